@@ -1,0 +1,162 @@
+//! The one error type of the core, and which kind to use where.
+//!
+//! Not for bad rows: those are data, and go to the quarantine.
+//!
+//! | kind | when |
+//! |---|---|
+//! | `Config` | the configuration or an argument is wrong; all problems together |
+//! | `Schema` | a file or a model does not have the columns that the schema asks for |
+//! | `Data` | the rows are readable but cannot do what was asked (one class only, too few rows) |
+//! | `Missing` | something that an earlier step makes is not there yet |
+//! | `Conflict` | somebody else's file or record is in the way |
+//! | `Locked` | another run holds the workspace |
+//! | `NotConverged` | a fit stopped before the gradient test was met |
+//! | `Artifact` | a model file is damaged, foreign or of another version |
+//! | `Io` | the operating system refused an operation on a path |
+//! | `Backend` | a library under us failed (SQLite, a solver) |
+//!
+//! Messages are lowercase, name the thing and the place, and say what to do.
+
+use std::path::{Path, PathBuf};
+
+/// What went wrong, boxed so that `Result` stays one word wide.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<ErrorKind>);
+
+/// Short for a result with our [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kinds of failure, by what a caller can do about them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The configuration is wrong; every problem is listed.
+    #[error("{} in {place}:\n{}", count(.problems.len()), bullets(.problems))]
+    Config {
+        /// The file (or argument list) that holds the problems.
+        place: String,
+        /// One line each, naming the key and what it should be.
+        problems: Vec<String>,
+    },
+    /// Columns do not match the schema.
+    #[error("{place}: {message}")]
+    Schema {
+        /// The file or model at fault.
+        place: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// Readable data that cannot serve the purpose.
+    #[error("{0}")]
+    Data(String),
+    /// A result of an earlier step is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// A file or record that is not ours is in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// Another run holds the lock of this workspace.
+    #[error("{0}")]
+    Locked(String),
+    /// The optimiser stopped early.
+    #[error("{0}")]
+    NotConverged(String),
+    /// A model file cannot be trusted.
+    #[error("{place}: {message}")]
+    Artifact {
+        /// The model file.
+        place: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {op} {}", .path.display())]
+    Io {
+        /// What was tried: "read", "create", "rename"…
+        op: &'static str,
+        /// The path it was tried on.
+        path: PathBuf,
+        /// Why it was refused.
+        source: std::io::Error,
+    },
+    /// A library under us failed.
+    #[error("{name} failed: {message}")]
+    Backend {
+        /// Which library.
+        name: &'static str,
+        /// What it said.
+        message: String,
+    },
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 problem".to_owned() } else { format!("{n} problems") }
+}
+
+fn bullets(problems: &[String]) -> String {
+    problems.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n")
+}
+
+impl Error {
+    /// The kind, to decide by.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    /// Configuration problems found in `place`.
+    pub fn config(place: impl Into<String>, problems: Vec<String>) -> Self {
+        ErrorKind::Config { place: place.into(), problems }.into()
+    }
+
+    /// Columns of `place` do not fit.
+    pub fn schema(place: impl Into<String>, message: impl Into<String>) -> Self {
+        ErrorKind::Schema { place: place.into(), message: message.into() }.into()
+    }
+
+    /// The data cannot do what was asked.
+    pub fn data(message: impl Into<String>) -> Self {
+        ErrorKind::Data(message.into()).into()
+    }
+
+    /// An earlier step has not run yet.
+    pub fn missing(message: impl Into<String>) -> Self {
+        ErrorKind::Missing(message.into()).into()
+    }
+
+    /// Somebody else's file is in the way.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        ErrorKind::Conflict(message.into()).into()
+    }
+
+    /// The workspace is locked by another run.
+    pub fn locked(message: impl Into<String>) -> Self {
+        ErrorKind::Locked(message.into()).into()
+    }
+
+    /// A fit that stopped early.
+    pub fn not_converged(message: impl Into<String>) -> Self {
+        ErrorKind::NotConverged(message.into()).into()
+    }
+
+    /// A model file that cannot be trusted.
+    pub fn artifact(place: impl Into<String>, message: impl Into<String>) -> Self {
+        ErrorKind::Artifact { place: place.into(), message: message.into() }.into()
+    }
+
+    /// A failed operation on a path.
+    pub fn io(op: &'static str, path: &Path, source: std::io::Error) -> Self {
+        ErrorKind::Io { op, path: path.to_owned(), source }.into()
+    }
+
+    /// A library's own error.
+    pub fn backend(name: &'static str, message: impl std::fmt::Display) -> Self {
+        ErrorKind::Backend { name, message: message.to_string() }.into()
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self(Box::new(kind))
+    }
+}

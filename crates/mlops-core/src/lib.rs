@@ -1,0 +1,6 @@
+//! The nouns and the work of the toolset.
+
+pub mod error;
+pub mod metrics;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,1 @@
+//! Everything that draws: charts and the HTML report.
