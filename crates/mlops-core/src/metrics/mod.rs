@@ -1,8 +1,25 @@
 //! What a binary classifier's predictions are worth: counts, scores, curves.
 //!
-//! Pure functions of labels and probabilities. Not for intervals: see [`bootstrap`].
+//! Pure functions of labels and probabilities. This file holds the types that the others share and
+//! what follows from four counts alone. Not for intervals: see [`bootstrap`]. Not for anything that
+//! needs an order of the scores: see [`ranking`].
+//!
+//! Definitions and names are scikit-learn's; where it would warn or return NaN, we return 0 (as its
+//! `zero_division=0` does) or `None`.
+
+use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+pub mod bootstrap;
+pub mod probability;
+pub mod ranking;
+pub mod score;
+
+pub use ranking::Ranking;
+pub use score::{Evaluation, classify};
 
 /// Predictions against labels at one threshold; rows are the truth, columns the prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,6 +33,140 @@ pub struct ConfusionMatrix {
     pub fn_: u64,
     /// Positives predicted positive.
     pub tp: u64,
+}
+
+impl ConfusionMatrix {
+    /// Counts `(label, predicted)` pairs, true being the positive class.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (bool, bool)>) -> Self {
+        // Indexed by 2 * label + predicted, so that the loop has no branch to mispredict.
+        let mut counts = [0_u64; 4];
+        for (label, predicted) in pairs {
+            counts[2 * usize::from(label) + usize::from(predicted)] += 1;
+        }
+        let [tn, fp, fn_, tp] = counts;
+        Self { tn, fp, fn_, tp }
+    }
+
+    /// Counts predictions against labels, both of n rows, true being the positive class.
+    ///
+    /// # Errors
+    /// `Data` when the two differ in length.
+    pub fn from_predictions(labels: &[bool], predicted: &[bool]) -> Result<Self> {
+        same_length(labels.len(), predicted.len())?;
+        Ok(Self::from_pairs(labels.iter().copied().zip(predicted.iter().copied())))
+    }
+
+    /// Rows counted.
+    pub fn n(&self) -> u64 {
+        self.tn + self.fp + self.fn_ + self.tp
+    }
+
+    /// Rows whose label is positive.
+    pub fn positives(&self) -> u64 {
+        self.fn_ + self.tp
+    }
+
+    /// Rows whose label is negative.
+    pub fn negatives(&self) -> u64 {
+        self.tn + self.fp
+    }
+
+    /// Whether every label is of the same class (also when there is no row).
+    pub fn one_class(&self) -> bool {
+        self.positives() == 0 || self.negatives() == 0
+    }
+
+    /// F1 = 2 tp / (2 tp + fp + fn) of the positive class; 0 when that is 0/0.
+    pub fn f1(&self) -> f64 {
+        ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
+    }
+
+    /// Share of rows predicted right; 0 without rows.
+    pub fn accuracy(&self) -> f64 {
+        ratio(self.tn + self.tp, self.n())
+    }
+
+    /// Share of positives among the rows predicted positive; 0 when there are none.
+    pub fn precision(&self) -> f64 {
+        ratio(self.tp, self.tp + self.fp)
+    }
+
+    /// Share of the positives that are predicted positive; 0 when there are none.
+    pub fn recall(&self) -> f64 {
+        ratio(self.tp, self.positives())
+    }
+}
+
+impl Add for ConfusionMatrix {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            tn: self.tn + other.tn,
+            fp: self.fp + other.fp,
+            fn_: self.fn_ + other.fn_,
+            tp: self.tp + other.tp,
+        }
+    }
+}
+
+impl AddAssign for ConfusionMatrix {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl std::iter::Sum for ConfusionMatrix {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), Add::add)
+    }
+}
+
+/// One of the two classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Label false.
+    Negative,
+    /// Label true.
+    Positive,
+}
+
+/// What a classifier that ignores its input reaches on the same labels, at best.
+///
+/// A model that does not beat it has learnt nothing that these rows can show.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ConstantBaseline {
+    /// Highest F1 of a constant answer.
+    pub f1: f64,
+    /// The answer that reaches it; negative when both reach the same.
+    pub f1_always: Class,
+    /// Highest accuracy of a constant answer.
+    pub accuracy: f64,
+    /// The answer that reaches it; negative when both reach the same (as scikit-learn's
+    /// `DummyClassifier`).
+    pub accuracy_always: Class,
+}
+
+impl ConstantBaseline {
+    /// The baseline for labels with these counts of positives and negatives.
+    pub fn of(positives: u64, negatives: u64) -> Self {
+        let always_positive =
+            ConfusionMatrix { tp: positives, fp: negatives, ..Default::default() };
+        let always_negative =
+            ConfusionMatrix { fn_: positives, tn: negatives, ..Default::default() };
+        let best = |score: fn(&ConfusionMatrix) -> f64| {
+            let (positive, negative) = (score(&always_positive), score(&always_negative));
+            if positive > negative {
+                (positive, Class::Positive)
+            } else {
+                (negative, Class::Negative)
+            }
+        };
+        let (f1, f1_always) = best(ConfusionMatrix::f1);
+        let (accuracy, accuracy_always) = best(ConfusionMatrix::accuracy);
+        Self { f1, f1_always, accuracy, accuracy_always }
+    }
 }
 
 /// A confidence interval.
@@ -65,4 +216,78 @@ pub struct ScoreHistogram {
     pub negative: Vec<u64>,
     /// Rows of the positive class in each bin.
     pub positive: Vec<u64>,
+}
+
+/// `part / whole`, and 0 for 0/0.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn same_length(labels: usize, others: usize) -> Result<()> {
+    if labels == others {
+        return Ok(());
+    }
+    Err(Error::data(format!("{labels} labels but {others} predictions: give one for each row")))
+}
+
+/// Labels and probabilities belong together: same length, at least one row, all within [0, 1].
+fn check_probabilities(labels: &[bool], probabilities: &[f64]) -> Result<()> {
+    same_length(labels.len(), probabilities.len())?;
+    if labels.is_empty() {
+        return Err(Error::data("no rows to score"));
+    }
+    match probabilities.iter().position(|p| !(0.0..=1.0).contains(p)) {
+        None => Ok(()),
+        Some(row) => Err(Error::data(format!(
+            "row {row} has the probability {}: it must lie within 0 and 1",
+            probabilities[row]
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_go_where_their_names_say() {
+        let labels = [false, false, false, true, true, true, true];
+        let predicted = [false, true, true, false, true, true, true];
+        let matrix = ConfusionMatrix::from_predictions(&labels, &predicted).unwrap();
+        assert_eq!(matrix, ConfusionMatrix { tn: 1, fp: 2, fn_: 1, tp: 3 });
+        assert_eq!((matrix.n(), matrix.positives(), matrix.negatives()), (7, 4, 3));
+        assert!((matrix.f1() - 6.0 / 9.0).abs() < 1e-15);
+        assert!((matrix.precision() - 0.6).abs() < 1e-15);
+        assert!((matrix.recall() - 0.75).abs() < 1e-15);
+        assert_eq!((matrix + matrix).n(), 14);
+    }
+
+    #[test]
+    fn nothing_divides_by_zero() {
+        let none = ConfusionMatrix::default();
+        for score in [none.f1(), none.accuracy(), none.precision(), none.recall()] {
+            assert!(score.abs() < f64::MIN_POSITIVE);
+        }
+    }
+
+    #[test]
+    fn lengths_must_agree() {
+        let error = ConfusionMatrix::from_predictions(&[true], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "1 labels but 0 predictions: give one for each row");
+    }
+
+    #[test]
+    fn the_best_constant_answer() {
+        // Three positives of five: "always positive" scores F1 0.75, as on the smallest test set.
+        let baseline = ConstantBaseline::of(3, 2);
+        assert!((baseline.f1 - 0.75).abs() < 1e-15);
+        assert_eq!(baseline.f1_always, Class::Positive);
+        assert_eq!(baseline.accuracy_always, Class::Positive);
+        // With few positives the same answer is still the best for F1, but not for accuracy.
+        let skewed = ConstantBaseline::of(1, 9);
+        assert_eq!(skewed.f1_always, Class::Positive);
+        assert_eq!(skewed.accuracy_always, Class::Negative);
+        assert!((skewed.accuracy - 0.9).abs() < 1e-15);
+        assert_eq!(ConstantBaseline::of(0, 4).f1_always, Class::Negative);
+    }
 }

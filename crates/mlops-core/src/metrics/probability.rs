@@ -1,0 +1,133 @@
+//! How good the probabilities themselves are: log loss, Brier score, calibration, histogram.
+//!
+//! Every function takes n labels and n probabilities of the positive class. Not for scores of a
+//! threshold (the parent module) or of the order alone ([`super::ranking`]).
+//!
+//! # Errors
+//! All return `Data` when the lengths differ, there is no row, or a probability is NaN or outside
+//! [0, 1].
+
+use super::{CalibrationBin, ScoreHistogram, check_probabilities};
+use crate::error::{Error, Result};
+
+/// Mean negative log-likelihood in nats (`log_loss`).
+///
+/// Probabilities are clipped to [eps, 1 - eps] with the machine epsilon, as scikit-learn does, so a
+/// certain and wrong answer costs 36 nats, not infinity.
+pub fn log_loss(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
+    mean(labels, probabilities, |label, p| {
+        let of_the_truth = if label { p } else { 1.0 - p };
+        -of_the_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+    })
+}
+
+/// Mean squared distance of the probability from the label, 0 to 1 (`brier_score_loss`).
+pub fn brier(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
+    mean(labels, probabilities, |label, p| {
+        let miss = p - f64::from(u8::from(label));
+        miss * miss
+    })
+}
+
+/// The calibration curve over `bins` equal bins of [0, 1], empty bins left out
+/// (`calibration_curve` with `strategy="uniform"`).
+///
+/// A probability on an edge belongs to the lower bin, as in scikit-learn.
+pub fn calibration_curve(
+    labels: &[bool],
+    probabilities: &[f64],
+    bins: usize,
+) -> Result<Vec<CalibrationBin>> {
+    check_probabilities(labels, probabilities)?;
+    let inner = inner_edges(bins)?;
+    let mut sums = vec![(0.0_f64, 0_u64, 0_u64); bins];
+    for (&label, &p) in labels.iter().zip(probabilities) {
+        let (sum, positives, count) = &mut sums[inner.partition_point(|edge| *edge < p)];
+        *sum += p;
+        *positives += u64::from(label);
+        *count += 1;
+    }
+    let bin = |(sum, positives, count): (f64, u64, u64)| CalibrationBin {
+        mean_predicted: sum / count as f64,
+        fraction_of_positives: positives as f64 / count as f64,
+        count,
+    };
+    Ok(sums.into_iter().filter(|(_, _, count)| *count > 0).map(bin).collect())
+}
+
+/// Counts of each class over `bins` equal bins of [0, 1] (`numpy.histogram`).
+///
+/// A probability on an edge belongs to the upper bin, 1 to the last.
+pub fn score_histogram(
+    labels: &[bool],
+    probabilities: &[f64],
+    bins: usize,
+) -> Result<ScoreHistogram> {
+    check_probabilities(labels, probabilities)?;
+    let inner = inner_edges(bins)?;
+    let mut histogram = ScoreHistogram { negative: vec![0; bins], positive: vec![0; bins] };
+    for (&label, &p) in labels.iter().zip(probabilities) {
+        let bin = inner.partition_point(|edge| *edge <= p);
+        if label { histogram.positive[bin] += 1 } else { histogram.negative[bin] += 1 }
+    }
+    Ok(histogram)
+}
+
+/// The `bins - 1` edges between equal bins of [0, 1], rounded as `numpy.linspace` rounds them.
+fn inner_edges(bins: usize) -> Result<Vec<f64>> {
+    if bins == 0 {
+        return Err(Error::data("a histogram needs at least one bin"));
+    }
+    let width = 1.0 / bins as f64;
+    Ok((1..bins).map(|i| i as f64 * width).collect())
+}
+
+/// Mean of a loss over the rows, summed in blocks so that rounding does not grow with n.
+fn mean(labels: &[bool], probabilities: &[f64], loss: impl Fn(bool, f64) -> f64) -> Result<f64> {
+    const BLOCK: usize = 1024;
+    check_probabilities(labels, probabilities)?;
+    let blocks = labels.chunks(BLOCK).zip(probabilities.chunks(BLOCK));
+    let total: f64 =
+        blocks.map(|(y, p)| y.iter().zip(p).map(|(&y, &p)| loss(y, p)).sum::<f64>()).sum();
+    Ok(total / labels.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certain_and_wrong_is_finite() {
+        let loss = log_loss(&[true, false], &[0.0, 1.0]).unwrap();
+        assert!((loss + f64::EPSILON.ln()).abs() < 1e-12, "{loss}");
+        assert!((brier(&[true, false], &[0.0, 1.0]).unwrap() - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn impossible_input_is_refused() {
+        for bad in [f64::NAN, -0.1, 1.5, f64::INFINITY] {
+            assert!(log_loss(&[true], &[bad]).is_err());
+        }
+        assert!(brier(&[], &[]).is_err());
+        assert!(brier(&[true], &[0.1, 0.2]).is_err());
+        assert!(score_histogram(&[true], &[0.1], 0).is_err());
+    }
+
+    #[test]
+    fn edges_fall_to_the_side_that_is_documented() {
+        let (labels, p) = ([false, true, true, true], [0.0, 0.5, 0.75, 1.0]);
+        let bins = calibration_curve(&labels, &p, 2).unwrap();
+        assert_eq!(bins.iter().map(|b| b.count).collect::<Vec<_>>(), [2, 2]);
+        let histogram = score_histogram(&labels, &p, 2).unwrap();
+        assert_eq!(histogram.negative, [1, 0]);
+        assert_eq!(histogram.positive, [0, 3]);
+    }
+
+    #[test]
+    fn empty_bins_are_left_out() {
+        let bins = calibration_curve(&[true, false], &[0.95, 0.05], 10).unwrap();
+        assert_eq!(bins.len(), 2);
+        assert!((bins[1].mean_predicted - 0.95).abs() < 1e-15);
+        assert!((bins[1].fraction_of_positives - 1.0).abs() < 1e-15);
+    }
+}
