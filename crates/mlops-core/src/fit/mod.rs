@@ -1,0 +1,219 @@
+//! The fit kernel: standardisation and logistic regression over blocks of encoded rows.
+//!
+//! Not for reading, imputing or encoding rows (a source of [`Blocks`] does that), and not for
+//! predictions. Names follow scikit-learn; so do the objective and its optimum:
+//!
+//! sum over rows of weight * log(1 + exp(-s z)) + |w|² / (2 C), with z = x·w + b on standardised
+//! features, s = ±1 the label, the intercept b not penalised.
+//!
+//! All solvers stop at the same test, results do not depend on the number of threads, and a fit
+//! that did not get there is an error, never a warning.
+
+mod block;
+mod cholesky;
+mod kernel;
+mod lbfgs;
+mod memory;
+mod newton;
+mod reduce;
+mod scaler;
+
+use serde::{Deserialize, Serialize};
+
+pub use block::{BLOCK_ROWS, Block, Blocks};
+pub use memory::MemoryBlocks;
+pub use scaler::Scaler;
+
+use crate::error::{Error, Result};
+use newton::Newton;
+
+/// Up to this many cells (rows times features) [`Solver::Auto`] begins with L-BFGS.
+pub const AUTO_CELLS: u64 = 1_000_000;
+
+/// How much a row counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeight {
+    /// Every row counts 1.
+    #[default]
+    None,
+    /// Rows of a class count rows / (2 * rows of the class): both classes weigh the same, and
+    /// the weights sum up to the number of rows.
+    Balanced,
+}
+
+/// Who looks for the optimum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Solver {
+    /// L-BFGS up to [`AUTO_CELLS`] cells, Newton beyond. With balanced weights, which smartcore
+    /// does not know, always Newton.
+    #[default]
+    Auto,
+    /// Newton steps alone.
+    Newton,
+    /// smartcore's L-BFGS, then Newton steps up to the common test. With balanced weights L-BFGS
+    /// solves the unweighted problem, which is only where the Newton steps begin.
+    Lbfgs,
+}
+
+/// Hyper-parameters of a fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogisticRegression {
+    /// Inverse strength of the penalty, above 0; smaller is stronger.
+    pub c: f64,
+    /// How much a row counts.
+    pub class_weight: ClassWeight,
+    /// Who looks for the optimum.
+    pub solver: Solver,
+    /// Newton steps on all rows before giving up.
+    pub max_iter: usize,
+    /// Largest [`Fitted::gradient_norm`] of an optimum. The default is far below scikit-learn's,
+    /// so that coefficients agree to 1e-9 whatever the solver.
+    pub tol: f64,
+    /// Threads to use; 0 for all. Changes no bit of the result.
+    pub threads: usize,
+}
+
+impl Default for LogisticRegression {
+    fn default() -> Self {
+        Self {
+            c: 1.0,
+            class_weight: ClassWeight::None,
+            solver: Solver::Auto,
+            max_iter: 100,
+            tol: 1e-12,
+            threads: 0,
+        }
+    }
+}
+
+/// An optimum, and how it was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fitted {
+    /// One for each feature, of the standardised value.
+    pub coefficients: Vec<f64>,
+    /// Log-odds where all standardised values are 0.
+    pub intercept: f64,
+    /// The solver that was used, never `Auto`. `Lbfgs` includes its polish.
+    pub solver: Solver,
+    /// Why L-BFGS was tried and its result thrown away.
+    pub fallback: Option<String>,
+    /// Newton steps on all rows: for `Lbfgs` those of the polish. Steps on a sample and smartcore's
+    /// own iterations (it does not tell) are not counted.
+    pub iterations: usize,
+    /// Largest absolute component of the gradient of the penalised objective, divided by the sum
+    /// of the row weights. At most `tol`, unless rounding of the sums allowed no less.
+    pub gradient_norm: f64,
+    /// The penalised objective: a sum over rows, not a mean.
+    pub loss: f64,
+    /// Rows that were learned from.
+    pub rows: u64,
+}
+
+impl LogisticRegression {
+    /// Finds the optimum for `blocks`, standardised by `scaler`.
+    ///
+    /// # Errors
+    /// `Config` for impossible hyper-parameters; `Data` for no rows, rows of one class only and
+    /// values that are not finite; `NotConverged` if the gradient test was not met.
+    ///
+    /// # Panics
+    /// If the scaler has another number of features than the blocks.
+    pub fn fit(&self, blocks: &dyn Blocks, scaler: &Scaler) -> Result<Fitted> {
+        assert_eq!(scaler.mean.len(), blocks.features(), "a scaler of the same features");
+        assert_eq!(scaler.scale.len(), blocks.features(), "a scaler of the same features");
+        self.check()?;
+        check_classes(blocks)?;
+        let newton = Newton {
+            blocks,
+            scaler,
+            weights: self.row_weights(blocks),
+            c: self.c,
+            tol: self.tol,
+            max_iter: self.max_iter,
+            threads: self.threads,
+        };
+        let mut solver = self.solver_for(blocks);
+        let mut fallback = None;
+        let mut start = None;
+        if solver == Solver::Lbfgs {
+            match lbfgs::solve(blocks, scaler, self.c)? {
+                Ok(beta) => start = Some(beta),
+                Err(reason) => {
+                    solver = Solver::Newton;
+                    fallback = Some(reason);
+                }
+            }
+        }
+        let optimum = newton.minimise(start)?;
+        let mut coefficients = optimum.beta;
+        let intercept = coefficients.pop().unwrap_or_default();
+        Ok(Fitted {
+            coefficients,
+            intercept,
+            solver,
+            fallback,
+            iterations: optimum.iterations,
+            gradient_norm: optimum.gradient_norm,
+            loss: optimum.loss,
+            rows: blocks.rows(),
+        })
+    }
+
+    fn solver_for(&self, blocks: &dyn Blocks) -> Solver {
+        let cells = blocks.rows().saturating_mul(blocks.features() as u64);
+        let small = cells <= AUTO_CELLS && self.class_weight == ClassWeight::None;
+        match self.solver {
+            Solver::Auto if small => Solver::Lbfgs,
+            Solver::Auto => Solver::Newton,
+            chosen => chosen,
+        }
+    }
+
+    /// Weight of a negative and of a positive row.
+    fn row_weights(&self, blocks: &dyn Blocks) -> [f64; 2] {
+        let (rows, positives) = (blocks.rows() as f64, blocks.positives() as f64);
+        match self.class_weight {
+            ClassWeight::None => [1.0, 1.0],
+            ClassWeight::Balanced => [rows / (2.0 * (rows - positives)), rows / (2.0 * positives)],
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        if !(self.c.is_normal() && self.c > 0.0 && (1.0 / self.c).is_normal()) {
+            problems.push(format!("c is {}; it must be a finite number above 0", self.c));
+        }
+        if !(self.tol.is_finite() && self.tol > 0.0) {
+            problems.push(format!("tol is {}; it must be a finite number above 0", self.tol));
+        }
+        if self.max_iter == 0 {
+            problems.push("max_iter is 0; it must be at least 1".to_owned());
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::config("logistic regression", problems))
+        }
+    }
+}
+
+fn check_classes(blocks: &dyn Blocks) -> Result<()> {
+    let (rows, positives) = (blocks.rows(), blocks.positives());
+    if rows == 0 || blocks.features() == 0 {
+        let lacking = if rows == 0 { "rows" } else { "features" };
+        return Err(Error::data(format!(
+            "the training data have no {lacking}; check the schema and the ingested data"
+        )));
+    }
+    if positives == 0 || positives >= rows {
+        return Err(Error::data(format!(
+            "all {rows} training rows are {}; a classifier needs rows of both classes: ingest \
+             more data, or check the positive label in the configuration",
+            if positives == 0 { "negative" } else { "positive" }
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! Newton's method (iteratively reweighted least squares) for penalised logistic regression.
+//!
+//! Objective: sum of weight * log-loss over rows + |w|² / (2 C), intercept not penalised, as
+//! scikit-learn's `newton-cholesky`. Not for many thousands of features: a step solves a dense
+//! system of their number.
+//!
+//! One pass over the rows gives loss, gradient and Hessian. Large data begin with steps on a
+//! sample of blocks, which finds the optimum to sampling error for a few per cent of the cost.
+
+use super::block::{Block, Blocks};
+use super::cholesky::{Cholesky, dot};
+use super::kernel::Likelihood;
+use super::reduce::{Pass, reduce};
+use super::scaler::{Scaler, check_finite};
+use crate::error::{Error, Result};
+
+/// Every how many blocks at most the early steps look at.
+const LARGEST_STRIDE: usize = 32;
+/// Rows that the sample of the early steps has at least.
+const SAMPLE_ROWS: u64 = 16_384;
+/// A step below this share of the largest coefficient is beyond what the fit promises (1e-9).
+const STEP_TOLERANCE: f64 = 1e-10;
+/// Share of the loss that rounding may hide; no line search can see less.
+const LOSS_NOISE: f64 = 1e-12;
+/// Below this many features the Hessian costs no more than the exponentials.
+const MANY_FEATURES: usize = 16;
+/// Root mean square change of the logit under which an old Hessian still serves.
+const SMALL_MOVE: f64 = 0.02;
+
+/// What to minimise, and when to stop.
+pub(super) struct Newton<'a> {
+    pub(super) blocks: &'a dyn Blocks,
+    pub(super) scaler: &'a Scaler,
+    /// Weight of a negative and of a positive row.
+    pub(super) weights: [f64; 2],
+    pub(super) c: f64,
+    pub(super) tol: f64,
+    pub(super) max_iter: usize,
+    pub(super) threads: usize,
+}
+
+/// The optimum.
+pub(super) struct Optimum {
+    /// Coefficients of the scaled features, then the intercept.
+    pub(super) beta: Vec<f64>,
+    pub(super) iterations: usize,
+    pub(super) gradient_norm: f64,
+    pub(super) loss: f64,
+}
+
+/// The objective at one point.
+struct Point {
+    beta: Vec<f64>,
+    loss: f64,
+    gradient: Vec<f64>,
+    hessian: Vec<f64>,
+    norm: f64,
+}
+
+/// A factorised Hessian, perhaps of an earlier point.
+struct Curvature {
+    factor: Cholesky,
+    /// Its entry for the intercept: the sum of w p (1 - p).
+    total: f64,
+    fresh: bool,
+}
+
+impl Newton<'_> {
+    /// Minimises from `start`, or from the constant model if that is better.
+    pub(super) fn minimise(&self, start: Option<Vec<f64>>) -> Result<Optimum> {
+        let start = start.or_else(|| self.warm_start());
+        let mut here = match start {
+            Some(beta) => self.evaluate(&beta, 1, true)?,
+            None => self.evaluate(&self.constant_model(), 1, true)?,
+        };
+        if !here.is_finite() {
+            // Either the data are to blame, or the start.
+            reduce(self.blocks, 1, self.threads, &AllFinite)?;
+        }
+        if !here.is_finite() || here.loss > self.constant_loss() * (1.0 + LOSS_NOISE) {
+            here = self.evaluate(&self.constant_model(), 1, true)?;
+        }
+        if !here.is_finite() {
+            return Err(Error::data(
+                "the training data hold numbers too large to compute with; give the features in \
+                 other units",
+            ));
+        }
+        self.descend(here)
+    }
+
+    fn descend(&self, mut here: Point) -> Result<Optimum> {
+        let mut curvature = self.curvature(&here)?;
+        let mut iterations = 0;
+        loop {
+            let step = curvature.factor.solve(&here.gradient);
+            let decrement = dot(&here.gradient, &step);
+            let longest = max_norm(&step);
+            if here.norm <= self.tol && longest <= STEP_TOLERANCE * (1.0 + max_norm(&here.beta)) {
+                return Ok(here.optimum(iterations));
+            }
+            if iterations == self.max_iter {
+                if here.norm <= self.tol {
+                    return Ok(here.optimum(iterations));
+                }
+                return Err(self.not_converged(&here, iterations));
+            }
+            let with_hessian = here.beta.len() <= MANY_FEATURES
+                || (decrement / curvature.total).sqrt() > SMALL_MOVE;
+            let Some(there) = self.search(&here, &step, decrement, 1, with_hessian)? else {
+                if self.at_rounding(&here, decrement) {
+                    return Ok(here.optimum(iterations));
+                }
+                if curvature.fresh {
+                    return Err(self.not_converged(&here, iterations));
+                }
+                here = self.evaluate(&here.beta, 1, true)?;
+                curvature = self.curvature(&here)?;
+                continue;
+            };
+            iterations += 1;
+            let gain = there.norm / here.norm;
+            // Without progress at a point that passes, more steps only stir the last bits.
+            if gain > 0.5 && self.at_rounding(&here, decrement) {
+                let best = if gain < 1.0 { there } else { here };
+                return Ok(best.optimum(iterations));
+            }
+            here = there;
+            if here.hessian.is_empty() && gain > 0.1 && here.norm > self.tol {
+                here = self.evaluate(&here.beta, 1, true)?;
+            }
+            if here.hessian.is_empty() {
+                curvature.fresh = false;
+            } else {
+                curvature = self.curvature(&here)?;
+            }
+        }
+    }
+
+    /// Whether nothing more is to be had: the gradient passes the test, or the decrease that a
+    /// step promises (half the decrement) is hidden by the rounding of the loss.
+    fn at_rounding(&self, here: &Point, decrement: f64) -> bool {
+        here.norm <= self.tol || decrement <= 64.0 * f64::EPSILON * here.loss.abs()
+    }
+
+    /// Steps on a sample of blocks, until they are small beside the sampling error. Anything odd
+    /// about the sample (one class, no progress) means no warm start, never an error.
+    fn warm_start(&self) -> Option<Vec<f64>> {
+        let wanted = SAMPLE_ROWS.max(200 * self.blocks.features() as u64);
+        let stride = usize::try_from(self.blocks.rows() / wanted).ok()?.min(LARGEST_STRIDE);
+        if stride < 2 {
+            return None;
+        }
+        let mut here = self.evaluate(&self.constant_model(), stride, true).ok()?;
+        for _ in 0..25 {
+            let curvature = self.curvature(&here).ok()?;
+            let step = curvature.factor.solve(&here.gradient);
+            let decrement = dot(&here.gradient, &step);
+            if (decrement / curvature.total).sqrt() <= SMALL_MOVE {
+                return Some(moved(&here.beta, &step, 1.0));
+            }
+            here = self.search(&here, &step, decrement, stride, true).ok()??;
+        }
+        None
+    }
+
+    /// Goes along `-step`, halving it until the loss falls as much as Armijo's rule asks.
+    /// `None` if it does not fall at any length.
+    fn search(
+        &self,
+        here: &Point,
+        step: &[f64],
+        decrement: f64,
+        stride: usize,
+        hessian: bool,
+    ) -> Result<Option<Point>> {
+        let mut length = 1.0;
+        for _ in 0..40 {
+            let there = self.evaluate(&moved(&here.beta, step, length), stride, hessian)?;
+            let bound = here.loss - 1e-4 * length * decrement + LOSS_NOISE * here.loss.abs();
+            if there.is_finite() && there.loss <= bound {
+                return Ok(Some(there));
+            }
+            length *= 0.5;
+        }
+        Ok(None)
+    }
+
+    /// One pass. On a sample of blocks the penalty is given the sample's share, so that the
+    /// optimum is that of all rows but for sampling error.
+    fn evaluate(&self, beta: &[f64], stride: usize, hessian: bool) -> Result<Point> {
+        let pass = Likelihood { scaler: self.scaler, beta, weights: self.weights, hessian };
+        let mut sums = reduce(self.blocks, stride, self.threads, &pass)?;
+        #[expect(clippy::float_cmp, reason = "both are whole numbers")]
+        if stride == 1 && sums.positives != self.blocks.positives() as f64 {
+            return Err(Error::data(format!(
+                "the training data have {} positive rows where {} were announced; the source \
+                 changed while it was read: run the training again",
+                sums.positives,
+                self.blocks.positives()
+            )));
+        }
+        let features = beta.len() - 1;
+        let penalty = sums.rows as f64 / self.blocks.rows() as f64 / self.c;
+        sums.loss += 0.5 * penalty * dot(&beta[..features], &beta[..features]);
+        for (slope, value) in sums.gradient.iter_mut().zip(&beta[..features]) {
+            *slope += penalty * value;
+        }
+        if hessian {
+            for j in 0..features {
+                sums.hessian[j * beta.len() + j] += penalty;
+            }
+        }
+        let share = sums.rows as f64 / self.blocks.rows() as f64;
+        let norm = max_norm(&sums.gradient) / (share * self.total_weight());
+        let (loss, gradient, hessian) = (sums.loss, sums.gradient, sums.hessian);
+        Ok(Point { beta: beta.to_vec(), loss, gradient, hessian, norm })
+    }
+
+    fn curvature(&self, here: &Point) -> Result<Curvature> {
+        let size = here.beta.len();
+        match Cholesky::with_ridge(&here.hessian, size) {
+            Some(factor) => {
+                Ok(Curvature { factor, total: here.hessian[size * size - 1], fresh: true })
+            }
+            None => Err(Error::not_converged(format!(
+                "the Hessian of the logistic regression is not positive definite at gradient norm \
+                 {:.1e}; lower c (now {}) to regularise more, or drop features that repeat others",
+                here.norm, self.c
+            ))),
+        }
+    }
+
+    fn not_converged(&self, here: &Point, iterations: usize) -> Error {
+        Error::not_converged(format!(
+            "the logistic regression did not converge: after {iterations} Newton steps (max_iter \
+             {}) the gradient norm is {:.1e}, above tol {:.1e}; raise max_iter or tol, lower c \
+             (now {}), or look for features with extreme values",
+            self.max_iter, here.norm, self.tol, self.c
+        ))
+    }
+
+    /// Weights of all negative and all positive rows.
+    fn class_totals(&self) -> [f64; 2] {
+        let positives = self.blocks.positives() as f64;
+        let negatives = self.blocks.rows() as f64 - positives;
+        [self.weights[0] * negatives, self.weights[1] * positives]
+    }
+
+    pub(super) fn total_weight(&self) -> f64 {
+        self.class_totals().iter().sum()
+    }
+
+    /// The optimum without features: the intercept is the log-odds of the classes.
+    fn constant_model(&self) -> Vec<f64> {
+        let [negative, positive] = self.class_totals();
+        let mut beta = vec![0.0; self.blocks.features() + 1];
+        beta[self.blocks.features()] = (positive / negative).ln();
+        beta
+    }
+
+    fn constant_loss(&self) -> f64 {
+        let total = self.total_weight();
+        self.class_totals().iter().map(|weight| weight * (total / weight).ln()).sum()
+    }
+}
+
+impl Point {
+    fn is_finite(&self) -> bool {
+        self.loss.is_finite() && self.gradient.iter().all(|value| value.is_finite())
+    }
+
+    fn optimum(self, iterations: usize) -> Optimum {
+        Optimum { beta: self.beta, iterations, gradient_norm: self.norm, loss: self.loss }
+    }
+}
+
+fn moved(beta: &[f64], step: &[f64], length: f64) -> Vec<f64> {
+    beta.iter().zip(step).map(|(value, step)| value - length * step).collect()
+}
+
+fn max_norm(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
+/// Looks for the value that made a sum infinite or NaN.
+struct AllFinite;
+
+impl Pass for AllFinite {
+    type Sums = ();
+    type Scratch = ();
+
+    fn zero(&self) {}
+
+    fn scratch(&self) {}
+
+    fn add(&self, index: usize, block: &Block, (): &mut (), (): &mut ()) -> Result<()> {
+        (0..block.features()).try_for_each(|j| check_finite(index, j, block.column(j)))
+    }
+
+    fn merge(&self, (): &mut (), (): ()) {}
+}

@@ -1,0 +1,343 @@
+//! The fit kernel against scikit-learn, against itself, and against data made to break it.
+//!
+//! The goldens come from `golden/make_fit.py`, which generates the same rows as `generate` here.
+
+use mlops_core::fit::{
+    Block, Blocks, ClassWeight, Fitted, LogisticRegression, MemoryBlocks, Scaler, Solver,
+};
+use mlops_core::{ErrorKind, Result};
+
+/// As in `make_fit.py`.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 * 2.0_f64.powi(-53)
+    }
+}
+
+type Rows = Vec<(Vec<f64>, bool)>;
+
+/// As in `make_fit.py`; also the plain sum of all values.
+fn generate(seed: u64, rows: usize, features: usize) -> (Rows, f64) {
+    let mut random = SplitMix64(seed);
+    let mut checksum = 0.0;
+    let mut all = Rows::new();
+    for _ in 0..rows {
+        let (mut score, mut before, mut row) = (0.0, 0.5, Vec::new());
+        for j in 0..features {
+            let mut u = random.uniform();
+            if j % 3 == 2 {
+                u = 0.9 * before + 0.1 * u;
+            }
+            before = u;
+            let value = if j % 5 == 4 { (u * 1000.0).floor() } else { u * (j + 1) as f64 };
+            checksum += value;
+            row.push(value);
+            let sign = if j % 2 == 0 { 1.0 } else { -1.0 };
+            score += sign * (u - 0.5) * 3.0 / (1.0 + j as f64);
+        }
+        score += (random.uniform() - 0.5) * 2.0;
+        all.push((row, score > 0.3));
+    }
+    (all, checksum)
+}
+
+fn blocks_of(rows: &Rows) -> MemoryBlocks {
+    let mut blocks = MemoryBlocks::new(rows[0].0.len());
+    for (row, positive) in rows {
+        blocks.push_row(row, *positive).expect("rows of one width");
+    }
+    blocks
+}
+
+fn scaled(blocks: &MemoryBlocks) -> Scaler {
+    Scaler::fit(blocks, &vec![true; blocks.features()], 1).expect("finite rows")
+}
+
+fn newton() -> LogisticRegression {
+    LogisticRegression { solver: Solver::Newton, threads: 1, ..LogisticRegression::default() }
+}
+
+fn fit(model: &LogisticRegression, rows: &Rows) -> Fitted {
+    let blocks = blocks_of(rows);
+    model.fit(&blocks, &scaled(&blocks)).expect("an optimum")
+}
+
+fn furthest(a: &Fitted, coefficients: &[f64], intercept: f64) -> f64 {
+    assert_eq!(a.coefficients.len(), coefficients.len());
+    let pairs = a.coefficients.iter().zip(coefficients);
+    pairs.map(|(a, b)| (a - b).abs()).fold((a.intercept - intercept).abs(), f64::max)
+}
+
+fn bits(fitted: &Fitted) -> Vec<u64> {
+    let all =
+        fitted.coefficients.iter().chain([&fitted.intercept, &fitted.loss, &fitted.gradient_norm]);
+    all.map(|value| value.to_bits()).collect()
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    cases: Vec<Case>,
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    name: String,
+    seed: u64,
+    rows: usize,
+    features: usize,
+    c: f64,
+    class_weight: ClassWeight,
+    checksum: f64,
+    positives: u64,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    coefficients: Vec<f64>,
+    intercept: f64,
+}
+
+#[test]
+fn both_solvers_agree_with_scikit_learn_and_with_each_other() {
+    let golden: Golden = serde_json::from_str(include_str!("golden/fit.json")).unwrap();
+    assert_eq!(golden.cases.len(), 6);
+    for case in golden.cases {
+        let name = &case.name;
+        let (rows, checksum) = generate(case.seed, case.rows, case.features);
+        assert_eq!(checksum.to_bits(), case.checksum.to_bits(), "{name}: other data");
+        let blocks = blocks_of(&rows);
+        assert_eq!(blocks.positives(), case.positives, "{name}");
+        let scaler = scaled(&blocks);
+        for j in 0..case.features {
+            assert!((scaler.mean[j] - case.mean[j]).abs() <= 1e-14 * case.mean[j], "{name} {j}");
+            assert!((scaler.scale[j] - case.scale[j]).abs() <= 1e-14 * case.scale[j], "{name} {j}");
+        }
+        let by = |solver| {
+            let class_weight = case.class_weight;
+            let model = LogisticRegression { c: case.c, class_weight, solver, ..newton() };
+            model.fit(&blocks, &scaler).unwrap()
+        };
+        let (newton, lbfgs, auto) = (by(Solver::Newton), by(Solver::Lbfgs), by(Solver::Auto));
+        for fitted in [&newton, &lbfgs, &auto] {
+            let off = furthest(fitted, &case.coefficients, case.intercept);
+            assert!(off < 1e-8, "{name}, {:?}: off by {off:.1e}", fitted.solver);
+            assert!(fitted.gradient_norm <= 1e-12, "{name}: {}", fitted.gradient_norm);
+            assert_eq!(fitted.fallback, None, "{name}");
+        }
+        let apart = furthest(&newton, &lbfgs.coefficients, lbfgs.intercept);
+        assert!(apart < 1e-9, "{name}: solvers are {apart:.1e} apart");
+        assert_eq!((newton.solver, lbfgs.solver), (Solver::Newton, Solver::Lbfgs), "{name}");
+        let balanced = case.class_weight == ClassWeight::Balanced;
+        assert_eq!(auto.solver, if balanced { Solver::Newton } else { Solver::Lbfgs }, "{name}");
+    }
+}
+
+/// The gradient (intercept last, divided by the number of rows), by the book.
+fn naive_gradient(rows: &Rows, scaler: &Scaler, fitted: &Fitted, c: f64) -> Vec<f64> {
+    let n = rows.len() as f64;
+    let mut gradient: Vec<f64> = fitted.coefficients.iter().map(|w| w / c / n).collect();
+    gradient.push(0.0);
+    for (row, positive) in rows {
+        let mut x = row.clone();
+        scaler.transform(&mut x);
+        let z: f64 =
+            x.iter().zip(&fitted.coefficients).map(|(x, w)| x * w).sum::<f64>() + fitted.intercept;
+        let residual = 1.0 / (1.0 + (-z).exp()) - f64::from(*positive);
+        for (slope, x) in gradient.iter_mut().zip(x.iter().chain(&[1.0])) {
+            *slope += residual * x / n;
+        }
+    }
+    gradient
+}
+
+#[test]
+fn a_plain_gradient_vanishes_at_the_optimum_whatever_the_size_of_the_last_block() {
+    // Over 16 features the last steps use an older Hessian; sizes around a block's 256 rows.
+    for (rows, features) in [(2, 1), (255, 4), (256, 5), (257, 17), (513, 40), (1000, 7)] {
+        let (mut rows, _) = generate(9, rows, features);
+        rows[0].1 = true;
+        rows[1].1 = false;
+        let blocks = blocks_of(&rows);
+        let scaler = scaled(&blocks);
+        let fitted = newton().fit(&blocks, &scaler).unwrap();
+        for slope in naive_gradient(&rows, &scaler, &fitted, 1.0) {
+            assert!(slope.abs() < 1e-12, "{} x {features}: {slope:.1e}", rows.len());
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    // Five units of reduction and a sampled start.
+    let (rows, _) = generate(4, 140_123, 3);
+    let blocks = blocks_of(&rows);
+    let with = |threads| {
+        let scaler = Scaler::fit(&blocks, &[true; 3], threads).unwrap();
+        let fitted = LogisticRegression { threads, ..newton() }.fit(&blocks, &scaler).unwrap();
+        (scaler, bits(&fitted), fitted)
+    };
+    let (scaler, one, fitted) = with(1);
+    for threads in [2, 3, 7] {
+        assert_eq!(with(threads).0, scaler, "{threads} threads");
+        assert_eq!(with(threads).1, one, "{threads} threads");
+    }
+    for slope in naive_gradient(&rows, &scaler, &fitted, 1.0) {
+        assert!(slope.abs() < 2e-12, "{slope:.1e}");
+    }
+}
+
+#[test]
+fn separable_data_have_an_optimum_with_finite_c() {
+    let rows: Rows = (0..300).map(|i| (vec![f64::from(i)], i >= 150)).collect();
+    for c in [1e-3, 1.0, 1e4, 1e8] {
+        let alone = fit(&LogisticRegression { c, ..newton() }, &rows);
+        assert!(alone.coefficients[0] > 0.0 && alone.gradient_norm < 1e-11, "{alone:?}");
+        let lbfgs = fit(&LogisticRegression { c, solver: Solver::Lbfgs, ..newton() }, &rows);
+        let apart = furthest(&alone, &lbfgs.coefficients, lbfgs.intercept);
+        assert!(apart < 1e-9 * (1.0 + alone.coefficients[0]), "C = {c}: {apart:.1e} apart");
+    }
+}
+
+#[test]
+fn a_constant_feature_gets_coefficient_0() {
+    let (mut rows, _) = generate(5, 700, 3);
+    for (row, _) in &mut rows {
+        row.push(0.1);
+    }
+    for solver in [Solver::Newton, Solver::Lbfgs] {
+        let fitted = fit(&LogisticRegression { solver, ..newton() }, &rows);
+        assert!(fitted.coefficients[3].abs() <= 0.0, "{fitted:?}");
+    }
+}
+
+#[test]
+fn an_outlier_does_not_stop_the_line_search() {
+    let (mut rows, _) = generate(6, 1000, 3);
+    rows[17].0[1] = 1e6;
+    rows[400].0[2] = -1e6;
+    for c in [1.0, 1e6] {
+        let model = LogisticRegression { c, ..newton() };
+        let blocks = blocks_of(&rows);
+        let scaler = scaled(&blocks);
+        let fitted = model.fit(&blocks, &scaler).unwrap();
+        for slope in naive_gradient(&rows, &scaler, &fitted, c) {
+            assert!(slope.abs() < 1e-11, "C = {c}: {slope:.1e}");
+        }
+        // Without scaling margins reach 1e6, and full Newton steps overshoot.
+        let unscaled = Scaler::identity(3);
+        let fitted = model.fit(&blocks, &unscaled).unwrap();
+        for slope in naive_gradient(&rows, &unscaled, &fitted, c) {
+            assert!(slope.abs() < 1e-9, "unscaled, C = {c}: {slope:.1e}");
+        }
+    }
+}
+
+#[test]
+fn repeated_features_share_their_coefficient() {
+    let (mut rows, _) = generate(7, 500, 2);
+    for (row, _) in &mut rows {
+        row.push(row[0]);
+    }
+    let fitted = fit(&LogisticRegression { c: 1e9, ..newton() }, &rows);
+    let (a, b) = (fitted.coefficients[0], fitted.coefficients[2]);
+    assert!((a - b).abs() < 1e-6, "{a} and {b}");
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused_by_name_and_place() {
+    for solver in [Solver::Newton, Solver::Lbfgs] {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let (mut rows, _) = generate(8, 300, 3);
+            rows[258].0[1] = bad;
+            let blocks = blocks_of(&rows);
+            let error = Scaler::fit(&blocks, &[true; 3], 1).unwrap_err();
+            assert!(error.to_string().contains("feature 1 "), "{error}");
+            let model = LogisticRegression { solver, ..newton() };
+            let error = model.fit(&blocks, &Scaler::identity(3)).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Data(_)), "{error}");
+            let message = error.to_string();
+            assert!(message.contains("feature 1 ") && message.contains("row 258 "), "{message}");
+        }
+    }
+}
+
+#[test]
+fn one_class_no_rows_and_impossible_parameters_are_refused() {
+    let mut blocks = MemoryBlocks::new(1);
+    let refused = |model: &LogisticRegression, blocks: &MemoryBlocks| {
+        model.fit(blocks, &Scaler::identity(1)).unwrap_err().to_string()
+    };
+    assert!(refused(&newton(), &blocks).contains("no rows"));
+    assert!(Scaler::fit(&blocks, &[true], 1).is_err());
+    blocks.push_row(&[1.0], true).unwrap();
+    assert!(refused(&newton(), &blocks).contains("all 1 training rows are positive"));
+    blocks.push_row(&[2.0], false).unwrap();
+    assert!(newton().fit(&blocks, &Scaler::identity(1)).is_ok());
+    for c in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(refused(&LogisticRegression { c, ..newton() }, &blocks).contains("c is"));
+    }
+    let both = LogisticRegression { tol: f64::NAN, max_iter: 0, ..newton() };
+    let message = refused(&both, &blocks);
+    assert!(message.contains("tol is NaN") && message.contains("max_iter is 0"), "{message}");
+}
+
+#[test]
+fn a_fit_that_ends_early_is_an_error_with_its_numbers() {
+    let blocks = blocks_of(&generate(2, 600, 30).0);
+    let model = LogisticRegression { max_iter: 1, ..newton() };
+    let error = model.fit(&blocks, &scaled(&blocks)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NotConverged(_)), "{error}");
+    assert!(error.to_string().contains("after 1 Newton steps"), "{error}");
+}
+
+/// A source that announces more than it has.
+struct Shrunk(MemoryBlocks);
+
+impl Blocks for Shrunk {
+    fn features(&self) -> usize {
+        self.0.features()
+    }
+    fn rows(&self) -> u64 {
+        self.0.rows() + 1
+    }
+    fn positives(&self) -> u64 {
+        self.0.positives()
+    }
+    fn blocks(&self) -> usize {
+        self.0.blocks()
+    }
+    fn read(&self, index: usize, into: &mut Block) -> Result<()> {
+        self.0.read(index, into)
+    }
+}
+
+#[test]
+fn a_source_that_shrinks_is_an_error() {
+    let blocks = Shrunk(blocks_of(&generate(2, 600, 3).0));
+    for solver in [Solver::Newton, Solver::Lbfgs] {
+        let model = LogisticRegression { solver, ..newton() };
+        let error = model.fit(&blocks, &Scaler::identity(3)).unwrap_err();
+        assert!(error.to_string().contains("source changed"), "{error}");
+    }
+}
+
+#[test]
+fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
+    let mut blocks = MemoryBlocks::new(5);
+    for i in 0..100_000 {
+        let bit = f64::from(i % 2);
+        let row = [1e9 + bit, 1e12 + bit, 1e6 + bit / 1024.0 + 0.1, bit, 3e9];
+        blocks.push_row(&row, i % 3 == 0).unwrap();
+    }
+    let scaler = Scaler::fit(&blocks, &[true, true, true, false, true], 0).unwrap();
+    assert_eq!(scaler.mean[..2], [1e9 + 0.5, 1e12 + 0.5]);
+    assert_eq!(scaler.scale[..2], [0.5, 0.5]);
+    // 0.1 is not exact beside 1e6: the two values met are 1/1024 apart within 1e-10.
+    assert!((scaler.scale[2] * 2048.0 - 1.0).abs() < 1e-6, "{}", scaler.scale[2]);
+    assert_eq!((scaler.mean[3], scaler.scale[3]), (0.0, 1.0));
+    assert_eq!((scaler.mean[4], scaler.scale[4]), (3e9, 1.0));
+}
