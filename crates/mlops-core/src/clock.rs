@@ -1,0 +1,65 @@
+//! The only place that reads time.
+//!
+//! Not for durations of the hot path: stages measure themselves with [`Clock::elapsed`].
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// Wall time for records, monotonic time for durations.
+pub trait Clock: Send + Sync {
+    /// The current instant in UTC.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Time since some fixed instant in the past; never goes backwards.
+    fn elapsed(&self) -> Duration;
+}
+
+/// The machine's clocks.
+#[derive(Debug)]
+pub struct SystemClock(Instant);
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this module owns the clock")]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// A clock that moves one second forward each time it is read: for tests and examples.
+#[derive(Debug)]
+pub struct SteppingClock(AtomicI64);
+
+impl SteppingClock {
+    /// Starts at `seconds` after the Unix epoch.
+    pub fn starting_at(seconds: i64) -> Self {
+        Self(AtomicI64::new(seconds))
+    }
+}
+
+impl Clock for SteppingClock {
+    fn now(&self) -> DateTime<Utc> {
+        let seconds = self.0.fetch_add(1, Ordering::Relaxed);
+        DateTime::from_timestamp(seconds, 0).unwrap_or_default()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed).unsigned_abs())
+    }
+}
+
+/// RFC 3339 with milliseconds and `Z`, as every record writes it.
+pub fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

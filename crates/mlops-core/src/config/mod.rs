@@ -1,0 +1,370 @@
+//! `config.json`: what the user may set, checked once, every problem reported together.
+//!
+//! Relative paths resolve from the folder of the file, never from the working directory: cron's
+//! is not ours. Not for command-line arguments: see the runtime crate.
+
+mod section;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::fit::{ClassWeight, Solver};
+use crate::model::MissingPolicy;
+use crate::schema::Schema;
+use crate::{Error, Result};
+use section::Section;
+
+/// A checked configuration. Paths are absolute or relative to the working directory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// `input_folder_path`: what `ingestion` and `first_run` read.
+    pub input_folder: PathBuf,
+    /// `source_folder_path`: what `fullprocess` reads.
+    pub source_folder: PathBuf,
+    /// `output_folder_path`: data sets, the ledger and its text projections.
+    pub output_folder: PathBuf,
+    /// `test_data_path`: labelled rows that no model is trained on.
+    pub test_data: PathBuf,
+    /// `output_model_path`: the latest candidate model, its score, diagnostics and reports.
+    pub output_model: PathBuf,
+    /// `models_path`: immutable releases.
+    pub models: PathBuf,
+    /// `prod_deployment_path`: the pointer to the live release.
+    pub deployment: PathBuf,
+    /// The columns.
+    pub schema: Schema,
+    /// The section `ingestion`.
+    pub ingestion: Ingestion,
+    /// The section `training`.
+    pub training: Training,
+}
+
+/// How files are read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ingestion {
+    /// Share of bad rows above which a file is refused as a whole.
+    pub max_rejected_share: f64,
+    /// Spellings of a missing value in numeric and categorical columns.
+    pub missing_values: Vec<String>,
+    /// Longest record in bytes; a longer one goes to the quarantine.
+    pub max_line_bytes: usize,
+}
+
+impl Default for Ingestion {
+    fn default() -> Self {
+        let missing = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"];
+        Self {
+            max_rejected_share: 0.05,
+            missing_values: missing.map(str::to_owned).to_vec(),
+            max_line_bytes: 1 << 20,
+        }
+    }
+}
+
+/// How models are fitted and used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// Inverse of the L2 penalty's strength.
+    #[serde(rename = "C")]
+    pub c: f64,
+    /// Which optimiser.
+    pub solver: Solver,
+    /// What a missing value becomes.
+    pub missing: MissingPolicy,
+    /// Whether the classes weigh the same.
+    pub class_weight: ClassWeight,
+    /// Probability from which a row is predicted positive.
+    pub threshold: f64,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            c: 1.0,
+            solver: Solver::Auto,
+            missing: MissingPolicy::Median,
+            class_weight: ClassWeight::None,
+            threshold: 0.5,
+            seed: 42,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::config(
+                path.display().to_string(),
+                vec![
+                    "there is no such file: run from the project's folder, or name one with \
+                     --config or MLOPS_CONFIG"
+                        .to_owned(),
+                ],
+            ),
+            _ => Error::io("read", path, e),
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks `text` as if it stood in the file `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let value: Value = serde_json::from_str(text)
+            .map_err(|e| Error::config(&place, vec![format!("this is not JSON: {e}")]))?;
+        let Value::Object(map) = value else {
+            return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
+        };
+
+        let problems = RefCell::new(Vec::new());
+        let mut root = Section::root(map, &problems);
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        let at = |text: String| normal(&base.join(text));
+
+        let input_folder = at(root.required("input_folder_path"));
+        let output_folder = at(root.required("output_folder_path"));
+        let test_data = at(root.required("test_data_path"));
+        let output_model = at(root.required("output_model_path"));
+        let deployment = at(root.required("prod_deployment_path"));
+        let source_folder = root.text("source_folder_path").map(&at);
+        let models = root.text("models_path").map(&at);
+        let config = Self {
+            file: path.to_owned(),
+            source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
+            models: models.unwrap_or_else(|| deployment.with_file_name("models")),
+            input_folder,
+            output_folder,
+            test_data,
+            output_model,
+            deployment,
+            schema: schema(root.section("schema")),
+            ingestion: ingestion(root.section("ingestion")),
+            training: training(root.section("training")),
+        };
+        config.check_places(&root);
+        root.finish();
+        let problems = problems.into_inner();
+        if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
+    }
+
+    /// Folders that may not coincide: what is written must not be read as input.
+    fn check_places(&self, root: &Section) {
+        let inputs = [
+            ("input_folder_path", &self.input_folder),
+            ("source_folder_path", &self.source_folder),
+            ("test_data_path", &self.test_data),
+        ];
+        for (key, folder) in inputs {
+            if *folder == self.output_folder {
+                root.problem(
+                    key,
+                    "must not be \"output_folder_path\": our own output would be read as input",
+                );
+            }
+        }
+        for (key, folder) in
+            [("output_model_path", &self.output_model), ("models_path", &self.models)]
+        {
+            if *folder == self.deployment {
+                root.problem(
+                    key,
+                    "must not be \"prod_deployment_path\": that becomes a link to a release",
+                );
+            }
+        }
+    }
+
+    /// The SQLite file that records everything.
+    pub fn ledger_path(&self) -> PathBuf {
+        self.output_folder.join("ledger.sqlite")
+    }
+
+    /// The lock that one run at a time holds.
+    pub fn lock_path(&self) -> PathBuf {
+        self.output_folder.join("run.lock")
+    }
+}
+
+fn schema(mut section: Section) -> Schema {
+    let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    let named = ["id", "numeric", "categorical", "target"].map(|key| section.has(key));
+    let (id, numeric) = (section.texts("id"), section.texts("numeric"));
+    let categorical = section.texts("categorical").unwrap_or_default();
+    let target = section.text("target");
+    // Naming any column replaces the whole default: half of it would be somebody else's data.
+    let own = named.contains(&true);
+    let id = id.unwrap_or_else(|| if own { Vec::new() } else { list(&["corporation"]) });
+    let numeric = numeric.unwrap_or_else(|| {
+        let default = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
+        if own { Vec::new() } else { list(&default) }
+    });
+    if own && target.is_none() {
+        section.problem("target", "is missing: name the label column");
+    }
+    let target = target.unwrap_or_else(|| "exited".to_owned());
+    if numeric.is_empty() && categorical.is_empty() {
+        section.problem("numeric", "and \"schema.categorical\" are empty: name a feature column");
+    }
+    if numeric.len() + categorical.len() > 500 {
+        section.problem("numeric", "and \"schema.categorical\" name over 500 columns");
+    }
+    let mut seen = BTreeSet::new();
+    for name in id.iter().chain(&numeric).chain(&categorical).chain([&target]) {
+        if name.trim() != name || name.is_empty() {
+            section.problem("", &format!("has the column name {name:?}: trim it"));
+        }
+        if !seen.insert(name) {
+            section.problem("", &format!("names the column \"{name}\" twice"));
+        }
+    }
+    let positive = section.label("positive_label").unwrap_or_else(|| "1".to_owned());
+    let negative = section.label("negative_label");
+    if negative.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&positive)) {
+        section.problem("negative_label", "must differ from \"schema.positive_label\"");
+    }
+    section.finish();
+    Schema::new(&id, &numeric, &categorical, &target, &positive, negative.as_deref())
+}
+
+fn ingestion(mut section: Section) -> Ingestion {
+    let default = Ingestion::default();
+    let max_line = section.integer(
+        "max_line_bytes",
+        &(64..=1 << 24),
+        u64::try_from(default.max_line_bytes).unwrap_or(u64::MAX),
+    );
+    let ingestion = Ingestion {
+        max_rejected_share: section.number(
+            "max_rejected_share",
+            &(0.0..=1.0),
+            default.max_rejected_share,
+        ),
+        missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
+        max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
+    };
+    section.finish();
+    ingestion
+}
+
+fn training(mut section: Section) -> Training {
+    let default = Training::default();
+    let training = Training {
+        c: section.number("C", &(1e-10..=1e10), default.c),
+        solver: section.choice(
+            "solver",
+            &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],
+            default.solver,
+        ),
+        missing: section.choice(
+            "missing",
+            &[
+                ("median", MissingPolicy::Median),
+                ("mean", MissingPolicy::Mean),
+                ("drop", MissingPolicy::Drop),
+                ("reject", MissingPolicy::Reject),
+            ],
+            default.missing,
+        ),
+        class_weight: section.choice(
+            "class_weight",
+            &[("balanced", ClassWeight::Balanced)],
+            default.class_weight,
+        ),
+        threshold: section.number("threshold", &(0.0..=1.0), default.threshold),
+        seed: section.integer("seed", &(0..=u64::MAX), default.seed),
+    };
+    section.finish();
+    training
+}
+
+/// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not read.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(out.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    if out.as_os_str().is_empty() { PathBuf::from(".") } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIVE: &str = r#""input_folder_path":"data/practicedata","output_folder_path":"out/",
+        "test_data_path":"./testdata","output_model_path":"models",
+        "prod_deployment_path":"production_deployment/""#;
+
+    fn parse(more: &str) -> Result<Config> {
+        Config::parse(&format!("{{{FIVE}{more}}}"), Path::new("/w/config.json"))
+    }
+
+    #[test]
+    fn five_keys_are_enough_and_paths_resolve_from_the_file() {
+        let config = parse("").unwrap();
+        assert_eq!(config.output_folder, Path::new("/w/out"));
+        assert_eq!(config.test_data, Path::new("/w/testdata"));
+        assert_eq!(config.models, Path::new("/w/models"));
+        assert_eq!(config.models, config.output_model);
+        assert_eq!(config.deployment, Path::new("/w/production_deployment"));
+        assert_eq!(config.source_folder, config.input_folder);
+        assert_eq!(config.schema.target(), "exited");
+        assert_eq!(config.schema.negative_label(), Some("0"));
+        assert_eq!(config.training, Training::default());
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once_with_the_nearest_key() {
+        let text = r#"{"input_folder_path": 3, "output_folder_path": "x",
+            "test_data_path": "x", "ouput_model_path": "m", "prod_deployment_path": "p",
+            "training": {"C": -1, "solvr": "newton", "missing": "zero"},
+            "schema": {"numeric": ["a", "a"], "target": "y"}}"#;
+        let error = Config::parse(text, Path::new("config.json")).unwrap_err().to_string();
+        for part in [
+            "problems in config.json",
+            "\"input_folder_path\" must be a text in quotes, not 3",
+            "\"output_model_path\" is missing",
+            "\"ouput_model_path\" is not a known key; did you mean \"output_model_path\"?",
+            "\"training.C\" must be a number from",
+            "\"training.solvr\" is not a known key; did you mean \"training.solver\"?",
+            "\"training.missing\" must be one of \"median\", \"mean\"",
+            "names the column \"a\" twice",
+            "\"test_data_path\" must not be \"output_folder_path\"",
+        ] {
+            assert!(error.contains(part), "missing {part:?} in:\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_schema_of_ones_own_replaces_the_default_whole() {
+        let own = r#","schema":{"categorical":["size"],"target":"left","positive_label":true}"#;
+        let config = parse(own).unwrap();
+        let names: Vec<_> = config.schema.columns().iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["size", "left"]);
+        assert_eq!(config.schema.positive_label(), "true");
+        assert_eq!(config.schema.negative_label(), None);
+        assert!(parse(r#","schema":{"target":"left"}"#).is_err());
+    }
+
+    #[test]
+    fn broken_json_says_where() {
+        let error = Config::parse("{\"a\": }", Path::new("c.json")).unwrap_err().to_string();
+        assert!(error.contains("line 1 column 7"), "{error}");
+    }
+}

@@ -1,0 +1,188 @@
+//! Reads one JSON object key by key and collects every problem instead of stopping at the first.
+//!
+//! Not for what the keys mean: see [`super`].
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+/// Problems found so far, shared by all sections of a file.
+pub(super) type Problems = RefCell<Vec<String>>;
+
+/// One object of the file. Keys are taken; those left over are unknown.
+pub(super) struct Section<'a> {
+    prefix: String,
+    map: Map<String, Value>,
+    known: BTreeSet<&'static str>,
+    problems: &'a Problems,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file.
+    pub(super) fn root(map: Map<String, Value>, problems: &'a Problems) -> Self {
+        Self { prefix: String::new(), map, known: BTreeSet::new(), problems }
+    }
+
+    /// The object under `key`; empty when it is left out.
+    pub(super) fn section(&mut self, key: &'static str) -> Self {
+        let map = match self.take(key) {
+            None => Map::new(),
+            Some(Value::Object(map)) => map,
+            Some(other) => {
+                self.wrong(key, "an object { … }", &other);
+                Map::new()
+            }
+        };
+        let prefix = format!("{}{key}.", self.prefix);
+        Self { prefix, map, known: BTreeSet::new(), problems: self.problems }
+    }
+
+    /// Records a problem with `key`.
+    pub(super) fn problem(&self, key: &str, message: &str) {
+        self.problems.borrow_mut().push(format!("\"{}{key}\" {message}", self.prefix));
+    }
+
+    /// Whether the file sets `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(|v| !v.is_null())
+    }
+
+    fn wrong(&self, key: &str, expected: &str, found: &Value) {
+        self.problem(key, &format!("must be {expected}, not {found}"));
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.insert(key);
+        self.map.remove(key).filter(|v| !v.is_null())
+    }
+
+    /// A text that is not empty.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+            Value::String(_) => {
+                self.problem(key, "must not be empty");
+                None
+            }
+            other => {
+                self.wrong(key, "a text in quotes", &other);
+                None
+            }
+        }
+    }
+
+    /// A label: a text, or a number or truth value taken as it is spelt.
+    pub(super) fn label(&mut self, key: &'static str) -> Option<String> {
+        if let Some(value @ (Value::Number(_) | Value::Bool(_))) = self.map.get(key).cloned() {
+            self.take(key);
+            return Some(value.to_string());
+        }
+        self.text(key)
+    }
+
+    /// A text that must be there.
+    pub(super) fn required(&mut self, key: &'static str) -> String {
+        if !self.has(key) {
+            self.problem(key, "is missing: name a folder, relative to this file or absolute");
+        }
+        self.text(key).unwrap_or_default()
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let value = self.take(key)?;
+        let texts = value
+            .as_array()
+            .and_then(|items| items.iter().map(|v| v.as_str().map(str::to_owned)).collect());
+        if texts.is_none() {
+            self.wrong(key, "a list of texts", &value);
+        }
+        texts
+    }
+
+    /// A number within `range`.
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<f64>,
+        default: f64,
+    ) -> f64 {
+        match self.take(key) {
+            None => default,
+            Some(value) => match value.as_f64().filter(|v| range.contains(v)) {
+                Some(number) => number,
+                None => {
+                    let expected = format!("a number from {} to {}", range.start(), range.end());
+                    self.wrong(key, &expected, &value);
+                    default
+                }
+            },
+        }
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<u64>,
+        default: u64,
+    ) -> u64 {
+        match self.take(key) {
+            None => default,
+            Some(value) => match value.as_u64().filter(|v| range.contains(v)) {
+                Some(number) => number,
+                None => {
+                    let expected =
+                        format!("a whole number from {} to {}", range.start(), range.end());
+                    self.wrong(key, &expected, &value);
+                    default
+                }
+            },
+        }
+    }
+
+    /// One of the texts that `parse` knows.
+    pub(super) fn choice<T>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> T
+    where
+        T: Copy,
+    {
+        let Some(value) = self.take(key) else { return default };
+        match value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text)) {
+            Some((_, choice)) => *choice,
+            None => {
+                let names: Vec<String> =
+                    choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+                self.wrong(key, &format!("one of {}", names.join(", ")), &value);
+                default
+            }
+        }
+    }
+
+    /// Every key that was not taken is a mistake; names the nearest known one.
+    pub(super) fn finish(self) {
+        for key in self.map.keys() {
+            let nearest = self
+                .known
+                .iter()
+                .map(|known| (strsim::damerau_levenshtein(&key.to_lowercase(), known), known))
+                .min();
+            let advice = match nearest {
+                Some((distance, known)) if distance <= known.len().max(key.len()) / 2 => {
+                    format!("did you mean \"{}{known}\"?", self.prefix)
+                }
+                _ => {
+                    let known: Vec<_> = self.known.iter().map(|k| format!("\"{k}\"")).collect();
+                    format!("known keys here: {}", known.join(", "))
+                }
+            };
+            self.problem(key, &format!("is not a known key; {advice}"));
+        }
+    }
+}

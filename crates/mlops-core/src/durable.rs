@@ -1,0 +1,378 @@
+//! The only code that writes files: atomic, fsynced, and observable step by step.
+//!
+//! Every change of the disk passes through [`Disk`], which announces it to a [`Probe`] first.
+//! A test that records, refuses or kills at a step therefore sees every step there is.
+//! Not for reading: readers open files as usual and see the old content or the new one.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
+
+use crate::{Error, Result};
+
+/// Temporary files start and end like this, so that recovery knows its own.
+const TEMPORARY: (&str, &str) = (".mlops-", ".tmp");
+
+/// A step that changes the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A folder is created.
+    CreateFolder,
+    /// A temporary file is created.
+    CreateFile,
+    /// Bytes are written to a temporary file.
+    Write,
+    /// A file's content is forced to the disk.
+    SyncFile,
+    /// A file or folder gets its final name.
+    Rename,
+    /// The pointer is swapped.
+    SwapLink,
+    /// A folder's entries are forced to the disk.
+    SyncFolder,
+    /// A file or folder is removed.
+    Remove,
+    /// A transaction of the ledger is committed.
+    Commit,
+}
+
+/// Told of every step before it happens; an error prevents it.
+pub trait Probe: Send + Sync {
+    /// `path` is about to undergo `step`.
+    fn before(&self, step: Step, path: &Path) -> io::Result<()>;
+}
+
+/// The disk, with an optional observer.
+#[derive(Clone, Default)]
+pub struct Disk {
+    probe: Option<Arc<dyn Probe>>,
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Disk").field("observed", &self.probe.is_some()).finish()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module owns writing")]
+impl Disk {
+    /// A disk whose steps `probe` sees, for fault injection.
+    pub fn observed(probe: Arc<dyn Probe>) -> Self {
+        Self { probe: Some(probe) }
+    }
+
+    /// Announces a step; used by the ledger for its commits.
+    pub fn announce(&self, step: Step, path: &Path) -> Result<()> {
+        let operation = match step {
+            Step::CreateFolder => "create the folder",
+            Step::CreateFile => "create a file in",
+            Step::Write => "write",
+            Step::SyncFile | Step::SyncFolder => "sync",
+            Step::Rename => "rename to",
+            Step::SwapLink => "point",
+            Step::Remove => "remove",
+            Step::Commit => "commit to",
+        };
+        match &self.probe {
+            Some(probe) => probe.before(step, path).map_err(|e| Error::io(operation, path, e)),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates `folder` and its parents, durably; fine when it is there already.
+    pub fn create_folder(&self, folder: &Path) -> Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent().filter(|p| !p.as_os_str().is_empty()) {
+            self.create_folder(parent)?;
+        }
+        self.announce(Step::CreateFolder, folder)?;
+        match fs::create_dir(folder) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            Err(e) => Err(Error::io("create the folder", folder, e)),
+            Ok(()) => self.sync_folder(parent_of(folder)),
+        }
+    }
+
+    /// Replaces the content of `path` in one step, creating its folder when needed.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.new_file(path)?;
+        file.write_all(bytes)?;
+        file.publish(true)
+    }
+
+    /// Like [`Disk::write`], but a file that already holds these bytes is not touched.
+    pub fn write_if_changed(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        match fs::read(path) {
+            Ok(old) if old == bytes => Ok(()),
+            _ => self.write(path, bytes),
+        }
+    }
+
+    /// A file that appears at `path` only when it is published.
+    pub fn new_file(&self, path: &Path) -> Result<NewFile> {
+        let folder = parent_of(path);
+        self.create_folder(folder)?;
+        self.announce(Step::CreateFile, folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).map_err(|e| Error::io("create", path, e))?;
+        Ok(NewFile { disk: self.clone(), path: path.to_owned(), file })
+    }
+
+    /// Gives the folder `from` the free name `to`, after forcing its files to the disk.
+    pub fn publish_folder(&self, from: &Path, to: &Path) -> Result<()> {
+        self.sync_folder(from)?;
+        self.announce(Step::Rename, to)?;
+        // On a folder, rename replaces nothing but an empty folder.
+        fs::rename(from, to).map_err(|e| Error::io("rename to", to, e))?;
+        self.sync_folder(parent_of(to))
+    }
+
+    /// Makes `link` a symbolic link to `target`, replacing an older link in one step.
+    #[cfg(unix)]
+    pub fn swap_link(&self, target: &Path, link: &Path) -> Result<()> {
+        let folder = parent_of(link);
+        self.create_folder(folder)?;
+        let name = link.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = folder.join(format!("{}{name}{}", TEMPORARY.0, TEMPORARY.1));
+        self.remove(&temporary)?;
+        self.announce(Step::CreateFile, &temporary)?;
+        std::os::unix::fs::symlink(target, &temporary)
+            .map_err(|e| Error::io("create the link", &temporary, e))?;
+        self.announce(Step::SwapLink, link)?;
+        fs::rename(&temporary, link).map_err(|e| Error::io("point", link, e))?;
+        self.sync_folder(folder)
+    }
+
+    /// Removes a file, a link or a whole folder; fine when it is not there.
+    pub fn remove(&self, path: &Path) -> Result<()> {
+        let failed = |e| Error::io("remove", path, e);
+        let kind = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata.file_type(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(failed(e)),
+        };
+        self.announce(Step::Remove, path)?;
+        if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+            .map_err(failed)?;
+        self.sync_folder(parent_of(path))
+    }
+
+    /// Removes what an interrupted run left half-written in `folder`; returns the names.
+    pub fn remove_temporaries(&self, folder: &Path) -> Result<Vec<String>> {
+        let mut removed = Vec::new();
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(removed),
+            Err(e) => return Err(Error::io("list", folder, e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("list", folder, e))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1) {
+                self.remove(&entry.path())?;
+                removed.push(name);
+            }
+        }
+        removed.sort();
+        Ok(removed)
+    }
+
+    /// A folder name that [`Disk::remove_temporaries`] recognises.
+    pub fn temporary_folder(parent: &Path, name: &str) -> PathBuf {
+        parent.join(format!("{}{name}{}", TEMPORARY.0, TEMPORARY.1))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> Result<()> {
+        self.announce(Step::SyncFolder, folder)?;
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io("sync", folder, e))
+    }
+}
+
+/// A file being written under a temporary name; dropped unpublished, it is gone.
+#[derive(Debug)]
+pub struct NewFile {
+    disk: Disk,
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl NewFile {
+    /// Appends `bytes`.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        self.disk.announce(Step::Write, &self.path)?;
+        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    /// Cuts the file back to `length` bytes.
+    pub fn truncate(&mut self, length: u64) -> Result<()> {
+        self.disk.announce(Step::Write, &self.path)?;
+        let file = self.file.as_file_mut();
+        file.set_len(length)
+            .and_then(|()| file.seek(SeekFrom::Start(length)))
+            .map(drop)
+            .map_err(|e| Error::io("truncate", &self.path, e))
+    }
+
+    /// Makes the file durable under its final name. Without `replace`, a file of that name is
+    /// an error: it is somebody else's.
+    pub fn publish(self, replace: bool) -> Result<()> {
+        let Self { disk, path, file } = self;
+        disk.announce(Step::SyncFile, &path)?;
+        file.as_file().sync_all().map_err(|e| Error::io("sync", &path, e))?;
+        disk.announce(Step::Rename, &path)?;
+        let persisted = if replace { file.persist(&path) } else { file.persist_noclobber(&path) };
+        match persisted {
+            Ok(_) => disk.sync_folder(parent_of(&path)),
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::conflict(format!(
+                    "{} is already there and was not written by this workspace; \
+                     move it to another name and run again",
+                    path.display()
+                )))
+            }
+            Err(e) => Err(Error::io("rename to", &path, e.error)),
+        }
+    }
+}
+
+/// The run lock of a workspace: dies with its holder, even with `kill -9`.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, or says who holds it. `holder` is written for others to read.
+    #[expect(clippy::disallowed_methods, reason = "this module owns writing")]
+    pub fn acquire(disk: &Disk, path: &Path, holder: &str) -> Result<Self> {
+        let failed = |e| Error::io("lock", path, e);
+        disk.create_folder(parent_of(path))?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut other = String::new();
+                // Between its lock and its first write the holder is unknown; that is no failure.
+                let _ = file.read_to_string(&mut other);
+                let other = other.trim();
+                let who = if other.is_empty() { "another run" } else { other };
+                return Err(Error::locked(format!(
+                    "{who} holds {}; this run stops and changes nothing",
+                    path.display()
+                )));
+            }
+            Err(TryLockError::Error(e)) => return Err(failed(e)),
+        }
+        file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The folder that holds `path`; `.` for a bare name.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<Step>>);
+    impl Probe for Recorder {
+        fn before(&self, step: Step, _: &Path) -> io::Result<()> {
+            self.0.lock().unwrap().push(step);
+            Ok(())
+        }
+    }
+
+    struct Full;
+    impl Probe for Full {
+        fn before(&self, step: Step, _: &Path) -> io::Result<()> {
+            match step {
+                Step::Write => Err(io::ErrorKind::StorageFull.into()),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_goes_through_every_durable_step_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let recorder = Arc::new(Recorder::default());
+        Disk::observed(recorder.clone()).write(&dir.path().join("a.txt"), b"x").unwrap();
+        use Step::{CreateFile, Rename, SyncFile, SyncFolder, Write};
+        assert_eq!(
+            *recorder.0.lock().unwrap(),
+            [CreateFile, Write, SyncFile, Rename, SyncFolder]
+        );
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content_and_no_litter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        Disk::default().write(&path, b"old").unwrap();
+        let error = Disk::observed(Arc::new(Full)).write(&path, b"new").unwrap_err();
+        assert!(error.to_string().contains("a.txt"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn publishing_without_replacing_spares_a_foreign_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("finaldata2.csv");
+        fs::write(&path, "theirs").unwrap();
+        let mut file = Disk::default().new_file(&path).unwrap();
+        file.write_all(b"ours").unwrap();
+        let error = file.publish(false).unwrap_err();
+        assert!(error.to_string().contains("move it"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+    }
+
+    #[test]
+    fn a_second_lock_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::acquire(&Disk::default(), &path, "training (pid 7)").unwrap();
+        let error = Lock::acquire(&Disk::default(), &path, "x").unwrap_err();
+        assert!(error.to_string().contains("training (pid 7)"), "{error}");
+        drop(held);
+        Lock::acquire(&Disk::default(), &path, "x").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_link_is_swapped_and_temporaries_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        let link = dir.path().join("live");
+        disk.swap_link(Path::new("r-1"), &link).unwrap();
+        disk.swap_link(Path::new("r-2"), &link).unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("r-2"));
+        fs::create_dir(Disk::temporary_folder(dir.path(), "stage")).unwrap();
+        fs::write(dir.path().join("keep.tmp"), "").unwrap();
+        assert_eq!(disk.remove_temporaries(dir.path()).unwrap(), [".mlops-stage.tmp"]);
+        assert!(dir.path().join("keep.tmp").is_file());
+    }
+}

@@ -1,0 +1,116 @@
+//! Names of things that are counted or run: data set versions, releases, runs.
+//!
+//! Not for identities of content: see [`crate::digest`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// The N of `finaldata{N}.csv`: distinct contents with at least one data row ingested so far.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct DatasetVersion(pub u32);
+
+impl DatasetVersion {
+    /// `finaldata{N}.csv`.
+    pub fn file_name(self) -> String {
+        format!("finaldata{}.csv", self.0)
+    }
+
+    /// `quarantine{N}.csv`.
+    pub fn quarantine_name(self) -> String {
+        format!("quarantine{}.csv", self.0)
+    }
+}
+
+impl fmt::Display for DatasetVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// `r-{N}-{12 hex}`: the data version and a digest of the artifact and its score.
+///
+/// No time is part of it, so that deploying the same thing again is a no-op.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReleaseId(String);
+
+impl ReleaseId {
+    /// The release of an artifact with its score.
+    pub fn new(version: DatasetVersion, artifact: Digest, score: Digest) -> Self {
+        let both = [artifact.bytes().as_slice(), score.bytes()].concat();
+        Self(format!("r-{version}-{}", Digest::of(&both).short()))
+    }
+
+    /// The text, which is also the name of the folder.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReleaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ReleaseId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let valid = text
+            .strip_prefix("r-")
+            .and_then(|rest| rest.split_once('-'))
+            .is_some_and(|(version, hash)| {
+                version.parse::<u32>().is_ok()
+                    && hash.len() == 12
+                    && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            });
+        if valid { Ok(Self(text.to_owned())) } else { Err(format!("{text:?} is not a release id")) }
+    }
+}
+
+/// One start of one binary: sortable by time, unique by process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    /// An id for a run that starts at `at` in process `pid`.
+    pub fn new(at: DateTime<Utc>, pid: u32) -> Self {
+        Self(format!("{}-{pid:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_id_reads_back_and_a_foreign_folder_does_not() {
+        let id = ReleaseId::new(DatasetVersion(4), Digest::of(b"model"), Digest::of(b"score"));
+        assert!(id.as_str().starts_with("r-4-"));
+        assert_eq!(id.as_str().parse(), Ok(id));
+        for foreign in ["", "r-", "r-x-0123456789ab", "r-4-0123456789AB", "r-4-01", "release"] {
+            assert!(foreign.parse::<ReleaseId>().is_err(), "{foreign}");
+        }
+    }
+}

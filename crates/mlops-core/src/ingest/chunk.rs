@@ -1,0 +1,156 @@
+//! Reads a file once, front to back, in pieces that end where a record ends; hashes it meanwhile.
+//!
+//! Memory: one piece, unless a single record is longer. Not for rows: see [`super::parse`].
+
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use crate::digest::{Digest, Hasher};
+use crate::{Error, Result};
+
+use super::record::{self, Field, Shape};
+
+/// Bytes read at a time.
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// A line longer than this is not quarantined: the file is not a CSV file at all.
+const LONGEST_LINE: usize = 1 << 26;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A reader that hands out whole records.
+pub(crate) struct ChunkReader<R> {
+    input: R,
+    path: PathBuf,
+    chunk_bytes: usize,
+    hasher: Hasher,
+    /// Bytes read that belong to the next chunk.
+    carry: Vec<u8>,
+    /// Position in the file of the next chunk's first byte.
+    offset: u64,
+    ended: bool,
+    fields: Vec<Field>,
+}
+
+/// The first record of a file.
+pub(crate) struct Header {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) byte_order_mark: bool,
+    /// Physical lines up to the first row, blank ones included.
+    pub(crate) lines: u64,
+}
+
+impl<R: Read> ChunkReader<R> {
+    /// A reader of `input`, which errors call `path`.
+    pub(crate) fn new(input: R, path: &Path, chunk_bytes: usize) -> Self {
+        Self {
+            input,
+            path: path.to_owned(),
+            chunk_bytes,
+            hasher: Hasher::default(),
+            carry: Vec::new(),
+            offset: 0,
+            ended: false,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Reads the header; `None` when the file holds nothing but blank lines.
+    pub(crate) fn header(&mut self) -> Result<Option<Header>> {
+        let mut buffer = std::mem::take(&mut self.carry);
+        loop {
+            self.fill(&mut buffer)?;
+            let byte_order_mark = buffer.starts_with(BYTE_ORDER_MARK);
+            if buffer.starts_with(b"\xff\xfe") || buffer.starts_with(b"\xfe\xff") {
+                return Err(Error::schema(
+                    self.path.display().to_string(),
+                    "this looks like UTF-16: save the file as \"CSV UTF-8\"",
+                ));
+            }
+            let mut start = if byte_order_mark { BYTE_ORDER_MARK.len() } else { 0 };
+            let mut lines = 0;
+            while let Some(length) = blank_line(&buffer[start..], self.ended) {
+                start += length;
+                lines += 1;
+            }
+            if start == buffer.len() && self.ended {
+                return Ok(None);
+            }
+            let end = record::scan_header(&buffer[start..], self.ended, &mut self.fields);
+            if let Some(end) = end.map(|e| start + e) {
+                let bytes = buffer[start..end].to_vec();
+                lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+                self.carry = buffer.split_off(end);
+                self.offset = end as u64;
+                let fields = std::mem::take(&mut self.fields);
+                return Ok(Some(Header { bytes, fields, byte_order_mark, lines }));
+            }
+            if self.ended {
+                let message = "the header has a quote that is never closed";
+                return Err(Error::schema(self.path.display().to_string(), message));
+            }
+        }
+    }
+
+    /// Fills `chunk` with the next whole records; returns the position of its first byte, or
+    /// `None` after the last. The previous content of `chunk` is lost, its memory is reused.
+    pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
+        chunk.clear();
+        chunk.append(&mut self.carry);
+        loop {
+            if self.ended {
+                break;
+            }
+            self.fill(chunk)?;
+            if self.ended {
+                break;
+            }
+            let cut = record::last_record_end(chunk, shape, &mut self.fields);
+            if cut > 0 {
+                self.carry.extend_from_slice(&chunk[cut..]);
+                chunk.truncate(cut);
+                break;
+            }
+        }
+        let at = self.offset;
+        self.offset += chunk.len() as u64;
+        Ok((!chunk.is_empty()).then_some(at))
+    }
+
+    /// The digest of everything read; complete after the last chunk.
+    pub(crate) fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
+    }
+
+    fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
+        let start = buffer.len();
+        if start > LONGEST_LINE {
+            return Err(Error::schema(
+                self.path.display().to_string(),
+                format!("no line end within {LONGEST_LINE} bytes: this is not a CSV file"),
+            ));
+        }
+        buffer.resize(start + self.chunk_bytes, 0);
+        let mut end = start;
+        while end < buffer.len() && !self.ended {
+            match self.input.read(&mut buffer[end..]) {
+                Ok(0) => self.ended = true,
+                Ok(n) => end += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io("read", &self.path, e)),
+            }
+        }
+        buffer.truncate(end);
+        self.hasher.update(&buffer[start..]);
+        Ok(())
+    }
+}
+
+/// The length, line end included, of a line of nothing but blanks at the start of `bytes`.
+pub(crate) fn blank_line(bytes: &[u8], last: bool) -> Option<usize> {
+    let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count();
+    match bytes.get(blanks) {
+        Some(b'\n') => Some(blanks + 1),
+        None if last && blanks > 0 => Some(blanks),
+        _ => None,
+    }
+}

@@ -1,0 +1,192 @@
+//! Remembers every row seen, in eight bytes a row, and says whether one comes again.
+//!
+//! A row is known by a 128-bit hash under a random key: one half picks a slot, 56 bits of the
+//! other are stored in it beside the file that brought the row. Two different rows are taken for
+//! one with a probability of about rows² / 2^80: for ten million rows, one run in ten billion.
+//! Not for the rows themselves: the caller keeps or drops them.
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The first of its kind.
+    Kept,
+    /// Seen before in the same file.
+    DuplicateWithin,
+    /// Seen before in another file.
+    DuplicateAcross,
+    /// Rejected.
+    Quarantined,
+}
+
+/// The hash of a canonical row under a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowHasher(pub(crate) u64);
+
+impl RowHasher {
+    /// A key that nobody who writes our input can know.
+    pub(crate) fn random() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        Self(RandomState::new().hash_one(0))
+    }
+
+    /// The row's hash; `row` ends with its newline.
+    pub(crate) fn hash(self, row: &[u8]) -> u128 {
+        xxh3_128_with_seed(row, self.0)
+    }
+}
+
+/// The low byte of an entry says which file brought the row; this one: an earlier one.
+const EARLIER: u64 = 0;
+/// Files are numbered from 1 up to this; then all are made "earlier" and counting restarts.
+const LAST_FILE: u64 = 254;
+const FILE: u64 = 0xff;
+/// An entry that was taken back. Its tag is zero, which no row has.
+const REMOVED: u64 = 0xff;
+
+/// The set of rows seen.
+#[derive(Debug)]
+pub(crate) struct SeenRows {
+    /// Tables of growing size; a row is in one of them. With a good first guess there is one.
+    tables: Vec<Table>,
+    file: u64,
+}
+
+#[derive(Debug)]
+struct Table {
+    slots: Vec<u64>,
+    used: usize,
+}
+
+impl Table {
+    fn new(rows: usize) -> Self {
+        Self { slots: vec![0; rows.max(1 << 12) / 2 * 3], used: 0 }
+    }
+
+    fn full(&self) -> bool {
+        self.used >= self.slots.len() / 5 * 4
+    }
+
+    /// The entry with `tag`, or the free slot where it belongs.
+    fn find(&self, hash: u128, tag: u64) -> Result<u64, usize> {
+        #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
+        let mut at = ((u128::from(hash as u64) * self.slots.len() as u128) >> 64) as usize;
+        loop {
+            match self.slots[at] {
+                0 => return Err(at),
+                entry if entry & !FILE == tag => return Ok(entry & FILE),
+                _ => at = if at + 1 == self.slots.len() { 0 } else { at + 1 },
+            }
+        }
+    }
+}
+
+impl SeenRows {
+    /// An empty set that expects about `rows` rows; more are fine, only a little slower.
+    pub(crate) fn expecting(rows: usize) -> Self {
+        Self { tables: vec![Table::new(rows)], file: EARLIER }
+    }
+
+    /// Rows from now on belong to another file.
+    pub(crate) fn next_file(&mut self) {
+        if self.file == LAST_FILE {
+            for slot in self.tables.iter_mut().flat_map(|t| &mut t.slots) {
+                if *slot & !FILE != 0 {
+                    *slot &= !FILE;
+                }
+            }
+            self.file = EARLIER;
+        }
+        self.file += 1;
+    }
+
+    /// Takes back every row of the current file.
+    pub(crate) fn forget_file(&mut self) {
+        let file = self.file;
+        for slot in self.tables.iter_mut().flat_map(|t| &mut t.slots) {
+            if *slot & !FILE != 0 && *slot & FILE == file {
+                *slot = REMOVED;
+            }
+        }
+    }
+
+    /// Adds a row unless it is there.
+    pub(crate) fn insert(&mut self, hash: u128) -> Fate {
+        #[expect(clippy::cast_possible_truncation, reason = "the high half")]
+        let tag = ((hash >> 64) as u64 & !FILE).max(FILE + 1);
+        let mut free = 0;
+        for table in &self.tables {
+            match table.find(hash, tag) {
+                Ok(file) if file == self.file => return Fate::DuplicateWithin,
+                Ok(_) => return Fate::DuplicateAcross,
+                Err(at) => free = at,
+            }
+        }
+        let file = self.file;
+        if let Some(table) = self.tables.last_mut() {
+            table.slots[free] = tag | file;
+            table.used += 1;
+            if table.full() {
+                let rows = table.slots.len();
+                self.tables.push(Table::new(rows));
+            }
+        }
+        Fate::Kept
+    }
+
+    /// Whether a row is there.
+    pub(crate) fn contains(&self, hash: u128) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "the high half")]
+        let tag = ((hash >> 64) as u64 & !FILE).max(FILE + 1);
+        self.tables.iter().any(|table| table.find(hash, tag).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn hash(n: u64) -> u128 {
+        RowHasher(7).hash(&n.to_le_bytes())
+    }
+
+    #[test]
+    fn says_where_a_duplicate_comes_from_also_after_growing_and_renumbering() {
+        let mut seen = SeenRows::expecting(10);
+        let mut first: HashMap<u64, u64> = HashMap::new();
+        for file in 0..600 {
+            seen.next_file();
+            for i in 0..100 {
+                let n = (file * 61 + i * 7) % 20_000;
+                let expected = match first.get(&n) {
+                    None => Fate::Kept,
+                    Some(f) if *f == file => Fate::DuplicateWithin,
+                    Some(_) => Fate::DuplicateAcross,
+                };
+                first.entry(n).or_insert(file);
+                assert_eq!(seen.insert(hash(n)), expected, "file {file} row {n}");
+                if expected == Fate::DuplicateAcross {
+                    continue;
+                }
+                assert_eq!(seen.insert(hash(n)), Fate::DuplicateWithin);
+            }
+        }
+        assert!(seen.tables.len() > 1, "the test must grow the set");
+    }
+
+    #[test]
+    fn a_forgotten_file_leaves_the_others() {
+        let mut seen = SeenRows::expecting(10);
+        seen.next_file();
+        (0..1000).for_each(|n| drop(seen.insert(hash(n))));
+        seen.next_file();
+        (500..2000).for_each(|n| drop(seen.insert(hash(n))));
+        seen.forget_file();
+        seen.next_file();
+        assert!((0..1000).all(|n| seen.insert(hash(n)) == Fate::DuplicateAcross));
+        assert!((1000..2000).all(|n| !seen.contains(hash(n))));
+        assert!((1000..2000).all(|n| seen.insert(hash(n)) == Fate::Kept));
+    }
+}

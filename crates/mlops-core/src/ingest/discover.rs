@@ -1,0 +1,128 @@
+//! The files of an input folder: which are taken, which are passed over and why.
+//!
+//! Not for reading them: see [`super::chunk`].
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// What the file system says of a file; equal stamps mean that it need not be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Bytes.
+    pub size: u64,
+    /// Time of the last change, in nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Number of the file in its file system; 0 where there is none.
+    pub inode: u64,
+}
+
+impl Stamp {
+    /// The stamp in `metadata`.
+    pub fn of(metadata: &Metadata) -> Self {
+        let since = metadata.modified().ok().and_then(|m| m.duration_since(UNIX_EPOCH).ok());
+        let modified_ns = since.and_then(|d| i64::try_from(d.as_nanos()).ok()).unwrap_or(0);
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Self { size: metadata.len(), modified_ns, inode }
+    }
+
+    /// When the file was last changed.
+    pub fn modified(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_nanos(self.modified_ns)
+    }
+}
+
+/// A CSV file of the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name in the folder.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// A file that is passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ignored {
+    /// Its name in the folder.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// CSV files, sorted by name.
+    pub candidates: Vec<Candidate>,
+    /// All other entries, sorted by name.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Lists `folder`, which the configuration calls `key`. Links are followed.
+pub fn list(folder: &Path, key: &str) -> Result<Listing> {
+    let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::missing(format!(
+            "there is no folder {}: create it and put CSV files there, or change \"{key}\" in \
+             the configuration",
+            folder.display()
+        )),
+        _ => Error::io("list", folder, e),
+    })?;
+    let mut listing = Listing::default();
+    for entry in entries {
+        let path = entry.map_err(|e| Error::io("list", folder, e))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match reason_to_ignore(&name, &path) {
+            None => listing.candidates.push(Candidate { name, path }),
+            Some(reason) => listing.ignored.push(Ignored { name, reason: reason.to_owned() }),
+        }
+    }
+    listing.candidates.sort_by(|a, b| a.name.cmp(&b.name));
+    listing.ignored.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(listing)
+}
+
+fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
+    let extension = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    if name.starts_with('.') {
+        Some("hidden")
+    } else if name.starts_with('~') || name.starts_with('#') {
+        Some("temporary file of an editor")
+    } else if !extension {
+        Some("its name does not end in .csv")
+    } else if path.is_dir() {
+        Some("a folder")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_csv_files_of_any_case_in_order_and_says_why_not_others() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "a.CSV", ".c.csv", "~d.csv", "e.csv.tmp", "f.txt", "g.csv~"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        fs::create_dir(dir.path().join("h.csv")).unwrap();
+        let listing = list(dir.path(), "input_folder_path").unwrap();
+        let names: Vec<_> = listing.candidates.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["a.CSV", "b.csv"]);
+        assert_eq!(listing.ignored.len(), 6);
+        let error = list(&dir.path().join("none"), "input_folder_path").unwrap_err().to_string();
+        assert!(error.contains("input_folder_path"), "{error}");
+    }
+}

@@ -1,0 +1,459 @@
+//! A chunk of records to canonical rows: the fast path and the careful path.
+//!
+//! Most rows are already spelt as we would spell them. The fast path proves that in one look and
+//! the row is used where it stands; every other row is taken apart, cleaned and written again into
+//! a side buffer, or rejected with its reason. Both paths give the same bytes.
+//! Not for duplicates: see [`super::dedup`].
+
+use std::ops::Range;
+
+use crate::config::Ingestion;
+use crate::schema::{Role, Schema};
+
+use super::chunk::blank_line;
+use super::clean::{self, FormatChanges, Labels, Number};
+use super::dedup::RowHasher;
+use super::layout::Layout;
+use super::quarantine::{ErrorType, Rejected};
+use super::record::{self, Field, Malformed, Scan, Shape};
+
+/// A canonical row: its bytes (newline included) in the chunk or in the side buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    start: u32,
+    length: u32,
+    /// Physical line in the chunk, from 0.
+    pub(crate) line: u32,
+    /// Physical lines it stands on.
+    pub(crate) lines: u32,
+    /// See [`RowHasher`].
+    pub(crate) hash: u128,
+}
+
+/// Set in `Row::start` when the row is in the side buffer.
+const IN_SIDE: u32 = 1 << 31;
+
+/// What a chunk became; reused from chunk to chunk.
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) changes: FormatChanges,
+    /// Missing cells by column of the schema.
+    pub(crate) missing: Vec<u64>,
+    pub(crate) blank_lines: u64,
+    /// Physical lines in the chunk.
+    pub(crate) lines: u32,
+    side: Vec<u8>,
+}
+
+impl Parsed {
+    /// The bytes of `row`, which came from `chunk`.
+    pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
+        let start = (row.start & !IN_SIDE) as usize;
+        let from = if row.start & IN_SIDE == 0 { chunk } else { &self.side };
+        &from[start..start + row.length as usize]
+    }
+
+    fn clear(&mut self, width: usize) {
+        self.rows.clear();
+        self.rejected.clear();
+        self.side.clear();
+        self.missing.clear();
+        self.missing.resize(width, 0);
+        self.changes = FormatChanges::default();
+        self.blank_lines = 0;
+        self.lines = 0;
+    }
+}
+
+/// What the fast path must find in a column.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Id,
+    Numeric,
+    Categorical,
+    Target,
+}
+
+/// Turns chunks of one file into rows.
+#[derive(Debug)]
+pub(crate) struct RowParser<'a> {
+    schema: &'a Schema,
+    layout: Layout,
+    options: &'a Ingestion,
+    pub(crate) labels: Labels,
+    hasher: RowHasher,
+    kinds: Vec<Kind>,
+    /// Whether the fast path applies: the columns stand as in the schema, and no spelling of a
+    /// missing value looks like a number.
+    fast: bool,
+    fields: Vec<Field>,
+    /// Columns of the row at hand without a value.
+    empty: Vec<usize>,
+}
+
+impl<'a> RowParser<'a> {
+    /// A parser for a file with `layout`.
+    pub(crate) fn new(
+        schema: &'a Schema,
+        layout: Layout,
+            options: &'a Ingestion,
+        labels: Labels,
+        hasher: RowHasher,
+    ) -> Self {
+        let kinds = schema
+            .columns()
+            .iter()
+            .map(|column| match column.role {
+                Role::Id => Kind::Id,
+                Role::Numeric => Kind::Numeric,
+                Role::Categorical => Kind::Categorical,
+                Role::Target => Kind::Target,
+            })
+            .collect();
+        let numeric_missing = options.missing_values.iter().any(|m| Number::parse(m).is_some());
+        let fast = layout.identical && !numeric_missing;
+        let (fields, empty) = (Vec::new(), Vec::new());
+        Self { schema, layout, options, labels, hasher, kinds, fast, fields, empty }
+    }
+
+    /// The shape of the file's records.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { width: self.layout.width, max_bytes: self.options.max_line_bytes }
+    }
+
+    /// Parses the whole records in `chunk`, whose first byte stands at `offset` in the file.
+    pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
+        out.clear(self.schema.width());
+        let mut at = 0;
+        while at < chunk.len() {
+            let fast = if self.fast { self.canonical_row(&chunk[at..]) } else { None };
+            match fast {
+                Some(CanonicalRow { length, carriage_return: false, empty_cells }) => {
+                    if empty_cells {
+                        count_empty(&chunk[at..at + length], &mut out.missing);
+                    }
+                    let row = at..at + length + 1;
+                    let hash = self.hasher.hash(&chunk[row.clone()]);
+                    push_row(out, &row, false, 1, hash);
+                    at = row.end;
+                }
+                Some(CanonicalRow { length, carriage_return: true, empty_cells }) => {
+                    if empty_cells {
+                        count_empty(&chunk[at..at + length], &mut out.missing);
+                    }
+                    out.changes.crlf += 1;
+                    let start = out.side.len();
+                    out.side.extend_from_slice(&chunk[at..at + length]);
+                    out.side.push(b'\n');
+                    let hash = self.hasher.hash(&out.side[start..]);
+                    push_row(out, &(start..out.side.len()), true, 1, hash);
+                    at += length + 2;
+                }
+                None => at = self.careful(chunk, at, offset, out),
+            }
+        }
+    }
+
+    /// Whether the bytes start with a row in canonical spelling. Looks at each byte once.
+    fn canonical_row(&self, bytes: &[u8]) -> Option<CanonicalRow> {
+        let mut at = 0;
+        let mut empty_cells = false;
+        let last = self.kinds.len() - 1;
+        for (column, kind) in self.kinds.iter().enumerate() {
+            let start = at;
+            match kind {
+                Kind::Numeric => {
+                    at = canonical_number(bytes, at)?;
+                    empty_cells |= at == start;
+                }
+                Kind::Id | Kind::Categorical => {
+                    at = canonical_text(bytes, at)?;
+                    empty_cells |= at == start;
+                    if matches!(kind, Kind::Categorical) && at > start {
+                        let text = &bytes[start..at];
+                        if self.options.missing_values.iter().any(|m| m.as_bytes() == text) {
+                            return None;
+                        }
+                    }
+                }
+                Kind::Target => {
+                    let rest = &bytes[at..];
+                    let negative = self.labels.negative.as_deref();
+                    at += match (rest.strip_prefix(self.labels.positive.as_bytes()), negative) {
+                        (Some(after), _) if ends_cell(after) => self.labels.positive.len(),
+                        (_, Some(negative))
+                            if rest.strip_prefix(negative.as_bytes()).is_some_and(ends_cell) =>
+                        {
+                            negative.len()
+                        }
+                        _ => return None,
+                    };
+                }
+            }
+            if column < last {
+                if bytes.get(at) != Some(&b',') {
+                    return None;
+                }
+                at += 1;
+            }
+        }
+        let carriage_return = bytes.get(at) == Some(&b'\r');
+        let newline = at + usize::from(carriage_return);
+        let fits = at <= self.options.max_line_bytes.saturating_sub(2);
+        (bytes.get(newline) == Some(&b'\n') && fits)
+            .then_some(CanonicalRow { length: at, carriage_return, empty_cells })
+    }
+
+    /// Takes the record at `at` apart; returns where the next one starts.
+    fn careful(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
+        if self.layout.width > 1
+            && let Some(length) = blank_line(&chunk[at..], true)
+        {
+            out.blank_lines += 1;
+            out.lines += 1;
+            return at + length;
+        }
+        let mut fields = std::mem::take(&mut self.fields);
+        let scan = record::scan(chunk, at, true, self.shape(), &mut fields);
+        // A chunk ends with a record, so that the scan never asks for more.
+        let (end, lines, problem) = match scan {
+            Scan::Record { end, lines, problem } => (end, lines, problem),
+            Scan::NeedMore => (chunk.len(), 1, Some(Malformed::Quote(0))),
+        };
+        let start = out.side.len();
+        let checked = match problem {
+            Some(problem) => Err(self.malformed(problem)),
+            None => self.clean(&chunk[at..end], at, &fields, out),
+        };
+        match checked {
+            Ok(()) => {
+                if chunk[at..end].ends_with(b"\r\n") {
+                    out.changes.crlf += 1;
+                }
+                let hash = self.hasher.hash(&out.side[start..]);
+                push_row(out, &(start..out.side.len()), true, lines, hash);
+            }
+            Err(Reason { column, error, message }) => {
+                out.side.truncate(start);
+                out.rejected.push(Rejected {
+                    line: u64::from(out.lines),
+                    lines,
+                    position: offset + at as u64,
+                    column: column.map(|c| (c + 1, self.column_name(c))),
+                    error,
+                    record: record::without_line_end(&chunk[at..end]).to_vec(),
+                    message,
+                });
+                out.lines += lines;
+            }
+        }
+        self.fields = fields;
+        end
+    }
+
+    /// Writes the canonical row of `record`, which stands at `at` in the chunk, to the side buffer.
+    /// Counts are added only when the whole row is good.
+    fn clean(
+        &mut self,
+        record: &[u8],
+        at: usize,
+        fields: &[Field],
+        out: &mut Parsed,
+    ) -> Result<(), Reason> {
+        let text = std::str::from_utf8(record).map_err(|e| {
+            let bad = at + e.valid_up_to();
+            let column = fields.iter().position(|f| bad < f.end.max(f.start + 1));
+            let message = "the bytes are not UTF-8: save the file as UTF-8".to_owned();
+            Reason { column, error: ErrorType::InvalidUnicode, message }
+        })?;
+        let schema = self.schema;
+        let mut changes = FormatChanges::default();
+        self.empty.clear();
+        for (index, column) in schema.columns().iter().enumerate() {
+            if index > 0 {
+                out.side.push(b',');
+            }
+            let Some(position) = self.layout.positions[index] else { continue };
+            let field = fields[position];
+            let raw = &text[field.start - at..field.end - at];
+            let value = clean::bare(raw, field.quoted, field.escaped, &mut changes);
+            let feature = matches!(column.role, Role::Numeric | Role::Categorical);
+            let spelt_missing = || self.options.missing_values.iter().any(|m| *m == value);
+            if value.is_empty() || (feature && spelt_missing()) {
+                if column.role == Role::Target {
+                    return Err(Reason::cast(position, "the label is missing".to_owned()));
+                }
+                self.empty.push(index);
+                continue;
+            }
+            let pushed = match column.role {
+                Role::Id | Role::Categorical => {
+                    clean::push_text(&value, &mut out.side);
+                    Ok(())
+                }
+                Role::Numeric => push_number(&value, &mut out.side, &mut changes),
+                Role::Target => self.push_label(&value, &mut out.side, &mut changes),
+            };
+            pushed.map_err(|message| Reason::cast(position, message))?;
+        }
+        out.side.push(b'\n');
+        for index in &self.empty {
+            out.missing[*index] += 1;
+        }
+        out.changes.add(&changes);
+        Ok(())
+    }
+
+    fn push_label(
+        &mut self,
+        value: &str,
+        out: &mut Vec<u8>,
+        changes: &mut FormatChanges,
+    ) -> Result<(), String> {
+        match self.labels.resolve(value, changes) {
+            Some(true) => clean::push_text(&self.labels.positive, out),
+            Some(false) => clean::push_text(self.labels.negative.as_deref().unwrap_or(value), out),
+            None => {
+                return Err(format!(
+                    "unknown label {value:?}: expected {:?} or {:?}",
+                    self.labels.positive,
+                    self.labels.negative.as_deref().unwrap_or("another one"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn malformed(&self, problem: Malformed) -> Reason {
+        let width = self.layout.width;
+        let (column, error, message) = match problem {
+            Malformed::TooFew(found) => (
+                Some(found),
+                ErrorType::MissingColumns,
+                format!("expected {width} columns, found {found}"),
+            ),
+            Malformed::TooMany(found) => (
+                Some(width),
+                ErrorType::TooManyColumns,
+                format!("expected {width} columns, found {found}"),
+            ),
+            Malformed::Quote(field) => (
+                Some(field),
+                ErrorType::UnquotedValue,
+                "a quote is not closed on its line, or text follows it".to_owned(),
+            ),
+            Malformed::TooLong => (
+                None,
+                ErrorType::LineSizeOverMaximum,
+                format!("longer than {} bytes", self.options.max_line_bytes),
+            ),
+        };
+        Reason { column, error, message }
+    }
+
+    fn column_name(&self, field: usize) -> String {
+        let mapped = self.layout.positions.iter().position(|p| *p == Some(field));
+        mapped.map_or_else(String::new, |index| self.schema.columns()[index].name.clone())
+    }
+}
+
+struct CanonicalRow {
+    /// Bytes without the line end.
+    length: usize,
+    carriage_return: bool,
+    empty_cells: bool,
+}
+
+/// Why a record is rejected.
+struct Reason {
+    /// Field of the file, from 0.
+    column: Option<usize>,
+    error: ErrorType,
+    message: String,
+}
+
+impl Reason {
+    fn cast(column: usize, message: String) -> Self {
+        Self { column: Some(column), error: ErrorType::Cast, message }
+    }
+}
+
+fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash: u128) {
+    // Chunks stay far below 2 GiB: the reader gives up on lines of 64 MiB.
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);
+    let start = narrow(range.start) | if side { IN_SIDE } else { 0 };
+    out.rows.push(Row { start, length: narrow(range.len()), line: out.lines, lines, hash });
+    out.lines += lines;
+}
+
+fn push_number(
+    value: &str,
+    out: &mut Vec<u8>,
+    changes: &mut FormatChanges,
+) -> Result<(), String> {
+    let number = Number::parse(value).ok_or_else(|| format!("{value:?} is not a number"))?;
+    let start = out.len();
+    number.push(out);
+    clean::count_number_changes(value, &out[start..], changes);
+    Ok(())
+}
+
+/// Adds the empty cells of a canonical row; text cells of the fast path hold no quotes.
+fn count_empty(row: &[u8], missing: &mut [u64]) {
+    for (cell, count) in row.split(|b| *b == b',').zip(missing) {
+        *count += u64::from(cell.is_empty());
+    }
+}
+
+fn ends_cell(rest: &[u8]) -> bool {
+    matches!(rest.first(), Some(b',' | b'\n' | b'\r'))
+}
+
+/// Where a canonical number (or nothing) that starts at `at` ends. Up to 15 digits, which a
+/// double holds exactly; rarer numbers take the careful path.
+fn canonical_number(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut i = at;
+    let negative = bytes.get(i) == Some(&b'-');
+    i += usize::from(negative);
+    let first = i;
+    while bytes.get(i).is_some_and(u8::is_ascii_digit) {
+        i += 1;
+    }
+    let digits = i - first;
+    let leading_zero = bytes.get(first) == Some(&b'0');
+    if digits > 15 || (leading_zero && digits > 1) || (digits == 0 && negative) {
+        return None;
+    }
+    if digits > 0 && bytes.get(i) == Some(&b'.') {
+        let fraction = i + 1;
+        i = fraction;
+        while bytes.get(i).is_some_and(u8::is_ascii_digit) {
+            i += 1;
+        }
+        let places = i - fraction;
+        let canonical = places > 0
+            && digits + places <= 15
+            && bytes[i - 1] != b'0'
+            // Below 1e-4 the shortest spelling has an exponent.
+            && (!leading_zero || bytes[fraction..i].iter().take(4).any(|b| *b != b'0'));
+        return canonical.then_some(i);
+    }
+    // "-0" is "0".
+    if negative && leading_zero { None } else { Some(i) }
+}
+
+/// Where a canonical text (or nothing) that starts at `at` ends: printable ASCII, no quotes, no
+/// blank at either end.
+fn canonical_text(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut i = at;
+    while bytes.get(i).is_some_and(|b| matches!(b, b' '..=b'~') && !matches!(b, b',' | b'"')) {
+        i += 1;
+    }
+    match (bytes.get(i)?, i > at) {
+        (b',' | b'\n' | b'\r', false) => Some(i),
+        (b',' | b'\n' | b'\r', true) => (bytes[at] != b' ' && bytes[i - 1] != b' ').then_some(i),
+        _ => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! Rejected rows: their reasons and the file that keeps them.
+//!
+//! The columns are those that DuckDB made familiar. Not for deciding what is bad: see
+//! [`super::parse`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of rejection, under DuckDB's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ErrorType {
+    /// A cell that is not of its column's type, a label that is unknown or missing.
+    #[serde(rename = "CAST")]
+    Cast,
+    /// Fewer fields than the header.
+    #[serde(rename = "MISSING COLUMNS")]
+    MissingColumns,
+    /// More fields than the header.
+    #[serde(rename = "TOO MANY COLUMNS")]
+    TooManyColumns,
+    /// A quote that is not closed, or text after a closing quote.
+    #[serde(rename = "UNQUOTED VALUE")]
+    UnquotedValue,
+    /// A record over `max_line_bytes`.
+    #[serde(rename = "LINE SIZE OVER MAXIMUM")]
+    LineSizeOverMaximum,
+    /// Bytes that are not UTF-8.
+    #[serde(rename = "INVALID UNICODE")]
+    InvalidUnicode,
+}
+
+impl ErrorType {
+    /// As written in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cast => "CAST",
+            Self::MissingColumns => "MISSING COLUMNS",
+            Self::TooManyColumns => "TOO MANY COLUMNS",
+            Self::UnquotedValue => "UNQUOTED VALUE",
+            Self::LineSizeOverMaximum => "LINE SIZE OVER MAXIMUM",
+            Self::InvalidUnicode => "INVALID UNICODE",
+        }
+    }
+}
+
+/// How many rows were rejected for each kind of reason.
+pub type Rejections = BTreeMap<ErrorType, u64>;
+
+/// A rejected record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Physical line of its start; in the chunk from 0, in the file from 1.
+    pub line: u64,
+    /// Physical lines it takes.
+    pub lines: u32,
+    /// Position in the file of its first byte, from 0.
+    pub position: u64,
+    /// Field number (from 1) and the name of its column, empty where the schema has none.
+    pub column: Option<(usize, String)>,
+    /// The kind of reason.
+    pub error: ErrorType,
+    /// Its bytes, without the line end.
+    pub record: Vec<u8>,
+    /// The reason in words.
+    pub message: String,
+}
+
+/// The header of a quarantine file.
+pub(crate) const HEADER: &[u8] =
+    b"file,line,byte_position,column_idx,column_name,error_type,csv_line,error_message\n";
+
+/// One row of a quarantine file. `csv_line` holds the record byte for byte; `byte_position`
+/// counts from 1, as `tail -c +N` does.
+pub(crate) fn line(file: &str, rejected: &Rejected) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let (index, name) = match &rejected.column {
+        Some((index, name)) => (index.to_string(), name.as_str()),
+        None => (String::new(), ""),
+    };
+    writer.write_record([
+        file.as_bytes(),
+        rejected.line.to_string().as_bytes(),
+        (rejected.position + 1).to_string().as_bytes(),
+        index.as_bytes(),
+        name.as_bytes(),
+        rejected.error.as_str().as_bytes(),
+        &rejected.record,
+        rejected.message.as_bytes(),
+    ])?;
+    writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))
+}

@@ -1,0 +1,271 @@
+//! The grammar of a CSV record: where it ends, which fields it has, what is wrong with it.
+//!
+//! The rules are the csv crate's (a quote opens a field only as its first byte, `""` is a quote,
+//! a newline inside quotes belongs to the field, CRLF and LF both end a record) with one
+//! addition: *a malformed record takes exactly one physical line with it*. A quote that is never
+//! closed therefore costs one row and not the rest of the file.
+//! Not for the meaning of fields: see [`super::clean`].
+
+use memchr::{memchr, memchr2};
+
+/// Why a record cannot be split into the columns of its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// Fewer fields than the header.
+    TooFew(usize),
+    /// More fields than the header.
+    TooMany(usize),
+    /// A quote that is not closed, or text after a closing quote; in this field (from 0).
+    Quote(usize),
+    /// Longer than allowed.
+    TooLong,
+}
+
+/// One field, as a range of the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// Start and end of the content; for a quoted field, between the quotes.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Whether it stood in quotes.
+    pub(crate) quoted: bool,
+    /// Whether it holds `""` that stand for one quote each.
+    pub(crate) escaped: bool,
+}
+
+/// What [`scan`] found at a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// A record that ends before `end` (the start of the next one), over `lines` physical lines.
+    Record { end: usize, lines: u32, problem: Option<Malformed> },
+    /// The buffer ends before the record does.
+    NeedMore,
+}
+
+/// The shape that records of a file should have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// Number of fields.
+    pub(crate) width: usize,
+    /// Longest record in bytes.
+    pub(crate) max_bytes: usize,
+}
+
+/// Reads the record that starts at `at`; its fields replace those in `fields`.
+///
+/// `last` says that no bytes follow the buffer, so that its end also ends the record.
+pub(crate) fn scan(
+    buffer: &[u8],
+    at: usize,
+    last: bool,
+    shape: Shape,
+    fields: &mut Vec<Field>,
+) -> Scan {
+    let problem = match split(buffer, at, last, shape, fields) {
+        Split::NeedMore => return Scan::NeedMore,
+        Split::Done { end, lines, .. }
+            if fields.len() == shape.width && end - at <= shape.max_bytes =>
+        {
+            return Scan::Record { end, lines, problem: None };
+        }
+        // What stands behind the first line must not change the verdict on it: with another
+        // cut of the file it might not be in the buffer.
+        Split::Done { spanning: Some(field), .. } | Split::BadQuote(field) => {
+            Malformed::Quote(field)
+        }
+        Split::Done { end, .. } if end - at > shape.max_bytes => Malformed::TooLong,
+        Split::Done { .. } if fields.len() < shape.width => Malformed::TooFew(fields.len()),
+        Split::Done { .. } => Malformed::TooMany(fields.len()),
+    };
+    match memchr(b'\n', &buffer[at..]) {
+        Some(n) => Scan::Record { end: at + n + 1, lines: 1, problem: Some(problem) },
+        None if last => Scan::Record { end: buffer.len(), lines: 1, problem: Some(problem) },
+        None => Scan::NeedMore,
+    }
+}
+
+/// The fields of the first record and where it ends, whatever its width: for headers.
+pub(crate) fn scan_header(buffer: &[u8], last: bool, fields: &mut Vec<Field>) -> Option<usize> {
+    let shape = Shape { width: 0, max_bytes: usize::MAX };
+    match split(buffer, 0, last, shape, fields) {
+        Split::Done { end, .. } => Some(end),
+        Split::BadQuote(_) | Split::NeedMore => None,
+    }
+}
+
+enum Split {
+    /// A record up to `end`; `spanning` is the first field with a newline in it.
+    Done { end: usize, lines: u32, spanning: Option<usize> },
+    /// The quote of this field is not closed, or the one before which the trouble began.
+    BadQuote(usize),
+    NeedMore,
+}
+
+fn split(buffer: &[u8], at: usize, last: bool, shape: Shape, fields: &mut Vec<Field>) -> Split {
+    fields.clear();
+    let bad = |spanning: Option<usize>, fields: &[Field]| {
+        Split::BadQuote(spanning.unwrap_or(fields.len()))
+    };
+    let (mut i, mut lines, mut spanning) = (at, 1, None);
+    loop {
+        let start = i;
+        if buffer.get(i) == Some(&b'"') {
+            let mut escaped = false;
+            i += 1;
+            loop {
+                match memchr2(b'"', b'\n', &buffer[i..]) {
+                    // An open quote may look for its end as far as a record may reach.
+                    Some(n) if i + n - at > shape.max_bytes => return bad(spanning, fields),
+                    Some(n) if buffer[i + n] == b'\n' => {
+                        lines += 1;
+                        spanning = spanning.or(Some(fields.len()));
+                        i += n + 1;
+                    }
+                    Some(n) => match buffer.get(i + n + 1) {
+                        Some(b'"') => {
+                            escaped = true;
+                            i += n + 2;
+                        }
+                        None if !last => return Split::NeedMore,
+                        _ => {
+                            i += n;
+                            break;
+                        }
+                    },
+                    None if last || buffer.len() - at > shape.max_bytes => return bad(spanning, fields),
+                    None => return Split::NeedMore,
+                }
+            }
+            let end = i;
+            i += 1;
+            while matches!(buffer.get(i), Some(b' ' | b'\t')) {
+                i += 1;
+            }
+            if buffer.get(i) == Some(&b'\r') && matches!(buffer.get(i + 1), Some(b'\n') | None) {
+                i += 1;
+            }
+            match buffer.get(i) {
+                Some(b',' | b'\n') => {}
+                None if last => {}
+                None => return Split::NeedMore,
+                Some(_) => return bad(spanning, fields),
+            }
+            fields.push(Field { start: start + 1, end, quoted: true, escaped });
+        } else {
+            let Some(n) = memchr2(b',', b'\n', &buffer[i..]).or(last.then_some(buffer.len() - i))
+            else {
+                return Split::NeedMore;
+            };
+            i += n;
+            let ends_line = buffer.get(i) != Some(&b',');
+            let cr = ends_line && i > start && buffer[i - 1] == b'\r';
+            fields.push(Field { start, end: i - usize::from(cr), quoted: false, escaped: false });
+        }
+        match buffer.get(i) {
+            Some(b',') => i += 1,
+            Some(_) => return Split::Done { end: i + 1, lines, spanning },
+            None => return Split::Done { end: i, lines, spanning },
+        }
+    }
+}
+
+/// Where the last complete record of `buffer` ends, for cutting a file into chunks.
+///
+/// Only lines around a quote are looked at closely: elsewhere a newline always ends a record.
+pub(crate) fn last_record_end(buffer: &[u8], shape: Shape, fields: &mut Vec<Field>) -> usize {
+    let mut at = 0;
+    while let Some(quote) = memchr(b'"', &buffer[at..]) {
+        let before = &buffer[at..at + quote];
+        let start = at + memchr::memrchr(b'\n', before).map_or(0, |n| n + 1);
+        match scan(buffer, start, false, shape, fields) {
+            Scan::Record { end, .. } => at = end,
+            Scan::NeedMore => return start,
+        }
+    }
+    at + memchr::memrchr(b'\n', &buffer[at..]).map_or(0, |n| n + 1)
+}
+
+/// The record's own bytes in `range`, without the line end.
+pub(crate) fn without_line_end(record: &[u8]) -> &[u8] {
+    let record = record.strip_suffix(b"\n").unwrap_or(record);
+    record.strip_suffix(b"\r").unwrap_or(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape { width: 2, max_bytes: 64 };
+
+    fn all(text: &str) -> Vec<(String, u32, Option<Malformed>)> {
+        let (mut at, mut fields, mut out) = (0, Vec::new(), Vec::new());
+        while at < text.len() {
+            match scan(text.as_bytes(), at, true, SHAPE, &mut fields) {
+                Scan::Record { end, lines, problem } => {
+                    out.push((text[at..end].to_owned(), lines, problem));
+                    at = end;
+                }
+                Scan::NeedMore => panic!("the buffer is the whole file"),
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn quotes_newlines_and_line_ends() {
+        let records = all("a,b\r\n\"x,\n\"\"y\",2\n\"c\" ,d");
+        assert_eq!(
+            records,
+            [
+                ("a,b\r\n".to_owned(), 1, None),
+                ("\"x,\n\"\"y\",2\n".to_owned(), 2, None),
+                ("\"c\" ,d".to_owned(), 1, None)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_malformed_record_takes_one_line_only() {
+        let records = all("\"open,1\nb,2\nc,\"x\"y\nd,4,5\ne\n");
+        let lines: Vec<_> = records.iter().map(|(text, _, p)| (text.as_str(), *p)).collect();
+        assert_eq!(
+            lines,
+            [
+                // The quote meets the one of line 3, where text follows it: not a field.
+                ("\"open,1\n", Some(Malformed::Quote(0))),
+                ("b,2\n", None),
+                ("c,\"x\"y\n", Some(Malformed::Quote(1))),
+                ("d,4,5\n", Some(Malformed::TooMany(3))),
+                ("e\n", Some(Malformed::TooFew(1))),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_over_long_record_is_cut_to_its_line() {
+        let long = format!("{},1\nb,2\n", "x".repeat(80));
+        let records = all(&long);
+        assert_eq!(records[0].2, Some(Malformed::TooLong));
+        assert_eq!(records[1], ("b,2\n".to_owned(), 1, None));
+        let open = format!("\"{}\nb,2\n", "x\n".repeat(50));
+        assert_eq!(all(&open)[0].0, "\"x\n");
+    }
+
+    #[test]
+    fn the_cut_never_splits_a_record() {
+        let text = "a,1\n\"b\nb\",2\nc,\"3\"\r\n\"d\"\"\nd\",4\ne,5\n";
+        let (mut ends, mut at, mut fields) = (vec![0], 0, Vec::new());
+        while let Scan::Record { end, .. } = scan(text.as_bytes(), at, true, SHAPE, &mut fields) {
+            ends.push(end);
+            at = end;
+            if at == text.len() {
+                break;
+            }
+        }
+        for n in 0..=text.len() {
+            let cut = last_record_end(&text.as_bytes()[..n], SHAPE, &mut fields);
+            assert!(ends.contains(&cut), "cut {cut} of a prefix of {n} bytes");
+            assert!(ends.iter().all(|end| *end <= cut || *end > n - 1), "{cut} {n}");
+        }
+    }
+}

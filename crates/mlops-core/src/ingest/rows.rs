@@ -1,0 +1,77 @@
+//! Files of rows that grow and can be cut back: the new data set and its quarantine.
+//!
+//! A file that turns out bad is undone by returning to the mark set before it. Not for the order
+//! in which files become visible: see the stage.
+
+use std::path::Path;
+
+use crate::Result;
+use crate::digest::{Digest, Hasher};
+use crate::durable::{Disk, NewFile};
+
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A growing, unpublished file with the digest of its bytes.
+#[derive(Debug)]
+pub(crate) struct RowFile {
+    file: NewFile,
+    buffer: Vec<u8>,
+    hasher: Hasher,
+    length: u64,
+}
+
+/// A state to return to.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    length: u64,
+    hasher: Hasher,
+}
+
+impl RowFile {
+    /// A file that will be `path`, starting with `header`.
+    pub(crate) fn create(disk: &Disk, path: &Path, header: &[u8]) -> Result<Self> {
+        let file = disk.new_file(path)?;
+        let buffer = Vec::with_capacity(BUFFER_BYTES + BUFFER_BYTES / 4);
+        let mut rows = Self { file, buffer, hasher: Hasher::default(), length: 0 };
+        rows.append(header)?;
+        Ok(rows)
+    }
+
+    /// Appends bytes.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.buffer.is_empty() {
+            self.file.write_all(&self.buffer)?;
+            self.hasher.update(&self.buffer);
+            self.length += self.buffer.len() as u64;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// The present state.
+    pub(crate) fn mark(&mut self) -> Result<Mark> {
+        self.flush()?;
+        Ok(Mark { length: self.length, hasher: self.hasher.clone() })
+    }
+
+    /// Returns to `mark`.
+    pub(crate) fn cut_back(&mut self, mark: Mark) -> Result<()> {
+        self.buffer.clear();
+        if self.length > mark.length {
+            self.file.truncate(mark.length)?;
+        }
+        (self.length, self.hasher) = (mark.length, mark.hasher);
+        Ok(())
+    }
+
+    /// Everything written; gives the file, to be published, with its length and digest.
+    pub(crate) fn finish(mut self) -> Result<(NewFile, u64, Digest)> {
+        self.flush()?;
+        Ok((self.file, self.length, self.hasher.finish()))
+    }
+}

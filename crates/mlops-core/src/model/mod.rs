@@ -1,0 +1,124 @@
+//! The model: how raw columns become features, and features a probability.
+//!
+//! | noun | file |
+//! |---|---|
+//! | [`Encoder`] | `encoder`: imputation and one-hot encoding |
+//! | [`Model`] | here: everything that a prediction needs, and how it was made |
+//! | [`Predictor`] | `predict`: the fast path of predictions |
+//! | [`Golden`] | `golden`: predictions by the slow path, which verify the fast one |
+//! | `Card` | `card`: the readable `model.json` |
+//! | the file | `artifact`: bytes and back |
+//!
+//! Not for finding coefficients: see [`crate::fit`].
+
+pub mod artifact;
+pub mod card;
+mod encoder;
+pub mod golden;
+mod predict;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+pub use encoder::{CategoricalFeature, Encoder, EncoderBuilder, NumericFeature};
+pub use golden::Golden;
+pub use predict::{Prediction, Predictor};
+
+use crate::config::Training;
+use crate::digest::Digest;
+use crate::fit::{ClassWeight, Fitted, Scaler, Solver};
+use crate::ids::DatasetVersion;
+use crate::schema::{Role, Schema};
+
+/// What a missing value becomes.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingPolicy {
+    /// The training data's median; the most frequent category.
+    #[default]
+    Median,
+    /// The training data's mean; the most frequent category.
+    Mean,
+    /// The row is left out, in training and in prediction.
+    Drop,
+    /// The row is an error, in training and in prediction.
+    Reject,
+}
+
+/// Which data a model was trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainingData {
+    /// The N of `finaldata{N}.csv`.
+    pub version: DatasetVersion,
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// Rows that were learned from.
+    pub rows: u64,
+    /// Of them, rows of the positive class.
+    pub positives: u64,
+    /// Rows left out for a missing value.
+    pub dropped: u64,
+    /// Rows left out because they belong to test data.
+    pub held_out: u64,
+    /// SHA-256 of the test files whose rows were left out.
+    pub test_files: Vec<Digest>,
+}
+
+/// A trained classifier: one object, so that its parts cannot be mixed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The columns, with both labels settled.
+    pub schema: Schema,
+    /// What counts as missing in a raw cell.
+    pub missing_values: Vec<String>,
+    /// Raw columns to features.
+    pub encoder: Encoder,
+    /// Features to standardised features.
+    pub scaler: Scaler,
+    /// The optimum.
+    pub fitted: Fitted,
+    /// Hyper-parameters.
+    pub training: Training,
+    /// What it was trained on.
+    pub data: TrainingData,
+}
+
+impl Model {
+    /// The label that `positive` stands for.
+    pub fn label(&self, positive: bool) -> &str {
+        if positive {
+            self.schema.positive_label()
+        } else {
+            self.schema.negative_label().unwrap_or_default()
+        }
+    }
+
+    /// Names of the features, in the order of the coefficients.
+    pub fn features(&self) -> Vec<String> {
+        self.encoder.feature_names()
+    }
+}
+
+/// The solver's name in files.
+pub(crate) fn solver_name(solver: Solver) -> &'static str {
+    match solver {
+        Solver::Auto => "auto",
+        Solver::Newton => "newton",
+        Solver::Lbfgs => "lbfgs",
+    }
+}
+
+/// The names of the schema's columns with `role`, owned.
+fn owned(schema: &Schema, role: Role) -> Vec<String> {
+    schema.names(role).map(str::to_owned).collect()
+}
+
+/// The class weight's name in files.
+pub(crate) fn class_weight_name(weight: ClassWeight) -> Option<&'static str> {
+    match weight {
+        ClassWeight::None => None,
+        ClassWeight::Balanced => Some("balanced"),
+    }
+}

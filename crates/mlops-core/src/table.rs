@@ -1,0 +1,217 @@
+//! A batch of rows, column by column: the currency between files, models and statistics.
+//!
+//! Not for identity: canonical bytes decide that, see `ingest::dedup`.
+
+use crate::schema::{Role, Schema};
+
+/// Texts of one column, in one buffer. An empty text is a missing value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TextColumn {
+    buffer: String,
+    ends: Vec<usize>,
+}
+
+impl TextColumn {
+    /// Appends a text.
+    pub fn push(&mut self, text: &str) {
+        self.buffer.push_str(text);
+        self.ends.push(self.buffer.len());
+    }
+
+    /// The text of row `i`.
+    ///
+    /// # Panics
+    /// If there is no row `i`.
+    pub fn get(&self, i: usize) -> &str {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] };
+        &self.buffer[start..self.ends[i]]
+    }
+
+    /// All texts in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|i| self.get(i))
+    }
+
+    fn clear(&mut self) {
+        self.buffer.clear();
+        self.ends.clear();
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.buffer.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+}
+
+/// Rows of one schema. All columns have the same length.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    /// Id columns, in schema order; empty vectors of rows when ids were not asked for.
+    pub ids: Vec<TextColumn>,
+    /// Numeric columns; NaN is a missing value.
+    pub numeric: Vec<Vec<f64>>,
+    /// Categorical columns; an empty text is a missing value.
+    pub categorical: Vec<TextColumn>,
+    /// Whether the label is the positive one. Empty for rows to predict.
+    pub labels: Vec<bool>,
+    /// Identity of each row under the reader's key.
+    pub hashes: Vec<u128>,
+    rows: usize,
+}
+
+impl Table {
+    /// No rows of `schema`.
+    pub fn new(schema: &Schema) -> Self {
+        Self {
+            ids: vec![TextColumn::default(); schema.count(Role::Id)],
+            numeric: vec![Vec::new(); schema.count(Role::Numeric)],
+            categorical: vec![TextColumn::default(); schema.count(Role::Categorical)],
+            ..Self::default()
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Drops all rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Keeps the first `rows` rows.
+    pub fn truncate(&mut self, rows: usize) {
+        self.ids.iter_mut().chain(&mut self.categorical).for_each(|c| {
+            if rows == 0 { c.clear() } else { c.truncate(rows) }
+        });
+        self.numeric.iter_mut().for_each(|c| c.truncate(rows));
+        self.labels.truncate(rows);
+        self.hashes.truncate(rows);
+        self.rows = self.rows.min(rows);
+    }
+
+    /// Appends a canonical row as `ingest` writes it, newline included. Ids are kept on demand.
+    pub(crate) fn push_canonical(
+        &mut self,
+        row: &[u8],
+        schema: &Schema,
+        hash: u128,
+        with_ids: bool,
+    ) {
+        let mut cells = Cells { row: row.strip_suffix(b"\n").unwrap_or(row), at: Some(0) };
+        let (mut id, mut numeric, mut categorical) = (0, 0, 0);
+        for column in schema.columns() {
+            let Some((cell, quoted)) = cells.next() else { break };
+            match column.role {
+                Role::Id => {
+                    if with_ids {
+                        push_cell(&mut self.ids[id], cell, quoted);
+                    }
+                    id += 1;
+                }
+                Role::Numeric => {
+                    self.numeric[numeric].push(number(cell));
+                    numeric += 1;
+                }
+                Role::Categorical => {
+                    push_cell(&mut self.categorical[categorical], cell, quoted);
+                    categorical += 1;
+                }
+                Role::Target if !cell.is_empty() => {
+                    let mut text = TextColumn::default();
+                    let positive = if quoted {
+                        push_cell(&mut text, cell, quoted);
+                        text.get(0) == schema.positive_label()
+                    } else {
+                        cell == schema.positive_label().as_bytes()
+                    };
+                    self.labels.push(positive);
+                }
+                Role::Target => {}
+            }
+        }
+        self.hashes.push(hash);
+        self.rows += 1;
+    }
+}
+
+/// The cells of a canonical row, with whether they stand in quotes.
+struct Cells<'a> {
+    row: &'a [u8],
+    at: Option<usize>,
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = (&'a [u8], bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.at?;
+        let rest = &self.row[start..];
+        let quoted = rest.first() == Some(&b'"');
+        let (cell, end) = if quoted {
+            let mut end = 1;
+            loop {
+                match (rest.get(end), rest.get(end + 1)) {
+                    (Some(b'"'), Some(b'"')) => end += 2,
+                    (Some(b'"') | None, _) => break,
+                    _ => end += 1,
+                }
+            }
+            (&rest[1..end], end + 1)
+        } else {
+            let end = memchr::memchr(b',', rest).unwrap_or(rest.len());
+            (&rest[..end], end)
+        };
+        self.at = (end < rest.len()).then_some(start + end + 1);
+        Some((cell, quoted))
+    }
+}
+
+fn push_cell(column: &mut TextColumn, cell: &[u8], quoted: bool) {
+    // Canonical rows are UTF-8 by construction.
+    let text = String::from_utf8_lossy(cell);
+    if quoted { column.push(&text.replace("\"\"", "\"")) } else { column.push(&text) }
+}
+
+/// The double nearest to a canonical number; NaN for an empty cell.
+fn number(cell: &[u8]) -> f64 {
+    let (negative, digits) = match cell.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, cell),
+    };
+    if !digits.is_empty() && digits.len() <= 15 && digits.iter().all(u8::is_ascii_digit) {
+        let value = digits.iter().fold(0_u64, |v, d| v * 10 + u64::from(d - b'0'));
+        return if negative { -(value as f64) } else { value as f64 };
+    }
+    std::str::from_utf8(cell).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_what_ingest_writes() {
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let schema =
+            Schema::new(&names(&["id"]), &names(&["x", "y"]), &names(&["c"]), "t", "yes", None);
+        let mut table = Table::new(&schema);
+        table.push_canonical(b"\"a, \"\"b\"\"\",-12,0.25,red,yes\n", &schema, 1, true);
+        table.push_canonical(b",,1e-7,,no\n", &schema, 2, true);
+        assert_eq!(table.len(), 2);
+        assert_eq!(table.ids[0].iter().collect::<Vec<_>>(), ["a, \"b\"", ""]);
+        assert!(table.numeric[0][1].is_nan());
+        assert_eq!(table.numeric[0][0].to_string(), "-12");
+        assert_eq!(table.numeric[1].iter().sum::<f64>().to_string(), "0.2500001");
+        assert_eq!(table.categorical[0].iter().collect::<Vec<_>>(), ["red", ""]);
+        assert_eq!(table.labels, [true, false]);
+        table.truncate(1);
+        assert_eq!((table.len(), table.ids[0].get(0)), (1, "a, \"b\""));
+    }
+}
