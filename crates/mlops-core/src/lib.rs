@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod metrics;
+pub mod profile;
 
 pub use error::{Error, ErrorKind, Result};
