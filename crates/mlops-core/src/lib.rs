@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod dataset;
 pub mod digest;
 pub mod durable;
 pub mod error;
@@ -10,6 +11,8 @@ pub mod ids;
 pub mod ingest;
 pub mod metrics;
 pub mod model;
+pub mod profile;
 pub mod schema;
+pub mod table;
 
 pub use error::{Error, ErrorKind, Result};

@@ -96,6 +96,17 @@ impl Table {
         self.rows = self.rows.min(rows);
     }
 
+    /// Appends a row of values without id and label; `None` and empty texts are missing.
+    pub fn push_values(&mut self, numeric: &[Option<f64>], categorical: &[String]) {
+        for (column, value) in self.numeric.iter_mut().zip(numeric) {
+            column.push(value.unwrap_or(f64::NAN));
+        }
+        for (column, text) in self.categorical.iter_mut().zip(categorical) {
+            column.push(text);
+        }
+        self.rows += 1;
+    }
+
     /// Appends a canonical row as `ingest` writes it, newline included. Ids are kept on demand.
     pub(crate) fn push_canonical(
         &mut self,

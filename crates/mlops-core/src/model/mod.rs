@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use encoder::{CategoricalFeature, Encoder, EncoderBuilder, NumericFeature};
 pub use golden::Golden;
-pub use predict::{Prediction, Predictor};
+pub use predict::{Prediction, Predictions, Predictor};
 
 use crate::config::Training;
 use crate::digest::Digest;

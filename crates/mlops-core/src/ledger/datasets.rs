@@ -1,0 +1,327 @@
+//! Files that were seen, data sets that were made of them, and test data.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Ledger, from_json, from_text, set_meta, signed, to_json, unsigned};
+use crate::Result;
+use crate::digest::Digest;
+use crate::ids::DatasetVersion;
+use crate::ingest::FileCounts;
+use crate::ingest::discover::Stamp;
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileStatus {
+    /// Its rows are in a data set.
+    Ingested,
+    /// It has no data rows.
+    NoRows,
+    /// Its content was recorded under another name or time.
+    Copy,
+    /// It was refused.
+    Failed,
+    /// It changed while it was read and waits for the next run.
+    Changing,
+}
+
+impl FileStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingested => "ingested",
+            Self::NoRows => "no_rows",
+            Self::Copy => "copy",
+            Self::Failed => "failed",
+            Self::Changing => "changing",
+        }
+    }
+}
+
+impl std::str::FromStr for FileStatus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Ingested, Self::NoRows, Self::Copy, Self::Failed, Self::Changing]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("unknown file status {text:?}"))
+    }
+}
+
+/// One look at one file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its name in the folder.
+    pub name: String,
+    /// Its path.
+    pub location: String,
+    /// Size, time and number.
+    pub stamp: Stamp,
+    /// Its identity; absent when it could not be read.
+    pub sha256: Option<Digest>,
+    /// What became of it.
+    pub status: FileStatus,
+    /// Why, where that needs words.
+    pub reason: Option<String>,
+    /// The name under which the same content is known.
+    pub same_as: Option<String>,
+    /// The earlier content of the same path.
+    pub replaces: Option<Digest>,
+    /// The data set that its rows went to.
+    pub dataset: Option<DatasetVersion>,
+    /// What was counted in it.
+    pub counts: FileCounts,
+    /// When it was recorded, in nanoseconds since 1970.
+    pub recorded_ns: i64,
+}
+
+/// A data set that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetRecord {
+    /// N.
+    pub version: DatasetVersion,
+    /// The run that made it.
+    pub run_id: String,
+    /// Its path.
+    pub location: String,
+    /// Its identity.
+    pub sha256: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Those of them that the version before did not have; they stand last.
+    pub new_rows: u64,
+    /// Rows in its quarantine file.
+    pub quarantined: u64,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// RFC 3339, UTC.
+    pub recorded: String,
+}
+
+/// A version of the test data: files with their digests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestSet {
+    /// From 1.
+    pub version: u32,
+    /// Name and SHA-256 of each file, sorted by name.
+    pub files: Vec<(String, Digest)>,
+    /// RFC 3339, UTC.
+    pub recorded: String,
+}
+
+const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
+    same_as, replaces, dataset, counts, recorded_ns";
+
+impl Ledger {
+    /// Records files, and the data set made of them, in one commit that ends `intent`.
+    pub fn commit_ingestion(
+        &mut self,
+        run_id: &str,
+        files: &[FileRecord],
+        dataset: Option<&DatasetRecord>,
+        meta: &[(&str, String)],
+        intent: Option<i64>,
+    ) -> Result<()> {
+        self.transaction(|db| {
+            if let Some(d) = dataset {
+                db.execute(
+                    "INSERT INTO datasets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    params![
+                        d.version.0,
+                        d.run_id,
+                        d.location,
+                        d.sha256.to_string(),
+                        signed(d.bytes),
+                        signed(d.rows),
+                        signed(d.new_rows),
+                        signed(d.quarantined),
+                        to_json(&d.columns),
+                        d.recorded,
+                    ],
+                )?;
+            }
+            for file in files {
+                insert_file(db, run_id, file)?;
+            }
+            for (key, value) in meta {
+                set_meta(db, key, value)?;
+            }
+            if let Some(id) = intent {
+                db.execute("DELETE FROM intents WHERE id = ?1", [id])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The newest record of the file at `location`.
+    pub fn file_at(&self, location: &str) -> Result<Option<FileRecord>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT {FILE_COLUMNS} FROM files WHERE location = ?1 ORDER BY id DESC LIMIT 1"
+            );
+            db.query_row(&sql, [location], file).optional()
+        })
+    }
+
+    /// The first record of this content, copies aside.
+    pub fn content(&self, digest: Digest) -> Result<Option<FileRecord>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT {FILE_COLUMNS} FROM files WHERE sha256 = ?1 AND status <> 'copy'
+                 ORDER BY status = 'failed', id LIMIT 1"
+            );
+            db.query_row(&sql, [digest.to_string()], file).optional()
+        })
+    }
+
+    /// Whether a file of `size` bytes was ever recorded: only then can a file be a copy.
+    pub fn size_is_known(&self, size: u64) -> Result<bool> {
+        self.query(|db| {
+            db.query_row(
+                "SELECT EXISTS (SELECT 1 FROM files WHERE size = ?1 AND sha256 IS NOT NULL)",
+                [signed(size)],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// All file records, oldest first.
+    pub fn files(&self) -> Result<Vec<FileRecord>> {
+        self.query(|db| {
+            let sql = format!("SELECT {FILE_COLUMNS} FROM files ORDER BY id");
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([], file)?.collect()
+        })
+    }
+
+    /// All data sets, oldest first.
+    pub fn datasets(&self) -> Result<Vec<DatasetRecord>> {
+        self.query(|db| {
+            let mut statement = db.prepare("SELECT * FROM datasets ORDER BY version")?;
+            statement.query_map([], dataset)?.collect()
+        })
+    }
+
+    /// The newest data set.
+    pub fn latest_dataset(&self) -> Result<Option<DatasetRecord>> {
+        self.query(|db| {
+            db.query_row("SELECT * FROM datasets ORDER BY version DESC LIMIT 1", [], dataset)
+                .optional()
+        })
+    }
+
+    /// Data set `version`.
+    pub fn dataset(&self, version: DatasetVersion) -> Result<Option<DatasetRecord>> {
+        self.query(|db| {
+            db.query_row("SELECT * FROM datasets WHERE version = ?1", [version.0], dataset)
+                .optional()
+        })
+    }
+
+    /// Records `files` as the current test data, unless they are already.
+    pub fn register_test_set(
+        &mut self,
+        run_id: &str,
+        files: &[(String, Digest)],
+        now: &str,
+    ) -> Result<()> {
+        let last = self.test_sets()?.pop();
+        if files.is_empty() || last.as_ref().is_some_and(|set| set.files == files) {
+            return Ok(());
+        }
+        let version = last.map_or(1, |set| set.version + 1);
+        self.transaction(|db| {
+            db.execute(
+                "INSERT INTO test_sets VALUES (?1, ?2, ?3, ?4)",
+                params![version, run_id, to_json(&files), now],
+            )
+            .map(drop)
+        })
+    }
+
+    /// All versions of the test data, oldest first.
+    pub fn test_sets(&self) -> Result<Vec<TestSet>> {
+        self.query(|db| {
+            let sql = "SELECT version, files, recorded FROM test_sets ORDER BY version";
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([], |row| {
+                Ok(TestSet {
+                    version: row.get(0)?,
+                    files: from_json(1, &row.get::<_, String>(1)?)?,
+                    recorded: row.get(2)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+}
+
+fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO files (run_id, {FILE_COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    );
+    db.execute(
+        &sql,
+        params![
+            run_id,
+            file.name,
+            file.location,
+            signed(file.stamp.size),
+            file.stamp.modified_ns,
+            // Inodes use all 64 bits on some file systems; the bits are what counts.
+            file.stamp.inode.cast_signed(),
+            file.sha256.map(|d| d.to_string()),
+            file.status.as_str(),
+            file.reason,
+            file.same_as,
+            file.replaces.map(|d| d.to_string()),
+            file.dataset.map(|v| v.0),
+            to_json(&file.counts),
+            file.recorded_ns,
+        ],
+    )
+    .map(drop)
+}
+
+fn file(row: &Row) -> rusqlite::Result<FileRecord> {
+    let digest = |column: usize| -> rusqlite::Result<Option<Digest>> {
+        let text: Option<String> = row.get(column)?;
+        text.map(|t| from_text(column, &t)).transpose()
+    };
+    Ok(FileRecord {
+        name: row.get(0)?,
+        location: row.get(1)?,
+        stamp: Stamp {
+            size: unsigned(row.get(2)?),
+            modified_ns: row.get(3)?,
+            inode: row.get::<_, i64>(4)?.cast_unsigned(),
+        },
+        sha256: digest(5)?,
+        status: from_text(6, &row.get::<_, String>(6)?)?,
+        reason: row.get(7)?,
+        same_as: row.get(8)?,
+        replaces: digest(9)?,
+        dataset: row.get::<_, Option<u32>>(10)?.map(DatasetVersion),
+        counts: from_json(11, &row.get::<_, String>(11)?)?,
+        recorded_ns: row.get(12)?,
+    })
+}
+
+fn dataset(row: &Row) -> rusqlite::Result<DatasetRecord> {
+    Ok(DatasetRecord {
+        version: DatasetVersion(row.get(0)?),
+        run_id: row.get(1)?,
+        location: row.get(2)?,
+        sha256: from_text(3, &row.get::<_, String>(3)?)?,
+        bytes: unsigned(row.get(4)?),
+        rows: unsigned(row.get(5)?),
+        new_rows: unsigned(row.get(6)?),
+        quarantined: unsigned(row.get(7)?),
+        columns: from_json(8, &row.get::<_, String>(8)?)?,
+        recorded: row.get(9)?,
+    })
+}

@@ -1,0 +1,195 @@
+//! The record of what was ingested, trained, scored and deployed: the truth that text files
+//! only project. One SQLite file in WAL mode.
+//!
+//! Contract: a commit is seen whole or not at all; the same content is never ingested twice; a
+//! data set version has one record. Every commit is announced to the [`Disk`], as every write of
+//! a file is. Not for the text files people read: see [`projections`].
+
+mod datasets;
+mod models;
+pub mod projections;
+mod runs;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
+pub use models::{Deployment, ModelRecord};
+pub use runs::{Intent, RunRecord};
+
+use crate::durable::{Disk, Step};
+use crate::{Error, Result};
+
+/// Version of the tables, in SQLite's `user_version`.
+const FORMAT_VERSION: i64 = 1;
+/// SQLite's `application_id`: "MLOP".
+const APPLICATION_ID: i64 = 0x4d4c_4f50;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, started TEXT NOT NULL,
+    ended TEXT, seconds REAL, outcome TEXT, detail TEXT, tool_version TEXT NOT NULL,
+    host TEXT NOT NULL) STRICT;
+CREATE TABLE intents (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, payload TEXT NOT NULL) STRICT;
+CREATE TABLE datasets (
+    version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, location TEXT NOT NULL,
+    sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
+    new_rows INTEGER NOT NULL, quarantined INTEGER NOT NULL, columns TEXT NOT NULL,
+    recorded TEXT NOT NULL) STRICT;
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, name TEXT NOT NULL, location TEXT NOT NULL,
+    size INTEGER NOT NULL, modified_ns INTEGER NOT NULL, inode INTEGER NOT NULL, sha256 TEXT,
+    status TEXT NOT NULL, reason TEXT, same_as TEXT, replaces TEXT, dataset INTEGER,
+    counts TEXT NOT NULL, recorded_ns INTEGER NOT NULL) STRICT;
+CREATE INDEX files_by_location ON files (location);
+CREATE INDEX files_by_sha256 ON files (sha256);
+CREATE TABLE test_sets (
+    version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, files TEXT NOT NULL,
+    recorded TEXT NOT NULL) STRICT;
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL,
+    dataset INTEGER NOT NULL, rows INTEGER NOT NULL, recorded TEXT NOT NULL) STRICT;
+CREATE TABLE scores (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL, f1 REAL NOT NULL,
+    score TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+CREATE TABLE deployments (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, release TEXT NOT NULL,
+    f1 REAL, dataset INTEGER NOT NULL, reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+";
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    connection: Connection,
+    path: PathBuf,
+    disk: Disk,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path`, or makes an empty one.
+    pub fn open(path: &Path, disk: &Disk) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            disk.create_folder(folder)?;
+        }
+        let ledger = |e: rusqlite::Error| failed(path, &e);
+        let connection = Connection::open(path).map_err(ledger)?;
+        Self { connection, path: path.to_owned(), disk: disk.clone() }.prepared()
+    }
+
+    /// A ledger that forgets: for tests and examples.
+    pub fn in_memory() -> Result<Self> {
+        let path = PathBuf::from(":memory:");
+        let connection = Connection::open_in_memory().map_err(|e| failed(&path, &e))?;
+        Self { connection, path, disk: Disk::default() }.prepared()
+    }
+
+    fn prepared(self) -> Result<Self> {
+        let fail = |e: rusqlite::Error| failed(&self.path, &e);
+        let db = &self.connection;
+        db.busy_timeout(Duration::from_secs(10)).map_err(fail)?;
+        db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(fail)?;
+        let version: i64 =
+            db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
+        match version {
+            FORMAT_VERSION => {}
+            0 => {
+                let script = format!(
+                    "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; \
+                     PRAGMA user_version = {FORMAT_VERSION}; COMMIT;"
+                );
+                self.disk.announce(Step::Commit, &self.path)?;
+                db.execute_batch(&script).map_err(fail)?;
+            }
+            newer => {
+                return Err(Error::conflict(format!(
+                    "{} has format version {newer}, this program knows version {FORMAT_VERSION}: \
+                     use the program that wrote it",
+                    self.path.display()
+                )));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Runs `work` in one transaction, announced and committed, or rolled back.
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let path = &self.path;
+        let transaction = self.connection.transaction().map_err(|e| failed(path, &e))?;
+        let result = work(&transaction).map_err(|e| failed(path, &e))?;
+        self.disk.announce(Step::Commit, path)?;
+        transaction.commit().map_err(|e| failed(path, &e))?;
+        Ok(result)
+    }
+
+    /// Runs `work` for reading.
+    fn query<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        work(&self.connection).map_err(|e| failed(&self.path, &e))
+    }
+
+    /// The value kept under `key`.
+    pub fn meta(&self, key: &str) -> Result<Option<String>> {
+        self.query(|db| {
+            db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+                .optional()
+        })
+    }
+}
+
+/// Keeps `value` under `key`, inside a transaction.
+fn set_meta(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+        params![key, value],
+    )
+    .map(drop)
+}
+
+fn failed(path: &Path, error: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
+    let place = path.display();
+    match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => Error::conflict(format!(
+            "the ledger {place} is damaged ({error}): restore it from a backup, or move the \
+             output folder away and run ingestion again; it starts from the source files"
+        )),
+        Some(DatabaseBusy | DatabaseLocked) => {
+            Error::locked(format!("another program keeps the ledger {place} locked: try again"))
+        }
+        _ => Error::backend("SQLite", format!("{place}: {error}")),
+    }
+}
+
+/// JSON of our own types, which always have one.
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Reads JSON that [`to_json`] wrote.
+fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+    })
+}
+
+/// Reads a digest, or whatever else has a text form.
+fn from_text<T: std::str::FromStr<Err = String>>(column: usize, text: &str) -> rusqlite::Result<T> {
+    text.parse().map_err(|e: String| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, e.into())
+    })
+}
+
+/// SQLite's integers are signed; counts stay far below 2^63.
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}

@@ -1,0 +1,62 @@
+//! The text files that people look for, written from the ledger after its commit.
+//!
+//! They may be deleted: the next run writes them again. Not for machines: read the ledger.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{FileStatus, Ledger};
+use crate::Result;
+use crate::durable::Disk;
+
+/// Files whose rows are in the data set, one name a line.
+pub const INGESTED_FILES: &str = "ingestedfiles.txt";
+/// Files of the current test data, one name a line.
+pub const TEST_FILES: &str = "test_files.txt";
+/// Data sets that models were trained on, one a line, newest last.
+pub const TRAIN_DATA_VERSION: &str = "train_data_version.txt";
+/// Versions of the test data, one a line, newest last.
+pub const TEST_DATA_VERSIONS: &str = "test_data_versions.txt";
+
+/// Writes all text files that changed to `folder`.
+pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
+    let write = |name: &str, text: String| -> Result<()> {
+        if text.is_empty() && !folder.join(name).is_file() {
+            return Ok(());
+        }
+        disk.write_if_changed(&folder.join(name), text.as_bytes())
+    };
+    write(INGESTED_FILES, ingested_files(ledger)?)?;
+    let tests = ledger.test_sets()?;
+    let current = tests.last().map(|set| &set.files[..]).unwrap_or_default();
+    write(TEST_FILES, lines(current.iter().map(|(name, _)| name.clone())))?;
+    let versions = tests.iter().map(|set| {
+        let names: Vec<&str> = set.files.iter().map(|(name, _)| name.as_str()).collect();
+        names.join(" ")
+    });
+    write(TEST_DATA_VERSIONS, lines(versions))?;
+    let mut trained: Vec<String> = Vec::new();
+    for model in ledger.models()? {
+        let name = model.dataset.file_name();
+        if trained.last() != Some(&name) {
+            trained.push(name);
+        }
+    }
+    write(TRAIN_DATA_VERSION, lines(trained))
+}
+
+/// The text of `ingestedfiles.txt`: names in the order of ingestion.
+pub fn ingested_files(ledger: &Ledger) -> Result<String> {
+    let mut seen = BTreeSet::new();
+    let files = ledger.files()?;
+    let names = files
+        .into_iter()
+        .filter(|f| f.status == FileStatus::Ingested)
+        .map(|f| f.name)
+        .filter(|name| seen.insert(name.clone()));
+    Ok(lines(names))
+}
+
+fn lines(names: impl IntoIterator<Item = String>) -> String {
+    names.into_iter().map(|name| name + "\n").collect()
+}

@@ -1,0 +1,150 @@
+//! Who ran when and with what end; and what an interrupted run was about to do.
+
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+
+use super::{Ledger, from_json, to_json};
+use crate::Result;
+use crate::digest::Digest;
+use crate::ids::DatasetVersion;
+
+/// One step of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The run.
+    pub run_id: String,
+    /// The step: `ingestion`, `training`…
+    pub step: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// The same, once it ended.
+    pub ended: Option<String>,
+    /// How long it took.
+    pub seconds: Option<f64>,
+    /// `done`, `nothing to do` or `failed`.
+    pub outcome: Option<String>,
+    /// The step's report, or the error.
+    pub detail: Option<String>,
+    /// Version of the program.
+    pub tool_version: String,
+    /// The machine.
+    pub host: String,
+}
+
+/// What a run is about to do to files, written before it does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Intent {
+    /// To publish a data set and its quarantine.
+    PublishDataset {
+        /// Its version.
+        version: DatasetVersion,
+        /// SHA-256 of the data set.
+        data: Digest,
+        /// SHA-256 of the quarantine, if there is one.
+        quarantine: Option<Digest>,
+    },
+    /// To point production at a release.
+    Promote {
+        /// The release that becomes live.
+        release: String,
+        /// The step that wants it.
+        step: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Ledger {
+    /// Records that `record`'s step began; returns its number.
+    pub fn begin_run(&mut self, record: &RunRecord) -> Result<i64> {
+        self.transaction(|db| {
+            db.execute(
+                "INSERT INTO runs (run_id, step, started, tool_version, host)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    record.run_id,
+                    record.step,
+                    record.started,
+                    record.tool_version,
+                    record.host
+                ],
+            )?;
+            Ok(db.last_insert_rowid())
+        })
+    }
+
+    /// Records how step number `id` ended.
+    pub fn end_run(
+        &mut self,
+        id: i64,
+        ended: &str,
+        seconds: f64,
+        outcome: &str,
+        detail: &str,
+    ) -> Result<()> {
+        self.transaction(|db| {
+            db.execute(
+                "UPDATE runs SET ended = ?2, seconds = ?3, outcome = ?4, detail = ?5
+                 WHERE id = ?1",
+                params![id, ended, seconds, outcome, detail],
+            )
+            .map(drop)
+        })
+    }
+
+    /// The last `limit` ended runs of `step`, oldest first.
+    pub fn runs(&self, step: &str, limit: u32) -> Result<Vec<RunRecord>> {
+        self.query(|db| {
+            let mut statement = db.prepare(
+                "SELECT run_id, step, started, ended, seconds, outcome, detail, tool_version, host
+                 FROM runs WHERE step = ?1 AND ended IS NOT NULL ORDER BY id DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![step, limit], |row| {
+                Ok(RunRecord {
+                    run_id: row.get(0)?,
+                    step: row.get(1)?,
+                    started: row.get(2)?,
+                    ended: row.get(3)?,
+                    seconds: row.get(4)?,
+                    outcome: row.get(5)?,
+                    detail: row.get(6)?,
+                    tool_version: row.get(7)?,
+                    host: row.get(8)?,
+                })
+            })?;
+            let mut records: Vec<RunRecord> = rows.collect::<rusqlite::Result<_>>()?;
+            records.reverse();
+            Ok(records)
+        })
+    }
+
+    /// Writes down what is about to happen; returns its number.
+    pub fn intend(&mut self, run_id: &str, intent: &Intent) -> Result<i64> {
+        self.transaction(|db| {
+            db.execute(
+                "INSERT INTO intents (run_id, payload) VALUES (?1, ?2)",
+                params![run_id, to_json(intent)],
+            )?;
+            Ok(db.last_insert_rowid())
+        })
+    }
+
+    /// What interrupted runs were about to do, oldest first.
+    pub fn intents(&self) -> Result<Vec<(i64, Intent)>> {
+        self.query(|db| {
+            let mut statement = db.prepare("SELECT id, payload FROM intents ORDER BY id")?;
+            let rows = statement.query_map([], |row| {
+                Ok((row.get(0)?, from_json(1, &row.get::<_, String>(1)?)?))
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Forgets an intent that was undone.
+    pub fn withdraw(&mut self, intent: i64) -> Result<()> {
+        self.transaction(|db| {
+            db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
+        })
+    }
+}

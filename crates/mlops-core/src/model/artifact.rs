@@ -1,0 +1,253 @@
+//! `trainedmodel.bin`: a model to bytes and back, trusting no byte of a file.
+//!
+//! Layout, little-endian: magic `MLOPSMDL`, format version (u32), payload length (u64), SHA-256 of
+//! all bytes before it and of the payload, payload. The payload is our own `Payload` in bincode's
+//! standard encoding. bincode is no longer maintained; this module alone knows it, so that a new
+//! format version can replace it. Everything is checked before the first byte is decoded, and the
+//! decoded model once more. Not for writing files: see `durable`.
+
+use bincode::{Decode, Encode};
+
+use super::{Encoder, Model, TrainingData};
+use crate::config::Training;
+use crate::digest::Digest;
+use crate::fit::{ClassWeight, Fitted, Scaler, Solver};
+use crate::ids::DatasetVersion;
+use crate::schema::{Role, Schema};
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 8] = b"MLOPSMDL";
+const FORMAT_VERSION: u32 = 1;
+const HEAD: usize = 8 + 4 + 8;
+const DIGEST: usize = 32;
+/// Largest payload; a model of 500 columns with 1,000 levels each stays below it.
+const MAX_PAYLOAD: usize = 1 << 24;
+
+/// The model as it is stored. Only plain types: no library's own struct.
+#[derive(Encode, Decode)]
+struct Payload {
+    columns: [Vec<String>; 3],
+    target: String,
+    labels: [String; 2],
+    missing_values: Vec<String>,
+    encoder: Encoder,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    coefficients: Vec<f64>,
+    intercept: f64,
+    lbfgs: bool,
+    fallback: Option<String>,
+    iterations: u64,
+    gradient_norm: f64,
+    loss: f64,
+    rows: u64,
+    c: f64,
+    asked_solver: u8,
+    balanced: bool,
+    threshold: f64,
+    seed: u64,
+    data_version: u32,
+    data_sha256: [u8; 32],
+    positives: u64,
+    dropped: u64,
+    held_out: u64,
+    test_files: Vec<[u8; 32]>,
+}
+
+fn encoding() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<MAX_PAYLOAD>()
+}
+
+/// The bytes of `trainedmodel.bin`: the same for the same model.
+pub fn encode(model: &Model) -> Result<Vec<u8>> {
+    let Model { schema, encoder, scaler, fitted, training, data, missing_values } = model;
+    let columns = [Role::Id, Role::Numeric, Role::Categorical];
+    let payload = Payload {
+        columns: columns.map(|role| super::owned(schema, role)),
+        target: schema.target().to_owned(),
+        labels: [model.label(true).to_owned(), model.label(false).to_owned()],
+        missing_values: missing_values.clone(),
+        encoder: encoder.clone(),
+        mean: scaler.mean.clone(),
+        scale: scaler.scale.clone(),
+        coefficients: fitted.coefficients.clone(),
+        intercept: fitted.intercept,
+        lbfgs: fitted.solver == Solver::Lbfgs,
+        fallback: fitted.fallback.clone(),
+        iterations: fitted.iterations as u64,
+        gradient_norm: fitted.gradient_norm,
+        loss: fitted.loss,
+        rows: fitted.rows,
+        c: training.c,
+        asked_solver: match training.solver {
+            Solver::Auto => 0,
+            Solver::Newton => 1,
+            Solver::Lbfgs => 2,
+        },
+        balanced: training.class_weight == ClassWeight::Balanced,
+        threshold: training.threshold,
+        seed: training.seed,
+        data_version: data.version.0,
+        data_sha256: *data.sha256.bytes(),
+        positives: data.positives,
+        dropped: data.dropped,
+        held_out: data.held_out,
+        test_files: data.test_files.iter().map(|d| *d.bytes()).collect(),
+    };
+    let payload = bincode::encode_to_vec(payload, bincode::config::standard())
+        .map_err(|e| Error::backend("bincode", e))?;
+    if payload.len() > MAX_PAYLOAD {
+        return Err(Error::data(format!(
+            "the model takes {} bytes, over the {MAX_PAYLOAD} that an artifact may have: use \
+             fewer or coarser categories",
+            payload.len()
+        )));
+    }
+    let mut bytes = Vec::with_capacity(HEAD + DIGEST + payload.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+    let digest = Digest::of(&[&bytes, payload.as_slice()].concat());
+    bytes.extend_from_slice(digest.bytes());
+    bytes.extend_from_slice(&payload);
+    Ok(bytes)
+}
+
+/// The model in `bytes`, which errors call `place`.
+///
+/// # Errors
+/// `Artifact` for anything that [`encode`] did not write; memory stays within a small multiple
+/// of the input.
+pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
+    let bad = |message: String| Error::artifact(place, message);
+    let payload = checked(bytes).map_err(bad)?;
+    let (payload, used): (Payload, usize) = bincode::decode_from_slice(payload, encoding())
+        .map_err(|e| bad(format!("its content cannot be decoded ({e}): train again")))?;
+    if used + HEAD + DIGEST != bytes.len() {
+        return Err(bad("bytes follow its content: train again".to_owned()));
+    }
+    let model = payload.into_model();
+    consistent(&model).map_err(|m| bad(format!("{m}: train again")))?;
+    Ok(model)
+}
+
+/// The payload, after everything that can be checked without decoding it.
+fn checked(bytes: &[u8]) -> Result<&[u8], String> {
+    if bytes.len() < HEAD + DIGEST {
+        return Err(format!(
+            "it has {} bytes, too few for a model: the file is cut off. Train again",
+            bytes.len()
+        ));
+    }
+    let (head, rest) = bytes.split_at(HEAD);
+    let (digest, payload) = rest.split_at(DIGEST);
+    if !head.starts_with(MAGIC) {
+        return Err("this is not a model of ours (a pickle perhaps?): run training".to_owned());
+    }
+    let number = |range: std::ops::Range<usize>| {
+        head[range].iter().rev().fold(0_u64, |n, b| (n << 8) | u64::from(*b))
+    };
+    let version = number(8..12);
+    if version != u64::from(FORMAT_VERSION) {
+        return Err(format!(
+            "it has format version {version}, this program knows version {FORMAT_VERSION}: \
+             train again, or use the program that wrote it"
+        ));
+    }
+    if number(12..20) != payload.len() as u64 || payload.len() > MAX_PAYLOAD {
+        return Err(format!(
+            "it should hold {} bytes of content and holds {}: the file is damaged. Train again",
+            number(12..20),
+            payload.len()
+        ));
+    }
+    if Digest::of(&[head, payload].concat()).bytes() != digest {
+        return Err("its checksum is wrong: the file is damaged. Train again".to_owned());
+    }
+    Ok(payload)
+}
+
+impl Payload {
+    fn into_model(self) -> Model {
+        let [id, numeric, categorical] = &self.columns;
+        let [positive, negative] = &self.labels;
+        let schema =
+            Schema::new(id, numeric, categorical, &self.target, positive, Some(negative));
+        let solver = if self.lbfgs { Solver::Lbfgs } else { Solver::Newton };
+        Model {
+            schema,
+            missing_values: self.missing_values,
+            scaler: Scaler { mean: self.mean, scale: self.scale },
+            fitted: Fitted {
+                coefficients: self.coefficients,
+                intercept: self.intercept,
+                solver,
+                fallback: self.fallback,
+                iterations: usize::try_from(self.iterations).unwrap_or(usize::MAX),
+                gradient_norm: self.gradient_norm,
+                loss: self.loss,
+                rows: self.rows,
+            },
+            training: Training {
+                c: self.c,
+                solver: match self.asked_solver {
+                    1 => Solver::Newton,
+                    2 => Solver::Lbfgs,
+                    _ => Solver::Auto,
+                },
+                missing: self.encoder.missing,
+                class_weight: if self.balanced {
+                    ClassWeight::Balanced
+                } else {
+                    ClassWeight::None
+                },
+                threshold: self.threshold,
+                seed: self.seed,
+            },
+            data: TrainingData {
+                version: DatasetVersion(self.data_version),
+                sha256: self.data_sha256.into(),
+                rows: self.rows,
+                positives: self.positives,
+                dropped: self.dropped,
+                held_out: self.held_out,
+                test_files: self.test_files.into_iter().map(Digest::from).collect(),
+            },
+            encoder: self.encoder,
+        }
+    }
+}
+
+/// What a checksum cannot promise: that the parts fit each other.
+fn consistent(model: &Model) -> Result<(), String> {
+    let Model { schema, encoder, scaler, fitted, training, .. } = model;
+    let width = encoder.width();
+    for (name, found) in [
+        ("means", scaler.mean.len()),
+        ("scales", scaler.scale.len()),
+        ("coefficients", fitted.coefficients.len()),
+    ] {
+        if found != width {
+            return Err(format!("it has {found} {name} for {width} features"));
+        }
+    }
+    let columns = encoder.numeric.iter().map(|f| &f.name).eq(schema.names(Role::Numeric))
+        && encoder.categorical.iter().map(|f| &f.name).eq(schema.names(Role::Categorical));
+    if !columns {
+        return Err("its features are not those of its schema".to_owned());
+    }
+    let fills = encoder
+        .categorical
+        .iter()
+        .all(|f| f.fill.is_none_or(|l| (l as usize) < f.levels.len()) && f.levels.is_sorted());
+    let finite = [&scaler.mean, &scaler.scale, &fitted.coefficients].into_iter().flatten();
+    let singles = [fitted.intercept, fitted.gradient_norm, fitted.loss, training.c];
+    let fillings = encoder.numeric.iter().filter_map(|f| f.fill.as_ref());
+    if !fills || !finite.chain(&singles).chain(fillings).all(|v| v.is_finite()) {
+        return Err("it holds numbers that no fit gives".to_owned());
+    }
+    if !scaler.scale.iter().all(|s| *s > 0.0) || !(0.0..=1.0).contains(&training.threshold) {
+        return Err("its scale or threshold is out of range".to_owned());
+    }
+    Ok(())
+}

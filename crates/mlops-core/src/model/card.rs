@@ -1,0 +1,93 @@
+//! `model.json`: the model for people to read. Not for loading: see [`super::artifact`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Model, TrainingData, class_weight_name, solver_name};
+use crate::digest::Digest;
+
+/// The readable card of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Version of this file's format.
+    pub format_version: u32,
+    /// SHA-256 of `trainedmodel.bin`.
+    pub artifact: Digest,
+    /// The label column, its positive and its negative label.
+    pub target: Value,
+    /// Feature names, in the order of the lists below.
+    pub features: Vec<String>,
+    /// Standardisation: mean and scale (population standard deviation) of each feature.
+    pub scaler: CardScaler,
+    /// Of the standardised features.
+    pub coefficients: Vec<f64>,
+    /// Log-odds where all standardised features are 0.
+    pub intercept: f64,
+    /// What replaces a missing value, by column.
+    pub imputation: Map<String, Value>,
+    /// The solver used.
+    pub solver: String,
+    /// Newton steps on all rows.
+    pub iterations: usize,
+    /// Largest component of the mean gradient at the solution.
+    pub gradient_norm: f64,
+    /// Value of the penalised objective.
+    pub loss: f64,
+    /// Rows learned from.
+    pub rows: u64,
+    /// Hyper-parameters.
+    pub hyperparameters: Value,
+    /// What it was trained on.
+    pub training_data: TrainingData,
+}
+
+/// Mean and scale of each feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CardScaler {
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Standard deviations with ddof 0; 1 for constant and one-hot features.
+    pub scale: Vec<f64>,
+}
+
+impl Card {
+    /// The card of `model`, whose file has the digest `artifact`.
+    pub fn of(model: &Model, artifact: Digest) -> Self {
+        let Model { schema, encoder, scaler, fitted, training, data, .. } = model;
+        let mut imputation = Map::new();
+        for feature in &encoder.numeric {
+            imputation.insert(feature.name.clone(), json!(feature.fill));
+        }
+        for feature in &encoder.categorical {
+            let level = feature.fill.map(|l| feature.levels[l as usize].clone());
+            imputation.insert(feature.name.clone(), json!(level));
+        }
+        Self {
+            format_version: 1,
+            artifact,
+            target: json!({
+                "column": schema.target(),
+                "positive_label": schema.positive_label(),
+                "negative_label": schema.negative_label(),
+            }),
+            features: model.features(),
+            scaler: CardScaler { mean: scaler.mean.clone(), scale: scaler.scale.clone() },
+            coefficients: fitted.coefficients.clone(),
+            intercept: fitted.intercept,
+            imputation,
+            solver: solver_name(fitted.solver).to_owned(),
+            iterations: fitted.iterations,
+            gradient_norm: fitted.gradient_norm,
+            loss: fitted.loss,
+            rows: fitted.rows,
+            hyperparameters: json!({
+                "C": training.c,
+                "class_weight": class_weight_name(training.class_weight),
+                "missing": encoder.missing,
+                "threshold": training.threshold,
+                "seed": training.seed,
+            }),
+            training_data: data.clone(),
+        }
+    }
+}

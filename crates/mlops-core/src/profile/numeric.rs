@@ -1,0 +1,336 @@
+//! The profile of a column of numbers.
+//!
+//! Every distinct value is counted: whole numbers of a small range in a table, all others in a
+//! sorted list that is compacted as it grows. So everything in the summary is exact or correctly
+//! rounded (mean and spread come from the counts, in double-double arithmetic), and memory grows
+//! with the distinct values, not with the rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::percent;
+
+/// Most modes that [`NumericSummary::modes`] lists.
+pub const MODES: usize = 100;
+
+/// Whole numbers nearer to zero than this are counted in the table: 16 MiB at most.
+const SMALL: u32 = 1 << 20;
+
+/// Fewest other values that are kept as they come before they are sorted and counted.
+const PENDING: usize = 1 << 14;
+
+/// Counts of the numbers of a column.
+#[derive(Debug, Clone, Default)]
+pub struct NumericProfile {
+    missing: u64,
+    /// Counts of 0, -1, 1, -2, 2… (see [`slot`]), as far as they came up.
+    small: Vec<u64>,
+    /// Counts of all other values, ascending, but for those still pending.
+    others: Vec<(f64, u64)>,
+    pending: Vec<f64>,
+}
+
+/// What a column of numbers holds. No number in it is NaN or infinite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NumericSummary {
+    /// Cells with a number.
+    pub count: u64,
+    /// Cells without.
+    pub missing: u64,
+    /// Cells without, of all, in percent.
+    pub missing_percent: f64,
+    /// Arithmetic mean.
+    pub mean: Option<f64>,
+    /// The middle value, or the mean of the two in the middle.
+    pub median: Option<f64>,
+    /// The most frequent values, ascending; the first [`MODES`] of them.
+    pub modes: Vec<f64>,
+    /// How many values are equally frequent, listed or not.
+    pub mode_count: u64,
+    /// How often each of them occurs.
+    pub mode_frequency: u64,
+    /// Standard deviation with n - 1 in the denominator; nothing for fewer than two numbers.
+    pub std_ddof1: Option<f64>,
+    /// Smallest number.
+    pub min: Option<f64>,
+    /// First quartile, linear between order statistics (numpy's default).
+    pub q25: Option<f64>,
+    /// Third quartile, likewise.
+    pub q75: Option<f64>,
+    /// Largest number.
+    pub max: Option<f64>,
+    /// Different numbers; 0 and -0 are the same.
+    pub distinct: u64,
+}
+
+impl NumericProfile {
+    /// A profile of no cells.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one cell; `None`, NaN and the infinities are missing ones.
+    pub fn push(&mut self, value: Option<f64>) {
+        self.push_number(value.unwrap_or(f64::NAN));
+    }
+
+    /// Takes a block of cells, in which NaN and the infinities are missing ones.
+    pub fn extend(&mut self, values: &[f64]) {
+        for &value in values {
+            self.push_number(value);
+        }
+    }
+
+    /// Takes all that another part of the column has taken.
+    pub fn merge(&mut self, other: Self) {
+        self.missing += other.missing;
+        if self.small.len() < other.small.len() {
+            self.small.resize(other.small.len(), 0);
+        }
+        for (mine, theirs) in self.small.iter_mut().zip(&other.small) {
+            *mine += theirs;
+        }
+        self.pending.extend(other.pending);
+        self.others.extend(other.others);
+        self.compact();
+    }
+
+    /// The summary of all cells so far.
+    pub fn finish(mut self) -> NumericSummary {
+        self.compact();
+        let small = std::mem::take(&mut self.small);
+        let mut runs = std::mem::take(&mut self.others);
+        runs.extend(
+            small.iter().enumerate().filter(|(_, n)| **n > 0).map(|(at, n)| (whole(at), *n)),
+        );
+        runs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let count = runs.iter().map(|run| run.1).sum();
+        let mode_frequency = runs.iter().map(|run| run.1).max().unwrap_or(0);
+        let modes = || runs.iter().filter(|run| run.1 == mode_frequency).map(|run| run.0);
+        let (mean, std_ddof1) = mean_and_std(&runs, count);
+        NumericSummary {
+            count,
+            missing: self.missing,
+            missing_percent: percent(self.missing, count),
+            mean,
+            median: quartile(&runs, count, 2),
+            modes: modes().take(MODES).collect(),
+            mode_count: modes().count() as u64,
+            mode_frequency,
+            std_ddof1,
+            min: runs.first().map(|run| run.0),
+            q25: quartile(&runs, count, 1),
+            q75: quartile(&runs, count, 3),
+            max: runs.last().map(|run| run.0),
+            distinct: runs.len() as u64,
+        }
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "what does not fit is not equal to it")]
+    fn push_number(&mut self, value: f64) {
+        // Adding zero turns -0 into 0, and leaves every other number alone.
+        let value = value + 0.0;
+        let integer = value as i32;
+        if f64::from(integer).to_bits() == value.to_bits() && integer.unsigned_abs() < SMALL {
+            let at = slot(integer);
+            if at >= self.small.len() {
+                self.small.resize((at + 1).next_power_of_two(), 0);
+            }
+            self.small[at] += 1;
+        } else if value.is_finite() {
+            self.pending.push(value);
+            if self.pending.len() >= PENDING.max(self.others.len()) {
+                self.compact();
+            }
+        } else {
+            self.missing += 1;
+        }
+    }
+
+    /// Sorts and counts what is pending; also what [`merge`](Self::merge) left unsorted.
+    fn compact(&mut self) {
+        self.others.extend(self.pending.drain(..).map(|value| (value, 1)));
+        // The stable sort finds the sorted front by itself and merges.
+        self.others.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self.others.dedup_by(|next, kept| {
+            let same = next.0.to_bits() == kept.0.to_bits();
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+    }
+}
+
+/// Where a small whole number is counted: 0, -1, 1, -2, 2… at 0, 1, 2, 3, 4…
+#[expect(clippy::cast_sign_loss, reason = "the zigzag code is never negative below 2^30")]
+fn slot(integer: i32) -> usize {
+    ((integer << 1) ^ (integer >> 31)) as usize
+}
+
+/// The number that is counted at a slot.
+fn whole(slot: usize) -> f64 {
+    let size = slot.div_ceil(2) as f64;
+    if slot.is_multiple_of(2) { size } else { -size }
+}
+
+/// Mean, and standard deviation with ddof 1 around it, as far as they exist and are finite.
+fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
+    if count == 0 {
+        return (None, None);
+    }
+    let n = count as f64;
+    let sum = runs.iter().fold(Sum::default(), |sum, run| sum.plus_product(run.0, run.1 as f64));
+    // The mean in two parts, so that a large mean does not cost the small deviations their digits.
+    let high = sum.high / n;
+    let low = sum.plus_product(-high, n).value() / n;
+    let squares = runs.iter().fold(Sum::default(), |sum, run| {
+        let deviation = (run.0 - high) - low;
+        sum.plus_product(deviation * deviation, run.1 as f64)
+    });
+    let std = (count > 1).then(|| (squares.value() / (n - 1.0)).sqrt());
+    (Some(high + low).filter(|x| x.is_finite()), std.filter(|x| x.is_finite()))
+}
+
+/// An unevaluated sum of two doubles, 106 bits together (Dekker 1971): exact for whole numbers.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    high: f64,
+    low: f64,
+}
+
+impl Sum {
+    fn plus_product(self, a: f64, b: f64) -> Self {
+        let product = a * b;
+        let product_error = a.mul_add(b, -product);
+        let total = self.high + product;
+        let part = total - self.high;
+        let total_error = (self.high - (total - part)) + (product - part);
+        let low = self.low + (total_error + product_error);
+        let high = total + low;
+        Self { high, low: low - (high - total) }
+    }
+
+    fn value(self) -> f64 {
+        self.high + self.low
+    }
+}
+
+/// The quantile `quarters / 4`, linear between the two order statistics around (n - 1) q.
+fn quartile(runs: &[(f64, u64)], count: u64, quarters: u64) -> Option<f64> {
+    let last = count.checked_sub(1)?;
+    // Whole and fractional part of last * quarters / 4, without rounding or overflow.
+    let at = u128::from(last) * u128::from(quarters);
+    let rank = u64::try_from(at / 4).ok()?;
+    let share = (at % 4) as f64 / 4.0;
+    let below = value_at(runs, rank)?;
+    let above = value_at(runs, (rank + 1).min(last))?;
+    // Halves first, so that the distance of two huge numbers does not overflow.
+    Some(if share < 0.5 {
+        below + (above / 2.0 - below / 2.0) * (2.0 * share)
+    } else {
+        above - (above / 2.0 - below / 2.0) * (2.0 * (1.0 - share))
+    })
+}
+
+/// The value of this rank from 0 among the sorted cells.
+fn value_at(runs: &[(f64, u64)], rank: u64) -> Option<f64> {
+    let mut seen = 0;
+    runs.iter()
+        .find(|run| {
+            seen += run.1;
+            seen > rank
+        })
+        .map(|run| run.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(values: &[f64]) -> NumericSummary {
+        let mut profile = NumericProfile::new();
+        profile.extend(values);
+        profile.finish()
+    }
+
+    fn close(a: Option<f64>, b: f64) -> bool {
+        a.is_some_and(|a| (a - b).abs() <= 1e-15 * b.abs())
+    }
+
+    #[test]
+    fn a_large_mean_leaves_a_small_spread_alone() {
+        let summary = summary(&[1e9, 1e9 + 1.0].repeat(500));
+        assert!(close(summary.mean, 1e9 + 0.5));
+        assert!(close(summary.std_ddof1, (250.0_f64 / 999.0).sqrt()), "{summary:?}");
+    }
+
+    #[test]
+    fn one_value_has_no_spread_and_none_has_nothing() {
+        let one = summary(&[7.5]);
+        assert_eq!((one.count, one.distinct, one.std_ddof1), (1, 1, None));
+        assert!(close(one.median, 7.5) && close(one.q25, 7.5));
+        let none = summary(&[f64::NAN, f64::INFINITY]);
+        assert_eq!((none.count, none.missing, none.mean, none.min), (0, 2, None, None));
+        assert!(close(Some(none.missing_percent), 100.0));
+        assert!(serde_json::to_string(&none).unwrap().contains(r#""std_ddof1":null"#));
+    }
+
+    #[test]
+    fn equal_values_have_no_spread_at_all() {
+        for value in [0.1, 1e-300, 123_456.789, -1e300, 3e15 + 0.5] {
+            for n in [2, 3, 7, 1000] {
+                let same = summary(&vec![value; n]);
+                assert!(same.std_ddof1.unwrap().abs() < f64::MIN_POSITIVE, "{value} {same:?}");
+                assert!(close(same.mean, value));
+            }
+        }
+    }
+
+    #[test]
+    fn modes_are_all_the_most_frequent_values() {
+        let two = summary(&[3.0, -1.0, 3.0, -1.0, 0.5]);
+        assert_eq!((two.mode_count, two.mode_frequency, two.modes.len()), (2, 2, 2));
+        assert!(close(two.modes.first().copied(), -1.0));
+        let all_different: Vec<f64> = (0..150).map(f64::from).collect();
+        let many = summary(&all_different);
+        assert_eq!((many.mode_count, many.mode_frequency, many.modes.len()), (150, 1, MODES));
+    }
+
+    #[test]
+    fn zeros_are_one_value() {
+        assert_eq!(summary(&[0.0, -0.0]).distinct, 1);
+    }
+
+    #[test]
+    fn edges_of_the_table() {
+        let edge = f64::from(SMALL);
+        let values = [-edge - 1.0, -edge, 1.0 - edge, edge - 1.0, edge, edge + 1.0, 1e18, -1e18];
+        let summary = summary(&values.repeat(3));
+        assert_eq!((summary.count, summary.distinct, summary.mode_count), (24, 8, 8));
+        let mut sorted = values;
+        sorted.sort_by(f64::total_cmp);
+        assert!(summary.modes.iter().zip(sorted).all(|(a, b)| a.to_bits() == b.to_bits()));
+    }
+
+    #[test]
+    fn huge_numbers_stay_finite_or_absent() {
+        let summary = summary(&[-f64::MAX, f64::MAX, f64::MAX]);
+        assert!(close(summary.median, f64::MAX));
+        assert_eq!(summary.std_ddof1, None);
+        assert!(summary.q25.unwrap().is_finite());
+    }
+
+    #[test]
+    fn many_distinct_values_are_compacted() {
+        let mut profile = NumericProfile::new();
+        for round in 0..3 {
+            for i in 0..40_000 {
+                profile.push(Some(f64::from((i * 7 + round) % 20_000) / 3.0));
+            }
+        }
+        assert!(profile.others.len() <= 20_000);
+        let summary = profile.finish();
+        assert_eq!((summary.count, summary.distinct, summary.mode_frequency), (120_000, 20_000, 6));
+    }
+}
