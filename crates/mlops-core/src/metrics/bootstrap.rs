@@ -121,6 +121,16 @@ mod tests {
         assert_eq!(first.accuracy, accuracy_interval(&MATRIX, 0.95, 1_000, 7));
     }
 
+    /// Stored scores must come out the same after an upgrade of the generator.
+    #[test]
+    fn a_seed_gives_these_very_numbers() {
+        let Intervals { f1, accuracy } = intervals(&MATRIX, 0.95, 1_000, 7);
+        assert!((f1.low - 0.735_284_468_117_955_9).abs() < 1e-12, "{f1:?}");
+        assert!((f1.high - 0.824_947_614_723_755).abs() < 1e-12, "{f1:?}");
+        assert!((accuracy.low - 0.786).abs() < 1e-12, "{accuracy:?}");
+        assert!((accuracy.high - 0.854).abs() < 1e-12, "{accuracy:?}");
+    }
+
     #[test]
     fn accuracy_agrees_with_the_normal_approximation() {
         let interval = accuracy_interval(&MATRIX, 0.95, 20_000, 1);

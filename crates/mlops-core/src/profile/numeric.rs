@@ -1,9 +1,9 @@
 //! The profile of a column of numbers.
 //!
 //! Every distinct value is counted: whole numbers of a small range in a table, all others in a
-//! sorted list that is compacted as it grows. So everything in the summary is exact or correctly
-//! rounded (mean and spread come from the counts, in double-double arithmetic), and memory grows
-//! with the distinct values, not with the rows.
+//! sorted list that is compacted as it grows. So everything in the summary is exact or rounded once
+//! (mean and spread come from the counts, in double-double arithmetic), and memory grows with the
+//! distinct values, not with the rows: at most 16 MiB of table, and 16 bytes for a value outside it.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,11 @@ use super::percent;
 /// Most modes that [`NumericSummary::modes`] lists.
 pub const MODES: usize = 100;
 
-/// Whole numbers nearer to zero than this are counted in the table: 16 MiB at most.
+/// Whole numbers nearer to zero than this may be counted in the table.
 const SMALL: u32 = 1 << 20;
+
+/// The table has at most this many slots for each number taken, so that a short column is small.
+const SLOTS_FOR_EACH: usize = 16;
 
 /// Fewest other values that are kept as they come before they are sorted and counted.
 const PENDING: usize = 1 << 14;
@@ -22,9 +25,11 @@ const PENDING: usize = 1 << 14;
 #[derive(Debug, Clone, Default)]
 pub struct NumericProfile {
     missing: u64,
-    /// Counts of 0, -1, 1, -2, 2… (see [`slot`]), as far as they came up.
+    /// Numbers taken.
+    taken: usize,
+    /// Counts of 0, -1, 1, -2, 2… (see [`slot`]), as far as the table has grown.
     small: Vec<u64>,
-    /// Counts of all other values, ascending, but for those still pending.
+    /// Counts of what found no slot, ascending, but for those still pending.
     others: Vec<(f64, u64)>,
     pending: Vec<f64>,
 }
@@ -83,6 +88,7 @@ impl NumericProfile {
     /// Takes all that another part of the column has taken.
     pub fn merge(&mut self, other: Self) {
         self.missing += other.missing;
+        self.taken += other.taken;
         if self.small.len() < other.small.len() {
             self.small.resize(other.small.len(), 0);
         }
@@ -96,13 +102,11 @@ impl NumericProfile {
 
     /// The summary of all cells so far.
     pub fn finish(mut self) -> NumericSummary {
+        // A value may be in the list and in the table: it came before the table had grown to it.
+        let counted = self.small.iter().enumerate().filter(|(_, count)| **count > 0);
+        self.others.extend(counted.map(|(slot, count)| (whole(slot), *count)));
         self.compact();
-        let small = std::mem::take(&mut self.small);
-        let mut runs = std::mem::take(&mut self.others);
-        runs.extend(
-            small.iter().enumerate().filter(|(_, n)| **n > 0).map(|(at, n)| (whole(at), *n)),
-        );
-        runs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let runs = self.others;
         let count = runs.iter().map(|run| run.1).sum();
         let mode_frequency = runs.iter().map(|run| run.1).max().unwrap_or(0);
         let modes = || runs.iter().filter(|run| run.1 == mode_frequency).map(|run| run.0);
@@ -132,22 +136,32 @@ impl NumericProfile {
         let value = value + 0.0;
         let integer = value as i32;
         if f64::from(integer).to_bits() == value.to_bits() && integer.unsigned_abs() < SMALL {
+            self.taken += 1;
             let at = slot(integer);
             if at >= self.small.len() {
+                if at >= self.taken.saturating_mul(SLOTS_FOR_EACH) {
+                    return self.keep(value);
+                }
                 self.small.resize((at + 1).next_power_of_two(), 0);
             }
             self.small[at] += 1;
         } else if value.is_finite() {
-            self.pending.push(value);
-            if self.pending.len() >= PENDING.max(self.others.len()) {
-                self.compact();
-            }
+            self.taken += 1;
+            self.keep(value);
         } else {
             self.missing += 1;
         }
     }
 
-    /// Sorts and counts what is pending; also what [`merge`](Self::merge) left unsorted.
+    /// Takes a value that has no slot.
+    fn keep(&mut self, value: f64) {
+        self.pending.push(value);
+        if self.pending.len() >= PENDING.max(self.others.len()) {
+            self.compact();
+        }
+    }
+
+    /// Counts what is pending, and brings the list into order.
     fn compact(&mut self) {
         self.others.extend(self.pending.drain(..).map(|value| (value, 1)));
         // The stable sort finds the sorted front by itself and merges.
