@@ -97,7 +97,7 @@ impl Pass for Likelihood<'_> {
         self.rows(block, s);
         sums.loss += loss(s, self.weights);
         sums.rows += block.rows() as u64;
-        sums.positives += block.labels().iter().sum::<f64>();
+        sums.positives += sum(&s.labels);
         add_gradient(s, &mut sums.gradient);
         if self.hessian {
             add_hessian(s, self.beta.len(), &mut sums.hessian);
@@ -183,6 +183,17 @@ fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
     linear.iter().sum::<f64>() + weights[0] * log(negative) + weights[1] * log(positive)
 }
 
+/// A sum in several lanes: one running sum would wait for every addition.
+fn sum(column: &Column) -> f64 {
+    let mut lanes = [0.0; PRODUCTS];
+    for chunk in column.as_chunks::<PRODUCTS>().0 {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    lanes.iter().sum()
+}
+
 fn add_gradient(s: &Scratch, gradient: &mut [f64]) {
     let columns = s.columns.as_chunks::<TILE>().0;
     for (sums, columns) in gradient.chunks_mut(TILE).zip(columns) {
@@ -250,27 +261,19 @@ fn exp_of_negative(x: f64) -> f64 {
     const ROUND: f64 = 6_755_399_441_055_744.0;
     const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    const SERIES: [f64; 14] = [
-        1.0 / 6_227_020_800.0,
-        1.0 / 479_001_600.0,
-        1.0 / 39_916_800.0,
-        1.0 / 3_628_800.0,
-        1.0 / 362_880.0,
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ];
     let x = if x < -700.0 { -700.0 } else { x };
     let rounded = x * std::f64::consts::LOG2_E + ROUND;
     let k = rounded - ROUND;
     let r = (x - k * LN2_HIGH) - k * LN2_LOW;
-    let series = SERIES.iter().fold(0.0, |sum, term| sum * r + term);
+    // Estrin's scheme: Horner's would be a chain of 26 operations that each wait for the last.
+    let r2 = r * r;
+    let r4 = r2 * r2;
+    let pair = |low: f64, high: f64| 1.0 / low + r * (1.0 / high);
+    let t0 = pair(1.0, 1.0) + r2 * pair(2.0, 6.0);
+    let t4 = pair(24.0, 120.0) + r2 * pair(720.0, 5_040.0);
+    let t8 = pair(40_320.0, 362_880.0) + r2 * pair(3_628_800.0, 39_916_800.0);
+    let t12 = pair(479_001_600.0, 6_227_020_800.0);
+    let series = (t0 + r4 * t4) + (r4 * r4) * (t8 + r4 * t12);
     // The exponent field of a double holds k + 1023.
     series * f64::from_bits(rounded.to_bits().wrapping_add(1023) << 52)
 }

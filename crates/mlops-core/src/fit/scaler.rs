@@ -168,9 +168,11 @@ impl Pass for Moments {
         for (j, sums) in sums.iter_mut().enumerate() {
             let values = block.column(j);
             check_finite(index, j, values)?;
-            sums.lowest = values.iter().copied().fold(sums.lowest, f64::min);
-            sums.highest = values.iter().copied().fold(sums.highest, f64::max);
-            sums.add_compensated(values.iter().sum());
+            let less = |a: f64, b: f64| if b < a { b } else { a };
+            let more = |a: f64, b: f64| if b > a { b } else { a };
+            sums.lowest = fold(values, sums.lowest, |a, v| less(a, v), less);
+            sums.highest = fold(values, sums.highest, |a, v| more(a, v), more);
+            sums.add_compensated(fold(values, 0.0, |a, v| a + v, |a, b| a + b));
             sums.whole = match (sums.whole, whole_sums(values)) {
                 (Some((sum, squares)), Some((s, q))) => Some((sum + s, squares + q)),
                 _ => None,
@@ -197,22 +199,19 @@ impl Pass for Moments {
 fn whole_sums(values: &[f64]) -> Option<(i128, i128)> {
     /// Adding and subtracting 1.5 * 2^52 rounds to a whole number.
     const ROUND: f64 = 6_755_399_441_055_744.0;
-    let mut largest = 0.0_f64;
-    let mut fraction = 0.0_f64;
-    for value in values {
-        let size = value.abs();
-        largest = if size > largest { size } else { largest };
-        fraction += (((value + ROUND) - ROUND) - value).abs();
-    }
+    let larger = |a: f64, b: f64| if b > a { b } else { a };
+    let add = |a, b| a + b;
+    let largest = fold(values, 0.0, |a, v| larger(a, v.abs()), larger);
+    let fraction = fold(values, 0.0, |a, v| a + (((v + ROUND) - ROUND) - v).abs(), add);
     if fraction > 0.0 || largest > WHOLE {
         return None;
     }
     #[expect(clippy::cast_possible_truncation, reason = "whole numbers, checked above")]
     let whole = |value: f64| value as i128;
     // Partial sums are whole and below 2^53 in both branches where doubles are used.
-    let sum: f64 = values.iter().sum();
+    let sum = fold(values, 0.0, add, add);
     let squares = if largest <= SMALL {
-        whole(values.iter().map(|value| value * value).sum())
+        whole(fold(values, 0.0, |a, v| a + v * v, add))
     } else {
         values.iter().map(|&value| whole(value) * whole(value)).sum()
     };
@@ -238,14 +237,9 @@ impl Pass for Spread<'_> {
 
     fn add(&self, _: usize, block: &Block, (): &mut (), sums: &mut Self::Sums) -> Result<()> {
         for (&j, sums) in self.features.iter().zip(sums) {
-            let mut part = [0.0; 2];
-            for value in block.column(j) {
-                let difference = value - self.mean[j];
-                part[0] += difference * difference;
-                part[1] += difference;
-            }
-            sums[0] += part[0];
-            sums[1] += part[1];
+            let (values, mean, add) = (block.column(j), self.mean[j], |a, b| a + b);
+            sums[0] += fold(values, 0.0, |a, v| a + (v - mean) * (v - mean), add);
+            sums[1] += fold(values, 0.0, |a, v| a + (v - mean), add);
         }
         Ok(())
     }
@@ -258,10 +252,31 @@ impl Pass for Spread<'_> {
     }
 }
 
+/// Folds in eight lanes: with one, every step would wait for the last. `start` must be neutral, or
+/// at least do no harm eight times over.
+fn fold(
+    values: &[f64],
+    start: f64,
+    step: impl Fn(f64, f64) -> f64,
+    join: impl Fn(f64, f64) -> f64,
+) -> f64 {
+    let mut lanes = [start; 8];
+    let (chunks, rest) = values.as_chunks::<8>();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = step(*lane, value);
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane = step(*lane, value);
+    }
+    lanes.into_iter().fold(start, join)
+}
+
 /// Refuses NaN and infinity in feature `j` of block `index`, saying where.
 pub(super) fn check_finite(index: usize, j: usize, values: &[f64]) -> Result<()> {
     // Only finite numbers times 0 are 0: one sum tells of the whole column.
-    if values.iter().map(|value| value.abs() * 0.0).sum::<f64>() <= 0.0 {
+    if fold(values, 0.0, |a, v| a + v.abs() * 0.0, |a, b| a + b) <= 0.0 {
         return Ok(());
     }
     let at = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
