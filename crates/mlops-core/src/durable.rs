@@ -221,6 +221,13 @@ impl NewFile {
             .map_err(|e| Error::io("truncate", &self.path, e))
     }
 
+    /// Changes the final name, within the same folder.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.path.set_file_name(name);
+        self
+    }
+
     /// Makes the file durable under its final name. Without `replace`, a file of that name is
     /// an error: it is somebody else's.
     pub fn publish(self, replace: bool) -> Result<()> {

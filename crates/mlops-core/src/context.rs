@@ -1,0 +1,209 @@
+//! What every stage gets from outside: configuration, time, disk, the name of the run; and the
+//! workspace it works in, locked and put in order.
+//!
+//! Not for the stages themselves: see [`crate::stage`].
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::clock::{Clock, rfc3339};
+use crate::config::Config;
+use crate::durable::{Disk, Lock};
+use crate::ids::RunId;
+use crate::ingest::discover::Stamp;
+use crate::ledger::{Deployment, Intent, Ledger, RunRecord, projections};
+use crate::store::Store;
+use crate::{Result, digest::Digest};
+
+/// The outside world of one run.
+#[derive(Clone)]
+pub struct Context {
+    /// The checked configuration.
+    pub config: Config,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The only way to write.
+    pub disk: Disk,
+    /// This run.
+    pub run: RunId,
+    /// The machine's name, for records.
+    pub host: String,
+    /// The program's version, for records.
+    pub tool_version: String,
+    /// Told how far a long step is: done and total, in bytes, and rows so far.
+    pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
+}
+
+/// What a step reports: for people (`Display`), for programs (`Serialize`), for the record.
+pub trait Report: Serialize + std::fmt::Display {
+    /// Whether anything changed; else the record says "nothing to do".
+    fn changed(&self) -> bool {
+        true
+    }
+
+    /// Whether the work was done but something needs attention at once: exit code 1.
+    fn needs_attention(&self) -> bool {
+        false
+    }
+}
+
+/// A workspace under lock, in a sound state.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The records.
+    pub ledger: Ledger,
+    /// What an interrupted run left behind and what was done about it.
+    pub recovered: Vec<String>,
+    _lock: Lock,
+}
+
+impl Context {
+    /// A context without progress reports.
+    pub fn new(config: Config, clock: Arc<dyn Clock>, disk: Disk, tool_version: &str) -> Self {
+        let run = RunId::new(clock.now(), std::process::id());
+        Self {
+            config,
+            clock,
+            disk,
+            run,
+            host: host_name(),
+            tool_version: tool_version.to_owned(),
+            progress: Arc::new(|_, _, _| {}),
+        }
+    }
+
+    /// The current time, as records write it.
+    pub fn now(&self) -> String {
+        rfc3339(self.clock.now())
+    }
+
+    /// The store that the configuration names.
+    pub fn store(&self) -> Store<'_> {
+        Store::new(&self.config.models, &self.config.deployment, &self.disk)
+    }
+
+    /// Locks the workspace for `step`, opens its ledger and completes or undoes what an
+    /// interrupted run left.
+    pub fn open(&self, step: &str) -> Result<Workspace> {
+        let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
+        let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
+        let ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
+        self.recover(&mut workspace)?;
+        Ok(workspace)
+    }
+
+    /// Runs `work` as one recorded step.
+    pub fn step<R: Report>(
+        &self,
+        workspace: &mut Workspace,
+        step: &str,
+        work: impl FnOnce(&mut Workspace) -> Result<R>,
+    ) -> Result<R> {
+        let begun = self.clock.elapsed();
+        let record = RunRecord {
+            run_id: self.run.to_string(),
+            step: step.to_owned(),
+            started: self.now(),
+            ended: None,
+            seconds: None,
+            outcome: None,
+            detail: None,
+            tool_version: self.tool_version.clone(),
+            host: self.host.clone(),
+        };
+        let id = workspace.ledger.begin_run(&record)?;
+        let result = work(workspace);
+        let (outcome, detail) = match &result {
+            Ok(report) => (
+                if report.changed() { "done" } else { "nothing to do" },
+                serde_json::to_string(report).unwrap_or_default(),
+            ),
+            Err(error) => ("failed", error.to_string()),
+        };
+        let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
+        let ended = workspace.ledger.end_run(id, &self.now(), seconds, outcome, &detail);
+        // The step's own error is the one to report.
+        match (result, ended) {
+            (Ok(report), Ok(())) => Ok(report),
+            (Ok(_), Err(e)) | (Err(e), _) => Err(e),
+        }
+    }
+
+    fn recover(&self, workspace: &mut Workspace) -> Result<()> {
+        let config = &self.config;
+        let mut notes = Vec::new();
+        for (id, intent) in workspace.ledger.intents()? {
+            match intent {
+                Intent::PublishDataset { version, data, quarantine } => {
+                    let parts = [
+                        (version.file_name(), Some(data)),
+                        (version.quarantine_name(), quarantine),
+                    ];
+                    for (name, digest) in parts {
+                        let path = config.output_folder.join(&name);
+                        // Only what we wrote: the digest tells.
+                        if let Some(digest) = digest
+                            && path.is_file()
+                            && Digest::of_file(&path)? == digest
+                        {
+                            self.disk.remove(&path)?;
+                            notes.push(format!("{name} of an interrupted run was undone"));
+                        }
+                    }
+                    workspace.ledger.withdraw(id)?;
+                }
+                Intent::Promote { release, step, reason } => {
+                    let live = self.store().live().ok().flatten();
+                    match live.filter(|live| live.as_str() == release) {
+                        Some(live) => {
+                            let dataset = self.store().verify(&live)?.manifest.dataset;
+                            let deployment = Deployment {
+                                run_id: self.run.to_string(),
+                                step,
+                                release: release.clone(),
+                                f1: crate::stage::score::f1_of(&self.store().folder(&live)),
+                                dataset,
+                                reason,
+                                recorded: self.now(),
+                            };
+                            workspace.ledger.record_deployment(&deployment, id)?;
+                            notes.push(format!("the interrupted promotion of {release} was completed"));
+                        }
+                        None => {
+                            workspace.ledger.withdraw(id)?;
+                            notes.push(format!("the interrupted promotion of {release} was undone"));
+                        }
+                    }
+                }
+            }
+        }
+        let pointer_folder = config.deployment.parent().unwrap_or(&config.models);
+        let mut folders =
+            vec![&config.output_folder, &config.output_model, &config.models];
+        let parent = pointer_folder.to_owned();
+        folders.push(&parent);
+        folders.dedup();
+        for folder in folders {
+            for name in self.disk.remove_temporaries(folder)? {
+                notes.push(format!("{name}, half-written by an interrupted run, was removed"));
+            }
+        }
+        projections::write(&workspace.ledger, &self.disk, &config.output_folder)?;
+        workspace.recovered = notes;
+        Ok(())
+    }
+
+    /// Whether nothing can have happened to a file after it was recorded that its stamp would
+    /// not show: file systems keep times no finer than a few milliseconds, some two seconds.
+    pub(crate) fn settled(stamp: Stamp, recorded_ns: i64) -> bool {
+        recorded_ns.saturating_sub(stamp.modified_ns) > 2_000_000_000
+    }
+}
+
+/// The machine's name, or "unknown".
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}

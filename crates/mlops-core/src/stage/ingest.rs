@@ -1,0 +1,488 @@
+//! `ingestion`: new files of the input folder become the next version of the data set.
+//!
+//! Order of writes: data set under a temporary name, intent in the ledger, final names, commit,
+//! text files. Not for what happens inside a file: see [`crate::ingest`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Context, Report, Workspace};
+use crate::digest::Digest;
+use crate::ids::DatasetVersion;
+use crate::ingest::discover::{self, Candidate, Ignored, Stamp};
+use crate::ingest::{FileRead, Ingest, Outcome};
+use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Intent, projections};
+use crate::schema::Schema;
+use crate::text;
+use crate::{Error, Result};
+
+/// What the user may ask for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Look again at files that failed before.
+    pub retry: bool,
+    /// Make a new version from all source files that are still there, under the present schema.
+    pub rebuild: bool,
+}
+
+/// What `ingestion` did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ingestion {
+    /// The folder that was looked at.
+    pub folder: String,
+    /// The current version, if there is any data.
+    pub version: Option<DatasetVersion>,
+    /// Where it is.
+    pub data: Option<String>,
+    /// Its rows.
+    pub rows: u64,
+    /// Rows that this run added.
+    pub new_rows: u64,
+    /// The quarantine file of this run.
+    pub quarantine: Option<String>,
+    /// Files that were looked into.
+    pub files: Vec<FileRecord>,
+    /// Files that are as they were recorded.
+    pub unchanged: u64,
+    /// Entries of the folder that are not taken.
+    pub ignored: Vec<Ignored>,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
+    /// Whether a file failed that had not failed before.
+    pub new_failures: bool,
+    /// Whether there is a new version.
+    pub new_version: bool,
+}
+
+impl Report for Ingestion {
+    fn changed(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    fn needs_attention(&self) -> bool {
+        self.new_failures
+    }
+}
+
+/// The keys under which the ledger keeps what was learned of the schema.
+const SCHEMA_KEY: &str = "schema";
+const NEGATIVE_KEY: &str = "negative_label";
+
+/// The schema of the workspace: the configured one, with the negative label that its data taught.
+pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
+    let schema = context.config.schema.clone();
+    match (schema.negative_label(), workspace.ledger.meta(NEGATIVE_KEY)?) {
+        (None, Some(label)) => Ok(schema.with_negative_label(&label)),
+        _ => Ok(schema),
+    }
+}
+
+/// Ingests what is new in `folder`, which the configuration calls `key`.
+pub fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    folder: &Path,
+    key: &str,
+    options: Options,
+) -> Result<Ingestion> {
+    let config = &context.config;
+    let listing = discover::list(folder, key)?;
+    let last = workspace.ledger.latest_dataset()?;
+    check_schema(context, workspace, last.is_some(), options)?;
+
+    let mut report = Ingestion {
+        folder: folder.display().to_string(),
+        version: last.as_ref().map(|d| d.version),
+        data: last.as_ref().map(|d| d.location.clone()),
+        rows: last.as_ref().map_or(0, |d| d.rows),
+        new_rows: 0,
+        quarantine: None,
+        files: Vec::new(),
+        unchanged: 0,
+        ignored: listing.ignored,
+        warnings: Vec::new(),
+        new_failures: false,
+        new_version: false,
+    };
+    let candidates = if options.rebuild {
+        known_sources(workspace, listing.candidates)?
+    } else {
+        listing.candidates
+    };
+    let waiting = sift(context, workspace, candidates, options, &mut report)?;
+    if waiting.is_empty() {
+        if !report.files.is_empty() {
+            let run = context.run.as_str();
+            workspace.ledger.commit_ingestion(run, &report.files, None, &[], None)?;
+        }
+        return Ok(report);
+    }
+
+    let schema = if options.rebuild { config.schema.clone() } else { schema(context, workspace)? };
+    let previous = last.as_ref().filter(|_| !options.rebuild);
+    let data_path = config.output_folder.join("finaldata.csv");
+    let quarantine_path = config.output_folder.join("quarantine.csv");
+    let total: u64 = waiting.iter().map(|w| w.size).sum();
+    let expected = previous.map_or(0, |d| d.rows)
+        + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
+    let mut ingest = Ingest::start(
+        &schema,
+        &config.ingestion,
+        &context.disk,
+        &data_path,
+        &quarantine_path,
+        usize::try_from(expected).unwrap_or(usize::MAX),
+    )?;
+    if let Some(previous) = previous {
+        ingest.carry_over(Path::new(&previous.location), previous.sha256)?;
+    }
+    let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0));
+    let mut taken = 0;
+    for waiting in &waiting {
+        let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
+        let read = ingest.file(&waiting.candidate, &mut (), progress)?;
+        let record = record(context, workspace, waiting, read, &mut report)?;
+        taken += u32::from(record.status == FileStatus::Ingested);
+        report.files.push(record);
+    }
+    if taken == 0 {
+        let run = context.run.as_str();
+        workspace.ledger.commit_ingestion(run, &report.files, None, &[], None)?;
+        return Ok(report);
+    }
+    let version = DatasetVersion(version.0 + taken);
+    publish(context, workspace, ingest, version, previous.map_or(0, |d| d.rows), &mut report)?;
+    Ok(report)
+}
+
+/// A file to be read.
+struct Waiting {
+    candidate: Candidate,
+    size: u64,
+    /// What was recorded of the same path before.
+    before: Option<FileRecord>,
+}
+
+/// Refuses to mix rows of two schemas.
+fn check_schema(
+    context: &Context,
+    workspace: &Workspace,
+    has_data: bool,
+    options: Options,
+) -> Result<()> {
+    let digest = context.config.schema.digest().to_string();
+    let negative = context.config.schema.negative_label();
+    let recorded = workspace.ledger.meta(SCHEMA_KEY)?;
+    let learned = workspace.ledger.meta(NEGATIVE_KEY)?;
+    let same = recorded.is_none_or(|d| d == digest)
+        && (negative.is_none() || learned.as_deref().is_none_or(|l| Some(l) == negative));
+    if same || !has_data || options.rebuild {
+        return Ok(());
+    }
+    Err(Error::config(
+        context.config.file.display().to_string(),
+        vec![
+            "\"schema\" is not the one that the data so far was ingested with: put it back, or \
+             run `ingestion --rebuild` to make a new version of the data set from the source \
+             files that are still there"
+                .to_owned(),
+        ],
+    ))
+}
+
+/// All source files that were ever taken and are still there, then those of the folder.
+fn known_sources(workspace: &Workspace, found: Vec<Candidate>) -> Result<Vec<Candidate>> {
+    let mut sources = Vec::new();
+    for file in workspace.ledger.files()? {
+        let path = PathBuf::from(&file.location);
+        if path.is_file() {
+            sources.push(Candidate { name: file.name, path });
+        }
+    }
+    sources.extend(found);
+    let mut seen = std::collections::BTreeSet::new();
+    sources.retain(|c| seen.insert(location(&c.path)));
+    Ok(sources)
+}
+
+/// Separates files that must be read from those whose content is known.
+fn sift(
+    context: &Context,
+    workspace: &Workspace,
+    candidates: Vec<Candidate>,
+    options: Options,
+    report: &mut Ingestion,
+) -> Result<Vec<Waiting>> {
+    let mut stamps = Vec::new();
+    let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();
+    for candidate in candidates {
+        // A file that is gone or unreadable is read anyway, so that it is recorded as failed.
+        let stamp = fs::metadata(&candidate.path).ok().map(|m| Stamp::of(&m));
+        *sizes.entry(stamp.map_or(0, |s| s.size)).or_default() += 1;
+        stamps.push((candidate, stamp));
+    }
+    let mut digests: BTreeMap<Digest, String> = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for (candidate, stamp) in stamps {
+        let before = workspace.ledger.file_at(&location(&candidate.path))?;
+        let size = stamp.map_or(0, |s| s.size);
+        if let (Some(before), Some(stamp), false) = (&before, stamp, options.rebuild)
+            && before.stamp == stamp
+            && Context::settled(stamp, before.recorded_ns)
+            && !must_look_again(before, options)
+        {
+            report.unchanged += 1;
+            if before.status == FileStatus::Failed {
+                report.warnings.push(still_failing(before));
+            }
+            continue;
+        }
+        let may_be_copy = sizes[&size] > 1
+            || (!options.rebuild && workspace.ledger.size_is_known(size)?);
+        let digest = if may_be_copy { Digest::of_file(&candidate.path).ok() } else { None };
+        if let (Some(digest), Some(stamp)) = (digest, stamp) {
+            let known = if options.rebuild { None } else { workspace.ledger.content(digest)? };
+            let twin = digests.get(&digest).cloned();
+            let copy = |status, reason, same_as| FileRecord {
+                name: candidate.name.clone(),
+                location: location(&candidate.path),
+                stamp,
+                sha256: Some(digest),
+                status,
+                reason,
+                same_as: Some(same_as),
+                replaces: None,
+                dataset: None,
+                counts: crate::ingest::FileCounts::default(),
+                recorded_ns: now_ns(context),
+            };
+            match (known, twin) {
+                (Some(known), _) if known.status == FileStatus::Failed && !options.retry => {
+                    let record = copy(FileStatus::Failed, known.reason, known.name);
+                    report.warnings.push(still_failing(&record));
+                    report.files.push(record);
+                    continue;
+                }
+                (Some(known), _) if known.status != FileStatus::Failed => {
+                    report.files.push(copy(FileStatus::Copy, None, known.name));
+                    continue;
+                }
+                (_, Some(twin)) => {
+                    report.files.push(copy(FileStatus::Copy, None, twin));
+                    continue;
+                }
+                _ => {}
+            }
+            digests.insert(digest, candidate.name.clone());
+        }
+        waiting.push(Waiting { candidate, size, before });
+    }
+    Ok(waiting)
+}
+
+/// Whether an unchanged file is worth another look: its failure may have had outer reasons.
+fn must_look_again(before: &FileRecord, options: Options) -> bool {
+    match before.status {
+        FileStatus::Changing => true,
+        FileStatus::Failed => options.retry || before.sha256.is_none(),
+        _ => false,
+    }
+}
+
+fn still_failing(file: &FileRecord) -> String {
+    format!(
+        "{} failed before and has not changed ({}); correct it, or look again with --retry",
+        file.name,
+        file.reason.as_deref().unwrap_or("no reason recorded")
+    )
+}
+
+/// The record of a file that was read.
+fn record(
+    context: &Context,
+    workspace: &Workspace,
+    waiting: &Waiting,
+    read: FileRead,
+    report: &mut Ingestion,
+) -> Result<FileRecord> {
+    let Waiting { candidate, size, before } = waiting;
+    let stamp = read.stamp.unwrap_or(Stamp { size: *size, modified_ns: 0, inode: 0 });
+    let (status, reason) = match read.outcome {
+        Outcome::Taken => (FileStatus::Ingested, None),
+        Outcome::NoRows => (FileStatus::NoRows, Some("it has no data rows".to_owned())),
+        Outcome::Changing => {
+            let reason = "it changed while it was read; the next run takes it".to_owned();
+            report.warnings.push(format!("{}: {reason}", candidate.name));
+            (FileStatus::Changing, Some(reason))
+        }
+        Outcome::Failed(reason) => (FileStatus::Failed, Some(reason)),
+    };
+    let mut sha256 = read.digest;
+    if status == FileStatus::Failed {
+        // Identity, so that it fails quietly until its content changes; unreadable ones have none.
+        sha256 = sha256.or_else(|| Digest::of_file(&candidate.path).ok());
+        let known = match sha256 {
+            Some(digest) => workspace.ledger.content(digest)?.is_some(),
+            None => before.as_ref().is_some_and(|b| b.reason == reason),
+        };
+        report.new_failures |= !known;
+        let reason = reason.as_deref().unwrap_or_default();
+        report.warnings.push(format!("{}: {reason}", candidate.name));
+    }
+    let replaces = before.as_ref().and_then(|b| b.sha256).filter(|old| Some(*old) != sha256);
+    Ok(FileRecord {
+        name: candidate.name.clone(),
+        location: location(&candidate.path),
+        stamp,
+        sha256,
+        status,
+        reason,
+        same_as: None,
+        replaces: replaces.filter(|_| status == FileStatus::Ingested),
+        dataset: None,
+        counts: read.counts,
+        recorded_ns: now_ns(context),
+    })
+}
+
+/// Gives the new data set its name and commits it.
+fn publish(
+    context: &Context,
+    workspace: &mut Workspace,
+    ingest: Ingest,
+    version: DatasetVersion,
+    rows_before: u64,
+    report: &mut Ingestion,
+) -> Result<()> {
+    let config = &context.config;
+    let folder = &config.output_folder;
+    for name in [version.file_name(), version.quarantine_name()] {
+        let path = folder.join(&name);
+        if path.try_exists().map_err(|e| Error::io("read", &path, e))? {
+            return Err(Error::conflict(format!(
+                "{} is in the way: this run makes a file of that name, and the ledger does not \
+                 know the one that is there. Move it to another name and run again; nothing was \
+                 changed",
+                path.display()
+            )));
+        }
+    }
+    let built = ingest.finish()?;
+    let (data, bytes, digest) = built.data;
+    let quarantine_digest = built.quarantine.as_ref().map(|(_, _, digest)| *digest);
+    let intent =
+        Intent::PublishDataset { version, data: digest, quarantine: quarantine_digest };
+    let run = context.run.as_str();
+    let intent = workspace.ledger.intend(run, &intent)?;
+    data.named(&version.file_name()).publish(false)?;
+    if let Some((quarantine, _, _)) = built.quarantine {
+        quarantine.named(&version.quarantine_name()).publish(false)?;
+        report.quarantine = Some(folder.join(version.quarantine_name()).display().to_string());
+    }
+    for file in report.files.iter_mut().filter(|f| f.status == FileStatus::Ingested) {
+        file.dataset = Some(version);
+    }
+    let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested);
+    let (kept, quarantined) =
+        taken.fold((0, 0), |(k, q), f| (k + f.counts.rows_kept, q + f.counts.quarantined));
+    let location = location(&folder.join(version.file_name()));
+    let dataset = DatasetRecord {
+        version,
+        run_id: run.to_owned(),
+        location: location.clone(),
+        sha256: digest,
+        bytes,
+        rows: rows_before + kept,
+        new_rows: kept,
+        quarantined,
+        columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
+        recorded: context.now(),
+    };
+    let mut meta = vec![(SCHEMA_KEY, config.schema.digest().to_string())];
+    meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
+    workspace.ledger.commit_ingestion(run, &report.files, Some(&dataset), &meta, Some(intent))?;
+    projections::write(&workspace.ledger, &context.disk, folder)?;
+    report.version = Some(version);
+    report.data = Some(location);
+    report.rows = dataset.rows;
+    report.new_rows = kept;
+    report.new_version = true;
+    Ok(())
+}
+
+/// An absolute path as text, links kept.
+fn location(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn now_ns(context: &Context) -> i64 {
+    context.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX)
+}
+
+/// A guess from the start of the first file, to size the set of seen rows.
+fn average_row_bytes(path: Option<&Path>) -> u64 {
+    use std::io::Read;
+    let mut start = Vec::new();
+    if let Some(file) = path.and_then(|p| fs::File::open(p).ok()) {
+        // A guess may fail; the set grows by itself.
+        let _ = file.take(1 << 16).read_to_end(&mut start);
+    }
+    let lines = memchr::memchr_iter(b'\n', &start).count();
+    (start.len() / lines.max(1)).max(8) as u64
+}
+
+impl fmt::Display for Ingestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.files.is_empty() {
+            let unchanged = text::plural(self.unchanged, "file");
+            match self.unchanged {
+                0 => writeln!(f, "No CSV file in {}.", self.folder)?,
+                _ => writeln!(f, "Nothing new in {}: {unchanged} as recorded.", self.folder)?,
+            }
+        } else {
+            let head = ["file", "read", "kept", "duplicates", "quarantined", ""];
+            let mut rows = vec![head.map(str::to_owned).to_vec()];
+            for file in &self.files {
+                let counts = &file.counts;
+                let note = match file.status {
+                    FileStatus::Ingested => String::new(),
+                    FileStatus::NoRows => "no data rows".to_owned(),
+                    FileStatus::Copy => {
+                        format!("same content as {}", file.same_as.as_deref().unwrap_or("another"))
+                    }
+                    FileStatus::Failed => "FAILED, see below".to_owned(),
+                    FileStatus::Changing => "still changing".to_owned(),
+                };
+                let numbers = [
+                    counts.rows_read,
+                    counts.rows_kept,
+                    counts.duplicates(),
+                    counts.quarantined,
+                ];
+                let mut row = vec![file.name.clone()];
+                row.extend(numbers.map(text::count));
+                row.push(note);
+                rows.push(row);
+            }
+            f.write_str(&text::table(&rows))?;
+        }
+        if let (Some(data), true) = (&self.data, self.new_version) {
+            let (rows, new) = (text::count(self.rows), text::count(self.new_rows));
+            writeln!(f, "Data set: {data} ({rows} rows, {new} of them new)")?;
+        }
+        if let Some(quarantine) = &self.quarantine {
+            writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;
+        }
+        for ignored in &self.ignored {
+            writeln!(f, "Passed over {}: {}", ignored.name, ignored.reason)?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}

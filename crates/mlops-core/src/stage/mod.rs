@@ -1,0 +1,11 @@
+//! The use cases, one file each: they read the seams, decide, and write.
+//!
+//! A stage takes a [`Context`](crate::context::Context), a locked
+//! [`Workspace`](crate::context::Workspace) and its options, and returns a typed report. It
+//! prints nothing. Not for command lines: see the runtime crate.
+
+pub mod deploy;
+pub mod diagnose;
+pub mod ingest;
+pub mod score;
+pub mod train;

@@ -1,0 +1,281 @@
+//! `scoring`: the latest model on the current test data.
+//!
+//! Not for comparing models: scores of different test data say nothing about each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Context, Report, Workspace};
+use crate::dataset::RowReader;
+use crate::digest::Digest;
+use crate::ids::DatasetVersion;
+use crate::ledger::projections;
+use crate::metrics::score::latest_score_text;
+use crate::metrics::{ConstantBaseline, Evaluation};
+use crate::model::{Model, Predictor, artifact};
+use crate::store::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
+use crate::testdata::{TestFile, TestFiles};
+use crate::text;
+use crate::{Error, Result};
+
+/// The content of `score.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Version of this file's format.
+    pub format_version: u32,
+    /// SHA-256 of the model that was scored.
+    pub artifact: Digest,
+    /// The data set that it was trained on.
+    pub trained_on: DatasetVersion,
+    /// The test files, with their digests.
+    pub test_files: BTreeMap<String, Digest>,
+    /// Rows of them that could not be read.
+    pub rejected: u64,
+    /// Rows left out since the model was trained on them.
+    pub left_out: u64,
+    /// Rows left out since the model answers none for them: a missing value.
+    pub unanswered: u64,
+    /// All figures.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
+impl Report for Score {}
+
+/// Labels with the probabilities that a model gives, from test data.
+#[derive(Debug, Clone, Default)]
+pub struct Scored {
+    /// Whether each row is of the positive class.
+    pub labels: Vec<bool>,
+    /// What the model says.
+    pub probabilities: Vec<f64>,
+    /// See [`Score`].
+    pub rejected: u64,
+    /// See [`Score`].
+    pub left_out: u64,
+    /// See [`Score`].
+    pub unanswered: u64,
+}
+
+/// Scores the model in the output folder; writes `latestscore.txt` and `score.json`.
+pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
+    let config = &context.config;
+    let path = config.output_model.join(ARTIFACT);
+    let bytes = read_artifact(&path)?;
+    let model = artifact::decode(&bytes, &path.display().to_string())?;
+    let tests = TestFiles::find(&config.test_data)?;
+    if tests.current.is_empty() {
+        return Err(Error::missing(format!(
+            "there is no test data: put a labelled CSV file into {}, or change \
+             \"test_data_path\" in the configuration",
+            config.test_data.display()
+        )));
+    }
+    workspace.ledger.register_test_set(
+        context.run.as_str(),
+        &tests.identity(),
+        &context.now(),
+    )?;
+    let scored = predict_tests(context, workspace, &model, &tests)?;
+    if scored.labels.is_empty() {
+        return Err(Error::data(format!(
+            "the test data in {} has no row to score: {} rejected, {} trained on, {} with missing \
+             values",
+            config.test_data.display(),
+            scored.rejected,
+            scored.left_out,
+            scored.unanswered
+        )));
+    }
+    let training = model.training;
+    let evaluation = Evaluation::of(
+        &scored.labels,
+        &scored.probabilities,
+        training.threshold,
+        training.seed,
+    )?;
+    let score = Score {
+        format_version: 1,
+        artifact: Digest::of(&bytes),
+        trained_on: model.data.version,
+        test_files: tests.identity().into_iter().collect(),
+        rejected: scored.rejected,
+        left_out: scored.left_out,
+        unanswered: scored.unanswered,
+        evaluation,
+    };
+    let text = pretty(&score);
+    let f1 = score.evaluation.f1;
+    context.disk.write(&config.output_model.join(SCORE), &text)?;
+    let bare = latest_score_text(f1) + "\n";
+    context.disk.write(&config.output_model.join(LATEST_SCORE), bare.as_bytes())?;
+    let json = serde_json::to_string(&score).unwrap_or_default();
+    workspace.ledger.record_score(
+        context.run.as_str(),
+        score.artifact,
+        f1,
+        &json,
+        &context.now(),
+    )?;
+    projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
+    Ok(score)
+}
+
+/// The bytes of a model file, or what to do when there is none.
+pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::missing(format!(
+            "there is no model at {}: run `training` first",
+            path.display()
+        )),
+        _ => Error::io("read", path, e),
+    })
+}
+
+/// The F1 in a folder's `score.json`, if there is one.
+pub(crate) fn f1_of(folder: &Path) -> Option<f64> {
+    parse::<Score>(&folder.join(SCORE)).ok().map(|score| score.evaluation.f1)
+}
+
+/// Predicts the current test data, rows that `model` was trained on left out.
+pub fn predict_tests(
+    context: &Context,
+    workspace: &Workspace,
+    model: &Model,
+    tests: &TestFiles,
+) -> Result<Scored> {
+    let options = &context.config.ingestion;
+    let reader = RowReader::labelled(&model.schema, options);
+    let known = leaked(workspace, model, tests, &reader)?;
+    let predictor = Predictor::new(model);
+    let mut scored = Scored::default();
+    for TestFile { path, .. } in &tests.current {
+        let reading = reader.read(path, |table| {
+            let predictions = predictor.predict(table).rows;
+            for (i, prediction) in predictions.into_iter().enumerate() {
+                if known.contains(&table.hashes[i]) {
+                    scored.left_out += 1;
+                } else if let Some(prediction) = prediction {
+                    scored.labels.push(table.labels[i]);
+                    scored.probabilities.push(prediction.probability);
+                } else {
+                    scored.unanswered += 1;
+                }
+            }
+            Ok(())
+        })?;
+        scored.rejected += reading.rejected;
+    }
+    Ok(scored)
+}
+
+/// Rows of the current test data that `model` was trained on: none when their files were known
+/// at training, for then they were held out.
+fn leaked(
+    workspace: &Workspace,
+    model: &Model,
+    tests: &TestFiles,
+    reader: &RowReader,
+) -> Result<BTreeSet<u128>> {
+    let held_out = |file: &&TestFile| model.data.test_files.contains(&file.digest);
+    let added: Vec<&TestFile> = tests.current.iter().filter(|f| !held_out(f)).collect();
+    let mut leaked = BTreeSet::new();
+    if added.is_empty() {
+        return Ok(leaked);
+    }
+    let dataset = workspace.ledger.dataset(model.data.version)?;
+    let Some(dataset) = dataset.filter(|d| d.sha256 == model.data.sha256) else {
+        return Err(Error::missing(format!(
+            "{} was added after the model was trained, and {}, which would tell whether the model \
+             knows its rows, is not in the ledger: train again",
+            added.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", "),
+            model.data.version.file_name()
+        )));
+    };
+    let mut candidates = BTreeSet::new();
+    for file in added {
+        reader.read(&file.path, |table| {
+            candidates.extend(&table.hashes);
+            Ok(())
+        })?;
+    }
+    for file in tests.all.iter().filter(held_out) {
+        reader.read(&file.path, |table| {
+            table.hashes.iter().for_each(|hash| drop(candidates.remove(hash)));
+            Ok(())
+        })?;
+    }
+    reader.read(&PathBuf::from(dataset.location), |table| {
+        leaked.extend(table.hashes.iter().filter(|hash| candidates.contains(hash)));
+        Ok(())
+    })?;
+    Ok(leaked)
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let e = &self.evaluation;
+        let ConstantBaseline { f1, accuracy, .. } = e.constant;
+        let percent = e.f1_interval.level * 100.0;
+        writeln!(
+            f,
+            "F1 {:.4}  ({percent:.0} % interval {:.3} to {:.3}; best constant answer {f1:.4})",
+            e.f1, e.f1_interval.low, e.f1_interval.high
+        )?;
+        writeln!(
+            f,
+            "accuracy {:.4}  ({percent:.0} % interval {:.3} to {:.3}; best constant answer \
+             {accuracy:.4})",
+            e.accuracy, e.accuracy_interval.low, e.accuracy_interval.high
+        )?;
+        let optional = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
+        writeln!(
+            f,
+            "precision {:.4}  recall {:.4}  ROC AUC {}  PR AUC {}  log loss {:.4}  Brier {:.4}",
+            e.precision,
+            e.recall,
+            optional(e.roc_auc),
+            optional(e.pr_auc),
+            e.log_loss,
+            e.brier
+        )?;
+        let m = e.confusion_matrix;
+        writeln!(
+            f,
+            "{} test rows: {} true positives, {} false positives, {} false negatives, {} true \
+             negatives",
+            text::count(e.n),
+            text::count(m.tp),
+            text::count(m.fp),
+            text::count(m.fn_),
+            text::count(m.tn)
+        )?;
+        for (n, what) in [
+            (self.rejected, "could not be read"),
+            (self.left_out, "left out: the model was trained on them"),
+            (self.unanswered, "left out: a value is missing"),
+        ] {
+            if n > 0 {
+                writeln!(f, "{} {what}", text::plural(n, "test row"))?;
+            }
+        }
+        if let Some(note) = &e.note {
+            writeln!(f, "note: {note}")?;
+        }
+        if !e.beats_constant {
+            writeln!(
+                f,
+                "warning: always answering \"{}\" has an F1 of {f1:.4}: the model does not beat it",
+                match e.constant.f1_always {
+                    crate::metrics::Class::Positive => "positive",
+                    crate::metrics::Class::Negative => "negative",
+                }
+            )?;
+        }
+        Ok(())
+    }
+}

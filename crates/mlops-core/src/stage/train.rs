@@ -1,0 +1,244 @@
+//! `training`: the newest data set, less all test rows, becomes a model.
+//!
+//! Not for judging the model: see [`super::score`].
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::context::{Context, Report, Workspace};
+use crate::dataset::RowReader;
+use crate::digest::Digest;
+use crate::fit::{LogisticRegression, MemoryBlocks, Scaler};
+use crate::ids::DatasetVersion;
+use crate::ledger::{DatasetRecord, ModelRecord, projections};
+use crate::model::card::Card;
+use crate::model::{EncoderBuilder, Golden, Model, TrainingData, artifact, golden};
+use crate::schema::Schema;
+use crate::store::{ARTIFACT, CARD, GOLDEN, pretty};
+use crate::table::Table;
+use crate::testdata::TestFiles;
+use crate::text;
+use crate::{Error, Result};
+
+/// What `training` did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trained {
+    /// Where the model is.
+    pub artifact: String,
+    /// SHA-256 of its file.
+    pub sha256: Digest,
+    /// The data set it was trained on.
+    pub version: DatasetVersion,
+    /// Rows learned from, of the positive class, left out for missing values, held out.
+    pub data: TrainingData,
+    /// The readable card.
+    pub card: Card,
+    /// What somebody should know.
+    pub notes: Vec<String>,
+}
+
+impl Report for Trained {}
+
+/// Trains on the newest data set and writes the model, its card and its golden predictions.
+pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
+    let config = &context.config;
+    let dataset = newest(workspace)?;
+    let schema = super::ingest::schema(context, workspace)?;
+    if schema.digest() != config.schema.digest() || !same_columns(&dataset, &schema) {
+        return Err(Error::schema(
+            dataset.location,
+            "the data set was ingested with another \"schema\" than the configuration has now: \
+             put it back, or run `ingestion --rebuild`",
+        ));
+    }
+    let tests = TestFiles::find(&config.test_data)?;
+    workspace.ledger.register_test_set(
+        context.run.as_str(),
+        &tests.identity(),
+        &context.now(),
+    )?;
+    let (model, golden_rows) = fit(context, &dataset, schema, &tests)?;
+
+    let bytes = artifact::encode(&model)?;
+    let sha256 = Digest::of(&bytes);
+    let card = Card::of(&model, sha256);
+    let golden = Golden::of(&model, sha256, &golden_rows);
+    let folder = &config.output_model;
+    context.disk.write(&folder.join(GOLDEN), &pretty(&golden))?;
+    context.disk.write(&folder.join(CARD), &pretty(&card))?;
+    context.disk.write(&folder.join(ARTIFACT), &bytes)?;
+    workspace.ledger.record_model(
+        context.run.as_str(),
+        &ModelRecord {
+            artifact: sha256,
+            dataset: dataset.version,
+            rows: model.data.rows,
+            recorded: context.now(),
+        },
+    )?;
+    projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
+    let notes = notes(&model);
+    Ok(Trained {
+        artifact: folder.join(ARTIFACT).display().to_string(),
+        sha256,
+        version: dataset.version,
+        data: model.data,
+        card,
+        notes,
+    })
+}
+
+/// The newest data set, or what to do when there is none.
+fn newest(workspace: &Workspace) -> Result<DatasetRecord> {
+    workspace.ledger.latest_dataset()?.ok_or_else(|| {
+        Error::missing("there is no ingested data yet: run `ingestion` first".to_owned())
+    })
+}
+
+fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
+    dataset.columns.iter().eq(schema.columns().iter().map(|c| &c.name))
+}
+
+/// Two passes over the data set: learn the encoding, then encode into blocks and fit.
+fn fit(
+    context: &Context,
+    dataset: &DatasetRecord,
+    schema: Schema,
+    tests: &TestFiles,
+) -> Result<(Model, Table)> {
+    let config = &context.config;
+    let training = config.training;
+    let path = Path::new(&dataset.location);
+    let reader = RowReader::labelled(&schema, &config.ingestion);
+    let held_out_rows = hashes(&reader, tests)?;
+    let keep = |table: &Table, i: usize| {
+        held_out_rows.is_empty() || !held_out_rows.contains(&table.hashes[i])
+    };
+
+    let mut builder = EncoderBuilder::new(&schema, training.missing);
+    let mut golden_rows = Table::new(&schema);
+    let mut held_out = 0;
+    let first_pass = reader.read(path, |table| {
+        held_out += (0..table.len()).filter(|i| !keep(table, *i)).count() as u64;
+        if golden_rows.is_empty() {
+            golden_rows = table.clone();
+            golden_rows.truncate(golden::ROWS);
+        }
+        builder.add(table, |i| keep(table, i))
+    })?;
+    if first_pass.digest != dataset.sha256 {
+        return Err(Error::conflict(format!(
+            "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
+             `ingestion --rebuild`",
+            dataset.location
+        )));
+    }
+    let encoder = builder.finish()?;
+    let mut blocks = MemoryBlocks::new(encoder.width());
+    let (mut features, mut dropped, mut positives, mut rows) = (Vec::new(), 0, 0, 0);
+    reader.read(path, |table| {
+        for i in (0..table.len()).filter(|i| keep(table, *i)) {
+            if encoder.encode_row(table, i, &mut features) {
+                blocks.push_row(&features, table.labels[i])?;
+                rows += 1;
+                positives += u64::from(table.labels[i]);
+            } else {
+                dropped += 1;
+            }
+        }
+        Ok(())
+    })?;
+    let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), 0)?;
+    let estimator = LogisticRegression {
+        c: training.c,
+        class_weight: training.class_weight,
+        solver: training.solver,
+        ..LogisticRegression::default()
+    };
+    let fitted = estimator.fit(&blocks, &scaler)?;
+    let data = TrainingData {
+        version: dataset.version,
+        sha256: dataset.sha256,
+        rows,
+        positives,
+        dropped,
+        held_out,
+        test_files: tests.all.iter().map(|f| f.digest).collect(),
+    };
+    let missing_values = config.ingestion.missing_values.clone();
+    let model = Model { schema, missing_values, encoder, scaler, fitted, training, data };
+    Ok((model, golden_rows))
+}
+
+/// Identities of all rows in test files.
+fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<BTreeSet<u128>> {
+    let mut hashes = BTreeSet::new();
+    for file in &tests.all {
+        reader.read(&file.path, |table| {
+            hashes.extend(&table.hashes);
+            Ok(())
+        })?;
+    }
+    Ok(hashes)
+}
+
+fn notes(model: &Model) -> Vec<String> {
+    let mut notes = Vec::new();
+    let names = model.features();
+    let numeric = model.encoder.numeric.len();
+    for (j, name) in names.iter().enumerate().take(numeric) {
+        #[expect(clippy::float_cmp, reason = "a constant feature has exactly the weight 0")]
+        if model.fitted.coefficients[j] == 0.0 {
+            notes.push(format!("\"{name}\" is constant in the training rows: it tells nothing"));
+        }
+    }
+    let largest = model.fitted.coefficients.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
+    if largest > 15.0 {
+        notes.push(format!(
+            "a coefficient has the size {largest:.1}: a feature may give the label away \
+             (separable data); the penalty \"training.C\" alone keeps it finite"
+        ));
+    }
+    if let Some(reason) = &model.fitted.fallback {
+        notes.push(format!("the Newton solver was used: {reason}"));
+    }
+    notes
+}
+
+impl fmt::Display for Trained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { data, card, .. } = self;
+        let share = 100.0 * data.positives as f64 / data.rows.max(1) as f64;
+        writeln!(
+            f,
+            "Trained on {} rows of {} ({share:.1} % positive); left out: {} test rows, {} with \
+             missing values",
+            text::count(data.rows),
+            self.version.file_name(),
+            text::count(data.held_out),
+            text::count(data.dropped),
+        )?;
+        let mut rows = vec![["feature", "coefficient"].map(str::to_owned).to_vec()];
+        let mut order: Vec<usize> = (0..card.features.len()).collect();
+        order.sort_by(|a, b| card.coefficients[*b].abs().total_cmp(&card.coefficients[*a].abs()));
+        for j in order.iter().take(12) {
+            rows.push(vec![card.features[*j].clone(), format!("{:+.4}", card.coefficients[*j])]);
+        }
+        f.write_str(&text::table(&rows))?;
+        if order.len() > 12 {
+            writeln!(f, "  and {} more in {CARD}", order.len() - 12)?;
+        }
+        writeln!(
+            f,
+            "Solver {}: {} Newton steps, gradient {:.1e}",
+            card.solver, card.iterations, card.gradient_norm
+        )?;
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        writeln!(f, "Model: {}", self.artifact)
+    }
+}

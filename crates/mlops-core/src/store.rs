@@ -1,0 +1,269 @@
+//! Releases: sealed folders of a model with its score, and the pointer to the live one.
+//!
+//! Contract: a sealed release never changes; a reader of the pointer sees the old release or the
+//! new one, never a mix; `promote` is durable when it returns. Not for deciding what goes live.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::durable::Disk;
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::model::{Golden, Model, artifact};
+use crate::{Error, Result};
+
+/// The model.
+pub const ARTIFACT: &str = "trainedmodel.bin";
+/// The model for people.
+pub const CARD: &str = "model.json";
+/// Rows with known probabilities.
+pub const GOLDEN: &str = "golden.json";
+/// All scores.
+pub const SCORE: &str = "score.json";
+/// The F1 alone.
+pub const LATEST_SCORE: &str = "latestscore.txt";
+/// What a release consists of.
+pub const MANIFEST: &str = "manifest.json";
+
+/// The content of `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this file's format.
+    pub format_version: u32,
+    /// The release.
+    pub release: ReleaseId,
+    /// The data set that the model was trained on.
+    pub dataset: DatasetVersion,
+    /// SHA-256 of each other file.
+    pub files: BTreeMap<String, Digest>,
+}
+
+/// A release that was loaded from disk and checked.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its name.
+    pub id: ReleaseId,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it consists of.
+    pub manifest: Manifest,
+    /// Its model.
+    pub model: Model,
+}
+
+/// What stands at the pointer's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pointer {
+    /// Nothing, or an empty folder that may be replaced.
+    Vacant,
+    /// A link to a release.
+    Release(ReleaseId),
+    /// A link to something else.
+    Foreign(PathBuf),
+    /// A real folder or file with content.
+    Occupied,
+}
+
+/// The folder of releases and the pointer.
+#[derive(Debug, Clone, Copy)]
+pub struct Store<'a> {
+    models: &'a Path,
+    pointer: &'a Path,
+    disk: &'a Disk,
+}
+
+impl<'a> Store<'a> {
+    /// Releases in `models`, the live one at `pointer`.
+    pub fn new(models: &'a Path, pointer: &'a Path, disk: &'a Disk) -> Self {
+        Self { models, pointer, disk }
+    }
+
+    /// The folder of release `id`.
+    pub fn folder(&self, id: &ReleaseId) -> PathBuf {
+        self.models.join(id.as_str())
+    }
+
+    /// Makes a release of `files`, which appears whole or not at all. One that is there already
+    /// is left as it is; false says so.
+    pub fn seal(
+        &self,
+        id: &ReleaseId,
+        dataset: DatasetVersion,
+        files: &[(&str, Vec<u8>)],
+    ) -> Result<bool> {
+        let folder = self.folder(id);
+        if folder.is_dir() {
+            return Ok(false);
+        }
+        let staging = Disk::temporary_folder(self.models, id.as_str());
+        self.disk.remove(&staging)?;
+        self.disk.create_folder(&staging)?;
+        for (name, bytes) in files {
+            self.disk.write(&staging.join(name), bytes)?;
+        }
+        let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
+        let manifest = Manifest {
+            format_version: 1,
+            release: id.clone(),
+            dataset,
+            files: digests.collect(),
+        };
+        self.disk.write(&staging.join(MANIFEST), &pretty(&manifest))?;
+        self.disk.publish_folder(&staging, &folder)?;
+        Ok(true)
+    }
+
+    /// Loads release `id` from disk: every digest, the model, its golden predictions.
+    pub fn verify(&self, id: &ReleaseId) -> Result<Release> {
+        let folder = self.folder(id);
+        let place = folder.display().to_string();
+        let bad = |message: String| Error::artifact(&place, message);
+        let manifest: Manifest = parse(&folder.join(MANIFEST))?;
+        if manifest.release != *id {
+            return Err(bad(format!("its manifest is that of {}", manifest.release)));
+        }
+        for (name, expected) in &manifest.files {
+            if Digest::of_file(&folder.join(name))? != *expected {
+                return Err(bad(format!(
+                    "{name} is not the file that was sealed: deploy again, or roll back"
+                )));
+            }
+        }
+        let path = folder.join(ARTIFACT);
+        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let model = artifact::decode(&bytes, &path.display().to_string())?;
+        let golden: Golden = parse(&folder.join(GOLDEN))?;
+        golden.verify(&model, Digest::of(&bytes), &place)?;
+        Ok(Release { id: id.clone(), folder, manifest, model })
+    }
+
+    /// What the pointer points to.
+    pub fn pointer(&self) -> Result<Pointer> {
+        let failed = |e| Error::io("read", self.pointer, e);
+        let metadata = match fs::symlink_metadata(self.pointer) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Pointer::Vacant),
+            other => other.map_err(failed)?,
+        };
+        if metadata.is_symlink() {
+            let target = fs::read_link(self.pointer).map_err(failed)?;
+            let name = target.file_name().unwrap_or_default().to_string_lossy();
+            return Ok(match name.parse() {
+                Ok(id) if self.points_here(&target) => Pointer::Release(id),
+                _ => Pointer::Foreign(target),
+            });
+        }
+        let empty = metadata.is_dir()
+            && fs::read_dir(self.pointer)
+                .map_err(failed)?
+                .all(|entry| entry.is_ok_and(|e| e.file_name() == ".gitkeep"));
+        Ok(if empty { Pointer::Vacant } else { Pointer::Occupied })
+    }
+
+    /// Whether a link's target lies in our folder of releases.
+    fn points_here(&self, target: &Path) -> bool {
+        let base = self.pointer.parent().unwrap_or(Path::new(""));
+        let folder = base.join(target);
+        let folder = folder.parent().unwrap_or(Path::new(""));
+        match (folder.canonicalize(), self.models.canonicalize()) {
+            (Ok(found), Ok(ours)) => found == ours,
+            _ => false,
+        }
+    }
+
+    /// The live release, if there is one; a pointer that is not ours is an error that says what
+    /// to do.
+    pub fn live(&self) -> Result<Option<ReleaseId>> {
+        let place = self.pointer.display();
+        match self.pointer()? {
+            Pointer::Vacant => Ok(None),
+            Pointer::Release(id) => Ok(Some(id)),
+            Pointer::Foreign(target) => Err(Error::conflict(format!(
+                "{place} is a link to {}, which is no release of {}: remove the link and deploy",
+                target.display(),
+                self.models.display()
+            ))),
+            Pointer::Occupied => Err(Error::conflict(format!(
+                "{place} is a folder with files of its own, not a pointer to a release: run \
+                 `deployment adopt`, which moves it into {} untouched, and deploy again",
+                self.models.display()
+            ))),
+        }
+    }
+
+    /// The live release, loaded and checked; an error when there is none.
+    pub fn live_release(&self) -> Result<Release> {
+        match self.live()? {
+            Some(id) => self.verify(&id),
+            None => Err(Error::missing(format!(
+                "no model is deployed at {}: run `deployment` first",
+                self.pointer.display()
+            ))),
+        }
+    }
+
+    /// Points to release `id`, in one step.
+    pub fn promote(&self, id: &ReleaseId) -> Result<()> {
+        self.live()?;
+        let real = fs::symlink_metadata(self.pointer).is_ok_and(|m| m.is_dir());
+        if real {
+            self.disk.remove(self.pointer)?;
+        }
+        let parent = self.pointer.parent().unwrap_or(Path::new(""));
+        self.disk.create_folder(parent)?;
+        let target = relative(&self.folder(id), parent)?;
+        self.disk.swap_link(&target, self.pointer)
+    }
+
+    /// Moves the real folder at the pointer's place into the folder of releases, as it is;
+    /// returns where it went.
+    pub fn adopt(&self) -> Result<PathBuf> {
+        if self.pointer()? != Pointer::Occupied {
+            return Err(Error::missing(format!(
+                "there is nothing to adopt: {} is not a folder with files of its own",
+                self.pointer.display()
+            )));
+        }
+        self.disk.create_folder(self.models)?;
+        let mut number = 1;
+        let to = loop {
+            let to = self.models.join(format!("foreign-{number}"));
+            if !to.try_exists().map_err(|e| Error::io("read", &to, e))? {
+                break to;
+            }
+            number += 1;
+        };
+        self.disk.publish_folder(self.pointer, &to)?;
+        Ok(to)
+    }
+}
+
+/// JSON for files: indented, with a final newline.
+pub fn pretty(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Reads a JSON file of ours.
+pub fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        let message = format!("it is not what this program writes ({e}): make it again");
+        Error::artifact(path.display().to_string(), message)
+    })
+}
+
+/// The path that leads from folder `from` to `to`, both existing.
+fn relative(to: &Path, from: &Path) -> Result<PathBuf> {
+    let real = |path: &Path| -> Result<PathBuf> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        path.canonicalize().map_err(|e| Error::io("read", path, e))
+    };
+    let (to, from) = (real(to)?, real(from)?);
+    let shared = to.components().zip(from.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    Ok(up.chain(to.components().skip(shared)).collect())
+}
