@@ -248,6 +248,63 @@ fn repeated_features_share_their_coefficient() {
 }
 
 #[test]
+fn a_sample_without_positives_and_sorted_labels_are_no_obstacle() {
+    let (mut rows, _) = generate(10, 70_000, 2);
+    for (i, (_, positive)) in rows.iter_mut().enumerate() {
+        *positive = (300..303).contains(&i);
+    }
+    let rare = fit(&newton(), &rows);
+    assert!(rare.intercept < -9.0 && rare.gradient_norm <= 1e-12, "{rare:?}");
+
+    let (mut rows, _) = generate(11, 70_000, 2);
+    let mixed = fit(&newton(), &rows);
+    rows.sort_by_key(|(_, positive)| *positive);
+    let sorted = fit(&newton(), &rows);
+    let apart = furthest(&mixed, &sorted.coefficients, sorted.intercept);
+    assert!(apart < 1e-10, "{apart:.1e} apart");
+}
+
+#[test]
+fn extreme_penalties_converge_with_both_solvers() {
+    let (rows, _) = generate(12, 300, 12);
+    for c in [1e-12, 1e-6, 1e6, 1e12] {
+        let alone = fit(&LogisticRegression { c, ..newton() }, &rows);
+        let polished = fit(&LogisticRegression { c, solver: Solver::Lbfgs, ..newton() }, &rows);
+        let apart = furthest(&alone, &polished.coefficients, polished.intercept);
+        assert!(apart < 1e-8, "C = {c}: {apart:.1e} apart, {:?}", polished.fallback);
+    }
+}
+
+#[test]
+fn a_test_below_rounding_is_met_as_far_as_rounding_allows() {
+    let (rows, _) = generate(13, 3000, 6);
+    let fitted = fit(&LogisticRegression { tol: 1e-300, ..newton() }, &rows);
+    assert!(fitted.gradient_norm < 1e-15, "{fitted:?}");
+}
+
+#[test]
+fn a_row_counts_as_often_as_its_weight_says() {
+    // 100 positives among 400: balanced weights are 2 and 2/3, that is 3 to 1.
+    let (mut rows, _) = generate(14, 400, 3);
+    for (i, (_, positive)) in rows.iter_mut().enumerate() {
+        *positive = i % 4 == 0;
+    }
+    let blocks = blocks_of(&rows);
+    let scaler = scaled(&blocks);
+    let balanced = LogisticRegression { class_weight: ClassWeight::Balanced, ..newton() };
+    let weighted = balanced.fit(&blocks, &scaler).unwrap();
+    let mut repeated = rows.clone();
+    repeated.extend(rows.iter().filter(|(_, positive)| *positive).cloned());
+    repeated.extend(rows.iter().filter(|(_, positive)| *positive).cloned());
+    // The repeated rows sum to 3/2 of the weights, so that the penalty counts 3/2 as much.
+    let model = LogisticRegression { c: 2.0 / 3.0, ..newton() };
+    let copied = model.fit(&blocks_of(&repeated), &scaler).unwrap();
+    let apart = furthest(&weighted, &copied.coefficients, copied.intercept);
+    assert!(apart < 1e-10, "{apart:.1e} apart");
+    assert!((weighted.loss * 1.5 - copied.loss).abs() < 1e-9 * copied.loss);
+}
+
+#[test]
 fn numbers_that_are_not_finite_are_refused_by_name_and_place() {
     for solver in [Solver::Newton, Solver::Lbfgs] {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {

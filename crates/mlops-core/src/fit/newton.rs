@@ -22,10 +22,14 @@ const SAMPLE_ROWS: u64 = 16_384;
 const STEP_TOLERANCE: f64 = 1e-10;
 /// Share of the loss that rounding may hide; no line search can see less.
 const LOSS_NOISE: f64 = 1e-12;
-/// Below this many features the Hessian costs no more than the exponentials.
-const MANY_FEATURES: usize = 16;
-/// Root mean square change of the logit under which an old Hessian still serves.
-const SMALL_MOVE: f64 = 0.02;
+/// Root mean square change of the logit under which the Hessian of before still serves: a step
+/// with it leaves about this share of the gradient.
+const SMALL_MOVE: f64 = 1e-5;
+/// The same from [`MANY`] features on, where a Hessian costs more than several gradients.
+const SMALL_MOVE_OF_MANY: f64 = 0.02;
+const MANY: usize = 32;
+/// The root mean square change of the logit that is small beside a sample's error.
+const SAMPLED_MOVE: f64 = 0.02;
 
 /// What to minimise, and when to stop.
 pub(super) struct Newton<'a> {
@@ -105,8 +109,8 @@ impl Newton<'_> {
                 }
                 return Err(self.not_converged(&here, iterations));
             }
-            let with_hessian = here.beta.len() <= MANY_FEATURES
-                || (decrement / curvature.total).sqrt() > SMALL_MOVE;
+            let small = if step.len() > MANY { SMALL_MOVE_OF_MANY } else { SMALL_MOVE };
+            let with_hessian = (decrement / curvature.total).sqrt() > small;
             let Some(there) = self.search(&here, &step, decrement, 1, with_hessian)? else {
                 if self.at_rounding(&here, decrement) {
                     return Ok(here.optimum(iterations));
@@ -156,7 +160,7 @@ impl Newton<'_> {
             let curvature = self.curvature(&here).ok()?;
             let step = curvature.factor.solve(&here.gradient);
             let decrement = dot(&here.gradient, &step);
-            if (decrement / curvature.total).sqrt() <= SMALL_MOVE {
+            if (decrement / curvature.total).sqrt() <= SAMPLED_MOVE {
                 return Some(moved(&here.beta, &step, 1.0));
             }
             here = self.search(&here, &step, decrement, stride, true).ok()??;
