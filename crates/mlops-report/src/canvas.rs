@@ -128,6 +128,13 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         self.backend.draw_text(&font::clean(text), &Lettering(look), at).map_err(failed)
     }
 
+    /// The same, made smaller until it fits: for numbers, which must not be cut.
+    pub fn text_shrunk(&mut self, x: f64, y: f64, room: f64, text: &str, look: Text) -> Result<()> {
+        let width = font::width(text, look.size, look.bold)?;
+        let size = if width > room { look.size * room / width } else { look.size };
+        self.text(x, y, text, Text { size, ..look })
+    }
+
     /// The same, elided to a width.
     pub fn text_within(&mut self, x: f64, y: f64, room: f64, text: &str, look: Text) -> Result<()> {
         let elided = font::elide(&font::clean(text), room, look.size, look.bold)?;
@@ -168,7 +175,6 @@ fn length(value: f64) -> u32 {
     (value * f64::from(theme::SCALE)).round() as u32
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn failed<E: std::error::Error + Send + Sync>(error: DrawingErrorKind<E>) -> Error {
     Error::backend("plotters", error)
 }

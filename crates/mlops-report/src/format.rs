@@ -60,13 +60,13 @@ pub fn number(x: f64) -> String {
     if x < 0.0 { format!("−{text}") } else { text }
 }
 
-/// A number that is a whole one more often than not: `3`, `3.14`.
+/// The same without zeros at the end: `3`, `0.5`, `3.14`.
 pub fn plain(x: f64) -> String {
     let text = number(x);
-    match text.split_once('.') {
-        Some((whole, rest)) if rest.bytes().all(|b| b == b'0') => whole.to_owned(),
-        _ => text,
+    if text.contains('.') && !text.contains('×') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
+    text
 }
 
 fn scientific(size: f64) -> String {
@@ -178,7 +178,7 @@ mod tests {
         for (x, text) in cases {
             assert_eq!(spaced(&number(x)), text, "{x}");
         }
-        assert_eq!([plain(3.0), plain(3.14), plain(0.0)], ["3", "3.14", "0"]);
+        assert_eq!([3.0, 0.5, 3.15, 0.0, 1200.0].map(plain), ["3", "0.5", "3.15", "0", "1,200"]);
     }
 
     #[test]
@@ -222,6 +222,6 @@ mod tests {
         for (millis, text) in cases {
             assert_eq!(spaced(&duration(Duration::from_millis(millis))), text);
         }
-        assert_eq!(spaced(&duration(Duration::from_secs(3840))), "1 h 4 min");
+        assert_eq!(spaced(&duration(Duration::from_mins(64))), "1 h 4 min");
     }
 }

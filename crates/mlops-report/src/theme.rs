@@ -36,7 +36,7 @@ pub const TEXT: Ink = ink(0x1F_2328, 0xE6_EDF3);
 /// Subtitles, tick labels and axis names.
 pub const MUTED: Ink = ink(0x57_606A, 0x9D_A9B6);
 /// Grid lines.
-pub const GRID: Ink = ink(0xE4_E8EC, 0x2A_323C);
+pub const GRID: Ink = ink(0xDC_E2E8, 0x2A_323C);
 /// Axes and reference lines.
 pub const AXIS: Ink = ink(0x8C_959F, 0x75_808C);
 /// The model, and the negative class.
@@ -58,8 +58,8 @@ pub const RAMP: [Ink; 11] = [
     ink(0xBB_D7E9, 0x21_435D),
     ink(0xA7_CBE3, 0x23_4E6E),
     ink(0x92_BFDC, 0x25_5A80),
-    ink(0x2E_7DAF, 0x5F_A8D6),
-    ink(0x20_71A5, 0x70_B5DF),
+    ink(0x27_76A8, 0x5F_A8D6),
+    ink(0x1D_6C9F, 0x70_B5DF),
     ink(0x14_6599, 0x82_C1E7),
     ink(0x0B_598B, 0x94_CDEE),
     ink(0x05_4D7B, 0xA6_D8F4),

@@ -83,7 +83,7 @@ fn strip<B: DrawingBackend>(
         .windows(2)
         .map(|w| (w[1].mean_predicted - w[0].mean_predicted) * frame.width)
         .fold(f64::INFINITY, f64::min);
-    let width = (closest - 2.0).clamp(3.0, 22.0);
+    let width = (closest - 2.0).clamp(3.0, 30.0);
     for bin in bins {
         let share = bin.count as f64 / most as f64;
         let (x, top) = frame.at(bin.mean_predicted.clamp(0.0, 1.0), share);

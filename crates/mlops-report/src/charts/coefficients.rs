@@ -83,8 +83,8 @@ impl Chart for Coefficients<'_> {
         let bottom = TOP + rows as f64 * ROW;
 
         let toward = tick.align(Align::Center);
-        canvas.text(zero - reach / 2.0 - 20.0, 64.0, "◂ speaks against", toward)?;
-        let for_it = format!("speaks for {} ▸", self.positive);
+        canvas.text(zero - reach / 2.0 - 20.0, 64.0, "speaks against", toward)?;
+        let for_it = format!("speaks for “{}”", self.positive);
         canvas.text_within(zero + reach / 2.0 + 20.0, 64.0, reach + 30.0, &for_it, toward)?;
         for (row, feature) in sorted.iter().take(MOST).enumerate() {
             let y = TOP + (row as f64 + 0.5) * ROW;

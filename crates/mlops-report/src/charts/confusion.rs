@@ -104,7 +104,7 @@ impl Chart for Confusion<'_> {
                 let centre = x + width / 2.0;
                 let big = Text::new(26.0, ink).bold().align(Align::Center);
                 let small = Text::new(theme::LABEL_SIZE, ink).align(Align::Center);
-                canvas.text_within(centre, middle - 20.0, width - 12.0, &format::count(n), big)?;
+                canvas.text_shrunk(centre, middle - 20.0, width - 12.0, &format::count(n), big)?;
                 let percent = match all {
                     0 => "no such rows".to_owned(),
                     _ => format!("{} of the row", format::percent(share)),

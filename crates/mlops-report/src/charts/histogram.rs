@@ -9,9 +9,9 @@ use plotters_backend::DrawingBackend;
 
 use crate::axes::Frame;
 use crate::canvas::{Align, Canvas, Text};
-use crate::format;
 use crate::picture::{self, Chart};
 use crate::theme::{self, Ink};
+use crate::{font, format};
 
 /// What the score distribution shows.
 #[derive(Debug, Clone, Copy)]
@@ -35,33 +35,33 @@ impl Histogram<'_> {
         let n = total(&self.scores.negative).saturating_add(total(&self.scores.positive));
         format!("Scores by class (n = {})", format::count(n))
     }
+}
 
-    fn panel<B: DrawingBackend>(
-        &self,
-        canvas: &mut Canvas<'_, B>,
-        frame: &Frame,
-        (name, counts, ink): (&str, &[u64], Ink),
-        highest: f64,
-    ) -> Result<()> {
-        let all = total(counts);
-        let labels = ["0".to_owned(), format::percent(highest / 2.0), format::percent(highest)];
-        frame.horizontal(canvas, false)?;
-        frame.vertical(canvas, &labels)?;
-        let slot = frame.width / counts.len().max(1) as f64;
-        let gap = (slot * 0.12).min(1.5);
-        for (k, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-            let share = *n as f64 / all.max(1) as f64 / highest;
-            let height = (share * frame.height).max(1.0);
-            let left = frame.left + k as f64 * slot + gap / 2.0;
-            canvas.rect(left, frame.top + frame.height - height, slot - gap, height, ink)?;
-        }
-        frame.floor(canvas)?;
-        let text = format!("{}: {}", name, format::counted(all, "row", "rows"));
-        let look = Text::new(theme::LABEL_SIZE, theme::TEXT).bold();
-        canvas.rect(theme::MARGIN, frame.top - 20.0, 9.0, 9.0, ink)?;
-        let room = frame.width * 0.6;
-        canvas.text_within(theme::MARGIN + 15.0, frame.top - 15.0, room, &text, look)
+/// The bars of one class.
+fn panel<B: DrawingBackend>(
+    canvas: &mut Canvas<'_, B>,
+    frame: &Frame,
+    (name, counts, ink): (&str, &[u64], Ink),
+    highest: f64,
+) -> Result<()> {
+    let all = total(counts);
+    let labels = ["0".to_owned(), format::percent(highest / 2.0), format::percent(highest)];
+    frame.horizontal(canvas, false)?;
+    frame.vertical(canvas, &labels)?;
+    let slot = frame.width / counts.len().max(1) as f64;
+    let gap = (slot * 0.12).min(1.5);
+    for (k, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+        let share = *n as f64 / all.max(1) as f64 / highest;
+        let height = (share * frame.height).max(1.0);
+        let left = frame.left + k as f64 * slot + gap / 2.0;
+        canvas.rect(left, frame.top + frame.height - height, slot - gap, height, ink)?;
     }
+    frame.floor(canvas)?;
+    let text = format!("{}: {}", name, format::counted(all, "row", "rows"));
+    let look = Text::new(theme::LABEL_SIZE, theme::TEXT).bold();
+    canvas.rect(theme::MARGIN, frame.top - 20.0, 9.0, 9.0, ink)?;
+    let room = frame.width * 0.6;
+    canvas.text_within(theme::MARGIN + 15.0, frame.top - 15.0, room, &text, look)
 }
 
 /// The smallest round share that is no less than `share` and halves well.
@@ -76,7 +76,7 @@ impl Chart for Histogram<'_> {
             self.title(),
             self.negative,
             self.positive,
-            format::number(self.threshold)
+            format::plain(self.threshold)
         )
     }
 
@@ -97,8 +97,8 @@ impl Chart for Histogram<'_> {
         let highest = rounded_up(highest);
         let lower = Frame { left: 54.0, top: 246.0, width: theme::WIDTH - 74.0, height: 106.0 };
         let upper = Frame { top: 92.0, ..lower };
-        self.panel(canvas, &upper, (self.positive, positive, theme::ORANGE), highest)?;
-        self.panel(canvas, &lower, (self.negative, negative, theme::BLUE), highest)?;
+        panel(canvas, &upper, (self.positive, positive, theme::ORANGE), highest)?;
+        panel(canvas, &lower, (self.negative, negative, theme::BLUE), highest)?;
         for k in 0..=5_u8 {
             let share = f64::from(k) / 5.0;
             let (x, y) = lower.at(share, 0.0);
@@ -107,18 +107,17 @@ impl Chart for Histogram<'_> {
         }
         lower.name_below(canvas, "Predicted probability")?;
         if self.threshold.is_finite() && (0.0..=1.0).contains(&self.threshold) {
-            let (x, bottom) = lower.at(self.threshold, 0.0);
+            let x = lower.at(self.threshold, 0.0).0;
             for frame in [upper, lower] {
-                let (_, top) = frame.at(0.0, 1.0);
-                let (_, bottom) = frame.at(0.0, 0.0);
-                canvas.line((x, top - 6.0), (x, bottom), 1.5, theme::TEXT)?;
+                let (bottom, top) = (frame.at(0.0, 0.0).1, frame.at(0.0, 1.0).1);
+                canvas.line((x, top - 5.0), (x, bottom), 1.6, theme::TEXT)?;
             }
-            let text = format!("threshold {}", format::number(self.threshold));
-            let align = if self.threshold > 0.5 { Align::Right } else { Align::Left };
-            let nudge = if self.threshold > 0.5 { -5.0 } else { 5.0 };
-            let look = Text::new(theme::TICK_SIZE, theme::TEXT).align(align);
-            let _ = bottom;
-            canvas.text(x + nudge, upper.top - 4.0, &text, look)?;
+            let text = format!("threshold {}", format::plain(self.threshold));
+            let look = Text::new(theme::TICK_SIZE, theme::TEXT).align(Align::Right);
+            let (right, y) = (upper.left + upper.width, upper.top - 21.0);
+            let sample = right - font::width(&text, look.size, false)? * 1.1 - 8.0;
+            canvas.text(right, y, &text, look)?;
+            canvas.line((sample, y - 6.0), (sample, y + 6.0), 1.6, theme::TEXT)?;
         }
         Ok(())
     }

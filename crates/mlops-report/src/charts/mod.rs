@@ -12,6 +12,7 @@ mod roc;
 
 pub use calibration::Calibration;
 pub use coefficients::Coefficients;
+pub(crate) use coefficients::weightiest;
 pub use confusion::Confusion;
 pub use histogram::Histogram;
 pub use precision_recall::PrecisionRecall;

@@ -31,8 +31,9 @@ fn share(part: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { part as f64 / all as f64 }
 }
 
+#[expect(clippy::too_many_lines, reason = "it is one long literal")]
 /// A report such as a good day brings.
-pub fn plausible() -> Report {
+pub(crate) fn plausible() -> Report {
     let mut rows = scores();
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     let n = rows.len() as u64;
@@ -54,7 +55,8 @@ pub fn plausible() -> Report {
         }
         roc.push(RocPoint { fpr: share(fp, n - positives), tpr: share(tp, positives) });
         pr.push(PrPoint { recall: share(tp, positives), precision: share(tp, tp + fp) });
-        let slot = (0..25).rev().find(|k| score * 25.0 >= f64::from(*k)).unwrap_or(0) as usize;
+        let slot =
+            usize::from((0..25_u8).rev().find(|k| score * 25.0 >= f64::from(*k)).unwrap_or(0));
         let side = if positive { &mut histogram.positive } else { &mut histogram.negative };
         side[slot] += 1;
         let bin = &mut bins[slot * 10 / 25];
@@ -236,7 +238,7 @@ fn columns() -> Vec<ColumnRow> {
 }
 
 /// A report whose every text is long, odd and out to break the page.
-pub fn hostile() -> Report {
+pub(crate) fn hostile() -> Report {
     let evil = "<script src=\"http://evil.example/x.js\">alert('&')</script>\u{0}\u{202E} ]]> ";
     let long = format!("{evil}{}", "a very long label that never ends ".repeat(12));
     let mut report = plausible();
@@ -257,7 +259,7 @@ pub fn hostile() -> Report {
     report.model.features = (0..40)
         .map(|k| Coefficient {
             name: format!("feature <{k}> & {}", "long".repeat(k)),
-            value: if k == 7 { f64::NAN } else { (f64::from(k as u32) - 18.0).powi(3) / 900.0 },
+            value: if k == 7 { f64::NAN } else { (k as f64 - 18.0).powi(3) / 900.0 },
             deviation: None,
         })
         .collect();
