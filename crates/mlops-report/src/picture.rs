@@ -39,19 +39,30 @@ pub fn svg(chart: &impl Chart) -> Result<String> {
     let scale = theme::SCALE;
     // plotters writes the size in device units and nothing for screen readers.
     let body = text.split_once('>').map_or("", |(_, body)| body);
-    let body = body
-        .replace(" opacity=\"1\"", "")
-        .replace(
-            "<polyline fill=\"none\"",
-            "<polyline fill=\"none\" stroke-linejoin=\"round\" stroke-linecap=\"round\"",
-        )
-        .replace(">\n</text>", "></text>");
+    let body = one_line_texts(body).replace(" opacity=\"1\"", "").replace(
+        "<polyline fill=\"none\"",
+        "<polyline fill=\"none\" stroke-linejoin=\"round\" stroke-linecap=\"round\"",
+    );
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{alt}\">{body}",
         width / scale,
         height / scale,
     ))
+}
+
+/// plotters breaks the line around every text, which some viewers show as a space.
+fn one_line_texts(body: &str) -> String {
+    let mut joined = String::with_capacity(body.len());
+    let mut inside = false;
+    for line in body.lines() {
+        inside = (inside || line.starts_with("<text ")) && !line.starts_with("</text>");
+        joined.push_str(line);
+        if !inside {
+            joined.push('\n');
+        }
+    }
+    joined
 }
 
 /// The chart as a PNG file, three pixels to the design unit.

@@ -69,8 +69,9 @@ fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
     ])
 }
 
-const CONFUSION: &str = "Each row is what was true, each column what the model said. The darker a \
-    cell, the larger its share of the row; good models are dark from top left to bottom right.";
+const CONFUSION: &str = "Each row is what was true, each column what the model said. The stronger \
+    a cell's colour, the larger its share of the row; good models are strong from top left to \
+    bottom right.";
 const HISTOGRAM: &str = "Right of the threshold the model names a row positive. The less the two \
     shapes overlap, the easier the decision.";
 const ROC: &str = "Every point is a threshold: lower ones find more, at the price of more false \

@@ -113,10 +113,10 @@ impl Chart for Histogram<'_> {
                 canvas.line((x, top - 5.0), (x, bottom), 1.6, theme::TEXT)?;
             }
             let text = format!("threshold {}", format::plain(self.threshold));
-            let look = Text::new(theme::TICK_SIZE, theme::TEXT).align(Align::Right);
+            let look = Text::new(theme::TICK_SIZE, theme::TEXT);
             let (right, y) = (upper.left + upper.width, upper.top - 21.0);
             let sample = right - font::width(&text, look.size, false)? * 1.1 - 8.0;
-            canvas.text(right, y, &text, look)?;
+            canvas.text(sample + 7.0, y, &text, look)?;
             canvas.line((sample, y - 6.0), (sample, y + 6.0), 1.6, theme::TEXT)?;
         }
         Ok(())

@@ -5,8 +5,8 @@
 use crate::format;
 use crate::report::Report;
 
-use super::escape;
 use super::table::Table;
+use super::{escape, name};
 
 /// The section.
 pub(super) fn section(report: &Report) -> String {
@@ -31,7 +31,7 @@ pub(super) fn section(report: &Report) -> String {
     for column in &report.columns {
         let optional = |x: Option<f64>| x.map_or_else(|| format::NONE.to_owned(), format::plain);
         table.row(vec![
-            escape(&column.name),
+            name(&column.name),
             escape(&column.kind),
             format::count(column.count),
             format::percent(column.missing_percent / 100.0),

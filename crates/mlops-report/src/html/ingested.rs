@@ -5,8 +5,8 @@
 use crate::format::{count, counted};
 use crate::report::{IngestedFile, Report};
 
-use super::escape;
 use super::table::Table;
+use super::{escape, name};
 
 /// The section.
 pub(super) fn section(report: &Report) -> String {
@@ -41,7 +41,7 @@ pub(super) fn section(report: &Report) -> String {
     );
     for file in files {
         table.row(vec![
-            escape(&file.name),
+            name(&file.name),
             escape(&file.status),
             count(file.rows_read),
             count(file.rows_kept),

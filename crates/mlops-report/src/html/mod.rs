@@ -81,6 +81,11 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
+/// A name that may be long, with hints where to break it.
+fn name(text: &str) -> String {
+    escape(text).replace('_', "_<wbr>")
+}
+
 /// A picture with its caption.
 fn figure(picture: &Picture) -> String {
     format!(

@@ -8,7 +8,7 @@ use crate::pictures::Picture;
 use crate::report::{Coefficient, Report};
 
 use super::table::Table;
-use super::{digest, escape, figures, verdict};
+use super::{digest, escape, figures, name, verdict};
 
 /// The section.
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
@@ -63,7 +63,7 @@ fn words(report: &Report) -> String {
     );
     for feature in weightiest(&model.features) {
         table.row(vec![
-            escape(&feature.name),
+            name(&feature.name),
             format::number(feature.value),
             format!("× {}", format::number(feature.value.exp())),
             sentence(feature, report),
@@ -88,7 +88,7 @@ fn words(report: &Report) -> String {
 fn sentence(feature: &Coefficient, report: &Report) -> String {
     let odds = feature.value.exp();
     let step = match (report.model.standardised, feature.deviation) {
-        (true, Some(deviation)) => format!("{} more", format::number(deviation)),
+        (true, Some(deviation)) => format!("{} more", format::plain(deviation)),
         (true, None) => "one deviation more".to_owned(),
         (false, _) => "one more".to_owned(),
     };

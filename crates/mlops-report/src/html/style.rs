@@ -38,9 +38,9 @@ pub(super) fn sheet() -> String {
 }
 
 const LIGHT: &str = "--ground:#F3F5F7;--link:#005A8E;--good:#1A7F4B;--poor:#B3261E;\
---serious-bg:#FDECEA;--warning-bg:#FFF4E0;--note-bg:#EDF4FA;--warning:#9A5B00;--band:#9CCBE8;";
+--serious-bg:#FDECEA;--warning-bg:#FFF4E0;--note-bg:#EDF4FA;--warning:#9A5B00;--band:#9CCBE8;--shade:#00000026;";
 const DARK: &str = "--ground:#0D1117;--link:#7CC4F2;--good:#4CC38A;--poor:#FF8B82;\
---serious-bg:#3A1A1A;--warning-bg:#33260F;--note-bg:#152534;--warning:#F0B050;--band:#2F6C94;";
+--serious-bg:#3A1A1A;--warning-bg:#33260F;--note-bg:#152534;--warning:#F0B050;--band:#2F6C94;--shade:#000000B0;";
 
 const BASE: &str = r"*{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-padding-top:1rem}
@@ -66,7 +66,7 @@ section>:last-child{margin-bottom:0}
 #verdict.good{border-top-color:var(--good)}
 #verdict h2{font-size:.85rem;text-transform:uppercase;letter-spacing:.08em;color:var(--muted);
 margin-bottom:.5rem}
-.lead{font-size:clamp(1.12rem,2.6vw,1.4rem);line-height:1.45;max-width:54rem}
+.lead{font-size:clamp(1.12rem,2.6vw,1.4rem);line-height:1.45;max-width:54rem;text-wrap:pretty}
 .alarm{background:var(--serious-bg);border-left:4px solid var(--poor);border-radius:6px;
 padding:.6rem .9rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(11.5rem,1fr));gap:.8rem;
@@ -95,31 +95,38 @@ max-width:none}
 .k-band{width:20px;height:10px;border-radius:3px;background:var(--band)}
 .k-const{width:3px;height:16px;background:var(--orange)}
 nav{display:flex;flex-wrap:wrap;gap:.3rem 1.3rem;margin:0 .2rem 1.25rem;font-size:.95rem}
-.scroll{overflow-x:auto;margin:0 0 .9rem;border:1px solid var(--line);border-radius:8px}
+.scroll{overflow-x:auto;margin:0 0 .9rem;border:1px solid var(--line);border-radius:8px;background:
+linear-gradient(90deg,var(--paper) 40%,transparent) left/2.5rem 100% no-repeat local,
+linear-gradient(270deg,var(--paper) 40%,transparent) right/2.5rem 100% no-repeat local,
+linear-gradient(90deg,var(--shade),transparent) left/.9rem 100% no-repeat scroll,
+linear-gradient(270deg,var(--shade),transparent) right/.9rem 100% no-repeat scroll}
 table{border-collapse:collapse;width:100%;font-size:.92rem;line-height:1.4}
 th,td{padding:.5rem .8rem;text-align:left;vertical-align:top;max-width:24rem}
 thead th{color:var(--muted);font-weight:600;font-size:.84rem;border-bottom:1px solid var(--line);
-white-space:nowrap;background:var(--ground)}
-tbody th{font-weight:600;min-width:8rem}
+white-space:nowrap}
+tbody th,tfoot th{font-weight:600;min-width:9.5rem}
 tbody tr+tr>*{border-top:1px solid var(--line)}
 tfoot>tr>*{border-top:2px solid var(--line);font-weight:600}
 th,td{overflow-wrap:anywhere}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-td:not(.n){min-width:6rem}
+td:not(.n){min-width:5rem}
+td:last-child:not(.n){min-width:12.5rem}
 .bare{list-style:none;margin:0;padding:0;min-width:12rem}
 .facts,footer dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));
 gap:.7rem 1.5rem;margin:0 0 1.2rem}
 dt{color:var(--muted);font-size:.84rem}
 dd{margin:0;overflow-wrap:anywhere}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,23rem),1fr));
 gap:1.2rem;align-items:start}
 figure{margin:0;border:1px solid var(--line);border-radius:10px;overflow:hidden;
 background:var(--paper);max-width:40rem}
 figure svg{display:block;width:100%;height:auto}
 figcaption{color:var(--muted);font-size:.88rem;line-height:1.45;padding:.2rem 1rem .9rem}
-.beside{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));
-gap:1.2rem;align-items:start}
+.beside{display:grid;gap:1.2rem;align-items:start}
 .beside>*{min-width:0}
+@media (min-width:62rem){.beside{grid-template-columns:9fr 11fr}
+.figures>:last-child:nth-child(odd):not(:first-child){grid-column:1/-1;justify-self:center;
+width:calc(50% - .6rem)}}
 .beside p:last-child{margin-bottom:0}
 .worries{list-style:none;margin:0;padding:0;display:grid;gap:.7rem}
 .worries li{border-left:4px solid var(--blue);background:var(--note-bg);border-radius:6px;
@@ -150,7 +157,7 @@ figure,tr,.tile,.gauge,.alarm,.worries li,footer{break-inside:avoid}
 .beside{grid-template-columns:1fr}
 .beside .figures{grid-template-columns:110mm}
 .tiles{grid-template-columns:repeat(4,1fr)}
-.scroll{overflow:visible}
+.scroll{overflow:visible;background:none}
 table{font-size:8pt}
 th,td{padding:1.2mm 1.6mm;min-width:0!important}
 thead{display:table-header-group}
