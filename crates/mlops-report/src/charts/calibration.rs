@@ -38,6 +38,10 @@ impl Chart for Calibration<'_> {
         format!("{}: share of positives against predicted probability", self.title())
     }
 
+    fn height(&self) -> f64 {
+        384.0
+    }
+
     fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
         let mut bins: Vec<_> = self
             .bins

@@ -109,7 +109,7 @@ tbody tr+tr>*{border-top:1px solid var(--line)}
 tfoot>tr>*{border-top:2px solid var(--line);font-weight:600}
 th,td{overflow-wrap:anywhere}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-td:not(.n){min-width:5rem}
+td:not(.n){min-width:6.6rem}
 td:last-child:not(.n){min-width:12.5rem}
 .bare{list-style:none;margin:0;padding:0;min-width:12rem}
 .facts,footer dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));
@@ -130,8 +130,8 @@ width:calc(50% - .6rem)}}
 .beside p:last-child{margin-bottom:0}
 .worries{list-style:none;margin:0;padding:0;display:grid;gap:.7rem}
 .worries li{border-left:4px solid var(--blue);background:var(--note-bg);border-radius:6px;
-padding:.65rem .95rem;min-width:0}
-.worries strong{display:inline-block;min-width:4.6rem}
+padding:.65rem .95rem;min-width:0;display:grid;grid-template-columns:5.8rem 1fr}
+.worries span{min-width:0}
 .worries .serious{border-color:var(--poor);background:var(--serious-bg)}
 .worries .serious strong{color:var(--poor)}
 .worries .warning{border-color:var(--warning);background:var(--warning-bg)}
@@ -142,17 +142,18 @@ footer h2{font-size:1rem}
 header{padding-top:1.4rem}section{padding:1.1rem .95rem;border-radius:10px}
 .tiles{grid-template-columns:1fr 1fr;gap:.6rem}.tile{padding:.65rem .75rem}
 .value{font-size:1.5rem}.key span{white-space:normal}
-figure{margin-left:-.4rem;margin-right:-.4rem}}";
+figure{margin-left:-.4rem;margin-right:-.4rem}.worries li{grid-template-columns:1fr}}";
 
 const PRINT: &str = r"@media print{@page{size:A4;margin:15mm 14mm}
 :root{color-scheme:light;--ground:#FFFFFF}
-body{font-size:9.5pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+html{font-size:9.5pt}
+body{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 header,main,footer{max-width:none;padding:0}
-section{border:0;border-radius:0;padding:0;margin:0 0 8mm}
+section{border:0;border-radius:0;padding:0;margin:0 0 7mm}
 #verdict{padding-top:3mm}
 nav{display:none}
 h2{break-after:avoid}
-figure,tr,.tile,.gauge,.alarm,.worries li,footer{break-inside:avoid}
+figure,tr,.tile,.tiles,.gauge,.alarm,.facts,.worries li,footer{break-inside:avoid}
 .figures{grid-template-columns:1fr 1fr;gap:5mm}
 .beside{grid-template-columns:1fr}
 .beside .figures{grid-template-columns:110mm}
