@@ -89,7 +89,7 @@ impl Chart for Confusion<'_> {
                 strong.align(Align::Right),
             )?;
             let rows = format::counted(all, "row", "rows");
-            canvas.text_within(
+            canvas.text_shrunk(
                 left - 12.0,
                 middle + 10.0,
                 room,

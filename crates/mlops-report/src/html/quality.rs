@@ -15,6 +15,9 @@ use super::{escape, figures, verdict};
 /// The section.
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
     let score = &report.score;
+    if score.n == 0 {
+        return "<p>Nothing was scored, so nothing can be said.</p>\n".to_owned();
+    }
     let mut html = format!(
         "<p>Tried on {} {}, {} of them “{}”. A row is named “{}” from a probability of {} on. {}</p>\n",
         format::count(score.n),
