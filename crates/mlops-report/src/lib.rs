@@ -8,7 +8,7 @@
 //! | [`report`] | the plain data that a report is made of |
 //! | [`html`] | the report as one self-contained page |
 //! | [`charts`] | one module per picture |
-//! | [`pictures`] | every picture of a report, as files to be |
+//! | [`pictures`](mod@pictures) | every picture of a report, as files to be |
 //! | [`picture`] | a chart turned into SVG text or PNG bytes |
 //! | [`format`](mod@format) | numbers as people read them |
 //! | [`theme`] | colours and sizes, light and dark |
