@@ -1,1 +1,38 @@
-//! Everything that draws: charts and the HTML report.
+//! Everything that draws: charts as SVG and PNG, and the HTML report.
+//!
+//! Not for files: everything here returns strings and bytes, and the caller writes them. Not for
+//! statistics either: the numbers come ready-made from `mlops-core`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`report`] | the plain data that a report is made of |
+//! | [`html`] | the report as one self-contained page |
+//! | [`charts`] | one module per picture |
+//! | [`pictures`](mod@pictures) | every picture of a report, as files to be |
+//! | [`picture`] | a chart turned into SVG text or PNG bytes |
+//! | [`format`](mod@format) | numbers as people read them |
+//! | [`theme`] | colours and sizes, light and dark |
+//! | [`font`] | the one typeface: measuring and eliding text |
+//!
+//! Inside: `canvas` (what charts draw with), `axes` (frames, ticks, legends) and `raster`
+//! (the pixels behind PNG).
+
+mod axes;
+mod canvas;
+pub mod charts;
+pub mod font;
+pub mod format;
+pub mod html;
+pub mod picture;
+pub mod pictures;
+mod raster;
+pub mod report;
+pub mod theme;
+
+pub use canvas::{Align, Canvas, Text};
+pub use html::render;
+pub use picture::{Chart, png, svg};
+pub use pictures::{Picture, pictures};
+pub use report::{
+    Coefficient, ColumnRow, Curves, IngestedFile, Model, Reason, Report, Score, Severity, Warning,
+};

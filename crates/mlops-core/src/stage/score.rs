@@ -196,7 +196,7 @@ fn leaked(
             model.data.version.file_name()
         )));
     };
-    let mut candidates = BTreeSet::new();
+    let mut candidates: BTreeSet<u128> = BTreeSet::new();
     for file in added {
         reader.read(&file.path, |table| {
             candidates.extend(&table.hashes);

@@ -1,0 +1,174 @@
+//! Frames, ticks and legends: what the charts of two axes share.
+//!
+//! Axis names are level, not turned: the vertical one stands above its axis. Not for the curves
+//! themselves.
+
+use mlops_core::Result;
+use plotters_backend::DrawingBackend;
+
+use crate::canvas::{Align, Canvas, Text};
+use crate::theme::{self, Ink};
+
+/// Where the inside of a plot is, in design units; both axes run from 0 to 1 unless said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+const TICK: Text = Text::new(theme::TICK_SIZE, theme::MUTED);
+
+impl Frame {
+    /// The usual place below the heading, ending at `bottom`.
+    pub(crate) fn down_to(bottom: f64) -> Self {
+        let (left, top) = (44.0, 78.0);
+        Self { left, top, width: theme::WIDTH - left - 20.0, height: bottom - top }
+    }
+
+    /// The point of two shares.
+    pub(crate) fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        (self.left + x * self.width, self.top + (1.0 - y) * self.height)
+    }
+
+    /// Grid lines and tick labels at every fifth of the horizontal axis.
+    pub(crate) fn horizontal<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, B>,
+        labelled: bool,
+    ) -> Result<()> {
+        for k in 0..=5_u8 {
+            let share = f64::from(k) / 5.0;
+            canvas.line(self.at(share, 0.0), self.at(share, 1.0), 0.7, theme::GRID)?;
+            if labelled {
+                let (x, y) = self.at(share, 0.0);
+                canvas.text(x, y + 13.0, &format!("{share:.1}"), TICK.align(Align::Center))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Grid lines and tick labels of the vertical axis, evenly spaced.
+    pub(crate) fn vertical<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, B>,
+        labels: &[String],
+    ) -> Result<()> {
+        let last = labels.len().saturating_sub(1).max(1) as f64;
+        for (k, label) in labels.iter().enumerate() {
+            let share = k as f64 / last;
+            canvas.line(self.at(0.0, share), self.at(1.0, share), 0.7, theme::GRID)?;
+            let (x, y) = self.at(0.0, share);
+            canvas.text(x - 7.0, y, label, TICK.align(Align::Right))?;
+        }
+        Ok(())
+    }
+
+    /// The line along the bottom.
+    pub(crate) fn floor<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+        canvas.line(self.at(0.0, 0.0), self.at(1.0, 0.0), 1.0, theme::AXIS)
+    }
+
+    /// What the vertical axis counts, above it.
+    pub(crate) fn name_above<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, B>,
+        name: &str,
+    ) -> Result<()> {
+        canvas.text_within(theme::MARGIN, self.top - 14.0, self.width, name, TICK)
+    }
+
+    /// What the horizontal axis counts, below its labels.
+    pub(crate) fn name_below<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, B>,
+        name: &str,
+    ) -> Result<()> {
+        let (x, y) = self.at(0.5, 0.0);
+        canvas.text_within(x, y + 32.0, self.width, name, TICK.align(Align::Center))
+    }
+
+    /// Both axes from 0 to 1, with their names.
+    pub(crate) fn unit_square<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, B>,
+        across: &str,
+        up: &str,
+    ) -> Result<()> {
+        self.horizontal(canvas, true)?;
+        self.vertical(
+            canvas,
+            &(0..=5).map(|k| format!("0.{}", 2 * k)).map(one).collect::<Vec<_>>(),
+        )?;
+        self.floor(canvas)?;
+        self.name_above(canvas, up)?;
+        self.name_below(canvas, across)
+    }
+}
+
+fn one(label: String) -> String {
+    if label == "0.10" { "1.0".to_owned() } else { label }
+}
+
+/// How an entry of a legend is marked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mark {
+    Line,
+    Dashes,
+    Disc,
+}
+
+/// A legend whose right end is at `right` and whose first line is at `top`.
+pub(crate) fn legend<B: DrawingBackend>(
+    canvas: &mut Canvas<'_, B>,
+    (right, top): (f64, f64),
+    entries: &[(Mark, Ink, &str)],
+) -> Result<()> {
+    const LINE: f64 = 18.0;
+    const SAMPLE: f64 = 22.0;
+    let mut widest: f64 = 0.0;
+    for (_, _, text) in entries {
+        widest = widest.max(crate::font::width(text, theme::TICK_SIZE, false)?);
+    }
+    // Other fonts may be wider than the one that was measured.
+    let width = SAMPLE + 8.0 + widest * 1.12;
+    let left = right - width;
+    canvas.rect(
+        left - 6.0,
+        top - 11.0,
+        width + 12.0,
+        LINE * entries.len() as f64 + 4.0,
+        theme::PAPER,
+    )?;
+    let mut y = top;
+    for (mark, ink, text) in entries {
+        let (a, b) = ((left, y), (left + SAMPLE, y));
+        match mark {
+            Mark::Line => canvas.line(a, b, 2.4, *ink)?,
+            Mark::Dashes => canvas.dashed(a, b, 1.2, *ink)?,
+            Mark::Disc => canvas.disc((left + SAMPLE / 2.0, y), 4.5, *ink)?,
+        }
+        canvas.text(left + SAMPLE + 8.0, y, text, Text::new(theme::TICK_SIZE, theme::TEXT))?;
+        y += LINE;
+    }
+    Ok(())
+}
+
+/// Points with both numbers finite, moved into the unit square.
+pub(crate) fn within(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    points
+        .filter(|(x, y)| x.is_finite() && y.is_finite())
+        .map(|(x, y)| (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0)))
+        .collect()
+}
+
+/// A disc with a rim of paper, so that it stands out from the curve it lies on.
+pub(crate) fn spot<B: DrawingBackend>(
+    canvas: &mut Canvas<'_, B>,
+    centre: (f64, f64),
+    ink: Ink,
+) -> Result<()> {
+    canvas.disc(centre, 6.5, theme::PAPER)?;
+    canvas.disc(centre, 5.0, ink)
+}

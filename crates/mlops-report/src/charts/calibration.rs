@@ -1,0 +1,107 @@
+//! Calibration: do clients given 30 % really leave three times in ten?
+//!
+//! Not for binning: the bins are given.
+
+use mlops_core::Result;
+use mlops_core::metrics::CalibrationBin;
+use plotters_backend::DrawingBackend;
+
+use crate::axes::{self, Frame, Mark};
+use crate::canvas::{Align, Canvas, Text};
+use crate::format;
+use crate::picture::{self, Chart};
+use crate::theme;
+
+/// What the calibration chart shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Calibration<'a> {
+    /// The bins; empty ones are left out.
+    pub bins: &'a [CalibrationBin],
+    /// Brier score, if there is one.
+    pub brier: Option<f64>,
+    /// Rows scored.
+    pub n: u64,
+}
+
+impl Calibration<'_> {
+    fn title(&self) -> String {
+        let n = format::count(self.n);
+        match self.brier.filter(|brier| brier.is_finite()) {
+            Some(brier) => format!("Calibration, Brier score {} (n = {n})", format::score(brier)),
+            None => format!("Calibration (n = {n})"),
+        }
+    }
+}
+
+impl Chart for Calibration<'_> {
+    fn alt(&self) -> String {
+        format!("{}: share of positives against predicted probability", self.title())
+    }
+
+    fn height(&self) -> f64 {
+        384.0
+    }
+
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+        let mut bins: Vec<_> = self
+            .bins
+            .iter()
+            .filter(|b| {
+                b.count > 0 && b.mean_predicted.is_finite() && b.fraction_of_positives.is_finite()
+            })
+            .copied()
+            .collect();
+        bins.sort_by(|a, b| a.mean_predicted.total_cmp(&b.mean_predicted));
+        if bins.is_empty() {
+            return picture::not_enough(canvas, &self.title(), "there are no scored rows to bin");
+        }
+        let subtitle = "On the dashed line a predicted 30 % comes true three times in ten";
+        picture::heading(canvas, &self.title(), subtitle)?;
+
+        let frame = Frame::down_to(288.0);
+        frame.unit_square(canvas, "", "Share that was really positive")?;
+        canvas.dashed(frame.at(0.0, 0.0), frame.at(1.0, 1.0), 1.2, theme::AXIS)?;
+        let points = axes::within(bins.iter().map(|b| (b.mean_predicted, b.fraction_of_positives)));
+        let curve: Vec<_> = points.iter().map(|p| frame.at(p.0, p.1)).collect();
+        canvas.path(&curve, 2.0, theme::BLUE)?;
+        for at in &curve {
+            canvas.disc(*at, 5.5, theme::PAPER)?;
+            canvas.disc(*at, 4.2, theme::BLUE)?;
+        }
+        let entries = [(Mark::Line, theme::BLUE, "model"), (Mark::Dashes, theme::AXIS, "perfect")];
+        axes::legend(canvas, (frame.left + 96.0, frame.top + 16.0), &entries)?;
+        strip(canvas, &frame, &bins)
+    }
+}
+
+/// How many rows each point stands for, as bars under the plot.
+fn strip<B: DrawingBackend>(
+    canvas: &mut Canvas<'_, B>,
+    above: &Frame,
+    bins: &[CalibrationBin],
+) -> Result<()> {
+    let frame = Frame { top: above.top + above.height + 30.0, height: 34.0, ..*above };
+    let most = bins.iter().map(|b| b.count).max().unwrap_or(1).max(1);
+    // As wide as leaves a gap between the two closest, within reason.
+    let closest = bins
+        .windows(2)
+        .map(|w| (w[1].mean_predicted - w[0].mean_predicted) * frame.width)
+        .fold(f64::INFINITY, f64::min);
+    let width = (closest - 2.0).clamp(3.0, 30.0);
+    for bin in bins {
+        let share = bin.count as f64 / most as f64;
+        let (x, top) = frame.at(bin.mean_predicted.clamp(0.0, 1.0), share);
+        let height = (share * frame.height).max(1.0);
+        let left = (x - width / 2.0).clamp(frame.left, frame.left + frame.width - width);
+        canvas.rect(left, top.min(frame.top + frame.height - 1.0), width, height, theme::BLUE)?;
+    }
+    frame.floor(canvas)?;
+    let tick = Text::new(theme::TICK_SIZE, theme::MUTED);
+    let (x, y) = frame.at(0.0, 1.0);
+    canvas.text(x - 7.0, y + 4.0, &format::count(most), tick.align(Align::Right))?;
+    let (x, y) = frame.at(0.0, 0.0);
+    canvas.text(x - 7.0, y, "0", tick.align(Align::Right))?;
+    let (x, y) = frame.at(0.5, 0.0);
+    let name = "Predicted probability; the bars count the rows behind each point";
+    canvas.text(x, y + 18.0, name, tick.align(Align::Center))
+}

@@ -1,0 +1,105 @@
+//! The one typeface, Noto Sans: loaded once, measured, and elided to a width.
+//!
+//! Not for drawing: `raster` does that with the fonts from here. SVG text names a generic
+//! family instead, so its widths differ a little from viewer to viewer; leave some air.
+
+use std::sync::OnceLock;
+
+use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
+use mlops_core::{Error, Result};
+
+/// Height of a small letter as a share of the em, which is how SVG centres text.
+pub(crate) const X_HEIGHT: f64 = 0.536;
+
+static REGULAR: OnceLock<Option<FontRef<'static>>> = OnceLock::new();
+static BOLD: OnceLock<Option<FontRef<'static>>> = OnceLock::new();
+
+/// Noto Sans in regular or bold.
+pub(crate) fn face(bold: bool) -> Result<&'static FontRef<'static>> {
+    let (slot, bytes) =
+        if bold { (&BOLD, notosans::BOLD_TTF) } else { (&REGULAR, notosans::REGULAR_TTF) };
+    slot.get_or_init(|| FontRef::try_from_slice(bytes).ok())
+        .as_ref()
+        .ok_or_else(|| Error::backend("ab_glyph", "the embedded font cannot be read"))
+}
+
+/// What `ab_glyph` calls the size at which the em is `em` pixels.
+#[expect(clippy::cast_possible_truncation, reason = "sizes of text are small")]
+pub(crate) fn scale(face: &FontRef<'_>, em: f64) -> PxScale {
+    let units = face.units_per_em().unwrap_or(1000.0);
+    PxScale::from(em as f32 * face.height_unscaled() / units)
+}
+
+/// How wide `text` is at the size `em`.
+pub fn width(text: &str, em: f64, bold: bool) -> Result<f64> {
+    let face = face(bold)?;
+    let scaled = face.as_scaled(scale(face, em));
+    let mut previous = None;
+    let mut width = 0.0;
+    for c in text.chars() {
+        let glyph = scaled.glyph_id(c);
+        if let Some(previous) = previous {
+            width += scaled.kern(previous, glyph);
+        }
+        width += scaled.h_advance(glyph);
+        previous = Some(glyph);
+    }
+    Ok(f64::from(width))
+}
+
+/// `text` if it fits into `room`, otherwise as much of it as fits with an ellipsis.
+pub fn elide(text: &str, room: f64, em: f64, bold: bool) -> Result<String> {
+    // No label of this length fits anywhere: do not measure a novel.
+    if text.len() <= 1000 && width(text, em, bold)? <= room {
+        return Ok(text.to_owned());
+    }
+    let face = face(bold)?;
+    let scaled = face.as_scaled(scale(face, em));
+    let advance = |c| f64::from(scaled.h_advance(scaled.glyph_id(c)));
+    let mut left = room - advance('…');
+    let fits = |c: &char| {
+        left -= advance(*c);
+        left >= 0.0
+    };
+    let kept: String = text.chars().take_while(fits).collect();
+    Ok(format!("{}…", kept.trim_end()))
+}
+
+/// Text without what no document may hold: control characters and switches of direction.
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .filter(|c| {
+            !matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+        })
+        .map(|c| match c {
+            '\n' | '\r' | '\t' => ' ',
+            '\u{FFFE}' | '\u{FFFF}' => '\u{FFFD}',
+            c if c.is_control() => '\u{FFFD}',
+            c => c,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_text_is_left_alone() {
+        assert_eq!(elide("left", 100.0, 12.0, false).unwrap(), "left");
+    }
+
+    #[test]
+    fn long_text_ends_in_an_ellipsis_and_fits() {
+        let long = "a feature with a name that nobody can remember ".repeat(30);
+        let elided = elide(&long, 100.0, 12.0, false).unwrap();
+        assert!(elided.ends_with('…') && elided.chars().count() > 5);
+        assert!(width(&elided, 12.0, false).unwrap() <= 101.0);
+        assert_eq!(elide("anything", 0.0, 12.0, true).unwrap(), "…");
+    }
+
+    #[test]
+    fn control_characters_go() {
+        assert_eq!(clean("a\u{0}b\nc\u{202E}d"), "a\u{FFFD}b cd");
+    }
+}

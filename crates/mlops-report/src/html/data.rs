@@ -1,0 +1,47 @@
+//! What the columns hold, one row a column.
+//!
+//! Not for what is wrong with them: see `worries`.
+
+use crate::format;
+use crate::report::Report;
+
+use super::table::Table;
+use super::{escape, name};
+
+/// The section.
+pub(super) fn section(report: &Report) -> String {
+    if report.columns.is_empty() {
+        return "<p>No column statistics were made for this report.</p>\n".to_owned();
+    }
+    let mut table = Table::new(
+        "Column statistics",
+        &[
+            ("Column", false),
+            ("Kind", false),
+            ("Values", true),
+            ("Missing", true),
+            ("Distinct", true),
+            ("Mean", true),
+            ("Median", true),
+            ("Std", true),
+            ("Min", true),
+            ("Max", true),
+        ],
+    );
+    for column in &report.columns {
+        let optional = |x: Option<f64>| x.map_or_else(|| format::NONE.to_owned(), format::plain);
+        table.row(vec![
+            name(&column.name),
+            escape(&column.kind),
+            format::count(column.count),
+            format::percent(column.missing_percent / 100.0),
+            column.distinct.map_or_else(|| format::NONE.to_owned(), format::count),
+            optional(column.mean),
+            optional(column.median),
+            optional(column.std),
+            optional(column.min),
+            optional(column.max),
+        ]);
+    }
+    table.html()
+}

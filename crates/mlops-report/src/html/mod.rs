@@ -1,0 +1,149 @@
+//! The report as one self-contained page: no script, no network, no fonts but the reader's own.
+//!
+//! One module per section, in the order of the page. Not for drawing (the pictures come from
+//! `pictures`) and not for writing the file.
+
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a page is made once; what reads like the page is worth an allocation"
+)]
+
+mod data;
+mod ingested;
+mod model;
+mod quality;
+mod style;
+mod table;
+mod verdict;
+mod worries;
+
+use mlops_core::Result;
+
+use crate::font;
+use crate::pictures::{self, Picture};
+use crate::report::Report;
+
+/// The whole page.
+pub fn render(report: &Report) -> Result<String> {
+    let pictures = pictures::vector(report)?;
+    let title = escape(&report.title);
+    let style = style::sheet();
+    let verdict = verdict::section(report);
+    let sections = [
+        ("ingested", "What was ingested", ingested::section(report)),
+        ("model", "What the model is", model::section(report, &pictures)),
+        ("quality", "How good it is", quality::section(report, &pictures)),
+        ("data", "The data", data::section(report)),
+        ("worries", "What to worry about", worries::section(report)),
+    ];
+    let mut links = String::new();
+    let mut body = String::new();
+    for (id, heading, text) in &sections {
+        links.push_str(&format!("<a href=\"#{id}\">{heading}</a>\n"));
+        body.push_str(&format!(
+            "<section id=\"{id}\" aria-labelledby=\"{id}-h\">\n\
+             <h2 id=\"{id}-h\">{heading}</h2>\n{text}</section>\n"
+        ));
+    }
+    let target = match report.target.as_str() {
+        "" => String::new(),
+        target => format!(" <span>Predicts <code>{}</code></span>", escape(target)),
+    };
+    let generated = when(&report.generated);
+    let footer = footer(report);
+    Ok(format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n\
+         <header>\n<h1>{title}</h1>\n<p class=\"meta\"><span>Report of {generated}</span>{target}</p>\n\
+         </header>\n<main>\n{verdict}\
+         <nav aria-label=\"Sections\">\n{links}</nav>\n{body}</main>\n{footer}</body>\n</html>\n"
+    ))
+}
+
+/// Text made safe between tags and inside quoted attributes.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in font::clean(text).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// A name that may be long, with hints where to break it.
+fn name(text: &str) -> String {
+    escape(text).replace('_', "_<wbr>")
+}
+
+/// A picture with its caption.
+fn figure(picture: &Picture) -> String {
+    format!(
+        "<figure class=\"{}\">\n{}<figcaption>{}</figcaption>\n</figure>\n",
+        picture.name,
+        picture.svg.trim_end(),
+        escape(picture.caption)
+    )
+}
+
+/// The pictures of these names, side by side where there is room.
+fn figures(pictures: &[Picture], names: &[&str]) -> String {
+    let chosen: String =
+        names.iter().filter_map(|n| pictures.iter().find(|p| p.name == *n)).map(figure).collect();
+    format!("<div class=\"figures\">\n{chosen}</div>\n")
+}
+
+/// `2026-03-02T09:14:55Z` as `2026-03-02, 09:14 UTC`; anything else as it is.
+fn when(rfc3339: &str) -> String {
+    let shown = match (rfc3339.get(..10), rfc3339.get(11..16), rfc3339.get(19..)) {
+        (Some(day), Some(minute), Some(rest)) if rfc3339.is_ascii() && rest.len() < 20 => {
+            let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+            let zone = if zone == "Z" || zone == "+00:00" { "UTC" } else { zone };
+            format!("{day}, {minute} {zone}")
+        }
+        _ if rfc3339.is_empty() => return "an unknown time".to_owned(),
+        _ => rfc3339.to_owned(),
+    };
+    format!("<time datetime=\"{}\">{}</time>", escape(rfc3339), escape(&shown))
+}
+
+/// A digest short enough to compare by eye, whole when pointed at.
+fn digest(whole: &str) -> String {
+    let short: String = whole.chars().take(12).collect();
+    if short.is_empty() {
+        return "unknown".to_owned();
+    }
+    format!("<code title=\"{}\">{}</code>", escape(whole), escape(&short))
+}
+
+fn footer(report: &Report) -> String {
+    let mut items = Vec::new();
+    let release = report.release.as_deref().map_or_else(
+        || "not released".to_owned(),
+        |release| format!("<code>{}</code>", escape(release)),
+    );
+    items.push(("Release".to_owned(), release));
+    items.push(("Data version".to_owned(), digest(&report.data_version)));
+    items.extend(report.digests.iter().map(|(of, value)| (escape(of), digest(value))));
+    let version = match report.tool_version.as_str() {
+        "" => "unknown".to_owned(),
+        version => escape(version),
+    };
+    items.push(("Tool version".to_owned(), version));
+    items.push(("Generated".to_owned(), when(&report.generated)));
+    let list: String =
+        items.iter().map(|(k, v)| format!("<div><dt>{k}</dt><dd>{v}</dd></div>\n")).collect();
+    format!(
+        "<footer aria-label=\"Provenance\">\n<h2>Provenance</h2>\n<dl>\n{list}</dl>\n</footer>\n"
+    )
+}

@@ -1,0 +1,67 @@
+//! Tables that scroll by themselves on a narrow screen.
+//!
+//! Cells arrive as HTML that is already escaped. Not for what is in them.
+
+use super::escape;
+
+/// A table under construction.
+pub(super) struct Table {
+    name: String,
+    columns: Vec<(&'static str, bool)>,
+    rows: Vec<Vec<String>>,
+    total: Option<Vec<String>>,
+}
+
+impl Table {
+    /// A table called `name` (read out, not shown); columns are a heading and whether they hold
+    /// numbers.
+    pub(super) fn new(name: &str, columns: &[(&'static str, bool)]) -> Self {
+        Self { name: escape(name), columns: columns.to_vec(), rows: Vec::new(), total: None }
+    }
+
+    /// One more row.
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// A last row that sums up.
+    pub(super) fn total(&mut self, cells: Vec<String>) {
+        self.total = Some(cells);
+    }
+
+    fn cells(&self, cells: &[String]) -> String {
+        let mut html = "<tr>".to_owned();
+        for (k, (cell, (_, number))) in cells.iter().zip(&self.columns).enumerate() {
+            let class = if *number { " class=\"n\"" } else { "" };
+            html.push_str(&match k {
+                0 => format!("<th scope=\"row\">{cell}</th>"),
+                _ => format!("<td{class}>{cell}</td>"),
+            });
+        }
+        html.push_str("</tr>\n");
+        html
+    }
+
+    /// The table as HTML.
+    pub(super) fn html(&self) -> String {
+        let head: String = self
+            .columns
+            .iter()
+            .map(|(name, number)| {
+                let class = if *number { " class=\"n\"" } else { "" };
+                format!("<th scope=\"col\"{class}>{name}</th>")
+            })
+            .collect();
+        let body: String = self.rows.iter().map(|row| self.cells(row)).collect();
+        let foot = self
+            .total
+            .as_ref()
+            .map_or_else(String::new, |row| format!("<tfoot>\n{}</tfoot>\n", self.cells(row)));
+        let name = &self.name;
+        format!(
+            "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\n\
+             <table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n{foot}</table>\n\
+             </div>\n"
+        )
+    }
+}

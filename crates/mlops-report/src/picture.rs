@@ -1,0 +1,121 @@
+//! A chart turned into SVG text or PNG bytes.
+//!
+//! Each chart has one drawing routine; which backend it draws on is decided here. Not for
+//! writing files.
+
+use mlops_core::{Error, Result};
+use plotters_backend::DrawingBackend;
+use plotters_svg::SVGBackend;
+
+use crate::canvas::{Align, Canvas, Text};
+use crate::html::escape;
+use crate::raster::Raster;
+use crate::{font, theme};
+
+/// Something that can be drawn.
+pub trait Chart {
+    /// What the picture says, for those who cannot see it.
+    fn alt(&self) -> String;
+
+    /// Height in design units; the width is always [`theme::WIDTH`].
+    fn height(&self) -> f64 {
+        theme::HEIGHT
+    }
+
+    /// Draws it.
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()>;
+}
+
+/// The chart as an SVG document.
+pub fn svg(chart: &impl Chart) -> Result<String> {
+    let (width, height) = device_size(chart);
+    let mut text = String::new();
+    {
+        let mut backend = SVGBackend::with_string(&mut text, (width, height));
+        chart.paint(&mut Canvas::new(&mut backend)?)?;
+        backend.present().map_err(|e| Error::backend("plotters", e))?;
+    }
+    let alt = escape(&font::clean(&chart.alt()));
+    let scale = theme::SCALE;
+    // plotters writes the size in device units and nothing for screen readers.
+    let body = text.split_once('>').map_or("", |(_, body)| body);
+    let body = one_line_texts(body).replace(" opacity=\"1\"", "").replace(
+        "<polyline fill=\"none\"",
+        "<polyline fill=\"none\" stroke-linejoin=\"round\" stroke-linecap=\"round\"",
+    );
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+         width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{alt}\">{body}",
+        width / scale,
+        height / scale,
+    ))
+}
+
+/// plotters breaks the line around every text, which some viewers show as a space.
+fn one_line_texts(body: &str) -> String {
+    let mut joined = String::with_capacity(body.len());
+    let mut inside = false;
+    for line in body.lines() {
+        inside = (inside || line.starts_with("<text ")) && !line.starts_with("</text>");
+        joined.push_str(line);
+        if !inside {
+            joined.push('\n');
+        }
+    }
+    joined
+}
+
+/// The chart as a PNG file, three pixels to the design unit.
+pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
+    let (width, height) = device_size(chart);
+    let mut raster = Raster::new(width, height);
+    chart.paint(&mut Canvas::new(&mut raster)?)?;
+    raster.into_png(theme::SUPERSAMPLE)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn device_size(chart: &impl Chart) -> (u32, u32) {
+    let scale = f64::from(theme::SCALE);
+    // Whole design units, so that nothing is lost when pixels are averaged.
+    (
+        (theme::WIDTH * scale) as u32,
+        chart.height().clamp(50.0, 4000.0).round() as u32 * theme::SCALE,
+    )
+}
+
+/// Title and subtitle, at the top of every chart.
+pub(crate) fn heading<B: DrawingBackend>(
+    canvas: &mut Canvas<'_, B>,
+    title: &str,
+    subtitle: &str,
+) -> Result<()> {
+    let room = canvas.width - 2.0 * theme::MARGIN;
+    let bold = Text::new(theme::TITLE_SIZE, theme::TEXT).bold();
+    canvas.text_within(theme::MARGIN, 22.0, room, title, bold)?;
+    let plain = Text::new(theme::LABEL_SIZE, theme::MUTED);
+    canvas.text_within(theme::MARGIN, 42.0, room, subtitle, plain)
+}
+
+/// What is drawn when there is nothing to draw.
+pub(crate) fn not_enough<B: DrawingBackend>(
+    canvas: &mut Canvas<'_, B>,
+    title: &str,
+    why: &str,
+) -> Result<()> {
+    heading(canvas, title, "")?;
+    let (left, top) = (theme::MARGIN, 46.0);
+    let (right, bottom) = (canvas.width - theme::MARGIN, canvas.height - theme::MARGIN);
+    for (a, b) in [
+        ((left, top), (right, top)),
+        ((right, top), (right, bottom)),
+        ((right, bottom), (left, bottom)),
+        ((left, bottom), (left, top)),
+    ] {
+        canvas.dashed(a, b, 1.0, theme::AXIS)?;
+    }
+    let (x, y) = (canvas.width / 2.0, f64::midpoint(top, bottom));
+    let large = Text::new(theme::TITLE_SIZE, theme::TEXT).align(Align::Center);
+    canvas.text(x, y - 12.0, "not enough data", large)?;
+    let small = Text::new(theme::LABEL_SIZE, theme::MUTED).align(Align::Center);
+    canvas.text_within(x, y + 12.0, right - left - 24.0, why, small)
+}

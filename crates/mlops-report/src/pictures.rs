@@ -1,0 +1,109 @@
+//! Every picture of a report, named and captioned.
+//!
+//! Not for drawing (see `charts`) and not for writing: the caller has the files.
+
+use mlops_core::Result;
+use mlops_core::metrics::{PrPoint, RocPoint};
+
+use crate::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};
+use crate::picture::{self, Chart};
+use crate::report::{Report, Score};
+
+/// One picture in both forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// What to call the file, without an ending: `roc`.
+    pub name: &'static str,
+    /// One or two sentences on how to read it.
+    pub caption: &'static str,
+    /// The picture as an SVG document.
+    pub svg: String,
+    /// The picture as a PNG file; empty where only SVG was asked for.
+    pub png: Vec<u8>,
+}
+
+/// All pictures of `report`, as SVG and PNG.
+pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
+    drawn(report, true)
+}
+
+/// All pictures of `report`, as SVG alone.
+pub(crate) fn vector(report: &Report) -> Result<Vec<Picture>> {
+    drawn(report, false)
+}
+
+fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
+    let Report { score, curves, model, .. } = report;
+    let (positive, negative) = (report.positive_label.as_str(), report.negative_label.as_str());
+    let confusion = Confusion {
+        matrix: score.confusion,
+        negative,
+        positive,
+        f1: score.f1,
+        interval: score.f1_interval,
+    };
+    let roc = Roc {
+        points: &curves.roc,
+        auc: score.roc_auc,
+        n: score.n,
+        operating: operating_roc(score),
+    };
+    let pr = PrecisionRecall {
+        points: &curves.pr,
+        auc: score.pr_auc,
+        n: score.n,
+        positives: score.positives,
+        operating: operating_pr(score),
+    };
+    let scores =
+        Histogram { scores: &curves.histogram, threshold: score.threshold, negative, positive };
+    let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
+    let coefficients = Coefficients { features: &model.features, positive };
+    Ok(vec![
+        one("confusion", CONFUSION, &confusion, with_png)?,
+        one("histogram", HISTOGRAM, &scores, with_png)?,
+        one("roc", ROC, &roc, with_png)?,
+        one("precision_recall", PR, &pr, with_png)?,
+        one("calibration", CALIBRATION, &calibration, with_png)?,
+        one("coefficients", COEFFICIENTS, &coefficients, with_png)?,
+    ])
+}
+
+const CONFUSION: &str = "Each row is what was true, each column what the model said. The stronger \
+    a cell's colour, the larger its share of the row; good models are strong from top left to \
+    bottom right.";
+const HISTOGRAM: &str = "Right of the threshold the model names a row positive. The less the two \
+    shapes overlap, the easier the decision.";
+const ROC: &str = "Every point is a threshold: lower ones find more, at the price of more false \
+    alarms.";
+const PR: &str = "Every point is a threshold: naming more finds more, but more of the named are \
+    wrong.";
+const CALIBRATION: &str = "Points above the dashed line: the model says too little. Below: it says \
+    too much.";
+const COEFFICIENTS: &str = "How strongly each feature pulls the answer, all features brought to \
+    the same scale.";
+
+fn one(
+    name: &'static str,
+    caption: &'static str,
+    chart: &impl Chart,
+    with_png: bool,
+) -> Result<Picture> {
+    let png = if with_png { picture::png(chart)? } else { Vec::new() };
+    Ok(Picture { name, caption, svg: picture::svg(chart)?, png })
+}
+
+fn share(part: u64, rest: u64) -> Option<f64> {
+    let all = part.saturating_add(rest);
+    (all > 0).then(|| part as f64 / all as f64)
+}
+
+fn operating_roc(score: &Score) -> Option<RocPoint> {
+    let m = score.confusion;
+    Some(RocPoint { fpr: share(m.fp, m.tn)?, tpr: share(m.tp, m.fn_)? })
+}
+
+fn operating_pr(score: &Score) -> Option<PrPoint> {
+    let m = score.confusion;
+    Some(PrPoint { recall: share(m.tp, m.fn_)?, precision: share(m.tp, m.fp)? })
+}

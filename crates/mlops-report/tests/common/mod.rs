@@ -1,0 +1,287 @@
+//! Made-up reports for the tests and the gallery: one plausible, one hostile.
+#![allow(dead_code, reason = "each user needs a part")]
+
+use mlops_core::metrics::{
+    CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
+};
+use mlops_report::{
+    Coefficient, ColumnRow, Curves, IngestedFile, Model, Reason, Report, Score, Severity, Warning,
+};
+
+/// Scores of two made-up classes, from a small generator of our own.
+fn scores() -> Vec<(f64, bool)> {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    (0..1203)
+        .map(|k| {
+            let positive = k % 5 < 2;
+            let noise = (0..6).map(|_| next()).sum::<f64>() - 3.0;
+            let logit = if positive { 1.0 } else { -1.35 } + 1.9 * noise;
+            (1.0 / (1.0 + (-logit).exp()), positive)
+        })
+        .collect()
+}
+
+fn share(part: u64, all: u64) -> f64 {
+    if all == 0 { 0.0 } else { part as f64 / all as f64 }
+}
+
+#[expect(clippy::too_many_lines, reason = "it is one long literal")]
+/// A report such as a good day brings.
+pub(crate) fn plausible() -> Report {
+    let mut rows = scores();
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let n = rows.len() as u64;
+    let positives = rows.iter().filter(|r| r.1).count() as u64;
+    let (mut tp, mut fp, mut auc, mut ap) = (0, 0, 0.0, 0.0);
+    let mut roc = vec![RocPoint { fpr: 0.0, tpr: 0.0 }];
+    let mut pr = vec![PrPoint { recall: 0.0, precision: 1.0 }];
+    let mut histogram = ScoreHistogram { negative: vec![0; 25], positive: vec![0; 25] };
+    let mut bins = vec![(0.0, 0_u64, 0_u64); 10];
+    let mut confusion = ConfusionMatrix::default();
+    let (mut log_loss, mut brier) = (0.0, 0.0);
+    for &(score, positive) in &rows {
+        if positive {
+            tp += 1;
+            ap += share(tp, tp + fp) / positives as f64;
+        } else {
+            fp += 1;
+            auc += share(tp, positives) / (n - positives) as f64;
+        }
+        roc.push(RocPoint { fpr: share(fp, n - positives), tpr: share(tp, positives) });
+        pr.push(PrPoint { recall: share(tp, positives), precision: share(tp, tp + fp) });
+        let slot =
+            usize::from((0..25_u8).rev().find(|k| score * 25.0 >= f64::from(*k)).unwrap_or(0));
+        let side = if positive { &mut histogram.positive } else { &mut histogram.negative };
+        side[slot] += 1;
+        let bin = &mut bins[slot * 10 / 25];
+        *bin = (bin.0 + score, bin.1 + u64::from(positive), bin.2 + 1);
+        match (positive, score >= 0.5) {
+            (true, true) => confusion.tp += 1,
+            (true, false) => confusion.fn_ += 1,
+            (false, true) => confusion.fp += 1,
+            (false, false) => confusion.tn += 1,
+        }
+        log_loss -= if positive { score.ln() } else { (1.0 - score).ln() } / n as f64;
+        brier += (score - f64::from(u8::from(positive))).powi(2) / n as f64;
+    }
+    let (precision, recall) = (
+        share(confusion.tp, confusion.tp + confusion.fp),
+        share(confusion.tp, confusion.tp + confusion.fn_),
+    );
+    let base = share(positives, n);
+    let f1 = 2.0 * precision * recall / (precision + recall);
+    let band = |x: f64| Some(Interval { low: x - 0.026, high: x + 0.024, level: 0.95 });
+    let accuracy = share(confusion.tp + confusion.tn, n);
+    Report {
+        title: "Which corporations are about to leave?".to_owned(),
+        generated: "2026-03-02T09:14:55Z".to_owned(),
+        tool_version: "0.1.0".to_owned(),
+        release: Some("2026-03-02-r7".to_owned()),
+        data_version: "9f2c4e61ab03d87754c1".repeat(3),
+        digests: vec![("Model file".to_owned(), "51d0a8be2290ff41".repeat(4))],
+        target: "churned".to_owned(),
+        positive_label: "left".to_owned(),
+        negative_label: "stayed".to_owned(),
+        unit: "clients".to_owned(),
+        positive_phrase: Some("left".to_owned()),
+        ingested: files(),
+        model: Model {
+            kind: "logistic regression".to_owned(),
+            features: features(),
+            intercept: -0.613,
+            standardised: true,
+            solver: "Newton".to_owned(),
+            iterations: Some(7),
+            gradient_norm: Some(3.1e-12),
+            rows: 4812,
+            c: 1.0,
+            missing_policy: "median of the training rows".to_owned(),
+        },
+        score: Score {
+            n,
+            positives,
+            held_out: "One row in five, chosen by client before anything was fitted.".to_owned(),
+            threshold: 0.5,
+            f1,
+            f1_interval: band(f1),
+            interval_note: Some("2,000 bootstrap samples of the held-out rows".to_owned()),
+            accuracy,
+            accuracy_interval: band(accuracy),
+            precision,
+            precision_interval: band(precision),
+            recall,
+            recall_interval: band(recall),
+            roc_auc: Some(auc),
+            roc_auc_interval: band(auc),
+            pr_auc: Some(ap),
+            log_loss: Some(log_loss),
+            brier: Some(brier),
+            confusion,
+            constant_f1: 2.0 * base / (1.0 + base),
+            constant_accuracy: base.max(1.0 - base),
+            beats_constant: true,
+        },
+        curves: Curves {
+            roc,
+            pr,
+            calibration: bins
+                .into_iter()
+                .map(|(sum, positive, count)| CalibrationBin {
+                    mean_predicted: sum / count as f64,
+                    fraction_of_positives: share(positive, count),
+                    count,
+                })
+                .collect(),
+            histogram,
+        },
+        columns: columns(),
+        warnings: vec![
+            Warning {
+                severity: Severity::Note,
+                text: "contract_value has 3 values more than 8 deviations from the mean."
+                    .to_owned(),
+            },
+            Warning {
+                severity: Severity::Serious,
+                text: "support_tickets was measured after the clients left in 212 rows: the \
+                       model may know the future."
+                    .to_owned(),
+            },
+            Warning {
+                severity: Severity::Warning,
+                text: "payment_delay_days is missing in 12 % of the rows.".to_owned(),
+            },
+        ],
+    }
+}
+
+fn features() -> Vec<Coefficient> {
+    [
+        ("payment_delay_days", 1.184, Some(11.2)),
+        ("support_tickets", 0.672, Some(3.4)),
+        ("tenure_months", -0.918, Some(21.7)),
+        ("contract_value", -0.315, Some(48_210.0)),
+        ("logins_last_quarter", -0.541, Some(66.0)),
+        ("discount_share", 0.083, Some(0.12)),
+        ("seats", -0.0041, None),
+    ]
+    .into_iter()
+    .map(|(name, value, deviation)| Coefficient { name: name.to_owned(), value, deviation })
+    .collect()
+}
+
+fn files() -> Vec<IngestedFile> {
+    let reason = |reason: &str, count| Reason { reason: reason.to_owned(), count };
+    vec![
+        IngestedFile {
+            name: "clients_2025_q3.csv".to_owned(),
+            rows_read: 3120,
+            rows_kept: 3051,
+            duplicates: 41,
+            quarantined: 28,
+            reasons: vec![
+                reason("target is neither left nor stayed", 17),
+                reason("tenure_months is negative", 11),
+            ],
+            status: "new".to_owned(),
+            note: None,
+        },
+        IngestedFile {
+            name: "clients_2025_q4.csv".to_owned(),
+            rows_read: 2964,
+            rows_kept: 2964,
+            status: "new".to_owned(),
+            ..IngestedFile::default()
+        },
+        IngestedFile {
+            name: "regions.csv".to_owned(),
+            status: "rejected".to_owned(),
+            note: Some("lacks the columns seats and tenure_months".to_owned()),
+            ..IngestedFile::default()
+        },
+    ]
+}
+
+fn columns() -> Vec<ColumnRow> {
+    features()
+        .into_iter()
+        .enumerate()
+        .map(|(k, feature)| {
+            let size = feature.deviation.unwrap_or(40.0);
+            ColumnRow {
+                name: feature.name,
+                kind: "number".to_owned(),
+                count: 6015 - 700 * u64::from(k == 0),
+                missing_percent: if k == 0 { 11.6 } else { 0.0 },
+                mean: Some(size * 1.31),
+                median: Some(size * 1.17),
+                std: Some(size),
+                min: Some(0.0),
+                max: Some(size * 7.9),
+                distinct: Some(41 + 300 * k as u64),
+            }
+        })
+        .chain([ColumnRow {
+            name: "churned".to_owned(),
+            kind: "label".to_owned(),
+            count: 6015,
+            distinct: Some(2),
+            ..ColumnRow::default()
+        }])
+        .collect()
+}
+
+/// A report whose every text is long, odd and out to break the page.
+pub(crate) fn hostile() -> Report {
+    let evil = "<script src=\"http://evil.example/x.js\">alert('&')</script>\u{0}\u{202E} ]]> ";
+    let long = format!("{evil}{}", "a very long label that never ends ".repeat(12));
+    let mut report = plausible();
+    report.title.clone_from(&long);
+    report.target.clone_from(&long);
+    report.generated.clone_from(&long);
+    report.tool_version.clone_from(&long);
+    report.release = Some(long.clone());
+    report.data_version.clone_from(&long);
+    report.digests = vec![(long.clone(), long.clone())];
+    report.positive_label = format!("left & \"gone\" <b>'{long}");
+    report.negative_label = format!("{evil} still a client of ours as far as we know");
+    report.unit.clone_from(&long);
+    report.positive_phrase = None;
+    report.model.kind.clone_from(&long);
+    report.model.solver.clone_from(&long);
+    report.model.missing_policy.clone_from(&long);
+    report.model.features = (0..40)
+        .map(|k| Coefficient {
+            name: format!("feature <{k}> & {}", "long".repeat(k)),
+            value: if k == 7 { f64::NAN } else { (k as f64 - 18.0).powi(3) / 900.0 },
+            deviation: None,
+        })
+        .collect();
+    report.score.held_out.clone_from(&long);
+    report.score.interval_note = Some(long.clone());
+    report.score.confusion = ConfusionMatrix { tn: u64::MAX, fp: 1, fn_: 0, tp: 2_000_000_000 };
+    report.score.roc_auc = Some(f64::NAN);
+    for file in &mut report.ingested {
+        file.name.clone_from(&long);
+        file.status.clone_from(&long);
+        file.note = Some(long.clone());
+        file.reasons = vec![Reason { reason: long.clone(), count: u64::MAX }];
+        file.rows_read = u64::MAX;
+    }
+    for column in &mut report.columns {
+        column.name.clone_from(&long);
+        column.kind.clone_from(&long);
+        column.mean = Some(f64::NAN);
+        column.max = Some(1e300);
+    }
+    for warning in &mut report.warnings {
+        warning.text.clone_from(&long);
+    }
+    report
+}

@@ -1,0 +1,156 @@
+//! The HTML page: what it says, and what it must never hold.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod common;
+
+use mlops_report::{Report, Severity, Warning, render};
+use roxmltree::Document;
+
+/// The page with tags gone and spaces made plain, as a reader has it.
+fn text_of(html: &str) -> String {
+    let mut text = String::new();
+    let mut inside = false;
+    for c in html.split_once("</style>").unwrap().1.chars() {
+        match c {
+            '<' => inside = true,
+            '>' => inside = false,
+            c if !inside => text.push(if c == '\u{A0}' { ' ' } else { c }),
+            _ => {}
+        }
+    }
+    text
+}
+
+/// The page as XML, which it nearly is: only the empty tags need closing.
+fn xml(html: &str) -> String {
+    let mut xml = String::new();
+    for line in html.replace("<wbr>", "<wbr/>").lines().skip(1) {
+        let empty = line.starts_with("<meta ");
+        xml.push_str(if empty { line.trim_end_matches('>') } else { line });
+        xml.push_str(if empty { "/>\n" } else { "\n" });
+    }
+    xml
+}
+
+fn assert_well_nested(html: &str) {
+    if let Err(error) = Document::parse(&xml(html)) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn the_verdict_is_a_sentence() {
+    let text = text_of(&render(&common::plausible()).unwrap());
+    for sentence in [
+        "The model finds 77 % of the clients that left; of those it names, 77 % really left. \
+         F1 0.77 (95 % interval 0.74 to 0.79), the best constant answer gets 0.57.",
+        "That is better than always giving the same answer, by more than chance explains.",
+        "There is one serious warning. Read it before relying on these numbers.",
+        "3 files held 6,084 rows: 6,015 kept, 41 dropped as duplicates, 28 set aside",
+        "17 × target is neither left nor stayed",
+        "A logistic regression with 7 features, fitted on 4,812 rows.",
+        "11.2 more raises the odds 3.27 times",
+        "21.7 more lowers the odds by 60 %",
+        "Report of 2026-03-02, 09:14 UTC",
+        "Release2026-03-02-r7",
+        "Data version9f2c4e61ab03\n",
+    ] {
+        assert!(text.contains(sentence), "{sentence}\nis not in\n{text}");
+    }
+    let serious = text.find("Serious").unwrap();
+    assert!(serious < text.find("payment_delay_days is missing").unwrap(), "worst first");
+}
+
+#[test]
+fn a_poor_model_is_called_poor() {
+    let mut report = common::plausible();
+    report.score.beats_constant = false;
+    assert!(text_of(&render(&report).unwrap()).contains("do not rely on the model yet"));
+    report.score.f1 = 0.3;
+    assert!(text_of(&render(&report).unwrap()).contains("do not use this model"));
+}
+
+#[test]
+fn without_a_phrase_the_label_is_quoted() {
+    let mut report = common::plausible();
+    report.positive_phrase = None;
+    report.positive_label = "1".to_owned();
+    let text = text_of(&render(&report).unwrap());
+    assert!(text.contains("of the clients labelled “1”; of those it names, 77 % really are."));
+}
+
+#[test]
+fn an_empty_report_is_honest() {
+    let html = render(&Report::default()).unwrap();
+    assert_well_nested(&html);
+    let text = text_of(&html);
+    for sentence in [
+        "The model has not been scored",
+        "No file was ingested",
+        "There is no model in this report.",
+        "The checks found nothing. That does not mean that nothing is wrong",
+        "not released",
+    ] {
+        assert!(text.contains(sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn one_class_or_no_answer_is_said_plainly() {
+    let mut report = common::plausible();
+    report.score.positives = 0;
+    assert!(text_of(&render(&report).unwrap()).contains("Nothing can be said"));
+    let mut report = common::plausible();
+    report.score.confusion.tp = 0;
+    report.score.confusion.fp = 0;
+    report.score.precision = f64::NAN;
+    assert!(text_of(&render(&report).unwrap()).contains("it names none at all."));
+}
+
+#[test]
+fn the_page_needs_nothing_from_outside() {
+    for report in [common::plausible(), common::hostile(), Report::default()] {
+        let html = render(&report).unwrap();
+        assert_well_nested(&html);
+        let lower = html.to_lowercase();
+        for banned in ["<script", "<link", "<iframe", "<object", "<img", "<base", "url(", "@import"]
+        {
+            assert!(!lower.contains(banned), "{banned}");
+        }
+        let xml = xml(&html);
+        for node in Document::parse(&xml).unwrap().descendants() {
+            for attribute in node.attributes() {
+                let (name, value) = (attribute.name(), attribute.value());
+                assert!(!name.starts_with("on") && name != "src", "{name}");
+                assert!(name != "href" || value.starts_with('#'), "{value}");
+                assert!(name != "style" || value.starts_with("left:"), "{value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pictures_have_names_and_captions() {
+    let html = render(&common::plausible()).unwrap();
+    assert_eq!(html.matches("<figure").count(), 6);
+    assert_eq!(html.matches("<figcaption>").count(), 6);
+    assert_eq!(html.matches("<svg ").count(), 6);
+    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 7, "and the gauge");
+    assert!(html.contains("<html lang=\"en\">") && html.matches("<h1>").count() == 1);
+    assert!(html.contains("prefers-color-scheme:dark") && html.contains("@media print"));
+}
+
+#[test]
+fn the_same_report_gives_the_same_page() {
+    let report = common::plausible();
+    assert_eq!(render(&report).unwrap(), render(&report).unwrap());
+}
+
+#[test]
+fn warnings_are_counted() {
+    let warning = |severity| Warning { severity, text: "w".to_owned() };
+    let warnings = vec![warning(Severity::Serious), warning(Severity::Serious)];
+    let report = Report { warnings, ..common::plausible() };
+    assert!(text_of(&render(&report).unwrap()).contains("There are 2 serious warnings. Read them"));
+}
