@@ -169,19 +169,21 @@ impl Context {
                                 recorded: self.now(),
                             };
                             workspace.ledger.record_deployment(&deployment, id)?;
-                            notes.push(format!("the interrupted promotion of {release} was completed"));
+                            notes.push(format!(
+                                "the interrupted promotion of {release} was completed"
+                            ));
                         }
                         None => {
                             workspace.ledger.withdraw(id)?;
-                            notes.push(format!("the interrupted promotion of {release} was undone"));
+                            notes
+                                .push(format!("the interrupted promotion of {release} was undone"));
                         }
                     }
                 }
             }
         }
         let pointer_folder = config.deployment.parent().unwrap_or(&config.models);
-        let mut folders =
-            vec![&config.output_folder, &config.output_model, &config.models];
+        let mut folders = vec![&config.output_folder, &config.output_model, &config.models];
         let parent = pointer_folder.to_owned();
         folders.push(&parent);
         folders.dedup();

@@ -86,8 +86,7 @@ impl<'a> RowReader<'a> {
                 positive: self.schema.positive_label().to_owned(),
                 negative: self.schema.negative_label().map(str::to_owned),
             };
-            let mut parser =
-                RowParser::new(self.schema, layout, self.options, labels, self.hasher);
+            let mut parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
             let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
             let mut batch = Table::new(self.schema);
             let mut line = header.lines + 1;

@@ -328,10 +328,7 @@ mod tests {
         let recorder = Arc::new(Recorder::default());
         Disk::observed(recorder.clone()).write(&dir.path().join("a.txt"), b"x").unwrap();
         use Step::{CreateFile, Rename, SyncFile, SyncFolder, Write};
-        assert_eq!(
-            *recorder.0.lock().unwrap(),
-            [CreateFile, Write, SyncFile, Rename, SyncFolder]
-        );
+        assert_eq!(*recorder.0.lock().unwrap(), [CreateFile, Write, SyncFile, Rename, SyncFolder]);
     }
 
     #[test]

@@ -65,14 +65,13 @@ impl FromStr for ReleaseId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let valid = text
-            .strip_prefix("r-")
-            .and_then(|rest| rest.split_once('-'))
-            .is_some_and(|(version, hash)| {
+        let valid = text.strip_prefix("r-").and_then(|rest| rest.split_once('-')).is_some_and(
+            |(version, hash)| {
                 version.parse::<u32>().is_ok()
                     && hash.len() == 12
                     && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            });
+            },
+        );
         if valid { Ok(Self(text.to_owned())) } else { Err(format!("{text:?} is not a release id")) }
     }
 }

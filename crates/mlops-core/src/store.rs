@@ -105,12 +105,8 @@ impl<'a> Store<'a> {
             self.disk.write(&staging.join(name), bytes)?;
         }
         let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
-        let manifest = Manifest {
-            format_version: 1,
-            release: id.clone(),
-            dataset,
-            files: digests.collect(),
-        };
+        let manifest =
+            Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
         self.disk.write(&staging.join(MANIFEST), &pretty(&manifest))?;
         self.disk.publish_folder(&staging, &folder)?;
         Ok(true)

@@ -87,9 +87,10 @@ impl Table {
 
     /// Keeps the first `rows` rows.
     pub fn truncate(&mut self, rows: usize) {
-        self.ids.iter_mut().chain(&mut self.categorical).for_each(|c| {
-            if rows == 0 { c.clear() } else { c.truncate(rows) }
-        });
+        self.ids
+            .iter_mut()
+            .chain(&mut self.categorical)
+            .for_each(|c| if rows == 0 { c.clear() } else { c.truncate(rows) });
         self.numeric.iter_mut().for_each(|c| c.truncate(rows));
         self.labels.truncate(rows);
         self.hashes.truncate(rows);

@@ -144,12 +144,7 @@ impl<'a> Section<'a> {
     }
 
     /// One of the texts that `parse` knows.
-    pub(super) fn choice<T>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-        default: T,
-    ) -> T
+    pub(super) fn choice<T>(&mut self, key: &'static str, choices: &[(&str, T)], default: T) -> T
     where
         T: Copy,
     {

@@ -124,10 +124,10 @@ pub(crate) enum Number {
 impl Number {
     /// Reads a spelling of a finite number: decimal or exponent, a sign, `1,234.5`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let ungrouped = without_thousands(text)?;
-        let digits = ungrouped.strip_prefix('+').unwrap_or(&ungrouped);
-        let plain = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-        if !plain || digits.starts_with('+') {
+        let digits = without_thousands(text)?;
+        let plain =
+            digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+        if !plain {
             return None;
         }
         if let Ok(integer) = digits.parse() {
@@ -192,9 +192,15 @@ pub(crate) fn count_number_changes(text: &str, canonical: &[u8], changes: &mut F
     }
     let (sign, digits) = rest.strip_prefix('-').map_or(("", rest.as_ref()), |d| ("-", d));
     let stripped = digits.trim_start_matches('0');
-    if stripped.len() + 1 < digits.len() || (stripped.len() < digits.len() && starts_digit(stripped)) {
+    if stripped.len() + 1 < digits.len()
+        || (stripped.len() < digits.len() && starts_digit(stripped))
+    {
         changes.leading_zero += 1;
-        let stripped = if starts_digit(stripped) { stripped } else { &digits[digits.len() - stripped.len() - 1..] };
+        let stripped = if starts_digit(stripped) {
+            stripped
+        } else {
+            &digits[digits.len() - stripped.len() - 1..]
+        };
         rest = Cow::Owned(format!("{sign}{stripped}"));
         explained = true;
     }
@@ -262,16 +268,31 @@ mod tests {
     #[test]
     fn numbers_have_one_spelling() {
         for (text, expected) in [
-            ("7", "7"), ("007", "7"), ("-0", "0"), ("+5", "5"), ("1,234", "1234"),
-            ("-1,234,567.50", "-1234567.5"), ("1.0", "1"), ("1e3", "1000"), (".5", "0.5"),
-            ("2.50", "2.5"), ("0.1", "0.1"), ("1e-7", "1e-7"), ("9223372036854775807", "9223372036854775807"),
-            ("1e300", "1e300"), ("-0.0", "0"), ("12.", "12"),
+            ("7", "7"),
+            ("007", "7"),
+            ("-0", "0"),
+            ("+5", "5"),
+            ("1,234", "1234"),
+            ("-1,234,567.50", "-1234567.5"),
+            ("1.0", "1"),
+            ("1e3", "1000"),
+            (".5", "0.5"),
+            ("2.50", "2.5"),
+            ("0.1", "0.1"),
+            ("1e-7", "1e-7"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("1e300", "1e300"),
+            ("-0.0", "0"),
+            ("12.", "12"),
         ] {
             let spelt = canonical(text);
             assert_eq!(spelt.as_deref(), Some(expected), "{text}");
             assert_eq!(canonical(expected).as_deref(), Some(expected), "again {text}");
         }
-        for bad in ["", "-", "1,23", "1,234,", "12,34", "inf", "nan", "1e999", "0x10", "1_000", "5%", "+-5", "1.2.3", "1.5,000", "++5"] {
+        for bad in [
+            "", "-", "1,23", "1,234,", "12,34", "inf", "nan", "1e999", "0x10", "1_000", "5%",
+            "+-5", "1.2.3", "1.5,000", "++5",
+        ] {
             assert_eq!(canonical(bad), None, "{bad}");
         }
     }
@@ -279,10 +300,18 @@ mod tests {
     #[test]
     fn number_changes_are_counted_by_kind() {
         for (text, kinds) in [
-            ("7", ""), ("007", "leading_zero"), ("1,234", "thousands_separator"),
-            ("1.0", "decimal_to_integer"), ("01.0", "leading_zero decimal_to_integer"),
-            ("+5", "number_format"), ("2.50", "number_format"), ("00", "leading_zero"),
-            ("0.5", ""), ("-007", "leading_zero"), ("00.5", "leading_zero"), ("-0", "number_format"),
+            ("7", ""),
+            ("007", "leading_zero"),
+            ("1,234", "thousands_separator"),
+            ("1.0", "decimal_to_integer"),
+            ("01.0", "leading_zero decimal_to_integer"),
+            ("+5", "number_format"),
+            ("2.50", "number_format"),
+            ("00", "leading_zero"),
+            ("0.5", ""),
+            ("-007", "leading_zero"),
+            ("00.5", "leading_zero"),
+            ("-0", "number_format"),
             ("0.0", "decimal_to_integer"),
         ] {
             let mut changes = FormatChanges::default();
@@ -297,9 +326,13 @@ mod tests {
     fn texts_are_trimmed_and_unquoted_only() {
         let mut changes = FormatChanges::default();
         for (text, quoted, escaped, expected) in [
-            ("007", false, false, "007"), (" NA ", false, false, "NA"), ("a b", true, false, "a b"),
-            ("say \"\"hi\"\"", true, true, "say \"hi\""), (" \"x\" ", false, false, "x"),
-            ("5\" pipe", false, false, "5\" pipe"), ("\u{a0}x", false, false, "x"),
+            ("007", false, false, "007"),
+            (" NA ", false, false, "NA"),
+            ("a b", true, false, "a b"),
+            ("say \"\"hi\"\"", true, true, "say \"hi\""),
+            (" \"x\" ", false, false, "x"),
+            ("5\" pipe", false, false, "5\" pipe"),
+            ("\u{a0}x", false, false, "x"),
         ] {
             assert_eq!(bare(text, quoted, escaped, &mut changes), expected, "{text}");
         }

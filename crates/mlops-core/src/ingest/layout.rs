@@ -71,8 +71,7 @@ impl Layout {
             .map(|i| names[i].clone())
             .collect();
         let in_order = (0..names.len()).map(Some);
-        let identical =
-            names.len() == schema.width() && in_order.eq(positions.iter().copied());
+        let identical = names.len() == schema.width() && in_order.eq(positions.iter().copied());
         Ok(Self { positions, width: names.len(), extra, identical })
     }
 
@@ -95,4 +94,3 @@ fn missing_message(missing: &[String], names: &[String]) -> String {
          Fix the file, or the section \"schema\" of the configuration"
     )
 }
-

@@ -296,13 +296,8 @@ impl<'a> Ingest<'a> {
         counts.extra_columns.clone_from(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += u64::from(header.byte_order_mark);
-        let mut parser = RowParser::new(
-            self.schema,
-            layout,
-            self.options,
-            self.labels.clone(),
-            self.hasher,
-        );
+        let mut parser =
+            RowParser::new(self.schema, layout, self.options, self.labels.clone(), self.hasher);
         let mut chunk = std::mem::take(&mut self.chunk);
         let mut line = header.lines + 1;
         let outcome = loop {

@@ -98,7 +98,7 @@ impl<'a> RowParser<'a> {
     pub(crate) fn new(
         schema: &'a Schema,
         layout: Layout,
-            options: &'a Ingestion,
+        options: &'a Ingestion,
         labels: Labels,
         hasher: RowHasher,
     ) -> Self {
@@ -202,8 +202,11 @@ impl<'a> RowParser<'a> {
         let carriage_return = bytes.get(at) == Some(&b'\r');
         let newline = at + usize::from(carriage_return);
         let fits = at <= self.options.max_line_bytes.saturating_sub(2);
-        (bytes.get(newline) == Some(&b'\n') && fits)
-            .then_some(CanonicalRow { length: at, carriage_return, empty_cells })
+        (bytes.get(newline) == Some(&b'\n') && fits).then_some(CanonicalRow {
+            length: at,
+            carriage_return,
+            empty_cells,
+        })
     }
 
     /// Takes the record at `at` apart; returns where the next one starts.
@@ -388,11 +391,7 @@ fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash
     out.lines += lines;
 }
 
-fn push_number(
-    value: &str,
-    out: &mut Vec<u8>,
-    changes: &mut FormatChanges,
-) -> Result<(), String> {
+fn push_number(value: &str, out: &mut Vec<u8>, changes: &mut FormatChanges) -> Result<(), String> {
     let number = Number::parse(value).ok_or_else(|| format!("{value:?} is not a number"))?;
     let start = out.len();
     number.push(out);

@@ -134,17 +134,14 @@ impl Ledger {
     pub fn intents(&self) -> Result<Vec<(i64, Intent)>> {
         self.query(|db| {
             let mut statement = db.prepare("SELECT id, payload FROM intents ORDER BY id")?;
-            let rows = statement.query_map([], |row| {
-                Ok((row.get(0)?, from_json(1, &row.get::<_, String>(1)?)?))
-            })?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get(0)?, from_json(1, &row.get::<_, String>(1)?)?)))?;
             rows.collect()
         })
     }
 
     /// Forgets an intent that was undone.
     pub fn withdraw(&mut self, intent: i64) -> Result<()> {
-        self.transaction(|db| {
-            db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
-        })
+        self.transaction(|db| db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop))
     }
 }

@@ -171,8 +171,7 @@ impl Payload {
     fn into_model(self) -> Model {
         let [id, numeric, categorical] = &self.columns;
         let [positive, negative] = &self.labels;
-        let schema =
-            Schema::new(id, numeric, categorical, &self.target, positive, Some(negative));
+        let schema = Schema::new(id, numeric, categorical, &self.target, positive, Some(negative));
         let solver = if self.lbfgs { Solver::Lbfgs } else { Solver::Newton };
         Model {
             schema,
@@ -196,11 +195,7 @@ impl Payload {
                     _ => Solver::Auto,
                 },
                 missing: self.encoder.missing,
-                class_weight: if self.balanced {
-                    ClassWeight::Balanced
-                } else {
-                    ClassWeight::None
-                },
+                class_weight: if self.balanced { ClassWeight::Balanced } else { ClassWeight::None },
                 threshold: self.threshold,
                 seed: self.seed,
             },

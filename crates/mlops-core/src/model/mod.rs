@@ -31,9 +31,7 @@ use crate::ids::DatasetVersion;
 use crate::schema::{Role, Schema};
 
 /// What a missing value becomes.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingPolicy {
     /// The training data's median; the most frequent category.

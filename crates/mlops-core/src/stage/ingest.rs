@@ -241,8 +241,8 @@ fn sift(
             }
             continue;
         }
-        let may_be_copy = sizes[&size] > 1
-            || (!options.rebuild && workspace.ledger.size_is_known(size)?);
+        let may_be_copy =
+            sizes[&size] > 1 || (!options.rebuild && workspace.ledger.size_is_known(size)?);
         let digest = if may_be_copy { Digest::of_file(&candidate.path).ok() } else { None };
         if let (Some(digest), Some(stamp)) = (digest, stamp) {
             let known = if options.rebuild { None } else { workspace.ledger.content(digest)? };
@@ -374,8 +374,7 @@ fn publish(
     let built = ingest.finish()?;
     let (data, bytes, digest) = built.data;
     let quarantine_digest = built.quarantine.as_ref().map(|(_, _, digest)| *digest);
-    let intent =
-        Intent::PublishDataset { version, data: digest, quarantine: quarantine_digest };
+    let intent = Intent::PublishDataset { version, data: digest, quarantine: quarantine_digest };
     let run = context.run.as_str();
     let intent = workspace.ledger.intend(run, &intent)?;
     data.named(&version.file_name()).publish(false)?;
@@ -457,12 +456,8 @@ impl fmt::Display for Ingestion {
                     FileStatus::Failed => "FAILED, see below".to_owned(),
                     FileStatus::Changing => "still changing".to_owned(),
                 };
-                let numbers = [
-                    counts.rows_read,
-                    counts.rows_kept,
-                    counts.duplicates(),
-                    counts.quarantined,
-                ];
+                let numbers =
+                    [counts.rows_read, counts.rows_kept, counts.duplicates(), counts.quarantined];
                 let mut row = vec![file.name.clone()];
                 row.extend(numbers.map(text::count));
                 row.push(note);

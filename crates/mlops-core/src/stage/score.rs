@@ -75,11 +75,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
             config.test_data.display()
         )));
     }
-    workspace.ledger.register_test_set(
-        context.run.as_str(),
-        &tests.identity(),
-        &context.now(),
-    )?;
+    workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
     let scored = predict_tests(context, workspace, &model, &tests)?;
     if scored.labels.is_empty() {
         return Err(Error::data(format!(
@@ -92,12 +88,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         )));
     }
     let training = model.training;
-    let evaluation = Evaluation::of(
-        &scored.labels,
-        &scored.probabilities,
-        training.threshold,
-        training.seed,
-    )?;
+    let evaluation =
+        Evaluation::of(&scored.labels, &scored.probabilities, training.threshold, training.seed)?;
     let score = Score {
         format_version: 1,
         artifact: Digest::of(&bytes),
@@ -128,10 +120,9 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
 /// The bytes of a model file, or what to do when there is none.
 pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Error::missing(format!(
-            "there is no model at {}: run `training` first",
-            path.display()
-        )),
+        std::io::ErrorKind::NotFound => {
+            Error::missing(format!("there is no model at {}: run `training` first", path.display()))
+        }
         _ => Error::io("read", path, e),
     })
 }
@@ -205,7 +196,9 @@ fn leaked(
     }
     for file in tests.all.iter().filter(held_out) {
         reader.read(&file.path, |table| {
-            table.hashes.iter().for_each(|hash| drop(candidates.remove(hash)));
+            for hash in &table.hashes {
+                candidates.remove(hash);
+            }
             Ok(())
         })?;
     }

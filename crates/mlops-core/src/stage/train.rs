@@ -55,11 +55,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         ));
     }
     let tests = TestFiles::find(&config.test_data)?;
-    workspace.ledger.register_test_set(
-        context.run.as_str(),
-        &tests.identity(),
-        &context.now(),
-    )?;
+    workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
     let (model, golden_rows) = fit(context, &dataset, schema, &tests)?;
 
     let bytes = artifact::encode(&model)?;
