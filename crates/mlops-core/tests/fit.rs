@@ -172,7 +172,7 @@ fn a_plain_gradient_vanishes_at_the_optimum_whatever_the_size_of_the_last_block(
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // Five units of reduction and a sampled start.
+    // Many units of reduction, the last one short, and a sampled start.
     let (rows, _) = generate(4, 140_123, 3);
     let blocks = blocks_of(&rows);
     let with = |threads| {
@@ -232,6 +232,29 @@ fn an_outlier_does_not_stop_the_line_search() {
         let fitted = model.fit(&blocks, &unscaled).unwrap();
         for slope in naive_gradient(&rows, &unscaled, &fitted, c) {
             assert!(slope.abs() < 1e-9, "unscaled, C = {c}: {slope:.1e}");
+        }
+    }
+}
+
+#[test]
+fn full_steps_that_overshoot_are_halved() {
+    let mut random = SplitMix64(21);
+    for set in 0..200 {
+        let mut rows = Rows::new();
+        for i in 0..30 {
+            // Sizes over five decades, labels by sign but for a fifth: Newton's method diverges
+            // on some of these sets when it always takes full steps.
+            let size = 10.0_f64.powf(5.0 * random.uniform() - 2.0);
+            let value = if random.uniform() < 0.5 { -size } else { size };
+            let positive = (value > 0.0) != (random.uniform() < 0.2);
+            rows.push((vec![value], if i < 2 { i == 0 } else { positive }));
+        }
+        let blocks = blocks_of(&rows);
+        let unscaled = Scaler::identity(1);
+        let model = LogisticRegression { c: 1e6, ..newton() };
+        let fitted = model.fit(&blocks, &unscaled).unwrap_or_else(|e| panic!("set {set}: {e}"));
+        for slope in naive_gradient(&rows, &unscaled, &fitted, 1e6) {
+            assert!(slope.abs() < 1e-9, "set {set}: {slope:.1e}");
         }
     }
 }
@@ -397,4 +420,19 @@ fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
     assert!((scaler.scale[2] * 2048.0 - 1.0).abs() < 1e-6, "{}", scaler.scale[2]);
     assert_eq!((scaler.mean[3], scaler.scale[3]), (0.0, 1.0));
     assert_eq!((scaler.mean[4], scaler.scale[4]), (3e9, 1.0));
+
+    // Large sums that cancel must not take the small ones in between with them.
+    let mut blocks = MemoryBlocks::new(1);
+    for i in 0..2560 {
+        let value = if i < 256 {
+            1e15
+        } else if i < 2304 {
+            0.3
+        } else {
+            -1e15
+        };
+        blocks.push_row(&[value], true).unwrap();
+    }
+    let mean = Scaler::fit(&blocks, &[true], 0).unwrap().mean[0];
+    assert!((mean - 0.24).abs() < 1e-12, "{mean}");
 }
