@@ -332,6 +332,22 @@ fn a_label_learned_from_a_failed_file_is_forgotten() {
 }
 
 #[test]
+fn labels_may_hold_commas_and_quotes() {
+    let schema = json!({"id": ["who"], "numeric": ["x"], "target": "left",
+        "positive_label": "yes, surely"});
+    let options = json!({"max_rejected_share": 0.5});
+    let scene = Scene::with(&json!({"schema": schema, "ingestion": options}));
+    let rows = "a,1,\"yes, surely\"\nb,1,\"not \"\"yet\"\"\"\nc,1,yes, surely\nd,1,not \"yet\"\n";
+    scene.file("in/a.csv", format!("who,x,left\n{rows}"));
+    let report = scene.ingest().unwrap();
+    assert_eq!((report.rows, record(&report, "a.csv").counts.quarantined), (3, 1));
+    scene.file("in/b.csv", "who,x,left\ne,1,\"yes, surely\"\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(report.rows, 4);
+    assert!(scene.read("out/finaldata2.csv").ends_with("e,1,\"yes, surely\"\n"));
+}
+
+#[test]
 fn other_separators_and_encodings_are_named() {
     let scene = Scene::new();
     scene.file("in/a.csv", HEADER.replace(',', ";") + "a;1;2;3;1\n");
