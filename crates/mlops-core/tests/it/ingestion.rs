@@ -380,3 +380,18 @@ fn damaged_data_behind_our_back_is_noticed() {
     let error = scene.ingest().unwrap_err().to_string();
     assert!(error.contains("finaldata3.csv"), "{error}");
 }
+
+#[test]
+fn later_options_do_not_touch_rows_that_are_in() {
+    let scene = Scene::with(&json!({"ingestion": {"missing_values": ["?"]}}));
+    let long = "x".repeat(80);
+    scene.rows("in/a.csv", &format!("{long},5,2,3,1\nb,,2,3,0\nb,-9,2,3,0\n"));
+    scene.ingest().unwrap();
+    scene.configure(&json!({"ingestion": {"missing_values": ["-9"], "max_line_bytes": 64}}));
+    scene.rows("in/b.csv", "c,-9,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    let expected = format!("{HEADER}{long},5,2,3,1\nb,,2,3,0\nb,-9,2,3,0\nc,,2,3,1\n");
+    assert_eq!(scene.read("out/finaldata2.csv"), expected);
+    assert_eq!(report.rows, 4);
+    assert_eq!(scene.train().unwrap().data.rows, 4, "the longest row is trained on as well");
+}
