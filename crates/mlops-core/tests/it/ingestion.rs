@@ -231,6 +231,21 @@ fn a_failed_file_is_loud_once_then_a_warning_until_it_changes_or_is_retried() {
 }
 
 #[test]
+fn equal_files_that_fail_in_one_run_are_both_failures() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "bad\n");
+    scene.rows("in/b.csv", "bad\n");
+    let report = scene.ingest().unwrap();
+    let failed = FileStatus::Failed;
+    assert_eq!(status(&report), [("a.csv", failed), ("b.csv", failed)]);
+    fs::remove_file(scene.path("in/a.csv")).unwrap();
+    let later = scene.ingest().unwrap();
+    assert!(later.warnings.iter().any(|w| w.contains("b.csv")), "{later:?}");
+    scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
+    assert_eq!(scene.ingest_with(RETRY).unwrap().version, Some(DatasetVersion(1)));
+}
+
+#[test]
 fn a_changed_schema_is_refused_until_a_rebuild() {
     let scene = Scene::new();
     let header = HEADER.replace("exited", "region,exited");
