@@ -67,6 +67,15 @@ impl Default for Ingestion {
     }
 }
 
+impl Ingestion {
+    /// The same without a longest record: for rows that were accepted already, whose canonical
+    /// spelling may be longer than the one that was measured.
+    #[must_use]
+    pub fn without_line_limit(&self) -> Self {
+        Self { max_line_bytes: usize::MAX, ..self.clone() }
+    }
+}
+
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Training {

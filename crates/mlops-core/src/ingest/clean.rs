@@ -94,7 +94,8 @@ pub(crate) fn bare<'a>(
     value
 }
 
-fn needs_quotes(text: &str) -> bool {
+/// Whether a text cell must stand in quotes.
+pub(crate) fn needs_quotes(text: &str) -> bool {
     text.bytes().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'))
 }
 

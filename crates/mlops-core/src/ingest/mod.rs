@@ -181,8 +181,14 @@ impl<'a> Ingest<'a> {
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
+    /// They are canonical: options that were changed since do not touch them.
     pub fn carry_over(&mut self, path: &Path, digest: Digest) -> Result<()> {
-        let read = self.file_at(path, "", &mut (), &mut |_, _| {})?;
+        let verbatim = Ingestion {
+            max_rejected_share: 0.0,
+            missing_values: Vec::new(),
+            max_line_bytes: usize::MAX,
+        };
+        let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {})?;
         self.bytes_read = 0;
         self.rows_read = 0;
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
@@ -202,13 +208,14 @@ impl<'a> Ingest<'a> {
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
-        self.file_at(&candidate.path, &candidate.name, audit, progress)
+        self.file_at(&candidate.path, &candidate.name, self.options, audit, progress)
     }
 
     fn file_at(
         &mut self,
         path: &Path,
         name: &str,
+        options: &Ingestion,
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
@@ -217,9 +224,9 @@ impl<'a> Ingest<'a> {
         let mark = self.output.mark()?;
         let quarantine_mark = self.quarantine.as_mut().map(RowFile::mark).transpose()?;
 
-        let mut read = self.read(path, name, audit, progress)?;
+        let mut read = self.read(path, name, options, audit, progress)?;
         if let Outcome::Taken = read.outcome {
-            read.outcome = judge(&read.counts, self.options.max_rejected_share);
+            read.outcome = judge(&read.counts, options.max_rejected_share);
         }
         if !matches!(read.outcome, Outcome::Taken) {
             self.seen.forget_file();
@@ -239,6 +246,7 @@ impl<'a> Ingest<'a> {
         &mut self,
         path: &Path,
         name: &str,
+        options: &Ingestion,
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
@@ -258,7 +266,8 @@ impl<'a> Ingest<'a> {
         };
         read.stamp = Some(stamp);
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
-        let outcome = self.rows(&mut reader, name, path, &mut read.counts, audit, progress)?;
+        let counts = &mut read.counts;
+        let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
         read.digest = Some(reader.digest());
         let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
         read.outcome = match (now, outcome) {
@@ -272,11 +281,13 @@ impl<'a> Ingest<'a> {
         Ok(read)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one file, for one caller")]
     fn rows(
         &mut self,
         reader: &mut ChunkReader<File>,
         name: &str,
         path: &Path,
+        options: &Ingestion,
         counts: &mut FileCounts,
         audit: &mut impl Audit,
         progress: Progress,
@@ -297,7 +308,7 @@ impl<'a> Ingest<'a> {
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += u64::from(header.byte_order_mark);
         let mut parser =
-            RowParser::new(self.schema, layout, self.options, self.labels.clone(), self.hasher);
+            RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
         let mut chunk = std::mem::take(&mut self.chunk);
         let mut line = header.lines + 1;
         let outcome = loop {

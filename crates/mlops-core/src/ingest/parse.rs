@@ -181,15 +181,15 @@ impl<'a> RowParser<'a> {
                 Kind::Target => {
                     let rest = &bytes[at..];
                     let negative = self.labels.negative.as_deref();
-                    at += match (rest.strip_prefix(self.labels.positive.as_bytes()), negative) {
-                        (Some(after), _) if ends_cell(after) => self.labels.positive.len(),
-                        (_, Some(negative))
-                            if rest.strip_prefix(negative.as_bytes()).is_some_and(ends_cell) =>
-                        {
-                            negative.len()
-                        }
-                        _ => return None,
-                    };
+                    let label = [Some(self.labels.positive.as_str()), negative]
+                        .into_iter()
+                        .flatten()
+                        .find(|l| rest.strip_prefix(l.as_bytes()).is_some_and(ends_cell))?;
+                    // Bare, a label with a comma in it would be two cells.
+                    if clean::needs_quotes(label) {
+                        return None;
+                    }
+                    at += label.len();
                 }
             }
             if column < last {

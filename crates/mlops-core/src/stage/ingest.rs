@@ -3,7 +3,7 @@
 //! Order of writes: data set under a temporary name, intent in the ledger, final names, commit,
 //! text files. Not for what happens inside a file: see [`crate::ingest`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,7 @@ pub fn run(
     let previous = last.as_ref().filter(|_| !options.rebuild);
     let data_path = config.output_folder.join("finaldata.csv");
     let quarantine_path = config.output_folder.join("quarantine.csv");
-    let total: u64 = waiting.iter().map(|w| w.size).sum();
+    let total: u64 = waiting.iter().filter(|w| w.twin.is_none()).map(|w| w.size).sum();
     let expected = previous.map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
     let mut ingest = Ingest::start(
@@ -143,6 +143,10 @@ pub fn run(
     let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0));
     let mut taken = 0;
     for waiting in &waiting {
+        if let Some(copy) = twin_record(context, waiting, &report.files) {
+            report.files.push(copy);
+            continue;
+        }
         let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
         let read = ingest.file(&waiting.candidate, &mut (), progress)?;
         let record = record(context, workspace, waiting, read, &mut report)?;
@@ -165,6 +169,8 @@ struct Waiting {
     size: u64,
     /// What was recorded of the same path before.
     before: Option<FileRecord>,
+    /// Its digest, when a file before it in this run has the same; and when it had it.
+    twin: Option<(Digest, Stamp)>,
 }
 
 /// Refuses to mix rows of two schemas.
@@ -204,7 +210,7 @@ fn known_sources(workspace: &Workspace, found: Vec<Candidate>) -> Result<Vec<Can
         }
     }
     sources.extend(found);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     sources.retain(|c| seen.insert(location(&c.path)));
     Ok(sources)
 }
@@ -225,7 +231,7 @@ fn sift(
         *sizes.entry(stamp.map_or(0, |s| s.size)).or_default() += 1;
         stamps.push((candidate, stamp));
     }
-    let mut digests: BTreeMap<Digest, String> = BTreeMap::new();
+    let mut digests = BTreeSet::new();
     let mut waiting = Vec::new();
     for (candidate, stamp) in stamps {
         let before = workspace.ledger.file_at(&location(&candidate.path))?;
@@ -241,47 +247,63 @@ fn sift(
             }
             continue;
         }
+        let mut twin = None;
         let may_be_copy =
             sizes[&size] > 1 || (!options.rebuild && workspace.ledger.size_is_known(size)?);
         let digest = if may_be_copy { Digest::of_file(&candidate.path).ok() } else { None };
         if let (Some(digest), Some(stamp)) = (digest, stamp) {
             let known = if options.rebuild { None } else { workspace.ledger.content(digest)? };
-            let twin = digests.get(&digest).cloned();
-            let copy = |status, reason, same_as| FileRecord {
-                name: candidate.name.clone(),
-                location: location(&candidate.path),
-                stamp,
-                sha256: Some(digest),
-                status,
-                reason,
-                same_as: Some(same_as),
-                replaces: None,
-                dataset: None,
-                counts: crate::ingest::FileCounts::default(),
-                recorded_ns: now_ns(context),
-            };
-            match (known, twin) {
-                (Some(known), _) if known.status == FileStatus::Failed && !options.retry => {
-                    let record = copy(FileStatus::Failed, known.reason, known.name);
+            match known {
+                Some(known) if known.status == FileStatus::Failed && !options.retry => {
+                    let record = copy_record(context, &candidate, stamp, digest, &known);
                     report.warnings.push(still_failing(&record));
                     report.files.push(record);
                     continue;
                 }
-                (Some(known), _) if known.status != FileStatus::Failed => {
-                    report.files.push(copy(FileStatus::Copy, None, known.name));
-                    continue;
-                }
-                (_, Some(twin)) => {
-                    report.files.push(copy(FileStatus::Copy, None, twin));
+                Some(known) if known.status != FileStatus::Failed => {
+                    report.files.push(copy_record(context, &candidate, stamp, digest, &known));
                     continue;
                 }
                 _ => {}
             }
-            digests.insert(digest, candidate.name.clone());
+            twin = Some((digest, stamp)).filter(|_| !digests.insert(digest));
         }
-        waiting.push(Waiting { candidate, size, before });
+        waiting.push(Waiting { candidate, size, before, twin });
     }
     Ok(waiting)
+}
+
+/// The record of a file whose content is that of `known`.
+fn copy_record(
+    context: &Context,
+    candidate: &Candidate,
+    stamp: Stamp,
+    digest: Digest,
+    known: &FileRecord,
+) -> FileRecord {
+    let failed = known.status == FileStatus::Failed;
+    FileRecord {
+        name: candidate.name.clone(),
+        location: location(&candidate.path),
+        stamp,
+        sha256: Some(digest),
+        status: if failed { FileStatus::Failed } else { FileStatus::Copy },
+        reason: known.reason.clone().filter(|_| failed),
+        same_as: Some(known.name.clone()),
+        replaces: None,
+        dataset: None,
+        counts: crate::ingest::FileCounts::default(),
+        recorded_ns: now_ns(context),
+    }
+}
+
+/// The record of a file whose twin was taken in this run. When the twin failed or changed under
+/// our eyes there is none: the file is read itself, so that no content is lost.
+fn twin_record(context: &Context, waiting: &Waiting, read: &[FileRecord]) -> Option<FileRecord> {
+    let (digest, stamp) = waiting.twin?;
+    let taken = |f: &&FileRecord| matches!(f.status, FileStatus::Ingested | FileStatus::NoRows);
+    let twin = read.iter().filter(taken).find(|f| f.sha256 == Some(digest))?;
+    Some(copy_record(context, &waiting.candidate, stamp, digest, twin))
 }
 
 /// Whether an unchanged file is worth another look: its failure may have had outer reasons.
@@ -309,7 +331,7 @@ fn record(
     read: FileRead,
     report: &mut Ingestion,
 ) -> Result<FileRecord> {
-    let Waiting { candidate, size, before } = waiting;
+    let Waiting { candidate, size, before, .. } = waiting;
     let stamp = read.stamp.unwrap_or(Stamp { size: *size, modified_ns: 0, inode: 0 });
     let (status, reason) = match read.outcome {
         Outcome::Taken => (FileStatus::Ingested, None),

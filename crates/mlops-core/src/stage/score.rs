@@ -139,8 +139,8 @@ pub fn predict_tests(
     model: &Model,
     tests: &TestFiles,
 ) -> Result<Scored> {
-    let options = &context.config.ingestion;
-    let reader = RowReader::labelled(&model.schema, options);
+    let options = context.config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(&model.schema, &options);
     let known = leaked(workspace, model, tests, &reader)?;
     let predictor = Predictor::new(model);
     let mut scored = Scored::default();

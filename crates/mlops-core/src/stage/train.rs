@@ -108,7 +108,8 @@ fn fit(
     let config = &context.config;
     let training = config.training;
     let path = Path::new(&dataset.location);
-    let reader = RowReader::labelled(&schema, &config.ingestion);
+    let options = config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(&schema, &options);
     let held_out_rows = hashes(&reader, tests)?;
     let keep = |table: &Table, i: usize| {
         held_out_rows.is_empty() || !held_out_rows.contains(&table.hashes[i])
@@ -125,7 +126,7 @@ fn fit(
         }
         builder.add(table, |i| keep(table, i))
     })?;
-    if first_pass.digest != dataset.sha256 {
+    if first_pass.digest != dataset.sha256 || first_pass.rejected > 0 {
         return Err(Error::conflict(format!(
             "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
              `ingestion --rebuild`",

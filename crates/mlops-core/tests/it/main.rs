@@ -1,0 +1,11 @@
+//! The core from outside: what a user, a crash, a hostile file or a later version can do to it.
+//!
+//! Each module holds the promises of one noun. Figures that take long are cut down here and run
+//! in full with `MLOPS_SOAK=1`. Not for single functions: their tests stand beside them.
+
+#![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+
+/// Files of the input folder: which count, which fail, and that nothing is done twice.
+mod ingestion;
+/// The scene: a folder with a configuration, and the stages run in it.
+mod workspace;
