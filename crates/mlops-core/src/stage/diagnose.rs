@@ -316,7 +316,7 @@ impl fmt::Display for Diagnostics {
                 "{} took {:.3} s the last time{}",
                 timing.step,
                 timing.last_seconds,
-                spread(&seconds)
+                if seconds.len() > 1 { spread(&seconds) } else { String::new() }
             )?;
         }
         for measured in &self.measured {
