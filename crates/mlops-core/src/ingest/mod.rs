@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Ingestion;
 use crate::digest::Digest;
-use crate::durable::Disk;
+use crate::durable::{Disk, NewFile};
 use crate::schema::Schema;
 use crate::{Error, Result};
 
@@ -135,10 +135,14 @@ pub struct Ingest<'a> {
 }
 
 /// The finished parts, ready to be published.
-pub(crate) struct Built {
-    pub(crate) data: (crate::durable::NewFile, u64, Digest),
-    pub(crate) quarantine: Option<(crate::durable::NewFile, u64, Digest)>,
-    pub(crate) negative_label: Option<String>,
+#[derive(Debug)]
+pub struct Built {
+    /// The data set, its length and its identity.
+    pub data: (NewFile, u64, Digest),
+    /// The same of the rejected rows, if there are any.
+    pub quarantine: Option<(NewFile, u64, Digest)>,
+    /// The negative label, once it is known.
+    pub negative_label: Option<String>,
 }
 
 impl<'a> Ingest<'a> {
@@ -378,7 +382,7 @@ impl<'a> Ingest<'a> {
     }
 
     /// The finished files.
-    pub(crate) fn finish(self) -> Result<Built> {
+    pub fn finish(self) -> Result<Built> {
         Ok(Built {
             data: self.output.finish()?,
             quarantine: self.quarantine.map(RowFile::finish).transpose()?,

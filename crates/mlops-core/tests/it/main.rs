@@ -7,5 +7,7 @@
 
 /// Files of the input folder: which count, which fail, and that nothing is done twice.
 mod ingestion;
+/// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
+mod partition;
 /// The scene: a folder with a configuration, and the stages run in it.
 mod workspace;

@@ -1,0 +1,265 @@
+//! Every line of a file has exactly one fate: kept, duplicate or quarantined; whatever the bytes,
+//! and however the file is cut into pieces. Well-formed files are held against a plain reader.
+
+mod input;
+mod plain;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use mlops_core::config::Ingestion;
+use mlops_core::digest::Digest;
+use mlops_core::durable::Disk;
+use mlops_core::ingest::clean::FormatChanges;
+use mlops_core::ingest::dedup::Fate;
+use mlops_core::ingest::discover::Candidate;
+use mlops_core::ingest::{Audit, FileCounts, Ingest, Outcome};
+use mlops_core::schema::Schema;
+use tempfile::TempDir;
+
+use crate::workspace::{Random, repetitions};
+
+/// Where pieces end, in bytes: nowhere in files as small as these, then everywhere. (The size
+/// in use, 1 MiB, is that of all other modules; here clearing it would take most of the time.)
+const CHUNKS: [usize; 6] = [1 << 14, 1, 2, 3, 7, 64];
+
+/// A folder in memory, where a sync costs nothing.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// A place to ingest single files in.
+struct Bench<'a> {
+    schema: &'a Schema,
+    options: &'a Ingestion,
+    dir: &'a TempDir,
+}
+
+/// All that came of a file.
+#[derive(Debug, Clone, PartialEq)]
+struct Result {
+    outcome: String,
+    counts: FileCounts,
+    digest: Option<Digest>,
+    output: Vec<u8>,
+    quarantine: Vec<u8>,
+    fates: Vec<(u64, u32, Fate)>,
+    negative: Option<String>,
+}
+
+#[derive(Default)]
+struct Fates(Vec<(u64, u32, Fate)>);
+
+impl Audit for Fates {
+    fn row(&mut self, line: u64, lines: u32, fate: Fate) {
+        self.0.push((line, lines, fate));
+    }
+}
+
+impl Bench<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Ingests the file `input.csv`, read in pieces of `chunk` bytes.
+    fn ingest(&self, chunk: usize) -> Result {
+        let disk = Disk::default();
+        let quarantine = self.path("quarantine.csv");
+        let data = self.path("finaldata.csv");
+        let mut ingest = Ingest::start(self.schema, self.options, &disk, &data, &quarantine, 64)
+            .unwrap()
+            .with_chunk_bytes(chunk);
+        let candidate = Candidate { name: "input.csv".to_owned(), path: self.path("input.csv") };
+        let mut fates = Fates::default();
+        let read = ingest.file(&candidate, &mut fates, &mut |_, _| {}).unwrap();
+        let built = ingest.finish().unwrap();
+        built.data.0.publish(true).unwrap();
+        let quarantined = built.quarantine.map(|(file, ..)| file.publish(true).unwrap());
+        fates.0.sort_by_key(|(line, ..)| *line);
+        Result {
+            outcome: format!("{:?}", read.outcome),
+            counts: read.counts,
+            digest: read.digest,
+            output: fs::read(&data).unwrap(),
+            quarantine: quarantined.map_or_else(Vec::new, |()| fs::read(&quarantine).unwrap()),
+            fates: fates.0,
+            negative: built.negative_label,
+        }
+    }
+
+    /// Makes `result` the previous data set of a new one, which must be the same.
+    fn carries_over(&self, result: &Result) {
+        let (disk, quarantine) = (Disk::default(), self.path("quarantine.csv"));
+        let (old, new) = (self.path("old.csv"), self.path("finaldata.csv"));
+        fs::write(&old, &result.output).unwrap();
+        let known = self.settled(result);
+        let mut ingest = Ingest::start(&known, self.options, &disk, &new, &quarantine, 64).unwrap();
+        ingest.carry_over(&old, Digest::of(&result.output)).unwrap();
+        let (file, length, digest) = ingest.finish().unwrap().data;
+        assert_eq!((length, digest), (result.output.len() as u64, Digest::of(&result.output)));
+        drop(file);
+    }
+
+    /// The schema with the label that `result` taught.
+    fn settled(&self, result: &Result) -> Schema {
+        match &result.negative {
+            Some(label) => self.schema.clone().with_negative_label(label),
+            None => self.schema.clone(),
+        }
+    }
+}
+
+/// Everything that must hold for any bytes; returns what came of them.
+fn holds(schema: &Schema, options: &Ingestion, dir: &TempDir, input: &[u8]) -> Result {
+    let bench = Bench { schema, options, dir };
+    fs::write(bench.path("input.csv"), input).unwrap();
+    let whole = bench.ingest(CHUNKS[0]);
+    for chunk in &CHUNKS[1..] {
+        assert_eq!(bench.ingest(*chunk), whole, "in pieces of {chunk} bytes");
+    }
+    if whole.outcome.starts_with("Failed") {
+        assert_eq!(whole.output, schema.header(), "nothing of a failed file stays");
+        assert!(whole.quarantine.is_empty());
+        return whole;
+    }
+    assert_eq!(whole.digest, Some(Digest::of(input)));
+    partitions(&whole, input);
+    byte_exact(&whole, input);
+    // What we wrote is its own canonical spelling.
+    let settled = bench.settled(&whole);
+    let wide = options.without_line_limit();
+    let again = Bench { schema: &settled, options: &wide, dir };
+    fs::write(bench.path("input.csv"), &whole.output).unwrap();
+    let twice = again.ingest(7);
+    assert_eq!(twice.output, whole.output);
+    assert_eq!(twice.counts.rows_kept, twice.counts.rows_read);
+    assert_eq!(twice.counts.changes, FormatChanges::default());
+    bench.carries_over(&whole);
+    whole
+}
+
+/// Kept, duplicate and quarantined lines make up all lines of rows; what is left is blank.
+fn partitions(result: &Result, input: &[u8]) {
+    let counts = &result.counts;
+    assert_eq!(counts.rows_read, counts.rows_kept + counts.duplicates() + counts.quarantined);
+    assert_eq!(counts.rejections.values().sum::<u64>(), counts.quarantined);
+    let mut found: HashMap<&str, u64> = HashMap::new();
+    let lines: Vec<&[u8]> = input.split_inclusive(|b| *b == b'\n').collect();
+    let mut next = 0;
+    let mut blank = 0;
+    for (line, length, fate) in &result.fates {
+        let kind = match fate {
+            Fate::Kept => "kept",
+            Fate::DuplicateWithin => "within",
+            Fate::DuplicateAcross => "across",
+            Fate::Quarantined => "quarantined",
+        };
+        *found.entry(kind).or_default() += 1;
+        let (first, length) = (usize::try_from(line - 1).unwrap(), *length as usize);
+        // Before the first row stands the header, which may have any number of lines.
+        if next > 0 {
+            assert!(first >= next, "line {line} has two fates");
+            blank += blanks(&lines[next..first]);
+        }
+        assert!(length > 0 && first + length <= lines.len(), "line {line} is in the file");
+        next = first + length;
+    }
+    if next > 0 {
+        blanks(&lines[next..]);
+        let first = usize::try_from(result.fates[0].0 - 1).unwrap();
+        let blank_all = blank + (lines.len() - next) as u64;
+        let before = counts.blank_lines.checked_sub(blank_all).expect("blank lines are lines");
+        assert!(usize::try_from(before).unwrap() < first, "the header has a line at least");
+        blanks(&lines[first - usize::try_from(before).unwrap()..first]);
+    }
+    let count = |kind| found.get(kind).copied().unwrap_or(0);
+    assert_eq!(count("kept"), counts.rows_kept);
+    assert_eq!(count("within"), counts.duplicates_within);
+    assert_eq!(count("across"), counts.duplicates_across);
+    assert_eq!(count("quarantined"), counts.quarantined);
+}
+
+/// How many lines these are, all of which must be blank.
+fn blanks(lines: &[&[u8]]) -> u64 {
+    for line in lines {
+        let blank = line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
+        assert!(blank, "{:?} has no fate", String::from_utf8_lossy(line));
+    }
+    lines.len() as u64
+}
+
+/// Every quarantined record is the bytes that stand at its place, and the lines say the same.
+fn byte_exact(result: &Result, input: &[u8]) {
+    let mut reader = csv::Reader::from_reader(result.quarantine.as_slice());
+    let mut lines = Vec::new();
+    for record in reader.byte_records() {
+        let record = record.unwrap();
+        let number = |i: usize| std::str::from_utf8(&record[i]).unwrap().parse::<u64>().unwrap();
+        let (line, at) = (number(1), usize::try_from(number(2) - 1).unwrap());
+        let bytes = &record[6];
+        let after = &input[at + bytes.len()..];
+        assert_eq!(&input[at..at + bytes.len()], bytes);
+        let ends = after.is_empty() || after.starts_with(b"\n") || after.starts_with(b"\r\n");
+        assert!(ends || after == b"\r", "the record ends where its line does");
+        let before = &input[..at];
+        assert!(at == 0 || before.ends_with(b"\n"));
+        let newlines = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'\n').count() as u64;
+        assert_eq!(newlines(before) + 1, line);
+        lines.push((line, newlines(bytes) + 1));
+    }
+    let expected: Vec<_> = result
+        .fates
+        .iter()
+        .filter(|(.., fate)| *fate == Fate::Quarantined)
+        .map(|(line, lines, _)| (*line, u64::from(*lines)))
+        .collect();
+    assert_eq!(lines, expected);
+}
+
+/// Runs `check` with `count` seeds from `first`; says which seed failed on what input.
+fn over_seeds(first: u64, count: u64, mut check: impl FnMut(&mut Random) -> Vec<u8>) {
+    for seed in first..first + count {
+        let mut input = Vec::new();
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            input = check(&mut Random(seed));
+        }));
+        assert!(tried.is_ok(), "seed {seed} fails, see above");
+    }
+}
+
+#[test]
+fn well_formed_files_come_out_as_a_plain_reader_has_them() {
+    let dir = folder();
+    let mut taken = 0;
+    over_seeds(1, repetitions(1_000, 100_000), |random| {
+        let (schema, options) = input::setting(random);
+        let bytes = input::well_formed(random, &schema, &options);
+        let result = holds(&schema, &options, &dir, &bytes);
+        let plain = plain::ingest(&schema, &options, &bytes);
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        assert_eq!(text(&result.output), text(&plain.output), "of {:?}", text(&bytes));
+        let counts = &result.counts;
+        let found = [counts.rows_kept, counts.duplicates(), counts.quarantined];
+        assert_eq!(found, plain.counts, "of {:?}", text(&bytes));
+        taken += u64::from(result.outcome == format!("{:?}", Outcome::Taken));
+        bytes
+    });
+    assert!(taken > repetitions(900, 90_000), "most files have rows");
+}
+
+#[test]
+fn mutated_files_keep_every_promise() {
+    let dir = folder();
+    let (mut taken, mut quarantined) = (0, 0);
+    over_seeds(1_000_000, repetitions(1_000, 100_000), |random| {
+        let (schema, options) = input::setting(random);
+        let mut bytes = input::well_formed(random, &schema, &options);
+        input::mutate(random, &mut bytes);
+        let result = holds(&schema, &options, &dir, &bytes);
+        taken += u64::from(result.outcome == format!("{:?}", Outcome::Taken));
+        quarantined += result.counts.quarantined;
+        bytes
+    });
+    assert!(taken > repetitions(700, 70_000) && quarantined > taken, "{taken}, {quarantined}");
+}
