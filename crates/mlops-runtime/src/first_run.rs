@@ -9,12 +9,12 @@ use std::fmt;
 use mlops_core::Result;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::ReleaseId;
+use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
 use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
-use mlops_core::stage::deploy;
 use mlops_core::text;
 use mlops_report::stage::Reported;
 use serde::Serialize;
@@ -165,6 +165,9 @@ impl fmt::Display for Steps {
         for line in reporting.to_string().lines() {
             writeln!(f, "   {line}")?;
         }
-        writeln!(f, "\nNext: open the report; put new files into the input folder and run this again.")
+        writeln!(
+            f,
+            "\nNext: open the report; put new files into the input folder and run this again."
+        )
     }
 }
