@@ -142,10 +142,9 @@ impl fmt::Display for Steps {
         writeln!(f, "\n2  Trained on {} rows", text::count(training.data.rows))?;
         writeln!(
             f,
-            "   {} features, {:.1} % {}, solver {}; left out: {} test rows, {} with missing values",
+            "   {} features, {:.1} % positive, solver {}; left out: {} test rows, {} with missing values",
             training.card.features.len(),
             100.0 * training.data.positives as f64 / training.data.rows.max(1) as f64,
-            "positive",
             training.card.solver,
             text::count(training.data.held_out),
             text::count(training.data.dropped),
