@@ -5,9 +5,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
+/// A step of the disk that fails, or whatever else a test wants to happen there.
+mod fault;
 /// Files of the input folder: which count, which fail, and that nothing is done twice.
 mod ingestion;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
+/// Faults at every step there is: a clear error, and the next run puts everything in order.
+mod recovery;
 /// The scene: a folder with a configuration, and the stages run in it.
 mod workspace;
