@@ -182,11 +182,9 @@ impl Context {
                 }
             }
         }
-        let pointer_folder = config.deployment.parent().unwrap_or(&config.models);
-        let mut folders = vec![&config.output_folder, &config.output_model, &config.models];
-        let parent = pointer_folder.to_owned();
-        folders.push(&parent);
-        folders.dedup();
+        let pointer_folder = crate::durable::parent_of(&config.deployment);
+        let folders =
+            [&config.output_folder, &config.output_model, &config.models, pointer_folder];
         for folder in folders {
             for name in self.disk.remove_temporaries(folder)? {
                 notes.push(format!("{name}, half-written by an interrupted run, was removed"));

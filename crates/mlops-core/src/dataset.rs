@@ -56,10 +56,16 @@ impl<'a> RowReader<'a> {
         Self { schema, options, purpose: Purpose::Labelled, hasher, with_ids: false }
     }
 
-    /// Reads rows to predict, with their ids if they have any.
+    /// Reads rows to predict; ids are optional, labels are passed over.
     pub fn prediction(schema: &'a Schema, options: &'a Ingestion) -> Self {
-        let purpose = Purpose::Prediction;
-        Self { purpose, with_ids: true, ..Self::labelled(schema, options) }
+        Self { purpose: Purpose::Prediction, ..Self::labelled(schema, options) }
+    }
+
+    /// The same reader, which keeps ids too.
+    #[must_use]
+    pub fn with_ids(mut self) -> Self {
+        self.with_ids = true;
+        self
     }
 
     /// Hands the rows of `path` to `visit`, a batch at a time, in order.

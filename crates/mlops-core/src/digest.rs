@@ -1,5 +1,7 @@
 //! SHA-256: the identity of files, schemas and artifacts.
 //!
+//! By `ring`: every byte that is read or written passes through here, and on processors without
+//! SHA instructions its vector code is nearly twice as fast as portable code.
 //! Not for finding duplicate rows: see `ingest::dedup`, whose keyed hash is ten times faster.
 
 use std::fmt;
@@ -7,8 +9,8 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
+use ring::digest::SHA256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::Digest as _;
 
 use crate::{Error, Result};
 
@@ -19,7 +21,9 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// Digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
+        let mut hasher = Hasher::default();
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     /// Digest of the whole file at `path`.
@@ -98,8 +102,14 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 /// Digest of bytes that pass by in pieces; a clone is a snapshot to return to.
-#[derive(Clone, Default)]
-pub struct Hasher(sha2::Sha256);
+#[derive(Clone)]
+pub struct Hasher(ring::digest::Context);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(ring::digest::Context::new(&SHA256))
+    }
+}
 
 impl Hasher {
     /// Adds the next bytes.
@@ -109,7 +119,10 @@ impl Hasher {
 
     /// The digest of everything added.
     pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+        let digest = self.0.finish();
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Digest(bytes)
     }
 }
 

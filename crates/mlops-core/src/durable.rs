@@ -84,10 +84,11 @@ impl Disk {
 
     /// Creates `folder` and its parents, durably; fine when it is there already.
     pub fn create_folder(&self, folder: &Path) -> Result<()> {
-        if folder.is_dir() {
+        // The empty path is the working directory.
+        if folder.as_os_str().is_empty() || folder.is_dir() {
             return Ok(());
         }
-        if let Some(parent) = folder.parent().filter(|p| !p.as_os_str().is_empty()) {
+        if let Some(parent) = folder.parent() {
             self.create_folder(parent)?;
         }
         self.announce(Step::CreateFolder, folder)?;
@@ -290,7 +291,7 @@ impl Lock {
 }
 
 /// The folder that holds `path`; `.` for a bare name.
-fn parent_of(path: &Path) -> &Path {
+pub(crate) fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

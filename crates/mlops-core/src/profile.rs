@@ -6,9 +6,11 @@
 //! pandas (`describe`, `mode`, `std` with ddof 1, linear quantiles). Not for comparing columns.
 
 mod categorical;
+mod columns;
 mod numeric;
 
 pub use categorical::{CategoricalProfile, CategoricalSummary, TOP};
+pub use columns::{ColumnProfile, ColumnSummary, ColumnsProfile, profile_file};
 pub use numeric::{MODES, NumericProfile, NumericSummary};
 
 /// Missing cells of all cells in percent; 0 without cells.

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::durable::Disk;
+use crate::durable::{Disk, parent_of};
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::model::{Golden, Model, artifact};
 use crate::{Error, Result};
@@ -160,10 +160,8 @@ impl<'a> Store<'a> {
 
     /// Whether a link's target lies in our folder of releases.
     fn points_here(&self, target: &Path) -> bool {
-        let base = self.pointer.parent().unwrap_or(Path::new(""));
-        let folder = base.join(target);
-        let folder = folder.parent().unwrap_or(Path::new(""));
-        match (folder.canonicalize(), self.models.canonicalize()) {
+        let release = parent_of(self.pointer).join(target);
+        match (parent_of(&release).canonicalize(), self.models.canonicalize()) {
             (Ok(found), Ok(ours)) => found == ours,
             _ => false,
         }
@@ -207,7 +205,7 @@ impl<'a> Store<'a> {
         if real {
             self.disk.remove(self.pointer)?;
         }
-        let parent = self.pointer.parent().unwrap_or(Path::new(""));
+        let parent = parent_of(self.pointer);
         self.disk.create_folder(parent)?;
         let target = relative(&self.folder(id), parent)?;
         self.disk.swap_link(&target, self.pointer)
@@ -255,7 +253,6 @@ pub fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 /// The path that leads from folder `from` to `to`, both existing.
 fn relative(to: &Path, from: &Path) -> Result<PathBuf> {
     let real = |path: &Path| -> Result<PathBuf> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         path.canonicalize().map_err(|e| Error::io("read", path, e))
     };
     let (to, from) = (real(to)?, real(from)?);

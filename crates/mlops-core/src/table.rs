@@ -18,6 +18,16 @@ impl TextColumn {
         self.ends.push(self.buffer.len());
     }
 
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The text of row `i`.
     ///
     /// # Panics

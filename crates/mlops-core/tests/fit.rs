@@ -172,7 +172,7 @@ fn a_plain_gradient_vanishes_at_the_optimum_whatever_the_size_of_the_last_block(
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // Five units of reduction and a sampled start.
+    // Many units of reduction, the last one short, and a sampled start.
     let (rows, _) = generate(4, 140_123, 3);
     let blocks = blocks_of(&rows);
     let with = |threads| {
@@ -234,6 +234,26 @@ fn an_outlier_does_not_stop_the_line_search() {
             assert!(slope.abs() < 1e-9, "unscaled, C = {c}: {slope:.1e}");
         }
     }
+}
+
+#[test]
+fn full_steps_that_overshoot_are_halved() {
+    // Nearly all positives are in one rare category. Where the start puts every row at the small
+    // overall rate, a full step sends the category's logit to some hundreds, and the next ones
+    // further: the curvature is gone there.
+    let rows: Rows =
+        (0..3000).map(|i| (vec![f64::from(u8::from(i < 10))], i < 8 || i == 2000)).collect();
+    let blocks = blocks_of(&rows);
+    let unscaled = Scaler::identity(1);
+    let c = 1e6;
+    let fitted = LogisticRegression { c, ..newton() }.fit(&blocks, &unscaled).unwrap();
+    for slope in naive_gradient(&rows, &unscaled, &fitted, c) {
+        assert!(slope.abs() < 1e-12, "{slope:.1e}");
+    }
+    // Without penalty: the log-odds of the category (8 of 10) and of the others (1 of 2990).
+    let others = (1.0_f64 / 2989.0).ln();
+    assert!((fitted.intercept - others).abs() < 1e-3, "{fitted:?}");
+    assert!((fitted.coefficients[0] + others - 4.0_f64.ln()).abs() < 1e-3, "{fitted:?}");
 }
 
 #[test]
@@ -397,4 +417,19 @@ fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
     assert!((scaler.scale[2] * 2048.0 - 1.0).abs() < 1e-6, "{}", scaler.scale[2]);
     assert_eq!((scaler.mean[3], scaler.scale[3]), (0.0, 1.0));
     assert_eq!((scaler.mean[4], scaler.scale[4]), (3e9, 1.0));
+
+    // Large sums that cancel must not take the small ones in between with them.
+    let mut blocks = MemoryBlocks::new(1);
+    for i in 0..2560 {
+        let value = if i < 256 {
+            1e15
+        } else if i < 2304 {
+            0.3
+        } else {
+            -1e15
+        };
+        blocks.push_row(&[value], true).unwrap();
+    }
+    let mean = Scaler::fit(&blocks, &[true], 0).unwrap().mean[0];
+    assert!((mean - 0.24).abs() < 1e-12, "{mean}");
 }

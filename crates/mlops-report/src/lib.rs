@@ -1,10 +1,11 @@
 //! Everything that draws: charts as SVG and PNG, and the HTML report.
 //!
-//! Not for files: everything here returns strings and bytes, and the caller writes them. Not for
-//! statistics either: the numbers come ready-made from `mlops-core`.
+//! Only [`stage`] touches files; everything else returns strings and bytes. Not for statistics: the
+//! numbers come ready-made from `mlops-core`.
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`stage`] | `reporting`: a workspace becomes pictures and a page |
 //! | [`report`] | the plain data that a report is made of |
 //! | [`html`] | the report as one self-contained page |
 //! | [`charts`] | one module per picture |
@@ -27,10 +28,11 @@ pub mod picture;
 pub mod pictures;
 mod raster;
 pub mod report;
+pub mod stage;
 pub mod theme;
 
 pub use canvas::{Align, Canvas, Text};
-pub use html::render;
+pub use html::{page, render};
 pub use picture::{Chart, png, svg};
 pub use pictures::{Picture, pictures};
 pub use report::{

@@ -60,8 +60,8 @@ fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
     Ok(vec![
-        one("confusion", CONFUSION, &confusion, with_png)?,
-        one("histogram", HISTOGRAM, &scores, with_png)?,
+        one("confusionmatrix", CONFUSION, &confusion, with_png)?,
+        one("score_distribution", HISTOGRAM, &scores, with_png)?,
         one("roc", ROC, &roc, with_png)?,
         one("precision_recall", PR, &pr, with_png)?,
         one("calibration", CALIBRATION, &calibration, with_png)?,

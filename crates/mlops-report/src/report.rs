@@ -134,6 +134,8 @@ pub struct Coefficient {
     pub value: f64,
     /// What one standard deviation is in the feature's own unit, if known.
     pub deviation: Option<f64>,
+    /// Whether the feature is 1 for the rows of one category and 0 for all others.
+    pub category: bool,
 }
 
 /// How good the model is on rows that it was not fitted on.

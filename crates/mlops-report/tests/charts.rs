@@ -159,7 +159,7 @@ fn senseless_numbers_do_not_panic() {
         ];
         checked(&Calibration { bins: &bins, brier: Some(value), n: 0 });
         let features =
-            vec![Coefficient { name: "x".to_owned(), value, deviation: Some(value) }; 40];
+            vec![Coefficient { name: "x".to_owned(), value, ..Coefficient::default() }; 40];
         checked(&Coefficients { features: &features, positive: "" });
         let scores = ScoreHistogram { negative: vec![u64::MAX; 3], positive: vec![] };
         checked(&Histogram { scores: &scores, threshold: value, negative: "a", positive: "b" });
@@ -180,7 +180,11 @@ fn one_class_alone_is_drawn_and_the_other_marked() {
 #[test]
 fn many_features_are_counted_not_drawn() {
     let features: Vec<_> = (0..60_u8)
-        .map(|k| Coefficient { name: format!("f{k}"), value: f64::from(k), deviation: None })
+        .map(|k| Coefficient {
+            name: format!("f{k}"),
+            value: f64::from(k),
+            ..Coefficient::default()
+        })
         .collect();
     let text = checked(&Coefficients { features: &features, positive: "yes" });
     assert!(text.contains("and 35 more with less weight") && !text.contains("f34\n"));

@@ -71,3 +71,28 @@ fn dense(blocks: &dyn Blocks, scaler: &Scaler) -> Result<(Array2<f64>, Array1<u3
     }
     Ok((x, y))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::{LogisticRegression, MemoryBlocks, Solver};
+
+    #[test]
+    fn smartcore_alone_finds_the_optimum_of_the_same_penalty_and_sign() {
+        let mut blocks = MemoryBlocks::new(2);
+        for i in 0..400_u32 {
+            let row = [f64::from(i % 17), f64::from(i * 7 % 31)];
+            blocks.push_row(&row, row[0] + f64::from(i * 13 % 11) > 12.0).unwrap();
+        }
+        let scaler = Scaler::fit(&blocks, &[true, true], 1).unwrap();
+        for c in [0.01, 1.0, 50.0] {
+            let alone = solve(&blocks, &scaler, c).unwrap().unwrap();
+            let model = LogisticRegression { c, solver: Solver::Newton, ..Default::default() };
+            let newton = model.fit(&blocks, &scaler).unwrap();
+            let truth = newton.coefficients.iter().chain([&newton.intercept]);
+            for (found, truth) in alone.iter().zip(truth) {
+                assert!((found - truth).abs() < 1e-5, "C = {c}: {found} instead of {truth}");
+            }
+        }
+    }
+}

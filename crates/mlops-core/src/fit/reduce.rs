@@ -11,8 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use super::block::{Block, Blocks, read_checked};
 use crate::error::{Error, Result};
 
-/// Blocks in a unit: 32,768 rows, some milliseconds of work. Results hang on it.
-const UNIT_BLOCKS: usize = 128;
+/// Blocks in a unit: 8,192 rows, so that two threads share 20,000 wide rows, while even narrow
+/// units outlast their hand-over by far. Results hang on it.
+const UNIT_BLOCKS: usize = 32;
 
 /// A sum over blocks.
 pub(super) trait Pass: Sync {

@@ -170,8 +170,8 @@ impl Pass for Moments {
             check_finite(index, j, values)?;
             let less = |a: f64, b: f64| if b < a { b } else { a };
             let more = |a: f64, b: f64| if b > a { b } else { a };
-            sums.lowest = fold(values, sums.lowest, |a, v| less(a, v), less);
-            sums.highest = fold(values, sums.highest, |a, v| more(a, v), more);
+            sums.lowest = fold(values, sums.lowest, less, less);
+            sums.highest = fold(values, sums.highest, more, more);
             sums.add_compensated(fold(values, 0.0, |a, v| a + v, |a, b| a + b));
             sums.whole = match (sums.whole, whole_sums(values)) {
                 (Some((sum, squares)), Some((s, q))) => Some((sum + s, squares + q)),

@@ -236,21 +236,29 @@ fn sift(
     for (candidate, stamp) in stamps {
         let before = workspace.ledger.file_at(&location(&candidate.path))?;
         let size = stamp.map_or(0, |s| s.size);
-        if let (Some(before), Some(stamp), false) = (&before, stamp, options.rebuild)
-            && before.stamp == stamp
-            && Context::settled(stamp, before.recorded_ns)
-            && !must_look_again(before, options)
-        {
-            report.unchanged += 1;
-            if before.status == FileStatus::Failed {
-                report.warnings.push(still_failing(before));
-            }
-            continue;
-        }
-        let mut twin = None;
         let may_be_copy =
             sizes[&size] > 1 || (!options.rebuild && workspace.ledger.size_is_known(size)?);
-        let digest = if may_be_copy { Digest::of_file(&candidate.path).ok() } else { None };
+        let digest = || may_be_copy.then(|| Digest::of_file(&candidate.path).ok()).flatten();
+        let mut looked_up = None;
+        if let (Some(before), Some(stamp), false) = (&before, stamp, options.rebuild)
+            && before.stamp == stamp
+            && !must_look_again(before, options)
+        {
+            // A stamp alone is no proof soon after a change; the content is.
+            let unchanged = Context::settled(stamp, before.recorded_ns) || {
+                looked_up = digest();
+                looked_up.is_some() && looked_up == before.sha256
+            };
+            if unchanged {
+                report.unchanged += 1;
+                if before.status == FileStatus::Failed {
+                    report.warnings.push(still_failing(before));
+                }
+                continue;
+            }
+        }
+        let mut twin = None;
+        let digest = looked_up.or_else(digest);
         if let (Some(digest), Some(stamp)) = (digest, stamp) {
             let known = if options.rebuild { None } else { workspace.ledger.content(digest)? };
             match known {
@@ -472,6 +480,9 @@ impl fmt::Display for Ingestion {
                 let note = match file.status {
                     FileStatus::Ingested => String::new(),
                     FileStatus::NoRows => "no data rows".to_owned(),
+                    FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
+                        "same content as before".to_owned()
+                    }
                     FileStatus::Copy => {
                         format!("same content as {}", file.same_as.as_deref().unwrap_or("another"))
                     }

@@ -5,6 +5,7 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod deploy;
+pub mod diagnose;
 
 pub mod ingest;
 pub mod score;

@@ -24,16 +24,20 @@ use crate::font;
 use crate::pictures::{self, Picture};
 use crate::report::Report;
 
-/// The whole page.
+/// The whole page, with pictures drawn for it.
 pub fn render(report: &Report) -> Result<String> {
-    let pictures = pictures::vector(report)?;
+    Ok(page(report, &pictures::vector(report)?))
+}
+
+/// The whole page, around pictures that are drawn already.
+pub fn page(report: &Report, pictures: &[Picture]) -> String {
     let title = escape(&report.title);
     let style = style::sheet();
     let verdict = verdict::section(report);
     let sections = [
         ("ingested", "What was ingested", ingested::section(report)),
-        ("model", "What the model is", model::section(report, &pictures)),
-        ("quality", "How good it is", quality::section(report, &pictures)),
+        ("model", "What the model is", model::section(report, pictures)),
+        ("quality", "How good it is", quality::section(report, pictures)),
         ("data", "The data", data::section(report)),
         ("worries", "What to worry about", worries::section(report)),
     ];
@@ -52,7 +56,7 @@ pub fn render(report: &Report) -> Result<String> {
     };
     let generated = when(&report.generated);
     let footer = footer(report);
-    Ok(format!(
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
@@ -62,7 +66,7 @@ pub fn render(report: &Report) -> Result<String> {
          <header>\n<h1>{title}</h1>\n<p class=\"meta\"><span>Report of {generated}</span>{target}</p>\n\
          </header>\n<main>\n{verdict}\
          <nav aria-label=\"Sections\">\n{links}</nav>\n{body}</main>\n{footer}</body>\n</html>\n"
-    ))
+    )
 }
 
 /// Text made safe between tags and inside quoted attributes.
@@ -117,8 +121,11 @@ fn when(rfc3339: &str) -> String {
     format!("<time datetime=\"{}\">{}</time>", escape(rfc3339), escape(&shown))
 }
 
-/// A digest short enough to compare by eye, whole when pointed at.
+/// A digest short enough to compare by eye, whole when pointed at; other names as they are.
 fn digest(whole: &str) -> String {
+    if whole.len() <= 40 && !whole.is_empty() {
+        return format!("<code>{}</code>", name(whole));
+    }
     let short: String = whole.chars().take(12).collect();
     if short.is_empty() {
         return "unknown".to_owned();

@@ -88,6 +88,7 @@ fn words(report: &Report) -> String {
 fn sentence(feature: &Coefficient, report: &Report) -> String {
     let odds = feature.value.exp();
     let step = match (report.model.standardised, feature.deviation) {
+        _ if feature.category => "this category".to_owned(),
         (true, Some(deviation)) => format!("{} more", format::plain(deviation)),
         (true, None) => "one deviation more".to_owned(),
         (false, _) => "one more".to_owned(),

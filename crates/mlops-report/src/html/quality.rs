@@ -39,7 +39,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
     ));
     html.push_str(&figures(
         pictures,
-        &["confusion", "histogram", "roc", "precision_recall", "calibration"],
+        &["confusionmatrix", "score_distribution", "roc", "precision_recall", "calibration"],
     ));
     html
 }

@@ -1,0 +1,46 @@
+# Everything a user types. `make` alone lists the targets.
+CONFIG ?= config.json
+RUN = cargo run --release --quiet --bin
+
+.DEFAULT_GOAL := help
+.PHONY: help build first-run ingestion training scoring deployment diagnostics reporting \
+        test soak lint fmt doc clean-data
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+first-run: ## From a folder of CSV files to a live model with its reports
+	@cargo build --release --quiet --bin first_run
+	@$(RUN) first_run -- --config $(CONFIG)
+
+ingestion: ## New CSV files become the next data set (options in ARGS="…", as in all steps)
+training: ## The newest data set becomes a model
+scoring: ## The model on the test data
+deployment: ## The model with its score goes live
+diagnostics: ## Predictions, statistics, timings, versions
+reporting: ## Pictures and report.html
+ingestion training scoring deployment diagnostics reporting:
+	@$(RUN) $@ -- --config $(CONFIG) $(ARGS)
+
+build: ## All binaries, into target/release
+	cargo build --release --workspace
+
+test: ## All tests, with reduced counts
+	cargo test --workspace --quiet
+
+soak: ## The same tests with full counts: 200,000 inputs, 100,000 broken models (minutes)
+	MLOPS_SOAK=1 cargo test --release --workspace
+
+lint: ## What the continuous integration asks
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	cargo fmt --all
+
+doc: ## The documentation of the crates, in target/doc
+	cargo doc --workspace --no-deps
+
+clean-data: ## Remove everything that runs made; the shipped files stay
+	rm -rf data/ingesteddata data/practicemodels data/models data/production_deployment
+	rm -f data/testdata/testdata_new*.csv

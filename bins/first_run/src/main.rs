@@ -1,0 +1,19 @@
+//! `first_run`: the command line of `mlops_runtime::first_run`. Nothing else happens here.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mlops_runtime::first_run;
+
+/// Ingests, trains, scores, deploys, diagnoses and reports: from a folder of CSV files to a live
+/// model. Run again, it changes nothing unless there is new data
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  first_run --config config.json")]
+struct Arguments {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+}
+
+fn main() -> ExitCode {
+    mlops_runtime::run("first_run", &Arguments::parse().common, first_run::run)
+}

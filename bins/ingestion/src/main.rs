@@ -1,0 +1,37 @@
+//! `ingestion`: the command line of `mlops_core::stage::ingest`. Nothing else happens here.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mlops_core::stage::ingest;
+
+/// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
+/// next version of the data set, finaldata{N}.csv
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example:\n  ingestion --config config.json\n\nExit codes: 0 done or nothing new, \
+                  1 a file or the run failed, 2 wrong usage or configuration, 75 another run is \
+                  at work"
+)]
+struct Arguments {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+
+    /// Look again at files that failed before, even if they have not changed
+    #[arg(long)]
+    retry: bool,
+
+    /// Make a new version from all source files that are still there, under the present schema
+    #[arg(long)]
+    rebuild: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let options = ingest::Options { retry: arguments.retry, rebuild: arguments.rebuild };
+    mlops_runtime::run("ingestion", &arguments.common, |context, workspace| {
+        let folder = &context.config.input_folder;
+        ingest::run(context, workspace, folder, "input_folder_path", options)
+    })
+}

@@ -1,0 +1,17 @@
+//! `reporting`: the command line of `mlops_report::stage`. Nothing else happens here.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Draws the confusion matrix and five more pictures, and writes report.html
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  reporting && xdg-open data/practicemodels/report.html")]
+struct Arguments {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+}
+
+fn main() -> ExitCode {
+    mlops_runtime::run("reporting", &Arguments::parse().common, mlops_report::stage::run)
+}

@@ -1,0 +1,19 @@
+//! `scoring`: the command line of `mlops_core::stage::score`. Nothing else happens here.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mlops_core::stage::score;
+
+/// Scores the latest model on the current test data: F1 with its interval, beside the best
+/// constant answer
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  scoring --json | jq .f1")]
+struct Arguments {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+}
+
+fn main() -> ExitCode {
+    mlops_runtime::run("scoring", &Arguments::parse().common, score::run)
+}

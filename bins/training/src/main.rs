@@ -1,0 +1,18 @@
+//! `training`: the command line of `mlops_core::stage::train`. Nothing else happens here.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mlops_core::stage::train;
+
+/// Trains a scaler and a logistic regression on the newest data set, test rows left out
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  training --json | jq .card.coefficients")]
+struct Arguments {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+}
+
+fn main() -> ExitCode {
+    mlops_runtime::run("training", &Arguments::parse().common, train::run)
+}

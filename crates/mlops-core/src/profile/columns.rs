@@ -1,0 +1,145 @@
+//! Statistics of all columns of a file, in one pass. Not for a single column: see the siblings.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CategoricalProfile, CategoricalSummary, NumericProfile, NumericSummary};
+use crate::Result;
+use crate::dataset::{Reading, RowReader};
+use crate::schema::{Role, Schema};
+use crate::table::Table;
+
+/// What is known of a column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnProfile {
+    /// The column.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Its statistics.
+    #[serde(flatten)]
+    pub summary: ColumnSummary,
+}
+
+/// Statistics by kind of column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ColumnSummary {
+    /// Numbers; the target as 1 for the positive label and 0 for the other.
+    Numeric(NumericSummary),
+    /// Texts.
+    Categorical(CategoricalSummary),
+    /// Ids: how many there are, and how many are missing.
+    Id {
+        /// Values that are there.
+        count: u64,
+        /// Empty cells.
+        missing: u64,
+        /// The same as a share, 0 to 100.
+        missing_percent: f64,
+    },
+}
+
+impl ColumnSummary {
+    /// Values, missing values and their percentage.
+    pub fn presence(&self) -> (u64, u64, f64) {
+        match self {
+            Self::Numeric(s) => (s.count, s.missing, s.missing_percent),
+            Self::Categorical(s) => (s.count, s.missing, s.missing_percent),
+            Self::Id { count, missing, missing_percent } => (*count, *missing, *missing_percent),
+        }
+    }
+
+    /// The statistics of a numeric column.
+    pub fn numeric(&self) -> Option<&NumericSummary> {
+        match self {
+            Self::Numeric(summary) => Some(summary),
+            _ => None,
+        }
+    }
+}
+
+/// Profiles of all columns of a schema, growing batch by batch.
+#[derive(Debug)]
+pub struct ColumnsProfile {
+    ids: Vec<(u64, u64)>,
+    numeric: Vec<NumericProfile>,
+    categorical: Vec<CategoricalProfile>,
+    target: NumericProfile,
+    rows: u64,
+}
+
+impl ColumnsProfile {
+    /// No rows of `schema` yet.
+    pub fn new(schema: &Schema) -> Self {
+        Self {
+            ids: vec![(0, 0); schema.count(Role::Id)],
+            numeric: (0..schema.count(Role::Numeric)).map(|_| NumericProfile::new()).collect(),
+            categorical: (0..schema.count(Role::Categorical))
+                .map(|_| CategoricalProfile::new())
+                .collect(),
+            target: NumericProfile::new(),
+            rows: 0,
+        }
+    }
+
+    /// Adds a batch; ids count only where the batch has them.
+    pub fn add(&mut self, table: &Table) {
+        for ((count, missing), column) in self.ids.iter_mut().zip(&table.ids) {
+            for text in column.iter() {
+                *(if text.is_empty() { &mut *missing } else { &mut *count }) += 1;
+            }
+        }
+        for (profile, column) in self.numeric.iter_mut().zip(&table.numeric) {
+            profile.extend(column);
+        }
+        for (profile, column) in self.categorical.iter_mut().zip(&table.categorical) {
+            column.iter().for_each(|text| profile.push(Some(text).filter(|t| !t.is_empty())));
+        }
+        table.labels.iter().for_each(|label| self.target.push(Some(f64::from(*label))));
+        self.rows += table.len() as u64;
+    }
+
+    /// Rows added.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The statistics, in schema order; a target without any label is left out.
+    pub fn finish(self, schema: &Schema) -> Vec<ColumnProfile> {
+        let ids = self.ids.into_iter().map(|(count, missing)| {
+            let missing_percent = 100.0 * missing as f64 / (count + missing).max(1) as f64;
+            ColumnSummary::Id { count, missing, missing_percent }
+        });
+        let numeric = self.numeric.into_iter().map(|p| ColumnSummary::Numeric(p.finish()));
+        let categorical =
+            self.categorical.into_iter().map(|p| ColumnSummary::Categorical(p.finish()));
+        let target = self.target.finish();
+        let target = (target.count > 0).then_some(ColumnSummary::Numeric(target));
+        ids.chain(numeric)
+            .chain(categorical)
+            .chain(target)
+            .zip(schema.columns())
+            .map(|(summary, column)| ColumnProfile {
+                name: column.name.clone(),
+                role: column.role,
+                summary,
+            })
+            .collect()
+    }
+}
+
+/// Profiles the file that `reader` reads at `path`.
+pub fn profile_file(
+    reader: &RowReader,
+    schema: &Schema,
+    path: &Path,
+) -> Result<(Vec<ColumnProfile>, Reading)> {
+    let mut profile = ColumnsProfile::new(schema);
+    let reading = reader.with_ids().read(path, |table| {
+        profile.add(table);
+        Ok(())
+    })?;
+    Ok((profile.finish(schema), reading))
+}

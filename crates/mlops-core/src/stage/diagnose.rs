@@ -1,0 +1,405 @@
+//! `diagnostics`: the deployed model's predictions on a data set, statistics of its columns,
+//! timings of past runs, and the versions of what the program is built from.
+//!
+//! Not for judging the model: see [`super::score`].
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Context, Report, Workspace};
+use crate::dataset::RowReader;
+use crate::durable::{Disk, NewFile};
+use crate::ids::ReleaseId;
+use crate::model::{Model, Predictions, Predictor};
+use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
+use crate::schema::Role;
+use crate::store::pretty;
+use crate::table::Table;
+use crate::text;
+use crate::{Error, Result};
+
+/// The file that this stage writes.
+pub const DIAGNOSTICS: &str = "diagnostics.json";
+/// How many past runs a timing looks back on.
+const HISTORY: u32 = 20;
+
+/// What the user may ask for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The rows to predict; else the newest data set.
+    pub data: Option<PathBuf>,
+    /// Where the predictions go, row by row.
+    pub output: Option<PathBuf>,
+    /// How often to time ingestion and training on a scratch copy.
+    pub measure: u32,
+    /// What the program is built from.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A direct dependency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The package.
+    pub name: String,
+    /// The version built in.
+    pub version: String,
+    /// The latest version the registry has, if it was asked and answered.
+    pub latest: Option<String>,
+    /// Why there is no latest version.
+    pub reason: Option<String>,
+}
+
+/// What `diagnostics` found; the content of `diagnostics.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Diagnostics {
+    /// Version of this file's format.
+    pub format_version: u32,
+    /// When it was made.
+    pub recorded: String,
+    /// The live release.
+    pub release: ReleaseId,
+    /// The rows that were looked at.
+    pub data: String,
+    /// Counts of predictions.
+    pub predictions: PredictionCounts,
+    /// Statistics of the columns.
+    pub columns: Vec<ColumnProfile>,
+    /// Timings of past runs, by step.
+    pub timings: Vec<Timing>,
+    /// Timings of this run's scratch copies, by step, in seconds.
+    pub measured: Vec<Measured>,
+    /// What the program is built from.
+    pub dependencies: Vec<Dependency>,
+    /// Where the predictions are, row by row.
+    pub output: Option<String>,
+}
+
+impl Report for Diagnostics {}
+
+/// Predictions counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PredictionCounts {
+    /// Rows in the file.
+    pub rows: u64,
+    /// Rows that could not be read.
+    pub rejected: u64,
+    /// Rows predicted positive.
+    pub positive: u64,
+    /// Rows predicted negative.
+    pub negative: u64,
+    /// Rows without an answer, for a missing value.
+    pub unanswered: u64,
+    /// Missing cells that were filled.
+    pub imputed: u64,
+    /// Cells with a category that training never saw.
+    pub unknown_categories: u64,
+}
+
+/// How long a step took in past runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Timing {
+    /// The step.
+    pub step: String,
+    /// The last run that did something.
+    pub last_seconds: f64,
+    /// Start and seconds of past runs, oldest first.
+    pub history: Vec<(String, f64)>,
+}
+
+/// How long a step took now, on a scratch copy.
+#[derive(Debug, Clone, Serialize)]
+pub struct Measured {
+    /// The step.
+    pub step: &'static str,
+    /// Each run.
+    pub seconds: Vec<f64>,
+}
+
+/// Looks at the live release and its data; writes `diagnostics.json`.
+pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> Result<Diagnostics> {
+    let config = &context.config;
+    let release = context.store().live_release()?;
+    let model = &release.model;
+    let newest = workspace.ledger.latest_dataset()?.map(|d| PathBuf::from(d.location));
+    let (path, reader) = match (&options.data, newest) {
+        (Some(path), _) => (path.clone(), RowReader::prediction(&model.schema, &config.ingestion)),
+        (None, Some(path)) => (path, RowReader::labelled(&model.schema, &config.ingestion)),
+        (None, None) => {
+            return Err(Error::missing(
+                "there is no ingested data yet: run `ingestion` first, or name a file with --data",
+            ));
+        }
+    };
+    let (predictions, columns) = predict(context, model, &reader, &path, options)?;
+    let report = Diagnostics {
+        format_version: 1,
+        recorded: context.now(),
+        release: release.id,
+        data: path.display().to_string(),
+        predictions,
+        columns,
+        timings: timings(workspace)?,
+        measured: measure(context, options.measure)?,
+        dependencies: options.dependencies.clone(),
+        output: options.output.as_ref().map(|p| p.display().to_string()),
+    };
+    context.disk.write(&config.output_model.join(DIAGNOSTICS), &pretty(&report))?;
+    Ok(report)
+}
+
+/// One pass over the file: predictions and statistics.
+fn predict(
+    context: &Context,
+    model: &Model,
+    reader: &RowReader,
+    path: &Path,
+    options: &Options,
+) -> Result<(PredictionCounts, Vec<ColumnProfile>)> {
+    let predictor = Predictor::new(model);
+    let mut profile = ColumnsProfile::new(&model.schema);
+    let mut counts = PredictionCounts::default();
+    let mut output = match &options.output {
+        Some(path) => Some(PredictionFile::create(context, model, path)?),
+        None => None,
+    };
+    let reading = reader.with_ids().read(path, |table| {
+        profile.add(table);
+        let predictions = predictor.predict(table);
+        counts.imputed += predictions.imputed;
+        counts.unknown_categories += predictions.unknown_categories;
+        for prediction in &predictions.rows {
+            match prediction {
+                Some(p) if p.positive => counts.positive += 1,
+                Some(_) => counts.negative += 1,
+                None => counts.unanswered += 1,
+            }
+        }
+        match &mut output {
+            Some(file) => file.append(model, table, &predictions),
+            None => Ok(()),
+        }
+    })?;
+    (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
+    if let Some(file) = output {
+        file.file.publish(true)?;
+    }
+    Ok((counts, profile.finish(&model.schema)))
+}
+
+/// A CSV file of ids, predicted labels and probabilities.
+struct PredictionFile {
+    file: NewFile,
+}
+
+impl PredictionFile {
+    fn create(context: &Context, model: &Model, path: &Path) -> Result<Self> {
+        let mut file = context.disk.new_file(path)?;
+        let names = model.schema.names(Role::Id).chain(["prediction", "probability"]);
+        file.write_all(&csv_lines(|writer| writer.write_record(names))?)?;
+        Ok(Self { file })
+    }
+
+    fn append(&mut self, model: &Model, table: &Table, predictions: &Predictions) -> Result<()> {
+        let lines = csv_lines(|writer| {
+            for (i, prediction) in predictions.rows.iter().enumerate() {
+                for id in &table.ids {
+                    writer.write_field(if i < id.len() { id.get(i) } else { "" })?;
+                }
+                writer.write_field(prediction.map_or("", |p| model.label(p.positive)))?;
+                writer.write_field(
+                    prediction.map_or(String::new(), |p| format!("{:?}", p.probability)),
+                )?;
+                writer.write_record(None::<&[u8]>)?;
+            }
+            Ok(())
+        })?;
+        self.file.write_all(&lines)
+    }
+}
+
+fn csv_lines(
+    write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>,
+) -> Result<Vec<u8>> {
+    let failed = |e: csv::Error| Error::backend("csv", e);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    write(&mut writer).map_err(failed)?;
+    writer.into_inner().map_err(|e| failed(csv::Error::from(e.into_error())))
+}
+
+fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
+    let mut timings = Vec::new();
+    for step in ["ingestion", "training"] {
+        let runs = workspace.ledger.runs(step, HISTORY)?;
+        let done = runs.iter().filter(|r| r.outcome.as_deref() == Some("done"));
+        let history: Vec<(String, f64)> =
+            done.filter_map(|r| r.seconds.map(|s| (r.started.clone(), s))).collect();
+        if let Some((_, last_seconds)) = history.last() {
+            timings.push(Timing { step: step.to_owned(), last_seconds: *last_seconds, history });
+        }
+    }
+    Ok(timings)
+}
+
+/// Times whole ingestions and trainings in folders of their own, which vanish afterwards.
+fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
+    let mut ingestion = Measured { step: "ingestion", seconds: Vec::new() };
+    let mut training = Measured { step: "training", seconds: Vec::new() };
+    for _ in 0..runs {
+        let folder = tempfile::tempdir()
+            .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
+        let mut scratch =
+            Context { disk: Disk::default(), progress: Arc::new(|_, _, _| {}), ..context.clone() };
+        scratch.config.output_folder = folder.path().join("data");
+        scratch.config.output_model = folder.path().join("model");
+        scratch.config.models = folder.path().join("models");
+        scratch.config.deployment = folder.path().join("live");
+        let mut workspace = scratch.open("measure")?;
+        let begun = context.clock.elapsed();
+        let input = &context.config.input_folder;
+        let options = super::ingest::Options::default();
+        super::ingest::run(&scratch, &mut workspace, input, "input_folder_path", options)?;
+        let ingested = context.clock.elapsed();
+        super::train::run(&scratch, &mut workspace)?;
+        let trained = context.clock.elapsed();
+        ingestion.seconds.push(ingested.saturating_sub(begun).as_secs_f64());
+        training.seconds.push(trained.saturating_sub(ingested).as_secs_f64());
+    }
+    Ok(if runs > 0 { vec![ingestion, training] } else { Vec::new() })
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.predictions;
+        writeln!(f, "Release {} on {}", self.release, self.data)?;
+        writeln!(
+            f,
+            "{}: {} predicted positive, {} negative{}{}{}{}",
+            text::plural(counts.rows, "row"),
+            text::count(counts.positive),
+            text::count(counts.negative),
+            more(counts.unanswered, "without an answer"),
+            more(counts.rejected, "unreadable"),
+            more(counts.imputed, "missing cells filled"),
+            more(counts.unknown_categories, "unknown categories"),
+        )?;
+        if let Some(output) = &self.output {
+            writeln!(f, "Predictions: {output}")?;
+        }
+        f.write_str("\n")?;
+        f.write_str(&text::table(&column_rows(&self.columns)))?;
+        let categorical = self.columns.iter().filter_map(|c| match &c.summary {
+            ColumnSummary::Categorical(s) => Some((&c.name, s)),
+            _ => None,
+        });
+        for (name, summary) in categorical {
+            let top: Vec<String> = summary
+                .top
+                .iter()
+                .take(5)
+                .map(|(value, n)| format!("{value} {}", text::count(*n)))
+                .collect();
+            writeln!(
+                f,
+                "  {name}: {} different; most frequent {}",
+                summary.distinct,
+                top.join(", ")
+            )?;
+        }
+        f.write_str("\n")?;
+        for timing in &self.timings {
+            let seconds: Vec<f64> = timing.history.iter().map(|(_, s)| *s).collect();
+            writeln!(
+                f,
+                "{} took {:.3} s the last time{}",
+                timing.step,
+                timing.last_seconds,
+                if seconds.len() > 1 { spread(&seconds) } else { String::new() }
+            )?;
+        }
+        for measured in &self.measured {
+            writeln!(f, "{} measured now{}", measured.step, spread(&measured.seconds))?;
+        }
+        let outdated = |d: &&Dependency| d.latest.as_ref().is_some_and(|l| *l != d.version);
+        let all = self.dependencies.len() as u64;
+        write!(f, "{} built in", text::plural(all, "direct dependency").replace("ys", "ies"))?;
+        match self.dependencies.iter().any(|d| d.latest.is_some() || d.reason.is_some()) {
+            false => {
+                writeln!(f, " (versions in {DIAGNOSTICS}; --check-latest asks for newer ones)")?
+            }
+            true => {
+                writeln!(f)?;
+                let mut rows =
+                    vec![["dependency", "built in", "latest"].map(str::to_owned).to_vec()];
+                rows.extend(self.dependencies.iter().map(|d| {
+                    let latest = match (&d.latest, &d.reason) {
+                        (Some(latest), _) if outdated(&d) => format!("{latest} *"),
+                        (Some(latest), _) => latest.clone(),
+                        (None, reason) => {
+                            format!("unknown: {}", reason.as_deref().unwrap_or("not asked"))
+                        }
+                    };
+                    vec![d.name.clone(), d.version.clone(), latest]
+                }));
+                f.write_str(&text::table(&rows))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn more(n: u64, what: &str) -> String {
+    if n == 0 { String::new() } else { format!(", {} {what}", text::count(n)) }
+}
+
+fn spread(seconds: &[f64]) -> String {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match (sorted.first(), sorted.get(sorted.len() / 2), sorted.last()) {
+        (Some(min), Some(median), Some(max)) if sorted.len() > 1 => {
+            format!(": median {median:.3} s of {} [{min:.3} to {max:.3}]", sorted.len())
+        }
+        (Some(only), _, _) if seconds.len() == 1 => format!(": {only:.3} s"),
+        _ => String::new(),
+    }
+}
+
+/// The readable table of statistics.
+fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
+    let head = [
+        "column",
+        "mean",
+        "median",
+        "mode",
+        "std (ddof 1)",
+        "min",
+        "q25",
+        "q75",
+        "max",
+        "missing",
+        "%",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for column in columns {
+        let (_, missing, percent) = column.summary.presence();
+        let mut row = vec![column.name.clone()];
+        match column.summary.numeric() {
+            Some(s) => {
+                let mode = match (s.modes.first(), s.mode_count) {
+                    (Some(mode), 1) => text::number(*mode),
+                    (Some(mode), n) => format!("{} +{}", text::number(*mode), n - 1),
+                    (None, _) => "-".to_owned(),
+                };
+                let shown = |v: Option<f64>| v.map_or("-".to_owned(), text::number);
+                row.extend([shown(s.mean), shown(s.median), mode]);
+                row.extend([s.std_ddof1, s.min, s.q25, s.q75, s.max].map(shown));
+            }
+            None => row.extend((0..8).map(|_| String::new())),
+        }
+        row.extend([text::count(missing), format!("{percent:.1}")]);
+        rows.push(row);
+    }
+    rows
+}

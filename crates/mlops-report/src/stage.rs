@@ -1,0 +1,227 @@
+//! `reporting`: the live release, or else the candidate, as pictures and one page.
+//!
+//! What is missing is left out and said so: a report that fails because there is no test data
+//! would hide the rest. Not for drawing, and not for judging a model before it goes live.
+
+mod columns;
+mod files;
+mod subject;
+mod trial;
+mod worries;
+
+use std::fmt;
+
+use mlops_core::context::{Context, Workspace};
+use mlops_core::text;
+use mlops_core::{Error, Result};
+use serde::Serialize;
+
+use crate::html;
+use crate::pictures::{self, Picture};
+use crate::report::{Coefficient, Model, Report, Score, Severity, Warning};
+use subject::Subject;
+use trial::Trial;
+
+/// The page.
+pub const PAGE: &str = "report.html";
+
+/// What `reporting` did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reported {
+    /// Which model the report is on: the live release, or the candidate.
+    pub subject: String,
+    /// SHA-256 of its file.
+    pub artifact: String,
+    /// How good it is, in a sentence.
+    pub headline: String,
+    /// Its F1 on the current test data; nothing when it could not be tried.
+    pub f1: Option<f64>,
+    /// The folder with the files.
+    pub folder: String,
+    /// The files written there.
+    pub files: Vec<String>,
+    /// What to worry about, the worst first.
+    pub warnings: Vec<Worry>,
+}
+
+/// A warning of the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Worry {
+    /// `note`, `warning` or `serious`.
+    pub severity: &'static str,
+    /// What it is.
+    pub text: String,
+}
+
+impl mlops_core::context::Report for Reported {}
+
+/// Writes the pictures and the page into the folder of the model.
+pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
+    let (subject, mut warnings) = Subject::find(context)?;
+    let trial = Trial::of(context, workspace, &subject, &mut warnings);
+    let ingested = files::of(workspace, &mut warnings)?;
+    let columns = columns::of(context, workspace, &mut warnings)?;
+    worries::of_model(workspace, &subject, &mut warnings)?;
+    if let Some(score) = &trial.score {
+        worries::of_score(score, &mut warnings);
+    }
+    warnings.sort_by_key(|w| std::cmp::Reverse(w.severity));
+
+    let schema = &subject.model.schema;
+    let label = |positive| spelt_out(schema.target(), subject.model.label(positive));
+    let report = Report {
+        title: format!("Model report: {}", subject.name()),
+        generated: context.now(),
+        tool_version: context.tool_version.clone(),
+        release: subject.release.as_ref().map(ToString::to_string),
+        data_version: subject.model.data.version.file_name(),
+        digests: trial.digests(&subject),
+        target: schema.target().to_owned(),
+        positive_label: label(true),
+        negative_label: label(false),
+        ingested,
+        model: model(&subject),
+        score: trial.score.unwrap_or_default(),
+        curves: trial.curves,
+        columns,
+        warnings,
+        ..Report::default()
+    };
+    let files = write(context, &report)?;
+    let scored = report.score.n > 0;
+    Ok(Reported {
+        subject: subject.name(),
+        artifact: subject.artifact.to_string(),
+        headline: headline(&report.score),
+        f1: scored.then_some(report.score.f1),
+        folder: context.config.output_model.display().to_string(),
+        files,
+        warnings: report.warnings.into_iter().map(Worry::from).collect(),
+    })
+}
+
+/// Draws everything, then writes it; the page last, for it stands for the whole.
+fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
+    let folder = &context.config.output_model;
+    let pictures = pictures::pictures(report)?;
+    let page = html::page(report, &pictures);
+    let mut files = Vec::new();
+    let mut put = |name: String, bytes: &[u8]| -> Result<(), Error> {
+        // Pictures of the same numbers are the same bytes.
+        context.disk.write_if_changed(&folder.join(&name), bytes)?;
+        files.push(name);
+        Ok(())
+    };
+    for Picture { name, svg, png, .. } in &pictures {
+        put(format!("{name}.png"), png)?;
+        put(format!("{name}.svg"), svg.as_bytes())?;
+    }
+    put(PAGE.to_owned(), page.as_bytes())?;
+    Ok(files)
+}
+
+/// A label that says nothing alone, with its column: `exited = 1`.
+fn spelt_out(target: &str, label: &str) -> String {
+    let bare = label.parse::<f64>().is_ok()
+        || ["true", "false", "yes", "no", "y", "n", "t", "f"]
+            .iter()
+            .any(|word| label.eq_ignore_ascii_case(word));
+    if bare { format!("{target} = {label}") } else { label.to_owned() }
+}
+
+fn model(subject: &Subject) -> Model {
+    use mlops_core::model::MissingPolicy;
+    let model = &subject.model;
+    let card = &subject.card;
+    let numeric = model.encoder.numeric.len();
+    let features = card
+        .features
+        .iter()
+        .zip(&card.coefficients)
+        .zip(&card.scaler.scale)
+        .enumerate()
+        .map(|(j, ((name, value), scale))| Coefficient {
+            name: name.clone(),
+            value: *value,
+            deviation: (j < numeric).then_some(*scale),
+            category: j >= numeric,
+        })
+        .collect();
+    let policy = match model.encoder.missing {
+        MissingPolicy::Median => "the median, or the commonest category, of the training rows",
+        MissingPolicy::Mean => "the mean, or the commonest category, of the training rows",
+        MissingPolicy::Drop => "rows with one are left out",
+        MissingPolicy::Reject => "rows with one are an error",
+    };
+    Model {
+        kind: "logistic regression".to_owned(),
+        features,
+        intercept: card.intercept,
+        standardised: true,
+        solver: match card.solver.as_str() {
+            "newton" => "Newton".to_owned(),
+            "lbfgs" => "L-BFGS, then Newton".to_owned(),
+            other => other.to_owned(),
+        },
+        iterations: Some(card.iterations as u64),
+        gradient_norm: Some(card.gradient_norm),
+        rows: card.rows,
+        c: model.training.c,
+        missing_policy: policy.to_owned(),
+    }
+}
+
+fn headline(score: &Score) -> String {
+    if score.n == 0 {
+        return "The model could not be tried: there are no figures on how good it is.".to_owned();
+    }
+    let interval = score.f1_interval.map_or_else(String::new, |i| {
+        format!("{:.0} % interval {:.3} to {:.3}; ", i.level * 100.0, i.low, i.high)
+    });
+    let verdict = if score.beats_constant {
+        "better than always giving the same answer"
+    } else if score.f1 > score.constant_f1 {
+        "not better than always giving the same answer beyond doubt"
+    } else {
+        "no better than always giving the same answer"
+    };
+    format!(
+        "F1 {:.4} on {} ({interval}best constant answer {:.4}): {verdict}.",
+        score.f1,
+        text::plural(score.n, "test row"),
+        score.constant_f1
+    )
+}
+
+impl From<Warning> for Worry {
+    fn from(warning: Warning) -> Self {
+        let severity = match warning.severity {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Serious => "serious",
+        };
+        Self { severity, text: warning.text }
+    }
+}
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subject = self.subject.split_at_checked(1);
+        let (first, rest) = subject.unwrap_or(("", &self.subject));
+        writeln!(f, "{}{rest}: {}", first.to_uppercase(), self.headline)?;
+        let pictures: Vec<_> = self.files.iter().filter_map(|n| n.strip_suffix(".png")).collect();
+        writeln!(f, "Written to {}:", self.folder)?;
+        writeln!(f, "  {PAGE}")?;
+        for names in pictures.chunks(3) {
+            writeln!(
+                f,
+                "  {}",
+                names.iter().map(|n| format!("{n}.png, .svg")).collect::<Vec<_>>().join("; ")
+            )?;
+        }
+        for worry in &self.warnings {
+            writeln!(f, "{}: {}", worry.severity, worry.text)?;
+        }
+        Ok(())
+    }
+}

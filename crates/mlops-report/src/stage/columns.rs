@@ -1,0 +1,91 @@
+//! What the columns of the newest data set hold, and what is odd about them.
+//!
+//! Not for computing the statistics: `mlops_core::profile` does.
+
+use std::path::Path;
+
+use mlops_core::context::{Context, Workspace};
+use mlops_core::dataset::RowReader;
+use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
+use mlops_core::schema::Role;
+use mlops_core::{Error, Result, stage};
+
+use super::worries::warning;
+use crate::report::{ColumnRow, Warning};
+
+/// Percentage of missing values above which a column is worth a warning.
+const MANY_MISSING: f64 = 20.0;
+
+/// One row for each column; none when the data set is gone or cannot be read.
+pub(super) fn of(
+    context: &Context,
+    workspace: &Workspace,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<ColumnRow>> {
+    let Some(dataset) = workspace.ledger.latest_dataset()? else {
+        warnings.push(warning("Nothing was ingested yet: there are no column statistics.".into()));
+        return Ok(Vec::new());
+    };
+    let schema = stage::ingest::schema(context, workspace)?;
+    let reader = RowReader::labelled(&schema, &context.config.ingestion);
+    let profiled = profile_file(&reader, &schema, Path::new(&dataset.location));
+    let columns = match profiled {
+        Ok((columns, reading)) if reading.digest == dataset.sha256 => columns,
+        other => {
+            let why = other.err().unwrap_or_else(|| {
+                Error::conflict(format!("{} is not what the ledger recorded", dataset.location))
+            });
+            warnings.push(warning(format!(
+                "The newest data set cannot be described: {why}. There are no column statistics."
+            )));
+            return Ok(Vec::new());
+        }
+    };
+    let rows: Vec<_> = columns.iter().map(row).collect();
+    for (column, row) in columns.iter().zip(&rows) {
+        if row.missing_percent > MANY_MISSING {
+            warnings.push(warning(format!(
+                "{:.0} % of the values of \"{}\" are missing: they are filled in, not known.",
+                row.missing_percent, row.name
+            )));
+        }
+        let feature = matches!(column.role, Role::Numeric | Role::Categorical);
+        if feature && row.distinct.is_some_and(|n| n < 2) {
+            warnings.push(warning(format!(
+                "\"{}\" has the same value in every row: it tells nothing.",
+                row.name
+            )));
+        }
+    }
+    Ok(rows)
+}
+
+fn row(column: &ColumnProfile) -> ColumnRow {
+    let (count, _, missing_percent) = column.summary.presence();
+    let kind = match column.role {
+        Role::Id => "id",
+        Role::Numeric => "number",
+        Role::Categorical => "category",
+        Role::Target => "label",
+    };
+    let bare = ColumnRow {
+        name: column.name.clone(),
+        kind: kind.to_owned(),
+        count,
+        missing_percent,
+        ..ColumnRow::default()
+    };
+    match &column.summary {
+        ColumnSummary::Numeric(s) => ColumnRow {
+            mean: s.mean,
+            median: s.median,
+            std: s.std_ddof1,
+            min: s.min,
+            max: s.max,
+            distinct: Some(s.distinct),
+            ..bare
+        },
+        ColumnSummary::Categorical(s) => ColumnRow { distinct: Some(s.distinct), ..bare },
+        ColumnSummary::Id { .. } => bare,
+    }
+}

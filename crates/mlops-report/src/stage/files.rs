@@ -1,0 +1,121 @@
+//! What was ingested, as the ledger has it: one line for each content that counts.
+//!
+//! Not for what the columns hold: see `columns`.
+
+use std::collections::BTreeMap;
+
+use mlops_core::Result;
+use mlops_core::context::Workspace;
+use mlops_core::ids::DatasetVersion;
+use mlops_core::ledger::{FileRecord, FileStatus};
+use mlops_core::text;
+
+use super::worries::warning;
+use crate::format;
+use crate::report::{IngestedFile, Reason, Warning};
+
+/// Share of rejected rows above which a file is worth a warning.
+const MANY_REJECTED: f64 = 0.01;
+
+/// The files of the current data set, and those that did not get in.
+pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Warning>) -> Result<Vec<IngestedFile>> {
+    let datasets = workspace.ledger.datasets()?;
+    // A version that consists of new rows alone starts afresh: what was before is not in it.
+    let first = datasets.iter().rev().find(|d| d.rows == d.new_rows).map(|d| d.version);
+    let records = current(workspace.ledger.files()?, first);
+    for file in &records {
+        let counts = &file.counts;
+        let share = counts.quarantined as f64 / counts.rows_read.max(1) as f64;
+        let reason = file.reason.as_deref().unwrap_or("no reason was recorded");
+        match file.status {
+            FileStatus::Failed => warnings.push(warning(format!(
+                "{} was refused and is not learned from: {reason}",
+                file.name
+            ))),
+            FileStatus::Changing => warnings.push(warning(format!("{}: {reason}", file.name))),
+            _ if share > MANY_REJECTED => warnings.push(warning(format!(
+                "{} of the rows of {} were rejected ({} of {}): see the quarantine file.",
+                format::percent(share),
+                file.name,
+                text::count(counts.quarantined),
+                text::count(counts.rows_read)
+            ))),
+            _ => {}
+        }
+    }
+    Ok(records.iter().map(line).collect())
+}
+
+/// The records that describe the present state, in the order in which they came.
+fn current(records: Vec<FileRecord>, first: Option<DatasetVersion>) -> Vec<FileRecord> {
+    let mut newest: BTreeMap<String, usize> = BTreeMap::new();
+    for (i, record) in records.iter().enumerate() {
+        newest.insert(record.location.clone(), i);
+    }
+    let is_newest = |i: usize, record: &FileRecord| newest.get(&record.location) == Some(&i);
+    let mut kept: Vec<(usize, FileRecord)> = Vec::new();
+    for (i, record) in records.into_iter().enumerate() {
+        let counts = match record.status {
+            // Rows stay in the data set when their file is replaced.
+            FileStatus::Ingested => record.dataset >= first,
+            // A file that was only touched is recorded as a copy of itself.
+            FileStatus::Copy => {
+                record.same_as.as_ref() != Some(&record.name) && is_newest(i, &record)
+            }
+            _ => is_newest(i, &record),
+        };
+        if counts {
+            kept.push((i, record));
+        }
+    }
+    kept.into_iter().map(|(_, record)| record).collect()
+}
+
+fn line(file: &FileRecord) -> IngestedFile {
+    let counts = &file.counts;
+    let mut notes: Vec<String> = file.reason.iter().cloned().collect();
+    match (file.status, &file.same_as) {
+        (FileStatus::Copy, Some(other)) => notes.push(format!("the same content as {other}")),
+        (FileStatus::Ingested, _) if file.replaces.is_some() => {
+            notes.push("replaces an earlier content of the same file, whose rows stay".to_owned());
+        }
+        _ => {}
+    }
+    if !counts.extra_columns.is_empty() {
+        notes.push(format!("columns passed over: {}", counts.extra_columns.join(", ")));
+    }
+    IngestedFile {
+        name: file.name.clone(),
+        rows_read: counts.rows_read,
+        rows_kept: counts.rows_kept,
+        duplicates: counts.duplicates(),
+        quarantined: counts.quarantined,
+        reasons: counts
+            .rejections
+            .iter()
+            .map(|(kind, count)| Reason { reason: words(kind.as_str()).to_owned(), count: *count })
+            .collect(),
+        status: match file.status {
+            FileStatus::Ingested => "ingested",
+            FileStatus::NoRows => "empty",
+            FileStatus::Copy => "copy",
+            FileStatus::Failed => "failed",
+            FileStatus::Changing => "waiting",
+        }
+        .to_owned(),
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+    }
+}
+
+/// A kind of rejection in words.
+fn words(kind: &str) -> &str {
+    match kind {
+        "CAST" => "a value that does not fit its column",
+        "MISSING COLUMNS" => "too few fields",
+        "TOO MANY COLUMNS" => "too many fields",
+        "UNQUOTED VALUE" => "quotes that do not match",
+        "LINE SIZE OVER MAXIMUM" => "a line that is too long",
+        "INVALID UNICODE" => "bytes that are not UTF-8",
+        other => other,
+    }
+}

@@ -1,0 +1,129 @@
+//! The model that a report is on: the live release if there is a sound one, else the candidate.
+//!
+//! Not for its figures: see `trial`.
+
+use std::fs;
+use std::path::Path;
+
+use mlops_core::context::Context;
+use mlops_core::digest::Digest;
+use mlops_core::ids::ReleaseId;
+use mlops_core::model::card::Card;
+use mlops_core::model::{Model, artifact};
+use mlops_core::stage::score;
+use mlops_core::store::{ARTIFACT, SCORE, parse};
+use mlops_core::{Error, Result};
+
+use super::worries::{note, serious, warning};
+use crate::report::Warning;
+
+/// A model with what lies beside it.
+pub(super) struct Subject {
+    pub(super) model: Model,
+    /// Its card, made from the model itself.
+    pub(super) card: Card,
+    pub(super) artifact: Digest,
+    /// Its score, if it was scored.
+    pub(super) score: Option<score::Score>,
+    /// Its release, if it is live.
+    pub(super) release: Option<ReleaseId>,
+}
+
+impl Subject {
+    /// Finds the model and says what is odd about it.
+    pub(super) fn find(context: &Context) -> Result<(Self, Vec<Warning>)> {
+        let store = context.store();
+        let mut warnings = Vec::new();
+        let live = match store.live() {
+            Ok(live) => live,
+            Err(error) => {
+                warnings.push(warning(format!("The live release is unknown: {error}.")));
+                None
+            }
+        };
+        let candidate = &context.config.output_model;
+        if let Some(id) = live {
+            match Self::released(context, &id) {
+                Ok(subject) => {
+                    subject.compare(&candidate.join(ARTIFACT), &mut warnings);
+                    return Ok((subject, warnings));
+                }
+                Err(error) => warnings.push(serious(format!(
+                    "The live release {id} cannot be used: {error}. This report is on the \
+                     candidate instead."
+                ))),
+            }
+        } else {
+            warnings.push(note(
+                "No release is live: this report is on the candidate, which is not deployed."
+                    .to_owned(),
+            ));
+        }
+        let subject = Self::in_folder(candidate, None, &mut warnings)?;
+        Ok((subject, warnings))
+    }
+
+    fn released(context: &Context, id: &ReleaseId) -> Result<Self> {
+        let release = context.store().verify(id)?;
+        // Verified: whatever is wrong with the folder has been found.
+        Self::in_folder(&release.folder, Some(id.clone()), &mut Vec::new())
+    }
+
+    fn in_folder(
+        folder: &Path,
+        release: Option<ReleaseId>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self> {
+        let path = folder.join(ARTIFACT);
+        let bytes = fs::read(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::missing(format!(
+                "there is no model at {}: run `training` first",
+                path.display()
+            )),
+            _ => Error::io("read", &path, e),
+        })?;
+        let artifact = Digest::of(&bytes);
+        let model = artifact::decode(&bytes, &path.display().to_string())?;
+        let place = folder.join(SCORE);
+        let score = if place.is_file() { Some(parse::<score::Score>(&place)) } else { None };
+        let score = match score {
+            Some(Ok(score)) if score.artifact == artifact => Some(score),
+            Some(Ok(_)) => {
+                warnings.push(warning(format!(
+                    "{SCORE} beside the candidate is the score of another model: run `scoring`."
+                )));
+                None
+            }
+            Some(Err(error)) => {
+                warnings.push(warning(format!("The recorded score is unknown: {error}.")));
+                None
+            }
+            None => {
+                warnings.push(note(
+                    "The candidate was not scored yet: run `scoring` before deploying it."
+                        .to_owned(),
+                ));
+                None
+            }
+        };
+        Ok(Self { card: Card::of(&model, artifact), model, artifact, score, release })
+    }
+
+    /// Says so when the candidate is another model than the live one.
+    fn compare(&self, candidate: &Path, warnings: &mut Vec<Warning>) {
+        if Digest::of_file(candidate).is_ok_and(|digest| digest != self.artifact) {
+            warnings.push(note(
+                "There is a candidate that is not the live model; this report is on the live one."
+                    .to_owned(),
+            ));
+        }
+    }
+
+    /// `live release r-2-…`, or that it is the candidate.
+    pub(super) fn name(&self) -> String {
+        match &self.release {
+            Some(id) => format!("live release {id}"),
+            None => "candidate, not deployed".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The model tried on the current test data: figures and curves.
+//!
+//! Without test data the recorded score stands in, without curves. Not for deciding what the
+//! figures mean: see `worries`.
+
+use mlops_core::context::{Context, Workspace};
+use mlops_core::metrics::bootstrap::RESAMPLES;
+use mlops_core::metrics::probability::{calibration_curve, score_histogram};
+use mlops_core::metrics::{Evaluation, Ranking};
+use mlops_core::stage::score::{Scored, predict_tests};
+use mlops_core::testdata::TestFiles;
+use mlops_core::{Result, text};
+
+use super::subject::Subject;
+use super::worries::{note, warning};
+use crate::report::{Curves, Score, Warning};
+
+/// Points of a curve that are drawn at most: more than there are pixels.
+const CURVE_POINTS: usize = 500;
+/// Bins of the calibration curve.
+const CALIBRATION_BINS: usize = 10;
+/// Bins of the score distribution.
+const HISTOGRAM_BINS: usize = 25;
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Trial {
+    /// The figures; nothing when there are none at all.
+    pub(super) score: Option<Score>,
+    /// The curves; empty without test data.
+    pub(super) curves: Curves,
+    tests: TestFiles,
+}
+
+impl Trial {
+    /// Tries the model as far as the test data allows.
+    pub(super) fn of(
+        context: &Context,
+        workspace: &Workspace,
+        subject: &Subject,
+        warnings: &mut Vec<Warning>,
+    ) -> Self {
+        match Self::on_test_data(context, workspace, subject, warnings) {
+            Ok(Some(trial)) => trial,
+            Ok(None) => Self::recorded(subject, "There is no test data", warnings),
+            Err(error) => {
+                let why = format!("The test data could not be used ({error})");
+                Self::recorded(subject, &why, warnings)
+            }
+        }
+    }
+
+    fn on_test_data(
+        context: &Context,
+        workspace: &Workspace,
+        subject: &Subject,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<Self>> {
+        let tests = TestFiles::find(&context.config.test_data)?;
+        if tests.current.is_empty() {
+            return Ok(None);
+        }
+        let scored = predict_tests(context, workspace, &subject.model, &tests)?;
+        for (n, what) in [
+            (scored.rejected, "could not be read and took no part"),
+            (scored.left_out, "took no part: the model was trained on them"),
+            (scored.unanswered, "took no part: a value is missing"),
+        ] {
+            if n > 0 {
+                warnings.push(note(format!("{} {what}.", text::plural(n, "test row"))));
+            }
+        }
+        if scored.labels.is_empty() {
+            return Ok(None);
+        }
+        let Scored { labels, probabilities, .. } = &scored;
+        let training = subject.model.training;
+        let evaluation = Evaluation::of(labels, probabilities, training.threshold, training.seed)?;
+        match &subject.score {
+            Some(recorded) if (recorded.evaluation.f1 - evaluation.f1).abs() > 1e-9 => {
+                warnings.push(note(format!(
+                    "The test data has changed since the model was scored: F1 was {:.4} then, and \
+                     is {:.4} on the rows of this report.",
+                    recorded.evaluation.f1, evaluation.f1
+                )));
+            }
+            _ => {}
+        }
+        let ranking = Ranking::new(labels, probabilities)?;
+        let curves = Curves {
+            roc: ranking.roc_curve(CURVE_POINTS),
+            pr: ranking.precision_recall_curve(CURVE_POINTS),
+            calibration: calibration_curve(labels, probabilities, CALIBRATION_BINS)?,
+            histogram: score_histogram(labels, probabilities, HISTOGRAM_BINS)?,
+        };
+        let names: Vec<_> = tests.current.iter().map(|f| f.name.as_str()).collect();
+        let held_out =
+            format!("They come from {}; the model was fitted on none of them.", listed(&names));
+        let score = Some(score(&evaluation, held_out));
+        Ok(Some(Self { score, curves, tests }))
+    }
+
+    /// The figures of the last scoring, if there are any.
+    fn recorded(subject: &Subject, why: &str, warnings: &mut Vec<Warning>) -> Self {
+        let Some(recorded) = &subject.score else {
+            warnings.push(warning(format!(
+                "{why}, and the model has no recorded score: how good it is is unknown."
+            )));
+            return Self::default();
+        };
+        warnings.push(warning(format!(
+            "{why}: the figures are those of the last scoring, and there are no curves."
+        )));
+        let names: Vec<_> = recorded.test_files.keys().map(String::as_str).collect();
+        let held_out = format!("They came from {}, when the model was scored.", listed(&names));
+        Self { score: Some(score(&recorded.evaluation, held_out)), ..Self::default() }
+    }
+
+    /// What identifies the model and the data of the report.
+    pub(super) fn digests(&self, subject: &Subject) -> Vec<(String, String)> {
+        let data = &subject.model.data;
+        let mut digests = vec![
+            ("Model file".to_owned(), subject.artifact.to_string()),
+            (data.version.file_name(), data.sha256.to_string()),
+        ];
+        digests.extend(self.tests.current.iter().map(|f| (f.name.clone(), f.digest.to_string())));
+        digests
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => "unknown files".to_owned(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+fn score(e: &Evaluation, held_out: String) -> Score {
+    let matrix = e.confusion_matrix;
+    // A share of nothing is no number; files say 0 there, people should see a dash.
+    let share = |value: f64, whole: u64| if whole == 0 { f64::NAN } else { value };
+    let mut interval_note = format!("{} bootstrap resamples", text::count(RESAMPLES as u64));
+    if let Some(more) = &e.note {
+        interval_note = format!("{interval_note}; {more}");
+    }
+    Score {
+        n: e.n,
+        positives: e.positives,
+        held_out,
+        threshold: e.threshold,
+        f1: e.f1,
+        f1_interval: Some(e.f1_interval),
+        interval_note: Some(interval_note),
+        accuracy: e.accuracy,
+        accuracy_interval: Some(e.accuracy_interval),
+        precision: share(e.precision, matrix.tp + matrix.fp),
+        recall: share(e.recall, matrix.positives()),
+        roc_auc: e.roc_auc,
+        pr_auc: e.pr_auc,
+        log_loss: Some(e.log_loss),
+        brier: Some(e.brier),
+        confusion: matrix,
+        constant_f1: e.constant.f1,
+        constant_accuracy: e.constant.accuracy,
+        beats_constant: e.f1_interval.low > e.constant.f1 && e.note.is_none(),
+        ..Score::default()
+    }
+}

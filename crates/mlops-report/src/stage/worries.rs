@@ -1,0 +1,110 @@
+//! What is worth a manager's eye in a model and its figures.
+//!
+//! Not for files and columns: `files` and `columns` warn of what they find themselves.
+
+use mlops_core::Result;
+use mlops_core::context::Workspace;
+use mlops_core::text;
+
+use super::subject::Subject;
+use crate::format;
+use crate::report::{Score, Severity, Warning};
+
+/// A coefficient of a standardised feature beyond this takes the odds from one in a thousand to a
+/// thousand to one within one deviation.
+const LARGE: f64 = 15.0;
+/// Rows for each feature below which coefficients are guesses (a rule of thumb of regression).
+const ROWS_FOR_EACH: u64 = 10;
+/// Share of the rarer class below which the classes are out of balance.
+const RARE: f64 = 0.05;
+
+/// Good to know.
+pub(super) fn note(text: String) -> Warning {
+    Warning { severity: Severity::Note, text }
+}
+
+/// To be looked at.
+pub(super) fn warning(text: String) -> Warning {
+    Warning { severity: Severity::Warning, text }
+}
+
+/// To be settled first.
+pub(super) fn serious(text: String) -> Warning {
+    Warning { severity: Severity::Serious, text }
+}
+
+/// Worries about the fit and its data.
+pub(super) fn of_model(
+    workspace: &Workspace,
+    subject: &Subject,
+    warnings: &mut Vec<Warning>,
+) -> Result<()> {
+    let (model, card) = (&subject.model, &subject.card);
+    let data = &model.data;
+    if let Some(newest) = workspace.ledger.latest_dataset()?
+        && newest.version > data.version
+    {
+        let what = if subject.release.is_some() { "live release" } else { "candidate" };
+        let more = newest.rows.saturating_sub(data.rows + data.dropped + data.held_out);
+        let more =
+            if more > 0 { format!(" ({})", text::plural(more, "more row")) } else { String::new() };
+        warnings.push(warning(format!(
+            "The {what} learned from {}; {}{more} is newer and was not learned from yet.",
+            data.version.file_name(),
+            newest.version.file_name()
+        )));
+    }
+    for (name, value) in card.features.iter().zip(&card.coefficients) {
+        if value.abs() > LARGE {
+            warnings.push(serious(format!(
+                "The coefficient of \"{name}\" is {}: the feature may give the label away, or it \
+                 separates the classes so cleanly that only the penalty keeps it finite.",
+                format::number(*value)
+            )));
+        }
+    }
+    let features = card.features.len() as u64;
+    if data.rows < ROWS_FOR_EACH * features {
+        warnings.push(warning(format!(
+            "The model has {} but learned from {} only: fewer than {ROWS_FOR_EACH} for each.",
+            text::plural(features, "feature"),
+            text::plural(data.rows, "row")
+        )));
+    }
+    let share = data.positives as f64 / data.rows.max(1) as f64;
+    if share.min(1.0 - share) < RARE {
+        warnings.push(warning(format!(
+            "The classes are out of balance: {} of the {} learned from are positive. Accuracy says \
+             little here; consider \"training.class_weight\".",
+            format::percent(share),
+            text::plural(data.rows, "row")
+        )));
+    }
+    if let Some(reason) = &model.fitted.fallback {
+        warnings.push(note(format!("The Newton solver was used instead of L-BFGS: {reason}.")));
+    }
+    Ok(())
+}
+
+/// Worries about the figures.
+pub(super) fn of_score(score: &Score, warnings: &mut Vec<Warning>) {
+    let few = mlops_core::metrics::bootstrap::too_few(&score.confusion);
+    if let Some(few) = few {
+        let rows = text::plural(score.n, "test row");
+        let one = if score.confusion.one_class() { ", all of one class" } else { "" };
+        warnings.push(warning(format!("{rows}{one}: {few} how good the model is.")));
+    }
+    if score.f1 <= score.constant_f1 {
+        warnings.push(serious(format!(
+            "The model does not beat the best answer that never looks at the row: F1 {:.4} \
+             against {:.4}.",
+            score.f1, score.constant_f1
+        )));
+    } else if !score.beats_constant && few.is_none() {
+        warnings.push(warning(format!(
+            "The model is ahead of the best constant answer (F1 {:.4} against {:.4}), but no \
+             further than chance alone may take it.",
+            score.f1, score.constant_f1
+        )));
+    }
+}

@@ -1,0 +1,197 @@
+//! The reporting stage on the shipped data: a whole workspace, and workspaces with something
+//! missing.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mlops_core::clock::SteppingClock;
+use mlops_core::config::Config;
+use mlops_core::context::{Context, Workspace};
+use mlops_core::durable::Disk;
+use mlops_core::stage::{deploy, ingest, score, train};
+use mlops_report::stage::{self, Reported};
+use tempfile::TempDir;
+
+/// A temporary workspace with the shipped practice and test data.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+        for folder in ["practicedata", "testdata"] {
+            fs::create_dir_all(place.path(folder)).unwrap();
+            for entry in fs::read_dir(shipped.join(folder)).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(entry.path(), place.path(folder).join(entry.file_name())).unwrap();
+            }
+        }
+        let config = r#"{"input_folder_path": "practicedata", "output_folder_path": "ingested",
+            "test_data_path": "testdata", "output_model_path": "practicemodels",
+            "prod_deployment_path": "production"}"#;
+        fs::write(place.path("config.json"), config).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn context(&self) -> Context {
+        let config = Config::load(&self.path("config.json")).unwrap();
+        let clock = Arc::new(SteppingClock::starting_at(1_900_000_000));
+        Context::new(config, clock, Disk::default(), "test")
+    }
+
+    /// Ingests, trains and scores; deploys if asked to.
+    fn trained(&self, deployed: bool) {
+        let context = self.context();
+        let mut workspace = context.open("test").unwrap();
+        ingested(&context, &mut workspace);
+        train::run(&context, &mut workspace).unwrap();
+        score::run(&context, &mut workspace).unwrap();
+        if deployed {
+            deploy::run(&context, &mut workspace, "test", "the first").unwrap();
+        }
+    }
+
+    fn report(&self) -> (Reported, String) {
+        let context = self.context();
+        let mut workspace = context.open("test").unwrap();
+        let reported = stage::run(&context, &mut workspace).unwrap();
+        (reported, fs::read_to_string(self.path("practicemodels/report.html")).unwrap())
+    }
+}
+
+fn ingested(context: &Context, workspace: &mut Workspace) {
+    let folder = context.config.input_folder.clone();
+    let options = ingest::Options::default();
+    ingest::run(context, workspace, &folder, "input_folder_path", options).unwrap();
+}
+
+fn says(reported: &Reported, text: &str) -> bool {
+    reported.warnings.iter().any(|w| w.text.contains(text))
+}
+
+#[test]
+fn the_live_release_is_reported_with_every_file() {
+    let place = Place::new();
+    place.trained(true);
+    let (reported, html) = place.report();
+    let id = place.context().store().live().unwrap().unwrap();
+    assert_eq!(reported.subject, format!("live release {id}"));
+    assert_eq!(reported.files.len(), 13, "{:?}", reported.files);
+    for name in [
+        "confusionmatrix",
+        "roc",
+        "precision_recall",
+        "calibration",
+        "coefficients",
+        "score_distribution",
+    ] {
+        let folder = place.path("practicemodels");
+        let svg = fs::read_to_string(folder.join(format!("{name}.svg"))).unwrap();
+        roxmltree::Document::parse(&svg).unwrap();
+        assert!(!svg.contains("not enough data"), "{name}");
+        let bytes = fs::read(folder.join(format!("{name}.png"))).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        assert!(reader.next_frame(&mut pixels).unwrap().width >= 1000);
+    }
+    let f1 = fs::read_to_string(place.path("practicemodels/latestscore.txt")).unwrap();
+    let f1: f64 = f1.trim().parse().unwrap();
+    assert!((reported.f1.unwrap() - f1).abs() < 1e-12);
+    assert!(html.contains(&format!("<strong>{f1:.3}</strong>")), "F1 {f1}");
+    for text in ["dataset1.csv", "dataset2.csv", "testdata.csv", "finaldata2.csv", id.as_str()] {
+        let text = text.replace('_', "_<wbr>");
+        assert!(html.contains(&text), "{text}");
+    }
+    let shown = reported.to_string();
+    assert!(shown.starts_with(&format!("Live release {id}: F1 {f1:.4} on ")), "{shown}");
+    assert!(shown.contains("roc.png") && shown.contains("report.html"), "{shown}");
+    assert!(!says(&reported, "test data has changed") && !says(&reported, "newer"));
+    let value = serde_json::to_value(&reported).unwrap();
+    assert_eq!(value["warnings"].as_array().unwrap().len(), reported.warnings.len());
+}
+
+#[test]
+fn without_a_release_the_candidate_is_reported() {
+    let place = Place::new();
+    place.trained(false);
+    let (reported, html) = place.report();
+    assert_eq!(reported.subject, "candidate, not deployed");
+    assert!(says(&reported, "No release is live"));
+    assert!(html.contains("Model report: candidate, not deployed"));
+    assert!(html.contains("not released"));
+}
+
+#[test]
+fn without_test_data_the_recorded_figures_stand_in() {
+    let place = Place::new();
+    place.trained(true);
+    fs::remove_file(place.path("testdata/testdata.csv")).unwrap();
+    let (reported, html) = place.report();
+    assert!(reported.f1.is_some() && says(&reported, "There is no test data"));
+    assert!(html.contains("not enough data"), "the curves are missing");
+    fs::remove_dir(place.path("testdata")).unwrap();
+    assert!(says(&place.report().0, "There is no test data"));
+}
+
+#[test]
+fn test_data_that_changed_is_said() {
+    let place = Place::new();
+    place.trained(true);
+    let text = fs::read_to_string(place.path("testdata/testdata.csv")).unwrap_or_else(|_| {
+        String::from_utf8_lossy(&fs::read(place.path("testdata/testdata.csv")).unwrap()).into()
+    });
+    let fewer: Vec<_> = text.lines().take(200).collect();
+    fs::write(place.path("testdata/testdata_new1.csv"), fewer.join("\n")).unwrap();
+    let (reported, _) = place.report();
+    assert!(says(&reported, "The test data has changed since"), "{:?}", reported.warnings);
+    fs::write(place.path("testdata/testdata_new2.csv"), "wrong,columns\n1,2\n").unwrap();
+    let (reported, _) = place.report();
+    assert!(says(&reported, "The test data could not be used"), "{:?}", reported.warnings);
+    assert!(reported.f1.is_some());
+}
+
+#[test]
+fn new_data_failed_files_and_a_damaged_release_are_said() {
+    let place = Place::new();
+    place.trained(true);
+    let more = "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n\
+                one,1,2,3,0\ntwo,4,5,6,1\n";
+    fs::write(place.path("practicedata/more.csv"), more).unwrap();
+    fs::write(place.path("practicedata/odd.csv"), "corporation,exited\none,0\n").unwrap();
+    {
+        let context = place.context();
+        let mut workspace = context.open("test").unwrap();
+        ingested(&context, &mut workspace);
+    }
+    let (reported, html) = place.report();
+    assert!(says(&reported, "finaldata3.csv (2 more rows) is newer"), "{:?}", reported.warnings);
+    assert!(says(&reported, "odd.csv was refused"), "{:?}", reported.warnings);
+    assert!(html.contains("more.csv") && html.contains("odd.csv"));
+
+    let id = place.context().store().live().unwrap().unwrap();
+    let model = place.context().store().folder(&id).join("trainedmodel.bin");
+    fs::write(model, "damaged").unwrap();
+    let (reported, _) = place.report();
+    assert_eq!(reported.warnings[0].severity, "serious");
+    assert!(says(&reported, &format!("The live release {id} cannot be used")));
+    assert_eq!(reported.subject, "candidate, not deployed");
+}
+
+#[test]
+fn without_any_model_the_error_says_what_to_do() {
+    let place = Place::new();
+    let context = place.context();
+    let mut workspace = context.open("test").unwrap();
+    let error = stage::run(&context, &mut workspace).unwrap_err().to_string();
+    assert!(error.contains("run `training` first"), "{error}");
+}

@@ -1,0 +1,27 @@
+//! The arguments that every binary takes. Not for those of one binary alone.
+
+use std::path::PathBuf;
+
+/// Arguments of every binary.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// The configuration file; relative paths in it resolve from its folder
+    #[arg(long, value_name = "PATH", env = "MLOPS_CONFIG", default_value = "config.json")]
+    pub config: PathBuf,
+
+    /// Print one JSON document on standard output and nothing else
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Log what happens to standard error; twice for more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub log_format: String,
+}

@@ -1,0 +1,170 @@
+//! `first_run`: everything in order, from a folder of CSV files to a deployed model with its
+//! reports. Once done and without new data it changes nothing; it never replaces a release of
+//! `fullprocess`.
+//!
+//! Not for deciding whether to retrain: that is `fullprocess`'s.
+
+use std::fmt;
+
+use mlops_core::Result;
+use mlops_core::context::{Context, Report, Workspace};
+use mlops_core::ids::ReleaseId;
+use mlops_core::stage::deploy::Deployed;
+use mlops_core::stage::diagnose::{self, Diagnostics};
+use mlops_core::stage::ingest::{self, Ingestion};
+use mlops_core::stage::score::{self, Score};
+use mlops_core::stage::train::{self, Trained};
+use mlops_core::stage::deploy;
+use mlops_core::text;
+use mlops_report::stage::Reported;
+use serde::Serialize;
+
+use crate::dependencies;
+
+const STEP: &str = "first_run";
+
+/// What `first_run` did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstRun {
+    /// Everything, with the results of each step.
+    Done(Box<Steps>),
+    /// Nothing: this release is live and nothing is new.
+    NothingNew {
+        /// The live release.
+        release: ReleaseId,
+        /// What the look at the input folder gave.
+        ingestion: Box<Ingestion>,
+    },
+    /// Nothing: `fullprocess` has taken over.
+    TakenOver {
+        /// The live release.
+        release: String,
+    },
+}
+
+/// The results of each step.
+#[derive(Debug, Serialize)]
+pub struct Steps {
+    /// The files.
+    pub ingestion: Ingestion,
+    /// The model.
+    pub training: Trained,
+    /// Its score.
+    pub scoring: Score,
+    /// Its release.
+    pub deployment: Deployed,
+    /// Its diagnostics.
+    pub diagnostics: Diagnostics,
+    /// The pictures and the page.
+    pub reporting: Reported,
+}
+
+impl Report for FirstRun {
+    fn changed(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
+
+    fn needs_attention(&self) -> bool {
+        match self {
+            Self::Done(steps) => steps.ingestion.needs_attention(),
+            Self::NothingNew { ingestion, .. } => ingestion.needs_attention(),
+            Self::TakenOver { .. } => false,
+        }
+    }
+}
+
+/// Runs all steps, each recorded by its own name.
+pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
+    let live = context.store().live()?;
+    if let Some(latest) = workspace.ledger.latest_deployment()?
+        && latest.step == "fullprocess"
+        && live.as_ref().is_some_and(|live| live.as_str() == latest.release)
+    {
+        return Ok(FirstRun::TakenOver { release: latest.release });
+    }
+    let input = &context.config.input_folder;
+    let options = ingest::Options::default();
+    let ingestion = context.step(workspace, "ingestion", |workspace| {
+        ingest::run(context, workspace, input, "input_folder_path", options)
+    })?;
+    let last = workspace.ledger.runs(STEP, 1)?.pop();
+    let completed = last.is_some_and(|run| run.outcome.as_deref() != Some("failed"));
+    match live {
+        Some(release) if completed && !ingestion.new_version => {
+            return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
+        }
+        _ => {}
+    }
+    let training = context.step(workspace, "training", |w| train::run(context, w))?;
+    let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;
+    let deployment = context.step(workspace, "deployment", |w| {
+        deploy::run(context, w, STEP, "first run on the input folder")
+    })?;
+    let options =
+        diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
+    let diagnostics =
+        context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &options))?;
+    let reporting =
+        context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+    Ok(FirstRun::Done(Box::new(Steps {
+        ingestion,
+        training,
+        scoring,
+        deployment,
+        diagnostics,
+        reporting,
+    })))
+}
+
+impl fmt::Display for FirstRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingNew { release, ingestion } => {
+                write!(f, "{ingestion}")?;
+                writeln!(f, "Nothing to do: {release} is live and there is no new data.")
+            }
+            Self::TakenOver { release } => writeln!(
+                f,
+                "Nothing to do: {release}, deployed by fullprocess, is live. fullprocess decides \
+                 from here on."
+            ),
+            Self::Done(steps) => steps.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ingestion, training, scoring, deployment, reporting, .. } = self;
+        writeln!(f, "1  Ingested {}", ingestion.folder)?;
+        write!(f, "{ingestion}")?;
+        writeln!(f, "\n2  Trained on {} rows", text::count(training.data.rows))?;
+        writeln!(
+            f,
+            "   {} features, {:.1} % {}, solver {}; left out: {} test rows, {} with missing values",
+            training.card.features.len(),
+            100.0 * training.data.positives as f64 / training.data.rows.max(1) as f64,
+            "positive",
+            training.card.solver,
+            text::count(training.data.held_out),
+            text::count(training.data.dropped),
+        )?;
+        for note in &training.notes {
+            writeln!(f, "   note: {note}")?;
+        }
+        writeln!(f, "\n3  Scored on {} test rows", text::count(scoring.evaluation.n))?;
+        for line in scoring.to_string().lines() {
+            writeln!(f, "   {line}")?;
+        }
+        writeln!(f, "\n4  Deployed")?;
+        for line in deployment.to_string().lines().filter(|l| !l.starts_with("warning")) {
+            writeln!(f, "   {line}")?;
+        }
+        writeln!(f, "\n5  Diagnosed and reported")?;
+        for line in reporting.to_string().lines() {
+            writeln!(f, "   {line}")?;
+        }
+        writeln!(f, "\nNext: open the report; put new files into the input folder and run this again.")
+    }
+}
