@@ -9,9 +9,13 @@
 mod fault;
 /// Files of the input folder: which count, which fail, and that nothing is done twice.
 mod ingestion;
+/// Test rows that a model knows: held out of its training, or left out of its score.
+mod leak;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
 /// Faults at every step there is: a clear error, and the next run puts everything in order.
 mod recovery;
+/// Releases, the pointer to the live one, and what may stand in its place.
+mod release;
 /// The scene: a folder with a configuration, and the stages run in it.
 mod workspace;
