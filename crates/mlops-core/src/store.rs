@@ -124,7 +124,8 @@ impl<'a> Store<'a> {
         for (name, expected) in &manifest.files {
             if Digest::of_file(&folder.join(name))? != *expected {
                 return Err(bad(format!(
-                    "{name} is not the file that was sealed: deploy again, or roll back"
+                    "{name} is not the file that was sealed: move the folder away and deploy again, \
+                     or roll back"
                 )));
             }
         }

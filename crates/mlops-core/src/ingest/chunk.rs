@@ -2,7 +2,7 @@
 //!
 //! Memory: one piece, unless a single record is longer. Not for rows: see [`super::parse`].
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
@@ -129,17 +129,11 @@ impl<R: Read> ChunkReader<R> {
                 format!("no line end within {LONGEST_LINE} bytes: this is not a CSV file"),
             ));
         }
-        buffer.resize(start + self.chunk_bytes, 0);
-        let mut end = start;
-        while end < buffer.len() && !self.ended {
-            match self.input.read(&mut buffer[end..]) {
-                Ok(0) => self.ended = true,
-                Ok(n) => end += n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::io("read", &self.path, e)),
-            }
-        }
-        buffer.truncate(end);
+        // Into memory that nobody clears first, and past interruptions.
+        buffer.reserve(self.chunk_bytes);
+        let read = self.input.by_ref().take(self.chunk_bytes as u64).read_to_end(buffer);
+        let read = read.map_err(|e| Error::io("read", &self.path, e))?;
+        self.ended = read < self.chunk_bytes;
         self.hasher.update(&buffer[start..]);
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::model::{Golden, artifact};
 use crate::store::{ARTIFACT, CARD, GOLDEN, LATEST_SCORE, SCORE, parse};
 use crate::{Error, Result};
 
-use super::score::{Score, read_artifact};
+use super::score::{Score, latest_score_file, read_artifact};
 
 /// What `deployment` did.
 #[derive(Debug, Clone, Serialize)]
@@ -83,7 +83,8 @@ pub fn run(
         (CARD, read(CARD)?),
         (GOLDEN, read(GOLDEN)?),
         (SCORE, score_bytes),
-        (LATEST_SCORE, read(LATEST_SCORE)?),
+        // From the score, not from the file: a crash may have left that one behind.
+        (LATEST_SCORE, latest_score_file(score.evaluation.f1)),
         (projections::INGESTED_FILES, projections::ingested_files(&workspace.ledger)?.into()),
     ];
     let sealed = releases.seal(&id, model.data.version, &files)?;

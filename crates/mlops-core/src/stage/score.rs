@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -103,8 +103,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
     let text = pretty(&score);
     let f1 = score.evaluation.f1;
     context.disk.write(&config.output_model.join(SCORE), &text)?;
-    let bare = latest_score_text(f1) + "\n";
-    context.disk.write(&config.output_model.join(LATEST_SCORE), bare.as_bytes())?;
+    context.disk.write(&config.output_model.join(LATEST_SCORE), &latest_score_file(f1))?;
     let json = serde_json::to_string(&score).unwrap_or_default();
     workspace.ledger.record_score(
         context.run.as_str(),
@@ -125,6 +124,11 @@ pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>> {
         }
         _ => Error::io("read", path, e),
     })
+}
+
+/// The bytes of `latestscore.txt`.
+pub(crate) fn latest_score_file(f1: f64) -> Vec<u8> {
+    (latest_score_text(f1) + "\n").into_bytes()
 }
 
 /// The F1 in a folder's `score.json`, if there is one.
@@ -202,10 +206,17 @@ fn leaked(
             Ok(())
         })?;
     }
-    reader.read(&PathBuf::from(dataset.location), |table| {
+    let reading = reader.read(Path::new(&dataset.location), |table| {
         leaked.extend(table.hashes.iter().filter(|hash| candidates.contains(hash)));
         Ok(())
     })?;
+    if reading.digest != dataset.sha256 {
+        return Err(Error::conflict(format!(
+            "{} is not what the ledger recorded: it cannot tell which test rows the model knows. \
+             Restore it, or run `ingestion --rebuild` and train again",
+            dataset.location
+        )));
+    }
     Ok(leaked)
 }
 

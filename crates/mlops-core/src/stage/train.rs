@@ -133,6 +133,9 @@ fn fit(
             dataset.location
         )));
     }
+    if held_out == first_pass.rows_read {
+        return Err(nothing_left(dataset, held_out, 0));
+    }
     let encoder = builder.finish()?;
     let mut blocks = MemoryBlocks::new(encoder.width());
     let (mut features, mut dropped, mut positives, mut rows) = (Vec::new(), 0, 0, 0);
@@ -148,6 +151,9 @@ fn fit(
         }
         Ok(())
     })?;
+    if rows == 0 {
+        return Err(nothing_left(dataset, held_out, dropped));
+    }
     let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), 0)?;
     let estimator = LogisticRegression {
         c: training.c,
@@ -168,6 +174,15 @@ fn fit(
     let missing_values = config.ingestion.missing_values.clone();
     let model = Model { schema, missing_values, encoder, scaler, fitted, training, data };
     Ok((model, golden_rows))
+}
+
+fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
+    Error::data(format!(
+        "no row of {} is left to train on: {held_out} are test data, {dropped} have a missing \
+         value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
+         data",
+        dataset.location
+    ))
 }
 
 /// Identities of all rows in test files.

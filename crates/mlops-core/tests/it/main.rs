@@ -5,9 +5,21 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
+/// A step of the disk that fails, or whatever else a test wants to happen there.
+mod fault;
 /// Files of the input folder: which count, which fail, and that nothing is done twice.
 mod ingestion;
+/// Test rows that a model knows: held out of its training, or left out of its score.
+mod leak;
+/// The model file in hostile hands, and files of earlier versions.
+mod model_file;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
+/// Faults at every step there is: a clear error, and the next run puts everything in order.
+mod recovery;
+/// Releases, the pointer to the live one, and what may stand in its place.
+mod release;
+/// Training under every option, on data of other shapes, on data that cannot be learned from.
+mod training;
 /// The scene: a folder with a configuration, and the stages run in it.
 mod workspace;

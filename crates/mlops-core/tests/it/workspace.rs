@@ -11,6 +11,7 @@ use mlops_core::clock::SteppingClock;
 use mlops_core::config::Config;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
+use mlops_core::ledger::Ledger;
 use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::ingest::{self, Ingestion, Options};
 use mlops_core::stage::score::{self, Score};
@@ -55,7 +56,7 @@ impl Scene {
 
     /// A workspace whose clock starts `seconds` after 1970.
     pub(crate) fn at(seconds: i64, more: &Value) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = folder();
         let clock = Arc::new(SteppingClock::starting_at(seconds));
         let scene = Self { dir, clock, disk: Disk::default() };
         scene.configure(more);
@@ -75,6 +76,11 @@ impl Scene {
             config[key] = value.clone();
         }
         fs::write(self.path("config.json"), config.to_string()).unwrap();
+    }
+
+    /// The folder of the workspace.
+    pub(crate) fn root(&self) -> &Path {
+        self.dir.path()
     }
 
     /// A path of the workspace.
@@ -164,6 +170,11 @@ impl Scene {
         Ok(())
     }
 
+    /// What the ledger holds.
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::open(&self.path("out/ledger.sqlite"), &Disk::default()).unwrap()
+    }
+
     /// All bytes of the workspace, but for the ledger and the lock.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut all = Snapshot::new();
@@ -174,6 +185,11 @@ impl Scene {
         });
         all
     }
+}
+
+/// A folder in memory, where a sync costs nothing.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 fn collect(root: &Path, folder: &Path, all: &mut Snapshot) {

@@ -18,16 +18,10 @@ use mlops_core::ingest::{Audit, FileCounts, Ingest, Outcome};
 use mlops_core::schema::Schema;
 use tempfile::TempDir;
 
-use crate::workspace::{Random, repetitions};
+use crate::workspace::{Random, folder, repetitions};
 
-/// Where pieces end, in bytes: nowhere in files as small as these, then everywhere. (The size
-/// in use, 1 MiB, is that of all other modules; here clearing it would take most of the time.)
-const CHUNKS: [usize; 6] = [1 << 14, 1, 2, 3, 7, 64];
-
-/// A folder in memory, where a sync costs nothing.
-fn folder() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
-}
+/// Where pieces end, in bytes: nowhere in files as small as these, then everywhere.
+const CHUNKS: [usize; 6] = [1 << 20, 1, 2, 3, 7, 64];
 
 /// A place to ingest single files in.
 struct Bench<'a> {

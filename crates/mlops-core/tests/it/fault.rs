@@ -1,0 +1,55 @@
+//! Something happens just before the n-th change of the disk: an error, or the end of the process.
+//! Not for what must hold afterwards: see `recovery`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use mlops_core::durable::{Disk, Probe, Step};
+
+/// An event at one step; counts and remembers all of them.
+pub(crate) struct Fault {
+    at: usize,
+    event: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
+    count: AtomicUsize,
+    steps: Mutex<Vec<(Step, PathBuf)>>,
+}
+
+impl Fault {
+    /// `event` before step `at`, counted from 0; its error prevents the step.
+    pub(crate) fn at(
+        at: usize,
+        event: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let (count, steps) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { at, event: Box::new(event), count, steps })
+    }
+
+    /// Nothing but counting.
+    pub(crate) fn never() -> Arc<Self> {
+        Self::at(usize::MAX, || Ok(()))
+    }
+
+    /// The error number `code` of the operating system at step `at`.
+    pub(crate) fn error(at: usize, code: i32) -> Arc<Self> {
+        Self::at(at, move || Err(io::Error::from_raw_os_error(code)))
+    }
+
+    /// The disk on which it happens.
+    pub(crate) fn disk(self: &Arc<Self>) -> Disk {
+        Disk::observed(self.clone())
+    }
+
+    /// The steps so far.
+    pub(crate) fn steps(&self) -> Vec<(Step, PathBuf)> {
+        self.steps.lock().unwrap().clone()
+    }
+}
+
+impl Probe for Fault {
+    fn before(&self, step: Step, path: &Path) -> io::Result<()> {
+        self.steps.lock().unwrap().push((step, path.to_owned()));
+        if self.count.fetch_add(1, Ordering::SeqCst) == self.at { (self.event)() } else { Ok(()) }
+    }
+}

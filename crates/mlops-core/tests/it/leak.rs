@@ -1,0 +1,80 @@
+//! Rows that a model knows tell nothing about it: they are left out of its score, and counted.
+
+use std::fs;
+
+use crate::workspace::{Scene, sample_rows};
+
+#[test]
+fn test_rows_known_at_training_are_held_out_whatever_their_spelling() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &(sample_rows(60, 1) + &sample_rows(5, 9)));
+    let spelt = sample_rows(5, 9).lines().map(|l| format!(" {l}.0\r\n")).collect::<String>();
+    scene.rows("test/testdata.csv", &(spelt + &sample_rows(40, 2)));
+    scene.ingest().unwrap();
+    let data = scene.train().unwrap().data;
+    assert_eq!((data.rows, data.held_out), (60, 5));
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.left_out), (45, 0));
+}
+
+#[test]
+fn rows_of_a_test_file_added_later_are_left_out_and_counted() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &sample_rows(60, 1));
+    scene.rows("test/testdata.csv", &sample_rows(40, 2));
+    scene.ingest().unwrap();
+    scene.train().unwrap();
+    assert_eq!(scene.score().unwrap().left_out, 0);
+    // Seven of these rows were trained on; one of them comes twice.
+    let known = sample_rows(60, 1).lines().take(7).map(|l| format!("{l}\n")).collect::<String>();
+    let first = known.lines().next().unwrap().replace(",", " , ") + "\n";
+    scene.rows("test/more.csv", &(known + &first + &sample_rows(20, 3)));
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.left_out), (60, 8));
+    assert!(score.to_string().contains("8 test rows left out: the model was trained on them"));
+    assert_eq!(scene.read("out/test_files.txt"), "more.csv\ntestdata.csv\n");
+    // Trained again, the model does not know them.
+    assert_eq!(scene.train().unwrap().data.held_out, 7);
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.left_out), (68, 0));
+    assert_eq!(scene.ledger().test_sets().unwrap().len(), 2);
+}
+
+#[test]
+fn test_data_that_the_model_knows_altogether_are_an_error() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &sample_rows(60, 1));
+    scene.ingest().unwrap();
+    scene.train().unwrap();
+    fs::copy(scene.path("in/a.csv"), scene.path("test/testdata.csv")).unwrap();
+    let error = scene.score().unwrap_err().to_string();
+    assert!(error.contains("no row to score") && error.contains("60 trained on"), "{error}");
+}
+
+#[test]
+fn without_the_data_set_nobody_knows_what_leaks() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &sample_rows(60, 1));
+    scene.ingest().unwrap();
+    scene.train().unwrap();
+    scene.rows("test/testdata.csv", &sample_rows(40, 2));
+    scene.rows("out/finaldata1.csv", &sample_rows(59, 1));
+    let error = scene.score().unwrap_err().to_string();
+    assert!(error.contains("finaldata1.csv"), "{error}");
+    fs::remove_file(scene.path("out/finaldata1.csv")).unwrap();
+    let error = scene.score().unwrap_err().to_string();
+    assert!(error.contains("finaldata1.csv"), "{error}");
+}
+
+#[test]
+fn the_newest_batch_is_scored_and_every_batch_is_held_out() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &(sample_rows(60, 1) + &sample_rows(3, 2) + &sample_rows(3, 4)));
+    scene.rows("test/testdata.csv", &sample_rows(40, 2));
+    scene.rows("test/testdata_new3.csv", &sample_rows(35, 4));
+    scene.ingest().unwrap();
+    assert_eq!(scene.train().unwrap().data.held_out, 6);
+    let score = scene.score().unwrap();
+    assert_eq!(score.evaluation.n, 35);
+    assert_eq!(score.test_files.keys().collect::<Vec<_>>(), ["testdata_new3.csv"]);
+}

@@ -1,0 +1,259 @@
+//! Training: missing values, categories, hopeless data, data of another shape; by configuration.
+//! Not for the optimum itself: see the tests of `fit`, and `reference`.
+
+use std::fs;
+
+use mlops_core::config::Ingestion;
+use mlops_core::dataset::RowReader;
+use mlops_core::model::{Model, Prediction, Predictor, artifact};
+use serde_json::{Value, json};
+
+use crate::workspace::{HEADER, Random, Scene, sample_rows};
+
+/// Two features and `yes`/`no`.
+fn small(training: &Value, rows: &str) -> Scene {
+    let scene = Scene::with(&json!({"training": training, "schema": {"id": ["who"],
+        "numeric": ["x"], "categorical": ["g"], "target": "t", "positive_label": "yes"}}));
+    scene.file("in/a.csv", format!("who,x,g,t\n{rows}"));
+    scene.ingest().unwrap();
+    scene
+}
+
+const GAPS: &str = "a,1,red,yes\nb,2,red,no\nc,3,blue,yes\nd,10,,no\ne,,blue,yes\nf,7,red,no\n";
+
+fn model(scene: &Scene) -> Model {
+    let bytes = fs::read(scene.path("model/trainedmodel.bin")).unwrap();
+    artifact::decode(&bytes, "model").unwrap()
+}
+
+/// Answers for a file of rows; and how many cells had a category that training never saw.
+fn predict(model: &Model, scene: &Scene, text: &str) -> (Vec<Option<Prediction>>, u64) {
+    scene.file("predict.csv", text);
+    let options = Ingestion::default();
+    let reader = RowReader::prediction(&model.schema, &options);
+    let (mut rows, mut unknown) = (Vec::new(), 0);
+    let reading = reader.read(&scene.path("predict.csv"), |table| {
+        let found = Predictor::new(model).predict(table);
+        rows.extend(found.rows);
+        unknown += found.unknown_categories;
+        Ok(())
+    });
+    assert_eq!(reading.unwrap().rejected, 0);
+    (rows, unknown)
+}
+
+#[test]
+fn missing_values_become_the_median_or_the_mean_and_the_commonest_category() {
+    for (policy, fill) in [("median", 3.0), ("mean", 4.6)] {
+        let scene = small(&json!({"missing": policy}), GAPS);
+        let trained = scene.train().unwrap();
+        assert_eq!((trained.data.rows, trained.data.dropped), (6, 0));
+        assert_eq!(trained.card.imputation["x"], json!(fill), "{policy}");
+        assert_eq!(trained.card.imputation["g"], json!("red"));
+    }
+}
+
+#[test]
+fn rows_with_missing_values_may_be_dropped_or_rejected() {
+    let scene = small(&json!({"missing": "drop"}), GAPS);
+    let trained = scene.train().unwrap();
+    assert_eq!((trained.data.rows, trained.data.dropped), (4, 2));
+    let mut test = String::from("who,x,g,t\np,,red,yes\n");
+    for i in 0..4 {
+        test += &format!("q{i},{i},red,{}\n", if i % 2 == 0 { "yes" } else { "no" });
+    }
+    scene.file("test/testdata.csv", test);
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.unanswered), (4, 1));
+    let scene = small(&json!({"missing": "reject"}), GAPS);
+    let error = scene.train().unwrap_err().to_string();
+    assert!(error.contains("2 rows have missing values (\"x\" 1, \"g\" 1)"), "{error}");
+    assert!(!scene.path("model/trainedmodel.bin").is_file());
+}
+
+#[test]
+fn an_unknown_category_is_all_zeros_and_counted() {
+    let scene = small(&json!({}), GAPS);
+    scene.train().unwrap();
+    let model = model(&scene);
+    let (rows, unknown) = predict(&model, &scene, "x,g\n3,violet\n3,red\n3,RED\n");
+    assert_eq!(unknown, 2);
+    let x = (3.0 - model.scaler.mean[0]) / model.scaler.scale[0];
+    let log_odds = model.fitted.intercept + model.fitted.coefficients[0] * x;
+    let expected = 1.0 / (1.0 + (-log_odds).exp());
+    let found = rows[0].unwrap().probability;
+    assert!((found - expected).abs() < 1e-15, "{found} rather than {expected}");
+    assert!((rows[1].unwrap().probability - expected).abs() > 1e-6);
+}
+
+#[test]
+fn data_that_cannot_be_learned_from_say_why() {
+    let cases = [
+        ("a,1,red,yes\nb,2,red,yes\n", "needs rows of both classes"),
+        ("a,,red,yes\nb,,red,no\n", "\"x\" is empty in every training row"),
+    ];
+    for (rows, expected) in cases {
+        let error = small(&json!({}), rows).train().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let many: String = (0..1001).map(|i| format!("a{i},{i},g{i},yes\n")).collect();
+    let error = small(&json!({}), &many).train().unwrap_err().to_string();
+    assert!(error.contains("\"g\" has over 1000 different values"), "{error}");
+    let gaps = "a,,red,yes\nb,2,,no\n";
+    let error = small(&json!({"missing": "drop"}), gaps).train().unwrap_err().to_string();
+    assert!(error.contains("no row") && error.contains("missing"), "{error}");
+}
+
+#[test]
+fn rows_that_are_all_held_out_say_so() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &sample_rows(20, 1));
+    scene.rows("test/testdata.csv", &sample_rows(20, 1));
+    scene.ingest().unwrap();
+    let error = scene.train().unwrap_err().to_string();
+    assert!(error.contains("test data"), "{error}");
+}
+
+#[test]
+fn a_constant_feature_weighs_nothing_and_is_named() {
+    let scene = Scene::new();
+    let rows = sample_rows(60, 1);
+    let constant: Vec<String> = rows
+        .lines()
+        .map(|l| {
+            let cells: Vec<&str> = l.split(',').collect();
+            format!("{},{},{},7,{}\n", cells[0], cells[1], cells[2], cells[4])
+        })
+        .collect();
+    scene.rows("in/a.csv", &constant.concat());
+    scene.ingest().unwrap();
+    let trained = scene.train().unwrap();
+    assert_eq!(trained.card.coefficients[2].to_bits(), 0.0_f64.to_bits());
+    assert_eq!(trained.card.scaler.scale[2].to_bits(), 1.0_f64.to_bits());
+    let note = "\"number_of_employees\" is constant";
+    assert!(trained.notes.iter().any(|n| n.contains(note)), "{:?}", trained.notes);
+}
+
+#[test]
+fn separable_data_have_an_optimum_and_a_note() {
+    let rows: String = (0..200)
+        .map(|i| format!("a{i},{i},red,{}\n", if i < 100 { "no" } else { "yes" }))
+        .collect();
+    let scene = small(&json!({"C": 1e6}), &rows);
+    let trained = scene.train().unwrap();
+    assert!(trained.card.gradient_norm <= 1e-9, "{}", trained.card.gradient_norm);
+    assert!(trained.notes.iter().any(|n| n.contains("separable")), "{:?}", trained.notes);
+}
+
+#[test]
+fn the_same_training_gives_the_same_bytes() {
+    let run = || {
+        let scene = Scene::new();
+        scene.rows("in/a.csv", &sample_rows(500, 1));
+        scene.ingest().unwrap();
+        scene.train().unwrap();
+        let first = fs::read(scene.path("model/trainedmodel.bin")).unwrap();
+        scene.train().unwrap();
+        assert_eq!(first, fs::read(scene.path("model/trainedmodel.bin")).unwrap());
+        (first, scene.read("model/model.json"), scene.read("model/golden.json"))
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn balanced_classes_weigh_the_same() {
+    let scene = Scene::with(&json!({"training": {"class_weight": "balanced"}}));
+    let rows: String = sample_rows(300, 1)
+        .lines()
+        .enumerate()
+        .filter(|(i, l)| l.ends_with('0') || i % 4 == 0)
+        .map(|(_, l)| format!("{l}\n"))
+        .collect();
+    scene.rows("in/a.csv", &rows);
+    scene.ingest().unwrap();
+    let data = scene.train().unwrap().data;
+    let model = model(&scene);
+    let (predictions, _) = predict(&model, &scene, &format!("{HEADER}{rows}"));
+    // At the optimum the weighted residuals of the two classes cancel.
+    let (n, positives) = (data.rows as f64, data.positives as f64);
+    let mut residuals = [0.0; 2];
+    for (line, prediction) in rows.lines().zip(predictions) {
+        let probability = prediction.unwrap().probability;
+        if line.ends_with('1') {
+            residuals[1] += (1.0 - probability) * n / (2.0 * positives);
+        } else {
+            residuals[0] += probability * n / (2.0 * (n - positives));
+        }
+    }
+    assert!(positives < n / 3.0, "{positives} of {n}");
+    assert!((residuals[0] - residuals[1]).abs() < 1e-9, "{residuals:?}");
+}
+
+#[test]
+fn training_needs_no_test_data_and_scoring_does() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &sample_rows(60, 1));
+    scene.ingest().unwrap();
+    assert_eq!(scene.train().unwrap().data.held_out, 0);
+    let error = scene.score().unwrap_err().to_string();
+    assert!(error.contains("there is no test data") && error.contains("test_data_path"), "{error}");
+    fs::remove_dir(scene.path("test")).unwrap();
+    scene.train().unwrap();
+    assert!(scene.score().unwrap_err().to_string().contains("there is no test data"));
+    scene.rows("test/testdata.csv", "a,1,2,x,1\n");
+    let error = scene.score().unwrap_err().to_string();
+    assert!(error.contains("no row to score: 1 rejected"), "{error}");
+    scene.file("test/testdata.csv", "a,b\n1,2\n");
+    let error = scene.score().unwrap_err().to_string();
+    assert!(error.contains("testdata.csv") && error.contains("no column"), "{error}");
+}
+
+/// Twelve features, eight numbers and four categories, labels of its own, all by configuration.
+#[test]
+fn data_of_another_shape_need_configuration_alone() {
+    let numeric: Vec<String> = (0..8).map(|j| format!("measure {j}")).collect();
+    let categorical = ["region", "plan", "channel", "device"];
+    let scene = Scene::with(&json!({"schema": {"id": ["customer", "site"], "numeric": numeric,
+        "categorical": categorical, "target": "churned", "positive_label": "yes"}}));
+    let mut random = Random(11);
+    let mut file = |rows: u64| {
+        let names = [numeric.join(","), categorical.join(",")].join(",");
+        let mut text = format!("customer,site,{names},churned\n");
+        for i in 0..rows {
+            let values: Vec<f64> = (0..8).map(|_| (random.unit() - 0.5) * 20.0).collect();
+            let plan = random.pick(&["basic", "plus", "pro"]);
+            let others = [
+                random.pick(&["north", "south", "east", "west"]),
+                random.pick(&["web", "shop"]),
+                random.pick(&["phone", "desktop", "NA"]),
+            ];
+            let bonus = if plan == "pro" { 1.5 } else { -0.5 };
+            let log_odds = 0.3 * values[0] - 0.2 * values[1] + bonus;
+            let yes = random.unit() < 1.0 / (1.0 + (-log_odds).exp());
+            let cells: Vec<String> = values.iter().map(|v| format!("{v:.3}")).collect();
+            let [region, channel, device] = others;
+            let left = if yes { "Yes" } else { "NO" };
+            let cells = cells.join(",");
+            text += &format!("c{i},s,{cells},{region},{plan},{channel},{device},{left}\n");
+        }
+        text
+    };
+    scene.file("in/a.csv", file(1500));
+    scene.file("test/testdata.csv", file(400));
+    scene.everything().unwrap();
+    let card = scene.json("production_deployment/model.json");
+    assert_eq!(card["features"].as_array().unwrap().len(), 8 + 4 + 3 + 2 + 2);
+    assert_eq!(card["target"]["negative_label"], "NO");
+    assert!(card["gradient_norm"].as_f64().unwrap() < 1e-11);
+    let score = scene.json("production_deployment/score.json");
+    assert!(score["roc_auc"].as_f64().unwrap() > 0.8, "{score}");
+    assert_eq!(score["beats_constant"], true);
+    let (rows, unknown) = predict(
+        &model(&scene),
+        &scene,
+        "plan,device,channel,region,measure 7,measure 6,measure 5,measure 4,measure 3,measure 2,\
+         measure 1,measure 0\npro,phone,web,north,0,0,0,0,0,0,-9,9\nnone,,web,north,,,,,,,9,-9\n",
+    );
+    assert_eq!(unknown, 1);
+    assert!(rows[0].unwrap().positive && !rows[1].unwrap().positive);
+}
