@@ -28,9 +28,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let options = ingest::Options { retry: arguments.retry, rebuild: arguments.rebuild };
-    mlops_runtime::run("ingestion", &arguments.common, |context, workspace| {
+    let Arguments { common, retry, rebuild } = Arguments::parse();
+    let options = ingest::Options { retry, rebuild, ..Default::default() };
+    mlops_runtime::run("ingestion", &common, |context, workspace| {
         let folder = &context.config.input_folder;
         ingest::run(context, workspace, folder, "input_folder_path", options)
     })

@@ -14,6 +14,9 @@ pub trait Clock: Send + Sync {
 
     /// Time since some fixed instant in the past; never goes backwards.
     fn elapsed(&self) -> Duration;
+
+    /// Waits.
+    fn sleep(&self, time: Duration);
 }
 
 /// The machine's clocks.
@@ -34,6 +37,10 @@ impl Clock for SystemClock {
 
     fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 }
 
@@ -56,6 +63,11 @@ impl Clock for SteppingClock {
 
     fn elapsed(&self) -> Duration {
         Duration::from_secs(self.0.load(Ordering::Relaxed).unsigned_abs())
+    }
+
+    fn sleep(&self, time: Duration) {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        self.0.fetch_add(seconds, Ordering::Relaxed);
     }
 }
 

@@ -154,6 +154,14 @@ impl Context {
                     }
                     workspace.ledger.withdraw(id)?;
                 }
+                Intent::PublishHoldout { name, sha256 } => {
+                    let path = config.test_data.join(&name);
+                    if path.is_file() && Digest::of_file(&path)? == sha256 {
+                        self.disk.remove(&path)?;
+                        notes.push(format!("{name} of an interrupted run was undone"));
+                    }
+                    workspace.ledger.withdraw(id)?;
+                }
                 Intent::Promote { release, step, reason } => {
                     let live = self.store().live().ok().flatten();
                     if let Some(live) = live.filter(|live| live.as_str() == release) {
@@ -177,7 +185,13 @@ impl Context {
             }
         }
         let pointer_folder = crate::durable::parent_of(&config.deployment);
-        let folders = [&config.output_folder, &config.output_model, &config.models, pointer_folder];
+        let folders = [
+            &config.output_folder,
+            &config.test_data,
+            &config.output_model,
+            &config.models,
+            pointer_folder,
+        ];
         for folder in folders {
             for name in self.disk.remove_temporaries(folder)? {
                 notes.push(format!("{name}, half-written by an interrupted run, was removed"));

@@ -68,11 +68,45 @@ impl<'a> RowReader<'a> {
         self
     }
 
+    /// The same reader, whose hashes are the same in every run that uses `key`.
+    #[must_use]
+    pub fn keyed(mut self, key: u64) -> Self {
+        self.hasher = RowHasher(key);
+        self
+    }
+
     /// Hands the rows of `path` to `visit`, a batch at a time, in order.
     pub fn read(
         &self,
         path: &Path,
         mut visit: impl FnMut(&Table) -> Result<()>,
+    ) -> Result<Reading> {
+        let mut batch = Table::new(self.schema);
+        self.parse(path, |chunk, parsed| {
+            batch.clear();
+            for row in &parsed.rows {
+                let bytes = parsed.bytes(chunk, row);
+                batch.push_canonical(bytes, self.schema, row.hash, self.with_ids);
+            }
+            visit(&batch)
+        })
+    }
+
+    /// Hands each row of `path` to `visit` in canonical spelling, newline included, in order.
+    pub fn rows(
+        &self,
+        path: &Path,
+        mut visit: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Reading> {
+        self.parse(path, |chunk, parsed| {
+            parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row)))
+        })
+    }
+
+    fn parse(
+        &self,
+        path: &Path,
+        mut visit: impl FnMut(&[u8], &Parsed) -> Result<()>,
     ) -> Result<Reading> {
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
         let place = path.display().to_string();
@@ -94,19 +128,13 @@ impl<'a> RowReader<'a> {
             };
             let mut parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
             let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
-            let mut batch = Table::new(self.schema);
             let mut line = header.lines + 1;
             while let Some(offset) = reader.next_chunk(&mut chunk, parser.shape())? {
                 parser.parse(&chunk, offset, &mut parsed);
-                batch.clear();
-                for row in &parsed.rows {
-                    let bytes = parsed.bytes(&chunk, row);
-                    batch.push_canonical(bytes, self.schema, row.hash, self.with_ids);
-                }
                 reading.note(&parsed.rejected, line);
                 reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
                 line += u64::from(parsed.lines);
-                visit(&batch)?;
+                visit(&chunk, &parsed)?;
             }
         }
         reading.digest = reader.digest();

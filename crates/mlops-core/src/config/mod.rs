@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drift::Rule;
 use crate::fit::{ClassWeight, Solver};
 use crate::model::MissingPolicy;
 use crate::schema::Schema;
@@ -43,6 +44,12 @@ pub struct Config {
     pub ingestion: Ingestion,
     /// The section `training`.
     pub training: Training,
+    /// The section `holdout`.
+    pub holdout: Holdout,
+    /// The section `drift`.
+    pub drift: Drift,
+    /// The section `gate`.
+    pub gate: Gate,
 }
 
 /// How files are read.
@@ -54,6 +61,8 @@ pub struct Ingestion {
     pub missing_values: Vec<String>,
     /// Longest record in bytes; a longer one goes to the quarantine.
     pub max_line_bytes: usize,
+    /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
+    pub settle_seconds: f64,
 }
 
 impl Default for Ingestion {
@@ -63,6 +72,7 @@ impl Default for Ingestion {
             max_rejected_share: 0.05,
             missing_values: missing.map(str::to_owned).to_vec(),
             max_line_bytes: 1 << 20,
+            settle_seconds: 2.0,
         }
     }
 }
@@ -105,6 +115,43 @@ impl Default for Training {
             seed: 42,
         }
     }
+}
+
+/// How `fullprocess` sets rows aside that no model is trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Holdout {
+    /// Share of the new rows of each class.
+    pub share: f64,
+}
+
+impl Default for Holdout {
+    fn default() -> Self {
+        Self { share: 0.3 }
+    }
+}
+
+/// How `fullprocess` decides whether the live model drifted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// The rule that decides; all are evaluated.
+    pub rule: Rule,
+    /// Fewer new rows than this decide nothing.
+    pub min_rows: u64,
+    /// Family-wise rate of false alarms of the tests for drifted columns.
+    pub alpha: f64,
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Self { rule: Rule::Raw, min_rows: 20, alpha: 0.05 }
+    }
+}
+
+/// When `fullprocess` lets a new model go live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Difference of the F1, challenger less champion, that is asked for.
+    pub min_improvement: f64,
 }
 
 impl Config {
@@ -158,6 +205,9 @@ impl Config {
             schema: schema(root.section("schema")),
             ingestion: ingestion(root.section("ingestion")),
             training: training(root.section("training")),
+            holdout: holdout(root.section("holdout")),
+            drift: drift(root.section("drift")),
+            gate: gate(root.section("gate")),
         };
         config.check_places(&root);
         root.finish();
@@ -259,6 +309,11 @@ fn ingestion(mut section: Section) -> Ingestion {
         ),
         missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
+        settle_seconds: section.number(
+            "settle_seconds",
+            &(0.0..=3600.0),
+            default.settle_seconds,
+        ),
     };
     section.finish();
     ingestion
@@ -293,6 +348,30 @@ fn training(mut section: Section) -> Training {
     };
     section.finish();
     training
+}
+
+fn holdout(mut section: Section) -> Holdout {
+    let share = section.number("share", &(0.0..=0.9), Holdout::default().share);
+    section.finish();
+    Holdout { share }
+}
+
+fn drift(mut section: Section) -> Drift {
+    let default = Drift::default();
+    let rules = [Rule::Raw, Rule::Parametric, Rule::NonParametric, Rule::Significant];
+    let drift = Drift {
+        rule: section.choice("rule", &rules.map(|rule| (rule.as_str(), rule)), default.rule),
+        min_rows: section.integer("min_rows", &(2..=1_000_000_000), default.min_rows),
+        alpha: section.number("alpha", &(1e-6..=0.5), default.alpha),
+    };
+    section.finish();
+    drift
+}
+
+fn gate(mut section: Section) -> Gate {
+    let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
+    section.finish();
+    Gate { min_improvement }
 }
 
 /// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not read.

@@ -6,6 +6,7 @@
 //! a file is. Not for the text files people read: see [`projections`].
 
 mod datasets;
+mod decisions;
 mod models;
 pub mod projections;
 mod runs;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub use decisions::{DecisionRecord, HoldoutRecord};
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use models::{Deployment, ModelRecord};
 pub use runs::{Intent, RunRecord};
@@ -50,6 +52,13 @@ CREATE INDEX files_by_sha256 ON files (sha256);
 CREATE TABLE test_sets (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, files TEXT NOT NULL,
     recorded TEXT NOT NULL) STRICT;
+CREATE TABLE holdouts (
+    version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL,
+    rows INTEGER NOT NULL, positives INTEGER NOT NULL, drawn_from INTEGER NOT NULL,
+    recorded TEXT NOT NULL) STRICT;
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, dataset INTEGER NOT NULL,
+    outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
 CREATE TABLE models (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL,
     dataset INTEGER NOT NULL, rows INTEGER NOT NULL, recorded TEXT NOT NULL) STRICT;

@@ -44,6 +44,13 @@ pub enum Intent {
         /// SHA-256 of the quarantine, if there is one.
         quarantine: Option<Digest>,
     },
+    /// To publish a hold-out.
+    PublishHoldout {
+        /// Its name in the test folder.
+        name: String,
+        /// Its SHA-256.
+        sha256: Digest,
+    },
     /// To point production at a release.
     Promote {
         /// The release that becomes live.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub retry: bool,
     /// Make a new version from all source files that are still there, under the present schema.
     pub rebuild: bool,
+    /// Leave a file that changed less than this long ago to the next run.
+    pub settle: Duration,
 }
 
 /// What `ingestion` did.
@@ -113,6 +116,7 @@ pub fn run(
     } else {
         listing.candidates
     };
+    let candidates = settled(context, candidates, options.settle, &mut report);
     let waiting = sift(context, workspace, candidates, options, &mut report)?;
     if waiting.is_empty() {
         if !report.files.is_empty() {
@@ -213,6 +217,30 @@ fn known_sources(workspace: &Workspace, found: Vec<Candidate>) -> Result<Vec<Can
     let mut seen = BTreeSet::new();
     sources.retain(|c| seen.insert(location(&c.path)));
     Ok(sources)
+}
+
+/// Those files that have not changed just now: others may still be written to.
+fn settled(
+    context: &Context,
+    candidates: Vec<Candidate>,
+    settle: Duration,
+    report: &mut Ingestion,
+) -> Vec<Candidate> {
+    let (settled, changing): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .partition(|c| settle.is_zero() || !changed_within(context, &c.path, settle));
+    report.warnings.extend(changing.iter().map(|c| {
+        format!("{} changed less than {settle:?} ago: the next run takes it", c.name)
+    }));
+    settled
+}
+
+/// Whether the file changed less than `settle` ago. One from the future did not: a clock was set
+/// back, and waiting for it could take for ever.
+pub fn changed_within(context: &Context, path: &Path, settle: Duration) -> bool {
+    let Ok(metadata) = fs::metadata(path) else { return false };
+    let age = now_ns(context).saturating_sub(Stamp::of(&metadata).modified_ns).unsigned_abs();
+    u128::from(age) < settle.as_nanos()
 }
 
 /// Separates files that must be read from those whose content is known.
