@@ -6,7 +6,10 @@ use clap::Parser;
 
 /// Draws the confusion matrix and five more pictures, and writes report.html
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  reporting && xdg-open data/practicemodels/report.html")]
+#[command(
+    version,
+    after_help = "Example:\n  reporting && xdg-open data/practicemodels/report.html"
+)]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,

@@ -156,28 +156,22 @@ impl Context {
                 }
                 Intent::Promote { release, step, reason } => {
                     let live = self.store().live().ok().flatten();
-                    match live.filter(|live| live.as_str() == release) {
-                        Some(live) => {
-                            let dataset = self.store().verify(&live)?.manifest.dataset;
-                            let deployment = Deployment {
-                                run_id: self.run.to_string(),
-                                step,
-                                release: release.clone(),
-                                f1: crate::stage::score::f1_of(&self.store().folder(&live)),
-                                dataset,
-                                reason,
-                                recorded: self.now(),
-                            };
-                            workspace.ledger.record_deployment(&deployment, id)?;
-                            notes.push(format!(
-                                "the interrupted promotion of {release} was completed"
-                            ));
-                        }
-                        None => {
-                            workspace.ledger.withdraw(id)?;
-                            notes
-                                .push(format!("the interrupted promotion of {release} was undone"));
-                        }
+                    if let Some(live) = live.filter(|live| live.as_str() == release) {
+                        let folder = self.store().folder(&live);
+                        let deployment = Deployment {
+                            run_id: self.run.to_string(),
+                            step,
+                            release: release.clone(),
+                            f1: crate::stage::score::f1_of(&folder),
+                            dataset: self.store().verify(&live)?.manifest.dataset,
+                            reason,
+                            recorded: self.now(),
+                        };
+                        workspace.ledger.record_deployment(&deployment, id)?;
+                        notes.push(format!("the interrupted promotion of {release} was completed"));
+                    } else {
+                        workspace.ledger.withdraw(id)?;
+                        notes.push(format!("the interrupted promotion of {release} was undone"));
                     }
                 }
             }

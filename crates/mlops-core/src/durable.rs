@@ -259,7 +259,6 @@ pub struct Lock {
 
 impl Lock {
     /// Takes the lock at `path`, or says who holds it. `holder` is written for others to read.
-    #[expect(clippy::disallowed_methods, reason = "this module owns writing")]
     pub fn acquire(disk: &Disk, path: &Path, holder: &str) -> Result<Self> {
         let failed = |e| Error::io("lock", path, e);
         disk.create_folder(parent_of(path))?;
@@ -301,6 +300,7 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 mod tests {
+    use super::Step::{CreateFile, Rename, SyncFile, SyncFolder, Write};
     use super::*;
     use std::sync::Mutex;
 
@@ -328,7 +328,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let recorder = Arc::new(Recorder::default());
         Disk::observed(recorder.clone()).write(&dir.path().join("a.txt"), b"x").unwrap();
-        use Step::{CreateFile, Rename, SyncFile, SyncFolder, Write};
         assert_eq!(*recorder.0.lock().unwrap(), [CreateFile, Write, SyncFile, Rename, SyncFolder]);
     }
 

@@ -48,7 +48,8 @@ pub(crate) fn print_error(common: &Common, error: &Error) {
         cause = source.source();
     }
     if common.json {
-        let document = serde_json::json!({ "error": { "kind": kind(error), "message": error.to_string() } });
+        let document =
+            serde_json::json!({ "error": { "kind": kind(error), "message": error.to_string() } });
         println!("{document:#}");
     }
 }

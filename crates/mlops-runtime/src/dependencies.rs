@@ -19,7 +19,7 @@ const MANIFEST: &str = include_str!("../../../Cargo.toml");
 const CACHE: &str = "latest_versions.json";
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// For one answer, and for all together.
-const LIMITS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+const LIMITS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 
 /// The direct dependencies with the versions built in, sorted by name.
 pub fn built_in() -> Vec<Dependency> {

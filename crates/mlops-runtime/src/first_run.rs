@@ -9,12 +9,12 @@ use std::fmt;
 use mlops_core::Result;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::ReleaseId;
+use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
 use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
-use mlops_core::stage::deploy;
 use mlops_core::text;
 use mlops_report::stage::Reported;
 use serde::Serialize;
@@ -142,10 +142,9 @@ impl fmt::Display for Steps {
         writeln!(f, "\n2  Trained on {} rows", text::count(training.data.rows))?;
         writeln!(
             f,
-            "   {} features, {:.1} % {}, solver {}; left out: {} test rows, {} with missing values",
+            "   {} features, {:.1} % positive, solver {}; left out: {} test rows, {} with missing values",
             training.card.features.len(),
             100.0 * training.data.positives as f64 / training.data.rows.max(1) as f64,
-            "positive",
             training.card.solver,
             text::count(training.data.held_out),
             text::count(training.data.dropped),
@@ -165,6 +164,9 @@ impl fmt::Display for Steps {
         for line in reporting.to_string().lines() {
             writeln!(f, "   {line}")?;
         }
-        writeln!(f, "\nNext: open the report; put new files into the input folder and run this again.")
+        writeln!(
+            f,
+            "\nNext: open the report; put new files into the input folder and run this again."
+        )
     }
 }

@@ -15,8 +15,7 @@ pub(crate) fn bar(common: &Common) -> Option<Progress> {
     if common.quiet || common.json || !std::io::stderr().is_terminal() {
         return None;
     }
-    let template =
-        "{bar:30} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  {eta} left";
+    let template = "{bar:30} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  {eta} left";
     let style = ProgressStyle::with_template(template).ok()?;
     let bar = ProgressBar::hidden().with_style(style);
     Some(Arc::new(move |done, total, rows| {

@@ -109,17 +109,12 @@ impl<'a> Section<'a> {
         range: &RangeInclusive<f64>,
         default: f64,
     ) -> f64 {
-        match self.take(key) {
-            None => default,
-            Some(value) => match value.as_f64().filter(|v| range.contains(v)) {
-                Some(number) => number,
-                None => {
-                    let expected = format!("a number from {} to {}", range.start(), range.end());
-                    self.wrong(key, &expected, &value);
-                    default
-                }
-            },
-        }
+        let Some(value) = self.take(key) else { return default };
+        value.as_f64().filter(|v| range.contains(v)).unwrap_or_else(|| {
+            let expected = format!("a number from {} to {}", range.start(), range.end());
+            self.wrong(key, &expected, &value);
+            default
+        })
     }
 
     /// A whole number within `range`.
@@ -129,18 +124,12 @@ impl<'a> Section<'a> {
         range: &RangeInclusive<u64>,
         default: u64,
     ) -> u64 {
-        match self.take(key) {
-            None => default,
-            Some(value) => match value.as_u64().filter(|v| range.contains(v)) {
-                Some(number) => number,
-                None => {
-                    let expected =
-                        format!("a whole number from {} to {}", range.start(), range.end());
-                    self.wrong(key, &expected, &value);
-                    default
-                }
-            },
-        }
+        let Some(value) = self.take(key) else { return default };
+        value.as_u64().filter(|v| range.contains(v)).unwrap_or_else(|| {
+            let expected = format!("a whole number from {} to {}", range.start(), range.end());
+            self.wrong(key, &expected, &value);
+            default
+        })
     }
 
     /// One of the texts that `parse` knows.
@@ -149,15 +138,12 @@ impl<'a> Section<'a> {
         T: Copy,
     {
         let Some(value) = self.take(key) else { return default };
-        match value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text)) {
-            Some((_, choice)) => *choice,
-            None => {
-                let names: Vec<String> =
-                    choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-                self.wrong(key, &format!("one of {}", names.join(", ")), &value);
-                default
-            }
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| value.as_str() == Some(*name)) {
+            return *choice;
         }
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        self.wrong(key, &format!("one of {}", names.join(", ")), &value);
+        default
     }
 
     /// Every key that was not taken is a mistake; names the nearest known one.

@@ -113,7 +113,6 @@ impl SeenRows {
 
     /// Adds a row unless it is there.
     pub(crate) fn insert(&mut self, hash: u128) -> Fate {
-        #[expect(clippy::cast_possible_truncation, reason = "the high half")]
         let tag = ((hash >> 64) as u64 & !FILE).max(FILE + 1);
         let mut free = 0;
         for table in &self.tables {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -54,8 +55,8 @@ pub fn run(
     reason: &str,
 ) -> Result<Deployed> {
     let folder = &context.config.output_model;
-    let store = context.store();
-    let previous = store.live()?;
+    let releases = context.store();
+    let previous = releases.live()?;
 
     let path = folder.join(ARTIFACT);
     let bytes = read_artifact(&path)?;
@@ -69,24 +70,7 @@ pub fn run(
         let message = format!("{CARD} beside it belongs to another model: train again");
         return Err(Error::artifact(place, message));
     }
-    let score_path = folder.join(SCORE);
-    if !score_path.is_file() {
-        return Err(Error::missing(format!(
-            "there is no score at {}: run `scoring` first",
-            score_path.display()
-        )));
-    }
-    let score: Score = parse(&score_path)?;
-    if score.artifact != digest {
-        return Err(Error::artifact(
-            score_path.display().to_string(),
-            format!(
-                "it is the score of the model {}, not of {}: run `scoring` again",
-                score.artifact.short(),
-                digest.short()
-            ),
-        ));
-    }
+    let score = score_of(&folder.join(SCORE), digest)?;
 
     let read = |name: &str| {
         let path = folder.join(name);
@@ -103,14 +87,14 @@ pub fn run(
         (LATEST_SCORE, latest_score_file(score.evaluation.f1)),
         (projections::INGESTED_FILES, projections::ingested_files(&workspace.ledger)?.into()),
     ];
-    let sealed = store.seal(&id, model.data.version, &files)?;
-    store.verify(&id)?;
+    let sealed = releases.seal(&id, model.data.version, &files)?;
+    releases.verify(&id)?;
     let promoted = previous.as_ref() != Some(&id);
     if promoted {
         promote(context, workspace, &id, &score, step, reason)?;
     }
     Ok(Deployed {
-        folder: store.folder(&id).display().to_string(),
+        folder: releases.folder(&id).display().to_string(),
         pointer: context.config.deployment.display().to_string(),
         previous: previous.filter(|p| *p != id),
         release: id,
@@ -119,6 +103,24 @@ pub fn run(
         f1: score.evaluation.f1,
         beats_constant: score.evaluation.beats_constant,
     })
+}
+
+/// The score in the file at `path`, which must be that of the model `artifact`.
+fn score_of(path: &Path, artifact: Digest) -> Result<Score> {
+    let place = path.display();
+    if !path.is_file() {
+        return Err(Error::missing(format!("there is no score at {place}: run `scoring` first")));
+    }
+    let score: Score = parse(path)?;
+    if score.artifact == artifact {
+        return Ok(score);
+    }
+    let message = format!(
+        "it is the score of the model {}, not of {}: run `scoring` again",
+        score.artifact.short(),
+        artifact.short()
+    );
+    Err(Error::artifact(place.to_string(), message))
 }
 
 /// Moves the pointer to a verified release and records it.

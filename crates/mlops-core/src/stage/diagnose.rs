@@ -322,32 +322,31 @@ impl fmt::Display for Diagnostics {
         for measured in &self.measured {
             writeln!(f, "{} measured now{}", measured.step, spread(&measured.seconds))?;
         }
-        let outdated = |d: &&Dependency| d.latest.as_ref().is_some_and(|l| *l != d.version);
-        let all = self.dependencies.len() as u64;
-        write!(f, "{} built in", text::plural(all, "direct dependency").replace("ys", "ies"))?;
-        match self.dependencies.iter().any(|d| d.latest.is_some() || d.reason.is_some()) {
-            false => {
-                writeln!(f, " (versions in {DIAGNOSTICS}; --check-latest asks for newer ones)")?
-            }
-            true => {
-                writeln!(f)?;
-                let mut rows =
-                    vec![["dependency", "built in", "latest"].map(str::to_owned).to_vec()];
-                rows.extend(self.dependencies.iter().map(|d| {
-                    let latest = match (&d.latest, &d.reason) {
-                        (Some(latest), _) if outdated(&d) => format!("{latest} *"),
-                        (Some(latest), _) => latest.clone(),
-                        (None, reason) => {
-                            format!("unknown: {}", reason.as_deref().unwrap_or("not asked"))
-                        }
-                    };
-                    vec![d.name.clone(), d.version.clone(), latest]
-                }));
-                f.write_str(&text::table(&rows))?;
-            }
+        let number = text::count(self.dependencies.len() as u64);
+        if self.dependencies.iter().any(|d| d.latest.is_some() || d.reason.is_some()) {
+            f.write_str(&text::table(&dependency_rows(&self.dependencies)))
+        } else {
+            writeln!(
+                f,
+                "{number} direct dependencies built in (versions in {DIAGNOSTICS}; --check-latest \
+                 asks for newer ones)"
+            )
         }
-        Ok(())
     }
+}
+
+/// The readable table of dependencies; a star marks those with a newer version.
+fn dependency_rows(dependencies: &[Dependency]) -> Vec<Vec<String>> {
+    let mut rows = vec![["dependency", "built in", "latest"].map(str::to_owned).to_vec()];
+    rows.extend(dependencies.iter().map(|d| {
+        let latest = match (&d.latest, &d.reason) {
+            (Some(latest), _) if *latest != d.version => format!("{latest} *"),
+            (Some(latest), _) => latest.clone(),
+            (None, reason) => format!("unknown: {}", reason.as_deref().unwrap_or("not asked")),
+        };
+        vec![d.name.clone(), d.version.clone(), latest]
+    }));
+    rows
 }
 
 fn more(n: u64, what: &str) -> String {

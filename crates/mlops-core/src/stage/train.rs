@@ -202,7 +202,7 @@ fn notes(model: &Model) -> Vec<String> {
     let names = model.features();
     let numeric = model.encoder.numeric.len();
     for (j, name) in names.iter().enumerate().take(numeric) {
-        #[expect(clippy::float_cmp, reason = "a constant feature has exactly the weight 0")]
+        // A constant feature has exactly the weight 0.
         if model.fitted.coefficients[j] == 0.0 {
             notes.push(format!("\"{name}\" is constant in the training rows: it tells nothing"));
         }

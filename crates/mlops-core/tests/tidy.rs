@@ -1,0 +1,150 @@
+//! The repository's own rules, which no compiler knows: layers, sizes, headers, owners.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules of core by layer; a module may use its own layer and lower ones.
+const LAYERS: &[&[&str]] = &[
+    &["error", "clock", "durable", "digest", "ids", "config", "text"],
+    &["ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset"],
+    &["ledger", "store", "testdata"],
+    &["context"],
+    &["stage"],
+];
+
+/// Uses that go up a layer, each with its reason.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    // A checked configuration is made of the domain's own types.
+    ("config", "fit"),
+    ("config", "model"),
+    ("config", "schema"),
+    // Recovery of a promotion records the score of the release.
+    ("context", "stage"),
+];
+
+/// Names that only one place may use: the crate that wraps them can then be replaced there.
+const OWNERS: &[(&str, &str)] = &[
+    ("bincode::", "crates/mlops-core/src/model/"),
+    ("smartcore::", "crates/mlops-core/src/fit/lbfgs.rs"),
+    ("rusqlite::", "crates/mlops-core/src/ledger/"),
+    ("ring::digest", "crates/mlops-core/src/digest.rs"),
+    ("plotters", "crates/mlops-report/"),
+    ("println!", "crates/mlops-runtime/src/console.rs"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Path from the root, and content, of every source file under `folder`.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found.sort();
+    found
+}
+
+fn all() -> Vec<(String, String)> {
+    [sources("crates"), sources("bins")].concat()
+}
+
+#[test]
+fn modules_use_only_lower_layers() {
+    let layer = |module: &str| LAYERS.iter().position(|l| l.contains(&module));
+    let mut wrong = Vec::new();
+    for (path, text) in sources("crates/mlops-core/src") {
+        let inside = path.strip_prefix("crates/mlops-core/src/").unwrap();
+        let module = inside.split(['/', '.']).next().unwrap();
+        if module == "lib" {
+            continue;
+        }
+        let own = layer(module).unwrap_or_else(|| panic!("{path}: give \"{module}\" a layer"));
+        let production = text.split("#[cfg(test)]").next().unwrap();
+        for used in production.match_indices("crate::").map(|(at, _)| &production[at + 7..]) {
+            let used: String =
+                used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            if layer(&used).is_some_and(|l| l > own) && !EXCEPTIONS.contains(&(module, &used)) {
+                wrong.push(format!("{path} uses {used}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_open_with_their_purpose_and_stay_readable() {
+    let mut wrong = Vec::new();
+    for (path, text) in all() {
+        if !text.starts_with("//! ") {
+            wrong.push(format!("{path} does not say what it is for"));
+        }
+        let lines = text.lines().count();
+        if lines > 600 {
+            wrong.push(format!("{path} has {lines} lines: split it"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn wrapped_crates_are_named_by_their_owner_only() {
+    let mut wrong = Vec::new();
+    for (path, text) in all() {
+        for (name, owner) in OWNERS {
+            let production = path.contains("/src/") && !path.starts_with(owner);
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+            let mut code = code.filter(|line| !line.trim_start().starts_with("//"));
+            if production && code.any(|line| line.contains(name)) {
+                wrong.push(format!("{path} names {name}, which belongs to {owner}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_test_is_switched_off_and_nothing_is_left_for_later() {
+    let marks = ["#[ignore", "todo!(", "unimplemented!(", "dbg!(", concat!("FIX", "ME")];
+    let this = "crates/mlops-core/tests/tidy.rs";
+    let mut wrong = Vec::new();
+    for (path, text) in all().into_iter().filter(|(path, _)| path != this) {
+        wrong.extend(marks.iter().filter(|m| text.contains(**m)).map(|m| format!("{path}: {m}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_configuration_key_and_binary_is_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let config = fs::read_to_string(root().join("crates/mlops-core/src/config/mod.rs")).unwrap();
+    let production = config.split("#[cfg(test)]").next().unwrap();
+    let methods =
+        ["text(", "texts(", "label(", "required(", "number(", "integer(", "choice(", "section("];
+    for method in methods {
+        for (at, _) in production.match_indices(&format!(".{method}")) {
+            let rest = production[at + method.len() + 1..].trim_start();
+            if let Some(key) = rest.strip_prefix('"').and_then(|r| r.split('"').next()) {
+                assert!(readme.contains(key), "README.md does not explain the key \"{key}\"");
+            }
+        }
+    }
+    for entry in fs::read_dir(root().join("bins")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(readme.contains(&format!("| `{name}` |")), "README.md does not list {name}");
+    }
+}
