@@ -17,6 +17,8 @@ mod model_file;
 mod partition;
 /// Faults at every step there is: a clear error, and the next run puts everything in order.
 mod recovery;
+/// Figures that others computed, on the shipped data and on the reference files.
+mod reference;
 /// Releases, the pointer to the live one, and what may stand in its place.
 mod release;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.
