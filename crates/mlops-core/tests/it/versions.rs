@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::FileStatus;
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest::{self, Options};
 use serde_json::json;
 
 use crate::ingestion::{record, status};
@@ -168,4 +168,31 @@ fn later_options_do_not_touch_rows_that_are_in() {
     assert_eq!(scene.read("out/finaldata2.csv"), expected);
     assert_eq!(report.rows, 4);
     assert_eq!(scene.train().unwrap().data.rows, 4, "the longest row is trained on as well");
+}
+
+#[test]
+fn a_file_that_changes_under_our_eyes_waits_and_its_twin_does_not() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\nb,1,2,3,0\n");
+    scene.rows("in/b.csv", "a,1,2,3,1\nb,1,2,3,0\n");
+    scene.rows("in/c.csv", "c,1,2,3,0\n");
+    let (path, folder) = (scene.path("in/a.csv"), scene.path("in"));
+    let once = std::sync::Once::new();
+    let report = scene.step("ingestion", |context, workspace| {
+        let mut context = context.clone();
+        context.progress = std::sync::Arc::new(move |_, _, _| {
+            once.call_once(|| fs::write(&path, format!("{HEADER}d,1,2,3,0\n")).unwrap());
+        });
+        let options = Options::default();
+        ingest::run(&context, workspace, &folder, "input_folder_path", options)
+    });
+    let report = report.unwrap();
+    let (changing, taken) = (FileStatus::Changing, FileStatus::Ingested);
+    assert_eq!(status(&report), [("a.csv", changing), ("b.csv", taken), ("c.csv", taken)]);
+    assert!(!report.new_failures, "to wait is no failure");
+    let first = format!("{HEADER}a,1,2,3,1\nb,1,2,3,0\nc,1,2,3,0\n");
+    assert_eq!(scene.read("out/finaldata2.csv"), first);
+    assert_eq!(scene.ingest().unwrap().version, Some(DatasetVersion(3)));
+    assert_eq!(scene.read("out/finaldata3.csv"), first + "d,1,2,3,0\n");
+    assert!(scene.ingest().unwrap().files.is_empty());
 }
