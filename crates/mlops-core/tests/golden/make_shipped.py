@@ -20,8 +20,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-COLUMNS = ["corporation", "lastmonth_activity", "lastyear_activity", "number_of_employees", "exited"]
-FEATURES = COLUMNS[1:4]
+FEATURES = ["lastmonth_activity", "lastyear_activity", "number_of_employees"]
+COLUMNS = ["corporation", *FEATURES, "exited"]
 MISSING = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"}
 
 
@@ -63,7 +63,8 @@ def case(name, folder, paths):
         rows, bad = read(folder / path)
         before = len(kept)
         kept = pandas.concat([kept, rows]).drop_duplicates() if before else rows.drop_duplicates()
-        files.append({"file": path, "read": len(rows) + bad, "kept": len(kept) - before, "bad": bad})
+        read_rows = len(rows) + bad
+        files.append({"file": path, "read": read_rows, "kept": len(kept) - before, "bad": bad})
     test, rejected = read(folder / "testdata/testdata.csv")
     known = kept.merge(test.drop_duplicates(), how="left", on=COLUMNS, indicator=True)
     train = kept[(known["_merge"] == "left_only").to_numpy()]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mlops_core::config::Ingestion;
 use mlops_core::dataset::RowReader;
+use mlops_core::ingest::FileCounts;
 use mlops_core::metrics::ConfusionMatrix;
 use mlops_core::model::{Predictor, artifact};
 use mlops_core::profile::NumericProfile;
@@ -116,11 +117,9 @@ fn ingested(scene: &Scene, case: &Value) {
         let figures = json!([counts.rows_read, counts.duplicates_within, counts.quarantined]);
         assert_eq!(figures, json!([expected["rows"], expected["dup_within"], 0]));
     }
-    let sum = |f: fn(&mlops_core::ingest::FileCounts) -> u64| {
-        report.files.iter().map(|r| f(&r.counts)).sum::<u64>()
-    };
+    let sum = |f: fn(&FileCounts) -> u64| report.files.iter().map(|r| f(&r.counts)).sum::<u64>();
     assert_eq!(json!(sum(|c| c.rows_read)), case["rows_in"]);
-    assert_eq!(json!(sum(|c| c.duplicates())), case["duplicates_dropped"]);
+    assert_eq!(json!(sum(FileCounts::duplicates)), case["duplicates_dropped"]);
     assert_eq!(json!(report.rows), case["rows_out"]);
 
     // The profile of every numeric column, the label among them.
