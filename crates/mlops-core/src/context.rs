@@ -183,8 +183,7 @@ impl Context {
             }
         }
         let pointer_folder = crate::durable::parent_of(&config.deployment);
-        let folders =
-            [&config.output_folder, &config.output_model, &config.models, pointer_folder];
+        let folders = [&config.output_folder, &config.output_model, &config.models, pointer_folder];
         for folder in folders {
             for name in self.disk.remove_temporaries(folder)? {
                 notes.push(format!("{name}, half-written by an interrupted run, was removed"));
