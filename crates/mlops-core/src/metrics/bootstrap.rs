@@ -3,7 +3,7 @@
 //! Resampling n rows with replacement and counting the confusion matrix is the same as one
 //! multinomial draw of n over the four counts, so a resample costs three binomials whatever n is.
 //! Efron, "Bootstrap methods: another look at the jackknife" (1979); percentiles are linear, as
-//! `numpy.percentile`. Not for comparing two models or two samples.
+//! `numpy.percentile`. Not for comparing two models or two samples: see [`super::difference`].
 //!
 //! The same counts, level, resamples and seed give the same interval.
 
@@ -62,17 +62,29 @@ pub fn intervals(matrix: &ConfusionMatrix, level: f64, resamples: usize, seed: u
     Intervals { f1: interval(ConfusionMatrix::f1), accuracy: interval(ConfusionMatrix::accuracy) }
 }
 
-/// One multinomial draw: each cell is a binomial of the rows and of the chance still left.
-fn resample(matrix: &ConfusionMatrix, random: &mut Xoshiro256PlusPlus) -> ConfusionMatrix {
-    let (mut rows, mut weight) = (matrix.n(), matrix.n());
-    let mut cell = |count: u64| {
+/// The matrix of as many rows, drawn from this one with replacement.
+pub(super) fn resample(
+    matrix: &ConfusionMatrix,
+    random: &mut Xoshiro256PlusPlus,
+) -> ConfusionMatrix {
+    let [tp, fp, fn_, tn] = multinomial([matrix.tp, matrix.fp, matrix.fn_, matrix.tn], random);
+    ConfusionMatrix { tn, fp, fn_, tp }
+}
+
+/// One multinomial draw of as many rows as `counts` has, with its shares as chances: each cell is a
+/// binomial of the rows and of the chance still left, the last takes the rest.
+pub(super) fn multinomial<const CELLS: usize>(
+    counts: [u64; CELLS],
+    random: &mut Xoshiro256PlusPlus,
+) -> [u64; CELLS] {
+    let rows: u64 = counts.iter().sum();
+    let (mut rows, mut weight) = (rows, rows);
+    counts.map(|count| {
         let drawn = binomial(rows, count, weight, random);
         rows -= drawn;
         weight -= count;
         drawn
-    };
-    let (tp, fp, fn_) = (cell(matrix.tp), cell(matrix.fp), cell(matrix.fn_));
-    ConfusionMatrix { tn: rows, fp, fn_, tp }
+    })
 }
 
 /// Successes in `rows` trials of chance `part / whole`; draws nothing when the answer is certain.
@@ -88,7 +100,7 @@ fn binomial(rows: u64, part: u64, whole: u64, random: &mut Xoshiro256PlusPlus) -
 }
 
 /// The central `level` of the values.
-fn percentile_interval(mut values: Vec<f64>, level: f64) -> Interval {
+pub(super) fn percentile_interval(mut values: Vec<f64>, level: f64) -> Interval {
     let level = level.clamp(0.0, 1.0);
     values.sort_unstable_by(f64::total_cmp);
     let tail = (1.0 - level) / 2.0;
@@ -97,7 +109,7 @@ fn percentile_interval(mut values: Vec<f64>, level: f64) -> Interval {
 
 /// Linear interpolation between the order statistics of at least one value; `share` in [0, 1].
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= at < len")]
-fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let at = share * (sorted.len() - 1) as f64;
     let below = sorted[at as usize];
     let above = sorted[(at.ceil() as usize).min(sorted.len() - 1)];

@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub mod bootstrap;
+pub mod difference;
 pub mod probability;
 pub mod ranking;
 pub mod score;
 
+pub use difference::PairedCounts;
 pub use ranking::Ranking;
 pub use score::{Evaluation, classify};
 
