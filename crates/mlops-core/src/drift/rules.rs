@@ -1,0 +1,390 @@
+//! Model drift: four rules on the F1 of the live release on new rows, one of which decides.
+//!
+//! | rule | the new F1 has drifted when it is |
+//! |---|---|
+//! | raw | below the deployed F1 |
+//! | parametric | below mean - 2 std of the history (ddof 0) |
+//! | non-parametric | below q25 - 1.5 IQR of the history (linear quartiles; Tukey's lower fence) |
+//! | significant | so far below that the 95 % bootstrap interval of the difference excludes 0 |
+//!
+//! A rule that cannot be evaluated hands the decision to raw, and the record says so. With too few
+//! new rows, or rows of one class, nothing is evaluated and nothing decided. Not for features: see
+//! the siblings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::bootstrap::{RESAMPLES, percentile, too_few};
+use crate::metrics::difference::two_sample_interval;
+use crate::metrics::score::LEVEL;
+use crate::metrics::{ConfusionMatrix, Interval};
+
+/// Fewest scores of a history with a spread worth naming.
+pub const MIN_HISTORY: usize = 5;
+
+/// Scores are equal within this: the mean of equal scores may differ from them in the last digit.
+const ROUNDING: f64 = 1e-12;
+
+/// A way to tell whether a score has drifted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Lower than the deployed score.
+    #[default]
+    Raw,
+    /// Two standard deviations below the mean of the history.
+    Parametric,
+    /// Below Tukey's lower fence of the history.
+    #[serde(rename = "nonparametric", alias = "non_parametric")]
+    NonParametric,
+    /// Lower than the deployed score by more than chance explains.
+    Significant,
+}
+
+impl Rule {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 4] =
+        [Self::Raw, Self::Parametric, Self::NonParametric, Self::Significant];
+
+    /// As in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Parametric => "parametric",
+            Self::NonParametric => "nonparametric",
+            Self::Significant => "significant",
+        }
+    }
+}
+
+/// How well the live release did on its own test set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// Its F1.
+    pub f1: f64,
+    /// The counts behind it; nothing for a release that was adopted with a bare score.
+    pub matrix: Option<ConfusionMatrix>,
+}
+
+impl From<ConfusionMatrix> for Deployed {
+    fn from(matrix: ConfusionMatrix) -> Self {
+        Self { f1: matrix.f1(), matrix: Some(matrix) }
+    }
+}
+
+/// What a rule held the new score against.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// An F1 strictly below has drifted.
+    Lowest(f64),
+    /// Of new F1 less deployed F1; an upper end below 0 is a drift.
+    Difference(Interval),
+}
+
+/// One rule's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleVerdict {
+    /// The rule.
+    pub rule: Rule,
+    /// Its answer; nothing when it was not evaluated.
+    pub drifted: Option<bool>,
+    /// What it compared with, if it was evaluated.
+    pub limit: Option<Limit>,
+    /// A sentence with the numbers, or the reason why it was not evaluated.
+    pub explanation: String,
+}
+
+/// The verdict on the live release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelDrift {
+    /// New rows that the release was scored on.
+    pub n: u64,
+    /// F1 of the release on them.
+    pub new_f1: f64,
+    /// F1 of the release on its own test set.
+    pub deployed_f1: f64,
+    /// Scores in the history.
+    pub history: usize,
+    /// Every rule's answer, in the order of [`Rule::ALL`].
+    pub verdicts: Vec<RuleVerdict>,
+    /// The rule that was asked to decide.
+    pub configured: Rule,
+    /// The rule that did: `configured`, or raw where that one could not be evaluated.
+    pub decided_by: Rule,
+    /// The decision; nothing when there are too few rows or one class.
+    pub drifted: Option<bool>,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// Scores the live release's answers to new rows (`new`) by every rule; `configured` decides.
+///
+/// `history` holds the F1 of decided batches and of promotions, in any order. Fewer than `min_rows`
+/// new rows are not decided. The seed fixes the bootstrap.
+pub fn model_drift(
+    history: &[f64],
+    deployed: &Deployed,
+    new: &ConfusionMatrix,
+    configured: Rule,
+    min_rows: u64,
+    seed: u64,
+) -> ModelDrift {
+    let (n, new_f1) = (new.n(), new.f1());
+    let mut drift = ModelDrift {
+        n,
+        new_f1,
+        deployed_f1: deployed.f1,
+        history: history.len(),
+        verdicts: Vec::new(),
+        configured,
+        decided_by: configured,
+        drifted: None,
+        reason: String::new(),
+    };
+    if let Some(obstacle) = undecidable(new, min_rows) {
+        drift.verdicts = Rule::ALL.map(|rule| not_evaluated(rule, &obstacle)).into();
+        drift.reason = format!("undecided: {obstacle}");
+        return drift;
+    }
+    drift.verdicts = vec![
+        raw(new_f1, deployed.f1),
+        parametric(new_f1, history),
+        non_parametric(new_f1, history),
+        significant(new, deployed, seed),
+    ];
+    drift.decide();
+    drift
+}
+
+impl ModelDrift {
+    /// The answer of `rule`.
+    pub fn verdict(&self, rule: Rule) -> Option<&RuleVerdict> {
+        self.verdicts.iter().find(|verdict| verdict.rule == rule)
+    }
+
+    fn decide(&mut self) {
+        let configured = self.configured;
+        let evaluated = self.verdict(configured).is_some_and(|v| v.drifted.is_some());
+        self.decided_by = if evaluated { configured } else { Rule::Raw };
+        let Some(deciding) = self.verdict(self.decided_by) else { return };
+        let outcome = if deciding.drifted == Some(true) { "drift" } else { "no drift" };
+        let handed_over = if evaluated {
+            String::new()
+        } else {
+            let why = self.verdict(configured).map_or("", |v| v.explanation.as_str());
+            format!(" (instead of {}: {why})", configured.name())
+        };
+        let reason = format!(
+            "{outcome}, decided by {}{handed_over}: {}",
+            self.decided_by.name(),
+            deciding.explanation
+        );
+        self.drifted = deciding.drifted;
+        self.reason = reason;
+    }
+}
+
+/// Why these rows cannot tell anything about an F1.
+fn undecidable(new: &ConfusionMatrix, min_rows: u64) -> Option<String> {
+    let n = new.n();
+    if n < min_rows {
+        Some(format!("{n} new rows, and {min_rows} are needed"))
+    } else if new.one_class() {
+        Some(format!("the {n} new rows are not of both classes"))
+    } else {
+        None
+    }
+}
+
+fn not_evaluated(rule: Rule, why: &str) -> RuleVerdict {
+    let explanation = format!("not evaluated: {why}");
+    RuleVerdict { rule, drifted: None, limit: None, explanation }
+}
+
+/// A rule with a lowest F1; `of` says where that comes from.
+fn lowest(rule: Rule, new_f1: f64, limit: f64, of: &str) -> RuleVerdict {
+    let drifted = new_f1 < limit - ROUNDING;
+    let relation = if drifted { "below" } else { "not below" };
+    RuleVerdict {
+        rule,
+        drifted: Some(drifted),
+        limit: Some(Limit::Lowest(limit)),
+        explanation: format!("the new F1 {new_f1:.4} is {relation} {limit:.4}, {of}"),
+    }
+}
+
+fn raw(new_f1: f64, deployed: f64) -> RuleVerdict {
+    lowest(Rule::Raw, new_f1, deployed, "the deployed F1")
+}
+
+fn too_short(rule: Rule, history: &[f64]) -> Option<RuleVerdict> {
+    (history.len() < MIN_HISTORY).then(|| {
+        let n = history.len();
+        not_evaluated(rule, &format!("the history has {n} scores, and {MIN_HISTORY} are needed"))
+    })
+}
+
+fn parametric(new_f1: f64, history: &[f64]) -> RuleVerdict {
+    too_short(Rule::Parametric, history).unwrap_or_else(|| {
+        let n = history.len() as f64;
+        let mean = history.iter().sum::<f64>() / n;
+        let std = (history.iter().map(|f1| (f1 - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let of = format!(
+            "mean {mean:.4} less twice the standard deviation {std:.4} of {n} earlier scores"
+        );
+        lowest(Rule::Parametric, new_f1, mean - 2.0 * std, &of)
+    })
+}
+
+fn non_parametric(new_f1: f64, history: &[f64]) -> RuleVerdict {
+    too_short(Rule::NonParametric, history).unwrap_or_else(|| {
+        let mut sorted = history.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let (q25, q75) = (percentile(&sorted, 0.25), percentile(&sorted, 0.75));
+        let iqr = q75 - q25;
+        let of = format!(
+            "the first quartile {q25:.4} less 1.5 times the interquartile range {iqr:.4} of {} \
+             earlier scores",
+            history.len()
+        );
+        lowest(Rule::NonParametric, new_f1, q25 - 1.5 * iqr, &of)
+    })
+}
+
+fn significant(new: &ConfusionMatrix, deployed: &Deployed, seed: u64) -> RuleVerdict {
+    let rule = Rule::Significant;
+    let Some(matrix) = deployed.matrix else {
+        return not_evaluated(rule, "the deployed release has a score, but no confusion matrix");
+    };
+    // A bootstrap of a handful of rows, or of one class, takes chance for certainty.
+    for (counts, of) in [(&matrix, "release's own test"), (new, "new")] {
+        if let Some(why) = too_few(counts) {
+            return not_evaluated(rule, &format!("{} {of} rows: {why}", counts.n()));
+        }
+    }
+    let interval = two_sample_interval(&matrix, new, LEVEL, RESAMPLES, seed);
+    let drifted = interval.high < 0.0;
+    let explanation = format!(
+        "the new F1 {:.4} less the deployed {:.4} is {:+.4}, with a {:.0} % interval from {:+.4} to \
+         {:+.4}, which {}",
+        new.f1(),
+        matrix.f1(),
+        new.f1() - matrix.f1(),
+        100.0 * LEVEL,
+        interval.low,
+        interval.high,
+        if drifted { "lies below 0: chance does not explain it" } else { "does not lie below 0" }
+    );
+    RuleVerdict {
+        rule,
+        drifted: Some(drifted),
+        limit: Some(Limit::Difference(interval)),
+        explanation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An example with known outcomes: scores so far, the deployed 0.7, the new 0.3625.
+    const HISTORY: [f64; 6] = [0.5, 0.4, 0.51, 0.58, 0.6, 0.7];
+    const DEPLOYED: ConfusionMatrix = ConfusionMatrix { tn: 80, fp: 30, fn_: 30, tp: 70 };
+    const NEW: ConfusionMatrix = ConfusionMatrix { tn: 40, fp: 51, fn_: 51, tp: 29 };
+
+    fn drift(configured: Rule) -> ModelDrift {
+        model_drift(&HISTORY, &DEPLOYED.into(), &NEW, configured, 20, 42)
+    }
+
+    fn lowest_of(drift: &ModelDrift, rule: Rule) -> f64 {
+        match drift.verdict(rule).unwrap().limit {
+            Some(Limit::Lowest(limit)) => limit,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_known_example() {
+        let drift = drift(Rule::Raw);
+        assert!((drift.deployed_f1 - 0.7).abs() < 1e-15 && (drift.new_f1 - 0.3625).abs() < 1e-15);
+        let answers: Vec<_> = drift.verdicts.iter().map(|v| v.drifted).collect();
+        assert_eq!(answers, [Some(true), Some(false), Some(true), Some(true)]);
+        assert!((lowest_of(&drift, Rule::Parametric) - 0.361_280_162).abs() < 1e-9);
+        assert!((lowest_of(&drift, Rule::NonParametric) - 0.363_75).abs() < 1e-12);
+        assert_eq!(drift.drifted, Some(true));
+        assert_eq!(
+            drift.reason,
+            "drift, decided by raw: the new F1 0.3625 is below 0.7000, the deployed F1"
+        );
+    }
+
+    #[test]
+    fn the_configured_rule_decides() {
+        for (rule, drifted) in Rule::ALL.into_iter().zip([true, false, true, true]) {
+            let drift = drift(rule);
+            assert_eq!((drift.decided_by, drift.drifted), (rule, Some(drifted)));
+        }
+        let reason = drift(Rule::Parametric).reason;
+        assert!(reason.starts_with("no drift, decided by parametric: the new F1 0.3625 is not"));
+    }
+
+    #[test]
+    fn a_short_history_leaves_it_to_raw() {
+        for rule in [Rule::Parametric, Rule::NonParametric] {
+            let drift = model_drift(&HISTORY[..4], &DEPLOYED.into(), &NEW, rule, 20, 42);
+            assert_eq!(drift.verdict(rule).unwrap().drifted, None);
+            assert_eq!((drift.decided_by, drift.drifted), (Rule::Raw, Some(true)));
+            let start = format!(
+                "drift, decided by raw (instead of {}: not evaluated: the history has 4 scores, \
+                 and 5 are needed): ",
+                rule.name()
+            );
+            assert!(drift.reason.starts_with(&start), "{}", drift.reason);
+        }
+    }
+
+    #[test]
+    fn an_adopted_score_or_a_tiny_test_set_cannot_be_significant() {
+        let bare = Deployed { f1: 0.7, matrix: None };
+        let tiny = ConfusionMatrix { tn: 2, fp: 0, fn_: 0, tp: 3 }.into();
+        for deployed in [bare, tiny] {
+            let drift = model_drift(&HISTORY, &deployed, &NEW, Rule::Significant, 20, 42);
+            assert_eq!((drift.decided_by, drift.drifted), (Rule::Raw, Some(true)), "{drift:?}");
+        }
+    }
+
+    #[test]
+    fn too_few_rows_or_one_class_decide_nothing() {
+        let few = ConfusionMatrix { tn: 5, fp: 4, fn_: 5, tp: 5 };
+        let one_class = ConfusionMatrix { tn: 50, fp: 40, fn_: 0, tp: 0 };
+        for (new, why) in [
+            (few, "undecided: 19 new rows, and 20 are needed"),
+            (one_class, "undecided: the 90 new rows are not of both classes"),
+            (ConfusionMatrix::default(), "undecided: 0 new rows, and 20 are needed"),
+        ] {
+            let drift = model_drift(&HISTORY, &DEPLOYED.into(), &new, Rule::Raw, 20, 42);
+            assert_eq!((drift.drifted, drift.reason.as_str()), (None, why));
+            assert!(drift.verdicts.iter().all(|v| v.drifted.is_none()));
+        }
+        let enough = ConfusionMatrix { tn: 6, ..few };
+        let drift = model_drift(&HISTORY, &DEPLOYED.into(), &enough, Rule::Raw, 20, 42);
+        assert_eq!(drift.drifted, Some(true));
+    }
+
+    #[test]
+    fn the_same_score_is_no_drift() {
+        let drift = model_drift(&[0.7; 6], &DEPLOYED.into(), &DEPLOYED, Rule::Raw, 20, 42);
+        // A history without spread leaves no room, but for rounding.
+        assert!(drift.verdicts.iter().all(|v| v.drifted == Some(false)), "{drift:?}");
+    }
+
+    #[test]
+    fn names_are_those_of_the_configuration_and_json_reads_back() {
+        for rule in Rule::ALL {
+            assert_eq!(serde_json::to_string(&rule).unwrap(), format!("\"{}\"", rule.name()));
+        }
+        let drift = drift(Rule::Significant);
+        let text = serde_json::to_string(&drift).unwrap();
+        assert_eq!(serde_json::from_str::<ModelDrift>(&text).unwrap(), drift);
+    }
+}

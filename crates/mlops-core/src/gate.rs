@@ -1,0 +1,212 @@
+//! May the challenger go live? Champion against challenger on the same hold-out.
+//!
+//! "Not worse" means: on these very rows the challenger's F1 is at least the champion's plus
+//! `min_improvement` (default 0). The point difference decides, not the interval. To ask for proof
+//! that the challenger is better would keep an outdated model for ever where hold-outs are small; to
+//! refuse only what is proven worse would let the score sink a little with each promotion. With the
+//! same score the challenger wins: it has learnt from newer rows. The interval says how much of the
+//! difference is luck, for the reader of the record. Who wants a margin sets `min_improvement`.
+//!
+//! Without evidence nothing changes: on rows of one class the F1 says nothing, and the challenger is
+//! refused. Not for scores of two different test sets: those are never compared here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::bootstrap::{RESAMPLES, too_few};
+use crate::metrics::score::LEVEL;
+use crate::metrics::{ConstantBaseline, Interval, PairedCounts};
+use crate::{Error, Result};
+
+/// Differences are equal within this: 0.75 less 0.70 is not quite 0.05 in doubles.
+const ROUNDING: f64 = 1e-12;
+
+/// The verdict, with every number that it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateVerdict {
+    /// Whether the challenger may go live.
+    pub blessed: bool,
+    /// Rows of the hold-out.
+    pub n: u64,
+    /// Rows to which the two give different answers.
+    pub disagreements: u64,
+    /// F1 of the live release on the hold-out.
+    pub champion_f1: f64,
+    /// F1 of the new model on the same rows.
+    pub challenger_f1: f64,
+    /// Challenger less champion.
+    pub difference: f64,
+    /// Paired 95 % bootstrap interval of the difference.
+    pub interval: Interval,
+    /// What the difference had to reach.
+    pub min_improvement: f64,
+    /// F1 of the best constant answer on the same rows.
+    pub constant_f1: f64,
+    /// Why, one sentence each; the one that decided comes first.
+    pub reasons: Vec<String>,
+}
+
+/// Holds the challenger against the champion: n labels, and the answers of both to the same rows.
+///
+/// # Errors
+/// `Data` when there is no row, the lengths differ, or `min_improvement` is not a finite number.
+pub fn gate(
+    labels: &[bool],
+    champion: &[bool],
+    challenger: &[bool],
+    min_improvement: f64,
+    seed: u64,
+) -> Result<GateVerdict> {
+    if labels.is_empty() {
+        return Err(Error::data("no hold-out rows to compare the models on"));
+    }
+    if !min_improvement.is_finite() {
+        return Err(Error::data(format!(
+            "the least improvement is {min_improvement}: it must be a finite number"
+        )));
+    }
+    let counts = PairedCounts::from_predictions(labels, champion, challenger)?;
+    let matrix = counts.champion();
+    let constant = ConstantBaseline::of(matrix.positives(), matrix.negatives());
+    let mut verdict = GateVerdict {
+        blessed: false,
+        n: counts.n(),
+        disagreements: counts.disagreements(),
+        champion_f1: matrix.f1(),
+        challenger_f1: counts.challenger().f1(),
+        difference: counts.difference(),
+        interval: counts.interval(LEVEL, RESAMPLES, seed),
+        min_improvement,
+        constant_f1: constant.f1,
+        reasons: Vec::new(),
+    };
+    if matrix.one_class() {
+        verdict.reasons.push(format!(
+            "refused: all {} hold-out rows are of one class, so the F1 cannot compare the models",
+            verdict.n
+        ));
+        return Ok(verdict);
+    }
+    verdict.decide();
+    if let Some(note) = too_few(&matrix) {
+        verdict.reasons.push(format!("the hold-out has {} rows: {note}", verdict.n));
+    }
+    Ok(verdict)
+}
+
+impl GateVerdict {
+    fn decide(&mut self) {
+        let Self { champion_f1, challenger_f1, difference, min_improvement, constant_f1, .. } =
+            *self;
+        let not_worse = difference >= min_improvement - ROUNDING;
+        let [champion_learnt, challenger_learnt] =
+            [champion_f1, challenger_f1].map(|f1| f1 > constant_f1 + ROUNDING);
+        let loses_to_constant = champion_learnt && !challenger_learnt;
+        self.blessed = not_worse && !loses_to_constant;
+        let need = if min_improvement.abs() < ROUNDING {
+            "at least the champion's".to_owned()
+        } else {
+            format!("{min_improvement:+} on the champion's")
+        };
+        let comparison = format!(
+            "the challenger's F1 {challenger_f1:.4} against the champion's {champion_f1:.4} on the \
+             same {} hold-out rows is a difference of {difference:+.4} ({:.0} % interval {:+.4} to \
+             {:+.4}), and {need} is asked for",
+            self.n,
+            100.0 * self.interval.level,
+            self.interval.low,
+            self.interval.high
+        );
+        let outcome = if not_worse { "promoted" } else { "refused" };
+        if loses_to_constant {
+            self.reasons.push(format!(
+                "refused: the challenger's F1 {challenger_f1:.4} does not beat the best constant \
+                 answer ({constant_f1:.4}), the champion's {champion_f1:.4} does"
+            ));
+            self.reasons.push(comparison);
+        } else {
+            self.reasons.push(format!("{outcome}: {comparison}"));
+            if !challenger_learnt {
+                self.reasons.push(format!(
+                    "neither model beats the best constant answer, which has F1 {constant_f1:.4}"
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 40 rows, every other one positive, of which the model gets all but the last `wrong` right.
+    fn answers(wrong: usize) -> (Vec<bool>, Vec<bool>) {
+        let labels: Vec<bool> = (0..40).map(|i| i % 2 == 0).collect();
+        let answers = labels.iter().enumerate().map(|(i, l)| *l != (i >= 40 - wrong)).collect();
+        (labels, answers)
+    }
+
+    fn verdict(champion_wrong: usize, challenger_wrong: usize, least: f64) -> GateVerdict {
+        let (labels, champion) = answers(champion_wrong);
+        gate(&labels, &champion, &answers(challenger_wrong).1, least, 42).unwrap()
+    }
+
+    #[test]
+    fn the_same_score_is_promoted_and_one_row_worse_is_refused() {
+        let same = verdict(8, 8, 0.0);
+        assert!(same.blessed && same.disagreements == 0, "{same:?}");
+        assert!(same.reasons[0].starts_with("promoted: the challenger's F1 0.8000"), "{same:?}");
+        let worse = verdict(8, 9, 0.0);
+        assert!(!worse.blessed && worse.difference < 0.0);
+        assert!(worse.reasons[0].starts_with("refused: "), "{worse:?}");
+        // One row is not significant, and is refused all the same.
+        assert!(worse.interval.high >= 0.0);
+    }
+
+    #[test]
+    fn the_least_improvement_is_met_by_exactly_that_much() {
+        let gain = verdict(8, 6, 0.0).difference;
+        assert!(verdict(8, 6, gain).blessed);
+        let (champion, challenger) = (verdict(8, 6, 0.0).champion_f1, 0.85_f64);
+        assert!((challenger - champion - 0.05).abs() < 1e-15);
+        assert!(verdict(8, 6, 0.05).blessed);
+        let short = verdict(8, 6, 0.051);
+        assert!(!short.blessed);
+        assert!(short.reasons[0].contains("+0.051 on the champion's is asked for"), "{short:?}");
+        assert!(verdict(8, 9, -0.1).blessed);
+    }
+
+    #[test]
+    fn losing_to_a_constant_counts_only_against_a_champion_that_does_not() {
+        // All wrong: both score 0, the constant 2/3.
+        let both = verdict(40, 40, 0.0);
+        assert!(both.blessed, "{both:?}");
+        assert!(both.reasons[1].starts_with("neither model beats"), "{both:?}");
+        let only = verdict(8, 20, -1.0);
+        assert!(!only.blessed);
+        assert!(only.reasons[0].contains("does not beat the best constant"), "{only:?}");
+    }
+
+    #[test]
+    fn one_class_refuses_and_few_rows_say_so() {
+        let one = gate(&[true; 50], &[true; 50], &[true; 50], 0.0, 1).unwrap();
+        assert!(!one.blessed && one.reasons[0].contains("one class"), "{one:?}");
+        let labels = [true, false, true];
+        let few = gate(&labels, &labels, &labels, 0.0, 1).unwrap();
+        assert!(few.blessed);
+        assert_eq!(few.reasons[1], "the hold-out has 3 rows: too few rows to tell");
+    }
+
+    #[test]
+    fn impossible_input_is_refused() {
+        assert!(gate(&[], &[], &[], 0.0, 1).is_err());
+        assert!(gate(&[true], &[true], &[], 0.0, 1).is_err());
+        assert!(gate(&[true], &[true], &[true], f64::NAN, 1).is_err());
+    }
+
+    #[test]
+    fn the_verdict_survives_json() {
+        let verdict = verdict(8, 6, 0.0);
+        let text = serde_json::to_string(&verdict).unwrap();
+        assert_eq!(serde_json::from_str::<GateVerdict>(&text).unwrap(), verdict);
+    }
+}

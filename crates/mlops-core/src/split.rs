@@ -1,0 +1,129 @@
+//! Which rows of an ingestion become its hold-out: stable, stratified, drawn once.
+//!
+//! Within each class the `ceil(share * n)` rows with the smallest hashes are taken. The hash is the
+//! row's 128-bit identity under a key that stays fixed for the workspace
+//! (`xxh3_128_with_seed(row, key)`), so that the choice depends on the rows alone: not on their
+//! order, on how files were cut, or on the platform. Nobody who does not know the key can steer a
+//! row into or out of the test data. Rows are distinct by then (ingestion drops duplicates), and so
+//! are their hashes. Not for drawing from rows of several ingestions: each is drawn once, by itself.
+
+use crate::{Error, Result};
+
+/// Indices of the hold-out rows, ascending.
+///
+/// `rows` are the (keyed hash, label) of one ingestion's rows, `share` is a number from 0 to 1.
+/// A class with any row gives at least one of them unless the share is 0.
+///
+/// # Errors
+/// `Data` for a share outside [0, 1].
+pub fn hold_out(rows: &[(u128, bool)], share: f64) -> Result<Vec<usize>> {
+    if !(0.0..=1.0).contains(&share) {
+        return Err(Error::data(format!(
+            "the share of hold-out rows is {share}: it must lie within 0 and 1"
+        )));
+    }
+    let mut chosen = Vec::new();
+    for class in [false, true] {
+        let mut of_class: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].1 == class).collect();
+        let take = held_out(of_class.len(), share);
+        if take < of_class.len() {
+            // Rows are distinct; the index only makes the order a total one.
+            of_class.select_nth_unstable_by_key(take, |&i| (rows[i].0, i));
+            of_class.truncate(take);
+        }
+        chosen.append(&mut of_class);
+    }
+    chosen.sort_unstable();
+    Ok(chosen)
+}
+
+/// `ceil(share * n)`, as in decimals: 7 % of 100 rows are 7, though 0.07 * 100 in doubles is more.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= share * n <= n")]
+fn held_out(n: usize, share: f64) -> usize {
+    let exact = share * n as f64;
+    ((exact * (1.0 - 1e-12)).ceil() as usize).min(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ingest::dedup::RowHasher;
+
+    fn rows(count: u32, key: u64) -> Vec<(u128, bool)> {
+        let hasher = RowHasher(key);
+        (0..count).map(|i| (hasher.hash(format!("{i},x\n").as_bytes()), i % 3 == 0)).collect()
+    }
+
+    #[test]
+    fn sizes_are_decimal_ceilings() {
+        for (n, share, size) in [
+            (100, 0.07, 7),
+            (10, 0.3, 3),
+            (30, 0.1, 3),
+            (11, 0.3, 4),
+            (1, 0.3, 1),
+            (1, 1e-9, 1),
+            (0, 0.3, 0),
+            (5, 0.0, 0),
+            (5, 1.0, 5),
+        ] {
+            assert_eq!(held_out(n, share), size, "{share} of {n}");
+        }
+    }
+
+    /// Hold-outs of a workspace must stay the same after an upgrade.
+    #[test]
+    fn a_key_gives_these_very_rows() {
+        assert_eq!(hold_out(&rows(20, 42), 0.3).unwrap(), [1, 2, 3, 9, 11, 12, 14]);
+    }
+
+    #[test]
+    fn a_share_outside_is_refused() {
+        for share in [-0.1, 1.1, f64::NAN] {
+            assert!(hold_out(&rows(3, 1), share).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn stratified_in_exact_sizes(
+            hashes in proptest::collection::btree_map(any::<u128>(), any::<bool>(), 0..200),
+            percent in 0..=100_u32,
+        ) {
+            let rows: Vec<(u128, bool)> = hashes.into_iter().collect();
+            let chosen = hold_out(&rows, f64::from(percent) / 100.0).unwrap();
+            prop_assert!(chosen.is_sorted_by(|a, b| a < b));
+            for class in [false, true] {
+                let n = rows.iter().filter(|r| r.1 == class).count();
+                let taken = chosen.iter().filter(|&&i| rows[i].1 == class).count();
+                prop_assert_eq!(taken, (n * percent as usize).div_ceil(100));
+            }
+        }
+
+        #[test]
+        fn the_order_of_the_rows_does_not_matter(
+            shuffled in Just((0..150_usize).collect::<Vec<_>>()).prop_shuffle(),
+            key in any::<u64>(),
+        ) {
+            let rows = rows(150, key);
+            let plain: BTreeSet<usize> = hold_out(&rows, 0.3).unwrap().into_iter().collect();
+            let permuted: Vec<_> = shuffled.iter().map(|&i| rows[i]).collect();
+            let back = hold_out(&permuted, 0.3).unwrap().into_iter().map(|i| shuffled[i]);
+            prop_assert_eq!(plain, back.collect::<BTreeSet<usize>>());
+        }
+
+        #[test]
+        fn a_larger_share_keeps_the_rows_of_a_smaller_one(
+            key in any::<u64>(), small in 0.0..0.5_f64, more in 0.0..0.5_f64,
+        ) {
+            let rows = rows(97, key);
+            let smaller = hold_out(&rows, small).unwrap();
+            let larger: BTreeSet<usize> = hold_out(&rows, small + more).unwrap().into_iter().collect();
+            prop_assert!(smaller.iter().all(|i| larger.contains(i)));
+        }
+    }
+}
