@@ -93,11 +93,7 @@ impl<'a> RowReader<'a> {
     }
 
     /// Hands each row of `path` to `visit` in canonical spelling, newline included, in order.
-    pub fn rows(
-        &self,
-        path: &Path,
-        mut visit: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<Reading> {
+    pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
         self.parse(path, |chunk, parsed| {
             parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row)))
         })

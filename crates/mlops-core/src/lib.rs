@@ -47,6 +47,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod dataset;
+pub mod decision;
 pub mod digest;
 pub mod drift;
 pub mod durable;

@@ -55,6 +55,13 @@ impl TestFiles {
         Ok(Self { current, all })
     }
 
+    /// The same files with all batches as the current version; nothing with fewer than two.
+    pub fn all_batches(&self) -> Option<Self> {
+        let batches: Vec<TestFile> =
+            self.all.iter().filter(|f| batch(&f.name).is_some()).cloned().collect();
+        (batches.len() > 1).then(|| Self { current: batches, all: self.all.clone() })
+    }
+
     /// Names and digests of the current files, for the ledger.
     pub fn identity(&self) -> Vec<(String, Digest)> {
         self.current.iter().map(|f| (f.name.clone(), f.digest)).collect()

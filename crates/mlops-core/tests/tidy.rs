@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 /// Modules of core by layer; a module may use its own layer and lower ones.
 const LAYERS: &[&[&str]] = &[
     &["error", "clock", "durable", "digest", "ids", "config", "text"],
-    &["ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift", "gate", "split"],
+    &[
+        "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
+        "gate", "split",
+    ],
     &["ledger", "store", "testdata"],
     &["context"],
     &["stage"],

@@ -8,6 +8,7 @@ use std::fmt;
 
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::ReleaseId;
+use mlops_core::stage::decide;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
 use mlops_core::stage::diagnose::{self, Diagnostics};
@@ -78,7 +79,7 @@ impl Report for FirstRun {
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     let live = context.store().live()?;
     if let Some(latest) = workspace.ledger.latest_deployment()?
-        && latest.step == "fullprocess"
+        && latest.step == decide::STEP
         && live.as_ref().is_some_and(|live| live.as_str() == latest.release)
     {
         return Ok(FirstRun::TakenOver { release: latest.release });
@@ -91,10 +92,10 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     if ingestion.version.is_none() {
         return Err(nothing_to_learn_from(&ingestion));
     }
-    let last = workspace.ledger.runs(STEP, 1)?.pop();
-    let completed = last.is_some_and(|run| run.outcome.as_deref() != Some("failed"));
+    let completed = workspace.ledger.previous_run_completed(STEP, context.run.as_str())?;
+    let learned = workspace.ledger.latest_deployment()?.map(|d| d.dataset) == ingestion.version;
     match live {
-        Some(release) if completed && !ingestion.new_version => {
+        Some(release) if completed && learned => {
             return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
         }
         _ => {}

@@ -25,6 +25,7 @@ mod console;
 pub mod dependencies;
 mod exit;
 pub mod first_run;
+pub mod fullprocess;
 mod progress;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
+use mlops_core::ledger::Ledger;
 
 pub use arguments::Common;
 
@@ -52,6 +54,10 @@ pub fn run<R: Report>(
         tracing::info!(run = %context.run, step, "started");
         context.step(&mut workspace, step, |workspace| work(&context, workspace))
     });
+    finish(common, result)
+}
+
+fn finish<R: Report>(common: &Common, result: mlops_core::Result<R>) -> ExitCode {
     match result {
         Ok(report) => {
             console::print(common, &report);
@@ -62,6 +68,19 @@ pub fn run<R: Report>(
             exit::of_error(&error)
         }
     }
+}
+
+/// Looks at the records without taking part: no lock, no record of its own.
+pub fn inspect<R: Report>(
+    common: &Common,
+    look: impl FnOnce(&Context, &Ledger) -> mlops_core::Result<R>,
+) -> ExitCode {
+    console::start_log(common);
+    let result = context(common).and_then(|context| {
+        let ledger = Ledger::open(&context.config.ledger_path(), &context.disk)?;
+        look(&context, &ledger)
+    });
+    finish(common, result)
 }
 
 /// The real world, under the configuration that the arguments name.

@@ -309,11 +309,7 @@ fn ingestion(mut section: Section) -> Ingestion {
         ),
         missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
-        settle_seconds: section.number(
-            "settle_seconds",
-            &(0.0..=3600.0),
-            default.settle_seconds,
-        ),
+        settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
     };
     section.finish();
     ingestion
@@ -358,9 +354,9 @@ fn holdout(mut section: Section) -> Holdout {
 
 fn drift(mut section: Section) -> Drift {
     let default = Drift::default();
-    let rules = [Rule::Raw, Rule::Parametric, Rule::NonParametric, Rule::Significant];
+    let rules = Rule::ALL;
     let drift = Drift {
-        rule: section.choice("rule", &rules.map(|rule| (rule.as_str(), rule)), default.rule),
+        rule: section.choice("rule", &rules.map(|rule| (rule.name(), rule)), default.rule),
         min_rows: section.integer("min_rows", &(2..=1_000_000_000), default.min_rows),
         alpha: section.number("alpha", &(1e-6..=0.5), default.alpha),
     };

@@ -191,6 +191,7 @@ impl<'a> Ingest<'a> {
             max_rejected_share: 0.0,
             missing_values: Vec::new(),
             max_line_bytes: usize::MAX,
+            ..self.options.clone()
         };
         let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {})?;
         self.bytes_read = 0;

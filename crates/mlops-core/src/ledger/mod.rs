@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub use decisions::{DecisionRecord, HoldoutRecord};
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
+pub use decisions::{DecisionRecord, HoldoutRecord};
 pub use models::{Deployment, ModelRecord};
 pub use runs::{Intent, RunRecord};
 
@@ -122,6 +122,11 @@ impl Ledger {
             }
         }
         Ok(self)
+    }
+
+    /// Writes a copy to the new file `path`, as of now.
+    pub fn copy_to(&self, path: &Path) -> Result<()> {
+        self.query(|db| db.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop))
     }
 
     /// Runs `work` in one transaction, announced and committed, or rolled back.

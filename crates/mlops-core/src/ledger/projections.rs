@@ -8,6 +8,7 @@ use std::path::Path;
 use super::{FileStatus, Ledger};
 use crate::Result;
 use crate::durable::Disk;
+use crate::store::pretty;
 
 /// Files whose rows are in the data set, one name a line.
 pub const INGESTED_FILES: &str = "ingestedfiles.txt";
@@ -17,6 +18,9 @@ pub const TEST_FILES: &str = "test_files.txt";
 pub const TRAIN_DATA_VERSION: &str = "train_data_version.txt";
 /// Versions of the test data, one a line, newest last.
 pub const TEST_DATA_VERSIONS: &str = "test_data_versions.txt";
+
+/// The folder of decisions, one JSON file a run.
+pub const DECISIONS: &str = "decisions";
 
 /// Writes all text files that changed to `folder`.
 pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
@@ -42,7 +46,16 @@ pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
             trained.push(name);
         }
     }
-    write(TRAIN_DATA_VERSION, lines(trained))
+    write(TRAIN_DATA_VERSION, lines(trained))?;
+    for decision in ledger.decisions()? {
+        let path = folder.join(DECISIONS).join(format!("{}.json", decision.run_id));
+        if !path.is_file() {
+            let value: serde_json::Value =
+                serde_json::from_str(&decision.decision).unwrap_or_default();
+            disk.write(&path, &pretty(&value))?;
+        }
+    }
+    Ok(())
 }
 
 /// The text of `ingestedfiles.txt`: names in the order of ingestion.

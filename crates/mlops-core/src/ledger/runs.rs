@@ -1,6 +1,6 @@
 //! Who ran when and with what end; and what an interrupted run was about to do.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_json, to_json};
@@ -97,6 +97,21 @@ impl Ledger {
                 params![id, ended, seconds, outcome, detail],
             )
             .map(drop)
+        })
+    }
+
+    /// Whether the run of `step` before the present one came to a good end; true without any.
+    pub fn previous_run_completed(&self, step: &str, present: &str) -> Result<bool> {
+        self.query(|db| {
+            let outcome: Option<Option<String>> = db
+                .query_row(
+                    "SELECT outcome FROM runs WHERE step = ?1 AND run_id <> ?2
+                     ORDER BY id DESC LIMIT 1",
+                    params![step, present],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            Ok(outcome.is_none_or(|o| o.is_some_and(|o| o != "failed")))
         })
     }
 

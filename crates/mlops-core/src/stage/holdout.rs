@@ -40,7 +40,7 @@ pub(crate) fn draw(
         }
         Ok(())
     })?;
-    let drawn = split::holdout(&rows, share);
+    let drawn = split::hold_out(&rows, share)?;
 
     let name = file_name(dataset.version);
     let target = config.test_data.join(&name);

@@ -229,9 +229,11 @@ fn settled(
     let (settled, changing): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|c| settle.is_zero() || !changed_within(context, &c.path, settle));
-    report.warnings.extend(changing.iter().map(|c| {
-        format!("{} changed less than {settle:?} ago: the next run takes it", c.name)
-    }));
+    report.warnings.extend(
+        changing
+            .iter()
+            .map(|c| format!("{} changed less than {settle:?} ago: the next run takes it", c.name)),
+    );
     settled
 }
 

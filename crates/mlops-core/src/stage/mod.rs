@@ -4,9 +4,11 @@
 //! [`Workspace`](crate::context::Workspace) and its options, and returns a typed report. It
 //! prints nothing. Not for command lines: see the runtime crate.
 
+pub mod decide;
 pub mod deploy;
 pub mod diagnose;
 
+pub(crate) mod holdout;
 pub mod ingest;
 pub mod score;
 pub mod train;

@@ -143,29 +143,80 @@ pub fn predict_tests(
     model: &Model,
     tests: &TestFiles,
 ) -> Result<Scored> {
+    let mut compared = compare_tests(context, workspace, &[model], tests)?;
+    let probabilities = compared.probabilities.pop().unwrap_or_default();
+    let Compared { labels, rejected, left_out, unanswered, .. } = compared;
+    Ok(Scored { labels, probabilities, rejected, left_out, unanswered })
+}
+
+/// Answers of several models to the same rows.
+#[derive(Debug, Clone, Default)]
+pub struct Compared {
+    /// Whether each row is of the positive class.
+    pub labels: Vec<bool>,
+    /// For each model, what it says.
+    pub probabilities: Vec<Vec<f64>>,
+    /// See [`Score`].
+    pub rejected: u64,
+    /// Rows that one of the models was trained on.
+    pub left_out: u64,
+    /// Rows that one of the models has no answer for.
+    pub unanswered: u64,
+}
+
+/// Predicts the current test data with several models of one schema; rows that one of them was
+/// trained on, or cannot answer, are left out for all. Where the newest batch has rows of one
+/// class only, all batches together are the test data.
+pub fn compare_tests(
+    context: &Context,
+    workspace: &Workspace,
+    models: &[&Model],
+    tests: &TestFiles,
+) -> Result<Compared> {
+    let compared = compare_on(context, workspace, models, tests)?;
+    let one_class = compared.labels.iter().all(|l| *l) || compared.labels.iter().all(|l| !*l);
+    match tests.all_batches().filter(|_| one_class) {
+        Some(union) => compare_on(context, workspace, models, &union),
+        None => Ok(compared),
+    }
+}
+
+fn compare_on(
+    context: &Context,
+    workspace: &Workspace,
+    models: &[&Model],
+    tests: &TestFiles,
+) -> Result<Compared> {
+    let mut compared =
+        Compared { probabilities: vec![Vec::new(); models.len()], ..Compared::default() };
+    let Some(first) = models.first() else { return Ok(compared) };
     let options = context.config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(&model.schema, &options);
-    let known = leaked(workspace, model, tests, &reader)?;
-    let predictor = Predictor::new(model);
-    let mut scored = Scored::default();
+    let reader = RowReader::labelled(&first.schema, &options);
+    let mut known = BTreeSet::new();
+    for model in models {
+        known.extend(leaked(workspace, model, tests, &reader)?);
+    }
     for TestFile { path, .. } in &tests.current {
         let reading = reader.read(path, |table| {
-            let predictions = predictor.predict(table).rows;
-            for (i, prediction) in predictions.into_iter().enumerate() {
+            let predict = |model: &&Model| Predictor::new(model).predict(table).rows;
+            let answers: Vec<_> = models.iter().map(predict).collect();
+            for i in 0..table.len() {
                 if known.contains(&table.hashes[i]) {
-                    scored.left_out += 1;
-                } else if let Some(prediction) = prediction {
-                    scored.labels.push(table.labels[i]);
-                    scored.probabilities.push(prediction.probability);
+                    compared.left_out += 1;
+                } else if answers.iter().all(|rows| rows[i].is_some()) {
+                    compared.labels.push(table.labels[i]);
+                    for (rows, out) in answers.iter().zip(&mut compared.probabilities) {
+                        out.extend(rows[i].map(|p| p.probability));
+                    }
                 } else {
-                    scored.unanswered += 1;
+                    compared.unanswered += 1;
                 }
             }
             Ok(())
         })?;
-        scored.rejected += reading.rejected;
+        compared.rejected += reading.rejected;
     }
-    Ok(scored)
+    Ok(compared)
 }
 
 /// Rows of the current test data that `model` was trained on: none when their files were known

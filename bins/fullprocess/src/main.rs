@@ -1,0 +1,50 @@
+//! `fullprocess`: the command line of `mlops_runtime::fullprocess`. Nothing else happens here.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mlops_core::stage::decide;
+use mlops_runtime::fullprocess;
+
+/// Decides and acts alone, from cron: is there new data, did the live model drift, retrain, may the
+/// new model go live? Records why
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  fullprocess                  one run, as cron starts it\n  \
+                  fullprocess --dry-run        what it would decide; writes nothing\n  \
+                  fullprocess --explain        why the newest decision fell as it did\n\nExit \
+                  codes: 0 done or nothing to do, 1 failed or a file was refused, 2 wrong usage or \
+                  configuration, 75 another run is at work"
+)]
+struct Arguments {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+
+    /// Decide and retrain although nothing is new or nothing drifted
+    #[arg(long)]
+    force: bool,
+
+    /// Stop after the verdict on drift, and write nothing
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
+
+    /// Print a recorded decision as sentences, the newest unless RUN is named
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "",
+          conflicts_with_all = ["force", "dry_run"])]
+    explain: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let Arguments { common, force, dry_run, explain } = Arguments::parse();
+    if let Some(run) = explain {
+        let run = Some(run).filter(|run| !run.is_empty());
+        return mlops_runtime::inspect(&common, |_, ledger| {
+            decide::explain(ledger, run.as_deref())
+        });
+    }
+    let options = decide::Options { force, dry_run };
+    mlops_runtime::run("fullprocess", &common, |context, workspace| {
+        fullprocess::run(context, workspace, options)
+    })
+}

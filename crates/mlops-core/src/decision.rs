@@ -1,0 +1,259 @@
+//! A decision of `fullprocess`: every input, number, threshold and verdict, as data and as
+//! sentences.
+//!
+//! Not for making it: see `stage::decide`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Report;
+use crate::digest::Digest;
+use crate::drift::ModelDrift;
+use crate::gate::GateVerdict;
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ledger::HoldoutRecord;
+use crate::metrics::Interval;
+use crate::text;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// No data set after the last decided one.
+    #[default]
+    NothingNew,
+    /// The live model does as well on new rows.
+    NoDrift,
+    /// Too few new rows to tell; they count again.
+    Undecided,
+    /// A new model was trained and did not pass the gate.
+    Refused,
+    /// A new model went live.
+    Promoted,
+    /// A dry run stopped before training.
+    DryRun,
+}
+
+impl Outcome {
+    /// As in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NothingNew => "nothing_new",
+            Self::NoDrift => "no_drift",
+            Self::Undecided => "undecided",
+            Self::Refused => "refused",
+            Self::Promoted => "promoted",
+            Self::DryRun => "dry_run",
+        }
+    }
+}
+
+/// The content of `decisions/<run-id>.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Version of this file's format.
+    pub format_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// When it began, RFC 3339, UTC.
+    pub recorded: String,
+    /// Version of the program.
+    pub tool_version: String,
+    /// Whether `--force` was given.
+    pub forced: bool,
+    /// Whether `--dry-run` was given.
+    pub dry_run: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// What data there was.
+    pub data: DataSeen,
+    /// The hold-out that this run drew.
+    pub holdout: Option<HoldoutRecord>,
+    /// The release that was live when it began.
+    pub live: Option<Live>,
+    /// The verdict on the live model.
+    pub drift: Option<ModelDrift>,
+    /// The new model.
+    pub retrained: Option<Retrained>,
+    /// Champion against challenger.
+    pub gate: Option<GateVerdict>,
+    /// The release that went live.
+    pub release: Option<ReleaseId>,
+    /// How long each step took.
+    pub steps: Vec<StepTime>,
+}
+
+/// What data a run saw.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataSeen {
+    /// The folder that was looked at.
+    pub folder: String,
+    /// The newest data set decided before.
+    pub decided: DatasetVersion,
+    /// The newest data set now.
+    pub version: Option<DatasetVersion>,
+    /// Its rows.
+    pub rows: u64,
+    /// Files that were looked into.
+    pub files: Vec<String>,
+    /// Rows that this run added.
+    pub new_rows: u64,
+    /// Rows that this run rejected.
+    pub quarantined: u64,
+    /// Duplicates that this run dropped.
+    pub duplicates: u64,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
+    /// Whether a file failed that had not failed before.
+    pub new_failures: bool,
+}
+
+/// The release that was live.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// Its name.
+    pub release: ReleaseId,
+    /// The data set that it was trained on.
+    pub dataset: DatasetVersion,
+    /// Its F1 on the test data of its time.
+    pub f1: Option<f64>,
+}
+
+/// The model that was trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retrained {
+    /// SHA-256 of its file.
+    pub artifact: Digest,
+    /// Rows that it learned from.
+    pub rows: u64,
+    /// Rows kept from it for testing.
+    pub held_out: u64,
+    /// Its F1 on the newest test data.
+    pub f1: f64,
+    /// The interval of that.
+    pub f1_interval: Interval,
+    /// What the best constant answer reaches there.
+    pub constant_f1: f64,
+    /// Rows that it was scored on.
+    pub test_rows: u64,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// The step.
+    pub step: String,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+impl Report for Decision {
+    fn changed(&self) -> bool {
+        self.outcome != Outcome::NothingNew
+    }
+
+    fn needs_attention(&self) -> bool {
+        self.data.new_failures
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = &self.data;
+        let dry = if self.dry_run { " (dry run: nothing was written)" } else { "" };
+        writeln!(f, "Run {} of {}{dry}", self.run_id, self.recorded)?;
+        match &self.live {
+            Some(live) => writeln!(
+                f,
+                "Live when it began: {}, trained on {}{}.",
+                live.release,
+                live.dataset.file_name(),
+                live.f1.map_or(String::new(), |f1| format!(", F1 {f1:.4} on its test data"))
+            )?,
+            None => writeln!(f, "No model was live when it began.")?,
+        }
+        match (data.version, data.new_rows) {
+            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder)?,
+            (Some(version), 0) => {
+                writeln!(f, "Data: {}, nothing new in {}.", version.file_name(), data.folder)?;
+            }
+            (Some(version), new) => writeln!(
+                f,
+                "Data: {} from {}: {}, {} duplicates dropped, {} quarantined; now {}.",
+                data.files.join(", "),
+                data.folder,
+                text::plural(new, "new row"),
+                text::count(data.duplicates),
+                text::count(data.quarantined),
+                version.file_name()
+            )?,
+        }
+        for warning in &data.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        if let Some(holdout) = &self.holdout {
+            writeln!(
+                f,
+                "Hold-out: {} of {} new rows ({} positive) went to {}; no model is trained on them.",
+                text::count(holdout.rows),
+                text::count(holdout.drawn_from),
+                text::count(holdout.positives),
+                holdout.name
+            )?;
+        }
+        if let Some(drift) = &self.drift {
+            writeln!(f, "Drift: {}.", drift.reason)?;
+            for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
+                writeln!(f, "  {}: {}", verdict.rule.name(), verdict.explanation)?;
+            }
+        }
+        if let Some(new) = &self.retrained {
+            writeln!(
+                f,
+                "Retrained on {} rows, {} held out: F1 {:.4} ({:.3} to {:.3}) on {} test rows; best \
+                 constant answer {:.4}.",
+                text::count(new.rows),
+                text::count(new.held_out),
+                new.f1,
+                new.f1_interval.low,
+                new.f1_interval.high,
+                text::count(new.test_rows),
+                new.constant_f1
+            )?;
+        }
+        if let Some(gate) = &self.gate {
+            writeln!(
+                f,
+                "Gate: champion {:.4}, challenger {:.4} on the same {} rows; difference {:+.4} \
+                 ({:+.3} to {:+.3}).",
+                gate.champion_f1,
+                gate.challenger_f1,
+                text::count(gate.n),
+                gate.difference,
+                gate.interval.low,
+                gate.interval.high
+            )?;
+        }
+        let forced = if self.forced { " (forced)" } else { "" };
+        match self.outcome {
+            Outcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
+            Outcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
+            Outcome::Undecided => {
+                writeln!(f, "Decision: none yet; these rows count again with the next ones.")
+            }
+            Outcome::DryRun => writeln!(f, "Decision: a run would retrain now: {}.", self.reason),
+            Outcome::Refused => {
+                writeln!(f, "Decision: the new model is refused: {}.{forced}", self.reason)
+            }
+            Outcome::Promoted => writeln!(
+                f,
+                "Decision: {} is live now: {}.{forced}",
+                self.release.as_ref().map_or("the new model", ReleaseId::as_str),
+                self.reason
+            ),
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! `fullprocess`, up to the live model: is there new data, did the live model drift, is it time to
+//! retrain, may the new model go live?
+//!
+//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. A run that is killed
+//! in between is taken up by the next one: what is recorded is not done again. Not for what
+//! follows a decision (diagnostics, reports, calls): see the runtime crate.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::context::{Context, Report, Workspace};
+use crate::dataset::RowReader;
+use crate::decision::{DataSeen, Decision, Live, Outcome, Retrained, StepTime};
+use crate::drift::{Deployed, ModelDrift, model_drift};
+use crate::gate::{GateVerdict, gate};
+use crate::ids::DatasetVersion;
+use crate::ingest::discover;
+use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
+use crate::metrics::{ConfusionMatrix, classify};
+use crate::model::{Model, Predictor, artifact};
+use crate::store::{ARTIFACT, Release, SCORE, parse};
+use crate::testdata::TestFiles;
+use crate::{Error, Result};
+
+use super::ingest::{self, Ingestion};
+use super::score::{self, Score, read_artifact};
+use super::{deploy, holdout, train};
+
+/// The name under which its work is recorded.
+pub const STEP: &str = "fullprocess";
+/// How much longer than one settling time a run waits for files that keep changing.
+const SETTLE_ROUNDS: u32 = 5;
+
+/// What the user may ask for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Decide and retrain although nothing is new or nothing drifted.
+    pub force: bool,
+    /// Stop after the verdict on drift, and write nothing.
+    pub dry_run: bool,
+}
+
+/// Decides and acts.
+pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decision> {
+    if !options.dry_run {
+        return Run::new(context, workspace, options).decide();
+    }
+    // A dry run works on a copy of the records, in folders that vanish.
+    let folder = tempfile::tempdir()
+        .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
+    let mut scratch = context.clone();
+    scratch.config.output_folder = folder.path().join("data");
+    scratch.config.output_model = folder.path().join("model");
+    let copy = scratch.config.ledger_path();
+    context.disk.create_folder(&scratch.config.output_folder)?;
+    workspace.ledger.copy_to(&copy)?;
+    let mut workspace = scratch.open("fullprocess --dry-run")?;
+    Run::new(&scratch, &mut workspace, options).decide()
+}
+
+/// One run at work.
+struct Run<'a> {
+    context: &'a Context,
+    workspace: &'a mut Workspace,
+    options: Options,
+    decision: Decision,
+}
+
+impl<'a> Run<'a> {
+    fn new(context: &'a Context, workspace: &'a mut Workspace, options: Options) -> Self {
+        let decision = Decision {
+            format_version: 1,
+            run_id: context.run.to_string(),
+            recorded: context.now(),
+            tool_version: context.tool_version.clone(),
+            forced: options.force,
+            dry_run: options.dry_run,
+            ..Decision::default()
+        };
+        Self { context, workspace, options, decision }
+    }
+
+    fn decide(mut self) -> Result<Decision> {
+        let live = self.live()?;
+        let decided = self.decided_version(live.as_ref())?;
+        let ingestion = self.ingest()?;
+        let dataset = self.workspace.ledger.latest_dataset()?;
+        self.decision.data = data_seen(&ingestion, decided, dataset.as_ref());
+        let Some(dataset) = dataset else {
+            return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
+        };
+        if dataset.version <= decided && !self.options.force {
+            return Ok(self.end(Outcome::NothingNew, "no new data since then"));
+        }
+
+        let holdout_from = self.holdout_from(live.as_ref())?;
+        if !self.options.dry_run && holdout_from < dataset.version {
+            let known = self.rows_of(holdout_from)?;
+            let schema = ingest::schema(self.context, self.workspace)?;
+            let drawn = self.timed("holdout", |run| {
+                holdout::draw(run.context, run.workspace, &schema, &dataset, known)
+            })?;
+            self.decision.holdout = drawn;
+        }
+
+        if let Some(live) = &live {
+            let drift = self.timed("drift", |run| run.drift(live, &dataset))?;
+            self.decision.drift = Some(drift);
+        }
+        let drifted = self.decision.drift.as_ref().and_then(|d| d.drifted);
+        let retrain = self.options.force || live.is_none() || drifted == Some(true);
+        if self.options.dry_run || !retrain {
+            let (outcome, reason) = match (&self.decision.drift, drifted) {
+                (None, _) => (Outcome::DryRun, "there is no live model yet".to_owned()),
+                (Some(d), Some(true)) => (Outcome::DryRun, d.reason.clone()),
+                (Some(d), Some(false)) => (Outcome::NoDrift, d.reason.clone()),
+                (Some(d), None) => (Outcome::Undecided, d.reason.clone()),
+            };
+            return self.record(outcome, reason, &dataset);
+        }
+        self.retrain(live.as_ref(), &dataset)
+    }
+
+    /// Trains, compares and promotes or refuses.
+    fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
+        let trained = self.step("training", train::run)?;
+        let score = self.step("scoring", score::run)?;
+        self.decision.retrained = Some(Retrained {
+            artifact: trained.sha256,
+            rows: trained.data.rows,
+            held_out: trained.data.held_out,
+            f1: score.evaluation.f1,
+            f1_interval: score.evaluation.f1_interval,
+            constant_f1: score.evaluation.constant.f1,
+            test_rows: score.evaluation.n,
+        });
+        let path = self.context.config.output_model.join(ARTIFACT);
+        let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
+        let verdict = match live {
+            Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
+                Some(self.timed("gate", |run| run.gate(&live.model, &challenger))?)
+            }
+            _ => None,
+        };
+        let reason = match &verdict {
+            Some(verdict) => verdict.reasons.join("; "),
+            None if live.is_some() => {
+                "the columns changed: the models cannot be compared".to_owned()
+            }
+            None => "the first release".to_owned(),
+        };
+        let blessed = verdict.as_ref().is_none_or(|v| v.blessed);
+        self.decision.gate = verdict;
+        if !blessed {
+            return self.record(Outcome::Refused, reason, dataset);
+        }
+        let deployed = self.step("deployment", |context, workspace| {
+            deploy::run(context, workspace, STEP, &reason)
+        })?;
+        self.decision.release = Some(deployed.release);
+        self.record(Outcome::Promoted, reason, dataset)
+    }
+
+    /// The live release, verified; one that is damaged stops the run unless it is forced.
+    fn live(&mut self) -> Result<Option<Release>> {
+        let store = self.context.store();
+        let Some(id) = store.live()? else { return Ok(None) };
+        match store.verify(&id) {
+            Ok(release) => {
+                let f1 = score::f1_of(&release.folder);
+                let dataset = release.manifest.dataset;
+                self.decision.live = Some(Live { release: id, dataset, f1 });
+                Ok(Some(release))
+            }
+            Err(_) if self.options.force => Ok(None),
+            Err(e) => Err(Error::artifact(
+                store.folder(&id).display().to_string(),
+                format!(
+                    "the live release is damaged ({e}): go back with `deployment rollback`, or \
+                     train a new one with `fullprocess --force`"
+                ),
+            )),
+        }
+    }
+
+    /// The newest data set that needs no decision any more.
+    fn decided_version(&self, live: Option<&Release>) -> Result<DatasetVersion> {
+        let decided = self.workspace.ledger.decision(None)?.map(|d| d.dataset);
+        let trained = live.map(|release| release.manifest.dataset);
+        Ok(decided.max(trained).unwrap_or_default())
+    }
+
+    /// The version after which rows were not yet offered to a hold-out.
+    fn holdout_from(&self, live: Option<&Release>) -> Result<DatasetVersion> {
+        let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);
+        let trained = live.map(|release| release.manifest.dataset);
+        Ok(drawn.or(trained).unwrap_or_default())
+    }
+
+    /// Rows of an older data set, which are the first ones of every newer one.
+    fn rows_of(&self, version: DatasetVersion) -> Result<u64> {
+        Ok(self.workspace.ledger.dataset(version)?.map_or(0, |d| d.rows))
+    }
+
+    fn ingest(&mut self) -> Result<Ingestion> {
+        let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
+        let folder = self.context.config.source_folder.clone();
+        self.wait_for(&folder, settle)?;
+        let options = ingest::Options { settle, ..ingest::Options::default() };
+        self.step("ingestion", |context, workspace| {
+            ingest::run(context, workspace, &folder, "source_folder_path", options)
+        })
+    }
+
+    /// Waits, within a bound, until no file of `folder` changed just now.
+    fn wait_for(&self, folder: &Path, settle: Duration) -> Result<()> {
+        for _ in 0..SETTLE_ROUNDS {
+            let files = discover::list(folder, "source_folder_path")?.candidates;
+            let changing =
+                |c: &discover::Candidate| ingest::changed_within(self.context, &c.path, settle);
+            if settle.is_zero() || !files.iter().any(changing) {
+                break;
+            }
+            self.context.clock.sleep(settle);
+        }
+        Ok(())
+    }
+
+    /// The live model on the rows that came after those it was trained on.
+    fn drift(&self, live: &Release, dataset: &DatasetRecord) -> Result<ModelDrift> {
+        let config = &self.context.config;
+        let known = self.rows_of(live.manifest.dataset)?;
+        let matrix = matrix_after(self.context, &live.model, dataset, known)?;
+        let score: Score = parse(&live.folder.join(SCORE))?;
+        let deployed =
+            Deployed { f1: score.evaluation.f1, matrix: Some(score.evaluation.confusion_matrix) };
+        let drift = config.drift;
+        let seed = config.training.seed;
+        let history = self.history()?;
+        Ok(model_drift(&history, &deployed, &matrix, drift.rule, drift.min_rows, seed))
+    }
+
+    /// F1 of decided batches and of promotions, oldest first.
+    fn history(&self) -> Result<Vec<f64>> {
+        let ledger = &self.workspace.ledger;
+        let batches = ledger.decisions()?.into_iter().filter(|d| d.outcome != "undecided");
+        let mut scores: Vec<(String, f64)> =
+            batches.filter_map(|d| Some((d.recorded, d.f1?))).collect();
+        scores.extend(ledger.deployments()?.into_iter().filter_map(|d| Some((d.recorded, d.f1?))));
+        scores.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(scores.into_iter().map(|(_, f1)| f1).collect())
+    }
+
+    /// Champion against challenger on the newest hold-out.
+    fn gate(&self, champion: &Model, challenger: &Model) -> Result<GateVerdict> {
+        let config = &self.context.config;
+        let tests = TestFiles::find(&config.test_data)?;
+        let models = [champion, challenger];
+        let compared = score::compare_tests(self.context, self.workspace, &models, &tests)?;
+        let predicted = |probabilities: &[f64], model: &Model| -> Vec<bool> {
+            probabilities.iter().map(|p| classify(*p, model.training.threshold)).collect()
+        };
+        gate(
+            &compared.labels,
+            &predicted(&compared.probabilities[0], champion),
+            &predicted(&compared.probabilities[1], challenger),
+            config.gate.min_improvement,
+            config.training.seed,
+        )
+    }
+
+    /// Runs a stage as a recorded step, and notes how long it took.
+    fn step<R: Report>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
+    ) -> Result<R> {
+        self.timed(name, |run| {
+            run.context.step(run.workspace, name, |workspace| work(run.context, workspace))
+        })
+    }
+
+    fn timed<T>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let begun = self.context.clock.elapsed();
+        let result = work(self);
+        let seconds = self.context.clock.elapsed().saturating_sub(begun).as_secs_f64();
+        self.decision.steps.push(StepTime { step: name.to_owned(), seconds });
+        result
+    }
+
+    fn end(mut self, outcome: Outcome, reason: &str) -> Decision {
+        self.decision.outcome = outcome;
+        reason.clone_into(&mut self.decision.reason);
+        self.decision
+    }
+
+    /// Keeps the decision in the ledger and beside the data.
+    fn record(
+        mut self,
+        outcome: Outcome,
+        reason: String,
+        dataset: &DatasetRecord,
+    ) -> Result<Decision> {
+        let Self { context, options, .. } = self;
+        self.decision.outcome = outcome;
+        self.decision.reason = reason;
+        let Self { decision, workspace, .. } = self;
+        if options.dry_run {
+            return Ok(decision);
+        }
+        let record = DecisionRecord {
+            run_id: decision.run_id.clone(),
+            dataset: dataset.version,
+            outcome: decision.outcome.name().to_owned(),
+            f1: decision.drift.as_ref().filter(|d| d.drifted.is_some()).map(|d| d.new_f1),
+            decision: serde_json::to_string(&decision).unwrap_or_default(),
+            recorded: decision.recorded.clone(),
+        };
+        workspace.ledger.record_decision(&record)?;
+        projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
+        Ok(decision)
+    }
+}
+
+/// What the run found, for the record.
+fn data_seen(
+    ingestion: &Ingestion,
+    decided: DatasetVersion,
+    dataset: Option<&DatasetRecord>,
+) -> DataSeen {
+    DataSeen {
+        folder: ingestion.folder.clone(),
+        decided,
+        version: dataset.map(|d| d.version),
+        rows: dataset.map_or(0, |d| d.rows),
+        files: ingestion.files.iter().map(|f| f.name.clone()).collect(),
+        new_rows: ingestion.new_rows,
+        quarantined: ingestion.files.iter().map(|f| f.counts.quarantined).sum(),
+        duplicates: ingestion.files.iter().map(|f| f.counts.duplicates()).sum(),
+        warnings: ingestion.warnings.clone(),
+        new_failures: ingestion.new_failures,
+    }
+}
+
+/// The model's hits and misses on the rows of `dataset` after the first `known` ones.
+fn matrix_after(
+    context: &Context,
+    model: &Model,
+    dataset: &DatasetRecord,
+    known: u64,
+) -> Result<ConfusionMatrix> {
+    let options = context.config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(&model.schema, &options);
+    let predictor = Predictor::new(model);
+    let mut matrix = ConfusionMatrix::default();
+    let mut seen = 0_u64;
+    reader.read(Path::new(&dataset.location), |table| {
+        let first = usize::try_from(known.saturating_sub(seen)).unwrap_or(usize::MAX);
+        seen += table.len() as u64;
+        if first < table.len() {
+            let answers = predictor.predict(table).rows;
+            let pairs = (first..table.len())
+                .filter_map(|i| answers[i].map(|p| (table.labels[i], p.positive)));
+            matrix += ConfusionMatrix::from_pairs(pairs);
+        }
+        Ok(())
+    })?;
+    Ok(matrix)
+}
+
+/// The decision that a run recorded, or the newest one.
+pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
+    let record = ledger.decision(run)?.ok_or_else(|| {
+        Error::missing(match run {
+            Some(run) => format!("no decision of a run {run}: `--explain` alone shows the newest"),
+            None => "no decision was made yet: run `fullprocess` first".to_owned(),
+        })
+    })?;
+    serde_json::from_str(&record.decision).map_err(|e| Error::backend("decision record", e))
+}

@@ -1,0 +1,65 @@
+//! `fullprocess`: the decision, and what follows it: diagnostics and reports on what is live.
+//!
+//! Not for deciding: see `mlops_core::stage::decide`.
+
+use std::fmt;
+
+use mlops_core::Result;
+use mlops_core::context::{Context, Report, Workspace};
+use mlops_core::decision::{Decision, Outcome};
+use mlops_core::stage::decide::{self, Options, STEP};
+use mlops_core::stage::diagnose::{self, Diagnostics};
+use mlops_report::stage::Reported;
+use serde::Serialize;
+
+use crate::dependencies;
+
+/// What `fullprocess` did.
+#[derive(Debug, Serialize)]
+pub struct FullProcess {
+    /// The decision, with all its numbers.
+    pub decision: Decision,
+    /// Diagnostics of what is live.
+    pub diagnostics: Option<Box<Diagnostics>>,
+    /// Reports on what is live.
+    pub reporting: Option<Box<Reported>>,
+}
+
+impl Report for FullProcess {
+    fn changed(&self) -> bool {
+        self.decision.changed() || self.reporting.is_some()
+    }
+
+    fn needs_attention(&self) -> bool {
+        self.decision.needs_attention()
+    }
+}
+
+/// Decides, acts, and reports on the result.
+pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<FullProcess> {
+    let unfinished = !workspace.ledger.previous_run_completed(STEP, context.run.as_str())?;
+    let decision = decide::run(context, workspace, options)?;
+    let mut report = FullProcess { decision, diagnostics: None, reporting: None };
+    let due = report.decision.outcome != Outcome::NothingNew || unfinished;
+    if options.dry_run || !due || context.store().live()?.is_none() {
+        return Ok(report);
+    }
+    let look = diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
+    let diagnostics =
+        context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &look))?;
+    let reporting =
+        context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+    report.diagnostics = Some(Box::new(diagnostics));
+    report.reporting = Some(Box::new(reporting));
+    Ok(report)
+}
+
+impl fmt::Display for FullProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.decision)?;
+        match &self.reporting {
+            Some(reporting) => write!(f, "{reporting}"),
+            None => Ok(()),
+        }
+    }
+}
