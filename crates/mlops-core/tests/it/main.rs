@@ -7,6 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::format_push_string, clippy::format_collect, reason = "short before fast")]
 
+/// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
+mod decision;
 /// A step of the disk that fails, or whatever else a test wants to happen there.
 mod fault;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::ingestion::{record, status};
 use crate::workspace::{HEADER, Scene};
 
-const REBUILD: Options = Options { retry: false, rebuild: true };
+const REBUILD: Options = Options { retry: false, rebuild: true, settle: std::time::Duration::ZERO };
 
 #[test]
 fn copies_renames_and_new_times_are_not_new() {

@@ -1,0 +1,236 @@
+//! `fullprocess` decides: every way a run can end, why it says so, and what it leaves alone.
+
+use std::collections::BTreeSet;
+
+use mlops_core::Result;
+use mlops_core::decision::{Decision, Outcome};
+use mlops_core::drift::Rule;
+use mlops_core::stage::decide::{self, Options};
+use serde_json::{Value, json};
+
+use crate::fault::Fault;
+use crate::workspace::{HEADER, Scene, repetitions, sample_rows};
+
+/// A workspace with a live release, whose source folder is apart.
+fn live(more: &Value) -> Scene {
+    let mut config = json!({"source_folder_path": "source", "holdout": {"share": 0.25}});
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    let scene = Scene::with(&config);
+    scene.rows("in/a.csv", &sample_rows(300, 1));
+    scene.rows("test/testdata.csv", &sample_rows(120, 2));
+    scene.everything().unwrap();
+    std::fs::create_dir(scene.path("source")).unwrap();
+    scene
+}
+
+/// Rows whose labels say the opposite.
+fn turned(rows: u64, seed: u64) -> String {
+    let turn = |line: &str| match line.strip_suffix(",1") {
+        Some(rest) => format!("{rest},0\n"),
+        None => format!("{},1\n", line.strip_suffix(",0").unwrap()),
+    };
+    sample_rows(rows, seed).lines().map(turn).collect()
+}
+
+fn decide_with(scene: &Scene, options: Options) -> Result<Decision> {
+    scene.step("fullprocess", |context, workspace| decide::run(context, workspace, options))
+}
+
+fn decide(scene: &Scene) -> Decision {
+    decide_with(scene, Options::default()).unwrap()
+}
+
+#[test]
+fn a_drifted_model_is_replaced_by_one_that_does_better_on_rows_neither_knows() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(1200, 3));
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    let drift = decision.drift.as_ref().unwrap();
+    assert_eq!((drift.drifted, drift.n), (Some(true), 1200));
+    let gate = decision.gate.as_ref().unwrap();
+    assert!(gate.challenger_f1 > gate.champion_f1, "{gate:?}");
+    let holdout = decision.holdout.as_ref().unwrap();
+    assert_eq!((holdout.drawn_from, holdout.rows, gate.n), (1200, 300, 300));
+    let retrained = decision.retrained.as_ref().unwrap();
+    assert_eq!((retrained.rows, retrained.held_out), (1200, 300));
+    let release = decision.release.as_ref().unwrap().to_string();
+    assert_eq!(scene.json("production_deployment/manifest.json")["release"], json!(release));
+
+    let sentences = decision.to_string();
+    for part in ["Drift: drift, decided by raw", "Hold-out: 300 of 1,200", &release, "is live now"]
+    {
+        assert!(sentences.contains(part), "{part:?} is not in\n{sentences}");
+    }
+    let path = format!("out/decisions/{}.json", decision.run_id);
+    assert_eq!(serde_json::from_value::<Decision>(scene.json(&path)).unwrap(), decision);
+    let explained = decide::explain(&scene.ledger(), Some(&decision.run_id)).unwrap();
+    assert_eq!(explained, decision);
+}
+
+#[test]
+fn without_new_data_nothing_changes_but_the_record_of_the_run() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(400, 3));
+    decide(&scene);
+    let before = scene.snapshot();
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::NothingNew);
+    assert!(scene.snapshot() == before);
+    assert_eq!(scene.ledger().decisions().unwrap().len(), 1);
+}
+
+#[test]
+fn a_model_that_still_does_as_well_stays() {
+    let scene = live(&json!({"drift": {"rule": "significant"}}));
+    scene.rows("source/b.csv", &sample_rows(500, 4));
+    let before = scene.read("production_deployment/manifest.json");
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::NoDrift, "{decision}");
+    assert!(decision.retrained.is_none() && decision.release.is_none());
+    assert_eq!(scene.read("production_deployment/manifest.json"), before);
+    assert_eq!(decision.drift.unwrap().decided_by, Rule::Significant);
+}
+
+#[test]
+fn too_few_rows_decide_nothing_and_count_again() {
+    let scene = live(&json!({"drift": {"min_rows": 50}}));
+    scene.rows("source/b.csv", &turned(30, 5));
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Undecided, "{decision}");
+    assert_eq!(decide(&scene).outcome, Outcome::NothingNew);
+    scene.rows("source/c.csv", &turned(300, 6));
+    let decision = decide(&scene);
+    assert_eq!(decision.drift.as_ref().unwrap().n, 330, "the first 30 count again: {decision}");
+    assert_eq!(decision.outcome, Outcome::Promoted);
+    let holdouts = ["test/testdata_new2.csv", "test/testdata_new3.csv"];
+    let rows = holdouts.map(|name| scene.read(name).lines().count() - 1);
+    assert!((8..=9).contains(&rows[0]) && (75..=76).contains(&rows[1]), "{rows:?}");
+}
+
+#[test]
+fn a_challenger_that_is_worse_is_refused_with_the_numbers() {
+    let scene = live(&json!({"gate": {"min_improvement": 0.9}}));
+    scene.rows("source/b.csv", &turned(400, 3));
+    let before = scene.read("production_deployment/manifest.json");
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
+    assert!(!decision.gate.as_ref().unwrap().blessed && decision.release.is_none());
+    assert_eq!(scene.read("production_deployment/manifest.json"), before);
+    assert!(decision.to_string().contains("is refused"), "{decision}");
+    assert_eq!(decide(&scene).outcome, Outcome::NothingNew, "a refusal is a decision");
+}
+
+#[test]
+fn force_retrains_and_a_dry_run_writes_nothing() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(400, 3));
+    let before = scene.snapshot();
+    let dry = decide_with(&scene, Options { dry_run: true, force: false }).unwrap();
+    assert_eq!((dry.outcome, dry.dry_run), (Outcome::DryRun, true), "{dry}");
+    assert_eq!(dry.drift.as_ref().unwrap().drifted, Some(true));
+    assert!(scene.snapshot() == before, "a dry run wrote something");
+    assert!(scene.ledger().decisions().unwrap().is_empty());
+
+    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+    let forced = decide_with(&scene, Options { force: true, dry_run: false }).unwrap();
+    assert!(forced.retrained.is_some() && forced.forced, "{forced}");
+}
+
+#[test]
+fn the_first_release_needs_no_gate() {
+    let scene = Scene::with(&json!({"source_folder_path": "in"}));
+    scene.rows("in/a.csv", &sample_rows(300, 1));
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert!(decision.gate.is_none() && decision.drift.is_none() && decision.live.is_none());
+    assert_eq!(decision.holdout.as_ref().unwrap().drawn_from, 300);
+}
+
+#[test]
+fn data_ingested_by_hand_is_decided_on_as_well() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(400, 3));
+    scene.ingest_from("source", mlops_core::stage::ingest::Options::default()).unwrap();
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+}
+
+#[test]
+fn a_file_that_changed_just_now_is_left_to_the_next_run() {
+    // A clock that stands where the files are.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let scene = Scene::at(
+        i64::try_from(now.as_secs()).unwrap() - 100,
+        &json!({"source_folder_path": "source", "ingestion": {"settle_seconds": 600}}),
+    );
+    scene.rows("source/a.csv", &sample_rows(300, 1));
+    let decision = decide(&scene);
+    assert!(decision.data.version.is_none(), "{decision}");
+    assert!(decision.data.warnings[0].contains("a.csv changed less than"), "{decision}");
+    scene.configure(&json!({"source_folder_path": "source", "ingestion": {"settle_seconds": 0}}));
+    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+}
+
+#[test]
+fn no_row_of_any_hold_out_is_ever_trained_on() {
+    for seed in 0..repetitions(4, 40) {
+        let scene = live(&json!({"gate": {"min_improvement": -1.0}}));
+        for batch in 0..3 {
+            // Later batches repeat rows of earlier ones, in another spelling.
+            let fresh = turned(80, 100 * seed + batch);
+            let again = turned(80, 100 * seed).replace(',', " ,");
+            scene.rows(&format!("source/b{batch}.csv"), &(fresh + &again));
+            decide_with(&scene, Options { force: true, dry_run: false }).unwrap();
+        }
+        let mut held_out = BTreeSet::new();
+        for file in std::fs::read_dir(scene.path("test")).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            held_out.extend(text.lines().skip(1).map(str::to_owned));
+        }
+        let newest = scene.ledger().latest_dataset().unwrap().unwrap();
+        let data = std::fs::read_to_string(newest.location).unwrap();
+        assert!(data.starts_with(HEADER));
+        let in_data = data.lines().skip(1).filter(|row| held_out.contains(*row)).count() as u64;
+        let trained = &scene.json("model/model.json")["training_data"];
+        assert_eq!(trained["held_out"], json!(in_data), "seed {seed}");
+        assert_eq!(trained["rows"], json!(newest.rows - in_data), "seed {seed}");
+        assert!(in_data >= 60, "seed {seed}: {in_data} rows are too few for a test");
+    }
+}
+
+#[test]
+fn a_fault_at_any_step_of_a_decision_is_put_in_order() {
+    let make = || {
+        let scene = live(&json!({}));
+        scene.rows("source/b.csv", &turned(200, 3));
+        scene
+    };
+    let mut scene = make();
+    let counter = Fault::never();
+    scene.disk = counter.disk();
+    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+    let files = |scene: &Scene| {
+        let mut files = scene.snapshot();
+        files.retain(|path, _| !path.starts_with("out/decisions/"));
+        files
+    };
+    let (expected, steps) = (files(&scene), counter.steps().len());
+    assert!(steps > 60, "{steps} steps are too few to be all");
+    let every = if repetitions(0, 1) == 1 { 1 } else { 3 };
+    for at in (0..steps).step_by(every) {
+        let mut scene = make();
+        scene.disk = Fault::error(at, 28).disk();
+        let _ = decide_with(&scene, Options::default());
+        scene.disk = mlops_core::durable::Disk::default();
+        decide(&scene);
+        let found = files(&scene);
+        for (path, entry) in &expected {
+            assert!(found.get(path) == Some(entry), "step {at}: {} differs", path.display());
+        }
+        assert_eq!(found.len(), expected.len(), "step {at}: litter");
+        assert_eq!(scene.ledger().decisions().unwrap().len(), 1, "step {at}: one decision");
+    }
+}
