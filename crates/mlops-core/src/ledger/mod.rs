@@ -6,6 +6,7 @@
 //! a file is. Not for the text files people read: see [`projections`].
 
 mod datasets;
+mod deployments;
 mod models;
 pub mod projections;
 mod runs;
@@ -16,7 +17,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
-pub use models::{Deployment, ModelRecord};
+pub use deployments::{Action, Deployment, Removed};
+pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 
 use crate::durable::{Disk, Step};
@@ -57,8 +59,12 @@ CREATE TABLE scores (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL, f1 REAL NOT NULL,
     score TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
 CREATE TABLE deployments (
-    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, release TEXT NOT NULL,
-    f1 REAL, dataset INTEGER NOT NULL, reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL,
+    release TEXT NOT NULL, previous TEXT, f1 REAL, dataset INTEGER NOT NULL,
+    reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+CREATE TABLE removed (
+    kind TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (kind, name)) STRICT;
 ";
 
 /// An open ledger.

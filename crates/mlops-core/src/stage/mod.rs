@@ -6,7 +6,10 @@
 
 pub mod deploy;
 pub mod diagnose;
-
+pub mod history;
 pub mod ingest;
+pub mod retain;
+pub mod rollback;
 pub mod score;
 pub mod train;
+pub mod verify;
