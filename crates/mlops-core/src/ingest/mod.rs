@@ -192,7 +192,7 @@ impl<'a> Ingest<'a> {
             missing_values: Vec::new(),
             max_line_bytes: usize::MAX,
         };
-        let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {})?;
+        let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {}, true)?;
         self.bytes_read = 0;
         self.rows_read = 0;
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
@@ -212,7 +212,13 @@ impl<'a> Ingest<'a> {
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
-        self.file_at(&candidate.path, &candidate.name, self.options, audit, progress)
+        self.file_at(&candidate.path, &candidate.name, self.options, audit, progress, true)
+    }
+
+    /// Reads one file and takes nothing of it; the counts say what would be new.
+    pub fn look(&mut self, candidate: &Candidate) -> Result<FileRead> {
+        let Candidate { name, path } = candidate;
+        self.file_at(path, name, self.options, &mut (), &mut |_, _| {}, false)
     }
 
     fn file_at(
@@ -222,6 +228,7 @@ impl<'a> Ingest<'a> {
         options: &Ingestion,
         audit: &mut impl Audit,
         progress: Progress,
+        take: bool,
     ) -> Result<FileRead> {
         self.seen.next_file();
         let labels = self.labels.clone();
@@ -232,7 +239,7 @@ impl<'a> Ingest<'a> {
         if let Outcome::Taken = read.outcome {
             read.outcome = judge(&read.counts, options.max_rejected_share);
         }
-        if !matches!(read.outcome, Outcome::Taken) {
+        if !take || !matches!(read.outcome, Outcome::Taken) {
             self.seen.forget_file();
             self.labels = labels;
             self.output.cut_back(mark)?;

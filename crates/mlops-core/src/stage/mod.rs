@@ -4,6 +4,7 @@
 //! [`Workspace`](crate::context::Workspace) and its options, and returns a typed report. It
 //! prints nothing. Not for command lines: see the runtime crate.
 
+pub mod adopt;
 pub mod deploy;
 pub mod diagnose;
 pub mod history;
