@@ -1,15 +1,15 @@
-//! Frames, ticks and legends: what the charts of two axes share.
+//! Frames, names and legends: what stands around the plots.
 //!
-//! Axis names are level, not turned: the vertical one stands above its axis. Not for the curves
-//! themselves.
+//! Axis names are level, not turned: the vertical one stands above its axis. Not for what is
+//! inside: see `plot`.
 
 use mlops_core::Result;
-use plotters_backend::DrawingBackend;
+use plotters::prelude::DrawingBackend;
 
 use crate::canvas::{Align, Canvas, Text};
 use crate::theme::{self, Ink};
 
-/// Where the inside of a plot is, in design units; both axes run from 0 to 1 unless said.
+/// Where the inside of a plot is, in design units.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
     pub(crate) left: f64,
@@ -32,48 +32,10 @@ impl Frame {
         (self.left + x * self.width, self.top + (1.0 - y) * self.height)
     }
 
-    /// Grid lines and tick labels at every fifth of the horizontal axis.
-    pub(crate) fn horizontal<B: DrawingBackend>(
-        &self,
-        canvas: &mut Canvas<'_, B>,
-        labelled: bool,
-    ) -> Result<()> {
-        for k in 0..=5_u8 {
-            let share = f64::from(k) / 5.0;
-            canvas.line(self.at(share, 0.0), self.at(share, 1.0), 0.7, theme::GRID)?;
-            if labelled {
-                let (x, y) = self.at(share, 0.0);
-                canvas.text(x, y + 13.0, &format!("{share:.1}"), TICK.align(Align::Center))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Grid lines and tick labels of the vertical axis, evenly spaced.
-    pub(crate) fn vertical<B: DrawingBackend>(
-        &self,
-        canvas: &mut Canvas<'_, B>,
-        labels: &[String],
-    ) -> Result<()> {
-        let last = labels.len().saturating_sub(1).max(1) as f64;
-        for (k, label) in labels.iter().enumerate() {
-            let share = k as f64 / last;
-            canvas.line(self.at(0.0, share), self.at(1.0, share), 0.7, theme::GRID)?;
-            let (x, y) = self.at(0.0, share);
-            canvas.text(x - 7.0, y, label, TICK.align(Align::Right))?;
-        }
-        Ok(())
-    }
-
-    /// The line along the bottom.
-    pub(crate) fn floor<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
-        canvas.line(self.at(0.0, 0.0), self.at(1.0, 0.0), 1.0, theme::AXIS)
-    }
-
     /// What the vertical axis counts, above it.
     pub(crate) fn name_above<B: DrawingBackend>(
         &self,
-        canvas: &mut Canvas<'_, B>,
+        canvas: &mut Canvas<B>,
         name: &str,
     ) -> Result<()> {
         canvas.text_within(theme::MARGIN, self.top - 14.0, self.width, name, TICK)
@@ -82,33 +44,20 @@ impl Frame {
     /// What the horizontal axis counts, below its labels.
     pub(crate) fn name_below<B: DrawingBackend>(
         &self,
-        canvas: &mut Canvas<'_, B>,
+        canvas: &mut Canvas<B>,
         name: &str,
     ) -> Result<()> {
         let (x, y) = self.at(0.5, 0.0);
         canvas.text_within(x, y + 32.0, self.width, name, TICK.align(Align::Center))
     }
-
-    /// Both axes from 0 to 1, with their names.
-    pub(crate) fn unit_square<B: DrawingBackend>(
-        &self,
-        canvas: &mut Canvas<'_, B>,
-        across: &str,
-        up: &str,
-    ) -> Result<()> {
-        self.horizontal(canvas, true)?;
-        self.vertical(
-            canvas,
-            &(0..=5).map(|k| format!("0.{}", 2 * k)).map(one).collect::<Vec<_>>(),
-        )?;
-        self.floor(canvas)?;
-        self.name_above(canvas, up)?;
-        self.name_below(canvas, across)
-    }
 }
 
-fn one(label: String) -> String {
-    if label == "0.10" { "1.0".to_owned() } else { label }
+/// Where a share of 0 to 1 has its grid lines.
+pub(crate) const FIFTHS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
+
+/// A share at a grid line.
+pub(crate) fn share(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 /// How an entry of a legend is marked.
@@ -121,7 +70,7 @@ pub(crate) enum Mark {
 
 /// A legend whose right end is at `right` and whose first line is at `top`.
 pub(crate) fn legend<B: DrawingBackend>(
-    canvas: &mut Canvas<'_, B>,
+    canvas: &mut Canvas<B>,
     (right, top): (f64, f64),
     entries: &[(Mark, Ink, &str)],
 ) -> Result<()> {
@@ -161,14 +110,4 @@ pub(crate) fn within(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)
         .filter(|(x, y)| x.is_finite() && y.is_finite())
         .map(|(x, y)| (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0)))
         .collect()
-}
-
-/// A disc with a rim of paper, so that it stands out from the curve it lies on.
-pub(crate) fn spot<B: DrawingBackend>(
-    canvas: &mut Canvas<'_, B>,
-    centre: (f64, f64),
-    ink: Ink,
-) -> Result<()> {
-    canvas.disc(centre, 6.5, theme::PAPER)?;
-    canvas.disc(centre, 5.0, ink)
 }

@@ -15,17 +15,19 @@
 //! | [`theme`] | colours and sizes, light and dark |
 //! | [`font`] | the one typeface: measuring and eliding text |
 //!
-//! Inside: `canvas` (what charts draw with), `axes` (frames, ticks, legends) and `raster`
-//! (the pixels behind PNG).
+//! Inside: `canvas` (plotters in design units), `plot` (plotters' charts of two axes), `axes`
+//! (frames, names, legends), `raster` and `coverage` (the pixels behind PNG).
 
 mod axes;
 mod canvas;
 pub mod charts;
+mod coverage;
 pub mod font;
 pub mod format;
 pub mod html;
 pub mod picture;
 pub mod pictures;
+mod plot;
 mod raster;
 pub mod report;
 pub mod stage;

@@ -3,11 +3,10 @@
 //! Each chart has one drawing routine; which backend it draws on is decided here. Not for
 //! writing files.
 
-use mlops_core::{Error, Result};
-use plotters_backend::DrawingBackend;
-use plotters_svg::SVGBackend;
+use mlops_core::Result;
+use plotters::prelude::{DrawingBackend, SVGBackend};
 
-use crate::canvas::{Align, Canvas, Text};
+use crate::canvas::{Align, Canvas, Text, failed};
 use crate::html::escape;
 use crate::raster::Raster;
 use crate::{font, theme};
@@ -23,18 +22,17 @@ pub trait Chart {
     }
 
     /// Draws it.
-    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()>;
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()>;
 }
 
 /// The chart as an SVG document.
 pub fn svg(chart: &impl Chart) -> Result<String> {
     let (width, height) = device_size(chart);
     let mut text = String::new();
-    {
-        let mut backend = SVGBackend::with_string(&mut text, (width, height));
-        chart.paint(&mut Canvas::new(&mut backend)?)?;
-        backend.present().map_err(|e| Error::backend("plotters", e))?;
-    }
+    let mut canvas = Canvas::new(SVGBackend::with_string(&mut text, (width, height)))?;
+    chart.paint(&mut canvas)?;
+    canvas.root().present().map_err(failed)?;
+    drop(canvas);
     let alt = escape(&font::clean(&chart.alt()));
     let scale = theme::SCALE;
     // plotters writes the size in device units and nothing for screen readers.
@@ -67,16 +65,15 @@ fn one_line_texts(body: &str) -> String {
 
 /// The chart as a PNG file, three pixels to the design unit.
 pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
-    let (width, height) = device_size(chart);
-    let mut raster = Raster::new(width, height);
+    let mut raster = Raster::new(device_size(chart), theme::SCALE / theme::PIXELS);
     chart.paint(&mut Canvas::new(&mut raster)?)?;
-    raster.into_png(theme::SUPERSAMPLE)
+    raster.into_png()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 fn device_size(chart: &impl Chart) -> (u32, u32) {
     let scale = f64::from(theme::SCALE);
-    // Whole design units, so that nothing is lost when pixels are averaged.
+    // Whole design units, so that the last pixels are whole.
     (
         (theme::WIDTH * scale) as u32,
         chart.height().clamp(50.0, 4000.0).round() as u32 * theme::SCALE,
@@ -85,7 +82,7 @@ fn device_size(chart: &impl Chart) -> (u32, u32) {
 
 /// Title and subtitle, at the top of every chart.
 pub(crate) fn heading<B: DrawingBackend>(
-    canvas: &mut Canvas<'_, B>,
+    canvas: &mut Canvas<B>,
     title: &str,
     subtitle: &str,
 ) -> Result<()> {
@@ -98,7 +95,7 @@ pub(crate) fn heading<B: DrawingBackend>(
 
 /// What is drawn when there is nothing to draw.
 pub(crate) fn not_enough<B: DrawingBackend>(
-    canvas: &mut Canvas<'_, B>,
+    canvas: &mut Canvas<B>,
     title: &str,
     why: &str,
 ) -> Result<()> {

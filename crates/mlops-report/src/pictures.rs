@@ -2,8 +2,10 @@
 //!
 //! Not for drawing (see `charts`) and not for writing: the caller has the files.
 
-use mlops_core::Result;
+use std::thread::ScopedJoinHandle;
+
 use mlops_core::metrics::{PrPoint, RocPoint};
+use mlops_core::{Error, Result};
 
 use crate::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};
 use crate::picture::{self, Chart};
@@ -59,14 +61,21 @@ fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
         Histogram { scores: &curves.histogram, threshold: score.threshold, negative, positive };
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
-    Ok(vec![
-        one("confusionmatrix", CONFUSION, &confusion, with_png)?,
-        one("score_distribution", HISTOGRAM, &scores, with_png)?,
-        one("roc", ROC, &roc, with_png)?,
-        one("precision_recall", PR, &pr, with_png)?,
-        one("calibration", CALIBRATION, &calibration, with_png)?,
-        one("coefficients", COEFFICIENTS, &coefficients, with_png)?,
-    ])
+    // Each picture is a fraction of a second of pixels; they have nothing in common.
+    std::thread::scope(|scope| {
+        let drawings = [
+            scope.spawn(|| one("confusionmatrix", CONFUSION, &confusion, with_png)),
+            scope.spawn(|| one("score_distribution", HISTOGRAM, &scores, with_png)),
+            scope.spawn(|| one("roc", ROC, &roc, with_png)),
+            scope.spawn(|| one("precision_recall", PR, &pr, with_png)),
+            scope.spawn(|| one("calibration", CALIBRATION, &calibration, with_png)),
+            scope.spawn(|| one("coefficients", COEFFICIENTS, &coefficients, with_png)),
+        ];
+        let drawn = |drawing: ScopedJoinHandle<'_, Result<Picture>>| {
+            drawing.join().unwrap_or_else(|_| Err(Error::backend("plotters", "a drawing failed")))
+        };
+        drawings.into_iter().map(drawn).collect()
+    })
 }
 
 const CONFUSION: &str = "Each row is what was true, each column what the model said. The stronger \

@@ -94,8 +94,8 @@ pub const WIDTH: f64 = 480.0;
 pub const HEIGHT: f64 = 400.0;
 /// Device units per design unit: SVG coordinates are whole numbers, so they are drawn fine.
 pub const SCALE: u32 = 6;
-/// Device units per pixel of a PNG, averaged away for smooth edges.
-pub const SUPERSAMPLE: u32 = 2;
+/// Pixels of a PNG per design unit.
+pub const PIXELS: u32 = 3;
 
 /// Size of titles.
 pub const TITLE_SIZE: f64 = 16.0;

@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use mlops_core::Result;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::ReleaseId;
 use mlops_core::stage::deploy;
@@ -16,6 +15,7 @@ use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use mlops_core::text;
+use mlops_core::{Error, Result};
 use mlops_report::stage::Reported;
 use serde::Serialize;
 
@@ -88,6 +88,9 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     let ingestion = context.step(workspace, "ingestion", |workspace| {
         ingest::run(context, workspace, input, "input_folder_path", options)
     })?;
+    if ingestion.version.is_none() {
+        return Err(nothing_to_learn_from(&ingestion));
+    }
     let last = workspace.ledger.runs(STEP, 1)?.pop();
     let completed = last.is_some_and(|run| run.outcome.as_deref() != Some("failed"));
     match live {
@@ -115,6 +118,19 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
         diagnostics,
         reporting,
     })))
+}
+
+fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
+    let folder = &ingestion.folder;
+    let mut message = match ingestion.files.len() as u64 + ingestion.unchanged {
+        0 => format!("there is no CSV file in {folder}: put some there and run again"),
+        n => format!("{} in {folder}, none with rows to take", text::plural(n, "CSV file")),
+    };
+    for warning in &ingestion.warnings {
+        message.push_str("\n  - ");
+        message.push_str(warning);
+    }
+    Error::missing(message)
 }
 
 impl fmt::Display for FirstRun {

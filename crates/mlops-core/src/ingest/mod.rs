@@ -271,7 +271,7 @@ impl<'a> Ingest<'a> {
         let (file, stamp) = match opened {
             Ok(opened) => opened,
             Err(e) => {
-                read.outcome = Outcome::Failed(format!("cannot read it: {e}"));
+                read.outcome = Outcome::Failed(unreadable(&e));
                 return Ok(read);
             }
         };
@@ -415,6 +415,11 @@ fn judge(counts: &FileCounts, max_rejected_share: f64) -> Outcome {
         share * 100.0,
         max_rejected_share * 100.0,
     ))
+}
+
+/// Why a file failed that cannot be opened.
+pub(crate) fn unreadable(error: &std::io::Error) -> String {
+    format!("cannot read it: {error}")
 }
 
 /// The reason in words, with the cause.

@@ -247,6 +247,14 @@ fn sift(
     let mut waiting = Vec::new();
     for (candidate, stamp) in stamps {
         let before = workspace.ledger.file_at(&location(&candidate.path))?;
+        if let (Some(before), Err(error)) = (&before, fs::File::open(&candidate.path))
+            && before.reason == Some(crate::ingest::unreadable(&error))
+        {
+            // Still out of reach: no reason to build a data set.
+            report.unchanged += 1;
+            report.warnings.push(still_failing(before));
+            continue;
+        }
         let size = stamp.map_or(0, |s| s.size);
         let may_be_copy =
             sizes[&size] > 1 || (!options.rebuild && workspace.ledger.size_is_known(size)?);

@@ -27,7 +27,7 @@ fn rows_of_a_test_file_added_later_are_left_out_and_counted() {
     assert_eq!(scene.score().unwrap().left_out, 0);
     // Seven of these rows were trained on; one of them comes twice.
     let known = sample_rows(60, 1).lines().take(7).map(|l| format!("{l}\n")).collect::<String>();
-    let first = known.lines().next().unwrap().replace(",", " , ") + "\n";
+    let first = known.lines().next().unwrap().replace(',', " , ") + "\n";
     scene.rows("test/more.csv", &(known + &first + &sample_rows(20, 3)));
     let score = scene.score().unwrap();
     assert_eq!((score.evaluation.n, score.left_out), (60, 8));

@@ -4,10 +4,12 @@
 //! in full with `MLOPS_SOAK=1`. Not for single functions: their tests stand beside them.
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(clippy::format_push_string, clippy::format_collect, reason = "short before fast")]
 
 /// A step of the disk that fails, or whatever else a test wants to happen there.
 mod fault;
-/// Files of the input folder: which count, which fail, and that nothing is done twice.
+/// Files of the input folder: headers, spellings, labels, what fails and how loudly.
 mod ingestion;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
@@ -17,9 +19,13 @@ mod model_file;
 mod partition;
 /// Faults at every step there is: a clear error, and the next run puts everything in order.
 mod recovery;
+/// Figures that others computed, on the shipped data and on the reference files.
+mod reference;
 /// Releases, the pointer to the live one, and what may stand in its place.
 mod release;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.
 mod training;
+/// Versions of the data set: what counts as new, and that nothing is done twice.
+mod versions;
 /// The scene: a folder with a configuration, and the stages run in it.
 mod workspace;

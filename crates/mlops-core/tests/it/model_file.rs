@@ -11,7 +11,7 @@ use mlops_core::model::{Golden, Model, artifact};
 use mlops_core::table::Table;
 use serde_json::json;
 
-use crate::workspace::{Random, Scene, repetitions};
+use crate::workspace::{Random, Scene, repetitions, variable};
 
 /// Magic, format version, length; then the checksum, then the payload.
 const LENGTH: std::ops::Range<usize> = 12..20;
@@ -132,9 +132,25 @@ fn peak_kib() -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// The work of the test below, in a process whose memory nobody else uses.
+/// Runs itself again, in a process whose memory nobody else uses.
 #[test]
-#[ignore = "run by corrupted_files_are_clean_errors_in_bounded_memory"]
+fn corrupted_files_are_clean_errors_in_bounded_memory() {
+    if variable("MLOPS_ALONE").is_some() {
+        return corrupted_files();
+    }
+    let name = "model_file::corrupted_files_are_clean_errors_in_bounded_memory";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env("MLOPS_ALONE", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let report = text.lines().find(|l| l.contains(" files: ")).expect("it ran");
+    println!("{report}");
+}
+
+#[expect(clippy::print_stdout, reason = "the figures of a soak")]
 fn corrupted_files() {
     let good = fs::read(scene().path("model/trainedmodel.bin")).unwrap();
     let original = artifact::decode(&good, "good").unwrap();
@@ -168,18 +184,6 @@ fn corrupted_files() {
 }
 
 #[test]
-fn corrupted_files_are_clean_errors_in_bounded_memory() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "model_file::corrupted_files", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let report = text.lines().find(|l| l.contains(" files: ")).expect("it ran");
-    println!("{report}");
-}
-
-#[test]
 fn a_model_survives_its_file() {
     let scene = scene();
     let bytes = fs::read(scene.path("model/trainedmodel.bin")).unwrap();
@@ -209,6 +213,9 @@ fn a_foreign_or_huge_file_says_what_it_is() {
 /// change log, and in the error.
 #[test]
 fn a_file_of_version_1_loads() {
+    if variable("MLOPS_MAKE_FIXTURE").is_some() {
+        make_fixture();
+    }
     let bytes = fs::read(fixture("artifact_v1.bin")).unwrap();
     let model = artifact::decode(&bytes, "artifact_v1.bin").unwrap();
     let golden = fs::read_to_string(fixture("artifact_v1.golden.json")).unwrap();
@@ -221,9 +228,8 @@ fn a_file_of_version_1_loads() {
     assert_eq!(artifact::encode(&model).unwrap(), bytes, "version 1 is the one we write");
 }
 
-#[test]
-#[ignore = "makes the fixture; only for a new format version, under a new name"]
-fn write_fixture() {
+/// Only ever for a new format version, under a new name.
+fn make_fixture() {
     let scene = scene();
     fs::create_dir_all(fixture("")).unwrap();
     fs::copy(scene.path("model/trainedmodel.bin"), fixture("artifact_v1.bin")).unwrap();

@@ -4,12 +4,13 @@
 
 use mlops_core::Result;
 use mlops_core::metrics::CalibrationBin;
-use plotters_backend::DrawingBackend;
+use plotters::prelude::DrawingBackend;
 
 use crate::axes::{self, Frame, Mark};
 use crate::canvas::{Align, Canvas, Text};
 use crate::format;
 use crate::picture::{self, Chart};
+use crate::plot::Plot;
 use crate::theme;
 
 /// What the calibration chart shows.
@@ -42,7 +43,7 @@ impl Chart for Calibration<'_> {
         384.0
     }
 
-    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         let mut bins: Vec<_> = self
             .bins
             .iter()
@@ -59,15 +60,13 @@ impl Chart for Calibration<'_> {
         picture::heading(canvas, &self.title(), subtitle)?;
 
         let frame = Frame::down_to(288.0);
-        frame.unit_square(canvas, "", "Share that was really positive")?;
-        canvas.dashed(frame.at(0.0, 0.0), frame.at(1.0, 1.0), 1.2, theme::AXIS)?;
+        frame.name_above(canvas, "Share that was really positive")?;
+        let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
+        plot.mesh(true, axes::share)?;
+        plot.dashed([(0.0, 0.0), (1.0, 1.0)], 1.2, theme::AXIS)?;
         let points = axes::within(bins.iter().map(|b| (b.mean_predicted, b.fraction_of_positives)));
-        let curve: Vec<_> = points.iter().map(|p| frame.at(p.0, p.1)).collect();
-        canvas.path(&curve, 2.0, theme::BLUE)?;
-        for at in &curve {
-            canvas.disc(*at, 5.5, theme::PAPER)?;
-            canvas.disc(*at, 4.2, theme::BLUE)?;
-        }
+        plot.line(&points, 2.0, theme::BLUE)?;
+        plot.spots(&points, 4.2, theme::BLUE)?;
         let entries = [(Mark::Line, theme::BLUE, "model"), (Mark::Dashes, theme::AXIS, "perfect")];
         axes::legend(canvas, (frame.left + 96.0, frame.top + 16.0), &entries)?;
         strip(canvas, &frame, &bins)
@@ -76,7 +75,7 @@ impl Chart for Calibration<'_> {
 
 /// How many rows each point stands for, as bars under the plot.
 fn strip<B: DrawingBackend>(
-    canvas: &mut Canvas<'_, B>,
+    canvas: &mut Canvas<B>,
     above: &Frame,
     bins: &[CalibrationBin],
 ) -> Result<()> {
@@ -88,14 +87,15 @@ fn strip<B: DrawingBackend>(
         .map(|w| (w[1].mean_predicted - w[0].mean_predicted) * frame.width)
         .fold(f64::INFINITY, f64::min);
     let width = (closest - 2.0).clamp(3.0, 30.0);
-    for bin in bins {
+    let width = width / frame.width;
+    let mut plot = Plot::new(canvas, &frame, &[0.0, 1.0])?;
+    let bars = bins.iter().map(|bin| {
+        let left = (bin.mean_predicted - width / 2.0).clamp(0.0, 1.0 - width);
         let share = bin.count as f64 / most as f64;
-        let (x, top) = frame.at(bin.mean_predicted.clamp(0.0, 1.0), share);
-        let height = (share * frame.height).max(1.0);
-        let left = (x - width / 2.0).clamp(frame.left, frame.left + frame.width - width);
-        canvas.rect(left, top.min(frame.top + frame.height - 1.0), width, height, theme::BLUE)?;
-    }
-    frame.floor(canvas)?;
+        (left, left + width, share.max(1.0 / frame.height))
+    });
+    plot.bars(bars, theme::BLUE)?;
+    plot.floor()?;
     let tick = Text::new(theme::TICK_SIZE, theme::MUTED);
     let (x, y) = frame.at(0.0, 1.0);
     canvas.text(x - 7.0, y + 4.0, &format::count(most), tick.align(Align::Right))?;

@@ -3,7 +3,7 @@
 //! Not for the words about them: see `html::model`.
 
 use mlops_core::Result;
-use plotters_backend::DrawingBackend;
+use plotters::prelude::DrawingBackend;
 
 use crate::canvas::{Align, Canvas, Text};
 use crate::format;
@@ -64,7 +64,7 @@ impl Chart for Coefficients<'_> {
         }
     }
 
-    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         let sorted = self.sorted();
         let title = "Coefficients of the model";
         let Some(most) = sorted.first().map(|f| f.value.abs()) else {

@@ -4,7 +4,7 @@
 
 use mlops_core::Result;
 use mlops_core::metrics::{ConfusionMatrix, Interval};
-use plotters_backend::DrawingBackend;
+use plotters::prelude::DrawingBackend;
 
 use crate::canvas::{Align, Canvas, Text};
 use crate::format;
@@ -55,7 +55,7 @@ impl Chart for Confusion<'_> {
         )
     }
 
-    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         const WORDS: [[&str; 2]; 2] =
             [["rightly not named", "named by mistake"], ["missed", "found"]];
         let title = format!("Confusion matrix (n = {})", format::count(self.total()));

@@ -5,11 +5,12 @@
 
 use mlops_core::Result;
 use mlops_core::metrics::ScoreHistogram;
-use plotters_backend::DrawingBackend;
+use plotters::prelude::DrawingBackend;
 
 use crate::axes::Frame;
-use crate::canvas::{Align, Canvas, Text};
+use crate::canvas::{Canvas, Text};
 use crate::picture::{self, Chart};
+use crate::plot::Plot;
 use crate::theme::{self, Ink};
 use crate::{font, format};
 
@@ -39,24 +40,27 @@ impl Histogram<'_> {
 
 /// The bars of one class.
 fn panel<B: DrawingBackend>(
-    canvas: &mut Canvas<'_, B>,
+    canvas: &mut Canvas<B>,
     frame: &Frame,
     (name, counts, ink): (&str, &[u64], Ink),
     highest: f64,
+    labelled: bool,
 ) -> Result<()> {
     let all = total(counts);
-    let labels = ["0".to_owned(), format::percent(highest / 2.0), format::percent(highest)];
-    frame.horizontal(canvas, false)?;
-    frame.vertical(canvas, &labels)?;
-    let slot = frame.width / counts.len().max(1) as f64;
-    let gap = (slot * 0.12).min(1.5);
-    for (k, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-        let share = *n as f64 / all.max(1) as f64 / highest;
-        let height = (share * frame.height).max(1.0);
-        let left = frame.left + k as f64 * slot + gap / 2.0;
-        canvas.rect(left, frame.top + frame.height - height, slot - gap, height, ink)?;
-    }
-    frame.floor(canvas)?;
+    let slot = 1.0 / counts.len().max(1) as f64;
+    let gap = (slot * 0.12).min(1.5 / frame.width);
+    let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(k, n)| {
+        let left = k as f64 * slot + gap / 2.0;
+        let share = *n as f64 / all.max(1) as f64;
+        (left, left + slot - gap, share.max(highest / frame.height))
+    });
+    let mut plot = Plot::new(canvas, frame, &[0.0, highest / 2.0, highest])?;
+    let percent = |share: f64| {
+        if share > 0.0 { format::percent(share) } else { "0".to_owned() }
+    };
+    plot.mesh(labelled, percent)?;
+    plot.bars(bars, ink)?;
+    plot.floor()?;
     let text = format!("{}: {}", name, format::counted(all, "row", "rows"));
     let look = Text::new(theme::LABEL_SIZE, theme::TEXT).bold();
     canvas.rect(theme::MARGIN, frame.top - 20.0, 9.0, 9.0, ink)?;
@@ -80,7 +84,7 @@ impl Chart for Histogram<'_> {
         )
     }
 
-    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         let (negative, positive) = (&self.scores.negative, &self.scores.positive);
         if total(negative).saturating_add(total(positive)) == 0 {
             return picture::not_enough(canvas, &self.title(), "there are no scored rows");
@@ -97,14 +101,8 @@ impl Chart for Histogram<'_> {
         let highest = rounded_up(highest);
         let lower = Frame { left: 54.0, top: 246.0, width: theme::WIDTH - 74.0, height: 106.0 };
         let upper = Frame { top: 92.0, ..lower };
-        panel(canvas, &upper, (self.positive, positive, theme::ORANGE), highest)?;
-        panel(canvas, &lower, (self.negative, negative, theme::BLUE), highest)?;
-        for k in 0..=5_u8 {
-            let share = f64::from(k) / 5.0;
-            let (x, y) = lower.at(share, 0.0);
-            let tick = Text::new(theme::TICK_SIZE, theme::MUTED).align(Align::Center);
-            canvas.text(x, y + 13.0, &format!("{share:.1}"), tick)?;
-        }
+        panel(canvas, &upper, (self.positive, positive, theme::ORANGE), highest, false)?;
+        panel(canvas, &lower, (self.negative, negative, theme::BLUE), highest, true)?;
         lower.name_below(canvas, "Predicted probability")?;
         if self.threshold.is_finite() && (0.0..=1.0).contains(&self.threshold) {
             let x = lower.at(self.threshold, 0.0).0;

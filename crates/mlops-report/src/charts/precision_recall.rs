@@ -4,12 +4,13 @@
 
 use mlops_core::Result;
 use mlops_core::metrics::PrPoint;
-use plotters_backend::DrawingBackend;
+use plotters::prelude::DrawingBackend;
 
 use crate::axes::{self, Frame, Mark};
 use crate::canvas::Canvas;
 use crate::format;
 use crate::picture::{self, Chart};
+use crate::plot::Plot;
 use crate::theme;
 
 /// What the precision-recall chart shows.
@@ -42,7 +43,7 @@ impl Chart for PrecisionRecall<'_> {
         format!("{}: precision against recall", self.title())
     }
 
-    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         let mut points = axes::within(self.points.iter().map(|p| (p.recall, p.precision)));
         if points.len() < 2 || self.positives == 0 {
             let why = "the curve needs scored rows of the positive class";
@@ -55,28 +56,24 @@ impl Chart for PrecisionRecall<'_> {
         picture::heading(canvas, &self.title(), subtitle)?;
         let frame = Frame::down_to(352.0);
         // Between two thresholds nothing is known: the curve goes in steps, as its average does.
-        let mut curve = vec![frame.at(points[0].0, points[0].1)];
+        let mut curve = vec![points[0]];
         for pair in points.windows(2) {
-            curve.push(frame.at(pair[0].0, pair[1].1));
-            curve.push(frame.at(pair[1].0, pair[1].1));
+            curve.extend([(pair[0].0, pair[1].1), pair[1]]);
         }
-        let mut area = curve.clone();
-        area.extend([frame.at(points[points.len() - 1].0, 0.0), frame.at(points[0].0, 0.0)]);
-        canvas.polygon(&area, theme::BLUE_TINT)?;
-        frame.unit_square(
-            canvas,
-            "Recall: share of the positives found",
-            "Precision: share of the named that are really positive",
-        )?;
+        frame.name_above(canvas, "Precision: share of the named that are really positive")?;
+        frame.name_below(canvas, "Recall: share of the positives found")?;
+        let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
+        plot.area(&curve, theme::BLUE_TINT)?;
+        plot.mesh(true, axes::share)?;
         let base = self.positives as f64 / (self.n.max(self.positives)) as f64;
-        canvas.dashed(frame.at(0.0, base), frame.at(1.0, base), 1.2, theme::AXIS)?;
-        canvas.path(&curve, 2.4, theme::BLUE)?;
+        plot.dashed([(0.0, base), (1.0, base)], 1.2, theme::AXIS)?;
+        plot.line(&curve, 2.4, theme::BLUE)?;
         let guessing = format!("guessing: {}", format::percent(base));
         let mut entries =
             vec![(Mark::Line, theme::BLUE, "model"), (Mark::Dashes, theme::AXIS, &guessing)];
         let spot = axes::within(self.operating.iter().map(|p| (p.recall, p.precision)));
-        if let Some(at) = spot.first() {
-            axes::spot(canvas, frame.at(at.0, at.1), theme::ORANGE)?;
+        plot.spots(&spot, 5.0, theme::ORANGE)?;
+        if !spot.is_empty() {
             entries.push((Mark::Disc, theme::ORANGE, "threshold in use"));
         }
         // At the foot of the plot, or at its top where the base rate passes through the foot.

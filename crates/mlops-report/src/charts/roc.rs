@@ -4,12 +4,13 @@
 
 use mlops_core::Result;
 use mlops_core::metrics::RocPoint;
-use plotters_backend::DrawingBackend;
+use plotters::prelude::DrawingBackend;
 
 use crate::axes::{self, Frame, Mark};
 use crate::canvas::Canvas;
 use crate::format;
 use crate::picture::{self, Chart};
+use crate::plot::Plot;
 use crate::theme;
 
 /// What the ROC chart shows.
@@ -40,7 +41,7 @@ impl Chart for Roc<'_> {
         format!("{}: true positive rate against false positive rate", self.title())
     }
 
-    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<()> {
+    fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         let points = axes::within(self.points.iter().map(|p| (p.fpr, p.tpr)));
         if points.len() < 2 {
             let why = "the curve needs scored rows of both classes";
@@ -48,22 +49,19 @@ impl Chart for Roc<'_> {
         }
         picture::heading(canvas, &self.title(), "The closer to the top left corner, the better")?;
         let frame = Frame::down_to(352.0);
-        let curve: Vec<_> = points.iter().map(|p| frame.at(p.0, p.1)).collect();
-        let mut area = curve.clone();
-        area.extend([frame.at(points[points.len() - 1].0, 0.0), frame.at(points[0].0, 0.0)]);
-        canvas.polygon(&area, theme::BLUE_TINT)?;
-        frame.unit_square(
-            canvas,
-            "False positive rate: share of the negatives named by mistake",
-            "True positive rate: share of the positives found",
-        )?;
-        canvas.dashed(frame.at(0.0, 0.0), frame.at(1.0, 1.0), 1.2, theme::AXIS)?;
-        canvas.path(&curve, 2.4, theme::BLUE)?;
+        frame.name_above(canvas, "True positive rate: share of the positives found")?;
+        let across = "False positive rate: share of the negatives named by mistake";
+        frame.name_below(canvas, across)?;
+        let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
+        plot.area(&points, theme::BLUE_TINT)?;
+        plot.mesh(true, axes::share)?;
+        plot.dashed([(0.0, 0.0), (1.0, 1.0)], 1.2, theme::AXIS)?;
+        plot.line(&points, 2.4, theme::BLUE)?;
         let mut entries =
             vec![(Mark::Line, theme::BLUE, "model"), (Mark::Dashes, theme::AXIS, "guessing")];
         let spot = axes::within(self.operating.iter().map(|p| (p.fpr, p.tpr)));
-        if let Some(at) = spot.first() {
-            axes::spot(canvas, frame.at(at.0, at.1), theme::ORANGE)?;
+        plot.spots(&spot, 5.0, theme::ORANGE)?;
+        if !spot.is_empty() {
             entries.push((Mark::Disc, theme::ORANGE, "threshold in use"));
         }
         let (right, bottom) = frame.at(0.985, 0.0);

@@ -198,7 +198,7 @@ fn byte_exact(result: &Result, input: &[u8]) {
         assert!(ends || after == b"\r", "the record ends where its line does");
         let before = &input[..at];
         assert!(at == 0 || before.ends_with(b"\n"));
-        let newlines = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'\n').count() as u64;
+        let newlines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
         assert_eq!(newlines(before) + 1, line);
         lines.push((line, newlines(bytes) + 1));
     }

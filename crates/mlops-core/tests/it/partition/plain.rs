@@ -68,9 +68,8 @@ fn canonical(
         let cell = cells[names.iter().position(|n| *n == column.name)?];
         let missing = cell.is_empty() || options.missing_values.iter().any(|m| m == cell);
         row.push(match column.role {
-            Role::Id => quote(cell),
             Role::Categorical | Role::Numeric if missing => String::new(),
-            Role::Categorical => quote(cell),
+            Role::Id | Role::Categorical => quote(cell),
             Role::Numeric => number(cell)?,
             Role::Target => {
                 let positive = schema.positive_label();

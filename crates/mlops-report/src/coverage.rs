@@ -1,0 +1,157 @@
+//! How much of each pixel a shape covers, which is what makes edges smooth.
+//!
+//! Four lines are sampled in each row of pixels, and along a line the share of a pixel is exact.
+//! Shapes that are added one after the other become their union, so that the parts of a long curve
+//! do not darken each other where they meet. Not for colours.
+
+/// Lines sampled in a row of pixels.
+const LINES: u8 = 4;
+
+/// The shapes added so far.
+pub(crate) struct Coverage {
+    width: usize,
+    /// One byte for each pixel, 255 when it is covered whole.
+    cells: Vec<u8>,
+    /// For each row the pixels that may not be 0: from, and up to.
+    touched: Vec<(usize, usize)>,
+    /// Changes of coverage from one pixel of a row to the next; all 0 between calls.
+    steps: Vec<f32>,
+    crossings: Vec<f64>,
+}
+
+impl Coverage {
+    /// Nothing covered.
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self {
+            width,
+            cells: vec![0; width * height],
+            touched: vec![(usize::MAX, 0); height],
+            steps: vec![0.0; width + 2],
+            crossings: Vec::new(),
+        }
+    }
+
+    /// Adds the inside of a polygon, inside and outside alternating at each edge.
+    pub(crate) fn add(&mut self, corners: &[(f64, f64)]) {
+        let low = corners.iter().map(|c| c.1).fold(f64::INFINITY, f64::min);
+        let high = corners.iter().map(|c| c.1).fold(f64::NEG_INFINITY, f64::max);
+        for row in whole(low)..whole(high.ceil()).min(self.touched.len()) {
+            let (mut from, mut to) = (self.width, 0);
+            for line in 0..LINES {
+                let middle = row as f64 + (f64::from(line) + 0.5) / f64::from(LINES);
+                self.cross(corners, middle);
+                for pair in self.crossings.chunks_exact(2) {
+                    let width = self.width as f64;
+                    let (left, right) = (pair[0].clamp(0.0, width), pair[1].clamp(0.0, width));
+                    step(&mut self.steps, left, 1.0);
+                    step(&mut self.steps, right, -1.0);
+                    from = from.min(whole(left));
+                    to = to.max(whole(right) + 2);
+                }
+            }
+            self.settle(row, from, to);
+        }
+    }
+
+    /// Where the edges cross the height `middle`, in order.
+    fn cross(&mut self, corners: &[(f64, f64)], middle: f64) {
+        self.crossings.clear();
+        let Some(mut a) = corners.last() else { return };
+        for b in corners {
+            if (a.1 <= middle) != (b.1 <= middle) {
+                self.crossings.push(a.0 + (middle - a.1) * (b.0 - a.0) / (b.1 - a.1));
+            }
+            a = b;
+        }
+        self.crossings.sort_unstable_by(f64::total_cmp);
+    }
+
+    /// Sums up the steps of a row.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+    fn settle(&mut self, row: usize, from: usize, to: usize) {
+        if from >= to {
+            return;
+        }
+        let cells = &mut self.cells[row * self.width..][..self.width];
+        let mut covered = 0.0;
+        for (x, step) in self.steps[from..to.min(self.width + 2)].iter_mut().enumerate() {
+            covered += *step;
+            *step = 0.0;
+            if let Some(cell) = cells.get_mut(from + x) {
+                *cell = (*cell).max((covered * 255.0 / f32::from(LINES) + 0.5) as u8);
+            }
+        }
+        let touched = &mut self.touched[row];
+        *touched = (touched.0.min(from), touched.1.max(to.min(self.width)));
+    }
+
+    /// Hands out each row that is covered in part (its number, its first pixel, its pixels), and
+    /// forgets all.
+    pub(crate) fn drain(&mut self, mut visit: impl FnMut(usize, usize, &[u8])) {
+        for (row, touched) in self.touched.iter_mut().enumerate() {
+            let (from, to) = std::mem::replace(touched, (usize::MAX, 0));
+            if from < to {
+                let cells = &mut self.cells[row * self.width + from..row * self.width + to];
+                visit(row, from, cells);
+                cells.fill(0);
+            }
+        }
+    }
+}
+
+/// Coverage changes by `change` at `x`: in part in its pixel, from the next one on in full.
+#[expect(clippy::cast_possible_truncation, reason = "a share of a pixel")]
+fn step(steps: &mut [f32], x: f64, change: f32) {
+    let pixel = whole(x);
+    let share = x.fract() as f32;
+    steps[pixel] += change * (1.0 - share);
+    steps[pixel + 1] += change * share;
+}
+
+/// The whole part; 0 for what is negative or no number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn whole(x: f64) -> usize {
+    x as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(coverage: &mut Coverage) -> Vec<(usize, usize, Vec<u8>)> {
+        let mut rows = Vec::new();
+        coverage.drain(|row, from, cells| rows.push((row, from, cells.to_vec())));
+        rows
+    }
+
+    #[test]
+    fn edges_within_a_pixel_cover_their_share() {
+        let mut coverage = Coverage::new(5, 3);
+        coverage.add(&[(1.25, 0.5), (3.5, 0.5), (3.5, 2.0), (1.25, 2.0)]);
+        let found = rows(&mut coverage);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].2[..3], [96, 128, 64]);
+        assert_eq!(found[1].2[..3], [191, 255, 128]);
+        assert!(rows(&mut coverage).is_empty(), "drained");
+    }
+
+    #[test]
+    fn overlapping_shapes_are_one() {
+        let mut coverage = Coverage::new(4, 1);
+        for _ in 0..3 {
+            coverage.add(&[(0.5, 0.0), (2.0, 0.0), (2.0, 1.0), (0.5, 1.0)]);
+        }
+        assert_eq!(rows(&mut coverage)[0].2[..2], [128, 255]);
+    }
+
+    #[test]
+    fn what_is_outside_is_cut_off() {
+        let mut coverage = Coverage::new(3, 3);
+        coverage.add(&[(-9.0, -9.0), (90.0, -9.0), (90.0, 90.0), (-9.0, 90.0)]);
+        assert!(
+            rows(&mut coverage).iter().all(|(_, from, cells)| *from == 0 && *cells == [255; 3])
+        );
+        coverage.add(&[(f64::NAN, 0.0), (1.0, f64::NAN), (f64::INFINITY, 2.0)]);
+        coverage.add(&[]);
+    }
+}
