@@ -1,7 +1,7 @@
 //! What every stage gets from outside: configuration, time, disk, the name of the run; and the
 //! workspace it works in, locked and put in order.
 //!
-//! Not for the stages themselves: see [`crate::stage`].
+//! Not for the stages themselves: see `stage`.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -46,7 +46,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     if !path.is_file() {
         return Err(Error::missing(format!("there is no {place}: there is nothing to adopt")));
     }
-    let list = list_of_names(&config.output_folder.join(INGESTED_FILES))?;
+    let ingested = list_of_names(&config.output_folder.join(INGESTED_FILES))?;
 
     let schema = schema(context, workspace)?;
     let data_path = config.output_folder.join(THEIRS);
@@ -73,8 +73,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
         return Err(Error::data(format!("{}: {why}", theirs.path.display())));
     }
     report.files.push(record(context, &theirs, read, None));
-    sources(context, &mut ingest, &names_in(list.as_deref().unwrap_or_default()), &mut report)?;
-    let meta = list.map(|list| (ADOPTED_KEY, list)).into_iter().collect();
+    sources(context, &mut ingest, &names_in(ingested.as_deref().unwrap_or_default()), &mut report)?;
+    let meta = ingested.map(|text| (ADOPTED_KEY, text)).into_iter().collect();
     publish(context, workspace, ingest, DatasetVersion(1), 0, meta, &mut report)?;
     Ok(report)
 }
