@@ -114,7 +114,10 @@ fn sources(
                 report.files.push(record(context, &candidate, read, Some(THEIRS)));
             } else {
                 let why = match &read.outcome {
-                    Outcome::Taken => format!("{others} of its rows are not in {THEIRS}"),
+                    Outcome::Taken => format!(
+                        "{} of its rows are not in {THEIRS}, {} cannot be read",
+                        counts.rows_kept, counts.quarantined
+                    ),
                     Outcome::NoRows => "it has no data rows".to_owned(),
                     Outcome::Changing => "it changed while it was read".to_owned(),
                     Outcome::Failed(reason) => reason.clone(),
@@ -173,7 +176,7 @@ pub(super) fn refuse_silent_takeover(context: &Context) -> Result<()> {
         return Ok(());
     }
     Err(Error::conflict(format!(
-        "{} was not written by this workspace, which has no data yet: run `ingestion --adopt` to \
+        "{}: not written by this workspace, which has no data yet. Run `ingestion --adopt` to \
          take over what earlier scripts ingested, or move it to another folder to start afresh",
         there.join(" and ")
     )))

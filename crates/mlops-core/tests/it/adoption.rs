@@ -83,7 +83,7 @@ fn the_first_ingestion_does_not_pass_over_what_scripts_left() {
         }
         let before = scene.snapshot();
         let error = scene.ingest().unwrap_err().to_string();
-        assert!(error.contains("run `ingestion --adopt`"), "{error}");
+        assert!(error.contains("Run `ingestion --adopt`"), "{error}");
         assert_eq!(scene.snapshot(), before, "their list is not overwritten");
     }
 }
