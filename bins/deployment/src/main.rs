@@ -1,14 +1,22 @@
-//! `deployment`: the command line of `mlops_core::stage::deploy`. Nothing else happens here.
+//! `deployment`: the command line of the life of a release (`deploy`, `history`, `rollback` and
+//! `verify` of `mlops_core::stage`). Nothing else happens here.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mlops_core::stage::deploy;
+use mlops_core::ids::ReleaseId;
+use mlops_core::stage::{deploy, history, rollback, verify};
 
 /// Seals the latest model with its score as a release, verifies it from disk and makes it live in
 /// one atomic step
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  deployment --reason \"new data of July\"")]
+#[command(
+    version,
+    after_help = "Examples:\n  deployment --reason \"new data of July\"\n  deployment history\n  \
+                  deployment rollback --reason \"too many false alarms\"\n\nExit codes: 0 done or \
+                  nothing to do, 1 failed or a release is damaged, 2 wrong usage or configuration, \
+                  75 another run is at work"
+)]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
@@ -17,22 +25,66 @@ struct Arguments {
     #[arg(long, default_value = "deployed by hand")]
     reason: String,
 
+    /// Make a release live even if it was rolled back
+    #[arg(long)]
+    again: bool,
+
     #[command(subcommand)]
     command: Option<Action>,
 }
 
 #[derive(Subcommand)]
 enum Action {
+    /// What was live from when to when, who decided it and why; the newest first
+    History,
+
+    /// Make an earlier release live again: the last one before the present one that is sound
+    Rollback {
+        /// This release instead
+        #[arg(long, value_name = "ID")]
+        to: Option<ReleaseId>,
+
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
+
+    /// Load the live release from disk: digests, model, known predictions
+    Verify {
+        /// This release instead
+        #[arg(value_name = "ID")]
+        release: Option<ReleaseId>,
+
+        /// Every release
+        #[arg(long, conflicts_with = "release")]
+        all: bool,
+    },
+
     /// Move a real folder at prod_deployment_path into models_path, untouched
     Adopt,
 }
 
 fn main() -> ExitCode {
-    let Arguments { common, reason, command } = Arguments::parse();
+    let Arguments { common, reason, again, command } = Arguments::parse();
     match command {
         None => mlops_runtime::run("deployment", &common, |context, workspace| {
-            deploy::run(context, workspace, "deployment", &reason)
+            let deploy = if again { deploy::again } else { deploy::run };
+            deploy(context, workspace, "deployment", &reason)
         }),
+        Some(Action::History) => mlops_runtime::look(&common, history::run),
+        Some(Action::Rollback { to, reason }) => {
+            mlops_runtime::run("deployment rollback", &common, |context, workspace| {
+                rollback::run(context, workspace, to.as_ref(), &reason)
+            })
+        }
+        Some(Action::Verify { release, all }) => {
+            let which = match (release, all) {
+                (Some(id), _) => verify::Which::One(id),
+                (None, true) => verify::Which::All,
+                (None, false) => verify::Which::Live,
+            };
+            mlops_runtime::look(&common, |context| verify::run(context, &which))
+        }
         Some(Action::Adopt) => {
             mlops_runtime::run("deployment adopt", &common, |context, _| deploy::adopt(context))
         }

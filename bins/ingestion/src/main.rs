@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mlops_core::stage::ingest;
+use mlops_core::stage::{adopt, ingest};
 
 /// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
 /// next version of the data set, finaldata{N}.csv
@@ -25,12 +25,20 @@ struct Arguments {
     /// Make a new version from all source files that are still there, under the present schema
     #[arg(long)]
     rebuild: bool,
+
+    /// Take over finaldata.csv and ingestedfiles.txt of earlier scripts, untouched
+    #[arg(long, conflicts_with_all = ["retry", "rebuild"])]
+    adopt: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { common, retry, rebuild } = Arguments::parse();
+    let arguments = Arguments::parse();
+    let (retry, rebuild) = (arguments.retry, arguments.rebuild);
     let options = ingest::Options { retry, rebuild, ..Default::default() };
-    mlops_runtime::run("ingestion", &common, |context, workspace| {
+    if arguments.adopt {
+        return mlops_runtime::run("ingestion --adopt", &arguments.common, adopt::run);
+    }
+    mlops_runtime::run("ingestion", &arguments.common, |context, workspace| {
         let folder = &context.config.input_folder;
         ingest::run(context, workspace, folder, "input_folder_path", options)
     })

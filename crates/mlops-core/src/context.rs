@@ -1,20 +1,22 @@
 //! What every stage gets from outside: configuration, time, disk, the name of the run; and the
 //! workspace it works in, locked and put in order.
 //!
-//! Not for the stages themselves: see [`crate::stage`].
+//! Not for the stages themselves: see `stage`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
+use crate::digest::Digest;
 use crate::durable::{Disk, Lock};
 use crate::ids::RunId;
 use crate::ingest::discover::Stamp;
-use crate::ledger::{Deployment, Intent, Ledger, RunRecord, projections};
+use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
 use crate::store::Store;
-use crate::{Result, digest::Digest};
+use crate::{Error, Result};
 
 /// The outside world of one run.
 #[derive(Clone)]
@@ -162,25 +164,22 @@ impl Context {
                     }
                     workspace.ledger.withdraw(id)?;
                 }
-                Intent::Promote { release, step, reason } => {
+                Intent::Promote(deployment) => {
+                    let release = &deployment.release;
                     let live = self.store().live().ok().flatten();
-                    if let Some(live) = live.filter(|live| live.as_str() == release) {
-                        let folder = self.store().folder(&live);
-                        let deployment = Deployment {
-                            run_id: self.run.to_string(),
-                            step,
-                            release: release.clone(),
-                            f1: crate::stage::score::f1_of(&folder),
-                            dataset: self.store().verify(&live)?.manifest.dataset,
-                            reason,
-                            recorded: self.now(),
-                        };
+                    // Whether it is sound is not asked: it is live, and that is the record.
+                    if live.is_some_and(|live| live.as_str() == release) {
                         workspace.ledger.record_deployment(&deployment, id)?;
                         notes.push(format!("the interrupted promotion of {release} was completed"));
                     } else {
                         workspace.ledger.withdraw(id)?;
                         notes.push(format!("the interrupted promotion of {release} was undone"));
                     }
+                }
+                Intent::Remove(removed) => {
+                    let (_, failed) = self.remove_for_good(&mut workspace.ledger, removed, id)?;
+                    notes.push("an interrupted removal of old releases was completed".to_owned());
+                    notes.extend(failed);
                 }
             }
         }
@@ -200,6 +199,46 @@ impl Context {
         projections::write(&workspace.ledger, &self.disk, &config.output_folder)?;
         workspace.recovered = notes;
         Ok(())
+    }
+
+    /// Carries out the removal of releases and data sets that `intent` announces: never of what is
+    /// live, and of no file that is not the recorded one. Records what is gone, returns it, and
+    /// says what could not be removed; the next promotion tries again.
+    pub(crate) fn remove_for_good(
+        &self,
+        ledger: &mut Ledger,
+        mut removed: Removed,
+        intent: i64,
+    ) -> Result<(Removed, Vec<String>)> {
+        let mut failures = Vec::new();
+        let mut gone = |result: Result<bool>| {
+            result.unwrap_or_else(|e| {
+                failures.push(format!("{e}; the next promotion tries again"));
+                false
+            })
+        };
+        let live = self.store().live().ok().flatten();
+        let store = self.store();
+        removed.releases.retain(|id| live.as_ref() != Some(id) && gone(store.remove(id)));
+        let records = ledger.datasets()?;
+        removed.datasets.retain(|version| {
+            let record = records.iter().find(|d| d.version == *version);
+            gone(record.map_or(Ok(false), |d| self.remove_dataset(d)))
+        });
+        ledger.record_removal(&removed, intent)?;
+        Ok((removed, failures))
+    }
+
+    /// Removes the file of a data set, unless it is not the file that was recorded.
+    fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
+        let path = Path::new(&record.location);
+        if path.try_exists().map_err(|e| Error::io("read", path, e))? {
+            if Digest::of_file(path)? != record.sha256 {
+                return Ok(false);
+            }
+            self.disk.remove(path)?;
+        }
+        Ok(true)
     }
 
     /// Whether nothing can have happened to a file after it was recorded that its stamp would

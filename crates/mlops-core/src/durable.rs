@@ -133,7 +133,8 @@ impl Disk {
         self.announce(Step::Rename, to)?;
         // On a folder, rename replaces nothing but an empty folder.
         fs::rename(from, to).map_err(|e| Error::io("rename to", to, e))?;
-        self.sync_folder(parent_of(to))
+        self.sync_folder(parent_of(to))?;
+        if parent_of(from) == parent_of(to) { Ok(()) } else { self.sync_folder(parent_of(from)) }
     }
 
     /// Makes `link` a symbolic link to `target`, replacing an older link in one step.

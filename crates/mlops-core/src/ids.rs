@@ -53,6 +53,12 @@ impl ReleaseId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The data version in the name.
+    pub fn dataset(&self) -> DatasetVersion {
+        let number = self.0.split('-').nth(1).and_then(|n| n.parse().ok());
+        DatasetVersion(number.unwrap_or_default())
+    }
 }
 
 impl fmt::Display for ReleaseId {
@@ -107,6 +113,7 @@ mod tests {
     fn a_release_id_reads_back_and_a_foreign_folder_does_not() {
         let id = ReleaseId::new(DatasetVersion(4), Digest::of(b"model"), Digest::of(b"score"));
         assert!(id.as_str().starts_with("r-4-"));
+        assert_eq!(id.dataset(), DatasetVersion(4));
         assert_eq!(id.as_str().parse(), Ok(id));
         for foreign in ["", "r-", "r-x-0123456789ab", "r-4-0123456789AB", "r-4-01", "release"] {
             assert!(foreign.parse::<ReleaseId>().is_err(), "{foreign}");

@@ -40,6 +40,15 @@ pub fn number(value: f64) -> String {
 
 /// Columns aligned by spaces: the first to the left, the others to the right.
 pub fn table(rows: &[Vec<String>]) -> String {
+    aligned(rows, |c| c == 0)
+}
+
+/// Columns aligned by spaces, all to the left: for words.
+pub fn list(rows: &[Vec<String>]) -> String {
+    aligned(rows, |_| true)
+}
+
+fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| {
         rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -52,10 +61,10 @@ pub fn table(rows: &[Vec<String>]) -> String {
             let pad = widths[c].saturating_sub(cell.chars().count());
             let blanks = " ".repeat(pad);
             // Writing to a text cannot fail.
-            let _ = if c == 0 {
-                write!(line, " {cell}{blanks}")
-            } else {
-                write!(line, "  {blanks}{cell}")
+            let _ = match (c, to_the_left(c)) {
+                (0, _) => write!(line, " {cell}{blanks}"),
+                (_, true) => write!(line, "  {cell}{blanks}"),
+                (_, false) => write!(line, "  {blanks}{cell}"),
             };
         }
         out.push_str(line.trim_end());
@@ -78,5 +87,6 @@ mod tests {
         assert_eq!(number(1e-9), "1.00e-9");
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["bb".to_owned(), "10".to_owned()]];
         assert_eq!(table(&rows), "  a    1\n  bb  10\n");
+        assert_eq!(list(&rows), "  a   1\n  bb  10\n");
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::ReleaseId;
+use mlops_core::ledger::{Action, Ledger};
 use mlops_core::stage::decide;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
@@ -78,11 +79,11 @@ impl Report for FirstRun {
 /// Runs all steps, each recorded by its own name.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     let live = context.store().live()?;
-    if let Some(latest) = workspace.ledger.latest_deployment()?
-        && latest.step == decide::STEP
-        && live.as_ref().is_some_and(|live| live.as_str() == latest.release)
+    if let Some(live) = &live
+        && deployed_by(&workspace.ledger, live)?.as_deref() == Some(decide::STEP)
     {
-        return Ok(FirstRun::TakenOver { release: latest.release });
+        let release = live.to_string();
+        return Ok(FirstRun::TakenOver { release });
     }
     let input = &context.config.input_folder;
     let options = ingest::Options::default();
@@ -132,6 +133,15 @@ fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
         message.push_str(warning);
     }
     Error::missing(message)
+}
+
+/// The step that made `release` live as a new one; a rollback to it does not count.
+fn deployed_by(ledger: &Ledger, release: &ReleaseId) -> Result<Option<String>> {
+    let mut deployments = ledger.deployments()?.into_iter().rev();
+    let deployed = deployments
+        .find(|d| d.action == Action::Deploy && d.release == release.as_str())
+        .map(|d| d.step);
+    Ok(deployed)
 }
 
 impl fmt::Display for FirstRun {

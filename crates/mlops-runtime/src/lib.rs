@@ -57,6 +57,17 @@ pub fn run<R: Report>(
     finish(common, result)
 }
 
+/// Runs what only looks: without the lock, so that it neither waits for a run nor stops one, and
+/// without a record.
+pub fn look<R: Report>(
+    common: &Common,
+    work: impl FnOnce(&Context) -> mlops_core::Result<R>,
+) -> ExitCode {
+    console::start_log(common);
+    finish(common, context(common).and_then(|context| work(&context)))
+}
+
+/// The result as the user sees it.
 fn finish<R: Report>(common: &Common, result: mlops_core::Result<R>) -> ExitCode {
     match result {
         Ok(report) => {

@@ -50,6 +50,23 @@ pub struct Config {
     pub drift: Drift,
     /// The section `gate`.
     pub gate: Gate,
+    /// The section `retention`.
+    pub retention: Retention,
+}
+
+/// How much of the past stays on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Releases that went live, the last ones; nothing for all.
+    pub keep_releases: Option<u64>,
+    /// Data sets, the newest ones; nothing for all.
+    pub keep_datasets: Option<u64>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { keep_releases: Some(10), keep_datasets: None }
+    }
 }
 
 /// How files are read.
@@ -208,6 +225,7 @@ impl Config {
             holdout: holdout(root.section("holdout")),
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
+            retention: retention(root.section("retention")),
         };
         config.check_places(&root);
         root.finish();
@@ -370,6 +388,17 @@ fn gate(mut section: Section) -> Gate {
     Gate { min_improvement }
 }
 
+fn retention(mut section: Section) -> Retention {
+    let default = Retention::default();
+    let range = 1..=1_000_000;
+    let retention = Retention {
+        keep_releases: section.limit("keep_releases", &range, default.keep_releases),
+        keep_datasets: section.limit("keep_datasets", &range, default.keep_datasets),
+    };
+    section.finish();
+    retention
+}
+
 /// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not read.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
@@ -444,6 +473,16 @@ mod tests {
         assert_eq!(config.schema.positive_label(), "true");
         assert_eq!(config.schema.negative_label(), None);
         assert!(parse(r#","schema":{"target":"left"}"#).is_err());
+    }
+
+    #[test]
+    fn null_keeps_all_and_nothing_keeps_the_default() {
+        let of = |more: &str| parse(more).unwrap().retention;
+        assert_eq!(of(""), Retention { keep_releases: Some(10), keep_datasets: None });
+        let both = r#","retention":{"keep_releases":null,"keep_datasets":3}"#;
+        assert_eq!(of(both), Retention { keep_releases: None, keep_datasets: Some(3) });
+        let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
+        assert!(error.contains("\"retention.keep_releases\" must be a whole number"), "{error}");
     }
 
     #[test]

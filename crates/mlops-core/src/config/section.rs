@@ -132,6 +132,27 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A whole number within `range`, or `null` for no limit.
+    pub(super) fn limit(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<u64>,
+        default: Option<u64>,
+    ) -> Option<u64> {
+        match self.map.get(key) {
+            None => {
+                self.known.insert(key);
+                default
+            }
+            Some(Value::Null) => {
+                self.known.insert(key);
+                self.map.remove(key);
+                None
+            }
+            Some(_) => Some(self.integer(key, range, *range.start())),
+        }
+    }
+
     /// One of the texts that `parse` knows.
     pub(super) fn choice<T>(&mut self, key: &'static str, choices: &[(&str, T)], default: T) -> T
     where

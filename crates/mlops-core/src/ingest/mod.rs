@@ -193,7 +193,7 @@ impl<'a> Ingest<'a> {
             max_line_bytes: usize::MAX,
             ..self.options.clone()
         };
-        let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {})?;
+        let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {}, true)?;
         self.bytes_read = 0;
         self.rows_read = 0;
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
@@ -213,7 +213,13 @@ impl<'a> Ingest<'a> {
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
-        self.file_at(&candidate.path, &candidate.name, self.options, audit, progress)
+        self.file_at(&candidate.path, &candidate.name, self.options, audit, progress, true)
+    }
+
+    /// Reads one file and takes nothing of it; the counts say what would be new.
+    pub fn look(&mut self, candidate: &Candidate) -> Result<FileRead> {
+        let Candidate { name, path } = candidate;
+        self.file_at(path, name, self.options, &mut (), &mut |_, _| {}, false)
     }
 
     fn file_at(
@@ -223,6 +229,7 @@ impl<'a> Ingest<'a> {
         options: &Ingestion,
         audit: &mut impl Audit,
         progress: Progress,
+        take: bool,
     ) -> Result<FileRead> {
         self.seen.next_file();
         let labels = self.labels.clone();
@@ -233,7 +240,7 @@ impl<'a> Ingest<'a> {
         if let Outcome::Taken = read.outcome {
             read.outcome = judge(&read.counts, options.max_rejected_share);
         }
-        if !matches!(read.outcome, Outcome::Taken) {
+        if !take || !matches!(read.outcome, Outcome::Taken) {
             self.seen.forget_file();
             self.labels = labels;
             self.output.cut_back(mark)?;

@@ -16,6 +16,8 @@ use crate::ingest::discover::Stamp;
 pub enum FileStatus {
     /// Its rows are in a data set.
     Ingested,
+    /// The same, by way of the data set of earlier scripts.
+    Adopted,
     /// It has no data rows.
     NoRows,
     /// Its content was recorded under another name or time.
@@ -27,9 +29,15 @@ pub enum FileStatus {
 }
 
 impl FileStatus {
+    /// Whether the file's rows are in a data set.
+    pub fn is_in(self) -> bool {
+        matches!(self, Self::Ingested | Self::Adopted)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Ingested => "ingested",
+            Self::Adopted => "adopted",
             Self::NoRows => "no_rows",
             Self::Copy => "copy",
             Self::Failed => "failed",
@@ -42,7 +50,8 @@ impl std::str::FromStr for FileStatus {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Ingested, Self::NoRows, Self::Copy, Self::Failed, Self::Changing]
+        use FileStatus::{Adopted, Changing, Copy, Failed, Ingested, NoRows};
+        [Ingested, Adopted, NoRows, Copy, Failed, Changing]
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or_else(|| format!("unknown file status {text:?}"))

@@ -1,6 +1,6 @@
 //! Hold-outs that were drawn, and decisions that were made.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_text, set_meta, signed, unsigned};
@@ -106,21 +106,7 @@ impl Ledger {
 
     /// Records a decision.
     pub fn record_decision(&mut self, decision: &DecisionRecord) -> Result<()> {
-        self.transaction(|db| {
-            db.execute(
-                "INSERT INTO decisions (run_id, dataset, outcome, f1, decision, recorded)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    decision.run_id,
-                    decision.dataset.0,
-                    decision.outcome,
-                    decision.f1,
-                    decision.decision,
-                    decision.recorded
-                ],
-            )
-            .map(drop)
-        })
+        self.transaction(|db| insert_decision(db, decision))
     }
 
     /// All decisions, oldest first.
@@ -142,6 +128,23 @@ impl Ledger {
             db.query_row(&sql, [run_id], decision).optional()
         })
     }
+}
+
+/// Records a decision, inside a transaction.
+pub(super) fn insert_decision(db: &Connection, decision: &DecisionRecord) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO decisions (run_id, dataset, outcome, f1, decision, recorded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            decision.run_id,
+            decision.dataset.0,
+            decision.outcome,
+            decision.f1,
+            decision.decision,
+            decision.recorded
+        ],
+    )
+    .map(drop)
 }
 
 const DECISION: &str = "run_id, dataset, outcome, f1, decision, recorded";

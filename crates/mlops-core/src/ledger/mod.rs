@@ -7,6 +7,7 @@
 
 mod datasets;
 mod decisions;
+mod deployments;
 mod models;
 pub mod projections;
 mod runs;
@@ -18,7 +19,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::{DecisionRecord, HoldoutRecord};
-pub use models::{Deployment, ModelRecord};
+pub use deployments::{Action, Deployment, Removed};
+pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 
 use crate::durable::{Disk, Step};
@@ -66,8 +68,12 @@ CREATE TABLE scores (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL, f1 REAL NOT NULL,
     score TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
 CREATE TABLE deployments (
-    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, release TEXT NOT NULL,
-    f1 REAL, dataset INTEGER NOT NULL, reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL,
+    release TEXT NOT NULL, previous TEXT, f1 REAL, dataset INTEGER NOT NULL,
+    reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+CREATE TABLE removed (
+    kind TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (kind, name)) STRICT;
 ";
 
 /// An open ledger.

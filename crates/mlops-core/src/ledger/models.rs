@@ -1,6 +1,6 @@
-//! Models that were trained and scored, releases that went live.
+//! Models that were trained and scored. Not for what went live: see `deployments`.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_text, signed, unsigned};
@@ -17,25 +17,6 @@ pub struct ModelRecord {
     pub dataset: DatasetVersion,
     /// Rows that it learned from.
     pub rows: u64,
-    /// RFC 3339, UTC.
-    pub recorded: String,
-}
-
-/// A release that went live.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Deployment {
-    /// The run that did it.
-    pub run_id: String,
-    /// The step that did it: `deployment`, `first_run`…
-    pub step: String,
-    /// The release.
-    pub release: String,
-    /// Its F1 on the test data of its time.
-    pub f1: Option<f64>,
-    /// The data set that it was trained on.
-    pub dataset: DatasetVersion,
-    /// Why.
-    pub reason: String,
     /// RFC 3339, UTC.
     pub recorded: String,
 }
@@ -94,55 +75,4 @@ impl Ledger {
             .map(drop)
         })
     }
-
-    /// Records that a release went live, which ends `intent`.
-    pub fn record_deployment(&mut self, deployment: &Deployment, intent: i64) -> Result<()> {
-        self.transaction(|db| {
-            db.execute(
-                "INSERT INTO deployments (run_id, step, release, f1, dataset, reason, recorded)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    deployment.run_id,
-                    deployment.step,
-                    deployment.release,
-                    deployment.f1,
-                    deployment.dataset.0,
-                    deployment.reason,
-                    deployment.recorded
-                ],
-            )?;
-            db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
-        })
-    }
-
-    /// All deployments, oldest first.
-    pub fn deployments(&self) -> Result<Vec<Deployment>> {
-        self.query(|db| {
-            let sql = format!("SELECT {DEPLOYMENT} FROM deployments ORDER BY id");
-            let mut statement = db.prepare(&sql)?;
-            statement.query_map([], deployment)?.collect()
-        })
-    }
-
-    /// The newest deployment.
-    pub fn latest_deployment(&self) -> Result<Option<Deployment>> {
-        self.query(|db| {
-            let sql = format!("SELECT {DEPLOYMENT} FROM deployments ORDER BY id DESC LIMIT 1");
-            db.query_row(&sql, [], deployment).optional()
-        })
-    }
-}
-
-const DEPLOYMENT: &str = "run_id, step, release, f1, dataset, reason, recorded";
-
-fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
-    Ok(Deployment {
-        run_id: row.get(0)?,
-        step: row.get(1)?,
-        release: row.get(2)?,
-        f1: row.get(3)?,
-        dataset: DatasetVersion(row.get(4)?),
-        reason: row.get(5)?,
-        recorded: row.get(6)?,
-    })
 }

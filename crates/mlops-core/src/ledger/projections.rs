@@ -25,7 +25,8 @@ pub const DECISIONS: &str = "decisions";
 /// Writes all text files that changed to `folder`.
 pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
     let write = |name: &str, text: String| -> Result<()> {
-        if text.is_empty() && !folder.join(name).is_file() {
+        // Records never vanish: a file of that name that is there already is somebody else's.
+        if text.is_empty() {
             return Ok(());
         }
         disk.write_if_changed(&folder.join(name), text.as_bytes())
@@ -58,18 +59,55 @@ pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The text of `ingestedfiles.txt`: names in the order of ingestion.
+/// The key under which the ledger keeps an adopted `ingestedfiles.txt`.
+pub(crate) const ADOPTED_KEY: &str = "adopted_ingestedfiles";
+
+/// The text of `ingestedfiles.txt`: names in the order of ingestion, behind an adopted list as it
+/// was.
 pub fn ingested_files(ledger: &Ledger) -> Result<String> {
-    let mut seen = BTreeSet::new();
+    let adopted = ledger.meta(ADOPTED_KEY)?;
     let files = ledger.files()?;
+    let listed = adopted.is_some();
+    let mut text = adopted.unwrap_or_default();
+    let mut seen = names_in(&text);
     let names = files
         .into_iter()
-        .filter(|f| f.status == FileStatus::Ingested)
+        .filter(|f| f.status == FileStatus::Ingested || (f.status.is_in() && !listed))
         .map(|f| f.name)
         .filter(|name| seen.insert(name.clone()));
-    Ok(lines(names))
+    let more = lines(names);
+    if !more.is_empty() && !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text + &more)
+}
+
+/// The names of CSV files in a list that scripts wrote: one a line, or a list of Python's, with
+/// or without folders.
+pub(crate) fn names_in(text: &str) -> BTreeSet<String> {
+    let marks = ['[', ']', '(', ')', ',', '\'', '"', '\t'];
+    let tokens = text.lines().chain(text.split(|c| c == '\n' || marks.contains(&c)));
+    tokens
+        .map(|token| token.rsplit(['/', '\\']).next().unwrap_or_default().trim())
+        .filter(|name| Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn lines(names: impl IntoIterator<Item = String>) -> String {
     names.into_iter().map(|name| name + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_lists_of_any_kind() {
+        let names = |text: &str| names_in(text).into_iter().collect::<Vec<_>>();
+        assert_eq!(names("b.csv\r\na.CSV\n\nnotes.txt\n"), ["a.CSV", "b.csv"]);
+        assert_eq!(names("['in/a.csv', \"in\\b.csv\"]"), ["a.csv", "b.csv"]);
+        assert_eq!(names("in\ta.csv\t17\t2021-05-01"), ["a.csv"]);
+        assert!(names("").is_empty());
+    }
 }

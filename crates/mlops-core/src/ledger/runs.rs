@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, from_json, to_json};
+use super::{Deployment, Ledger, Removed, from_json, to_json};
 use crate::Result;
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
@@ -51,15 +51,10 @@ pub enum Intent {
         /// Its SHA-256.
         sha256: Digest,
     },
-    /// To point production at a release.
-    Promote {
-        /// The release that becomes live.
-        release: String,
-        /// The step that wants it.
-        step: String,
-        /// Why.
-        reason: String,
-    },
+    /// To point production at a release; the record that its success leaves.
+    Promote(Deployment),
+    /// To remove releases and data sets; the record that it leaves.
+    Remove(Removed),
 }
 
 impl Ledger {

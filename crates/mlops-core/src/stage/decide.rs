@@ -15,16 +15,17 @@ use crate::drift::{Deployed, ModelDrift, model_drift};
 use crate::gate::{GateVerdict, gate};
 use crate::ids::DatasetVersion;
 use crate::ingest::discover;
-use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
+use crate::ledger::{Action, DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::metrics::{ConfusionMatrix, classify};
 use crate::model::{Model, Predictor, artifact};
 use crate::store::{ARTIFACT, Release, SCORE, parse};
 use crate::testdata::TestFiles;
 use crate::{Error, Result};
 
+use super::deploy::{self, Candidate};
 use super::ingest::{self, Ingestion};
 use super::score::{self, Score, read_artifact};
-use super::{deploy, holdout, train};
+use super::{holdout, train};
 
 /// The name under which its work is recorded.
 pub const STEP: &str = "fullprocess";
@@ -154,11 +155,39 @@ impl<'a> Run<'a> {
         if !blessed {
             return self.record(Outcome::Refused, reason, dataset);
         }
+        let candidate = Candidate::read(self.context)?;
+        let is_live = live.is_some_and(|live| live.id == candidate.id);
+        let rolled_back = self.workspace.ledger.was_rolled_back(candidate.id.as_str())?;
+        if let Some(rollback) = rolled_back.filter(|_| !is_live) {
+            let reason = format!(
+                "{} was rolled back at {} ({}); it does not go live again by itself",
+                candidate.id, rollback.recorded, rollback.reason
+            );
+            return self.record(Outcome::Refused, reason, dataset);
+        }
+        self.promote(candidate, reason, dataset)
+    }
+
+    /// Deploys; the decision is recorded in the same commit.
+    fn promote(
+        mut self,
+        candidate: Candidate,
+        reason: String,
+        dataset: &DatasetRecord,
+    ) -> Result<Decision> {
+        self.decision.release = Some(candidate.id.clone());
+        self.decision.outcome = Outcome::Promoted;
+        self.decision.reason.clone_from(&reason);
+        let record = record_of(&self.decision, dataset);
         let deployed = self.step("deployment", |context, workspace| {
-            deploy::run(context, workspace, STEP, &reason)
+            deploy::decided(context, workspace, candidate, &reason, record)
         })?;
-        self.decision.release = Some(deployed.release);
-        self.record(Outcome::Promoted, reason, dataset)
+        if !deployed.promoted {
+            return self.record(Outcome::Promoted, reason, dataset);
+        }
+        let Self { context, workspace, decision, .. } = self;
+        projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
+        Ok(decision)
     }
 
     /// The live release, verified; one that is damaged stops the run unless it is forced.
@@ -246,7 +275,8 @@ impl<'a> Run<'a> {
         let batches = ledger.decisions()?.into_iter().filter(|d| d.outcome != "undecided");
         let mut scores: Vec<(String, f64)> =
             batches.filter_map(|d| Some((d.recorded, d.f1?))).collect();
-        scores.extend(ledger.deployments()?.into_iter().filter_map(|d| Some((d.recorded, d.f1?))));
+        let promotions = ledger.deployments()?.into_iter().filter(|d| d.action == Action::Deploy);
+        scores.extend(promotions.filter_map(|d| Some((d.recorded, d.f1?))));
         scores.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(scores.into_iter().map(|(_, f1)| f1).collect())
     }
@@ -312,17 +342,21 @@ impl<'a> Run<'a> {
         if options.dry_run {
             return Ok(decision);
         }
-        let record = DecisionRecord {
-            run_id: decision.run_id.clone(),
-            dataset: dataset.version,
-            outcome: decision.outcome.name().to_owned(),
-            f1: decision.drift.as_ref().filter(|d| d.drifted.is_some()).map(|d| d.new_f1),
-            decision: serde_json::to_string(&decision).unwrap_or_default(),
-            recorded: decision.recorded.clone(),
-        };
-        workspace.ledger.record_decision(&record)?;
+        workspace.ledger.record_decision(&record_of(&decision, dataset))?;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
         Ok(decision)
+    }
+}
+
+/// The decision as the ledger keeps it.
+fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
+    DecisionRecord {
+        run_id: decision.run_id.clone(),
+        dataset: dataset.version,
+        outcome: decision.outcome.name().to_owned(),
+        f1: decision.drift.as_ref().filter(|d| d.drifted.is_some()).map(|d| d.new_f1),
+        decision: serde_json::to_string(decision).unwrap_or_default(),
+        recorded: decision.recorded.clone(),
     }
 }
 

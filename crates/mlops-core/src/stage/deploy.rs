@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
-use crate::ids::ReleaseId;
-use crate::ledger::{Deployment, Intent, projections};
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ledger::{Action, DecisionRecord, Deployment, Intent, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
 use crate::store::{ARTIFACT, CARD, GOLDEN, LATEST_SCORE, SCORE, parse};
 use crate::{Error, Result};
 
+use super::retain::Retained;
 use super::score::{Score, latest_score_file, read_artifact};
 
 /// What `deployment` did.
@@ -39,69 +40,151 @@ pub struct Deployed {
     pub f1: f64,
     /// Whether that is more than the best constant answer has.
     pub beats_constant: bool,
+    /// Old releases and data sets that were removed, as "retention" says.
+    pub removed: Retained,
 }
 
 impl Report for Deployed {
     fn changed(&self) -> bool {
-        self.promoted || self.sealed
+        self.promoted || self.sealed || self.removed.changed()
     }
 }
 
-/// Deploys the model in the output folder, for `reason`, in the name of `step`.
+/// The model in the output folder with its score, checked, ready to be sealed.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The release that it becomes.
+    pub id: ReleaseId,
+    /// The data set that it was trained on.
+    pub dataset: DatasetVersion,
+    /// Its score.
+    pub score: Score,
+    files: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Candidate {
+    /// Reads what `training` and `scoring` left, and checks that it belongs together.
+    pub fn read(context: &Context) -> Result<Self> {
+        let folder = &context.config.output_model;
+        let path = folder.join(ARTIFACT);
+        let bytes = read_artifact(&path)?;
+        let place = path.display().to_string();
+        let model = artifact::decode(&bytes, &place)?;
+        let digest = Digest::of(&bytes);
+        let golden: Golden = parse(&folder.join(GOLDEN))?;
+        golden.verify(&model, digest, &place)?;
+        let card: Card = parse(&folder.join(CARD))?;
+        if card.artifact != digest {
+            let message = format!("{CARD} beside it belongs to another model: train again");
+            return Err(Error::artifact(place, message));
+        }
+        let score = score_of(&folder.join(SCORE), digest)?;
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|e| Error::io("read", &path, e))
+        };
+        let score_bytes = read(SCORE)?;
+        let dataset = model.data.version;
+        let id = ReleaseId::new(dataset, digest, Digest::of(&score_bytes));
+        let files = vec![
+            (ARTIFACT, bytes),
+            (CARD, read(CARD)?),
+            (GOLDEN, read(GOLDEN)?),
+            (SCORE, score_bytes),
+            // From the score, not from the file: a crash may have left that one behind.
+            (LATEST_SCORE, latest_score_file(score.evaluation.f1)),
+        ];
+        Ok(Self { id, dataset, score, files })
+    }
+}
+
+/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that
+/// was rolled back is refused: see [`again`].
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
     step: &str,
     reason: &str,
 ) -> Result<Deployed> {
-    let folder = &context.config.output_model;
+    let previous = context.store().live()?;
+    let candidate = Candidate::read(context)?;
+    let id = candidate.id.as_str();
+    if let Some(rollback) = workspace.ledger.was_rolled_back(id)?
+        && previous.as_ref() != Some(&candidate.id)
+    {
+        return Err(Error::conflict(format!(
+            "{id} was rolled back at {} ({}) and is not made live again by itself: train a better \
+             model, or run `deployment --again` to make it live all the same",
+            rollback.recorded, rollback.reason
+        )));
+    }
+    deploy(context, workspace, candidate, step, reason, None)
+}
+
+/// Deploys `candidate`, as `decision` says; both are recorded in one commit.
+pub fn decided(
+    context: &Context,
+    workspace: &mut Workspace,
+    candidate: Candidate,
+    reason: &str,
+    decision: DecisionRecord,
+) -> Result<Deployed> {
+    deploy(context, workspace, candidate, super::decide::STEP, reason, Some(decision))
+}
+
+/// Like [`run`], but makes a release live again that was rolled back: for people who say so.
+pub fn again(
+    context: &Context,
+    workspace: &mut Workspace,
+    step: &str,
+    reason: &str,
+) -> Result<Deployed> {
+    context.store().live()?;
+    deploy(context, workspace, Candidate::read(context)?, step, reason, None)
+}
+
+fn deploy(
+    context: &Context,
+    workspace: &mut Workspace,
+    candidate: Candidate,
+    step: &str,
+    reason: &str,
+    decision: Option<DecisionRecord>,
+) -> Result<Deployed> {
     let releases = context.store();
     let previous = releases.live()?;
-
-    let path = folder.join(ARTIFACT);
-    let bytes = read_artifact(&path)?;
-    let place = path.display().to_string();
-    let model = artifact::decode(&bytes, &place)?;
-    let digest = Digest::of(&bytes);
-    let golden: Golden = parse(&folder.join(GOLDEN))?;
-    golden.verify(&model, digest, &place)?;
-    let card: Card = parse(&folder.join(CARD))?;
-    if card.artifact != digest {
-        let message = format!("{CARD} beside it belongs to another model: train again");
-        return Err(Error::artifact(place, message));
-    }
-    let score = score_of(&folder.join(SCORE), digest)?;
-
-    let read = |name: &str| {
-        let path = folder.join(name);
-        fs::read(&path).map_err(|e| Error::io("read", &path, e))
-    };
-    let score_bytes = read(SCORE)?;
-    let id = ReleaseId::new(model.data.version, digest, Digest::of(&score_bytes));
-    let files = [
-        (ARTIFACT, bytes),
-        (CARD, read(CARD)?),
-        (GOLDEN, read(GOLDEN)?),
-        (SCORE, score_bytes),
-        // From the score, not from the file: a crash may have left that one behind.
-        (LATEST_SCORE, latest_score_file(score.evaluation.f1)),
-        (projections::INGESTED_FILES, projections::ingested_files(&workspace.ledger)?.into()),
-    ];
-    let sealed = releases.seal(&id, model.data.version, &files)?;
+    let Candidate { id, dataset, score, mut files } = candidate;
+    let ingested = projections::ingested_files(&workspace.ledger)?;
+    files.push((projections::INGESTED_FILES, ingested.into()));
+    let sealed = releases.seal(&id, dataset, &files)?;
     releases.verify(&id)?;
     let promoted = previous.as_ref() != Some(&id);
+    let f1 = score.evaluation.f1;
     if promoted {
-        promote(context, workspace, &id, &score, step, reason)?;
+        let deployment = Deployment {
+            run_id: context.run.to_string(),
+            step: step.to_owned(),
+            action: Action::Deploy,
+            release: id.to_string(),
+            previous: previous.as_ref().map(ToString::to_string),
+            f1: Some(f1),
+            dataset,
+            reason: reason.to_owned(),
+            recorded: context.now(),
+            decision,
+        };
+        promote(context, workspace, &id, &deployment)?;
     }
     Ok(Deployed {
         folder: releases.folder(&id).display().to_string(),
         pointer: context.config.deployment.display().to_string(),
         previous: previous.filter(|p| *p != id),
-        release: id,
         sealed,
         promoted,
-        f1: score.evaluation.f1,
+        f1,
         beats_constant: score.evaluation.beats_constant,
+        removed: super::retain::run(context, workspace, &id),
+        release: id,
     })
 }
 
@@ -123,33 +206,17 @@ fn score_of(path: &Path, artifact: Digest) -> Result<Score> {
     Err(Error::artifact(place.to_string(), message))
 }
 
-/// Moves the pointer to a verified release and records it.
-fn promote(
+/// Moves the pointer to a verified release and records it: intent, swap, commit.
+pub(super) fn promote(
     context: &Context,
     workspace: &mut Workspace,
     id: &ReleaseId,
-    score: &Score,
-    step: &str,
-    reason: &str,
+    deployment: &Deployment,
 ) -> Result<()> {
-    let run = context.run.as_str();
-    let intent = Intent::Promote {
-        release: id.to_string(),
-        step: step.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let intent = workspace.ledger.intend(run, &intent)?;
+    let intent = Intent::Promote(deployment.clone());
+    let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
     context.store().promote(id)?;
-    let deployment = Deployment {
-        run_id: run.to_owned(),
-        step: step.to_owned(),
-        release: id.to_string(),
-        f1: Some(score.evaluation.f1),
-        dataset: score.trained_on,
-        reason: reason.to_owned(),
-        recorded: context.now(),
-    };
-    workspace.ledger.record_deployment(&deployment, intent)
+    workspace.ledger.record_deployment(deployment, intent)
 }
 
 /// What `deployment adopt` did.
@@ -189,6 +256,6 @@ impl fmt::Display for Deployed {
                 "warning: this model does not beat the best constant answer (see score.json)"
             )?;
         }
-        Ok(())
+        self.removed.fmt(f)
     }
 }

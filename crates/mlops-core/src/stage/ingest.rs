@@ -61,6 +61,26 @@ pub struct Ingestion {
     pub new_version: bool,
 }
 
+impl Ingestion {
+    /// Nothing done yet in `folder`, with the data set `last`.
+    pub(super) fn of(folder: &Path, last: Option<&DatasetRecord>) -> Self {
+        Self {
+            folder: folder.display().to_string(),
+            version: last.map(|d| d.version),
+            data: last.map(|d| d.location.clone()),
+            rows: last.map_or(0, |d| d.rows),
+            new_rows: 0,
+            quarantine: None,
+            files: Vec::new(),
+            unchanged: 0,
+            ignored: Vec::new(),
+            warnings: Vec::new(),
+            new_failures: false,
+            new_version: false,
+        }
+    }
+}
+
 impl Report for Ingestion {
     fn changed(&self) -> bool {
         !self.files.is_empty()
@@ -95,22 +115,13 @@ pub fn run(
     let config = &context.config;
     let listing = discover::list(folder, key)?;
     let last = workspace.ledger.latest_dataset()?;
+    if last.is_none() {
+        super::adopt::refuse_silent_takeover(context)?;
+    }
     check_schema(context, workspace, last.is_some(), options)?;
 
-    let mut report = Ingestion {
-        folder: folder.display().to_string(),
-        version: last.as_ref().map(|d| d.version),
-        data: last.as_ref().map(|d| d.location.clone()),
-        rows: last.as_ref().map_or(0, |d| d.rows),
-        new_rows: 0,
-        quarantine: None,
-        files: Vec::new(),
-        unchanged: 0,
-        ignored: listing.ignored,
-        warnings: Vec::new(),
-        new_failures: false,
-        new_version: false,
-    };
+    let mut report = Ingestion::of(folder, last.as_ref());
+    report.ignored = listing.ignored;
     let candidates = if options.rebuild {
         known_sources(workspace, listing.candidates)?
     } else {
@@ -163,7 +174,8 @@ pub fn run(
         return Ok(report);
     }
     let version = DatasetVersion(version.0 + taken);
-    publish(context, workspace, ingest, version, previous.map_or(0, |d| d.rows), &mut report)?;
+    let rows_before = previous.map_or(0, |d| d.rows);
+    publish(context, workspace, ingest, version, rows_before, Vec::new(), &mut report)?;
     Ok(report)
 }
 
@@ -347,7 +359,7 @@ fn copy_record(
 /// our eyes there is none: the file is read itself, so that no content is lost.
 fn twin_record(context: &Context, waiting: &Waiting, read: &[FileRecord]) -> Option<FileRecord> {
     let (digest, stamp) = waiting.twin?;
-    let taken = |f: &&FileRecord| matches!(f.status, FileStatus::Ingested | FileStatus::NoRows);
+    let taken = |f: &&FileRecord| f.status.is_in() || f.status == FileStatus::NoRows;
     let twin = read.iter().filter(taken).find(|f| f.sha256 == Some(digest))?;
     Some(copy_record(context, &waiting.candidate, stamp, digest, twin))
 }
@@ -417,13 +429,14 @@ fn record(
     })
 }
 
-/// Gives the new data set its name and commits it.
-fn publish(
+/// Gives the new data set its name and commits it, with `meta`.
+pub(super) fn publish(
     context: &Context,
     workspace: &mut Workspace,
     ingest: Ingest,
     version: DatasetVersion,
     rows_before: u64,
+    mut meta: Vec<(&str, String)>,
     report: &mut Ingestion,
 ) -> Result<()> {
     let config = &context.config;
@@ -450,10 +463,10 @@ fn publish(
         quarantine.named(&version.quarantine_name()).publish(false)?;
         report.quarantine = Some(folder.join(version.quarantine_name()).display().to_string());
     }
-    for file in report.files.iter_mut().filter(|f| f.status == FileStatus::Ingested) {
+    for file in report.files.iter_mut().filter(|f| f.status.is_in()) {
         file.dataset = Some(version);
     }
-    let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested);
+    let taken = report.files.iter().filter(|f| f.status.is_in());
     let (kept, quarantined) =
         taken.fold((0, 0), |(k, q), f| (k + f.counts.rows_kept, q + f.counts.quarantined));
     let location = location(&folder.join(version.file_name()));
@@ -469,7 +482,7 @@ fn publish(
         columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
         recorded: context.now(),
     };
-    let mut meta = vec![(SCHEMA_KEY, config.schema.digest().to_string())];
+    meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     workspace.ledger.commit_ingestion(run, &report.files, Some(&dataset), &meta, Some(intent))?;
     projections::write(&workspace.ledger, &context.disk, folder)?;
@@ -482,11 +495,11 @@ fn publish(
 }
 
 /// An absolute path as text, links kept.
-fn location(path: &Path) -> String {
+pub(super) fn location(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-fn now_ns(context: &Context) -> i64 {
+pub(super) fn now_ns(context: &Context) -> i64 {
     context.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX)
 }
 
@@ -517,6 +530,7 @@ impl fmt::Display for Ingestion {
                 let counts = &file.counts;
                 let note = match file.status {
                     FileStatus::Ingested => String::new(),
+                    FileStatus::Adopted => "adopted".to_owned(),
                     FileStatus::NoRows => "no data rows".to_owned(),
                     FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
                         "same content as before".to_owned()

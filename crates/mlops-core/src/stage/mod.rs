@@ -4,11 +4,15 @@
 //! [`Workspace`](crate::context::Workspace) and its options, and returns a typed report. It
 //! prints nothing. Not for command lines: see the runtime crate.
 
+pub mod adopt;
 pub mod decide;
 pub mod deploy;
 pub mod diagnose;
-
+pub mod history;
 pub(crate) mod holdout;
 pub mod ingest;
+pub mod retain;
+pub mod rollback;
 pub mod score;
 pub mod train;
+pub mod verify;

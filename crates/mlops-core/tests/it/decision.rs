@@ -6,6 +6,7 @@ use mlops_core::Result;
 use mlops_core::decision::{Decision, Outcome};
 use mlops_core::drift::Rule;
 use mlops_core::stage::decide::{self, Options};
+use mlops_core::stage::ingest;
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
@@ -153,13 +154,13 @@ fn the_first_release_needs_no_gate() {
 fn data_ingested_by_hand_is_decided_on_as_well() {
     let scene = live(&json!({}));
     scene.rows("source/b.csv", &turned(400, 3));
-    scene.ingest_from("source", mlops_core::stage::ingest::Options::default()).unwrap();
+    scene.ingest_from("source", ingest::Options::default()).unwrap();
     let decision = decide(&scene);
     assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
 }
 
 #[test]
-fn a_file_that_changed_just_now_is_left_to_the_next_run() {
+fn a_file_that_changed_just_now_is_waited_for_or_left_to_the_next_run() {
     // A clock that stands where the files are.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let scene = Scene::at(
@@ -167,10 +168,11 @@ fn a_file_that_changed_just_now_is_left_to_the_next_run() {
         &json!({"source_folder_path": "source", "ingestion": {"settle_seconds": 600}}),
     );
     scene.rows("source/a.csv", &sample_rows(300, 1));
-    let decision = decide(&scene);
-    assert!(decision.data.version.is_none(), "{decision}");
-    assert!(decision.data.warnings[0].contains("a.csv changed less than"), "{decision}");
-    scene.configure(&json!({"source_folder_path": "source", "ingestion": {"settle_seconds": 0}}));
+    let settle = std::time::Duration::from_mins(10);
+    let options = ingest::Options { settle, ..ingest::Options::default() };
+    let left = scene.ingest_from("source", options).unwrap();
+    assert!(left.version.is_none() && left.warnings[0].contains("changed less than"), "{left}");
+    // The decision waits until the file has settled.
     assert_eq!(decide(&scene).outcome, Outcome::Promoted);
 }
 

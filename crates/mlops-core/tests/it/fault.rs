@@ -53,3 +53,23 @@ impl Probe for Fault {
         if self.count.fetch_add(1, Ordering::SeqCst) == self.at { (self.event)() } else { Ok(()) }
     }
 }
+
+/// A disk that refuses everything from one step on: what a killed process leaves.
+pub(crate) struct Dead {
+    from: usize,
+    count: AtomicUsize,
+}
+
+impl Dead {
+    /// The disk that ends before step `from`, counted from 0.
+    pub(crate) fn from(from: usize) -> Disk {
+        Disk::observed(Arc::new(Self { from, count: AtomicUsize::new(0) }))
+    }
+}
+
+impl Probe for Dead {
+    fn before(&self, _: Step, _: &Path) -> io::Result<()> {
+        let alive = self.count.fetch_add(1, Ordering::SeqCst) < self.from;
+        if alive { Ok(()) } else { Err(io::Error::from_raw_os_error(5)) }
+    }
+}

@@ -7,6 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::format_push_string, clippy::format_collect, reason = "short before fast")]
 
+/// Folders of earlier scripts, taken over.
+mod adoption;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
 /// A step of the disk that fails, or whatever else a test wants to happen there.
@@ -25,6 +27,12 @@ mod recovery;
 mod reference;
 /// Releases, the pointer to the live one, and what may stand in its place.
 mod release;
+/// Old releases and data sets: which go, and what must stay.
+mod retention;
+/// The history of releases, and the way back from one.
+mod rollback;
+/// Releases that are damaged, gone or not what they say.
+mod tampering;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.
 mod training;
 /// Versions of the data set: what counts as new, and that nothing is done twice.

@@ -57,7 +57,7 @@ fn current(records: Vec<FileRecord>, first: Option<DatasetVersion>) -> Vec<FileR
     for (i, record) in records.into_iter().enumerate() {
         let counts = match record.status {
             // Rows stay in the data set when their file is replaced.
-            FileStatus::Ingested => record.dataset >= first,
+            FileStatus::Ingested | FileStatus::Adopted => record.dataset >= first,
             // A file that was only touched is recorded as a copy of itself.
             FileStatus::Copy => {
                 record.same_as.as_ref() != Some(&record.name) && is_newest(i, &record)
@@ -97,6 +97,7 @@ fn line(file: &FileRecord) -> IngestedFile {
             .collect(),
         status: match file.status {
             FileStatus::Ingested => "ingested",
+            FileStatus::Adopted => "adopted",
             FileStatus::NoRows => "empty",
             FileStatus::Copy => "copy",
             FileStatus::Failed => "failed",

@@ -3,17 +3,22 @@
 //! Contract: a sealed release never changes; a reader of the pointer sees the old release or the
 //! new one, never a mix; `promote` is durable when it returns. Not for deciding what goes live.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use files::{parse, pretty};
 
 use crate::digest::Digest;
 use crate::durable::{Disk, parent_of};
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::model::{Golden, Model, artifact};
 use crate::{Error, Result};
+use files::relative;
 
 /// The model.
 pub const ARTIFACT: &str = "trainedmodel.bin";
@@ -25,6 +30,8 @@ pub const GOLDEN: &str = "golden.json";
 pub const SCORE: &str = "score.json";
 /// The F1 alone.
 pub const LATEST_SCORE: &str = "latestscore.txt";
+/// What every release has.
+const PARTS: [&str; 5] = [ARTIFACT, CARD, GOLDEN, SCORE, LATEST_SCORE];
 /// What a release consists of.
 pub const MANIFEST: &str = "manifest.json";
 
@@ -117,9 +124,17 @@ impl<'a> Store<'a> {
         let folder = self.folder(id);
         let place = folder.display().to_string();
         let bad = |message: String| Error::artifact(&place, message);
-        let manifest: Manifest = parse(&folder.join(MANIFEST))?;
+        let manifest = self.manifest(id)?;
         if manifest.release != *id {
             return Err(bad(format!("its manifest is that of {}", manifest.release)));
+        }
+        if let Some(name) = PARTS.iter().find(|name| !manifest.files.contains_key(**name)) {
+            return Err(bad(format!("its manifest does not list {name}")));
+        }
+        // The name is made of the digests: nobody can exchange both a file and its digest.
+        let (model, score) = (manifest.files[ARTIFACT], manifest.files[SCORE]);
+        if ReleaseId::new(manifest.dataset, model, score) != *id {
+            return Err(bad("its manifest was changed after it was sealed".to_owned()));
         }
         for (name, expected) in &manifest.files {
             if Digest::of_file(&folder.join(name))? != *expected {
@@ -135,6 +150,50 @@ impl<'a> Store<'a> {
         let golden: Golden = parse(&folder.join(GOLDEN))?;
         golden.verify(&model, Digest::of(&bytes), &place)?;
         Ok(Release { id: id.clone(), folder, manifest, model })
+    }
+
+    /// All releases in the folder, sorted by name; whatever else is there is passed over.
+    pub fn releases(&self) -> Result<Vec<ReleaseId>> {
+        let failed = |e| Error::io("list", self.models, e);
+        let entries = match fs::read_dir(self.models) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if let Ok(id) = entry.file_name().to_string_lossy().parse()
+                && entry.file_type().map_err(failed)?.is_dir()
+            {
+                found.push(id);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Whether the folder of release `id` is there.
+    pub fn has(&self, id: &ReleaseId) -> Result<bool> {
+        let folder = self.folder(id);
+        folder.try_exists().map_err(|e| Error::io("read", &folder, e))
+    }
+
+    /// The manifest of release `id`, as it stands there.
+    pub fn manifest(&self, id: &ReleaseId) -> Result<Manifest> {
+        parse(&self.folder(id).join(MANIFEST))
+    }
+
+    /// Removes release `id`, whole or not at all; says whether it is gone. What is live is the
+    /// caller's to spare.
+    pub fn remove(&self, id: &ReleaseId) -> Result<bool> {
+        if self.has(id)? {
+            let doomed = Disk::temporary_folder(self.models, id.as_str());
+            self.disk.remove(&doomed)?;
+            self.disk.publish_folder(&self.folder(id), &doomed)?;
+            // From here on it is a temporary folder, which any later run removes.
+            let _ = self.disk.remove(&doomed);
+        }
+        Ok(true)
     }
 
     /// What the pointer points to.
@@ -225,39 +284,13 @@ impl<'a> Store<'a> {
         let mut number = 1;
         let to = loop {
             let to = self.models.join(format!("foreign-{number}"));
-            if !to.try_exists().map_err(|e| Error::io("read", &to, e))? {
-                break to;
-            }
+            match fs::symlink_metadata(&to) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => break to,
+                other => other.map_err(|e| Error::io("read", &to, e))?,
+            };
             number += 1;
         };
         self.disk.publish_folder(self.pointer, &to)?;
         Ok(to)
     }
-}
-
-/// JSON for files: indented, with a final newline.
-pub fn pretty(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
-}
-
-/// Reads a JSON file of ours.
-pub fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
-        let message = format!("it is not what this program writes ({e}): make it again");
-        Error::artifact(path.display().to_string(), message)
-    })
-}
-
-/// The path that leads from folder `from` to `to`, both existing.
-fn relative(to: &Path, from: &Path) -> Result<PathBuf> {
-    let real = |path: &Path| -> Result<PathBuf> {
-        path.canonicalize().map_err(|e| Error::io("read", path, e))
-    };
-    let (to, from) = (real(to)?, real(from)?);
-    let shared = to.components().zip(from.components()).take_while(|(a, b)| a == b).count();
-    let up = from.components().skip(shared).map(|_| Component::ParentDir);
-    Ok(up.chain(to.components().skip(shared)).collect())
 }

@@ -1,0 +1,215 @@
+//! Releases that went live or were rolled back, and files that were removed on purpose.
+//!
+//! Not for what a release consists of: see [`crate::store`].
+
+use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::decisions::insert_decision;
+use super::{DecisionRecord, Ledger, from_text};
+use crate::Result;
+use crate::ids::{DatasetVersion, ReleaseId};
+
+/// How a release went live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// As the newest model.
+    Deploy,
+    /// As the way back from another release.
+    Rollback,
+}
+
+impl Action {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl std::str::FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Deploy, Self::Rollback]
+            .into_iter()
+            .find(|action| action.as_str() == text)
+            .ok_or_else(|| format!("unknown action {text:?}"))
+    }
+}
+
+/// A release that went live.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The run that did it.
+    pub run_id: String,
+    /// The step that did it: `deployment`, `first_run`…
+    pub step: String,
+    /// How.
+    pub action: Action,
+    /// The release.
+    pub release: String,
+    /// The release that was live before.
+    pub previous: Option<String>,
+    /// Its F1 on the test data of its time.
+    pub f1: Option<f64>,
+    /// The data set that it was trained on.
+    pub dataset: DatasetVersion,
+    /// Why.
+    pub reason: String,
+    /// RFC 3339, UTC.
+    pub recorded: String,
+    /// The decision that led to it, recorded in the same commit. Not kept with it: see
+    /// [`Ledger::decision`].
+    #[serde(default)]
+    pub decision: Option<DecisionRecord>,
+}
+
+/// What was removed to save space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The run that did it.
+    pub run_id: String,
+    /// The releases.
+    pub releases: Vec<ReleaseId>,
+    /// The data sets.
+    pub datasets: Vec<DatasetVersion>,
+    /// RFC 3339, UTC.
+    pub recorded: String,
+}
+
+const DEPLOYMENT: &str = "run_id, step, action, release, previous, f1, dataset, reason, recorded";
+
+impl Ledger {
+    /// Records that a release went live, which ends `intent`. A release that was removed and
+    /// made again counts as there.
+    pub fn record_deployment(&mut self, deployment: &Deployment, intent: i64) -> Result<()> {
+        self.transaction(|db| {
+            let sql = format!(
+                "INSERT INTO deployments ({DEPLOYMENT})
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+            );
+            db.execute(
+                &sql,
+                params![
+                    deployment.run_id,
+                    deployment.step,
+                    deployment.action.as_str(),
+                    deployment.release,
+                    deployment.previous,
+                    deployment.f1,
+                    deployment.dataset.0,
+                    deployment.reason,
+                    deployment.recorded
+                ],
+            )?;
+            if let Some(decision) = &deployment.decision {
+                insert_decision(db, decision)?;
+            }
+            let sql = "DELETE FROM removed WHERE kind = 'release' AND name = ?1";
+            db.execute(sql, [&deployment.release])?;
+            db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
+        })
+    }
+
+    /// All deployments and rollbacks, oldest first.
+    pub fn deployments(&self) -> Result<Vec<Deployment>> {
+        self.query(|db| {
+            let sql = format!("SELECT {DEPLOYMENT} FROM deployments ORDER BY id");
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([], deployment)?.collect()
+        })
+    }
+
+    /// The newest deployment or rollback.
+    pub fn latest_deployment(&self) -> Result<Option<Deployment>> {
+        self.query(|db| {
+            let sql = format!("SELECT {DEPLOYMENT} FROM deployments ORDER BY id DESC LIMIT 1");
+            db.query_row(&sql, [], deployment).optional()
+        })
+    }
+
+    /// The rollback that took `release` out of service, unless it was made live again since:
+    /// nothing but a person's word brings such a release back.
+    pub fn was_rolled_back(&self, release: &str) -> Result<Option<Deployment>> {
+        let newest = self.query(|db| {
+            let sql = format!(
+                "SELECT {DEPLOYMENT} FROM deployments
+                 WHERE release = ?1 OR (action = 'rollback' AND previous = ?1)
+                 ORDER BY id DESC LIMIT 1"
+            );
+            db.query_row(&sql, [release], deployment).optional()
+        })?;
+        Ok(newest.filter(|d| d.release != release))
+    }
+
+    /// The way back from `present`: releases that were live before it, the last one first, those
+    /// left out that were rolled back or removed.
+    pub fn earlier_releases(&self, present: &str) -> Result<Vec<ReleaseId>> {
+        let all = self.deployments()?;
+        let before = all.iter().rposition(|d| d.release == present).unwrap_or(all.len());
+        let mut found: Vec<ReleaseId> = Vec::new();
+        for deployment in all[..before].iter().rev() {
+            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
+            let passed_over = id.as_str() == present
+                || found.contains(&id)
+                || self.was_rolled_back(id.as_str())?.is_some()
+                || self.release_removed(&id)?.is_some();
+            if !passed_over {
+                found.push(id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Records what was removed, which ends `intent`.
+    pub fn record_removal(&mut self, removed: &Removed, intent: i64) -> Result<()> {
+        let releases = removed.releases.iter().map(|id| ("release", id.to_string()));
+        let datasets = removed.datasets.iter().map(|version| ("dataset", version.to_string()));
+        let names: Vec<_> = releases.chain(datasets).collect();
+        self.transaction(|db| {
+            for (kind, name) in names {
+                db.execute(
+                    "INSERT OR REPLACE INTO removed VALUES (?1, ?2, ?3, ?4)",
+                    params![kind, name, removed.run_id, removed.recorded],
+                )?;
+            }
+            db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
+        })
+    }
+
+    /// When release `id` was removed on purpose, if it was.
+    pub fn release_removed(&self, id: &ReleaseId) -> Result<Option<String>> {
+        self.removed("release", id.as_str())
+    }
+
+    /// When data set `version` was removed on purpose, if it was.
+    pub fn dataset_removed(&self, version: DatasetVersion) -> Result<Option<String>> {
+        self.removed("dataset", &version.to_string())
+    }
+
+    fn removed(&self, kind: &str, name: &str) -> Result<Option<String>> {
+        self.query(|db| {
+            let sql = "SELECT recorded FROM removed WHERE kind = ?1 AND name = ?2";
+            db.query_row(sql, [kind, name], |row| row.get(0)).optional()
+        })
+    }
+}
+
+fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
+    Ok(Deployment {
+        run_id: row.get(0)?,
+        step: row.get(1)?,
+        action: from_text(2, &row.get::<_, String>(2)?)?,
+        release: row.get(3)?,
+        previous: row.get(4)?,
+        f1: row.get(5)?,
+        dataset: DatasetVersion(row.get(6)?),
+        reason: row.get(7)?,
+        recorded: row.get(8)?,
+        decision: None,
+    })
+}

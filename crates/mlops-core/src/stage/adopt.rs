@@ -1,0 +1,183 @@
+//! `ingestion --adopt`: the data set that earlier scripts left becomes the start of ours.
+//!
+//! `finaldata.csv` is read as one source file and stays as it is. Files that `ingestedfiles.txt`
+//! names, that are still there and whose rows are all in it, are recorded too, so that they do not
+//! count again. Whatever differs is left to the next ingestion, which knows duplicates.
+//! Not for models: see [`super::deploy::adopt`].
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::context::{Context, Workspace};
+use crate::ids::DatasetVersion;
+use crate::ingest::discover::{self, Candidate, Stamp};
+use crate::ingest::{FileRead, Ingest, Outcome};
+use crate::ledger::projections::{ADOPTED_KEY, INGESTED_FILES, names_in};
+use crate::ledger::{FileRecord, FileStatus};
+use crate::text;
+use crate::{Error, Result};
+
+use super::ingest::{Ingestion, location, now_ns, publish, schema};
+
+/// The data set of the scripts.
+const THEIRS: &str = "finaldata.csv";
+
+/// Records what scripts ingested into the output folder.
+pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
+    let config = &context.config;
+    let path = config.output_folder.join(THEIRS);
+    let last = workspace.ledger.latest_dataset()?;
+    let mut report = Ingestion::of(&config.output_folder, last.as_ref());
+    if let Some(before) = workspace.ledger.file_at(&location(&path))?
+        && before.status == FileStatus::Adopted
+    {
+        report.unchanged = 1;
+        return Ok(report);
+    }
+    let place = path.display();
+    if last.is_some() {
+        return Err(Error::conflict(format!(
+            "this workspace has a data set of its own already: copy {place} into {} under another \
+             name and run `ingestion`; rows that are known do not count twice",
+            config.input_folder.display()
+        )));
+    }
+    if !path.is_file() {
+        return Err(Error::missing(format!("there is no {place}: there is nothing to adopt")));
+    }
+    let ingested = list_of_names(&config.output_folder.join(INGESTED_FILES))?;
+
+    let schema = schema(context, workspace)?;
+    let data_path = config.output_folder.join(THEIRS);
+    let quarantine_path = config.output_folder.join("quarantine.csv");
+    let rows = fs::metadata(&path).map_or(0, |m| m.len() / 32);
+    let mut ingest = Ingest::start(
+        &schema,
+        &config.ingestion,
+        &context.disk,
+        &data_path,
+        &quarantine_path,
+        usize::try_from(rows).unwrap_or(usize::MAX),
+    )?;
+    let theirs = Candidate { name: THEIRS.to_owned(), path };
+    let progress = &mut |bytes, rows| (context.progress)(bytes, bytes, rows);
+    let read = ingest.file(&theirs, &mut (), progress)?;
+    let why = match &read.outcome {
+        Outcome::Taken => None,
+        Outcome::NoRows => Some("it has no data rows: there is nothing to adopt"),
+        Outcome::Changing => Some("it changed while it was read: stop the scripts first"),
+        Outcome::Failed(reason) => Some(reason.as_str()),
+    };
+    if let Some(why) = why {
+        return Err(Error::data(format!("{}: {why}", theirs.path.display())));
+    }
+    report.files.push(record(context, &theirs, read, None));
+    sources(context, &mut ingest, &names_in(ingested.as_deref().unwrap_or_default()), &mut report)?;
+    let meta = ingested.map(|text| (ADOPTED_KEY, text)).into_iter().collect();
+    publish(context, workspace, ingest, DatasetVersion(1), 0, meta, &mut report)?;
+    Ok(report)
+}
+
+/// What the scripts' list says; nothing if there is none.
+fn list_of_names(path: &Path) -> Result<Option<String>> {
+    match fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path, e)),
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| {
+            let place = path.display();
+            Error::data(format!("{place} is not UTF-8: convert it, or move it to another name"))
+        }),
+    }
+}
+
+/// Records the files called `names` whose rows are all in.
+fn sources(
+    context: &Context,
+    ingest: &mut Ingest,
+    names: &BTreeSet<String>,
+    report: &mut Ingestion,
+) -> Result<()> {
+    let config = &context.config;
+    let folders: BTreeSet<&PathBuf> = [&config.input_folder, &config.source_folder].into();
+    let mut missing = names.clone();
+    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+        for candidate in discover::list(folder, "input_folder_path")?.candidates {
+            if !names.contains(&candidate.name) {
+                continue;
+            }
+            missing.remove(&candidate.name);
+            let read = ingest.look(&candidate)?;
+            let counts = &read.counts;
+            let others = counts.rows_kept + counts.quarantined;
+            if matches!(read.outcome, Outcome::Taken) && others == 0 {
+                report.files.push(record(context, &candidate, read, Some(THEIRS)));
+            } else {
+                let why = match &read.outcome {
+                    Outcome::Taken => format!(
+                        "{} of its rows are not in {THEIRS}, {} cannot be read",
+                        counts.rows_kept, counts.quarantined
+                    ),
+                    Outcome::NoRows => "it has no data rows".to_owned(),
+                    Outcome::Changing => "it changed while it was read".to_owned(),
+                    Outcome::Failed(reason) => reason.clone(),
+                };
+                report.warnings.push(format!(
+                    "{} is left to the next ingestion: {why}",
+                    candidate.path.display()
+                ));
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+        report.warnings.push(format!(
+            "{INGESTED_FILES} names {} not there any more ({}): whether {THEIRS} has all rows of \
+             it cannot be seen",
+            text::plural(missing.len() as u64, "file"),
+            names.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn record(
+    context: &Context,
+    candidate: &Candidate,
+    read: FileRead,
+    same_as: Option<&str>,
+) -> FileRecord {
+    FileRecord {
+        name: candidate.name.clone(),
+        location: location(&candidate.path),
+        stamp: read.stamp.unwrap_or(Stamp { size: 0, modified_ns: 0, inode: 0 }),
+        sha256: read.digest,
+        status: FileStatus::Adopted,
+        reason: same_as.map(|name| format!("its rows are in {name}")),
+        same_as: same_as.map(str::to_owned),
+        replaces: None,
+        dataset: None,
+        counts: read.counts,
+        recorded_ns: now_ns(context),
+    }
+}
+
+/// A first ingestion into a folder of earlier scripts would start without their rows: somebody
+/// has to say that this is meant.
+pub(super) fn refuse_silent_takeover(context: &Context) -> Result<()> {
+    let folder = &context.config.output_folder;
+    let found = [THEIRS, INGESTED_FILES].map(|name| folder.join(name));
+    let there: Vec<String> = found
+        .iter()
+        .filter(|path| fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0))
+        .map(|path| path.display().to_string())
+        .collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "{}: not written by this workspace, which has no data yet. Run `ingestion --adopt` to \
+         take over what earlier scripts ingested, or move it to another folder to start afresh",
+        there.join(" and ")
+    )))
+}

@@ -1,0 +1,149 @@
+//! After a promotion: which old releases and data sets go, as the section "retention" says.
+//!
+//! Order of writes: intent in the ledger, removal, commit. Nothing is removed before the new state
+//! is durable, and a failure here never undoes a deployment: it is a warning.
+//! Not for quarantine files, foreign folders and whatever else this workspace did not make.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::Result;
+use crate::context::{Context, Workspace};
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ledger::{Intent, Ledger, Removed};
+use crate::store::{ARTIFACT, Store};
+use crate::text;
+
+/// What was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Retained {
+    /// Releases.
+    pub releases: Vec<ReleaseId>,
+    /// Data sets.
+    pub datasets: Vec<DatasetVersion>,
+    /// What could not be removed, and why.
+    pub warnings: Vec<String>,
+}
+
+impl Retained {
+    /// Whether anything was removed.
+    pub fn changed(&self) -> bool {
+        !self.releases.is_empty() || !self.datasets.is_empty()
+    }
+}
+
+/// Removes what need not be kept while `live` is live.
+pub(super) fn run(context: &Context, workspace: &mut Workspace, live: &ReleaseId) -> Retained {
+    remove(context, workspace, live).unwrap_or_else(|e| Retained {
+        warnings: vec![format!("old releases were not all removed: {e}")],
+        ..Retained::default()
+    })
+}
+
+fn remove(context: &Context, workspace: &mut Workspace, live: &ReleaseId) -> Result<Retained> {
+    let (releases, datasets) = plan(context, &workspace.ledger, live)?;
+    if releases.is_empty() && datasets.is_empty() {
+        return Ok(Retained::default());
+    }
+    let run = context.run.as_str();
+    let removed = Removed { run_id: run.to_owned(), releases, datasets, recorded: context.now() };
+    let intent = workspace.ledger.intend(run, &Intent::Remove(removed.clone()))?;
+    let (removed, warnings) = context.remove_for_good(&mut workspace.ledger, removed, intent)?;
+    Ok(Retained { releases: removed.releases, datasets: removed.datasets, warnings })
+}
+
+/// The releases and the data sets that go.
+fn plan(
+    context: &Context,
+    ledger: &Ledger,
+    live: &ReleaseId,
+) -> Result<(Vec<ReleaseId>, Vec<DatasetVersion>)> {
+    let limits = context.config.retention;
+    let store = context.store();
+    let present = store.releases()?;
+    let kept = match limits.keep_releases {
+        None => present.iter().cloned().collect(),
+        Some(n) => kept_releases(ledger, &store, &present, live, n)?,
+    };
+    let gone = present.iter().filter(|id| !kept.contains(id)).cloned().collect();
+    let Some(n) = limits.keep_datasets else { return Ok((gone, Vec::new())) };
+
+    let versions: Vec<DatasetVersion> = ledger.datasets()?.iter().map(|d| d.version).collect();
+    let mut needed: BTreeSet<DatasetVersion> = kept
+        .iter()
+        .map(|id| store.manifest(id).map_or_else(|_| id.dataset(), |m| m.dataset))
+        .collect();
+    // The candidate may be scored once more, and asks then which rows it knows.
+    needed.extend(ledger.models()?.last().map(|m| m.dataset));
+    let newest = usize::try_from(n).unwrap_or(usize::MAX).max(2);
+    needed.extend(versions.iter().rev().take(newest));
+    let mut old = Vec::new();
+    for version in versions {
+        if !needed.contains(&version) && ledger.dataset_removed(version)?.is_none() {
+            old.push(version);
+        }
+    }
+    Ok((gone, old))
+}
+
+/// The releases that stay: the live one, the way back from it, the last `n` that were live, and
+/// whatever is not known to be of this workspace.
+fn kept_releases(
+    ledger: &Ledger,
+    store: &Store,
+    present: &[ReleaseId],
+    live: &ReleaseId,
+    n: u64,
+) -> Result<BTreeSet<ReleaseId>> {
+    let deployments = ledger.deployments()?;
+    let mut kept = BTreeSet::from([live.clone()]);
+    for id in ledger.earlier_releases(live.as_str())? {
+        let sound = store.verify(&id).is_ok();
+        kept.insert(id);
+        if sound {
+            break;
+        }
+    }
+    let mut last: Vec<ReleaseId> = Vec::new();
+    for deployment in deployments.iter().rev() {
+        if let Ok(id) = deployment.release.parse()
+            && !last.contains(&id)
+        {
+            last.push(id);
+        }
+    }
+    // Two at least: the live one, and the one before it, even if it was rolled back.
+    let newest = usize::try_from(n).unwrap_or(usize::MAX).max(2);
+    kept.extend(last.iter().take(newest).cloned());
+
+    let oldest = kept.iter().map(ReleaseId::dataset).min();
+    let models = ledger.models()?;
+    for id in present {
+        if last.contains(id) {
+            continue;
+        }
+        // Never live: refused, or the promotion did not come to it. It goes with its time.
+        let ours = store.manifest(id).is_ok_and(|m| {
+            m.files.get(ARTIFACT).is_some_and(|a| models.iter().any(|m| m.artifact == *a))
+        });
+        if !ours || Some(id.dataset()) >= oldest {
+            kept.insert(id.clone());
+        }
+    }
+    Ok(kept)
+}
+
+impl fmt::Display for Retained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changed() {
+            let old = [
+                text::plural(self.releases.len() as u64, "old release"),
+                text::plural(self.datasets.len() as u64, "old data set"),
+            ];
+            writeln!(f, "Removed, as \"retention\" says: {}", old.join(", "))?;
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
+    }
+}

@@ -1,0 +1,133 @@
+//! `deployment rollback`: an earlier release becomes live again.
+//!
+//! Order of writes: check of the target from disk, intent, pointer swap, commit. Only the pointer
+//! moves; the release that is left is untouched, and may be damaged or gone.
+//! Not for the candidate in the output folder: that stays.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::context::{Context, Report, Workspace};
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ledger::{Action, Deployment, Ledger};
+use crate::store::Release;
+use crate::{Error, Result};
+
+/// What `deployment rollback` did.
+#[derive(Debug, Clone, Serialize)]
+pub struct RolledBack {
+    /// The live release.
+    pub release: ReleaseId,
+    /// The release that was live before, and is not promoted again by itself.
+    pub from: Option<ReleaseId>,
+    /// The pointer.
+    pub pointer: String,
+    /// The data set that the release was trained on.
+    pub dataset: DatasetVersion,
+    /// Its F1.
+    pub f1: Option<f64>,
+    /// Why.
+    pub reason: String,
+    /// Releases on the way back that could not be used, and why.
+    pub skipped: Vec<String>,
+}
+
+impl Report for RolledBack {}
+
+/// Makes `to` live, or else the last release before the present one that is sound.
+pub fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    to: Option<&ReleaseId>,
+    reason: &str,
+) -> Result<RolledBack> {
+    let store = context.store();
+    let pointed = store.live()?;
+    let latest = workspace.ledger.latest_deployment()?;
+    // Without a pointer, the record knows what was live last.
+    let from = pointed.clone().or_else(|| latest.and_then(|d| d.release.parse().ok()));
+    let mut skipped = Vec::new();
+    let target = match to {
+        Some(id) if pointed.as_ref() == Some(id) => {
+            return Err(Error::conflict(format!("{id} is live already: nothing was changed")));
+        }
+        Some(id) => named(context, &workspace.ledger, id)?,
+        None => found(context, &workspace.ledger, from.as_ref(), &mut skipped)?,
+    };
+    let f1 = crate::stage::score::f1_of(&target.folder);
+    let deployment = Deployment {
+        run_id: context.run.to_string(),
+        step: "deployment rollback".to_owned(),
+        action: Action::Rollback,
+        release: target.id.to_string(),
+        previous: from.as_ref().map(ToString::to_string),
+        f1,
+        dataset: target.manifest.dataset,
+        reason: reason.to_owned(),
+        recorded: context.now(),
+        decision: None,
+    };
+    super::deploy::promote(context, workspace, &target.id, &deployment)?;
+    Ok(RolledBack {
+        from: from.filter(|from| *from != target.id),
+        release: target.id,
+        pointer: context.config.deployment.display().to_string(),
+        dataset: target.manifest.dataset,
+        f1,
+        reason: reason.to_owned(),
+        skipped,
+    })
+}
+
+/// The release that was asked for, if it is sound.
+fn named(context: &Context, ledger: &Ledger, id: &ReleaseId) -> Result<Release> {
+    let store = context.store();
+    if store.has(id)? {
+        return store.verify(id);
+    }
+    let why = match ledger.release_removed(id)? {
+        Some(when) => format!("was removed at {when}, as \"retention\" says"),
+        None => format!("is not in {}", context.config.models.display()),
+    };
+    Err(Error::missing(format!("{id} {why}: see `deployment history` for the others")))
+}
+
+/// The way back from `from`.
+fn found(
+    context: &Context,
+    ledger: &Ledger,
+    from: Option<&ReleaseId>,
+    skipped: &mut Vec<String>,
+) -> Result<Release> {
+    let Some(from) = from else {
+        return Err(Error::missing("nothing was deployed yet: there is no way back".to_owned()));
+    };
+    for id in ledger.earlier_releases(from.as_str())? {
+        match context.store().verify(&id) {
+            Ok(release) => return Ok(release),
+            Err(error) => skipped.push(format!("{id}: {error}")),
+        }
+    }
+    let why = match skipped.as_slice() {
+        [] => "no other release was live before it".to_owned(),
+        all => format!("no earlier one is sound ({})", all.join("; ")),
+    };
+    Err(Error::missing(format!(
+        "there is no way back from {from}: {why}. Name a release with --to (see `deployment \
+         history`), or train and deploy"
+    )))
+}
+
+impl fmt::Display for RolledBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for skipped in &self.skipped {
+            writeln!(f, "warning: passed over {skipped}")?;
+        }
+        writeln!(f, "Live: {} at {}", self.release, self.pointer)?;
+        match &self.from {
+            Some(from) => writeln!(f, "Rolled back: {from}; it is not made live again by itself"),
+            None => Ok(()),
+        }
+    }
+}

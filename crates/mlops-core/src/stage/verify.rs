@@ -1,0 +1,143 @@
+//! `deployment verify`: releases loaded from disk, as a reader would, and tried on known rows.
+//!
+//! Takes no lock and writes nothing. Not for how good a model is: see [`super::score`].
+
+use std::error::Error as _;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::context::{Context, Report};
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::text;
+use crate::{Error, Result};
+
+/// Which releases.
+#[derive(Debug, Clone, Default)]
+pub enum Which {
+    /// The one that is live.
+    #[default]
+    Live,
+    /// This one.
+    One(ReleaseId),
+    /// Every release that is there, and the live one if it is not.
+    All,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// Each release that was looked at.
+    pub releases: Vec<Checked>,
+    /// Whether all are sound.
+    pub sound: bool,
+}
+
+/// What was found in one release.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checked {
+    /// The release.
+    pub release: ReleaseId,
+    /// Whether it is live.
+    pub live: bool,
+    /// Files whose digests are as sealed; 0 if any is not.
+    pub files: u64,
+    /// The data set that its model was trained on.
+    pub dataset: DatasetVersion,
+    /// What is wrong with it; nothing if it is sound.
+    pub problem: Option<String>,
+}
+
+impl Report for Verified {
+    fn changed(&self) -> bool {
+        false
+    }
+
+    fn needs_attention(&self) -> bool {
+        !self.sound
+    }
+}
+
+/// Loads releases and tries them.
+pub fn run(context: &Context, which: &Which) -> Result<Verified> {
+    let store = context.store();
+    let live = match which {
+        // A pointer that is not ours is no obstacle to looking at releases.
+        Which::One(_) => store.live().ok().flatten(),
+        _ => store.live()?,
+    };
+    let ids = match which {
+        Which::One(id) => vec![id.clone()],
+        Which::Live => Vec::from_iter(live.clone()),
+        Which::All => {
+            let mut all = store.releases()?;
+            all.extend(live.clone().filter(|id| !all.contains(id)));
+            all
+        }
+    };
+    if ids.is_empty() {
+        return Err(Error::missing(format!(
+            "no model is deployed at {}: run `deployment` first",
+            context.config.deployment.display()
+        )));
+    }
+    let mut releases = Vec::new();
+    for id in ids {
+        let result = store.verify(&id);
+        // Retention of another run may have removed it meanwhile.
+        if matches!(which, Which::All)
+            && result.is_err()
+            && live.as_ref() != Some(&id)
+            && !store.has(&id)?
+        {
+            continue;
+        }
+        releases.push(match result {
+            Ok(release) => Checked {
+                live: live.as_ref() == Some(&id),
+                files: release.manifest.files.len() as u64,
+                dataset: release.manifest.dataset,
+                problem: None,
+                release: id,
+            },
+            Err(error) => Checked {
+                live: live.as_ref() == Some(&id),
+                files: 0,
+                dataset: id.dataset(),
+                problem: Some(match error.source() {
+                    Some(cause) => format!("{error}: {cause}"),
+                    None => error.to_string(),
+                }),
+                release: id,
+            },
+        });
+    }
+    let sound = releases.iter().all(|r| r.problem.is_none());
+    Ok(Verified { releases, sound })
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Checked { release, live, files, dataset, problem } in &self.releases {
+            let live = if *live { " (live)" } else { "" };
+            match problem {
+                None => writeln!(
+                    f,
+                    "Sound: {release}{live}: {} as sealed, the model loads and gives the known \
+                     probabilities; trained on {}",
+                    text::plural(*files, "file"),
+                    dataset.file_name()
+                )?,
+                Some(problem) => writeln!(f, "DAMAGED: {release}{live}: {problem}")?,
+            }
+        }
+        if !self.sound {
+            writeln!(
+                f,
+                "`deployment rollback --reason \"…\"` makes the last sound release before the live \
+                 one live again"
+            )?;
+        }
+        Ok(())
+    }
+}
