@@ -115,7 +115,7 @@ fn random_histories_keep_what_they_must() {
                     }
                 }
                 // Data that no model is made of yet.
-                3 => {
+                3 if i > 0 => {
                     scene.rows(&format!("in/x{i}.csv"), &sample_rows(5, 1000 + i));
                     scene.ingest().unwrap();
                 }
