@@ -179,13 +179,15 @@ impl<'a> Run<'a> {
         self.decision.outcome = Outcome::Promoted;
         self.decision.reason.clone_from(&reason);
         let record = record_of(&self.decision, dataset);
-        let deployed = self.step("deployment", |context, workspace| {
+        // Not timed: the record of the decision is written in the middle of it.
+        let context = self.context;
+        let deployed = context.step(self.workspace, "deployment", |workspace| {
             deploy::decided(context, workspace, candidate, &reason, record)
         })?;
         if !deployed.promoted {
             return self.record(Outcome::Promoted, reason, dataset);
         }
-        let Self { context, workspace, decision, .. } = self;
+        let Self { workspace, decision, .. } = self;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
         Ok(decision)
     }
