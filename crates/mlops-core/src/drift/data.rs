@@ -175,12 +175,13 @@ impl ColumnDrift {
         );
         if let Some(cell) = largest.as_ref().filter(|_| self.drifted) {
             let percent = |part: u64, all: u64| 100.0 * part as f64 / all.max(1) as f64;
-            text += &format!(
+            let most = format!(
                 "; most of all, {} went from {:.1} % to {:.1} % of the rows",
                 cell.label,
                 percent(cell.reference, reference),
                 percent(cell.new, new)
             );
+            text.push_str(&most);
         }
         text
     }

@@ -8,12 +8,12 @@
 use super::cells::Statistic;
 use super::distribution::{kolmogorov_isf, kolmogorov_sf};
 
-/// D of two sets of numbers, at a level in (0, 1); NaN is missing. Nothing if either is empty.
+/// D of two sets of numbers, at a level in (0, 1); NaN and the infinities are missing. Nothing if either is empty.
 pub fn exact(reference: &[f64], new: &[f64], level: f64) -> Option<Statistic> {
     let [a, b] = [reference, new].map(|values| {
-        let mut present: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
         // Zeros of both signs are equal, and total order would part them.
-        present.iter_mut().for_each(|x| *x += 0.0);
+        let mut present: Vec<f64> =
+            values.iter().filter(|x| x.is_finite()).map(|x| x + 0.0).collect();
         present.sort_unstable_by(f64::total_cmp);
         present
     });
@@ -72,8 +72,11 @@ mod tests {
         let bins = |width: f64| -> Vec<(u64, u64)> {
             (0..30)
                 .map(|b| {
-                    let count =
-                        |v: &[f64]| v.iter().filter(|x| ((**x / width) as i32) == b).count() as u64;
+                    let count = |v: &[f64]| {
+                        v.iter()
+                            .filter(|x| (**x / width).floor().total_cmp(&f64::from(b)).is_eq())
+                            .count() as u64
+                    };
                     (count(&values), count(&shifted))
                 })
                 .collect()
