@@ -186,3 +186,75 @@ impl ColumnDrift {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::sample::tests::sample;
+
+    fn rows(count: u32, above: f64, text: &str) -> Sample {
+        let numbers: Vec<f64> = (0..count).map(|i| f64::from(i * 37 % 101) + above).collect();
+        let texts: Vec<&str> = (0..count).map(|i| if i % 3 == 0 { text } else { "b" }).collect();
+        sample(&numbers, &texts)
+    }
+
+    #[test]
+    fn the_same_rows_have_not_drifted() {
+        let reference = Reference::of(&rows(2_000, 0.0, "a"));
+        let drift = data_drift(&reference, &rows(700, 0.0, "a"), 0.05).unwrap();
+        assert!(!drift.data_drift, "{drift:?}");
+        assert_eq!((drift.reference_rows, drift.new_rows, drift.columns.len()), (2_000, 700, 2));
+        assert!((drift.columns[0].level - 0.025).abs() < 1e-15);
+        let text = &drift.columns[0].explanation;
+        assert!(text.starts_with("\"x\": no drift, p "), "{text}");
+        assert!(text.contains("against the level 2.50e-2; chi-square"), "{text}");
+    }
+
+    #[test]
+    fn a_column_that_drifted_is_named_with_what_changed_most() {
+        let reference = Reference::of(&rows(2_000, 0.0, "a"));
+        let drift = data_drift(&reference, &rows(700, 200.0, "a"), 0.05).unwrap();
+        assert_eq!(drift.columns.iter().map(|c| c.drifted).collect::<Vec<_>>(), [true, false]);
+        let text = &drift.columns[0].explanation;
+        assert!(text.contains("most of all, above "), "{text}");
+        assert!(text.ends_with(" to 100.0 % of the rows"), "{text}");
+        assert_eq!(drift.columns[0].folklore, Some(Folklore::Large));
+        let renamed = data_drift(&reference, &rows(700, 0.0, "z"), 0.05).unwrap();
+        assert_eq!(renamed.columns.iter().map(|c| c.drifted).collect::<Vec<_>>(), [false, true]);
+        let json = serde_json::to_string(&renamed).unwrap();
+        assert_eq!(serde_json::from_str::<DataDrift>(&json).unwrap(), renamed);
+    }
+
+    #[test]
+    fn kolmogorov_smirnov_on_bins_is_at_most_the_exact_one() {
+        let (training, new) = (rows(2_000, 0.0, "a"), rows(700, 3.0, "a"));
+        let binned = data_drift(&Reference::of(&training), &new, 0.05).unwrap();
+        let exact = binned.clone().with_exact_kolmogorov_smirnov(&training, &new);
+        let d = |drift: &DataDrift| drift.columns[0].kolmogorov_smirnov.unwrap().value;
+        assert!(d(&binned) <= d(&exact) + 1e-15 && d(&exact) < d(&binned) + 0.05);
+        assert_eq!(exact.columns[1], binned.columns[1]);
+    }
+
+    #[test]
+    fn hardly_any_rows_are_not_tested() {
+        let reference = Reference::of(&rows(2_000, 0.0, "a"));
+        for new in [0, 1, 4] {
+            let drift = data_drift(&reference, &rows(new, 500.0, "a"), 0.05).unwrap();
+            assert!(!drift.data_drift);
+            let text = format!("\"x\": nothing to test in 2000 and {new} rows");
+            assert_eq!(drift.columns[0].explanation, text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_level_or_schema_is_an_error() {
+        let training = rows(50, 0.0, "a");
+        let mut reference = Reference::of(&training);
+        for alpha in [0.0, 1.0, f64::NAN] {
+            assert!(data_drift(&reference, &training, alpha).is_err());
+        }
+        reference.columns[0].name = "y".to_owned();
+        let error = data_drift(&reference, &training, 0.05).unwrap_err().to_string();
+        assert!(error.contains("the column \"y\", which the new rows do not have"), "{error}");
+    }
+}

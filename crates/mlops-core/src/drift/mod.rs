@@ -12,12 +12,14 @@
 //! | [`DataDrift`] | `data`: the verdict on all columns |
 //! | [`Sample`] | `sample`: the features of some rows, in bounded memory |
 //! | [`Reference`] | `reference`: what a model remembers of its training rows |
+//! | both samples | `beside`: a column of both, in the cells that are compared |
 //! | [`Comparison`] | `cells`: the deciding test of a column, PSI and Jensen-Shannon |
 //! | D | `kolmogorov`: Kolmogorov-Smirnov, exact and on bins |
 //! | tails | `distribution`: chi-square, Kolmogorov, hypergeometric |
 //!
 //! Not for the choice of the rows, nor for what follows from a verdict: the stage does both.
 
+mod beside;
 pub mod cells;
 pub mod data;
 mod distribution;

@@ -10,12 +10,9 @@
 //! more, and lose nothing; only the Kolmogorov-Smirnov statistic is then a lower bound (see
 //! [`super::kolmogorov`] for the exact one). Not for comparing: see [`super::data`].
 
-use std::collections::HashMap;
-
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::cells::Cell;
 use super::sample::{CategoricalSample, NumericSample, Sample};
 
 /// Most equally filled bins of a number; values that tie may add a few.
@@ -23,16 +20,6 @@ pub const MAX_BINS: usize = 20;
 
 /// Most categories that are told apart; training refuses a column of more.
 pub const MAX_LEVELS: usize = 1_000;
-
-/// Most bins that are compared: neighbours are joined up to these. More would find a change of a
-/// single tenth sooner and a shift of the whole later.
-const COMPARED_BINS: u64 = 10;
-
-/// Rows of the smaller sample for each bin compared.
-const ROWS_A_BIN: u64 = 10;
-
-/// Label of the cell of missing values.
-const MISSING: &str = "missing";
 
 /// The training rows of a model, as far as drift is concerned.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
@@ -72,16 +59,6 @@ pub enum Present {
         /// Rows with another value.
         other: u64,
     },
-}
-
-/// A column of both samples, cell by cell.
-pub(super) struct Compared {
-    /// The cells of the deciding test, missing values among them.
-    pub(super) cells: Vec<Cell>,
-    /// Reference and new rows in all bins of a number, ascending.
-    pub(super) bins: Option<Vec<(u64, u64)>>,
-    /// Missing values of the new rows.
-    pub(super) missing: u64,
 }
 
 impl Reference {
@@ -157,23 +134,6 @@ impl ColumnReference {
         let present = Present::Categorical { levels, counts, other };
         Self { name: column.name.clone(), missing, present }
     }
-
-    /// The same column of the new rows beside this one; nothing if they have none of its kind.
-    pub(super) fn beside(&self, new: &Sample) -> Option<Compared> {
-        let mut compared = match &self.present {
-            Present::Numeric { edges, counts } => {
-                let column = new.numeric.iter().find(|c| c.name == self.name)?;
-                compare_numbers(edges, counts, &column.values)
-            }
-            Present::Categorical { levels, counts, other } => {
-                let column = new.categorical.iter().find(|c| c.name == self.name)?;
-                compare_texts(levels, counts, *other, column)
-            }
-        };
-        let (reference, new) = (self.missing, compared.missing);
-        compared.cells.push(Cell { label: MISSING.to_owned(), reference, new });
-        Some(compared)
-    }
 }
 
 impl Present {
@@ -207,114 +167,14 @@ fn edges(sorted: &[f64]) -> Vec<f64> {
 }
 
 /// The bin of a finite number.
-fn bin(edges: &[f64], value: f64) -> usize {
+pub(super) fn bin(edges: &[f64], value: f64) -> usize {
     edges.partition_point(|edge| *edge < value)
-}
-
-fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
-    let mut bins: Vec<(u64, u64)> = counts.iter().map(|count| (*count, 0)).collect();
-    let mut present = 0;
-    for value in values.iter().filter(|x| x.is_finite()) {
-        bins[bin(edges, *value)].1 += 1;
-        present += 1;
-    }
-    let n: u64 = counts.iter().sum();
-    let groups = (n.min(present) / ROWS_A_BIN).clamp(1, COMPARED_BINS);
-    let frequent = |bin: usize| counts[bin] * groups >= n;
-    let (mut cells, mut first, mut below) = (Vec::<Cell>::new(), 0, 0);
-    let mut last_group = None;
-    for (i, (reference, new)) in bins.iter().enumerate() {
-        // The tenth (for ten groups) in which the middle of the bin lies; chosen by the reference
-        // alone.
-        let group = ((2 * below + reference) * groups / (2 * n).max(1)).min(groups - 1);
-        below += reference;
-        let joins = last_group == Some(group) && !frequent(i) && !frequent(i - 1);
-        last_group = Some(group);
-        if !joins {
-            first = i;
-            cells.push(Cell { label: String::new(), reference: 0, new: 0 });
-        }
-        if let Some(cell) = cells.last_mut() {
-            cell.reference += reference;
-            cell.new += new;
-            cell.label = range(edges, first, i);
-        }
-    }
-    Compared { cells, bins: Some(bins), missing: values.len() as u64 - present }
-}
-
-/// The numbers of the bins from `first` to `last`, in words.
-fn range(edges: &[f64], first: usize, last: usize) -> String {
-    let above = first.checked_sub(1).map(|i| edges[i]);
-    match (above, edges.get(last)) {
-        (None, None) => "any number".to_owned(),
-        (Some(low), None) => format!("above {low}"),
-        (Some(low), Some(high)) if low.next_up() >= *high => format!("{high}"),
-        (low, Some(high)) => {
-            let low = low.map_or(String::new(), |low| format!("above {low} and "));
-            // The lower side of a frequent value.
-            match edges.get(last + 1) {
-                Some(next) if high.next_up() >= *next => {
-                    format!("{low}below {next}")
-                }
-                _ => format!("{low}up to {high}"),
-            }
-        }
-    }
-}
-
-fn compare_texts(
-    levels: &[String],
-    counts: &[u64],
-    other: u64,
-    new: &CategoricalSample,
-) -> Compared {
-    let found = new.counts();
-    let mut fresh: HashMap<&str, u64> =
-        new.levels.iter().map(String::as_str).zip(found.iter().copied()).skip(1).collect();
-    let mut cells: Vec<Cell> = levels
-        .iter()
-        .zip(counts)
-        .map(|(level, reference)| {
-            let new = fresh.remove(level.as_str()).unwrap_or(0);
-            Cell { label: level.clone(), reference: *reference, new }
-        })
-        .collect();
-    if other > 0 {
-        // Levels that were not kept and levels that never occurred cannot be told apart.
-        let label = "any other value".to_owned();
-        cells.push(Cell { label, reference: other, new: fresh.into_values().sum() });
-    } else {
-        let mut fresh: Vec<(&str, u64)> = fresh.into_iter().collect();
-        fresh.sort_unstable();
-        cells.extend(fresh.into_iter().map(|(level, new)| Cell {
-            label: level.to_owned(),
-            reference: 0,
-            new,
-        }));
-    }
-    Compared { cells, bins: None, missing: found.first().copied().unwrap_or(0) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drift::SampleBuilder;
-    use crate::schema::Schema;
-    use crate::table::Table;
-
-    fn sample(numbers: &[f64], texts: &[&str]) -> Sample {
-        let schema = Schema::new(&[], &["x".to_owned()], &["c".to_owned()], "t", "1", None);
-        let mut table = Table::new(&schema);
-        for i in 0..numbers.len().max(texts.len()) {
-            let number = numbers.get(i).copied().filter(|x| !x.is_nan());
-            let text = (*texts.get(i).unwrap_or(&"")).to_owned();
-            table.push_values(&[number], &[text]);
-        }
-        let mut builder = SampleBuilder::new(&schema, 1);
-        builder.add(&table, |_| true);
-        builder.finish()
-    }
+    use crate::drift::sample::tests::sample;
 
     fn numeric(numbers: &[f64]) -> ColumnReference {
         Reference::of(&sample(numbers, &[])).columns[0].clone()
@@ -346,34 +206,6 @@ mod tests {
         assert_eq!(counts[..2], [0, 60]);
         assert!(edges[0] < 0.0 && edges[1].abs() < 1e-300);
         assert_eq!((column.missing, counts.iter().sum::<u64>()), (5, 100));
-        let cells = column.beside(&sample(&values, &[])).unwrap().cells;
-        let labels: Vec<&str> = cells.iter().map(|c| c.label.as_str()).collect();
-        assert_eq!(labels[..3], ["below 0", "0", "above 0 and up to 10"], "{labels:?}");
-        assert_eq!(labels[labels.len() - 1], "missing");
-        assert!(cells.iter().all(|c| c.reference == c.new), "{cells:?}");
-    }
-
-    #[test]
-    fn a_constant_is_seen_to_change_also_by_few_rows() {
-        let column = numeric(&[5.0; 1_000]);
-        for value in [4.0, 6.0] {
-            for rows in [20, 1_000] {
-                let cells = column.beside(&sample(&vec![value; rows], &[])).unwrap().cells;
-                let p = crate::drift::cells::compare(cells, 0.05).p_value;
-                assert!(p < 1e-9, "{value} {rows} {p}");
-            }
-        }
-    }
-
-    #[test]
-    fn at_most_ten_cells_and_fewer_for_few_rows() {
-        let values: Vec<f64> = (0..1_000).map(|i| f64::from(i).sqrt()).collect();
-        let column = numeric(&values);
-        for (rows, cells) in [(1_000, 10), (100, 10), (57, 5), (20, 2), (5, 1), (0, 1)] {
-            let found = column.beside(&sample(&values[..rows], &[])).unwrap();
-            assert_eq!(found.cells.len(), cells + 1, "{rows} rows, and a cell of missing values");
-            assert_eq!(found.bins.unwrap().len(), 20);
-        }
     }
 
     #[test]
@@ -397,16 +229,6 @@ mod tests {
             counts.pop();
         }
         assert!(broken.consistent().unwrap_err().contains("\"x\""));
-    }
-
-    #[test]
-    fn texts_are_counted_by_value_and_new_ones_beside() {
-        let reference = Reference::of(&sample(&[], &["b", "a", "b", "", "b"]));
-        let column = &reference.columns[1];
-        assert_eq!((column.missing, column.rows()), (1, 5));
-        let cells = column.beside(&sample(&[], &["z", "b", "", ""])).unwrap().cells;
-        let found: Vec<_> = cells.iter().map(|c| (c.label.as_str(), c.reference, c.new)).collect();
-        assert_eq!(found, [("a", 1, 0), ("b", 3, 1), ("z", 0, 1), ("missing", 1, 2)]);
     }
 
     #[test]

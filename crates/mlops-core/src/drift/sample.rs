@@ -159,8 +159,22 @@ impl CategoricalSample {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Rows of a number "x" and a text "c"; the shorter list is filled up with missing values.
+    pub(in crate::drift) fn sample(numbers: &[f64], texts: &[&str]) -> Sample {
+        let schema = schema();
+        let mut table = Table::new(&schema);
+        for i in 0..numbers.len().max(texts.len()) {
+            let number = numbers.get(i).copied().filter(|x| !x.is_nan());
+            let text = (*texts.get(i).unwrap_or(&"")).to_owned();
+            table.push_values(&[number], &[text]);
+        }
+        let mut builder = SampleBuilder::new(&schema, 1);
+        builder.add(&table, |_| true);
+        builder.finish()
+    }
 
     fn schema() -> Schema {
         Schema::new(&[], &["x".to_owned()], &["c".to_owned()], "t", "1", None)
