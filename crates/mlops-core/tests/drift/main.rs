@@ -4,6 +4,7 @@
 //! for single functions: their tests stand beside them.
 
 mod population;
+mod rules;
 
 use mlops_core::drift::data::Folklore;
 use mlops_core::drift::{DataDrift, data_drift};
