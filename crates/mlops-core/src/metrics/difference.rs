@@ -72,20 +72,20 @@ impl PairedCounts {
 
     /// Rows to which the two models give different answers.
     pub fn disagreements(&self) -> u64 {
-        let [_, a, b, _, _, c, d, _] = self.cells;
-        a + b + c + d
+        let cells = &self.cells;
+        cells[1] + cells[2] + cells[5] + cells[6]
     }
 
     /// The champion's confusion matrix.
     pub fn champion(&self) -> ConfusionMatrix {
-        let [a, b, c, d, e, f, g, h] = self.cells;
-        ConfusionMatrix { tn: a + b, fp: c + d, fn_: e + f, tp: g + h }
+        let [tn, fp, fn_, tp] = [0, 2, 4, 6].map(|i| self.cells[i] + self.cells[i + 1]);
+        ConfusionMatrix { tn, fp, fn_, tp }
     }
 
     /// The challenger's confusion matrix.
     pub fn challenger(&self) -> ConfusionMatrix {
-        let [a, b, c, d, e, f, g, h] = self.cells;
-        ConfusionMatrix { tn: a + c, fp: b + d, fn_: e + g, tp: f + h }
+        let [tn, fp, fn_, tp] = [0, 1, 4, 5].map(|i| self.cells[i] + self.cells[i + 2]);
+        ConfusionMatrix { tn, fp, fn_, tp }
     }
 
     /// F1 of the challenger less F1 of the champion.

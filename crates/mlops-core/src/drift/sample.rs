@@ -1,0 +1,224 @@
+//! The features of some rows, at most [`SAMPLE_ROWS`] of them: what drift is measured on.
+//!
+//! Of more rows a uniform sample is kept (Vitter's reservoir, algorithm R, with a seed), whole rows
+//! at a time. So memory is bounded, a test of the sample is as valid as a test of all rows, and it
+//! still sees a shift of a fiftieth of a standard deviation; less would be significant without
+//! being of interest. Not for storing: see [`super::reference`].
+
+use std::collections::HashMap;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use crate::schema::{Role, Schema};
+use crate::table::Table;
+
+/// Most rows that a [`Sample`] keeps.
+pub const SAMPLE_ROWS: usize = 100_000;
+
+/// Feature columns of a sample of rows.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    pub(super) rows: usize,
+    pub(super) numeric: Vec<NumericSample>,
+    pub(super) categorical: Vec<CategoricalSample>,
+}
+
+/// Numbers of a column; NaN is missing.
+#[derive(Debug, Clone)]
+pub(super) struct NumericSample {
+    pub(super) name: String,
+    pub(super) values: Vec<f64>,
+}
+
+/// Texts of a column, as indices of its levels; the first level is the missing value.
+#[derive(Debug, Clone)]
+pub(super) struct CategoricalSample {
+    pub(super) name: String,
+    pub(super) levels: Vec<String>,
+    codes: Vec<u32>,
+    index: HashMap<String, u32>,
+}
+
+/// Draws a [`Sample`] from batches.
+#[derive(Debug)]
+pub struct SampleBuilder {
+    sample: Sample,
+    most: usize,
+    seen: u64,
+    random: Xoshiro256PlusPlus,
+}
+
+impl SampleBuilder {
+    /// No rows of `schema` yet. The seed and the order of the rows fix which are kept of more than
+    /// [`SAMPLE_ROWS`].
+    pub fn new(schema: &Schema, seed: u64) -> Self {
+        Self::with_most(schema, seed, SAMPLE_ROWS)
+    }
+
+    fn with_most(schema: &Schema, seed: u64, most: usize) -> Self {
+        let numeric = schema.names(Role::Numeric);
+        let categorical = schema.names(Role::Categorical);
+        let sample = Sample {
+            rows: 0,
+            numeric: numeric
+                .map(|name| NumericSample { name: name.to_owned(), values: Vec::new() })
+                .collect(),
+            categorical: categorical.map(CategoricalSample::new).collect(),
+        };
+        Self { sample, most, seen: 0, random: Xoshiro256PlusPlus::seed_from_u64(seed) }
+    }
+
+    /// Adds the rows of `table` that `keep` wants.
+    pub fn add(&mut self, table: &Table, keep: impl Fn(usize) -> bool) {
+        for i in (0..table.len()).filter(|i| keep(*i)) {
+            self.seen += 1;
+            if self.sample.rows < self.most {
+                self.sample.rows += 1;
+                self.sample.set(None, table, i);
+            } else {
+                let at = self.below(self.seen);
+                if at < self.most {
+                    self.sample.set(Some(at), table, i);
+                }
+            }
+        }
+    }
+
+    /// Rows added, kept or not.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// The sample of all rows added.
+    pub fn finish(self) -> Sample {
+        self.sample
+    }
+
+    /// A random number below `end`, as good as uniform.
+    fn below(&mut self, end: u64) -> usize {
+        let product = u128::from(self.random.next_u64()) * u128::from(end);
+        usize::try_from(product >> 64).unwrap_or(usize::MAX)
+    }
+}
+
+impl Sample {
+    /// Rows kept.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The numbers of a numeric column, NaN being missing; nothing if there is no such column.
+    pub fn numbers(&self, column: &str) -> Option<&[f64]> {
+        self.numeric.iter().find(|c| c.name == column).map(|c| c.values.as_slice())
+    }
+
+    /// Puts row `i` of the table at a place, or behind all others.
+    fn set(&mut self, at: Option<usize>, table: &Table, i: usize) {
+        for (mine, column) in self.numeric.iter_mut().zip(&table.numeric) {
+            put(&mut mine.values, at, column[i]);
+        }
+        for (mine, column) in self.categorical.iter_mut().zip(&table.categorical) {
+            let code = mine.code(column.get(i));
+            put(&mut mine.codes, at, code);
+        }
+    }
+}
+
+fn put<T>(values: &mut Vec<T>, at: Option<usize>, value: T) {
+    match at {
+        Some(at) => values[at] = value,
+        None => values.push(value),
+    }
+}
+
+impl CategoricalSample {
+    fn new(name: &str) -> Self {
+        let index = HashMap::from([(String::new(), 0)]);
+        Self { name: name.to_owned(), levels: vec![String::new()], codes: Vec::new(), index }
+    }
+
+    fn code(&mut self, text: &str) -> u32 {
+        if let Some(code) = self.index.get(text) {
+            return *code;
+        }
+        let code = u32::try_from(self.levels.len()).unwrap_or(u32::MAX);
+        self.levels.push(text.to_owned());
+        self.index.insert(text.to_owned(), code);
+        code
+    }
+
+    /// Rows by level, in the order of `levels`.
+    pub(super) fn counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.levels.len()];
+        for code in &self.codes {
+            counts[*code as usize] += 1;
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Rows of a number "x" and a text "c"; the shorter list is filled up with missing values.
+    pub(in crate::drift) fn sample(numbers: &[f64], texts: &[&str]) -> Sample {
+        let schema = schema();
+        let mut table = Table::new(&schema);
+        for i in 0..numbers.len().max(texts.len()) {
+            let number = numbers.get(i).copied().filter(|x| !x.is_nan());
+            let text = (*texts.get(i).unwrap_or(&"")).to_owned();
+            table.push_values(&[number], &[text]);
+        }
+        let mut builder = SampleBuilder::new(&schema, 1);
+        builder.add(&table, |_| true);
+        builder.finish()
+    }
+
+    fn schema() -> Schema {
+        Schema::new(&[], &["x".to_owned()], &["c".to_owned()], "t", "1", None)
+    }
+
+    fn table(rows: std::ops::Range<u32>) -> Table {
+        let mut table = Table::new(&schema());
+        for i in rows {
+            let text = if i % 4 == 0 { String::new() } else { format!("l{}", i % 4) };
+            table.push_values(&[Some(f64::from(i)).filter(|_| i % 5 > 0)], &[text]);
+        }
+        table
+    }
+
+    #[test]
+    fn few_rows_are_kept_as_they_come() {
+        let mut builder = SampleBuilder::new(&schema(), 1);
+        builder.add(&table(0..7), |i| i != 1);
+        let sample = builder.finish();
+        assert_eq!(sample.rows(), 6);
+        assert!(sample.numeric[0].values[0].is_nan());
+        assert_eq!(sample.numeric[0].values[1..4], [2.0, 3.0, 4.0]);
+        let c = &sample.categorical[0];
+        assert_eq!(c.levels, ["", "l2", "l3", "l1"]);
+        assert_eq!(c.counts(), [2, 2, 1, 1]);
+    }
+
+    #[test]
+    fn many_rows_are_sampled_evenly_whatever_the_batches() {
+        let draw = |batch: usize| {
+            let mut builder = SampleBuilder::with_most(&schema(), 7, 500);
+            for start in (0..10_000).step_by(batch) {
+                builder.add(&table(start..start + u32::try_from(batch).unwrap()), |_| true);
+            }
+            assert_eq!(builder.seen(), 10_000);
+            builder.finish()
+        };
+        let sample = draw(100);
+        assert_eq!(sample.rows(), 500);
+        let values = sample.numbers("x").unwrap();
+        assert_eq!(values.len(), 500);
+        let early = values.iter().filter(|x| **x < 5_000.0).count();
+        assert!((150..250).contains(&early), "{early} of about 400 numbers");
+        let bits = |s: &Sample| s.numeric[0].values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&sample), bits(&draw(2_500)));
+    }
+}
