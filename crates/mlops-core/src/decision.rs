@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Report;
 use crate::digest::Digest;
-use crate::drift::ModelDrift;
+use crate::drift::{DataDrift, ModelDrift};
 use crate::gate::GateVerdict;
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::ledger::HoldoutRecord;
@@ -76,6 +76,8 @@ pub struct Decision {
     pub live: Option<Live>,
     /// The verdict on the live model.
     pub drift: Option<ModelDrift>,
+    /// New rows against the rows before, column by column; it informs and decides nothing.
+    pub data_drift: Option<DataDrift>,
     /// The new model.
     pub retrained: Option<Retrained>,
     /// Champion against challenger.
@@ -160,6 +162,32 @@ impl Report for Decision {
     }
 }
 
+impl Decision {
+    /// The sentences on drift.
+    fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(drift) = &self.drift {
+            writeln!(f, "Drift: {}.", drift.reason)?;
+            for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
+                writeln!(f, "  {}: {}", verdict.rule.name(), verdict.explanation)?;
+            }
+        }
+        if let Some(data) = &self.data_drift {
+            let drifted: Vec<_> = data.columns.iter().filter(|c| c.drifted).collect();
+            writeln!(
+                f,
+                "Data drift: {} of {} columns differ from the rows before, at a family-wise level of {}.",
+                drifted.len(),
+                data.columns.len(),
+                data.alpha
+            )?;
+            for column in drifted {
+                writeln!(f, "  {}: {}", column.column, column.explanation)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let data = &self.data;
@@ -204,12 +232,7 @@ impl fmt::Display for Decision {
                 holdout.name
             )?;
         }
-        if let Some(drift) = &self.drift {
-            writeln!(f, "Drift: {}.", drift.reason)?;
-            for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
-                writeln!(f, "  {}: {}", verdict.rule.name(), verdict.explanation)?;
-            }
-        }
+        self.write_drift(f)?;
         if let Some(new) = &self.retrained {
             writeln!(
                 f,

@@ -11,7 +11,9 @@ use std::time::Duration;
 use crate::context::{Context, Report, Workspace};
 use crate::dataset::RowReader;
 use crate::decision::{DataSeen, Decision, Live, Outcome, Retrained, StepTime};
-use crate::drift::{Deployed, ModelDrift, model_drift};
+use crate::drift::{
+    DataDrift, Deployed, ModelDrift, Reference, Sample, SampleBuilder, data_drift, model_drift,
+};
 use crate::gate::{GateVerdict, gate};
 use crate::ids::DatasetVersion;
 use crate::ingest::discover;
@@ -105,8 +107,9 @@ impl<'a> Run<'a> {
         }
 
         if let Some(live) = &live {
-            let drift = self.timed("drift", |run| run.drift(live, &dataset))?;
+            let (drift, data_drift) = self.timed("drift", |run| run.drift(live, &dataset))?;
             self.decision.drift = Some(drift);
+            self.decision.data_drift = data_drift;
         }
         let drifted = self.decision.drift.as_ref().and_then(|d| d.drifted);
         let retrain = self.options.force || live.is_none() || drifted == Some(true);
@@ -258,17 +261,28 @@ impl<'a> Run<'a> {
     }
 
     /// The live model on the rows that came after those it was trained on.
-    fn drift(&self, live: &Release, dataset: &DatasetRecord) -> Result<ModelDrift> {
+    fn drift(
+        &self,
+        live: &Release,
+        dataset: &DatasetRecord,
+    ) -> Result<(ModelDrift, Option<DataDrift>)> {
         let config = &self.context.config;
         let known = self.rows_of(live.manifest.dataset)?;
-        let matrix = matrix_after(self.context, &live.model, dataset, known)?;
+        let NewRows { matrix, before, new } = new_rows(self.context, &live.model, dataset, known)?;
         let score: Score = parse(&live.folder.join(SCORE))?;
         let deployed =
             Deployed { f1: score.evaluation.f1, matrix: Some(score.evaluation.confusion_matrix) };
         let drift = config.drift;
         let seed = config.training.seed;
         let history = self.history()?;
-        Ok(model_drift(&history, &deployed, &matrix, drift.rule, drift.min_rows, seed))
+        let model = model_drift(&history, &deployed, &matrix, drift.rule, drift.min_rows, seed);
+        let data = if before.rows() == 0 || new.rows() == 0 {
+            None
+        } else {
+            let verdict = data_drift(&Reference::of(&before), &new, drift.alpha)?;
+            Some(verdict.with_exact_kolmogorov_smirnov(&before, &new))
+        };
+        Ok((model, data))
     }
 
     /// F1 of decided batches and of promotions, oldest first.
@@ -382,21 +396,34 @@ fn data_seen(
     }
 }
 
-/// The model's hits and misses on the rows of `dataset` after the first `known` ones.
-fn matrix_after(
+/// The rows that came after those a model was trained on, and those before.
+struct NewRows {
+    /// The model's hits and misses on the new ones.
+    matrix: ConfusionMatrix,
+    before: Sample,
+    new: Sample,
+}
+
+/// Reads `dataset` once; its first `known` rows are not new.
+fn new_rows(
     context: &Context,
     model: &Model,
     dataset: &DatasetRecord,
     known: u64,
-) -> Result<ConfusionMatrix> {
-    let options = context.config.ingestion.without_line_limit();
+) -> Result<NewRows> {
+    let config = &context.config;
+    let options = config.ingestion.without_line_limit();
     let reader = RowReader::labelled(&model.schema, &options);
     let predictor = Predictor::new(model);
     let mut matrix = ConfusionMatrix::default();
+    let mut before = SampleBuilder::new(&model.schema, config.training.seed);
+    let mut new = SampleBuilder::new(&model.schema, config.training.seed);
     let mut seen = 0_u64;
     reader.read(Path::new(&dataset.location), |table| {
         let first = usize::try_from(known.saturating_sub(seen)).unwrap_or(usize::MAX);
         seen += table.len() as u64;
+        before.add(table, |i| i < first);
+        new.add(table, |i| i >= first);
         if first < table.len() {
             let answers = predictor.predict(table).rows;
             let pairs = (first..table.len())
@@ -405,7 +432,7 @@ fn matrix_after(
         }
         Ok(())
     })?;
-    Ok(matrix)
+    Ok(NewRows { matrix, before: before.finish(), new: new.finish() })
 }
 
 /// The decision that a run recorded, or the newest one.

@@ -51,6 +51,9 @@ fn a_drifted_model_is_replaced_by_one_that_does_better_on_rows_neither_knows() {
     assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
     let drift = decision.drift.as_ref().unwrap();
     assert_eq!((drift.drifted, drift.n), (Some(true), 1200));
+    let data = decision.data_drift.as_ref().unwrap();
+    assert_eq!((data.new_rows, data.reference_rows, data.columns.len()), (1200, 300, 3));
+    assert!(!data.data_drift, "the labels changed, not the features: {decision}");
     let gate = decision.gate.as_ref().unwrap();
     assert!(gate.challenger_f1 > gate.champion_f1, "{gate:?}");
     let holdout = decision.holdout.as_ref().unwrap();
