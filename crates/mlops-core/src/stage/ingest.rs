@@ -332,11 +332,14 @@ fn must_look_again(before: &FileRecord, options: Options) -> bool {
 }
 
 fn still_failing(file: &FileRecord) -> String {
-    format!(
-        "{} failed before and has not changed ({}); correct it, or look again with --retry",
-        file.name,
-        file.reason.as_deref().unwrap_or("no reason recorded")
-    )
+    let reason = file.reason.as_deref().unwrap_or("no reason recorded");
+    match file.sha256 {
+        None => format!("{} failed before and still does: {reason}", file.name),
+        Some(_) => format!(
+            "{} failed before and has not changed: {reason} (`ingestion --retry` looks again)",
+            file.name
+        ),
+    }
 }
 
 /// The record of a file that was read.
@@ -486,7 +489,10 @@ impl fmt::Display for Ingestion {
             for file in &self.files {
                 let counts = &file.counts;
                 let note = match file.status {
-                    FileStatus::Ingested => String::new(),
+                    FileStatus::Ingested if counts.extra_columns.is_empty() => String::new(),
+                    FileStatus::Ingested => {
+                        format!("columns passed over: {}", counts.extra_columns.join(", "))
+                    }
                     FileStatus::NoRows => "no data rows".to_owned(),
                     FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
                         "same content as before".to_owned()
