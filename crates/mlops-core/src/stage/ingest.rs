@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
@@ -71,6 +72,8 @@ impl Report for Ingestion {
 /// The keys under which the ledger keeps what was learned of the schema.
 const SCHEMA_KEY: &str = "schema";
 const NEGATIVE_KEY: &str = "negative_label";
+/// The key of the settings under which files were last looked into.
+const SETTINGS_KEY: &str = "ingestion_settings";
 
 /// The schema of the workspace: the configured one, with the negative label that its data taught.
 pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
@@ -93,6 +96,11 @@ pub fn run(
     let listing = discover::list(folder, key)?;
     let last = workspace.ledger.latest_dataset()?;
     check_schema(context, workspace, last.is_some(), options)?;
+    let settings = settings(context);
+    // A file may have been refused for the configuration's fault: look again when that changed.
+    let before = workspace.ledger.meta(SETTINGS_KEY)?;
+    let retry = options.retry || before.is_some_and(|before| before != settings);
+    let options = Options { retry, ..options };
 
     let mut report = Ingestion {
         folder: folder.display().to_string(),
@@ -116,8 +124,8 @@ pub fn run(
     let waiting = sift(context, workspace, candidates, options, &mut report)?;
     if waiting.is_empty() {
         if !report.files.is_empty() {
-            let run = context.run.as_str();
-            workspace.ledger.commit_ingestion(run, &report.files, None, &[], None)?;
+            let (run, meta) = (context.run.as_str(), [(SETTINGS_KEY, settings)]);
+            workspace.ledger.commit_ingestion(run, &report.files, None, &meta, None)?;
         }
         return Ok(report);
     }
@@ -154,8 +162,8 @@ pub fn run(
         report.files.push(record);
     }
     if taken == 0 {
-        let run = context.run.as_str();
-        workspace.ledger.commit_ingestion(run, &report.files, None, &[], None)?;
+        let (run, meta) = (context.run.as_str(), [(SETTINGS_KEY, settings)]);
+        workspace.ledger.commit_ingestion(run, &report.files, None, &meta, None)?;
         return Ok(report);
     }
     let version = DatasetVersion(version.0 + taken);
@@ -171,6 +179,13 @@ struct Waiting {
     before: Option<FileRecord>,
     /// Its digest, when a file before it in this run has the same; and when it had it.
     twin: Option<(Digest, Stamp)>,
+}
+
+/// What decides whether a file is refused, as text to compare.
+fn settings(context: &Context) -> String {
+    let Config { schema, ingestion, .. } = &context.config;
+    let text = serde_json::json!([schema.digest(), schema.negative_label(), ingestion]);
+    Digest::of(text.to_string().as_bytes()).to_string()
 }
 
 /// Refuses to mix rows of two schemas.
@@ -442,7 +457,8 @@ fn publish(
         columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
         recorded: context.now(),
     };
-    let mut meta = vec![(SCHEMA_KEY, config.schema.digest().to_string())];
+    let mut meta =
+        vec![(SCHEMA_KEY, config.schema.digest().to_string()), (SETTINGS_KEY, settings(context))];
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     workspace.ledger.commit_ingestion(run, &report.files, Some(&dataset), &meta, Some(intent))?;
     projections::write(&workspace.ledger, &context.disk, folder)?;

@@ -181,13 +181,27 @@ fn a_failed_file_is_loud_once_then_a_warning_until_it_changes_or_is_retried() {
     let copied = scene.ingest().unwrap();
     assert!(!copied.new_failures && copied.warnings.len() == 2, "{copied:?}");
     fs::remove_file(scene.path("in/b.csv")).unwrap();
-    // The limit is raised: only --retry looks again.
-    scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
-    assert!(scene.ingest().unwrap().files.is_empty());
     let retried = scene.ingest_with(RETRY).unwrap();
-    assert_eq!(record(&retried, "a.csv").status, FileStatus::Ingested);
-    assert_eq!(retried.version, Some(DatasetVersion(1)));
+    assert!(!retried.new_failures && record(&retried, "a.csv").status == FileStatus::Failed);
+    assert!(scene.ingest().unwrap().files.is_empty());
+    // The limit is raised: what was refused under the old one deserves another look.
+    scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
+    let raised = scene.ingest().unwrap();
+    assert_eq!(record(&raised, "a.csv").status, FileStatus::Ingested);
+    assert_eq!(raised.version, Some(DatasetVersion(1)));
     assert!(scene.ingest_with(RETRY).unwrap().files.is_empty());
+}
+
+#[test]
+fn a_configuration_put_right_takes_the_files_that_it_had_refused() {
+    let schema = |target: &str| json!({"schema": {"numeric": ["age"], "target": target}});
+    let scene = Scene::with(&schema("churn"));
+    scene.file("in/a.csv", "age,churned\n3,1\n4,0\n");
+    assert!(reason(&scene.ingest().unwrap(), "a.csv").starts_with("the header has no column"));
+    assert!(scene.ingest().unwrap().files.is_empty());
+    scene.configure(&schema("churned"));
+    assert_eq!(scene.ingest().unwrap().rows, 2);
+    assert!(scene.ingest().unwrap().files.is_empty());
 }
 
 #[test]
@@ -202,7 +216,7 @@ fn equal_files_that_fail_in_one_run_are_both_failures() {
     let later = scene.ingest().unwrap();
     assert!(later.warnings.iter().any(|w| w.contains("b.csv")), "{later:?}");
     scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
-    assert_eq!(scene.ingest_with(RETRY).unwrap().version, Some(DatasetVersion(1)));
+    assert_eq!(scene.ingest().unwrap().version, Some(DatasetVersion(1)));
 }
 
 #[test]
