@@ -54,8 +54,8 @@ pub fn run<R: Report>(
     });
     match result {
         Ok(report) => {
-            console::print(common, &report);
-            exit::of_report(&report)
+            let delivered = console::print(common, &report);
+            if delivered { exit::of_report(&report) } else { ExitCode::FAILURE }
         }
         Err(error) => {
             console::print_error(common, &error);
