@@ -8,15 +8,17 @@ use std::fmt;
 
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::ReleaseId;
+use mlops_core::ledger::FileStatus;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
 use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
+use mlops_core::store::ARTIFACT;
 use mlops_core::text;
 use mlops_core::{Error, Result};
-use mlops_report::stage::Reported;
+use mlops_report::stage::{PAGE, Reported};
 use serde::Serialize;
 
 use crate::dependencies;
@@ -94,7 +96,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     let last = workspace.ledger.runs(STEP, 1)?.pop();
     let completed = last.is_some_and(|run| run.outcome.as_deref() != Some("failed"));
     match live {
-        Some(release) if completed && !ingestion.new_version => {
+        Some(release) if completed && !ingestion.new_version && results_are_there(context) => {
             return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
         }
         _ => {}
@@ -118,6 +120,12 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
         diagnostics,
         reporting,
     })))
+}
+
+/// Whether nobody removed the model and its page since they were made.
+fn results_are_there(context: &Context) -> bool {
+    let folder = &context.config.output_model;
+    [ARTIFACT, PAGE].iter().all(|name| folder.join(name).is_file())
 }
 
 fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
@@ -177,7 +185,11 @@ impl fmt::Display for Steps {
             writeln!(f, "   {line}")?;
         }
         writeln!(f, "\n5  Diagnosed and reported")?;
-        for line in reporting.to_string().lines() {
+        let said = |line: &&str| {
+            let mut failed = ingestion.files.iter().filter(|f| f.status == FileStatus::Failed);
+            failed.any(|f| line.starts_with(&format!("warning: {} was refused", f.name)))
+        };
+        for line in reporting.to_string().lines().filter(|line| !said(line)) {
             writeln!(f, "   {line}")?;
         }
         writeln!(
