@@ -6,22 +6,34 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Common {
     /// The configuration file; relative paths in it resolve from its folder
-    #[arg(long, value_name = "PATH", env = "MLOPS_CONFIG", default_value = "config.json")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "MLOPS_CONFIG",
+        default_value = "config.json"
+    )]
     pub config: PathBuf,
 
     /// Print one JSON document on standard output and nothing else
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 
     /// Print nothing but errors
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     pub quiet: bool,
 
     /// Log what happens to standard error; twice for more
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
     /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        value_parser = ["text", "json"]
+    )]
     pub log_format: String,
 }
