@@ -42,7 +42,9 @@ pub(crate) fn print_error(common: &Common, error: &Error) {
     let mut text = format!("error: {error}\n");
     let mut cause = error.source();
     while let Some(source) = cause {
-        text += &format!("  because: {source}\n");
+        text.push_str("  because: ");
+        text.push_str(&source.to_string());
+        text.push('\n');
         cause = source.source();
     }
     complain(&text);
