@@ -4,7 +4,7 @@
 mod binary;
 
 use binary::Binary;
-use binary::scene::Scene;
+use binary::scene::{Scene, rows};
 
 const FIRST_RUN: Binary = Binary { name: "first_run", path: env!("CARGO_BIN_EXE_first_run") };
 
@@ -81,4 +81,16 @@ fn a_refusal_is_said_once() {
     scene.file("in/bad.csv", "not,the,columns\n1,2,3\n");
     let run = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(1);
     assert_eq!(run.stdout.matches("the header has no column").count(), 1, "{run:#?}");
+}
+
+#[test]
+fn data_that_another_run_ingested_are_learned_from() {
+    let scene = Scene::new();
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    scene.file("in/c.csv", rows(200..230));
+    scene.ingest();
+    let next = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(next.stdout.contains("Live: r-3-"), "{next:#?}");
+    let last = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(last.stdout.contains("Nothing to do"), "{last:#?}");
 }

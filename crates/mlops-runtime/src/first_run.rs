@@ -7,7 +7,7 @@
 use std::fmt;
 
 use mlops_core::context::{Context, Report, Workspace};
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::{DatasetVersion, ReleaseId};
 use mlops_core::ledger::FileStatus;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
@@ -20,6 +20,7 @@ use mlops_core::text;
 use mlops_core::{Error, Result};
 use mlops_report::stage::{PAGE, Reported};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::dependencies;
 
@@ -90,16 +91,14 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     let ingestion = context.step(workspace, "ingestion", |workspace| {
         ingest::run(context, workspace, input, "input_folder_path", options)
     })?;
-    if ingestion.version.is_none() {
+    let Some(version) = ingestion.version else {
         return Err(nothing_to_learn_from(&ingestion));
-    }
-    let last = workspace.ledger.runs(STEP, 1)?.pop();
-    let completed = last.is_some_and(|run| run.outcome.as_deref() != Some("failed"));
-    match live {
-        Some(release) if completed && !ingestion.new_version && results_are_there(context) => {
-            return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
-        }
-        _ => {}
+    };
+    if let Some(release) = live
+        && completed_with(workspace, version)?
+        && results_are_there(context)
+    {
+        return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
     }
     let training = context.step(workspace, "training", |w| train::run(context, w))?;
     let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;
@@ -120,6 +119,17 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
         diagnostics,
         reporting,
     })))
+}
+
+/// Whether the last run that ended was a success on data set `version`: not on an earlier one,
+/// after which `ingestion` ran by itself or a run was killed.
+fn completed_with(workspace: &Workspace, version: DatasetVersion) -> Result<bool> {
+    let last = workspace.ledger.runs(STEP, 1)?.pop();
+    let report = last.and_then(|run| serde_json::from_str::<Value>(&run.detail?).ok());
+    let version = serde_json::json!(version);
+    Ok(report.is_some_and(|report| {
+        ["done", "nothing_new"].iter().any(|kind| report[kind]["ingestion"]["version"] == version)
+    }))
 }
 
 /// Whether nobody removed the model and its page since they were made.

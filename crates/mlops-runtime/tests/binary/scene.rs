@@ -46,10 +46,15 @@ impl Scene {
     /// As after `ingestion`.
     pub(crate) fn ingested() -> Self {
         let scene = Self::new();
-        let folder = scene.path("in");
-        let options = ingest::Options::default();
-        scene.step(|context, w| ingest::run(context, w, &folder, "input_folder_path", options));
+        scene.ingest();
         scene
+    }
+
+    /// What `ingestion` does.
+    pub(crate) fn ingest(&self) {
+        let folder = self.path("in");
+        let options = ingest::Options::default();
+        self.step(|context, w| ingest::run(context, w, &folder, "input_folder_path", options));
     }
 
     /// As after `training`.
