@@ -181,7 +181,7 @@ fn headline(score: &Score) -> String {
     let verdict = if score.beats_constant {
         "better than always giving the same answer"
     } else if score.f1 > score.constant_f1 {
-        "not better than always giving the same answer beyond doubt"
+        "better than always giving the same answer, but not beyond doubt"
     } else {
         "no better than always giving the same answer"
     };

@@ -1,10 +1,8 @@
 //! What goes to the terminal: the report to standard output, the log and errors to standard error.
 //!
 //! The only file that prints. Not for what is said: reports and errors speak for themselves.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this module owns the terminal")]
-
 use std::error::Error as _;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use mlops_core::context::Report;
 use mlops_core::{Error, ErrorKind};
@@ -30,28 +28,52 @@ pub(crate) fn start_log(common: &Common) {
     let _ = if common.log_format == "json" { log.json().try_init() } else { log.try_init() };
 }
 
-/// Prints a report, for people or for programs.
-pub(crate) fn print(common: &Common, report: &impl Report) {
+/// Prints a report, for people or for programs; returns whether it could be delivered.
+pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
     if common.json {
-        println!("{}", serde_json::to_string_pretty(report).unwrap_or_default());
-    } else if !common.quiet {
-        print!("{report}");
+        deliver(&(serde_json::to_string_pretty(report).unwrap_or_default() + "\n"))
+    } else {
+        common.quiet || deliver(&report.to_string())
     }
 }
 
 /// Prints an error with its causes.
 pub(crate) fn print_error(common: &Common, error: &Error) {
-    eprintln!("error: {error}");
+    let mut text = format!("error: {error}\n");
     let mut cause = error.source();
     while let Some(source) = cause {
-        eprintln!("  because: {source}");
+        text.push_str("  because: ");
+        text.push_str(&source.to_string());
+        text.push('\n');
         cause = source.source();
     }
+    complain(&text);
     if common.json {
         let document =
             serde_json::json!({ "error": { "kind": kind(error), "message": error.to_string() } });
-        println!("{document:#}");
+        deliver(&format!("{document:#}\n"));
     }
+}
+
+/// Writes to standard output. A reader that left early, such as `head`, has had what it wanted;
+/// anything else is said and is a failure.
+fn deliver(text: &str) -> bool {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!(
+                "error: cannot write to standard output\n  \
+                 because: {e}\n"
+            ));
+            false
+        }
+        _ => true,
+    }
+}
+
+fn complain(text: &str) {
+    // Without standard error there is nobody left to tell.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn kind(error: &Error) -> &'static str {

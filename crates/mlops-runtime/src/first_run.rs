@@ -7,8 +7,8 @@
 use std::fmt;
 
 use mlops_core::context::{Context, Report, Workspace};
-use mlops_core::ids::ReleaseId;
-use mlops_core::ledger::{Action, Ledger};
+use mlops_core::ids::{DatasetVersion, ReleaseId};
+use mlops_core::ledger::{Action, FileStatus, Ledger};
 use mlops_core::stage::decide;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
@@ -16,10 +16,12 @@ use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
+use mlops_core::store::ARTIFACT;
 use mlops_core::text;
 use mlops_core::{Error, Result};
-use mlops_report::stage::Reported;
+use mlops_report::stage::{PAGE, Reported};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::dependencies;
 
@@ -90,16 +92,14 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     let ingestion = context.step(workspace, "ingestion", |workspace| {
         ingest::run(context, workspace, input, "input_folder_path", options)
     })?;
-    if ingestion.version.is_none() {
+    let Some(version) = ingestion.version else {
         return Err(nothing_to_learn_from(&ingestion));
-    }
-    let completed = workspace.ledger.previous_run_completed(STEP, context.run.as_str())?;
-    let learned = workspace.ledger.latest_deployment()?.map(|d| d.dataset) == ingestion.version;
-    match live {
-        Some(release) if completed && learned => {
-            return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
-        }
-        _ => {}
+    };
+    if let Some(release) = live
+        && completed_with(workspace, version)?
+        && results_are_there(context)
+    {
+        return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
     }
     let training = context.step(workspace, "training", |w| train::run(context, w))?;
     let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;
@@ -120,6 +120,23 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
         diagnostics,
         reporting,
     })))
+}
+
+/// Whether the last run that ended was a success on data set `version`: not on an earlier one,
+/// after which `ingestion` ran by itself or a run was killed.
+fn completed_with(workspace: &Workspace, version: DatasetVersion) -> Result<bool> {
+    let last = workspace.ledger.runs(STEP, 1)?.pop();
+    let report = last.and_then(|run| serde_json::from_str::<Value>(&run.detail?).ok());
+    let version = serde_json::json!(version);
+    Ok(report.is_some_and(|report| {
+        ["done", "nothing_new"].iter().any(|kind| report[kind]["ingestion"]["version"] == version)
+    }))
+}
+
+/// Whether nobody removed the model and its page since they were made.
+fn results_are_there(context: &Context) -> bool {
+    let folder = &context.config.output_model;
+    [ARTIFACT, PAGE].iter().all(|name| folder.join(name).is_file())
 }
 
 fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
@@ -188,7 +205,11 @@ impl fmt::Display for Steps {
             writeln!(f, "   {line}")?;
         }
         writeln!(f, "\n5  Diagnosed and reported")?;
-        for line in reporting.to_string().lines() {
+        let said = |line: &&str| {
+            let mut failed = ingestion.files.iter().filter(|f| f.status == FileStatus::Failed);
+            failed.any(|f| line.starts_with(&format!("warning: {} was refused", f.name)))
+        };
+        for line in reporting.to_string().lines().filter(|line| !said(line)) {
             writeln!(f, "   {line}")?;
         }
         writeln!(

@@ -71,8 +71,8 @@ pub fn look<R: Report>(
 fn finish<R: Report>(common: &Common, result: mlops_core::Result<R>) -> ExitCode {
     match result {
         Ok(report) => {
-            console::print(common, &report);
-            exit::of_report(&report)
+            let delivered = console::print(common, &report);
+            if delivered { exit::of_report(&report) } else { ExitCode::FAILURE }
         }
         Err(error) => {
             console::print_error(common, &error);

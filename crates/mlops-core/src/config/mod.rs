@@ -183,7 +183,11 @@ impl Config {
                         .to_owned(),
                 ],
             ),
-            _ => Error::io("read", path, e),
+            std::io::ErrorKind::InvalidData => Error::config(
+                path.display().to_string(),
+                vec!["it is not UTF-8: save it as UTF-8".to_owned()],
+            ),
+            _ => Error::config(path.display().to_string(), vec![format!("cannot read it: {e}")]),
         })?;
         Self::parse(&text, path)
     }

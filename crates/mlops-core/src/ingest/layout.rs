@@ -49,9 +49,11 @@ impl Layout {
         }
         let mut positions = Vec::with_capacity(schema.width());
         let mut missing = Vec::new();
+        let mut present = false;
         for column in schema.columns() {
             let mut found = names.iter().enumerate().filter(|(_, n)| **n == column.name);
             let position = found.next().map(|(i, _)| i);
+            present |= position.is_some();
             if found.next().is_some() {
                 let message = format!("the header names \"{}\" twice: remove one", column.name);
                 return Err(Error::schema(place, message));
@@ -64,7 +66,7 @@ impl Layout {
             positions.push(position.filter(|_| !ignored));
         }
         if !missing.is_empty() {
-            return Err(Error::schema(place, missing_message(&missing, &names)));
+            return Err(Error::schema(place, missing_message(&missing, &names, present)));
         }
         let extra = (0..names.len())
             .filter(|i| !positions.contains(&Some(*i)) && names[*i] != schema.target())
@@ -81,12 +83,13 @@ impl Layout {
     }
 }
 
-fn missing_message(missing: &[String], names: &[String]) -> String {
+fn missing_message(missing: &[String], names: &[String], present: bool) -> String {
     let list = missing.join(", ");
     let found = names.join(", ");
     let hint = match names {
         [only] if only.contains(';') => " (it seems to use ';': save it with commas)",
         [only] if only.contains('\t') => " (it seems to use tabs: save it with commas)",
+        _ if !present => " (is its first line a header?)",
         _ => "",
     };
     format!(

@@ -31,7 +31,7 @@ use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 use chunk::{CHUNK_BYTES, ChunkReader};
 use clean::{FormatChanges, Labels};
@@ -132,6 +132,8 @@ pub struct Ingest<'a> {
     chunk: Vec<u8>,
     bytes_read: u64,
     rows_read: u64,
+    /// Line and reason of the first row of the present file that was rejected.
+    first_rejected: Option<(u64, String)>,
 }
 
 /// The finished parts, ready to be published.
@@ -174,6 +176,7 @@ impl<'a> Ingest<'a> {
             chunk: Vec::new(),
             bytes_read: 0,
             rows_read: 0,
+            first_rejected: None,
         })
     }
 
@@ -232,13 +235,15 @@ impl<'a> Ingest<'a> {
         take: bool,
     ) -> Result<FileRead> {
         self.seen.next_file();
+        self.first_rejected = None;
         let labels = self.labels.clone();
         let mark = self.output.mark()?;
         let quarantine_mark = self.quarantine.as_mut().map(RowFile::mark).transpose()?;
 
         let mut read = self.read(path, name, options, audit, progress)?;
         if let Outcome::Taken = read.outcome {
-            read.outcome = judge(&read.counts, options.max_rejected_share);
+            read.outcome =
+                judge(&read.counts, self.first_rejected.as_ref(), options.max_rejected_share);
         }
         if !take || !matches!(read.outcome, Outcome::Taken) {
             self.seen.forget_file();
@@ -370,6 +375,7 @@ impl<'a> Ingest<'a> {
             rejected.line += line;
             audit.row(rejected.line, rejected.lines, Fate::Quarantined);
             *counts.rejections.entry(rejected.error).or_default() += 1;
+            self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
             let text = quarantine::line(name, &rejected).map_err(|e| Error::backend("csv", e))?;
             if self.quarantine.is_none() {
                 let file = RowFile::create(self.disk, self.quarantine_path, quarantine::HEADER)?;
@@ -400,16 +406,22 @@ impl<'a> Ingest<'a> {
 }
 
 /// Refuses a file with too many bad rows.
-fn judge(counts: &FileCounts, max_rejected_share: f64) -> Outcome {
+fn judge(
+    counts: &FileCounts,
+    first_rejected: Option<&(u64, String)>,
+    max_rejected_share: f64,
+) -> Outcome {
     let share = counts.quarantined as f64 / counts.rows_read.max(1) as f64;
     if share <= max_rejected_share {
         return Outcome::Taken;
     }
     let reasons: Vec<String> =
         counts.rejections.iter().map(|(error, n)| format!("{n} {}", error.as_str())).collect();
+    let first = first_rejected
+        .map_or_else(String::new, |(line, words)| format!("; the first is line {line}: {words}"));
     Outcome::Failed(format!(
-        "{} of {} rows are bad ({}), {:.1} % where {:.1} % are allowed: nothing of it was taken. \
-         Correct it, or raise \"ingestion.max_rejected_share\"",
+        "{} of {} rows are bad ({}), {:.1} % where {:.1} % are allowed{first}. Nothing of the file \
+         was taken: correct it, or raise \"ingestion.max_rejected_share\"",
         counts.quarantined,
         counts.rows_read,
         reasons.join(", "),
@@ -423,8 +435,11 @@ pub(crate) fn unreadable(error: &std::io::Error) -> String {
     format!("cannot read it: {error}")
 }
 
-/// The reason in words, with the cause.
+/// The reason in words, with the cause; the file is named by whoever reports it.
 fn own_fault(error: &Error) -> String {
+    if let ErrorKind::Schema { message, .. } = error.kind() {
+        return message.clone();
+    }
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

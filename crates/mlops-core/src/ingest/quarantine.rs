@@ -66,6 +66,16 @@ pub struct Rejected {
     pub message: String,
 }
 
+impl Rejected {
+    /// The reason with its column, for a message.
+    pub(crate) fn in_words(&self) -> String {
+        match &self.column {
+            Some((_, name)) if !name.is_empty() => format!("{} (column {name})", self.message),
+            _ => self.message.clone(),
+        }
+    }
+}
+
 /// The header of a quarantine file.
 pub(crate) const HEADER: &[u8] =
     b"file,line,byte_position,column_idx,column_name,error_type,csv_line,error_message\n";

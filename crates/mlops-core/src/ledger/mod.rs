@@ -172,7 +172,9 @@ fn set_meta(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
+    use rusqlite::ErrorCode::{
+        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase, SystemIoFailure,
+    };
     let place = path.display();
     match error.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => Error::conflict(format!(
@@ -181,6 +183,9 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         )),
         Some(DatabaseBusy | DatabaseLocked) => {
             Error::locked(format!("another program keeps the ledger {place} locked: try again"))
+        }
+        Some(SystemIoFailure) => {
+            Error::backend("SQLite", format!("{place}: {error}: is the disk full or damaged?"))
         }
         _ => Error::backend("SQLite", format!("{place}: {error}")),
     }

@@ -299,7 +299,7 @@ impl fmt::Display for Diagnostics {
                 .top
                 .iter()
                 .take(5)
-                .map(|(value, n)| format!("{value} {}", text::count(*n)))
+                .map(|(value, n)| format!("{value} ({})", text::count(*n)))
                 .collect();
             writeln!(
                 f,

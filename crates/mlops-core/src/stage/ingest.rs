@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
@@ -94,6 +95,8 @@ impl Report for Ingestion {
 /// The keys under which the ledger keeps what was learned of the schema.
 const SCHEMA_KEY: &str = "schema";
 const NEGATIVE_KEY: &str = "negative_label";
+/// The key of the settings under which files were last looked into.
+const SETTINGS_KEY: &str = "ingestion_settings";
 
 /// The schema of the workspace: the configured one, with the negative label that its data taught.
 pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
@@ -119,6 +122,11 @@ pub fn run(
         super::adopt::refuse_silent_takeover(context)?;
     }
     check_schema(context, workspace, last.is_some(), options)?;
+    let settings = settings(context);
+    // A file may have been refused for the configuration's fault: look again when that changed.
+    let before = workspace.ledger.meta(SETTINGS_KEY)?;
+    let retry = options.retry || before.is_some_and(|before| before != settings);
+    let options = Options { retry, ..options };
 
     let mut report = Ingestion::of(folder, last.as_ref());
     report.ignored = listing.ignored;
@@ -131,8 +139,8 @@ pub fn run(
     let waiting = sift(context, workspace, candidates, options, &mut report)?;
     if waiting.is_empty() {
         if !report.files.is_empty() {
-            let run = context.run.as_str();
-            workspace.ledger.commit_ingestion(run, &report.files, None, &[], None)?;
+            let (run, meta) = (context.run.as_str(), [(SETTINGS_KEY, settings)]);
+            workspace.ledger.commit_ingestion(run, &report.files, None, &meta, None)?;
         }
         return Ok(report);
     }
@@ -169,8 +177,8 @@ pub fn run(
         report.files.push(record);
     }
     if taken == 0 {
-        let run = context.run.as_str();
-        workspace.ledger.commit_ingestion(run, &report.files, None, &[], None)?;
+        let (run, meta) = (context.run.as_str(), [(SETTINGS_KEY, settings)]);
+        workspace.ledger.commit_ingestion(run, &report.files, None, &meta, None)?;
         return Ok(report);
     }
     let version = DatasetVersion(version.0 + taken);
@@ -187,6 +195,13 @@ struct Waiting {
     before: Option<FileRecord>,
     /// Its digest, when a file before it in this run has the same; and when it had it.
     twin: Option<(Digest, Stamp)>,
+}
+
+/// What decides whether a file is refused, as text to compare.
+fn settings(context: &Context) -> String {
+    let Config { schema, ingestion, .. } = &context.config;
+    let text = serde_json::json!([schema.digest(), schema.negative_label(), ingestion]);
+    Digest::of(text.to_string().as_bytes()).to_string()
 }
 
 /// Refuses to mix rows of two schemas.
@@ -374,11 +389,14 @@ fn must_look_again(before: &FileRecord, options: Options) -> bool {
 }
 
 fn still_failing(file: &FileRecord) -> String {
-    format!(
-        "{} failed before and has not changed ({}); correct it, or look again with --retry",
-        file.name,
-        file.reason.as_deref().unwrap_or("no reason recorded")
-    )
+    let reason = file.reason.as_deref().unwrap_or("no reason recorded");
+    match file.sha256 {
+        None => format!("{} failed before and still does: {reason}", file.name),
+        Some(_) => format!(
+            "{} failed before and has not changed: {reason} (`ingestion --retry` looks again)",
+            file.name
+        ),
+    }
 }
 
 /// The record of a file that was read.
@@ -483,6 +501,7 @@ pub(super) fn publish(
         recorded: context.now(),
     };
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
+    meta.push((SETTINGS_KEY, settings(context)));
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     workspace.ledger.commit_ingestion(run, &report.files, Some(&dataset), &meta, Some(intent))?;
     projections::write(&workspace.ledger, &context.disk, folder)?;
@@ -529,8 +548,11 @@ impl fmt::Display for Ingestion {
             for file in &self.files {
                 let counts = &file.counts;
                 let note = match file.status {
-                    FileStatus::Ingested => String::new(),
                     FileStatus::Adopted => "adopted".to_owned(),
+                    FileStatus::Ingested if counts.extra_columns.is_empty() => String::new(),
+                    FileStatus::Ingested => {
+                        format!("columns passed over: {}", counts.extra_columns.join(", "))
+                    }
                     FileStatus::NoRows => "no data rows".to_owned(),
                     FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
                         "same content as before".to_owned()

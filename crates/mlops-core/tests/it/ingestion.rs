@@ -39,6 +39,7 @@ fn columns_are_mapped_by_trimmed_name_and_extra_ones_are_reported() {
         (counts.extra_columns.as_slice(), counts.reordered),
         (&["note".to_owned()][..], true)
     );
+    assert!(report.to_string().contains("columns passed over: note"), "{report}");
 }
 
 #[test]
@@ -47,7 +48,10 @@ fn a_missing_or_repeated_column_fails_that_file_alone() {
     scene.file("in/a.csv", "corporation,lastmonth_activity,lastyear_activity,exited\na,1,2,1\n");
     scene.file("in/b.csv", HEADER.replace('\n', ", exited\n") + "b,1,2,3,1,1\n");
     scene.rows("in/c.csv", "c,1,2,3,0\n");
+    scene.file("in/d.csv", "d,1,2,3,0\n");
     let report = scene.ingest().unwrap();
+    assert!(reason(&report, "d.csv").contains("is its first line a header?"));
+    assert!(!reason(&report, "a.csv").contains('?'));
     assert!(reason(&report, "a.csv").contains("no column \"number_of_employees\""));
     assert!(reason(&report, "b.csv").contains("\"exited\" twice"));
     assert_eq!(scene.read("out/finaldata1.csv"), format!("{HEADER}c,1,2,3,0\n"));
@@ -151,7 +155,9 @@ fn too_many_bad_rows_fail_the_file_whole() {
     scene.rows("in/b.csv", "d,1,2,3,1\ne,1,2,3,0\nbad\nf,x,2,3,0\nbad\n");
     scene.rows("in/c.csv", "d,1,2,3,1\n");
     let report = scene.ingest().unwrap();
-    assert!(reason(&report, "b.csv").contains("3 of 5 rows are bad (1 CAST, 2 MISSING COLUMNS)"));
+    let refused = reason(&report, "b.csv");
+    assert!(refused.contains("3 of 5 rows are bad (1 CAST, 2 MISSING COLUMNS)"), "{refused}");
+    assert!(refused.contains("the first is line 4: expected 5 columns, found 1"), "{refused}");
     assert_eq!(report.version, Some(DatasetVersion(2)));
     // Nothing of b.csv stayed: d is new in c.csv, and the quarantine knows a.csv alone.
     assert_eq!(record(&report, "c.csv").counts.rows_kept, 1);
@@ -175,13 +181,27 @@ fn a_failed_file_is_loud_once_then_a_warning_until_it_changes_or_is_retried() {
     let copied = scene.ingest().unwrap();
     assert!(!copied.new_failures && copied.warnings.len() == 2, "{copied:?}");
     fs::remove_file(scene.path("in/b.csv")).unwrap();
-    // The limit is raised: only --retry looks again.
-    scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
-    assert!(scene.ingest().unwrap().files.is_empty());
     let retried = scene.ingest_with(RETRY).unwrap();
-    assert_eq!(record(&retried, "a.csv").status, FileStatus::Ingested);
-    assert_eq!(retried.version, Some(DatasetVersion(1)));
+    assert!(!retried.new_failures && record(&retried, "a.csv").status == FileStatus::Failed);
+    assert!(scene.ingest().unwrap().files.is_empty());
+    // The limit is raised: what was refused under the old one deserves another look.
+    scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
+    let raised = scene.ingest().unwrap();
+    assert_eq!(record(&raised, "a.csv").status, FileStatus::Ingested);
+    assert_eq!(raised.version, Some(DatasetVersion(1)));
     assert!(scene.ingest_with(RETRY).unwrap().files.is_empty());
+}
+
+#[test]
+fn a_configuration_put_right_takes_the_files_that_it_had_refused() {
+    let schema = |target: &str| json!({"schema": {"numeric": ["age"], "target": target}});
+    let scene = Scene::with(&schema("churn"));
+    scene.file("in/a.csv", "age,churned\n3,1\n4,0\n");
+    assert!(reason(&scene.ingest().unwrap(), "a.csv").starts_with("the header has no column"));
+    assert!(scene.ingest().unwrap().files.is_empty());
+    scene.configure(&schema("churned"));
+    assert_eq!(scene.ingest().unwrap().rows, 2);
+    assert!(scene.ingest().unwrap().files.is_empty());
 }
 
 #[test]
@@ -196,7 +216,7 @@ fn equal_files_that_fail_in_one_run_are_both_failures() {
     let later = scene.ingest().unwrap();
     assert!(later.warnings.iter().any(|w| w.contains("b.csv")), "{later:?}");
     scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
-    assert_eq!(scene.ingest_with(RETRY).unwrap().version, Some(DatasetVersion(1)));
+    assert_eq!(scene.ingest().unwrap().version, Some(DatasetVersion(1)));
 }
 
 #[test]

@@ -82,10 +82,10 @@ impl Chart for Coefficients<'_> {
         let rows = sorted.len().min(MOST);
         let bottom = TOP + rows as f64 * ROW;
 
-        let toward = tick.align(Align::Center);
-        canvas.text(zero - reach / 2.0 - 20.0, 64.0, "speaks against", toward)?;
+        canvas.text(zero - 12.0, 64.0, "speaks against", tick.align(Align::Right))?;
         let for_it = format!("speaks for “{}”", self.positive);
-        canvas.text_within(zero + reach / 2.0 + 20.0, 64.0, reach + 30.0, &for_it, toward)?;
+        let room = canvas.width - theme::MARGIN - zero - 12.0;
+        canvas.text_within(zero + 12.0, 64.0, room, &for_it, tick)?;
         for (row, feature) in sorted.iter().take(MOST).enumerate() {
             let y = TOP + (row as f64 + 0.5) * ROW;
             let room = names - theme::MARGIN;

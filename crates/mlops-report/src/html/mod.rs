@@ -87,7 +87,7 @@ pub fn escape(text: &str) -> String {
 
 /// A name that may be long, with hints where to break it.
 fn name(text: &str) -> String {
-    escape(text).replace('_', "_<wbr>")
+    escape(text).replace('_', "_<wbr>").replace('=', "=<wbr>")
 }
 
 /// A picture with its caption.

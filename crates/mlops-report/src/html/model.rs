@@ -77,9 +77,11 @@ fn words(report: &Report) -> String {
             format::counted(n as u64, "feature is", "features are")
         ),
     };
+    let category =
+        if model.features.iter().any(|f| f.category) { ", or the category," } else { "" };
     format!(
-        "<div>\n{}<p class=\"small\">Odds: by how much one {per} more multiplies the odds of being \
-         among the {}, all else equal.{odd}</p>\n</div>\n",
+        "<div>\n{}<p class=\"small\">Odds: by how much one {per} more{category} multiplies the odds of \
+         being among the {}, all else equal.{odd}</p>\n</div>\n",
         table.html(),
         verdict::positives(report)
     )

@@ -1,0 +1,96 @@
+//! The program `first_run` from outside: from CSV files to a live model, twice. Not for the single steps.
+
+#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
+mod binary;
+
+use binary::Binary;
+use binary::scene::{Scene, rows};
+
+const FIRST_RUN: Binary = Binary { name: "first_run", path: env!("CARGO_BIN_EXE_first_run") };
+
+#[test]
+fn it_explains_itself_and_refuses_wrong_usage() {
+    FIRST_RUN.explains_itself();
+    FIRST_RUN.refuses_wrong_usage();
+}
+
+#[test]
+fn it_gives_way_to_another_run() {
+    FIRST_RUN.gives_way(&Scene::new());
+}
+
+#[test]
+fn it_speaks_to_people_to_programs_or_not_at_all() {
+    FIRST_RUN.speaks(Scene::new);
+}
+
+#[test]
+fn it_finds_its_configuration_from_anywhere() {
+    FIRST_RUN.finds_its_configuration(Scene::new);
+}
+
+#[test]
+fn without_files_it_says_where_to_put_some() {
+    let scene = Scene::new();
+    for file in ["in/a.csv", "in/b.csv"] {
+        scene.file(file, "");
+    }
+    FIRST_RUN.fails(&scene, "2 CSV files in");
+}
+
+#[test]
+fn a_second_run_changes_no_byte_and_says_so() {
+    let scene = Scene::new();
+    let first = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(first.stdout.contains("Live: r-2-"), "{first:#?}");
+    let before = scene.snapshot();
+    for file in ["live", "model/report.html", "model/diagnostics.json", "out/finaldata2.csv"] {
+        assert!(before.contains_key(&scene.path(file)), "{file}");
+    }
+    let second = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(second.stdout.contains("Nothing to do"), "{second:#?}");
+    assert!(before == scene.snapshot());
+}
+
+#[test]
+fn a_bad_file_ends_with_1_once_and_the_model_of_the_others_goes_live() {
+    let scene = Scene::new();
+    scene.file("in/bad.csv", "not,the,columns\n1,2,3\n");
+    let first = FIRST_RUN.run(scene.root(), &["--json"]).ends_with(1).json();
+    assert_eq!(first["done"]["ingestion"]["new_failures"], true, "{first:#}");
+    assert!(scene.path("live/trainedmodel.bin").is_file());
+    let second = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(second.stdout.contains("bad.csv failed before"), "{second:#?}");
+}
+
+#[test]
+fn a_removed_model_is_made_again_and_is_the_same() {
+    let scene = Scene::new();
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    let before = scene.read("model/model.json");
+    std::fs::remove_dir_all(scene.path("model")).unwrap();
+    let again = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(again.stdout.contains("Already live"), "{again:#?}");
+    assert!(scene.path("model/report.html").is_file());
+    assert_eq!(scene.read("model/model.json"), before);
+}
+
+#[test]
+fn a_refusal_is_said_once() {
+    let scene = Scene::new();
+    scene.file("in/bad.csv", "not,the,columns\n1,2,3\n");
+    let run = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(1);
+    assert_eq!(run.stdout.matches("the header has no column").count(), 1, "{run:#?}");
+}
+
+#[test]
+fn data_that_another_run_ingested_are_learned_from() {
+    let scene = Scene::new();
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    scene.file("in/c.csv", rows(200..230));
+    scene.ingest();
+    let next = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(next.stdout.contains("Live: r-3-"), "{next:#?}");
+    let last = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(last.stdout.contains("Nothing to do"), "{last:#?}");
+}

@@ -1,0 +1,58 @@
+//! The program `reporting` from outside: options, streams, exit codes, files. Not for how a picture looks.
+
+#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
+mod binary;
+
+use binary::Binary;
+use binary::scene::Scene;
+
+const REPORTING: Binary = Binary { name: "reporting", path: env!("CARGO_BIN_EXE_reporting") };
+
+#[test]
+fn it_explains_itself_and_refuses_wrong_usage() {
+    REPORTING.explains_itself();
+    REPORTING.refuses_wrong_usage();
+}
+
+#[test]
+fn it_gives_way_to_another_run() {
+    REPORTING.gives_way(&Scene::deployed());
+}
+
+#[test]
+fn it_speaks_to_people_to_programs_or_not_at_all() {
+    REPORTING.speaks(Scene::deployed);
+}
+
+#[test]
+fn it_finds_its_configuration_from_anywhere() {
+    REPORTING.finds_its_configuration(Scene::deployed);
+}
+
+#[test]
+fn without_a_model_it_says_what_to_run_first() {
+    REPORTING.fails(&Scene::ingested(), "run `training` first");
+}
+
+#[test]
+fn the_page_and_every_picture_are_there_and_nothing_else() {
+    let scene = Scene::deployed();
+    let before = scene.snapshot();
+    REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
+    let mut after = scene.snapshot();
+    assert!(after.remove(&scene.path("model/report.html")).is_some_and(|b| b.len() > 10_000));
+    for name in [
+        "confusionmatrix",
+        "roc",
+        "precision_recall",
+        "calibration",
+        "coefficients",
+        "score_distribution",
+    ] {
+        let png = after.remove(&scene.path(&format!("model/{name}.png"))).unwrap_or_default();
+        assert!(png.starts_with(b"\x89PNG"), "{name}");
+        let svg = after.remove(&scene.path(&format!("model/{name}.svg"))).unwrap_or_default();
+        assert!(svg.starts_with(b"<svg") || svg.starts_with(b"<?xml"), "{name}");
+    }
+    assert!(before == after);
+}

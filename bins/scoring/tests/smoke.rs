@@ -1,0 +1,50 @@
+//! The program `scoring` from outside: options, streams, exit codes, files. Not for how a figure is computed.
+
+#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
+mod binary;
+
+use binary::Binary;
+use binary::scene::Scene;
+
+const SCORING: Binary = Binary { name: "scoring", path: env!("CARGO_BIN_EXE_scoring") };
+
+#[test]
+fn it_explains_itself_and_refuses_wrong_usage() {
+    SCORING.explains_itself();
+    SCORING.refuses_wrong_usage();
+}
+
+#[test]
+fn it_gives_way_to_another_run() {
+    SCORING.gives_way(&Scene::trained());
+}
+
+#[test]
+fn it_speaks_to_people_to_programs_or_not_at_all() {
+    SCORING.speaks(Scene::trained);
+}
+
+#[test]
+fn it_finds_its_configuration_from_anywhere() {
+    SCORING.finds_its_configuration(Scene::trained);
+}
+
+#[test]
+fn without_a_model_it_says_what_to_run_first() {
+    SCORING.fails(&Scene::ingested(), "run `training` first");
+}
+
+#[test]
+fn the_bare_score_is_the_one_in_json() {
+    let scene = Scene::trained();
+    let report = SCORING.run(scene.root(), &["--json"]).ends_with(0).json();
+    let bare: f64 = scene.read("model/latestscore.txt").trim().parse().unwrap_or(f64::NAN);
+    assert_eq!(report["f1"].as_f64(), Some(bare), "{report:#}");
+    assert!(scene.path("model/score.json").is_file());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_bears_a_broken_standard_output() {
+    SCORING.bears_a_broken_standard_output(Scene::trained);
+}

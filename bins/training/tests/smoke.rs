@@ -1,0 +1,48 @@
+//! The program `training` from outside: options, streams, exit codes, files. Not for what a fit finds.
+
+#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
+mod binary;
+
+use binary::Binary;
+use binary::scene::Scene;
+
+const TRAINING: Binary = Binary { name: "training", path: env!("CARGO_BIN_EXE_training") };
+
+#[test]
+fn it_explains_itself_and_refuses_wrong_usage() {
+    TRAINING.explains_itself();
+    TRAINING.refuses_wrong_usage();
+}
+
+#[test]
+fn it_gives_way_to_another_run() {
+    TRAINING.gives_way(&Scene::ingested());
+}
+
+#[test]
+fn it_speaks_to_people_to_programs_or_not_at_all() {
+    TRAINING.speaks(Scene::ingested);
+}
+
+#[test]
+fn it_finds_its_configuration_from_anywhere() {
+    TRAINING.finds_its_configuration(Scene::ingested);
+}
+
+#[test]
+fn without_data_it_says_what_to_run_first() {
+    TRAINING.fails(&Scene::new(), "run `ingestion` first");
+}
+
+#[test]
+fn the_same_data_give_the_same_files_and_the_same_figures_in_json() {
+    let scene = Scene::ingested();
+    let report = TRAINING.run(scene.root(), &["--json"]).ends_with(0).json();
+    assert_eq!(report["card"]["coefficients"].as_array().map(Vec::len), Some(3), "{report:#}");
+    let before = scene.snapshot();
+    for file in ["model/trainedmodel.bin", "model/model.json", "model/golden.json"] {
+        assert!(before.contains_key(&scene.path(file)), "{file}");
+    }
+    TRAINING.run(scene.root(), &["--quiet"]).ends_with(0);
+    assert!(before == scene.snapshot());
+}

@@ -1,0 +1,185 @@
+//! What every program promises at its command line, checked on the built program.
+//!
+//! Each `bins/*/tests/smoke.rs` includes this folder. Not for what a step computes: core's own
+//! tests check that.
+
+#![allow(dead_code, reason = "each program needs a part")]
+#![allow(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+#![allow(clippy::format_push_string, reason = "short before fast")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+/// A small workspace, brought by core to where a program starts.
+pub(crate) mod scene;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use mlops_core::durable::{Disk, Lock};
+use serde_json::Value;
+
+use scene::Scene;
+
+/// A built program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binary {
+    pub(crate) name: &'static str,
+    pub(crate) path: &'static str,
+}
+
+/// What a program said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// The one JSON document that standard output consists of.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {self:#?}"))
+    }
+
+    /// Checks the exit code.
+    pub(crate) fn ends_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+}
+
+impl Binary {
+    /// Not yet started, in `folder`.
+    pub(crate) fn command<A: AsRef<OsStr>>(self, folder: &Path, arguments: &[A]) -> Command {
+        let mut command = Command::new(self.path);
+        command.args(arguments).current_dir(folder).env_remove("MLOPS_CONFIG");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs in `folder`; neither stream is a terminal, so none may carry an escape code.
+    pub(crate) fn run<A: AsRef<OsStr>>(self, folder: &Path, arguments: &[A]) -> Output {
+        ended(&mut self.command(folder, arguments))
+    }
+
+    /// `--help` has an example, `--version` a version.
+    pub(crate) fn explains_itself(self) {
+        let scene = Scene::new();
+        let help = self.run(scene.root(), &["--help"]).ends_with(0);
+        let example = format!("Example:\n  {}", self.name);
+        assert!(help.stdout.contains(&example), "{help:#?}");
+        for option in ["--config", "MLOPS_CONFIG", "--json", "--quiet", "--verbose"] {
+            assert!(help.stdout.contains(option), "{option} in {help:#?}");
+        }
+        let version = self.run(scene.root(), &["--version"]).ends_with(0);
+        assert_eq!(version.stdout, format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION")));
+        assert!(!scene.path("out").is_dir(), "asking made a folder");
+    }
+
+    /// Wrong options and configurations end with 2, all problems on standard error.
+    pub(crate) fn refuses_wrong_usage(self) {
+        let scene = Scene::new();
+        let usage = self.run(scene.root(), &["--jsn"]).ends_with(2);
+        assert!(usage.stdout.is_empty() && usage.stderr.contains("--json"), "{usage:#?}");
+        let none = self.run(scene.root(), &["--config", "none.json"]).ends_with(2);
+        assert!(none.stdout.is_empty() && none.stderr.contains("none.json"), "{none:#?}");
+        scene.file("typo.json", r#"{"output_folder_pth": "out", "training": {"C": "x"}}"#);
+        let typo = self.run(scene.root(), &["--config", "typo.json", "--quiet"]).ends_with(2);
+        assert!(typo.stdout.is_empty(), "{typo:#?}");
+        for part in ["typo.json", "did you mean \"output_folder_path\"?", "training.C"] {
+            assert!(typo.stderr.contains(part), "{part} in {typo:#?}");
+        }
+        let json = self.run(scene.root(), &["--config", "typo.json", "--json"]).ends_with(2);
+        assert_eq!(json.json()["error"]["kind"], "config");
+    }
+
+    /// While another run holds the workspace it ends with 75 and changes nothing.
+    pub(crate) fn gives_way(self, scene: &Scene) {
+        let lock = scene.path("out/run.lock");
+        let _held = Lock::acquire(&Disk::default(), &lock, "training (pid 7)").unwrap();
+        let before = scene.snapshot();
+        let locked = self.run(scene.root(), &["--json"]).ends_with(75);
+        assert_eq!(locked.json()["error"]["kind"], "locked");
+        assert!(locked.stderr.contains("training (pid 7)"), "{locked:#?}");
+        assert!(before == scene.snapshot(), "{} touched a workspace under lock", self.name);
+    }
+
+    /// Fails with 1 and the reason, on standard error and in JSON.
+    pub(crate) fn fails(self, scene: &Scene, part: &str) {
+        let failed = self.run(scene.root(), &["--quiet"]).ends_with(1);
+        assert!(failed.stdout.is_empty() && failed.stderr.starts_with("error: "), "{failed:#?}");
+        assert!(failed.stderr.contains(part), "{part} in {failed:#?}");
+        let json = self.run(scene.root(), &["--json"]).ends_with(1).json();
+        assert!(json["error"]["message"].as_str().unwrap().contains(part), "{json:#}");
+    }
+
+    /// The same work said in words, in one JSON document, not at all, and in log lines.
+    pub(crate) fn speaks(self, ready: fn() -> Scene) {
+        let words = self.run(ready().root(), &[] as &[&str]).ends_with(0);
+        assert!(!words.stdout.is_empty() && words.stderr.is_empty(), "{words:#?}");
+        let json = self.run(ready().root(), &["--json"]).ends_with(0);
+        assert!(json.json().is_object() && json.stderr.is_empty(), "{json:#?}");
+        let quiet = self.run(ready().root(), &["-q"]).ends_with(0);
+        assert!(quiet.stdout.is_empty() && quiet.stderr.is_empty(), "{quiet:#?}");
+        let logged = self.run(ready().root(), &["-qv", "--json"]).ends_with(0);
+        assert!(logged.stderr.is_empty(), "{logged:#?}");
+        let arguments = ["-v", "--log-format", "json", "--json"];
+        let logged = self.run(ready().root(), &arguments).ends_with(0);
+        assert!(logged.json().is_object() && !logged.stderr.is_empty(), "{logged:#?}");
+        for line in logged.stderr.lines() {
+            assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+        }
+    }
+
+    /// A reader of standard output that left early is no failure, a full disk is one; neither is
+    /// a panic.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn bears_a_broken_standard_output(self, ready: fn() -> Scene) {
+        let scene = ready();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = self.command(scene.root(), &["--json"]);
+        let output = ended(command.stdout(full)).ends_with(1);
+        assert!(output.stderr.starts_with("error: cannot write to standard output"), "{output:#?}");
+        let scene = ready();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = self.command(scene.root(), &["--json"]);
+        let output = ended(command.stdout(writer)).ends_with(0);
+        assert!(output.stderr.is_empty(), "{output:#?}");
+    }
+
+    /// Paths resolve from the configuration's folder, however it is named and from wherever.
+    pub(crate) fn finds_its_configuration(self, ready: fn() -> Scene) {
+        let elsewhere = Scene::empty();
+        let named = ready();
+        let path = named.path("config.json");
+        self.run(elsewhere.root(), &[OsStr::new("--config"), path.as_os_str()]).ends_with(0);
+        let by_variable = ready();
+        let mut command = self.command(elsewhere.root(), &["--quiet"]);
+        ended(command.env("MLOPS_CONFIG", by_variable.path("config.json"))).ends_with(0);
+        let below = ready();
+        self.run(&below.path("in"), &["--config", "../config.json"]).ends_with(0);
+        assert!(elsewhere.snapshot().is_empty(), "files in the working directory");
+        for scene in [named, by_variable, below] {
+            assert!(scene.path("out/ledger.sqlite").is_file());
+            assert!(!scene.path("in/out").is_dir());
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn ended(command: &mut Command) -> Output {
+    let child = {
+        let _alone = scene::alone();
+        command.spawn().unwrap()
+    };
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let output = Output {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    };
+    assert!(!(output.stdout.clone() + &output.stderr).contains('\u{1b}'), "{output:#?}");
+    output
+}

@@ -1,0 +1,151 @@
+//! A workspace of a hundred rows with the default schema, brought by core to a given stage.
+//!
+//! Not for expectations.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mlops_core::Result;
+use mlops_core::clock::SystemClock;
+use mlops_core::config::Config;
+use mlops_core::context::{Context, Report, Workspace};
+use mlops_core::durable::Disk;
+use mlops_core::stage::{deploy, ingest, score, train};
+use tempfile::TempDir;
+
+/// The header of the default schema.
+pub(crate) const HEADER: &str =
+    "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n";
+
+const CONFIG: &str = r#"{
+    "input_folder_path": "in", "output_folder_path": "out", "test_data_path": "test",
+    "output_model_path": "model", "prod_deployment_path": "live"
+}"#;
+
+/// A folder that vanishes with the test.
+pub(crate) struct Scene(TempDir);
+
+impl Scene {
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Two CSV files and test rows, nothing done yet.
+    pub(crate) fn new() -> Self {
+        let scene = Self::empty();
+        scene.file("config.json", CONFIG);
+        scene.file("in/a.csv", rows(0..60));
+        scene.file("in/b.csv", rows(50..80));
+        scene.file("test/test.csv", rows(100..140));
+        scene
+    }
+
+    /// As after `ingestion`.
+    pub(crate) fn ingested() -> Self {
+        let scene = Self::new();
+        scene.ingest();
+        scene
+    }
+
+    /// What `ingestion` does.
+    pub(crate) fn ingest(&self) {
+        let folder = self.path("in");
+        let options = ingest::Options::default();
+        self.step(|context, w| ingest::run(context, w, &folder, "input_folder_path", options));
+    }
+
+    /// As after `training`.
+    pub(crate) fn trained() -> Self {
+        let scene = Self::ingested();
+        scene.step(train::run);
+        scene
+    }
+
+    /// As after `scoring`.
+    pub(crate) fn scored() -> Self {
+        let scene = Self::trained();
+        scene.step(score::run);
+        scene
+    }
+
+    /// As after `deployment`.
+    pub(crate) fn deployed() -> Self {
+        let scene = Self::scored();
+        scene.step(|context, w| deploy::run(context, w, "deployment", "a test asks"));
+        scene
+    }
+
+    fn step<R: Report>(&self, work: impl FnOnce(&Context, &mut Workspace) -> Result<R>) {
+        let config = Config::load(&self.path("config.json")).unwrap();
+        let clock = Arc::new(SystemClock::default());
+        let context = Context::new(config, clock, Disk::default(), "test");
+        let _alone = alone();
+        let mut workspace = context.open("test").unwrap();
+        context.step(&mut workspace, "test", |workspace| work(&context, workspace)).unwrap();
+    }
+
+    /// The folder.
+    pub(crate) fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file as a user would.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// The content of a file.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// Every file and link with its bytes or target, but for the ledger and the lock.
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.root().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if path.is_symlink() {
+                    let target = fs::read_link(&path).unwrap();
+                    found.insert(path, target.into_os_string().into_encoded_bytes());
+                } else if path.is_dir() {
+                    folders.push(path);
+                } else if !name.starts_with("ledger.sqlite") && name != "run.lock" {
+                    let bytes = fs::read(&path).unwrap();
+                    found.insert(path, bytes);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Held while this process has a workspace under lock, and while it starts a program: one started
+/// meanwhile would inherit the lock for a moment.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rows with a header; more activity, less exit, with exceptions.
+pub(crate) fn rows(range: std::ops::Range<u32>) -> String {
+    let mut text = HEADER.to_owned();
+    for i in range {
+        let (month, year) = (i * 37 % 101, i * 53 % 997);
+        let exited = u32::from(month < 50) ^ u32::from(i % 7 == 0);
+        text += &format!("c{i},{month},{year},{},{exited}\n", i % 40 + 1);
+    }
+    text
+}
