@@ -4,6 +4,7 @@
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
 mod section;
+mod unattended;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use crate::model::MissingPolicy;
 use crate::schema::Schema;
 use crate::{Error, Result};
 use section::Section;
+pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]
@@ -43,6 +45,12 @@ pub struct Config {
     pub ingestion: Ingestion,
     /// The section `training`.
     pub training: Training,
+    /// The section `monitoring`.
+    pub monitoring: Monitoring,
+    /// The section `logging`.
+    pub logging: Logging,
+    /// The section `limits`.
+    pub limits: Limits,
 }
 
 /// How files are read.
@@ -158,6 +166,9 @@ impl Config {
             schema: schema(root.section("schema")),
             ingestion: ingestion(root.section("ingestion")),
             training: training(root.section("training")),
+            monitoring: unattended::monitoring(root.section("monitoring")),
+            logging: unattended::logging(root.section("logging")),
+            limits: unattended::limits(root.section("limits")),
         };
         config.check_places(&root);
         root.finish();
