@@ -26,6 +26,9 @@ pub mod dependencies;
 mod exit;
 pub mod first_run;
 mod progress;
+mod run_log;
+mod unattended;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,28 +39,43 @@ use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
 
 pub use arguments::Common;
+pub use unattended::run_unattended;
+pub use watchdog::Watchdog;
 
-/// Runs one stage as the step `step`: the whole life of a binary.
+/// Runs one stage as the step `step`: the whole life of a binary that somebody watches.
 pub fn run<R: Report>(
     step: &'static str,
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
 ) -> ExitCode {
-    console::start_log(common);
     let result = context(common).and_then(|context| {
-        let mut workspace = context.open(step)?;
-        for note in &workspace.recovered {
-            tracing::warn!(run = %context.run, "{note}");
-        }
-        tracing::info!(run = %context.run, step, "started");
+        console::start_log(common, Some(&context.run), None);
+        let mut workspace = open(&context, step)?;
         context.step(&mut workspace, step, |workspace| work(&context, workspace))
     });
+    ExitCode::from(tell(common, result))
+}
+
+/// The workspace, with a line on each thing that an interrupted run left.
+fn open(context: &Context, step: &'static str) -> mlops_core::Result<Workspace> {
+    let workspace = context.open(step)?;
+    for note in &workspace.recovered {
+        tracing::warn!("{note}");
+    }
+    tracing::info!(step, "started");
+    Ok(workspace)
+}
+
+/// Prints how it went and gives the exit status.
+fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
     match result {
         Ok(report) => {
             console::print(common, &report);
             exit::of_report(&report)
         }
         Err(error) => {
+            // Before there is a context, there is no log yet.
+            console::start_log(common, None, None);
             console::print_error(common, &error);
             exit::of_error(&error)
         }
