@@ -4,10 +4,10 @@ RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
 .PHONY: help build first-run ingestion training scoring deployment diagnostics reporting \
-        test soak lint fmt doc clean-data
+        cron cron-install cron-uninstall test soak lint fmt doc clean-data
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 first-run: ## From a folder of CSV files to a live model with its reports
 	@cargo build --release --quiet --bin first_run
@@ -21,6 +21,15 @@ diagnostics: ## Predictions, statistics, timings, versions
 reporting: ## Pictures and report.html
 ingestion training scoring deployment diagnostics reporting:
 	@$(RUN) $@ -- --config $(CONFIG) $(ARGS)
+
+cron: ## Print the crontab line that runs fullprocess every ten minutes
+	@packaging/cron.sh print "$(CONFIG)"
+
+cron-install: ## Add it to the crontab; other entries are not touched
+	@packaging/cron.sh install "$(CONFIG)"
+
+cron-uninstall: ## Remove it from the crontab
+	@packaging/cron.sh uninstall "$(CONFIG)"
 
 build: ## All binaries, into target/release
 	cargo build --release --workspace

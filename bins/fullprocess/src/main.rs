@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ledger::Ledger;
 use mlops_core::stage::decide;
 use mlops_runtime::fullprocess;
 
@@ -39,12 +40,13 @@ fn main() -> ExitCode {
     let Arguments { common, force, dry_run, explain } = Arguments::parse();
     if let Some(run) = explain {
         let run = Some(run).filter(|run| !run.is_empty());
-        return mlops_runtime::inspect(&common, |_, ledger| {
-            decide::explain(ledger, run.as_deref())
+        return mlops_runtime::look(&common, |context| {
+            let ledger = Ledger::open(&context.config.ledger_path(), &context.disk)?;
+            decide::explain(&ledger, run.as_deref())
         });
     }
     let options = decide::Options { force, dry_run };
-    mlops_runtime::run("fullprocess", &common, |context, workspace| {
+    mlops_runtime::run_unattended("fullprocess", &common, |context, workspace, _| {
         fullprocess::run(context, workspace, options)
     })
 }

@@ -35,6 +35,8 @@ pub struct Context {
     pub tool_version: String,
     /// Told how far a long step is: done and total, in bytes, and rows so far.
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
+    /// Told each step as it begins: for whoever watches how long they take.
+    pub step_begins: Arc<dyn Fn(&'static str) + Send + Sync>,
 }
 
 /// What a step reports: for people (`Display`), for programs (`Serialize`), for the record.
@@ -72,6 +74,7 @@ impl Context {
             host: host_name(),
             tool_version: tool_version.to_owned(),
             progress: Arc::new(|_, _, _| {}),
+            step_begins: Arc::new(|_| {}),
         }
     }
 
@@ -100,9 +103,11 @@ impl Context {
     pub fn step<R: Report>(
         &self,
         workspace: &mut Workspace,
-        step: &str,
+        step: &'static str,
         work: impl FnOnce(&mut Workspace) -> Result<R>,
     ) -> Result<R> {
+        (self.step_begins)(step);
+        tracing::info!(step, "begins");
         let begun = self.clock.elapsed();
         let record = RunRecord {
             run_id: self.run.to_string(),

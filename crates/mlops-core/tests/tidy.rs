@@ -33,6 +33,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("rusqlite::", "crates/mlops-core/src/ledger/"),
     ("ring::digest", "crates/mlops-core/src/digest.rs"),
     ("plotters", "crates/mlops-report/"),
+    ("reqwest", "crates/mlops-client/"),
+    ("rustls", "crates/mlops-client/"),
     ("println!", "crates/mlops-runtime/src/console.rs"),
 ];
 
@@ -133,8 +135,9 @@ fn no_test_is_switched_off_and_nothing_is_left_for_later() {
 #[test]
 fn every_configuration_key_and_binary_is_in_the_readme() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let config = fs::read_to_string(root().join("crates/mlops-core/src/config/mod.rs")).unwrap();
-    let production = config.split("#[cfg(test)]").next().unwrap();
+    let config = sources("crates/mlops-core/src/config");
+    let production = config.iter().map(|(_, text)| text.split("#[cfg(test)]").next().unwrap());
+    let production = production.collect::<String>();
     let methods = [
         "text(",
         "texts(",

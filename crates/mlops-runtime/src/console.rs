@@ -2,30 +2,125 @@
 //!
 //! The only file that prints. Not for what is said: reports and errors speak for themselves.
 use std::error::Error as _;
-use std::io::{IsTerminal, Write};
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{IsTerminal, Write as _};
+use std::sync::Arc;
 
 use mlops_core::context::Report;
+use mlops_core::ids::RunId;
 use mlops_core::{Error, ErrorKind};
-use tracing_subscriber::filter::LevelFilter;
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::{self, Format, FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::Common;
 
-/// Sends log lines to standard error.
-pub(crate) fn start_log(common: &Common) {
+/// Target of lines on how a run ended. Where people read, the terminal has its own words for it.
+pub(crate) const OUTCOME: &str = "mlops_runtime::outcome";
+
+/// Sends log lines to standard error, and all from "info" on to `file`; each names the run.
+pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>) {
     let level = match (common.quiet, common.verbose) {
         (true, _) => LevelFilter::ERROR,
         (false, 0) => LevelFilter::WARN,
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     };
-    // tracing-subscriber itself obeys NO_COLOR.
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+    let run = run.map_or("-", RunId::as_str);
+    let outcome = if json(common) { level } else { LevelFilter::OFF };
+    let terminal = layer(common, run, std::io::stderr().is_terminal(), std::io::stderr)
+        .with_filter(ours(level).with_target(OUTCOME, outcome));
+    let file = file.map(|file| {
+        layer(common, run, false, Arc::new(file)).with_filter(ours(level.max(LevelFilter::INFO)))
+    });
     // A second call in one process, as in tests, keeps the first log.
-    let _ = if common.log_format == "json" { log.json().try_init() } else { log.try_init() };
+    let _ = tracing_subscriber::registry().with(terminal).with(file).try_init();
+}
+
+/// Our own lines from `level` on; of the libraries under us, warnings.
+fn ours(level: LevelFilter) -> Targets {
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("mlops", level)
+}
+
+fn json(common: &Common) -> bool {
+    common.log_format == "json"
+}
+
+type Boxed<S> = Box<dyn Layer<S> + Send + Sync>;
+
+/// Lines as the arguments ask for, into `writer`.
+fn layer<S, W>(common: &Common, run: &str, colour: bool, writer: W) -> Boxed<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    // Left alone, tracing-subscriber obeys NO_COLOR.
+    let layer = if colour { layer } else { layer.with_ansi(false) };
+    let run = run.to_owned();
+    if json(common) {
+        let style = Style::Json(format::json().with_target(false));
+        layer.fmt_fields(format::JsonFields::new()).event_format(Stamped { run, style }).boxed()
+    } else {
+        let style = Style::Text(format::format().with_target(false));
+        layer.event_format(Stamped { run, style }).boxed()
+    }
+}
+
+/// Lines that all begin with the run, whichever thread they come from.
+struct Stamped {
+    run: String,
+    style: Style,
+}
+
+enum Style {
+    Text(Format),
+    Json(Format<format::Json>),
+}
+
+impl<S, N> FormatEvent<S, N> for Stamped
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> fmt::Result {
+        let (run, mut text) = (&self.run, String::new());
+        match &self.style {
+            Style::Text(style) => {
+                let style = style.clone().with_ansi(writer.has_ansi_escapes());
+                style.format_event(context, Writer::new(&mut text), event)?;
+                text.lines().try_for_each(|line| writeln!(writer, "{run} {line}"))
+            }
+            Style::Json(style) => {
+                style.format_event(context, Writer::new(&mut text), event)?;
+                // The line is an object, and a run's id needs no escapes.
+                let members = text.strip_prefix('{').unwrap_or(&text);
+                write!(writer, "{{\"run\":\"{run}\",{members}")
+            }
+        }
+    }
+}
+
+/// Logs panics too.
+pub(crate) fn log_panics(common: &Common) {
+    let (print, json) = (std::panic::take_hook(), json(common));
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!(target: OUTCOME, "{panic}");
+        if !json {
+            print(panic);
+        }
+    }));
 }
 
 /// Prints a report, for people or for programs; returns whether it could be delivered.
@@ -37,17 +132,19 @@ pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
     }
 }
 
-/// Prints an error with its causes.
+/// Prints an error with its causes, and logs it.
 pub(crate) fn print_error(common: &Common, error: &Error) {
-    let mut text = format!("error: {error}\n");
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
-        text.push_str("  because: ");
-        text.push_str(&source.to_string());
-        text.push('\n');
+        // Writing to a text cannot fail.
+        let _ = write!(text, "\n  because: {source}");
         cause = source.source();
     }
-    complain(&text);
+    tracing::error!(target: OUTCOME, kind = kind(error), "{text}");
+    if !json(common) {
+        complain(&format!("error: {text}\n"));
+    }
     if common.json {
         let document =
             serde_json::json!({ "error": { "kind": kind(error), "message": error.to_string() } });

@@ -2,19 +2,20 @@
 //!
 //! 75 is `EX_TEMPFAIL` of BSD's sysexits: try again later. Not for messages.
 
-use std::process::ExitCode;
-
 use mlops_core::context::Report;
 use mlops_core::{Error, ErrorKind};
 
-pub(crate) fn of_report(report: &impl Report) -> ExitCode {
-    ExitCode::from(u8::from(report.needs_attention()))
+/// Another run is at work.
+pub(crate) const LOCKED: u8 = 75;
+
+pub(crate) fn of_report(report: &impl Report) -> u8 {
+    u8::from(report.needs_attention())
 }
 
-pub(crate) fn of_error(error: &Error) -> ExitCode {
-    ExitCode::from(match error.kind() {
+pub(crate) fn of_error(error: &Error) -> u8 {
+    match error.kind() {
         ErrorKind::Config { .. } => 2,
-        ErrorKind::Locked(_) => 75,
+        ErrorKind::Locked(_) => LOCKED,
         _ => 1,
-    })
+    }
 }

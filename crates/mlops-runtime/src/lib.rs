@@ -27,6 +27,9 @@ mod exit;
 pub mod first_run;
 pub mod fullprocess;
 mod progress;
+mod run_log;
+mod unattended;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,26 +38,23 @@ use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
-use mlops_core::ledger::Ledger;
 
 pub use arguments::Common;
+pub use unattended::run_unattended;
+pub use watchdog::Watchdog;
 
-/// Runs one stage as the step `step`: the whole life of a binary.
+/// Runs one stage as the step `step`: the whole life of a binary that somebody watches.
 pub fn run<R: Report>(
     step: &'static str,
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
 ) -> ExitCode {
-    console::start_log(common);
     let result = context(common).and_then(|context| {
-        let mut workspace = context.open(step)?;
-        for note in &workspace.recovered {
-            tracing::warn!(run = %context.run, "{note}");
-        }
-        tracing::info!(run = %context.run, step, "started");
+        console::start_log(common, Some(&context.run), None);
+        let mut workspace = open(&context, step)?;
         context.step(&mut workspace, step, |workspace| work(&context, workspace))
     });
-    finish(common, result)
+    ExitCode::from(tell(common, result))
 }
 
 /// Runs what only looks: without the lock, so that it neither waits for a run nor stops one, and
@@ -63,35 +63,34 @@ pub fn look<R: Report>(
     common: &Common,
     work: impl FnOnce(&Context) -> mlops_core::Result<R>,
 ) -> ExitCode {
-    console::start_log(common);
-    finish(common, context(common).and_then(|context| work(&context)))
+    console::start_log(common, None, None);
+    ExitCode::from(tell(common, context(common).and_then(|context| work(&context))))
 }
 
-/// The result as the user sees it.
-fn finish<R: Report>(common: &Common, result: mlops_core::Result<R>) -> ExitCode {
+/// The workspace, with a line on each thing that an interrupted run left.
+fn open(context: &Context, step: &'static str) -> mlops_core::Result<Workspace> {
+    let workspace = context.open(step)?;
+    for note in &workspace.recovered {
+        tracing::warn!("{note}");
+    }
+    tracing::info!(step, "started");
+    Ok(workspace)
+}
+
+/// Prints how it went and gives the exit status.
+fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
     match result {
         Ok(report) => {
             let delivered = console::print(common, &report);
-            if delivered { exit::of_report(&report) } else { ExitCode::FAILURE }
+            if delivered { exit::of_report(&report) } else { 1 }
         }
         Err(error) => {
+            // Before there is a context, there is no log yet.
+            console::start_log(common, None, None);
             console::print_error(common, &error);
             exit::of_error(&error)
         }
     }
-}
-
-/// Looks at the records without taking part: no lock, no record of its own.
-pub fn inspect<R: Report>(
-    common: &Common,
-    look: impl FnOnce(&Context, &Ledger) -> mlops_core::Result<R>,
-) -> ExitCode {
-    console::start_log(common);
-    let result = context(common).and_then(|context| {
-        let ledger = Ledger::open(&context.config.ledger_path(), &context.disk)?;
-        look(&context, &ledger)
-    });
-    finish(common, result)
 }
 
 /// The real world, under the configuration that the arguments name.

@@ -4,6 +4,7 @@
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
 mod section;
+mod unattended;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use crate::model::MissingPolicy;
 use crate::schema::Schema;
 use crate::{Error, Result};
 use section::Section;
+pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]
@@ -52,6 +54,12 @@ pub struct Config {
     pub gate: Gate,
     /// The section `retention`.
     pub retention: Retention,
+    /// The section `monitoring`.
+    pub monitoring: Monitoring,
+    /// The section `logging`.
+    pub logging: Logging,
+    /// The section `limits`.
+    pub limits: Limits,
 }
 
 /// How much of the past stays on the disk.
@@ -230,6 +238,9 @@ impl Config {
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             retention: retention(root.section("retention")),
+            monitoring: unattended::monitoring(root.section("monitoring")),
+            logging: unattended::logging(root.section("logging")),
+            limits: unattended::limits(root.section("limits")),
         };
         config.check_places(&root);
         root.finish();

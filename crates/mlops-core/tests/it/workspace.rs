@@ -119,7 +119,7 @@ impl Scene {
     /// One recorded step, as a binary runs it.
     pub(crate) fn step<R: Report>(
         &self,
-        name: &str,
+        name: &'static str,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
     ) -> Result<R> {
         let context = self.context()?;

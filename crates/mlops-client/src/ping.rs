@@ -1,0 +1,171 @@
+//! Pings to a dead-man switch: it raises the alarm when none arrive, so it also notices a machine
+//! that is off. Nobody waits for a ping, and none that fails fails anything.
+//!
+//! A ping is a GET of the configured address, with the signal as one more part of the path, as
+//! healthchecks.io and its like expect. The address is a secret: it stands in no log and no error.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use reqwest::blocking::Client;
+
+/// What is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// A run begins its work.
+    Start,
+    /// It ended well.
+    Success,
+    /// It ends without an exit status of its own: cut off, or by a panic.
+    Fail,
+    /// It ended with this exit status.
+    Exit(u8),
+}
+
+/// What the thread that pings is told.
+enum Order {
+    Ping(Signal),
+    /// Answered when everything before it is done.
+    Report(Sender<()>),
+}
+
+/// Sends pings, in order, from a thread of its own.
+#[derive(Debug)]
+pub struct Pings {
+    /// Nothing without an address.
+    orders: Option<Sender<Order>>,
+    timeout: Duration,
+}
+
+impl Pings {
+    /// Pings to `url`, each given up after `timeout`; without an address all this does nothing.
+    pub fn new(url: Option<&str>, timeout: Duration) -> Self {
+        let orders = url.and_then(|url| {
+            let url = Url::parse(url)
+                .inspect_err(|e| tracing::warn!("no pings: the address is not valid: {e}"))
+                .ok()?;
+            let (sender, orders) = channel();
+            std::thread::Builder::new()
+                .name("ping".to_owned())
+                .spawn(move || work(&url, timeout, &orders))
+                .inspect_err(|e| tracing::warn!("no pings: cannot start a thread: {e}"))
+                .ok()?;
+            Some(sender)
+        });
+        Self { orders, timeout }
+    }
+
+    /// Sends a ping, at once and without waiting for it.
+    pub fn send(&self, signal: Signal) {
+        self.order(Order::Ping(signal));
+    }
+
+    /// Waits for what was sent, before the process ends: for two time-outs at most.
+    pub fn finish(&self) {
+        let (sender, done) = channel();
+        if self.order(Order::Report(sender)) {
+            // Late or never: it was tried.
+            let _ = done.recv_timeout(2 * self.timeout);
+        }
+    }
+
+    fn order(&self, order: Order) -> bool {
+        self.orders.as_ref().is_some_and(|orders| orders.send(order).is_ok())
+    }
+}
+
+/// The life of the thread. Even a client that cannot be made must not end it: a `Report` is
+/// answered in any case.
+fn work(url: &Url, timeout: Duration, orders: &Receiver<Order>) {
+    let mut client = None;
+    for order in orders {
+        match order {
+            Order::Ping(signal) => {
+                let begun = Instant::now();
+                let result = match &client {
+                    Some(client) => get(client, url, signal),
+                    None => make_client(url, timeout)
+                        .and_then(|made| get(client.insert(made), url, signal)),
+                };
+                let took = begun.elapsed();
+                match result {
+                    Ok(()) => tracing::debug!(?signal, ?took, "pinged"),
+                    Err(reason) => tracing::warn!(?signal, ?took, "the ping failed: {reason}"),
+                }
+            }
+            Order::Report(sender) => {
+                // Nobody waits any more: nothing is lost.
+                let _ = sender.send(());
+            }
+        }
+    }
+}
+
+/// A client for `url`.
+fn make_client(url: &Url, timeout: Duration) -> Result<Client, String> {
+    // reqwest panics without a provider. One that is installed already is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder =
+        Client::builder().timeout(timeout).user_agent(concat!("mlops/", env!("CARGO_PKG_VERSION")));
+    // The machine's certificates are not needed, and on a bare machine not there.
+    let plain = url.scheme() == "http";
+    let builder = if plain { builder.tls_certs_only([]) } else { builder };
+    // No proxy can reach this machine's own loopback.
+    let own = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let builder = if own { builder.no_proxy() } else { builder };
+    builder.build().map_err(|e| reason(&e))
+}
+
+fn get(client: &Client, url: &Url, signal: Signal) -> Result<(), String> {
+    let response = client.get(address(url, signal)).send();
+    response.and_then(reqwest::blocking::Response::error_for_status).map_err(|e| {
+        if e.is_timeout() { "no answer in time".to_owned() } else { reason(&e.without_url()) }
+    })?;
+    Ok(())
+}
+
+/// The address of a signal; a query stays at its end.
+fn address(url: &Url, signal: Signal) -> Url {
+    let last = match signal {
+        Signal::Success => return url.clone(),
+        Signal::Start => "start".to_owned(),
+        Signal::Fail => "fail".to_owned(),
+        Signal::Exit(status) => status.to_string(),
+    };
+    let mut url = url.clone();
+    // An address of http always has a path.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push(&last);
+    }
+    url
+}
+
+/// An error with its causes: reqwest's own text says little.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signal_goes_before_the_query() {
+        let at = |url: &str, signal| address(&Url::parse(url).unwrap(), signal).to_string();
+        assert_eq!(at("https://p.example/key", Signal::Start), "https://p.example/key/start");
+        assert_eq!(at("https://p.example/key/", Signal::Fail), "https://p.example/key/fail");
+        assert_eq!(
+            at("https://p.example/key?a=1", Signal::Exit(75)),
+            "https://p.example/key/75?a=1"
+        );
+        assert_eq!(at("https://p.example/key?a=1", Signal::Success), "https://p.example/key?a=1");
+        assert_eq!(at("http://p.example", Signal::Start), "http://p.example/start");
+    }
+}

@@ -1,0 +1,114 @@
+//! The sections for a run that nobody watches: `monitoring`, `logging`, `limits`.
+//!
+//! Not for what the run decides: those sections are beside this one.
+
+use std::time::Duration;
+
+use super::section::Section;
+
+/// Who is told that a run started and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Monitoring {
+    /// The address of a dead-man switch; nobody is told without one.
+    pub ping_url: Option<String>,
+    /// How long one ping may take.
+    pub ping_timeout: Duration,
+}
+
+/// Which logs of earlier runs are kept: the newest ones and the recent ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logging {
+    /// So many are kept, however old.
+    pub keep_runs: usize,
+    /// Younger ones are kept, however many; in days.
+    pub keep_days: u64,
+}
+
+/// When a run is ended from within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long one stage may take; without a limit if it is absent.
+    pub stage: Option<Duration>,
+}
+
+pub(super) fn monitoring(mut section: Section) -> Monitoring {
+    let ping_url = section.text("ping_url");
+    if let Some(url) = &ping_url
+        && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        section.problem("ping_url", "must start with http:// or https://");
+    }
+    let timeout = section.integer("ping_timeout_seconds", &(1..=60), 5);
+    section.finish();
+    Monitoring { ping_url, ping_timeout: Duration::from_secs(timeout) }
+}
+
+pub(super) fn logging(mut section: Section) -> Logging {
+    let keep_runs = section.integer("keep_runs", &(1..=100_000), 100);
+    let keep_days = section.integer("keep_days", &(0..=3650), 30);
+    section.finish();
+    Logging { keep_runs: usize::try_from(keep_runs).unwrap_or(usize::MAX), keep_days }
+}
+
+pub(super) fn limits(mut section: Section) -> Limits {
+    let stage = section.integer("stage_seconds", &(0..=604_800), 3600);
+    section.finish();
+    Limits { stage: (stage > 0).then(|| Duration::from_secs(stage)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Result;
+    use crate::config::Config;
+
+    fn parse(more: &str) -> Result<Config> {
+        let five = r#""input_folder_path":"in","output_folder_path":"out",
+            "test_data_path":"test","output_model_path":"m","prod_deployment_path":"p""#;
+        Config::parse(&format!("{{{five}{more}}}"), Path::new("config.json"))
+    }
+
+    #[test]
+    fn nobody_is_told_and_an_hour_is_the_limit_by_default() {
+        let config = parse("").unwrap();
+        assert_eq!(config.monitoring.ping_url, None);
+        assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(5));
+        assert_eq!(config.logging, Logging { keep_runs: 100, keep_days: 30 });
+        assert_eq!(config.limits.stage, Some(Duration::from_hours(1)));
+        assert_eq!(parse(r#","monitoring":{"ping_url":null}"#).unwrap().monitoring.ping_url, None);
+    }
+
+    #[test]
+    fn values_are_taken_and_zero_turns_the_limit_off() {
+        let config = parse(
+            r#","monitoring":{"ping_url":"https://ping.example/key","ping_timeout_seconds":2},
+            "logging":{"keep_runs":7,"keep_days":0},"limits":{"stage_seconds":0}"#,
+        )
+        .unwrap();
+        assert_eq!(config.monitoring.ping_url.as_deref(), Some("https://ping.example/key"));
+        assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(2));
+        assert_eq!(config.logging, Logging { keep_runs: 7, keep_days: 0 });
+        assert_eq!(config.limits.stage, None);
+    }
+
+    #[test]
+    fn wrong_values_are_named_together() {
+        let error = parse(
+            r#","monitoring":{"ping_url":"ping.example","ping_timeout_seconds":0},
+            "logging":{"keep_runs":0,"keepdays":1},"limits":{"stage_second":1}"#,
+        )
+        .unwrap_err()
+        .to_string();
+        for part in [
+            "\"monitoring.ping_url\" must start with http:// or https://",
+            "\"monitoring.ping_timeout_seconds\" must be a whole number from 1 to 60, not 0",
+            "\"logging.keep_runs\" must be a whole number from 1",
+            "did you mean \"logging.keep_days\"?",
+            "did you mean \"limits.stage_seconds\"?",
+        ] {
+            assert!(error.contains(part), "missing {part:?} in:\n{error}");
+        }
+    }
+}

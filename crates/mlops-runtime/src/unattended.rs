@@ -1,0 +1,122 @@
+//! The life of a run that nobody watches: a log file of its own, pings, and a limit for each stage.
+//!
+//! Not for what the run does: that is the caller's. See [`crate::run`] for runs that are watched.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlops_client::ping::{Pings, Signal};
+use mlops_core::Result;
+use mlops_core::context::{Context, Report, Workspace};
+
+use crate::console::OUTCOME;
+use crate::watchdog::Alarm;
+use crate::{Common, Watchdog, console, exit, run_log};
+
+/// Runs `work` as the step `step`. It tells the [`Watchdog`] of each of its stages; one that takes
+/// longer than `limits.stage_seconds` ends the process with exit status 1.
+///
+/// Every line of the log names the run and goes to standard error and, from "info" on, to
+/// `logs/{run}.log` in the output folder. The configured address is pinged when the work begins
+/// and when the run has ended, and never waited for in between. A run that finds another one at
+/// work pings nothing: it is the other one's to say how it goes.
+pub fn run_unattended<R: Report>(
+    step: &'static str,
+    common: &Common,
+    work: impl FnOnce(&Context, &mut Workspace, &Watchdog) -> Result<R>,
+) -> ExitCode {
+    let context = match crate::context(common) {
+        Ok(context) => context,
+        Err(error) => return ExitCode::from(crate::tell::<R>(common, Err(error))),
+    };
+    start_log(common, &context);
+    let monitoring = &context.config.monitoring;
+    let pings = Arc::new(Pings::new(monitoring.ping_url.as_deref(), monitoring.ping_timeout));
+    // Drops last, so that a panic is told after everything else was let go.
+    let mut vow = Vow { pings: Arc::clone(&pings), kept: false };
+    let result = attempt(step, &context, &pings, work);
+
+    let changed = result.as_ref().is_ok_and(Report::changed);
+    let status = crate::tell(common, result);
+    tracing::info!(target: OUTCOME, status, changed, "ended");
+    vow.kept = true;
+    match status {
+        0 => pings.send(Signal::Success),
+        exit::LOCKED => {}
+        status => pings.send(Signal::Exit(status)),
+    }
+    pings.finish();
+    ExitCode::from(status)
+}
+
+/// The work itself; lock and watchdog are gone when it returns.
+fn attempt<R: Report>(
+    step: &'static str,
+    context: &Context,
+    pings: &Arc<Pings>,
+    work: impl FnOnce(&Context, &mut Workspace, &Watchdog) -> Result<R>,
+) -> Result<R> {
+    let watchdog = Arc::new(watchdog(context, Arc::clone(pings)));
+    let mut context = context.clone();
+    let watched = Arc::downgrade(&watchdog);
+    context.step_begins = Arc::new(move |step| {
+        if let Some(watchdog) = watched.upgrade() {
+            watchdog.stage(step);
+        }
+    });
+    let context = &context;
+    let mut workspace = crate::open(context, step)?;
+    pings.send(Signal::Start);
+    if let Err(error) = run_log::rotate(context) {
+        tracing::warn!("old logs stay: {error}");
+    }
+    context.step(&mut workspace, step, |workspace| work(context, workspace, &watchdog))
+}
+
+/// A log without its file is better than no run.
+fn start_log(common: &Common, context: &Context) {
+    let (file, missing) = match run_log::open(context) {
+        Ok(file) => (Some(file), None),
+        Err(error) => (None, Some(error)),
+    };
+    console::start_log(common, Some(&context.run), file);
+    if let Some(error) = missing {
+        tracing::warn!("this run has no log file: {error}");
+    }
+    console::log_panics(common);
+}
+
+/// What happens when a stage takes too long.
+fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
+    let limit = context.config.limits.stage;
+    let alarm = Alarm {
+        grace: 2 * context.config.monitoring.ping_timeout + Duration::from_secs(5),
+        last_words: move |stage: &str| {
+            let seconds = limit.unwrap_or_default().as_secs();
+            tracing::error!(
+                "the stage {stage} took longer than {seconds} s (limits.stage_seconds): this run \
+                 ends here, and the next one puts in order what it leaves"
+            );
+            pings.send(Signal::Fail);
+            pings.finish();
+        },
+        exit: || std::process::exit(1),
+    };
+    Watchdog::start(limit, "recovery", alarm)
+}
+
+/// Says "fail" unless the run came to its end: only a panic can prevent that here.
+struct Vow {
+    pings: Arc<Pings>,
+    kept: bool,
+}
+
+impl Drop for Vow {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.pings.send(Signal::Fail);
+            self.pings.finish();
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Ends a run of which one stage takes too long.
+//!
+//! It ends the process, because nothing else ends a thread that waits for a disk or a network.
+//! That is clean: a run may be cut off at any instruction, its lock dies with it, and the next
+//! run completes or undoes what it left. Not for work that can be asked to stop.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Watches how long the present stage takes.
+#[derive(Debug, Default)]
+pub struct Watchdog {
+    watch: Option<(Sender<&'static str>, JoinHandle<()>)>,
+}
+
+/// What happens when a stage takes too long.
+pub(crate) struct Alarm<W, E> {
+    /// Told the stage. It may log and ping, and may itself be stuck behind what is stuck.
+    pub last_words: W,
+    /// How long it is waited for.
+    pub grace: Duration,
+    /// Then this ends the process.
+    pub exit: E,
+}
+
+impl Watchdog {
+    /// A watchdog that lets everything take its time, for tests and attended runs.
+    pub fn off() -> Self {
+        Self::default()
+    }
+
+    /// Watches from now on, beginning with the stage `first`, on a thread of its own.
+    pub(crate) fn start<W, E>(
+        limit: Option<Duration>,
+        first: &'static str,
+        alarm: Alarm<W, E>,
+    ) -> Self
+    where
+        W: FnOnce(&str) + Send + 'static,
+        E: FnOnce() + Send + 'static,
+    {
+        let Some(limit) = limit else { return Self::off() };
+        let (sender, stages) = channel();
+        let watch = move || {
+            let (mut stage, mut begun) = (first, Instant::now());
+            loop {
+                match stages.recv_timeout(limit.saturating_sub(begun.elapsed())) {
+                    Ok(next) => (stage, begun) = (next, Instant::now()),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    // A wait may end a little early.
+                    Err(RecvTimeoutError::Timeout) if begun.elapsed() < limit => {}
+                    Err(RecvTimeoutError::Timeout) => break,
+                }
+            }
+            let Alarm { last_words, grace, exit } = alarm;
+            let (sender, said) = channel();
+            let spoken = std::thread::Builder::new().spawn(move || {
+                last_words(stage);
+                // Too late for anybody to hear: the process ends anyway.
+                let _ = sender.send(());
+            });
+            if spoken.is_ok() {
+                // Whether they were said or not, it is over.
+                let _ = said.recv_timeout(grace);
+            }
+            exit();
+        };
+        match std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch) {
+            Ok(thread) => Self { watch: Some((sender, thread)) },
+            Err(e) => {
+                tracing::warn!("no stage is timed: cannot start a thread: {e}");
+                Self::off()
+            }
+        }
+    }
+
+    /// The run has come to `stage`, which has the whole limit before it.
+    pub fn stage(&self, stage: &'static str) {
+        tracing::info!(stage, "stage");
+        if let Some((sender, _)) = &self.watch {
+            // Nobody listens once the alarm is raised; then the process is about to end.
+            let _ = sender.send(stage);
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    /// The work is done. If the alarm was raised first, the process ends here.
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.watch.take() {
+            drop(sender);
+            // It has nothing to say; a panic of it was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    /// A watchdog with what its alarm does.
+    fn watched(last_words: impl FnOnce(&str) + Send + 'static) -> (Watchdog, Receiver<Instant>) {
+        let (sender, ended) = channel();
+        let exit = move || sender.send(Instant::now()).unwrap();
+        let alarm = Alarm { last_words, grace: LIMIT, exit };
+        (Watchdog::start(Some(LIMIT), "recovery", alarm), ended)
+    }
+
+    #[test]
+    fn the_stage_that_takes_too_long_is_named_and_the_process_ended() {
+        let (sender, said) = channel();
+        let begun = Instant::now();
+        let (watchdog, ended) = watched(move |stage| sender.send(stage.to_owned()).unwrap());
+        watchdog.stage("training");
+        let at = ended.recv_timeout(20 * LIMIT).unwrap();
+        assert!(at - begun >= LIMIT);
+        assert_eq!(said.try_recv().unwrap(), "training");
+    }
+
+    #[test]
+    fn last_words_that_hang_do_not_save_it() {
+        let (_watchdog, ended) = watched(|_| std::thread::sleep(100 * LIMIT));
+        ended.recv_timeout(20 * LIMIT).unwrap();
+    }
+
+    #[test]
+    fn many_short_stages_may_take_longer_together_and_a_finished_run_is_left_alone() {
+        let (watchdog, ended) = watched(|stage| panic!("{stage} took too long"));
+        for _ in 0..15 {
+            watchdog.stage("scoring");
+            std::thread::sleep(LIMIT / 10);
+        }
+        drop(watchdog);
+        // The alarm is gone, unraised.
+        assert!(ended.recv().is_err());
+    }
+}
