@@ -3,7 +3,7 @@ CONFIG ?= config.json
 RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
-.PHONY: help build first-run ingestion training scoring deployment diagnostics reporting \
+.PHONY: help build first-run ingestion training scoring deployment diagnostics reporting fullprocess \
         cron cron-install cron-uninstall test soak lint fmt doc clean-data
 
 help: ## List the targets
@@ -19,7 +19,8 @@ scoring: ## The model on the test data
 deployment: ## The model with its score goes live
 diagnostics: ## Predictions, statistics, timings, versions
 reporting: ## Pictures and report.html
-ingestion training scoring deployment diagnostics reporting:
+fullprocess: ## What cron runs: decide, and act on it
+ingestion training scoring deployment diagnostics reporting fullprocess:
 	@$(RUN) $@ -- --config $(CONFIG) $(ARGS)
 
 cron: ## Print the crontab line that runs fullprocess every ten minutes

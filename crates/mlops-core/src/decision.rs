@@ -181,7 +181,7 @@ impl Decision {
                 data.alpha
             )?;
             for column in drifted {
-                writeln!(f, "  {}: {}", column.column, column.explanation)?;
+                writeln!(f, "  {}", column.explanation)?;
             }
         }
         Ok(())

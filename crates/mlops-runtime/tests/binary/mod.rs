@@ -66,8 +66,8 @@ impl Binary {
     pub(crate) fn explains_itself(self) {
         let scene = Scene::new();
         let help = self.run(scene.root(), &["--help"]).ends_with(0);
-        let example = format!("Example:\n  {}", self.name);
-        assert!(help.stdout.contains(&example), "{help:#?}");
+        let example = ["Example", "Examples"].map(|word| format!("{word}:\n  {}", self.name));
+        assert!(example.iter().any(|e| help.stdout.contains(e)), "{help:#?}");
         for option in ["--config", "MLOPS_CONFIG", "--json", "--quiet", "--verbose"] {
             assert!(help.stdout.contains(option), "{option} in {help:#?}");
         }

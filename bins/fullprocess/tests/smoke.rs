@@ -1,0 +1,137 @@
+//! The program `fullprocess` from outside: its outcomes, many at once, and killed at any moment. Not
+//! for how it decides: see core's tests.
+
+#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
+mod binary;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use binary::Binary;
+use binary::scene::{HEADER, Scene, alone};
+
+const FULLPROCESS: Binary = Binary { name: "fullprocess", path: env!("CARGO_BIN_EXE_fullprocess") };
+
+const CONFIG: &str = r#"{
+    "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
+    "test_data_path": "test", "output_model_path": "model", "prod_deployment_path": "live",
+    "ingestion": {"settle_seconds": 0}
+}"#;
+
+/// A live release, and rows in the source folder that contradict it.
+fn drifted() -> Scene {
+    let scene = Scene::deployed();
+    scene.file("config.json", CONFIG);
+    let rows: String = (0..200)
+        .map(|i| {
+            format!("s{i},{},{},{},{}\n", i % 90, i * 7 % 400, i % 13 + 1, u8::from(i % 90 >= 40))
+        })
+        .collect();
+    scene.file("source/c.csv", HEADER.to_owned() + &rows);
+    scene
+}
+
+/// Files that do not tell when or how often something ran.
+fn state(scene: &Scene) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for (path, bytes) in scene.snapshot() {
+        let inside = path.strip_prefix(scene.root()).unwrap().to_owned();
+        let told = ["out/logs", "out/decisions", "model/diagnostics.json", "model/report.html"];
+        if !told.iter().any(|t| inside.starts_with(t)) {
+            files.insert(inside, bytes);
+        }
+    }
+    files
+}
+
+fn repetitions(quick: u32, full: u32) -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "a soak is asked for by the environment")]
+    let soak = std::env::var("MLOPS_SOAK").is_ok_and(|v| v == "1");
+    if soak { full } else { quick }
+}
+
+fn start(scene: &Scene) -> Child {
+    let _alone = alone();
+    FULLPROCESS.command(scene.root(), &["--quiet"]).spawn().unwrap()
+}
+
+fn decisions(folder: &Path) -> usize {
+    std::fs::read_dir(folder.join("out/decisions")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn it_explains_itself_and_refuses_wrong_usage() {
+    FULLPROCESS.explains_itself();
+    FULLPROCESS.refuses_wrong_usage();
+}
+
+#[test]
+fn it_gives_way_to_another_run() {
+    let scene = drifted();
+    let lock = scene.path("out/run.lock");
+    let disk = mlops_core::durable::Disk::default();
+    let _held = mlops_core::durable::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
+    let locked = FULLPROCESS.run(scene.root(), &["--json"]).ends_with(75);
+    assert_eq!(locked.json()["error"]["kind"], "locked");
+}
+
+#[test]
+fn it_promotes_explains_and_then_has_nothing_to_do() {
+    let scene = drifted();
+    let none = FULLPROCESS.run(scene.root(), &["--explain"]).ends_with(1);
+    assert!(none.stderr.contains("no decision was made yet"), "{none:#?}");
+    let dry = FULLPROCESS.run(scene.root(), &["--dry-run"]).ends_with(0);
+    assert!(dry.stdout.contains("a run would retrain now"), "{dry:#?}");
+    let done = FULLPROCESS.run(scene.root(), &["--json"]).ends_with(0).json();
+    assert_eq!(done["decision"]["outcome"], "promoted", "{done:#}");
+    assert!(done["reporting"]["files"].as_array().is_some_and(|f| !f.is_empty()), "{done:#}");
+    let run = done["decision"]["run_id"].as_str().unwrap().to_owned();
+    let log = scene.read(&format!("out/logs/{run}.log"));
+    assert!(log.lines().all(|line| line.starts_with(&run)), "{log}");
+    let explained = FULLPROCESS.run(scene.root(), &["--explain", &run]).ends_with(0);
+    assert!(explained.stdout.contains("is live now"), "{explained:#?}");
+    let before = state(&scene);
+    let again = FULLPROCESS.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(again.stdout.contains("Nothing to do"), "{again:#?}");
+    assert!(state(&scene) == before && decisions(scene.root()) == 1);
+}
+
+#[test]
+fn of_many_at_once_one_works_and_the_others_give_way() {
+    let scene = drifted();
+    let children: Vec<Child> = (0..20).map(|_| start(&scene)).collect();
+    let codes: Vec<_> = children.into_iter().map(|mut c| c.wait().unwrap().code()).collect();
+    // One that starts after the work is done finds nothing to do.
+    assert!(codes.iter().all(|code| matches!(code, Some(0 | 75))), "{codes:?}");
+    assert!(codes.contains(&Some(0)), "{codes:?}");
+    assert_eq!(decisions(scene.root()), 1);
+    assert!(scene.path("out/finaldata3.csv").is_file());
+    assert!(!scene.path("out/finaldata4.csv").exists());
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_where_an_undisturbed_run_does() {
+    let undisturbed = drifted();
+    FULLPROCESS.run(undisturbed.root(), &["--quiet"]).ends_with(0);
+    let expected = state(&undisturbed);
+    let mut random = 0x9E37_79B9_u64;
+    for round in 0..repetitions(3, 30) {
+        let scene = drifted();
+        for _ in 0..10 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mut child = start(&scene);
+            std::thread::sleep(Duration::from_micros((random >> 33) % 60_000));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        FULLPROCESS.run(scene.root(), &["--quiet"]).ends_with(0);
+        let found = state(&scene);
+        for (path, bytes) in &expected {
+            assert!(found.get(path) == Some(bytes), "round {round}: {} differs", path.display());
+        }
+        assert_eq!(found.len(), expected.len(), "round {round}: litter");
+        assert_eq!(decisions(scene.root()), 1, "round {round}");
+    }
+}
