@@ -1,6 +1,8 @@
 //! The program `fullprocess` from outside: its outcomes, many at once, and killed at any moment. Not
 //! for how it decides: see core's tests.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 #[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
 mod binary;
 
@@ -24,12 +26,13 @@ const CONFIG: &str = r#"{
 fn drifted() -> Scene {
     let scene = Scene::deployed();
     scene.file("config.json", CONFIG);
-    let rows: String = (0..200)
-        .map(|i| {
-            format!("s{i},{},{},{},{}\n", i % 90, i * 7 % 400, i % 13 + 1, u8::from(i % 90 >= 40))
-        })
-        .collect();
-    scene.file("source/c.csv", HEADER.to_owned() + &rows);
+    let row = |i: u32| [i % 90, i * 7 % 400, i % 13 + 1, u32::from(i % 90 >= 40)];
+    let line = |i| {
+        let [a, b, c, exited] = row(i);
+        format!("s{i},{a},{b},{c},{exited}")
+    };
+    let rows: Vec<String> = (0..200).map(line).collect();
+    scene.file("source/c.csv", HEADER.to_owned() + &rows.join("\n"));
     scene
 }
 
@@ -108,7 +111,7 @@ fn of_many_at_once_one_works_and_the_others_give_way() {
     assert!(codes.contains(&Some(0)), "{codes:?}");
     assert_eq!(decisions(scene.root()), 1);
     assert!(scene.path("out/finaldata3.csv").is_file());
-    assert!(!scene.path("out/finaldata4.csv").exists());
+    assert!(!scene.path("out/finaldata4.csv").is_file());
 }
 
 #[test]

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
         "gate", "split",
     ],
     &["ledger", "store", "testdata"],
-    &["context"],
+    &["context", "decision"],
     &["stage"],
 ];
 
