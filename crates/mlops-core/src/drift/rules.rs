@@ -257,9 +257,9 @@ fn significant(new: &ConfusionMatrix, deployed: &Deployed, seed: u64) -> RuleVer
         return not_evaluated(rule, "the deployed release has a score, but no confusion matrix");
     };
     // A bootstrap of a handful of rows, or of one class, takes chance for certainty.
-    for (counts, of) in [(&matrix, "release's own test"), (new, "new")] {
+    for (counts, whose) in [(&matrix, "the deployed score rests on"), (new, "there are new")] {
         if let Some(why) = too_few(counts) {
-            return not_evaluated(rule, &format!("{} {of} rows: {why}", counts.n()));
+            return not_evaluated(rule, &format!("{whose} {} rows: {why}", counts.n()));
         }
     }
     let interval = two_sample_interval(&matrix, new, LEVEL, RESAMPLES, seed);

@@ -147,18 +147,27 @@ impl<'a> Run<'a> {
             _ => None,
         };
         let reason = match &verdict {
-            Some(verdict) => verdict.reasons.join("; "),
+            // The outcome says the first word of the verdict already.
+            Some(verdict) => {
+                let reasons = verdict.reasons.join("; ");
+                let rest = reasons.split_once(": ").map(|(_, rest)| rest.to_owned());
+                rest.unwrap_or(reasons)
+            }
             None if live.is_some() => {
                 "the columns changed: the models cannot be compared".to_owned()
             }
             None => "the first release".to_owned(),
         };
+        let mut candidate = Candidate::read(self.context)?;
         let blessed = verdict.as_ref().is_none_or(|v| v.blessed);
+        if let Some(verdict) = &verdict {
+            candidate = candidate.judged(blessed, &verdict.reasons);
+        }
         self.decision.gate = verdict;
         if !blessed {
+            candidate.seal(self.context, &self.workspace.ledger)?;
             return self.record(Outcome::Refused, reason, dataset);
         }
-        let candidate = Candidate::read(self.context)?;
         let is_live = live.is_some_and(|live| live.id == candidate.id);
         let rolled_back = self.workspace.ledger.was_rolled_back(candidate.id.as_str())?;
         if let Some(rollback) = rolled_back.filter(|_| !is_live) {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::{DatasetVersion, ReleaseId};
-use crate::ledger::{Action, DecisionRecord, Deployment, Intent, projections};
+use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
 use crate::store::{ARTIFACT, CARD, GOLDEN, LATEST_SCORE, SCORE, parse};
@@ -98,6 +98,27 @@ impl Candidate {
     }
 }
 
+impl Candidate {
+    /// The same with the verdict of the gate, which is sealed with it: a file `BLESSED` or
+    /// `NOT_BLESSED` that holds the reasons.
+    #[must_use]
+    pub fn judged(mut self, blessed: bool, reasons: &[String]) -> Self {
+        let name = if blessed { "BLESSED" } else { "NOT_BLESSED" };
+        self.files.push((name, (reasons.join("\n") + "\n").into_bytes()));
+        self
+    }
+
+    /// Seals and verifies the release without making it live; false when it was there already.
+    pub fn seal(self, context: &Context, ledger: &Ledger) -> Result<bool> {
+        let Self { id, dataset, mut files, .. } = self;
+        files.push((projections::INGESTED_FILES, projections::ingested_files(ledger)?.into()));
+        let releases = context.store();
+        let sealed = releases.seal(&id, dataset, &files)?;
+        releases.verify(&id)?;
+        Ok(sealed)
+    }
+}
+
 /// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that
 /// was rolled back is refused: see [`again`].
 pub fn run(
@@ -153,11 +174,8 @@ fn deploy(
 ) -> Result<Deployed> {
     let releases = context.store();
     let previous = releases.live()?;
-    let Candidate { id, dataset, score, mut files } = candidate;
-    let ingested = projections::ingested_files(&workspace.ledger)?;
-    files.push((projections::INGESTED_FILES, ingested.into()));
-    let sealed = releases.seal(&id, dataset, &files)?;
-    releases.verify(&id)?;
+    let (id, dataset, score) = (candidate.id.clone(), candidate.dataset, candidate.score.clone());
+    let sealed = candidate.seal(context, &workspace.ledger)?;
     let promoted = previous.as_ref() != Some(&id);
     let f1 = score.evaluation.f1;
     if promoted {

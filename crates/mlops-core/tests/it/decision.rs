@@ -63,6 +63,7 @@ fn a_drifted_model_is_replaced_by_one_that_does_better_on_rows_neither_knows() {
     let release = decision.release.as_ref().unwrap().to_string();
     assert_eq!(scene.json("production_deployment/manifest.json")["release"], json!(release));
 
+    assert!(scene.read("production_deployment/BLESSED").starts_with("promoted: "));
     let sentences = decision.to_string();
     for part in ["Drift: drift, decided by raw", "Hold-out: 300 of 1,200", &release, "is live now"]
     {
@@ -124,6 +125,13 @@ fn a_challenger_that_is_worse_is_refused_with_the_numbers() {
     assert!(!decision.gate.as_ref().unwrap().blessed && decision.release.is_none());
     assert_eq!(scene.read("production_deployment/manifest.json"), before);
     assert!(decision.to_string().contains("is refused"), "{decision}");
+    let sealed: Vec<_> = scene
+        .snapshot()
+        .into_keys()
+        .filter(|path| path.ends_with("NOT_BLESSED"))
+        .map(|path| scene.read(&path.to_string_lossy()))
+        .collect();
+    assert!(sealed.len() == 1 && sealed[0].starts_with("refused: the challenger"), "{sealed:?}");
     assert_eq!(decide(&scene).outcome, Outcome::NothingNew, "a refusal is a decision");
 }
 
