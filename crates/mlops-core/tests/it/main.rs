@@ -21,6 +21,8 @@ mod leak;
 mod model_file;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
+/// Readers of the live release while it is exchanged.
+mod readers;
 /// Faults at every step there is: a clear error, and the next run puts everything in order.
 mod recovery;
 /// Figures that others computed, on the shipped data and on the reference files.
