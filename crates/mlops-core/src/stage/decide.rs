@@ -85,7 +85,9 @@ impl<'a> Run<'a> {
 
     fn decide(mut self) -> Result<Decision> {
         let live = self.live()?;
-        let decided = self.decided_version(live.as_ref())?;
+        let trained = self.trained_version(live.as_ref())?;
+        let decided = self.workspace.ledger.decision(None)?.map(|d| d.dataset).max(trained);
+        let decided = decided.unwrap_or_default();
         let ingestion = self.ingest()?;
         let dataset = self.workspace.ledger.latest_dataset()?;
         self.decision.data = data_seen(&ingestion, decided, dataset.as_ref());
@@ -96,9 +98,10 @@ impl<'a> Run<'a> {
             return Ok(self.end(Outcome::NothingNew, "no new data since then"));
         }
 
-        let holdout_from = self.holdout_from(live.as_ref())?;
+        let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);
+        let holdout_from = drawn.or(trained).unwrap_or_default();
         if !self.options.dry_run && holdout_from < dataset.version {
-            let known = self.rows_of(holdout_from)?;
+            let known = self.rows_up_to(holdout_from, &dataset)?;
             let schema = ingest::schema(self.context, self.workspace)?;
             let drawn = self.timed("holdout", |run| {
                 holdout::draw(run.context, run.workspace, &schema, &dataset, known)
@@ -107,7 +110,12 @@ impl<'a> Run<'a> {
         }
 
         if let Some(live) = &live {
-            let (drift, data_drift) = self.timed("drift", |run| run.drift(live, &dataset))?;
+            let known = self.rows_up_to(trained.unwrap_or_default(), &dataset)?;
+            if known == 0 {
+                self.decision.data.warnings.push(no_known_rows(live, trained.is_some()));
+            }
+            let (drift, data_drift) =
+                self.timed("drift", |run| run.drift(live, &dataset, known))?;
             self.decision.drift = Some(drift);
             self.decision.data_drift = data_drift;
         }
@@ -142,7 +150,8 @@ impl<'a> Run<'a> {
         let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
         let verdict = match live {
             Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
-                Some(self.timed("gate", |run| run.gate(&live.model, &challenger))?)
+                let recorded = self.trained_version(Some(live))?.is_some();
+                Some(self.timed("gate", |run| run.gate(&live.model, &challenger, recorded))?)
             }
             _ => None,
         };
@@ -226,23 +235,29 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The newest data set that needs no decision any more.
-    fn decided_version(&self, live: Option<&Release>) -> Result<DatasetVersion> {
-        let decided = self.workspace.ledger.decision(None)?.map(|d| d.dataset);
-        let trained = live.map(|release| release.manifest.dataset);
-        Ok(decided.max(trained).unwrap_or_default())
+    /// The data set that the live model was trained on, if these records have it: the number alone
+    /// does not tell, since records that were begun afresh count from the start.
+    fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
+        let Some(live) = live else { return Ok(None) };
+        let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
+        Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
     }
 
-    /// The version after which rows were not yet offered to a hold-out.
-    fn holdout_from(&self, live: Option<&Release>) -> Result<DatasetVersion> {
-        let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);
-        let trained = live.map(|release| release.manifest.dataset);
-        Ok(drawn.or(trained).unwrap_or_default())
-    }
-
-    /// Rows of an older data set, which are the first ones of every newer one.
-    fn rows_of(&self, version: DatasetVersion) -> Result<u64> {
-        Ok(self.workspace.ledger.dataset(version)?.map_or(0, |d| d.rows))
+    /// How many rows of `dataset` were in `version` already: they are its first ones, unless a
+    /// data set in between was made afresh.
+    fn rows_up_to(&self, version: DatasetVersion, dataset: &DatasetRecord) -> Result<u64> {
+        let mut rows = 0;
+        for record in self.workspace.ledger.datasets()? {
+            if record.version > dataset.version {
+                break;
+            }
+            if record.version <= version {
+                rows = record.rows;
+            } else if record.new_rows == record.rows {
+                rows = 0;
+            }
+        }
+        Ok(rows)
     }
 
     fn ingest(&mut self) -> Result<Ingestion> {
@@ -269,14 +284,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The live model on the rows that came after those it was trained on.
+    /// The live model on the rows after the first `known`, those it was trained on.
     fn drift(
         &self,
         live: &Release,
         dataset: &DatasetRecord,
+        known: u64,
     ) -> Result<(ModelDrift, Option<DataDrift>)> {
         let config = &self.context.config;
-        let known = self.rows_of(live.manifest.dataset)?;
         let NewRows { matrix, before, new } = new_rows(self.context, &live.model, dataset, known)?;
         let score: Score = parse(&live.folder.join(SCORE))?;
         let deployed =
@@ -306,12 +321,15 @@ impl<'a> Run<'a> {
         Ok(scores.into_iter().map(|(_, f1)| f1).collect())
     }
 
-    /// Champion against challenger on the newest hold-out.
-    fn gate(&self, champion: &Model, challenger: &Model) -> Result<GateVerdict> {
+    /// Champion against challenger on the newest hold-out. What a champion was trained on that is
+    /// not `recorded` is unknown: test rows that it knows favour it, so that a challenger which
+    /// passes all the same has passed.
+    fn gate(&self, champion: &Model, challenger: &Model, recorded: bool) -> Result<GateVerdict> {
         let config = &self.context.config;
         let tests = TestFiles::find(&config.test_data)?;
         let models = [champion, challenger];
-        let compared = score::compare_tests(self.context, self.workspace, &models, &tests)?;
+        let held = if recorded { &models[..] } else { &models[1..] };
+        let compared = score::compare_tests(self.context, self.workspace, &models, held, &tests)?;
         let predicted = |probabilities: &[f64], model: &Model| -> Vec<bool> {
             probabilities.iter().map(|p| classify(*p, model.training.threshold)).collect()
         };
@@ -403,6 +421,21 @@ fn data_seen(
         warnings: ingestion.warnings.clone(),
         new_failures: ingestion.new_failures,
     }
+}
+
+/// What to know when the rows that a live model was trained on cannot be told from new ones.
+fn no_known_rows(live: &Release, recorded: bool) -> String {
+    let data = live.manifest.dataset.file_name();
+    let why = if recorded {
+        format!("the data set was made afresh since {data}")
+    } else {
+        format!("its {data} is not in these records, which were lost, moved or begun afresh")
+    };
+    format!(
+        "the rows that {} was trained on cannot be told from the others, since {why}. All rows \
+         count as new, so that its F1 on them may be too good",
+        live.id
+    )
 }
 
 /// The rows that came after those a model was trained on, and those before.

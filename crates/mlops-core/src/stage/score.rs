@@ -143,7 +143,7 @@ pub fn predict_tests(
     model: &Model,
     tests: &TestFiles,
 ) -> Result<Scored> {
-    let mut compared = compare_tests(context, workspace, &[model], tests)?;
+    let mut compared = compare_tests(context, workspace, &[model], &[model], tests)?;
     let probabilities = compared.probabilities.pop().unwrap_or_default();
     let Compared { labels, rejected, left_out, unanswered, .. } = compared;
     Ok(Scored { labels, probabilities, rejected, left_out, unanswered })
@@ -164,19 +164,21 @@ pub struct Compared {
     pub unanswered: u64,
 }
 
-/// Predicts the current test data with several models of one schema; rows that one of them was
-/// trained on, or cannot answer, are left out for all. Where the newest batch has rows of one
-/// class only, all batches together are the test data.
+/// Predicts the current test data with several models of one schema; rows that one of `recorded`,
+/// those whose training data are in the records, was trained on, or that one of `models` cannot
+/// answer, are left out for all. Where the newest batch has rows of one class only, all batches
+/// together are the test data.
 pub fn compare_tests(
     context: &Context,
     workspace: &Workspace,
     models: &[&Model],
+    recorded: &[&Model],
     tests: &TestFiles,
 ) -> Result<Compared> {
-    let compared = compare_on(context, workspace, models, tests)?;
+    let compared = compare_on(context, workspace, models, recorded, tests)?;
     let one_class = compared.labels.iter().all(|l| *l) || compared.labels.iter().all(|l| !*l);
     match tests.all_batches().filter(|_| one_class) {
-        Some(union) => compare_on(context, workspace, models, &union),
+        Some(union) => compare_on(context, workspace, models, recorded, &union),
         None => Ok(compared),
     }
 }
@@ -185,6 +187,7 @@ fn compare_on(
     context: &Context,
     workspace: &Workspace,
     models: &[&Model],
+    recorded: &[&Model],
     tests: &TestFiles,
 ) -> Result<Compared> {
     let mut compared =
@@ -193,7 +196,7 @@ fn compare_on(
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(&first.schema, &options);
     let mut known = BTreeSet::new();
-    for model in models {
+    for model in recorded {
         known.extend(leaked(workspace, model, tests, &reader)?);
     }
     for TestFile { path, .. } in &tests.current {

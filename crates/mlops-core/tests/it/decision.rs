@@ -247,3 +247,38 @@ fn a_fault_at_any_step_of_a_decision_is_put_in_order() {
         assert_eq!(scene.ledger().decisions().unwrap().len(), 1, "step {at}: one decision");
     }
 }
+
+#[test]
+fn records_that_do_not_know_the_live_model_s_data_take_all_rows_for_new() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(600, 3));
+    std::fs::rename(scene.path("out"), scene.path("lost")).unwrap();
+    let decision = decide(&scene);
+    let warning = decision.data.warnings.join("\n");
+    assert!(warning.contains("is not in these records"), "{decision}");
+    assert_eq!((decision.data.decided.0, decision.drift.as_ref().unwrap().n), (0, 600));
+    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert!(!decide(&scene).to_string().contains("warning"), "once is enough");
+}
+
+#[test]
+fn the_same_data_ingested_again_are_known_to_new_records() {
+    let scene = live(&json!({}));
+    std::fs::rename(scene.path("out"), scene.path("lost")).unwrap();
+    scene.ingest().unwrap();
+    assert_eq!(decide(&scene).outcome, Outcome::NothingNew);
+    scene.rows("source/b.csv", &turned(600, 3));
+    let decision = decide(&scene);
+    assert_eq!(decision.drift.as_ref().unwrap().n, 600);
+    assert!(decision.data.warnings.is_empty(), "{decision}");
+}
+
+#[test]
+fn after_a_rebuild_no_row_passes_for_known() {
+    let scene = live(&json!({}));
+    scene.rows("in/0.csv", &turned(600, 3));
+    scene.ingest_with(ingest::Options { rebuild: true, ..ingest::Options::default() }).unwrap();
+    let decision = decide(&scene);
+    assert_eq!(decision.drift.as_ref().unwrap().n, 900, "{decision}");
+    assert!(decision.data.warnings[0].contains("made afresh"), "{decision}");
+}
