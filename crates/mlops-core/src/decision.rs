@@ -70,7 +70,7 @@ pub struct Decision {
     pub reason: String,
     /// What data there was.
     pub data: DataSeen,
-    /// The hold-out that this run drew.
+    /// The hold-out that was drawn from them.
     pub holdout: Option<HoldoutRecord>,
     /// The release that was live when it began.
     pub live: Option<Live>,
@@ -99,13 +99,13 @@ pub struct DataSeen {
     pub version: Option<DatasetVersion>,
     /// Its rows.
     pub rows: u64,
-    /// Files that were looked into.
+    /// Files that came after it.
     pub files: Vec<String>,
-    /// Rows that this run added.
+    /// Their rows.
     pub new_rows: u64,
-    /// Rows that this run rejected.
+    /// Their rejected rows.
     pub quarantined: u64,
-    /// Duplicates that this run dropped.
+    /// Their duplicates, which were dropped.
     pub duplicates: u64,
     /// What somebody should look at.
     pub warnings: Vec<String>,
@@ -210,11 +210,10 @@ impl fmt::Display for Decision {
             }
             (Some(version), new) => writeln!(
                 f,
-                "Data: {} from {}: {}, {} duplicates dropped, {} quarantined; now {}.",
-                data.files.join(", "),
-                data.folder,
+                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
                 text::plural(new, "new row"),
-                text::count(data.duplicates),
+                data.files.join(", "),
+                text::plural(data.duplicates, "duplicate"),
                 text::count(data.quarantined),
                 version.file_name()
             )?,

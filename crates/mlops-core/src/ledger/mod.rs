@@ -84,6 +84,9 @@ pub struct Ledger {
     disk: Disk,
 }
 
+/// How long to wait for a program that holds the ledger.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+
 impl Ledger {
     /// Opens the ledger at `path`, or makes an empty one.
     pub fn open(path: &Path, disk: &Disk) -> Result<Self> {
@@ -105,7 +108,7 @@ impl Ledger {
     fn prepared(self) -> Result<Self> {
         let fail = |e: rusqlite::Error| failed(&self.path, &e);
         let db = &self.connection;
-        db.busy_timeout(Duration::from_secs(10)).map_err(fail)?;
+        db.busy_timeout(PATIENCE).map_err(fail)?;
         db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(fail)?;
         let version: i64 =
             db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
@@ -173,7 +176,7 @@ fn set_meta(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
 
 fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode::{
-        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase, SystemIoFailure,
+        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, SystemIoFailure,
     };
     let place = path.display();
     match error.sqlite_error_code() {
@@ -184,6 +187,10 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         Some(DatabaseBusy | DatabaseLocked) => {
             Error::locked(format!("another program keeps the ledger {place} locked: try again"))
         }
+        Some(DiskFull) => Error::backend(
+            "SQLite",
+            format!("the disk of {place} is full: make room and run again, nothing is lost"),
+        ),
         Some(SystemIoFailure) => {
             Error::backend("SQLite", format!("{place}: {error}: is the disk full or damaged?"))
         }
@@ -217,4 +224,34 @@ fn signed(n: u64) -> i64 {
 
 fn unsigned(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::DatasetVersion;
+
+    #[test]
+    fn a_ledger_that_another_program_keeps_locked_is_waited_for_then_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let mut ledger = Ledger::open(&path, &Disk::default()).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let decision = DecisionRecord {
+            run_id: "run".to_owned(),
+            dataset: DatasetVersion(1),
+            outcome: "no_drift".to_owned(),
+            f1: None,
+            decision: "{}".to_owned(),
+            recorded: "2033".to_owned(),
+        };
+        let error = ledger.record_decision(&decision).unwrap_err();
+        assert!(matches!(error.kind(), crate::ErrorKind::Locked(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("ledger.sqlite locked: try again"), "{text}");
+        other.execute_batch("ROLLBACK").unwrap();
+        assert!(ledger.decisions().unwrap().is_empty());
+        ledger.record_decision(&decision).unwrap();
+    }
 }

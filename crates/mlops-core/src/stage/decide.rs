@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         let decided = decided.unwrap_or_default();
         let ingestion = self.ingest()?;
         let dataset = self.workspace.ledger.latest_dataset()?;
-        self.decision.data = data_seen(&ingestion, decided, dataset.as_ref());
+        self.decision.data = data_seen(&self.workspace.ledger, &ingestion, decided)?;
         let Some(dataset) = dataset else {
             return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
@@ -103,11 +103,12 @@ impl<'a> Run<'a> {
         if !self.options.dry_run && holdout_from < dataset.version {
             let known = self.rows_up_to(holdout_from, &dataset)?;
             let schema = ingest::schema(self.context, self.workspace)?;
-            let drawn = self.timed("holdout", |run| {
+            self.timed("holdout", |run| {
                 holdout::draw(run.context, run.workspace, &schema, &dataset, known)
             })?;
-            self.decision.holdout = drawn;
         }
+        let drawn = self.workspace.ledger.latest_holdout()?;
+        self.decision.holdout = drawn.filter(|holdout| holdout.version > decided);
 
         if let Some(live) = &live {
             let known = self.rows_up_to(trained.unwrap_or_default(), &dataset)?;
@@ -403,24 +404,25 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
     }
 }
 
-/// What the run found, for the record.
-fn data_seen(
-    ingestion: &Ingestion,
-    decided: DatasetVersion,
-    dataset: Option<&DatasetRecord>,
-) -> DataSeen {
-    DataSeen {
+/// What is to be decided on, for the record: all that came after `decided`, also what an
+/// interrupted run or `ingestion` brought in.
+fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
+    let mut files = ledger.files()?;
+    files.retain(|file| file.dataset.is_some_and(|version| version > decided));
+    let mut datasets = ledger.datasets()?;
+    datasets.retain(|dataset| dataset.version > decided);
+    Ok(DataSeen {
         folder: ingestion.folder.clone(),
         decided,
-        version: dataset.map(|d| d.version),
-        rows: dataset.map_or(0, |d| d.rows),
-        files: ingestion.files.iter().map(|f| f.name.clone()).collect(),
-        new_rows: ingestion.new_rows,
-        quarantined: ingestion.files.iter().map(|f| f.counts.quarantined).sum(),
-        duplicates: ingestion.files.iter().map(|f| f.counts.duplicates()).sum(),
+        version: ingestion.version,
+        rows: ingestion.rows,
+        files: files.iter().map(|f| f.name.clone()).collect(),
+        new_rows: datasets.iter().map(|d| d.new_rows).sum(),
+        quarantined: files.iter().map(|f| f.counts.quarantined).sum(),
+        duplicates: files.iter().map(|f| f.counts.duplicates()).sum(),
         warnings: ingestion.warnings.clone(),
         new_failures: ingestion.new_failures,
-    }
+    })
 }
 
 /// What to know when the rows that a live model was trained on cannot be told from new ones.

@@ -94,7 +94,7 @@ impl<'a> Store<'a> {
     }
 
     /// Makes a release of `files`, which appears whole or not at all. One that is there already
-    /// is left as it is; false says so.
+    /// is left as it is; false says so. One that was damaged is moved aside first.
     pub fn seal(
         &self,
         id: &ReleaseId,
@@ -102,7 +102,7 @@ impl<'a> Store<'a> {
         files: &[(&str, Vec<u8>)],
     ) -> Result<bool> {
         let folder = self.folder(id);
-        if folder.is_dir() {
+        if self.has(id)? && self.verify(id).is_ok() {
             return Ok(false);
         }
         let staging = Disk::temporary_folder(self.models, id.as_str());
@@ -115,6 +115,11 @@ impl<'a> Store<'a> {
         let manifest =
             Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
         self.disk.write(&staging.join(MANIFEST), &pretty(&manifest))?;
+        if self.has(id)? {
+            let aside = self.free_name("damaged")?;
+            tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
+            self.disk.publish_folder(&folder, &aside)?;
+        }
         self.disk.publish_folder(&staging, &folder)?;
         Ok(true)
     }
@@ -139,8 +144,7 @@ impl<'a> Store<'a> {
         for (name, expected) in &manifest.files {
             if Digest::of_file(&folder.join(name))? != *expected {
                 return Err(bad(format!(
-                    "{name} is not the file that was sealed: move the folder away and deploy again, \
-                     or roll back"
+                    "{name} is not the file that was sealed: deploy the model again, or roll back"
                 )));
             }
         }
@@ -281,16 +285,21 @@ impl<'a> Store<'a> {
             )));
         }
         self.disk.create_folder(self.models)?;
-        let mut number = 1;
-        let to = loop {
-            let to = self.models.join(format!("foreign-{number}"));
-            match fs::symlink_metadata(&to) {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => break to,
-                other => other.map_err(|e| Error::io("read", &to, e))?,
-            };
-            number += 1;
-        };
+        let to = self.free_name("foreign")?;
         self.disk.publish_folder(self.pointer, &to)?;
         Ok(to)
+    }
+
+    /// The first of `{kind}-1`, `{kind}-2` and so on that is free in the folder of releases.
+    fn free_name(&self, kind: &str) -> Result<PathBuf> {
+        let mut number = 1;
+        loop {
+            let path = self.models.join(format!("{kind}-{number}"));
+            match fs::symlink_metadata(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(path),
+                other => other.map_err(|e| Error::io("read", &path, e))?,
+            };
+            number += 1;
+        }
     }
 }

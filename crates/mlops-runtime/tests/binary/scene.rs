@@ -33,6 +33,11 @@ impl Scene {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// An empty folder in memory, where a sync costs nothing.
+    pub(crate) fn in_memory() -> Self {
+        Self(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
     /// Two CSV files and test rows, nothing done yet.
     pub(crate) fn new() -> Self {
         let scene = Self::empty();

@@ -1,0 +1,265 @@
+//! A workspace in a world whose time stands still, the two programs run in it, and what must be
+//! equal after any history: every file to the byte and every record. Run ids are all that differ
+//! between two runs, and read as RUN.
+//!
+//! Not for what happens to the runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use mlops_core::Result;
+use mlops_core::clock::Clock;
+use mlops_core::config::Config;
+use mlops_core::context::Context;
+use mlops_core::digest::Digest;
+use mlops_core::durable::Disk;
+use mlops_core::ids::RunId;
+use mlops_core::ledger::{DecisionRecord, FileRecord, Ledger};
+use mlops_core::stage::decide;
+use mlops_core::store::Pointer;
+use mlops_runtime::{first_run, fullprocess};
+
+use crate::scene::{HEADER, Scene, alone, rows};
+
+const CONFIG: &str = r#"{
+    "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
+    "test_data_path": "test", "output_model_path": "model", "prod_deployment_path": "live"
+}"#;
+
+/// A clock that stands still in 2033: every file is older than its record, as in everyday life.
+struct Still;
+
+const NOW: i64 = 2_000_000_000;
+
+impl Clock for Still {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(NOW, 0).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) {}
+}
+
+/// What is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `first_run` on fresh files.
+    FirstRun,
+    /// `fullprocess` on new rows that contradict the live model: it promotes another.
+    FullProcess,
+}
+
+impl Program {
+    pub(crate) const ALL: [Self; 2] = [Self::FirstRun, Self::FullProcess];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::FirstRun => "first_run",
+            Self::FullProcess => "fullprocess",
+        }
+    }
+
+    /// A workspace in which there is work for it.
+    pub(crate) fn scene(self) -> Scene {
+        let scene = Scene::in_memory();
+        self.fill(scene.root());
+        scene
+    }
+
+    /// Makes `folder` a workspace in which there is work for it.
+    pub(crate) fn fill(self, folder: &Path) {
+        let file = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        file("config.json", CONFIG);
+        file("in/a.csv", &rows(0..60));
+        file("in/b.csv", &(rows(50..80) + "broken,row\n"));
+        file("test/test.csv", &rows(100..140));
+        if self == Self::FullProcess {
+            Self::FirstRun.run(folder, Disk::default()).unwrap();
+            file("source/c.csv", &turned(0..150));
+            file("source/d.csv", &(turned(100..200) + "x,1,,\n"));
+        }
+    }
+
+    /// One run in `folder`: what it says.
+    pub(crate) fn run(self, folder: &Path, disk: Disk) -> Result<String> {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let _alone = alone();
+        let config = Config::load(&folder.join("config.json"))?;
+        let mut context = Context::new(config, Arc::new(Still), disk, "test");
+        let run = std::process::id() * 1000 + RUNS.fetch_add(1, Ordering::Relaxed);
+        context.run = RunId::new(Still.now(), run);
+        let (context, step) = (&context, self.name());
+        let mut workspace = context.open(step)?;
+        match self {
+            Self::FirstRun => context
+                .step(&mut workspace, step, |workspace| first_run::run(context, workspace))
+                .map(|report| report.to_string()),
+            Self::FullProcess => context
+                .step(&mut workspace, step, |workspace| {
+                    fullprocess::run(context, workspace, decide::Options::default())
+                })
+                .map(|report| report.to_string()),
+        }
+    }
+}
+
+/// The rows of [`rows`] with other labels.
+fn turned(range: Range<u32>) -> String {
+    let turn = |line: &str| match line.strip_suffix(",1") {
+        Some(rest) => format!("t{rest},0\n"),
+        None => format!("t{},1\n", line.strip_suffix(",0").unwrap()),
+    };
+    HEADER.to_owned() + &rows(range).lines().skip(1).map(turn).collect::<String>()
+}
+
+/// Where a workspace stands: each file and link, and what the ledger holds besides the runs.
+#[derive(Debug, PartialEq)]
+pub(crate) struct State {
+    pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
+    records: Vec<String>,
+}
+
+impl State {
+    pub(crate) fn of(folder: &Path) -> Self {
+        let mut files = BTreeMap::new();
+        collect(folder, folder, &mut files);
+        let ledger = ledger(folder);
+        let mut records = lines(&ledger.datasets());
+        let stampless = |mut file: FileRecord| {
+            (file.stamp.modified_ns, file.stamp.inode) = (0, 0);
+            file
+        };
+        let sources = ledger.files().map(|files| files.into_iter().map(stampless).collect());
+        records.extend(lines::<FileRecord>(&sources));
+        records.extend(lines(&ledger.test_sets()));
+        // A training that was made again is recorded again.
+        records.extend(lines(&ledger.models()).into_iter().collect::<BTreeSet<_>>());
+        records.extend(lines(&ledger.deployments()));
+        let stepless = |mut decision: DecisionRecord| {
+            decision.decision = without("steps", &decision.decision);
+            decision
+        };
+        let decisions = ledger.decisions().map(|all| all.into_iter().map(stepless).collect());
+        records.extend(lines::<DecisionRecord>(&decisions));
+        records.push(format!("{:?}", ledger.latest_holdout()));
+        records.push(format!("{:?}", ledger.intents()));
+        let records = records.into_iter().map(|record| anonymous(&record, folder)).collect();
+        Self { files, records }
+    }
+
+    /// Panics with the first difference.
+    pub(crate) fn must_be(&self, expected: &Self, what: &str) {
+        for (path, bytes) in &expected.files {
+            let found = self.files.get(path);
+            if found != Some(bytes) {
+                let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+                let (found, expected) = (found.map(text).unwrap_or_default(), text(bytes));
+                let line = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
+                panic!("{what}: {} differs: {line:?}", path.display());
+            }
+        }
+        let more: Vec<_> = self.files.keys().filter(|p| !expected.files.contains_key(*p)).collect();
+        assert!(more.is_empty(), "{what}: litter {more:?}");
+        for (found, expected) in self.records.iter().zip(&expected.records) {
+            assert!(found == expected, "{what}: {found}\nrather than\n{expected}");
+        }
+        assert_eq!(self.records.len(), expected.records.len(), "{what}");
+    }
+}
+
+fn lines<T: std::fmt::Debug>(records: &Result<Vec<T>>) -> Vec<String> {
+    records.as_ref().unwrap().iter().map(|record| format!("{record:?}")).collect()
+}
+
+fn ledger(folder: &Path) -> Ledger {
+    Ledger::open(&folder.join("out/ledger.sqlite"), &Disk::default()).unwrap()
+}
+
+fn collect(root: &Path, folder: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let inside = PathBuf::from(anonymous(&path.display().to_string(), root));
+        if path.is_symlink() {
+            let target = fs::read_link(&path).unwrap();
+            all.insert(inside, target.into_os_string().into_encoded_bytes());
+        } else if path.is_dir() {
+            collect(root, &path, all);
+        } else if !name.starts_with("ledger.sqlite") && name != "run.lock" {
+            let bytes = fs::read(&path).unwrap();
+            let bytes = match String::from_utf8(bytes) {
+                Ok(text) => {
+                    let text = anonymous(&text, root);
+                    let inside = inside.to_string_lossy();
+                    let timed = match &*inside {
+                        "WORKSPACE/model/diagnostics.json" => Some("timings"),
+                        "WORKSPACE/out/decisions/RUN.json" => Some("steps"),
+                        _ => None,
+                    };
+                    timed.map_or(text.clone(), |key| without(key, &text)).into_bytes()
+                }
+                Err(picture) => picture.into_bytes(),
+            };
+            all.insert(inside, bytes);
+        }
+    }
+}
+
+/// A record without the list of steps and how long they took, some of which were an earlier run's.
+fn without(key: &str, text: &str) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert!(value.as_object_mut().unwrap().remove(key).is_some(), "{value:#}");
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+/// `text` without what may differ: where the workspace is, and the names of runs.
+fn anonymous(text: &str, folder: &Path) -> String {
+    let text = text.replace(&folder.display().to_string(), "WORKSPACE");
+    let run = RunId::new(Still.now(), 0).to_string();
+    let mut parts = text.split(run.trim_end_matches('0'));
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        clean.push_str("RUN");
+        clean.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    clean
+}
+
+/// The live release.
+pub(crate) fn live(folder: &Path) -> Pointer {
+    context(folder).store().pointer().unwrap()
+}
+
+fn context(folder: &Path) -> Context {
+    let config = Config::load(&folder.join("config.json")).unwrap();
+    Context::new(config, Arc::new(Still), Disk::default(), "test")
+}
+
+/// Panics unless a reader can rely on what it sees, as it must at any moment: what is live is
+/// whole, and no data set that is on record differs from its record.
+pub(crate) fn must_be_sound(folder: &Path, what: &str) {
+    match live(folder) {
+        Pointer::Vacant => {}
+        Pointer::Release(id) => drop(context(folder).store().verify(&id).unwrap()),
+        other => panic!("{what}: the pointer is {other:?}"),
+    }
+    if folder.join("out/ledger.sqlite").is_file() {
+        for dataset in ledger(folder).datasets().unwrap() {
+            let digest = Digest::of_file(dataset.location.as_ref()).unwrap();
+            assert_eq!(digest, dataset.sha256, "{what}: {}", dataset.location);
+        }
+    }
+}
