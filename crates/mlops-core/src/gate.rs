@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::bootstrap::{RESAMPLES, too_few};
 use crate::metrics::score::LEVEL;
 use crate::metrics::{ConstantBaseline, Interval, PairedCounts};
+use crate::text;
 use crate::{Error, Result};
 
 /// Differences are equal within this: 0.75 less 0.70 is not quite 0.05 in doubles.
@@ -111,7 +112,7 @@ impl GateVerdict {
             "the challenger's F1 {challenger_f1:.4} against the champion's {champion_f1:.4} on the \
              same {} hold-out rows is a difference of {difference:+.4} ({:.0} % interval {:+.4} to \
              {:+.4}), and {need} is asked for",
-            self.n,
+            text::count(self.n),
             100.0 * self.interval.level,
             self.interval.low,
             self.interval.high

@@ -17,6 +17,7 @@ use crate::metrics::bootstrap::{RESAMPLES, percentile, too_few};
 use crate::metrics::difference::two_sample_interval;
 use crate::metrics::score::LEVEL;
 use crate::metrics::{ConfusionMatrix, Interval};
+use crate::text;
 
 /// Fewest scores of a history with a spread worth naming.
 pub const MIN_HISTORY: usize = 5;
@@ -219,8 +220,8 @@ fn raw(new_f1: f64, deployed: f64) -> RuleVerdict {
 
 fn too_short(rule: Rule, history: &[f64]) -> Option<RuleVerdict> {
     (history.len() < MIN_HISTORY).then(|| {
-        let n = history.len();
-        not_evaluated(rule, &format!("the history has {n} scores, and {MIN_HISTORY} are needed"))
+        let scores = text::plural(history.len() as u64, "score");
+        not_evaluated(rule, &format!("the history has {scores}, and {MIN_HISTORY} are needed"))
     })
 }
 

@@ -95,7 +95,8 @@ impl<'a> Run<'a> {
             return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
         if dataset.version <= decided && !self.options.force {
-            return Ok(self.end(Outcome::NothingNew, "no new data since then"));
+            let reason = format!("no data came after {}", decided.file_name());
+            return Ok(self.end(Outcome::NothingNew, &reason));
         }
 
         let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);

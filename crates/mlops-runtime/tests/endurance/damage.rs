@@ -76,25 +76,27 @@ fn is_replaced_by_force(scene: &Scene) {
     drop(context.store().verify(&context.store().live().unwrap().unwrap()).unwrap());
 }
 
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn cut(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 3]).unwrap();
+}
+
 #[test]
 fn a_damaged_live_release_stops_the_run_and_both_ways_out_are_ways_out() {
-    let flip = |path: &Path| {
-        let mut bytes = fs::read(path).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(path, bytes).unwrap();
-    };
-    let cut = |path: &Path| {
-        let bytes = fs::read(path).unwrap();
-        fs::write(path, &bytes[..bytes.len() / 3]).unwrap();
-    };
-    let harms: [(&str, &dyn Fn(&Path)); 4] = [
-        ("a flipped bit", &|folder| flip(&folder.join("trainedmodel.bin"))),
-        ("a cut file", &|folder| cut(&folder.join("trainedmodel.bin"))),
-        ("a missing file", &|folder| fs::remove_file(folder.join("score.json")).unwrap()),
-        ("a missing folder", &|folder| fs::remove_dir_all(folder).unwrap()),
+    let harms: [fn(&Path); 4] = [
+        |folder| flip(&folder.join("trainedmodel.bin")),
+        |folder| cut(&folder.join("trainedmodel.bin")),
+        |folder| fs::remove_file(folder.join("score.json")).unwrap(),
+        |folder| fs::remove_dir_all(folder).unwrap(),
     ];
-    for (what, harm) in harms {
+    for (number, harm) in harms.into_iter().enumerate() {
         for way_out in [rolls_back, is_replaced_by_force] {
             let scene = promoted();
             let folder = live_folder(&scene);
@@ -103,7 +105,7 @@ fn a_damaged_live_release_stops_the_run_and_both_ways_out_are_ways_out() {
             let text = fails(&scene);
             let place = folder.display().to_string();
             says(&text, &[&place, "damaged", "`deployment rollback`", "`fullprocess --force`"]);
-            State::of(scene.root()).must_be(&before, what);
+            State::of(scene.root()).must_be(&before, &format!("harm {number}"));
             way_out(&scene);
         }
     }
@@ -111,12 +113,13 @@ fn a_damaged_live_release_stops_the_run_and_both_ways_out_are_ways_out() {
 
 #[test]
 fn a_damaged_ledger_is_never_written_over_and_the_way_out_leads_on() {
-    let harms: [(&str, &dyn Fn(&mut Vec<u8>)); 3] = [
-        ("its head", &|bytes| bytes[..20].fill(b'x')),
-        ("its middle", &|bytes| bytes[8192..].fill(0xa5)),
-        ("its end", &|bytes| bytes.truncate(20_000)),
+    // Its head, its middle, its end.
+    let harms: [fn(&mut Vec<u8>); 3] = [
+        |bytes| bytes[..20].fill(b'x'),
+        |bytes| bytes[8192..].fill(0xa5),
+        |bytes| bytes.truncate(20_000),
     ];
-    for (what, harm) in harms {
+    for harm in harms {
         let scene = promoted();
         let path = scene.path("out/ledger.sqlite");
         let _ = fs::remove_file(scene.path("out/ledger.sqlite-wal"));
@@ -129,7 +132,7 @@ fn a_damaged_ledger_is_never_written_over_and_the_way_out_leads_on() {
             &text,
             &[&path.display().to_string(), "is damaged", "backup", "move the output folder"],
         );
-        assert!(fs::read(&path).unwrap() == bytes, "{what}: the ledger was written");
+        assert!(fs::read(&path).unwrap() == bytes, "the ledger was written");
         let old = live(scene.root());
         fs::rename(scene.path("out"), scene.path("out.damaged")).unwrap();
         let text = run(&scene).unwrap();

@@ -18,6 +18,7 @@ use crate::world::{Program, State, live, must_be_sound};
 const TASK: &str = "MLOPS_TEST_MOUNTS";
 
 /// Runs the test `name` again where it may mount.
+#[expect(clippy::print_stderr, reason = "that a test proved nothing must be seen")]
 fn in_a_namespace(name: &str) {
     let command = || {
         let mut command = Command::new("unshare");

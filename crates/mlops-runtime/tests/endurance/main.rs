@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
 #[path = "../binary/scene.rs"]
+#[expect(clippy::format_push_string, reason = "short before fast")]
 #[expect(dead_code, reason = "the programs' tests need the rest")]
 mod scene;
 
