@@ -189,8 +189,10 @@ impl Context {
             }
         }
         let pointer_folder = crate::durable::parent_of(&config.deployment);
+        let decisions = config.output_folder.join(projections::DECISIONS);
         let folders = [
-            &config.output_folder,
+            config.output_folder.as_path(),
+            &decisions,
             &config.test_data,
             &config.output_model,
             &config.models,

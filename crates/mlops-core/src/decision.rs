@@ -175,7 +175,7 @@ impl Decision {
             let drifted: Vec<_> = data.columns.iter().filter(|c| c.drifted).collect();
             writeln!(
                 f,
-                "Data drift: {} of {} columns differ from the rows before, at a family-wise level of {}.",
+                "Data drift: in {} of {} columns, against the rows before, at a family-wise level of {}.",
                 drifted.len(),
                 data.columns.len(),
                 data.alpha

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::cells::{Comparison, Statistic, compare};
 use super::reference::{ColumnReference, Reference};
 use super::{Sample, kolmogorov};
+use crate::text;
 use crate::{Error, Result};
 
 /// The usual words for a PSI, whatever the sample sizes. For information only.
@@ -153,8 +154,10 @@ impl ColumnDrift {
         let mut tests = Vec::new();
         if let Some(test) = chi_square {
             tests.push(format!(
-                "chi-square {:.2} with {} degrees of freedom (limit {:.2})",
-                test.statistic.value, test.degrees_of_freedom, test.statistic.threshold
+                "chi-square {:.2} with {} of freedom (limit {:.2})",
+                test.statistic.value,
+                text::plural(test.degrees_of_freedom as u64, "degree"),
+                test.statistic.threshold
             ));
         }
         if let Some(test) = rare {

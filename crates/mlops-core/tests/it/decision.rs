@@ -282,3 +282,11 @@ fn after_a_rebuild_no_row_passes_for_known() {
     assert_eq!(decision.drift.as_ref().unwrap().n, 900, "{decision}");
     assert!(decision.data.warnings[0].contains("made afresh"), "{decision}");
 }
+
+#[test]
+fn a_decision_that_was_half_written_is_removed_by_the_next_run() {
+    let scene = live(&json!({}));
+    scene.file("out/decisions/.mlops-x.tmp", "half");
+    decide(&scene);
+    assert!(!scene.path("out/decisions/.mlops-x.tmp").is_file());
+}

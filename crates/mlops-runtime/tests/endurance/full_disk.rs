@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::scene::alone;
 use crate::soak;
-use crate::world::{Program, State, live, must_be_sound};
+use crate::world::{Program, State, copy, live, must_be_sound};
 
 /// Set for the second process.
 const TASK: &str = "MLOPS_TEST_MOUNTS";
@@ -65,6 +65,14 @@ impl Mount {
         assert!(status.unwrap().success(), "mount -o {options}");
     }
 
+    /// Empty again, then as `fresh` is.
+    fn fill(&self, fresh: &Path) {
+        let status = Command::new("umount").arg(self.folder()).status();
+        assert!(status.unwrap().success());
+        self.mount("size=64m");
+        copy(fresh, self.folder());
+    }
+
     /// Room for `kibibytes` more than there are, or for everything.
     fn leave(&self, kibibytes: Option<u64>) {
         let size = kibibytes.map_or(64 << 10, |more| self.used() + more);
@@ -111,35 +119,31 @@ fn on_a_full_disk_the_old_state_stays_and_with_room_the_next_run_goes_on() {
         return in_a_namespace(name);
     }
     for program in Program::ALL {
-        let undisturbed = Mount::new();
-        program.fill(undisturbed.folder());
-        let before = undisturbed.used();
-        program.run(undisturbed.folder(), Disk::default()).unwrap();
-        let expected = State::of(undisturbed.folder());
-        let promoted = live(undisturbed.folder());
-        let needed = undisturbed.used() - before;
+        let (mount, fresh) = (Mount::new(), Mount::new());
+        let folder = mount.folder();
+        program.fill(folder);
+        copy(folder, fresh.folder());
+        let old = live(folder);
+        program.run(folder, Disk::default()).unwrap();
+        let (expected, promoted) = (State::of(folder), live(folder));
         let mut stages = BTreeSet::new();
-        // Reporting writes the most, and is the same everywhere.
-        for room in (0..needed).step_by(soak(12, 4)) {
-            if soak(true, false) && stages.contains("reporting") {
-                break;
-            }
-            let mount = Mount::new();
-            let folder = mount.folder();
-            program.fill(folder);
-            let old = live(folder);
+        // Until it succeeds; reporting writes the most, and is the same everywhere.
+        for room in (0..).step_by(soak(12, 4)) {
+            mount.fill(fresh.folder());
             mount.leave(Some(room));
-            let what = format!("{} with {room} of {needed} KiB", program.name());
-            if let Err(error) = program.run(folder, Disk::default()) {
-                let text = error.to_string();
-                stages.insert(stage(&text));
-                let present = live(folder);
-                assert!(present == old || present == promoted, "{what}: {text}: {present:?}");
-            }
+            let what = format!("{} with {room} KiB", program.name());
+            let Err(error) = program.run(folder, Disk::default()) else { break };
+            let text = error.to_string();
+            stages.insert(stage(&text));
+            let present = live(folder);
+            assert!(present == old || present == promoted, "{what}: {text}: {present:?}");
             mount.leave(None);
             must_be_sound(folder, &what);
             program.run(folder, Disk::default()).unwrap_or_else(|e| panic!("{what}: then {e}"));
             State::of(folder).must_be(&expected, &what);
+            if soak(true, false) && stages.contains("reporting") {
+                break;
+            }
         }
         for stage in ["ledger", "ingestion", "training", "deployment", "reporting"] {
             assert!(stages.contains(stage), "{}: {stage} is not in {stages:?}", program.name());

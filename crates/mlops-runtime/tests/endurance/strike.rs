@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 
 use mlops_core::durable::{Disk, Probe, Step};
 
-use crate::scene::alone;
+use crate::scene::{Scene, alone};
 use crate::soak;
-use crate::world::{Program, State, must_be_sound};
+use crate::world::{Program, State, copy, must_be_sound};
 
 /// What the second process does: a program, the step at which it stops, a workspace.
 const TASK: &str = "MLOPS_TEST_TASK";
@@ -105,8 +105,13 @@ fn sweep(program: Program, strike: impl Fn(usize, &Path) -> String, quick: usize
     let every = soak(quick, 1);
     let offset = program as usize % every;
     let mut strikes = 0;
+    let scene = program.scene();
+    let fresh = Scene::in_memory();
+    copy(scene.root(), fresh.root());
     for (at, (step, path)) in steps.iter().enumerate().skip(offset).step_by(every) {
-        let scene = program.scene();
+        std::fs::remove_dir_all(scene.root()).unwrap();
+        std::fs::create_dir(scene.root()).unwrap();
+        copy(fresh.root(), scene.root());
         let happened = strike(at, scene.root());
         let what = format!(
             "{}: {happened} at step {at} of {} ({step:?} {})",

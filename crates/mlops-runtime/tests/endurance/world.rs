@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -236,6 +237,14 @@ fn anonymous(text: &str, folder: &Path) -> String {
         clean.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
     }
     clean
+}
+
+/// Fills `to` with what is in `from`, times and links included: a workspace whose records name
+/// `to` can so be put back.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let _alone = alone();
+    let status = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(status.unwrap().success(), "cp -a {} {}", from.display(), to.display());
 }
 
 /// The live release.
