@@ -184,6 +184,7 @@ fn kind(error: &Error) -> &'static str {
         ErrorKind::NotConverged(_) => "not_converged",
         ErrorKind::Artifact { .. } => "artifact",
         ErrorKind::Io { .. } => "io",
+        ErrorKind::Remote(_) => "remote",
         _ => "backend",
     }
 }

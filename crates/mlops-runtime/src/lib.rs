@@ -20,9 +20,11 @@
 //!
 //! Not for decisions about data or models: those are the stages'.
 
+pub mod apicalls;
 mod arguments;
 mod console;
 pub mod dependencies;
+mod environment;
 mod exit;
 pub mod first_run;
 pub mod fullprocess;

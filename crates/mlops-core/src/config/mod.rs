@@ -3,6 +3,7 @@
 //! Relative paths resolve from the folder of the file, never from the working directory: cron's
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
+mod apicalls;
 mod section;
 mod unattended;
 
@@ -18,6 +19,7 @@ use crate::fit::{ClassWeight, Solver};
 use crate::model::MissingPolicy;
 use crate::schema::Schema;
 use crate::{Error, Result};
+pub use apicalls::ApiCalls;
 use section::Section;
 pub use unattended::{Limits, Logging, Monitoring};
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub logging: Logging,
     /// The section `limits`.
     pub limits: Limits,
+    /// The section `apicalls`.
+    pub apicalls: ApiCalls,
 }
 
 /// How much of the past stays on the disk.
@@ -241,6 +245,7 @@ impl Config {
             monitoring: unattended::monitoring(root.section("monitoring")),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
+            apicalls: apicalls::apicalls(root.section("apicalls")),
         };
         config.check_places(&root);
         root.finish();

@@ -1,0 +1,150 @@
+//! What is different between two rounds of answers, in words.
+//!
+//! Not for judging it: a change is neither good nor bad here.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::api::{Call, plain};
+use crate::predictions::Predictions;
+use crate::returns::Returns;
+
+/// Changed values of one call that are named; the others are counted.
+const NAMED: usize = 8;
+/// Characters of a value that are shown.
+const SHOWN: usize = 60;
+
+/// What is different in `now`, a line each; nothing if all is the same.
+pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
+    let mut changes = Vec::new();
+    if before.url != now.url {
+        changes.push(format!("another address: {} → {}", before.url, now.url));
+    }
+    if before.release != now.release {
+        let name = |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
+        changes.push(format!("release: {} → {}", name(&before.release), name(&now.release)));
+    }
+    for call in &now.calls {
+        match before.calls.iter().find(|other| other.path == call.path) {
+            Some(other) => {
+                let releases = [&before.release, &now.release].map(|r| r.as_deref());
+                of_call(other, call, releases, &mut changes);
+            }
+            None => changes.push(format!("{}: called for the first time", call.path)),
+        }
+    }
+    for call in before.calls.iter().filter(|c| now.calls.iter().all(|n| n.path != c.path)) {
+        changes.push(format!("{}: not called this time", call.path));
+    }
+    match (&before.predictions, &now.predictions) {
+        (Some(before), Some(now)) => of_predictions(before, now, &mut changes),
+        (Some(_), None) => changes.push("no predictions this time".to_owned()),
+        (None, Some(_)) => changes.push("predictions, which were not there before".to_owned()),
+        (None, None) => {}
+    }
+    changes
+}
+
+/// `releases` are those of before and now: what an answer says of them was said already.
+fn of_call(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut Vec<String>) {
+    if before.status != now.status {
+        let name = |call: &Call| {
+            call.status.map_or("no answer".to_owned(), |status| status.to_string())
+        };
+        changes.push(format!("{}: {} → {}", now.path, name(before), name(now)));
+    }
+    let (old, new) = (leaves(&before.answer), leaves(&now.answer));
+    let known: HashMap<&str, &Value> = old.iter().map(|(p, v)| (p.as_str(), *v)).collect();
+    let places: HashMap<&str, &Value> = new.iter().map(|(p, v)| (p.as_str(), *v)).collect();
+    let mut different: Vec<String> = Vec::new();
+    for (place, value) in &new {
+        match known.get(place.as_str()) {
+            Some(old) if old == value || [old.as_str(), value.as_str()] == releases => {}
+            Some(old) => different.push(format!("{place} {} → {}", short(old), short(value))),
+            None => different.push(format!("{place} is new: {}", short(value))),
+        }
+    }
+    let gone = old.iter().filter(|(place, _)| !places.contains_key(place.as_str()));
+    different.extend(gone.map(|(place, value)| format!("{place} is gone: {}", short(value))));
+    let more = different.len().saturating_sub(NAMED);
+    different.truncate(NAMED);
+    changes.extend(different.into_iter().map(|change| format!("{}: {change}", now.path)));
+    if more > 0 {
+        changes.push(format!("{}: {more} other values changed", now.path));
+    }
+}
+
+fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<String>) {
+    let identity = |predictions: &Predictions| -> Vec<_> {
+        predictions.files.iter().map(|file| (file.sha256, file.rows, file.rejected)).collect()
+    };
+    if identity(before) != identity(now) {
+        let names = |predictions: &Predictions| {
+            let names: Vec<&str> = predictions.files.iter().map(|f| f.name.as_str()).collect();
+            format!("{} ({} rows)", names.join(", "), predictions.rows)
+        };
+        changes.push(format!(
+            "/prediction: other rows than last time, {} → {}",
+            names(before),
+            names(now)
+        ));
+        return;
+    }
+    let labels = before.kept.predictions.iter().zip(&now.kept.predictions);
+    let labels = labels.filter(|(before, now)| before != now).count();
+    let moved = before.kept.probabilities.iter().zip(&now.kept.probabilities);
+    let moved = moved.map(|(before, now)| (before - now).abs()).fold(0.0_f64, f64::max);
+    if labels > 0 || moved > 0.0 || before.labels != now.labels {
+        changes.push(format!(
+            "/prediction: {labels} of {} rows are predicted otherwise, probabilities moved by up \
+             to {moved:.4}",
+            now.kept.predictions.len()
+        ));
+    }
+}
+
+/// Every plain value of an answer with its place, such as `columns[2].mean`, in order.
+fn leaves(value: &Value) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    collect(value, &mut String::new(), &mut found);
+    found
+}
+
+fn collect<'a>(value: &'a Value, place: &mut String, found: &mut Vec<(String, &'a Value)>) {
+    let length = place.len();
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (name, value) in map {
+                if length > 0 {
+                    place.push('.');
+                }
+                place.push_str(&plain(name));
+                collect(value, place, found);
+                place.truncate(length);
+            }
+        }
+        Value::Array(list) if !list.is_empty() => {
+            for (i, value) in list.iter().enumerate() {
+                // Writing to a text cannot fail.
+                let _ = write!(place, "[{i}]");
+                collect(value, place, found);
+                place.truncate(length);
+            }
+        }
+        Value::Null if place.is_empty() => {}
+        // Each call has its own.
+        _ if place == "request_id" => {}
+        value => found.push((place.clone(), value)),
+    }
+}
+
+/// The beginning of a value.
+fn short(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), plain);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
