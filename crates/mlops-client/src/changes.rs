@@ -23,7 +23,8 @@ pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
         changes.push(format!("another address: {} → {}", before.url, now.url));
     }
     if before.release != now.release {
-        let name = |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
+        let name =
+            |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
         changes.push(format!("release: {} → {}", name(&before.release), name(&now.release)));
     }
     for call in &now.calls {
@@ -49,11 +50,15 @@ pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
 
 /// `releases` are those of before and now: what an answer says of them was said already.
 fn of_call(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut Vec<String>) {
-    if before.status != now.status {
-        let name = |call: &Call| {
-            call.status.map_or("no answer".to_owned(), |status| status.to_string())
-        };
-        changes.push(format!("{}: {} → {}", now.path, name(before), name(now)));
+    let failed = [before, now].map(|call| call.error.as_deref());
+    if before.status != now.status || failed != [None, None] && failed[0] != failed[1] {
+        let status =
+            |call: &Call| call.status.map_or("no answer".to_owned(), |status| status.to_string());
+        let why = failed[1].map_or(String::new(), |error| format!(" ({error})"));
+        changes.push(format!("{}: {} → {}{why}", now.path, status(before), status(now)));
+    }
+    if failed != [None, None] {
+        return;
     }
     let (old, new) = (leaves(&before.answer), leaves(&now.answer));
     let known: HashMap<&str, &Value> = old.iter().map(|(p, v)| (p.as_str(), *v)).collect();
@@ -133,9 +138,8 @@ fn collect<'a>(value: &'a Value, place: &mut String, found: &mut Vec<(String, &'
                 place.truncate(length);
             }
         }
-        Value::Null if place.is_empty() => {}
-        // Each call has its own.
-        _ if place == "request_id" => {}
+        // The whole answer, without anything in it.
+        _ if place.is_empty() => {}
         value => found.push((place.clone(), value)),
     }
 }

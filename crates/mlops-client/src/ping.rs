@@ -111,9 +111,9 @@ fn make_client(url: &Url, timeout: Duration) -> Result<Client, String> {
 
 fn get(client: &Client, url: &Url, signal: Signal) -> Result<(), String> {
     let response = client.get(address(url, signal)).send();
-    response.and_then(reqwest::blocking::Response::error_for_status).map_err(|e| {
-        if e.is_timeout() { "no answer in time".to_owned() } else { reason(e) }
-    })?;
+    response
+        .and_then(reqwest::blocking::Response::error_for_status)
+        .map_err(|e| if e.is_timeout() { "no answer in time".to_owned() } else { reason(e) })?;
     Ok(())
 }
 

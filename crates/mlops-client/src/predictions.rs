@@ -308,4 +308,3 @@ fn sum(before: Value, now: Value) -> Value {
         (_, now) => now,
     }
 }
-

@@ -37,10 +37,8 @@ fn lines(depth: usize, aligned: &str, out: &mut String) {
 }
 
 fn object(map: &Map<String, Value>, depth: usize, out: &mut String) {
-    let pairs: Vec<Vec<String>> = map
-        .iter()
-        .filter_map(|(name, value)| Some(vec![plain(name), short(value)?]))
-        .collect();
+    let pairs: Vec<Vec<String>> =
+        map.iter().filter_map(|(name, value)| Some(vec![plain(name), short(value)?])).collect();
     lines(depth, &text::list(&pairs), out);
     for (name, value) in map.iter().filter(|(_, value)| short(value).is_none()) {
         line(depth, &plain(name), out);

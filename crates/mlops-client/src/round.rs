@@ -80,8 +80,7 @@ pub fn wait_for(api: &Api, release: &str) -> Call {
 fn once(api: &Api, data: &Data) -> Result<Round> {
     let mut round = Round::default();
     if !data.files.is_empty() {
-        let (call, predictions) =
-            predictions::predict(api, data.schema, data.options, data.files)?;
+        let (call, predictions) = predictions::predict(api, data.schema, data.options, data.files)?;
         round.predictions = Some(predictions).filter(|_| call.error.is_none());
         round.calls.push(call);
     }

@@ -241,8 +241,7 @@ impl ApiCalls {
     }
 
     fn of(returns: Returns, files: [String; 2]) -> Self {
-        let outcome =
-            if returns.errors.is_empty() { Outcome::Answered } else { Outcome::Failed };
+        let outcome = if returns.errors.is_empty() { Outcome::Answered } else { Outcome::Failed };
         let release = returns.release.as_deref().unwrap_or("no single release");
         let words = match outcome {
             Outcome::Answered => format!("the app at {} answers with {release}", returns.url),
@@ -280,7 +279,8 @@ impl fmt::Display for ApiCalls {
             .iter()
             .map(|call| {
                 let status = call.status.map_or("-".to_owned(), |status| status.to_string());
-                let more = if call.call.ends_with(PREDICTION) { self.predicted() } else { String::new() };
+                let more =
+                    if call.call.ends_with(PREDICTION) { self.predicted() } else { String::new() };
                 vec![call.call.clone(), status, more]
             })
             .collect();
