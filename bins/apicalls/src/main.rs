@@ -12,8 +12,9 @@ use mlops_runtime::apicalls;
 #[command(
     version,
     after_help = "Examples:\n  apicalls                                   the newest test data, to \
-                  the configured app\n  apicalls --url https://app.example --data clients.csv\n\nA \
-                  token for the app is taken from the environment variable MLOPS_API_TOKEN."
+                  the configured app\n  apicalls --url https://app.example --data clients.csv\n\nTokens \
+                  for the app come from the environment: MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN, \
+                  as for the app itself."
 )]
 struct Arguments {
     #[command(flatten)]

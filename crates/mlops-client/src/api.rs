@@ -19,8 +19,10 @@ use serde_json::Value;
 
 use crate::transport::{self, reason};
 
-/// The environment variable that holds the token.
-pub const TOKEN_VARIABLE: &str = "MLOPS_API_TOKEN";
+/// The environment variable with the token for what the app has on record.
+pub const READ_TOKEN: &str = "MLOPS_READ_TOKEN";
+/// The environment variable with the token for predictions.
+pub const PREDICT_TOKEN: &str = "MLOPS_PREDICT_TOKEN";
 /// The header in which the app says which release answers.
 pub const RELEASE_HEADER: &str = "x-model-version";
 /// Where it stands in answers that have it in their body too.
@@ -41,8 +43,10 @@ const QUOTED: usize = 300;
 pub struct Options {
     /// Its address: `http://127.0.0.1:8000`, or with a path in front of a proxy's.
     pub url: String,
-    /// Sent as a bearer token; in no record, log or error.
-    pub token: Option<String>,
+    /// Sent as a bearer token with GETs; in no record, log or error.
+    pub read_token: Option<String>,
+    /// The same with predictions.
+    pub predict_token: Option<String>,
     /// For one try, connecting and answer together.
     pub timeout: Duration,
     /// Tries of one call, the first included.
@@ -116,7 +120,8 @@ struct Attempt {
 pub struct Api {
     client: Client,
     base: Url,
-    authorization: Option<HeaderValue>,
+    read: Option<HeaderValue>,
+    predict: Option<HeaderValue>,
     options: Options,
     clock: Arc<dyn Clock>,
     /// Draws from 0 to 1, for pauses.
@@ -135,9 +140,16 @@ impl Api {
     pub fn new(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let base = address(&options.url)
             .map_err(|wrong| Error::config("the app's address", vec![wrong]))?;
-        let authorization = options.token.as_deref().map(bearer).transpose()?;
-        if authorization.is_some() && base.scheme() == "http" && !transport::is_loopback(&base) {
-            tracing::warn!("the token goes to {base} unencrypted: use an https:// address");
+        let bearer = |token: &Option<String>, name| {
+            token.as_deref().map(|token| bearer(token, name)).transpose()
+        };
+        let read = bearer(&options.read_token, READ_TOKEN)?;
+        let predict = bearer(&options.predict_token, PREDICT_TOKEN)?;
+        if (read.is_some() || predict.is_some())
+            && base.scheme() == "http"
+            && !transport::is_loopback(&base)
+        {
+            tracing::warn!("tokens go to {base} unencrypted: use an https:// address");
         }
         let client = transport::client(&base, options.timeout)
             .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
@@ -147,7 +159,7 @@ impl Api {
             .map_err(|e| Error::backend("the HTTP client", reason(e)))?;
         let begun = clock.elapsed();
         let random = Box::new(random);
-        Ok(Self { client, base, authorization, options, clock, random, begun })
+        Ok(Self { client, base, read, predict, options, clock, random, begun })
     }
 
     /// The same connection, with pauses drawn by `random`, from 0 to 1.
@@ -163,14 +175,14 @@ impl Api {
 
     /// `GET path`.
     pub fn get(&self, path: &str) -> Call {
-        self.call("GET", path, || self.client.get(self.at(path)))
+        self.call("GET", path, || with(self.read.as_ref(), self.client.get(self.at(path))))
     }
 
     /// `POST path` with rows of CSV, a header first.
     pub fn post_csv(&self, path: &str, rows: &[u8]) -> Call {
         self.call("POST", path, || {
             let request = self.client.post(self.at(path)).body(rows.to_vec());
-            request.header(CONTENT_TYPE, "text/csv; charset=utf-8")
+            with(self.predict.as_ref(), request.header(CONTENT_TYPE, "text/csv; charset=utf-8"))
         })
     }
 
@@ -216,13 +228,10 @@ impl Api {
         if timeout.is_zero() {
             return Attempt::unanswered("there is no time left for it".to_owned(), false);
         }
-        let mut request = request
+        let request = request
             .timeout(timeout)
             .header(ACCEPT, "application/json")
             .header("X-Request-Id", &self.options.request_id);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
         let late = || format!("no answer within {} s", timeout.as_secs_f64().ceil());
         match request.send() {
             Ok(response) => read(response, late),
@@ -347,7 +356,9 @@ fn address(text: &str) -> Result<Url, String> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         // Not repeated: it holds a secret.
-        return Err(format!("must not hold a password: put a token into {TOKEN_VARIABLE}"));
+        return Err(format!(
+            "must not hold a password: put tokens into {READ_TOKEN} and {PREDICT_TOKEN}"
+        ));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("must end with its path: leave out \"?\" and \"#\""));
@@ -355,13 +366,20 @@ fn address(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-fn bearer(token: &str) -> Result<HeaderValue> {
+fn bearer(token: &str, name: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
         let wrong = "must be one line of ASCII: it goes into a header".to_owned();
-        Error::config(TOKEN_VARIABLE, vec![wrong])
+        Error::config(name, vec![wrong])
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn with(token: Option<&HeaderValue>, request: RequestBuilder) -> RequestBuilder {
+    match token {
+        Some(token) => request.header(AUTHORIZATION, token),
+        None => request,
+    }
 }
 
 /// A number from 0 to 1 that no other process draws too. The standard library seeds its hash maps
@@ -386,7 +404,7 @@ mod tests {
             ("ftp://app.example", "must start with http://"),
             ("localhost:8000", "must start with http://"),
             ("http://app.example/?a=1", "leave out \"?\""),
-            ("http://me:hush@app.example", "MLOPS_API_TOKEN"),
+            ("http://me:hush@app.example", "MLOPS_READ_TOKEN"),
         ] {
             let error = address(bad).unwrap_err();
             assert!(error.contains(why) && !error.contains("hush"), "{bad}: {error}");

@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use mlops_core::text;
 use serde_json::Value;
 
 use crate::api::{Call, plain};
-use crate::predictions::Predictions;
+use crate::predictions::{PATH as PREDICTION, Predictions};
 use crate::returns::Returns;
 
 /// Changed values of one call that are named; the others are counted.
@@ -30,8 +31,12 @@ pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
     for call in &now.calls {
         match before.calls.iter().find(|other| other.path == call.path) {
             Some(other) => {
-                let releases = [&before.release, &now.release].map(|r| r.as_deref());
-                of_call(other, call, releases, &mut changes);
+                of_status(other, call, &mut changes);
+                // Counts of other rows are other counts.
+                if call.path != PREDICTION || same_rows(before, now) {
+                    let releases = [&before.release, &now.release].map(|r| r.as_deref());
+                    of_answer(other, call, releases, &mut changes);
+                }
             }
             None => changes.push(format!("{}: called for the first time", call.path)),
         }
@@ -40,7 +45,11 @@ pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
         changes.push(format!("{}: not called this time", call.path));
     }
     match (&before.predictions, &now.predictions) {
-        (Some(before), Some(now)) => of_predictions(before, now, &mut changes),
+        (Some(old), Some(new)) if same_rows(before, now) => of_predictions(old, new, &mut changes),
+        (Some(old), Some(new)) => {
+            let [old, new] = [old, new].map(named);
+            changes.push(format!("/prediction: other rows than last time, {old} → {new}"));
+        }
         (Some(_), None) => changes.push("no predictions this time".to_owned()),
         (None, Some(_)) => changes.push("predictions, which were not there before".to_owned()),
         (None, None) => {}
@@ -48,16 +57,28 @@ pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
     changes
 }
 
-/// `releases` are those of before and now: what an answer says of them was said already.
-fn of_call(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut Vec<String>) {
+/// Whether the same rows were predicted.
+fn same_rows(before: &Returns, now: &Returns) -> bool {
+    let identity = |returns: &Returns| -> Vec<_> {
+        let files = returns.predictions.iter().flat_map(|predictions| &predictions.files);
+        files.map(|file| (file.sha256, file.rows, file.rejected)).collect()
+    };
+    identity(before) == identity(now)
+}
+
+fn of_status(before: &Call, now: &Call, changes: &mut Vec<String>) {
     let failed = [before, now].map(|call| call.error.as_deref());
-    if before.status != now.status || failed != [None, None] && failed[0] != failed[1] {
+    if before.status != now.status || failed[0] != failed[1] {
         let status =
             |call: &Call| call.status.map_or("no answer".to_owned(), |status| status.to_string());
         let why = failed[1].map_or(String::new(), |error| format!(" ({error})"));
         changes.push(format!("{}: {} → {}{why}", now.path, status(before), status(now)));
     }
-    if failed != [None, None] {
+}
+
+/// `releases` are those of before and now: what an answer says of them was said already.
+fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut Vec<String>) {
+    if before.error.is_some() || now.error.is_some() {
         return;
     }
     let (old, new) = (leaves(&before.answer), leaves(&now.answer));
@@ -66,7 +87,8 @@ fn of_call(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut
     let mut different: Vec<String> = Vec::new();
     for (place, value) in &new {
         match known.get(place.as_str()) {
-            Some(old) if old == value || [old.as_str(), value.as_str()] == releases => {}
+            Some(old) if old == value => {}
+            Some(old) if old.is_string() && [old.as_str(), value.as_str()] == releases => {}
             Some(old) => different.push(format!("{place} {} → {}", short(old), short(value))),
             None => different.push(format!("{place} is new: {}", short(value))),
         }
@@ -81,22 +103,13 @@ fn of_call(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut
     }
 }
 
+/// The files with the number of their rows.
+fn named(predictions: &Predictions) -> String {
+    let names: Vec<&str> = predictions.files.iter().map(|file| file.name.as_str()).collect();
+    format!("{} ({})", names.join(", "), text::plural(predictions.rows, "row"))
+}
+
 fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<String>) {
-    let identity = |predictions: &Predictions| -> Vec<_> {
-        predictions.files.iter().map(|file| (file.sha256, file.rows, file.rejected)).collect()
-    };
-    if identity(before) != identity(now) {
-        let names = |predictions: &Predictions| {
-            let names: Vec<&str> = predictions.files.iter().map(|f| f.name.as_str()).collect();
-            format!("{} ({} rows)", names.join(", "), predictions.rows)
-        };
-        changes.push(format!(
-            "/prediction: other rows than last time, {} → {}",
-            names(before),
-            names(now)
-        ));
-        return;
-    }
     let labels = before.kept.predictions.iter().zip(&now.kept.predictions);
     let labels = labels.filter(|(before, now)| before != now).count();
     let moved = before.kept.probabilities.iter().zip(&now.kept.probabilities);

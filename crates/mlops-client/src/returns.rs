@@ -9,7 +9,7 @@ use mlops_core::durable::Disk;
 use mlops_core::{Result, store, text};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Call, TOKEN_VARIABLE};
+use crate::api::{Call, PREDICT_TOKEN, READ_TOKEN};
 use crate::predictions::Predictions;
 use crate::round::Round;
 use crate::{changes, readable};
@@ -132,9 +132,10 @@ fn wrong(call: &Call) -> Option<String> {
         0 | 1 => String::new(),
         n => format!(" (after {n} tries)"),
     };
+    let token = if call.method == "GET" { READ_TOKEN } else { PREDICT_TOKEN };
     Some(match call.status {
         Some(status @ (401 | 403)) => format!(
-            "{} answered {status}{tries}: {error}; put the app's token into {TOKEN_VARIABLE}",
+            "{} answered {status}{tries}: {error}; put the app's token for it into {token}",
             call.name()
         ),
         Some(status) => format!("{} answered {status}{tries}: {error}", call.name()),

@@ -43,7 +43,8 @@ impl Clock for Pauses {
 fn options(url: &str) -> Options {
     Options {
         url: url.to_owned(),
-        token: None,
+        read_token: None,
+        predict_token: None,
         timeout: 20 * SECOND,
         attempts: 4,
         within: None,
@@ -207,19 +208,22 @@ fn a_huge_answer_is_cut_off() {
 }
 
 #[test]
-fn the_token_is_sent_and_stands_nowhere_else() {
+fn each_scope_has_its_token_which_stands_nowhere_else() {
     let app = App::start(|_, _| problem("401 Unauthorized", "wrong token"));
-    let with = Options { token: Some("hush-hush".to_owned()), ..options(&app.url) };
+    let token = |name: &str| Some(format!("hush-{name}"));
+    let with = Options { read_token: token("r"), predict_token: token("p"), ..options(&app.url) };
     assert!(!format!("{with:?}").contains("hush"));
-    let clock = Arc::new(Pauses::default());
-    let api = Api::new(with, clock).unwrap();
+    let api = Api::new(with, Arc::new(Pauses::default())).unwrap();
     assert!(!format!("{api:?}").contains("hush"));
-    let call = api.get("/scoring");
-    assert!(app.requests()[0].headers.contains(&"authorization: bearer hush-hush".to_owned()));
-    assert!(!serde_json::to_string(&call).unwrap().contains("hush"), "{call:?}");
-    let broken = Options { token: Some("hush\nhush".to_owned()), ..options(&app.url) };
+    let calls = [api.get("/scoring"), api.post_csv("/prediction", b"age,\n1,\n")];
+    for (request, name) in app.requests().iter().zip(["r", "p"]) {
+        let header = format!("authorization: bearer hush-{name}");
+        assert!(request.headers.contains(&header), "{request:?}");
+    }
+    assert!(!serde_json::to_string(&calls).unwrap().contains("hush"), "{calls:?}");
+    let broken = Options { predict_token: Some("hush\nhush".to_owned()), ..options(&app.url) };
     let error = Api::new(broken, Arc::new(Pauses::default())).unwrap_err().to_string();
-    assert!(error.contains("MLOPS_API_TOKEN") && !error.contains("hush"), "{error}");
+    assert!(error.contains("MLOPS_PREDICT_TOKEN") && !error.contains("hush"), "{error}");
 }
 
 #[test]
@@ -228,7 +232,7 @@ fn the_token_does_not_follow_a_redirection() {
     let there = format!("Location: {}/scoring", other.url);
     let app =
         App::start(move |_, _| Reply::Answer("302 Found", vec![there.clone()], b"{}".to_vec()));
-    let with = Options { token: Some("hush".to_owned()), ..options(&app.url) };
+    let with = Options { read_token: Some("hush".to_owned()), ..options(&app.url) };
     let (call, _) = get(with);
     assert_eq!(call.status, Some(302));
     assert!(call.error.is_some() && other.requests().is_empty());

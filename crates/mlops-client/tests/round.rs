@@ -31,7 +31,8 @@ fn schema() -> Schema {
 fn options(url: &str) -> Options {
     Options {
         url: url.to_owned(),
-        token: None,
+        read_token: None,
+        predict_token: None,
         timeout: Duration::from_secs(20),
         attempts: 2,
         within: None,
@@ -305,7 +306,7 @@ fn what_changed_since_the_last_call_is_said() {
 
     let other = file(dir.path(), "other.csv", [1]);
     let returns = keep(&old.url, &other, dir.path(), "four");
-    let expected = "/prediction: other rows than last time, data.csv (3 rows) → other.csv (1 rows)";
+    let expected = "/prediction: other rows than last time, data.csv (3 rows) → other.csv (1 row)";
     assert!(returns.changes.iter().any(|c| c == expected), "{:?}", returns.changes);
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlops_client::api::{self, Api, Call};
+use mlops_client::api::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
 use mlops_client::predictions::{DataFile, PATH as PREDICTION};
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round::{self, Data};
@@ -19,15 +19,15 @@ use mlops_core::{Error, Result, text};
 use serde::Serialize;
 
 use crate::console::OUTCOME;
-use crate::environment;
+use crate::environment::secret;
 
 /// Tries of one call.
 const ATTEMPTS: u32 = 4;
-/// How long `fullprocess` waits for the app to serve a new release. The app looks every quarter of
-/// a second.
+/// How long `fullprocess` waits for the app to serve a new release, which it should do within a
+/// second.
 const RELOAD: Duration = Duration::from_secs(10);
 /// How long the calls of `fullprocess` may take together.
-const CALLS: Duration = Duration::from_secs(60);
+const CALLS: Duration = Duration::from_mins(1);
 
 /// What the user may ask for.
 #[derive(Debug, Clone, Default)]
@@ -125,9 +125,9 @@ pub fn run(context: &Context, options: &Options) -> Result<ApiCalls> {
         Outcome::Answered => Ok(report),
         Outcome::Unreachable => Err(Error::remote(format!("{}. {advice}", report.words))),
         Outcome::OtherRelease | Outcome::Failed => {
-            let errors: String = report.errors.iter().map(|e| format!("\n  - {e}")).collect();
+            let errors = report.errors.join("\n  - ");
             Err(Error::remote(format!(
-                "the app at {} did not answer as it should:{errors}\nAll answers are in {}",
+                "the app at {} did not answer as it should:\n  - {errors}\nall answers are in {}",
                 report.url,
                 context.config.output_model.join(TEXT).display()
             )))
@@ -158,21 +158,24 @@ fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
     if !first.from_app() {
         return Ok(unreachable(url, &first));
     }
-    match &first.release {
-        Some(other) if other != release => {
-            let words = format!(
-                "the app at {url} answers with {other} and not with {release}, which is live: see \
-                 its log, or start it again"
-            );
-            let mut report = ApiCalls::without_answers(Outcome::OtherRelease, url, words);
-            report.release = Some(other.clone());
-            Ok(report)
-        }
-        _ => {
-            let api = connection(context, None, Some(CALLS.min(quarter)))?;
-            call(context, &api, &test_files(context)?)
-        }
+    let mut report = if first.release.as_deref().is_none_or(|served| served == release) {
+        let api = connection(context, None, Some(CALLS.min(quarter)))?;
+        call(context, &api, &test_files(context)?)?
+    } else {
+        let mut report = ApiCalls::without_answers(Outcome::OtherRelease, url, String::new());
+        report.release = first.release;
+        report
+    };
+    if let Some(other) = report.release.as_deref().filter(|served| *served != release) {
+        report.outcome = Outcome::OtherRelease;
+        report.words = format!(
+            "the app at {} answers with {other} and not with {release}, which is live: see its \
+             log, or start it again",
+            report.url
+        );
+        report.errors = vec![report.words.clone()];
     }
+    Ok(report)
 }
 
 /// The newest test data.
@@ -187,7 +190,8 @@ fn connection(context: &Context, url: Option<&str>, within: Option<Duration>) ->
     let configured = &context.config.apicalls;
     let options = api::Options {
         url: url.unwrap_or(&configured.url).to_owned(),
-        token: environment::token()?,
+        read_token: secret(READ_TOKEN),
+        predict_token: secret(PREDICT_TOKEN),
         timeout: configured.timeout,
         attempts: ATTEMPTS,
         within,
@@ -209,7 +213,8 @@ fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
     let folder = &config.output_model;
     let returns = Returns::new(round, api.url(), context.now(), folder);
     returns.write(&context.disk, folder)?;
-    Ok(ApiCalls::of(returns, [TEXT, JSON].map(|name| folder.join(name).display().to_string())))
+    let files = [TEXT, JSON].map(|name| folder.join(name).display().to_string());
+    Ok(ApiCalls::of(returns, files.to_vec()))
 }
 
 fn unreachable(url: String, call: &Call) -> ApiCalls {
@@ -240,7 +245,7 @@ impl ApiCalls {
         }
     }
 
-    fn of(returns: Returns, files: [String; 2]) -> Self {
+    fn of(returns: Returns, files: Vec<String>) -> Self {
         let outcome = if returns.errors.is_empty() { Outcome::Answered } else { Outcome::Failed };
         let release = returns.release.as_deref().unwrap_or("no single release");
         let words = match outcome {
@@ -265,7 +270,7 @@ impl ApiCalls {
             calls: returns.calls.into_iter().map(called).collect(),
             data: predictions.files,
             predictions: predictions.labels,
-            files: files.to_vec(),
+            files,
             words,
         }
     }

@@ -42,6 +42,7 @@ use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
 
 pub use arguments::Common;
+pub use environment::secret;
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
 

@@ -151,12 +151,11 @@ fn read(stream: &TcpStream) -> Option<Request> {
 fn write(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
     match reply {
         Reply::Answer(status, headers, body) => {
-            let headers: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
-            let length = body.len();
-            write!(
-                stream,
-                "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
-            )?;
+            let length = format!("Content-Length: {}", body.len());
+            let first = format!("HTTP/1.1 {status}");
+            let more = [length, "Connection: close\r\n\r\n".to_owned()];
+            let head = [vec![first], headers, more.to_vec()].concat().join("\r\n");
+            stream.write_all(head.as_bytes())?;
             stream.write_all(&body)
         }
         Reply::Hang => {

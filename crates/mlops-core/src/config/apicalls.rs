@@ -1,6 +1,6 @@
 //! The section `apicalls`: where the app is, for those who call it.
 //!
-//! Not for the app itself, nor for its token, which comes from the environment only.
+//! Not for the app itself, nor for its tokens, which come from the environment only.
 
 use std::time::Duration;
 
@@ -57,9 +57,10 @@ mod tests {
 
     #[test]
     fn wrong_values_are_named_together() {
-        let error = parse(r#","apicalls":{"url":"app.example","timeout":1,"timeout_seconds":0}"#)
-            .unwrap_err()
-            .to_string();
+        let error =
+            parse(r#","apicalls":{"url":"app.example","timeout_second":1,"timeout_seconds":0}"#)
+                .unwrap_err()
+                .to_string();
         for part in [
             "\"apicalls.url\" must start with http:// or https://",
             "\"apicalls.timeout_seconds\" must be a whole number from 1 to 600, not 0",
