@@ -4,6 +4,7 @@
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
 mod section;
+mod service;
 mod unattended;
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ use crate::model::MissingPolicy;
 use crate::schema::Schema;
 use crate::{Error, Result};
 use section::Section;
+pub use service::{PredictionLog, Service};
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -60,6 +62,8 @@ pub struct Config {
     pub logging: Logging,
     /// The section `limits`.
     pub limits: Limits,
+    /// The section `service`.
+    pub service: Service,
 }
 
 /// How much of the past stays on the disk.
@@ -241,6 +245,7 @@ impl Config {
             monitoring: unattended::monitoring(root.section("monitoring")),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
+            service: service::service(root.section("service"), &at),
         };
         config.check_places(&root);
         root.finish();
