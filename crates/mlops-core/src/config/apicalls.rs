@@ -2,20 +2,22 @@
 //!
 //! Not for the app itself, nor for its tokens, which come from the environment only.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::section::Section;
+use super::service::Service;
 
 /// How the app is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiCalls {
-    /// Its address.
+    /// Its address; where it listens, unless it is named.
     pub url: String,
     /// How long one try may take.
     pub timeout: Duration,
 }
 
-pub(super) fn apicalls(mut section: Section) -> ApiCalls {
+pub(super) fn apicalls(mut section: Section, service: &Service) -> ApiCalls {
     let url = section.text("url");
     if let Some(url) = &url
         && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
@@ -24,7 +26,15 @@ pub(super) fn apicalls(mut section: Section) -> ApiCalls {
     }
     let timeout = section.integer("timeout_seconds", &(1..=600), 10);
     section.finish();
-    let url = url.unwrap_or_else(|| "http://127.0.0.1:8000".to_owned());
+    let url = url.unwrap_or_else(|| {
+        let host = match service.host {
+            // An app that listens everywhere listens on this machine too.
+            IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            host => host,
+        };
+        format!("http://{}", SocketAddr::new(host, service.port))
+    });
     ApiCalls { url, timeout: Duration::from_secs(timeout) }
 }
 
@@ -53,6 +63,19 @@ mod tests {
         let own = of(r#","apicalls":{"url":"https://app.example/risk","timeout_seconds":60}"#);
         assert_eq!(own.url, "https://app.example/risk");
         assert_eq!(own.timeout, seconds(60));
+    }
+
+    #[test]
+    fn an_app_that_listens_elsewhere_is_found_there() {
+        for (service, url) in [
+            (r#"{"port":9000}"#, "http://127.0.0.1:9000"),
+            (r#"{"host":"0.0.0.0"}"#, "http://127.0.0.1:8000"),
+            (r#"{"host":"::"}"#, "http://[::1]:8000"),
+            (r#"{"host":"10.0.0.7"}"#, "http://10.0.0.7:8000"),
+        ] {
+            let config = parse(&format!(r#","service":{service}"#)).unwrap();
+            assert_eq!(config.apicalls.url, url, "{service}");
+        }
     }
 
     #[test]
