@@ -143,8 +143,7 @@ fn tokens_come_from_the_environment_and_go_to_the_app_only() {
     });
     let scene = scene(&app.url);
     for name in ["MLOPS_READ_TOKEN", "MLOPS_PREDICT_TOKEN"] {
-        APICALLS
-            .fails(&scene, &format!("put the app's token for it into {name}"));
+        APICALLS.fails(&scene, &format!("put the app's token for it into {name}"));
     }
     let mut command = APICALLS.command(scene.root(), &["-vv"]);
     command.env("MLOPS_READ_TOKEN", "hush-r\n").env("MLOPS_PREDICT_TOKEN", "hush-p");

@@ -10,10 +10,13 @@ use serde_json::Value;
 
 use crate::api::{Call, plain};
 use crate::predictions::{PATH as PREDICTION, Predictions};
+use crate::readable::cell;
 use crate::returns::Returns;
 
 /// Changed values of one call that are named; the others are counted.
 const NAMED: usize = 8;
+/// What things in a list are called by.
+const NAMES: [&str; 2] = ["name", "step"];
 /// Characters of a value that are shown.
 const SHOWN: usize = 60;
 
@@ -89,7 +92,15 @@ fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &m
         match known.get(place.as_str()) {
             Some(old) if old == value => {}
             Some(old) if old.is_string() && [old.as_str(), value.as_str()] == releases => {}
-            Some(old) => different.push(format!("{place} {} → {}", short(old), short(value))),
+            Some(old) => {
+                let [was, is] = [*old, *value].map(short);
+                let alike = was == is;
+                different.push(if alike {
+                    format!("{place} {old} → {value}")
+                } else {
+                    format!("{place} {was} → {is}")
+                });
+            }
             None => different.push(format!("{place} is new: {}", short(value))),
         }
     }
@@ -123,7 +134,7 @@ fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<Str
     }
 }
 
-/// Every plain value of an answer with its place, such as `columns[2].mean`, in order.
+/// Every plain value of an answer with its place, such as `columns.age.mean`, in order.
 fn leaves(value: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     collect(value, &mut String::new(), &mut found);
@@ -145,8 +156,13 @@ fn collect<'a>(value: &'a Value, place: &mut String, found: &mut Vec<(String, &'
         }
         Value::Array(list) if !list.is_empty() => {
             for (i, value) in list.iter().enumerate() {
+                // What has a name keeps its place when others come before it.
+                let name = NAMES.iter().find_map(|name| value.get(name)?.as_str());
                 // Writing to a text cannot fail.
-                let _ = write!(place, "[{i}]");
+                let _ = match name {
+                    Some(name) => write!(place, ".{}", plain(name)),
+                    None => write!(place, "[{i}]"),
+                };
                 collect(value, place, found);
                 place.truncate(length);
             }
@@ -159,7 +175,7 @@ fn collect<'a>(value: &'a Value, place: &mut String, found: &mut Vec<(String, &'
 
 /// The beginning of a value.
 fn short(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), plain);
+    let text = cell(value);
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use mlops_core::config::Ingestion;
 use mlops_core::dataset::RowReader;
 use mlops_core::digest::Digest;
 use mlops_core::schema::{Role, Schema};
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api::{Api, Call};
+use crate::round::Data;
 
 /// Where rows are sent.
 pub const PATH: &str = "/prediction";
@@ -74,16 +74,12 @@ pub struct Kept {
     pub probabilities: Vec<f64>,
 }
 
-/// Sends the rows of `files` and collects the answers. The call stands for all blocks; it ends at
+/// Sends the rows of `data` and collects the answers. The call stands for all blocks; it ends at
 /// the first one that fails. Fails itself only if a file cannot be read.
-pub fn predict(
-    api: &Api,
-    schema: &Schema,
-    options: &Ingestion,
-    files: &[PathBuf],
-) -> Result<(Call, Predictions)> {
-    let mut sender = Sender::new(api, schema);
-    for path in files {
+pub fn predict(api: &Api, data: &Data) -> Result<(Call, Predictions)> {
+    let Data { schema, options, files, max_body } = data;
+    let mut sender = Sender::new(api, schema, BLOCK_BYTES.min(*max_body));
+    for path in *files {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let reader = RowReader::prediction(schema, options);
         sender.name.clone_from(&name);
@@ -143,7 +139,7 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn new(api: &'a Api, schema: &Schema) -> Self {
+    fn new(api: &'a Api, schema: &Schema, limit: usize) -> Self {
         Self {
             api,
             header: schema.header(),
@@ -152,7 +148,7 @@ impl<'a> Sender<'a> {
             sent: 0,
             block: Vec::new(),
             ends: Vec::new(),
-            limit: BLOCK_BYTES,
+            limit,
             call: None,
             predictions: Predictions::default(),
         }
@@ -201,7 +197,8 @@ impl<'a> Sender<'a> {
         if call.error.is_none() {
             call.error = self.take(&mut call, rows, count).err();
         }
-        if let Some(error) = &mut call.error {
+        let reached = call.reached();
+        if let Some(error) = call.error.as_mut().filter(|_| reached) {
             let (first, last) = (text::count(self.sent + 1), text::count(self.sent + count));
             *error = format!("{error} (rows {first} to {last} of {})", self.name);
             for fault in faults(&call.answer, self.sent) {

@@ -11,6 +11,8 @@ use crate::api::plain;
 
 /// A list of plain values up to this long stands on one line.
 const LINE: usize = 80;
+/// A table wider than this is turned on its side if that makes it narrower.
+const WIDE: usize = 120;
 
 /// `value` in lines, indented by two blanks; nothing for null.
 pub fn of(value: &Value) -> String {
@@ -52,7 +54,11 @@ fn object(map: &Map<String, Value>, depth: usize, out: &mut String) {
 
 fn array(list: &[Value], depth: usize, out: &mut String) {
     if let Some(rows) = table(list) {
-        return lines(depth, &text::list(&rows), out);
+        let upright = text::list(&rows);
+        let width = upright.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        let narrower = rows.len() < rows.first().map_or(0, Vec::len);
+        let turned = (width > WIDE && narrower).then(|| text::list(&turned(&rows)));
+        return lines(depth, &turned.unwrap_or(upright), out);
     }
     for value in list {
         match value {
@@ -60,11 +66,11 @@ fn array(list: &[Value], depth: usize, out: &mut String) {
                 line(depth, "-", out);
                 object(map, depth + 1, out);
             }
-            Value::Array(list) => {
+            Value::Array(list) if short(value).is_none() => {
                 line(depth, "-", out);
                 array(list, depth + 1, out);
             }
-            value => line(depth, &cell(value), out),
+            value => line(depth, &short(value).unwrap_or_default(), out),
         }
     }
 }
@@ -86,6 +92,12 @@ fn table(list: &[Value]) -> Option<Vec<Vec<String>>> {
     Some(rows)
 }
 
+/// Rows as columns; all are equally long.
+fn turned(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let width = rows.first().map_or(0, Vec::len);
+    (0..width).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect()
+}
+
 /// A value that has room on a line.
 fn short(value: &Value) -> Option<String> {
     match value {
@@ -100,11 +112,20 @@ fn short(value: &Value) -> Option<String> {
     }
 }
 
-/// A plain value.
-fn cell(value: &Value) -> String {
+/// A plain value; a number that is not whole with four places, or four digits where these say
+/// little.
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => plain(text),
+        Value::Number(number) if number.is_f64() => {
+            let number = number.as_f64().unwrap_or(f64::NAN);
+            let text = match number.abs() {
+                size if size > 0.0 && size < 1e-3 || size >= 1e9 => return format!("{number:.3e}"),
+                _ => format!("{number:.4}"),
+            };
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         value => value.to_string(),
     }
 }
@@ -133,15 +154,32 @@ mod tests {
   matrix
     tp  3
     inner
-      -
-        1
-        2
-      -
-        3
+      1, 2
+      3
 ";
         assert_eq!(of(&value), expected);
         assert_eq!(of(&Value::Null), "");
         assert_eq!(of(&json!("ready")), "  ready\n");
         assert_eq!(of(&json!({"a": [], "b": {}})), "  a  -\n  b  -\n");
+    }
+
+    #[test]
+    fn numbers_are_short_and_wide_tables_turned() {
+        for (number, text) in [
+            (json!(0.762_557_077), "0.7626"),
+            (json!(1010.0), "1010"),
+            (json!(-0.5), "-0.5"),
+            (json!(0.0), "0"),
+            (json!(1.5e-9), "1.500e-9"),
+            (json!(6.02e23), "6.020e23"),
+            (json!(u64::MAX), "18446744073709551615"),
+        ] {
+            assert_eq!(cell(&number), text);
+        }
+        let wide: Map<String, Value> =
+            (0..20).map(|i| (format!("statistic_{i}"), json!(i))).collect();
+        let shown = of(&json!([wide]));
+        assert_eq!(shown.lines().count(), 20, "{shown}");
+        assert!(shown.starts_with("  statistic_0   0\n"), "{shown}");
     }
 }

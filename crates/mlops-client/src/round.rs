@@ -31,6 +31,8 @@ pub struct Data<'a> {
     pub options: &'a Ingestion,
     /// The files; none to make no prediction.
     pub files: &'a [PathBuf],
+    /// The largest body that the app is known to take, in bytes.
+    pub max_body: usize,
 }
 
 /// What came of all calls.
@@ -80,7 +82,7 @@ pub fn wait_for(api: &Api, release: &str) -> Call {
 fn once(api: &Api, data: &Data) -> Result<Round> {
     let mut round = Round::default();
     if !data.files.is_empty() {
-        let (call, predictions) = predictions::predict(api, data.schema, data.options, data.files)?;
+        let (call, predictions) = predictions::predict(api, data)?;
         round.predictions = Some(predictions).filter(|_| call.error.is_none());
         round.calls.push(call);
     }

@@ -47,7 +47,8 @@ fn api(url: &str) -> Api {
 
 fn round(url: &str, files: &[PathBuf]) -> Round {
     let (schema, options) = (schema(), Ingestion::default());
-    round::run(&api(url), &Data { schema: &schema, options: &options, files }).unwrap()
+    round::run(&api(url), &Data { schema: &schema, options: &options, files, max_body: 1 << 20 })
+        .unwrap()
 }
 
 /// A file of rows `age,client` with the given ages.
@@ -257,7 +258,7 @@ fn without_a_row_there_is_nothing_to_send() {
     fs::write(&path, "client,age\nx,old\n").unwrap();
     for path in [file(dir.path(), "empty.csv", []), path, dir.path().join("none.csv")] {
         let files = [path.clone()];
-        let data = Data { schema: &schema, options: &options, files: &files };
+        let data = Data { schema: &schema, options: &options, files: &files, max_body: 1 << 20 };
         let error = round::run(&api(&nobody()), &data).unwrap_err().to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
     }

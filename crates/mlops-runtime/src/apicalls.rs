@@ -204,7 +204,8 @@ fn connection(context: &Context, url: Option<&str>, within: Option<Duration>) ->
 /// Makes the calls and keeps the answers, if there are any.
 fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
     let config = &context.config;
-    let data = Data { schema: &config.schema, options: &config.ingestion, files };
+    let (schema, options) = (&config.schema, &config.ingestion);
+    let data = Data { schema, options, files, max_body: config.service.max_body_bytes };
     let round = round::run(api, &data)?;
     if !round.calls.iter().any(Call::from_app) {
         let first = round.calls.first().ok_or_else(|| Error::remote("no call was made"))?;
@@ -249,7 +250,7 @@ impl ApiCalls {
         let outcome = if returns.errors.is_empty() { Outcome::Answered } else { Outcome::Failed };
         let release = returns.release.as_deref().unwrap_or("no single release");
         let words = match outcome {
-            Outcome::Answered => format!("the app at {} answers with {release}", returns.url),
+            Outcome::Answered => format!("{} answers with {release}", returns.url),
             _ => format!("the app at {} failed: {}", returns.url, returns.errors.join("; ")),
         };
         let predictions = returns.predictions.unwrap_or_default();
@@ -301,8 +302,8 @@ impl fmt::Display for ApiCalls {
 impl ApiCalls {
     /// The line for a run that did more than this.
     pub fn line(&self) -> String {
-        let warning = if self.needs_attention() { "warning: " } else { "" };
-        format!("{warning}{}", self.words)
+        let head = if self.needs_attention() { "warning" } else { "App" };
+        format!("{head}: {}", self.words)
     }
 
     /// Rows sent and predictions, counted.

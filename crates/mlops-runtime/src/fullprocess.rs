@@ -73,7 +73,7 @@ impl fmt::Display for FullProcess {
             write!(f, "{reporting}")?;
         }
         match &self.apicalls {
-            Some(calls) => writeln!(f, "App: {}", calls.line()),
+            Some(calls) => writeln!(f, "{}", calls.line()),
             None => Ok(()),
         }
     }
