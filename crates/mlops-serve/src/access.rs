@@ -56,13 +56,11 @@ impl Tokens {
                 continue;
             }
             let place = format!("{place}, line {}", number + 1);
-            match line.split_once([' ', '\t']) {
-                Some((scope, token)) => self.add(scope, token.trim(), &place)?,
-                None => {
-                    let message = "a line is a scope, a blank and a token".to_owned();
-                    return Err(Error::config(place, vec![message]));
-                }
-            }
+            let Some((scope, token)) = line.split_once([' ', '\t']) else {
+                let message = "a line is a scope, a blank and a token".to_owned();
+                return Err(Error::config(place, vec![message]));
+            };
+            self.add(scope, token.trim(), &place)?;
         }
         Ok(())
     }

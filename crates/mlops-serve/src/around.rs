@@ -88,11 +88,21 @@ pub(crate) async fn around(State(app): State<App>, mut request: Request, next: N
         Ok(response) => response,
         Err(problem) => axum::response::IntoResponse::into_response(problem),
     };
-    if asked.method == Method::OPTIONS {
-        options(&mut response);
+    let mut problem = response.extensions_mut().remove::<Problem>();
+    let json = |v: &HeaderValue| v.as_bytes().ends_with(b"json");
+    if problem.is_none()
+        && response.status().is_client_error()
+        && !response.headers().get(header::CONTENT_TYPE).is_some_and(json)
+    {
+        // The framework's own words, on a part of the address that is no text, for example.
+        problem = Some(Problem::new(response.status(), "the address cannot be read"));
     }
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+    if let Some(problem) = problem {
         problem.fill(&mut response, Dialect::of(&asked.path), asked.id.as_str());
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let allow = HeaderValue::from_static(ENDPOINTS[endpoint].allow);
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
     }
     finish(&app, asked, response).await
 }
@@ -104,6 +114,11 @@ async fn pass(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    if *request.method() == Method::OPTIONS
+        && let Some(response) = options(endpoint)
+    {
+        return Ok(response);
+    }
     let scope = ENDPOINTS[endpoint].scope(request.method());
     app.tokens.check(request.headers(), scope)?;
     // Whether the service lives must be seen most of all when it has more to do than it can.
@@ -120,19 +135,13 @@ async fn pass(
     })
 }
 
-/// Turns the refusal of a method that no address has into the list of those that it has.
-fn options(response: &mut Response) {
-    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
-        return;
-    }
-    response.extensions_mut().remove::<Problem>();
+/// The methods of an address that there is.
+fn options(endpoint: usize) -> Option<Response> {
+    let allow = ENDPOINTS[endpoint].allow;
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    *response.body_mut() = Body::empty();
-    let allowed = response.headers().get(header::ALLOW).and_then(|v| v.to_str().ok());
-    let allowed = format!("{},OPTIONS", allowed.unwrap_or_default());
-    if let Ok(value) = HeaderValue::from_str(allowed.trim_start_matches(',')) {
-        response.headers_mut().insert(header::ALLOW, value);
-    }
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    (!allow.is_empty()).then_some(response)
 }
 
 /// Headers, packing, metrics and the line in the log.

@@ -1,4 +1,4 @@
-//! The addresses, with who may ask there and whether the limit of requests counts.
+//! The addresses, with the methods that they take and who may ask there.
 //!
 //! Not for what they answer: see `router`.
 
@@ -7,7 +7,7 @@ use axum::http::Method;
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// No token is asked for: whether the service is there.
+    /// No token is asked for, and no limit: whether the service is there.
     Open,
     /// What is on record, metrics, descriptions.
     Read,
@@ -20,6 +20,8 @@ pub(crate) enum Scope {
 pub(crate) struct Endpoint {
     /// As the router spells it.
     pub(crate) path: &'static str,
+    /// The methods that it takes.
+    pub(crate) allow: &'static str,
     /// For GET and HEAD.
     get: Scope,
 }
@@ -35,21 +37,27 @@ impl Endpoint {
     }
 }
 
+const GET: &str = "GET, HEAD, OPTIONS";
+
 const fn open(path: &'static str) -> Endpoint {
-    Endpoint { path, get: Scope::Open }
+    Endpoint { path, allow: GET, get: Scope::Open }
 }
 
 const fn read(path: &'static str) -> Endpoint {
-    Endpoint { path, get: Scope::Read }
+    Endpoint { path, allow: GET, get: Scope::Read }
+}
+
+const fn post(path: &'static str) -> Endpoint {
+    Endpoint { path, allow: "POST, OPTIONS", get: Scope::Read }
 }
 
 /// All of them; the last one stands for every other address.
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
-    read("/prediction"),
-    read("/invocations"),
-    read("/v2/models/{model}/infer"),
-    read("/v2/models/{model}/versions/{version}/infer"),
-    read("/scoring"),
+    post("/prediction"),
+    post("/invocations"),
+    post("/v2/models/{model}/infer"),
+    post("/v2/models/{model}/versions/{version}/infer"),
+    Endpoint { path: "/scoring", allow: "GET, HEAD, POST, OPTIONS", get: Scope::Read },
     read("/summarystats"),
     read("/diagnostics"),
     open("/livez"),
@@ -59,8 +67,8 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     open("/health"),
     open("/version"),
     read("/openapi.json"),
-    read("/"),
-    read("/docs"),
+    open("/"),
+    open("/docs"),
     read("/v2"),
     open("/v2/health/live"),
     open("/v2/health/ready"),
@@ -68,7 +76,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     read("/v2/models/{model}/versions/{version}"),
     open("/v2/models/{model}/ready"),
     open("/v2/models/{model}/versions/{version}/ready"),
-    open("(unknown)"),
+    Endpoint { path: "(unknown)", allow: "", get: Scope::Open },
 ];
 
 /// The index of the address that the router matched.

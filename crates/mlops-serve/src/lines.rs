@@ -48,9 +48,8 @@ impl Lines {
                 std::mem::swap(&mut *waiting, &mut batch);
                 drop(waiting);
                 if !batch.is_empty() {
-                    let lines = batch.iter().filter(|b| **b == b'\n').count() as u64;
                     if sink.write_all(&batch).and_then(|()| sink.flush()).is_err() {
-                        ours.lost.fetch_add(lines, Ordering::Relaxed);
+                        ours.lost.fetch_add(lines(&batch), Ordering::Relaxed);
                     }
                     batch.clear();
                 }
@@ -62,12 +61,12 @@ impl Lines {
         Self { shared, writer: writer.ok() }
     }
 
-    /// Leaves `line`, its line end included.
+    /// Leaves one or more lines, their ends included; they stay together.
     pub(crate) fn push(&self, line: &[u8]) {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() + line.len() > ROOM || self.writer.is_none() {
             drop(waiting);
-            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            self.shared.lost.fetch_add(lines(line), Ordering::Relaxed);
         } else {
             waiting.extend_from_slice(line);
         }
@@ -77,6 +76,11 @@ impl Lines {
     pub(crate) fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }
+}
+
+/// How many lines `text` is.
+fn lines(text: &[u8]) -> u64 {
+    text.split_inclusive(|b| *b == b'\n').count() as u64
 }
 
 impl Drop for Lines {

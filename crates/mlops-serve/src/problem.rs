@@ -18,8 +18,8 @@ use crate::predict::faults::{Fault, Faults};
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) detail: Cow<'static, str>,
-    pub(crate) faults: Option<Faults>,
-    header: Option<(HeaderName, HeaderValue)>,
+    pub(crate) faults: Option<Box<Faults>>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 /// How an address speaks of errors.
@@ -76,14 +76,14 @@ impl Problem {
             n => format!("{n} values break the schema of the model; nothing was predicted"),
         };
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-        problem.faults = Some(faults);
+        problem.faults = Some(Box::new(faults));
         problem
     }
 
     /// Try again in a moment.
     pub(crate) fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        problem.header = Some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        problem.header = Some((header::RETRY_AFTER, "1"));
         problem
     }
 
@@ -103,7 +103,7 @@ impl Problem {
 
     /// The same with a header of its own.
     pub(crate) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+        self.header = Some((name, value));
         self
     }
 
@@ -154,7 +154,7 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.remove(header::CONTENT_LENGTH);
         if let Some((name, value)) = &self.header {
-            headers.insert(name, value.clone());
+            headers.insert(name, HeaderValue::from_static(value));
         }
     }
 }

@@ -151,12 +151,14 @@ fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
     let mut found = reports.find(|report| report.release == loaded.id).ok_or_else(|| {
         missing("there are no diagnostics of the live release: run `diagnostics`")
     })?;
-    let name = |path: &str| {
-        Path::new(path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-    };
-    found.data = name(&found.data);
-    found.output = found.output.as_deref().map(name);
+    found.data = file_name(&found.data);
+    found.output = found.output.as_deref().map(file_name);
     Ok(found)
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> String {
+    Path::new(path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

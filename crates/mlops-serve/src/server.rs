@@ -29,6 +29,7 @@ use crate::access::Tokens;
 use crate::lines::Lines;
 use crate::live::{Live, POLL};
 use crate::metrics::Metrics;
+use crate::prediction_log::PredictionLog;
 use crate::router::router;
 use crate::state::{AccessLog, App, State};
 
@@ -157,7 +158,10 @@ impl Server {
             lines: Lines::start("access log", sink),
             json: options.json_log,
         });
+        let predictions = service.prediction_log.as_ref();
+        let predictions = predictions.map(|log| PredictionLog::start(context, log)).transpose()?;
         let app = Arc::new(State {
+            predictions,
             live: Live::default(),
             metrics: Metrics::new(),
             tokens: options.tokens,

@@ -11,6 +11,7 @@ use crate::access::Tokens;
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::prediction_log::PredictionLog;
 
 /// The state of the service; cheap to clone.
 pub(crate) type App = Arc<State>;
@@ -24,6 +25,7 @@ pub(crate) struct State {
     /// Requests that may still start.
     pub(crate) in_flight: Semaphore,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) predictions: Option<PredictionLog>,
     /// Whether the service was told to stop.
     pub(crate) stopping: AtomicBool,
     /// The start of every request id that is made here.

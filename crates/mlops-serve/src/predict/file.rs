@@ -25,7 +25,7 @@ fn folders(config: &Config) -> impl Iterator<Item = &Path> {
 /// # Errors
 /// 400 for a name that cannot be one, 404 for one that leads to nothing, 413 for one too large.
 pub(crate) fn open(config: &Config, name: &FileName) -> Result<File, Problem> {
-    let path = match (&name.filepath, &name.data_path, &name.file_name) {
+    let path = match (&name.path, &name.data, &name.name) {
         (Some(path), None, None) | (None, Some(path), None) | (None, None, Some(path)) => {
             PathBuf::from(path)
         }

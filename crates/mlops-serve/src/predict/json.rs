@@ -21,11 +21,11 @@ pub(crate) struct Document {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FileName {
     /// `filepath`.
-    pub(crate) filepath: Option<String>,
+    pub(crate) path: Option<String>,
     /// `data_path`: a file, or the folder of `file_name`.
-    pub(crate) data_path: Option<String>,
+    pub(crate) data: Option<String>,
     /// `file_name`.
-    pub(crate) file_name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// Reads `bytes` into `rows`. Errors are for the client: the text is not JSON, or none of the forms.
@@ -44,7 +44,7 @@ pub(crate) fn read(bytes: &[u8], rows: &mut Rows) -> Result<Document, String> {
 }
 
 /// Reads one JSON text with `seed`.
-pub(super) fn parse<'de, S: DeserializeSeed<'de>>(
+pub(crate) fn parse<'de, S: DeserializeSeed<'de>>(
     bytes: &'de [u8],
     seed: S,
 ) -> Result<S::Value, String> {
@@ -112,20 +112,19 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
                 }
                 Field::Data => {
                     found.split = true;
-                    match names.as_ref() {
-                        Some(header) => map.next_value_seed(Data { rows, header })?,
-                        None => {
-                            found.data_first = true;
-                            map.next_value::<IgnoredAny>()?;
-                        }
+                    if let Some(header) = names.as_ref() {
+                        map.next_value_seed(Data { rows, header })?;
+                    } else {
+                        found.data_first = true;
+                        map.next_value::<IgnoredAny>()?;
                     }
                 }
                 Field::File(name) => {
                     let text = map.next_value::<String>()?;
                     match name {
-                        "filepath" => file.filepath = Some(text),
-                        "data_path" => file.data_path = Some(text),
-                        _ => file.file_name = Some(text),
+                        "filepath" => file.path = Some(text),
+                        "data_path" => file.data = Some(text),
+                        _ => file.name = Some(text),
                     }
                 }
                 Field::Extra => drop(map.next_value::<IgnoredAny>()?),
@@ -196,7 +195,7 @@ impl Visitor<'_> for Key<'_, '_> {
 }
 
 /// One row as an object.
-pub(super) struct RowObject<'r, 'a>(pub(super) &'r mut Rows<'a>);
+pub(crate) struct RowObject<'r, 'a>(pub(crate) &'r mut Rows<'a>);
 
 impl<'de> DeserializeSeed<'de> for RowObject<'_, '_> {
     type Value = ();
@@ -207,10 +206,9 @@ impl<'de> DeserializeSeed<'de> for RowObject<'_, '_> {
 }
 
 impl RowObject<'_, '_> {
-    fn refuse<E>(self, what: &str) -> Result<(), E> {
+    fn refuse(self, what: &str) {
         self.0.fault(None, || format!("the row is {what}, not an object of its fields"));
         self.0.end();
-        Ok(())
     }
 }
 
@@ -238,38 +236,45 @@ impl<'de> Visitor<'de> for RowObject<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        self.refuse("an array")
+        self.refuse("an array");
+        Ok(())
     }
 
     fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        self.refuse("a text")
+        self.refuse("a text");
+        Ok(())
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.refuse("a number")
+        self.refuse("a number");
+        Ok(())
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        self.refuse("a number")
+        self.refuse("a number");
+        Ok(())
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.refuse("a number")
+        self.refuse("a number");
+        Ok(())
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.refuse("a truth value")
+        self.refuse("a truth value");
+        Ok(())
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.refuse("null")
+        self.refuse("null");
+        Ok(())
     }
 }
 
 /// The value of column `c` in the row at hand.
-pub(super) struct Cell<'r, 'a> {
-    pub(super) rows: &'r mut Rows<'a>,
-    pub(super) c: usize,
+pub(crate) struct Cell<'r, 'a> {
+    pub(crate) rows: &'r mut Rows<'a>,
+    pub(crate) c: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Cell<'_, '_> {
@@ -332,13 +337,13 @@ impl<'de> Visitor<'de> for Cell<'_, '_> {
 
 /// The columns of rows that are arrays: for each place its column, if it is one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Header {
-    pub(super) places: Vec<Option<usize>>,
-    pub(super) extra: Vec<String>,
+pub(crate) struct Header {
+    pub(crate) places: Vec<Option<usize>>,
+    pub(crate) extra: Vec<String>,
 }
 
 /// Reads the list of columns.
-pub(super) struct Names<'r, 'a>(pub(super) &'r mut Rows<'a>);
+pub(crate) struct Names<'r, 'a>(pub(crate) &'r mut Rows<'a>);
 
 impl<'de> DeserializeSeed<'de> for Names<'_, '_> {
     type Value = Header;
@@ -372,9 +377,9 @@ impl<'de> Visitor<'de> for Names<'_, '_> {
 }
 
 /// Rows that are arrays.
-pub(super) struct Data<'r, 'a> {
-    pub(super) rows: &'r mut Rows<'a>,
-    pub(super) header: &'r Header,
+pub(crate) struct Data<'r, 'a> {
+    pub(crate) rows: &'r mut Rows<'a>,
+    pub(crate) header: &'r Header,
 }
 
 impl<'de> DeserializeSeed<'de> for Data<'_, '_> {
@@ -405,9 +410,9 @@ impl<'de> Visitor<'de> for Data<'_, '_> {
 }
 
 /// One row as an array.
-pub(super) struct RowArray<'r, 'a> {
-    pub(super) rows: &'r mut Rows<'a>,
-    pub(super) header: &'r Header,
+pub(crate) struct RowArray<'r, 'a> {
+    pub(crate) rows: &'r mut Rows<'a>,
+    pub(crate) header: &'r Header,
 }
 
 impl<'de> DeserializeSeed<'de> for RowArray<'_, '_> {

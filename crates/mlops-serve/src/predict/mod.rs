@@ -181,8 +181,12 @@ pub(crate) fn of_csv(
 fn append(app: &Shared, loaded: &Loaded, table: &Table, out: &mut Predicted, id: &RequestId) {
     let predictions = Predictor::new(&loaded.model).predict(table);
     out.notes.unknown_categories += predictions.unknown_categories;
+    let first = out.probabilities.len();
     // A row that the model does not answer was a fault before it came here.
     out.probabilities.extend(predictions.rows.iter().flatten().map(|p| p.probability));
+    if let Some(log) = &app.predictions {
+        log.note(app, loaded, id, table, &out.probabilities, first);
+    }
 }
 
 fn count(loaded: &Loaded, predicted: &Predicted) {
