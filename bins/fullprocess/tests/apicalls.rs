@@ -163,3 +163,29 @@ fn a_token_that_cannot_be_sent_needs_attention_and_the_promotion_stands() {
     assert_eq!(done["decision"]["outcome"], "promoted", "{done:#}");
     assert_eq!(done["apicalls"]["outcome"], "failed", "{done:#}");
 }
+
+#[test]
+fn a_run_that_is_killed_during_its_calls_has_promoted_and_the_next_one_makes_them() {
+    let scene = Arc::new(Scene::deployed());
+    let root = scene.root().to_owned();
+    let app = App::start(move |request, number| match number {
+        0 => Reply::Hang,
+        _ => healthy(request, &live(&root)),
+    });
+    let source = drifted(&app.url);
+    scene.file("source/c.csv", source.read("source/c.csv"));
+    know(&scene, &app.url);
+    let before = live(scene.root());
+    let mut child = FULLPROCESS.command(scene.root(), &["--quiet"]).spawn().unwrap();
+    while app.requests().is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended without calling");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ne!(live(scene.root()), before);
+    let next = FULLPROCESS.run(scene.root(), &["--json"]).ends_with(0).json();
+    assert_eq!(next["decision"]["outcome"], "nothing_new", "{next:#}");
+    assert_eq!(next["apicalls"]["outcome"], "answered", "{next:#}");
+    assert!(scene.read("model/apireturns.txt").contains(&live(scene.root())));
+}
