@@ -19,7 +19,7 @@ const FULLPROCESS: Binary = Binary { name: "fullprocess", path: env!("CARGO_BIN_
 const CONFIG: &str = r#"{
     "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
     "test_data_path": "test", "output_model_path": "model", "prod_deployment_path": "live",
-    "ingestion": {"settle_seconds": 0}
+    "ingestion": {"settle_seconds": 0}, "apicalls": {"url": "http://127.0.0.1:9"}
 }"#;
 
 /// A live release, and rows in the source folder that contradict it.

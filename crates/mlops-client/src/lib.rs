@@ -6,4 +6,11 @@
 //! program: a run that nobody touches for years must not depend on roots that age, and a company's
 //! own authority works at once. `SSL_CERT_FILE` and `SSL_CERT_DIR` are heeded.
 
+pub mod api;
+pub mod changes;
 pub mod ping;
+pub mod predictions;
+pub mod readable;
+pub mod returns;
+pub mod round;
+mod transport;

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 use reqwest::blocking::Client;
 
+use crate::transport::{self, reason};
+
 /// What is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -104,24 +106,14 @@ fn work(url: &Url, timeout: Duration, orders: &Receiver<Order>) {
 
 /// A client for `url`.
 fn make_client(url: &Url, timeout: Duration) -> Result<Client, String> {
-    // reqwest panics without a provider. One that is installed already is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder =
-        Client::builder().timeout(timeout).user_agent(concat!("mlops/", env!("CARGO_PKG_VERSION")));
-    // The machine's certificates are not needed, and on a bare machine not there.
-    let plain = url.scheme() == "http";
-    let builder = if plain { builder.tls_certs_only([]) } else { builder };
-    // No proxy can reach this machine's own loopback.
-    let own = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    let builder = if own { builder.no_proxy() } else { builder };
-    builder.build().map_err(|e| reason(&e))
+    transport::client(url, timeout).build().map_err(reason)
 }
 
 fn get(client: &Client, url: &Url, signal: Signal) -> Result<(), String> {
     let response = client.get(address(url, signal)).send();
-    response.and_then(reqwest::blocking::Response::error_for_status).map_err(|e| {
-        if e.is_timeout() { "no answer in time".to_owned() } else { reason(&e.without_url()) }
-    })?;
+    response
+        .and_then(reqwest::blocking::Response::error_for_status)
+        .map_err(|e| if e.is_timeout() { "no answer in time".to_owned() } else { reason(e) })?;
     Ok(())
 }
 
@@ -139,17 +131,6 @@ fn address(url: &Url, signal: Signal) -> Url {
         path.pop_if_empty().push(&last);
     }
     url
-}
-
-/// An error with its causes: reqwest's own text says little.
-fn reason(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! as any other. Not for writing: see `ingest`.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,19 @@ pub struct Reading {
     pub extra_columns: Vec<String>,
 }
 
+/// A record that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which record, counted from 0; good ones and bad ones count.
+    pub row: u64,
+    /// The physical line on which it begins, counted from 1.
+    pub line: u64,
+    /// The column at fault; empty where no single one is.
+    pub column: String,
+    /// What is wrong, in words.
+    pub message: String,
+}
+
 /// How many rejected rows a [`Reading`] describes.
 const EXAMPLES: usize = 5;
 
@@ -59,6 +73,11 @@ impl<'a> RowReader<'a> {
     /// Reads rows to predict; ids are optional, labels are passed over.
     pub fn prediction(schema: &'a Schema, options: &'a Ingestion) -> Self {
         Self { purpose: Purpose::Prediction, ..Self::labelled(schema, options) }
+    }
+
+    /// Reads labelled rows whose ids are optional: to score them and nothing else.
+    pub fn evaluation(schema: &'a Schema, options: &'a Ingestion) -> Self {
+        Self { purpose: Purpose::Evaluation, ..Self::labelled(schema, options) }
     }
 
     /// The same reader, which keeps ids too.
@@ -83,13 +102,50 @@ impl<'a> RowReader<'a> {
     ) -> Result<Reading> {
         let mut batch = Table::new(self.schema);
         self.parse(path, |chunk, parsed| {
-            batch.clear();
-            for row in &parsed.rows {
-                let bytes = parsed.bytes(chunk, row);
-                batch.push_canonical(bytes, self.schema, row.hash, self.with_ids);
-            }
+            self.fill(&mut batch, chunk, parsed);
             visit(&batch)
         })
+    }
+
+    /// Hands the rows that `input` spells to `visit`, a batch at a time, in order, together with
+    /// the number of the batch's first record and the records in it that cannot be used.
+    ///
+    /// `input` is read in pieces of `chunk_bytes`; errors call it `place`.
+    pub fn stream(
+        &self,
+        input: impl Read,
+        place: &Path,
+        chunk_bytes: usize,
+        mut visit: impl FnMut(&Table, u64, Vec<Fault>) -> Result<()>,
+    ) -> Result<Reading> {
+        let mut batch = Table::new(self.schema);
+        let mut first = 0;
+        let reader = ChunkReader::new(input, place, chunk_bytes);
+        self.records(reader, place, |chunk, parsed, line| {
+            self.fill(&mut batch, chunk, parsed);
+            let faults = parsed.rejected.iter().enumerate().map(|(before, rejected)| {
+                let good = parsed.rows.partition_point(|row| u64::from(row.line) < rejected.line);
+                Fault {
+                    row: first + (before + good) as u64,
+                    line: line + rejected.line,
+                    column: rejected.column.as_ref().map(|c| c.1.clone()).unwrap_or_default(),
+                    message: rejected.message.clone(),
+                }
+            });
+            let faults = faults.collect();
+            let result = visit(&batch, first, faults);
+            first += (parsed.rows.len() + parsed.rejected.len()) as u64;
+            result
+        })
+    }
+
+    /// The good rows of a parsed chunk.
+    fn fill(&self, batch: &mut Table, chunk: &[u8], parsed: &Parsed) {
+        batch.clear();
+        for row in &parsed.rows {
+            let bytes = parsed.bytes(chunk, row);
+            batch.push_canonical(bytes, self.schema, row.hash, self.with_ids);
+        }
     }
 
     /// Hands each row of `path` to `visit` in canonical spelling, newline included, in order.
@@ -105,8 +161,18 @@ impl<'a> RowReader<'a> {
         mut visit: impl FnMut(&[u8], &Parsed) -> Result<()>,
     ) -> Result<Reading> {
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let reader = ChunkReader::new(file, path, CHUNK_BYTES);
+        self.records(reader, path, |chunk, parsed, _| visit(chunk, parsed))
+    }
+
+    /// Parses what `reader` reads, a chunk at a time; `visit` also gets the chunk's first line.
+    fn records(
+        &self,
+        mut reader: ChunkReader<impl Read>,
+        path: &Path,
+        mut visit: impl FnMut(&[u8], &Parsed, u64) -> Result<()>,
+    ) -> Result<Reading> {
         let place = path.display().to_string();
-        let mut reader = ChunkReader::new(file, path, CHUNK_BYTES);
         let mut reading = Reading {
             digest: Digest::of(b""),
             rows_read: 0,
@@ -129,8 +195,8 @@ impl<'a> RowReader<'a> {
                 parser.parse(&chunk, offset, &mut parsed);
                 reading.note(&parsed.rejected, line);
                 reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
+                visit(&chunk, &parsed, line)?;
                 line += u64::from(parsed.lines);
-                visit(&chunk, &parsed)?;
             }
         }
         reading.digest = reader.digest();

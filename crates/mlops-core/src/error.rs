@@ -13,6 +13,7 @@
 //! | `NotConverged` | a fit stopped before the gradient test was met |
 //! | `Artifact` | a model file is damaged, foreign or of another version |
 //! | `Io` | the operating system refused an operation on a path |
+//! | `Remote` | a program that is asked over the network did not answer, or answered an error |
 //! | `Backend` | a library under us failed (SQLite, a solver) |
 //!
 //! Messages are lowercase, name the thing and the place, and say what to do.
@@ -80,6 +81,9 @@ pub enum ErrorKind {
         /// Why it was refused.
         source: std::io::Error,
     },
+    /// Somebody who was asked over the network did not answer as hoped.
+    #[error("{0}")]
+    Remote(String),
     /// A library under us failed.
     #[error("{name} failed: {message}")]
     Backend {
@@ -147,6 +151,11 @@ impl Error {
     /// A failed operation on a path.
     pub fn io(op: &'static str, path: &Path, source: std::io::Error) -> Self {
         ErrorKind::Io { op, path: path.to_owned(), source }.into()
+    }
+
+    /// No answer over the network, or an error for an answer.
+    pub fn remote(message: impl Into<String>) -> Self {
+        ErrorKind::Remote(message.into()).into()
     }
 
     /// A library's own error.

@@ -118,6 +118,11 @@ impl Table {
         self.rows += 1;
     }
 
+    /// Counts a row of which the caller has pushed one value to each column that it uses.
+    pub fn end_row(&mut self) {
+        self.rows += 1;
+    }
+
     /// Appends a canonical row as `ingest` writes it, newline included. Ids are kept on demand.
     pub(crate) fn push_canonical(
         &mut self,

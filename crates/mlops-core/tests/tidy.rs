@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "clock", "durable", "digest", "ids", "config", "text"],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
-        "gate", "split",
+        "gate", "split", "cells",
     ],
     &["ledger", "store", "testdata"],
     &["context", "decision"],
@@ -35,6 +35,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("plotters", "crates/mlops-report/"),
     ("reqwest", "crates/mlops-client/"),
     ("rustls", "crates/mlops-client/"),
+    ("axum::", "crates/mlops-serve/"),
+    ("hyper::", "crates/mlops-serve/"),
+    ("tokio::", "crates/mlops-serve/"),
     ("println!", "crates/mlops-runtime/src/console.rs"),
 ];
 

@@ -168,6 +168,11 @@ fn deliver(text: &str) -> bool {
     }
 }
 
+/// Where a service's lines on its requests go: beside the log, on standard error.
+pub(crate) fn lines() -> Box<dyn std::io::Write + Send> {
+    Box::new(std::io::stderr())
+}
+
 fn complain(text: &str) {
     // Without standard error there is nobody left to tell.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -184,6 +189,7 @@ fn kind(error: &Error) -> &'static str {
         ErrorKind::NotConverged(_) => "not_converged",
         ErrorKind::Artifact { .. } => "artifact",
         ErrorKind::Io { .. } => "io",
+        ErrorKind::Remote(_) => "remote",
         _ => "backend",
     }
 }

@@ -1,4 +1,5 @@
-//! `fullprocess`: the decision, and what follows it: diagnostics and reports on what is live.
+//! `fullprocess`: the decision, and what follows it: diagnostics and reports on what is live, and
+//! calls to the app that serves it.
 //!
 //! Not for deciding: see `mlops_core::stage::decide`.
 
@@ -12,6 +13,7 @@ use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_report::stage::Reported;
 use serde::Serialize;
 
+use crate::apicalls::{self, ApiCalls};
 use crate::dependencies;
 
 /// What `fullprocess` did.
@@ -23,6 +25,8 @@ pub struct FullProcess {
     pub diagnostics: Option<Box<Diagnostics>>,
     /// Reports on what is live.
     pub reporting: Option<Box<Reported>>,
+    /// The app's answers with what is live.
+    pub apicalls: Option<Box<ApiCalls>>,
 }
 
 impl Report for FullProcess {
@@ -31,7 +35,9 @@ impl Report for FullProcess {
     }
 
     fn needs_attention(&self) -> bool {
-        self.decision.needs_attention()
+        // The promotion stands. But clients of the app do not get what it promised.
+        let app = self.apicalls.as_ref().is_some_and(|calls| calls.needs_attention());
+        app || self.decision.needs_attention()
     }
 }
 
@@ -39,11 +45,10 @@ impl Report for FullProcess {
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<FullProcess> {
     let unfinished = !workspace.ledger.previous_run_completed(STEP, context.run.as_str())?;
     let decision = decide::run(context, workspace, options)?;
-    let mut report = FullProcess { decision, diagnostics: None, reporting: None };
+    let mut report = FullProcess { decision, diagnostics: None, reporting: None, apicalls: None };
     let due = report.decision.outcome != Outcome::NothingNew || unfinished;
-    if options.dry_run || !due || context.store().live()?.is_none() {
-        return Ok(report);
-    }
+    let live = context.store().live()?.filter(|_| due && !options.dry_run);
+    let Some(live) = live else { return Ok(report) };
     let look = diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
     let diagnostics =
         context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &look))?;
@@ -51,14 +56,24 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
         context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
     report.diagnostics = Some(Box::new(diagnostics));
     report.reporting = Some(Box::new(reporting));
+    // A run that was cut off may have been cut off after a promotion.
+    if report.decision.outcome == Outcome::Promoted || unfinished {
+        let calls = context.step(workspace, "apicalls", |_| {
+            Ok(apicalls::after_promotion(context, live.as_str()))
+        })?;
+        report.apicalls = Some(Box::new(calls));
+    }
     Ok(report)
 }
 
 impl fmt::Display for FullProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.decision)?;
-        match &self.reporting {
-            Some(reporting) => write!(f, "{reporting}"),
+        if let Some(reporting) = &self.reporting {
+            write!(f, "{reporting}")?;
+        }
+        match &self.apicalls {
+            Some(calls) => writeln!(f, "{}", calls.line()),
             None => Ok(()),
         }
     }

@@ -20,9 +20,11 @@
 //!
 //! Not for decisions about data or models: those are the stages'.
 
+pub mod apicalls;
 mod arguments;
 mod console;
 pub mod dependencies;
+mod environment;
 mod exit;
 pub mod first_run;
 pub mod fullprocess;
@@ -31,6 +33,7 @@ mod run_log;
 mod unattended;
 mod watchdog;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -40,6 +43,7 @@ use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
 
 pub use arguments::Common;
+pub use environment::secret;
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
 
@@ -65,6 +69,21 @@ pub fn look<R: Report>(
 ) -> ExitCode {
     console::start_log(common, None, None);
     ExitCode::from(tell(common, context(common).and_then(|context| work(&context))))
+}
+
+/// Runs a service: like [`look`], but its log begins at "info", as nobody sees a service otherwise.
+/// `work` also gets where lines on requests go, unless nothing but errors is to be printed.
+pub fn attend<R: Report>(
+    common: &Common,
+    work: impl FnOnce(&Context, Option<Box<dyn Write + Send>>) -> mlops_core::Result<R>,
+) -> ExitCode {
+    let talkative = Common { verbose: common.verbose.saturating_add(1), ..common.clone() };
+    let lines = (!common.quiet).then(console::lines);
+    let result = context(common).and_then(|context| {
+        console::start_log(&talkative, Some(&context.run), None);
+        work(&context, lines)
+    });
+    ExitCode::from(tell(common, result))
 }
 
 /// The workspace, with a line on each thing that an interrupted run left.

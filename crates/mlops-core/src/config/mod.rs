@@ -3,7 +3,9 @@
 //! Relative paths resolve from the folder of the file, never from the working directory: cron's
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
+mod apicalls;
 mod section;
+mod service;
 mod unattended;
 
 use std::cell::RefCell;
@@ -18,7 +20,9 @@ use crate::fit::{ClassWeight, Solver};
 use crate::model::MissingPolicy;
 use crate::schema::Schema;
 use crate::{Error, Result};
+pub use apicalls::ApiCalls;
 use section::Section;
+pub use service::{PredictionLog, Service};
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -60,6 +64,10 @@ pub struct Config {
     pub logging: Logging,
     /// The section `limits`.
     pub limits: Limits,
+    /// The section `service`.
+    pub service: Service,
+    /// The section `apicalls`.
+    pub apicalls: ApiCalls,
 }
 
 /// How much of the past stays on the disk.
@@ -222,6 +230,7 @@ impl Config {
         let deployment = at(root.required("prod_deployment_path"));
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
+        let service = service::service(root.section("service"), &at);
         let config = Self {
             file: path.to_owned(),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
@@ -241,6 +250,8 @@ impl Config {
             monitoring: unattended::monitoring(root.section("monitoring")),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
+            apicalls: apicalls::apicalls(root.section("apicalls"), &service),
+            service,
         };
         config.check_places(&root);
         root.finish();

@@ -15,6 +15,8 @@ pub enum Purpose {
     Labelled,
     /// The features; ids are optional, labels are ignored: rows to predict.
     Prediction,
+    /// The features and the label; ids are optional: rows to score without keeping them.
+    Evaluation,
 }
 
 /// The mapping from schema columns to a file's fields.
@@ -59,7 +61,7 @@ impl Layout {
                 return Err(Error::schema(place, message));
             }
             let ignored = purpose == Purpose::Prediction && column.role == Role::Target;
-            let optional = purpose == Purpose::Prediction && column.role == Role::Id;
+            let optional = purpose != Purpose::Labelled && column.role == Role::Id;
             if position.is_none() && !optional && !ignored {
                 missing.push(format!("\"{}\"", column.name));
             }

@@ -15,7 +15,7 @@ mod runs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::{DecisionRecord, HoldoutRecord};
@@ -96,6 +96,19 @@ impl Ledger {
         let ledger = |e: rusqlite::Error| failed(path, &e);
         let connection = Connection::open(path).map_err(ledger)?;
         Self { connection, path: path.to_owned(), disk: disk.clone() }.prepared()
+    }
+
+    /// Opens the ledger at `path` to look things up; nothing when there is none yet. It cannot be
+    /// changed through this.
+    pub fn open_to_read(path: &Path) -> Result<Option<Self>> {
+        if !path.try_exists().map_err(|e| Error::io("read", path, e))? {
+            return Ok(None);
+        }
+        let fail = |e: rusqlite::Error| failed(path, &e);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+        connection.busy_timeout(Duration::from_secs(2)).map_err(fail)?;
+        Ok(Some(Self { connection, path: path.to_owned(), disk: Disk::default() }))
     }
 
     /// A ledger that forgets: for tests and examples.

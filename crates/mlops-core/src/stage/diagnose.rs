@@ -53,7 +53,7 @@ pub struct Dependency {
 }
 
 /// What `diagnostics` found; the content of `diagnostics.json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// Version of this file's format.
     pub format_version: u32,
@@ -80,7 +80,7 @@ pub struct Diagnostics {
 impl Report for Diagnostics {}
 
 /// Predictions counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PredictionCounts {
     /// Rows in the file.
     pub rows: u64,
@@ -99,7 +99,7 @@ pub struct PredictionCounts {
 }
 
 /// How long a step took in past runs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Timing {
     /// The step.
     pub step: String,
@@ -110,10 +110,10 @@ pub struct Timing {
 }
 
 /// How long a step took now, on a scratch copy.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     /// The step.
-    pub step: &'static str,
+    pub step: String,
     /// Each run.
     pub seconds: Vec<f64>,
 }
@@ -245,8 +245,8 @@ fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
 
 /// Times whole ingestions and trainings in folders of their own, which vanish afterwards.
 fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
-    let mut ingestion = Measured { step: "ingestion", seconds: Vec::new() };
-    let mut training = Measured { step: "training", seconds: Vec::new() };
+    let mut ingestion = Measured { step: "ingestion".to_owned(), seconds: Vec::new() };
+    let mut training = Measured { step: "training".to_owned(), seconds: Vec::new() };
     for _ in 0..runs {
         let folder = tempfile::tempdir()
             .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
@@ -289,7 +289,7 @@ impl fmt::Display for Diagnostics {
             writeln!(f, "Predictions: {output}")?;
         }
         f.write_str("\n")?;
-        f.write_str(&text::table(&column_rows(&self.columns)))?;
+        f.write_str(&columns_table(&self.columns))?;
         let categorical = self.columns.iter().filter_map(|c| match &c.summary {
             ColumnSummary::Categorical(s) => Some((&c.name, s)),
             _ => None,
@@ -363,6 +363,11 @@ fn spread(seconds: &[f64]) -> String {
         (Some(only), _, _) if seconds.len() == 1 => format!(": {only:.3} s"),
         _ => String::new(),
     }
+}
+
+/// The statistics of columns as people read them.
+pub fn columns_table(columns: &[ColumnProfile]) -> String {
+    text::table(&column_rows(columns))
 }
 
 /// The readable table of statistics.

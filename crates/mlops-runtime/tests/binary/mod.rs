@@ -53,6 +53,7 @@ impl Binary {
     pub(crate) fn command<A: AsRef<OsStr>>(self, folder: &Path, arguments: &[A]) -> Command {
         let mut command = Command::new(self.path);
         command.args(arguments).current_dir(folder).env_remove("MLOPS_CONFIG");
+        command.env_remove("MLOPS_READ_TOKEN").env_remove("MLOPS_PREDICT_TOKEN");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

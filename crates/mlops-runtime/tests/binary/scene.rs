@@ -12,7 +12,7 @@ use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
-use mlops_core::stage::{deploy, ingest, score, train};
+use mlops_core::stage::{deploy, diagnose, ingest, score, train};
 use tempfile::TempDir;
 
 /// The header of the default schema.
@@ -80,6 +80,17 @@ impl Scene {
     pub(crate) fn deployed() -> Self {
         let scene = Self::scored();
         scene.step(|context, w| deploy::run(context, w, "deployment", "a test asks"));
+        scene
+    }
+
+    /// As after `diagnostics`, with the predictions for the test rows in `risk.csv`.
+    pub(crate) fn diagnosed() -> Self {
+        let scene = Self::deployed();
+        let [data, output] = ["test/test.csv", "risk.csv"].map(|name| Some(scene.path(name)));
+        let options = diagnose::Options { data, output, ..Default::default() };
+        scene.step(|context, w| {
+            context.step(w, "diagnostics", |w| diagnose::run(context, w, &options))
+        });
         scene
     }
 

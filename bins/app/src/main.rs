@@ -1,0 +1,64 @@
+//! `app`: the command line of `mlops_serve`. Nothing else happens here.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use mlops_core::{Error, Result};
+use mlops_serve::{Options, Tokens};
+
+/// Serves predictions of the live release over HTTP; follows promotions and rollbacks while it runs
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  app                          on http://127.0.0.1:8000\n  app \
+                  --port 9000 --quiet       errors only\n  MLOPS_READ_TOKEN=… MLOPS_PREDICT_TOKEN=… \
+                  app --host 0.0.0.0\n\nExit codes: 0 told to stop and all requests answered, 1 \
+                  failed or requests were cut off, 2 wrong usage or configuration"
+)]
+struct Arguments {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+
+    /// The IP address to listen on, instead of service.host
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+
+    /// The port to listen on, instead of service.port; 0 takes any that is free
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+
+    /// A file of tokens, each line a scope (read or predict), a blank and a token; besides those in
+    /// MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN
+    #[arg(long, value_name = "PATH", env = "MLOPS_TOKENS_FILE")]
+    tokens_file: Option<PathBuf>,
+
+    /// Let other machines ask without a token
+    #[arg(long)]
+    insecure: bool,
+}
+
+fn main() -> ExitCode {
+    let Arguments { common, host, port, tokens_file, insecure } = Arguments::parse();
+    mlops_runtime::attend(&common, |context, access_log| {
+        let tokens = tokens(tokens_file)?;
+        let json_log = common.log_format == "json";
+        let options = Options { host, port, insecure, tokens, access_log, json_log };
+        mlops_serve::run(context, options)
+    })
+}
+
+fn tokens(file: Option<PathBuf>) -> Result<Tokens> {
+    let mut tokens = Tokens::default();
+    for (name, scope) in [("MLOPS_READ_TOKEN", "read"), ("MLOPS_PREDICT_TOKEN", "predict")] {
+        if let Some(token) = mlops_runtime::secret(name) {
+            tokens.add(scope, &token, name)?;
+        }
+    }
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        tokens.add_lines(&text, &path.display().to_string())?;
+    }
+    Ok(tokens)
+}

@@ -1,0 +1,429 @@
+//! The app's HTTP API from the caller's side: one call, tried again while that can help.
+//!
+//! Every call of ours may be repeated: GETs change nothing, and a prediction is a pure function of
+//! its rows. A call never fails the caller: what went wrong stands in its [`Call`]. Not for which
+//! calls are made: see [`crate::round`].
+
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlops_core::clock::Clock;
+use mlops_core::{Error, Result};
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::transport::{self, reason};
+
+/// The environment variable with the token for what the app has on record.
+pub const READ_TOKEN: &str = "MLOPS_READ_TOKEN";
+/// The environment variable with the token for predictions.
+pub const PREDICT_TOKEN: &str = "MLOPS_PREDICT_TOKEN";
+/// The header in which the app says which release answers.
+pub const RELEASE_HEADER: &str = "x-model-version";
+/// Where it stands in answers that have it in their body too.
+const RELEASE_MEMBER: &str = "model_version";
+/// More than any answer of the app to what we ask.
+const LARGEST_ANSWER: u64 = 32 << 20;
+/// The pause before the second try; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The app may ask for a longer pause, but not for a longer one than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// To reach the machine; the rest of a call's time is for the answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Characters of somebody else's words that an error of ours repeats.
+const QUOTED: usize = 300;
+
+/// How to reach the app, and with how much patience.
+#[derive(Clone)]
+pub struct Options {
+    /// Its address: `http://127.0.0.1:8000`, or with a path in front of a proxy's.
+    pub url: String,
+    /// Sent as a bearer token with GETs; in no record, log or error.
+    pub read_token: Option<String>,
+    /// The same with predictions.
+    pub predict_token: Option<String>,
+    /// For one try, connecting and answer together.
+    pub timeout: Duration,
+    /// Tries of one call, the first included.
+    pub attempts: u32,
+    /// For all calls together, pauses included; after that nothing is tried any more.
+    pub within: Option<Duration>,
+    /// Whether nobody there is an answer too, instead of somebody who is just starting.
+    pub only_if_up: bool,
+    /// Sent as `X-Request-Id`, so that the app's log can be joined with ours.
+    pub request_id: String,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// One call and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// `/scoring`.
+    pub path: String,
+    /// The status of the answer; nothing without one.
+    pub status: Option<u16>,
+    /// The release that answered, as the answer says.
+    pub release: Option<String>,
+    /// Tries that it took.
+    pub attempts: u32,
+    /// From the first try to the last byte.
+    pub seconds: f64,
+    /// What was wrong, in words.
+    pub error: Option<String>,
+    /// The JSON of the answer; null without one.
+    pub answer: Value,
+}
+
+impl Call {
+    /// Whether anybody answered, whatever it was.
+    pub fn reached(&self) -> bool {
+        self.status.is_some()
+    }
+
+    /// Whether it was the app that answered: it names its release, or its error has the form that
+    /// the app gives to errors.
+    pub fn from_app(&self) -> bool {
+        self.release.is_some() || self.answer.get("status").and_then(Value::as_u64).is_some()
+    }
+
+    /// `GET /scoring`.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// What one try gave.
+struct Attempt {
+    status: Option<StatusCode>,
+    release: Option<String>,
+    /// The pause that the app asks for.
+    pause: Option<Duration>,
+    error: Option<String>,
+    answer: Value,
+    /// Whether the next try may give something else.
+    again: bool,
+}
+
+/// A connection to the app.
+pub struct Api {
+    client: Client,
+    base: Url,
+    read: Option<HeaderValue>,
+    predict: Option<HeaderValue>,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    /// Draws from 0 to 1, for pauses.
+    random: Box<dyn Fn() -> f64 + Send + Sync>,
+    begun: Duration,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// A connection that nothing was said over yet; the time of `options.within` starts now.
+    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
+        let base = address(&options.url)
+            .map_err(|wrong| Error::config("the app's address", vec![wrong]))?;
+        let bearer = |token: &Option<String>, name| {
+            token.as_deref().map(|token| bearer(token, name)).transpose()
+        };
+        let read = bearer(&options.read_token, READ_TOKEN)?;
+        let predict = bearer(&options.predict_token, PREDICT_TOKEN)?;
+        if (read.is_some() || predict.is_some())
+            && base.scheme() == "http"
+            && !transport::is_loopback(&base)
+        {
+            tracing::warn!("tokens go to {base} unencrypted: use an https:// address");
+        }
+        let client = transport::client(&base, options.timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
+            // The token is for this address, and for no other one that it may point to.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Error::backend("the HTTP client", reason(e)))?;
+        let begun = clock.elapsed();
+        let random = Box::new(random);
+        Ok(Self { client, base, read, predict, options, clock, random, begun })
+    }
+
+    /// The same connection, with pauses drawn by `random`, from 0 to 1.
+    #[must_use]
+    pub fn with_random(self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        Self { random: Box::new(random), ..self }
+    }
+
+    /// The app's address, without a final slash.
+    pub fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// `GET path`.
+    pub fn get(&self, path: &str) -> Call {
+        self.call("GET", path, || with(self.read.as_ref(), self.client.get(self.at(path))))
+    }
+
+    /// `POST path` with rows of CSV, a header first.
+    pub fn post_csv(&self, path: &str, rows: &[u8]) -> Call {
+        self.call("POST", path, || {
+            let request = self.client.post(self.at(path)).body(rows.to_vec());
+            with(self.predict.as_ref(), request.header(CONTENT_TYPE, "text/csv; charset=utf-8"))
+        })
+    }
+
+    fn at(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    fn call(&self, method: &str, path: &str, request: impl Fn() -> RequestBuilder) -> Call {
+        let begun = self.clock.elapsed();
+        let mut attempts = 0;
+        let last = loop {
+            attempts += 1;
+            let attempt = self.attempt(request());
+            if !attempt.again || attempts >= self.options.attempts {
+                break attempt;
+            }
+            let pause = self.pause(attempts).max(attempt.pause.unwrap_or_default());
+            if self.left().is_some_and(|left| left <= pause) {
+                break attempt;
+            }
+            let error = attempt.error.as_deref().unwrap_or_default();
+            tracing::debug!(method, path, attempts, ?pause, "again: {error}");
+            self.clock.sleep(pause);
+        };
+        let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
+        tracing::debug!(method, path, attempts, seconds, status = ?last.status, "called");
+        Call {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status: last.status.map(|status| status.as_u16()),
+            release: last.release,
+            attempts,
+            seconds,
+            error: last.error,
+            answer: last.answer,
+        }
+    }
+
+    fn attempt(&self, request: RequestBuilder) -> Attempt {
+        let timeout = self.options.timeout.min(self.left().unwrap_or(Duration::MAX));
+        if timeout.is_zero() {
+            return Attempt::unanswered("there is no time left for it".to_owned(), false);
+        }
+        let request = request
+            .timeout(timeout)
+            .header(ACCEPT, "application/json")
+            .header("X-Request-Id", &self.options.request_id);
+        let late = || format!("no answer within {} s", timeout.as_secs_f64().ceil());
+        match request.send() {
+            Ok(response) => read(response, late),
+            Err(e) if e.is_timeout() => {
+                let unreachable = e.is_connect() && self.options.only_if_up;
+                Attempt::unanswered(late(), !unreachable)
+            }
+            Err(e) if e.is_connect() => {
+                let error = format!("cannot connect: {}", transport::cause(&e));
+                Attempt::unanswered(error, !self.options.only_if_up)
+            }
+            Err(e) => Attempt::unanswered(transport::cause(&e), true),
+        }
+    }
+
+    /// The pause after try number `attempts`: between half of its length and all of it, so that
+    /// many callers who failed together do not come back together.
+    fn pause(&self, attempts: u32) -> Duration {
+        let full = FIRST_PAUSE * 2_u32.saturating_pow(attempts.saturating_sub(1).min(10));
+        (full / 2 + full.mul_f64(((self.random)() / 2.0).clamp(0.0, 0.5))).min(LONGEST_PAUSE)
+    }
+
+    /// What is left of the time for all calls.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let gone = self.clock.elapsed().saturating_sub(self.begun);
+        self.options.within.map(|within| within.saturating_sub(gone))
+    }
+
+    /// Waits.
+    pub(crate) fn sleep(&self, time: Duration) {
+        self.clock.sleep(time);
+    }
+}
+
+impl Attempt {
+    fn unanswered(error: String, again: bool) -> Self {
+        let (status, release, pause) = (None, None, None);
+        Self { status, release, pause, error: Some(error), answer: Value::Null, again }
+    }
+}
+
+/// Reads an answer to its end, as long as it is one that the app could give.
+fn read(response: Response, late: impl Fn() -> String) -> Attempt {
+    let status = response.status();
+    let header = |name: &str| {
+        let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+        value.map(plain).filter(|value| !value.is_empty())
+    };
+    let release = header(RELEASE_HEADER);
+    let seconds = header(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok());
+    let pause = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE));
+    let mut attempt = Attempt {
+        status: Some(status),
+        release,
+        pause,
+        error: None,
+        answer: Value::Null,
+        again: matches!(status.as_u16(), 429 | 502 | 503 | 504),
+    };
+    let mut body = Vec::new();
+    if let Err(e) = response.take(LARGEST_ANSWER + 1).read_to_end(&mut body) {
+        let broken = format!("the answer broke off: {e}");
+        attempt.error = Some(if is_timeout(&e) { late() } else { broken });
+        attempt.again = true;
+        return attempt;
+    }
+    if body.len() as u64 > LARGEST_ANSWER {
+        let error = format!("the answer has over {LARGEST_ANSWER} bytes: is this the app?");
+        attempt.error = Some(error);
+        return attempt;
+    }
+    let parsed = serde_json::from_slice::<Value>(&body);
+    attempt.error = match (&parsed, status.is_success()) {
+        (Ok(_), true) => None,
+        (Err(_), true) => Some("the answer is not JSON: is this the app?".to_owned()),
+        (parsed, false) => {
+            let said = parsed.as_ref().map_or_else(|_| quote(&body), said);
+            Some(if said.is_empty() { "no reason is given".to_owned() } else { said })
+        }
+    };
+    attempt.answer = parsed.unwrap_or_default();
+    if attempt.release.is_none() {
+        attempt.release = attempt.answer.get(RELEASE_MEMBER).and_then(Value::as_str).map(plain);
+    }
+    attempt
+}
+
+/// Whether reading an answer ended because the time was over.
+fn is_timeout(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<reqwest::Error>());
+    error.kind() == std::io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)
+}
+
+/// The words of an error in one of the forms that the app uses.
+fn said(answer: &Value) -> String {
+    let words = ["detail", "title", "error", "message"];
+    let said = words.iter().find_map(|word| answer.get(word)?.as_str());
+    said.map_or_else(|| quote(answer.to_string().as_bytes()), |said| quote(said.as_bytes()))
+}
+
+/// The beginning of somebody else's words, fit for a terminal.
+fn quote(bytes: &[u8]) -> String {
+    let text = plain(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * QUOTED)]));
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// A text of somebody else in one line, without what could command a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.trim().to_owned()
+}
+
+/// An address that calls can go to.
+fn address(text: &str) -> Result<Url, String> {
+    let wrong = |why: &str| format!("\"{}\" {why}", plain(text));
+    let url = Url::parse(text).map_err(|e| wrong(&format!("is not an address: {e}")))?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err(wrong("must start with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        // Not repeated: it holds a secret.
+        return Err(format!(
+            "must not hold a password: put tokens into {READ_TOKEN} and {PREDICT_TOKEN}"
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("must end with its path: leave out \"?\" and \"#\""));
+    }
+    Ok(url)
+}
+
+fn bearer(token: &str, name: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+        let wrong = "must be one line of ASCII: it goes into a header".to_owned();
+        Error::config(name, vec![wrong])
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn with(token: Option<&HeaderValue>, request: RequestBuilder) -> RequestBuilder {
+    match token {
+        Some(token) => request.header(AUTHORIZATION, token),
+        None => request,
+    }
+}
+
+/// A number from 0 to 1 that no other process draws too. The standard library seeds its hash maps
+/// with such numbers.
+fn random() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let bits = RandomState::new().hash_one(0) >> 11;
+    bits as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_and_secrets_in_them_not_repeated() {
+        for good in ["http://127.0.0.1:8000", "https://app.example/model/", "http://[::1]:80"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("127.0.0.1:8000", "is not an address"),
+            ("ftp://app.example", "must start with http://"),
+            ("localhost:8000", "must start with http://"),
+            ("http://app.example/?a=1", "leave out \"?\""),
+            ("http://me:hush@app.example", "MLOPS_READ_TOKEN"),
+        ] {
+            let error = address(bad).unwrap_err();
+            assert!(error.contains(why) && !error.contains("hush"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_error_in_any_form_is_one_short_line() {
+        let of = |text: &str| said(&serde_json::from_str(text).unwrap());
+        assert_eq!(of(r#"{"title":"Not found","detail":"no score yet"}"#), "no score yet");
+        assert_eq!(of(r#"{"error":"bad\u001b[31m\nrow"}"#), "bad [31m row");
+        assert_eq!(of("[1]"), "[1]");
+        assert_eq!(quote("ü".repeat(1000).as_bytes()).chars().count(), QUOTED + 1);
+    }
+
+    #[test]
+    fn random_numbers_stay_between_0_and_1_and_differ() {
+        let drawn: Vec<f64> = (0..100).map(|_| random()).collect();
+        assert!(drawn.iter().all(|x| (0.0..1.0).contains(x)), "{drawn:?}");
+        assert!(drawn.iter().any(|x| x.to_bits() != drawn[0].to_bits()), "{drawn:?}");
+    }
+}

@@ -1,0 +1,183 @@
+//! What is different between two rounds of answers, in words.
+//!
+//! Not for judging it: a change is neither good nor bad here.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use mlops_core::text;
+use serde_json::Value;
+
+use crate::api::{Call, plain};
+use crate::predictions::{PATH as PREDICTION, Predictions};
+use crate::readable::cell;
+use crate::returns::Returns;
+
+/// Changed values of one call that are named; the others are counted.
+const NAMED: usize = 8;
+/// What things in a list are called by.
+const NAMES: [&str; 2] = ["name", "step"];
+/// Characters of a value that are shown.
+const SHOWN: usize = 60;
+
+/// What is different in `now`, a line each; nothing if all is the same.
+pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
+    let mut changes = Vec::new();
+    if before.url != now.url {
+        changes.push(format!("another address: {} → {}", before.url, now.url));
+    }
+    if before.release != now.release {
+        let name =
+            |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
+        changes.push(format!("release: {} → {}", name(&before.release), name(&now.release)));
+    }
+    for call in &now.calls {
+        match before.calls.iter().find(|other| other.path == call.path) {
+            Some(other) => {
+                of_status(other, call, &mut changes);
+                // Counts of other rows are other counts.
+                if call.path != PREDICTION || same_rows(before, now) {
+                    let releases = [&before.release, &now.release].map(|r| r.as_deref());
+                    of_answer(other, call, releases, &mut changes);
+                }
+            }
+            None => changes.push(format!("{}: called for the first time", call.path)),
+        }
+    }
+    for call in before.calls.iter().filter(|c| now.calls.iter().all(|n| n.path != c.path)) {
+        changes.push(format!("{}: not called this time", call.path));
+    }
+    match (&before.predictions, &now.predictions) {
+        (Some(old), Some(new)) if same_rows(before, now) => of_predictions(old, new, &mut changes),
+        (Some(old), Some(new)) => {
+            let [old, new] = [old, new].map(named);
+            changes.push(format!("/prediction: other rows than last time, {old} → {new}"));
+        }
+        (Some(_), None) => changes.push("no predictions this time".to_owned()),
+        (None, Some(_)) => changes.push("predictions, which were not there before".to_owned()),
+        (None, None) => {}
+    }
+    changes
+}
+
+/// Whether the same rows were predicted.
+fn same_rows(before: &Returns, now: &Returns) -> bool {
+    let identity = |returns: &Returns| -> Vec<_> {
+        let files = returns.predictions.iter().flat_map(|predictions| &predictions.files);
+        files.map(|file| (file.sha256, file.rows, file.rejected)).collect()
+    };
+    identity(before) == identity(now)
+}
+
+fn of_status(before: &Call, now: &Call, changes: &mut Vec<String>) {
+    let failed = [before, now].map(|call| call.error.as_deref());
+    if before.status != now.status || failed[0] != failed[1] {
+        let status =
+            |call: &Call| call.status.map_or("no answer".to_owned(), |status| status.to_string());
+        let why = failed[1].map_or(String::new(), |error| format!(" ({error})"));
+        changes.push(format!("{}: {} → {}{why}", now.path, status(before), status(now)));
+    }
+}
+
+/// `releases` are those of before and now: what an answer says of them was said already.
+fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut Vec<String>) {
+    if before.error.is_some() || now.error.is_some() {
+        return;
+    }
+    let (old, new) = (leaves(&before.answer), leaves(&now.answer));
+    let known: HashMap<&str, &Value> = old.iter().map(|(p, v)| (p.as_str(), *v)).collect();
+    let places: HashMap<&str, &Value> = new.iter().map(|(p, v)| (p.as_str(), *v)).collect();
+    let mut different: Vec<String> = Vec::new();
+    for (place, value) in &new {
+        match known.get(place.as_str()) {
+            Some(old) if old == value => {}
+            Some(old) if old.is_string() && [old.as_str(), value.as_str()] == releases => {}
+            Some(old) => {
+                let [was, is] = [*old, *value].map(short);
+                let alike = was == is;
+                different.push(if alike {
+                    format!("{place} {old} → {value}")
+                } else {
+                    format!("{place} {was} → {is}")
+                });
+            }
+            None => different.push(format!("{place} is new: {}", short(value))),
+        }
+    }
+    let gone = old.iter().filter(|(place, _)| !places.contains_key(place.as_str()));
+    different.extend(gone.map(|(place, value)| format!("{place} is gone: {}", short(value))));
+    let more = different.len().saturating_sub(NAMED);
+    different.truncate(NAMED);
+    changes.extend(different.into_iter().map(|change| format!("{}: {change}", now.path)));
+    if more > 0 {
+        changes.push(format!("{}: {more} other values changed", now.path));
+    }
+}
+
+/// The files with the number of their rows.
+fn named(predictions: &Predictions) -> String {
+    let names: Vec<&str> = predictions.files.iter().map(|file| file.name.as_str()).collect();
+    format!("{} ({})", names.join(", "), text::plural(predictions.rows, "row"))
+}
+
+fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<String>) {
+    let labels = before.kept.predictions.iter().zip(&now.kept.predictions);
+    let labels = labels.filter(|(before, now)| before != now).count();
+    let moved = before.kept.probabilities.iter().zip(&now.kept.probabilities);
+    let moved = moved.map(|(before, now)| (before - now).abs()).fold(0.0_f64, f64::max);
+    if labels > 0 || moved > 0.0 || before.labels != now.labels {
+        changes.push(format!(
+            "/prediction: {labels} of {} rows are predicted otherwise, probabilities moved by up \
+             to {moved:.4}",
+            now.kept.predictions.len()
+        ));
+    }
+}
+
+/// Every plain value of an answer with its place, such as `columns.age.mean`, in order.
+fn leaves(value: &Value) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    collect(value, &mut String::new(), &mut found);
+    found
+}
+
+fn collect<'a>(value: &'a Value, place: &mut String, found: &mut Vec<(String, &'a Value)>) {
+    let length = place.len();
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (name, value) in map {
+                if length > 0 {
+                    place.push('.');
+                }
+                place.push_str(&plain(name));
+                collect(value, place, found);
+                place.truncate(length);
+            }
+        }
+        Value::Array(list) if !list.is_empty() => {
+            for (i, value) in list.iter().enumerate() {
+                // What has a name keeps its place when others come before it.
+                let name = NAMES.iter().find_map(|name| value.get(name)?.as_str());
+                // Writing to a text cannot fail.
+                let _ = match name {
+                    Some(name) => write!(place, ".{}", plain(name)),
+                    None => write!(place, "[{i}]"),
+                };
+                collect(value, place, found);
+                place.truncate(length);
+            }
+        }
+        // The whole answer, without anything in it.
+        _ if place.is_empty() => {}
+        value => found.push((place.clone(), value)),
+    }
+}
+
+/// The beginning of a value.
+fn short(value: &Value) -> String {
+    let text = cell(value);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,173 @@
+//! The section `service`: where `app` listens, what it takes and what it refuses.
+//!
+//! Not for tokens: secrets come from the environment or from a file that it names.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::section::Section;
+
+/// How predictions are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port to listen on; 0 takes any that is free.
+    pub port: u16,
+    /// The name of the model in the Open Inference Protocol.
+    pub model_name: String,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Requests at a time.
+    pub max_in_flight: usize,
+    /// Largest body of a request.
+    pub max_body_bytes: usize,
+    /// Largest file that a request may name.
+    pub max_file_bytes: u64,
+    /// How long the head of a request may take; an idle connection is closed after it, too.
+    pub header_timeout: Duration,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How long a request may take as a whole.
+    pub request_timeout: Duration,
+    /// How long requests in flight may take to end when the service is told to stop.
+    pub drain: Duration,
+    /// Folders whose files a request may name, besides those of the configuration.
+    pub data_folders: Vec<PathBuf>,
+    /// Origins whose pages may call the service from a browser.
+    pub cors_origins: Vec<String>,
+    /// Where predictions are kept, if they are.
+    pub prediction_log: Option<PredictionLog>,
+}
+
+/// The record of predictions, for the day on which their labels are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictionLog {
+    /// The folder of its files.
+    pub folder: PathBuf,
+    /// A file that grew beyond this is followed by a new one.
+    pub max_bytes: u64,
+    /// So many files stay.
+    pub keep_files: usize,
+}
+
+pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> Service {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let host = section.text("host").unwrap_or_else(|| "127.0.0.1".to_owned());
+    let host = host.parse().unwrap_or_else(|_| {
+        let message = "must be an IP address, such as \"127.0.0.1\", or \"0.0.0.0\" for all";
+        section.problem("host", message);
+        IpAddr::from([127, 0, 0, 1])
+    });
+    let port = section.integer("port", &(0..=65_535), 8000);
+    let model_name = section.text("model_name").unwrap_or_else(|| "model".to_owned());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !model_name.chars().all(plain) {
+        section.problem("model_name", "may have letters, digits, '-', '_' and '.' only");
+    }
+    let cors_origins = section.texts("cors_origins").unwrap_or_default();
+    for origin in &cors_origins {
+        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let host = rest.is_some_and(|r| !r.is_empty() && !r.contains(['/', ' ', '*']));
+        if !host || !origin.is_ascii() {
+            let example = "each must look like \"https://pages.example\"";
+            section.problem("cors_origins", &format!("holds {origin:?}: {example}"));
+        }
+    }
+    let log_folder = section.text("prediction_log_path").map(at);
+    let log_bytes = section.integer("prediction_log_max_bytes", &(4096..=1 << 40), 64 << 20);
+    let log_files = section.integer("prediction_log_keep_files", &(1..=100_000), 10);
+    let mut seconds =
+        |key, default| Duration::from_secs(section.integer(key, &(1..=86_400), default));
+    let (header, body) =
+        (seconds("header_timeout_seconds", 15), seconds("body_timeout_seconds", 30));
+    let (request, drain) = (seconds("request_timeout_seconds", 60), seconds("drain_seconds", 25));
+    let service = Service {
+        host,
+        port: u16::try_from(port).unwrap_or_default(),
+        model_name,
+        max_connections: size(section.integer("max_connections", &(1..=100_000), 1024)),
+        max_in_flight: size(section.integer("max_in_flight", &(1..=100_000), 256)),
+        max_body_bytes: size(section.integer("max_body_bytes", &(1024..=1 << 30), 16 << 20)),
+        max_file_bytes: section.integer("max_file_bytes", &(1024..=1 << 40), 64 << 20),
+        header_timeout: header,
+        body_timeout: body,
+        request_timeout: request,
+        drain,
+        data_folders: section
+            .texts("data_folders")
+            .unwrap_or_default()
+            .into_iter()
+            .map(at)
+            .collect(),
+        cors_origins,
+        prediction_log: log_folder.map(|folder| PredictionLog {
+            folder,
+            max_bytes: log_bytes,
+            keep_files: size(log_files),
+        }),
+    };
+    section.finish();
+    service
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Result;
+    use crate::config::Config;
+
+    fn parse(service: &str) -> Result<Service> {
+        let text = format!(
+            r#"{{"input_folder_path":"in","output_folder_path":"out","test_data_path":"test",
+            "output_model_path":"m","prod_deployment_path":"p","service":{service}}}"#
+        );
+        Config::parse(&text, Path::new("/w/config.json")).map(|config| config.service)
+    }
+
+    #[test]
+    fn nobody_else_can_reach_it_by_default() {
+        let service = parse("{}").unwrap();
+        assert!(service.host.is_loopback() && service.cors_origins.is_empty());
+        assert_eq!(
+            (service.port, service.max_connections, service.max_in_flight),
+            (8000, 1024, 256)
+        );
+        assert_eq!((service.prediction_log, service.data_folders), (None, Vec::new()));
+    }
+
+    #[test]
+    fn values_are_taken_and_paths_resolve_from_the_file() {
+        let service = parse(
+            r#"{"host":"::","port":0,"model_name":"churn-1","data_folders":["more"],
+            "prediction_log_path":"log","drain_seconds":3,"cors_origins":["https://a.example"]}"#,
+        )
+        .unwrap();
+        assert_eq!((service.host.is_unspecified(), service.port), (true, 0));
+        assert_eq!(service.data_folders, [Path::new("/w/more")]);
+        assert_eq!(service.prediction_log.unwrap().folder, Path::new("/w/log"));
+        assert_eq!(service.drain, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn wrong_values_are_named_together() {
+        let error = parse(
+            r#"{"host":"everywhere","port":70000,"model_name":"a/b","prt":1,
+            "cors_origins":["*"],"max_in_flight":0}"#,
+        );
+        let error = error.unwrap_err().to_string();
+        for part in [
+            "\"service.host\" must be an IP address",
+            "\"service.port\" must be a whole number from 0 to 65535",
+            "\"service.model_name\" may have",
+            "did you mean \"service.port\"?",
+            "\"service.cors_origins\" holds \"*\"",
+            "\"service.max_in_flight\" must be",
+        ] {
+            assert!(error.contains(part), "missing {part:?} in:\n{error}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! `apicalls`: every endpoint of a running app is called with the rows of a data file, and all
+//! answers are kept in `apireturns.txt` and `apireturns.json`.
+//!
+//! Not for the calls themselves: see `mlops_client`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlops_client::api::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
+use mlops_client::predictions::{DataFile, PATH as PREDICTION};
+use mlops_client::returns::{JSON, Returns, TEXT, comparison};
+use mlops_client::round::{self, Data};
+use mlops_core::context::{Context, Report};
+use mlops_core::testdata::TestFiles;
+use mlops_core::{Error, Result, text};
+use serde::Serialize;
+
+use crate::console::OUTCOME;
+use crate::environment::secret;
+
+/// Tries of one call.
+const ATTEMPTS: u32 = 4;
+/// How long `fullprocess` waits for the app to serve a new release, which it should do within a
+/// second.
+const RELOAD: Duration = Duration::from_secs(10);
+/// How long the calls of `fullprocess` may take together.
+const CALLS: Duration = Duration::from_mins(1);
+
+/// What the user may ask for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The app's address; else the configured one.
+    pub url: Option<String>,
+    /// The rows to predict; else the newest test data.
+    pub data: Option<PathBuf>,
+}
+
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every call was answered well.
+    Answered,
+    /// Nobody answered, or somebody who is not the app.
+    Unreachable,
+    /// The app answers with a release other than the one that is live.
+    OtherRelease,
+    /// The app answered with an error, or the answers could not be kept.
+    Failed,
+}
+
+/// What the calls gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApiCalls {
+    /// How it went.
+    pub outcome: Outcome,
+    /// The app's address.
+    pub url: String,
+    /// The release that answered.
+    pub release: Option<String>,
+    /// What went wrong, in words.
+    pub errors: Vec<String>,
+    /// When the answers came that `changes` compares with.
+    pub compared_with: Option<String>,
+    /// What is different since then, in words.
+    pub changes: Vec<String>,
+    /// The calls, without their answers.
+    pub calls: Vec<Called>,
+    /// The files whose rows were sent.
+    pub data: Vec<DataFile>,
+    /// Rows by predicted label.
+    pub predictions: BTreeMap<String, u64>,
+    /// The files that were written; none unless the app answered.
+    pub files: Vec<String>,
+    #[serde(skip)]
+    words: String,
+}
+
+/// A call without its answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Called {
+    /// `GET /scoring`.
+    pub call: String,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// The release that answered.
+    pub release: Option<String>,
+    /// Tries that it took.
+    pub attempts: u32,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Report for ApiCalls {
+    fn changed(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    fn needs_attention(&self) -> bool {
+        matches!(self.outcome, Outcome::OtherRelease | Outcome::Failed)
+    }
+}
+
+/// Calls every endpoint and keeps the answers, errors among them. Fails if the app does not answer
+/// every call as it should.
+pub fn run(context: &Context, options: &Options) -> Result<ApiCalls> {
+    let files = match &options.data {
+        Some(path) => vec![path.clone()],
+        None => test_files(context)?,
+    };
+    if files.is_empty() {
+        return Err(Error::missing(format!(
+            "there are no test data in {} to send: name a file with --data",
+            context.config.test_data.display()
+        )));
+    }
+    let url = options.url.as_deref();
+    let report = call(context, &connection(context, url, None)?, &files)?;
+    let advice = "Start the app with `make app`, or name its address with --url or \
+                  \"apicalls.url\" in the configuration";
+    match report.outcome {
+        Outcome::Answered => Ok(report),
+        Outcome::Unreachable => Err(Error::remote(format!("{}. {advice}", report.words))),
+        Outcome::OtherRelease | Outcome::Failed => {
+            let errors = report.errors.join("\n  - ");
+            Err(Error::remote(format!(
+                "the app at {} did not answer as it should:\n  - {errors}\nall answers are in {}",
+                report.url,
+                context.config.output_model.join(TEXT).display()
+            )))
+        }
+    }
+}
+
+/// The same after a promotion, without ever failing it: waits a moment for the app to serve
+/// `release`. Nobody there is noted; an app that answers otherwise than it should needs attention.
+pub fn after_promotion(context: &Context, release: &str) -> ApiCalls {
+    let report = promoted(context, release).unwrap_or_else(|error| {
+        let url = context.config.apicalls.url.clone();
+        ApiCalls::without_answers(Outcome::Failed, url, error.to_string())
+    });
+    if report.needs_attention() {
+        tracing::warn!(target: OUTCOME, "{}", report.words);
+    } else {
+        tracing::info!(target: OUTCOME, "{}", report.words);
+    }
+    report
+}
+
+fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
+    // An app that hangs must not end the run by its limit.
+    let quarter = context.config.limits.stage.map_or(Duration::MAX, |limit| limit / 4);
+    let first = round::wait_for(&connection(context, None, Some(RELOAD.min(quarter)))?, release);
+    let url = context.config.apicalls.url.trim_end_matches('/').to_owned();
+    if !first.from_app() {
+        return Ok(unreachable(url, &first));
+    }
+    let mut report = if first.release.as_deref().is_none_or(|served| served == release) {
+        let api = connection(context, None, Some(CALLS.min(quarter)))?;
+        call(context, &api, &test_files(context)?)?
+    } else {
+        let mut report = ApiCalls::without_answers(Outcome::OtherRelease, url, String::new());
+        report.release = first.release;
+        report
+    };
+    if let Some(other) = report.release.as_deref().filter(|served| *served != release) {
+        report.outcome = Outcome::OtherRelease;
+        report.words = format!(
+            "the app at {} answers with {other} and not with {release}, which is live: see its \
+             log, or start it again",
+            report.url
+        );
+        report.errors = vec![report.words.clone()];
+    }
+    Ok(report)
+}
+
+/// The newest test data.
+fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
+    let found = TestFiles::find(&context.config.test_data)?;
+    Ok(found.current.into_iter().map(|file| file.path).collect())
+}
+
+/// A connection to `url`, or to the configured address; with a time for all calls, to an app that
+/// need not be there.
+fn connection(context: &Context, url: Option<&str>, within: Option<Duration>) -> Result<Api> {
+    let configured = &context.config.apicalls;
+    let options = api::Options {
+        url: url.unwrap_or(&configured.url).to_owned(),
+        read_token: secret(READ_TOKEN),
+        predict_token: secret(PREDICT_TOKEN),
+        timeout: configured.timeout,
+        attempts: ATTEMPTS,
+        within,
+        only_if_up: within.is_some(),
+        request_id: context.run.to_string(),
+    };
+    Api::new(options, Arc::clone(&context.clock))
+}
+
+/// Makes the calls and keeps the answers, if there are any.
+fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
+    let config = &context.config;
+    let (schema, options) = (&config.schema, &config.ingestion);
+    let data = Data { schema, options, files, max_body: config.service.max_body_bytes };
+    let round = round::run(api, &data)?;
+    if !round.calls.iter().any(Call::from_app) {
+        let first = round.calls.first().ok_or_else(|| Error::remote("no call was made"))?;
+        return Ok(unreachable(api.url().to_owned(), first));
+    }
+    let folder = &config.output_model;
+    let returns = Returns::new(round, api.url(), context.now(), folder);
+    returns.write(&context.disk, folder)?;
+    let files = [TEXT, JSON].map(|name| folder.join(name).display().to_string());
+    Ok(ApiCalls::of(returns, files.to_vec()))
+}
+
+fn unreachable(url: String, call: &Call) -> ApiCalls {
+    let error = call.error.as_deref().unwrap_or("its answer names no release");
+    let words = match call.status {
+        None => format!("nobody answers at {url}: {error}"),
+        Some(status) => {
+            format!("what answers at {url} is not the app: {} gave {status}, {error}", call.name())
+        }
+    };
+    ApiCalls::without_answers(Outcome::Unreachable, url, words)
+}
+
+impl ApiCalls {
+    fn without_answers(outcome: Outcome, url: String, words: String) -> Self {
+        Self {
+            outcome,
+            url,
+            release: None,
+            errors: vec![words.clone()],
+            compared_with: None,
+            changes: Vec::new(),
+            calls: Vec::new(),
+            data: Vec::new(),
+            predictions: BTreeMap::new(),
+            files: Vec::new(),
+            words,
+        }
+    }
+
+    fn of(returns: Returns, files: Vec<String>) -> Self {
+        let outcome = if returns.errors.is_empty() { Outcome::Answered } else { Outcome::Failed };
+        let release = returns.release.as_deref().unwrap_or("no single release");
+        let words = match outcome {
+            Outcome::Answered => format!("{} answers with {release}", returns.url),
+            _ => format!("the app at {} failed: {}", returns.url, returns.errors.join("; ")),
+        };
+        let predictions = returns.predictions.unwrap_or_default();
+        let called = |call: Call| Called {
+            call: call.name(),
+            status: call.status,
+            release: call.release,
+            attempts: call.attempts,
+            seconds: call.seconds,
+        };
+        Self {
+            outcome,
+            url: returns.url,
+            release: returns.release,
+            errors: returns.errors,
+            compared_with: returns.compared_with,
+            changes: returns.changes,
+            calls: returns.calls.into_iter().map(called).collect(),
+            data: predictions.files,
+            predictions: predictions.labels,
+            files,
+            words,
+        }
+    }
+}
+
+impl fmt::Display for ApiCalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.words)?;
+        let rows: Vec<Vec<String>> = self
+            .calls
+            .iter()
+            .map(|call| {
+                let status = call.status.map_or("-".to_owned(), |status| status.to_string());
+                let more =
+                    if call.call.ends_with(PREDICTION) { self.predicted() } else { String::new() };
+                vec![call.call.clone(), status, more]
+            })
+            .collect();
+        f.write_str(&text::list(&rows))?;
+        for example in self.data.iter().flat_map(|file| &file.examples) {
+            writeln!(f, "warning: not sent: {example}")?;
+        }
+        f.write_str(&comparison(self.compared_with.as_deref(), &self.changes))?;
+        writeln!(f, "Written: {}", self.files.join(", "))
+    }
+}
+
+impl ApiCalls {
+    /// The line for a run that did more than this.
+    pub fn line(&self) -> String {
+        let head = if self.needs_attention() { "warning" } else { "App" };
+        format!("{head}: {}", self.words)
+    }
+
+    /// Rows sent and predictions, counted.
+    fn predicted(&self) -> String {
+        let files: Vec<String> = self
+            .data
+            .iter()
+            .map(|file| format!("{} of {}", text::plural(file.rows, "row"), file.name))
+            .collect();
+        let rejected: u64 = self.data.iter().map(|file| file.rejected).sum();
+        let rejected = match rejected {
+            0 => String::new(),
+            n => format!(" ({} unreadable and not sent)", text::count(n)),
+        };
+        let labels: Vec<String> = self
+            .predictions
+            .iter()
+            .map(|(label, rows)| format!("{} predicted {label}", text::count(*rows)))
+            .collect();
+        format!("{}{rejected}: {}", files.join(", "), labels.join(", "))
+    }
+}

@@ -1,0 +1,154 @@
+//! Who may ask: bearer tokens with a scope, compared in constant time.
+//!
+//! Tokens are kept as digests. Not for where they come from: see `bins/app`.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use mlops_core::digest::Digest;
+use mlops_core::{Error, Result};
+
+use crate::endpoint::Scope;
+use crate::problem::Problem;
+
+/// Shortest token.
+const MIN_LENGTH: usize = 16;
+
+/// The tokens that are known. Without any, everybody may ask.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens {
+    read: Vec<Digest>,
+    predict: Vec<Digest>,
+}
+
+impl Tokens {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.predict.is_empty()
+    }
+
+    /// Adds a token that allows `scope`, `read` or `predict`; `place` says where it stood.
+    ///
+    /// # Errors
+    /// `Config` for another scope, or a token that is short or has characters no header can hold.
+    pub fn add(&mut self, scope: &str, token: &str, place: &str) -> Result<()> {
+        let bad = |message: &str| Error::config(place, vec![message.to_owned()]);
+        if token.len() < MIN_LENGTH || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(bad(
+                "a token must have at least 16 characters, none of them a blank: make \
+                            one with `openssl rand -hex 32`",
+            ));
+        }
+        match scope {
+            "read" => self.read.push(Digest::of(token.as_bytes())),
+            "predict" => self.predict.push(Digest::of(token.as_bytes())),
+            _ => return Err(bad("a token's scope is \"read\" or \"predict\"")),
+        }
+        Ok(())
+    }
+
+    /// Adds the tokens in `text`: a line is a scope and a token, `#` starts a comment.
+    ///
+    /// # Errors
+    /// As for [`Tokens::add`], with the line.
+    pub fn add_lines(&mut self, text: &str, place: &str) -> Result<()> {
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let place = format!("{place}, line {}", number + 1);
+            let Some((scope, token)) = line.split_once([' ', '\t']) else {
+                let message = "a line is a scope, a blank and a token".to_owned();
+                return Err(Error::config(place, vec![message]));
+            };
+            self.add(scope, token.trim(), &place)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the request with `headers` may have `scope`.
+    pub(crate) fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Problem> {
+        if scope == Scope::Open || self.is_empty() {
+            return Ok(());
+        }
+        let value = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let token = value
+            .and_then(|v| v.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let Some((_, token)) = token else {
+            let detail = "send a token: the header \"Authorization: Bearer …\"";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
+                .with(header::WWW_AUTHENTICATE, "Bearer"));
+        };
+        let digest = Digest::of(token.trim().as_bytes());
+        let (read, predict) = (among(digest, &self.read), among(digest, &self.predict));
+        match (scope, read, predict) {
+            (Scope::Read, true, _) | (Scope::Predict, _, true) => Ok(()),
+            (_, false, false) => {
+                Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not known here")
+                    .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
+            }
+            _ => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                if scope == Scope::Read {
+                    "this token allows predictions only; this address needs the scope \"read\""
+                } else {
+                    "this token allows reading only; this address needs the scope \"predict\""
+                },
+            )
+            .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")),
+        }
+    }
+}
+
+/// Whether `digest` is among `known`, in a time that tells nothing of how near it is.
+fn among(digest: Digest, known: &[Digest]) -> bool {
+    let mut found = 0_u8;
+    for other in known {
+        let pairs = digest.bytes().iter().zip(other.bytes());
+        let difference = pairs.fold(0_u8, |d, (a, b)| d | (a ^ b));
+        found |= u8::from(std::hint::black_box(difference) == 0);
+    }
+    found != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const READ: &str = "read-0123456789abcdef";
+    const PREDICT: &str = "predict-0123456789abcdef";
+
+    #[test]
+    fn each_scope_has_its_token() {
+        let mut tokens = Tokens::default();
+        let text = format!("# for the dashboard\nread {READ}\n\npredict\t{PREDICT}\n");
+        tokens.add_lines(&text, "tokens").unwrap();
+        let status = |token: Option<&str>, scope| {
+            let mut headers = HeaderMap::new();
+            if let Some(token) = token {
+                headers.insert(header::AUTHORIZATION, HeaderValue::from_str(token).unwrap());
+            }
+            tokens.check(&headers, scope).err().map(|p| p.status.as_u16())
+        };
+        let (read, predict) = (format!("Bearer {READ}"), format!("bearer {PREDICT}"));
+        assert_eq!(status(Some(&read), Scope::Read), None);
+        assert_eq!(status(Some(&predict), Scope::Predict), None);
+        assert_eq!(status(Some(&read), Scope::Predict), Some(403));
+        assert_eq!(status(Some(&predict), Scope::Read), Some(403));
+        for wrong in [None, Some("Bearer x"), Some("Basic eA=="), Some(READ), Some("Bearer")] {
+            assert_eq!(status(wrong, Scope::Read), Some(401), "{wrong:?}");
+            assert_eq!(status(wrong, Scope::Open), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_weak_token_is_refused_with_its_place() {
+        for text in ["read short", "write 0123456789abcdef", "read 0123456789abc def", "alone"] {
+            let error = Tokens::default().add_lines(text, "tokens.txt").unwrap_err().to_string();
+            assert!(error.contains("tokens.txt, line 1"), "{error}");
+            assert!(!error.contains("0123456789"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What every request passes on its way in and out: an id, tokens, limits of number and time,
+//! errors in the words of the protocol, packing, metrics, the log.
+//!
+//! One function instead of a layer for each: a request then pays for one. Not for what a request
+//! asks: that is the handlers'.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+use mlops_core::clock::rfc3339;
+
+use crate::endpoint::{ENDPOINTS, Scope, index};
+use crate::problem::{Dialect, Problem};
+use crate::state::{App, State as Shared};
+use crate::{cors, encoding};
+
+/// The header of a request's id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest id that is taken from a client.
+const LONGEST_ID: usize = 128;
+
+/// The name of a request, the client's own or one made here.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id that `request` was given on its way in.
+    pub(crate) fn of(request: &Request) -> Self {
+        let known = request.extensions().get::<Self>();
+        known.cloned().unwrap_or(Self(HeaderValue::from_static("-")))
+    }
+
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or("-")
+    }
+
+    fn new(request: &Request, app: &Shared) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let sound = |id: &&HeaderValue| {
+            let bytes = id.as_bytes();
+            (1..=LONGEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+        };
+        if let Some(id) = request.headers().get(REQUEST_ID).filter(sound) {
+            return Self(id.clone());
+        }
+        let text = format!("{}{:x}", app.id_prefix, COUNT.fetch_add(1, Ordering::Relaxed));
+        Self(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-")))
+    }
+}
+
+/// What of a request is still needed when it is answered.
+struct Asked {
+    id: RequestId,
+    method: Method,
+    path: String,
+    endpoint: usize,
+    origin: Option<HeaderValue>,
+    gzip: bool,
+    begun: Instant,
+}
+
+/// Lets `request` pass to its handler.
+pub(crate) async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = RequestId::new(&request, &app);
+    let endpoint = index(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
+    let headers = request.headers();
+    let asked = Asked {
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        endpoint,
+        origin: headers.get(header::ORIGIN).filter(|_| cors::configured(&app)).cloned(),
+        gzip: encoding::accepted(headers),
+        id: id.clone(),
+        begun,
+    };
+    request.extensions_mut().insert(id);
+    let result = pass(&app, endpoint, request, next).await;
+    let mut response = match result {
+        Ok(response) => response,
+        Err(problem) => axum::response::IntoResponse::into_response(problem),
+    };
+    let mut problem = response.extensions_mut().remove::<Problem>();
+    let json = |v: &HeaderValue| v.as_bytes().ends_with(b"json");
+    if problem.is_none()
+        && response.status().is_client_error()
+        && !response.headers().get(header::CONTENT_TYPE).is_some_and(json)
+    {
+        // The framework's own words, on a part of the address that is no text, for example.
+        problem = Some(Problem::new(response.status(), "the address cannot be read"));
+    }
+    if let Some(problem) = problem {
+        problem.fill(&mut response, Dialect::of(&asked.path), asked.id.as_str());
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let allow = HeaderValue::from_static(ENDPOINTS[endpoint].allow);
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+    }
+    finish(&app, asked, response).await
+}
+
+/// Through tokens and limits to the handler.
+async fn pass(
+    app: &App,
+    endpoint: usize,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if *request.method() == Method::OPTIONS
+        && let Some(response) = options(endpoint)
+    {
+        return Ok(response);
+    }
+    let scope = ENDPOINTS[endpoint].scope(request.method());
+    app.tokens.check(request.headers(), scope)?;
+    // Whether the service lives must be seen most of all when it has more to do than it can.
+    let _permit = match scope {
+        Scope::Open => None,
+        _ => Some(app.in_flight.try_acquire().map_err(|_| {
+            Problem::busy("as many requests as service.max_in_flight are at work: try again")
+        })?),
+    };
+    let limit = app.service().request_timeout;
+    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| {
+        let detail = format!("no answer within {} s: send less at a time", limit.as_secs());
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail)
+    })
+}
+
+/// The methods of an address that there is.
+fn options(endpoint: usize) -> Option<Response> {
+    let allow = ENDPOINTS[endpoint].allow;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    (!allow.is_empty()).then_some(response)
+}
+
+/// Headers, packing, metrics and the line in the log.
+async fn finish(app: &Shared, asked: Asked, mut response: Response) -> Response {
+    if asked.gzip && response.body().size_hint().lower() >= encoding::WORTH as u64 {
+        response = packed(response).await;
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, asked.id.0.clone());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Some(origin) = &asked.origin {
+        cors::allow(app, origin, &asked.method, headers);
+    }
+    let time = asked.begun.elapsed();
+    app.metrics.request(asked.endpoint, response.status().as_u16(), time);
+    log(app, &asked, &response, time);
+    response
+}
+
+async fn packed(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let whole = bytes.clone();
+    let packed = if bytes.len() > crate::body::INLINE {
+        tokio::task::spawn_blocking(move || encoding::pack(&bytes)).await.unwrap_or_default()
+    } else {
+        encoding::pack(&bytes)
+    };
+    match packed {
+        Some(packed) => {
+            parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(packed))
+        }
+        None => Response::from_parts(parts, Body::from(whole)),
+    }
+}
+
+/// Leaves a line on the request: of the address the path alone, as what follows may be private.
+fn log(app: &Shared, asked: &Asked, response: &Response, time: Duration) {
+    let Some(log) = &app.access_log else { return };
+    let (id, method) = (asked.id.as_str(), asked.method.as_str());
+    let (status, bytes) = (response.status().as_u16(), response.body().size_hint().lower());
+    let (at, us) = (rfc3339(app.context.clock.now()), time.as_micros());
+    let model = response.headers().get(crate::body::MODEL_VERSION);
+    let model = model.and_then(|v| v.to_str().ok()).unwrap_or("-");
+    let mut line = Vec::with_capacity(200);
+    // Writing to a vector cannot fail.
+    let _ = if log.json {
+        let [path, id, method] = [asked.path.as_str(), id, method].map(serde_json::Value::from);
+        writeln!(
+            line,
+            "{{\"timestamp\":\"{at}\",\"request_id\":{id},\"method\":{method},\"path\":{path},\
+             \"status\":{status},\"bytes\":{bytes},\"us\":{us},\"model_version\":\"{model}\"}}"
+        )
+    } else {
+        writeln!(line, "{at} {id} {method} {} {status} {bytes} B {us} us {model}", asked.path)
+    };
+    log.lines.push(&line);
+}

@@ -1,0 +1,364 @@
+//! MLflow's scoring protocol: `POST /invocations`, with `/ping`, `/health` and `/version` beside it.
+//!
+//! A body is CSV, or JSON with exactly one of `dataframe_split`, `dataframe_records`, `instances`
+//! and `inputs`; the answer is `{"predictions": […]}`. MLflow's own client spells a missing number
+//! `NaN`, which is no JSON; it is read as null here. Not for a row's values: see `predict::rows`.
+
+use std::fmt;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::around::RequestId;
+use crate::body::{self, Format};
+use crate::columns::Slot;
+use crate::predict::answer::push_labels;
+use crate::predict::json::{Cell, Data, Header, Names, RowArray, RowObject, parse};
+use crate::predict::rows::Rows;
+use crate::predict::{csv, of_csv, of_rows};
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Answers `POST /invocations`.
+pub(crate) async fn invoke(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let loaded = app.live.get().ok_or_else(Problem::no_model)?;
+    let id = RequestId::of(&request);
+    let body = body::read(request, app.service()).await?;
+    body::work(body.large(), move || {
+        let bytes = &body.bytes;
+        let predicted = match body.format {
+            Format::Csv => {
+                let chunk = (bytes.len() + 1).min(csv::CHUNK);
+                of_csv(&app, &loaded, bytes.as_ref(), chunk, &id)?
+            }
+            Format::Json => {
+                of_rows(&app, &loaded, &id, bytes.len(), |rows| match nan_to_null(bytes) {
+                    Some(bytes) => read(&bytes, rows).map_err(Problem::malformed),
+                    None => read(bytes, rows).map_err(Problem::malformed),
+                })?
+            }
+        };
+        let mut out = b"{\"predictions\":[".to_vec();
+        push_labels(&mut out, &loaded, &predicted.probabilities);
+        out.extend_from_slice(b"]}");
+        Ok(body::json(out, &loaded))
+    })
+    .await
+}
+
+/// `bytes` with `null` for every `NaN` outside of texts; nothing where there is none.
+fn nan_to_null(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !bytes.windows(3).any(|w| w == b"NaN") {
+        return None;
+    }
+    let mut out = Vec::with_capacity(bytes.len() + 64);
+    let (mut at, mut quoted) = (0, false);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => quoted = !quoted,
+            b'\\' if quoted && at + 1 < bytes.len() => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+            b'N' if !quoted && bytes[at..].starts_with(b"NaN") => {
+                out.extend_from_slice(b"null");
+                at += 3;
+                continue;
+            }
+            _ => {}
+        }
+        out.push(bytes[at]);
+        at += 1;
+    }
+    Some(out)
+}
+
+/// The four forms.
+const FORMS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "inputs"];
+
+fn read(bytes: &[u8], rows: &mut Rows) -> Result<(), String> {
+    // In "dataframe_split" the data may stand before the columns: then they are read again.
+    let mut columns = None;
+    if parse(bytes, Top { rows, columns: &mut columns })? {
+        rows.notes.ignored.clear();
+        parse(bytes, Top { rows, columns: &mut columns })?;
+    }
+    Ok(())
+}
+
+/// The whole document; its value says whether it must be read again.
+struct Top<'r, 'a> {
+    rows: &'r mut Rows<'a>,
+    columns: &'r mut Option<Header>,
+}
+
+impl<'de> DeserializeSeed<'de> for Top<'_, '_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Top<'_, '_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "an object with exactly one of {}", FORMS.join(", "))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let Self { rows, columns } = self;
+        let (mut forms, mut again) = (0, false);
+        while let Some(key) = map.next_key::<String>()? {
+            forms += usize::from(FORMS.contains(&key.as_str()));
+            if forms > 1 {
+                break;
+            }
+            match key.as_str() {
+                "dataframe_split" => again = map.next_value_seed(Split { rows, columns })?,
+                "dataframe_records" => map.next_value_seed(Records { rows, arrays: false })?,
+                "instances" => map.next_value_seed(Records { rows, arrays: true })?,
+                "inputs" => map.next_value_seed(Inputs(rows))?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        if forms != 1 {
+            let message = format!("send exactly one of {}", FORMS.join(", "));
+            return Err(A::Error::custom(message));
+        }
+        Ok(again)
+    }
+}
+
+/// `{"columns": […], "data": [[…]]}`, with an index or without.
+struct Split<'r, 'a> {
+    rows: &'r mut Rows<'a>,
+    columns: &'r mut Option<Header>,
+}
+
+impl<'de> DeserializeSeed<'de> for Split<'_, '_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Split<'_, '_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object with \"columns\" and \"data\"")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let Self { rows, columns } = self;
+        let (mut data, mut again) = (false, false);
+        while let Some(key) = map.next_key::<String>()? {
+            match (key.as_str(), columns.as_ref()) {
+                ("columns", _) => *columns = Some(map.next_value_seed(Names(rows))?),
+                ("data", Some(header)) => {
+                    data = true;
+                    map.next_value_seed(Data { rows, header })?;
+                }
+                (name, _) => {
+                    again |= name == "data";
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        if columns.is_none() || !(data || again) {
+            return Err(A::Error::custom("\"dataframe_split\" needs \"columns\" and \"data\""));
+        }
+        Ok(again)
+    }
+}
+
+/// Rows that are objects; or arrays of the features, where these are allowed.
+struct Records<'r, 'a> {
+    rows: &'r mut Rows<'a>,
+    arrays: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Records<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Records<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { rows, arrays } = self;
+        if !arrays {
+            while seq.next_element_seed(RowObject(rows))?.is_some() {}
+            return Ok(());
+        }
+        let header = features(rows);
+        while seq.next_element_seed(Instance { rows, header: &header })?.is_some() {}
+        Ok(())
+    }
+}
+
+/// The features in their order: what the places of a bare array mean.
+fn features(rows: &Rows) -> Header {
+    let columns = &rows.loaded.columns;
+    let feature = |c: &usize| !matches!(columns.slot(*c), Slot::Id(_) | Slot::Target);
+    let places = (0..columns.len()).filter(feature).map(Some).collect();
+    Header { places, extra: Vec::new() }
+}
+
+/// A row that is an object or an array.
+struct Instance<'r, 'a> {
+    rows: &'r mut Rows<'a>,
+    header: &'r Header,
+}
+
+impl<'de> DeserializeSeed<'de> for Instance<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Instance<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a row, which is an object or an array of all features")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        RowArray { rows: self.rows, header: self.header }.visit_seq(seq)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        RowObject(self.rows).visit_map(map)
+    }
+}
+
+/// `inputs`: an object of columns, or rows as in `instances`.
+struct Inputs<'r, 'a>(&'r mut Rows<'a>);
+
+impl<'de> DeserializeSeed<'de> for Inputs<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Inputs<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object of columns, or an array of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        Records { rows: self.0, arrays: true }.visit_seq(seq)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let rows = self.0;
+        let mut columns: Vec<(usize, Vec<Value>)> = Vec::new();
+        let (mut length, mut extra) = (None, Vec::new());
+        while let Some(name) = map.next_key::<String>()? {
+            let values = map.next_value::<Column>()?.0;
+            let expected = *length.get_or_insert(values.len());
+            if values.len() != expected {
+                let n = values.len();
+                let message = format!("column {name:?} has {n} values, another has {expected}");
+                return Err(A::Error::custom(message));
+            }
+            match rows.loaded.columns.find(&name, columns.len()) {
+                Some(c) => columns.push((c, values)),
+                None => extra.push(name),
+            }
+        }
+        let length = length.unwrap_or_default();
+        for i in 0..length {
+            for (c, values) in &columns {
+                values[i].put(Cell { rows, c: *c });
+            }
+            rows.end();
+        }
+        for name in &extra {
+            rows.notes.ignore(name, length as u64);
+        }
+        Ok(())
+    }
+}
+
+/// A value of a column that must wait for the others of its row.
+enum Value {
+    Null,
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    Misfit,
+}
+
+impl Value {
+    fn put(&self, cell: Cell) {
+        let Cell { rows, c } = cell;
+        match self {
+            Self::Null => rows.null(c),
+            Self::Integer(v) => rows.integer(c, *v as f64, itoa::Buffer::new().format(*v)),
+            Self::Float(v) => rows.number(c, *v),
+            Self::Text(text) => rows.text(c, text),
+            Self::Misfit => rows.misfit(c, "an array or object"),
+        }
+    }
+}
+
+/// The values of a column: an array, whose elements may stand in arrays of one, or one value.
+struct Column(Vec<Value>);
+
+impl<'de> serde::Deserialize<'de> for Column {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let single = |value: serde_json::Value| match value {
+            serde_json::Value::Array(mut one) if one.len() == 1 => one.remove(0),
+            other => other,
+        };
+        let of = |value: serde_json::Value| match value {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(b) => Value::Text(b.to_string()),
+            serde_json::Value::String(text) => Value::Text(text),
+            serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
+                (Some(v), _) => Value::Integer(v),
+                (None, Some(v)) => Value::Float(v),
+                _ => Value::Misfit,
+            },
+            _ => Value::Misfit,
+        };
+        Ok(Self(match value {
+            serde_json::Value::Array(values) => values.into_iter().map(|v| of(single(v))).collect(),
+            one => vec![of(one)],
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bare_nan_becomes_null() {
+        let text = br#"{"NaN": [NaN, "NaN", "\"NaN", 1, NaN]}"#;
+        let expected = br#"{"NaN": [null, "NaN", "\"NaN", 1, null]}"#;
+        assert_eq!(nan_to_null(text).as_deref(), Some(expected.as_slice()));
+        assert_eq!(nan_to_null(b"[1]"), None);
+    }
+}

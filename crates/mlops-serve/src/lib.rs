@@ -1,0 +1,40 @@
+//! The prediction service: HTTP in front of the live release.
+//!
+//! | noun | file |
+//! |---|---|
+//! | [`Server`] | `server`: listens, limits connections, drains |
+//! | `router` | every route on one page, as a function of the state |
+//! | `around` | what every request passes: identity, tokens, limits, metrics, log |
+//! | `Live` | `live`: the release that is served; verified before it is swapped in |
+//! | `predict` | from the bytes of a request to a table of features to an answer |
+//! | `recorded` | what is on record about the live release; never computed, never written |
+//! | `Problem` | `problem`: every error that a client can see |
+//!
+//! The core stays synchronous and knows nothing of this. A handler takes the live release once, at
+//! its start, and works on that one to its end, so that no answer mixes two models.
+//! Not for the command line: see `bins/app`. Not for learning: see `mlops_core::stage`.
+
+mod access;
+mod around;
+mod body;
+mod columns;
+mod cors;
+mod encoding;
+mod endpoint;
+mod invocations;
+mod lines;
+mod live;
+mod metrics;
+mod openapi;
+mod predict;
+mod prediction_log;
+mod problem;
+mod recorded;
+mod router;
+mod scoring;
+mod server;
+mod state;
+mod v2;
+
+pub use access::Tokens;
+pub use server::{Options, Served, Server, run};

@@ -1,0 +1,174 @@
+//! The release that is served: loaded and verified before it is swapped in, whole.
+//!
+//! A request takes the release once and keeps it to its end. A release that does not verify leaves
+//! the one before it in service. Not for what is live on disk: see `mlops_core::store`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard};
+use axum::http::HeaderValue;
+use mlops_core::cells::CellReader;
+use mlops_core::config::Ingestion;
+use mlops_core::context::Context;
+use mlops_core::digest::Digest;
+use mlops_core::ids::ReleaseId;
+use mlops_core::model::Model;
+use mlops_core::stage::score::Score;
+use mlops_core::store::{ARTIFACT, Release, SCORE, parse};
+
+use crate::columns::Columns;
+use crate::metrics::{ClassCounts, Metrics};
+
+/// How often the pointer is looked at.
+pub(crate) const POLL: Duration = Duration::from_millis(250);
+/// How long until a release that did not verify is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// A verified release, made ready to answer.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) id: ReleaseId,
+    pub(crate) sha256: Digest,
+    pub(crate) model: Model,
+    pub(crate) columns: Columns,
+    pub(crate) cells: CellReader,
+    /// How rows of CSV are read: what counts as missing is the model's own.
+    pub(crate) reading: Ingestion,
+    /// The labels as JSON, the positive one first: numbers if both are whole ones.
+    pub(crate) labels: [String; 2],
+    /// Whether they are numbers.
+    pub(crate) numeric_labels: bool,
+    /// The name of the release as a header's value.
+    pub(crate) version: HeaderValue,
+    /// What is on record about its score.
+    pub(crate) score: Option<Score>,
+    pub(crate) counts: Arc<ClassCounts>,
+}
+
+impl Loaded {
+    fn new(release: Release, context: &Context, metrics: &Metrics) -> Self {
+        let Release { id, folder, manifest, model } = release;
+        let texts = [true, false].map(|positive| model.label(positive).to_owned());
+        let number = |text: &String| text.parse::<i64>().is_ok_and(|n| n.to_string() == *text);
+        let numeric_labels = texts.iter().all(number);
+        let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
+        let labels = if numeric_labels { texts } else { texts.each_ref().map(json) };
+        let reading = Ingestion {
+            missing_values: model.missing_values.clone(),
+            ..context.config.ingestion.clone()
+        };
+        Self {
+            columns: Columns::of(&model),
+            cells: CellReader::new(&model.schema, &model.missing_values),
+            reading,
+            labels,
+            numeric_labels,
+            version: HeaderValue::from_str(id.as_str())
+                .unwrap_or(HeaderValue::from_static("unknown")),
+            score: parse(&folder.join(SCORE)).ok(),
+            counts: metrics.classes(id.as_str()),
+            sha256: manifest.files.get(ARTIFACT).copied().unwrap_or(Digest::of(b"")),
+            id,
+            model,
+        }
+    }
+}
+
+/// Why what is live on disk is not what is served.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    /// The release that the pointer names, if it names one.
+    pub(crate) release: Option<ReleaseId>,
+    /// In words, for everybody: without paths.
+    pub(crate) public: &'static str,
+    at: Duration,
+}
+
+/// The served release.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    current: ArcSwapOption<Loaded>,
+    trouble: ArcSwapOption<Trouble>,
+}
+
+impl Live {
+    /// The release to answer with.
+    pub(crate) fn get(&self) -> Option<Arc<Loaded>> {
+        self.current.load_full()
+    }
+
+    /// What keeps the service from what is live on disk, if anything does.
+    pub(crate) fn trouble(&self) -> Guard<Option<Arc<Trouble>>> {
+        self.trouble.load()
+    }
+
+    /// Looks at the pointer, and loads what it names if that is not served yet. Blocks.
+    pub(crate) fn refresh(&self, context: &Context, metrics: &Metrics) {
+        let now = context.clock.elapsed();
+        let served = self.current.load();
+        let named = match context.store().live() {
+            Ok(Some(id)) => id,
+            Ok(None) => {
+                return self.complain(None, "no release is live", None, now, metrics);
+            }
+            Err(error) => {
+                let public = "the pointer to the live release cannot be followed";
+                return self.complain(None, public, Some(&error), now, metrics);
+            }
+        };
+        if served.as_ref().is_some_and(|s| s.id == named) {
+            if self.trouble.swap(None).is_some() {
+                tracing::info!(release = %named, "the served release is the live one again");
+            }
+            return;
+        }
+        let known = self.trouble.load();
+        let again = known.as_ref().is_some_and(|t| t.release.as_ref() == Some(&named));
+        if again && known.as_ref().is_some_and(|t| now.saturating_sub(t.at) < RETRY) {
+            return;
+        }
+        match context.store().verify(&named) {
+            Ok(release) => {
+                let loaded = Loaded::new(release, context, metrics);
+                metrics.loaded(loaded.id.as_str(), &loaded.sha256.to_string());
+                self.current.store(Some(Arc::new(loaded)));
+                self.trouble.store(None);
+                tracing::info!(release = %named, "serving");
+            }
+            // Between a look and a load, retention or the next promotion may have been there.
+            Err(_) if context.store().live().is_ok_and(|now| now.as_ref() != Some(&named)) => {}
+            Err(error) => {
+                let public = "the live release did not pass verification";
+                self.complain(Some(named), public, Some(&error), now, metrics);
+            }
+        }
+    }
+
+    fn complain(
+        &self,
+        release: Option<ReleaseId>,
+        public: &'static str,
+        error: Option<&mlops_core::Error>,
+        at: Duration,
+        metrics: &Metrics,
+    ) {
+        let known = self.trouble.load();
+        let same = known.as_ref().is_some_and(|t| t.release == release && t.public == public);
+        if same && release.is_none() {
+            return;
+        }
+        metrics.load_failed();
+        let serving = self.current.load();
+        let serving = serving.as_ref().map_or("nothing", |s| s.id.as_str());
+        let cause = error.map(|e| match std::error::Error::source(e) {
+            Some(source) => format!(": {e}: {source}"),
+            None => format!(": {e}"),
+        });
+        let cause = cause.unwrap_or_default();
+        if !same {
+            tracing::error!(serving, "{public}{cause}");
+        }
+        self.trouble.store(Some(Arc::new(Trouble { release, public, at })));
+    }
+}

@@ -1,0 +1,171 @@
+//! What Prometheus asks for: counters that requests only ever add to.
+//!
+//! Not for a log: a metric names no request.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mlops_core::metrics::classify;
+
+use crate::endpoint::ENDPOINTS;
+
+/// Upper bounds of the latencies' buckets, in seconds.
+const BOUNDS: [f64; 15] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    10.0,
+];
+/// Statuses that the service answers with.
+const CODES: [u16; 18] =
+    [200, 204, 400, 401, 403, 404, 405, 406, 408, 413, 415, 422, 429, 431, 500, 501, 503, 504];
+/// Releases whose predictions are told apart; a service that saw more forgets the oldest.
+const VERSIONS: usize = 100;
+
+/// Latencies of one address and status.
+#[derive(Debug, Default)]
+struct Histogram {
+    buckets: [AtomicU64; BOUNDS.len() + 1],
+    nanoseconds: AtomicU64,
+}
+
+/// Predictions of one release.
+#[derive(Debug, Default)]
+pub(crate) struct ClassCounts {
+    positive: AtomicU64,
+    negative: AtomicU64,
+}
+
+impl ClassCounts {
+    /// Counts rows with these probabilities.
+    pub(crate) fn add(&self, probabilities: &[f64], threshold: f64) {
+        let positive = probabilities.iter().filter(|p| classify(**p, threshold)).count() as u64;
+        let negative = probabilities.len() as u64 - positive;
+        self.positive.fetch_add(positive, Ordering::Relaxed);
+        self.negative.fetch_add(negative, Ordering::Relaxed);
+    }
+}
+
+/// All metrics.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    requests: Vec<[Histogram; CODES.len() + 1]>,
+    classes: Mutex<Vec<(String, Arc<ClassCounts>)>>,
+    model: Mutex<Option<(String, String)>>,
+    reloads: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            requests: ENDPOINTS.iter().map(|_| Default::default()).collect(),
+            classes: Mutex::default(),
+            model: Mutex::default(),
+            reloads: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a request to the address `endpoint` that ended with `code` after `time`.
+    pub(crate) fn request(&self, endpoint: usize, code: u16, time: Duration) {
+        let code = CODES.iter().position(|c| *c == code).unwrap_or(CODES.len());
+        let histogram = &self.requests[endpoint][code];
+        let seconds = time.as_secs_f64();
+        let bucket = BOUNDS.iter().position(|b| seconds <= *b).unwrap_or(BOUNDS.len());
+        histogram.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        histogram.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> u64 {
+        let buckets = self.requests.iter().flatten().flat_map(|h| &h.buckets);
+        buckets.map(|b| b.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The counters of release `version`.
+    pub(crate) fn classes(&self, version: &str) -> Arc<ClassCounts> {
+        let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counts)) = classes.iter().find(|(v, _)| v == version) {
+            return Arc::clone(counts);
+        }
+        if classes.len() == VERSIONS {
+            classes.remove(0);
+        }
+        let counts = Arc::<ClassCounts>::default();
+        classes.push((version.to_owned(), Arc::clone(&counts)));
+        counts
+    }
+
+    /// A release was verified and is served from now on.
+    pub(crate) fn loaded(&self, version: &str, sha256: &str) {
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        *model = Some((version.to_owned(), sha256.to_owned()));
+        self.reloads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A release, or the pointer to it, was refused.
+    pub(crate) fn load_failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn render(&self, lost_log_lines: u64) -> String {
+        let mut out = String::with_capacity(8192);
+        self.write(&mut out, lost_log_lines);
+        out
+    }
+
+    fn write(&self, out: &mut String, lost_log_lines: u64) {
+        let head = |out: &mut String, name: &str, kind: &str, help: &str| {
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        };
+        let name = "mlops_http_request_duration_seconds";
+        head(out, name, "histogram", "Time from the head of a request to its answer.");
+        for (endpoint, by_code) in ENDPOINTS.iter().zip(&self.requests) {
+            let codes = CODES.iter().map(u16::to_string).chain(["other".to_owned()]);
+            for (code, histogram) in codes.zip(by_code) {
+                let buckets = histogram.buckets.each_ref().map(|b| b.load(Ordering::Relaxed));
+                let total: u64 = buckets.iter().sum();
+                if total == 0 {
+                    continue;
+                }
+                let labels = format!("endpoint=\"{}\",code=\"{code}\"", endpoint.path);
+                let mut sum = 0;
+                for (bound, n) in BOUNDS.iter().zip(&buckets) {
+                    sum += n;
+                    let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {sum}");
+                }
+                let seconds = histogram.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9;
+                let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {total}");
+                let _ = writeln!(out, "{name}_sum{{{labels}}} {seconds}");
+                let _ = writeln!(out, "{name}_count{{{labels}}} {total}");
+            }
+        }
+        let name = "mlops_predictions_total";
+        head(out, name, "counter", "Rows predicted, by class and release.");
+        let classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (version, counts) in classes.iter() {
+            for (class, n) in [("positive", &counts.positive), ("negative", &counts.negative)] {
+                let n = n.load(Ordering::Relaxed);
+                let _ =
+                    writeln!(out, "{name}{{class=\"{class}\",model_version=\"{version}\"}} {n}");
+            }
+        }
+        let name = "mlops_model_info";
+        head(out, name, "gauge", "The release that is served; 1 for it.");
+        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, sha256)) = &*model {
+            let _ = writeln!(out, "{name}{{version=\"{version}\",sha256=\"{sha256}\"}} 1");
+        }
+        let name = "mlops_model_reload_total";
+        head(out, name, "counter", "Releases taken into service, and attempts that failed.");
+        for (result, n) in [("success", &self.reloads), ("failure", &self.failures)] {
+            let _ = writeln!(out, "{name}{{result=\"{result}\"}} {}", n.load(Ordering::Relaxed));
+        }
+        let name = "mlops_log_lines_lost_total";
+        head(out, name, "counter", "Lines of the access and prediction logs that found no room.");
+        let _ = writeln!(out, "{name} {lost_log_lines}");
+    }
+}

@@ -1,0 +1,453 @@
+//! The JSON of `/prediction` and `/scoring`, straight into rows: one object, an array of objects,
+//! `{"columns": […], "data": [[…]]}`, or the name of a file.
+//!
+//! No tree of values is built. What the text means is settled as it passes.
+//! Not for files themselves: see `super::file`.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::rows::Rows;
+
+/// What a document turned out to be.
+#[derive(Debug, Default)]
+pub(crate) struct Document {
+    /// The file that is to be read instead.
+    pub(crate) file: Option<FileName>,
+}
+
+/// A file, as callers name it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FileName {
+    /// `filepath`.
+    pub(crate) path: Option<String>,
+    /// `data_path`: a file, or the folder of `file_name`.
+    pub(crate) data: Option<String>,
+    /// `file_name`.
+    pub(crate) name: Option<String>,
+}
+
+/// Reads `bytes` into `rows`. Errors are for the client: the text is not JSON, or none of the forms.
+pub(crate) fn read(bytes: &[u8], rows: &mut Rows) -> Result<Document, String> {
+    let mut names = None;
+    let mut document = parse(bytes, Top { rows, names: &mut names, second: false })?;
+    if document.data_first {
+        // "data" stood before "columns": now the columns are known.
+        rows.notes.ignored.clear();
+        document = parse(bytes, Top { rows, names: &mut names, second: true })?;
+    }
+    if document.split && names.is_none() {
+        return Err("\"data\" needs \"columns\", the list of its columns' names".to_owned());
+    }
+    Ok(Document { file: document.file })
+}
+
+/// Reads one JSON text with `seed`.
+pub(crate) fn parse<'de, S: DeserializeSeed<'de>>(
+    bytes: &'de [u8],
+    seed: S,
+) -> Result<S::Value, String> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
+    value
+        .map_err(|e| if e.is_data() { e.to_string() } else { format!("the body is not JSON: {e}") })
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    file: Option<FileName>,
+    split: bool,
+    data_first: bool,
+}
+
+/// The whole document. `names` are the columns of "data", once they were read.
+struct Top<'r, 'a> {
+    rows: &'r mut Rows<'a>,
+    names: &'r mut Option<Header>,
+    second: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Top<'_, '_> {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Top<'_, '_> {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            "an object with one row, an array of such objects, {\"columns\": […], \"data\": [[…]]} \
+             or {\"filepath\": \"…\"}",
+        )
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
+        while seq.next_element_seed(RowObject(self.rows))?.is_some() {}
+        Ok(Found::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        let Self { rows, names, second } = self;
+        let mut found = Found::default();
+        let mut file = FileName::default();
+        let (mut fields, mut guess) = (false, 0);
+        while let Some(key) = map.next_key_seed(Key { rows, guess, top: true })? {
+            match key {
+                Field::Column(c) => {
+                    fields = true;
+                    guess = c + 1;
+                    map.next_value_seed(Cell { rows, c })?;
+                }
+                Field::Columns => {
+                    found.split = true;
+                    let header = map.next_value_seed(Names(rows))?;
+                    if names.replace(header).is_some() && !second {
+                        return Err(A::Error::custom("\"columns\" is there twice"));
+                    }
+                }
+                Field::Data => {
+                    found.split = true;
+                    if let Some(header) = names.as_ref() {
+                        map.next_value_seed(Data { rows, header })?;
+                    } else {
+                        found.data_first = true;
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Field::File(name) => {
+                    let text = map.next_value::<String>()?;
+                    match name {
+                        "filepath" => file.path = Some(text),
+                        "data_path" => file.data = Some(text),
+                        _ => file.name = Some(text),
+                    }
+                }
+                Field::Extra => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let named = file != FileName::default();
+        if named && (fields || found.split) || fields && found.split {
+            return Err(A::Error::custom(
+                "send one row, or \"columns\" with \"data\", or the name of a file: not several",
+            ));
+        }
+        if named {
+            found.file = Some(file);
+        } else if !found.split {
+            rows.end();
+        }
+        Ok(found)
+    }
+}
+
+/// What a key of an object stands for.
+enum Field {
+    Column(usize),
+    Columns,
+    Data,
+    File(&'static str),
+    Extra,
+}
+
+struct Key<'r, 'a> {
+    rows: &'r mut Rows<'a>,
+    guess: usize,
+    top: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Field, E> {
+        if let Some(c) = self.rows.loaded.columns.find(name, self.guess) {
+            return Ok(Field::Column(c));
+        }
+        let special = match name {
+            "columns" => Some(Field::Columns),
+            "data" => Some(Field::Data),
+            "filepath" => Some(Field::File("filepath")),
+            "data_path" => Some(Field::File("data_path")),
+            "file_name" => Some(Field::File("file_name")),
+            _ => None,
+        };
+        Ok(special.filter(|_| self.top).unwrap_or_else(|| {
+            self.rows.notes.ignore(name, 1);
+            Field::Extra
+        }))
+    }
+}
+
+/// One row as an object.
+pub(crate) struct RowObject<'r, 'a>(pub(crate) &'r mut Rows<'a>);
+
+impl<'de> DeserializeSeed<'de> for RowObject<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl RowObject<'_, '_> {
+    fn refuse(self, what: &str) {
+        self.0.fault(None, || format!("the row is {what}, not an object of its fields"));
+        self.0.end();
+    }
+}
+
+impl<'de> Visitor<'de> for RowObject<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (rows, mut guess) = (self.0, 0);
+        while let Some(key) = map.next_key_seed(Key { rows, guess, top: false })? {
+            match key {
+                Field::Column(c) => {
+                    guess = c + 1;
+                    map.next_value_seed(Cell { rows, c })?;
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        rows.end();
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.refuse("an array");
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        self.refuse("a text");
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.refuse("a number");
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        self.refuse("a number");
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.refuse("a number");
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.refuse("a truth value");
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.refuse("null");
+        Ok(())
+    }
+}
+
+/// The value of column `c` in the row at hand.
+pub(crate) struct Cell<'r, 'a> {
+    pub(crate) rows: &'r mut Rows<'a>,
+    pub(crate) c: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Cell<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Cell<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.rows.integer(self.c, value as f64, itoa::Buffer::new().format(value));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.rows.integer(self.c, value as f64, itoa::Buffer::new().format(value));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.rows.number(self.c, value);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.rows.text(self.c, text);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.rows.text(self.c, if value { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.rows.null(self.c);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.rows.misfit(self.c, "an array");
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        self.rows.misfit(self.c, "an object");
+        Ok(())
+    }
+}
+
+/// The columns of rows that are arrays: for each place its column, if it is one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Header {
+    pub(crate) places: Vec<Option<usize>>,
+    pub(crate) extra: Vec<String>,
+}
+
+/// Reads the list of columns.
+pub(crate) struct Names<'r, 'a>(pub(crate) &'r mut Rows<'a>);
+
+impl<'de> DeserializeSeed<'de> for Names<'_, '_> {
+    type Value = Header;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Header, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Names<'_, '_> {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the list of the columns' names")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Header, A::Error> {
+        let mut header = Header::default();
+        while let Some(name) = seq.next_element::<String>()? {
+            let place = self.0.loaded.columns.find(&name, header.places.len());
+            if place.is_some() && header.places.contains(&place) {
+                return Err(A::Error::custom(format_args!("\"columns\" names {name:?} twice")));
+            }
+            if place.is_none() {
+                header.extra.push(name);
+            }
+            header.places.push(place);
+        }
+        Ok(header)
+    }
+}
+
+/// Rows that are arrays.
+pub(crate) struct Data<'r, 'a> {
+    pub(crate) rows: &'r mut Rows<'a>,
+    pub(crate) header: &'r Header,
+}
+
+impl<'de> DeserializeSeed<'de> for Data<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Data<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array of rows, which are arrays")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { rows, header } = self;
+        let before = rows.notes.rows;
+        while seq.next_element_seed(RowArray { rows, header })?.is_some() {}
+        let read = rows.notes.rows - before;
+        for name in &header.extra {
+            rows.notes.ignore(name, read);
+        }
+        Ok(())
+    }
+}
+
+/// One row as an array.
+pub(crate) struct RowArray<'r, 'a> {
+    pub(crate) rows: &'r mut Rows<'a>,
+    pub(crate) header: &'r Header,
+}
+
+impl<'de> DeserializeSeed<'de> for RowArray<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowArray<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a row, which is an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { rows, header } = self;
+        let mut values = 0;
+        loop {
+            let more = match header.places.get(values) {
+                Some(Some(c)) => seq.next_element_seed(Cell { rows, c: *c })?.is_some(),
+                _ => seq.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+            values += 1;
+        }
+        let width = header.places.len();
+        if values != width {
+            rows.fault(None, || format!("the row has {values} values for {width} columns"));
+        }
+        rows.end();
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! One row after the other into the columns of a table, without a value in between.
+//!
+//! A value is cleaned as ingestion cleans a cell, so that a row means the same in every format. A
+//! row that breaks the schema is noted and leaves nothing behind. Not for JSON: see `super::json`.
+
+use std::collections::BTreeMap;
+
+use mlops_core::table::{Table, TextColumn};
+
+use super::faults::{Fault, Faults, excerpt};
+use crate::columns::Slot;
+use crate::live::Loaded;
+
+/// How many different fields that no column has are counted by name.
+const NAMES: usize = 100;
+/// The name for all further ones.
+const OTHERS: &str = "(others)";
+
+/// What rows must have besides the features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// Nothing: rows to predict.
+    Features,
+    /// The label: rows to score.
+    Labels,
+}
+
+/// What is to be said of rows besides their predictions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub(crate) faults: Faults,
+    /// Rows taken or refused.
+    pub(crate) rows: u64,
+    /// Missing values that the model fills, by column of the schema.
+    pub(crate) imputed: Vec<u64>,
+    /// Categories that training never saw.
+    pub(crate) unknown_categories: u64,
+    /// Fields that no column has, with the rows that have them.
+    pub(crate) ignored: BTreeMap<String, u64>,
+}
+
+impl Notes {
+    /// Counts `rows` more rows with the field `name`, which is no column.
+    pub(crate) fn ignore(&mut self, name: &str, rows: u64) {
+        if let Some(count) = self.ignored.get_mut(name) {
+            *count += rows;
+        } else {
+            let name = if self.ignored.len() < NAMES { name } else { OTHERS };
+            *self.ignored.entry(name.to_owned()).or_default() += rows;
+        }
+    }
+}
+
+/// Takes the values of rows, field by field.
+pub(crate) struct Rows<'a> {
+    pub(crate) loaded: &'a Loaded,
+    pub(crate) table: &'a mut Table,
+    pub(crate) notes: &'a mut Notes,
+    pub(crate) wants: Wants,
+    /// Whether the row at hand is lost.
+    broken: bool,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(
+        loaded: &'a Loaded,
+        table: &'a mut Table,
+        notes: &'a mut Notes,
+        wants: Wants,
+    ) -> Self {
+        notes.imputed.resize(loaded.columns.len(), 0);
+        Self { loaded, table, notes, wants, broken: false }
+    }
+
+    /// Notes that the row at hand breaks the schema.
+    pub(crate) fn fault(&mut self, column: Option<usize>, reason: impl FnOnce() -> String) {
+        self.broken = true;
+        let (row, columns) = (self.notes.rows, &self.loaded.columns);
+        self.notes.faults.add(|| Fault {
+            row,
+            line: None,
+            column: column.map(|c| columns.name(c).to_owned()),
+            reason: reason(),
+        });
+    }
+
+    /// A number for column `c`.
+    pub(crate) fn number(&mut self, c: usize, value: f64) {
+        let rows = self.table.len();
+        if let Slot::Numeric { index, .. } = self.loaded.columns.slot(c)
+            && self.table.numeric[index].len() == rows
+        {
+            // Ingestion knows no negative zero.
+            return self.table.numeric[index].push(value + 0.0);
+        }
+        if value.fract() == 0.0 && value.abs() < 1e15 {
+            #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
+            self.text(c, itoa::Buffer::new().format(value as i64));
+        } else {
+            self.text(c, zmij::Buffer::new().format(value));
+        }
+    }
+
+    /// A whole number for column `c`, spelt `text`.
+    pub(crate) fn integer(&mut self, c: usize, value: f64, text: &str) {
+        match self.loaded.columns.slot(c) {
+            Slot::Numeric { .. } => self.number(c, value),
+            _ => self.text(c, text),
+        }
+    }
+
+    /// A text for column `c`.
+    pub(crate) fn text(&mut self, c: usize, text: &str) {
+        let rows = self.table.len();
+        let cells = &self.loaded.cells;
+        match self.loaded.columns.slot(c) {
+            Slot::Id(index) if self.table.ids[index].len() == rows => {
+                self.table.ids[index].push(text.trim());
+            }
+            Slot::Numeric { index, fills } if self.table.numeric[index].len() == rows => {
+                match cells.number(text) {
+                    Some(value) => {
+                        self.table.numeric[index].push(value);
+                        if value.is_nan() {
+                            self.missing(c, fills);
+                        }
+                    }
+                    None => self.fault(Some(c), || format!("{} is not a number", excerpt(text))),
+                }
+            }
+            Slot::Categorical { index, fills } if self.table.categorical[index].len() == rows => {
+                let text = cells.text(text);
+                self.table.categorical[index].push(text);
+                if text.is_empty() {
+                    self.missing(c, fills);
+                }
+            }
+            Slot::Target if self.wants == Wants::Features => {}
+            Slot::Target if self.table.labels.len() == rows => match cells.label(text) {
+                Some(label) => self.table.labels.push(label),
+                None => self.unknown_label(c, text),
+            },
+            _ => self.fault(Some(c), || "the field is there twice".to_owned()),
+        }
+    }
+
+    /// No value for column `c`.
+    pub(crate) fn null(&mut self, c: usize) {
+        match self.loaded.columns.slot(c) {
+            Slot::Numeric { index, fills }
+                if self.table.numeric[index].len() == self.table.len() =>
+            {
+                self.table.numeric[index].push(f64::NAN);
+                self.missing(c, fills);
+            }
+            _ => self.text(c, ""),
+        }
+    }
+
+    /// Something for column `c` that no column can hold.
+    pub(crate) fn misfit(&mut self, c: usize, what: &str) {
+        if self.wants == Wants::Labels || self.loaded.columns.slot(c) != Slot::Target {
+            self.fault(Some(c), || format!("{what} is no value of a column"));
+        }
+    }
+
+    fn missing(&mut self, c: usize, fills: bool) {
+        if fills {
+            self.notes.imputed[c] += 1;
+        } else {
+            self.fault(Some(c), || UNFILLED.to_owned());
+        }
+    }
+
+    fn unknown_label(&mut self, c: usize, text: &str) {
+        let (positive, negative) = self.loaded.cells.labels();
+        let expected = format!("expected {positive:?} or {negative:?}");
+        self.fault(Some(c), || match text.trim() {
+            "" => format!("the label is missing: {expected}"),
+            _ => format!("{} is an unknown label: {expected}", excerpt(text)),
+        });
+    }
+
+    /// Ends the row at hand: it is in whole, or not at all.
+    pub(crate) fn end(&mut self) {
+        let rows = self.table.len();
+        for column in &mut self.table.ids {
+            if column.len() == rows {
+                column.push("");
+            }
+        }
+        if !self.broken && !self.complete(rows) {
+            let columns = &self.loaded.columns;
+            for c in 0..columns.len() {
+                if !self.has(c, rows) {
+                    self.fault(Some(c), || {
+                        "the field is missing: send null for a missing value".to_owned()
+                    });
+                }
+            }
+        }
+        if self.broken {
+            self.broken = false;
+            self.table.truncate(rows);
+        } else {
+            self.table.end_row();
+        }
+        self.notes.rows += 1;
+    }
+
+    /// Whether the row at hand has a value in every column that it needs.
+    fn complete(&self, rows: usize) -> bool {
+        let longer = |column: &TextColumn| column.len() > rows;
+        self.table.numeric.iter().all(|column| column.len() > rows)
+            && self.table.categorical.iter().all(longer)
+            && (self.wants == Wants::Features || self.table.labels.len() > rows)
+    }
+
+    fn has(&self, c: usize, rows: usize) -> bool {
+        match self.loaded.columns.slot(c) {
+            Slot::Id(_) => true,
+            Slot::Numeric { index, .. } => self.table.numeric[index].len() > rows,
+            Slot::Categorical { index, .. } => self.table.categorical[index].len() > rows,
+            Slot::Target => self.wants == Wants::Features || self.table.labels.len() > rows,
+        }
+    }
+}
+
+/// Why a missing value can be a fault.
+pub(crate) const UNFILLED: &str = "the value is missing, and this model fills none: it was trained with \"training.missing\" \
+     \"drop\" or \"reject\"";

@@ -1,0 +1,183 @@
+//! `GET /scoring`, `/summarystats`, `/diagnostics`: what is on record about the live release.
+//!
+//! Read from the release and from the ledger; nothing is computed and nothing is written. JSON, or
+//! a table for people who ask for `text/plain`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use mlops_core::ledger::{Deployment, Ledger};
+use mlops_core::stage::diagnose::{Diagnostics, columns_table};
+use mlops_core::text;
+use serde_json::{Value, json};
+
+use crate::body;
+use crate::live::Loaded;
+use crate::predict::Failure;
+use crate::problem::Problem;
+use crate::state::{App, State as Shared};
+
+/// How many past runs are looked through for one of the live release.
+const RUNS: u32 = 50;
+
+/// Answers `GET /scoring`.
+pub(crate) async fn scoring(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    answer(app, request, |app, loaded| {
+        let score = loaded.score.as_ref().ok_or_else(|| {
+            missing("the live release has no readable score: run `scoring` and `deployment`")
+        })?;
+        let deployment = deployment(app, loaded)?;
+        let mut value = serde_json::to_value(score).unwrap_or_default();
+        value["model_version"] = json!(loaded.id);
+        value["deployment"] = deployment.as_ref().map_or(Value::Null, |d| {
+            json!({
+                "recorded": d.recorded, "action": d.action, "step": d.step, "run_id": d.run_id,
+                "reason": d.reason, "dataset": d.dataset,
+            })
+        });
+        let e = &score.evaluation;
+        let mut words = format!("Release {}\n", loaded.id);
+        let shown = |v: f64| format!("{v:.4}");
+        let interval = &e.f1_interval;
+        let rows = [
+            ["F1", &shown(e.f1), &format!("{:.4} to {:.4}", interval.low, interval.high)],
+            ["best constant answer", &shown(e.constant.f1), ""],
+            ["precision", &shown(e.precision), ""],
+            ["recall", &shown(e.recall), ""],
+            ["accuracy", &shown(e.accuracy), ""],
+            ["rows", &text::count(e.n), ""],
+        ];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        words += &text::list(&rows);
+        if let Some(d) = &deployment {
+            let _ = writeln!(words, "Live since {} ({}): {}", d.recorded, d.step, d.reason);
+        }
+        Ok((value, words))
+    })
+    .await
+}
+
+/// Answers `GET /summarystats`.
+pub(crate) async fn summary(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    answer(app, request, |app, loaded| {
+        let found = diagnostics(app, loaded)?;
+        let value = json!({
+            "model_version": loaded.id, "recorded": found.recorded, "data": found.data,
+            "rows": found.predictions.rows, "columns": found.columns,
+        });
+        let head = format!("Release {} on {}, {}\n", loaded.id, found.data, found.recorded);
+        Ok((value, head + &columns_table(&found.columns)))
+    })
+    .await
+}
+
+/// Answers `GET /diagnostics`.
+pub(crate) async fn diagnose(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response, Problem> {
+    answer(app, request, |app, loaded| {
+        let found = diagnostics(app, loaded)?;
+        let mut value = serde_json::to_value(&found).unwrap_or_default();
+        value["model_version"] = json!(loaded.id);
+        Ok((value, found.to_string()))
+    })
+    .await
+}
+
+/// Looks up in the background, and answers in the form that `request` asks for.
+async fn answer(
+    app: App,
+    request: Request,
+    find: impl FnOnce(&Shared, &Loaded) -> Result<(Value, String), Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let plain = wants_text(request.headers());
+    let loaded = app.live.get().ok_or_else(Problem::no_model)?;
+    let ours = Arc::clone(&loaded);
+    let (value, words) = body::work(true, move || find(&app, &ours)).await?;
+    let mut response = if plain {
+        body::typed(words, "text/plain; charset=utf-8")
+    } else {
+        body::typed(value.to_string(), "application/json")
+    };
+    let headers = response.headers_mut();
+    headers.insert(body::MODEL_VERSION, loaded.version.clone());
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// Whether `text/plain` is asked for, and JSON is not liked better.
+fn wants_text(headers: &HeaderMap) -> bool {
+    let weight = |kind: &str| {
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
+        let items = values.flat_map(|v| v.split(','));
+        let weights = items.filter_map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let this = parts.next()?.eq_ignore_ascii_case(kind);
+            let q = parts.find_map(|p| p.strip_prefix("q=")).and_then(|q| q.parse::<f32>().ok());
+            this.then_some(q.unwrap_or(1.0))
+        });
+        weights.fold(0.0, f32::max)
+    };
+    let plain = weight("text/plain");
+    plain > 0.0 && plain >= weight("application/json")
+}
+
+fn missing(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+fn ledger(app: &Shared) -> Result<Ledger, Problem> {
+    let config = &app.context.config;
+    let opened = Ledger::open_to_read(&config.ledger_path()).map_err(Failure::Inside)?;
+    opened.ok_or_else(|| missing("nothing is on record yet: run `diagnostics` first"))
+}
+
+/// How the live release went live.
+fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Problem> {
+    let all = ledger(app)?.deployments().map_err(Failure::Inside)?;
+    Ok(all.into_iter().rev().find(|d| d.release == loaded.id.as_str()))
+}
+
+/// The newest diagnostics of the live release, without paths.
+fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
+    let runs = ledger(app)?.runs("diagnostics", RUNS).map_err(Failure::Inside)?;
+    let details = runs.iter().rev().filter_map(|run| run.detail.as_deref());
+    let mut reports = details.filter_map(|detail| serde_json::from_str::<Diagnostics>(detail).ok());
+    let mut found = reports.find(|report| report.release == loaded.id).ok_or_else(|| {
+        missing("there are no diagnostics of the live release: run `diagnostics`")
+    })?;
+    found.data = file_name(&found.data);
+    found.output = found.output.as_deref().map(file_name);
+    Ok(found)
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> String {
+    Path::new(path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_for_those_who_prefer_it() {
+        for (accept, expected) in [
+            ("text/plain", true),
+            ("text/plain, */*;q=0.1", true),
+            ("application/json, text/plain, */*", true),
+            ("application/json, text/plain;q=0.9", false),
+            ("*/*", false),
+            ("text/html", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(wants_text(&headers), expected, "{accept}");
+        }
+    }
+}

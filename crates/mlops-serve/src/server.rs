@@ -1,0 +1,305 @@
+//! Listens, limits connections, follows the live release, and drains when it is told to stop.
+//!
+//! Not for single requests: see `around`.
+
+use std::fmt;
+use std::future::Future;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use mlops_core::context::{Context, Report};
+use mlops_core::{Error, Result};
+use serde::Serialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::access::Tokens;
+use crate::lines::Lines;
+use crate::live::{Live, POLL};
+use crate::metrics::Metrics;
+use crate::prediction_log::PredictionLog;
+use crate::router::router;
+use crate::state::{AccessLog, App, State};
+
+/// Longest head of a request, in bytes.
+const MAX_HEAD: usize = 64 << 10;
+/// Connections over the limit that are told so at a time; further ones are closed without a word.
+const REFUSALS: usize = 64;
+
+/// What the command line adds to the configuration.
+#[derive(Default)]
+pub struct Options {
+    /// Instead of `service.host`.
+    pub host: Option<IpAddr>,
+    /// Instead of `service.port`.
+    pub port: Option<u16>,
+    /// Whether others than this machine may ask without a token.
+    pub insecure: bool,
+    /// Who may ask for what.
+    pub tokens: Tokens,
+    /// Where a line on each request goes.
+    pub access_log: Option<Box<dyn Write + Send>>,
+    /// Whether these lines are JSON.
+    pub json_log: bool,
+}
+
+/// What the service did, when it ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct Served {
+    /// Where it listened.
+    pub address: String,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// How long it served.
+    pub seconds: f64,
+    /// Whether all requests that were at work came to their end.
+    pub drained: bool,
+}
+
+impl Report for Served {
+    fn needs_attention(&self) -> bool {
+        !self.drained
+    }
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, requests, seconds, drained } = self;
+        let requests = mlops_core::text::plural(*requests, "request");
+        writeln!(f, "Answered {requests} at {address} in {seconds:.0} s")?;
+        if !drained {
+            writeln!(f, "Some were still at work after service.drain_seconds and were cut off")?;
+        }
+        Ok(())
+    }
+}
+
+/// Serves until the process is told to stop, by Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// `Config` for an address that others reach and no token; `Io` when it cannot listen.
+pub fn run(context: &Context, options: Options) -> Result<Served> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(64).thread_name("serve").build();
+    let runtime = runtime.map_err(|e| Error::backend("tokio", e))?;
+    let served = runtime.block_on(async {
+        let signal = stop_signal()?;
+        Server::bind(context, options).await?.serve(signal).await
+    });
+    // Work that outlived its request must not outlive the service.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+/// Ends when the process is told to stop.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |e| Error::backend("signals", e);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A service that listens already.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: App,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server at {}", self.address)
+    }
+}
+
+impl Server {
+    /// Listens, and loads the live release. Without one it listens all the same, and waits for it.
+    ///
+    /// # Errors
+    /// As for [`run`].
+    pub async fn bind(context: &Context, options: Options) -> Result<Self> {
+        let service = &context.config.service;
+        let host = options.host.unwrap_or(service.host);
+        let address = SocketAddr::new(host, options.port.unwrap_or(service.port));
+        if !host.is_loopback() && options.tokens.is_empty() && !options.insecure {
+            let problem = format!(
+                "{host} can be reached by others: give tokens (MLOPS_READ_TOKEN, \
+                 MLOPS_PREDICT_TOKEN or --tokens-file), or say --insecure"
+            );
+            return Err(Error::config("service.host", vec![problem]));
+        }
+        let failed = |e| {
+            Error::backend(
+                "the network",
+                format!("cannot listen at {address}: {e}; choose another with --port"),
+            )
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let log = options.access_log.map(|sink| AccessLog {
+            lines: Lines::start("access log", sink),
+            json: options.json_log,
+        });
+        let predictions = service.prediction_log.as_ref();
+        let predictions = predictions.map(|log| PredictionLog::start(context, log)).transpose()?;
+        let app = Arc::new(State {
+            predictions,
+            live: Live::default(),
+            metrics: Metrics::new(),
+            tokens: options.tokens,
+            in_flight: Semaphore::new(service.max_in_flight),
+            access_log: log,
+            stopping: AtomicBool::new(false),
+            id_prefix: format!("{:x}-", context.clock.now().timestamp_micros()),
+            context: context.clone(),
+        });
+        app.live.refresh(&app.context, &app.metrics);
+        tracing::info!("listening on http://{address}");
+        Ok(Self { listener, address, app })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` ends, then drains.
+    ///
+    /// # Errors
+    /// None so far; a connection that fails is its client's to see.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<Served> {
+        let Self { listener, address, app } = self;
+        let begun = app.context.clock.elapsed();
+        follow(&app);
+        let router = router(App::clone(&app));
+        let connections = Arc::new(Semaphore::new(app.service().max_connections));
+        let refusals = Arc::new(Semaphore::new(REFUSALS));
+        let graceful = GracefulShutdown::new();
+        tokio::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, mostly: connections that end give some back.
+                    tracing::warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            if let Ok(permit) = Arc::clone(&connections).try_acquire_owned() {
+                let connection = connection(&app, &router, stream);
+                let connection = graceful.watch(connection);
+                tokio::spawn(async move {
+                    // A broken connection is the client's to notice.
+                    let _ = connection.await;
+                    drop(permit);
+                });
+            } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                tokio::spawn(async move {
+                    refuse(stream).await;
+                    drop(permit);
+                });
+            }
+        }
+        drop(listener);
+        app.stopping.store(true, Ordering::Relaxed);
+        tracing::info!("stopping: no new connections, requests at work come to their end");
+        let drained = tokio::time::timeout(app.service().drain, graceful.shutdown()).await.is_ok();
+        let seconds = app.context.clock.elapsed().saturating_sub(begun).as_secs_f64();
+        let requests = app.metrics.requests();
+        Ok(Served { address: format!("http://{address}"), requests, seconds, drained })
+    }
+}
+
+/// One connection, with its limits.
+fn connection(
+    app: &App,
+    router: &Router,
+    stream: TcpStream,
+) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Adapted>> {
+    // Answers are written whole: waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(app.service().header_timeout);
+    builder.max_buf_size(MAX_HEAD);
+    builder
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(Adapted(router.clone())))
+}
+
+/// The router, for the bodies that connections bring.
+#[derive(Clone)]
+struct Adapted(Router);
+
+impl tower_service::Service<Request<Incoming>> for Adapted {
+    type Response = axum::response::Response;
+    type Error = std::convert::Infallible;
+    type Future = axum::routing::future::RouteFuture<std::convert::Infallible>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::result::Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        tower_service::Service::call(&mut self.0, request.map(Body::new))
+    }
+}
+
+/// Tells a connection over the limit to come back, and closes it.
+async fn refuse(mut stream: TcpStream) {
+    const DETAIL: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"as many connections as service.max_connections are open: try again"}"#;
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{DETAIL}",
+        DETAIL.len()
+    );
+    let _ = tokio::time::timeout(Duration::from_secs(2), async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What the client sends is read until it closes: else its system would throw the answer
+        // away together with the connection.
+        let mut rest = [0; 4096];
+        while stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    })
+    .await;
+}
+
+/// Follows the pointer to the live release, as long as the service is there.
+fn follow(app: &App) {
+    let app = Arc::downgrade(app);
+    let spawned = std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
+        while let Some(app) = app.upgrade() {
+            app.live.refresh(&app.context, &app.metrics);
+            drop(app);
+            std::thread::sleep(POLL);
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::error!("promotions will not be followed: {error}");
+    }
+}
