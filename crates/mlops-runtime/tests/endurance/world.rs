@@ -28,9 +28,11 @@ use mlops_runtime::{first_run, fullprocess};
 
 use crate::scene::{HEADER, Scene, alone, rows};
 
+/// Nobody listens at the address, whatever runs on this machine.
 const CONFIG: &str = r#"{
     "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
-    "test_data_path": "test", "output_model_path": "model", "prod_deployment_path": "live"
+    "test_data_path": "test", "output_model_path": "model", "prod_deployment_path": "live",
+    "apicalls": {"url": "http://127.0.0.1:9"}
 }"#;
 
 /// A clock that stands still in 2033: every file is older than its record, as in everyday life.
