@@ -4,7 +4,7 @@ RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
 .PHONY: help build first-run ingestion training scoring deployment diagnostics reporting fullprocess \
-        cron cron-install cron-uninstall test soak lint fmt doc clean-data
+        app cron cron-install cron-uninstall test soak lint fmt doc clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,8 @@ deployment: ## The model with its score goes live
 diagnostics: ## Predictions, statistics, timings, versions
 reporting: ## Pictures and report.html
 fullprocess: ## What cron runs: decide, and act on it
-ingestion training scoring deployment diagnostics reporting fullprocess:
+app: ## Serve predictions on http://127.0.0.1:8000 until Ctrl-C
+ingestion training scoring deployment diagnostics reporting fullprocess app:
 	@$(RUN) $@ -- --config $(CONFIG) $(ARGS)
 
 cron: ## Print the crontab line that runs fullprocess every ten minutes
