@@ -41,6 +41,9 @@ const MAX_HEAD: usize = 64 << 10;
 /// Connections over the limit that are told so at a time; further ones are closed without a word.
 const REFUSALS: usize = 64;
 
+/// Bytes of the access log that may wait to be written.
+const ACCESS_ROOM: usize = 1 << 20;
+
 /// What the command line adds to the configuration.
 #[derive(Default)]
 pub struct Options {
@@ -158,7 +161,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let log = options.access_log.map(|sink| AccessLog {
-            lines: Lines::start("access log", sink),
+            lines: Lines::start("access log", ACCESS_ROOM, sink),
             json: options.json_log,
         });
         let predictions = service.prediction_log.as_ref();

@@ -187,9 +187,9 @@ fn bodies_may_be_packed_both_ways() {
     let service = scene.serve();
     let text = rows(500, 5, true);
     let plain = service.csv("/prediction", &text).ends_with(200);
-    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(text.as_bytes()).unwrap();
-    let packed = packer.finish().unwrap();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
     let headers =
         [("content-type", "text/csv"), ("content-encoding", "gzip"), ("accept-encoding", "gzip")];
     let answer = service.ask("POST", "/prediction", &headers, &packed).ends_with(200);

@@ -190,8 +190,25 @@ fn predictions_are_kept_row_by_row_in_files_that_rotate() {
         assert_eq!(line["customer"], customer);
         assert!(line["model_version"].as_str().unwrap().starts_with("r-1-"));
     }
+    assert!(names.iter().all(|name| std::fs::metadata(name).unwrap().len() <= 4096));
     let last = expected.last().unwrap();
     assert!(lines.iter().any(|line| line["request_id"] == last.0));
+}
+
+#[test]
+fn every_row_of_a_large_request_is_kept() {
+    let scene = Scene::deployed(&json!({ "service": { "prediction_log_path": "log" } }));
+    let service = scene.serve();
+    service.csv("/prediction", &rows(20_000, 3, true)).ends_with(200);
+    assert!(service.get("/metrics").text().contains("mlops_log_lines_lost_total 0\n"));
+    service.ended();
+    let names: Vec<_> = std::fs::read_dir(scene.path("log")).unwrap().collect();
+    assert_eq!(names.len(), 1);
+    let text = std::fs::read_to_string(names[0].as_ref().unwrap().path()).unwrap();
+    assert!((0..20_000).eq(text.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["row"].as_u64().unwrap()
+    })));
 }
 
 #[test]
