@@ -3,7 +3,7 @@ CONFIG ?= config.json
 RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
-.PHONY: help build first-run ingestion training scoring deployment diagnostics reporting fullprocess apicalls \
+.PHONY: help build first-run ingestion training scoring deployment diagnostics reporting fullprocess app apicalls \
         cron cron-install cron-uninstall test soak lint fmt doc clean-data
 
 help: ## List the targets
@@ -20,8 +20,9 @@ deployment: ## The model with its score goes live
 diagnostics: ## Predictions, statistics, timings, versions
 reporting: ## Pictures and report.html
 fullprocess: ## What cron runs: decide, and act on it
+app: ## Serve predictions on http://127.0.0.1:8000 until Ctrl-C
 apicalls: ## Every endpoint of a running app, its answers in apireturns.txt
-ingestion training scoring deployment diagnostics reporting fullprocess apicalls:
+ingestion training scoring deployment diagnostics reporting fullprocess app apicalls:
 	@$(RUN) $@ -- --config $(CONFIG) $(ARGS)
 
 cron: ## Print the crontab line that runs fullprocess every ten minutes

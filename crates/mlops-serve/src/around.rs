@@ -8,13 +8,14 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody as _};
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use mlops_core::clock::rfc3339;
+use tower_service::Service as _;
 
 use crate::endpoint::{ENDPOINTS, Scope, index};
 use crate::problem::{Dialect, Problem};
@@ -52,7 +53,10 @@ impl RequestId {
             return Self(id.clone());
         }
         let text = format!("{}{:x}", app.id_prefix, COUNT.fetch_add(1, Ordering::Relaxed));
-        Self(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-")))
+        Self(
+            HeaderValue::from_maybe_shared(Bytes::from(text))
+                .unwrap_or(HeaderValue::from_static("-")),
+        )
     }
 }
 
@@ -60,7 +64,7 @@ impl RequestId {
 struct Asked {
     id: RequestId,
     method: Method,
-    path: String,
+    uri: Uri,
     endpoint: usize,
     origin: Option<HeaderValue>,
     gzip: bool,
@@ -68,14 +72,14 @@ struct Asked {
 }
 
 /// Lets `request` pass to its handler.
-pub(crate) async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn around(app: App, router: Router, mut request: Request) -> Response {
     let begun = Instant::now();
     let id = RequestId::new(&request, &app);
-    let endpoint = index(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
+    let endpoint = index(request.uri().path());
     let headers = request.headers();
     let asked = Asked {
         method: request.method().clone(),
-        path: request.uri().path().to_owned(),
+        uri: request.uri().clone(),
         endpoint,
         origin: headers.get(header::ORIGIN).filter(|_| cors::configured(&app)).cloned(),
         gzip: encoding::accepted(headers),
@@ -83,7 +87,7 @@ pub(crate) async fn around(State(app): State<App>, mut request: Request, next: N
         begun,
     };
     request.extensions_mut().insert(id);
-    let result = pass(&app, endpoint, request, next).await;
+    let result = pass(&app, endpoint, request, router).await;
     let mut response = match result {
         Ok(response) => response,
         Err(problem) => axum::response::IntoResponse::into_response(problem),
@@ -98,7 +102,7 @@ pub(crate) async fn around(State(app): State<App>, mut request: Request, next: N
         problem = Some(Problem::new(response.status(), "the address cannot be read"));
     }
     if let Some(problem) = problem {
-        problem.fill(&mut response, Dialect::of(&asked.path), asked.id.as_str());
+        problem.fill(&mut response, Dialect::of(asked.uri.path()), asked.id.as_str());
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             let allow = HeaderValue::from_static(ENDPOINTS[endpoint].allow);
             response.headers_mut().insert(header::ALLOW, allow);
@@ -112,7 +116,7 @@ async fn pass(
     app: &App,
     endpoint: usize,
     request: Request,
-    next: Next,
+    mut router: Router,
 ) -> Result<Response, Problem> {
     if *request.method() == Method::OPTIONS
         && let Some(response) = options(endpoint)
@@ -129,7 +133,8 @@ async fn pass(
         })?),
     };
     let limit = app.service().request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| {
+    let answer = tokio::time::timeout(limit, router.call(request)).await;
+    answer.map(|Ok(response)| response).map_err(|_| {
         let detail = format!("no answer within {} s: send less at a time", limit.as_secs());
         Problem::new(StatusCode::GATEWAY_TIMEOUT, detail)
     })
@@ -197,14 +202,14 @@ fn log(app: &Shared, asked: &Asked, response: &Response, time: Duration) {
     let mut line = Vec::with_capacity(200);
     // Writing to a vector cannot fail.
     let _ = if log.json {
-        let [path, id, method] = [asked.path.as_str(), id, method].map(serde_json::Value::from);
+        let [path, id, method] = [asked.uri.path(), id, method].map(serde_json::Value::from);
         writeln!(
             line,
             "{{\"timestamp\":\"{at}\",\"request_id\":{id},\"method\":{method},\"path\":{path},\
              \"status\":{status},\"bytes\":{bytes},\"us\":{us},\"model_version\":\"{model}\"}}"
         )
     } else {
-        writeln!(line, "{at} {id} {method} {} {status} {bytes} B {us} us {model}", asked.path)
+        writeln!(line, "{at} {id} {method} {} {status} {bytes} B {us} us {model}", asked.uri.path())
     };
     log.lines.push(&line);
 }

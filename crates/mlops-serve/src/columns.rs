@@ -78,8 +78,7 @@ impl Columns {
         self.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. } | Slot::Categorical { .. }))
     }
 
-    /// The column called `name`. Rows mostly have their fields in one order, so that the field
-    /// after column `guess - 1` is looked for at `guess` first.
+    /// The column called `name`; column `guess` is looked at first.
     pub(crate) fn find(&self, name: &str, guess: usize) -> Option<usize> {
         if self.list.get(guess).is_some_and(|(n, _)| n == name) {
             return Some(guess);

@@ -79,8 +79,46 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "(unknown)", allow: "", get: Scope::Open },
 ];
 
-/// The index of the address that the router matched.
-pub(crate) fn index(path: Option<&str>) -> usize {
-    let found = path.and_then(|path| ENDPOINTS.iter().position(|e| e.path == path));
+/// The index of the address that `path` belongs to.
+pub(crate) fn index(path: &str) -> usize {
+    let found = ENDPOINTS.iter().position(|e| matches(e.path, path));
     found.unwrap_or(ENDPOINTS.len() - 1)
+}
+
+/// Whether `path` has the parts of `pattern`, of which those in braces may be anything.
+fn matches(pattern: &str, path: &str) -> bool {
+    if !pattern.contains('{') {
+        return pattern == path;
+    }
+    let (mut parts, mut found) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (parts.next(), found.next()) {
+            (None, None) => return true,
+            (Some(part), Some(found)) if part == found => {}
+            (Some(part), Some(found)) if part.starts_with('{') && !found.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_found_by_its_parts() {
+        for (path, expected) in [
+            ("/prediction", "/prediction"),
+            ("/", "/"),
+            ("/v2/models/churn", "/v2/models/{model}"),
+            ("/v2/models/churn/ready", "/v2/models/{model}/ready"),
+            ("/v2/models/a/versions/b/infer", "/v2/models/{model}/versions/{version}/infer"),
+            ("/v2/models/", "(unknown)"),
+            ("/v2/models/a/b", "(unknown)"),
+            ("/prediction/", "(unknown)"),
+            ("(unknown)", "(unknown)"),
+        ] {
+            assert_eq!(ENDPOINTS[index(path)].path, expected, "{path}");
+        }
+    }
 }

@@ -314,7 +314,7 @@ impl Value {
         let Cell { rows, c } = cell;
         match self {
             Self::Null => rows.null(c),
-            Self::Integer(v) => rows.integer(c, *v as f64, itoa::Buffer::new().format(*v)),
+            Self::Integer(v) => rows.integer(c, *v as f64, *v),
             Self::Float(v) => rows.number(c, *v),
             Self::Text(text) => rows.text(c, text),
             Self::Misfit => rows.misfit(c, "an array or object"),

@@ -9,14 +9,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Bytes that may wait.
-const ROOM: usize = 1 << 20;
 /// How long lines wait at most.
 const WAIT: Duration = Duration::from_millis(200);
 
 /// A queue of lines with the thread that writes them.
 pub(crate) struct Lines {
     shared: Arc<Shared>,
+    room: usize,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -30,8 +29,8 @@ struct Shared {
 
 impl Lines {
     /// Writes through `sink`, which gets whole lines, many at a time, and may fail: a log that
-    /// cannot be written stops no service.
-    pub(crate) fn start(name: &str, mut sink: impl Write + Send + 'static) -> Self {
+    /// cannot be written stops no service. At most `room` bytes wait.
+    pub(crate) fn start(name: &str, room: usize, mut sink: impl Write + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let ours = Arc::clone(&shared);
         let writer = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -58,17 +57,24 @@ impl Lines {
                 }
             }
         });
-        Self { shared, writer: writer.ok() }
+        Self { shared, room, writer: writer.ok() }
     }
 
     /// Leaves one or more lines, their ends included; they stay together.
     pub(crate) fn push(&self, line: &[u8]) {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() + line.len() > ROOM || self.writer.is_none() {
+        if waiting.len() + line.len() > self.room || self.writer.is_none() {
             drop(waiting);
             self.shared.lost.fetch_add(lines(line), Ordering::Relaxed);
-        } else {
-            waiting.extend_from_slice(line);
+            return;
+        }
+        let before = waiting.len();
+        waiting.extend_from_slice(line);
+        // Woken once for each time that room gets short, not by every line.
+        let short = self.room / 4;
+        if before < short && waiting.len() >= short {
+            drop(waiting);
+            self.shared.wake.notify_one();
         }
     }
 
@@ -98,6 +104,8 @@ impl Drop for Lines {
 mod tests {
     use super::*;
 
+    const ROOM: usize = 1 << 20;
+
     /// A place to write to that keeps what it gets, once it is let.
     #[derive(Clone, Default)]
     struct Slow(Arc<Mutex<Vec<u8>>>);
@@ -116,7 +124,7 @@ mod tests {
     #[test]
     fn lines_arrive_in_order_and_those_without_room_are_counted() {
         let sink = Slow::default();
-        let lines = Lines::start("test", sink.clone());
+        let lines = Lines::start("test", ROOM, sink.clone());
         let blocked = sink.0.lock().unwrap();
         let long = [vec![b'x'; ROOM / 8], b"\n".to_vec()].concat();
         for _ in 0..40 {

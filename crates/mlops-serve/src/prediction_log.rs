@@ -45,7 +45,7 @@ impl PredictionLog {
             written: 0,
         };
         files.rotate().map_err(|e| Error::io("write in", &settings.folder, e))?;
-        Ok(Self { lines: Lines::start("prediction log", files) })
+        Ok(Self { lines: Lines::start("prediction log", ROOM, files) })
     }
 
     /// Leaves a line for each row of `table`; `probabilities` are all so far of the request, those
@@ -63,7 +63,7 @@ impl PredictionLog {
         let names: Vec<String> =
             loaded.model.schema.names(Role::Id).map(|name| Value::from(name).to_string()).collect();
         let request = Value::from(id.as_str()).to_string();
-        let mut out = Vec::with_capacity(table.len() * 200);
+        let mut out = Vec::with_capacity(PIECE.min(table.len() * 200) + 512);
         for (i, probability) in probabilities[first..].iter().enumerate() {
             let row = first + i;
             let positive = classify(*probability, loaded.model.training.threshold);
@@ -81,6 +81,10 @@ impl PredictionLog {
                 let _ = write!(out, ",{name}:{}", Value::from(text));
             }
             out.extend_from_slice(b"}\n");
+            if out.len() >= PIECE {
+                self.lines.push(&out);
+                out.clear();
+            }
         }
         self.lines.push(&out);
     }
@@ -100,6 +104,10 @@ struct Files {
     written: u64,
 }
 
+/// Bytes that may wait to be written: some 80,000 rows.
+const ROOM: usize = 16 << 20;
+/// Bytes that are left at a time.
+const PIECE: usize = 64 << 10;
 const PREFIX: &str = "predictions-";
 const SUFFIX: &str = ".jsonl";
 
@@ -140,13 +148,27 @@ impl Write for Files {
         Ok(bytes.len())
     }
 
+    /// Whole lines, of which each file takes as many as it has room for, one at least.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.written > 0 && self.written + bytes.len() as u64 > self.settings.max_bytes {
-            self.rotate()?;
-        }
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes)?;
-            self.written += bytes.len() as u64;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = self.settings.max_bytes.saturating_sub(self.written);
+            let room = usize::try_from(room).unwrap_or(usize::MAX).min(rest.len());
+            let end = |from: &[u8]| from.iter().rposition(|b| *b == b'\n').map(|n| n + 1);
+            let fits = if room == rest.len() { Some(room) } else { end(&rest[..room]) };
+            let cut = match fits {
+                Some(cut) => cut,
+                None if self.written > 0 => {
+                    self.rotate()?;
+                    continue;
+                }
+                None => rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |n| n + 1),
+            };
+            if let Some(file) = &mut self.file {
+                file.write_all(&rest[..cut])?;
+            }
+            self.written += cut as u64;
+            rest = &rest[cut..];
         }
         Ok(())
     }

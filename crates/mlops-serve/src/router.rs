@@ -7,12 +7,10 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
-use crate::around::around;
 use crate::prediction_log::PredictionLog;
 use crate::problem::Problem;
 use crate::state::{App, State as Shared};
@@ -46,7 +44,6 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v2/models/{model}/versions/{version}/infer", post(v2::infer))
         .method_not_allowed_fallback(not_allowed)
         .fallback(not_found)
-        .layer(from_fn_with_state(App::clone(&app), around))
         .with_state(app)
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Not for single requests: see `around`.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,11 +15,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use mlops_core::context::{Context, Report};
 use mlops_core::{Error, Result};
 use serde::Serialize;
@@ -26,6 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::access::Tokens;
+use crate::around::around;
 use crate::lines::Lines;
 use crate::live::{Live, POLL};
 use crate::metrics::Metrics;
@@ -37,6 +40,9 @@ use crate::state::{AccessLog, App, State};
 const MAX_HEAD: usize = 64 << 10;
 /// Connections over the limit that are told so at a time; further ones are closed without a word.
 const REFUSALS: usize = 64;
+
+/// Bytes of the access log that may wait to be written.
+const ACCESS_ROOM: usize = 1 << 20;
 
 /// What the command line adds to the configuration.
 #[derive(Default)]
@@ -155,7 +161,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let log = options.access_log.map(|sink| AccessLog {
-            lines: Lines::start("access log", sink),
+            lines: Lines::start("access log", ACCESS_ROOM, sink),
             json: options.json_log,
         });
         let predictions = service.prediction_log.as_ref();
@@ -233,39 +239,38 @@ impl Server {
     }
 }
 
+/// What answers the requests of a connection.
+type Answer = Pin<Box<dyn Future<Output = std::result::Result<Response, Infallible>> + Send>>;
+
 /// One connection, with its limits.
 fn connection(
     app: &App,
     router: &Router,
     stream: TcpStream,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Adapted>> {
+) -> http1::Connection<TokioIo<TcpStream>, Adapted> {
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(app.service().header_timeout);
     builder.max_buf_size(MAX_HEAD);
-    builder
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(Adapted(router.clone())))
+    let service = Adapted { app: App::clone(app), router: router.clone() };
+    builder.serve_connection(TokioIo::new(stream), service)
 }
 
-/// The router, for the bodies that connections bring.
-#[derive(Clone)]
-struct Adapted(Router);
+/// The router with what is around it, for the bodies that connections bring.
+struct Adapted {
+    app: App,
+    router: Router,
+}
 
-impl tower_service::Service<Request<Incoming>> for Adapted {
-    type Response = axum::response::Response;
-    type Error = std::convert::Infallible;
-    type Future = axum::routing::future::RouteFuture<std::convert::Infallible>;
+impl hyper::service::Service<Request<Incoming>> for Adapted {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
 
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::result::Result<(), Self::Error>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        tower_service::Service::call(&mut self.0, request.map(Body::new))
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        let answer = around(App::clone(&self.app), self.router.clone(), request.map(Body::new));
+        Box::pin(async move { Ok(answer.await) })
     }
 }
 

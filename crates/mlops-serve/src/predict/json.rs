@@ -48,7 +48,9 @@ pub(crate) fn parse<'de, S: DeserializeSeed<'de>>(
     bytes: &'de [u8],
     seed: S,
 ) -> Result<S::Value, String> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    // Checked once and as a whole, not text by text.
+    let text = std::str::from_utf8(bytes).map_err(|_| "the body is not UTF-8".to_owned())?;
+    let mut json = serde_json::Deserializer::from_str(text);
     let value = seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
     value
         .map_err(|e| if e.is_data() { e.to_string() } else { format!("the body is not JSON: {e}") })
@@ -95,12 +97,12 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
         let Self { rows, names, second } = self;
         let mut found = Found::default();
         let mut file = FileName::default();
-        let (mut fields, mut guess) = (false, 0);
-        while let Some(key) = map.next_key_seed(Key { rows, guess, top: true })? {
+        let (mut fields, mut place) = (false, 0);
+        while let Some(key) = map.next_key_seed(Key { rows, place, top: true })? {
+            place += 1;
             match key {
                 Field::Column(c) => {
                     fields = true;
-                    guess = c + 1;
                     map.next_value_seed(Cell { rows, c })?;
                 }
                 Field::Columns => {
@@ -156,7 +158,8 @@ enum Field {
 
 struct Key<'r, 'a> {
     rows: &'r mut Rows<'a>,
-    guess: usize,
+    /// Which key of its object it is.
+    place: usize,
     top: bool,
 }
 
@@ -176,7 +179,7 @@ impl Visitor<'_> for Key<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Field, E> {
-        if let Some(c) = self.rows.loaded.columns.find(name, self.guess) {
+        if let Some(c) = self.rows.find(name, self.place) {
             return Ok(Field::Column(c));
         }
         let special = match name {
@@ -220,13 +223,11 @@ impl<'de> Visitor<'de> for RowObject<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (rows, mut guess) = (self.0, 0);
-        while let Some(key) = map.next_key_seed(Key { rows, guess, top: false })? {
+        let (rows, mut place) = (self.0, 0);
+        while let Some(key) = map.next_key_seed(Key { rows, place, top: false })? {
+            place += 1;
             match key {
-                Field::Column(c) => {
-                    guess = c + 1;
-                    map.next_value_seed(Cell { rows, c })?;
-                }
+                Field::Column(c) => map.next_value_seed(Cell { rows, c })?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -293,12 +294,12 @@ impl<'de> Visitor<'de> for Cell<'_, '_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.rows.integer(self.c, value as f64, itoa::Buffer::new().format(value));
+        self.rows.integer(self.c, value as f64, value);
         Ok(())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.rows.integer(self.c, value as f64, itoa::Buffer::new().format(value));
+        self.rows.integer(self.c, value as f64, value);
         Ok(())
     }
 

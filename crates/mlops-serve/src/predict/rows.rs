@@ -59,6 +59,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) wants: Wants,
     /// Whether the row at hand is lost.
     broken: bool,
+    /// The columns of the fields of the row before, in their order.
+    order: Vec<usize>,
 }
 
 impl<'a> Rows<'a> {
@@ -69,7 +71,26 @@ impl<'a> Rows<'a> {
         wants: Wants,
     ) -> Self {
         notes.imputed.resize(loaded.columns.len(), 0);
-        Self { loaded, table, notes, wants, broken: false }
+        Self { loaded, table, notes, wants, broken: false, order: Vec::new() }
+    }
+
+    /// The column called `name`, which is field number `place` of its row. Rows of one origin have
+    /// their fields in one order, so that one comparison mostly does.
+    pub(crate) fn find(&mut self, name: &str, place: usize) -> Option<usize> {
+        let columns = &self.loaded.columns;
+        if let Some(c) = self.order.get(place).copied()
+            && columns.name(c) == name
+        {
+            return Some(c);
+        }
+        let c = columns.find(name, place)?;
+        if place < columns.len() {
+            if self.order.len() <= place {
+                self.order.resize(place + 1, c);
+            }
+            self.order[place] = c;
+        }
+        Some(c)
     }
 
     /// Notes that the row at hand breaks the schema.
@@ -101,11 +122,11 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A whole number for column `c`, spelt `text`.
-    pub(crate) fn integer(&mut self, c: usize, value: f64, text: &str) {
+    /// A whole number for column `c`: `value` where it is a number, the digits of `exact` elsewhere.
+    pub(crate) fn integer(&mut self, c: usize, value: f64, exact: impl itoa::Integer) {
         match self.loaded.columns.slot(c) {
             Slot::Numeric { .. } => self.number(c, value),
-            _ => self.text(c, text),
+            _ => self.text(c, itoa::Buffer::new().format(exact)),
         }
     }
 

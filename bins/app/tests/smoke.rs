@@ -1,0 +1,153 @@
+//! The program `app` from outside: options, streams, exit codes, signals. Not for what it answers:
+//! the tests of `mlops-serve` check that.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
+mod binary;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command};
+
+use binary::Binary;
+use binary::scene::{HEADER, Scene, alone};
+
+const APP: Binary = Binary { name: "app", path: env!("CARGO_BIN_EXE_app") };
+
+/// A service that listens, with what it has said so far.
+struct Started {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    said: String,
+    address: String,
+}
+
+fn start(command: &mut Command) -> Started {
+    let mut child = {
+        let _alone = alone();
+        command.spawn().unwrap()
+    };
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    let address = loop {
+        let mut line = String::new();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended: {said}");
+        said += &line;
+        if let Some((_, rest)) = line.split_once("listening on http://") {
+            break rest.trim_end_matches(['"', '}', '\n']).split('"').next().unwrap().to_owned();
+        }
+    };
+    Started { child, stderr, said, address }
+}
+
+impl Started {
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Sends a signal; exit code, standard output and all of standard error.
+    fn stopped(mut self, signal: &str) -> (Option<i32>, String, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        self.stderr.read_to_string(&mut self.said).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), self.said)
+    }
+}
+
+fn predict(rows: &str) -> String {
+    format!(
+        "POST /prediction HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/csv\r\n\
+         content-length: {}\r\n\r\n{rows}",
+        rows.len()
+    )
+}
+
+#[test]
+fn it_explains_itself_and_refuses_wrong_usage() {
+    APP.explains_itself();
+    APP.refuses_wrong_usage();
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_stop() {
+    let scene = Scene::deployed();
+    let before = scene.snapshot();
+    for signal in ["-TERM", "-INT"] {
+        let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
+        let answer = started.ask(&predict(&format!("{HEADER}x,1,2,3,0\n")));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\"predictions\":["), "{answer}");
+        let (code, stdout, stderr) = started.stopped(signal);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.starts_with("Answered 1 request at http://127.0.0.1:"), "{stdout}");
+        assert!(stderr.contains(" POST /prediction 200 "), "{stderr}");
+    }
+    assert!(before == scene.snapshot(), "serving changed a file");
+}
+
+#[test]
+fn while_another_run_is_at_work_it_serves_all_the_same() {
+    let scene = Scene::deployed();
+    let lock = scene.path("out/run.lock");
+    let disk = mlops_core::durable::Disk::default();
+    let _held = mlops_core::durable::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
+    let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
+    let answer = started.ask("GET /scoring HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(started.stopped("-TERM").0, Some(0));
+}
+
+#[test]
+fn log_and_report_are_json_for_programs() {
+    let scene = Scene::deployed();
+    let arguments = ["--port", "0", "--json", "--log-format", "json"];
+    let started = start(&mut APP.command(scene.root(), &arguments));
+    started.ask("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let (code, stdout, stderr) = started.stopped("-TERM");
+    assert_eq!(code, Some(0), "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((report["requests"].as_u64(), report["drained"].as_bool()), (Some(1), Some(true)));
+    for line in stderr.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn others_are_let_in_only_with_tokens_which_are_never_printed() {
+    let scene = Scene::deployed();
+    let refused = APP.run(scene.root(), &["--host", "0.0.0.0"]).ends_with(2);
+    assert!(refused.stderr.contains("--insecure"), "{refused:#?}");
+    scene.file("tokens.txt", "read read-0123456789abcdef\npredict short\n");
+    let weak = APP.run(scene.root(), &["--tokens-file", "tokens.txt"]).ends_with(2);
+    assert!(weak.stderr.contains("tokens.txt, line 2"), "{weak:#?}");
+    assert!(!weak.stderr.contains("short"), "{weak:#?}");
+    let mut command = APP.command(scene.root(), &["--host", "0.0.0.0", "--port", "0"]);
+    let mut started = start(command.env("MLOPS_READ_TOKEN", "a-token-of-the-environment"));
+    started.address = started.address.replace("0.0.0.0", "127.0.0.1");
+    let get = |token: &str| {
+        let head =
+            "GET /scoring HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer ";
+        started.ask(&format!("{head}{token}\r\n\r\n"))
+    };
+    assert!(get("a-token-of-the-environment").starts_with("HTTP/1.1 200 "));
+    assert!(get("another-token").starts_with("HTTP/1.1 401 "));
+    let (code, stdout, stderr) = started.stopped("-TERM");
+    assert_eq!(code, Some(0));
+    assert!(!(stdout + &stderr).contains("a-token-of"), "a token was printed");
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let scene = Scene::deployed();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let failed = APP.run(scene.root(), &["--port", &port, "--quiet"]).ends_with(1);
+    assert!(failed.stderr.contains(&format!("127.0.0.1:{port}")), "{failed:#?}");
+    assert!(failed.stderr.contains("--port"), "{failed:#?}");
+}

@@ -1,0 +1,287 @@
+//! Rows in every form, sound and broken.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use mlops_core::metrics::Evaluation;
+use serde_json::{Value, json};
+
+use crate::scene::{HEADER, Scene, rows};
+
+const ROW: &str = r#"{"age": 41, "balance": 12.5, "country": "de"}"#;
+
+fn row() -> Value {
+    serde_json::from_str(ROW).unwrap()
+}
+
+#[test]
+fn a_row_means_the_same_however_it_is_spelt() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let plain = service.post("/prediction", &row()).ends_with(200);
+    let value = plain.json();
+    assert_eq!(value["rows"], 1);
+    assert_eq!(value["model_version"], plain.header("x-model-version"));
+    assert!(["yes", "no"].map(|l| json!([l])).contains(&value["predictions"]), "{value}");
+    for same in [
+        json!({ "country": " de ", "balance": "12.50", "age": "041" }),
+        json!({ "age": 41.0, "balance": "+1.25e1", "country": "de", "customer": 7, "churned": "?" }),
+        json!([{ "age": "41", "balance": 12.5, "country": "de", "churned": null, "customer": null }]),
+        json!({ "columns": ["balance", "age", "country"], "data": [[12.5, 41, "de"]] }),
+    ] {
+        assert_eq!(
+            service.post("/prediction", &same).ends_with(200).bits(),
+            plain.bits(),
+            "{same}"
+        );
+    }
+    let csv = "country,age,balance\r\n\"de\",041,12.5\r\n";
+    assert_eq!(service.csv("/prediction", csv).ends_with(200).bits(), plain.bits());
+    let none = service.post("/prediction", &json!([])).ends_with(200).json();
+    assert_eq!((&none["predictions"], &none["rows"]), (&json!([]), &json!(0)));
+}
+
+#[test]
+fn missing_unknown_and_ignored_are_counted() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let body = json!([
+        { "age": null, "balance": "NA", "country": "", "colour": "red", "size": [1, {"a": 2}] },
+        { "age": 1, "balance": null, "country": "atlantis", "colour": "blue" },
+    ]);
+    let value = service.post("/prediction", &body).ends_with(200).json();
+    assert_eq!(value["imputed"], json!({ "age": 1, "balance": 2, "country": 1 }));
+    assert_eq!(value["unknown_categories"], 1);
+    assert_eq!(value["ignored"], json!({ "colour": 2, "size": 1 }));
+    let csv = "age,balance,country,colour\n,,,red\n1,NA,atlantis,blue\n";
+    let again = service.csv("/prediction", csv).ends_with(200).json();
+    for key in ["imputed", "unknown_categories", "probabilities"] {
+        assert_eq!(value[key], again[key], "{key}");
+    }
+    assert_eq!(again["ignored"], json!({ "colour": 2 }));
+    let many: Vec<String> = (0..500).map(|i| format!("\"x{i}\": 1")).collect();
+    let body = format!("{},{}}}", ROW.trim_end_matches('}'), many.join(","));
+    let value = service.ask("POST", "/prediction", &[], body.as_bytes()).ends_with(200).json();
+    assert_eq!(value["ignored"].as_object().unwrap().len(), 101, "names are bounded");
+    assert_eq!(value["ignored"]["(others)"], 400);
+}
+
+#[test]
+fn rows_that_break_the_schema_are_named_with_row_column_and_reason() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let body = json!([
+        row(),
+        { "age": "many", "balance": 1, "country": "de" },
+        { "age": 1, "country": "de" },
+        7,
+        { "age": [1], "balance": {"a": 1}, "country": true },
+    ]);
+    let refused = service.post("/prediction", &body).ends_with(422);
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    let value = refused.json();
+    let found: Vec<_> = value["errors"].as_array().unwrap().iter().collect();
+    let places: Vec<_> = found.iter().map(|e| (e["row"].as_u64(), e["column"].as_str())).collect();
+    let expected = [
+        (Some(1), Some("age")),
+        (Some(2), Some("balance")),
+        (Some(3), None),
+        (Some(4), Some("age")),
+        (Some(4), Some("balance")),
+    ];
+    assert_eq!(places, expected, "{value:#}");
+    assert!(found.iter().all(|e| e["reason"].as_str().is_some_and(|r| r.len() > 10)), "{value:#}");
+    assert_eq!(value["error_count"], 5);
+
+    let twice = br#"{"age": 1, "age": 2, "balance": 1, "country": "de"}"#;
+    let value = service.ask("POST", "/prediction", &[], twice).ends_with(422).json();
+    assert_eq!(value["errors"][0]["reason"], "the field is there twice");
+
+    let bad = vec![json!({ "age": "x", "balance": 1, "country": "de" }); 250];
+    let value = service.post("/prediction", &json!(bad)).ends_with(422).json();
+    assert_eq!(value["errors"].as_array().unwrap().len(), 100);
+    assert_eq!(value["error_count"], 250);
+
+    let csv = "age,balance,country\n1,2,de\nx,2,de\n1,2\n3,y,de\n";
+    let value = service.csv("/prediction", csv).ends_with(422).json();
+    let errors = value["errors"].as_array().unwrap();
+    let place = |e: &Value| (e["row"].as_u64(), e["line"].as_u64());
+    let places: Vec<_> = errors.iter().map(place).collect();
+    let at = |row, line| (Some(row), Some(line));
+    assert_eq!(places, [at(1, 3), at(2, 4), at(3, 5)], "{value:#}");
+
+    let split = json!({ "columns": ["age", "balance", "country"], "data": [[1, 2, "de"], [1, 2]] });
+    let value = service.post("/prediction", &split).ends_with(422).json();
+    assert_eq!(value["errors"][0]["reason"], "the row has 2 values for 3 columns");
+}
+
+#[test]
+fn a_model_that_fills_nothing_refuses_what_is_missing() {
+    for policy in ["drop", "reject"] {
+        let scene = Scene::deployed(&json!({ "training": { "missing": policy } }));
+        let service = scene.serve();
+        let body = json!([row(), { "age": null, "balance": 1, "country": "de" },
+            { "age": 1, "balance": 1, "country": "" }]);
+        let value = service.post("/prediction", &body).ends_with(422).json();
+        let place =
+            |i: usize| (value["errors"][i]["row"].as_u64(), value["errors"][i]["column"].as_str());
+        assert_eq!([place(0), place(1)], [(Some(1), Some("age")), (Some(2), Some("country"))]);
+        // A line that cannot be read comes before: rows are counted with it.
+        let csv = "age,balance,country\nx,1,de\n1,1,de\n,1,de\n";
+        let value = service.csv("/prediction", csv).ends_with(422).json();
+        let rows = value["errors"].as_array().unwrap().iter().map(|e| e["row"].as_u64().unwrap());
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable();
+        assert_eq!(rows, [0, 2], "{value:#}");
+        service.post("/prediction", &row()).ends_with(200);
+    }
+}
+
+#[test]
+fn what_is_no_request_is_said_to_be_none() {
+    let scene = Scene::deployed(&json!({ "service": { "max_body_bytes": 2000 } }));
+    let service = scene.serve();
+    let json_type = [("content-type", "application/json")];
+    for body in [
+        "",
+        "{",
+        "3",
+        "null",
+        "\"x\"",
+        "[{]",
+        "{\"age\": NaN}",
+        "{} {}",
+        "[1e999]",
+        "\u{0}",
+        r#"{"data": [[1]]}"#,
+        r#"{"columns": ["age", "age"], "data": []}"#,
+        r#"{"columns": ["age"], "columns": ["age"], "data": []}"#,
+        r#"{"columns": 1, "data": []}"#,
+        r#"{"columns": ["age"], "data": [1]}"#,
+        r#"{"filepath": 1}"#,
+        r#"{"filepath": "a.csv", "age": 1}"#,
+        r#"{"age": 1, "columns": ["age"], "data": []}"#,
+    ] {
+        let refused =
+            service.ask("POST", "/prediction", &json_type, body.as_bytes()).ends_with(400);
+        assert_eq!(refused.header("content-type"), "application/problem+json");
+        assert!(refused.json()["detail"].as_str().unwrap().len() > 10, "{body}");
+    }
+    for body in ["age,balance\n1,2\n", "age,age,balance,country\n1,1,1,1\n", "\"age\n"] {
+        service.csv("/prediction", body).ends_with(400);
+    }
+    for kind in ["application/xml", "application/x-www-form-urlencoded", "text/csv; charset=utf-16"]
+    {
+        service.ask("POST", "/prediction", &[("content-type", kind)], b"x").ends_with(415);
+    }
+    let packed = [("content-type", "application/json"), ("content-encoding", "br")];
+    service.ask("POST", "/prediction", &packed, b"x").ends_with(415);
+    let large = format!("[{}]", vec![ROW; 100].join(","));
+    service.ask("POST", "/prediction", &json_type, large.as_bytes()).ends_with(413);
+}
+
+#[test]
+fn bodies_may_be_packed_both_ways() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let text = rows(500, 5, true);
+    let plain = service.csv("/prediction", &text).ends_with(200);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    let headers =
+        [("content-type", "text/csv"), ("content-encoding", "gzip"), ("accept-encoding", "gzip")];
+    let answer = service.ask("POST", "/prediction", &headers, &packed).ends_with(200);
+    assert_eq!(
+        (answer.header("content-encoding"), answer.header("vary")),
+        ("gzip", "accept-encoding")
+    );
+    assert!(answer.body.len() * 2 < plain.body.len());
+    let mut unpacked = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&answer.body[..]), &mut unpacked)
+        .unwrap();
+    assert_eq!(unpacked, plain.body);
+    service.ask("POST", "/prediction", &headers, b"no gzip").ends_with(400);
+}
+
+#[test]
+fn methods_ids_and_addresses() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let options = service.ask("OPTIONS", "/scoring", &[], b"").ends_with(204);
+    assert_eq!(options.header("allow"), "GET, HEAD, POST, OPTIONS");
+    let wrong = service.ask("DELETE", "/prediction", &[], b"").ends_with(405);
+    assert_eq!(wrong.header("allow"), "POST, OPTIONS");
+    assert_eq!(service.get("/prediction").ends_with(405).json()["status"], 405);
+    let (head, get) = (service.ask("HEAD", "/scoring", &[], b""), service.get("/scoring"));
+    assert_eq!(head.header("content-length"), get.header("content-length"));
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(
+        service.get("/nothing").ends_with(404).header("content-type"),
+        "application/problem+json"
+    );
+    assert!(service.get("/v2/nothing").ends_with(404).json()["error"].is_string());
+    assert!(service.get("/v2/models/%ff").ends_with(400).json()["error"].is_string());
+    service.get("/v2/models/other").ends_with(404);
+    service.get("/v2/models/model/versions/r-9-000000000000").ends_with(404);
+    let id = |value: &str| {
+        let answer = service.ask("GET", "/nothing", &[("x-request-id", value)], b"");
+        (
+            answer.header("x-request-id").to_owned(),
+            answer.json()["request_id"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(id("abc-7"), ("abc-7".to_owned(), "abc-7".to_owned()));
+    let (long, _) = id(&"x".repeat(200));
+    assert!(!long.is_empty() && long.len() < 64 && id("a b").0 != "a b");
+    assert_ne!(
+        service.get("/livez").header("x-request-id"),
+        service.get("/livez").header("x-request-id")
+    );
+    // No other origin is let in unless it is named.
+    let answer = service.ask("GET", "/livez", &[("origin", "https://pages.example")], b"");
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+#[test]
+fn pages_of_a_named_origin_are_let_in() {
+    let scene =
+        Scene::deployed(&json!({ "service": { "cors_origins": ["https://pages.example"] } }));
+    let service = scene.serve();
+    let ask = |origin| service.ask("OPTIONS", "/prediction", &[("origin", origin)], b"");
+    let preflight = ask("https://pages.example").ends_with(204);
+    assert_eq!(preflight.header("access-control-allow-origin"), "https://pages.example");
+    assert!(preflight.header("access-control-allow-headers").contains("content-type"));
+    assert_eq!(ask("https://evil.example").header("access-control-allow-origin"), "");
+}
+
+#[test]
+fn labelled_rows_are_scored_as_the_core_does_and_recorded_nowhere() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let text = rows(400, 11, false);
+    let probabilities = service.csv("/prediction", &text).ends_with(200).bits();
+    let probabilities: Vec<f64> = probabilities.into_iter().map(f64::from_bits).collect();
+    let labels: Vec<bool> = text.lines().skip(1).map(|line| line.ends_with("yes")).collect();
+    let expected =
+        serde_json::to_value(Evaluation::of(&labels, &probabilities, 0.5, 42).unwrap()).unwrap();
+    let csv = service.csv("/scoring", &text).ends_with(200).json();
+    let objects: Vec<Value> = text
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            json!({ "age": cells[1], "balance": cells[2], "country": cells[3], "churned": cells[4] })
+        })
+        .collect();
+    let json = service.post("/scoring", &json!(objects)).ends_with(200).json();
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!((&csv[key], &json[key]), (value, value), "{key}");
+    }
+    let without = service.csv("/scoring", "age,balance,country\n1,2,de\n").ends_with(400);
+    assert!(without.text().contains("churned"), "{without:?}");
+    let value = service.post("/scoring", &json!([row()])).ends_with(422).json();
+    assert_eq!(value["errors"][0]["column"], "churned");
+    service.csv("/scoring", HEADER).ends_with(422);
+}

@@ -1,0 +1,31 @@
+//! The service from outside, over real sockets: what it answers, refuses, survives and never does.
+//!
+//! Figures that take long are cut down here and run in full with `MLOPS_SOAK=1`. Not for single
+//! functions: their tests stand beside them.
+
+#![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(clippy::format_push_string, reason = "short before fast")]
+
+/// Who may ask: tokens, scopes, addresses that others reach.
+mod access;
+/// `/prediction` and `/scoring`: every form of rows, every way to break them.
+mod answers;
+/// The description of the service against the service.
+mod description;
+/// Files that a request names: which are read, and that no other is.
+mod files;
+/// One batch of rows in every wire format against the batch path, to the bit.
+mod formats;
+/// A small client that sees every byte.
+mod http;
+/// Limits of size, number and time; draining; the logs.
+mod manners;
+/// Transcripts of the protocols' own clients, replayed.
+mod protocols;
+/// What is on record, told and never touched.
+mod records;
+/// Promotions and rollbacks under load, and releases that are broken.
+mod reload;
+/// The scene: a workspace, and the service over it.
+mod scene;

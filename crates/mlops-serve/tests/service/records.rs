@@ -1,0 +1,78 @@
+//! What is on record about the live release: told as it stands, and never touched.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::scene::Scene;
+
+fn snapshot(scene: &Scene) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![scene.root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            // SQLite's own side files come and go with its readers.
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !name.ends_with("-shm") && !name.ends_with("-wal") {
+                let bytes = std::fs::read(&path).unwrap();
+                found.insert(path, bytes);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn records_are_told_as_they_stand_and_asking_changes_nothing() {
+    let scene = Scene::deployed(&json!({}));
+    scene.diagnose(None, None);
+    let service = scene.serve();
+    let before = snapshot(&scene);
+    let live = scene.context().store().live().unwrap().unwrap();
+    let recorded: Value =
+        serde_json::from_slice(&std::fs::read(scene.path("live/score.json")).unwrap()).unwrap();
+    let score = service.get("/scoring").ends_with(200).json();
+    for (key, value) in recorded.as_object().unwrap() {
+        assert_eq!(&score[key], value, "{key}");
+    }
+    assert_eq!(score["model_version"], json!(live));
+    assert_eq!(score["deployment"]["reason"], "a test asks");
+
+    let written: Value =
+        serde_json::from_slice(&std::fs::read(scene.path("model/diagnostics.json")).unwrap())
+            .unwrap();
+    let summary = service.get("/summarystats").ends_with(200).json();
+    assert_eq!(summary["columns"], written["columns"]);
+    assert_eq!(summary["recorded"], written["recorded"]);
+    assert_eq!(summary["data"], "finaldata1.csv");
+    let diagnostics = service.get("/diagnostics").ends_with(200).json();
+    for key in ["predictions", "timings", "dependencies", "columns"] {
+        assert_eq!(diagnostics[key], written[key], "{key}");
+    }
+    let root = scene.root().to_str().unwrap();
+    for (path, part) in
+        [("/scoring", "F1"), ("/summarystats", "median"), ("/diagnostics", "negative")]
+    {
+        let table = service.ask("GET", path, &[("accept", "text/plain")], b"").ends_with(200);
+        assert!(table.header("content-type").starts_with("text/plain"));
+        assert!(table.text().contains(part) && !table.text().contains(root), "{}", table.text());
+        assert!(!service.get(path).text().contains(root));
+        service.ask("HEAD", path, &[], b"").ends_with(200);
+    }
+    assert!(before == snapshot(&scene), "asking changed a file");
+}
+
+#[test]
+fn what_is_not_on_record_is_not_made_up() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    for path in ["/summarystats", "/diagnostics"] {
+        let missing = service.get(path).ends_with(404).json();
+        assert!(missing["detail"].as_str().unwrap().contains("run `diagnostics`"), "{missing}");
+    }
+    service.get("/scoring").ends_with(200);
+}
