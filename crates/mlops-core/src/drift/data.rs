@@ -156,7 +156,7 @@ impl ColumnDrift {
             tests.push(format!(
                 "chi-square {:.2} with {} of freedom (limit {:.2})",
                 test.statistic.value,
-                text::plural(test.degrees_of_freedom as u64, "degree"),
+                text::plural(test.degrees_of_freedom.into(), "degree"),
                 test.statistic.threshold
             ));
         }
