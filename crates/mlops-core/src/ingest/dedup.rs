@@ -5,6 +5,8 @@
 //! one with a probability of about rows² / 2^80: for ten million rows, one run in ten billion.
 //! Not for the rows themselves: the caller keeps or drops them.
 
+use std::hint::black_box;
+
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// What became of a row.
@@ -45,6 +47,9 @@ const FILE: u64 = 0xff;
 /// An entry that was taken back. Its tag is zero, which no row has.
 const REMOVED: u64 = 0xff;
 
+/// Rows to warm at a time: their slots are on the way from memory all at once.
+pub(crate) const BATCH: usize = 64;
+
 /// The set of rows seen.
 #[derive(Debug)]
 pub(crate) struct SeenRows {
@@ -68,10 +73,16 @@ impl Table {
         self.used >= self.slots.len() / 5 * 4
     }
 
+    /// The slot where the search for `hash` begins.
+    fn home(&self, hash: u128) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
+        let slot = ((u128::from(hash as u64) * self.slots.len() as u128) >> 64) as usize;
+        slot
+    }
+
     /// The entry with `tag`, or the free slot where it belongs.
     fn find(&self, hash: u128, tag: u64) -> Result<u64, usize> {
-        #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
-        let mut at = ((u128::from(hash as u64) * self.slots.len() as u128) >> 64) as usize;
+        let mut at = self.home(hash);
         loop {
             match self.slots[at] {
                 0 => return Err(at),
@@ -108,6 +119,15 @@ impl SeenRows {
             if *slot & !FILE != 0 && *slot & FILE == file {
                 *slot = REMOVED;
             }
+        }
+    }
+
+    /// Brings the slots of `hashes` into the cache. The loads do not depend on each other, so
+    /// that the processor waits once for all of them and not at every insertion.
+    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u128> + Clone) {
+        for table in &self.tables {
+            let touched = hashes.clone().fold(0, |sum, hash| sum ^ table.slots[table.home(hash)]);
+            black_box(touched);
         }
     }
 

@@ -33,6 +33,27 @@ pub(crate) struct Row {
 /// Set in `Row::start` when the row is in the side buffer.
 const IN_SIDE: u32 = 1 << 31;
 
+/// Canonical rows that stand one behind the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Run {
+    start: u32,
+    length: u32,
+}
+
+impl Run {
+    /// One row.
+    pub(crate) fn of(row: &Row) -> Self {
+        Self { start: row.start, length: row.length }
+    }
+
+    /// Adds `row` if it follows.
+    pub(crate) fn extend(&mut self, row: &Row) -> bool {
+        let follows = self.start + self.length == row.start;
+        self.length += if follows { row.length } else { 0 };
+        follows
+    }
+}
+
 /// What a chunk became; reused from chunk to chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
@@ -44,15 +65,23 @@ pub(crate) struct Parsed {
     pub(crate) blank_lines: u64,
     /// Physical lines in the chunk.
     pub(crate) lines: u32,
+    /// The negative label, when the chunk taught it. Had another one been known, the chunk would
+    /// have been parsed otherwise; with this one known, exactly like this.
+    pub(crate) learned: Option<String>,
     side: Vec<u8>,
 }
 
 impl Parsed {
     /// The bytes of `row`, which came from `chunk`.
     pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
-        let start = (row.start & !IN_SIDE) as usize;
-        let from = if row.start & IN_SIDE == 0 { chunk } else { &self.side };
-        &from[start..start + row.length as usize]
+        self.run(chunk, Run::of(row))
+    }
+
+    /// The bytes of `run`, which came from `chunk`.
+    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: Run) -> &'a [u8] {
+        let start = (run.start & !IN_SIDE) as usize;
+        let from = if run.start & IN_SIDE == 0 { chunk } else { &self.side };
+        &from[start..start + run.length as usize]
     }
 
     fn clear(&mut self, width: usize) {
@@ -64,6 +93,7 @@ impl Parsed {
         self.changes = FormatChanges::default();
         self.blank_lines = 0;
         self.lines = 0;
+        self.learned = None;
     }
 }
 
@@ -77,7 +107,7 @@ enum Kind {
 }
 
 /// Turns chunks of one file into rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RowParser<'a> {
     schema: &'a Schema,
     layout: Layout,
@@ -126,6 +156,7 @@ impl<'a> RowParser<'a> {
     /// Parses the whole records in `chunk`, whose first byte stands at `offset` in the file.
     pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
         out.clear(self.schema.width());
+        let unknown = self.labels.negative.is_none();
         let mut at = 0;
         while at < chunk.len() {
             let fast = if self.fast { self.canonical_row(&chunk[at..]) } else { None };
@@ -153,6 +184,9 @@ impl<'a> RowParser<'a> {
                 }
                 None => at = self.careful(chunk, at, offset, out),
             }
+        }
+        if unknown {
+            out.learned.clone_from(&self.labels.negative);
         }
     }
 

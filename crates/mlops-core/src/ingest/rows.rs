@@ -10,6 +10,8 @@ use crate::digest::{Digest, Hasher};
 use crate::durable::{Disk, NewFile};
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// So many bytes at once are not worth a copy to the buffer.
+const DIRECT_BYTES: usize = 1 << 16;
 
 /// A growing, unpublished file with the digest of its bytes.
 #[derive(Debug)]
@@ -31,25 +33,32 @@ impl RowFile {
     /// A file that will be `path`, starting with `header`.
     pub(crate) fn create(disk: &Disk, path: &Path, header: &[u8]) -> Result<Self> {
         let file = disk.new_file(path)?;
-        let buffer = Vec::with_capacity(BUFFER_BYTES + BUFFER_BYTES / 4);
-        let mut rows = Self { file, buffer, hasher: Hasher::default(), length: 0 };
+        let mut rows = Self { file, buffer: Vec::new(), hasher: Hasher::default(), length: 0 };
         rows.append(header)?;
         Ok(rows)
     }
 
     /// Appends bytes.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.buffer.is_empty() && bytes.len() >= DIRECT_BYTES {
+            return self.put(bytes);
+        }
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
-        if !self.buffer.is_empty() {
-            self.file.write_all(&self.buffer)?;
-            self.hasher.update(&self.buffer);
-            self.length += self.buffer.len() as u64;
-            self.buffer.clear();
-        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let put = if buffer.is_empty() { Ok(()) } else { self.put(&buffer) };
+        buffer.clear();
+        self.buffer = buffer;
+        put
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
         Ok(())
     }
 

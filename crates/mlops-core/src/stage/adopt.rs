@@ -59,7 +59,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
         &data_path,
         &quarantine_path,
         usize::try_from(rows).unwrap_or(usize::MAX),
-    )?;
+    )?
+    .with_threads(config.limits.threads);
     let theirs = Candidate { name: THEIRS.to_owned(), path };
     let progress = &mut |bytes, rows| (context.progress)(bytes, bytes, rows);
     let read = ingest.file(&theirs, &mut (), progress)?;

@@ -159,7 +159,8 @@ pub fn run(
         &data_path,
         &quarantine_path,
         usize::try_from(expected).unwrap_or(usize::MAX),
-    )?;
+    )?
+    .with_threads(config.limits.threads);
     if let Some(previous) = previous {
         ingest.carry_over(Path::new(&previous.location), previous.sha256)?;
     }

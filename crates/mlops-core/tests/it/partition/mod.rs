@@ -20,8 +20,10 @@ use tempfile::TempDir;
 
 use crate::workspace::{Random, folder, repetitions};
 
-/// Where pieces end, in bytes: nowhere in files as small as these, then everywhere.
-const CHUNKS: [usize; 6] = [1 << 20, 1, 2, 3, 7, 64];
+/// Where pieces end, in bytes, and how many threads parse them: nowhere in files as small as
+/// these, then everywhere, on fewer threads than there are pieces and on more.
+const CHUNKS: [(usize, usize); 8] =
+    [(1 << 20, 1), (1, 1), (1, 7), (2, 3), (3, 2), (7, 1), (7, 3), (64, 2)];
 
 /// A place to ingest single files in.
 struct Bench<'a> {
@@ -56,14 +58,15 @@ impl Bench<'_> {
         self.dir.path().join(name)
     }
 
-    /// Ingests the file `input.csv`, read in pieces of `chunk` bytes.
-    fn ingest(&self, chunk: usize) -> Result {
+    /// Ingests the file `input.csv`, read in pieces of `chunk` bytes by `threads` threads.
+    fn ingest(&self, chunk: usize, threads: usize) -> Result {
         let disk = Disk::default();
         let quarantine = self.path("quarantine.csv");
         let data = self.path("finaldata.csv");
         let mut ingest = Ingest::start(self.schema, self.options, &disk, &data, &quarantine, 64)
             .unwrap()
-            .with_chunk_bytes(chunk);
+            .with_chunk_bytes(chunk)
+            .with_threads(threads);
         let candidate = Candidate { name: "input.csv".to_owned(), path: self.path("input.csv") };
         let mut fates = Fates::default();
         let read = ingest.file(&candidate, &mut fates, &mut |_, _| {}).unwrap();
@@ -108,9 +111,10 @@ impl Bench<'_> {
 fn holds(schema: &Schema, options: &Ingestion, dir: &TempDir, input: &[u8]) -> Result {
     let bench = Bench { schema, options, dir };
     fs::write(bench.path("input.csv"), input).unwrap();
-    let whole = bench.ingest(CHUNKS[0]);
-    for chunk in &CHUNKS[1..] {
-        assert_eq!(bench.ingest(*chunk), whole, "in pieces of {chunk} bytes");
+    let whole = bench.ingest(CHUNKS[0].0, CHUNKS[0].1);
+    for (chunk, threads) in &CHUNKS[1..] {
+        let result = bench.ingest(*chunk, *threads);
+        assert_eq!(result, whole, "in pieces of {chunk} bytes on {threads} threads");
     }
     if whole.outcome.starts_with("Failed") {
         assert_eq!(whole.output, schema.header(), "nothing of a failed file stays");
@@ -125,7 +129,7 @@ fn holds(schema: &Schema, options: &Ingestion, dir: &TempDir, input: &[u8]) -> R
     let wide = options.without_line_limit();
     let again = Bench { schema: &settled, options: &wide, dir };
     fs::write(bench.path("input.csv"), &whole.output).unwrap();
-    let twice = again.ingest(7);
+    let twice = again.ingest(7, 2);
     assert_eq!(twice.output, whole.output);
     assert_eq!(twice.counts.rows_kept, twice.counts.rows_read);
     assert_eq!(twice.counts.changes, FormatChanges::default());

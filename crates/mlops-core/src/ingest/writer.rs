@@ -1,0 +1,194 @@
+//! The data set and its quarantine on the way to the disk, on a thread of their own.
+//!
+//! Hashing and writing are a third of the work of ingestion; here they go on while the next rows
+//! are parsed. The thread does what it is told in the order in which it is told, so that the steps
+//! on the disk have the same order in every run. Its first error is its last act, and is what the
+//! next call returns. Not for the order in which files become visible: see the stage.
+
+use std::mem::take;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use crate::durable::Disk;
+use crate::{Error, Result};
+
+use super::quarantine;
+use super::rows::{Mark, RowFile};
+
+/// Bytes of rows that are handed over at a time.
+const BLOCK_BYTES: usize = 1 << 19;
+/// Orders that may wait; with the blocks they hold, this bounds the memory.
+const WAITING: usize = 3;
+
+enum Order {
+    Rows(Vec<u8>),
+    Rejected(Vec<u8>),
+    Mark,
+    CutBack,
+}
+
+/// The near end: collects rows and gives orders.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    block: Vec<u8>,
+    /// Blocks that were written, to be filled again.
+    used: Receiver<Vec<u8>>,
+    orders: Option<SyncSender<Order>>,
+    thread: Option<JoinHandle<Result<Files>>>,
+}
+
+/// The far end: the files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// The data set.
+    pub(crate) data: RowFile,
+    /// The rejected rows, once there is one.
+    pub(crate) quarantine: Option<RowFile>,
+    disk: Disk,
+    quarantine_path: PathBuf,
+    mark: Option<(Mark, Option<Mark>)>,
+}
+
+impl Writer {
+    /// Starts the files that will be published near `data` and `quarantine`.
+    pub(crate) fn start(
+        disk: &Disk,
+        data: &Path,
+        header: &[u8],
+        quarantine: &Path,
+    ) -> Result<Self> {
+        let mut files = Files {
+            data: RowFile::create(disk, data, header)?,
+            quarantine: None,
+            disk: disk.clone(),
+            quarantine_path: quarantine.to_owned(),
+            mark: None,
+        };
+        let (orders, waiting) = sync_channel(WAITING);
+        let (give_back, used) = channel();
+        let work = move || {
+            for order in waiting {
+                if let Some(mut block) = files.carry_out(order)? {
+                    block.clear();
+                    // At the end nobody wants it any more.
+                    let _ = give_back.send(block);
+                }
+            }
+            Ok(files)
+        };
+        let name = "mlops-writer".to_owned();
+        let thread = thread::Builder::new().name(name).spawn(work);
+        let thread = thread.map_err(|e| Error::io("start a thread to write", data, e))?;
+        let block = Vec::with_capacity(BLOCK_BYTES);
+        Ok(Self { block, used, orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// Appends rows of the data set.
+    pub(crate) fn rows(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while self.block.len() + bytes.len() > BLOCK_BYTES {
+            let (now, later) = bytes.split_at(BLOCK_BYTES.saturating_sub(self.block.len()));
+            self.block.extend_from_slice(now);
+            self.hand_over()?;
+            bytes = later;
+        }
+        self.block.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Appends a line of the quarantine file.
+    pub(crate) fn rejected(&mut self, line: Vec<u8>) -> Result<()> {
+        self.order(Order::Rejected(line))
+    }
+
+    /// Remembers the present state, instead of an earlier one.
+    pub(crate) fn mark(&mut self) -> Result<()> {
+        self.hand_over()?;
+        self.order(Order::Mark)
+    }
+
+    /// Returns to the state that was marked.
+    pub(crate) fn cut_back(&mut self) -> Result<()> {
+        self.block.clear();
+        self.order(Order::CutBack)
+    }
+
+    /// Waits until everything is written; gives the files, to be published.
+    pub(crate) fn finish(mut self) -> Result<Files> {
+        self.hand_over()?;
+        self.join()
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let next = self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK_BYTES));
+        let block = std::mem::replace(&mut self.block, next);
+        self.order(Order::Rows(block))
+    }
+
+    fn order(&mut self, order: Order) -> Result<()> {
+        match self.orders.as_ref().map(|orders| orders.send(order)) {
+            Some(Ok(())) => Ok(()),
+            // The thread ended early, with an error.
+            _ => self.join().map(drop),
+        }
+    }
+
+    fn join(&mut self) -> Result<Files> {
+        drop(take(&mut self.orders));
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => resume_unwind(panic),
+            None => Err(Error::conflict("the writer was asked again after it had failed")),
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Unfinished, the files are gone when this returns.
+    fn drop(&mut self) {
+        drop(take(&mut self.orders));
+        if let Some(thread) = self.thread.take() {
+            // An error that nobody asked for any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Files {
+    /// Carries out one order; returns its block, if it had one.
+    fn carry_out(&mut self, order: Order) -> Result<Option<Vec<u8>>> {
+        match order {
+            Order::Rows(block) => {
+                self.data.append(&block)?;
+                return Ok(Some(block));
+            }
+            Order::Rejected(line) => {
+                if self.quarantine.is_none() {
+                    let (path, header) = (&self.quarantine_path, quarantine::HEADER);
+                    self.quarantine = Some(RowFile::create(&self.disk, path, header)?);
+                }
+                if let Some(quarantine) = &mut self.quarantine {
+                    quarantine.append(&line)?;
+                }
+            }
+            Order::Mark => {
+                let rejected = self.quarantine.as_mut().map(RowFile::mark).transpose()?;
+                self.mark = Some((self.data.mark()?, rejected));
+            }
+            Order::CutBack => {
+                if let Some((data, rejected)) = self.mark.clone() {
+                    self.data.cut_back(data)?;
+                    match (&mut self.quarantine, rejected) {
+                        (Some(quarantine), Some(mark)) => quarantine.cut_back(mark)?,
+                        (quarantine, _) => *quarantine = None,
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
