@@ -30,6 +30,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 const OWNERS: &[(&str, &str)] = &[
     ("bincode::", "crates/mlops-core/src/model/"),
     ("smartcore::", "crates/mlops-core/src/fit/lbfgs.rs"),
+    ("memmap2::", "crates/mlops-core/src/ingest/slots.rs"),
     ("rusqlite::", "crates/mlops-core/src/ledger/"),
     ("ring::digest", "crates/mlops-core/src/digest.rs"),
     ("plotters", "crates/mlops-report/"),

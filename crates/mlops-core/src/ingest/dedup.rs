@@ -9,6 +9,11 @@ use std::hint::black_box;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::Result;
+
+use super::parse::Row;
+use super::slots::Slots;
+
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -60,17 +65,17 @@ pub(crate) struct SeenRows {
 
 #[derive(Debug)]
 struct Table {
-    slots: Vec<u64>,
+    slots: Slots,
     used: usize,
 }
 
 impl Table {
-    fn new(rows: usize) -> Self {
-        Self { slots: vec![0; rows.max(1 << 12) / 2 * 3], used: 0 }
+    fn new(rows: usize) -> Result<Self> {
+        Ok(Self { slots: Slots::zeroed(rows.max(1 << 12) / 4 * 5)?, used: 0 })
     }
 
     fn full(&self) -> bool {
-        self.used >= self.slots.len() / 5 * 4
+        self.used >= self.slots.len() / 8 * 7
     }
 
     /// The slot where the search for `hash` begins.
@@ -81,10 +86,10 @@ impl Table {
     }
 
     /// The entry with `tag`, or the free slot where it belongs.
-    fn find(&self, hash: u128, tag: u64) -> Result<u64, usize> {
+    fn find(&self, hash: u128, tag: u64) -> std::result::Result<u64, usize> {
         let mut at = self.home(hash);
         loop {
-            match self.slots[at] {
+            match self.slots.get(at) {
                 0 => return Err(at),
                 entry if entry & !FILE == tag => return Ok(entry & FILE),
                 _ => at = if at + 1 == self.slots.len() { 0 } else { at + 1 },
@@ -95,17 +100,15 @@ impl Table {
 
 impl SeenRows {
     /// An empty set that expects about `rows` rows; more are fine, only a little slower.
-    pub(crate) fn expecting(rows: usize) -> Self {
-        Self { tables: vec![Table::new(rows)], file: EARLIER }
+    pub(crate) fn expecting(rows: usize) -> Result<Self> {
+        Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
     }
 
     /// Rows from now on belong to another file.
     pub(crate) fn next_file(&mut self) {
         if self.file == LAST_FILE {
-            for slot in self.tables.iter_mut().flat_map(|t| &mut t.slots) {
-                if *slot & !FILE != 0 {
-                    *slot &= !FILE;
-                }
+            for table in &mut self.tables {
+                table.slots.change(|slot| if slot & !FILE == 0 { slot } else { slot & !FILE });
             }
             self.file = EARLIER;
         }
@@ -115,43 +118,41 @@ impl SeenRows {
     /// Takes back every row of the current file.
     pub(crate) fn forget_file(&mut self) {
         let file = self.file;
-        for slot in self.tables.iter_mut().flat_map(|t| &mut t.slots) {
-            if *slot & !FILE != 0 && *slot & FILE == file {
-                *slot = REMOVED;
-            }
+        for table in &mut self.tables {
+            table.slots.change(|slot| if slot & FILE == file { REMOVED } else { slot });
         }
     }
 
-    /// Brings the slots of `hashes` into the cache. The loads do not depend on each other, so
+    /// Brings the slots of `rows` into the cache. The loads do not depend on each other, so
     /// that the processor waits once for all of them and not at every insertion.
-    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u128> + Clone) {
+    pub(crate) fn warm(&self, rows: &[Row]) {
         for table in &self.tables {
-            let touched = hashes.clone().fold(0, |sum, hash| sum ^ table.slots[table.home(hash)]);
-            black_box(touched);
+            let slots = rows.iter().map(|row| table.slots.get(table.home(row.hash)));
+            black_box(slots.fold(0, |sum, slot| sum ^ slot));
         }
     }
 
     /// Adds a row unless it is there.
-    pub(crate) fn insert(&mut self, hash: u128) -> Fate {
+    pub(crate) fn insert(&mut self, hash: u128) -> Result<Fate> {
         let tag = ((hash >> 64) as u64 & !FILE).max(FILE + 1);
         let mut free = 0;
         for table in &self.tables {
             match table.find(hash, tag) {
-                Ok(file) if file == self.file => return Fate::DuplicateWithin,
-                Ok(_) => return Fate::DuplicateAcross,
+                Ok(file) if file == self.file => return Ok(Fate::DuplicateWithin),
+                Ok(_) => return Ok(Fate::DuplicateAcross),
                 Err(at) => free = at,
             }
         }
         let file = self.file;
         if let Some(table) = self.tables.last_mut() {
-            table.slots[free] = tag | file;
+            table.slots.set(free, tag | file);
             table.used += 1;
             if table.full() {
-                let rows = table.slots.len();
-                self.tables.push(Table::new(rows));
+                let rows = table.slots.len() / 2;
+                self.tables.push(Table::new(rows)?);
             }
         }
-        Fate::Kept
+        Ok(Fate::Kept)
     }
 }
 
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn says_where_a_duplicate_comes_from_also_after_growing_and_renumbering() {
-        let mut seen = SeenRows::expecting(10);
+        let mut seen = SeenRows::expecting(10).unwrap();
         let mut first: HashMap<u64, u64> = HashMap::new();
         for file in 0..600 {
             seen.next_file();
@@ -178,11 +179,11 @@ mod tests {
                     Some(_) => Fate::DuplicateAcross,
                 };
                 first.entry(n).or_insert(file);
-                assert_eq!(seen.insert(hash(n)), expected, "file {file} row {n}");
+                assert_eq!(seen.insert(hash(n)).unwrap(), expected, "file {file} row {n}");
                 if expected == Fate::DuplicateAcross {
                     continue;
                 }
-                assert_eq!(seen.insert(hash(n)), Fate::DuplicateWithin);
+                assert_eq!(seen.insert(hash(n)).unwrap(), Fate::DuplicateWithin);
             }
         }
         assert!(seen.tables.len() > 1, "the test must grow the set");
@@ -190,15 +191,15 @@ mod tests {
 
     #[test]
     fn a_forgotten_file_leaves_the_others() {
-        let mut seen = SeenRows::expecting(10);
+        let mut seen = SeenRows::expecting(10).unwrap();
         seen.next_file();
-        assert!((0..1000).all(|n| seen.insert(hash(n)) == Fate::Kept));
+        assert!((0..1000).all(|n| seen.insert(hash(n)).unwrap() == Fate::Kept));
         seen.next_file();
-        let kept = (500..2000).filter(|n| seen.insert(hash(*n)) == Fate::Kept).count();
+        let kept = (500..2000).filter(|n| seen.insert(hash(*n)).unwrap() == Fate::Kept).count();
         assert_eq!(kept, 1000);
         seen.forget_file();
         seen.next_file();
-        assert!((0..1000).all(|n| seen.insert(hash(n)) == Fate::DuplicateAcross));
-        assert!((1000..2000).all(|n| seen.insert(hash(n)) == Fate::Kept));
+        assert!((0..1000).all(|n| seen.insert(hash(n)).unwrap() == Fate::DuplicateAcross));
+        assert!((1000..2000).all(|n| seen.insert(hash(n)).unwrap() == Fate::Kept));
     }
 }

@@ -6,8 +6,8 @@
 //! | map | [`layout`] | every column of the schema has its field, or the file is refused |
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
-//! | parse | `parse`, `record`, `clean` | each record is a canonical row or a rejection |
-//! | de-duplicate | [`dedup`] | the first of equal rows stays, in file order |
+//! | parse | `parse`, `spelling`, `record`, `clean` | each record is a canonical row or a rejection |
+//! | de-duplicate | [`dedup`], `slots` | the first of equal rows stays, in file order |
 //! | keep | `writer`, `rows`, [`quarantine`] | bytes reach the disk in the order of the rows |
 //! | count | [`outcome`] | rows read = kept + duplicates + quarantined |
 //!
@@ -25,6 +25,8 @@ pub(crate) mod pipeline;
 pub mod quarantine;
 pub(crate) mod record;
 pub(crate) mod rows;
+pub(crate) mod slots;
+pub(crate) mod spelling;
 pub(crate) mod writer;
 
 use std::fs::File;
@@ -106,7 +108,7 @@ impl<'a> Ingest<'a> {
             chunk_bytes: CHUNK_BYTES,
             threads: 1,
             keep: Keep {
-                seen: SeenRows::expecting(expected_rows),
+                seen: SeenRows::expecting(expected_rows)?,
                 writer: Writer::start(disk, data, &schema.header(), quarantine)?,
                 rows_read: 0,
                 first_rejected: None,
@@ -309,9 +311,9 @@ impl Keep {
         // Rows to keep that stand one behind the other are copied at once.
         let mut run = Run::default();
         for batch in parsed.rows.chunks(dedup::BATCH) {
-            self.seen.warm(batch.iter().map(|row| row.hash));
+            self.seen.warm(batch);
             for row in batch {
-                let fate = self.seen.insert(row.hash);
+                let fate = self.seen.insert(row.hash)?;
                 match fate {
                     Fate::Kept => {
                         counts.rows_kept += 1;

@@ -16,6 +16,7 @@ use super::dedup::RowHasher;
 use super::layout::Layout;
 use super::quarantine::{ErrorType, Rejected};
 use super::record::{self, Field, Malformed, Scan, Shape};
+use super::spelling;
 
 /// A canonical row: its bytes (newline included) in the chunk or in the side buffer.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +119,9 @@ pub(crate) struct RowParser<'a> {
     /// Whether the fast path applies: the columns stand as in the schema, and no spelling of a
     /// missing value looks like a number.
     fast: bool,
+    /// The labels as they stand in a canonical row; without those that need quotes there, since
+    /// bare, a label with a comma in it would be two cells.
+    bare_labels: Vec<Vec<u8>>,
     fields: Vec<Field>,
     /// Columns of the row at hand without a value.
     empty: Vec<usize>,
@@ -144,8 +148,8 @@ impl<'a> RowParser<'a> {
             .collect();
         let numeric_missing = options.missing_values.iter().any(|m| Number::parse(m).is_some());
         let fast = layout.identical && !numeric_missing;
-        let (fields, empty) = (Vec::new(), Vec::new());
-        Self { schema, layout, options, labels, hasher, kinds, fast, fields, empty }
+        let (bare_labels, fields, empty) = (Vec::new(), Vec::new(), Vec::new());
+        Self { schema, layout, options, labels, hasher, kinds, fast, bare_labels, fields, empty }
     }
 
     /// The shape of the file's records.
@@ -157,6 +161,7 @@ impl<'a> RowParser<'a> {
     pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
         out.clear(self.schema.width());
         let unknown = self.labels.negative.is_none();
+        self.look_for_labels();
         let mut at = 0;
         while at < chunk.len() {
             let fast = if self.fast { self.canonical_row(&chunk[at..]) } else { None };
@@ -190,6 +195,14 @@ impl<'a> RowParser<'a> {
         }
     }
 
+    /// What the fast path takes for a label from now on.
+    fn look_for_labels(&mut self) {
+        let Labels { positive, negative } = &self.labels;
+        let bare = [Some(positive), negative.as_ref()].into_iter().flatten();
+        let bare = bare.filter(|label| !clean::needs_quotes(label));
+        self.bare_labels = bare.map(|label| label.as_bytes().to_vec()).collect();
+    }
+
     /// Whether the bytes start with a row in canonical spelling. Looks at each byte once.
     fn canonical_row(&self, bytes: &[u8]) -> Option<CanonicalRow> {
         let mut at = 0;
@@ -199,11 +212,11 @@ impl<'a> RowParser<'a> {
             let start = at;
             match kind {
                 Kind::Numeric => {
-                    at = canonical_number(bytes, at)?;
+                    at = spelling::number_end(bytes, at)?;
                     empty_cells |= at == start;
                 }
                 Kind::Id | Kind::Categorical => {
-                    at = canonical_text(bytes, at)?;
+                    at = spelling::text_end(bytes, at)?;
                     empty_cells |= at == start;
                     if matches!(kind, Kind::Categorical) && at > start {
                         let text = &bytes[start..at];
@@ -214,15 +227,7 @@ impl<'a> RowParser<'a> {
                 }
                 Kind::Target => {
                     let rest = &bytes[at..];
-                    let negative = self.labels.negative.as_deref();
-                    let label = [Some(self.labels.positive.as_str()), negative]
-                        .into_iter()
-                        .flatten()
-                        .find(|l| rest.strip_prefix(l.as_bytes()).is_some_and(ends_cell))?;
-                    // Bare, a label with a comma in it would be two cells.
-                    if clean::needs_quotes(label) {
-                        return None;
-                    }
+                    let label = self.bare_labels.iter().find(|l| spelling::is_cell(rest, l))?;
                     at += label.len();
                 }
             }
@@ -437,56 +442,5 @@ fn push_number(value: &str, out: &mut Vec<u8>, changes: &mut FormatChanges) -> R
 fn count_empty(row: &[u8], missing: &mut [u64]) {
     for (cell, count) in row.split(|b| *b == b',').zip(missing) {
         *count += u64::from(cell.is_empty());
-    }
-}
-
-fn ends_cell(rest: &[u8]) -> bool {
-    matches!(rest.first(), Some(b',' | b'\n' | b'\r'))
-}
-
-/// Where a canonical number (or nothing) that starts at `at` ends. Up to 15 digits, which a
-/// double holds exactly; rarer numbers take the careful path.
-fn canonical_number(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut i = at;
-    let negative = bytes.get(i) == Some(&b'-');
-    i += usize::from(negative);
-    let first = i;
-    while bytes.get(i).is_some_and(u8::is_ascii_digit) {
-        i += 1;
-    }
-    let digits = i - first;
-    let leading_zero = bytes.get(first) == Some(&b'0');
-    if digits > 15 || (leading_zero && digits > 1) || (digits == 0 && negative) {
-        return None;
-    }
-    if digits > 0 && bytes.get(i) == Some(&b'.') {
-        let fraction = i + 1;
-        i = fraction;
-        while bytes.get(i).is_some_and(u8::is_ascii_digit) {
-            i += 1;
-        }
-        let places = i - fraction;
-        let canonical = places > 0
-            && digits + places <= 15
-            && bytes[i - 1] != b'0'
-            // Below 1e-4 the shortest spelling has an exponent.
-            && (!leading_zero || bytes[fraction..i].iter().take(4).any(|b| *b != b'0'));
-        return canonical.then_some(i);
-    }
-    // "-0" is "0".
-    if negative && leading_zero { None } else { Some(i) }
-}
-
-/// Where a canonical text (or nothing) that starts at `at` ends: printable ASCII, no quotes, no
-/// blank at either end.
-fn canonical_text(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut i = at;
-    while bytes.get(i).is_some_and(|b| matches!(b, b' '..=b'~') && !matches!(b, b',' | b'"')) {
-        i += 1;
-    }
-    match (bytes.get(i)?, i > at) {
-        (b',' | b'\n' | b'\r', false) => Some(i),
-        (b',' | b'\n' | b'\r', true) => (bytes[at] != b' ' && bytes[i - 1] != b' ').then_some(i),
-        _ => None,
     }
 }
