@@ -223,6 +223,11 @@ impl NewFile {
             .map_err(|e| Error::io("truncate", &self.path, e))
     }
 
+    /// What was written so far, to be read from its start.
+    pub fn reopen(&self) -> Result<File> {
+        self.file.reopen().map_err(|e| Error::io("open again", &self.path, e))
+    }
+
     /// Changes the final name, within the same folder.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {

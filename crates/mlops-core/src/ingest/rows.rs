@@ -3,6 +3,7 @@
 //! A file that turns out bad is undone by returning to the mark set before it. Not for the order
 //! in which files become visible: see the stage.
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::Result;
@@ -76,6 +77,12 @@ impl RowFile {
         }
         (self.length, self.hasher) = (mark.length, mark.hasher);
         Ok(())
+    }
+
+    /// What there is, to be read from its start.
+    pub(crate) fn reopen(&mut self) -> Result<File> {
+        self.flush()?;
+        self.file.reopen()
     }
 
     /// Everything written; gives the file, to be published, with its length and digest.

@@ -16,7 +16,7 @@ use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
 use crate::ingest::discover::{self, Candidate, Ignored, Stamp};
-use crate::ingest::{FileRead, Ingest, Outcome};
+use crate::ingest::{FileRead, Ingest, Means, Outcome};
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Intent, projections};
 use crate::schema::Schema;
 use crate::text;
@@ -152,15 +152,20 @@ pub fn run(
     let total: u64 = waiting.iter().filter(|w| w.twin.is_none()).map(|w| w.size).sum();
     let expected = previous.map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
+    let means = Means {
+        threads: config.limits.threads,
+        memory: config.limits.memory,
+        expected_rows: usize::try_from(expected).unwrap_or(usize::MAX),
+        ..Means::default()
+    };
     let mut ingest = Ingest::start(
         &schema,
         &config.ingestion,
         &context.disk,
         &data_path,
         &quarantine_path,
-        usize::try_from(expected).unwrap_or(usize::MAX),
-    )?
-    .with_threads(config.limits.threads);
+        means,
+    )?;
     if let Some(previous) = previous {
         ingest.carry_over(Path::new(&previous.location), previous.sha256)?;
     }
@@ -472,6 +477,8 @@ pub(super) fn publish(
         }
     }
     let built = ingest.finish()?;
+    let taken = report.files.iter_mut().filter(|f| f.status == FileStatus::Ingested);
+    built.settle(taken.map(|f| &mut f.counts));
     let (data, bytes, digest) = built.data;
     let quarantine_digest = built.quarantine.as_ref().map(|(_, _, digest)| *digest);
     let intent = Intent::PublishDataset { version, data: digest, quarantine: quarantine_digest };

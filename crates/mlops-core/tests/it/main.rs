@@ -33,6 +33,8 @@ mod release;
 mod retention;
 /// The history of releases, and the way back from one.
 mod rollback;
+/// Ingestion when memory is short.
+mod spilling;
 /// Releases that are damaged, gone or not what they say.
 mod tampering;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.
