@@ -235,6 +235,14 @@ impl NewFile {
         self
     }
 
+    /// Gives the file its final name, replacing what has it, without waiting for the disk: after a
+    /// power cut it may be there in part. For what is checked when it is read, and can be made again.
+    pub fn publish_unsynced(self) -> Result<()> {
+        let Self { disk, path, file } = self;
+        disk.announce(Step::Rename, &path)?;
+        file.persist(&path).map(drop).map_err(|e| Error::io("rename to", &path, e.error))
+    }
+
     /// Makes the file durable under its final name. Without `replace`, a file of that name is
     /// an error: it is somebody else's.
     pub fn publish(self, replace: bool) -> Result<()> {

@@ -115,6 +115,22 @@ impl SeenRows {
         Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
     }
 
+    /// A set without tables, to be given those of an earlier one, in which `file` files were seen.
+    pub(crate) fn empty(file: u64) -> Self {
+        Self { tables: Vec::new(), file: file.min(LAST_FILE) }
+    }
+
+    /// Adds a table of `bytes` bytes with `used` rows and returns its memory, to be filled.
+    pub(crate) fn add_table(&mut self, bytes: usize, used: usize) -> Result<&mut [u8]> {
+        self.tables.push(Table { slots: Slots::zeroed(bytes / 8)?, used });
+        Ok(self.tables.last_mut().map_or(&mut [], |table| table.slots.bytes_mut()))
+    }
+
+    /// The number of the last file, and each table: its memory and its rows.
+    pub(crate) fn parts(&self) -> (u64, Vec<(&[u8], usize)>) {
+        (self.file, self.tables.iter().map(|t| (t.slots.bytes(), t.used)).collect())
+    }
+
     /// Rows from now on belong to another file.
     pub(crate) fn next_file(&mut self) {
         if self.file == LAST_FILE {

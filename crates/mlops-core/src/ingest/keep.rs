@@ -5,9 +5,11 @@
 //! duplicates are found at the end. Either way the first of equal rows stays, in file order, and the
 //! bytes of the data set are the same. Not for reading files: see [`super`].
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::config::Ingestion;
+use crate::digest::Digest;
 use crate::durable::Disk;
 use crate::schema::Schema;
 use crate::{Error, Result};
@@ -15,6 +17,7 @@ use crate::{Error, Result};
 use super::chunk::{CHUNK_BYTES, ChunkReader};
 use super::clean::Labels;
 use super::dedup::{BATCH, Fate, RowHasher, SeenRows, bytes_for};
+use super::index::{Index, Opened};
 use super::layout::{Layout, Purpose};
 use super::outcome::{Audit, FileCounts};
 use super::parse::{Row, RowParser, Run};
@@ -24,7 +27,7 @@ use super::writer::{Files, Writer};
 use super::{Means, quarantine};
 
 /// Memory of a process besides the rows seen: program, ledger, blocks on the way to the disk.
-const FIXED_BYTES: usize = 18 << 20;
+const FIXED_BYTES: usize = 12 << 20;
 /// Memory of a thread that parses, with the pieces on their way to it and from it.
 const THREAD_BYTES: usize = 3 << 20;
 
@@ -80,6 +83,27 @@ impl<'a> Keep<'a> {
             rows_read: 0,
             first_rejected: None,
         })
+    }
+
+    /// Takes the data set at `path`, which has `digest`, by its index: its rows are copied, not
+    /// looked at. Returns what they were hashed with; nothing, and nothing is done, when there is
+    /// no index to rely on.
+    pub(crate) fn copy(&mut self, path: &Path, digest: Digest) -> Result<Option<RowHasher>> {
+        let memory = if self.seen.is_some() { self.memory } else { 0 };
+        let (Some(index), Ok(source)) = (Opened::of(path, digest, memory), File::open(path)) else {
+            return Ok(None);
+        };
+        // The copy goes on while the index is read, and is undone when that fails.
+        self.next_file(true)?;
+        self.writer.copy(source, path, digest)?;
+        let Some(index) = index.load() else {
+            self.forget_file()?;
+            return Ok(None);
+        };
+        self.kept += index.rows;
+        self.seen = Some(index.seen);
+        self.hasher = index.hasher;
+        Ok(Some(index.hasher))
     }
 
     /// Rows from now on are those of another file; `distinct` ones are taken without a question.
@@ -226,17 +250,17 @@ impl<'a> Keep<'a> {
         Ok(())
     }
 
-    /// Everything on the disk, under temporary names; and, for each file that was taken, the
-    /// duplicates that its counts do not know yet.
-    pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>)> {
+    /// Everything on the disk, under temporary names; for each file that was taken, the
+    /// duplicates that its counts do not know yet; and the rows seen, if all were in memory.
+    pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
-        // The memory is needed elsewhere.
-        self.seen = None;
+        let (hasher, rows) = (self.hasher, self.kept);
+        let index = self.seen.take().map(|seen| Index { hasher, seen, rows });
         if let Some(spill) = self.spill {
             late = spill.resolve(&self.spans, &mut self.writer)?;
         }
         let taken = late.into_iter().zip(&self.spans).filter(|(_, span)| !span.dropped);
         let late = taken.map(|(late, _)| late).collect();
-        Ok((self.writer.finish()?, late))
+        Ok((self.writer.finish()?, late, index))
     }
 }

@@ -9,6 +9,7 @@
 //! | parse | `parse`, `spelling`, `record`, `clean` | each record is a canonical row or a rejection |
 //! | keep | `keep` | every row is kept, a duplicate or quarantined; memory stays in its limit |
 //! | de-duplicate | [`dedup`], `slots`, `spill` | the first of equal rows stays, in file order |
+//! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
 //! | write | `writer`, `rows`, [`quarantine`] | bytes reach the disk in the order of the rows |
 //! | count | [`outcome`] | rows read = kept + duplicates + quarantined |
 //!
@@ -19,6 +20,7 @@ pub(crate) mod chunk;
 pub mod clean;
 pub mod dedup;
 pub mod discover;
+pub mod index;
 pub(crate) mod keep;
 pub mod layout;
 pub mod outcome;
@@ -35,21 +37,22 @@ pub(crate) mod writer;
 use std::fs::File;
 use std::path::Path;
 
+use crate::Result;
 use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::schema::Schema;
-use crate::{Error, Result};
 
 use chunk::{CHUNK_BYTES, ChunkReader};
 use clean::Labels;
 use dedup::RowHasher;
 use discover::{Candidate, Stamp};
+use index::Index;
 use keep::Keep;
 use layout::{Layout, Purpose};
 pub(crate) use outcome::unreadable;
 pub use outcome::{Audit, FileCounts, FileRead, Outcome};
-use outcome::{judge, own_fault};
+use outcome::{judge, not_as_recorded, own_fault};
 use parse::RowParser;
 use pipeline::Stopped;
 use rows::RowFile;
@@ -99,6 +102,8 @@ pub struct Built {
     pub quarantine: Option<(NewFile, u64, Digest)>,
     /// The negative label, once it is known.
     pub negative_label: Option<String>,
+    /// The rows seen, unless memory was too short for them.
+    pub index: Option<Index>,
     /// For each file that was taken, duplicates within and across that were found at the end.
     late: Vec<Late>,
 }
@@ -135,6 +140,11 @@ impl<'a> Ingest<'a> {
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
     /// They are canonical: options that were changed since do not touch them.
     pub fn carry_over(&mut self, path: &Path, digest: Digest) -> Result<()> {
+        if let Some(hasher) = self.keep.copy(path, digest)? {
+            self.hasher = hasher;
+            self.carried += 1;
+            return Ok(());
+        }
         let verbatim = self.options.verbatim();
         self.keep.next_file(true)?;
         let read = self.read(path, "", &verbatim, &mut (), &mut |_, _| {})?;
@@ -144,11 +154,7 @@ impl<'a> Ingest<'a> {
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
             return Ok(());
         }
-        Err(Error::conflict(format!(
-            "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
-             `ingestion --rebuild` to make a new version from the source files",
-            path.display()
-        )))
+        Err(not_as_recorded(path))
     }
 
     /// Reads one file; its rows are in whole, or not at all.
@@ -281,11 +287,12 @@ impl<'a> Ingest<'a> {
 
     /// The finished files.
     pub fn finish(self) -> Result<Built> {
-        let (files, late) = self.keep.finish()?;
+        let (files, late, index) = self.keep.finish()?;
         Ok(Built {
             data: files.data.finish()?,
             quarantine: files.quarantine.map(RowFile::finish).transpose()?,
             negative_label: self.labels.negative,
+            index,
             late: late.into_iter().skip(self.carried).collect(),
         })
     }

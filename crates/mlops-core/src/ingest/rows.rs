@@ -4,12 +4,17 @@
 //! in which files become visible: see the stage.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use crate::Result;
 use crate::digest::{Digest, Hasher};
 use crate::durable::{Disk, NewFile};
+use crate::{Error, Result};
 
+use super::outcome::not_as_recorded;
+
+/// A data set is copied so many bytes at a time.
+const COPY_BYTES: usize = 1 << 18;
 const BUFFER_BYTES: usize = 1 << 20;
 /// So many bytes at once are not worth a copy to the buffer.
 const DIRECT_BYTES: usize = 1 << 16;
@@ -63,6 +68,28 @@ impl RowFile {
         Ok(())
     }
 
+    /// Appends the rows of the data set `source` to the header, which both must share, and checks
+    /// that it has `digest`: the bytes so far are its bytes.
+    pub(crate) fn copy(&mut self, mut source: File, path: &Path, digest: Digest) -> Result<()> {
+        self.flush()?;
+        let failed = |e| Error::io("read", path, e);
+        let header = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let mut block = vec![0; COPY_BYTES.max(header)];
+        let mut skip = header;
+        loop {
+            let read = read_full(&mut source, &mut block).map_err(failed)?;
+            if skip > 0 && Digest::of(&block[..read.min(skip)]) != self.hasher.clone().finish() {
+                return Err(not_as_recorded(path));
+            }
+            self.put(block[..read].get(skip..).unwrap_or_default())?;
+            skip = 0;
+            if read < block.len() {
+                break;
+            }
+        }
+        if self.hasher.clone().finish() == digest { Ok(()) } else { Err(not_as_recorded(path)) }
+    }
+
     /// The present state.
     pub(crate) fn mark(&mut self) -> Result<Mark> {
         self.flush()?;
@@ -90,4 +117,18 @@ impl RowFile {
         self.flush()?;
         Ok((self.file, self.length, self.hasher.finish()))
     }
+}
+
+/// Fills `block` unless the source ends before; returns how much it is.
+fn read_full(source: &mut File, block: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match source.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
 }

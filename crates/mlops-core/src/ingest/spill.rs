@@ -105,7 +105,7 @@ impl Spill {
 
     fn remember(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
         let (high, low) = ((hash >> 64) as u64, low_half(hash));
-        let partition = low as usize % PARTITIONS;
+        let partition = usize::from(low.to_le_bytes()[0]) % PARTITIONS;
         let entries = &mut self.entries[partition];
         entries.extend_from_slice(&high.to_le_bytes());
         entries.extend_from_slice(&(low & !NUMBER | self.next).to_le_bytes());
@@ -170,7 +170,7 @@ impl Spill {
         while self.fill(&mut reader, &mut entry)? {
             let entry = u128::from_le_bytes(entry);
             let (high, low) = (low_half(entry), (entry >> 64) as u64);
-            if high as usize % 256 * passes / 256 != pass {
+            if usize::from(high.to_le_bytes()[0]) * passes / 256 != pass {
                 continue;
             }
             let number = low & NUMBER;

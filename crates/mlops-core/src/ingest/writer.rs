@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::{Error, Result};
 
@@ -28,6 +29,8 @@ enum Order {
     Rejected(Vec<u8>),
     Mark,
     CutBack,
+    /// The rows of a data set, which must have the digest.
+    Copy(File, PathBuf, Digest),
     /// Bytes for one of the temporary files.
     Temporary(usize, Vec<u8>),
     /// Opens a temporary file to be read from its start, or the data set.
@@ -104,6 +107,13 @@ impl Writer {
         }
         self.block.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Copies the rows of the data set at `path`, opened as `source`; the call after it that
+    /// waits says whether it has `digest`.
+    pub(crate) fn copy(&mut self, source: File, path: &Path, digest: Digest) -> Result<()> {
+        self.hand_over()?;
+        self.order(Order::Copy(source, path.to_owned(), digest))
     }
 
     /// Appends a line of the quarantine file.
@@ -214,6 +224,7 @@ impl Files {
                     quarantine.append(&line)?;
                 }
             }
+            Order::Copy(source, path, digest) => self.data.copy(source, &path, digest)?,
             Order::Mark => {
                 let rejected = self.quarantine.as_mut().map(RowFile::mark).transpose()?;
                 self.mark = Some((self.data.mark()?, rejected));

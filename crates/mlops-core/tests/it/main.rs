@@ -13,6 +13,8 @@ mod adoption;
 mod decision;
 /// A step of the disk that fails, or whatever else a test wants to happen there.
 mod fault;
+/// New rows on top of many that are known.
+mod incremental;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.
 mod ingestion;
 /// Test rows that a model knows: held out of its training, or left out of its score.

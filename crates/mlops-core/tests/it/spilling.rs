@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::workspace::{HEADER, Random, folder};
 
 /// What a run of ingestion without any row takes: below it, everything is spilled.
-const NOTHING: usize = 21 << 20;
+const NOTHING: usize = 15 << 20;
 
 /// The data set and the counts of each file; and how many files were created on the way.
 fn ingest(dir: &Path, previous: Option<&[u8]>, means: Means) -> (Vec<u8>, Vec<FileCounts>, usize) {
