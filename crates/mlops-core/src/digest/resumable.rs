@@ -18,7 +18,13 @@ const GROUP: usize = BLOCK * LANES;
 const HEAD: usize = 40;
 
 const START: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab,
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
     0x5be0_cd19,
 ];
 
@@ -165,7 +171,9 @@ fn schedule(group: &[u8], words: &mut [[u32; LANES]; 64]) {
         words[t] = row;
     }
     for (row, k) in words.iter_mut().zip(K) {
-        row.iter_mut().for_each(|word| *word = word.wrapping_add(k));
+        for word in row {
+            *word = word.wrapping_add(k);
+        }
     }
 }
 

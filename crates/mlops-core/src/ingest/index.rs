@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::Result;
-use crate::digest::Digest;
+use crate::digest::{Digest, Resumable};
 use crate::durable::Disk;
 
 use super::dedup::{RowHasher, SeenRows};
+use super::rows::Resume;
 
 const MAGIC: [u8; 8] = *b"mlopsrow";
 /// Changes with the layout, and with the hash of a row.
@@ -26,6 +27,8 @@ const VERSION: u64 = 1;
 const BLOCK_BYTES: usize = 1 << 20;
 /// A set has hardly more tables than this; more mean that the file is not ours.
 const MOST_TABLES: u64 = 64;
+/// No state of a digest takes more bytes.
+const MOST_STATE: u64 = 1 << 10;
 
 /// The rows of a data set, to be compared with new ones.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct Index {
     pub(crate) seen: SeenRows,
     /// How many there are.
     pub(crate) rows: u64,
+    /// What spares hashing the data set again.
+    pub(crate) resume: Option<Resume>,
 }
 
 /// An index that was opened and is of the right data set, but not read yet.
@@ -43,8 +48,10 @@ pub(crate) struct Opened {
     source: Checked<File>,
     hasher: RowHasher,
     rows: u64,
+    /// See [`Index`].
+    pub(crate) resume: Option<Resume>,
     file: u64,
-    /// Slots and rows of each table.
+    /// Bytes and rows of each table.
     tables: Vec<(usize, usize)>,
 }
 
@@ -67,6 +74,15 @@ impl Index {
             push(*used as u64);
         }
         head.extend_from_slice(digest.bytes());
+        let resume = self.resume.as_ref();
+        let (state, sum) = resume.map_or((Vec::new(), 0), |r| (r.digest.put_away(), r.checksum));
+        head.extend_from_slice(&(state.len() as u64).to_le_bytes());
+        head.extend_from_slice(&state);
+        head.extend_from_slice(&sum.to_le_bytes());
+        // The head is relied on before all is read.
+        let mut checksum = Xxh3::new();
+        checksum.update(&head);
+        head.extend_from_slice(&checksum.digest128().to_le_bytes());
         let mut out = disk.new_file(&path_of(data))?;
         let mut checksum = Xxh3::new();
         for bytes in [head.as_slice()].into_iter().chain(tables.into_iter().map(|(bytes, _)| bytes))
@@ -97,13 +113,21 @@ impl Opened {
         }
         let bytes = tables.iter().try_fold(0_usize, |sum, (bytes, _)| sum.checked_add(*bytes))?;
         let fits = bytes <= memory && source.array::<32>()? == *digest.bytes();
-        fits.then_some(Self { source, hasher: RowHasher(key), rows, file, tables })
+        let mut state = vec![0; usize::try_from(source.number()?.min(MOST_STATE)).ok()?];
+        source.fill(&mut state)?;
+        let checksum = u128::from_le_bytes(source.array()?);
+        let resume = Resumable::take_up(&state).map(|digest| Resume { digest, checksum });
+        let expected = source.checksum.digest128();
+        let sound = source.array::<16>()? == expected.to_le_bytes();
+        let same = resume.as_ref().is_none_or(|r| r.digest.clone().finish() == digest);
+        let index = Self { source, hasher: RowHasher(key), rows, resume, file, tables };
+        (fits && sound && same).then_some(index)
     }
 
     /// Reads it; nothing when it is damaged.
     pub(crate) fn load(mut self) -> Option<Index> {
         let mut seen = SeenRows::empty(self.file);
-        for (bytes, used) in self.tables {
+        for (bytes, used) in std::mem::take(&mut self.tables) {
             let table = seen.add_table(bytes, used).ok()?;
             for block in table.chunks_mut(BLOCK_BYTES) {
                 self.source.fill(block)?;
@@ -111,7 +135,8 @@ impl Opened {
         }
         let expected = self.source.checksum.digest128();
         let sound = self.source.array::<16>()? == expected.to_le_bytes();
-        sound.then_some(Index { hasher: self.hasher, seen, rows: self.rows })
+        let Self { hasher, rows, resume, .. } = self;
+        sound.then_some(Index { hasher, seen, rows, resume })
     }
 }
 

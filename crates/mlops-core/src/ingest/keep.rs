@@ -22,6 +22,7 @@ use super::layout::{Layout, Purpose};
 use super::outcome::{Audit, FileCounts};
 use super::parse::{Row, RowParser, Run};
 use super::pipeline::{self, Piece};
+use super::rows::Original;
 use super::spill::{Late, Span, Spill};
 use super::writer::{Files, Writer};
 use super::{Means, quarantine};
@@ -95,7 +96,8 @@ impl<'a> Keep<'a> {
         };
         // The copy goes on while the index is read, and is undone when that fails.
         self.next_file(true)?;
-        self.writer.copy(source, path, digest)?;
+        let resume = index.resume.clone();
+        self.writer.copy(source, Original { path: path.to_owned(), digest, resume })?;
         let Some(index) = index.load() else {
             self.forget_file()?;
             return Ok(None);
@@ -255,12 +257,17 @@ impl<'a> Keep<'a> {
     pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
         let (hasher, rows) = (self.hasher, self.kept);
-        let index = self.seen.take().map(|seen| Index { hasher, seen, rows });
+        let index = self.seen.take().map(|seen| Index { hasher, seen, rows, resume: None });
         if let Some(spill) = self.spill {
             late = spill.resolve(&self.spans, &mut self.writer)?;
         }
         let taken = late.into_iter().zip(&self.spans).filter(|(_, span)| !span.dropped);
         let late = taken.map(|(late, _)| late).collect();
-        Ok((self.writer.finish()?, late, index))
+        let mut files = self.writer.finish()?;
+        let index = match index {
+            Some(index) => Some(Index { resume: files.data.resume()?, ..index }),
+            None => None,
+        };
+        Ok((files, late, index))
     }
 }

@@ -12,12 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::{Error, Result};
 
 use super::quarantine;
-use super::rows::{Mark, RowFile};
+use super::rows::{Mark, Original, RowFile};
 
 /// Bytes of rows that are handed over at a time.
 const BLOCK_BYTES: usize = 1 << 19;
@@ -30,7 +29,7 @@ enum Order {
     Mark,
     CutBack,
     /// The rows of a data set, which must have the digest.
-    Copy(File, PathBuf, Digest),
+    Copy(File, Box<Original>),
     /// Bytes for one of the temporary files.
     Temporary(usize, Vec<u8>),
     /// Opens a temporary file to be read from its start, or the data set.
@@ -109,11 +108,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies the rows of the data set at `path`, opened as `source`; the call after it that
-    /// waits says whether it has `digest`.
-    pub(crate) fn copy(&mut self, source: File, path: &Path, digest: Digest) -> Result<()> {
+    /// Copies the rows of the data set `original`, opened as `source`; one of the next calls says
+    /// whether it has its digest.
+    pub(crate) fn copy(&mut self, source: File, original: Original) -> Result<()> {
         self.hand_over()?;
-        self.order(Order::Copy(source, path.to_owned(), digest))
+        self.order(Order::Copy(source, Box::new(original)))
     }
 
     /// Appends a line of the quarantine file.
@@ -224,7 +223,7 @@ impl Files {
                     quarantine.append(&line)?;
                 }
             }
-            Order::Copy(source, path, digest) => self.data.copy(source, &path, digest)?,
+            Order::Copy(source, original) => self.data.copy(source, &original)?,
             Order::Mark => {
                 let rejected = self.quarantine.as_mut().map(RowFile::mark).transpose()?;
                 self.mark = Some((self.data.mark()?, rejected));
