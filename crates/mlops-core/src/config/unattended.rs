@@ -2,6 +2,7 @@
 //!
 //! Not for what the run decides: those sections are beside this one.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use super::section::Section;
@@ -24,11 +25,15 @@ pub struct Logging {
     pub keep_days: u64,
 }
 
-/// When a run is ended from within.
+/// What a run may take of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How long one stage may take; without a limit if it is absent.
     pub stage: Option<Duration>,
+    /// How many threads may parse rows at the same time.
+    pub threads: usize,
+    /// How much memory ingestion may take, in bytes; beyond, it works through temporary files.
+    pub memory: usize,
 }
 
 pub(super) fn monitoring(mut section: Section) -> Monitoring {
@@ -52,8 +57,15 @@ pub(super) fn logging(mut section: Section) -> Logging {
 
 pub(super) fn limits(mut section: Section) -> Limits {
     let stage = section.integer("stage_seconds", &(0..=604_800), 3600);
+    let threads = section.limit("threads", &(1..=1024), None);
+    let mib = section.integer("memory_mib", &(32..=1 << 24), 1024);
     section.finish();
-    Limits { stage: (stage > 0).then(|| Duration::from_secs(stage)) }
+    let processors = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    Limits {
+        stage: (stage > 0).then(|| Duration::from_secs(stage)),
+        threads: threads.and_then(|n| usize::try_from(n).ok()).unwrap_or_else(processors),
+        memory: usize::try_from(mib << 20).unwrap_or(usize::MAX),
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +89,7 @@ mod tests {
         assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(5));
         assert_eq!(config.logging, Logging { keep_runs: 100, keep_days: 30 });
         assert_eq!(config.limits.stage, Some(Duration::from_hours(1)));
+        assert!(config.limits.threads >= 1, "as many as there are processors");
         assert_eq!(parse(r#","monitoring":{"ping_url":null}"#).unwrap().monitoring.ping_url, None);
     }
 
@@ -84,13 +97,13 @@ mod tests {
     fn values_are_taken_and_zero_turns_the_limit_off() {
         let config = parse(
             r#","monitoring":{"ping_url":"https://ping.example/key","ping_timeout_seconds":2},
-            "logging":{"keep_runs":7,"keep_days":0},"limits":{"stage_seconds":0}"#,
+            "logging":{"keep_runs":7,"keep_days":0},"limits":{"stage_seconds":0,"threads":3,"memory_mib":40}"#,
         )
         .unwrap();
         assert_eq!(config.monitoring.ping_url.as_deref(), Some("https://ping.example/key"));
         assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(2));
         assert_eq!(config.logging, Logging { keep_runs: 7, keep_days: 0 });
-        assert_eq!(config.limits.stage, None);
+        assert_eq!(config.limits, Limits { stage: None, threads: 3, memory: 40 << 20 });
     }
 
     #[test]

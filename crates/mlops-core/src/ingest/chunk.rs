@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use super::record::{self, Field, Shape};
 
 /// Bytes read at a time.
-pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+pub(crate) const CHUNK_BYTES: usize = 1 << 18;
 /// A line longer than this is not quarantined: the file is not a CSV file at all.
 const LONGEST_LINE: usize = 1 << 26;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

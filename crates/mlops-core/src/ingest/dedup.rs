@@ -5,7 +5,14 @@
 //! one with a probability of about rows² / 2^80: for ten million rows, one run in ten billion.
 //! Not for the rows themselves: the caller keeps or drops them.
 
+use std::hint::black_box;
+
 use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::Result;
+
+use super::parse::Row;
+use super::slots::Slots;
 
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +52,14 @@ const FILE: u64 = 0xff;
 /// An entry that was taken back. Its tag is zero, which no row has.
 const REMOVED: u64 = 0xff;
 
+/// Rows to warm at a time: their slots are on the way from memory all at once.
+pub(crate) const BATCH: usize = 64;
+
+/// Memory that the set takes for `rows` rows, in bytes.
+pub(crate) fn bytes_for(rows: usize) -> usize {
+    Table::slots_for(rows).saturating_mul(8)
+}
+
 /// The set of rows seen.
 #[derive(Debug)]
 pub(crate) struct SeenRows {
@@ -55,25 +70,37 @@ pub(crate) struct SeenRows {
 
 #[derive(Debug)]
 struct Table {
-    slots: Vec<u64>,
+    slots: Slots,
     used: usize,
 }
 
 impl Table {
-    fn new(rows: usize) -> Self {
-        Self { slots: vec![0; rows.max(1 << 12) / 2 * 3], used: 0 }
+    fn new(rows: usize) -> Result<Self> {
+        Ok(Self { slots: Slots::zeroed(Self::slots_for(rows))?, used: 0 })
     }
 
-    fn full(&self) -> bool {
-        self.used >= self.slots.len() / 5 * 4
+    /// A fifth stays free, so that searches are short.
+    fn slots_for(rows: usize) -> usize {
+        (rows.max(1 << 12) / 4).saturating_mul(5)
+    }
+
+    /// Whether `more` rows fit; at seven eighths searches get long.
+    fn has_room(&self, more: usize) -> bool {
+        self.used + more <= self.slots.len() / 8 * 7
+    }
+
+    /// The slot where the search for `hash` begins.
+    fn home(&self, hash: u128) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
+        let slot = ((u128::from(hash as u64) * self.slots.len() as u128) >> 64) as usize;
+        slot
     }
 
     /// The entry with `tag`, or the free slot where it belongs.
-    fn find(&self, hash: u128, tag: u64) -> Result<u64, usize> {
-        #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
-        let mut at = ((u128::from(hash as u64) * self.slots.len() as u128) >> 64) as usize;
+    fn find(&self, hash: u128, tag: u64) -> std::result::Result<u64, usize> {
+        let mut at = self.home(hash);
         loop {
-            match self.slots[at] {
+            match self.slots.get(at) {
                 0 => return Err(at),
                 entry if entry & !FILE == tag => return Ok(entry & FILE),
                 _ => at = if at + 1 == self.slots.len() { 0 } else { at + 1 },
@@ -84,17 +111,31 @@ impl Table {
 
 impl SeenRows {
     /// An empty set that expects about `rows` rows; more are fine, only a little slower.
-    pub(crate) fn expecting(rows: usize) -> Self {
-        Self { tables: vec![Table::new(rows)], file: EARLIER }
+    pub(crate) fn expecting(rows: usize) -> Result<Self> {
+        Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
+    }
+
+    /// A set without tables, to be given those of an earlier one, in which `file` files were seen.
+    pub(crate) fn empty(file: u64) -> Self {
+        Self { tables: Vec::new(), file: file.min(LAST_FILE) }
+    }
+
+    /// Adds a table of `bytes` bytes with `used` rows and returns its memory, to be filled.
+    pub(crate) fn add_table(&mut self, bytes: usize, used: usize) -> Result<&mut [u8]> {
+        self.tables.push(Table { slots: Slots::zeroed(bytes / 8)?, used });
+        Ok(self.tables.last_mut().map_or(&mut [], |table| table.slots.bytes_mut()))
+    }
+
+    /// The number of the last file, and each table: its memory and its rows.
+    pub(crate) fn parts(&self) -> (u64, Vec<(&[u8], usize)>) {
+        (self.file, self.tables.iter().map(|t| (t.slots.bytes(), t.used)).collect())
     }
 
     /// Rows from now on belong to another file.
     pub(crate) fn next_file(&mut self) {
         if self.file == LAST_FILE {
-            for slot in self.tables.iter_mut().flat_map(|t| &mut t.slots) {
-                if *slot & !FILE != 0 {
-                    *slot &= !FILE;
-                }
+            for table in &mut self.tables {
+                table.slots.change(|slot| if slot & !FILE == 0 { slot } else { slot & !FILE });
             }
             self.file = EARLIER;
         }
@@ -104,34 +145,52 @@ impl SeenRows {
     /// Takes back every row of the current file.
     pub(crate) fn forget_file(&mut self) {
         let file = self.file;
-        for slot in self.tables.iter_mut().flat_map(|t| &mut t.slots) {
-            if *slot & !FILE != 0 && *slot & FILE == file {
-                *slot = REMOVED;
-            }
+        for table in &mut self.tables {
+            table.slots.change(|slot| if slot & FILE == file { REMOVED } else { slot });
         }
     }
 
+    /// Brings the slots of `rows` into the cache. The loads do not depend on each other, so
+    /// that the processor waits once for all of them and not at every insertion.
+    pub(crate) fn warm(&self, rows: &[Row]) {
+        for table in &self.tables {
+            let slots = rows.iter().map(|row| table.slots.get(table.home(row.hash)));
+            black_box(slots.fold(0, |sum, slot| sum ^ slot));
+        }
+    }
+
+    /// Makes room for `more` rows; false when that would take more than `memory` bytes.
+    pub(crate) fn make_room(&mut self, more: usize, memory: usize) -> Result<bool> {
+        if self.tables.last().is_some_and(|table| table.has_room(more)) {
+            return Ok(true);
+        }
+        let now: usize = self.tables.iter().map(|table| table.slots.len()).sum();
+        let rows = now / 2;
+        let fits = (now * 8).saturating_add(bytes_for(rows)) <= memory;
+        if fits {
+            self.tables.push(Table::new(rows)?);
+        }
+        Ok(fits)
+    }
+
     /// Adds a row unless it is there.
-    pub(crate) fn insert(&mut self, hash: u128) -> Fate {
+    pub(crate) fn insert(&mut self, hash: u128) -> Result<Fate> {
+        self.make_room(1, usize::MAX)?;
         let tag = ((hash >> 64) as u64 & !FILE).max(FILE + 1);
         let mut free = 0;
         for table in &self.tables {
             match table.find(hash, tag) {
-                Ok(file) if file == self.file => return Fate::DuplicateWithin,
-                Ok(_) => return Fate::DuplicateAcross,
+                Ok(file) if file == self.file => return Ok(Fate::DuplicateWithin),
+                Ok(_) => return Ok(Fate::DuplicateAcross),
                 Err(at) => free = at,
             }
         }
         let file = self.file;
         if let Some(table) = self.tables.last_mut() {
-            table.slots[free] = tag | file;
+            table.slots.set(free, tag | file);
             table.used += 1;
-            if table.full() {
-                let rows = table.slots.len();
-                self.tables.push(Table::new(rows));
-            }
         }
-        Fate::Kept
+        Ok(Fate::Kept)
     }
 }
 
@@ -146,7 +205,7 @@ mod tests {
 
     #[test]
     fn says_where_a_duplicate_comes_from_also_after_growing_and_renumbering() {
-        let mut seen = SeenRows::expecting(10);
+        let mut seen = SeenRows::expecting(10).unwrap();
         let mut first: HashMap<u64, u64> = HashMap::new();
         for file in 0..600 {
             seen.next_file();
@@ -158,11 +217,11 @@ mod tests {
                     Some(_) => Fate::DuplicateAcross,
                 };
                 first.entry(n).or_insert(file);
-                assert_eq!(seen.insert(hash(n)), expected, "file {file} row {n}");
+                assert_eq!(seen.insert(hash(n)).unwrap(), expected, "file {file} row {n}");
                 if expected == Fate::DuplicateAcross {
                     continue;
                 }
-                assert_eq!(seen.insert(hash(n)), Fate::DuplicateWithin);
+                assert_eq!(seen.insert(hash(n)).unwrap(), Fate::DuplicateWithin);
             }
         }
         assert!(seen.tables.len() > 1, "the test must grow the set");
@@ -170,15 +229,15 @@ mod tests {
 
     #[test]
     fn a_forgotten_file_leaves_the_others() {
-        let mut seen = SeenRows::expecting(10);
+        let mut seen = SeenRows::expecting(10).unwrap();
         seen.next_file();
-        assert!((0..1000).all(|n| seen.insert(hash(n)) == Fate::Kept));
+        assert!((0..1000).all(|n| seen.insert(hash(n)).unwrap() == Fate::Kept));
         seen.next_file();
-        let kept = (500..2000).filter(|n| seen.insert(hash(*n)) == Fate::Kept).count();
+        let kept = (500..2000).filter(|n| seen.insert(hash(*n)).unwrap() == Fate::Kept).count();
         assert_eq!(kept, 1000);
         seen.forget_file();
         seen.next_file();
-        assert!((0..1000).all(|n| seen.insert(hash(n)) == Fate::DuplicateAcross));
-        assert!((1000..2000).all(|n| seen.insert(hash(n)) == Fate::Kept));
+        assert!((0..1000).all(|n| seen.insert(hash(n)).unwrap() == Fate::DuplicateAcross));
+        assert!((1000..2000).all(|n| seen.insert(hash(n)).unwrap() == Fate::Kept));
     }
 }

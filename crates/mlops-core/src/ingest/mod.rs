@@ -3,11 +3,15 @@
 //! | step | file | what it guarantees |
 //! |---|---|---|
 //! | find | [`discover`] | sorted, repeatable; what is passed over is named |
-//! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | map | [`layout`] | every column of the schema has its field, or the file is refused |
-//! | parse | `parse`, `record`, `clean` | each record is a canonical row or a rejection |
-//! | de-duplicate | [`dedup`] | the first of equal rows stays, in file order |
-//! | keep | `rows`, [`quarantine`] | rows read = kept + duplicates + quarantined |
+//! | read | `chunk` | each byte is read once; a piece ends where a record ends |
+//! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
+//! | parse | `parse`, `spelling`, `record`, `clean` | each record is a canonical row or a rejection |
+//! | keep | `keep` | every row is kept, a duplicate or quarantined; memory stays in its limit |
+//! | de-duplicate | [`dedup`], `slots`, `spill` | the first of equal rows stays, in file order |
+//! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
+//! | write | `writer`, `rows`, [`quarantine`] | bytes reach the disk in the order of the rows |
+//! | count | [`outcome`] | rows read = kept + duplicates + quarantined |
 //!
 //! This file joins the steps for one file at a time: a file counts whole or not at all.
 //! Not for the ledger, versions or publishing: see `stage::ingest`.
@@ -16,124 +20,77 @@ pub(crate) mod chunk;
 pub mod clean;
 pub mod dedup;
 pub mod discover;
+pub mod index;
+pub(crate) mod keep;
 pub mod layout;
+pub mod outcome;
 pub(crate) mod parse;
+pub(crate) mod pipeline;
 pub mod quarantine;
 pub(crate) mod record;
 pub(crate) mod rows;
+pub(crate) mod slots;
+pub(crate) mod spelling;
+pub(crate) mod spill;
+pub(crate) mod writer;
 
 use std::fs::File;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use crate::Result;
 use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::schema::Schema;
-use crate::{Error, ErrorKind, Result};
 
 use chunk::{CHUNK_BYTES, ChunkReader};
-use clean::{FormatChanges, Labels};
-use dedup::{Fate, RowHasher, SeenRows};
+use clean::Labels;
+use dedup::RowHasher;
 use discover::{Candidate, Stamp};
+use index::Index;
+use keep::Keep;
 use layout::{Layout, Purpose};
-use parse::{Parsed, RowParser};
-use quarantine::Rejections;
+pub(crate) use outcome::unreadable;
+pub use outcome::{Audit, FileCounts, FileRead, Outcome};
+use outcome::{judge, not_as_recorded, own_fault};
+use parse::RowParser;
+use pipeline::Stopped;
 use rows::RowFile;
-
-/// What was found in one file. `rows_read = rows_kept + duplicates + quarantined`, always.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct FileCounts {
-    /// Records after the header; blank lines are not records.
-    pub rows_read: u64,
-    /// Rows that are new.
-    pub rows_kept: u64,
-    /// Rows equal to an earlier one of the same file.
-    pub duplicates_within: u64,
-    /// Rows equal to one of an earlier file.
-    pub duplicates_across: u64,
-    /// Rows rejected.
-    pub quarantined: u64,
-    /// The same by reason.
-    pub rejections: Rejections,
-    /// Formatting changes by kind.
-    pub changes: FormatChanges,
-    /// Missing cells by column of the schema, in its order.
-    pub missing: Vec<u64>,
-    /// Lines without a record.
-    pub blank_lines: u64,
-    /// Columns that the schema does not name, dropped.
-    pub extra_columns: Vec<String>,
-    /// Whether columns were put into the schema's order.
-    pub reordered: bool,
-}
-
-impl FileCounts {
-    /// Duplicates of both kinds.
-    pub fn duplicates(&self) -> u64 {
-        self.duplicates_within + self.duplicates_across
-    }
-}
-
-/// How the reading of one file ended.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// Its rows are in.
-    Taken,
-    /// No data rows: nothing to take.
-    NoRows,
-    /// Nothing of it was taken, for this reason.
-    Failed(String),
-    /// It changed while it was read; nothing of it was taken.
-    Changing,
-}
-
-/// One file, read to its end.
-#[derive(Debug, Clone)]
-pub struct FileRead {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What was found, as far as it was read.
-    pub counts: FileCounts,
-    /// Its identity; absent when it could not be read to the end.
-    pub digest: Option<Digest>,
-    /// Size, time and number when it was opened; absent when it could not be.
-    pub stamp: Option<Stamp>,
-}
-
-/// Sees the fate of every physical line of the rows; for tests and audits.
-pub trait Audit {
-    /// `lines` physical lines from `line` (from 1) met `fate`.
-    fn row(&mut self, line: u64, lines: u32, fate: Fate);
-}
-
-impl Audit for () {
-    fn row(&mut self, _: u64, _: u32, _: Fate) {}
-}
+use spill::Late;
 
 /// Told of progress: bytes read of all files so far, rows read so far.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// What ingestion may take of the machine. None of it changes a byte of the result.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// Threads that parse at the same time.
+    pub threads: usize,
+    /// Memory of the whole process, in bytes.
+    pub memory: usize,
+    /// Rows that may come, duplicates included; more are fine.
+    pub expected_rows: usize,
+    /// Bytes that are read at a time.
+    pub chunk_bytes: usize,
+}
+
+impl Default for Means {
+    fn default() -> Self {
+        Self { threads: 1, memory: usize::MAX, expected_rows: 0, chunk_bytes: CHUNK_BYTES }
+    }
+}
 
 /// The data set being built: earlier rows, new rows, rejected rows.
 pub struct Ingest<'a> {
     schema: &'a Schema,
     options: &'a Ingestion,
-    disk: &'a Disk,
     labels: Labels,
     hasher: RowHasher,
-    seen: SeenRows,
-    output: RowFile,
-    quarantine: Option<RowFile>,
-    quarantine_path: &'a Path,
-    chunk_bytes: usize,
-    parsed: Parsed,
-    chunk: Vec<u8>,
+    means: Means,
+    keep: Keep<'a>,
+    /// Files that were carried over.
+    carried: usize,
     bytes_read: u64,
-    rows_read: u64,
-    /// Line and reason of the first row of the present file that was rejected.
-    first_rejected: Option<(u64, String)>,
 }
 
 /// The finished parts, ready to be published.
@@ -145,68 +102,59 @@ pub struct Built {
     pub quarantine: Option<(NewFile, u64, Digest)>,
     /// The negative label, once it is known.
     pub negative_label: Option<String>,
+    /// The rows seen, unless memory was too short for them.
+    pub index: Option<Index>,
+    /// For each file that was taken, duplicates within and across that were found at the end.
+    late: Vec<Late>,
+}
+
+impl Built {
+    /// Corrects the counts of the files that were taken, in their order: when memory was short,
+    /// they count duplicates as kept.
+    pub fn settle<'c>(&self, counts: impl Iterator<Item = &'c mut FileCounts>) {
+        for (counts, late) in counts.zip(&self.late) {
+            counts.rows_kept -= late.within + late.across;
+            counts.duplicates_within += late.within;
+            counts.duplicates_across += late.across;
+        }
+    }
 }
 
 impl<'a> Ingest<'a> {
-    /// Starts a data set that will be published near `data` and `quarantine`, with room for about
-    /// `expected_rows` rows.
+    /// Starts a data set that will be published near `data` and `quarantine`.
     pub fn start(
         schema: &'a Schema,
         options: &'a Ingestion,
-        disk: &'a Disk,
+        disk: &Disk,
         data: &Path,
-        quarantine: &'a Path,
-        expected_rows: usize,
+        quarantine: &Path,
+        means: Means,
     ) -> Result<Self> {
-        Ok(Self {
-            schema,
-            options,
-            disk,
-            labels: Labels {
-                positive: schema.positive_label().to_owned(),
-                negative: schema.negative_label().map(str::to_owned),
-            },
-            hasher: RowHasher::random(),
-            seen: SeenRows::expecting(expected_rows),
-            output: RowFile::create(disk, data, &schema.header())?,
-            quarantine: None,
-            quarantine_path: quarantine,
-            chunk_bytes: CHUNK_BYTES,
-            parsed: Parsed::default(),
-            chunk: Vec::new(),
-            bytes_read: 0,
-            rows_read: 0,
-            first_rejected: None,
-        })
-    }
-
-    /// Reads pieces of `bytes` instead of the default; the result is the same.
-    #[must_use]
-    pub fn with_chunk_bytes(mut self, bytes: usize) -> Self {
-        self.chunk_bytes = bytes.max(1);
-        self
+        let hasher = RowHasher::random();
+        let means = Means { threads: keep::threads(means), ..means };
+        let keep = Keep::start((schema, options), disk, (data, quarantine), hasher, means)?;
+        let labels = Labels::of(schema);
+        Ok(Self { schema, options, labels, hasher, means, keep, carried: 0, bytes_read: 0 })
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
     /// They are canonical: options that were changed since do not touch them.
     pub fn carry_over(&mut self, path: &Path, digest: Digest) -> Result<()> {
-        let verbatim = Ingestion {
-            max_rejected_share: 0.0,
-            missing_values: Vec::new(),
-            max_line_bytes: usize::MAX,
-            ..self.options.clone()
-        };
-        let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {}, true)?;
+        if let Some(hasher) = self.keep.copy(path, digest)? {
+            self.hasher = hasher;
+            self.carried += 1;
+            return Ok(());
+        }
+        let verbatim = self.options.verbatim();
+        self.keep.next_file(true)?;
+        let read = self.read(path, "", &verbatim, &mut (), &mut |_, _| {})?;
+        self.carried += 1;
         self.bytes_read = 0;
-        self.rows_read = 0;
+        self.keep.rows_read = 0;
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
             return Ok(());
         }
-        Err(Error::conflict(format!(
-            "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
-             `ingestion --rebuild` to make a new version from the source files",
-            path.display()
-        )))
+        Err(not_as_recorded(path))
     }
 
     /// Reads one file; its rows are in whole, or not at all.
@@ -216,43 +164,33 @@ impl<'a> Ingest<'a> {
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
-        self.file_at(&candidate.path, &candidate.name, self.options, audit, progress, true)
+        self.one(candidate, audit, progress, true)
     }
 
     /// Reads one file and takes nothing of it; the counts say what would be new.
     pub fn look(&mut self, candidate: &Candidate) -> Result<FileRead> {
-        let Candidate { name, path } = candidate;
-        self.file_at(path, name, self.options, &mut (), &mut |_, _| {}, false)
+        self.one(candidate, &mut (), &mut |_, _| {}, false)
     }
 
-    fn file_at(
+    fn one(
         &mut self,
-        path: &Path,
-        name: &str,
-        options: &Ingestion,
+        candidate: &Candidate,
         audit: &mut impl Audit,
         progress: Progress,
         take: bool,
     ) -> Result<FileRead> {
-        self.seen.next_file();
-        self.first_rejected = None;
+        self.keep.next_file(false)?;
         let labels = self.labels.clone();
-        let mark = self.output.mark()?;
-        let quarantine_mark = self.quarantine.as_mut().map(RowFile::mark).transpose()?;
 
-        let mut read = self.read(path, name, options, audit, progress)?;
+        let Candidate { name, path } = candidate;
+        let mut read = self.read(path, name, self.options, audit, progress)?;
         if let Outcome::Taken = read.outcome {
-            read.outcome =
-                judge(&read.counts, self.first_rejected.as_ref(), options.max_rejected_share);
+            let first = self.keep.first_rejected.as_ref();
+            read.outcome = judge(&read.counts, first, self.options.max_rejected_share);
         }
         if !take || !matches!(read.outcome, Outcome::Taken) {
-            self.seen.forget_file();
+            self.keep.forget_file()?;
             self.labels = labels;
-            self.output.cut_back(mark)?;
-            match (&mut self.quarantine, quarantine_mark) {
-                (Some(quarantine), Some(mark)) => quarantine.cut_back(mark)?,
-                (quarantine, _) => *quarantine = None,
-            }
         }
         Ok(read)
     }
@@ -282,7 +220,7 @@ impl<'a> Ingest<'a> {
             }
         };
         read.stamp = Some(stamp);
-        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
         let counts = &mut read.counts;
         let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
         read.digest = Some(reader.digest());
@@ -324,124 +262,38 @@ impl<'a> Ingest<'a> {
         counts.extra_columns.clone_from(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += u64::from(header.byte_order_mark);
-        let mut parser =
-            RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
-        let mut chunk = std::mem::take(&mut self.chunk);
+        let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
         let mut line = header.lines + 1;
-        let outcome = loop {
-            match reader.next_chunk(&mut chunk, parser.shape()) {
-                Ok(Some(offset)) => {
-                    parser.parse(&chunk, offset, &mut self.parsed);
-                    self.take(&chunk, line, name, counts, audit)?;
-                    line += u64::from(self.parsed.lines);
-                    self.bytes_read += chunk.len() as u64;
-                    progress(self.bytes_read, self.rows_read);
-                }
-                Ok(None) if counts.rows_read == 0 => break Outcome::NoRows,
-                Ok(None) => break Outcome::Taken,
-                Err(e) => break Outcome::Failed(own_fault(&e)),
-            }
-        };
-        self.chunk = chunk;
-        self.labels = parser.labels;
-        Ok(outcome)
-    }
-
-    /// De-duplicates and keeps the rows of a parsed chunk whose first line is `line`.
-    fn take(
-        &mut self,
-        chunk: &[u8],
-        line: u64,
-        name: &str,
-        counts: &mut FileCounts,
-        audit: &mut impl Audit,
-    ) -> Result<()> {
-        let parsed = &self.parsed;
-        for row in &parsed.rows {
-            let fate = self.seen.insert(row.hash);
-            match fate {
-                Fate::Kept => {
-                    counts.rows_kept += 1;
-                    self.output.append(parsed.bytes(chunk, row))?;
-                }
-                Fate::DuplicateWithin => counts.duplicates_within += 1,
-                Fate::DuplicateAcross => counts.duplicates_across += 1,
-                Fate::Quarantined => {}
-            }
-            audit.row(line + u64::from(row.line), row.lines, fate);
+        let taken = pipeline::run(
+            reader,
+            parser,
+            self.means.threads,
+            |_, _, (): &mut ()| {},
+            |piece| {
+                self.keep.take(piece, line, name, counts, audit)?;
+                line += u64::from(piece.parsed.lines);
+                self.bytes_read += piece.chunk.len() as u64;
+                progress(self.bytes_read, self.keep.rows_read);
+                Ok(())
+            },
+        );
+        match taken {
+            Ok(labels) => self.labels = labels,
+            Err(Stopped::Reading(e)) => return Ok(Outcome::Failed(own_fault(&e))),
+            Err(Stopped::Taking(e)) => return Err(e),
         }
-        for rejected in &parsed.rejected {
-            let mut rejected = rejected.clone();
-            rejected.line += line;
-            audit.row(rejected.line, rejected.lines, Fate::Quarantined);
-            *counts.rejections.entry(rejected.error).or_default() += 1;
-            self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
-            let text = quarantine::line(name, &rejected).map_err(|e| Error::backend("csv", e))?;
-            if self.quarantine.is_none() {
-                let file = RowFile::create(self.disk, self.quarantine_path, quarantine::HEADER)?;
-                self.quarantine = Some(file);
-            }
-            if let Some(quarantine) = &mut self.quarantine {
-                quarantine.append(&text)?;
-            }
-        }
-        let read = (parsed.rows.len() + parsed.rejected.len()) as u64;
-        counts.rows_read += read;
-        counts.quarantined += parsed.rejected.len() as u64;
-        counts.blank_lines += parsed.blank_lines;
-        counts.changes.add(&parsed.changes);
-        counts.missing.iter_mut().zip(&parsed.missing).for_each(|(sum, n)| *sum += n);
-        self.rows_read += read;
-        Ok(())
+        Ok(if counts.rows_read == 0 { Outcome::NoRows } else { Outcome::Taken })
     }
 
     /// The finished files.
     pub fn finish(self) -> Result<Built> {
+        let (files, late, index) = self.keep.finish()?;
         Ok(Built {
-            data: self.output.finish()?,
-            quarantine: self.quarantine.map(RowFile::finish).transpose()?,
+            data: files.data.finish()?,
+            quarantine: files.quarantine.map(RowFile::finish).transpose()?,
             negative_label: self.labels.negative,
+            index,
+            late: late.into_iter().skip(self.carried).collect(),
         })
-    }
-}
-
-/// Refuses a file with too many bad rows.
-fn judge(
-    counts: &FileCounts,
-    first_rejected: Option<&(u64, String)>,
-    max_rejected_share: f64,
-) -> Outcome {
-    let share = counts.quarantined as f64 / counts.rows_read.max(1) as f64;
-    if share <= max_rejected_share {
-        return Outcome::Taken;
-    }
-    let reasons: Vec<String> =
-        counts.rejections.iter().map(|(error, n)| format!("{n} {}", error.as_str())).collect();
-    let first = first_rejected
-        .map_or_else(String::new, |(line, words)| format!("; the first is line {line}: {words}"));
-    Outcome::Failed(format!(
-        "{} of {} rows are bad ({}), {:.1} % where {:.1} % are allowed{first}. Nothing of the file \
-         was taken: correct it, or raise \"ingestion.max_rejected_share\"",
-        counts.quarantined,
-        counts.rows_read,
-        reasons.join(", "),
-        share * 100.0,
-        max_rejected_share * 100.0,
-    ))
-}
-
-/// Why a file failed that cannot be opened.
-pub(crate) fn unreadable(error: &std::io::Error) -> String {
-    format!("cannot read it: {error}")
-}
-
-/// The reason in words, with the cause; the file is named by whoever reports it.
-fn own_fault(error: &Error) -> String {
-    if let ErrorKind::Schema { message, .. } = error.kind() {
-        return message.clone();
-    }
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

@@ -16,6 +16,7 @@ use super::dedup::RowHasher;
 use super::layout::Layout;
 use super::quarantine::{ErrorType, Rejected};
 use super::record::{self, Field, Malformed, Scan, Shape};
+use super::spelling;
 
 /// A canonical row: its bytes (newline included) in the chunk or in the side buffer.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,27 @@ pub(crate) struct Row {
 /// Set in `Row::start` when the row is in the side buffer.
 const IN_SIDE: u32 = 1 << 31;
 
+/// Canonical rows that stand one behind the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Run {
+    start: u32,
+    length: u32,
+}
+
+impl Run {
+    /// One row.
+    pub(crate) fn of(row: &Row) -> Self {
+        Self { start: row.start, length: row.length }
+    }
+
+    /// Adds `row` if it follows.
+    pub(crate) fn extend(&mut self, row: &Row) -> bool {
+        let follows = self.start + self.length == row.start;
+        self.length += if follows { row.length } else { 0 };
+        follows
+    }
+}
+
 /// What a chunk became; reused from chunk to chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
@@ -44,15 +66,23 @@ pub(crate) struct Parsed {
     pub(crate) blank_lines: u64,
     /// Physical lines in the chunk.
     pub(crate) lines: u32,
+    /// The negative label, when the chunk taught it. Had another one been known, the chunk would
+    /// have been parsed otherwise; with this one known, exactly like this.
+    pub(crate) learned: Option<String>,
     side: Vec<u8>,
 }
 
 impl Parsed {
     /// The bytes of `row`, which came from `chunk`.
     pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
-        let start = (row.start & !IN_SIDE) as usize;
-        let from = if row.start & IN_SIDE == 0 { chunk } else { &self.side };
-        &from[start..start + row.length as usize]
+        self.run(chunk, Run::of(row))
+    }
+
+    /// The bytes of `run`, which came from `chunk`.
+    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: Run) -> &'a [u8] {
+        let start = (run.start & !IN_SIDE) as usize;
+        let from = if run.start & IN_SIDE == 0 { chunk } else { &self.side };
+        &from[start..start + run.length as usize]
     }
 
     fn clear(&mut self, width: usize) {
@@ -64,6 +94,7 @@ impl Parsed {
         self.changes = FormatChanges::default();
         self.blank_lines = 0;
         self.lines = 0;
+        self.learned = None;
     }
 }
 
@@ -77,7 +108,7 @@ enum Kind {
 }
 
 /// Turns chunks of one file into rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RowParser<'a> {
     schema: &'a Schema,
     layout: Layout,
@@ -85,9 +116,13 @@ pub(crate) struct RowParser<'a> {
     pub(crate) labels: Labels,
     hasher: RowHasher,
     kinds: Vec<Kind>,
-    /// Whether the fast path applies: the columns stand as in the schema, and no spelling of a
-    /// missing value looks like a number.
+    /// Whether no spelling of a missing value looks like a number.
+    plain_numbers: bool,
+    /// Whether the fast path applies: that, and the columns stand as in the schema.
     fast: bool,
+    /// The labels as they stand in a canonical row; without those that need quotes there, since
+    /// bare, a label with a comma in it would be two cells.
+    bare_labels: Vec<Vec<u8>>,
     fields: Vec<Field>,
     /// Columns of the row at hand without a value.
     empty: Vec<usize>,
@@ -112,10 +147,22 @@ impl<'a> RowParser<'a> {
                 Role::Target => Kind::Target,
             })
             .collect();
-        let numeric_missing = options.missing_values.iter().any(|m| Number::parse(m).is_some());
-        let fast = layout.identical && !numeric_missing;
-        let (fields, empty) = (Vec::new(), Vec::new());
-        Self { schema, layout, options, labels, hasher, kinds, fast, fields, empty }
+        let plain_numbers = !options.missing_values.iter().any(|m| Number::parse(m).is_some());
+        let fast = layout.identical && plain_numbers;
+        let (bare_labels, fields, empty) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            schema,
+            layout,
+            options,
+            labels,
+            hasher,
+            kinds,
+            plain_numbers,
+            fast,
+            bare_labels,
+            fields,
+            empty,
+        }
     }
 
     /// The shape of the file's records.
@@ -126,6 +173,8 @@ impl<'a> RowParser<'a> {
     /// Parses the whole records in `chunk`, whose first byte stands at `offset` in the file.
     pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
         out.clear(self.schema.width());
+        let unknown = self.labels.negative.is_none();
+        self.look_for_labels();
         let mut at = 0;
         while at < chunk.len() {
             let fast = if self.fast { self.canonical_row(&chunk[at..]) } else { None };
@@ -154,6 +203,17 @@ impl<'a> RowParser<'a> {
                 None => at = self.careful(chunk, at, offset, out),
             }
         }
+        if unknown {
+            out.learned.clone_from(&self.labels.negative);
+        }
+    }
+
+    /// What the fast path takes for a label from now on.
+    fn look_for_labels(&mut self) {
+        let Labels { positive, negative } = &self.labels;
+        let bare = [Some(positive), negative.as_ref()].into_iter().flatten();
+        let bare = bare.filter(|label| !clean::needs_quotes(label));
+        self.bare_labels = bare.map(|label| label.as_bytes().to_vec()).collect();
     }
 
     /// Whether the bytes start with a row in canonical spelling. Looks at each byte once.
@@ -165,11 +225,11 @@ impl<'a> RowParser<'a> {
             let start = at;
             match kind {
                 Kind::Numeric => {
-                    at = canonical_number(bytes, at)?;
+                    at = spelling::number_end(bytes, at)?;
                     empty_cells |= at == start;
                 }
                 Kind::Id | Kind::Categorical => {
-                    at = canonical_text(bytes, at)?;
+                    at = spelling::text_end(bytes, at)?;
                     empty_cells |= at == start;
                     if matches!(kind, Kind::Categorical) && at > start {
                         let text = &bytes[start..at];
@@ -180,15 +240,7 @@ impl<'a> RowParser<'a> {
                 }
                 Kind::Target => {
                     let rest = &bytes[at..];
-                    let negative = self.labels.negative.as_deref();
-                    let label = [Some(self.labels.positive.as_str()), negative]
-                        .into_iter()
-                        .flatten()
-                        .find(|l| rest.strip_prefix(l.as_bytes()).is_some_and(ends_cell))?;
-                    // Bare, a label with a comma in it would be two cells.
-                    if clean::needs_quotes(label) {
-                        return None;
-                    }
+                    let label = self.bare_labels.iter().find(|l| spelling::is_cell(rest, l))?;
                     at += label.len();
                 }
             }
@@ -280,6 +332,12 @@ impl<'a> RowParser<'a> {
             }
             let Some(position) = self.layout.positions[index] else { continue };
             let field = fields[position];
+            if let Some(length) = self.push_canonical(column.role, record, at, field, out) {
+                if length == 0 {
+                    self.empty.push(index);
+                }
+                continue;
+            }
             let raw = &text[field.start - at..field.end - at];
             let value = clean::bare(raw, field.quoted, field.escaped, &mut changes);
             let feature = matches!(column.role, Role::Numeric | Role::Categorical);
@@ -307,6 +365,35 @@ impl<'a> RowParser<'a> {
         }
         out.changes.add(&changes);
         Ok(())
+    }
+
+    /// Appends a cell that is spelt canonically already and returns its length; most cells are,
+    /// even of a row in which another one is not. Nothing, and nothing is done, for all others.
+    fn push_canonical(
+        &self,
+        role: Role,
+        record: &[u8],
+        at: usize,
+        field: Field,
+        out: &mut Parsed,
+    ) -> Option<usize> {
+        let (start, end) = (field.start - at, field.end - at);
+        let canonical = match role {
+            Role::Numeric => self.plain_numbers && spelling::number_end(record, start)? == end,
+            Role::Id => spelling::text_end(record, start)? == end,
+            // Its missing values have spellings of their own.
+            Role::Categorical => false,
+            Role::Target => {
+                let is_label =
+                    |l: &Vec<u8>| l.len() == end - start && record[start..].starts_with(l);
+                self.bare_labels.iter().any(is_label)
+            }
+        };
+        if !canonical || field.quoted {
+            return None;
+        }
+        out.side.extend_from_slice(&record[start..end]);
+        Some(end - start)
     }
 
     fn push_label(
@@ -403,56 +490,5 @@ fn push_number(value: &str, out: &mut Vec<u8>, changes: &mut FormatChanges) -> R
 fn count_empty(row: &[u8], missing: &mut [u64]) {
     for (cell, count) in row.split(|b| *b == b',').zip(missing) {
         *count += u64::from(cell.is_empty());
-    }
-}
-
-fn ends_cell(rest: &[u8]) -> bool {
-    matches!(rest.first(), Some(b',' | b'\n' | b'\r'))
-}
-
-/// Where a canonical number (or nothing) that starts at `at` ends. Up to 15 digits, which a
-/// double holds exactly; rarer numbers take the careful path.
-fn canonical_number(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut i = at;
-    let negative = bytes.get(i) == Some(&b'-');
-    i += usize::from(negative);
-    let first = i;
-    while bytes.get(i).is_some_and(u8::is_ascii_digit) {
-        i += 1;
-    }
-    let digits = i - first;
-    let leading_zero = bytes.get(first) == Some(&b'0');
-    if digits > 15 || (leading_zero && digits > 1) || (digits == 0 && negative) {
-        return None;
-    }
-    if digits > 0 && bytes.get(i) == Some(&b'.') {
-        let fraction = i + 1;
-        i = fraction;
-        while bytes.get(i).is_some_and(u8::is_ascii_digit) {
-            i += 1;
-        }
-        let places = i - fraction;
-        let canonical = places > 0
-            && digits + places <= 15
-            && bytes[i - 1] != b'0'
-            // Below 1e-4 the shortest spelling has an exponent.
-            && (!leading_zero || bytes[fraction..i].iter().take(4).any(|b| *b != b'0'));
-        return canonical.then_some(i);
-    }
-    // "-0" is "0".
-    if negative && leading_zero { None } else { Some(i) }
-}
-
-/// Where a canonical text (or nothing) that starts at `at` ends: printable ASCII, no quotes, no
-/// blank at either end.
-fn canonical_text(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut i = at;
-    while bytes.get(i).is_some_and(|b| matches!(b, b' '..=b'~') && !matches!(b, b',' | b'"')) {
-        i += 1;
-    }
-    match (bytes.get(i)?, i > at) {
-        (b',' | b'\n' | b'\r', false) => Some(i),
-        (b',' | b'\n' | b'\r', true) => (bytes[at] != b' ' && bytes[i - 1] != b' ').then_some(i),
-        _ => None,
     }
 }

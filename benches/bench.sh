@@ -1,0 +1,137 @@
+#!/bin/sh
+# Runs the binaries and their peers in turn, whole processes, and prints medians [min..max].
+#
+#   benches/bench.sh [WORK...]      works: ingestion ingestion_bounded ingestion_incremental
+#
+# ROWS    rows of generated data (10000000)
+# RUNS    rounds; in each, every contestant runs once, so that all meet the same noise (5)
+# PYTHON  an interpreter with polars and duckdb; without them only our own figures are printed
+# WORKDIR where data and results go (target/bench)
+#
+# A work is a function below: it calls `contest NAME COMMAND` for each contestant, ours first. What
+# must be done before a contestant runs, and is not measured, goes into a function `before`.
+# Not for tests: what must hold is tested, how long it takes is measured here.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+ROWS=${ROWS:-10000000}
+RUNS=${RUNS:-5}
+PYTHON=${PYTHON:-python3}
+WORKDIR=${WORKDIR:-$root/target/bench}
+bins=$root/target/release
+time=$(command -v time || echo /usr/bin/time)
+
+has_module() { "$PYTHON" -c "import $1" 2>/dev/null; }
+
+# One measured run of contestant $1 with the command behind it.
+contest() {
+    name=$1; shift
+    before
+    if ! "$time" -f '%e %U %S %M' -o "$WORKDIR/time" "$@" >"$WORKDIR/log" 2>&1; then
+        echo "$work, $name failed:" >&2; cat "$WORKDIR/log" >&2; exit 1
+    fi
+    awk -v work="$work" -v name="$name" -v round="$round" \
+        'END { print work, name, round, $1, $2 + $3, $4 / 1024 }' "$WORKDIR/time" >>"$results"
+}
+
+# A workspace in $WORKDIR/$1 whose input is the folder $2; $3 is more of the configuration.
+workspace() {
+    mkdir -p "$WORKDIR/$1"
+    cat >"$WORKDIR/$1/config.json" <<END
+{"input_folder_path": "$2", "output_folder_path": "out", "test_data_path": "test",
+ "output_model_path": "model", "prod_deployment_path": "live"$3}
+END
+}
+
+generated() {
+    [ -d "$WORKDIR/$1" ] || "$bins/examples/generate" large "$WORKDIR/$1.part" "$2" --seed "$3"
+    [ -d "$WORKDIR/$1" ] || mv "$WORKDIR/$1.part" "$WORKDIR/$1"
+}
+
+ingest() { "$bins/ingestion" --quiet --config "$WORKDIR/$1/config.json"; }
+
+# Messy rows in four files to one canonical file without duplicates.
+ingestion() {
+    generated rows "$ROWS" 42
+    workspace full ../rows ''
+    before() { rm -rf "$WORKDIR/full/out" "$WORKDIR/peer.csv"; sync; }
+    contest ours "$bins/ingestion" --quiet --config "$WORKDIR/full/config.json"
+    for peer in polars duckdb; do
+        has_module $peer || continue
+        contest $peer "$PYTHON" "$root/benches/peers/ingest_$peer.py" "$WORKDIR/peer.csv" \
+            "$WORKDIR"/rows/*.csv
+    done
+}
+
+# The same within two limits of memory; `ours` is without one.
+ingestion_bounded() {
+    generated rows "$ROWS" 42
+    before() { rm -rf "$WORKDIR"/full*/out; sync; }
+    for mib in "" 64 32; do
+        name=${mib:+ours_${mib}MiB}
+        limits=
+        [ -z "$mib" ] || limits=", \"limits\": {\"memory_mib\": $mib}"
+        workspace "full$mib" ../rows "$limits"
+        contest "${name:-ours}" "$bins/ingestion" --quiet --config "$WORKDIR/full$mib/config.json"
+    done
+}
+
+# A hundredth of new rows onto those that are there, beside the whole and a plain copy.
+ingestion_incremental() {
+    generated rows "$ROWS" 42
+    generated more $((ROWS / 100)) 43
+    workspace full ../rows ''
+    workspace grown in ''
+    before() { rm -rf "$WORKDIR/full/out"; sync; }
+    contest full "$bins/ingestion" --quiet --config "$WORKDIR/full/config.json"
+    before() {
+        rm -rf "$WORKDIR/grown/in" "$WORKDIR/grown/out"
+        cp -r "$WORKDIR/rows" "$WORKDIR/grown/in"
+        "$bins/ingestion" --quiet --config "$WORKDIR/grown/config.json"
+        cp "$WORKDIR/more/dataset1.csv" "$WORKDIR/grown/in/more.csv"
+        sync
+    }
+    contest ours "$bins/ingestion" --quiet --config "$WORKDIR/grown/config.json"
+    before() { rm -f "$WORKDIR/copy.csv"; sync; }
+    contest copy cp --reflink=never "$WORKDIR/full/out/finaldata4.csv" "$WORKDIR/copy.csv"
+}
+
+report() {
+    sort -k1,1 -k2,2 -k3,3n "$1" | awk '
+        function median(list, n,    i, j, t) {
+            for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j-1] > list[j]; j--) {
+                t = list[j]; list[j] = list[j-1]; list[j-1] = t }
+            low = list[1]; high = list[n]
+            return n % 2 ? list[(n+1)/2] : (list[n/2] + list[n/2+1]) / 2
+        }
+        function cell(form, key, base, divide,    i, n, list, m) {
+            for (i = 1; i <= rounds; i++) if ((key, i) in base)
+                list[++n] = divide == "" ? base[key, i] : base[key, i] / base[divide, i]
+            m = median(list, n)
+            return sprintf(form " [" form ".." form "]", m, low, high)
+        }
+        { key = $1 " " $2; if (!(key in seen)) { seen[key] = 1; order[++keys] = key }
+          wall[key, $3] = $4; cpu[key, $3] = $5; peak[key, $3] = $6; if ($3 > rounds) rounds = $3 }
+        END {
+            row = "%-22s %-12s %-22s %-22s %-20s %s\n"
+            printf row, "work", "who", "wall s", "CPU s", "peak MiB", "wall / ours"
+            for (k = 1; k <= keys; k++) {
+                split(order[k], part, " "); ours = part[1] " ours"
+                printf row, part[1], part[2], cell("%.2f", order[k], wall), cell("%.2f", order[k], cpu), cell("%.0f", order[k], peak), cell("%.2f", order[k], wall, ours)
+            }
+        }'
+}
+
+[ $# -gt 0 ] || set -- ingestion ingestion_bounded ingestion_incremental
+mkdir -p "$WORKDIR"
+results=$WORKDIR/results
+: >"$results"
+(cd "$root" && cargo build --release --quiet -p ingestion && cargo build --release --quiet -p mlops-core --example generate)
+for work in "$@"; do
+    round=1
+    while [ "$round" -le "$RUNS" ]; do
+        "$work"
+        round=$((round + 1))
+    done
+done
+report "$results"

@@ -1,0 +1,186 @@
+//! The rows of one file, in file order, with the work spread over threads.
+//!
+//! ```text
+//! reader: reads, cuts at record ends, hashes ──► worker 0 ──► the caller: takes pieces
+//!    ▲                                      └──► worker 1 ──┘  in file order
+//!    └───────────── pieces that were taken, to be filled again ◄───┘
+//! ```
+//!
+//! - Piece n goes to worker n mod W and comes back from it, so that order needs no sorting and the
+//!   result is the same for any number of threads.
+//! - There is a fixed number of pieces; the reader waits for one to come back. Memory is bounded.
+//! - Whatever ends (the file, a worker, the caller's patience) closes its channels, and everybody
+//!   who waits for one of them ends too.
+//!
+//! Not for what a record is, nor for what becomes of its row: see [`super::parse`] and the caller.
+
+use std::io::Read;
+use std::panic::resume_unwind;
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::thread;
+
+use crate::{Error, Result};
+
+use super::chunk::ChunkReader;
+use super::clean::Labels;
+use super::parse::{Parsed, RowParser, Run};
+
+/// Some whole records of a file with what became of them; its memory is used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Piece<M> {
+    /// The records as they stand in the file.
+    pub(crate) chunk: Vec<u8>,
+    /// Position in the file of the first byte.
+    pub(crate) offset: u64,
+    /// Their rows.
+    pub(crate) parsed: Parsed,
+    /// What the worker made of them besides.
+    pub(crate) made: M,
+}
+
+impl<M> Piece<M> {
+    /// The bytes of some of its rows, newlines included.
+    pub(crate) fn bytes(&self, run: Run) -> &[u8] {
+        self.parsed.run(&self.chunk, run)
+    }
+
+    fn parse(&mut self, parser: &mut RowParser, make: &impl Fn(&[u8], &Parsed, &mut M)) {
+        parser.parse(&self.chunk, self.offset, &mut self.parsed);
+        make(&self.chunk, &self.parsed, &mut self.made);
+    }
+}
+
+/// Why a file was not read to its end.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// It could not be read.
+    Reading(Error),
+    /// The caller could not take a piece.
+    Taking(Error),
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Reading(error) | Stopped::Taking(error) => error,
+        }
+    }
+}
+
+/// Parses what `reader` has after its header on `threads` threads and hands each piece, in file
+/// order, to `take` on this thread. `make` runs where the piece was parsed; it must clear what it
+/// fills. Returns the labels, of which the file may have taught the negative one.
+///
+/// Then `reader` knows the digest of the whole file.
+pub(crate) fn run<R: Read + Send, M: Default + Send>(
+    reader: &mut ChunkReader<R>,
+    parser: RowParser,
+    threads: usize,
+    make: impl Fn(&[u8], &Parsed, &mut M) + Sync,
+    mut take: impl FnMut(&Piece<M>) -> Result<()>,
+) -> Result<Labels, Stopped> {
+    if threads <= 1 {
+        return on_this_thread(reader, parser, &make, &mut take);
+    }
+    // The reader and the caller keep one processor busy between them.
+    on_workers(reader, parser, threads - 1, &make, &mut take)
+}
+
+fn on_this_thread<R: Read, M: Default>(
+    reader: &mut ChunkReader<R>,
+    mut parser: RowParser,
+    make: &impl Fn(&[u8], &Parsed, &mut M),
+    take: &mut impl FnMut(&Piece<M>) -> Result<()>,
+) -> Result<Labels, Stopped> {
+    let mut piece = Piece::default();
+    while fill(reader, &parser, &mut piece).map_err(Stopped::Reading)? {
+        piece.parse(&mut parser, make);
+        take(&piece).map_err(Stopped::Taking)?;
+    }
+    Ok(parser.labels)
+}
+
+fn on_workers<R: Read + Send, M: Default + Send>(
+    reader: &mut ChunkReader<R>,
+    mut parser: RowParser,
+    workers: usize,
+    make: &(impl Fn(&[u8], &Parsed, &mut M) + Sync),
+    take: &mut impl FnMut(&Piece<M>) -> Result<()>,
+) -> Result<Labels, Stopped> {
+    // Set by this thread only, in file order.
+    let learned: OnceLock<String> = OnceLock::new();
+    thread::scope(|scope| {
+        let (give_back, recycled) = mpsc::channel();
+        for _ in 0..=2 * workers + 1 {
+            // The receiver is at hand: this cannot fail.
+            let _ = give_back.send(Piece::default());
+        }
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (input, pieces) = mpsc::channel::<Piece<M>>();
+            let (done, output) = mpsc::channel();
+            inputs.push(input);
+            outputs.push(output);
+            let (mut parser, learned) = (parser.clone(), &learned);
+            scope.spawn(move || {
+                let must_learn = parser.labels.negative.is_none();
+                for mut piece in pieces {
+                    if must_learn {
+                        parser.labels.negative = learned.get().cloned();
+                    }
+                    piece.parse(&mut parser, make);
+                    if done.send(piece).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        let shape_of = parser.clone();
+        let reading = scope.spawn(move || {
+            let mut turns = inputs.iter().cycle();
+            while let (Ok(mut piece), Some(worker)) = (recycled.recv(), turns.next()) {
+                if !fill(reader, &shape_of, &mut piece)? || worker.send(piece).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        let mut taken = Ok(());
+        for output in outputs.iter().cycle() {
+            // The worker whose turn it is has nothing: that was the last piece.
+            let Ok(mut piece) = output.recv() else { break };
+            if let Some(label) = &piece.parsed.learned {
+                let known = parser.labels.negative.get_or_insert_with(|| label.clone());
+                if known == label {
+                    let _ = learned.set(label.clone());
+                } else {
+                    // Parsed before the label was known, it took another spelling for it.
+                    piece.parse(&mut parser, make);
+                }
+            }
+            taken = take(&piece);
+            if taken.is_err() {
+                break;
+            }
+            // At the end of the file the reader does not wait for it any more.
+            let _ = give_back.send(piece);
+        }
+        drop((outputs, give_back));
+        let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+        taken.map_err(Stopped::Taking)?;
+        read.map_err(Stopped::Reading)?;
+        Ok(parser.labels)
+    })
+}
+
+/// Reads the next records into `piece`; false after the last.
+fn fill<R: Read, M>(
+    reader: &mut ChunkReader<R>,
+    parser: &RowParser,
+    piece: &mut Piece<M>,
+) -> Result<bool> {
+    let offset = reader.next_chunk(&mut piece.chunk, parser.shape())?;
+    piece.offset = offset.unwrap_or_default();
+    Ok(offset.is_some())
+}
