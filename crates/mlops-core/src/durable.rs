@@ -127,6 +127,15 @@ impl Disk {
         Ok(NewFile { disk: self.clone(), path: path.to_owned(), file })
     }
 
+    /// A file without a name in `folder`, for what does not fit into memory.
+    pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
+        self.create_folder(folder)?;
+        self.announce(Step::CreateFile, folder)?;
+        let file = tempfile::tempfile_in(folder);
+        let file = file.map_err(|e| Error::io("create a temporary file in", folder, e))?;
+        Ok(Scratch { disk: self.clone(), folder: folder.to_owned(), file, length: 0 })
+    }
+
     /// Gives the folder `from` the free name `to`, after forcing its files to the disk.
     pub fn publish_folder(&self, from: &Path, to: &Path) -> Result<()> {
         self.sync_folder(from)?;
@@ -250,6 +259,50 @@ impl NewFile {
             Err(e) => Err(Error::io("rename to", &path, e.error)),
         }
     }
+}
+
+/// A file without a name, gone with its owner however that ends; never synced.
+#[derive(Debug)]
+pub struct Scratch {
+    disk: Disk,
+    folder: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Scratch {
+    /// Appends `bytes`.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.disk.announce(Step::Write, &self.folder)?;
+        let written = self.file.seek(SeekFrom::Start(self.length));
+        let written = written.and_then(|_| self.file.write_all(bytes));
+        written.map_err(|e| Error::io("write a temporary file in", &self.folder, e))?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Fills `bytes` with what stands at `offset`; several threads may do so at the same time.
+    pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset);
+        #[cfg(windows)]
+        let read = read_exact_at(&self.file, bytes, offset);
+        read.map_err(|e| Error::io("read a temporary file in", &self.folder, e))
+    }
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                bytes = &mut bytes[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The run lock of a workspace: dies with its holder, even with `kill -9`.

@@ -3,7 +3,7 @@
 //! The goldens come from `golden/make_fit.py`, which generates the same rows as `generate` here.
 
 use mlops_core::fit::{
-    Block, Blocks, ClassWeight, Fitted, LogisticRegression, MemoryBlocks, Scaler, Solver,
+    Block, Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler, Solver,
 };
 use mlops_core::{ErrorKind, Result};
 
@@ -47,15 +47,15 @@ fn generate(seed: u64, rows: usize, features: usize) -> (Rows, f64) {
     (all, checksum)
 }
 
-fn blocks_of(rows: &Rows) -> MemoryBlocks {
-    let mut blocks = MemoryBlocks::new(rows[0].0.len());
+fn blocks_of(rows: &Rows) -> PackedBlocks {
+    let mut blocks = PackedBlocks::new(rows[0].0.len());
     for (row, positive) in rows {
         blocks.push_row(row, *positive).expect("rows of one width");
     }
     blocks
 }
 
-fn scaled(blocks: &MemoryBlocks) -> Scaler {
+fn scaled(blocks: &PackedBlocks) -> Scaler {
     Scaler::fit(blocks, &vec![true; blocks.features()], 1).expect("finite rows")
 }
 
@@ -344,8 +344,8 @@ fn numbers_that_are_not_finite_are_refused_by_name_and_place() {
 
 #[test]
 fn one_class_no_rows_and_impossible_parameters_are_refused() {
-    let mut blocks = MemoryBlocks::new(1);
-    let refused = |model: &LogisticRegression, blocks: &MemoryBlocks| {
+    let mut blocks = PackedBlocks::new(1);
+    let refused = |model: &LogisticRegression, blocks: &PackedBlocks| {
         model.fit(blocks, &Scaler::identity(1)).unwrap_err().to_string()
     };
     assert!(refused(&newton(), &blocks).contains("no rows"));
@@ -372,7 +372,7 @@ fn a_fit_that_ends_early_is_an_error_with_its_numbers() {
 }
 
 /// A source that announces more than it has.
-struct Shrunk(MemoryBlocks);
+struct Shrunk(PackedBlocks);
 
 impl Blocks for Shrunk {
     fn features(&self) -> usize {
@@ -404,7 +404,7 @@ fn a_source_that_shrinks_is_an_error() {
 
 #[test]
 fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
-    let mut blocks = MemoryBlocks::new(5);
+    let mut blocks = PackedBlocks::new(5);
     for i in 0..100_000 {
         let bit = f64::from(i % 2);
         let row = [1e9 + bit, 1e12 + bit, 1e6 + bit / 1024.0 + 0.1, bit, 3e9];
@@ -419,7 +419,7 @@ fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
     assert_eq!((scaler.mean[4], scaler.scale[4]), (3e9, 1.0));
 
     // Large sums that cancel must not take the small ones in between with them.
-    let mut blocks = MemoryBlocks::new(1);
+    let mut blocks = PackedBlocks::new(1);
     for i in 0..2560 {
         let value = if i < 256 {
             1e15

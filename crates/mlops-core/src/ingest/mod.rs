@@ -27,6 +27,7 @@ pub(crate) mod record;
 pub(crate) mod rows;
 pub(crate) mod slots;
 pub(crate) mod spelling;
+pub(crate) mod values;
 pub(crate) mod writer;
 
 use std::fs::File;

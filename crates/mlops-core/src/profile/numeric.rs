@@ -207,7 +207,7 @@ fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
 }
 
 /// An unevaluated sum of two doubles, 106 bits together (Dekker 1971): exact for whole numbers.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     high: f64,
     low: f64,
@@ -227,6 +227,29 @@ impl Sum {
 
     fn value(self) -> f64 {
         self.high + self.low
+    }
+}
+
+/// The arithmetic mean of numbers as they come, summed in twice the digits of a double.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mean {
+    sum: Sum,
+    count: u64,
+}
+
+impl Mean {
+    /// Takes a number.
+    pub(crate) fn add(&mut self, value: f64) {
+        self.sum = self.sum.plus_product(value, 1.0);
+        self.count += 1;
+    }
+
+    /// The mean, if there is any number and the mean is finite.
+    pub(crate) fn value(self) -> Option<f64> {
+        let n = self.count as f64;
+        let high = self.sum.high / n;
+        let low = self.sum.plus_product(-high, n).value() / n;
+        (self.count > 0).then_some(high + low).filter(|x| x.is_finite())
     }
 }
 
