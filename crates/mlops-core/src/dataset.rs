@@ -5,7 +5,9 @@
 //! `ingest::pipeline`; the result is the same for any number of threads. Not for writing: see
 //! `ingest`.
 
+use std::collections::HashSet;
 use std::fs::File;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,29 @@ pub struct Reading {
     pub examples: Vec<String>,
     /// Columns that the schema does not name.
     pub extra_columns: Vec<String>,
+}
+
+/// Identities of rows. They are hashes under a random key already and need no other.
+pub type RowSet = HashSet<u128, BuildHasherDefault<Taken>>;
+
+/// Takes some of the bits of a row's identity for its hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only whole identities come here, by `write_u128`; this serves anything else.
+        self.0 = bytes.iter().fold(self.0, |hash, b| hash.rotate_left(8) ^ u64::from(*b));
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "half of the bits are plenty")]
+    fn write_u128(&mut self, identity: u128) {
+        self.0 = identity as u64;
+    }
 }
 
 /// How many rejected rows a [`Reading`] describes.

@@ -66,6 +66,9 @@ pub struct Table {
     pub labels: Vec<bool>,
     /// Identity of each row under the reader's key; empty when hashes were not asked for.
     pub hashes: Vec<u128>,
+    /// Id cells by column, with and without a text, of the rows that a reader pushed since the table
+    /// was cleared; also when texts were not asked for.
+    pub(crate) id_cells: Vec<(u64, u64)>,
     rows: usize,
 }
 
@@ -76,6 +79,7 @@ impl Table {
             ids: vec![TextColumn::default(); schema.count(Role::Id)],
             numeric: vec![Vec::new(); schema.count(Role::Numeric)],
             categorical: vec![TextColumn::default(); schema.count(Role::Categorical)],
+            id_cells: vec![(0, 0); schema.count(Role::Id)],
             ..Self::default()
         }
     }
@@ -99,6 +103,7 @@ impl Table {
     /// Drops all rows, keeps the memory.
     pub fn clear(&mut self) {
         self.truncate(0);
+        self.id_cells.fill((0, 0));
     }
 
     /// Keeps the first `rows` rows.
@@ -138,6 +143,7 @@ impl Table {
             let Some((cell, quoted)) = cells.next() else { break };
             match column.role {
                 Role::Id => {
+                    self.count_id(id, cell.is_empty());
                     if with_ids {
                         push_cell(&mut self.ids[id], cell, quoted);
                     }
@@ -168,6 +174,13 @@ impl Table {
         self.rows += 1;
     }
 
+    /// Counts a cell of id column `j`.
+    pub(crate) fn count_id(&mut self, j: usize, empty: bool) {
+        if let Some((there, missing)) = self.id_cells.get_mut(j) {
+            *(if empty { missing } else { there }) += 1;
+        }
+    }
+
     /// Counts a row whose cells were pushed column by column.
     pub(crate) fn end_row(&mut self) {
         self.rows += 1;
@@ -187,6 +200,7 @@ impl Table {
             categorical: self.categorical.iter().map(start).collect(),
             labels: self.labels.iter().take(rows).copied().collect(),
             hashes: Vec::new(),
+            id_cells: vec![(0, 0); self.id_cells.len()],
             rows,
         }
     }

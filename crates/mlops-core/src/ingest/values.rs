@@ -68,8 +68,10 @@ impl RowParser<'_> {
         table: &mut Table,
     ) -> Option<usize> {
         let mut at = start;
-        let (mut id, mut numeric, mut categorical) = (0, 0, 0);
+        let (mut id, mut numeric, mut categorical) = (0_u32, 0, 0);
         let last = self.kinds.len() - 1;
+        // Counted only when the whole row is good.
+        let mut ids_missing = 0_u64;
         for (column, kind) in self.kinds.iter().enumerate() {
             match kind {
                 Kind::Numeric => {
@@ -87,8 +89,10 @@ impl RowParser<'_> {
                 Kind::Id => {
                     let end = spelling::text_end(bytes, at)?;
                     if wanted.ids {
-                        table.ids[id].push(std::str::from_utf8(&bytes[at..end]).ok()?);
+                        table.ids[id as usize].push(std::str::from_utf8(&bytes[at..end]).ok()?);
                     }
+                    // More than 64 id columns go the general way.
+                    ids_missing |= u64::from(end == at).checked_shl(id)?;
                     id += 1;
                     at = end;
                 }
@@ -123,6 +127,9 @@ impl RowParser<'_> {
         }
         if wanted.hashes {
             table.hashes.push(self.hasher.hash(&bytes[start..at]));
+        }
+        for j in 0..id {
+            table.count_id(j as usize, ids_missing >> j & 1 == 1);
         }
         table.end_row();
         Some(at)

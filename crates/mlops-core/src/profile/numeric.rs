@@ -80,9 +80,32 @@ impl NumericProfile {
 
     /// Takes a block of cells, in which NaN and the infinities are missing ones.
     pub fn extend(&mut self, values: &[f64]) {
+        let mut counted = 0;
         for &value in values {
-            self.push_number(value);
+            #[expect(clippy::cast_possible_truncation, reason = "what does not fit is not equal")]
+            let integer = value as i32;
+            match self.small.get_mut(slot(integer)) {
+                Some(count) if f64::from(integer).to_bits() == value.to_bits() => {
+                    *count += 1;
+                    counted += 1;
+                }
+                _ => {
+                    self.taken += std::mem::take(&mut counted);
+                    self.push_number(value);
+                }
+            }
         }
+        self.taken += counted;
+    }
+
+    /// Takes as many cells of a number as `times` says; 0 and 1 are never too large for the table.
+    pub(super) fn push_times(&mut self, value: f64, times: u64) {
+        let Some(more) = times.checked_sub(1) else { return };
+        self.push_number(value);
+        #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
+        let at = slot(value as i32);
+        self.small[at] += more;
+        self.taken += usize::try_from(more).unwrap_or(usize::MAX);
     }
 
     /// Takes all that another part of the column has taken.

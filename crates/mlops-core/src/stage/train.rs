@@ -2,14 +2,13 @@
 //!
 //! Not for judging the model: see [`super::score`].
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::context::{Context, Report, Workspace};
-use crate::dataset::RowReader;
+use crate::dataset::{RowReader, RowSet};
 use crate::digest::Digest;
 use crate::fit::{Blocks, LogisticRegression, Scaler};
 use crate::ids::DatasetVersion;
@@ -199,8 +198,8 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
 }
 
 /// Identities of all rows in test files.
-fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<BTreeSet<u128>> {
-    let mut hashes = BTreeSet::new();
+fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<RowSet> {
+    let mut hashes = RowSet::default();
     for file in &tests.all {
         reader.read(&file.path, |table| {
             hashes.extend(&table.hashes);
