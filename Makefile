@@ -1,10 +1,11 @@
 # Everything a user types. `make` alone lists the targets.
 CONFIG ?= config.json
+PYTHON ?= python3
 RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
 .PHONY: help build first-run ingestion training scoring deployment diagnostics reporting fullprocess \
-        cron cron-install cron-uninstall test soak lint fmt doc clean-data
+        cron cron-install cron-uninstall test soak bench lint fmt doc clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ test: ## All tests, with reduced counts
 
 soak: ## The same tests with full counts: 200,000 inputs, 100,000 broken models (minutes)
 	MLOPS_SOAK=1 cargo test --release --workspace
+
+bench: ## Beside peers, for minutes (PYTHON=… with polars and duckdb; ROWS, RUNS, WORK="…")
+	@PYTHON="$(PYTHON)" benches/bench.sh $(WORK)
 
 lint: ## What the continuous integration asks
 	cargo fmt --all --check

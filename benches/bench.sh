@@ -63,6 +63,39 @@ ingestion() {
     done
 }
 
+# The same within two limits of memory; `ours` is without one.
+ingestion_bounded() {
+    generated rows "$ROWS" 42
+    before() { rm -rf "$WORKDIR"/full*/out; sync; }
+    for mib in "" 64 32; do
+        name=${mib:+ours_${mib}MiB}
+        limits=
+        [ -z "$mib" ] || limits=", \"limits\": {\"memory_mib\": $mib}"
+        workspace "full$mib" ../rows "$limits"
+        contest "${name:-ours}" "$bins/ingestion" --quiet --config "$WORKDIR/full$mib/config.json"
+    done
+}
+
+# A hundredth of new rows onto those that are there, beside the whole and a plain copy.
+ingestion_incremental() {
+    generated rows "$ROWS" 42
+    generated more $((ROWS / 100)) 43
+    workspace full ../rows ''
+    workspace grown in ''
+    before() { rm -rf "$WORKDIR/full/out"; sync; }
+    contest full "$bins/ingestion" --quiet --config "$WORKDIR/full/config.json"
+    before() {
+        rm -rf "$WORKDIR/grown/in" "$WORKDIR/grown/out"
+        cp -r "$WORKDIR/rows" "$WORKDIR/grown/in"
+        "$bins/ingestion" --quiet --config "$WORKDIR/grown/config.json"
+        cp "$WORKDIR/more/dataset1.csv" "$WORKDIR/grown/in/more.csv"
+        sync
+    }
+    contest ours "$bins/ingestion" --quiet --config "$WORKDIR/grown/config.json"
+    before() { rm -f "$WORKDIR/copy.csv"; sync; }
+    contest copy cp --reflink=never "$WORKDIR/full/out/finaldata4.csv" "$WORKDIR/copy.csv"
+}
+
 report() {
     sort -k1,1 -k2,2 -k3,3n "$1" | awk '
         function median(list, n,    i, j, t) {
@@ -89,7 +122,7 @@ report() {
         }'
 }
 
-[ $# -gt 0 ] || set -- ingestion
+[ $# -gt 0 ] || set -- ingestion ingestion_bounded ingestion_incremental
 mkdir -p "$WORKDIR"
 results=$WORKDIR/results
 : >"$results"

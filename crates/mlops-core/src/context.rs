@@ -243,6 +243,7 @@ impl Context {
             }
             self.disk.remove(path)?;
         }
+        self.disk.remove(&crate::ingest::index::path_of(path))?;
         Ok(true)
     }
 

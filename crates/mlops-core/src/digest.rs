@@ -4,6 +4,8 @@
 //! SHA instructions its vector code is nearly twice as fast as portable code.
 //! Not for finding duplicate rows: see `ingest::dedup`, whose keyed hash is ten times faster.
 
+mod resumable;
+
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -13,6 +15,8 @@ use ring::digest::SHA256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Result};
+
+pub use resumable::Resumable;
 
 /// A SHA-256 digest; shown and stored as 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,6 +103,17 @@ impl<'de> Deserialize<'de> for Digest {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// Whether the processor has instructions for SHA-256; then nothing is as fast as [`Hasher`].
+pub fn is_instruction() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let found = is_x86_feature_detected!("sha");
+    #[cfg(target_arch = "aarch64")]
+    let found = std::arch::is_aarch64_feature_detected!("sha2");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let found = false;
+    found
 }
 
 /// Digest of bytes that pass by in pieces; a clone is a snapshot to return to.

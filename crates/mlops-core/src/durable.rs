@@ -232,11 +232,24 @@ impl NewFile {
             .map_err(|e| Error::io("truncate", &self.path, e))
     }
 
+    /// What was written so far, to be read from its start.
+    pub fn reopen(&self) -> Result<File> {
+        self.file.reopen().map_err(|e| Error::io("open again", &self.path, e))
+    }
+
     /// Changes the final name, within the same folder.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.path.set_file_name(name);
         self
+    }
+
+    /// Gives the file its final name, replacing what has it, without waiting for the disk: after a
+    /// power cut it may be there in part. For what is checked when it is read, and can be made again.
+    pub fn publish_unsynced(self) -> Result<()> {
+        let Self { disk, path, file } = self;
+        disk.announce(Step::Rename, &path)?;
+        file.persist(&path).map(drop).map_err(|e| Error::io("rename to", &path, e.error))
     }
 
     /// Makes the file durable under its final name. Without `replace`, a file of that name is

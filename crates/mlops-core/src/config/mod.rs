@@ -109,6 +109,17 @@ impl Ingestion {
     pub fn without_line_limit(&self) -> Self {
         Self { max_line_bytes: usize::MAX, ..self.clone() }
     }
+
+    /// How our own data sets are read, whatever is asked of files that arrive.
+    #[must_use]
+    pub fn verbatim(&self) -> Self {
+        Self {
+            max_rejected_share: 0.0,
+            missing_values: Vec::new(),
+            max_line_bytes: usize::MAX,
+            ..self.clone()
+        }
+    }
 }
 
 /// How models are fitted and used.

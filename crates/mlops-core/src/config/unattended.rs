@@ -32,6 +32,8 @@ pub struct Limits {
     pub stage: Option<Duration>,
     /// How many threads may parse rows at the same time.
     pub threads: usize,
+    /// How much memory ingestion may take, in bytes; beyond, it works through temporary files.
+    pub memory: usize,
 }
 
 pub(super) fn monitoring(mut section: Section) -> Monitoring {
@@ -56,11 +58,13 @@ pub(super) fn logging(mut section: Section) -> Logging {
 pub(super) fn limits(mut section: Section) -> Limits {
     let stage = section.integer("stage_seconds", &(0..=604_800), 3600);
     let threads = section.limit("threads", &(1..=1024), None);
+    let mib = section.integer("memory_mib", &(32..=1 << 24), 1024);
     section.finish();
     let processors = || std::thread::available_parallelism().map_or(1, NonZero::get);
     Limits {
         stage: (stage > 0).then(|| Duration::from_secs(stage)),
         threads: threads.and_then(|n| usize::try_from(n).ok()).unwrap_or_else(processors),
+        memory: usize::try_from(mib << 20).unwrap_or(usize::MAX),
     }
 }
 
@@ -93,13 +97,13 @@ mod tests {
     fn values_are_taken_and_zero_turns_the_limit_off() {
         let config = parse(
             r#","monitoring":{"ping_url":"https://ping.example/key","ping_timeout_seconds":2},
-            "logging":{"keep_runs":7,"keep_days":0},"limits":{"stage_seconds":0,"threads":3}"#,
+            "logging":{"keep_runs":7,"keep_days":0},"limits":{"stage_seconds":0,"threads":3,"memory_mib":40}"#,
         )
         .unwrap();
         assert_eq!(config.monitoring.ping_url.as_deref(), Some("https://ping.example/key"));
         assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(2));
         assert_eq!(config.logging, Logging { keep_runs: 7, keep_days: 0 });
-        assert_eq!(config.limits, Limits { stage: None, threads: 3 });
+        assert_eq!(config.limits, Limits { stage: None, threads: 3, memory: 40 << 20 });
     }
 
     #[test]

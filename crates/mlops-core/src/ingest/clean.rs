@@ -8,6 +8,8 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::schema::Schema;
+
 /// How often each kind of formatting was changed, by cell (by file for the byte-order mark, by
 /// row for CRLF). One cell may count under several kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,6 +224,14 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
+    /// Those of `schema`.
+    pub(crate) fn of(schema: &Schema) -> Self {
+        Self {
+            positive: schema.positive_label().to_owned(),
+            negative: schema.negative_label().map(str::to_owned),
+        }
+    }
+
     /// Which label `text` spells; `None` for a third one. The first other value that is seen
     /// becomes the negative label when none is known.
     pub(crate) fn resolve(&mut self, text: &str, changes: &mut FormatChanges) -> Option<bool> {

@@ -55,6 +55,11 @@ const REMOVED: u64 = 0xff;
 /// Rows to warm at a time: their slots are on the way from memory all at once.
 pub(crate) const BATCH: usize = 64;
 
+/// Memory that the set takes for `rows` rows, in bytes.
+pub(crate) fn bytes_for(rows: usize) -> usize {
+    Table::slots_for(rows).saturating_mul(8)
+}
+
 /// The set of rows seen.
 #[derive(Debug)]
 pub(crate) struct SeenRows {
@@ -71,11 +76,17 @@ struct Table {
 
 impl Table {
     fn new(rows: usize) -> Result<Self> {
-        Ok(Self { slots: Slots::zeroed(rows.max(1 << 12) / 4 * 5)?, used: 0 })
+        Ok(Self { slots: Slots::zeroed(Self::slots_for(rows))?, used: 0 })
     }
 
-    fn full(&self) -> bool {
-        self.used >= self.slots.len() / 8 * 7
+    /// A fifth stays free, so that searches are short.
+    fn slots_for(rows: usize) -> usize {
+        (rows.max(1 << 12) / 4).saturating_mul(5)
+    }
+
+    /// Whether `more` rows fit; at seven eighths searches get long.
+    fn has_room(&self, more: usize) -> bool {
+        self.used + more <= self.slots.len() / 8 * 7
     }
 
     /// The slot where the search for `hash` begins.
@@ -102,6 +113,22 @@ impl SeenRows {
     /// An empty set that expects about `rows` rows; more are fine, only a little slower.
     pub(crate) fn expecting(rows: usize) -> Result<Self> {
         Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
+    }
+
+    /// A set without tables, to be given those of an earlier one, in which `file` files were seen.
+    pub(crate) fn empty(file: u64) -> Self {
+        Self { tables: Vec::new(), file: file.min(LAST_FILE) }
+    }
+
+    /// Adds a table of `bytes` bytes with `used` rows and returns its memory, to be filled.
+    pub(crate) fn add_table(&mut self, bytes: usize, used: usize) -> Result<&mut [u8]> {
+        self.tables.push(Table { slots: Slots::zeroed(bytes / 8)?, used });
+        Ok(self.tables.last_mut().map_or(&mut [], |table| table.slots.bytes_mut()))
+    }
+
+    /// The number of the last file, and each table: its memory and its rows.
+    pub(crate) fn parts(&self) -> (u64, Vec<(&[u8], usize)>) {
+        (self.file, self.tables.iter().map(|t| (t.slots.bytes(), t.used)).collect())
     }
 
     /// Rows from now on belong to another file.
@@ -132,8 +159,23 @@ impl SeenRows {
         }
     }
 
+    /// Makes room for `more` rows; false when that would take more than `memory` bytes.
+    pub(crate) fn make_room(&mut self, more: usize, memory: usize) -> Result<bool> {
+        if self.tables.last().is_some_and(|table| table.has_room(more)) {
+            return Ok(true);
+        }
+        let now: usize = self.tables.iter().map(|table| table.slots.len()).sum();
+        let rows = now / 2;
+        let fits = (now * 8).saturating_add(bytes_for(rows)) <= memory;
+        if fits {
+            self.tables.push(Table::new(rows)?);
+        }
+        Ok(fits)
+    }
+
     /// Adds a row unless it is there.
     pub(crate) fn insert(&mut self, hash: u128) -> Result<Fate> {
+        self.make_room(1, usize::MAX)?;
         let tag = ((hash >> 64) as u64 & !FILE).max(FILE + 1);
         let mut free = 0;
         for table in &self.tables {
@@ -147,10 +189,6 @@ impl SeenRows {
         if let Some(table) = self.tables.last_mut() {
             table.slots.set(free, tag | file);
             table.used += 1;
-            if table.full() {
-                let rows = table.slots.len() / 2;
-                self.tables.push(Table::new(rows)?);
-            }
         }
         Ok(Fate::Kept)
     }

@@ -7,8 +7,10 @@
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
 //! | parse | `parse`, `spelling`, `record`, `clean` | each record is a canonical row or a rejection |
-//! | de-duplicate | [`dedup`], `slots` | the first of equal rows stays, in file order |
-//! | keep | `writer`, `rows`, [`quarantine`] | bytes reach the disk in the order of the rows |
+//! | keep | `keep` | every row is kept, a duplicate or quarantined; memory stays in its limit |
+//! | de-duplicate | [`dedup`], `slots`, `spill` | the first of equal rows stays, in file order |
+//! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
+//! | write | `writer`, `rows`, [`quarantine`] | bytes reach the disk in the order of the rows |
 //! | count | [`outcome`] | rows read = kept + duplicates + quarantined |
 //!
 //! This file joins the steps for one file at a time: a file counts whole or not at all.
@@ -18,6 +20,8 @@ pub(crate) mod chunk;
 pub mod clean;
 pub mod dedup;
 pub mod discover;
+pub mod index;
+pub(crate) mod keep;
 pub mod layout;
 pub mod outcome;
 pub(crate) mod parse;
@@ -27,33 +31,55 @@ pub(crate) mod record;
 pub(crate) mod rows;
 pub(crate) mod slots;
 pub(crate) mod spelling;
+pub(crate) mod spill;
 pub(crate) mod values;
 pub(crate) mod writer;
 
 use std::fs::File;
 use std::path::Path;
 
+use crate::Result;
 use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::schema::Schema;
-use crate::{Error, Result};
 
 use chunk::{CHUNK_BYTES, ChunkReader};
 use clean::Labels;
-use dedup::{Fate, RowHasher, SeenRows};
+use dedup::RowHasher;
 use discover::{Candidate, Stamp};
+use index::Index;
+use keep::Keep;
 use layout::{Layout, Purpose};
 pub(crate) use outcome::unreadable;
 pub use outcome::{Audit, FileCounts, FileRead, Outcome};
-use outcome::{judge, own_fault};
-use parse::{RowParser, Run};
-use pipeline::{Piece, Stopped};
+use outcome::{judge, not_as_recorded, own_fault};
+use parse::RowParser;
+use pipeline::Stopped;
 use rows::RowFile;
-use writer::Writer;
+use spill::Late;
 
 /// Told of progress: bytes read of all files so far, rows read so far.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// What ingestion may take of the machine. None of it changes a byte of the result.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// Threads that parse at the same time.
+    pub threads: usize,
+    /// Memory of the whole process, in bytes.
+    pub memory: usize,
+    /// Rows that may come, duplicates included; more are fine.
+    pub expected_rows: usize,
+    /// Bytes that are read at a time.
+    pub chunk_bytes: usize,
+}
+
+impl Default for Means {
+    fn default() -> Self {
+        Self { threads: 1, memory: usize::MAX, expected_rows: 0, chunk_bytes: CHUNK_BYTES }
+    }
+}
 
 /// The data set being built: earlier rows, new rows, rejected rows.
 pub struct Ingest<'a> {
@@ -61,19 +87,11 @@ pub struct Ingest<'a> {
     options: &'a Ingestion,
     labels: Labels,
     hasher: RowHasher,
-    chunk_bytes: usize,
-    threads: usize,
-    keep: Keep,
+    means: Means,
+    keep: Keep<'a>,
+    /// Files that were carried over.
+    carried: usize,
     bytes_read: u64,
-}
-
-/// Where parsed rows end up.
-struct Keep {
-    seen: SeenRows,
-    writer: Writer,
-    rows_read: u64,
-    /// Line and reason of the first row of the present file that was rejected.
-    first_rejected: Option<(u64, String)>,
 }
 
 /// The finished parts, ready to be published.
@@ -85,73 +103,59 @@ pub struct Built {
     pub quarantine: Option<(NewFile, u64, Digest)>,
     /// The negative label, once it is known.
     pub negative_label: Option<String>,
+    /// The rows seen, unless memory was too short for them.
+    pub index: Option<Index>,
+    /// For each file that was taken, duplicates within and across that were found at the end.
+    late: Vec<Late>,
+}
+
+impl Built {
+    /// Corrects the counts of the files that were taken, in their order: when memory was short,
+    /// they count duplicates as kept.
+    pub fn settle<'c>(&self, counts: impl Iterator<Item = &'c mut FileCounts>) {
+        for (counts, late) in counts.zip(&self.late) {
+            counts.rows_kept -= late.within + late.across;
+            counts.duplicates_within += late.within;
+            counts.duplicates_across += late.across;
+        }
+    }
 }
 
 impl<'a> Ingest<'a> {
-    /// Starts a data set that will be published near `data` and `quarantine`, with room for about
-    /// `expected_rows` rows.
+    /// Starts a data set that will be published near `data` and `quarantine`.
     pub fn start(
         schema: &'a Schema,
         options: &'a Ingestion,
         disk: &Disk,
         data: &Path,
         quarantine: &Path,
-        expected_rows: usize,
+        means: Means,
     ) -> Result<Self> {
-        Ok(Self {
-            schema,
-            options,
-            labels: Labels {
-                positive: schema.positive_label().to_owned(),
-                negative: schema.negative_label().map(str::to_owned),
-            },
-            hasher: RowHasher::random(),
-            chunk_bytes: CHUNK_BYTES,
-            threads: 1,
-            keep: Keep {
-                seen: SeenRows::expecting(expected_rows)?,
-                writer: Writer::start(disk, data, &schema.header(), quarantine)?,
-                rows_read: 0,
-                first_rejected: None,
-            },
-            bytes_read: 0,
-        })
-    }
-
-    /// Parses on `threads` threads instead of one; the result is the same.
-    #[must_use]
-    pub fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
-        self
-    }
-
-    /// Reads pieces of `bytes` instead of the default; the result is the same.
-    #[must_use]
-    pub fn with_chunk_bytes(mut self, bytes: usize) -> Self {
-        self.chunk_bytes = bytes.max(1);
-        self
+        let hasher = RowHasher::random();
+        let means = Means { threads: keep::threads(means), ..means };
+        let keep = Keep::start((schema, options), disk, (data, quarantine), hasher, means)?;
+        let labels = Labels::of(schema);
+        Ok(Self { schema, options, labels, hasher, means, keep, carried: 0, bytes_read: 0 })
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
     /// They are canonical: options that were changed since do not touch them.
     pub fn carry_over(&mut self, path: &Path, digest: Digest) -> Result<()> {
-        let verbatim = Ingestion {
-            max_rejected_share: 0.0,
-            missing_values: Vec::new(),
-            max_line_bytes: usize::MAX,
-            ..self.options.clone()
-        };
-        let read = self.file_at(path, "", &verbatim, &mut (), &mut |_, _| {}, true)?;
+        if let Some(hasher) = self.keep.copy(path, digest)? {
+            self.hasher = hasher;
+            self.carried += 1;
+            return Ok(());
+        }
+        let verbatim = self.options.verbatim();
+        self.keep.next_file(true)?;
+        let read = self.read(path, "", &verbatim, &mut (), &mut |_, _| {})?;
+        self.carried += 1;
         self.bytes_read = 0;
         self.keep.rows_read = 0;
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
             return Ok(());
         }
-        Err(Error::conflict(format!(
-            "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
-             `ingestion --rebuild` to make a new version from the source files",
-            path.display()
-        )))
+        Err(not_as_recorded(path))
     }
 
     /// Reads one file; its rows are in whole, or not at all.
@@ -161,37 +165,32 @@ impl<'a> Ingest<'a> {
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
-        self.file_at(&candidate.path, &candidate.name, self.options, audit, progress, true)
+        self.one(candidate, audit, progress, true)
     }
 
     /// Reads one file and takes nothing of it; the counts say what would be new.
     pub fn look(&mut self, candidate: &Candidate) -> Result<FileRead> {
-        let Candidate { name, path } = candidate;
-        self.file_at(path, name, self.options, &mut (), &mut |_, _| {}, false)
+        self.one(candidate, &mut (), &mut |_, _| {}, false)
     }
 
-    fn file_at(
+    fn one(
         &mut self,
-        path: &Path,
-        name: &str,
-        options: &Ingestion,
+        candidate: &Candidate,
         audit: &mut impl Audit,
         progress: Progress,
         take: bool,
     ) -> Result<FileRead> {
-        self.keep.seen.next_file();
-        self.keep.first_rejected = None;
-        self.keep.writer.mark()?;
+        self.keep.next_file(false)?;
         let labels = self.labels.clone();
 
-        let mut read = self.read(path, name, options, audit, progress)?;
+        let Candidate { name, path } = candidate;
+        let mut read = self.read(path, name, self.options, audit, progress)?;
         if let Outcome::Taken = read.outcome {
             let first = self.keep.first_rejected.as_ref();
-            read.outcome = judge(&read.counts, first, options.max_rejected_share);
+            read.outcome = judge(&read.counts, first, self.options.max_rejected_share);
         }
         if !take || !matches!(read.outcome, Outcome::Taken) {
-            self.keep.seen.forget_file();
-            self.keep.writer.cut_back()?;
+            self.keep.forget_file()?;
             self.labels = labels;
         }
         Ok(read)
@@ -222,7 +221,7 @@ impl<'a> Ingest<'a> {
             }
         };
         read.stamp = Some(stamp);
-        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
         let counts = &mut read.counts;
         let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
         read.digest = Some(reader.digest());
@@ -269,7 +268,7 @@ impl<'a> Ingest<'a> {
         let taken = pipeline::run(
             reader,
             parser,
-            self.threads,
+            self.means.threads,
             |_, _, (): &mut ()| {},
             |piece| {
                 self.keep.take(piece, line, name, counts, audit)?;
@@ -289,64 +288,13 @@ impl<'a> Ingest<'a> {
 
     /// The finished files.
     pub fn finish(self) -> Result<Built> {
-        let files = self.keep.writer.finish()?;
+        let (files, late, index) = self.keep.finish()?;
         Ok(Built {
             data: files.data.finish()?,
             quarantine: files.quarantine.map(RowFile::finish).transpose()?,
             negative_label: self.labels.negative,
+            index,
+            late: late.into_iter().skip(self.carried).collect(),
         })
-    }
-}
-
-impl Keep {
-    /// De-duplicates and keeps the rows of a piece whose first line is `line`.
-    fn take(
-        &mut self,
-        piece: &Piece<()>,
-        line: u64,
-        name: &str,
-        counts: &mut FileCounts,
-        audit: &mut impl Audit,
-    ) -> Result<()> {
-        let parsed = &piece.parsed;
-        // Rows to keep that stand one behind the other are copied at once.
-        let mut run = Run::default();
-        for batch in parsed.rows.chunks(dedup::BATCH) {
-            self.seen.warm(batch);
-            for row in batch {
-                let fate = self.seen.insert(row.hash)?;
-                match fate {
-                    Fate::Kept => {
-                        counts.rows_kept += 1;
-                        if !run.extend(row) {
-                            self.writer.rows(piece.bytes(run))?;
-                            run = Run::of(row);
-                        }
-                    }
-                    Fate::DuplicateWithin => counts.duplicates_within += 1,
-                    Fate::DuplicateAcross => counts.duplicates_across += 1,
-                    Fate::Quarantined => {}
-                }
-                audit.row(line + u64::from(row.line), row.lines, fate);
-            }
-        }
-        self.writer.rows(piece.bytes(run))?;
-        for rejected in &parsed.rejected {
-            let mut rejected = rejected.clone();
-            rejected.line += line;
-            audit.row(rejected.line, rejected.lines, Fate::Quarantined);
-            *counts.rejections.entry(rejected.error).or_default() += 1;
-            self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
-            let text = quarantine::line(name, &rejected).map_err(|e| Error::backend("csv", e))?;
-            self.writer.rejected(text)?;
-        }
-        let read = (parsed.rows.len() + parsed.rejected.len()) as u64;
-        counts.rows_read += read;
-        counts.quarantined += parsed.rejected.len() as u64;
-        counts.blank_lines += parsed.blank_lines;
-        counts.changes.add(&parsed.changes);
-        counts.missing.iter_mut().zip(&parsed.missing).for_each(|(sum, n)| *sum += n);
-        self.rows_read += read;
-        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Not for single rows: see [`super::quarantine`] for those that were rejected.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -122,4 +124,13 @@ pub(crate) fn own_fault(error: &Error) -> String {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
+}
+
+/// The previous data set is another one.
+pub(crate) fn not_as_recorded(path: &Path) -> Error {
+    Error::conflict(format!(
+        "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
+         `ingestion --rebuild` to make a new version from the source files",
+        path.display()
+    ))
 }

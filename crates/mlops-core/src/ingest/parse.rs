@@ -116,8 +116,9 @@ pub(crate) struct RowParser<'a> {
     pub(crate) labels: Labels,
     pub(super) hasher: RowHasher,
     pub(super) kinds: Vec<Kind>,
-    /// Whether the fast path applies: the columns stand as in the schema, and no spelling of a
-    /// missing value looks like a number.
+    /// Whether no spelling of a missing value looks like a number.
+    plain_numbers: bool,
+    /// Whether the fast path applies: that, and the columns stand as in the schema.
     pub(super) fast: bool,
     /// The labels as they stand in a canonical row; without those that need quotes there, since
     /// bare, a label with a comma in it would be two cells.
@@ -146,10 +147,22 @@ impl<'a> RowParser<'a> {
                 Role::Target => Kind::Target,
             })
             .collect();
-        let numeric_missing = options.missing_values.iter().any(|m| Number::parse(m).is_some());
-        let fast = layout.identical && !numeric_missing;
+        let plain_numbers = !options.missing_values.iter().any(|m| Number::parse(m).is_some());
+        let fast = layout.identical && plain_numbers;
         let (bare_labels, fields, empty) = (Vec::new(), Vec::new(), Vec::new());
-        Self { schema, layout, options, labels, hasher, kinds, fast, bare_labels, fields, empty }
+        Self {
+            schema,
+            layout,
+            options,
+            labels,
+            hasher,
+            kinds,
+            plain_numbers,
+            fast,
+            bare_labels,
+            fields,
+            empty,
+        }
     }
 
     /// The shape of the file's records.
@@ -320,6 +333,12 @@ impl<'a> RowParser<'a> {
             }
             let Some(position) = self.layout.positions[index] else { continue };
             let field = fields[position];
+            if let Some(length) = self.push_canonical(column.role, record, at, field, out) {
+                if length == 0 {
+                    self.empty.push(index);
+                }
+                continue;
+            }
             let raw = &text[field.start - at..field.end - at];
             let value = clean::bare(raw, field.quoted, field.escaped, &mut changes);
             let feature = matches!(column.role, Role::Numeric | Role::Categorical);
@@ -347,6 +366,35 @@ impl<'a> RowParser<'a> {
         }
         out.changes.add(&changes);
         Ok(())
+    }
+
+    /// Appends a cell that is spelt canonically already and returns its length; most cells are,
+    /// even of a row in which another one is not. Nothing, and nothing is done, for all others.
+    fn push_canonical(
+        &self,
+        role: Role,
+        record: &[u8],
+        at: usize,
+        field: Field,
+        out: &mut Parsed,
+    ) -> Option<usize> {
+        let (start, end) = (field.start - at, field.end - at);
+        let canonical = match role {
+            Role::Numeric => self.plain_numbers && spelling::number_end(record, start)? == end,
+            Role::Id => spelling::text_end(record, start)? == end,
+            // Its missing values have spellings of their own.
+            Role::Categorical => false,
+            Role::Target => {
+                let is_label =
+                    |l: &Vec<u8>| l.len() == end - start && record[start..].starts_with(l);
+                self.bare_labels.iter().any(is_label)
+            }
+        };
+        if !canonical || field.quoted {
+            return None;
+        }
+        out.side.extend_from_slice(&record[start..end]);
+        Some(end - start)
     }
 
     fn push_label(

@@ -3,12 +3,21 @@
 //! A file that turns out bad is undone by returning to the mark set before it. Not for the order
 //! in which files become visible: see the stage.
 
-use std::path::Path;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use crate::Result;
-use crate::digest::{Digest, Hasher};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::digest::{self, Digest, Hasher, Resumable};
 use crate::durable::{Disk, NewFile};
+use crate::{Error, Result};
 
+use super::outcome::not_as_recorded;
+
+/// A data set is copied so many bytes at a time.
+const COPY_BYTES: usize = 1 << 18;
 const BUFFER_BYTES: usize = 1 << 20;
 /// So many bytes at once are not worth a copy to the buffer.
 const DIRECT_BYTES: usize = 1 << 16;
@@ -18,22 +27,91 @@ const DIRECT_BYTES: usize = 1 << 16;
 pub(crate) struct RowFile {
     file: NewFile,
     buffer: Vec<u8>,
-    hasher: Hasher,
+    sums: Sums,
     length: u64,
+}
+
+/// What identifies the bytes so far.
+#[derive(Debug, Clone)]
+enum Sums {
+    /// Where SHA-256 is an instruction: a copied data set is hashed again, as fast as it is read.
+    Hashed(Box<Hasher>),
+    /// Elsewhere: its digest is taken up where it ended, and a checksum tells whether the bytes are
+    /// those that had it.
+    Resumable(Box<Both>),
+}
+
+#[derive(Clone, Default)]
+struct Both {
+    digest: Resumable,
+    checksum: Xxh3,
+}
+
+impl fmt::Debug for Both {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Both").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// A data set to be copied.
+#[derive(Debug)]
+pub(crate) struct Original {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What it must have.
+    pub(crate) digest: Digest,
+    /// What spares hashing it, if that is known.
+    pub(crate) resume: Option<Resume>,
+}
+
+/// What is known of a whole data set, to append to a copy of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Resume {
+    /// Its digest, to be taken up.
+    pub(crate) digest: Resumable,
+    /// Its checksum: XXH3 of 128 bits.
+    pub(crate) checksum: u128,
+}
+
+impl Sums {
+    fn new() -> Self {
+        if digest::is_instruction() {
+            Self::Hashed(Box::default())
+        } else {
+            Self::Resumable(Box::default())
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Hashed(hasher) => hasher.update(bytes),
+            Self::Resumable(both) => {
+                both.digest.update(bytes);
+                both.checksum.update(bytes);
+            }
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Hashed(hasher) => Hasher::clone(hasher).finish(),
+            Self::Resumable(both) => both.digest.clone().finish(),
+        }
+    }
 }
 
 /// A state to return to.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     length: u64,
-    hasher: Hasher,
+    sums: Sums,
 }
 
 impl RowFile {
     /// A file that will be `path`, starting with `header`.
     pub(crate) fn create(disk: &Disk, path: &Path, header: &[u8]) -> Result<Self> {
         let file = disk.new_file(path)?;
-        let mut rows = Self { file, buffer: Vec::new(), hasher: Hasher::default(), length: 0 };
+        let mut rows = Self { file, buffer: Vec::new(), sums: Sums::new(), length: 0 };
         rows.append(header)?;
         Ok(rows)
     }
@@ -56,16 +134,71 @@ impl RowFile {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.sums.update(bytes);
+        self.put_known(bytes)
+    }
+
+    /// Writes bytes that the sums know.
+    fn put_known(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes)?;
-        self.hasher.update(bytes);
         self.length += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Appends the rows of the data set `source` to the header, which both must share, and checks
+    /// that it has `digest`: the bytes so far are its bytes. With `resume` of the same digest, a
+    /// checksum says so.
+    pub(crate) fn copy(&mut self, source: File, from: &Original) -> Result<()> {
+        self.flush()?;
+        let mut source = source;
+        let Original { path, digest, resume } = from;
+        let failed = |e| Error::io("read", path, e);
+        let header = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let mut block = vec![0; COPY_BYTES.max(header)];
+        let mut skip = header;
+        loop {
+            let read = read_full(&mut source, &mut block).map_err(failed)?;
+            if skip > 0 && Digest::of(&block[..read.min(skip)]) != self.sums.digest() {
+                return Err(not_as_recorded(path));
+            }
+            let rows = block[..read].get(skip..).unwrap_or_default();
+            match (&mut self.sums, resume) {
+                (Sums::Resumable(both), Some(_)) => {
+                    both.checksum.update(rows);
+                    self.put_known(rows)?;
+                }
+                _ => self.put(rows)?,
+            }
+            skip = 0;
+            if read < block.len() {
+                break;
+            }
+        }
+        if let (Sums::Resumable(both), Some(resume)) = (&mut self.sums, resume) {
+            let same = both.checksum.digest128() == resume.checksum;
+            if !same || self.length != resume.digest.length() {
+                return Err(not_as_recorded(path));
+            }
+            both.digest = resume.digest.clone();
+        }
+        if self.sums.digest() == *digest { Ok(()) } else { Err(not_as_recorded(path)) }
+    }
+
+    /// What a copy of this file can be appended to with; nothing where it is not needed.
+    pub(crate) fn resume(&mut self) -> Result<Option<Resume>> {
+        self.flush()?;
+        Ok(match &self.sums {
+            Sums::Hashed(_) => None,
+            Sums::Resumable(both) => {
+                Some(Resume { digest: both.digest.clone(), checksum: both.checksum.digest128() })
+            }
+        })
     }
 
     /// The present state.
     pub(crate) fn mark(&mut self) -> Result<Mark> {
         self.flush()?;
-        Ok(Mark { length: self.length, hasher: self.hasher.clone() })
+        Ok(Mark { length: self.length, sums: self.sums.clone() })
     }
 
     /// Returns to `mark`.
@@ -74,13 +207,34 @@ impl RowFile {
         if self.length > mark.length {
             self.file.truncate(mark.length)?;
         }
-        (self.length, self.hasher) = (mark.length, mark.hasher);
+        (self.length, self.sums) = (mark.length, mark.sums);
         Ok(())
+    }
+
+    /// What there is, to be read from its start.
+    pub(crate) fn reopen(&mut self) -> Result<File> {
+        self.flush()?;
+        self.file.reopen()
     }
 
     /// Everything written; gives the file, to be published, with its length and digest.
     pub(crate) fn finish(mut self) -> Result<(NewFile, u64, Digest)> {
         self.flush()?;
-        Ok((self.file, self.length, self.hasher.finish()))
+        let digest = self.sums.digest();
+        Ok((self.file, self.length, digest))
     }
+}
+
+/// Fills `block` unless the source ends before; returns how much it is.
+fn read_full(source: &mut File, block: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match source.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
 }

@@ -5,17 +5,18 @@
 //! on the disk have the same order in every run. Its first error is its last act, and is what the
 //! next call returns. Not for the order in which files become visible: see the stage.
 
+use std::fs::File;
 use std::mem::take;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::durable::Disk;
+use crate::durable::{Disk, NewFile};
 use crate::{Error, Result};
 
 use super::quarantine;
-use super::rows::{Mark, RowFile};
+use super::rows::{Mark, Original, RowFile};
 
 /// Bytes of rows that are handed over at a time.
 const BLOCK_BYTES: usize = 1 << 19;
@@ -27,6 +28,12 @@ enum Order {
     Rejected(Vec<u8>),
     Mark,
     CutBack,
+    /// The rows of a data set, which must have the digest.
+    Copy(File, Box<Original>),
+    /// Bytes for one of the temporary files.
+    Temporary(usize, Vec<u8>),
+    /// Opens a temporary file to be read from its start, or the data set.
+    Reopen(Option<usize>, SyncSender<File>),
 }
 
 /// The near end: collects rows and gives orders.
@@ -47,8 +54,10 @@ pub(crate) struct Files {
     /// The rejected rows, once there is one.
     pub(crate) quarantine: Option<RowFile>,
     disk: Disk,
+    data_path: PathBuf,
     quarantine_path: PathBuf,
     mark: Option<(Mark, Option<Mark>)>,
+    temporary: Vec<Option<NewFile>>,
 }
 
 impl Writer {
@@ -63,8 +72,10 @@ impl Writer {
             data: RowFile::create(disk, data, header)?,
             quarantine: None,
             disk: disk.clone(),
+            data_path: data.to_owned(),
             quarantine_path: quarantine.to_owned(),
             mark: None,
+            temporary: Vec::new(),
         };
         let (orders, waiting) = sync_channel(WAITING);
         let (give_back, used) = channel();
@@ -97,6 +108,13 @@ impl Writer {
         Ok(())
     }
 
+    /// Copies the rows of the data set `original`, opened as `source`; one of the next calls says
+    /// whether it has its digest.
+    pub(crate) fn copy(&mut self, source: File, original: Original) -> Result<()> {
+        self.hand_over()?;
+        self.order(Order::Copy(source, Box::new(original)))
+    }
+
     /// Appends a line of the quarantine file.
     pub(crate) fn rejected(&mut self, line: Vec<u8>) -> Result<()> {
         self.order(Order::Rejected(line))
@@ -112,6 +130,32 @@ impl Writer {
     pub(crate) fn cut_back(&mut self) -> Result<()> {
         self.block.clear();
         self.order(Order::CutBack)
+    }
+
+    /// Appends to the temporary file number `file`, which is never published.
+    pub(crate) fn temporary(&mut self, file: usize, bytes: Vec<u8>) -> Result<()> {
+        if bytes.is_empty() { Ok(()) } else { self.order(Order::Temporary(file, bytes)) }
+    }
+
+    /// The temporary file number `file`, to be read from its start.
+    pub(crate) fn reopen(&mut self, file: usize) -> Result<File> {
+        self.open_again(Some(file))
+    }
+
+    /// What there is of the data set, to be read from its start.
+    pub(crate) fn reopen_data(&mut self) -> Result<File> {
+        self.hand_over()?;
+        self.open_again(None)
+    }
+
+    fn open_again(&mut self, file: Option<usize>) -> Result<File> {
+        let (answer, question) = sync_channel(1);
+        self.order(Order::Reopen(file, answer))?;
+        match question.recv() {
+            Ok(file) => Ok(file),
+            // No answer: the thread ended with an error.
+            Err(_) => Err(self.join().map_or_else(|e| e, |_| ended())),
+        }
     }
 
     /// Waits until everything is written; gives the files, to be published.
@@ -142,9 +186,13 @@ impl Writer {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(panic)) => resume_unwind(panic),
-            None => Err(Error::conflict("the writer was asked again after it had failed")),
+            None => Err(ended()),
         }
     }
+}
+
+fn ended() -> Error {
+    Error::data("writing had failed before; the first error says why")
 }
 
 impl Drop for Writer {
@@ -175,6 +223,7 @@ impl Files {
                     quarantine.append(&line)?;
                 }
             }
+            Order::Copy(source, original) => self.data.copy(source, &original)?,
             Order::Mark => {
                 let rejected = self.quarantine.as_mut().map(RowFile::mark).transpose()?;
                 self.mark = Some((self.data.mark()?, rejected));
@@ -188,7 +237,26 @@ impl Files {
                     }
                 }
             }
+            Order::Temporary(file, bytes) => self.temporary(file)?.write_all(&bytes)?,
+            Order::Reopen(file, answer) => {
+                let opened = match file {
+                    Some(file) => self.temporary(file)?.reopen()?,
+                    None => self.data.reopen()?,
+                };
+                // Whoever asked may be gone.
+                let _ = answer.send(opened);
+            }
         }
         Ok(None)
+    }
+
+    fn temporary(&mut self, file: usize) -> Result<&mut NewFile> {
+        if self.temporary.len() <= file {
+            self.temporary.resize_with(file + 1, || None);
+        }
+        match &mut self.temporary[file] {
+            Some(file) => Ok(file),
+            none => Ok(none.insert(self.disk.new_file(&self.data_path)?)),
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::context::{Context, Workspace};
 use crate::ids::DatasetVersion;
 use crate::ingest::discover::{self, Candidate, Stamp};
-use crate::ingest::{FileRead, Ingest, Outcome};
+use crate::ingest::{FileRead, Ingest, Means, Outcome};
 use crate::ledger::projections::{ADOPTED_KEY, INGESTED_FILES, names_in};
 use crate::ledger::{FileRecord, FileStatus};
 use crate::text;
@@ -52,15 +52,16 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     let data_path = config.output_folder.join(THEIRS);
     let quarantine_path = config.output_folder.join("quarantine.csv");
     let rows = fs::metadata(&path).map_or(0, |m| m.len() / 32);
+    let expected_rows = usize::try_from(rows).unwrap_or(usize::MAX);
     let mut ingest = Ingest::start(
         &schema,
         &config.ingestion,
         &context.disk,
         &data_path,
         &quarantine_path,
-        usize::try_from(rows).unwrap_or(usize::MAX),
-    )?
-    .with_threads(config.limits.threads);
+        // All in memory: what `look` says must be known at once.
+        Means { threads: config.limits.threads, expected_rows, ..Means::default() },
+    )?;
     let theirs = Candidate { name: THEIRS.to_owned(), path };
     let progress = &mut |bytes, rows| (context.progress)(bytes, bytes, rows);
     let read = ingest.file(&theirs, &mut (), progress)?;

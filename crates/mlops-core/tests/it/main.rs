@@ -13,6 +13,8 @@ mod adoption;
 mod decision;
 /// A step of the disk that fails, or whatever else a test wants to happen there.
 mod fault;
+/// New rows on top of many that are known.
+mod incremental;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.
 mod ingestion;
 /// Test rows that a model knows: held out of its training, or left out of its score.
@@ -33,6 +35,8 @@ mod release;
 mod retention;
 /// The history of releases, and the way back from one.
 mod rollback;
+/// Ingestion when memory is short.
+mod spilling;
 /// Releases that are damaged, gone or not what they say.
 mod tampering;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.

@@ -3,24 +3,26 @@
 //! Order of writes: data set under a temporary name, intent in the ledger, final names, commit,
 //! text files. Not for what happens inside a file: see [`crate::ingest`].
 
+mod publish;
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::Config;
-use crate::context::{Context, Report, Workspace};
+use crate::context::{Context, Workspace};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
-use crate::ingest::discover::{self, Candidate, Ignored, Stamp};
-use crate::ingest::{FileRead, Ingest, Outcome};
-use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Intent, projections};
+use crate::ingest::discover::{self, Candidate, Stamp};
+use crate::ingest::{FileRead, Ingest, Means, Outcome};
+use crate::ledger::{FileRecord, FileStatus};
 use crate::schema::Schema;
-use crate::text;
 use crate::{Error, Result};
+
+pub(super) use publish::publish;
+pub use report::Ingestion;
 
 /// What the user may ask for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,65 +33,6 @@ pub struct Options {
     pub rebuild: bool,
     /// Leave a file that changed less than this long ago to the next run.
     pub settle: Duration,
-}
-
-/// What `ingestion` did.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ingestion {
-    /// The folder that was looked at.
-    pub folder: String,
-    /// The current version, if there is any data.
-    pub version: Option<DatasetVersion>,
-    /// Where it is.
-    pub data: Option<String>,
-    /// Its rows.
-    pub rows: u64,
-    /// Rows that this run added.
-    pub new_rows: u64,
-    /// The quarantine file of this run.
-    pub quarantine: Option<String>,
-    /// Files that were looked into.
-    pub files: Vec<FileRecord>,
-    /// Files that are as they were recorded.
-    pub unchanged: u64,
-    /// Entries of the folder that are not taken.
-    pub ignored: Vec<Ignored>,
-    /// What somebody should look at.
-    pub warnings: Vec<String>,
-    /// Whether a file failed that had not failed before.
-    pub new_failures: bool,
-    /// Whether there is a new version.
-    pub new_version: bool,
-}
-
-impl Ingestion {
-    /// Nothing done yet in `folder`, with the data set `last`.
-    pub(super) fn of(folder: &Path, last: Option<&DatasetRecord>) -> Self {
-        Self {
-            folder: folder.display().to_string(),
-            version: last.map(|d| d.version),
-            data: last.map(|d| d.location.clone()),
-            rows: last.map_or(0, |d| d.rows),
-            new_rows: 0,
-            quarantine: None,
-            files: Vec::new(),
-            unchanged: 0,
-            ignored: Vec::new(),
-            warnings: Vec::new(),
-            new_failures: false,
-            new_version: false,
-        }
-    }
-}
-
-impl Report for Ingestion {
-    fn changed(&self) -> bool {
-        !self.files.is_empty()
-    }
-
-    fn needs_attention(&self) -> bool {
-        self.new_failures
-    }
 }
 
 /// The keys under which the ledger keeps what was learned of the schema.
@@ -152,15 +95,20 @@ pub fn run(
     let total: u64 = waiting.iter().filter(|w| w.twin.is_none()).map(|w| w.size).sum();
     let expected = previous.map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
+    let means = Means {
+        threads: config.limits.threads,
+        memory: config.limits.memory,
+        expected_rows: usize::try_from(expected).unwrap_or(usize::MAX),
+        ..Means::default()
+    };
     let mut ingest = Ingest::start(
         &schema,
         &config.ingestion,
         &context.disk,
         &data_path,
         &quarantine_path,
-        usize::try_from(expected).unwrap_or(usize::MAX),
-    )?
-    .with_threads(config.limits.threads);
+        means,
+    )?;
     if let Some(previous) = previous {
         ingest.carry_over(Path::new(&previous.location), previous.sha256)?;
     }
@@ -448,72 +396,6 @@ fn record(
     })
 }
 
-/// Gives the new data set its name and commits it, with `meta`.
-pub(super) fn publish(
-    context: &Context,
-    workspace: &mut Workspace,
-    ingest: Ingest,
-    version: DatasetVersion,
-    rows_before: u64,
-    mut meta: Vec<(&str, String)>,
-    report: &mut Ingestion,
-) -> Result<()> {
-    let config = &context.config;
-    let folder = &config.output_folder;
-    for name in [version.file_name(), version.quarantine_name()] {
-        let path = folder.join(&name);
-        if path.try_exists().map_err(|e| Error::io("read", &path, e))? {
-            return Err(Error::conflict(format!(
-                "{} is in the way: this run makes a file of that name, and the ledger does not \
-                 know the one that is there. Move it to another name and run again; nothing was \
-                 changed",
-                path.display()
-            )));
-        }
-    }
-    let built = ingest.finish()?;
-    let (data, bytes, digest) = built.data;
-    let quarantine_digest = built.quarantine.as_ref().map(|(_, _, digest)| *digest);
-    let intent = Intent::PublishDataset { version, data: digest, quarantine: quarantine_digest };
-    let run = context.run.as_str();
-    let intent = workspace.ledger.intend(run, &intent)?;
-    data.named(&version.file_name()).publish(false)?;
-    if let Some((quarantine, _, _)) = built.quarantine {
-        quarantine.named(&version.quarantine_name()).publish(false)?;
-        report.quarantine = Some(folder.join(version.quarantine_name()).display().to_string());
-    }
-    for file in report.files.iter_mut().filter(|f| f.status.is_in()) {
-        file.dataset = Some(version);
-    }
-    let taken = report.files.iter().filter(|f| f.status.is_in());
-    let (kept, quarantined) =
-        taken.fold((0, 0), |(k, q), f| (k + f.counts.rows_kept, q + f.counts.quarantined));
-    let location = location(&folder.join(version.file_name()));
-    let dataset = DatasetRecord {
-        version,
-        run_id: run.to_owned(),
-        location: location.clone(),
-        sha256: digest,
-        bytes,
-        rows: rows_before + kept,
-        new_rows: kept,
-        quarantined,
-        columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
-        recorded: context.now(),
-    };
-    meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
-    meta.push((SETTINGS_KEY, settings(context)));
-    meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
-    workspace.ledger.commit_ingestion(run, &report.files, Some(&dataset), &meta, Some(intent))?;
-    projections::write(&workspace.ledger, &context.disk, folder)?;
-    report.version = Some(version);
-    report.data = Some(location);
-    report.rows = dataset.rows;
-    report.new_rows = kept;
-    report.new_version = true;
-    Ok(())
-}
-
 /// An absolute path as text, links kept.
 pub(super) fn location(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
@@ -533,59 +415,4 @@ fn average_row_bytes(path: Option<&Path>) -> u64 {
     }
     let lines = memchr::memchr_iter(b'\n', &start).count();
     (start.len() / lines.max(1)).max(8) as u64
-}
-
-impl fmt::Display for Ingestion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.files.is_empty() {
-            let unchanged = text::plural(self.unchanged, "file");
-            match self.unchanged {
-                0 => writeln!(f, "No CSV file in {}.", self.folder)?,
-                _ => writeln!(f, "Nothing new in {}: {unchanged} as recorded.", self.folder)?,
-            }
-        } else {
-            let head = ["file", "read", "kept", "duplicates", "quarantined", ""];
-            let mut rows = vec![head.map(str::to_owned).to_vec()];
-            for file in &self.files {
-                let counts = &file.counts;
-                let note = match file.status {
-                    FileStatus::Adopted => "adopted".to_owned(),
-                    FileStatus::Ingested if counts.extra_columns.is_empty() => String::new(),
-                    FileStatus::Ingested => {
-                        format!("columns passed over: {}", counts.extra_columns.join(", "))
-                    }
-                    FileStatus::NoRows => "no data rows".to_owned(),
-                    FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
-                        "same content as before".to_owned()
-                    }
-                    FileStatus::Copy => {
-                        format!("same content as {}", file.same_as.as_deref().unwrap_or("another"))
-                    }
-                    FileStatus::Failed => "FAILED, see below".to_owned(),
-                    FileStatus::Changing => "still changing".to_owned(),
-                };
-                let numbers =
-                    [counts.rows_read, counts.rows_kept, counts.duplicates(), counts.quarantined];
-                let mut row = vec![file.name.clone()];
-                row.extend(numbers.map(text::count));
-                row.push(note);
-                rows.push(row);
-            }
-            f.write_str(&text::table(&rows))?;
-        }
-        if let (Some(data), true) = (&self.data, self.new_version) {
-            let (rows, new) = (text::count(self.rows), text::count(self.new_rows));
-            writeln!(f, "Data set: {data} ({rows} rows, {new} of them new)")?;
-        }
-        if let Some(quarantine) = &self.quarantine {
-            writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;
-        }
-        for ignored in &self.ignored {
-            writeln!(f, "Passed over {}: {}", ignored.name, ignored.reason)?;
-        }
-        for warning in &self.warnings {
-            writeln!(f, "warning: {warning}")?;
-        }
-        Ok(())
-    }
 }

@@ -1,0 +1,273 @@
+//! What becomes of parsed rows: kept, dropped as duplicates, or quarantined; and counted.
+//!
+//! As long as the rows seen fit into the memory that is given, a row's fate is known at once. When
+//! they do not, or do not any more, rows go through temporary files ([`super::spill`]) and
+//! duplicates are found at the end. Either way the first of equal rows stays, in file order, and the
+//! bytes of the data set are the same. Not for reading files: see [`super`].
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::config::Ingestion;
+use crate::digest::Digest;
+use crate::durable::Disk;
+use crate::schema::Schema;
+use crate::{Error, Result};
+
+use super::chunk::{CHUNK_BYTES, ChunkReader};
+use super::clean::Labels;
+use super::dedup::{BATCH, Fate, RowHasher, SeenRows, bytes_for};
+use super::index::{Index, Opened};
+use super::layout::{Layout, Purpose};
+use super::outcome::{Audit, FileCounts};
+use super::parse::{Row, RowParser, Run};
+use super::pipeline::{self, Piece};
+use super::rows::Original;
+use super::spill::{Late, Span, Spill};
+use super::writer::{Files, Writer};
+use super::{Means, quarantine};
+
+/// Memory of a process besides the rows seen: program, ledger, blocks on the way to the disk.
+const FIXED_BYTES: usize = 12 << 20;
+/// Memory of a thread that parses, with the pieces on their way to it and from it.
+const THREAD_BYTES: usize = 3 << 20;
+
+/// How many threads may parse within the memory of `means`: half of it, at most, is theirs.
+pub(crate) fn threads(means: Means) -> usize {
+    means.threads.clamp(1, (means.memory / 2 / THREAD_BYTES).max(1))
+}
+
+/// Where rows end up.
+pub(crate) struct Keep<'a> {
+    schema: &'a Schema,
+    options: &'a Ingestion,
+    data: PathBuf,
+    hasher: RowHasher,
+    writer: Writer,
+    /// Memory for the rows seen, in bytes.
+    memory: usize,
+    seen: Option<SeenRows>,
+    spill: Option<Spill>,
+    /// Files so far, by the numbers of their kept rows.
+    spans: Vec<Span>,
+    kept: u64,
+    /// Whether the rows at hand are known to differ from each other: those of a data set.
+    distinct: bool,
+    pub(crate) rows_read: u64,
+    /// Line and reason of the first row of the present file that was rejected.
+    pub(crate) first_rejected: Option<(u64, String)>,
+}
+
+impl<'a> Keep<'a> {
+    pub(crate) fn start(
+        (schema, options): (&'a Schema, &'a Ingestion),
+        disk: &Disk,
+        (data, quarantine): (&Path, &Path),
+        hasher: RowHasher,
+        means: Means,
+    ) -> Result<Self> {
+        let besides = FIXED_BYTES + THREAD_BYTES * means.threads;
+        let memory = means.memory.saturating_sub(besides);
+        let fits = bytes_for(means.expected_rows) <= memory;
+        Ok(Self {
+            schema,
+            options,
+            data: data.to_owned(),
+            hasher,
+            writer: Writer::start(disk, data, &schema.header(), quarantine)?,
+            memory,
+            seen: fits.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
+            spill: (!fits).then(|| Spill::new(data, memory)),
+            spans: Vec::new(),
+            kept: 0,
+            distinct: false,
+            rows_read: 0,
+            first_rejected: None,
+        })
+    }
+
+    /// Takes the data set at `path`, which has `digest`, by its index: its rows are copied, not
+    /// looked at. Returns what they were hashed with; nothing, and nothing is done, when there is
+    /// no index to rely on.
+    pub(crate) fn copy(&mut self, path: &Path, digest: Digest) -> Result<Option<RowHasher>> {
+        let memory = if self.seen.is_some() { self.memory } else { 0 };
+        let (Some(index), Ok(source)) = (Opened::of(path, digest, memory), File::open(path)) else {
+            return Ok(None);
+        };
+        // The copy goes on while the index is read, and is undone when that fails.
+        self.next_file(true)?;
+        let resume = index.resume.clone();
+        self.writer.copy(source, Original { path: path.to_owned(), digest, resume })?;
+        let Some(index) = index.load() else {
+            self.forget_file()?;
+            return Ok(None);
+        };
+        self.kept += index.rows;
+        self.seen = Some(index.seen);
+        self.hasher = index.hasher;
+        Ok(Some(index.hasher))
+    }
+
+    /// Rows from now on are those of another file; `distinct` ones are taken without a question.
+    pub(crate) fn next_file(&mut self, distinct: bool) -> Result<()> {
+        self.distinct = distinct;
+        self.first_rejected = None;
+        self.spans.push(Span { start: self.next(), dropped: false });
+        if let Some(seen) = &mut self.seen {
+            seen.next_file();
+        }
+        self.writer.mark()
+    }
+
+    /// Nothing of the present file is taken.
+    pub(crate) fn forget_file(&mut self) -> Result<()> {
+        if let Some(seen) = &mut self.seen {
+            seen.forget_file();
+            self.kept = self.spans.pop().map_or(0, |span| span.start);
+        } else if let Some(span) = self.spans.last_mut() {
+            span.dropped = true;
+        }
+        self.writer.cut_back()
+    }
+
+    /// De-duplicates and keeps the rows of a piece whose first line is `line`.
+    pub(crate) fn take(
+        &mut self,
+        piece: &Piece<()>,
+        line: u64,
+        name: &str,
+        counts: &mut FileCounts,
+        audit: &mut impl Audit,
+    ) -> Result<()> {
+        let parsed = &piece.parsed;
+        // Rows to keep that stand one behind the other are copied at once.
+        let mut run = Run::default();
+        for batch in parsed.rows.chunks(BATCH) {
+            if !self.has_room(batch.len())? {
+                self.writer.rows(piece.bytes(std::mem::take(&mut run)))?;
+                self.spill_over()?;
+            }
+            if let Some(seen) = &self.seen {
+                seen.warm(batch);
+            }
+            for row in batch {
+                let fate = self.fate(row, piece)?;
+                match fate {
+                    Fate::Kept => {
+                        counts.rows_kept += 1;
+                        let here = self.seen.is_some() || self.distinct;
+                        if here && !run.extend(row) {
+                            self.writer.rows(piece.bytes(run))?;
+                            run = Run::of(row);
+                        }
+                    }
+                    Fate::DuplicateWithin => counts.duplicates_within += 1,
+                    Fate::DuplicateAcross => counts.duplicates_across += 1,
+                    Fate::Quarantined => {}
+                }
+                audit.row(line + u64::from(row.line), row.lines, fate);
+            }
+        }
+        self.writer.rows(piece.bytes(run))?;
+        for rejected in &parsed.rejected {
+            let mut rejected = rejected.clone();
+            rejected.line += line;
+            audit.row(rejected.line, rejected.lines, Fate::Quarantined);
+            *counts.rejections.entry(rejected.error).or_default() += 1;
+            self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
+            let text = quarantine::line(name, &rejected).map_err(|e| Error::backend("csv", e))?;
+            self.writer.rejected(text)?;
+        }
+        let read = (parsed.rows.len() + parsed.rejected.len()) as u64;
+        counts.rows_read += read;
+        counts.quarantined += parsed.rejected.len() as u64;
+        counts.blank_lines += parsed.blank_lines;
+        counts.changes.add(&parsed.changes);
+        counts.missing.iter_mut().zip(&parsed.missing).for_each(|(sum, n)| *sum += n);
+        self.rows_read += read;
+        Ok(())
+    }
+
+    /// The fate of a row as far as it is known now.
+    fn fate(&mut self, row: &Row, piece: &Piece<()>) -> Result<Fate> {
+        if let Some(seen) = &mut self.seen {
+            let fate = seen.insert(row.hash)?;
+            self.kept += u64::from(fate == Fate::Kept);
+            return Ok(fate);
+        }
+        if let Some(spill) = &mut self.spill {
+            if self.distinct {
+                spill.known(row.hash, &mut self.writer)?;
+            } else {
+                let bytes = piece.bytes(Run::of(row));
+                spill.candidate(row.hash, bytes, &mut self.writer)?;
+            }
+        }
+        Ok(Fate::Kept)
+    }
+
+    fn next(&self) -> u64 {
+        self.spill.as_ref().map_or(self.kept, Spill::next)
+    }
+
+    /// Whether `rows` more may come; makes room for them within the memory that is given.
+    fn has_room(&mut self, rows: usize) -> Result<bool> {
+        match &mut self.seen {
+            Some(seen) => seen.make_room(rows, self.memory),
+            None => Ok(true),
+        }
+    }
+
+    /// From memory to temporary files. The set of rows seen does not hold whole hashes; the rows
+    /// that were kept do, so they are read again.
+    fn spill_over(&mut self) -> Result<()> {
+        self.seen = None;
+        let mut spill = Spill::new(&self.data, self.memory);
+        let mut reader = ChunkReader::new(self.writer.reopen_data()?, &self.data, CHUNK_BYTES);
+        let verbatim = self.options.verbatim();
+        if let Some(header) = reader.header()? {
+            let place = self.data.display().to_string();
+            let (bytes, fields) = (&header.bytes, &header.fields);
+            let layout = Layout::of(bytes, fields, self.schema, Purpose::Labelled, &place)?;
+            let labels = Labels::of(self.schema);
+            let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
+            let writer = &mut self.writer;
+            pipeline::run(
+                &mut reader,
+                parser,
+                1,
+                |_, _, (): &mut ()| {},
+                |piece| piece.parsed.rows.iter().try_for_each(|row| spill.known(row.hash, writer)),
+            )?;
+        }
+        if spill.next() != self.kept {
+            let place = self.data.display();
+            let (found, kept) = (spill.next(), self.kept);
+            return Err(Error::data(format!(
+                "{place}: of {kept} rows just written, {found} came back: the disk is not to be \
+                 trusted; nothing was changed"
+            )));
+        }
+        self.spill = Some(spill);
+        Ok(())
+    }
+
+    /// Everything on the disk, under temporary names; for each file that was taken, the
+    /// duplicates that its counts do not know yet; and the rows seen, if all were in memory.
+    pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
+        let mut late = vec![Late::default(); self.spans.len()];
+        let (hasher, rows) = (self.hasher, self.kept);
+        let index = self.seen.take().map(|seen| Index { hasher, seen, rows, resume: None });
+        if let Some(spill) = self.spill {
+            late = spill.resolve(&self.spans, &mut self.writer)?;
+        }
+        let taken = late.into_iter().zip(&self.spans).filter(|(_, span)| !span.dropped);
+        let late = taken.map(|(late, _)| late).collect();
+        let mut files = self.writer.finish()?;
+        let index = match index {
+            Some(index) => Some(Index { resume: files.data.resume()?, ..index }),
+            None => None,
+        };
+        Ok((files, late, index))
+    }
+}

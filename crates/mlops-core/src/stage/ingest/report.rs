@@ -1,0 +1,128 @@
+//! What `ingestion` reports: for programs, for the record, and as text for people.
+//!
+//! Not for the work itself: see [`super`].
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Report;
+use crate::ids::DatasetVersion;
+use crate::ingest::discover::Ignored;
+use crate::ledger::{DatasetRecord, FileRecord, FileStatus};
+use crate::text;
+
+/// What `ingestion` did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ingestion {
+    /// The folder that was looked at.
+    pub folder: String,
+    /// The current version, if there is any data.
+    pub version: Option<DatasetVersion>,
+    /// Where it is.
+    pub data: Option<String>,
+    /// Its rows.
+    pub rows: u64,
+    /// Rows that this run added.
+    pub new_rows: u64,
+    /// The quarantine file of this run.
+    pub quarantine: Option<String>,
+    /// Files that were looked into.
+    pub files: Vec<FileRecord>,
+    /// Files that are as they were recorded.
+    pub unchanged: u64,
+    /// Entries of the folder that are not taken.
+    pub ignored: Vec<Ignored>,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
+    /// Whether a file failed that had not failed before.
+    pub new_failures: bool,
+    /// Whether there is a new version.
+    pub new_version: bool,
+}
+
+impl Ingestion {
+    /// Nothing done yet in `folder`, with the data set `last`.
+    pub(in crate::stage) fn of(folder: &Path, last: Option<&DatasetRecord>) -> Self {
+        Self {
+            folder: folder.display().to_string(),
+            version: last.map(|d| d.version),
+            data: last.map(|d| d.location.clone()),
+            rows: last.map_or(0, |d| d.rows),
+            new_rows: 0,
+            quarantine: None,
+            files: Vec::new(),
+            unchanged: 0,
+            ignored: Vec::new(),
+            warnings: Vec::new(),
+            new_failures: false,
+            new_version: false,
+        }
+    }
+}
+
+impl Report for Ingestion {
+    fn changed(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    fn needs_attention(&self) -> bool {
+        self.new_failures
+    }
+}
+
+impl fmt::Display for Ingestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.files.is_empty() {
+            let unchanged = text::plural(self.unchanged, "file");
+            match self.unchanged {
+                0 => writeln!(f, "No CSV file in {}.", self.folder)?,
+                _ => writeln!(f, "Nothing new in {}: {unchanged} as recorded.", self.folder)?,
+            }
+        } else {
+            let head = ["file", "read", "kept", "duplicates", "quarantined", ""];
+            let mut rows = vec![head.map(str::to_owned).to_vec()];
+            for file in &self.files {
+                let counts = &file.counts;
+                let note = match file.status {
+                    FileStatus::Adopted => "adopted".to_owned(),
+                    FileStatus::Ingested if counts.extra_columns.is_empty() => String::new(),
+                    FileStatus::Ingested => {
+                        format!("columns passed over: {}", counts.extra_columns.join(", "))
+                    }
+                    FileStatus::NoRows => "no data rows".to_owned(),
+                    FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
+                        "same content as before".to_owned()
+                    }
+                    FileStatus::Copy => {
+                        format!("same content as {}", file.same_as.as_deref().unwrap_or("another"))
+                    }
+                    FileStatus::Failed => "FAILED, see below".to_owned(),
+                    FileStatus::Changing => "still changing".to_owned(),
+                };
+                let numbers =
+                    [counts.rows_read, counts.rows_kept, counts.duplicates(), counts.quarantined];
+                let mut row = vec![file.name.clone()];
+                row.extend(numbers.map(text::count));
+                row.push(note);
+                rows.push(row);
+            }
+            f.write_str(&text::table(&rows))?;
+        }
+        if let (Some(data), true) = (&self.data, self.new_version) {
+            let (rows, new) = (text::count(self.rows), text::count(self.new_rows));
+            writeln!(f, "Data set: {data} ({rows} rows, {new} of them new)")?;
+        }
+        if let Some(quarantine) = &self.quarantine {
+            writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;
+        }
+        for ignored in &self.ignored {
+            writeln!(f, "Passed over {}: {}", ignored.name, ignored.reason)?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}

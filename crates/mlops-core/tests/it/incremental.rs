@@ -1,0 +1,154 @@
+//! New rows on top of many: an index of the rows spares reading them again. It is derived: without
+//! it, with a damaged one or with another data set's, the result is the same.
+
+use std::fs;
+use std::path::Path;
+
+use mlops_core::Result;
+use mlops_core::config::Ingestion;
+use mlops_core::digest::Digest;
+use mlops_core::durable::Disk;
+use mlops_core::ingest::discover::Candidate;
+use mlops_core::ingest::index::path_of;
+use mlops_core::ingest::{FileCounts, Ingest, Means};
+use mlops_core::schema::Schema;
+
+use crate::workspace::{HEADER, Random, Scene, folder};
+
+fn schema() -> Schema {
+    let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
+    let numbers = numbers.map(str::to_owned);
+    Schema::new(&["corporation".to_owned()], &numbers, &[], "exited", "1", Some("0"))
+}
+
+/// `rows` rows, of which about half are among any other `rows` rows.
+fn text(random: &mut Random, rows: usize) -> String {
+    (0..rows).fold(HEADER.to_owned(), |text, _| {
+        let n = random.below(rows * 2);
+        text + &format!("c{n},{},{n},,{}\n", n % 7, n % 2)
+    })
+}
+
+/// Takes the files after the data set `previous`; its bytes, the counts, and its index beside it.
+fn ingest(
+    dir: &Path,
+    previous: Option<&str>,
+    files: &[&str],
+) -> Result<(Vec<u8>, Vec<FileCounts>)> {
+    let (schema, options, disk) = (schema(), Ingestion::default(), Disk::default());
+    let (data, quarantine) = (dir.join("new.csv"), dir.join("quarantine.csv"));
+    let means = Means { threads: 2, expected_rows: 4000, ..Means::default() };
+    let mut ingest = Ingest::start(&schema, &options, &disk, &data, &quarantine, means)?;
+    if let Some(previous) = previous {
+        let digest = Digest::of_file(&dir.join("sound.csv"))?;
+        ingest.carry_over(&dir.join(previous), digest)?;
+    }
+    let mut counts = Vec::new();
+    for name in files {
+        let candidate = Candidate { name: (*name).to_owned(), path: dir.join(name) };
+        counts.push(ingest.file(&candidate, &mut (), &mut |_, _| {})?.counts);
+    }
+    let built = ingest.finish()?;
+    let digest = built.data.2;
+    built.data.0.publish(true)?;
+    built.index.unwrap().save(&disk, &data, digest)?;
+    Ok((fs::read(&data).unwrap(), counts))
+}
+
+/// A folder with a data set `sound.csv`, its index, and more files.
+fn scene() -> tempfile::TempDir {
+    let dir = folder();
+    let mut random = Random(9);
+    for name in ["a.csv", "b.csv", "c.csv"] {
+        fs::write(dir.path().join(name), text(&mut random, 3000)).unwrap();
+    }
+    let bad = text(&mut random, 300).replace(",,1", ",,2");
+    fs::write(dir.path().join("bad.csv"), bad).unwrap();
+    ingest(dir.path(), None, &["a.csv"]).unwrap();
+    for (from, to) in [("new.csv", "sound.csv"), ("new.rows", "sound.rows")] {
+        fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn with_an_index_or_without_the_result_is_the_same() {
+    let dir = scene();
+    let dir = dir.path();
+    let files = ["b.csv", "bad.csv", "c.csv"];
+    let index = path_of(&dir.join("sound.csv"));
+    let with = ingest(dir, Some("sound.csv"), &files).unwrap();
+    assert!(with.1[0].duplicates_across > 100 && with.1[0].duplicates_within > 100);
+    // A second step, on the index that the first one wrote.
+    fs::copy(dir.join("new.rows"), dir.join("second.rows")).unwrap();
+    let bytes = fs::read(&index).unwrap();
+    fs::remove_file(&index).unwrap();
+    assert!(ingest(dir, Some("sound.csv"), &files).unwrap() == with, "without an index");
+    for at in [0, 8, 16, 24, 32, 40, 48, 60, 90, 5000, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 4;
+        fs::write(&index, damaged).unwrap();
+        assert!(ingest(dir, Some("sound.csv"), &files).unwrap() == with, "damaged at {at}");
+    }
+    for length in [0, 7, 50, 4000, bytes.len() - 1] {
+        fs::write(&index, &bytes[..length]).unwrap();
+        assert!(ingest(dir, Some("sound.csv"), &files).unwrap() == with, "cut at {length}");
+    }
+    fs::copy(dir.join("second.rows"), &index).unwrap();
+    assert!(ingest(dir, Some("sound.csv"), &files).unwrap() == with, "of another data set");
+}
+
+#[test]
+fn steps_on_steps_end_where_one_step_does() {
+    let dir = scene();
+    let dir = dir.path();
+    let whole = ingest(dir, None, &["a.csv", "b.csv", "bad.csv", "c.csv"]).unwrap().0;
+    ingest(dir, Some("sound.csv"), &["b.csv"]).unwrap();
+    for (from, to) in [("new.csv", "sound.csv"), ("new.rows", "sound.rows")] {
+        fs::rename(dir.join(from), dir.join(to)).unwrap();
+    }
+    // Its rows are all known, though the index alone knows them.
+    let (bytes, counts) = ingest(dir, Some("sound.csv"), &["a.csv", "bad.csv", "c.csv"]).unwrap();
+    assert_eq!(counts[0].rows_kept, 0);
+    assert_eq!(counts[0].duplicates_across, counts[0].rows_read);
+    assert!(bytes == whole);
+}
+
+#[test]
+fn a_damaged_data_set_is_noticed_though_its_index_is_sound() {
+    let dir = scene();
+    let dir = dir.path();
+    let sound = fs::read(dir.join("sound.csv")).unwrap();
+    fs::copy(dir.join("sound.rows"), dir.join("other.rows")).unwrap();
+    for at in [0, HEADER.len(), sound.len() / 2, sound.len() - 1] {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1;
+        fs::write(dir.join("other.csv"), damaged).unwrap();
+        let error = ingest(dir, Some("other.csv"), &["b.csv"]).map(drop).unwrap_err().to_string();
+        assert!(error.contains("other.csv is not what the ledger recorded"), "{at}: {error}");
+        assert!(!dir.join("new.csv").is_file(), "{at}");
+    }
+    fs::write(dir.join("other.csv"), &sound[..sound.len() / 2]).unwrap();
+    let error = ingest(dir, Some("other.csv"), &["b.csv"]).map(drop).unwrap_err().to_string();
+    assert!(error.contains("other.csv is not what the ledger recorded"), "{error}");
+}
+
+#[test]
+fn only_the_newest_of_large_data_sets_has_an_index() {
+    let scene = Scene::new();
+    let rows = |from: usize, to: usize| {
+        (from..to).fold(HEADER.to_owned(), |text, n| text + &format!("c{n},1,2,3,{}\n", n % 2))
+    };
+    scene.file("in/a.csv", rows(0, 99_999));
+    scene.ingest().unwrap();
+    assert!(!scene.path("out/finaldata1.rows").exists(), "not worth a file");
+    scene.file("in/b.csv", rows(50_000, 120_000));
+    scene.ingest().unwrap();
+    assert!(scene.path("out/finaldata2.rows").is_file());
+    scene.file("in/c.csv", rows(0, 130_000));
+    let third = scene.ingest().unwrap();
+    assert_eq!((third.rows, third.new_rows), (130_000, 10_000));
+    assert!(!scene.path("out/finaldata2.rows").exists());
+    assert!(scene.path("out/finaldata3.rows").is_file());
+    assert_eq!(scene.read("out/finaldata3.csv"), rows(0, 130_000));
+}

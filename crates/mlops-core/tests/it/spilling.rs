@@ -1,0 +1,92 @@
+//! Ingestion under a memory limit: the same data set, the same counts, through temporary files;
+//! whether memory is short from the start or only after some rows.
+
+use std::fs;
+use std::path::Path;
+
+use mlops_core::config::Ingestion;
+use mlops_core::digest::Digest;
+use mlops_core::durable::{Disk, Step};
+use mlops_core::ingest::discover::Candidate;
+use mlops_core::ingest::{FileCounts, Ingest, Means, Outcome};
+use mlops_core::schema::Schema;
+
+use crate::fault::Fault;
+use crate::workspace::{HEADER, Random, folder};
+
+/// What a run of ingestion without any row takes: below it, everything is spilled.
+const NOTHING: usize = 15 << 20;
+
+/// The data set and the counts of each file; and how many files were created on the way.
+fn ingest(dir: &Path, previous: Option<&[u8]>, means: Means) -> (Vec<u8>, Vec<FileCounts>, usize) {
+    let names = ["corporation"].map(str::to_owned);
+    let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
+    let schema = Schema::new(&names, &numbers.map(str::to_owned), &[], "exited", "1", None);
+    let options = Ingestion::default();
+    let watched = Fault::never();
+    let (data, quarantine) = (dir.join("finaldata.csv"), dir.join("quarantine.csv"));
+    let disk: Disk = watched.disk();
+    let mut ingest = Ingest::start(&schema, &options, &disk, &data, &quarantine, means).unwrap();
+    if let Some(bytes) = previous {
+        fs::write(dir.join("previous.csv"), bytes).unwrap();
+        ingest.carry_over(&dir.join("previous.csv"), Digest::of(bytes)).unwrap();
+    }
+    let mut all = Vec::new();
+    for name in ["a.csv", "b.csv", "bad.csv", "c.csv"] {
+        let candidate = Candidate { name: name.to_owned(), path: dir.join(name) };
+        let read = ingest.file(&candidate, &mut (), &mut |_, _| {}).unwrap();
+        match read.outcome {
+            Outcome::Taken => all.push(read.counts),
+            Outcome::Failed(_) => assert_eq!(name, "bad.csv"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    let built = ingest.finish().unwrap();
+    built.settle(all.iter_mut());
+    built.data.0.publish(true).unwrap();
+    let created = watched.steps().iter().filter(|(step, _)| *step == Step::CreateFile).count();
+    (fs::read(&data).unwrap(), all, created)
+}
+
+/// Four files with duplicates within and across, one of which has too many bad rows.
+fn scene(dir: &Path, random: &mut Random) {
+    for name in ["a.csv", "b.csv", "bad.csv", "c.csv"] {
+        let mut text = HEADER.to_owned();
+        for _ in 0..4000 {
+            let (id, month) = (random.below(6000), random.below(4));
+            let name_of =
+                if id % 9 == 0 { format!("\"two\nlines {id}\"") } else { format!("x{id}") };
+            let label = if name == "bad.csv" && random.one_in(9) { 7 } else { id % 2 };
+            text += &format!("{name_of},{month},,{},{label}\n", id % 3);
+        }
+        fs::write(dir.join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn a_memory_limit_changes_no_byte_and_no_count() {
+    let dir = folder();
+    let mut random = Random(5);
+    scene(dir.path(), &mut random);
+    let expected_rows = 4000;
+    for threads in [1, 2, 3, 7] {
+        let free = Means { threads, expected_rows, ..Means::default() };
+        let (data, counts, created) = ingest(dir.path(), None, free);
+        assert!(counts.iter().all(|c| c.duplicates_within > 100), "{counts:?}");
+        assert!(counts[1..].iter().all(|c| c.duplicates_across > 100), "{counts:?}");
+        assert_eq!(created, 2, "the data set and the quarantine");
+        let again = ingest(dir.path(), Some(&data), free);
+        assert_eq!(again.0, data, "all rows are known");
+        // From the start; after a whole table; after two.
+        for memory in [0, NOTHING + 45_000, NOTHING + 90_000] {
+            let short = Means { threads: 1, memory, ..free };
+            let (bytes, late, created) = ingest(dir.path(), None, short);
+            assert!(created > 20, "{memory}: temporary files, not {created}");
+            assert_eq!(late, counts, "{memory}");
+            assert!(bytes == data, "{memory}: other rows");
+            let (bytes, late, created) = ingest(dir.path(), Some(&data), short);
+            assert!(created > 20, "{memory}: temporary files, not {created}");
+            assert_eq!((bytes, late), (again.0.clone(), again.1.clone()), "{memory}");
+        }
+    }
+}
