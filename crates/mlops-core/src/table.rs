@@ -211,25 +211,29 @@ impl Table {
         if kept.len() == self.rows {
             return;
         }
-        fn pick<T: Copy>(column: &mut Vec<T>, kept: &[usize]) {
-            if !column.is_empty() {
-                for (to, from) in kept.iter().enumerate() {
-                    column[to] = column[*from];
-                }
-                column.truncate(kept.len());
-            }
-        }
         self.numeric.iter_mut().for_each(|c| pick(c, &kept));
         pick(&mut self.labels, &kept);
         pick(&mut self.hashes, &kept);
         for column in self.ids.iter_mut().chain(&mut self.categorical) {
             if !column.is_empty() {
                 let mut picked = TextColumn::default();
-                kept.iter().for_each(|i| picked.push(column.get(*i)));
+                for i in &kept {
+                    picked.push(column.get(*i));
+                }
                 *column = picked;
             }
         }
         self.rows = kept.len();
+    }
+}
+
+/// Keeps the values at `kept`, which ascends, of a column that is there.
+fn pick<T: Copy>(column: &mut Vec<T>, kept: &[usize]) {
+    if !column.is_empty() {
+        for (to, from) in kept.iter().enumerate() {
+            column[to] = column[*from];
+        }
+        column.truncate(kept.len());
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The goldens come from `golden/make_fit.py`, which generates the same rows as `generate` here.
 
+use mlops_core::durable::Disk;
 use mlops_core::fit::{
     Block, Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler, Solver,
 };
@@ -432,4 +433,37 @@ fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
     }
     let mean = Scaler::fit(&blocks, &[true], 0).unwrap().mean[0];
     assert!((mean - 0.24).abs() < 1e-12, "{mean}");
+}
+
+/// Rows whose matrix is four times what may stay in memory: read from a file, to the last bit.
+#[test]
+fn a_fit_from_a_file_is_that_from_memory() {
+    let (rows, columns) = (120_000, 12);
+    let limit = rows * columns * 8 / 4;
+    let dir = tempfile::tempdir().unwrap();
+    let mut held = PackedBlocks::new(columns);
+    let mut limited =
+        PackedBlocks::new(columns).within(limit, &Disk::default(), dir.path().to_owned());
+    let mut state = 1_u64;
+    for _ in 0..rows {
+        let row: Vec<f64> = (0..columns)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 11) as f64 / (1_u64 << 53) as f64
+            })
+            .collect();
+        let positive = row[0] + 0.3 * row[1] > 0.6 + 0.5 * row[2];
+        held.push_row(&row, positive).unwrap();
+        limited.push_row(&row, positive).unwrap();
+    }
+    assert!(limited.spilled() && !held.spilled());
+    let fit = |blocks: &PackedBlocks, threads| {
+        let scaler = Scaler::fit(blocks, &vec![true; columns], threads).unwrap();
+        let fitted = LogisticRegression { threads, ..newton() }.fit(blocks, &scaler).unwrap();
+        (scaler, fitted)
+    };
+    let expected = fit(&held, 1);
+    for threads in [1, 2, 3, 7] {
+        assert_eq!(fit(&limited, threads), expected, "{threads} threads");
+    }
 }

@@ -289,7 +289,6 @@ fn products<const J: usize, const K: usize>(
 /// r^13, whose remainder is below 5e-18. Under -700 it stays at exp(-700) = 1e-304, which is
 /// nothing beside any other row.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "see `simd`")]
 fn exp_of_negative(x: f64) -> f64 {
     /// Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;

@@ -215,7 +215,6 @@ impl Work for AddColumn<'_> {
 
 /// Exact sum and sum of squares of one block, if all its values are whole and not too large.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "see `simd`")]
 fn whole_sums(values: &[f64]) -> Option<(i128, i128)> {
     /// Adding and subtracting 1.5 * 2^52 rounds to a whole number.
     const ROUND: f64 = 6_755_399_441_055_744.0;

@@ -34,11 +34,14 @@ impl RowParser<'_> {
         table.clear();
         let unknown = self.labels.negative.is_none();
         self.look_for_labels();
+        // Labels that need quotes are not among the bare ones.
+        let positive_first =
+            self.bare_labels.first().is_some_and(|l| *l == self.labels.positive.as_bytes());
         let mut at = 0;
         while at < chunk.len() {
             if self.fast {
                 let rows = table.len();
-                if let Some(next) = self.plain_row(chunk, at, wanted, table) {
+                if let Some(next) = self.plain_row(chunk, at, wanted, positive_first, table) {
                     out.lines += 1;
                     at = next;
                     continue;
@@ -65,6 +68,7 @@ impl RowParser<'_> {
         bytes: &[u8],
         start: usize,
         wanted: Wanted,
+        positive_first: bool,
         table: &mut Table,
     ) -> Option<usize> {
         let mut at = start;
@@ -75,13 +79,11 @@ impl RowParser<'_> {
         for (column, kind) in self.kinds.iter().enumerate() {
             match kind {
                 Kind::Numeric => {
-                    let (value, end) = match spelling::short_number(bytes, at) {
-                        Some(found) => found,
-                        None => {
-                            let end = spelling::number_end(bytes, at)?;
-                            (number(&bytes[at..end]), end)
-                        }
-                    };
+                    let short = spelling::short_number(bytes, at);
+                    let (value, end) = short.or_else(|| {
+                        let end = spelling::number_end(bytes, at)?;
+                        Some((number(&bytes[at..end]), end))
+                    })?;
                     table.numeric[numeric].push(value);
                     numeric += 1;
                     at = end;
@@ -111,9 +113,8 @@ impl RowParser<'_> {
                 Kind::Target => {
                     let rest = &bytes[at..];
                     let label = self.bare_labels.iter().position(|l| spelling::is_cell(rest, l))?;
-                    let label = &self.bare_labels[label];
-                    table.labels.push(label == self.labels.positive.as_bytes());
-                    at += label.len();
+                    table.labels.push(positive_first && label == 0);
+                    at += self.bare_labels[label].len();
                 }
             }
             let separator = if column == last { b'\n' } else { b',' };

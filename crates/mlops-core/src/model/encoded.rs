@@ -304,7 +304,7 @@ impl TrainingRows {
                 block.column(j).iter().filter(|v| !v.is_nan()).for_each(|v| sum.add(*v));
             }
         }
-        Ok(sums.into_iter().map(|sum| sum.value()).collect())
+        Ok(sums.into_iter().map(crate::profile::Mean::value).collect())
     }
 
     /// The rows as `encoder`, which they taught, encodes them.
@@ -417,5 +417,93 @@ impl Blocks for EncodedRows<'_> {
         into.set_rows(BLOCK_ROWS);
         *into.bytes_mut() = buffer;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    /// The features of a row as the words of the documentation have them.
+    fn plain(encoder: &Encoder, x: Option<f64>, g: &str) -> Vec<f64> {
+        let feature = &encoder.categorical[0];
+        let fill = feature.fill.map_or("", |l| feature.levels[l as usize].as_str());
+        let g = if g.is_empty() { fill } else { g };
+        let mut features = vec![x.or(encoder.numeric[0].fill).unwrap_or(f64::NAN)];
+        features.extend(feature.levels.iter().map(|level| f64::from(u8::from(level == g))));
+        features
+    }
+
+    #[test]
+    fn rows_are_encoded_as_one_by_one_whatever_the_batches() {
+        let schema = Schema::new(&[], &names(&["x"]), &names(&["g"]), "t", "1", Some("0"));
+        let groups = ["violet", "", "red", "blue", "amber"];
+        let row = |i: usize| {
+            let x = (!i.is_multiple_of(7)).then_some((i * 31 % 1_000) as f64 / 4.0);
+            (x, groups[i * i % 11 % 5], i.is_multiple_of(3))
+        };
+        for missing in [MissingPolicy::Median, MissingPolicy::Mean, MissingPolicy::Drop] {
+            let training = Training { missing, ..Training::default() };
+            let mut rows = TrainingRows::new(&schema, &training);
+            let mut batch = TrainingBatch::default();
+            let (mut next, total) = (0, 1_500);
+            for size in (0..).map(|n| n * 71 % 400) {
+                let mut table = Table::new(&schema);
+                for (x, g, label) in (next..total.min(next + size)).map(row) {
+                    table.push_values(&[x], &[g.to_owned()]);
+                    table.labels.push(label);
+                }
+                next += table.len();
+                batch.fill(&mut table, missing);
+                rows.push(&mut batch).unwrap();
+                if next == total {
+                    break;
+                }
+            }
+            let encoder = rows.encoder(2).unwrap();
+            assert_eq!(encoder.categorical[0].levels, ["amber", "blue", "red", "violet"]);
+            let complete = |i: &usize| row(*i).0.is_some() && !row(*i).1.is_empty();
+            let kept: Vec<usize> =
+                (0..total).filter(|i| missing != MissingPolicy::Drop || complete(i)).collect();
+            assert_eq!(rows.rows(), kept.len() as u64);
+            assert_eq!(rows.dropped(), (total - kept.len()) as u64);
+            let blocks = rows.encoded(&encoder);
+            let mut block = Block::new(blocks.features());
+            for (n, i) in kept.into_iter().enumerate() {
+                if n % BLOCK_ROWS == 0 {
+                    blocks.read(n / BLOCK_ROWS, &mut block).unwrap();
+                }
+                let (x, g, label) = row(i);
+                let found: Vec<f64> =
+                    (0..blocks.features()).map(|j| block.column(j)[n % BLOCK_ROWS]).collect();
+                assert_eq!(found, plain(&encoder, x, g), "row {i}");
+                assert_eq!(block.labels()[n % BLOCK_ROWS] > 0.5, label);
+            }
+        }
+    }
+
+    #[test]
+    fn a_column_of_names_is_not_a_category() {
+        let schema = Schema::new(&[], &[], &names(&["g"]), "t", "1", Some("0"));
+        let mut rows = TrainingRows::new(&schema, &Training::default());
+        let mut push = |from: usize, to: usize| {
+            let mut table = Table::new(&schema);
+            for i in from..to {
+                table.push_values(&[], &[format!("name{i}")]);
+                table.labels.push(i % 2 == 0);
+            }
+            let mut batch = TrainingBatch::default();
+            batch.fill(&mut table, MissingPolicy::Median);
+            rows.push(&mut batch)
+        };
+        push(0, 600).unwrap();
+        push(400, MAX_LEVELS).unwrap();
+        let error = push(900, MAX_LEVELS + 1).unwrap_err().to_string();
+        assert!(error.contains("over 1000 different values"), "{error}");
+        assert!(push(0, 5_000).is_err());
     }
 }

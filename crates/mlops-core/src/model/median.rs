@@ -129,7 +129,7 @@ fn count(
                 since += 1;
             }
             // Far below 2^32 of a kind.
-            if since > usize::MAX.min(1 << 22) / BLOCK_ROWS * 64 {
+            if since > (1 << 30) / BLOCK_ROWS {
                 flush(&mut counts);
                 since = 0;
             }
@@ -179,7 +179,9 @@ impl Keys {
         let known = self.bits() - table.left;
         let mut add = |key: u64| {
             if known == 0 || key >> table.left == table.prefix {
-                counts[(key >> shift) as usize & (DIGITS - 1)] += 1;
+                #[expect(clippy::cast_possible_truncation, reason = "sixteen bits are wanted")]
+                let digit = (key >> shift) as u16;
+                counts[usize::from(digit)] += 1;
             }
         };
         match self {

@@ -154,6 +154,8 @@ pub fn profile_file(
     let add = |profile: &mut ColumnsProfile, table: &mut Table, (): &mut ()| profile.add(table);
     let (reading, profiles) = reader.without_hashes().each(path, new, add, |()| Ok(()))?;
     let mut profile = new();
-    profiles.into_iter().for_each(|part| profile.merge(part));
+    for part in profiles {
+        profile.merge(part);
+    }
     Ok((profile.finish(schema), reading))
 }

@@ -185,7 +185,9 @@ fn predict(
         },
     )?;
     let mut all = Look::new(model);
-    looks.into_iter().for_each(|look| all.merge(look));
+    for look in looks {
+        all.merge(look);
+    }
     let Look { mut counts, profile, .. } = all;
     (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
     if let Some(file) = output {

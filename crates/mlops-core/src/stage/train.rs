@@ -115,7 +115,12 @@ fn fit(
         reader = reader.without_hashes();
     }
 
-    let mut rows = TrainingRows::new(&schema, &training);
+    // Half of what may be taken is for the rows; buffers and counters need far less than the rest.
+    let mut rows = TrainingRows::new(&schema, &training).within(
+        config.limits.memory / 2,
+        &context.disk,
+        &config.output_folder,
+    );
     let mut golden_rows = Table::new(&schema);
     let mut held_out = 0;
     let reading = reader.each(
