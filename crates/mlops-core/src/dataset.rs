@@ -1,9 +1,13 @@
 //! Reading a file of rows as typed batches: our own data sets, test files, files to predict.
 //!
 //! Rows go through the same cleaning as in ingestion, so that a test file may be spelt as badly
-//! as any other. Not for writing: see `ingest`.
+//! as any other. Reading, parsing and what the caller makes of the rows overlap, see
+//! `ingest::pipeline`; the result is the same for any number of threads. Not for writing: see
+//! `ingest`.
 
+use std::collections::HashSet;
 use std::fs::File;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Read;
 use std::path::Path;
 
@@ -16,7 +20,9 @@ use crate::ingest::clean::Labels;
 use crate::ingest::dedup::RowHasher;
 use crate::ingest::layout::{Layout, Purpose};
 use crate::ingest::parse::{Parsed, RowParser};
+use crate::ingest::pipeline::{self, Piece, Work};
 use crate::ingest::quarantine::Rejected;
+use crate::ingest::values::Wanted;
 use crate::schema::Schema;
 use crate::table::Table;
 use crate::{Error, Result};
@@ -28,13 +34,16 @@ pub struct RowReader<'a> {
     options: &'a Ingestion,
     purpose: Purpose,
     hasher: RowHasher,
-    with_ids: bool,
+    wanted: Wanted,
+    digest: bool,
+    threads: usize,
+    chunk_bytes: usize,
 }
 
 /// What came of a file besides its good rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Identity of the file's bytes.
+    /// Identity of the file's bytes; that of no bytes when it was not asked for.
     pub digest: Digest,
     /// Records in the file.
     pub rows_read: u64,
@@ -59,6 +68,29 @@ pub struct Fault {
     pub message: String,
 }
 
+/// Identities of rows. They are hashes under a random key already and need no other.
+pub type RowSet = HashSet<u128, BuildHasherDefault<Taken>>;
+
+/// Takes some of the bits of a row's identity for its hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only whole identities come here, by `write_u128`; this serves anything else.
+        self.0 = bytes.iter().fold(self.0, |hash, b| hash.rotate_left(8) ^ u64::from(*b));
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "half of the bits are plenty")]
+    fn write_u128(&mut self, identity: u128) {
+        self.0 = identity as u64;
+    }
+}
+
 /// How many rejected rows a [`Reading`] describes.
 const EXAMPLES: usize = 5;
 
@@ -66,8 +98,16 @@ impl<'a> RowReader<'a> {
     /// Reads labelled rows of `schema`. Hashes of two readers cannot be compared, unless one is
     /// a copy of the other.
     pub fn labelled(schema: &'a Schema, options: &'a Ingestion) -> Self {
-        let hasher = RowHasher::random();
-        Self { schema, options, purpose: Purpose::Labelled, hasher, with_ids: false }
+        Self {
+            schema,
+            options,
+            purpose: Purpose::Labelled,
+            hasher: RowHasher::random(),
+            wanted: Wanted { ids: false, hashes: true },
+            digest: true,
+            threads: 1,
+            chunk_bytes: CHUNK_BYTES,
+        }
     }
 
     /// Reads rows to predict; ids are optional, labels are passed over.
@@ -83,7 +123,21 @@ impl<'a> RowReader<'a> {
     /// The same reader, which keeps ids too.
     #[must_use]
     pub fn with_ids(mut self) -> Self {
-        self.with_ids = true;
+        self.wanted.ids = true;
+        self
+    }
+
+    /// The same reader, whose rows have no hashes.
+    #[must_use]
+    pub fn without_hashes(mut self) -> Self {
+        self.wanted.hashes = false;
+        self
+    }
+
+    /// The same reader, which does not compute the digest of the file.
+    #[must_use]
+    pub fn without_digest(mut self) -> Self {
+        self.digest = false;
         self
     }
 
@@ -94,23 +148,97 @@ impl<'a> RowReader<'a> {
         self
     }
 
+    /// The same reader on `threads` threads instead of one; the result is the same.
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Reads pieces of `bytes` instead of the default; the result is the same.
+    #[must_use]
+    pub fn with_chunk_bytes(mut self, bytes: usize) -> Self {
+        self.chunk_bytes = bytes.max(1);
+        self
+    }
+
     /// Hands the rows of `path` to `visit`, a batch at a time, in order.
     pub fn read(
         &self,
         path: &Path,
         mut visit: impl FnMut(&Table) -> Result<()>,
     ) -> Result<Reading> {
-        let mut batch = Table::new(self.schema);
-        self.parse(path, |chunk, parsed| {
-            self.fill(&mut batch, chunk, parsed);
-            visit(&batch)
-        })
+        let swap = |(): &mut (), table: &mut Table, made: &mut Table| std::mem::swap(table, made);
+        let (reading, _) = self.each(path, || (), swap, |table| visit(table))?;
+        Ok(reading)
+    }
+
+    /// Hands the rows of `path` to `work`, a batch at a time, on several threads, and what it made
+    /// of each batch to `take`, in file order, on this thread.
+    ///
+    /// Each thread has a state of its own, which starts as `state()`; `work` may change its batch,
+    /// and finds in what it is to fill the leavings of an earlier batch. The states come back, in no
+    /// meaningful order.
+    pub fn each<S: Send, M: Default + Send>(
+        &self,
+        path: &Path,
+        state: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, &mut Table, &mut M) + Sync,
+        mut take: impl FnMut(&mut M) -> Result<()>,
+    ) -> Result<(Reading, Vec<S>)> {
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let length = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
+        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        if !self.digest {
+            reader = reader.without_digest();
+        }
+        let mut reading = Reading::default();
+        let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? else {
+            reading.digest = reader.digest();
+            return Ok((reading, Vec::new()));
+        };
+        let one_piece = length <= self.chunk_bytes as u64;
+        // While the negative label is unknown a piece may have to be worked on twice.
+        let workers = match self.threads {
+            _ if one_piece || parser.labels.negative.is_none() => 0,
+            1 => 0,
+            // The digest keeps one processor busy.
+            threads if self.digest => threads - 1,
+            threads => threads,
+        };
+        let wanted = self.wanted;
+        let schema = self.schema;
+        let work = Work {
+            state: || (state(), Table::new(schema)),
+            make: |(state, table): &mut (S, Table),
+                   parser: &mut RowParser,
+                   piece: &mut Piece<(u64, M)>| {
+                let Piece { chunk, offset, parsed, made: (rows, made) } = piece;
+                // Another one may have been left here.
+                if !table.is_of(schema) {
+                    *table = Table::new(schema);
+                }
+                parser.values(chunk, *offset, wanted, parsed, table);
+                *rows = table.len() as u64;
+                work(state, table, made);
+            },
+        };
+        let read = pipeline::run_with(&mut reader, parser, workers, &work, |piece| {
+            let Piece { parsed, made: (rows, made), .. } = piece;
+            reading.note(&parsed.rejected, line);
+            reading.rows_read += *rows + parsed.rejected.len() as u64;
+            line += u64::from(parsed.lines);
+            take(made)
+        });
+        let (_, states) = read?;
+        reading.digest = reader.digest();
+        Ok((reading, states.into_iter().map(|(state, _)| state).collect()))
     }
 
     /// Hands the rows that `input` spells to `visit`, a batch at a time, in order, together with
     /// the number of the batch's first record and the records in it that cannot be used.
     ///
-    /// `input` is read in pieces of `chunk_bytes`; errors call it `place`.
+    /// `input` is read in pieces of `chunk_bytes`, on this thread; errors call it `place`.
     pub fn stream(
         &self,
         input: impl Read,
@@ -118,11 +246,22 @@ impl<'a> RowReader<'a> {
         chunk_bytes: usize,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>) -> Result<()>,
     ) -> Result<Reading> {
+        let mut reader = ChunkReader::new(input, place, chunk_bytes).without_digest();
+        let mut reading = Reading::default();
+        let Some((mut parser, mut line)) = self.parser(&mut reader, place, &mut reading)? else {
+            return Ok(reading);
+        };
+        let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
         let mut batch = Table::new(self.schema);
         let mut first = 0;
-        let reader = ChunkReader::new(input, place, chunk_bytes);
-        self.records(reader, place, |chunk, parsed, line| {
-            self.fill(&mut batch, chunk, parsed);
+        while let Some(offset) = reader.next_chunk(&mut chunk, parser.shape())? {
+            parser.parse(&chunk, offset, &mut parsed);
+            batch.clear();
+            for row in &parsed.rows {
+                let bytes = parsed.bytes(&chunk, row);
+                let hash = Some(row.hash).filter(|_| self.wanted.hashes);
+                batch.push_canonical(bytes, self.schema, hash, self.wanted.ids);
+            }
             let faults = parsed.rejected.iter().enumerate().map(|(before, rejected)| {
                 let good = parsed.rows.partition_point(|row| u64::from(row.line) < rejected.line);
                 Fault {
@@ -133,74 +272,69 @@ impl<'a> RowReader<'a> {
                 }
             });
             let faults = faults.collect();
-            let result = visit(&batch, first, faults);
-            first += (parsed.rows.len() + parsed.rejected.len()) as u64;
-            result
-        })
-    }
-
-    /// The good rows of a parsed chunk.
-    fn fill(&self, batch: &mut Table, chunk: &[u8], parsed: &Parsed) {
-        batch.clear();
-        for row in &parsed.rows {
-            let bytes = parsed.bytes(chunk, row);
-            batch.push_canonical(bytes, self.schema, row.hash, self.with_ids);
+            reading.note(&parsed.rejected, line);
+            let records = (parsed.rows.len() + parsed.rejected.len()) as u64;
+            reading.rows_read += records;
+            visit(&batch, first, faults)?;
+            first += records;
+            line += u64::from(parsed.lines);
         }
+        Ok(reading)
     }
 
     /// Hands each row of `path` to `visit` in canonical spelling, newline included, in order.
     pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
-        self.parse(path, |chunk, parsed| {
-            parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row)))
-        })
-    }
-
-    fn parse(
-        &self,
-        path: &Path,
-        mut visit: impl FnMut(&[u8], &Parsed) -> Result<()>,
-    ) -> Result<Reading> {
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-        let reader = ChunkReader::new(file, path, CHUNK_BYTES);
-        self.records(reader, path, |chunk, parsed, _| visit(chunk, parsed))
+        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        let mut reading = Reading::default();
+        if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
+            pipeline::run(
+                &mut reader,
+                parser,
+                self.threads,
+                |_, _, (): &mut ()| {},
+                |Piece { chunk, parsed, .. }| {
+                    reading.note(&parsed.rejected, line);
+                    reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
+                    line += u64::from(parsed.lines);
+                    parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row)))
+                },
+            )?;
+        }
+        reading.digest = reader.digest();
+        Ok(reading)
     }
 
-    /// Parses what `reader` reads, a chunk at a time; `visit` also gets the chunk's first line.
-    fn records(
+    /// A parser for what follows the header, and the line on which that begins; nothing for a file
+    /// of nothing but blank lines.
+    fn parser(
         &self,
-        mut reader: ChunkReader<impl Read>,
+        reader: &mut ChunkReader<impl Read>,
         path: &Path,
-        mut visit: impl FnMut(&[u8], &Parsed, u64) -> Result<()>,
-    ) -> Result<Reading> {
+        reading: &mut Reading,
+    ) -> Result<Option<(RowParser<'a>, u64)>> {
+        let Some(header) = reader.header()? else { return Ok(None) };
         let place = path.display().to_string();
-        let mut reading = Reading {
+        let layout = Layout::of(&header.bytes, &header.fields, self.schema, self.purpose, &place)?;
+        reading.extra_columns.clone_from(&layout.extra);
+        let labels = Labels {
+            positive: self.schema.positive_label().to_owned(),
+            negative: self.schema.negative_label().map(str::to_owned),
+        };
+        let parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
+        Ok(Some((parser, header.lines + 1)))
+    }
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
             digest: Digest::of(b""),
             rows_read: 0,
             rejected: 0,
             examples: Vec::new(),
             extra_columns: Vec::new(),
-        };
-        if let Some(header) = reader.header()? {
-            let layout =
-                Layout::of(&header.bytes, &header.fields, self.schema, self.purpose, &place)?;
-            reading.extra_columns.clone_from(&layout.extra);
-            let labels = Labels {
-                positive: self.schema.positive_label().to_owned(),
-                negative: self.schema.negative_label().map(str::to_owned),
-            };
-            let mut parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
-            let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
-            let mut line = header.lines + 1;
-            while let Some(offset) = reader.next_chunk(&mut chunk, parser.shape())? {
-                parser.parse(&chunk, offset, &mut parsed);
-                reading.note(&parsed.rejected, line);
-                reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
-                visit(&chunk, &parsed, line)?;
-                line += u64::from(parsed.lines);
-            }
         }
-        reading.digest = reader.digest();
-        Ok(reading)
     }
 }
 

@@ -114,6 +114,25 @@ impl Disk {
         }
     }
 
+    /// Like [`Disk::write_if_changed`] for several files of one folder, given by their names: each is
+    /// durable before any gets its name, and all names are forced to the disk at once. They appear
+    /// in their order.
+    pub fn write_changed(&self, folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+        let mut ready = Vec::new();
+        for (name, bytes) in files {
+            let path = folder.join(name);
+            if !fs::read(&path).is_ok_and(|old| old == *bytes) {
+                let mut file = self.new_file(&path)?;
+                file.write_all(bytes)?;
+                file.sync()?;
+                ready.push(file);
+            }
+        }
+        let any = !ready.is_empty();
+        ready.into_iter().try_for_each(|file| file.rename(true))?;
+        if any { self.sync_folder(folder) } else { Ok(()) }
+    }
+
     /// A file that appears at `path` only when it is published.
     pub fn new_file(&self, path: &Path) -> Result<NewFile> {
         let folder = parent_of(path);
@@ -125,6 +144,15 @@ impl Disk {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(folder).map_err(|e| Error::io("create", path, e))?;
         Ok(NewFile { disk: self.clone(), path: path.to_owned(), file })
+    }
+
+    /// A file without a name in `folder`, for what does not fit into memory.
+    pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
+        self.create_folder(folder)?;
+        self.announce(Step::CreateFile, folder)?;
+        let file = tempfile::tempfile_in(folder);
+        let file = file.map_err(|e| Error::io("create a temporary file in", folder, e))?;
+        Ok(Scratch { disk: self.clone(), folder: folder.to_owned(), file, length: 0 })
     }
 
     /// Gives the folder `from` the free name `to`, after forcing its files to the disk.
@@ -246,13 +274,23 @@ impl NewFile {
     /// Makes the file durable under its final name. Without `replace`, a file of that name is
     /// an error: it is somebody else's.
     pub fn publish(self, replace: bool) -> Result<()> {
+        let (disk, folder) = (self.disk.clone(), parent_of(&self.path).to_owned());
+        self.sync()?;
+        self.rename(replace)?;
+        disk.sync_folder(&folder)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.disk.announce(Step::SyncFile, &self.path)?;
+        self.file.as_file().sync_all().map_err(|e| Error::io("sync", &self.path, e))
+    }
+
+    fn rename(self, replace: bool) -> Result<()> {
         let Self { disk, path, file } = self;
-        disk.announce(Step::SyncFile, &path)?;
-        file.as_file().sync_all().map_err(|e| Error::io("sync", &path, e))?;
         disk.announce(Step::Rename, &path)?;
         let persisted = if replace { file.persist(&path) } else { file.persist_noclobber(&path) };
         match persisted {
-            Ok(_) => disk.sync_folder(parent_of(&path)),
+            Ok(_) => Ok(()),
             Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::conflict(format!(
                     "{} is already there and was not written by this workspace; \
@@ -263,6 +301,50 @@ impl NewFile {
             Err(e) => Err(Error::io("rename to", &path, e.error)),
         }
     }
+}
+
+/// A file without a name, gone with its owner however that ends; never synced.
+#[derive(Debug)]
+pub struct Scratch {
+    disk: Disk,
+    folder: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Scratch {
+    /// Appends `bytes`.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.disk.announce(Step::Write, &self.folder)?;
+        let written = self.file.seek(SeekFrom::Start(self.length));
+        let written = written.and_then(|_| self.file.write_all(bytes));
+        written.map_err(|e| Error::io("write a temporary file in", &self.folder, e))?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Fills `bytes` with what stands at `offset`; several threads may do so at the same time.
+    pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset);
+        #[cfg(windows)]
+        let read = read_exact_at(&self.file, bytes, offset);
+        read.map_err(|e| Error::io("read a temporary file in", &self.folder, e))
+    }
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                bytes = &mut bytes[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The run lock of a workspace: dies with its holder, even with `kill -9`.
@@ -344,6 +426,24 @@ mod tests {
         let recorder = Arc::new(Recorder::default());
         Disk::observed(recorder.clone()).write(&dir.path().join("a.txt"), b"x").unwrap();
         assert_eq!(*recorder.0.lock().unwrap(), [CreateFile, Write, SyncFile, Rename, SyncFolder]);
+    }
+
+    #[test]
+    fn several_files_are_durable_before_any_has_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("b"), "same").unwrap();
+        let recorder = Arc::new(Recorder::default());
+        let disk = Disk::observed(recorder.clone());
+        let files: [(&str, &[u8]); 3] = [("a", b"1"), ("b", b"same"), ("c", b"3")];
+        disk.write_changed(dir.path(), &files).unwrap();
+        let one = [CreateFile, Write, SyncFile];
+        let expected = [&one[..], &one, &[Rename, Rename, SyncFolder]].concat();
+        assert_eq!(*recorder.0.lock().unwrap(), expected);
+        for (name, bytes) in files {
+            assert_eq!(fs::read(dir.path().join(name)).unwrap(), bytes);
+        }
+        disk.write_changed(dir.path(), &files).unwrap();
+        assert_eq!(recorder.0.lock().unwrap().len(), expected.len(), "nothing left to do");
     }
 
     #[test]

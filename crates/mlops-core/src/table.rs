@@ -64,8 +64,11 @@ pub struct Table {
     pub categorical: Vec<TextColumn>,
     /// Whether the label is the positive one. Empty for rows to predict.
     pub labels: Vec<bool>,
-    /// Identity of each row under the reader's key.
+    /// Identity of each row under the reader's key; empty when hashes were not asked for.
     pub hashes: Vec<u128>,
+    /// Id cells by column, with and without a text, of the rows that a reader pushed since the table
+    /// was cleared; also when texts were not asked for.
+    pub(crate) id_cells: Vec<(u64, u64)>,
     rows: usize,
 }
 
@@ -76,8 +79,15 @@ impl Table {
             ids: vec![TextColumn::default(); schema.count(Role::Id)],
             numeric: vec![Vec::new(); schema.count(Role::Numeric)],
             categorical: vec![TextColumn::default(); schema.count(Role::Categorical)],
+            id_cells: vec![(0, 0); schema.count(Role::Id)],
             ..Self::default()
         }
+    }
+
+    /// Whether it has the columns of `schema`.
+    pub(crate) fn is_of(&self, schema: &Schema) -> bool {
+        let columns = [self.ids.len(), self.numeric.len(), self.categorical.len()];
+        columns == [Role::Id, Role::Numeric, Role::Categorical].map(|role| schema.count(role))
     }
 
     /// Number of rows.
@@ -93,6 +103,7 @@ impl Table {
     /// Drops all rows, keeps the memory.
     pub fn clear(&mut self) {
         self.truncate(0);
+        self.id_cells.fill((0, 0));
     }
 
     /// Keeps the first `rows` rows.
@@ -128,7 +139,7 @@ impl Table {
         &mut self,
         row: &[u8],
         schema: &Schema,
-        hash: u128,
+        hash: Option<u128>,
         with_ids: bool,
     ) {
         let mut cells = Cells { row: row.strip_suffix(b"\n").unwrap_or(row), at: Some(0) };
@@ -137,6 +148,7 @@ impl Table {
             let Some((cell, quoted)) = cells.next() else { break };
             match column.role {
                 Role::Id => {
+                    self.count_id(id, cell.is_empty());
                     if with_ids {
                         push_cell(&mut self.ids[id], cell, quoted);
                     }
@@ -163,8 +175,65 @@ impl Table {
                 Role::Target => {}
             }
         }
-        self.hashes.push(hash);
+        self.hashes.extend(hash);
         self.rows += 1;
+    }
+
+    /// Counts a cell of id column `j`.
+    pub(crate) fn count_id(&mut self, j: usize, empty: bool) {
+        if let Some((there, missing)) = self.id_cells.get_mut(j) {
+            *(if empty { missing } else { there }) += 1;
+        }
+    }
+
+    /// A copy of the first `rows` rows, without hashes.
+    pub(crate) fn first_rows(&self, rows: usize) -> Self {
+        let rows = rows.min(self.rows);
+        let start = |column: &TextColumn| {
+            let mut copy = TextColumn::default();
+            column.iter().take(rows).for_each(|text| copy.push(text));
+            copy
+        };
+        Self {
+            ids: self.ids.iter().map(start).collect(),
+            numeric: self.numeric.iter().map(|column| column[..rows].to_vec()).collect(),
+            categorical: self.categorical.iter().map(start).collect(),
+            labels: self.labels.iter().take(rows).copied().collect(),
+            hashes: Vec::new(),
+            id_cells: vec![(0, 0); self.id_cells.len()],
+            rows,
+        }
+    }
+
+    /// Keeps the rows that `keep` wants, by their index.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let kept: Vec<usize> = (0..self.rows).filter(|i| keep(*i)).collect();
+        if kept.len() == self.rows {
+            return;
+        }
+        self.numeric.iter_mut().for_each(|c| pick(c, &kept));
+        pick(&mut self.labels, &kept);
+        pick(&mut self.hashes, &kept);
+        for column in self.ids.iter_mut().chain(&mut self.categorical) {
+            if !column.is_empty() {
+                let mut picked = TextColumn::default();
+                for i in &kept {
+                    picked.push(column.get(*i));
+                }
+                *column = picked;
+            }
+        }
+        self.rows = kept.len();
+    }
+}
+
+/// Keeps the values at `kept`, which ascends, of a column that is there.
+fn pick<T: Copy>(column: &mut Vec<T>, kept: &[usize]) {
+    if !column.is_empty() {
+        for (to, from) in kept.iter().enumerate() {
+            column[to] = column[*from];
+        }
+        column.truncate(kept.len());
     }
 }
 
@@ -206,15 +275,32 @@ fn push_cell(column: &mut TextColumn, cell: &[u8], quoted: bool) {
     if quoted { column.push(&text.replace("\"\"", "\"")) } else { column.push(&text) }
 }
 
+const POWERS_OF_TEN: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
 /// The double nearest to a canonical number; NaN for an empty cell.
-fn number(cell: &[u8]) -> f64 {
+pub(crate) fn number(cell: &[u8]) -> f64 {
     let (negative, digits) = match cell.strip_prefix(b"-") {
         Some(rest) => (true, rest),
         None => (false, cell),
     };
-    if !digits.is_empty() && digits.len() <= 15 && digits.iter().all(u8::is_ascii_digit) {
-        let value = digits.iter().fold(0_u64, |v, d| v * 10 + u64::from(d - b'0'));
-        return if negative { -(value as f64) } else { value as f64 };
+    // Up to 15 digits and powers of ten up to 15 are exact, so that the one division is the only
+    // rounding (Clinger 1990).
+    let (mut value, mut places, mut plain) = (0_u64, 0, !digits.is_empty() && digits.len() <= 16);
+    let mut point = false;
+    for byte in digits.iter().take(16) {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + u64::from(byte - b'0');
+                places += usize::from(point);
+            }
+            b'.' if !point => point = true,
+            _ => plain = false,
+        }
+    }
+    if plain && digits.len() - usize::from(point) <= 15 && (!point || places > 0) {
+        let value = value as f64 / POWERS_OF_TEN[places];
+        return if negative { -value } else { value };
     }
     std::str::from_utf8(cell).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
 }
@@ -229,8 +315,8 @@ mod tests {
         let schema =
             Schema::new(&names(&["id"]), &names(&["x", "y"]), &names(&["c"]), "t", "yes", None);
         let mut table = Table::new(&schema);
-        table.push_canonical(b"\"a, \"\"b\"\"\",-12,0.25,red,yes\n", &schema, 1, true);
-        table.push_canonical(b",,1e-7,,no\n", &schema, 2, true);
+        table.push_canonical(b"\"a, \"\"b\"\"\",-12,0.25,red,yes\n", &schema, Some(1), true);
+        table.push_canonical(b",,1e-7,,no\n", &schema, Some(2), true);
         assert_eq!(table.len(), 2);
         assert_eq!(table.ids[0].iter().collect::<Vec<_>>(), ["a, \"b\"", ""]);
         assert!(table.numeric[0][1].is_nan());
@@ -238,7 +324,33 @@ mod tests {
         assert_eq!(table.numeric[1].iter().sum::<f64>().to_string(), "0.2500001");
         assert_eq!(table.categorical[0].iter().collect::<Vec<_>>(), ["red", ""]);
         assert_eq!(table.labels, [true, false]);
+        let mut second = table.clone();
+        second.retain(|i| i == 1);
+        assert_eq!((second.len(), second.ids[0].get(0), &second.hashes[..]), (1, "", &[2][..]));
+        assert_eq!(second.labels, [false]);
         table.truncate(1);
         assert_eq!((table.len(), table.ids[0].get(0)), (1, "a, \"b\""));
+    }
+
+    #[test]
+    fn numbers_are_the_nearest_doubles() {
+        let mut texts: Vec<String> =
+            ["", "0", "-5", "0.1", "-0.3", "123456789012345", "1e-7", "1e300"]
+                .map(str::to_owned)
+                .to_vec();
+        for i in 1..2_000_u64 {
+            let digits = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_000_000_000_000;
+            for places in 1..16 {
+                let text = format!("{digits:016}");
+                let (whole, fraction) = text.split_at(16 - places);
+                let whole = whole.trim_start_matches('0');
+                let whole = if whole.is_empty() { "0" } else { whole };
+                texts.push(format!("{whole}.{fraction}"));
+            }
+        }
+        for text in texts {
+            let expected: f64 = text.parse().unwrap_or(f64::NAN);
+            assert_eq!(number(text.as_bytes()).to_bits(), expected.to_bits(), "{text}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::digest::Digest;
-use crate::ingest::discover;
+use crate::ingest::discover::{self, Candidate};
 
 /// A test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,21 @@ impl TestFiles {
         Ok(Self { current, all })
     }
 
+    /// Names and places of the current files in `folder`, whose digests nobody asked for yet: whoever
+    /// reads them computes them on the way.
+    pub fn list_current(folder: &Path) -> Result<Vec<Candidate>> {
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut files = discover::list(folder, "test_data_path")?.candidates;
+        let newest = files.iter().filter_map(|f| batch(&f.name)).max();
+        files.retain(|f| match newest {
+            Some(_) => batch(&f.name) == newest,
+            None => !f.name.starts_with("testdata_new"),
+        });
+        Ok(files)
+    }
+
     /// The same files with all batches as the current version; nothing with fewer than two.
     pub fn all_batches(&self) -> Option<Self> {
         let batches: Vec<TestFile> =
@@ -90,6 +105,11 @@ mod tests {
         let found = TestFiles::find(dir.path()).unwrap();
         assert_eq!(names(&found.current), ["testdata_new10.csv"]);
         assert_eq!(found.all.len(), 4);
+        let listed = TestFiles::list_current(dir.path()).unwrap();
+        assert_eq!(
+            listed.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(),
+            names(&found.current)
+        );
     }
 
     fn fs(folder: &Path, name: &str) {

@@ -2,8 +2,9 @@
 //!
 //! The goldens come from `golden/make_fit.py`, which generates the same rows as `generate` here.
 
+use mlops_core::durable::Disk;
 use mlops_core::fit::{
-    Block, Blocks, ClassWeight, Fitted, LogisticRegression, MemoryBlocks, Scaler, Solver,
+    Block, Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler, Solver,
 };
 use mlops_core::{ErrorKind, Result};
 
@@ -47,15 +48,15 @@ fn generate(seed: u64, rows: usize, features: usize) -> (Rows, f64) {
     (all, checksum)
 }
 
-fn blocks_of(rows: &Rows) -> MemoryBlocks {
-    let mut blocks = MemoryBlocks::new(rows[0].0.len());
+fn blocks_of(rows: &Rows) -> PackedBlocks {
+    let mut blocks = PackedBlocks::new(rows[0].0.len());
     for (row, positive) in rows {
         blocks.push_row(row, *positive).expect("rows of one width");
     }
     blocks
 }
 
-fn scaled(blocks: &MemoryBlocks) -> Scaler {
+fn scaled(blocks: &PackedBlocks) -> Scaler {
     Scaler::fit(blocks, &vec![true; blocks.features()], 1).expect("finite rows")
 }
 
@@ -344,8 +345,8 @@ fn numbers_that_are_not_finite_are_refused_by_name_and_place() {
 
 #[test]
 fn one_class_no_rows_and_impossible_parameters_are_refused() {
-    let mut blocks = MemoryBlocks::new(1);
-    let refused = |model: &LogisticRegression, blocks: &MemoryBlocks| {
+    let mut blocks = PackedBlocks::new(1);
+    let refused = |model: &LogisticRegression, blocks: &PackedBlocks| {
         model.fit(blocks, &Scaler::identity(1)).unwrap_err().to_string()
     };
     assert!(refused(&newton(), &blocks).contains("no rows"));
@@ -372,7 +373,7 @@ fn a_fit_that_ends_early_is_an_error_with_its_numbers() {
 }
 
 /// A source that announces more than it has.
-struct Shrunk(MemoryBlocks);
+struct Shrunk(PackedBlocks);
 
 impl Blocks for Shrunk {
     fn features(&self) -> usize {
@@ -404,7 +405,7 @@ fn a_source_that_shrinks_is_an_error() {
 
 #[test]
 fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
-    let mut blocks = MemoryBlocks::new(5);
+    let mut blocks = PackedBlocks::new(5);
     for i in 0..100_000 {
         let bit = f64::from(i % 2);
         let row = [1e9 + bit, 1e12 + bit, 1e6 + bit / 1024.0 + 0.1, bit, 3e9];
@@ -419,7 +420,7 @@ fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
     assert_eq!((scaler.mean[4], scaler.scale[4]), (3e9, 1.0));
 
     // Large sums that cancel must not take the small ones in between with them.
-    let mut blocks = MemoryBlocks::new(1);
+    let mut blocks = PackedBlocks::new(1);
     for i in 0..2560 {
         let value = if i < 256 {
             1e15
@@ -432,4 +433,37 @@ fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
     }
     let mean = Scaler::fit(&blocks, &[true], 0).unwrap().mean[0];
     assert!((mean - 0.24).abs() < 1e-12, "{mean}");
+}
+
+/// Rows whose matrix is four times what may stay in memory: read from a file, to the last bit.
+#[test]
+fn a_fit_from_a_file_is_that_from_memory() {
+    let (rows, columns) = (120_000, 12);
+    let limit = rows * columns * 8 / 4;
+    let dir = tempfile::tempdir().unwrap();
+    let mut held = PackedBlocks::new(columns);
+    let mut limited =
+        PackedBlocks::new(columns).within(limit, &Disk::default(), dir.path().to_owned());
+    let mut state = 1_u64;
+    for _ in 0..rows {
+        let row: Vec<f64> = (0..columns)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 11) as f64 / (1_u64 << 53) as f64
+            })
+            .collect();
+        let positive = row[0] + 0.3 * row[1] > 0.6 + 0.5 * row[2];
+        held.push_row(&row, positive).unwrap();
+        limited.push_row(&row, positive).unwrap();
+    }
+    assert!(limited.spilled() && !held.spilled());
+    let fit = |blocks: &PackedBlocks, threads| {
+        let scaler = Scaler::fit(blocks, &vec![true; columns], threads).unwrap();
+        let fitted = LogisticRegression { threads, ..newton() }.fit(blocks, &scaler).unwrap();
+        (scaler, fitted)
+    };
+    let expected = fit(&held, 1);
+    for threads in [1, 2, 3, 7] {
+        assert_eq!(fit(&limited, threads), expected, "{threads} threads");
+    }
 }

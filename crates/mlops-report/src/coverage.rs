@@ -16,6 +16,8 @@ pub(crate) struct Coverage {
     touched: Vec<(usize, usize)>,
     /// Changes of coverage from one pixel of a row to the next; all 0 between calls.
     steps: Vec<f32>,
+    /// The pixels of the row at hand at which coverage changes: between them it is constant.
+    edges: Vec<usize>,
     crossings: Vec<f64>,
 }
 
@@ -27,6 +29,7 @@ impl Coverage {
             cells: vec![0; width * height],
             touched: vec![(usize::MAX, 0); height],
             steps: vec![0.0; width + 2],
+            edges: Vec::new(),
             crossings: Vec::new(),
         }
     }
@@ -36,20 +39,20 @@ impl Coverage {
         let low = corners.iter().map(|c| c.1).fold(f64::INFINITY, f64::min);
         let high = corners.iter().map(|c| c.1).fold(f64::NEG_INFINITY, f64::max);
         for row in whole(low)..whole(high.ceil()).min(self.touched.len()) {
-            let (mut from, mut to) = (self.width, 0);
+            self.edges.clear();
             for line in 0..LINES {
                 let middle = row as f64 + (f64::from(line) + 0.5) / f64::from(LINES);
                 self.cross(corners, middle);
                 for pair in self.crossings.chunks_exact(2) {
                     let width = self.width as f64;
-                    let (left, right) = (pair[0].clamp(0.0, width), pair[1].clamp(0.0, width));
-                    step(&mut self.steps, left, 1.0);
-                    step(&mut self.steps, right, -1.0);
-                    from = from.min(whole(left));
-                    to = to.max(whole(right) + 2);
+                    for (x, change) in [(pair[0], 1.0), (pair[1], -1.0)] {
+                        let x = x.clamp(0.0, width);
+                        step(&mut self.steps, x, change);
+                        self.edges.extend([whole(x), whole(x) + 1]);
+                    }
                 }
             }
-            self.settle(row, from, to);
+            self.settle(row);
         }
     }
 
@@ -66,23 +69,26 @@ impl Coverage {
         self.crossings.sort_unstable_by(f64::total_cmp);
     }
 
-    /// Sums up the steps of a row.
+    /// Sums up the steps of a row, from edge to edge.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-    fn settle(&mut self, row: usize, from: usize, to: usize) {
-        if from >= to {
-            return;
-        }
+    fn settle(&mut self, row: usize) {
+        self.edges.sort_unstable();
+        self.edges.dedup();
+        let (Some(&from), Some(&last)) = (self.edges.first(), self.edges.last()) else { return };
         let cells = &mut self.cells[row * self.width..][..self.width];
         let mut covered = 0.0;
-        for (x, step) in self.steps[from..to.min(self.width + 2)].iter_mut().enumerate() {
-            covered += *step;
-            *step = 0.0;
-            if let Some(cell) = cells.get_mut(from + x) {
-                *cell = (*cell).max((covered * 255.0 / f32::from(LINES) + 0.5) as u8);
+        let ends = self.edges.iter().skip(1).copied().chain([last + 1]);
+        for (&start, end) in self.edges.iter().zip(ends) {
+            covered += std::mem::take(&mut self.steps[start]);
+            let value = (covered * 255.0 / f32::from(LINES) + 0.5) as u8;
+            if value > 0 && start < self.width {
+                for cell in &mut cells[start..end.min(self.width)] {
+                    *cell = (*cell).max(value);
+                }
             }
         }
         let touched = &mut self.touched[row];
-        *touched = (touched.0.min(from), touched.1.max(to.min(self.width)));
+        *touched = (touched.0.min(from), touched.1.max((last + 1).min(self.width)));
     }
 
     /// Hands out each row that is covered in part (its number, its first pixel, its pixels), and

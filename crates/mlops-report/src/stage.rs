@@ -11,9 +11,9 @@ mod worries;
 
 use std::fmt;
 
+use mlops_core::Result;
 use mlops_core::context::{Context, Workspace};
 use mlops_core::text;
-use mlops_core::{Error, Result};
 use serde::Serialize;
 
 use crate::html;
@@ -105,19 +105,17 @@ fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
     let folder = &context.config.output_model;
     let pictures = pictures::pictures(report)?;
     let page = html::page(report, &pictures);
-    let mut files = Vec::new();
-    let mut put = |name: String, bytes: &[u8]| -> Result<(), Error> {
-        // Pictures of the same numbers are the same bytes.
-        context.disk.write_if_changed(&folder.join(&name), bytes)?;
-        files.push(name);
-        Ok(())
-    };
+    let mut drawn: Vec<(String, &[u8])> = Vec::new();
     for Picture { name, svg, png, .. } in &pictures {
-        put(format!("{name}.png"), png)?;
-        put(format!("{name}.svg"), svg.as_bytes())?;
+        drawn.push((format!("{name}.png"), png));
+        drawn.push((format!("{name}.svg"), svg.as_bytes()));
     }
-    put(PAGE.to_owned(), page.as_bytes())?;
-    Ok(files)
+    // Pictures of the same numbers are the same bytes.
+    let named: Vec<(&str, &[u8])> =
+        drawn.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    context.disk.write_changed(folder, &named)?;
+    context.disk.write_changed(folder, &[(PAGE, page.as_bytes())])?;
+    Ok(drawn.into_iter().map(|(name, _)| name).chain([PAGE.to_owned()]).collect())
 }
 
 /// A label that says nothing alone, with its column: `exited = 1`.

@@ -32,7 +32,7 @@ pub struct Limits {
     pub stage: Option<Duration>,
     /// How many threads may parse rows at the same time.
     pub threads: usize,
-    /// How much memory ingestion may take, in bytes; beyond, it works through temporary files.
+    /// How much memory ingestion and training may take, in bytes; beyond, temporary files serve.
     pub memory: usize,
 }
 

@@ -16,6 +16,8 @@ pub struct Block {
     rows: usize,
     values: Vec<f64>,
     labels: Vec<f64>,
+    /// Room for a source to read bytes into.
+    bytes: Vec<u8>,
 }
 
 impl Block {
@@ -26,12 +28,18 @@ impl Block {
             rows: 0,
             values: vec![0.0; features * BLOCK_ROWS],
             labels: vec![0.0; BLOCK_ROWS],
+            bytes: Vec::new(),
         }
     }
 
     /// How many features a row has.
     pub fn features(&self) -> usize {
         self.features
+    }
+
+    /// A buffer that goes along with the block, to be taken and put back.
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// How many rows are filled.

@@ -11,14 +11,15 @@
 use super::block::{BLOCK_ROWS, Block};
 use super::reduce::Pass;
 use super::scaler::Scaler;
+use super::simd::{Work, widest};
 use crate::error::Result;
 
 /// One feature of one block, padded with zeros.
 type Column = [f64; BLOCK_ROWS];
 
-/// Running sums in a scalar product: the doubles in a vector register that every x86-64 has. With
-/// four, registers run out and a Hessian takes twice as long, even where wider vectors are allowed.
-const LANES: usize = 2;
+/// Running sums in a scalar product: the doubles in the widest vector there is. Narrower vectors
+/// take several for one, so that the order of summation is the same on every processor.
+const LANES: usize = 8;
 
 /// Columns of a Hessian tile; features are padded to a multiple of it.
 const TILE: usize = 4;
@@ -94,15 +95,7 @@ impl Pass for Likelihood<'_> {
     }
 
     fn add(&self, _: usize, block: &Block, s: &mut Scratch, sums: &mut Sums) -> Result<()> {
-        self.margins(block, s);
-        self.rows(block, s);
-        sums.loss += loss(s, self.weights);
-        sums.rows += block.rows() as u64;
-        sums.positives += sum(&s.labels);
-        add_gradient(s, &mut sums.gradient);
-        if self.hessian {
-            add_hessian(s, self.beta.len(), &mut sums.hessian);
-        }
+        widest(AddBlock { pass: self, block, scratch: s, sums });
         Ok(())
     }
 
@@ -119,8 +112,37 @@ impl Pass for Likelihood<'_> {
     }
 }
 
+/// The work of one block.
+struct AddBlock<'a> {
+    pass: &'a Likelihood<'a>,
+    block: &'a Block,
+    scratch: &'a mut Scratch,
+    sums: &'a mut Sums,
+}
+
+#[expect(clippy::inline_always, reason = "see `simd`")]
+impl Work for AddBlock<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { pass, block, scratch: s, sums } = self;
+        pass.margins(block, s);
+        pass.rows(block, s);
+        sums.loss += loss(s, pass.weights);
+        sums.rows += block.rows() as u64;
+        sums.positives += sum(&s.labels);
+        add_gradient(s, &mut sums.gradient);
+        if pass.hessian {
+            add_hessian(s, pass.beta.len(), &mut sums.hessian);
+        }
+    }
+}
+
+#[expect(clippy::inline_always, reason = "see `simd`")]
 impl Likelihood<'_> {
     /// Scales the features and sums up z = x·w + b.
+    #[inline(always)]
     fn margins(&self, block: &Block, s: &mut Scratch) {
         let features = block.features();
         s.margin = [self.beta[features]; BLOCK_ROWS];
@@ -138,6 +160,7 @@ impl Likelihood<'_> {
     }
 
     /// Everything of a row that does not depend on single features.
+    #[inline(always)]
     fn rows(&self, block: &Block, s: &mut Scratch) {
         let rows = block.rows();
         let [negative, positive] = self.weights;
@@ -166,6 +189,8 @@ impl Likelihood<'_> {
 }
 
 /// The loss of a block. The logarithms are taken of products, one for each class.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `simd`")]
 fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
     let mut linear = [0.0; PRODUCTS];
     let mut negative = [1.0; PRODUCTS];
@@ -185,6 +210,8 @@ fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
 }
 
 /// A sum in several lanes: one running sum would wait for every addition.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `simd`")]
 fn sum(column: &Column) -> f64 {
     let mut lanes = [0.0; PRODUCTS];
     for chunk in column.as_chunks::<PRODUCTS>().0 {
@@ -195,6 +222,8 @@ fn sum(column: &Column) -> f64 {
     lanes.iter().sum()
 }
 
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `simd`")]
 fn add_gradient(s: &Scratch, gradient: &mut [f64]) {
     let columns = s.columns.as_chunks::<TILE>().0;
     for (sums, columns) in gradient.chunks_mut(TILE).zip(columns) {
@@ -207,6 +236,8 @@ fn add_gradient(s: &Scratch, gradient: &mut [f64]) {
 
 /// Adds the upper triangle in tiles of two rows by [`TILE`] columns; the few entries of a tile
 /// below the diagonal are computed and left unused.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `simd`")]
 fn add_hessian(s: &mut Scratch, size: usize, hessian: &mut [f64]) {
     let columns = s.columns.as_chunks::<TILE>().0;
     for (pair, two) in s.columns.as_chunks::<2>().0.iter().enumerate() {
@@ -233,18 +264,18 @@ fn add_hessian(s: &mut Scratch, size: usize, hessian: &mut [f64]) {
 }
 
 /// All scalar products of `J` columns with `K` columns: every value loaded serves several.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `simd`")]
 fn products<const J: usize, const K: usize>(
     left: &[Column; J],
     right: &[Column; K],
 ) -> [[f64; K]; J] {
     let mut sums = [[[0.0; LANES]; K]; J];
-    let left: [_; J] = std::array::from_fn(|j| left[j].as_chunks::<LANES>().0);
-    let right: [_; K] = std::array::from_fn(|k| right[k].as_chunks::<LANES>().0);
     for i in 0..BLOCK_ROWS / LANES {
         for j in 0..J {
             for k in 0..K {
                 for l in 0..LANES {
-                    sums[j][k][l] += left[j][i][l] * right[k][i][l];
+                    sums[j][k][l] += left[j][i * LANES + l] * right[k][i * LANES + l];
                 }
             }
         }
@@ -257,6 +288,7 @@ fn products<const J: usize, const K: usize>(
 /// x = k ln 2 + r with |r| <= ln 2 / 2, Cody and Waite's two-part ln 2, and the Taylor series to
 /// r^13, whose remainder is below 5e-18. Under -700 it stays at exp(-700) = 1e-304, which is
 /// nothing beside any other row.
+#[inline(always)]
 fn exp_of_negative(x: f64) -> f64 {
     /// Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;

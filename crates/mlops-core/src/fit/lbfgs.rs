@@ -75,11 +75,11 @@ fn dense(blocks: &dyn Blocks, scaler: &Scaler) -> Result<(Array2<f64>, Array1<u3
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::{LogisticRegression, MemoryBlocks, Solver};
+    use crate::fit::{LogisticRegression, PackedBlocks, Solver};
 
     #[test]
     fn smartcore_alone_finds_the_optimum_of_the_same_penalty_and_sign() {
-        let mut blocks = MemoryBlocks::new(2);
+        let mut blocks = PackedBlocks::new(2);
         for i in 0..400_u32 {
             let row = [f64::from(i % 17), f64::from(i * 7 % 31)];
             blocks.push_row(&row, row[0] + f64::from(i * 13 % 11) > 12.0).unwrap();

@@ -11,17 +11,19 @@
 
 mod block;
 mod cholesky;
+mod column;
 mod kernel;
 mod lbfgs;
-mod memory;
 mod newton;
+mod packed;
 mod reduce;
 mod scaler;
+mod simd;
 
 use serde::{Deserialize, Serialize};
 
 pub use block::{BLOCK_ROWS, Block, Blocks};
-pub use memory::MemoryBlocks;
+pub use packed::PackedBlocks;
 pub use scaler::Scaler;
 
 use crate::error::{Error, Result};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{BLOCK_ROWS, Block, Blocks};
 use super::reduce::{Pass, reduce};
+use super::simd::{Work, widest};
 use crate::error::{Error, Result};
 
 /// Mean and population standard deviation (ddof 0) by feature, in the feature's own unit.
@@ -168,15 +169,7 @@ impl Pass for Moments {
         for (j, sums) in sums.iter_mut().enumerate() {
             let values = block.column(j);
             check_finite(index, j, values)?;
-            let less = |a: f64, b: f64| if b < a { b } else { a };
-            let more = |a: f64, b: f64| if b > a { b } else { a };
-            sums.lowest = fold(values, sums.lowest, less, less);
-            sums.highest = fold(values, sums.highest, more, more);
-            sums.add_compensated(fold(values, 0.0, |a, v| a + v, |a, b| a + b));
-            sums.whole = match (sums.whole, whole_sums(values)) {
-                (Some((sum, squares)), Some((s, q))) => Some((sum + s, squares + q)),
-                _ => None,
-            };
+            widest(AddColumn { sums, values });
         }
         Ok(())
     }
@@ -195,7 +188,33 @@ impl Pass for Moments {
     }
 }
 
+/// The moments of one column of one block.
+struct AddColumn<'a> {
+    sums: &'a mut FeatureSums,
+    values: &'a [f64],
+}
+
+#[expect(clippy::inline_always, reason = "see `simd`")]
+impl Work for AddColumn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { sums, values } = self;
+        let less = |a: f64, b: f64| if b < a { b } else { a };
+        let more = |a: f64, b: f64| if b > a { b } else { a };
+        sums.lowest = fold(values, sums.lowest, less, less);
+        sums.highest = fold(values, sums.highest, more, more);
+        sums.add_compensated(fold(values, 0.0, |a, v| a + v, |a, b| a + b));
+        sums.whole = match (sums.whole, whole_sums(values)) {
+            (Some((sum, squares)), Some((s, q))) => Some((sum + s, squares + q)),
+            _ => None,
+        };
+    }
+}
+
 /// Exact sum and sum of squares of one block, if all its values are whole and not too large.
+#[inline(always)]
 fn whole_sums(values: &[f64]) -> Option<(i128, i128)> {
     /// Adding and subtracting 1.5 * 2^52 rounds to a whole number.
     const ROUND: f64 = 6_755_399_441_055_744.0;
@@ -254,6 +273,8 @@ impl Pass for Spread<'_> {
 
 /// Folds in eight lanes: with one, every step would wait for the last. `start` must be neutral, or
 /// at least do no harm eight times over.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `simd`")]
 fn fold(
     values: &[f64],
     start: f64,

@@ -32,6 +32,7 @@ pub(crate) mod rows;
 pub(crate) mod slots;
 pub(crate) mod spelling;
 pub(crate) mod spill;
+pub(crate) mod values;
 pub(crate) mod writer;
 
 use std::fs::File;

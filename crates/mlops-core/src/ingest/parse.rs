@@ -85,7 +85,7 @@ impl Parsed {
         &from[start..start + run.length as usize]
     }
 
-    fn clear(&mut self, width: usize) {
+    pub(super) fn clear(&mut self, width: usize) {
         self.rows.clear();
         self.rejected.clear();
         self.side.clear();
@@ -100,7 +100,7 @@ impl Parsed {
 
 /// What the fast path must find in a column.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Id,
     Numeric,
     Categorical,
@@ -110,19 +110,19 @@ enum Kind {
 /// Turns chunks of one file into rows.
 #[derive(Debug, Clone)]
 pub(crate) struct RowParser<'a> {
-    schema: &'a Schema,
+    pub(super) schema: &'a Schema,
     layout: Layout,
-    options: &'a Ingestion,
+    pub(super) options: &'a Ingestion,
     pub(crate) labels: Labels,
-    hasher: RowHasher,
-    kinds: Vec<Kind>,
+    pub(super) hasher: RowHasher,
+    pub(super) kinds: Vec<Kind>,
     /// Whether no spelling of a missing value looks like a number.
     plain_numbers: bool,
     /// Whether the fast path applies: that, and the columns stand as in the schema.
-    fast: bool,
+    pub(super) fast: bool,
     /// The labels as they stand in a canonical row; without those that need quotes there, since
     /// bare, a label with a comma in it would be two cells.
-    bare_labels: Vec<Vec<u8>>,
+    pub(super) bare_labels: Vec<Vec<u8>>,
     fields: Vec<Field>,
     /// Columns of the row at hand without a value.
     empty: Vec<usize>,
@@ -177,39 +177,40 @@ impl<'a> RowParser<'a> {
         self.look_for_labels();
         let mut at = 0;
         while at < chunk.len() {
-            let fast = if self.fast { self.canonical_row(&chunk[at..]) } else { None };
-            match fast {
-                Some(CanonicalRow { length, carriage_return: false, empty_cells }) => {
-                    if empty_cells {
-                        count_empty(&chunk[at..at + length], &mut out.missing);
-                    }
-                    let row = at..at + length + 1;
-                    let hash = self.hasher.hash(&chunk[row.clone()]);
-                    push_row(out, &row, false, 1, hash);
-                    at = row.end;
-                }
-                Some(CanonicalRow { length, carriage_return: true, empty_cells }) => {
-                    if empty_cells {
-                        count_empty(&chunk[at..at + length], &mut out.missing);
-                    }
-                    out.changes.crlf += 1;
-                    let start = out.side.len();
-                    out.side.extend_from_slice(&chunk[at..at + length]);
-                    out.side.push(b'\n');
-                    let hash = self.hasher.hash(&out.side[start..]);
-                    push_row(out, &(start..out.side.len()), true, 1, hash);
-                    at += length + 2;
-                }
-                None => at = self.careful(chunk, at, offset, out),
-            }
+            at = self.row(chunk, at, offset, out);
         }
         if unknown {
             out.learned.clone_from(&self.labels.negative);
         }
     }
 
+    /// Parses the record at `at`; returns where the next one starts.
+    #[inline]
+    pub(super) fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
+        let fast = if self.fast { self.canonical_row(&chunk[at..]) } else { None };
+        let Some(CanonicalRow { length, carriage_return, empty_cells }) = fast else {
+            return self.careful(chunk, at, offset, out);
+        };
+        if empty_cells {
+            count_empty(&chunk[at..at + length], &mut out.missing);
+        }
+        if carriage_return {
+            out.changes.crlf += 1;
+            let start = out.side.len();
+            out.side.extend_from_slice(&chunk[at..at + length]);
+            out.side.push(b'\n');
+            let hash = self.hasher.hash(&out.side[start..]);
+            push_row(out, &(start..out.side.len()), true, 1, hash);
+            return at + length + 2;
+        }
+        let row = at..at + length + 1;
+        let hash = self.hasher.hash(&chunk[row.clone()]);
+        push_row(out, &row, false, 1, hash);
+        row.end
+    }
+
     /// What the fast path takes for a label from now on.
-    fn look_for_labels(&mut self) {
+    pub(super) fn look_for_labels(&mut self) {
         let Labels { positive, negative } = &self.labels;
         let bare = [Some(positive), negative.as_ref()].into_iter().flatten();
         let bare = bare.filter(|label| !clean::needs_quotes(label));

@@ -25,6 +25,27 @@ pub(crate) fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// The whole number of up to seven digits, or NaN for nothing, in the canonical cell that starts at
+/// `at`, and where the cell ends. `None` tells nothing: the rarer spellings need another look.
+#[inline]
+pub(crate) fn short_number(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
+    let word = word_at(bytes, at)?;
+    let digits = leading(!digit_marks(word) & HIGH_BITS);
+    let end = word.checked_shr(8 * digits)? & 0xff;
+    if !matches!(end, 0x2c | 0x0a | 0x0d) || (digits > 1 && word & 0xff == 0x30) {
+        return None;
+    }
+    if digits == 0 {
+        return Some((f64::NAN, at));
+    }
+    // The digits move to the end of the word; in front of them come zeros.
+    let tens = (word ^ (EACH * 0x30)) << (64 - 8 * digits);
+    let pairs = (tens * 10 + (tens >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let value = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    Some((value as f64, at + digits as usize))
+}
+
 /// Where a canonical text (or nothing) that starts at `at` ends: printable ASCII, no quotes, no
 /// blank at either end.
 #[inline]
@@ -160,6 +181,30 @@ mod tests {
                 assert_eq!(number_end(&bytes, 0).filter(ends), number.filter(ends), "{shown:?}");
                 assert_eq!(text_end(&bytes, 0), slow_text_end(&bytes), "{shown:?}");
             }
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_those_that_a_slow_look_finds() {
+        let mut found = 0;
+        for cell in cells() {
+            for rest in ["", ",", "\n", "\r\n", ",1,2,3,4\n", "\nabcdefghijk", " ,1234567890"] {
+                let bytes = [cell.as_slice(), rest.as_bytes()].concat();
+                let Some((value, end)) = short_number(&bytes, 0) else { continue };
+                assert_eq!(slow_number_end(&bytes, 0), Some(end));
+                let text = std::str::from_utf8(&bytes[..end]).unwrap();
+                let expected = text.parse().unwrap_or(f64::NAN);
+                assert_eq!(value.to_bits(), expected.to_bits(), "{text:?}");
+                found += 1;
+            }
+        }
+        assert!(found > 20, "{found}");
+        for n in (0..10_000_000_u32).step_by(7) {
+            let bytes = format!("{n},12345678").into_bytes();
+            assert_eq!(
+                short_number(&bytes, 0).map(|(v, _)| v.to_bits()),
+                Some(f64::from(n).to_bits())
+            );
         }
     }
 

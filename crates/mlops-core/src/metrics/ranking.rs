@@ -24,6 +24,9 @@ struct Reached {
     tp: u64,
 }
 
+/// From so many rows on a second thread is worth its start.
+const LARGE: usize = 100_000;
+
 impl Ranking {
     /// Sorts n labels by their n scores; a score is any finite number, higher meaning more positive.
     ///
@@ -44,8 +47,15 @@ impl Ranking {
         for (&label, &score) in labels.iter().zip(scores) {
             if label { positives.push(key(score)) } else { negatives.push(key(score)) }
         }
-        positives.sort_unstable();
-        negatives.sort_unstable();
+        if labels.len() < LARGE {
+            positives.sort_unstable();
+            negatives.sort_unstable();
+        } else {
+            std::thread::scope(|scope| {
+                scope.spawn(|| positives.sort_unstable());
+                negatives.sort_unstable();
+            });
+        }
         Ok(Self { positives, negatives })
     }
 

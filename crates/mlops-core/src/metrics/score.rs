@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// Nominal coverage of the intervals in an [`Evaluation`].
 pub const LEVEL: f64 = 0.95;
 
+/// From so many rows on a second thread is worth its start.
+const LARGE: usize = 100_000;
+
 /// Whether a row with the probability `p` of the positive class is predicted positive.
 ///
 /// Strictly above the threshold: scikit-learn's `predict` asks `decision_function > 0`, which is
@@ -78,8 +81,21 @@ impl Evaluation {
         check_probabilities(labels, probabilities)?;
         let predicted = probabilities.iter().map(|&p| classify(p, threshold));
         let matrix = ConfusionMatrix::from_pairs(labels.iter().copied().zip(predicted));
-        let ranking = Ranking::new(labels, probabilities)?;
-        let intervals = intervals(&matrix, LEVEL, RESAMPLES, seed);
+        // Sorting takes as long as all the rest.
+        let (ranking, rest) = std::thread::scope(|scope| {
+            let rest = || {
+                let intervals = intervals(&matrix, LEVEL, RESAMPLES, seed);
+                let losses = (log_loss(labels, probabilities), brier(labels, probabilities));
+                (intervals, losses)
+            };
+            if labels.len() < LARGE {
+                return (Ranking::new(labels, probabilities), rest());
+            }
+            let rest = scope.spawn(rest);
+            let ranking = Ranking::new(labels, probabilities);
+            (ranking, rest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let (ranking, (intervals, (log_loss, brier))) = (ranking?, rest);
         let constant = ConstantBaseline::of(matrix.positives(), matrix.negatives());
         Ok(Self {
             n: matrix.n(),
@@ -94,8 +110,8 @@ impl Evaluation {
             recall: matrix.recall(),
             roc_auc: ranking.roc_auc(),
             pr_auc: ranking.average_precision(),
-            log_loss: log_loss(labels, probabilities)?,
-            brier: brier(labels, probabilities)?,
+            log_loss: log_loss?,
+            brier: brier?,
             confusion_matrix: matrix,
             constant,
             beats_constant: matrix.f1() > constant.f1,

@@ -3,6 +3,7 @@
 //! | noun | file |
 //! |---|---|
 //! | [`Encoder`] | `encoder`: imputation and one-hot encoding |
+//! | [`TrainingRows`] | `encoded`: rows to learn from, the encoding they teach, the blocks of a fit |
 //! | [`Model`] | here: everything that a prediction needs, and how it was made |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
 //! | [`Golden`] | `golden`: predictions by the slow path, which verify the fast one |
@@ -13,14 +14,17 @@
 
 pub mod artifact;
 pub mod card;
+mod encoded;
 mod encoder;
 pub mod golden;
+mod median;
 mod predict;
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-pub use encoder::{CategoricalFeature, Encoder, EncoderBuilder, NumericFeature};
+pub use encoded::{EncodedRows, TrainingBatch, TrainingRows};
+pub use encoder::{CategoricalFeature, Encoder, NumericFeature};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
 

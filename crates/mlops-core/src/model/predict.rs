@@ -41,48 +41,62 @@ impl<'a> Predictor<'a> {
 
     /// Predicts every row of `table`, which has the columns of the model's schema.
     pub fn predict(&self, table: &Table) -> Predictions {
-        let Model { encoder, scaler, fitted, training, .. } = self.model;
-        let mut decision = vec![fitted.intercept; table.len()];
-        let mut usable = vec![true; table.len()];
-        let mut out = Predictions::default();
+        let mut probabilities = Vec::new();
+        let (imputed, unknown_categories) = self.probabilities(table, &mut probabilities);
+        let rows = probabilities.into_iter().map(|probability| {
+            let positive = self.positive(probability);
+            (!probability.is_nan()).then_some(Prediction { probability, positive })
+        });
+        Predictions { rows: rows.collect(), imputed, unknown_categories }
+    }
+
+    /// Whether a row of this probability is predicted positive.
+    pub fn positive(&self, probability: f64) -> bool {
+        classify(probability, self.model.training.threshold)
+    }
+
+    /// Replaces `probabilities` by one for each row of `table`, NaN where a missing value forbids an
+    /// answer; returns the numbers of cells that were imputed and of categories that are unknown.
+    pub fn probabilities(&self, table: &Table, probabilities: &mut Vec<f64>) -> (u64, u64) {
+        let Model { encoder, scaler, fitted, .. } = self.model;
+        let (mut imputed, mut unknown_categories) = (0, 0);
+        probabilities.clear();
+        probabilities.resize(table.len(), fitted.intercept);
+        let decision = probabilities;
         for (j, (feature, column)) in encoder.numeric.iter().zip(&table.numeric).enumerate() {
             let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
+            // Without a fill the sum stays NaN, whatever is added.
             let fill = feature.fill.unwrap_or(f64::NAN);
-            for ((z, usable), x) in decision.iter_mut().zip(&mut usable).zip(column) {
+            for (z, x) in decision.iter_mut().zip(column) {
                 let missing = x.is_nan();
-                out.imputed += u64::from(missing);
-                *usable &= !missing || feature.fill.is_some();
+                imputed += u64::from(missing);
                 *z += weight * ((if missing { fill } else { *x } - mean) / scale);
             }
         }
         let mut first = encoder.numeric.len();
         for (feature, column) in encoder.categorical.iter().zip(&table.categorical) {
-            for (i, text) in column.iter().enumerate() {
+            for (z, text) in decision.iter_mut().zip(column.iter()) {
                 let level = if text.is_empty() {
-                    out.imputed += 1;
-                    usable[i] &= feature.fill.is_some();
+                    imputed += 1;
+                    if feature.fill.is_none() {
+                        *z = f64::NAN;
+                    }
                     feature.fill.map(|l| l as usize)
                 } else {
                     let level = feature.level(text);
-                    out.unknown_categories += u64::from(level.is_none());
+                    unknown_categories += u64::from(level.is_none());
                     level
                 };
                 if let Some(level) = level {
-                    decision[i] += fitted.coefficients[first + level];
+                    *z += fitted.coefficients[first + level];
                 }
             }
             first += feature.levels.len();
         }
-        out.rows = decision
-            .iter()
-            .zip(usable)
-            .map(|(z, usable)| {
-                let probability = sigmoid(*z);
-                let positive = classify(probability, training.threshold);
-                usable.then_some(Prediction { probability, positive })
-            })
-            .collect();
-        out
+        for z in decision {
+            *z = sigmoid(*z);
+        }
+        (imputed, unknown_categories)
     }
 }
 

@@ -84,12 +84,11 @@ impl ColumnsProfile {
         }
     }
 
-    /// Adds a batch; ids count only where the batch has them.
+    /// Adds a batch that a reader filled.
     pub fn add(&mut self, table: &Table) {
-        for ((count, missing), column) in self.ids.iter_mut().zip(&table.ids) {
-            for text in column.iter() {
-                *(if text.is_empty() { &mut *missing } else { &mut *count }) += 1;
-            }
+        for ((count, missing), (there, gaps)) in self.ids.iter_mut().zip(&table.id_cells) {
+            *count += there;
+            *missing += gaps;
         }
         for (profile, column) in self.numeric.iter_mut().zip(&table.numeric) {
             profile.extend(column);
@@ -97,8 +96,23 @@ impl ColumnsProfile {
         for (profile, column) in self.categorical.iter_mut().zip(&table.categorical) {
             column.iter().for_each(|text| profile.push(Some(text).filter(|t| !t.is_empty())));
         }
-        table.labels.iter().for_each(|label| self.target.push(Some(f64::from(*label))));
+        let positives = table.labels.iter().map(|label| u64::from(*label)).sum();
+        self.target.push_times(0.0, table.labels.len() as u64 - positives);
+        self.target.push_times(1.0, positives);
         self.rows += table.len() as u64;
+    }
+
+    /// Adds what was seen of other rows.
+    pub fn merge(&mut self, other: Self) {
+        for ((count, missing), (there, gaps)) in self.ids.iter_mut().zip(other.ids) {
+            *count += there;
+            *missing += gaps;
+        }
+        self.numeric.iter_mut().zip(other.numeric).for_each(|(mine, theirs)| mine.merge(theirs));
+        let categorical = self.categorical.iter_mut().zip(other.categorical);
+        categorical.for_each(|(mine, theirs)| mine.merge(theirs));
+        self.target.merge(other.target);
+        self.rows += other.rows;
     }
 
     /// Rows added.
@@ -136,10 +150,12 @@ pub fn profile_file(
     schema: &Schema,
     path: &Path,
 ) -> Result<(Vec<ColumnProfile>, Reading)> {
-    let mut profile = ColumnsProfile::new(schema);
-    let reading = reader.with_ids().read(path, |table| {
-        profile.add(table);
-        Ok(())
-    })?;
+    let new = || ColumnsProfile::new(schema);
+    let add = |profile: &mut ColumnsProfile, table: &mut Table, (): &mut ()| profile.add(table);
+    let (reading, profiles) = reader.without_hashes().each(path, new, add, |()| Ok(()))?;
+    let mut profile = new();
+    for part in profiles {
+        profile.merge(part);
+    }
     Ok((profile.finish(schema), reading))
 }

@@ -80,9 +80,32 @@ impl NumericProfile {
 
     /// Takes a block of cells, in which NaN and the infinities are missing ones.
     pub fn extend(&mut self, values: &[f64]) {
+        let mut counted = 0;
         for &value in values {
-            self.push_number(value);
+            #[expect(clippy::cast_possible_truncation, reason = "what does not fit is not equal")]
+            let integer = value as i32;
+            match self.small.get_mut(slot(integer)) {
+                Some(count) if f64::from(integer).to_bits() == value.to_bits() => {
+                    *count += 1;
+                    counted += 1;
+                }
+                _ => {
+                    self.taken += std::mem::take(&mut counted);
+                    self.push_number(value);
+                }
+            }
         }
+        self.taken += counted;
+    }
+
+    /// Takes as many cells of a number as `times` says; 0 and 1 are never too large for the table.
+    pub(super) fn push_times(&mut self, value: f64, times: u64) {
+        let Some(more) = times.checked_sub(1) else { return };
+        self.push_number(value);
+        #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
+        let at = slot(value as i32);
+        self.small[at] += more;
+        self.taken += usize::try_from(more).unwrap_or(usize::MAX);
     }
 
     /// Takes all that another part of the column has taken.
@@ -207,7 +230,7 @@ fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
 }
 
 /// An unevaluated sum of two doubles, 106 bits together (Dekker 1971): exact for whole numbers.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     high: f64,
     low: f64,
@@ -227,6 +250,29 @@ impl Sum {
 
     fn value(self) -> f64 {
         self.high + self.low
+    }
+}
+
+/// The arithmetic mean of numbers as they come, summed in twice the digits of a double.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mean {
+    sum: Sum,
+    count: u64,
+}
+
+impl Mean {
+    /// Takes a number.
+    pub(crate) fn add(&mut self, value: f64) {
+        self.sum = self.sum.plus_product(value, 1.0);
+        self.count += 1;
+    }
+
+    /// The mean, if there is any number and the mean is finite.
+    pub(crate) fn value(self) -> Option<f64> {
+        let n = self.count as f64;
+        let high = self.sum.high / n;
+        let low = self.sum.plus_product(-high, n).value() / n;
+        (self.count > 0).then_some(high + low).filter(|x| x.is_finite())
     }
 }
 

@@ -458,7 +458,10 @@ fn new_rows(
 ) -> Result<NewRows> {
     let config = &context.config;
     let options = config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(&model.schema, &options);
+    let reader = RowReader::labelled(&model.schema, &options)
+        .on_threads(config.limits.threads)
+        .without_hashes()
+        .without_digest();
     let predictor = Predictor::new(model);
     let mut matrix = ConfusionMatrix::default();
     let mut before = SampleBuilder::new(&model.schema, config.training.seed);

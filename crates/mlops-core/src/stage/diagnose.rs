@@ -13,11 +13,11 @@ use crate::context::{Context, Report, Workspace};
 use crate::dataset::RowReader;
 use crate::durable::{Disk, NewFile};
 use crate::ids::ReleaseId;
-use crate::model::{Model, Predictions, Predictor};
+use crate::model::{Model, Predictor};
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::schema::Role;
 use crate::store::pretty;
-use crate::table::Table;
+use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};
 
@@ -159,34 +159,81 @@ fn predict(
     options: &Options,
 ) -> Result<(PredictionCounts, Vec<ColumnProfile>)> {
     let predictor = Predictor::new(model);
-    let mut profile = ColumnsProfile::new(&model.schema);
-    let mut counts = PredictionCounts::default();
     let mut output = match &options.output {
         Some(path) => Some(PredictionFile::create(context, model, path)?),
         None => None,
     };
-    let reading = reader.with_ids().read(path, |table| {
-        profile.add(table);
-        let predictions = predictor.predict(table);
-        counts.imputed += predictions.imputed;
-        counts.unknown_categories += predictions.unknown_categories;
-        for prediction in &predictions.rows {
-            match prediction {
-                Some(p) if p.positive => counts.positive += 1,
-                Some(_) => counts.negative += 1,
-                None => counts.unanswered += 1,
+    let mut reader = reader.without_hashes().without_digest();
+    if output.is_some() {
+        reader = reader.with_ids();
+    }
+    let keep = output.is_some();
+    let (reading, looks) = reader.on_threads(context.config.limits.threads).each(
+        path,
+        || Look::new(model),
+        |look, table, (ids, predicted): &mut (Vec<TextColumn>, Vec<f64>)| {
+            look.add(&predictor, table);
+            if keep {
+                std::mem::swap(ids, &mut table.ids);
+                table.ids.resize_with(ids.len(), TextColumn::default);
+                std::mem::swap(predicted, &mut look.probabilities);
             }
-        }
-        match &mut output {
-            Some(file) => file.append(model, table, &predictions),
+        },
+        |(ids, predicted)| match &mut output {
+            Some(file) => file.append(model, ids, &predictor, predicted),
             None => Ok(()),
-        }
-    })?;
+        },
+    )?;
+    let mut all = Look::new(model);
+    for look in looks {
+        all.merge(look);
+    }
+    let Look { mut counts, profile, .. } = all;
     (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
     if let Some(file) = output {
         file.file.publish(true)?;
     }
     Ok((counts, profile.finish(&model.schema)))
+}
+
+/// What one thread has seen of the rows.
+struct Look {
+    counts: PredictionCounts,
+    profile: ColumnsProfile,
+    probabilities: Vec<f64>,
+}
+
+impl Look {
+    fn new(model: &Model) -> Self {
+        Self {
+            counts: PredictionCounts::default(),
+            profile: ColumnsProfile::new(&model.schema),
+            probabilities: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, predictor: &Predictor, table: &Table) {
+        self.profile.add(table);
+        let (imputed, unknown) = predictor.probabilities(table, &mut self.probabilities);
+        let counts = &mut self.counts;
+        counts.imputed += imputed;
+        counts.unknown_categories += unknown;
+        let answered = self.probabilities.iter().filter(|p| !p.is_nan()).count() as u64;
+        let positive = self.probabilities.iter().filter(|p| predictor.positive(**p)).count() as u64;
+        counts.positive += positive;
+        counts.negative += answered - positive;
+        counts.unanswered += table.len() as u64 - answered;
+    }
+
+    fn merge(&mut self, other: Self) {
+        let (mine, theirs) = (&mut self.counts, other.counts);
+        mine.positive += theirs.positive;
+        mine.negative += theirs.negative;
+        mine.unanswered += theirs.unanswered;
+        mine.imputed += theirs.imputed;
+        mine.unknown_categories += theirs.unknown_categories;
+        self.profile.merge(other.profile);
+    }
 }
 
 /// A CSV file of ids, predicted labels and probabilities.
@@ -202,16 +249,25 @@ impl PredictionFile {
         Ok(Self { file })
     }
 
-    fn append(&mut self, model: &Model, table: &Table, predictions: &Predictions) -> Result<()> {
+    fn append(
+        &mut self,
+        model: &Model,
+        ids: &[TextColumn],
+        predictor: &Predictor,
+        probabilities: &[f64],
+    ) -> Result<()> {
         let lines = csv_lines(|writer| {
-            for (i, prediction) in predictions.rows.iter().enumerate() {
-                for id in &table.ids {
+            for (i, probability) in probabilities.iter().enumerate() {
+                for id in ids {
                     writer.write_field(if i < id.len() { id.get(i) } else { "" })?;
                 }
-                writer.write_field(prediction.map_or("", |p| model.label(p.positive)))?;
-                writer.write_field(
-                    prediction.map_or(String::new(), |p| format!("{:?}", p.probability)),
-                )?;
+                if probability.is_nan() {
+                    writer.write_field("")?;
+                    writer.write_field("")?;
+                } else {
+                    writer.write_field(model.label(predictor.positive(*probability)))?;
+                    writer.write_field(format!("{probability:?}"))?;
+                }
                 writer.write_record(None::<&[u8]>)?;
             }
             Ok(())

@@ -28,7 +28,7 @@ pub(crate) fn draw(
     }
     let key = workspace.ledger.holdout_key(config.training.seed)?;
     let options = config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(schema, &options).keyed(key);
+    let reader = RowReader::labelled(schema, &options).keyed(key).on_threads(config.limits.threads);
     let path = Path::new(&dataset.location);
     let (mut rows, mut seen) = (Vec::new(), 0_u64);
     reader.read(path, |table| {

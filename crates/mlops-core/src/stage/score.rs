@@ -2,7 +2,7 @@
 //!
 //! Not for comparing models: scores of different test data say nothing about each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -10,14 +10,16 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Report, Workspace};
-use crate::dataset::RowReader;
+use crate::dataset::{RowReader, RowSet};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
+use crate::ingest::discover::Candidate;
 use crate::ledger::projections;
 use crate::metrics::score::latest_score_text;
 use crate::metrics::{ConstantBaseline, Evaluation};
 use crate::model::{Model, Predictor, artifact};
 use crate::store::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
+use crate::table::Table;
 use crate::testdata::{TestFile, TestFiles};
 use crate::text;
 use crate::{Error, Result};
@@ -67,7 +69,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
     let path = config.output_model.join(ARTIFACT);
     let bytes = read_artifact(&path)?;
     let model = artifact::decode(&bytes, &path.display().to_string())?;
-    let tests = TestFiles::find(&config.test_data)?;
+    let (tests, scored) = predict_current(context, workspace, &model)?;
     if tests.current.is_empty() {
         return Err(Error::missing(format!(
             "there is no test data: put a labelled CSV file into {}, or change \
@@ -76,7 +78,6 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         )));
     }
     workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
-    let scored = predict_tests(context, workspace, &model, &tests)?;
     if scored.labels.is_empty() {
         return Err(Error::data(format!(
             "the test data in {} has no row to score: {} rejected, {} trained on, {} with missing \
@@ -136,17 +137,47 @@ pub(crate) fn f1_of(folder: &Path) -> Option<f64> {
     parse::<Score>(&folder.join(SCORE)).ok().map(|score| score.evaluation.f1)
 }
 
-/// Predicts the current test data, rows that `model` was trained on left out.
-pub fn predict_tests(
+/// Predicts the current test data, rows that `model` was trained on left out; with the files.
+///
+/// The files are read once when all of them were known at training, which their digests tell at the
+/// end. Else it takes more to find out which rows the model knows.
+pub fn predict_current(
     context: &Context,
     workspace: &Workspace,
     model: &Model,
-    tests: &TestFiles,
-) -> Result<Scored> {
-    let mut compared = compare_tests(context, workspace, &[model], &[model], tests)?;
-    let probabilities = compared.probabilities.pop().unwrap_or_default();
-    let Compared { labels, rejected, left_out, unanswered, .. } = compared;
-    Ok(Scored { labels, probabilities, rejected, left_out, unanswered })
+) -> Result<(TestFiles, Scored)> {
+    let folder = &context.config.test_data;
+    let options = context.config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(&model.schema, &options)
+        .on_threads(context.config.limits.threads)
+        .without_hashes();
+    let mut tests = TestFiles::default();
+    let mut compared = Compared { probabilities: vec![Vec::new()], ..Compared::default() };
+    for Candidate { name, path } in TestFiles::list_current(folder)? {
+        let nothing_known = RowSet::default();
+        let Ok(digest) = compared.add(&reader, &path, &[model], &nothing_known) else { break };
+        if !model.data.test_files.contains(&digest) {
+            break;
+        }
+        tests.current.push(TestFile { name, path, digest });
+    }
+    let listed = TestFiles::list_current(folder)?.len();
+    if listed == 0 || tests.current.len() < listed || compared.one_class() {
+        // What went wrong, if something did, comes up again and is told from there.
+        let tests = TestFiles::find(folder)?;
+        let compared = compare_tests(context, workspace, &[model], &[model], &tests)?;
+        return Ok((tests, compared.into()));
+    }
+    tests.all.clone_from(&tests.current);
+    Ok((tests, compared.into()))
+}
+
+impl From<Compared> for Scored {
+    fn from(mut compared: Compared) -> Self {
+        let probabilities = compared.probabilities.pop().unwrap_or_default();
+        let Compared { labels, rejected, left_out, unanswered, .. } = compared;
+        Self { labels, probabilities, rejected, left_out, unanswered }
+    }
 }
 
 /// Answers of several models to the same rows.
@@ -176,8 +207,7 @@ pub fn compare_tests(
     tests: &TestFiles,
 ) -> Result<Compared> {
     let compared = compare_on(context, workspace, models, recorded, tests)?;
-    let one_class = compared.labels.iter().all(|l| *l) || compared.labels.iter().all(|l| !*l);
-    match tests.all_batches().filter(|_| one_class) {
+    match tests.all_batches().filter(|_| compared.one_class()) {
         Some(union) => compare_on(context, workspace, models, recorded, &union),
         None => Ok(compared),
     }
@@ -194,32 +224,88 @@ fn compare_on(
         Compared { probabilities: vec![Vec::new(); models.len()], ..Compared::default() };
     let Some(first) = models.first() else { return Ok(compared) };
     let options = context.config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(&first.schema, &options);
-    let mut known = BTreeSet::new();
+    let mut reader =
+        RowReader::labelled(&first.schema, &options).on_threads(context.config.limits.threads);
+    let mut known = RowSet::default();
     for model in recorded {
         known.extend(leaked(workspace, model, tests, &reader)?);
     }
+    if known.is_empty() {
+        reader = reader.without_hashes();
+    }
     for TestFile { path, .. } in &tests.current {
-        let reading = reader.read(path, |table| {
-            let predict = |model: &&Model| Predictor::new(model).predict(table).rows;
-            let answers: Vec<_> = models.iter().map(predict).collect();
-            for i in 0..table.len() {
-                if known.contains(&table.hashes[i]) {
-                    compared.left_out += 1;
-                } else if answers.iter().all(|rows| rows[i].is_some()) {
-                    compared.labels.push(table.labels[i]);
-                    for (rows, out) in answers.iter().zip(&mut compared.probabilities) {
-                        out.extend(rows[i].map(|p| p.probability));
-                    }
-                } else {
-                    compared.unanswered += 1;
-                }
-            }
-            Ok(())
-        })?;
-        compared.rejected += reading.rejected;
+        compared.add(&reader, path, models, &known)?;
     }
     Ok(compared)
+}
+
+/// Answers of several models to the rows of a batch.
+#[derive(Default)]
+struct Answers {
+    labels: Vec<bool>,
+    probabilities: Vec<Vec<f64>>,
+    left_out: u64,
+    unanswered: u64,
+}
+
+impl Answers {
+    fn fill(&mut self, models: &[&Model], known: &RowSet, table: &mut Table) {
+        let rows = table.len();
+        if !known.is_empty() {
+            let hashes = std::mem::take(&mut table.hashes);
+            table.retain(|i| !known.contains(&hashes[i]));
+        }
+        self.left_out = (rows - table.len()) as u64;
+        self.probabilities.resize_with(models.len(), Vec::new);
+        for (model, probabilities) in models.iter().zip(&mut self.probabilities) {
+            Predictor::new(model).probabilities(table, probabilities);
+        }
+        self.labels.clone_from(&table.labels);
+        let lists = &mut self.probabilities;
+        self.unanswered = 0;
+        if lists.iter().any(|list| list.iter().any(|p| p.is_nan())) {
+            let answered = |i: &usize| lists.iter().all(|list| !list[*i].is_nan());
+            let answered: Vec<usize> = (0..table.len()).filter(answered).collect();
+            self.unanswered = (table.len() - answered.len()) as u64;
+            self.labels = answered.iter().map(|i| table.labels[*i]).collect();
+            for list in lists {
+                *list = answered.iter().map(|i| list[*i]).collect();
+            }
+        }
+    }
+}
+
+impl Compared {
+    /// Whether there are not rows of both classes.
+    fn one_class(&self) -> bool {
+        self.labels.iter().all(|l| *l) || self.labels.iter().all(|l| !*l)
+    }
+
+    /// Adds the rows of a file but those that are `known`; returns the digest of the file.
+    fn add(
+        &mut self,
+        reader: &RowReader,
+        path: &Path,
+        models: &[&Model],
+        known: &RowSet,
+    ) -> Result<Digest> {
+        let (reading, _) = reader.each(
+            path,
+            || (),
+            |(), table, answers: &mut Answers| answers.fill(models, known, table),
+            |answers| {
+                self.labels.extend_from_slice(&answers.labels);
+                for (all, list) in self.probabilities.iter_mut().zip(&answers.probabilities) {
+                    all.extend_from_slice(list);
+                }
+                self.left_out += answers.left_out;
+                self.unanswered += answers.unanswered;
+                Ok(())
+            },
+        )?;
+        self.rejected += reading.rejected;
+        Ok(reading.digest)
+    }
 }
 
 /// Rows of the current test data that `model` was trained on: none when their files were known
@@ -229,10 +315,10 @@ fn leaked(
     model: &Model,
     tests: &TestFiles,
     reader: &RowReader,
-) -> Result<BTreeSet<u128>> {
+) -> Result<RowSet> {
     let held_out = |file: &&TestFile| model.data.test_files.contains(&file.digest);
     let added: Vec<&TestFile> = tests.current.iter().filter(|f| !held_out(f)).collect();
-    let mut leaked = BTreeSet::new();
+    let mut leaked = RowSet::default();
     if added.is_empty() {
         return Ok(leaked);
     }
@@ -245,7 +331,7 @@ fn leaked(
             model.data.version.file_name()
         )));
     };
-    let mut candidates: BTreeSet<u128> = BTreeSet::new();
+    let mut candidates = RowSet::default();
     for file in added {
         reader.read(&file.path, |table| {
             candidates.extend(&table.hashes);

@@ -2,20 +2,19 @@
 //!
 //! Not for judging the model: see [`super::score`].
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::context::{Context, Report, Workspace};
-use crate::dataset::RowReader;
+use crate::dataset::{RowReader, RowSet};
 use crate::digest::Digest;
-use crate::fit::{LogisticRegression, MemoryBlocks, Scaler};
+use crate::fit::{Blocks, LogisticRegression, Scaler};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
-use crate::model::{EncoderBuilder, Golden, Model, TrainingData, artifact, golden};
+use crate::model::{Golden, Model, TrainingBatch, TrainingData, TrainingRows, artifact, golden};
 use crate::schema::Schema;
 use crate::store::{ARTIFACT, CARD, GOLDEN, pretty};
 use crate::table::Table;
@@ -98,7 +97,7 @@ fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
     dataset.columns.iter().eq(schema.columns().iter().map(|c| &c.name))
 }
 
-/// Two passes over the data set: learn the encoding, then encode into blocks and fit.
+/// One pass over the data set, which packs its rows; then the encoding, and the fit.
 fn fit(
     context: &Context,
     dataset: &DatasetRecord,
@@ -107,66 +106,75 @@ fn fit(
 ) -> Result<(Model, Table)> {
     let config = &context.config;
     let training = config.training;
+    let threads = config.limits.threads;
     let path = Path::new(&dataset.location);
     let options = config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(&schema, &options);
+    let mut reader = RowReader::labelled(&schema, &options).on_threads(threads);
     let held_out_rows = hashes(&reader, tests)?;
-    let keep = |table: &Table, i: usize| {
-        held_out_rows.is_empty() || !held_out_rows.contains(&table.hashes[i])
-    };
+    if held_out_rows.is_empty() {
+        reader = reader.without_hashes();
+    }
 
-    let mut builder = EncoderBuilder::new(&schema, training.missing);
+    // Half of what may be taken is for the rows; buffers and counters need far less than the rest.
+    let mut rows = TrainingRows::new(&schema, &training).within(
+        config.limits.memory / 2,
+        &context.disk,
+        &config.output_folder,
+    );
     let mut golden_rows = Table::new(&schema);
     let mut held_out = 0;
-    let first_pass = reader.read(path, |table| {
-        held_out += (0..table.len()).filter(|i| !keep(table, *i)).count() as u64;
-        if golden_rows.is_empty() {
-            golden_rows = table.clone();
-            golden_rows.truncate(golden::ROWS);
-        }
-        builder.add(table, |i| keep(table, i))
-    })?;
-    if first_pass.digest != dataset.sha256 || first_pass.rejected > 0 {
+    let reading = reader.each(
+        path,
+        || (),
+        |(), table, made: &mut Made| {
+            let all = table.len();
+            if !held_out_rows.is_empty() {
+                let hashes = std::mem::take(&mut table.hashes);
+                table.retain(|i| !held_out_rows.contains(&hashes[i]));
+            }
+            made.held_out = (all - table.len()) as u64;
+            made.first = table.first_rows(golden::ROWS);
+            made.batch.fill(table, training.missing);
+        },
+        |made| {
+            held_out += made.held_out;
+            if golden_rows.is_empty() {
+                std::mem::swap(&mut golden_rows, &mut made.first);
+            }
+            rows.push(&mut made.batch)
+        },
+    );
+    let (reading, _) = reading?;
+    if reading.digest != dataset.sha256 || reading.rejected > 0 {
         return Err(Error::conflict(format!(
             "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
              `ingestion --rebuild`",
             dataset.location
         )));
     }
-    if held_out == first_pass.rows_read {
+    if held_out == reading.rows_read {
         return Err(nothing_left(dataset, held_out, 0));
     }
-    let encoder = builder.finish()?;
-    let mut blocks = MemoryBlocks::new(encoder.width());
-    let (mut features, mut dropped, mut positives, mut rows) = (Vec::new(), 0, 0, 0);
-    reader.read(path, |table| {
-        for i in (0..table.len()).filter(|i| keep(table, *i)) {
-            if encoder.encode_row(table, i, &mut features) {
-                blocks.push_row(&features, table.labels[i])?;
-                rows += 1;
-                positives += u64::from(table.labels[i]);
-            } else {
-                dropped += 1;
-            }
-        }
-        Ok(())
-    })?;
-    if rows == 0 {
+    let encoder = rows.encoder(threads)?;
+    let dropped = rows.dropped();
+    if rows.rows() == 0 {
         return Err(nothing_left(dataset, held_out, dropped));
     }
-    let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), 0)?;
+    let blocks = rows.encoded(&encoder);
+    let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
     let estimator = LogisticRegression {
         c: training.c,
         class_weight: training.class_weight,
         solver: training.solver,
+        threads,
         ..LogisticRegression::default()
     };
     let fitted = estimator.fit(&blocks, &scaler)?;
     let data = TrainingData {
         version: dataset.version,
         sha256: dataset.sha256,
-        rows,
-        positives,
+        rows: blocks.rows(),
+        positives: blocks.positives(),
         dropped,
         held_out,
         test_files: tests.all.iter().map(|f| f.digest).collect(),
@@ -174,6 +182,15 @@ fn fit(
     let missing_values = config.ingestion.missing_values.clone();
     let model = Model { schema, missing_values, encoder, scaler, fitted, training, data };
     Ok((model, golden_rows))
+}
+
+/// What becomes of a batch of rows on the thread that parsed it.
+#[derive(Default)]
+struct Made {
+    batch: TrainingBatch,
+    held_out: u64,
+    /// Its first rows, for golden predictions.
+    first: Table,
 }
 
 fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
@@ -186,8 +203,8 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
 }
 
 /// Identities of all rows in test files.
-fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<BTreeSet<u128>> {
-    let mut hashes = BTreeSet::new();
+fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<RowSet> {
+    let mut hashes = RowSet::default();
     for file in &tests.all {
         reader.read(&file.path, |table| {
             hashes.extend(&table.hashes);

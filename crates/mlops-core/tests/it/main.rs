@@ -25,6 +25,8 @@ mod model_file;
 mod partition;
 /// Readers of the live release while it is exchanged.
 mod readers;
+/// Readers of rows: two ways to the same values.
+mod reading;
 /// Faults at every step there is: a clear error, and the next run puts everything in order.
 mod recovery;
 /// Figures that others computed, on the shipped data and on the reference files.

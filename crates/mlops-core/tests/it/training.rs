@@ -257,3 +257,48 @@ fn data_of_another_shape_need_configuration_alone() {
     assert_eq!(unknown, 1);
     assert!(rows[0].unwrap().positive && !rows[1].unwrap().positive);
 }
+
+#[test]
+fn the_number_of_threads_changes_no_byte_of_the_model() {
+    let schema = json!({"id": ["who"], "numeric": ["x", "y"], "categorical": ["g"], "target": "t",
+        "positive_label": "yes"});
+    let mut random = Random(5);
+    let mut rows = String::from("who,x,y,g,t\n");
+    // More than one piece of a file, and than one unit of a sum.
+    for i in 0..60_000 {
+        let x = random.below(400);
+        let gap = if random.one_in(20) { String::new() } else { x.to_string() };
+        let g = random.pick(&["red", "blue", "", "green"]);
+        let label = if random.unit() < x as f64 / 400.0 { "yes" } else { "no" };
+        rows += &format!("customer{i},{gap},{:.3},{g},{label}\n", random.unit());
+    }
+    for training in [json!({}), json!({"missing": "mean"}), json!({"missing": "drop"})] {
+        let with = |threads: usize| json!({"schema": schema, "training": training, "limits": {"threads": threads}});
+        let scene = Scene::with(&with(1));
+        scene.file("in/a.csv", &rows);
+        scene.ingest().unwrap();
+        let mut files = Vec::new();
+        for threads in [1, 2, 3, 7] {
+            scene.configure(&with(threads));
+            scene.train().unwrap();
+            let read = |name: &str| fs::read(scene.path(name)).unwrap();
+            files.push((read("model/trainedmodel.bin"), read("model/golden.json")));
+        }
+        assert!(files.iter().all(|f| *f == files[0]), "{training}");
+    }
+}
+
+#[test]
+fn what_was_changed_or_damaged_is_not_learned_from() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", &sample_rows(60, 1));
+    scene.ingest().unwrap();
+    let data = scene.read("out/finaldata1.csv");
+    for damaged in [data.replacen("c1x7", "c1x8", 1), data.clone() + "x,1,2,3,7\n"] {
+        scene.file("out/finaldata1.csv", damaged);
+        let error = scene.train().unwrap_err().to_string();
+        assert!(error.contains("is not what the ledger recorded"), "{error}");
+    }
+    scene.file("out/finaldata1.csv", data);
+    scene.train().unwrap();
+}

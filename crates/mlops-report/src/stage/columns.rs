@@ -27,7 +27,8 @@ pub(super) fn of(
         return Ok(Vec::new());
     };
     let schema = stage::ingest::schema(context, workspace)?;
-    let reader = RowReader::labelled(&schema, &context.config.ingestion);
+    let reader = RowReader::labelled(&schema, &context.config.ingestion)
+        .on_threads(context.config.limits.threads);
     let profiled = profile_file(&reader, &schema, Path::new(&dataset.location));
     let columns = match profiled {
         Ok((columns, reading)) if reading.digest == dataset.sha256 => columns,

@@ -7,7 +7,7 @@ use mlops_core::context::{Context, Workspace};
 use mlops_core::metrics::bootstrap::RESAMPLES;
 use mlops_core::metrics::probability::{calibration_curve, score_histogram};
 use mlops_core::metrics::{Evaluation, Ranking};
-use mlops_core::stage::score::{Scored, predict_tests};
+use mlops_core::stage::score::{Scored, predict_current};
 use mlops_core::testdata::TestFiles;
 use mlops_core::{Result, text};
 
@@ -56,11 +56,10 @@ impl Trial {
         subject: &Subject,
         warnings: &mut Vec<Warning>,
     ) -> Result<Option<Self>> {
-        let tests = TestFiles::find(&context.config.test_data)?;
+        let (tests, scored) = predict_current(context, workspace, &subject.model)?;
         if tests.current.is_empty() {
             return Ok(None);
         }
-        let scored = predict_tests(context, workspace, &subject.model, &tests)?;
         for (n, what) in [
             (scored.rejected, "could not be read and took no part"),
             (scored.left_out, "took no part: the model was trained on them"),

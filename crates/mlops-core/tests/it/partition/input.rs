@@ -55,7 +55,7 @@ const NO_NUMBERS: &[&str] = &["x", "\"1,23\"", "--1", "inf", "1e999", "0x10", "5
 const GROUPS: &[&str] = &["red", "Red", " blue", "\"green\"", "NA", "", "\"a,b\"", "null", "é"];
 
 /// A schema and options for one file.
-pub(super) fn setting(random: &mut Random) -> (Schema, Ingestion) {
+pub(crate) fn setting(random: &mut Random) -> (Schema, Ingestion) {
     let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     let schema = match random.below(4) {
         0 => Schema::new(&names(&["corporation"]), &names(&["x", "y"]), &[], "exited", "1", None),
@@ -111,7 +111,7 @@ fn line_end(random: &mut Random, mixed: bool) -> &'static str {
 }
 
 /// A file that any CSV reader understands, with bad cells and rows of the wrong width.
-pub(super) fn well_formed(random: &mut Random, schema: &Schema, options: &Ingestion) -> Vec<u8> {
+pub(crate) fn well_formed(random: &mut Random, schema: &Schema, options: &Ingestion) -> Vec<u8> {
     // A record that is refused ends with its line, whatever the quotes in it say: keep those that
     // may be to one line, so that a plain reader agrees.
     let lines = options.max_line_bytes > 64;
@@ -183,7 +183,7 @@ pub(super) fn well_formed(random: &mut Random, schema: &Schema, options: &Ingest
 }
 
 /// Damages some bytes; now and then those of the header.
-pub(super) fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
+pub(crate) fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
     const PIECES: &[&[u8]] = &[
         b"\"",
         b"\"",

@@ -1,7 +1,7 @@
 //! Every line of a file has exactly one fate: kept, duplicate or quarantined; whatever the bytes,
 //! and however the file is cut into pieces. Well-formed files are held against a plain reader.
 
-mod input;
+pub(crate) mod input;
 mod plain;
 
 use std::collections::HashMap;

@@ -1,0 +1,54 @@
+//! Inner loops compiled for the widest vectors that the processor at hand has.
+//!
+//! A program for any x86-64 may use vectors of two doubles; nearly every machine has vectors of
+//! four, many of eight. Work given to [`widest`] is compiled for each, and the choice is made at run
+//! time. No fused multiplication is allowed in any of them and sums are written lane by lane, so that
+//! **all give the same bits**: a model does not tell on which machine it was trained.
+//!
+//! This is the only module with `unsafe`. Not for what the loops compute.
+
+/// Work that is compiled several times.
+///
+/// `run` must be `#[inline(always)]`, as must be the functions that it calls in its loops: what is
+/// not inlined is compiled for the common processor only. That is slow, and never wrong.
+pub(super) trait Work {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs `work` in its widest version.
+#[inline]
+pub(super) fn widest<W: Work>(work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: a function with target features may be called where the processor has them,
+            // and it was asked in the line above. It has no other requirement: its body is safe.
+            #[expect(unsafe_code, reason = "the processor was asked")]
+            return unsafe { eight_wide(work) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: as above.
+            #[expect(unsafe_code, reason = "the processor was asked")]
+            return unsafe { four_wide(work) };
+        }
+    }
+    work.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+fn eight_wide<W: Work>(work: W) -> W::Output {
+    work.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn four_wide<W: Work>(work: W) -> W::Output {
+    work.run()
+}
