@@ -127,6 +127,14 @@ impl Disk {
         Ok(NewFile { disk: self.clone(), path: path.to_owned(), file })
     }
 
+    /// A file without a name in `folder`, which must be there.
+    pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
+        self.announce(Step::CreateFile, folder)?;
+        let failed = |e| Error::io("create a temporary file in", folder, e);
+        let file = tempfile::tempfile_in(folder).map_err(failed)?;
+        Ok(Scratch { disk: self.clone(), folder: folder.to_owned(), file, length: 0 })
+    }
+
     /// Gives the folder `from` the free name `to`, after forcing its files to the disk.
     pub fn publish_folder(&self, from: &Path, to: &Path) -> Result<()> {
         self.sync_folder(from)?;
@@ -254,6 +262,34 @@ impl NewFile {
             }
             Err(e) => Err(Error::io("rename to", &path, e.error)),
         }
+    }
+}
+
+/// A file without a name, for what does not fit into memory: gone with its holder, even with
+/// `kill -9`, and out of the way of whoever tidies up the folder.
+#[derive(Debug)]
+pub struct Scratch {
+    disk: Disk,
+    folder: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Scratch {
+    /// Appends `bytes`; returns where they begin.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<u64> {
+        self.disk.announce(Step::Write, &self.folder)?;
+        let at = self.length;
+        let written = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.write_all(bytes));
+        written.map_err(|e| Error::io("write a temporary file in", &self.folder, e))?;
+        self.length += bytes.len() as u64;
+        Ok(at)
+    }
+
+    /// Fills `bytes` with what was written at `at`.
+    pub fn read(&mut self, at: u64, bytes: &mut [u8]) -> Result<()> {
+        let read = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.read_exact(bytes));
+        read.map_err(|e| Error::io("read a temporary file in", &self.folder, e))
     }
 }
 

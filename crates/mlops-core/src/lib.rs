@@ -5,7 +5,7 @@
 //! | use cases | [`stage`] |
 //! | what a use case is given | [`context`] |
 //! | records, releases, files | [`ledger`], [`store`], [`dataset`], [`testdata`] |
-//! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`] |
+//! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`compare`] |
 //! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`text`], [`error`] |
 //!
 //! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
@@ -44,6 +44,7 @@
 //! Not for the terminal, HTTP or pictures: see the other crates.
 
 pub mod clock;
+pub mod compare;
 pub mod config;
 pub mod context;
 pub mod dataset;

@@ -21,7 +21,8 @@ pub(crate) struct ChunkReader<R> {
     input: R,
     path: PathBuf,
     chunk_bytes: usize,
-    hasher: Hasher,
+    /// Nothing when nobody asks for the digest.
+    hasher: Option<Hasher>,
     /// Bytes read that belong to the next chunk.
     carry: Vec<u8>,
     /// Position in the file of the next chunk's first byte.
@@ -46,12 +47,18 @@ impl<R: Read> ChunkReader<R> {
             input,
             path: path.to_owned(),
             chunk_bytes,
-            hasher: Hasher::default(),
+            hasher: Some(Hasher::default()),
             carry: Vec::new(),
             offset: 0,
             ended: false,
             fields: Vec::new(),
         }
+    }
+
+    /// The same reader, whose digest is that of no bytes: hashing is most of the work of reading.
+    pub(crate) fn without_digest(mut self) -> Self {
+        self.hasher = None;
+        self
     }
 
     /// Reads the header; `None` when the file holds nothing but blank lines.
@@ -118,7 +125,7 @@ impl<R: Read> ChunkReader<R> {
 
     /// The digest of everything read; complete after the last chunk.
     pub(crate) fn digest(&self) -> Digest {
-        self.hasher.clone().finish()
+        self.hasher.clone().unwrap_or_default().finish()
     }
 
     fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
@@ -134,7 +141,9 @@ impl<R: Read> ChunkReader<R> {
         let read = self.input.by_ref().take(self.chunk_bytes as u64).read_to_end(buffer);
         let read = read.map_err(|e| Error::io("read", &self.path, e))?;
         self.ended = read < self.chunk_bytes;
-        self.hasher.update(&buffer[start..]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[start..]);
+        }
         Ok(())
     }
 }

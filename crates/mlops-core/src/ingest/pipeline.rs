@@ -6,6 +6,9 @@
 //!    └───────────── pieces that were taken, to be filled again ◄───┘
 //! ```
 //!
+//! - A worker may keep a state of its own besides, such as sums of what it has seen; the states come
+//!   back at the end. Which pieces a state has seen depends on the number of threads: what is made of
+//!   the states together must not.
 //! - Piece n goes to worker n mod W and comes back from it, so that order needs no sorting and the
 //!   result is the same for any number of threads.
 //! - There is a fixed number of pieces; the reader waits for one to come back. Memory is bounded.
@@ -80,34 +83,64 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     make: impl Fn(&[u8], &Parsed, &mut M) + Sync,
     mut take: impl FnMut(&Piece<M>) -> Result<()>,
 ) -> Result<Labels, Stopped> {
-    if threads <= 1 {
-        return on_this_thread(reader, parser, &make, &mut take);
-    }
     // The reader and the caller keep one processor busy between them.
-    on_workers(reader, parser, threads - 1, &make, &mut take)
+    let workers = threads.saturating_sub(1);
+    let work = Work {
+        state: || (),
+        make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<M>| {
+            piece.parse(parser, &make);
+        },
+    };
+    run_with(reader, parser, workers, &work, |piece| take(piece)).map(|(labels, _)| labels)
 }
 
-fn on_this_thread<R: Read, M: Default>(
+/// What workers do.
+pub(crate) struct Work<New, Make> {
+    /// Makes the state of a worker.
+    pub(crate) state: New,
+    /// Fills what is to be made of a piece whose records are read; it must clear what it fills.
+    pub(crate) make: Make,
+}
+
+/// Like [`run`], with the work as a whole in the caller's hands, on `workers` threads besides the
+/// reader's and the caller's; with none, everything happens on this thread. Returns the states of
+/// the workers too. With states, the negative label must be known: until it is, a piece may have
+/// to be worked on again, on this thread and with a state that is thrown away.
+pub(crate) fn run_with<R: Read + Send, S: Send, M: Default + Send>(
+    reader: &mut ChunkReader<R>,
+    parser: RowParser,
+    workers: usize,
+    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
+    mut take: impl FnMut(&mut Piece<M>) -> Result<()>,
+) -> Result<(Labels, Vec<S>), Stopped> {
+    if workers == 0 {
+        return on_this_thread(reader, parser, work, &mut take);
+    }
+    on_workers(reader, parser, workers, work, &mut take)
+}
+
+fn on_this_thread<R: Read, S, M: Default>(
     reader: &mut ChunkReader<R>,
     mut parser: RowParser,
-    make: &impl Fn(&[u8], &Parsed, &mut M),
-    take: &mut impl FnMut(&Piece<M>) -> Result<()>,
-) -> Result<Labels, Stopped> {
+    work: &Work<impl Fn() -> S, impl Fn(&mut S, &mut RowParser, &mut Piece<M>)>,
+    take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
+) -> Result<(Labels, Vec<S>), Stopped> {
     let mut piece = Piece::default();
+    let mut state = (work.state)();
     while fill(reader, &parser, &mut piece).map_err(Stopped::Reading)? {
-        piece.parse(&mut parser, make);
-        take(&piece).map_err(Stopped::Taking)?;
+        (work.make)(&mut state, &mut parser, &mut piece);
+        take(&mut piece).map_err(Stopped::Taking)?;
     }
-    Ok(parser.labels)
+    Ok((parser.labels, vec![state]))
 }
 
-fn on_workers<R: Read + Send, M: Default + Send>(
+fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     mut parser: RowParser,
     workers: usize,
-    make: &(impl Fn(&[u8], &Parsed, &mut M) + Sync),
-    take: &mut impl FnMut(&Piece<M>) -> Result<()>,
-) -> Result<Labels, Stopped> {
+    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
+    take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
+) -> Result<(Labels, Vec<S>), Stopped> {
     // Set by this thread only, in file order.
     let learned: OnceLock<String> = OnceLock::new();
     thread::scope(|scope| {
@@ -116,25 +149,27 @@ fn on_workers<R: Read + Send, M: Default + Send>(
             // The receiver is at hand: this cannot fail.
             let _ = give_back.send(Piece::default());
         }
-        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        let (mut inputs, mut outputs, mut working) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..workers {
             let (input, pieces) = mpsc::channel::<Piece<M>>();
             let (done, output) = mpsc::channel();
             inputs.push(input);
             outputs.push(output);
             let (mut parser, learned) = (parser.clone(), &learned);
-            scope.spawn(move || {
+            working.push(scope.spawn(move || {
+                let mut state = (work.state)();
                 let must_learn = parser.labels.negative.is_none();
                 for mut piece in pieces {
                     if must_learn {
                         parser.labels.negative = learned.get().cloned();
                     }
-                    piece.parse(&mut parser, make);
+                    (work.make)(&mut state, &mut parser, &mut piece);
                     if done.send(piece).is_err() {
                         break;
                     }
                 }
-            });
+                state
+            }));
         }
         let shape_of = parser.clone();
         let reading = scope.spawn(move || {
@@ -156,10 +191,10 @@ fn on_workers<R: Read + Send, M: Default + Send>(
                     let _ = learned.set(label.clone());
                 } else {
                     // Parsed before the label was known, it took another spelling for it.
-                    piece.parse(&mut parser, make);
+                    (work.make)(&mut (work.state)(), &mut parser, &mut piece);
                 }
             }
-            taken = take(&piece);
+            taken = take(&mut piece);
             if taken.is_err() {
                 break;
             }
@@ -168,9 +203,12 @@ fn on_workers<R: Read + Send, M: Default + Send>(
         }
         drop((outputs, give_back));
         let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let states =
+            working.into_iter().map(|w| w.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        let states = states.collect();
         taken.map_err(Stopped::Taking)?;
         read.map_err(Stopped::Reading)?;
-        Ok(parser.labels)
+        Ok((parser.labels, states))
     })
 }
 
