@@ -23,7 +23,7 @@ const USED: usize = 4;
 /// In place of the key's length: the row's key came before, and its group is in the next two fields.
 const REPEATED: u32 = u32::MAX;
 /// The least memory that a table takes, in rows.
-const LEAST_ROWS: usize = 1 << 10;
+const LEAST_ROWS: usize = 1 << 4;
 
 /// Groups to warm at a time.
 pub(crate) const BATCH: usize = 64;
@@ -241,6 +241,10 @@ impl Groups {
     fn make_room(&mut self, row: usize) -> Result<bool> {
         let slots: usize = self.tables.iter().map(Table::length).sum();
         let taken = 16 * slots + self.arena.len() + HEADER + row;
+        // One row always fits: else halving the rows would never end.
+        if self.arena.is_empty() {
+            return Ok(true);
+        }
         if taken > self.memory {
             return Ok(false);
         }
@@ -248,7 +252,7 @@ impl Groups {
         if self.tables.last().is_some_and(|t| t.used < t.length() / 8 * 7) {
             return Ok(true);
         }
-        let rows = slots / 2;
+        let rows = slots;
         let fits = taken + 16 * Table::length_for(rows) <= self.memory;
         if fits {
             self.tables.push(Table::new(rows)?);

@@ -27,7 +27,7 @@ use super::spool::{Cursor, Spool};
 const PARTITION_BITS: u32 = 8;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
 /// After so many halvings a part is joined whatever it takes: it is not the number of its rows.
-const DEEPEST: u32 = 24;
+const DEEPEST: u32 = 20;
 
 /// The rows of one file, in parts.
 pub(crate) struct Parts {
