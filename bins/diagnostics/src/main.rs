@@ -1,20 +1,36 @@
-//! `diagnostics`: the command line of `mlops_core::stage::diagnose`. Nothing else happens here.
+//! `diagnostics`: the command line of `diagnose` and `compare` of `mlops_core::stage`. Nothing else
+//! happens here.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-use mlops_core::stage::diagnose;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use mlops_core::compare::Tolerance;
+use mlops_core::stage::{compare, diagnose};
 use mlops_runtime::dependencies;
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past
-/// runs, versions of dependencies
+/// runs, versions of dependencies; or two files side by side
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  diagnostics --data clients.csv --output risk.csv")]
+#[command(
+    version,
+    after_help = "Examples:\n  diagnostics --data clients.csv --output risk.csv\n  \
+                  diagnostics compare 2 3"
+)]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 
+    #[command(flatten)]
+    diagnose: Diagnose,
+
+    #[command(subcommand)]
+    command: Option<Action>,
+}
+
+#[derive(Args, Default, PartialEq)]
+struct Diagnose {
     /// The CSV file to look at [default: the newest data set]
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -32,14 +48,80 @@ struct Arguments {
     check_latest: bool,
 }
 
+#[derive(Subcommand)]
+enum Action {
+    /// Two CSV files, or two versions of the data set, row by row: which rows are in both, which in
+    /// one only; with --on, which cells differ. Neither file is changed, no lock is taken
+    #[command(after_help = "Examples:\n  diagnostics compare 2 3\n  diagnostics compare \
+                            finaldata2.csv export.csv --on customer\n  diagnostics compare old.csv \
+                            new.csv --on customer,day --rel-tol 1e-9 --validate 1:1 --output \
+                            joined.csv\n  diagnostics compare risk.csv risk_new.csv --exit-code \
+                            --quiet\n\nColumns belong together by name. Missing equals missing; \
+                            columns of the schema are read as ingestion reads them, so that 1,234.0 \
+                            is 1234. Rows whose key is repeated in either file are counted and \
+                            listed, and never paired.\n\nExit codes: 0 compared; 1 failed, --validate \
+                            does not hold, a record cannot be read, a data set is not as recorded, or \
+                            with --exit-code anything differs; 2 wrong usage or configuration")]
+    Compare(Compare),
+}
+
+#[derive(Args)]
+struct Compare {
+    /// A CSV file, or a version of the data set by its number or name (a file comes first)
+    left: String,
+
+    /// The same
+    right: String,
+
+    /// Columns that together name a row [default: all that both files have]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    on: Vec<String>,
+
+    /// Numbers that lie no further apart are equal, in units of the column
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, requires = "on")]
+    abs_tol: f64,
+
+    /// The same as a share of the larger one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "on")]
+    rel_tol: f64,
+
+    /// Fail if keys are repeated: in either file (1:1), the left one (1:m), the right one (m:1)
+    #[arg(long, value_name = "RULE", value_parser = |text: &str| text.parse::<compare::Rule>())]
+    validate: Option<compare::Rule>,
+
+    /// Write the joined rows to this CSV file, with a column `_merge`
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// End with 1 if anything differs
+    #[arg(long)]
+    exit_code: bool,
+}
+
 fn main() -> ExitCode {
-    let Arguments { common, data, output, measure, check_latest } = Arguments::parse();
-    mlops_runtime::run("diagnostics", &common, |context, workspace| {
-        let mut dependencies = dependencies::built_in();
-        if check_latest {
-            dependencies::check_latest(context, &mut dependencies)?;
+    let Arguments { common, diagnose: options, command } = Arguments::parse();
+    if command.is_some() && options != Diagnose::default() {
+        let message =
+            "`compare` takes its own options, behind its name: see `diagnostics compare --help`";
+        Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
+    match command {
+        None => mlops_runtime::run("diagnostics", &common, |context, workspace| {
+            let Diagnose { data, output, measure, check_latest } = options;
+            let mut dependencies = dependencies::built_in();
+            if check_latest {
+                dependencies::check_latest(context, &mut dependencies)?;
+            }
+            let options = diagnose::Options { data, output, measure, dependencies };
+            diagnose::run(context, workspace, &options)
+        }),
+        Some(Action::Compare(arguments)) => {
+            let Compare { left, right, on, abs_tol, rel_tol, validate, output, exit_code } =
+                arguments;
+            let tolerance = Tolerance { abs: abs_tol, rel: rel_tol };
+            let options =
+                compare::Options { left, right, on, tolerance, validate, output, exit_code };
+            mlops_runtime::look(&common, |context| compare::run(context, &options))
         }
-        let options = diagnose::Options { data, output, measure, dependencies };
-        diagnose::run(context, workspace, &options)
-    })
+    }
 }

@@ -1,10 +1,13 @@
 //! The program `diagnostics` from outside: options, streams, exit codes, files. Not for how a statistic is computed.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 #[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
 mod binary;
 
 use binary::Binary;
 use binary::scene::Scene;
+use mlops_core::durable::{Disk, Lock};
 
 const DIAGNOSTICS: Binary = Binary { name: "diagnostics", path: env!("CARGO_BIN_EXE_diagnostics") };
 
@@ -66,4 +69,78 @@ fn measuring_leaves_no_trace_but_the_figures() {
         assert!(snapshot.remove(&scene.path("model/diagnostics.json")).is_some());
     }
     assert!(before == after);
+}
+
+#[test]
+fn two_versions_are_compared_while_another_run_works() {
+    let scene = Scene::ingested();
+    scene.file("in/c.csv", binary::scene::rows(80..95));
+    scene.ingest();
+    let lock = scene.path("out/run.lock");
+    let held = {
+        let _alone = binary::scene::alone();
+        Lock::acquire(&Disk::default(), &lock, "training (pid 7)").unwrap()
+    };
+    let before = scene.snapshot();
+    let words = DIAGNOSTICS.run(scene.root(), &["compare", "2", "3"]).ends_with(0);
+    assert!(words.stderr.is_empty(), "{words:#?}");
+    for part in [
+        "Different: finaldata2.csv (80 rows) and finaldata3.csv (95 rows)",
+        "left_only   0",
+        "right_only  15  only in finaldata3.csv: gained",
+        "Only in finaldata3.csv, the first 10 of 15:\n  c80,31,252,1,1\n",
+    ] {
+        assert!(words.stdout.contains(part), "{part} in {words:#?}");
+    }
+    let json = DIAGNOSTICS.run(scene.root(), &["compare", "--json", "3", "3"]).ends_with(0).json();
+    assert_eq!((&json["equal"], &json["both"]), (&true.into(), &95.into()), "{json:#}");
+    let quiet = DIAGNOSTICS.run(scene.root(), &["-q", "compare", "2", "3", "--exit-code"]);
+    assert!(quiet.ends_with(1).stdout.is_empty());
+    DIAGNOSTICS.run(scene.root(), &["compare", "3", "finaldata3.csv", "--exit-code"]).ends_with(0);
+    assert!(before == scene.snapshot(), "a comparison changed something");
+    drop(held);
+}
+
+#[test]
+fn files_are_compared_on_keys_with_a_tolerance_and_joined() {
+    let scene = Scene::new();
+    scene.file("below/l.csv", "k,v,w\na,1,x\nb,2,y\nb,3,y\nc,4,z\n");
+    scene.file("below/r.csv", "w,k,v\nx,a,1.05\ny,b,2\nq,c,5\n");
+    let common = ["--config", "../config.json", "compare", "l.csv", "r.csv", "--on", "k"];
+    let more = ["--abs-tol", "0.1", "--output", "joined.csv"];
+    let below = scene.path("below");
+    let words = DIAGNOSTICS.run(&below, &[&common[..], &more].concat()).ends_with(0);
+    for part in [
+        "both        2        pairs, of which 1 differs in some cell",
+        "unpaired    2 and 1  left and right rows of 1 repeated key, not paired",
+        "The columns stand in another order",
+        "v                      1                 1                 1",
+        "v:\n  c: 4 -> 5",
+        "Repeated: 1 key (2 rows) in the left file, 0 keys (0 rows) in the right one",
+        "  b: 2:1",
+        "5 joined rows with _merge: joined.csv",
+    ] {
+        assert!(words.stdout.contains(part), "{part} in {words:#?}");
+    }
+    let joined = scene.read("below/joined.csv");
+    assert!(joined.starts_with("k,v_left,w_left,v_right,w_right,_rows,_merge\n"), "{joined}");
+    assert!(joined.contains("a,1,x,1.05,x,1:1,both\n"), "{joined}");
+    let rule = DIAGNOSTICS.run(&below, &[&common[..], &["--validate", "1:1"]].concat());
+    let rule = rule.ends_with(1);
+    assert!(rule.stdout.contains("NOT 1:1") && rule.stderr.is_empty(), "{rule:#?}");
+    for (wrong, part) in [
+        (&["compare", "l.csv", "r.csv", "--abs-tol", "1"][..], "--on"),
+        (&["compare", "l.csv", "r.csv", "--validate", "2:1"], "must be 1:1, 1:m or m:1"),
+        (&["compare", "l.csv"], "RIGHT"),
+        (&["--measure", "1", "compare", "l.csv", "r.csv"], "behind its name"),
+        (
+            &["--config", "../config.json", "compare", "l.csv", "r.csv", "--output", "r.csv"],
+            "name another",
+        ),
+    ] {
+        let usage = DIAGNOSTICS.run(&below, wrong).ends_with(2);
+        assert!(usage.stdout.is_empty() && usage.stderr.contains(part), "{part} in {usage:#?}");
+    }
+    let help = DIAGNOSTICS.run(&below, &["compare", "--help"]).ends_with(0);
+    assert!(help.stdout.contains("Examples:\n  diagnostics compare 2 3"), "{help:#?}");
 }

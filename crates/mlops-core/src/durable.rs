@@ -303,7 +303,8 @@ impl NewFile {
     }
 }
 
-/// A file without a name, gone with its owner however that ends; never synced.
+/// A file without a name, for what does not fit into memory: gone with its holder, even with
+/// `kill -9`, and out of the way of whoever tidies up the folder. Never synced.
 #[derive(Debug)]
 pub struct Scratch {
     disk: Disk,
@@ -313,38 +314,21 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Appends `bytes`.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Appends `bytes`; returns where they begin.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<u64> {
         self.disk.announce(Step::Write, &self.folder)?;
-        let written = self.file.seek(SeekFrom::Start(self.length));
-        let written = written.and_then(|_| self.file.write_all(bytes));
+        let at = self.length;
+        let written = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.write_all(bytes));
         written.map_err(|e| Error::io("write a temporary file in", &self.folder, e))?;
         self.length += bytes.len() as u64;
-        Ok(())
+        Ok(at)
     }
 
     /// Fills `bytes` with what stands at `offset`; several threads may do so at the same time.
     pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
-        #[cfg(unix)]
         let read = std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset);
-        #[cfg(windows)]
-        let read = read_exact_at(&self.file, bytes, offset);
         read.map_err(|e| Error::io("read a temporary file in", &self.folder, e))
     }
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                bytes = &mut bytes[n..];
-                offset += n as u64;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The run lock of a workspace: dies with its holder, even with `kill -9`.

@@ -5,7 +5,7 @@
 //! | use cases | [`stage`] |
 //! | what a use case is given | [`context`] |
 //! | records, releases, files | [`ledger`], [`store`], [`dataset`], [`testdata`] |
-//! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`cells`] |
+//! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`cells`], [`compare`] |
 //! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`text`], [`error`] |
 //!
 //! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
@@ -45,6 +45,7 @@
 
 pub mod cells;
 pub mod clock;
+pub mod compare;
 pub mod config;
 pub mod context;
 pub mod dataset;

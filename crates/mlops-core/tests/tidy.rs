@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "clock", "durable", "digest", "ids", "config", "text"],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
-        "gate", "split", "cells",
+        "gate", "split", "cells", "compare",
     ],
     &["ledger", "store", "testdata"],
     &["context", "decision"],

@@ -5,6 +5,8 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
+pub mod compare;
+mod compared;
 pub mod decide;
 pub mod deploy;
 pub mod diagnose;

@@ -9,6 +9,8 @@
 
 /// Folders of earlier scripts, taken over.
 mod adoption;
+/// Two files side by side.
+mod comparison;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
 /// A step of the disk that fails, or whatever else a test wants to happen there.

@@ -1,0 +1,278 @@
+//! How a cell is spelt for comparing: two cells are equal if their spellings are.
+//!
+//! Columns of the schema are spelt as ingestion spells them, but nothing is refused: what ingestion
+//! would send to the quarantine is compared as the text it is. In other columns a cell is a number
+//! only if its spelling loses nothing by being one: `1.0` is `1`, but `007`, `+5` and `1,234` are
+//! texts, since they may be codes. Not for splitting records: see `ingest::record`.
+
+use std::borrow::Cow;
+
+use crate::config::Ingestion;
+use crate::ingest::clean::{self, FormatChanges, Labels, Number};
+use crate::ingest::spelling;
+use crate::schema::{Role, Schema};
+
+/// Digits that a double holds, whatever they are, up to its shortest spelling.
+const DOUBLE_DIGITS: usize = 17;
+
+/// What a column's cells are taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An id of the schema: text.
+    Text,
+    /// A number of the schema, with spellings of a missing value.
+    Number,
+    /// A category of the schema, with spellings of a missing value.
+    Category,
+    /// The label of the schema.
+    Label,
+    /// A column that the schema does not name.
+    Plain,
+    /// A column that is not compared.
+    Passed,
+}
+
+impl Kind {
+    /// The kind of the column `name`.
+    pub(crate) fn of(name: &str, schema: &Schema) -> Self {
+        let column = schema.columns().iter().find(|c| c.name == name);
+        column.map_or(Self::Plain, |column| match column.role {
+            Role::Id => Self::Text,
+            Role::Numeric => Self::Number,
+            Role::Categorical => Self::Category,
+            Role::Target => Self::Label,
+        })
+    }
+
+    /// The number that a cell of this kind stands for, if it is one; `cell` is in canonical
+    /// spelling.
+    pub(crate) fn number(self, cell: &str) -> Option<Number> {
+        match self {
+            Self::Number => Number::parse(cell),
+            Self::Label | Self::Plain => plain_number(cell),
+            Self::Text | Self::Category | Self::Passed => None,
+        }
+    }
+}
+
+/// Spells cells.
+#[derive(Debug, Clone)]
+pub(crate) struct Spelling<'a> {
+    missing: &'a [String],
+    labels: Labels,
+    /// Labels as they stand in a row; without those that need quotes there.
+    bare_labels: Vec<Vec<u8>>,
+    /// Whether no spelling of a missing value looks like a number.
+    plain_numbers: bool,
+}
+
+impl<'a> Spelling<'a> {
+    /// The spelling that `schema` and `options` ask for.
+    pub(crate) fn new(schema: &Schema, options: &'a Ingestion) -> Self {
+        let labels = Labels::of(schema);
+        let both = [Some(&labels.positive), labels.negative.as_ref()].into_iter().flatten();
+        let bare = both.filter(|label| !clean::needs_quotes(label));
+        let bare_labels = bare.map(|label| label.as_bytes().to_vec()).collect();
+        let missing = options.missing_values.as_slice();
+        let plain_numbers = missing.iter().all(|m| Number::parse(m).is_none());
+        Self { missing, labels, bare_labels, plain_numbers }
+    }
+
+    /// Where a cell that starts at `at` and is spelt canonically ends; nothing for all others, and
+    /// for rarer ones, which [`Spelling::push`] leaves as they are.
+    #[inline]
+    pub(crate) fn canonical_end(&self, kind: Kind, bytes: &[u8], at: usize) -> Option<usize> {
+        match kind {
+            Kind::Number if self.plain_numbers => spelling::number_end(bytes, at),
+            Kind::Number => None,
+            Kind::Text | Kind::Passed => spelling::text_end(bytes, at),
+            Kind::Category => {
+                let end = spelling::text_end(bytes, at)?;
+                let text = &bytes[at..end];
+                let missing = !text.is_empty() && self.missing.iter().any(|m| m.as_bytes() == text);
+                (!missing).then_some(end)
+            }
+            Kind::Label => {
+                let rest = bytes.get(at..)?;
+                let label = self.bare_labels.iter().find(|l| spelling::is_cell(rest, l))?;
+                Some(at + label.len())
+            }
+            Kind::Plain => {
+                let end = spelling::text_end(bytes, at)?;
+                let text = end == at || !starts_a_number(bytes[at]);
+                (text || spelling::number_end(bytes, at) == Some(end)).then_some(end)
+            }
+        }
+    }
+
+    /// Writes a cell in canonical spelling; nothing if it is missing. `text` is the field without
+    /// its outer quotes.
+    pub(crate) fn push(
+        &self,
+        kind: Kind,
+        text: &str,
+        (quoted, escaped): (bool, bool),
+        out: &mut Vec<u8>,
+    ) {
+        let mut changes = FormatChanges::default();
+        let value = clean::bare(text, quoted, escaped, &mut changes);
+        let spelt_missing = matches!(kind, Kind::Number | Kind::Category)
+            && self.missing.iter().any(|m| *m == value);
+        if value.is_empty() || spelt_missing {
+            return;
+        }
+        let number = match kind {
+            Kind::Number => Number::parse(&value),
+            Kind::Label => {
+                // A label that is not known yet is not learned here: it would depend on the order.
+                let mut labels = self.labels.clone();
+                labels.negative.get_or_insert_default();
+                match labels.resolve(&value, &mut changes) {
+                    Some(true) => return clean::push_text(&self.labels.positive, out),
+                    Some(false) => {
+                        let negative = self.labels.negative.as_deref();
+                        return clean::push_text(negative.unwrap_or(&value), out);
+                    }
+                    None => plain_number(&value),
+                }
+            }
+            Kind::Plain => plain_number(&value),
+            Kind::Text | Kind::Category | Kind::Passed => None,
+        };
+        match number {
+            Some(number) => number.push(out),
+            None => clean::push_text(&value, out),
+        }
+    }
+}
+
+fn starts_a_number(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.')
+}
+
+/// A number in a spelling that nothing is lost with: no leading zero, plus or comma, and not more
+/// digits than are kept.
+fn plain_number(text: &str) -> Option<Number> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let whole = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    let leading_zero = whole > 1 && unsigned.starts_with('0');
+    let known =
+        unsigned.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'-' | b'+'));
+    if whole == 0 || leading_zero || !known {
+        return None;
+    }
+    let mantissa = unsigned.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let number = Number::parse(text)?;
+    let exact = whole == unsigned.len() && matches!(number, Number::Integer(_));
+    (exact || digits <= DOUBLE_DIGITS).then_some(number)
+}
+
+/// The cells of a row, or of a part of it, in canonical spelling without its newline.
+#[derive(Debug, Clone)]
+pub(crate) struct Cells<'a>(Option<&'a [u8]>);
+
+impl<'a> Cells<'a> {
+    /// The cells of `row`; there is one at least.
+    pub(crate) fn of(row: &'a [u8]) -> Self {
+        Self(Some(row.strip_suffix(b"\n").unwrap_or(row)))
+    }
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.0?;
+        let mut quoted = false;
+        let comma = rest.iter().position(|b| {
+            // A quote inside a quoted cell is doubled, so that this comes out right.
+            quoted ^= *b == b'"';
+            *b == b',' && !quoted
+        });
+        let end = comma.unwrap_or(rest.len());
+        self.0 = comma.map(|at| &rest[at + 1..]);
+        Some(&rest[..end])
+    }
+}
+
+/// A canonical cell as people read it: without quotes.
+pub(crate) fn unquoted(cell: &[u8]) -> String {
+    let text = String::from_utf8_lossy(cell);
+    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    inner.map_or(text.clone(), |t| Cow::Owned(t.replace("\"\"", "\""))).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        let of = |name: &str| vec![name.to_owned()];
+        Schema::new(&of("id"), &of("n"), &of("c"), "y", "yes", Some("no"))
+    }
+
+    fn spelt(kind: Kind, text: &str) -> String {
+        let (schema, options) = (schema(), Ingestion::default());
+        let spelling = Spelling::new(&schema, &options);
+        let mut out = Vec::new();
+        spelling.push(kind, text, (false, false), &mut out);
+        // What is canonical stays as it is, and both ways of reading say the same.
+        let line = [out.as_slice(), b",rest of the line\n"].concat();
+        let end = spelling.canonical_end(kind, &line, 0);
+        // What does not end a cell is refused by whoever asks.
+        if let Some(end) = end.filter(|end| line[*end] == b',') {
+            assert_eq!(end, out.len(), "{text}");
+        }
+        let mut again = Vec::new();
+        let cell = unquoted(&out);
+        spelling.push(kind, &cell, (out.starts_with(b"\""), false), &mut again);
+        assert_eq!(again, out, "{text}");
+        let line = format!("{text},rest of the line\n");
+        if spelling.canonical_end(kind, line.as_bytes(), 0) == Some(text.len()) {
+            assert_eq!(out, text.as_bytes(), "the fast path would keep it");
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_cell_is_spelt_as_its_column_asks() {
+        use Kind::{Category, Label, Number, Plain, Text};
+        for (kind, text, expected) in [
+            (Text, " 007 ", "007"),
+            (Text, "NA", "NA"),
+            (Number, "007", "7"),
+            (Number, "1,234.50", "1234.5"),
+            (Number, "NA", ""),
+            (Number, "n/k", "n/k"),
+            (Category, "NA", ""),
+            (Category, "1.0", "1.0"),
+            (Label, "YES", "yes"),
+            (Label, "No", "no"),
+            (Label, "maybe", "maybe"),
+            (Plain, "1.0", "1"),
+            (Plain, "-0.50", "-0.5"),
+            (Plain, "1e3", "1000"),
+            (Plain, "007", "007"),
+            (Plain, "+5", "+5"),
+            (Plain, ".5", ".5"),
+            (Plain, "1,234", "\"1,234\""),
+            (Plain, "NA", "NA"),
+            (Plain, "2024-05-06", "2024-05-06"),
+            (Plain, "12345678901234567890", "12345678901234567890"),
+            (Plain, "1234567890123456789", "1234567890123456789"),
+            (Plain, "0.12345678901234567890", "0.12345678901234567890"),
+            (Plain, " ", ""),
+        ] {
+            assert_eq!(spelt(kind, text), expected, "{kind:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn rows_come_apart_as_they_were_put_together() {
+        let cells = |row: &str| Cells::of(row.as_bytes()).map(unquoted).collect::<Vec<_>>();
+        assert_eq!(cells("a,,\"b,\"\"c\"\"\nd\",1\n"), ["a", "", "b,\"c\"\nd", "1"]);
+        assert_eq!(cells(""), [""]);
+        assert_eq!(cells(",\n"), ["", ""]);
+    }
+}

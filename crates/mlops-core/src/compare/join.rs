@@ -1,0 +1,188 @@
+//! The outer join of the rows of two files: which are in both, which in one only.
+//!
+//! | compared on | key once on both sides | key in one file only | key repeated, in both files |
+//! |---|---|---|---|
+//! | all columns | `both` | `left_only`, `right_only` | as many pairs as there can be: the rows are equal |
+//! | `--on` | a pair, compared cell by cell | the same | a group that is reported and not paired |
+//!
+//! The rows of the right file come first, then those of the left file; with `--on` twice, since how
+//! often a key comes must be known before a row is paired. Memory that runs short is an answer, not
+//! an error: see [`super::partition`]. Not for where rows come from or go to.
+
+use crate::Result;
+use crate::ingest::dedup::RowHasher;
+
+use super::columns::Columns;
+use super::difference::{Tolerance, compare_rows};
+use super::findings::{Findings, RIGHT, cells};
+use super::groups::{Counts, Groups, Place};
+use super::output::{Merge, Sink};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) columns: &'a Columns,
+    pub(crate) tolerance: Tolerance,
+    pub(crate) hasher: RowHasher,
+}
+
+/// A row on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbered<'a> {
+    /// Its number in its file, from 0.
+    pub(crate) ordinal: u64,
+    /// Its cells, keys first, newline included.
+    pub(crate) row: &'a [u8],
+    /// Bytes of its key.
+    pub(crate) key: u32,
+    /// Of its key.
+    pub(crate) hash: u128,
+}
+
+impl<'a> Numbered<'a> {
+    /// Its key cells.
+    pub(crate) fn key_bytes(&self) -> &'a [u8] {
+        &self.row[..self.key as usize]
+    }
+}
+
+impl Counts {
+    /// Whether it is open which row belongs to which.
+    pub(crate) fn open(self) -> bool {
+        self.left > 0 && self.right > 0 && (self.left > 1 || self.right > 1)
+    }
+}
+
+/// A join, or the part of one that fits into memory.
+pub(crate) struct Join<'a> {
+    plan: Plan<'a>,
+    pub(crate) groups: Groups,
+    pub(crate) findings: Findings,
+}
+
+impl<'a> Join<'a> {
+    /// Without rows.
+    pub(crate) fn new(plan: Plan<'a>, groups: Groups) -> Self {
+        Self { plan, groups, findings: Findings::new(plan.columns.compared.len()) }
+    }
+
+    /// Takes a row of the right file; false when memory is short.
+    pub(crate) fn right(&mut self, row: Numbered, keep_repeated: bool) -> Result<bool> {
+        let count = self.groups.add_right(row.row, row.key, row.hash, keep_repeated)?;
+        if count == Some(2) {
+            self.findings.repeats(RIGHT | row.ordinal, row.key_bytes(), row.hash);
+        }
+        Ok(count.is_some())
+    }
+
+    /// Counts a row of the left file; nothing when memory is short, else its group.
+    pub(crate) fn left(&mut self, place: Option<Place>, row: Numbered) -> Result<Option<Place>> {
+        let Some((place, count)) = self.groups.add_left(place, row.hash)? else { return Ok(None) };
+        if count == 2 {
+            self.findings.repeats(row.ordinal, row.key_bytes(), row.hash);
+        }
+        Ok(Some(place))
+    }
+
+    /// When all rows are counted: the sums.
+    pub(crate) fn count(&mut self) {
+        let keyed = self.plan.columns.keyed;
+        for counts in self.groups.all() {
+            self.findings.count(counts, keyed);
+        }
+        for example in self.findings.repeated.examples.iter_mut() {
+            if let Some(place) = self.groups.find(example.hash) {
+                let Counts { left, right, .. } = self.groups.counts(place);
+                (example.left, example.right) = (left, right);
+            }
+        }
+    }
+
+    /// Says what a row of the left file is and hands it to `sink`. On all columns that may be done
+    /// when the row has just been counted; else when all are.
+    pub(crate) fn give_left(&mut self, place: Place, row: Numbered, sink: &mut Sink) -> Result<()> {
+        let counts = self.groups.counts(place);
+        if counts.right <= if self.plan.columns.keyed { 0 } else { counts.used } {
+            self.findings.left_examples.offer(row.ordinal, || cells(row.row));
+            return sink.put(row.ordinal, Merge::LeftOnly, (Some(row), None), counts);
+        }
+        if !self.plan.columns.keyed {
+            self.groups.set_used(place, counts.used + 1);
+            return sink.put(row.ordinal, Merge::Both, (Some(row), None), counts);
+        }
+        if counts.open() {
+            let sum = &mut self.findings.repeated.left_sum;
+            *sum = sum.wrapping_add(self.plan.hasher.hash(row.row));
+            return sink.put(row.ordinal, Merge::Both, (Some(row), None), counts);
+        }
+        let (right, key) = self.groups.row(place);
+        let kinds = &self.plan.columns.kinds[self.plan.columns.on.len()..];
+        let how = (kinds, self.plan.tolerance);
+        let columns = &mut self.findings.columns;
+        let equal = compare_rows(row.ordinal, (row.row, right), row.key as usize, how, columns);
+        self.findings.different += u64::from(!equal);
+        let right = Numbered { ordinal: 0, row: right, key, hash: row.hash };
+        sink.put(row.ordinal, Merge::Both, (Some(row), Some(right)), counts)
+    }
+
+    /// Says what a row of the right file is, when all rows of the left file have been given; hands
+    /// it to `sink` unless it has a partner. Its number there follows `lefts`.
+    pub(crate) fn give_right(
+        &mut self,
+        place: Place,
+        row: Numbered,
+        lefts: u64,
+        sink: &mut Sink,
+    ) -> Result<()> {
+        match self.right_without_partner(place) {
+            Some((merge, counts)) => {
+                give_right(self.plan, &mut self.findings, row, (merge, counts), lefts, sink)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// [`Join::give_right`] for each row of the right file, all of which were kept.
+    pub(crate) fn give_kept_right(&mut self, lefts: u64, sink: &mut Sink) -> Result<()> {
+        let (mut cursor, mut ordinal) = (0, 0);
+        while let Some((place, kept)) = self.groups.next_right(&mut cursor) {
+            if let Some(what) = self.right_without_partner(place) {
+                let (row, key) = (self.groups.kept(kept), self.groups.row(place).1);
+                let row = Numbered { ordinal, row, key, hash: 0 };
+                give_right(self.plan, &mut self.findings, row, what, lefts, sink)?;
+            }
+            ordinal += 1;
+        }
+        Ok(())
+    }
+
+    fn right_without_partner(&mut self, place: Place) -> Option<(Merge, Counts)> {
+        let counts = self.groups.counts(place);
+        match (self.plan.columns.keyed, counts) {
+            (true, Counts { left: 0, .. }) => Some((Merge::RightOnly, counts)),
+            (true, counts) => counts.open().then_some((Merge::Both, counts)),
+            (false, Counts { used: 0, .. }) => Some((Merge::RightOnly, counts)),
+            (false, Counts { used, .. }) => {
+                self.groups.set_used(place, used - 1);
+                None
+            }
+        }
+    }
+}
+
+fn give_right(
+    plan: Plan,
+    findings: &mut Findings,
+    row: Numbered,
+    (merge, counts): (Merge, Counts),
+    lefts: u64,
+    sink: &mut Sink,
+) -> Result<()> {
+    if merge == Merge::RightOnly {
+        findings.right_examples.offer(row.ordinal, || cells(row.row));
+    } else {
+        let sum = &mut findings.repeated.right_sum;
+        *sum = sum.wrapping_add(plan.hasher.hash(row.row));
+    }
+    sink.put(lefts + row.ordinal, merge, (None, Some(row)), counts)
+}

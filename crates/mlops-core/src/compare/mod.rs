@@ -1,0 +1,231 @@
+//! Comparison of two CSV files: which rows and cells they share, which each has alone.
+//!
+//! | step | file | what it guarantees |
+//! |---|---|---|
+//! | match | `columns` | columns belong together by name, wherever they stand |
+//! | read | `source`, `rows` | rows in file order, on several threads, keys first |
+//! | spell | `cell` | cells are equal if their spellings are; a missing one equals a missing one |
+//! | group | `groups` | rows by key; memory stays in its limit |
+//! | join | `join` | no row is paired by chance |
+//! | keep | `memory` | each file is read once, with `--on` the left one twice |
+//! | compare | `difference` | numbers may lie apart by the tolerance |
+//! | spill | `partition`, `spool` | what does not fit into memory goes through temporary files |
+//! | write | `output` | the joined rows, in the order of the files |
+//! | sum up | `findings`, `examples`, `outcome` | the same for any number of threads and any memory |
+//!
+//! This file joins the steps. Not for names of files, records or what the user is told: see
+//! `stage::compare`.
+
+mod cell;
+mod columns;
+mod difference;
+mod examples;
+mod findings;
+mod groups;
+mod join;
+mod memory;
+mod outcome;
+mod output;
+mod partition;
+mod rows;
+mod source;
+mod spool;
+
+use std::cell::Cell;
+use std::path::Path;
+
+use crate::Result;
+use crate::config::Ingestion;
+use crate::digest::Digest;
+use crate::durable::{Disk, NewFile};
+use crate::ingest::dedup::RowHasher;
+use crate::schema::Schema;
+
+use cell::Spelling;
+use columns::Fields;
+use findings::Findings;
+use join::Plan;
+use output::JoinedFile;
+use partition::{Partitioned, Parts};
+use rows::Rows;
+use source::{Making, Reading, Source};
+
+pub use columns::Columns;
+pub use difference::{CellDifference, Tolerance};
+pub use examples::EXAMPLES;
+pub use outcome::{ColumnDifference, Comparison, Differences, Repeated, RepeatedKey, Unreadable};
+pub use output::MERGE;
+pub use source::Side;
+
+/// What to compare, and how.
+pub struct Request<'a> {
+    /// The left file.
+    pub left: Side<'a>,
+    /// The right file.
+    pub right: Side<'a>,
+    /// The columns that together name a row; all that both have, if empty.
+    pub on: &'a [String],
+    /// How far numbers of the other columns may lie apart.
+    pub tolerance: Tolerance,
+    /// What is known of some columns.
+    pub schema: &'a Schema,
+    /// How they are spelt.
+    pub options: &'a Ingestion,
+    /// Where the joined rows will be, if anybody wants them.
+    pub output: Option<&'a Path>,
+    /// What may be taken of the machine.
+    pub means: Means<'a>,
+    /// Told of progress: bytes read of both files, bytes to read, rows read.
+    pub progress: &'a dyn Fn(u64, u64, u64),
+}
+
+/// What may be taken of the machine. None of it changes a byte of the result.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The way to write.
+    pub disk: &'a Disk,
+    /// A folder for temporary files.
+    pub scratch: &'a Path,
+    /// Threads that read rows at the same time.
+    pub threads: usize,
+    /// Memory for the rows of the right file and the keys of both, in bytes.
+    pub memory: usize,
+}
+
+/// A comparison that is done.
+pub struct Compared {
+    /// What was found.
+    pub comparison: Comparison,
+    /// The joined rows, not published yet, and their number.
+    pub joined: Option<(NewFile, u64)>,
+    /// The digests of those files that are data sets of ours: left, right.
+    pub digests: [Option<Digest>; 2],
+}
+
+/// Compares two files.
+pub fn compare(request: &Request) -> Result<Compared> {
+    let open = |side| Source::open(side, request.options);
+    let (left, right) = (open(request.left)?, open(request.right)?);
+    let places = [request.left, request.right].map(|side| side.path.display().to_string());
+    let columns = Columns::align(
+        [&left.names, &right.names],
+        [&places[0], &places[1]],
+        request.on,
+        request.schema,
+    )?;
+    let plan =
+        Plan { columns: &columns, tolerance: request.tolerance, hasher: RowHasher::random() };
+    let spelling = Spelling::new(request.schema, request.options);
+    let run = Run {
+        request,
+        plan,
+        making: Making {
+            schema: request.schema,
+            options: request.options,
+            spelling: &spelling,
+            hasher: plan.hasher,
+            threads: request.means.threads,
+        },
+        left_fields: columns.fields(&left.names),
+        right_fields: columns.fields(&right.names),
+        total: left.size() * if columns.keyed { 2 } else { 1 } + right.size(),
+    };
+    let again = left.regular && right.regular;
+    let stamps = (left.stamp(), right.stamp());
+    let done = if again && right.size() <= request.means.memory as u64 {
+        match memory::join(&run, left, right)? {
+            Some(done) => done,
+            None => {
+                let (left, right) = (open(request.left)?, open(request.right)?);
+                left.same_as(stamps.0, request.left.path)?;
+                right.same_as(stamps.1, request.right.path)?;
+                run.partitioned(left, right)?
+            }
+        }
+    } else {
+        run.partitioned(left, right)?
+    };
+    (request.progress)(run.total, run.total, done.left.rows + done.right.rows);
+    let digests = [done.left.digest, done.right.digest];
+    let comparison = Comparison::new(columns.clone(), [&done.left, &done.right], &done.findings);
+    let joined = done.file.map(JoinedFile::finish).transpose()?;
+    Ok(Compared { comparison, joined, digests })
+}
+
+/// The parts of one comparison.
+struct Run<'a> {
+    request: &'a Request<'a>,
+    plan: Plan<'a>,
+    making: Making<'a>,
+    left_fields: Fields,
+    right_fields: Fields,
+    /// Bytes to read.
+    total: u64,
+}
+
+struct Done {
+    findings: Findings,
+    left: Reading,
+    right: Reading,
+    file: Option<JoinedFile>,
+}
+
+impl Run<'_> {
+    /// The file for the joined rows, if anybody wants them.
+    fn file(&self) -> Result<Option<JoinedFile>> {
+        let create = |path| JoinedFile::create(self.request.means.disk, path, self.plan.columns);
+        self.request.output.map(create).transpose()
+    }
+
+    /// Reads the left file and hands its pieces to `take`. `done` are the bytes and rows before.
+    fn read_left(
+        &self,
+        source: Source,
+        done: &Cell<(u64, u64)>,
+        mut take: impl FnMut(&[u8], &Rows) -> Result<()>,
+    ) -> Result<Reading> {
+        let path = self.request.left.path;
+        source.read(path, &self.left_fields, self.making, |chunk, rows| {
+            self.tell(done, chunk, rows);
+            take(chunk, rows)
+        })
+    }
+
+    /// The same of the right file.
+    fn read_right(
+        &self,
+        source: Source,
+        done: &Cell<(u64, u64)>,
+        mut take: impl FnMut(&[u8], &Rows) -> Result<()>,
+    ) -> Result<Reading> {
+        let path = self.request.right.path;
+        source.read(path, &self.right_fields, self.making, |chunk, rows| {
+            self.tell(done, chunk, rows);
+            take(chunk, rows)
+        })
+    }
+
+    fn tell(&self, done: &Cell<(u64, u64)>, chunk: &[u8], rows: &Rows) {
+        let (bytes, before) = done.get();
+        done.set((bytes + chunk.len() as u64, before + rows.rows.len() as u64));
+        // The end is told when everything is done.
+        let bytes = done.get().0.min(self.total.saturating_sub(1));
+        (self.request.progress)(bytes, self.total, done.get().1);
+    }
+
+    /// Joins through temporary files.
+    fn partitioned(&self, left: Source, right: Source) -> Result<Done> {
+        let Means { disk, scratch, memory, .. } = self.request.means;
+        let told = Cell::default();
+        let mut rights = Parts::create(disk, scratch)?;
+        let right = self.read_right(right, &told, |chunk, rows| rights.add(chunk, rows))?;
+        rights.end()?;
+        let mut lefts = Parts::create(disk, scratch)?;
+        let left = self.read_left(left, &told, |chunk, rows| lefts.add(chunk, rows))?;
+        lefts.end()?;
+        let mut file = self.file()?;
+        let parts = Partitioned { plan: self.plan, left: lefts, right: rights, memory };
+        let findings = parts.join((disk, scratch), file.as_mut())?;
+        Ok(Done { findings, left, right, file })
+    }
+}

@@ -1,0 +1,219 @@
+//! The join when the rows do not fit into memory: through temporary files.
+//!
+//! 1. The rows of both files go to 256 parts, chosen by the hash of their key: rows of one key meet
+//!    in the same part.
+//! 2. One part after the other is joined in memory. One that does not fit is halved, by further bits
+//!    of the hash, until its halves do.
+//! 3. Joined rows go to runs, in which they have the order of their file; the runs are merged by the
+//!    rows' numbers, so that the result is the one that a join in memory has.
+//!
+//! Memory: the groups of one part, and a few KiB a run. Space on the disk: both files and the joined
+//! rows. Not for what a row is: see [`super::join`].
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::path::Path;
+
+use crate::Result;
+use crate::durable::Disk;
+
+use super::findings::Findings;
+use super::groups::Groups;
+use super::join::{Join, Numbered, Plan};
+use super::output::{JoinedFile, Sink, Target};
+use super::rows::Rows;
+use super::spool::{Cursor, Spool};
+
+const PARTITION_BITS: u32 = 8;
+const PARTITIONS: usize = 1 << PARTITION_BITS;
+/// After so many halvings a part is joined whatever it takes: it is not the number of its rows.
+const DEEPEST: u32 = 20;
+
+/// The rows of one file, in parts.
+pub(crate) struct Parts {
+    spool: Spool,
+    /// Rows so far.
+    pub(crate) rows: u64,
+}
+
+impl Parts {
+    /// No rows; the temporary file is in `folder`.
+    pub(crate) fn create(disk: &Disk, folder: &Path) -> Result<Self> {
+        Ok(Self { spool: Spool::create(disk, folder, PARTITIONS)?, rows: 0 })
+    }
+
+    /// Adds the rows of a piece.
+    pub(crate) fn add(&mut self, chunk: &[u8], rows: &Rows) -> Result<()> {
+        for row in &rows.rows {
+            #[expect(clippy::cast_possible_truncation, reason = "the low bits are asked for")]
+            let part = row.hash as usize % PARTITIONS;
+            self.spool.push(part, self.rows, rows.bytes(chunk, row), row.key)?;
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    /// Everything written.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.spool.end()
+    }
+
+    /// Hands the rows of a share of a part to `visit` until it says no; whether it never did.
+    fn each(
+        &mut self,
+        plan: Plan,
+        (part, share): (usize, Share),
+        mut visit: impl FnMut(Numbered) -> Result<bool>,
+    ) -> Result<bool> {
+        let mut cursor = Cursor::start_of(part);
+        while let Some(spooled) = self.spool.next(&mut cursor)? {
+            let row = cursor.row();
+            let hash = plan.hasher.hash(&row[..spooled.key as usize]);
+            let numbered = Numbered { ordinal: spooled.ordinal, row, key: spooled.key, hash };
+            if share.has(hash) && !visit(numbered)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The rows of a part whose hashes go on with certain bits.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    depth: u32,
+    bits: u128,
+}
+
+impl Share {
+    const WHOLE: Self = Self { depth: 0, bits: 0 };
+
+    fn has(self, hash: u128) -> bool {
+        (hash >> PARTITION_BITS) & ((1 << self.depth) - 1) == self.bits
+    }
+
+    fn halves(self) -> [Self; 2] {
+        let depth = self.depth + 1;
+        [Self { depth, bits: self.bits }, Self { depth, bits: self.bits | 1 << self.depth }]
+    }
+}
+
+/// Joins the rows of two files.
+pub(crate) struct Partitioned<'a> {
+    pub(crate) plan: Plan<'a>,
+    pub(crate) left: Parts,
+    pub(crate) right: Parts,
+    /// Memory for the groups of one part, in bytes.
+    pub(crate) memory: usize,
+}
+
+/// Runs of joined rows.
+struct Runs {
+    spool: Spool,
+    left: Vec<usize>,
+    right: Vec<usize>,
+}
+
+impl Partitioned<'_> {
+    /// Joins all parts; the joined rows go to `file`, if there is one.
+    pub(crate) fn join(
+        mut self,
+        (disk, folder): (&Disk, &Path),
+        file: Option<&mut JoinedFile>,
+    ) -> Result<Findings> {
+        let mut findings = Findings::new(self.plan.columns.compared.len());
+        let mut runs = match &file {
+            None => None,
+            Some(_) => Some(Runs {
+                spool: Spool::create(disk, folder, 0)?,
+                left: Vec::new(),
+                right: Vec::new(),
+            }),
+        };
+        for part in 0..PARTITIONS {
+            let mut shares = vec![Share::WHOLE];
+            while let Some(share) = shares.pop() {
+                match self.join_share(part, share, runs.as_mut())? {
+                    Some(found) => findings.add(found),
+                    None => shares.extend(share.halves()),
+                }
+            }
+        }
+        if let (Some(mut runs), Some(file)) = (runs, file) {
+            merge(&mut runs.spool, &runs.left, file)?;
+            merge(&mut runs.spool, &runs.right, file)?;
+        }
+        Ok(findings)
+    }
+
+    /// Joins a share of a part; nothing when it does not fit into memory.
+    fn join_share(
+        &mut self,
+        part: usize,
+        share: Share,
+        mut runs: Option<&mut Runs>,
+    ) -> Result<Option<Findings>> {
+        let plan = self.plan;
+        let memory = if share.depth < DEEPEST { self.memory } else { usize::MAX };
+        let rows = self.left.spool.rows(part) + self.right.spool.rows(part);
+        let mut join = Join::new(plan, Groups::expecting(rows >> share.depth, memory)?);
+        let which = (part, share);
+        // Rows of a key that came before are read again: of one key there may be any number.
+        let fits = self.right.each(plan, which, |row| join.right(row, false))?
+            && self.left.each(plan, which, |row| Ok(join.left(None, row)?.is_some()))?;
+        if !fits {
+            return Ok(None);
+        }
+        join.count();
+        let mut sink = Sink::new(Runs::target(&mut runs, |runs| &mut runs.left), plan.columns);
+        self.left.each(plan, which, |row| {
+            if let Some(place) = join.groups.find(row.hash) {
+                join.give_left(place, row, &mut sink)?;
+            }
+            Ok(true)
+        })?;
+        let mut sink = Sink::new(Runs::target(&mut runs, |runs| &mut runs.right), plan.columns);
+        let lefts = self.left.rows;
+        self.right.each(plan, which, |row| {
+            if let Some(place) = join.groups.find(row.hash) {
+                join.give_right(place, row, lefts, &mut sink)?;
+            }
+            Ok(true)
+        })?;
+        if let Some(runs) = runs {
+            runs.spool.end()?;
+        }
+        Ok(Some(join.findings))
+    }
+}
+
+impl Runs {
+    /// A new run of those that `which` names.
+    fn target<'r>(
+        runs: &'r mut Option<&mut Self>,
+        which: impl Fn(&mut Self) -> &mut Vec<usize>,
+    ) -> Target<'r> {
+        match runs {
+            None => Target::Nowhere,
+            Some(runs) => {
+                let run = runs.spool.add_part();
+                which(runs).push(run);
+                Target::Run(&mut runs.spool, run)
+            }
+        }
+    }
+}
+
+/// Writes the rows of `runs` to `file`, by their numbers.
+fn merge(spool: &mut Spool, runs: &[usize], file: &mut JoinedFile) -> Result<()> {
+    let mut cursors: Vec<Cursor> = runs.iter().map(|run| Cursor::start_of(*run)).collect();
+    let mut heap = BinaryHeap::new();
+    for (i, cursor) in cursors.iter_mut().enumerate() {
+        heap.extend(spool.next(cursor)?.map(|row| Reverse((row.ordinal, i))));
+    }
+    while let Some(Reverse((_, i))) = heap.pop() {
+        file.line(cursors[i].row())?;
+        heap.extend(spool.next(&mut cursors[i])?.map(|row| Reverse((row.ordinal, i))));
+    }
+    Ok(())
+}

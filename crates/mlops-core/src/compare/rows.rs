@@ -1,0 +1,229 @@
+//! A piece of a file to rows that can be compared: cells in canonical spelling, keys first.
+//!
+//! As in ingestion, a row that is spelt canonically already is proved to be so in one look. If its
+//! columns stand in order too it is used where it stands; else its cells are copied into order.
+//! Not for what a row means: see [`super::join`].
+
+use crate::ingest::chunk::blank_line;
+use crate::ingest::dedup::RowHasher;
+use crate::ingest::record::{self, Field, Malformed, Scan, Shape};
+
+use super::cell::Spelling;
+use super::columns::Fields;
+
+/// A row of a piece.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    start: u32,
+    length: u32,
+    /// Bytes of its key cells, with the commas between them.
+    pub(crate) key: u32,
+    /// Of its key.
+    pub(crate) hash: u128,
+}
+
+/// Set in `Row::start` when the row is in the side buffer.
+const IN_SIDE: u32 = 1 << 31;
+
+/// The rows of a piece; reused from piece to piece.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) rows: Vec<Row>,
+    side: Vec<u8>,
+    /// Records that cannot be read: the line in the piece, from 0, and why.
+    pub(crate) unreadable: Vec<(u64, String)>,
+    /// Physical lines in the piece.
+    pub(crate) lines: u64,
+}
+
+impl Rows {
+    /// The bytes of `row`, newline included; `chunk` is the piece it came from.
+    pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
+        let start = (row.start & !IN_SIDE) as usize;
+        let from = if row.start & IN_SIDE == 0 { chunk } else { &self.side };
+        &from[start..start + row.length as usize]
+    }
+
+    fn push(&mut self, (start, side): (usize, bool), row: &[u8], key: usize, hash: u128) {
+        // A piece is far below 2 GiB, since a line is.
+        let short = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);
+        let start = short(start) | if side { IN_SIDE } else { 0 };
+        self.rows.push(Row { start, length: short(row.len()), key: short(key), hash });
+    }
+
+    fn push_side(&mut self, start: usize, key: usize, hasher: RowHasher) {
+        let side = std::mem::take(&mut self.side);
+        let hash = hasher.hash(&side[start..start + key]);
+        self.push((start, true), &side[start..], key, hash);
+        self.side = side;
+    }
+}
+
+/// Makes rows of the pieces of one file.
+#[derive(Debug, Clone)]
+pub(crate) struct RowMaker<'a> {
+    spelling: &'a Spelling<'a>,
+    fields: &'a Fields,
+    hasher: RowHasher,
+    max_bytes: usize,
+    /// Whether the fields are the columns of the comparison, in their order.
+    in_order: bool,
+    /// Start and end of each field of the row at hand.
+    cells: Vec<(usize, usize)>,
+    found: Vec<Field>,
+}
+
+impl<'a> RowMaker<'a> {
+    /// For a file with `fields` and records of `max_bytes` at most.
+    pub(crate) fn new(
+        spelling: &'a Spelling<'a>,
+        fields: &'a Fields,
+        hasher: RowHasher,
+        max_bytes: usize,
+    ) -> Self {
+        let in_order = (0..fields.kinds.len()).eq(fields.positions.iter().copied());
+        let cells = vec![(0, 0); fields.kinds.len()];
+        Self { spelling, fields, hasher, max_bytes, in_order, cells, found: Vec::new() }
+    }
+
+    /// Makes the rows of `chunk`, whole records.
+    pub(crate) fn make(&mut self, chunk: &[u8], out: &mut Rows) {
+        out.rows.clear();
+        out.side.clear();
+        out.unreadable.clear();
+        out.lines = 0;
+        let mut at = 0;
+        while at < chunk.len() {
+            at = match self.canonical(&chunk[at..]) {
+                Some((length, line_end)) => {
+                    self.take(chunk, at, length, line_end, out);
+                    out.lines += 1;
+                    at + length + line_end
+                }
+                None => self.careful(chunk, at, out),
+            };
+        }
+    }
+
+    /// The length of a row in canonical spelling, and of its line end. Notes where its cells are.
+    #[inline]
+    fn canonical(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let mut at = 0;
+        let last = self.fields.kinds.len().saturating_sub(1);
+        for (field, kind) in self.fields.kinds.iter().enumerate() {
+            let end = self.spelling.canonical_end(*kind, bytes, at)?;
+            self.cells[field] = (at, end);
+            at = end;
+            if field < last {
+                if bytes.get(at) != Some(&b',') {
+                    return None;
+                }
+                at += 1;
+            }
+        }
+        let line_end = match bytes.get(at)? {
+            b'\n' => 1,
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => 2,
+            _ => return None,
+        };
+        // Of a single column, no cell may be a blank line or an empty cell; the careful path knows.
+        let sure = at > 0 && at + 2 <= self.max_bytes;
+        sure.then_some((at, line_end))
+    }
+
+    /// Takes a canonical row whose cells were noted.
+    #[inline]
+    fn take(&mut self, chunk: &[u8], at: usize, length: usize, line_end: usize, out: &mut Rows) {
+        let keys = self.fields.keys;
+        if self.in_order && line_end == 1 {
+            let key = self.cells[keys - 1].1;
+            let row = &chunk[at..=at + length];
+            out.push((at, false), row, key, self.hasher.hash(&row[..key]));
+            return;
+        }
+        let start = out.side.len();
+        let mut key = 0;
+        for (column, position) in self.fields.positions.iter().enumerate() {
+            let (from, to) = self.cells[*position];
+            out.side.extend_from_slice(&chunk[at + from..at + to]);
+            if column + 1 == keys {
+                key = out.side.len() - start;
+            }
+            out.side.push(b',');
+        }
+        if let Some(last) = out.side.last_mut() {
+            *last = b'\n';
+        }
+        out.push_side(start, key, self.hasher);
+    }
+
+    /// Takes the record at `at` apart; returns where the next one starts.
+    fn careful(&mut self, chunk: &[u8], at: usize, out: &mut Rows) -> usize {
+        let width = self.fields.kinds.len();
+        if width > 1
+            && let Some(length) = blank_line(&chunk[at..], true)
+        {
+            out.lines += 1;
+            return at + length;
+        }
+        let shape = Shape { width, max_bytes: self.max_bytes };
+        let mut found = std::mem::take(&mut self.found);
+        let (end, lines, problem) = match record::scan(chunk, at, true, shape, &mut found) {
+            Scan::Record { end, lines, problem } => (end, lines, problem),
+            // A chunk ends with a record, so that the scan never asks for more.
+            Scan::NeedMore => (chunk.len(), 1, Some(Malformed::Quote(0))),
+        };
+        let spelt = match problem {
+            Some(problem) => Err(self.in_words(problem)),
+            None => self.spell(chunk, (at, end), &found, out),
+        };
+        if let Err(message) = spelt {
+            out.unreadable.push((out.lines, message));
+        }
+        out.lines += u64::from(lines);
+        self.found = found;
+        end
+    }
+
+    /// Writes the row to the side buffer.
+    fn spell(
+        &self,
+        chunk: &[u8],
+        (at, end): (usize, usize),
+        found: &[Field],
+        out: &mut Rows,
+    ) -> Result<(), String> {
+        let text = std::str::from_utf8(&chunk[at..end])
+            .map_err(|_| "the bytes are not UTF-8: save the file as UTF-8".to_owned())?;
+        let start = out.side.len();
+        let mut key = 0;
+        for (column, position) in self.fields.positions.iter().enumerate() {
+            let field = found[*position];
+            let raw = &text[field.start - at..field.end - at];
+            let kind = self.fields.kinds[*position];
+            self.spelling.push(kind, raw, (field.quoted, field.escaped), &mut out.side);
+            if column + 1 == self.fields.keys {
+                key = out.side.len() - start;
+            }
+            out.side.push(b',');
+        }
+        if let Some(last) = out.side.last_mut() {
+            *last = b'\n';
+        }
+        out.push_side(start, key, self.hasher);
+        Ok(())
+    }
+
+    fn in_words(&self, problem: Malformed) -> String {
+        let width = self.fields.kinds.len();
+        match problem {
+            Malformed::TooFew(found) | Malformed::TooMany(found) => {
+                format!("expected {width} columns, found {found}")
+            }
+            Malformed::Quote(_) => {
+                "a quote is not closed on its line, or text follows it".to_owned()
+            }
+            Malformed::TooLong => format!("longer than {} bytes", self.max_bytes),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A file to compare: opened, its header read, its rows handed out in order.
+//!
+//! Pieces are parsed on several threads by the pipeline of ingestion. A file may be read more than
+//! once, and must be the same each time. Not for what becomes of the rows: see [`super::join`].
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::config::Ingestion;
+use crate::digest::Digest;
+use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
+use crate::ingest::clean::{self, FormatChanges, Labels};
+use crate::ingest::dedup::RowHasher;
+use crate::ingest::discover::Stamp;
+use crate::ingest::layout::Layout;
+use crate::ingest::parse::RowParser;
+use crate::ingest::pipeline::{self, Work};
+use crate::schema::Schema;
+use crate::{Error, Result};
+
+use super::cell::Spelling;
+use super::columns::Fields;
+use super::examples::Examples;
+use super::rows::{RowMaker, Rows};
+
+/// One of the two files.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// Whether it is a data set of ours, whose rows may be of any length, and whose digest is asked
+    /// for.
+    pub recorded: bool,
+}
+
+/// A file whose header is read.
+pub(crate) struct Source {
+    reader: ChunkReader<File>,
+    /// The header.
+    pub(crate) names: Vec<String>,
+    /// The line after the header.
+    line: u64,
+    stamp: Stamp,
+    /// Whether it can be read again.
+    pub(crate) regular: bool,
+    max_bytes: usize,
+}
+
+/// What there is to know of a file that was read to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    /// Of its bytes, for a data set of ours.
+    pub(crate) digest: Option<Digest>,
+    /// Rows that were compared.
+    pub(crate) rows: u64,
+    /// Records that cannot be read, and the first of them in words.
+    pub(crate) unreadable: u64,
+    pub(crate) examples: Examples<String>,
+}
+
+/// How rows are made.
+#[derive(Clone, Copy)]
+pub(crate) struct Making<'a> {
+    pub(crate) schema: &'a Schema,
+    pub(crate) options: &'a Ingestion,
+    pub(crate) spelling: &'a Spelling<'a>,
+    pub(crate) hasher: RowHasher,
+    pub(crate) threads: usize,
+}
+
+impl Source {
+    /// Opens a file and reads its header.
+    pub(crate) fn open(side: Side, options: &Ingestion) -> Result<Self> {
+        let failed = |e| Error::io("read", side.path, e);
+        let file = File::open(side.path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let place = side.path.display().to_string();
+        let mut reader = ChunkReader::new(file, side.path, CHUNK_BYTES);
+        if !side.recorded {
+            reader = reader.without_digest();
+        }
+        let header = reader.header()?.ok_or_else(|| {
+            Error::schema(&place, "the file is empty: its first line must name the columns")
+        })?;
+        let mut names = Vec::new();
+        for field in &header.fields {
+            let text = std::str::from_utf8(&header.bytes[field.start..field.end])
+                .map_err(|_| Error::schema(&place, "the header is not UTF-8: save it as UTF-8"))?;
+            let mut ignored = FormatChanges::default();
+            names.push(clean::bare(text, field.quoted, field.escaped, &mut ignored).into_owned());
+        }
+        Ok(Self {
+            reader,
+            names,
+            line: header.lines + 1,
+            stamp: Stamp::of(&metadata),
+            regular: metadata.is_file(),
+            max_bytes: if side.recorded { usize::MAX } else { options.max_line_bytes },
+        })
+    }
+
+    /// Its size in bytes; 0 for what is not a file.
+    pub(crate) fn size(&self) -> u64 {
+        if self.regular { self.stamp.size } else { 0 }
+    }
+
+    /// Refuses a file that is not the one that `first` is.
+    pub(crate) fn same_as(&self, first: Stamp, path: &Path) -> Result<()> {
+        if self.stamp == first { Ok(()) } else { Err(changed(path)) }
+    }
+
+    /// Size, time and number of the file.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Hands all rows to `take`, a piece at a time, with the piece's own bytes.
+    pub(crate) fn read(
+        mut self,
+        path: &Path,
+        fields: &Fields,
+        making: Making,
+        mut take: impl FnMut(&[u8], &Rows) -> Result<()>,
+    ) -> Result<Reading> {
+        let mut reading =
+            Reading { digest: None, rows: 0, unreadable: 0, examples: Examples::default() };
+        let maker = RowMaker::new(making.spelling, fields, making.hasher, self.max_bytes);
+        let options = Ingestion { max_line_bytes: self.max_bytes, ..making.options.clone() };
+        // Where records end does not depend on a schema; what rows are made of them, the work says.
+        let layout = Layout {
+            positions: vec![None; making.schema.width()],
+            width: fields.kinds.len(),
+            extra: Vec::new(),
+            identical: false,
+        };
+        let labels = Labels { positive: String::new(), negative: Some(String::new()) };
+        let parser = RowParser::new(making.schema, layout, &options, labels, making.hasher);
+        let work = Work {
+            state: || maker.clone(),
+            make: |maker: &mut RowMaker, _: &mut RowParser, piece: &mut pipeline::Piece<Rows>| {
+                maker.make(&piece.chunk, &mut piece.made);
+            },
+        };
+        let (mut line, workers) = (self.line, making.threads.saturating_sub(1));
+        pipeline::run_with(&mut self.reader, parser, workers, &work, |piece| {
+            let rows = &piece.made;
+            for (at, message) in &rows.unreadable {
+                let ordinal = reading.unreadable;
+                reading.examples.offer(ordinal, || format!("line {}: {message}", line + at));
+                reading.unreadable += 1;
+            }
+            line += rows.lines;
+            take(&piece.chunk, rows)?;
+            reading.rows += rows.rows.len() as u64;
+            Ok(())
+        })?;
+        if self.regular {
+            let now = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
+            if Stamp::of(&now) != self.stamp {
+                return Err(changed(path));
+            }
+        }
+        reading.digest = (self.max_bytes == usize::MAX).then(|| self.reader.digest());
+        Ok(reading)
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::conflict(format!(
+        "{} changed while it was compared: run again when nobody writes it",
+        path.display()
+    ))
+}

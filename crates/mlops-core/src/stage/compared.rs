@@ -1,0 +1,186 @@
+//! The report of `diagnostics compare` in words. Not for its figures: see [`super::compare`].
+
+use std::fmt;
+
+use super::compare::{Compared, Rule};
+use crate::compare::{ColumnDifference, EXAMPLES};
+use crate::text;
+
+/// A cell or a row longer than this is cut, in characters.
+const LONGEST: usize = 160;
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = &self.comparison;
+        let (left, right) = (shown(&self.left.name), shown(&self.right.name));
+        let [lefts, rights] = found.rows.map(|n| text::plural(n, "row"));
+        let verdict = if found.equal { "Equal" } else { "Different" };
+        let on = if found.columns.keyed {
+            shown(&found.columns.on.join(", "))
+        } else {
+            format!("all columns that both have ({})", found.columns.on.len())
+        };
+        writeln!(f, "{verdict}: {left} ({lefts}) and {right} ({rights}), compared on {on}")?;
+        let meaning = |side: &str, what: &str| match found.columns.keyed {
+            true => format!("key only in {side}"),
+            false => format!("only in {side}: {what}"),
+        };
+        let mut rows = vec![
+            vec!["both".to_owned(), text::count(found.both), self.meaning_of_both()],
+            vec!["left_only".to_owned(), text::count(found.left_only), meaning(&left, "lost")],
+            vec!["right_only".to_owned(), text::count(found.right_only), meaning(&right, "gained")],
+        ];
+        if found.repeated.unpaired_keys > 0 {
+            let [l, r] = found.repeated.unpaired_rows.map(text::count);
+            let keys = text::plural(found.repeated.unpaired_keys, "repeated key");
+            let same =
+                if found.repeated.unpaired_equal { "; the same rows on both sides" } else { "" };
+            let meaning = format!("left and right rows of {keys}, not paired{same}");
+            rows.push(vec!["unpaired".to_owned(), format!("{l} and {r}"), meaning]);
+        }
+        f.write_str(&text::list(&rows))?;
+        self.columns(f)?;
+        self.differences(f)?;
+        self.repeated(f)?;
+        for (name, total, examples) in [
+            (&left, found.left_only, &found.left_only_examples),
+            (&right, found.right_only, &found.right_only_examples),
+        ] {
+            if total > 0 {
+                writeln!(f, "Only in {name}{}:", first_of(total))?;
+                for row in examples {
+                    writeln!(f, "  {}", shown(&row.join(",")))?;
+                }
+            }
+        }
+        for (name, unreadable) in [&left, &right].iter().zip(&found.unreadable) {
+            if unreadable.rows > 0 {
+                let rows = text::plural(unreadable.rows, "record");
+                writeln!(f, "{rows} of {name} cannot be read and did not take part:")?;
+                unreadable.examples.iter().try_for_each(|e| writeln!(f, "  {e}"))?;
+            }
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
+        self.validation(f)?;
+        if let Some(output) = &self.output {
+            let rows = text::plural(output.rows, "joined row");
+            writeln!(f, "{rows} with _merge: {}", output.path.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Compared {
+    fn meaning_of_both(&self) -> String {
+        let found = &self.comparison;
+        match (found.columns.keyed, found.differences.rows) {
+            (false, _) => "in both, as often".to_owned(),
+            (true, 0) => "pairs, equal in every column".to_owned(),
+            (true, n) => format!("pairs, of which {} in some cell", differ(n)),
+        }
+    }
+
+    fn columns(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = &self.comparison.columns;
+        let sides =
+            [(&self.left.name, &columns.left_only), (&self.right.name, &columns.right_only)];
+        for (name, only) in sides {
+            if !only.is_empty() {
+                let only = shown(&only.join(", "));
+                writeln!(
+                    f,
+                    "Only {} has these columns; they are not compared: {only}",
+                    shown(name)
+                )?;
+            }
+        }
+        if columns.reordered {
+            writeln!(f, "The columns stand in another order; they were matched by name")?;
+        }
+        Ok(())
+    }
+
+    fn differences(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = &self.comparison.differences.columns;
+        let touched = |c: &&ColumnDifference| c.cells + c.tolerated > 0;
+        if !columns.iter().any(|c| touched(&c)) {
+            return Ok(());
+        }
+        let head = ["column", "cells that differ", "within tolerance", "largest distance"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(columns.iter().filter(touched).map(|c| {
+            vec![
+                shown(&c.column),
+                text::count(c.cells),
+                text::count(c.tolerated),
+                c.largest_distance.map_or_else(|| "-".to_owned(), text::number),
+            ]
+        }));
+        f.write_str(&text::table(&rows))?;
+        for column in columns.iter().filter(|c| c.cells > 0) {
+            writeln!(f, "{}{}:", shown(&column.column), first_of(column.cells))?;
+            for e in &column.examples {
+                let (left, right) = (or_missing(&e.left), or_missing(&e.right));
+                writeln!(f, "  {}: {left} -> {right}", shown(&e.key.join(",")))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn repeated(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let repeated = &self.comparison.repeated;
+        if repeated.keys == [0, 0] {
+            return Ok(());
+        }
+        let what = if self.comparison.columns.keyed { "key" } else { "row" };
+        let [left, right] = [0, 1].map(|side| {
+            let keys = text::plural(repeated.keys[side], what);
+            format!("{keys} ({})", text::plural(repeated.rows[side], "row"))
+        });
+        writeln!(f, "Repeated: {left} in the left file, {right} in the right one; left:right")?;
+        for e in &repeated.examples {
+            let key = shown(&e.key.join(","));
+            writeln!(f, "  {key}: {}:{}", e.rows[0], e.rows[1])?;
+        }
+        Ok(())
+    }
+
+    fn validation(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(validation) = &self.validation else { return Ok(()) };
+        let name = Rule::ALL.iter().find(|(_, rule)| *rule == validation.rule);
+        let name = name.map_or("", |(name, _)| name);
+        if validation.holds {
+            writeln!(f, "Validated: {name}")
+        } else {
+            writeln!(
+                f,
+                "NOT {name}: keys are repeated that must not be, see above; no joined rows were \
+                 written"
+            )
+        }
+    }
+}
+
+fn differ(n: u64) -> String {
+    if n == 1 { "1 differs".to_owned() } else { format!("{} differ", text::count(n)) }
+}
+
+fn first_of(total: u64) -> String {
+    let more = total > EXAMPLES as u64;
+    if more { format!(", the first {EXAMPLES} of {}", text::count(total)) } else { String::new() }
+}
+
+fn or_missing(cell: &str) -> String {
+    if cell.is_empty() { "(missing)".to_owned() } else { shown(cell) }
+}
+
+/// Text of a file as a terminal may have it: on one line, without control codes, not too long.
+fn shown(text: &str) -> String {
+    let visible =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let mut out: String = text.chars().take(LONGEST).map(visible).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        out.push('…');
+    }
+    out
+}
