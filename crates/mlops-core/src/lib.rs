@@ -63,6 +63,7 @@ pub mod metrics;
 pub mod model;
 pub mod profile;
 pub mod schema;
+mod simd;
 pub mod split;
 pub mod stage;
 pub mod store;

@@ -3,11 +3,12 @@
 //!
 //! FIPS 180-4, eight blocks at a time: their message schedules do not depend on each other, so that
 //! the compiler computes them side by side in vector registers; the rounds follow one after the
-//! other. With AVX2 and BMI2, looked for at run time, about four fifths of the speed of `ring`,
+//! other. Compiled for what the processor has, see `crate::simd`, about four fifths of the speed of `ring`,
 //! which cannot be taken up again; three times slower than processors with instructions for
 //! SHA-256 are, where this is not used. Not for anything that is hashed once: see [`super::Hasher`].
 
 use super::Digest;
+use crate::simd::{Work, widest};
 
 /// Bytes of a block.
 const BLOCK: usize = 64;
@@ -114,26 +115,22 @@ impl Resumable {
 
 /// Adds whole blocks.
 fn compress(state: &mut [u32; 8], blocks: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let found = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2");
-        if found {
-            #[expect(unsafe_code, reason = "no other way to call code for a later processor")]
-            // SAFETY: the one thing that this function asks for is a processor with the features
-            // that it is compiled for. All three were found in the lines above. Its body is safe
-            // code, the same that other processors run.
-            return unsafe { compress_avx2(state, blocks) };
-        }
-    }
-    compress_any(state, blocks);
+    widest(Compress { state, blocks });
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2")]
-fn compress_avx2(state: &mut [u32; 8], blocks: &[u8]) {
-    compress_any(state, blocks);
+struct Compress<'a> {
+    state: &'a mut [u32; 8],
+    blocks: &'a [u8],
+}
+
+impl Work for Compress<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see `simd`")]
+    fn run(self) {
+        compress_any(self.state, self.blocks);
+    }
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@
 //! counted from the lowest. A pass over the data is bound by memory, and so is the number of rows
 //! that a machine can train on. Not for whole blocks: see [`super::packed`].
 
-use super::simd::{Work, widest};
+use crate::simd::{Work, widest};
 
 /// Rounds to a whole number when added and subtracted: 1.5 * 2^52.
 const ROUND: f64 = 6_755_399_441_055_744.0;

@@ -11,8 +11,8 @@
 use super::block::{BLOCK_ROWS, Block};
 use super::reduce::Pass;
 use super::scaler::Scaler;
-use super::simd::{Work, widest};
 use crate::error::Result;
+use crate::simd::{Work, widest};
 
 /// One feature of one block, padded with zeros.
 type Column = [f64; BLOCK_ROWS];

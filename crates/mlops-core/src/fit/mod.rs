@@ -18,7 +18,6 @@ mod newton;
 mod packed;
 mod reduce;
 mod scaler;
-mod simd;
 
 use serde::{Deserialize, Serialize};
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{BLOCK_ROWS, Block, Blocks};
 use super::reduce::{Pass, reduce};
-use super::simd::{Work, widest};
 use crate::error::{Error, Result};
+use crate::simd::{Work, widest};
 
 /// Mean and population standard deviation (ddof 0) by feature, in the feature's own unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

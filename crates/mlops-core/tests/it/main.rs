@@ -10,6 +10,7 @@
 /// Folders of earlier scripts, taken over.
 mod adoption;
 /// Two files side by side.
+mod compared;
 mod comparison;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;

@@ -11,7 +11,7 @@
 ///
 /// `run` must be `#[inline(always)]`, as must be the functions that it calls in its loops: what is
 /// not inlined is compiled for the common processor only. That is slow, and never wrong.
-pub(super) trait Work {
+pub(crate) trait Work {
     /// What comes of it.
     type Output;
     /// Does it.
@@ -20,19 +20,22 @@ pub(super) trait Work {
 
 /// Runs `work` in its widest version.
 #[inline]
-pub(super) fn widest<W: Work>(work: W) -> W::Output {
+pub(crate) fn widest<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
+        let four = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2");
+        let eight = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-        {
+            && is_x86_feature_detected!("avx512vl");
+        if four && eight {
             // SAFETY: a function with target features may be called where the processor has them,
-            // and it was asked in the line above. It has no other requirement: its body is safe.
+            // and it was asked in the lines above. It has no other requirement: its body is safe.
             #[expect(unsafe_code, reason = "the processor was asked")]
             return unsafe { eight_wide(work) };
         }
-        if is_x86_feature_detected!("avx2") {
+        if four {
             // SAFETY: as above.
             #[expect(unsafe_code, reason = "the processor was asked")]
             return unsafe { four_wide(work) };
@@ -42,13 +45,13 @@ pub(super) fn widest<W: Work>(work: W) -> W::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+#[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512dq,avx512vl")]
 fn eight_wide<W: Work>(work: W) -> W::Output {
     work.run()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 fn four_wide<W: Work>(work: W) -> W::Output {
     work.run()
 }
