@@ -1,7 +1,5 @@
 //! The program `diagnostics` from outside: options, streams, exit codes, files. Not for how a statistic is computed.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
-
 #[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
 mod binary;
 
@@ -114,7 +112,7 @@ fn files_are_compared_on_keys_with_a_tolerance_and_joined() {
         "both        2        pairs, of which 1 differs in some cell",
         "unpaired    2 and 1  left and right rows of 1 repeated key, not paired",
         "The columns stand in another order",
-        "v                      1                 1                 1",
+        "\n  v                       1                 1                 1\n",
         "v:\n  c: 4 -> 5",
         "Repeated: 1 key (2 rows) in the left file, 0 keys (0 rows) in the right one",
         "  b: 2:1",

@@ -121,20 +121,16 @@ impl Groups {
         if !self.make_room(row.len())? {
             return Ok(None);
         }
-        match self.find(hash) {
-            Some(place) => {
-                let count = self.increase(place, RIGHT);
-                if keep_repeated {
-                    let [low, high] = halves(place.0 as u64);
-                    self.push([length(row), REPEATED, low, high, 0], row);
-                }
-                Ok(Some(count))
-            }
-            None => {
-                self.insert(hash, [length(row), key, 0, 1, 0], row);
-                Ok(Some(1))
-            }
+        let Some(place) = self.find(hash) else {
+            self.insert(hash, [length(row), key, 0, 1, 0], row);
+            return Ok(Some(1));
+        };
+        let count = self.increase(place, RIGHT);
+        if keep_repeated {
+            let [low, high] = halves(place.0 as u64);
+            self.push([length(row), REPEATED, low, high, 0], row);
         }
+        Ok(Some(count))
     }
 
     /// Counts a row of the left file, whose group is at `place` unless that is not known. Returns

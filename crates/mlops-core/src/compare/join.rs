@@ -102,7 +102,8 @@ impl<'a> Join<'a> {
     /// when the row has just been counted; else when all are.
     pub(crate) fn give_left(&mut self, place: Place, row: Numbered, sink: &mut Sink) -> Result<()> {
         let counts = self.groups.counts(place);
-        if counts.right <= if self.plan.columns.keyed { 0 } else { counts.used } {
+        let taken = if self.plan.columns.keyed { 0 } else { counts.used };
+        if counts.right <= taken {
             self.findings.left_examples.offer(row.ordinal, || cells(row.row));
             return sink.put(row.ordinal, Merge::LeftOnly, (Some(row), None), counts);
         }
@@ -158,15 +159,16 @@ impl<'a> Join<'a> {
 
     fn right_without_partner(&mut self, place: Place) -> Option<(Merge, Counts)> {
         let counts = self.groups.counts(place);
-        match (self.plan.columns.keyed, counts) {
-            (true, Counts { left: 0, .. }) => Some((Merge::RightOnly, counts)),
-            (true, counts) => counts.open().then_some((Merge::Both, counts)),
-            (false, Counts { used: 0, .. }) => Some((Merge::RightOnly, counts)),
-            (false, Counts { used, .. }) => {
-                self.groups.set_used(place, used - 1);
-                None
-            }
+        let keyed = self.plan.columns.keyed;
+        let partners = if keyed { counts.left } else { counts.used };
+        if partners == 0 {
+            return Some((Merge::RightOnly, counts));
         }
+        if keyed {
+            return counts.open().then_some((Merge::Both, counts));
+        }
+        self.groups.set_used(place, counts.used - 1);
+        None
     }
 }
 

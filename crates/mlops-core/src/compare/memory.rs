@@ -24,7 +24,7 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
     let keyed = run.plan.columns.keyed;
     let (mut fits, mut ordinal, mut places) = (true, 0, Vec::new());
     let read = run.read_left(left, &told, |chunk, rows| {
-        for batch in rows.rows.chunks(BATCH) {
+        for batch in rows.all.chunks(BATCH) {
             join.groups.find_all(batch, &mut places);
             for (row, place) in batch.iter().zip(&places) {
                 let row = numbered(ordinal, row, chunk, rows);
@@ -50,7 +50,7 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
         source.same_as(stamp, run.request.left.path)?;
         let mut ordinal = 0;
         run.read_left(source, &told, |chunk, rows| {
-            for batch in rows.rows.chunks(BATCH) {
+            for batch in rows.all.chunks(BATCH) {
                 join.groups.find_all(batch, &mut places);
                 for (row, place) in batch.iter().zip(&places) {
                     // All were counted.
@@ -83,11 +83,11 @@ fn read_right<'r>(
             Some(join) => join,
             // The first piece says how long rows are.
             none => {
-                let rows = size.saturating_mul(rows.rows.len() as u64) / chunk.len().max(1) as u64;
+                let rows = size.saturating_mul(rows.all.len() as u64) / chunk.len().max(1) as u64;
                 none.insert(new(usize::try_from(rows + rows / 16).unwrap_or(usize::MAX))?)
             }
         };
-        for batch in rows.rows.chunks(BATCH) {
+        for batch in rows.all.chunks(BATCH) {
             join.groups.warm(batch);
             for row in batch {
                 if !join.right(numbered(ordinal, row, chunk, rows), true)? {

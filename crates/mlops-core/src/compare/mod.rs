@@ -132,17 +132,15 @@ pub fn compare(request: &Request) -> Result<Compared> {
     };
     let again = left.regular && right.regular;
     let stamps = (left.stamp(), right.stamp());
-    let done = if again && right.size() <= request.means.memory as u64 {
-        match memory::join(&run, left, right)? {
-            Some(done) => done,
-            None => {
-                let (left, right) = (open(request.left)?, open(request.right)?);
-                left.same_as(stamps.0, request.left.path)?;
-                right.same_as(stamps.1, request.right.path)?;
-                run.partitioned(left, right)?
-            }
-        }
+    let fits = again && right.size() <= request.means.memory as u64;
+    let done = if !fits {
+        run.partitioned(left, right)?
+    } else if let Some(done) = memory::join(&run, left, right)? {
+        done
     } else {
+        let (left, right) = (open(request.left)?, open(request.right)?);
+        left.same_as(stamps.0, request.left.path)?;
+        right.same_as(stamps.1, request.right.path)?;
         run.partitioned(left, right)?
     };
     (request.progress)(run.total, run.total, done.left.rows + done.right.rows);
@@ -207,7 +205,7 @@ impl Run<'_> {
 
     fn tell(&self, done: &Cell<(u64, u64)>, chunk: &[u8], rows: &Rows) {
         let (bytes, before) = done.get();
-        done.set((bytes + chunk.len() as u64, before + rows.rows.len() as u64));
+        done.set((bytes + chunk.len() as u64, before + rows.all.len() as u64));
         // The end is told when everything is done.
         let bytes = done.get().0.min(self.total.saturating_sub(1));
         (self.request.progress)(bytes, self.total, done.get().1);

@@ -44,8 +44,7 @@ impl Parts {
 
     /// Adds the rows of a piece.
     pub(crate) fn add(&mut self, chunk: &[u8], rows: &Rows) -> Result<()> {
-        for row in &rows.rows {
-            #[expect(clippy::cast_possible_truncation, reason = "the low bits are asked for")]
+        for row in &rows.all {
             let part = row.hash as usize % PARTITIONS;
             self.spool.push(part, self.rows, rows.bytes(chunk, row), row.key)?;
             self.rows += 1;

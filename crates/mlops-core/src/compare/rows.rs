@@ -28,7 +28,7 @@ const IN_SIDE: u32 = 1 << 31;
 /// The rows of a piece; reused from piece to piece.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    pub(crate) rows: Vec<Row>,
+    pub(crate) all: Vec<Row>,
     side: Vec<u8>,
     /// Records that cannot be read: the line in the piece, from 0, and why.
     pub(crate) unreadable: Vec<(u64, String)>,
@@ -48,7 +48,7 @@ impl Rows {
         // A piece is far below 2 GiB, since a line is.
         let short = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);
         let start = short(start) | if side { IN_SIDE } else { 0 };
-        self.rows.push(Row { start, length: short(row.len()), key: short(key), hash });
+        self.all.push(Row { start, length: short(row.len()), key: short(key), hash });
     }
 
     fn push_side(&mut self, start: usize, key: usize, hasher: RowHasher) {
@@ -88,7 +88,7 @@ impl<'a> RowMaker<'a> {
 
     /// Makes the rows of `chunk`, whole records.
     pub(crate) fn make(&mut self, chunk: &[u8], out: &mut Rows) {
-        out.rows.clear();
+        out.all.clear();
         out.side.clear();
         out.unreadable.clear();
         out.lines = 0;

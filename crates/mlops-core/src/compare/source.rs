@@ -151,7 +151,7 @@ impl Source {
             }
             line += rows.lines;
             take(&piece.chunk, rows)?;
-            reading.rows += rows.rows.len() as u64;
+            reading.rows += rows.all.len() as u64;
             Ok(())
         })?;
         if self.regular {

@@ -150,9 +150,9 @@ mod tests {
     fn parts_come_back_as_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::create(&Disk::default(), folder.path(), 3).unwrap();
-        let row = |i: u64| format!("{i},{}\n", "x".repeat(i as usize % 97));
+        let row = |i: u64| format!("{i},{}\n", "x".repeat(usize::try_from(i % 97).unwrap()));
         for i in 0..5000 {
-            spool.push(i as usize % 3, i, row(i).as_bytes(), 7).unwrap();
+            spool.push(usize::try_from(i % 3).unwrap(), i, row(i).as_bytes(), 7).unwrap();
         }
         let long = "y".repeat(3 * PIECE_BYTES);
         spool.push(1, 9000, long.as_bytes(), 1).unwrap();

@@ -21,9 +21,12 @@ impl fmt::Display for Compared {
             format!("all columns that both have ({})", found.columns.on.len())
         };
         writeln!(f, "{verdict}: {left} ({lefts}) and {right} ({rights}), compared on {on}")?;
-        let meaning = |side: &str, what: &str| match found.columns.keyed {
-            true => format!("key only in {side}"),
-            false => format!("only in {side}: {what}"),
+        let meaning = |side: &str, what: &str| {
+            if found.columns.keyed {
+                format!("key only in {side}")
+            } else {
+                format!("only in {side}: {what}")
+            }
         };
         let mut rows = vec![
             vec!["both".to_owned(), text::count(found.both), self.meaning_of_both()],
