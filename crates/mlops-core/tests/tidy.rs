@@ -122,16 +122,21 @@ fn wrapped_crates_are_named_by_their_owner_only() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The files that are not all safe code, with the number of their exceptions.
+const EXCEPTED: &[(&str, usize)] =
+    &[("crates/mlops-core/src/digest/resumable.rs", 1), ("crates/mlops-core/src/fit/simd.rs", 2)];
+
 #[test]
-fn one_file_is_not_safe_code() {
+fn two_files_are_not_safe_code_and_say_why() {
     let word = concat!("uns", "afe ");
-    let owner = "crates/mlops-core/src/digest/resumable.rs";
     let mut wrong = all();
-    wrong.retain(|(path, text)| path != owner && text.contains(word));
+    wrong.retain(|(path, text)| !EXCEPTED.iter().any(|(p, _)| p == path) && text.contains(word));
     assert!(wrong.is_empty(), "{:?}", wrong.iter().map(|(path, _)| path).collect::<Vec<_>>());
-    let (_, text) = all().into_iter().find(|(path, _)| path == owner).unwrap();
-    assert_eq!(text.matches(&format!("{word}{{")).count(), 1);
-    assert!(text.contains("// SAFETY: "));
+    for (owner, exceptions) in EXCEPTED {
+        let (_, text) = all().into_iter().find(|(path, _)| path == owner).unwrap();
+        assert_eq!(text.matches(&format!("{word}{{")).count(), *exceptions, "{owner}");
+        assert_eq!(text.matches("// SAFETY: ").count(), *exceptions, "{owner}");
+    }
 }
 
 #[test]
