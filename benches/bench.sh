@@ -2,10 +2,12 @@
 # Runs the binaries and their peers in turn, whole processes, and prints medians [min..max].
 #
 #   benches/bench.sh [WORK...]      works: ingestion ingestion_bounded ingestion_incremental
+#                                          training training_wide training_bounded
+#                                          scoring diagnostics first_run
 #
 # ROWS    rows of generated data (10000000)
 # RUNS    rounds; in each, every contestant runs once, so that all meet the same noise (5)
-# PYTHON  an interpreter with polars and duckdb; without them only our own figures are printed
+# PYTHON  an interpreter with polars, duckdb, pandas, scikit-learn and matplotlib; without them only our own figures are printed
 # WORKDIR where data and results go (target/bench)
 #
 # A work is a function below: it calls `contest NAME COMMAND` for each contestant, ours first. What
@@ -43,8 +45,12 @@ workspace() {
 END
 }
 
+# Rows in $WORKDIR/$1: $2 of them, seed $3; $4 and on are more of the generator's options.
 generated() {
-    [ -d "$WORKDIR/$1" ] || "$bins/examples/generate" large "$WORKDIR/$1.part" "$2" --seed "$3"
+    folder=$1; rows=$2; seed=$3; shift 3
+    [ -d "$WORKDIR/$folder" ] ||
+        "$bins/examples/generate" large "$WORKDIR/$folder.part" "$rows" --seed "$seed" "$@"
+    set -- "$folder"
     [ -d "$WORKDIR/$1" ] || mv "$WORKDIR/$1.part" "$WORKDIR/$1"
 }
 
@@ -96,6 +102,113 @@ ingestion_incremental() {
     contest copy cp --reflink=never "$WORKDIR/full/out/finaldata4.csv" "$WORKDIR/copy.csv"
 }
 
+# A workspace as above, with its data ingested.
+ingested() {
+    workspace "$@"
+    ingest "$1"
+    data=$WORKDIR/$1/out/finaldata4.csv
+}
+
+# Training in the workspace $1, beside scikit-learn on its data.
+trained() {
+    contest ours "$bins/training" --quiet --config "$WORKDIR/$1/config.json"
+    has_module sklearn || return 0
+    contest lbfgs+pandas "$PYTHON" "$root/benches/peers/train_sklearn.py" pandas lbfgs "$data"
+    contest lbfgs+polars "$PYTHON" "$root/benches/peers/train_sklearn.py" polars lbfgs "$data"
+    contest newton+polars "$PYTHON" "$root/benches/peers/train_sklearn.py" polars newton-cholesky "$data"
+}
+
+# The data set to a model. Of the generated rows a tenth repeats others.
+training() {
+    generated rows "$ROWS" 42
+    ingested narrow ../rows ', "training": {"missing": "drop"}'
+    before() { :; }
+    trained narrow
+}
+
+# The configuration of thirty features.
+wide() {
+    names=$(seq -s, -f '"x%g"' 1 27)
+    printf ', "training": {"missing": "drop"}, "schema": {"id": ["corporation"], "numeric": ["lastmonth_activity", "lastyear_activity", "number_of_employees", %s], "target": "exited", "positive_label": "1"}' "$names"
+}
+
+# The same of a tenth of the rows and thirty features.
+training_wide() {
+    generated columns $((ROWS / 10)) 43 --extra-columns 27
+    ingested wide ../columns "$(wide)"
+    before() { :; }
+    trained wide
+}
+
+# The same within the least memory there may be.
+training_bounded() {
+    generated columns $((ROWS / 10)) 43 --extra-columns 27
+    ingested wide ../columns "$(wide)"
+    ingested wide32 ../columns "$(wide), \"limits\": {\"memory_mib\": 32}"
+    before() { :; }
+    contest ours "$bins/training" --quiet --config "$WORKDIR/wide/config.json"
+    contest ours_32MiB "$bins/training" --quiet --config "$WORKDIR/wide32/config.json"
+    cmp "$WORKDIR/wide/model/trainedmodel.bin" "$WORKDIR/wide32/model/trainedmodel.bin"
+}
+
+# A model, once, in the workspace `scored`, whose test data has as many rows as its data; it is
+# trained on fewer, since only the scoring is measured.
+scored_workspace() {
+    generated few $((ROWS / 100)) 44
+    generated tests "$ROWS" 45 --files 1 --messy 0
+    mkdir -p "$WORKDIR/scored"
+    [ -e "$WORKDIR/scored/test" ] || ln -s ../tests "$WORKDIR/scored/test"
+    workspace scored ../few ''
+    ingest scored
+    [ -e "$WORKDIR/scored/model/trainedmodel.bin" ] ||
+        "$bins/training" --quiet --config "$WORKDIR/scored/config.json"
+}
+
+# The model on the test data: all figures, with intervals.
+scoring() {
+    scored_workspace
+    before() { :; }
+    contest ours "$bins/scoring" --quiet --config "$WORKDIR/scored/config.json"
+    has_module sklearn || return 0
+    for reader in pandas polars; do
+        contest sklearn+$reader "$PYTHON" "$root/benches/peers/score_sklearn.py" $reader \
+            "$WORKDIR/scored/model/model.json" "$WORKDIR/tests/dataset1.csv"
+    done
+}
+
+# Statistics of all columns, and predictions.
+diagnostics() {
+    generated rows "$ROWS" 42
+    ingested looked ../rows ''
+    config=$WORKDIR/looked/config.json
+    if [ ! -e "$WORKDIR/looked/live" ]; then
+        mkdir -p "$WORKDIR/looked/test"
+        head -n 1001 "$WORKDIR/rows/dataset1.csv" >"$WORKDIR/looked/test/rows.csv"
+        for step in training scoring deployment; do "$bins/$step" --quiet --config "$config"; done
+    fi
+    before() { :; }
+    contest ours "$bins/diagnostics" --quiet --config "$config"
+    has_module polars || return 0
+    for engine in streaming auto; do
+        contest polars_$engine "$PYTHON" "$root/benches/peers/diagnose_polars.py" $engine "$data"
+    done
+}
+
+# The shipped files, from CSV to a live model with its report.
+first_run() {
+    mkdir -p "$WORKDIR/first"
+    for folder in practicedata testdata; do
+        [ -e "$WORKDIR/first/$folder" ] || ln -s "$root/data/$folder" "$WORKDIR/first/$folder"
+    done
+    printf '{"input_folder_path": "practicedata", "output_folder_path": "out", "test_data_path": "testdata", "output_model_path": "model", "prod_deployment_path": "live"}' \
+        >"$WORKDIR/first/config.json"
+    before() { (cd "$WORKDIR/first" && rm -rf out model models live peer); sync; }
+    contest ours "$bins/first_run" --quiet --config "$WORKDIR/first/config.json"
+    has_module sklearn && has_module matplotlib || return 0
+    contest python "$PYTHON" "$root/benches/peers/first_run_sklearn.py" \
+        "$WORKDIR/first/practicedata" "$root/data/testdata/testdata.csv" "$WORKDIR/first/peer"
+}
+
 report() {
     sort -k1,1 -k2,2 -k3,3n "$1" | awk '
         function median(list, n,    i, j, t) {
@@ -122,11 +235,13 @@ report() {
         }'
 }
 
-[ $# -gt 0 ] || set -- ingestion ingestion_bounded ingestion_incremental
+[ $# -gt 0 ] || set -- ingestion ingestion_bounded ingestion_incremental training training_wide \
+    training_bounded scoring diagnostics first_run
 mkdir -p "$WORKDIR"
 results=$WORKDIR/results
 : >"$results"
-(cd "$root" && cargo build --release --quiet -p ingestion && cargo build --release --quiet -p mlops-core --example generate)
+(cd "$root" && cargo build --release --quiet $(for bin in ingestion training scoring deployment diagnostics \
+    first_run; do printf ' -p %s' $bin; done) && cargo build --release --quiet -p mlops-core --example generate)
 for work in "$@"; do
     round=1
     while [ "$round" -le "$RUNS" ]; do

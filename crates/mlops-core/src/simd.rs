@@ -5,7 +5,8 @@
 //! time. No fused multiplication is allowed in any of them and sums are written lane by lane, so that
 //! **all give the same bits**: a model does not tell on which machine it was trained.
 //!
-//! This is the only module with `unsafe`. Not for what the loops compute.
+//! Calling a function that needs more than every processor has is `unsafe`, and that is all that is
+//! so here. Not for what the loops compute.
 
 /// Work that is compiled several times.
 ///

@@ -444,7 +444,7 @@ mod tests {
         let groups = ["violet", "", "red", "blue", "amber"];
         let row = |i: usize| {
             let x = (!i.is_multiple_of(7)).then_some((i * 31 % 1_000) as f64 / 4.0);
-            (x, groups[i * i % 11 % 5], i.is_multiple_of(3))
+            (x, groups[i * 7 % 13 % 5], i.is_multiple_of(3))
         };
         for missing in [MissingPolicy::Median, MissingPolicy::Mean, MissingPolicy::Drop] {
             let training = Training { missing, ..Training::default() };

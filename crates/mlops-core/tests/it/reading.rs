@@ -45,13 +45,14 @@ fn through_bytes(
     schema: &Schema,
     path: &Path,
 ) -> Result<(Reading, Rows), String> {
-    let mut bytes = Vec::new();
+    // With a header: a plain reader takes some marks at the start of a file for no part of it.
+    let mut bytes = schema.header();
     let reading = reader.rows(path, |row| {
         bytes.extend_from_slice(row);
         Ok(())
     });
     let reading = reading.map_err(|e| e.to_string())?;
-    let mut plain = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
+    let mut plain = csv::Reader::from_reader(bytes.as_slice());
     let mut rows = Rows::new();
     for record in plain.records() {
         let record = record.unwrap();
