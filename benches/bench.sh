@@ -3,7 +3,7 @@
 #
 #   benches/bench.sh [WORK...]      works: ingestion ingestion_bounded ingestion_incremental
 #                                          training training_wide training_bounded
-#                                          scoring diagnostics first_run
+#                                          scoring diagnostics compare compare_bounded first_run
 #
 # ROWS    rows of generated data (10000000)
 # RUNS    rounds; in each, every contestant runs once, so that all meet the same noise (5)
@@ -194,6 +194,43 @@ diagnostics() {
     done
 }
 
+# Two files of a tenth of the rows: the right one lacks a twentieth of the left one's rows, and another
+# twentieth is changed.
+compared_workspace() {
+    generated pair $((ROWS / 9)) 46 --messy 0
+    workspace paired ../pair "$1"
+    left=$WORKDIR/paired/out/finaldata4.csv; right=$WORKDIR/paired/right.csv
+    [ -e "$right" ] || {
+        ingest paired
+        awk -F, 'NR == 1 || NR % 20 > 1; NR > 1 && NR % 20 == 1 { sub(/^/, "z"); print }' "$left" >"$right"
+    }
+    before() { rm -f "$WORKDIR/joined.csv"; sync; }
+}
+
+compare_ours() {
+    contest "$1" "$bins/diagnostics" compare "$left" "$right" --quiet \
+        --output "$WORKDIR/joined.csv" --config "$WORKDIR/paired/config.json"
+}
+
+# Outer join on all columns, written to a file.
+compare() {
+    compared_workspace ''
+    compare_ours ours
+    for peer in polars duckdb; do
+        has_module $peer || continue
+        contest $peer "$PYTHON" "$root/benches/peers/compare_$peer.py" "$WORKDIR/joined.csv" \
+            "$left" "$right"
+    done
+}
+
+# The same when the rows do not fit into memory.
+compare_bounded() {
+    compared_workspace ''
+    compare_ours ours
+    compared_workspace ', "limits": {"memory_mib": 32}'
+    compare_ours ours_32MiB
+}
+
 # The shipped files, from CSV to a live model with its report.
 first_run() {
     mkdir -p "$WORKDIR/first"
@@ -236,7 +273,7 @@ report() {
 }
 
 [ $# -gt 0 ] || set -- ingestion ingestion_bounded ingestion_incremental training training_wide \
-    training_bounded scoring diagnostics first_run
+    training_bounded scoring diagnostics compare compare_bounded first_run
 mkdir -p "$WORKDIR"
 results=$WORKDIR/results
 : >"$results"

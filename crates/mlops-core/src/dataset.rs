@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Ingestion;
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::ingest::clean::Labels;
 use crate::ingest::dedup::RowHasher;
@@ -202,8 +202,8 @@ impl<'a> RowReader<'a> {
         let workers = match self.threads {
             _ if one_piece || parser.labels.negative.is_none() => 0,
             1 => 0,
-            // The digest keeps one processor busy.
-            threads if self.digest => threads - 1,
+            // A digest by calculation keeps one processor busy.
+            threads if self.digest && !digest::is_instruction() => threads - 1,
             threads => threads,
         };
         let wanted = self.wanted;

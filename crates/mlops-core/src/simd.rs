@@ -5,6 +5,8 @@
 //! time. No fused multiplication is allowed in any of them and sums are written lane by lane, so that
 //! **all give the same bits**: a model does not tell on which machine it was trained.
 //!
+//! [`classify`] is for what no compiler turns into vector code by itself: a bit for each byte.
+//!
 //! Calling a function that needs more than every processor has is `unsafe`, and that is all that is
 //! so here. Not for what the loops compute.
 
@@ -55,4 +57,82 @@ fn eight_wide<W: Work>(work: W) -> W::Output {
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn four_wide<W: Work>(work: W) -> W::Output {
     work.run()
+}
+
+/// Kinds of bytes, as flags: those that the tables of both halves of a byte have.
+pub(crate) struct Classes {
+    /// By the low half.
+    pub(crate) low: [u8; 16],
+    /// By the high half.
+    pub(crate) high: [u8; 16],
+}
+
+/// Appends two numbers for each of `blocks`: a bit for each byte that has one of the flags `first`,
+/// and the same of `second`, the first byte lowest. False, and nothing is done, where the processor
+/// has no instructions for it.
+pub(crate) fn classify(
+    blocks: &[[u8; 64]],
+    classes: &Classes,
+    flags: [u8; 2],
+    out: &mut Vec<[u64; 2]>,
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor was asked in the line above, and there is no other requirement: the
+        // body is safe.
+        #[expect(unsafe_code, reason = "the processor was asked")]
+        unsafe {
+            classify_on_x86(blocks, classes, flags, out);
+        }
+        return true;
+    }
+    let _ = (blocks, classes, flags, out);
+    false
+}
+
+/// Langdale and Lemire, "Parsing gigabytes of JSON per second" (2019), section 3.1.2: a shuffle looks
+/// up 32 halves of bytes at once.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn classify_on_x86(
+    blocks: &[[u8; 64]],
+    classes: &Classes,
+    flags: [u8; 2],
+    out: &mut Vec<[u64; 2]>,
+) {
+    use std::arch::x86_64::{
+        __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set_epi64x,
+        _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    };
+
+    let four = |words: &[[u8; 8]], [a, b, c, d]: [usize; 4]| -> __m256i {
+        let word = |i: usize| i64::from_le_bytes(words[i]);
+        _mm256_set_epi64x(word(d), word(c), word(b), word(a))
+    };
+    let low = four(classes.low.as_chunks().0, [0, 1, 0, 1]);
+    let high = four(classes.high.as_chunks().0, [0, 1, 0, 1]);
+    let (half, zero) = (_mm256_set1_epi8(15), _mm256_setzero_si256());
+    let (first, second) =
+        (_mm256_set1_epi8(flags[0].cast_signed()), _mm256_set1_epi8(flags[1].cast_signed()));
+    // Loops and closures called here: what goes through a function of the library is not compiled
+    // for this processor.
+    out.reserve(blocks.len());
+    for block in blocks {
+        let words = block.as_chunks().0;
+        let kinds = |at: [usize; 4]| {
+            let bytes = four(words, at);
+            let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
+            let lower = _mm256_and_si256(bytes, half);
+            _mm256_and_si256(_mm256_shuffle_epi8(low, lower), _mm256_shuffle_epi8(high, upper))
+        };
+        let has = |kinds: __m256i, flags: __m256i| {
+            let none = _mm256_cmpeq_epi8(_mm256_and_si256(kinds, flags), zero);
+            u64::from(!_mm256_movemask_epi8(none).cast_unsigned())
+        };
+        let (front, back) = (kinds([0, 1, 2, 3]), kinds([4, 5, 6, 7]));
+        out.push([
+            has(front, first) | has(back, first) << 32,
+            has(front, second) | has(back, second) << 32,
+        ]);
+    }
 }

@@ -131,7 +131,12 @@ impl Table {
 
     /// Counts a row of which the caller has pushed one value to each column that it uses.
     pub fn end_row(&mut self) {
-        self.rows += 1;
+        self.end_rows(1);
+    }
+
+    /// The same of several.
+    pub(crate) fn end_rows(&mut self, rows: usize) {
+        self.rows += rows;
     }
 
     /// Appends a canonical row as `ingest` writes it, newline included. Ids are kept on demand.
@@ -148,7 +153,7 @@ impl Table {
             let Some((cell, quoted)) = cells.next() else { break };
             match column.role {
                 Role::Id => {
-                    self.count_id(id, cell.is_empty());
+                    self.count_ids(id, 1, u64::from(cell.is_empty()));
                     if with_ids {
                         push_cell(&mut self.ids[id], cell, quoted);
                     }
@@ -179,10 +184,11 @@ impl Table {
         self.rows += 1;
     }
 
-    /// Counts a cell of id column `j`.
-    pub(crate) fn count_id(&mut self, j: usize, empty: bool) {
+    /// Counts cells of id column `j`, some of which are empty.
+    pub(crate) fn count_ids(&mut self, j: usize, cells: u64, empty: u64) {
         if let Some((there, missing)) = self.id_cells.get_mut(j) {
-            *(if empty { missing } else { there }) += 1;
+            *there += cells - empty;
+            *missing += empty;
         }
     }
 

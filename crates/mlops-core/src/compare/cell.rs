@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::config::Ingestion;
 use crate::ingest::clean::{self, FormatChanges, Labels, Number};
-use crate::ingest::spelling;
+use crate::ingest::spelling::Cell;
 use crate::schema::{Role, Schema};
 
 /// Digits that a double holds, whatever they are, up to its shortest spelling.
@@ -78,30 +78,23 @@ impl<'a> Spelling<'a> {
         Self { missing, labels, bare_labels, plain_numbers }
     }
 
-    /// Where a cell that starts at `at` and is spelt canonically ends; nothing for all others, and
-    /// for rarer ones, which [`Spelling::push`] leaves as they are.
-    #[inline]
-    pub(crate) fn canonical_end(&self, kind: Kind, bytes: &[u8], at: usize) -> Option<usize> {
+    /// Whether a cell is spelt canonically; rarer ones, which [`Spelling::push`] leaves as they are,
+    /// are said not to be.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see `simd`")]
+    pub(crate) fn is_canonical(&self, kind: Kind, cell: Cell) -> bool {
         match kind {
-            Kind::Number if self.plain_numbers => spelling::number_end(bytes, at),
-            Kind::Number => None,
-            Kind::Text | Kind::Passed => spelling::text_end(bytes, at),
+            Kind::Number => self.plain_numbers && cell.is_number(),
             Kind::Category => {
-                let end = spelling::text_end(bytes, at)?;
-                let text = &bytes[at..end];
+                let text = cell.bytes();
                 let missing = !text.is_empty() && self.missing.iter().any(|m| m.as_bytes() == text);
-                (!missing).then_some(end)
+                cell.is_text() && !missing
             }
-            Kind::Label => {
-                let rest = bytes.get(at..)?;
-                let label = self.bare_labels.iter().find(|l| spelling::is_cell(rest, l))?;
-                Some(at + label.len())
+            Kind::Label => self.bare_labels.iter().any(|label| cell.is(label)),
+            Kind::Plain if cell.bytes().first().is_some_and(|b| starts_a_number(*b)) => {
+                cell.is_number()
             }
-            Kind::Plain => {
-                let end = spelling::text_end(bytes, at)?;
-                let text = end == at || !starts_a_number(bytes[at]);
-                (text || spelling::number_end(bytes, at) == Some(end)).then_some(end)
-            }
+            Kind::Text | Kind::Plain | Kind::Passed => cell.is_text(),
         }
     }
 
@@ -205,6 +198,8 @@ pub(crate) fn unquoted(cell: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::ingest::spelling;
+
     use super::*;
 
     fn schema() -> Schema {
@@ -217,19 +212,18 @@ mod tests {
         let spelling = Spelling::new(&schema, &options);
         let mut out = Vec::new();
         spelling.push(kind, text, (false, false), &mut out);
-        // What is canonical stays as it is, and both ways of reading say the same.
-        let line = [out.as_slice(), b",rest of the line\n"].concat();
-        let end = spelling.canonical_end(kind, &line, 0);
-        // What does not end a cell is refused by whoever asks.
-        if let Some(end) = end.filter(|end| line[*end] == b',') {
-            assert_eq!(end, out.len(), "{text}");
-        }
+        // What is canonical stays as it is, and both ways of reading say the same of cells of plain
+        // bytes, which are all that are asked about.
+        let is_canonical = |text: &[u8]| {
+            let chunk = [text, b",rest of the line\n"].concat();
+            let cell = Cell { chunk: &chunk, start: 0, end: text.len() };
+            spelling::is_text(text.trim_ascii()) && spelling.is_canonical(kind, cell)
+        };
         let mut again = Vec::new();
         let cell = unquoted(&out);
         spelling.push(kind, &cell, (out.starts_with(b"\""), false), &mut again);
         assert_eq!(again, out, "{text}");
-        let line = format!("{text},rest of the line\n");
-        if spelling.canonical_end(kind, line.as_bytes(), 0) == Some(text.len()) {
+        if is_canonical(text.as_bytes()) {
             assert_eq!(out, text.as_bytes(), "the fast path would keep it");
         }
         String::from_utf8(out).unwrap()

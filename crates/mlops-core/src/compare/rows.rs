@@ -4,9 +4,14 @@
 //! columns stand in order too it is used where it stands; else its cells are copied into order.
 //! Not for what a row means: see [`super::join`].
 
+#![expect(clippy::inline_always, reason = "see `simd`")]
+
 use crate::ingest::chunk::blank_line;
 use crate::ingest::dedup::RowHasher;
+use crate::ingest::marks::Marks;
 use crate::ingest::record::{self, Field, Malformed, Scan, Shape};
+use crate::ingest::spelling::Cell;
+use crate::simd::{Work, widest};
 
 use super::cell::Spelling;
 use super::columns::Fields;
@@ -71,6 +76,7 @@ pub(crate) struct RowMaker<'a> {
     /// Start and end of each field of the row at hand.
     cells: Vec<(usize, usize)>,
     found: Vec<Field>,
+    marks: Marks,
 }
 
 impl<'a> RowMaker<'a> {
@@ -83,7 +89,8 @@ impl<'a> RowMaker<'a> {
     ) -> Self {
         let in_order = (0..fields.kinds.len()).eq(fields.positions.iter().copied());
         let cells = vec![(0, 0); fields.kinds.len()];
-        Self { spelling, fields, hasher, max_bytes, in_order, cells, found: Vec::new() }
+        let (found, marks) = (Vec::new(), Marks::default());
+        Self { spelling, fields, hasher, max_bytes, in_order, cells, found, marks }
     }
 
     /// Makes the rows of `chunk`, whole records.
@@ -92,52 +99,46 @@ impl<'a> RowMaker<'a> {
         out.side.clear();
         out.unreadable.clear();
         out.lines = 0;
-        let mut at = 0;
-        while at < chunk.len() {
-            at = match self.canonical(&chunk[at..]) {
-                Some((length, line_end)) => {
-                    self.take(chunk, at, length, line_end, out);
-                    out.lines += 1;
-                    at + length + line_end
-                }
-                None => self.careful(chunk, at, out),
-            };
-        }
+        self.marks.look_at(chunk);
+        widest(Making { maker: self, chunk, out });
     }
 
-    /// The length of a row in canonical spelling, and of its line end. Notes where its cells are.
-    #[inline]
-    fn canonical(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
-        let mut at = 0;
-        let last = self.fields.kinds.len().saturating_sub(1);
+    /// Where a row in canonical spelling that starts at `at` ends, and the length of its line end.
+    /// Notes where its cells are.
+    #[inline(always)]
+    fn canonical(&mut self, chunk: &[u8], at: usize) -> Option<(usize, usize)> {
+        let width = self.fields.kinds.len();
+        let ends = self.marks.row(at, width)?;
+        let (mut start, mut end) = (at, at);
         for (field, kind) in self.fields.kinds.iter().enumerate() {
-            let end = self.spelling.canonical_end(*kind, bytes, at)?;
-            self.cells[field] = (at, end);
-            at = end;
-            if field < last {
-                if bytes.get(at) != Some(&b',') {
-                    return None;
-                }
-                at += 1;
+            end = ends[field] as usize;
+            let canonical = self.spelling.is_canonical(*kind, Cell { chunk, start, end });
+            if !canonical || (chunk[end] == b',') != (field + 1 < width) {
+                return None;
             }
+            self.cells[field] = (start, end);
+            start = end + 1;
         }
-        let line_end = match bytes.get(at)? {
+        let line_end = match chunk[end] {
             b'\n' => 1,
-            b'\r' if bytes.get(at + 1) == Some(&b'\n') => 2,
+            _ if chunk.get(end + 1) == Some(&b'\n') => 2,
             _ => return None,
         };
         // Of a single column, no cell may be a blank line or an empty cell; the careful path knows.
-        let sure = at > 0 && at + 2 <= self.max_bytes;
-        sure.then_some((at, line_end))
+        if end == at || end - at + 2 > self.max_bytes {
+            return None;
+        }
+        self.marks.pass(width);
+        Some((end, line_end))
     }
 
-    /// Takes a canonical row whose cells were noted.
-    #[inline]
-    fn take(&mut self, chunk: &[u8], at: usize, length: usize, line_end: usize, out: &mut Rows) {
+    /// Takes the canonical row from `at` to `end` whose cells were noted.
+    #[inline(always)]
+    fn take(&mut self, chunk: &[u8], at: usize, end: usize, line_end: usize, out: &mut Rows) {
         let keys = self.fields.keys;
         if self.in_order && line_end == 1 {
-            let key = self.cells[keys - 1].1;
-            let row = &chunk[at..=at + length];
+            let key = self.cells[keys - 1].1 - at;
+            let row = &chunk[at..=end];
             out.push((at, false), row, key, self.hasher.hash(&row[..key]));
             return;
         }
@@ -145,7 +146,7 @@ impl<'a> RowMaker<'a> {
         let mut key = 0;
         for (column, position) in self.fields.positions.iter().enumerate() {
             let (from, to) = self.cells[*position];
-            out.side.extend_from_slice(&chunk[at + from..at + to]);
+            out.side.extend_from_slice(&chunk[from..to]);
             if column + 1 == keys {
                 key = out.side.len() - start;
             }
@@ -224,6 +225,33 @@ impl<'a> RowMaker<'a> {
                 "a quote is not closed on its line, or text follows it".to_owned()
             }
             Malformed::TooLong => format!("longer than {} bytes", self.max_bytes),
+        }
+    }
+}
+
+/// The rows of a piece.
+struct Making<'a, 'm> {
+    maker: &'a mut RowMaker<'m>,
+    chunk: &'a [u8],
+    out: &'a mut Rows,
+}
+
+impl Work for Making<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { maker, chunk, out } = self;
+        let mut at = 0;
+        while at < chunk.len() {
+            at = match maker.canonical(chunk, at) {
+                Some((end, line_end)) => {
+                    maker.take(chunk, at, end, line_end, out);
+                    out.lines += 1;
+                    end + line_end
+                }
+                None => maker.careful(chunk, at, out),
+            };
         }
     }
 }

@@ -280,7 +280,20 @@ fn products<const J: usize, const K: usize>(
             }
         }
     }
-    sums.map(|row| row.map(|lanes| lanes.iter().sum()))
+    let mut products = [[0.0; K]; J];
+    for (products, sums) in products.iter_mut().zip(&sums) {
+        for (product, lanes) in products.iter_mut().zip(sums) {
+            *product = together(lanes);
+        }
+    }
+    products
+}
+
+/// The sum of the lanes. Not inlined: a compiler that sees all of them makes vectors across the
+/// products instead of along the rows, and collects their values one by one.
+#[inline(never)]
+fn together(lanes: &[f64; LANES]) -> f64 {
+    lanes.iter().sum()
 }
 
 /// exp(x) for x <= 0 to about one unit in the last place, without branches; NaN stays NaN.

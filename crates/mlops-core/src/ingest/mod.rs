@@ -6,6 +6,7 @@
 //! | map | [`layout`] | every column of the schema has its field, or the file is refused |
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
+//! | look | `marks` | what each byte is, 64 at a time, is exactly known |
 //! | parse | `parse`, `spelling`, `record`, `clean` | each record is a canonical row or a rejection |
 //! | keep | `keep` | every row is kept, a duplicate or quarantined; memory stays in its limit |
 //! | de-duplicate | [`dedup`], `slots`, `spill` | the first of equal rows stays, in file order |
@@ -23,6 +24,7 @@ pub mod discover;
 pub mod index;
 pub(crate) mod keep;
 pub mod layout;
+pub(crate) mod marks;
 pub mod outcome;
 pub(crate) mod parse;
 pub(crate) mod pipeline;

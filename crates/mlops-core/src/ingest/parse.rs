@@ -5,18 +5,22 @@
 //! a side buffer, or rejected with its reason. Both paths give the same bytes.
 //! Not for duplicates: see [`super::dedup`].
 
+#![expect(clippy::inline_always, reason = "see `simd`")]
+
 use std::ops::Range;
 
 use crate::config::Ingestion;
 use crate::schema::{Role, Schema};
+use crate::simd::{Work, widest};
 
 use super::chunk::blank_line;
 use super::clean::{self, FormatChanges, Labels, Number};
 use super::dedup::RowHasher;
 use super::layout::Layout;
+use super::marks::Marks;
 use super::quarantine::{ErrorType, Rejected};
 use super::record::{self, Field, Malformed, Scan, Shape};
-use super::spelling;
+use super::spelling::{self, Cell};
 
 /// A canonical row: its bytes (newline included) in the chunk or in the side buffer.
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +130,8 @@ pub(crate) struct RowParser<'a> {
     fields: Vec<Field>,
     /// Columns of the row at hand without a value.
     empty: Vec<usize>,
+    /// What is known of the bytes of the chunk at hand, where the fast path applies.
+    pub(super) marks: Marks,
 }
 
 impl<'a> RowParser<'a> {
@@ -150,6 +156,7 @@ impl<'a> RowParser<'a> {
         let plain_numbers = !options.missing_values.iter().any(|m| Number::parse(m).is_some());
         let fast = layout.identical && plain_numbers;
         let (bare_labels, fields, empty) = (Vec::new(), Vec::new(), Vec::new());
+        let marks = Marks::default();
         Self {
             schema,
             layout,
@@ -162,6 +169,7 @@ impl<'a> RowParser<'a> {
             bare_labels,
             fields,
             empty,
+            marks,
         }
     }
 
@@ -174,96 +182,95 @@ impl<'a> RowParser<'a> {
     pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
         out.clear(self.schema.width());
         let unknown = self.labels.negative.is_none();
-        self.look_for_labels();
-        let mut at = 0;
-        while at < chunk.len() {
-            at = self.row(chunk, at, offset, out);
-        }
+        self.look(chunk);
+        widest(Rows { parser: self, chunk, offset, out });
         if unknown {
             out.learned.clone_from(&self.labels.negative);
         }
     }
 
     /// Parses the record at `at`; returns where the next one starts.
-    #[inline]
-    pub(super) fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
-        let fast = if self.fast { self.canonical_row(&chunk[at..]) } else { None };
-        let Some(CanonicalRow { length, carriage_return, empty_cells }) = fast else {
+    #[inline(always)]
+    fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
+        let fast = if self.fast { self.canonical_row(chunk, at) } else { None };
+        let Some(CanonicalRow { end, carriage_return, empty_cells }) = fast else {
             return self.careful(chunk, at, offset, out);
         };
         if empty_cells {
-            count_empty(&chunk[at..at + length], &mut out.missing);
+            count_empty(&chunk[at..end], &mut out.missing);
         }
         if carriage_return {
             out.changes.crlf += 1;
             let start = out.side.len();
-            out.side.extend_from_slice(&chunk[at..at + length]);
+            out.side.extend_from_slice(&chunk[at..end]);
             out.side.push(b'\n');
             let hash = self.hasher.hash(&out.side[start..]);
             push_row(out, &(start..out.side.len()), true, 1, hash);
-            return at + length + 2;
+            return end + 2;
         }
-        let row = at..at + length + 1;
+        let row = at..end + 1;
         let hash = self.hasher.hash(&chunk[row.clone()]);
         push_row(out, &row, false, 1, hash);
         row.end
     }
 
+    /// Prepares for the rows of `chunk`.
+    pub(super) fn look(&mut self, chunk: &[u8]) {
+        self.look_for_labels();
+        if self.fast {
+            self.marks.look_at(chunk);
+        }
+    }
+
     /// What the fast path takes for a label from now on.
-    pub(super) fn look_for_labels(&mut self) {
+    fn look_for_labels(&mut self) {
         let Labels { positive, negative } = &self.labels;
         let bare = [Some(positive), negative.as_ref()].into_iter().flatten();
         let bare = bare.filter(|label| !clean::needs_quotes(label));
         self.bare_labels = bare.map(|label| label.as_bytes().to_vec()).collect();
     }
 
-    /// Whether the bytes start with a row in canonical spelling. Looks at each byte once.
-    fn canonical_row(&self, bytes: &[u8]) -> Option<CanonicalRow> {
-        let mut at = 0;
+    /// Whether a row in canonical spelling starts at `at`. Steps from cell to cell.
+    #[inline(always)]
+    fn canonical_row(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
+        let width = self.kinds.len();
+        let ends = self.marks.row(at, width)?;
+        let (mut start, mut end) = (at, at);
         let mut empty_cells = false;
-        let last = self.kinds.len() - 1;
         for (column, kind) in self.kinds.iter().enumerate() {
-            let start = at;
-            match kind {
-                Kind::Numeric => {
-                    at = spelling::number_end(bytes, at)?;
-                    empty_cells |= at == start;
-                }
-                Kind::Id | Kind::Categorical => {
-                    at = spelling::text_end(bytes, at)?;
-                    empty_cells |= at == start;
-                    if matches!(kind, Kind::Categorical) && at > start {
-                        let text = &bytes[start..at];
-                        if self.options.missing_values.iter().any(|m| m.as_bytes() == text) {
-                            return None;
-                        }
-                    }
-                }
-                Kind::Target => {
-                    let rest = &bytes[at..];
-                    let label = self.bare_labels.iter().find(|l| spelling::is_cell(rest, l))?;
-                    at += label.len();
-                }
+            end = ends[column] as usize;
+            let cell = Cell { chunk, start, end };
+            let canonical = match kind {
+                Kind::Numeric => cell.is_number(),
+                Kind::Id => cell.is_text(),
+                Kind::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
+                Kind::Target => self.bare_labels.iter().any(|label| cell.is(label)),
+            };
+            if !canonical || (chunk[end] == b',') != (column + 1 < width) {
+                return None;
             }
-            if column < last {
-                if bytes.get(at) != Some(&b',') {
-                    return None;
-                }
-                at += 1;
-            }
+            empty_cells |= cell.len() == 0;
+            start = end + 1;
         }
-        let carriage_return = bytes.get(at) == Some(&b'\r');
-        let newline = at + usize::from(carriage_return);
-        let fits = at <= self.options.max_line_bytes.saturating_sub(2);
-        (bytes.get(newline) == Some(&b'\n') && fits).then_some(CanonicalRow {
-            length: at,
-            carriage_return,
-            empty_cells,
-        })
+        let carriage_return = chunk[end] == b'\r';
+        let newline = end + usize::from(carriage_return);
+        let fits = end - at <= self.options.max_line_bytes.saturating_sub(2);
+        if chunk.get(newline) != Some(&b'\n') || !fits {
+            return None;
+        }
+        self.marks.pass(width);
+        Some(CanonicalRow { end, carriage_return, empty_cells })
     }
 
     /// Takes the record at `at` apart; returns where the next one starts.
-    fn careful(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
+    #[inline(never)]
+    pub(super) fn careful(
+        &mut self,
+        chunk: &[u8],
+        at: usize,
+        offset: u64,
+        out: &mut Parsed,
+    ) -> usize {
         if self.layout.width > 1
             && let Some(length) = blank_line(&chunk[at..], true)
         {
@@ -378,23 +385,19 @@ impl<'a> RowParser<'a> {
         field: Field,
         out: &mut Parsed,
     ) -> Option<usize> {
-        let (start, end) = (field.start - at, field.end - at);
+        let cell = &record[field.start - at..field.end - at];
         let canonical = match role {
-            Role::Numeric => self.plain_numbers && spelling::number_end(record, start)? == end,
-            Role::Id => spelling::text_end(record, start)? == end,
+            Role::Numeric => self.plain_numbers && spelling::is_number(cell),
+            Role::Id => spelling::is_text(cell),
             // Its missing values have spellings of their own.
             Role::Categorical => false,
-            Role::Target => {
-                let is_label =
-                    |l: &Vec<u8>| l.len() == end - start && record[start..].starts_with(l);
-                self.bare_labels.iter().any(is_label)
-            }
+            Role::Target => self.bare_labels.iter().any(|label| label == cell),
         };
         if !canonical || field.quoted {
             return None;
         }
-        out.side.extend_from_slice(&record[start..end]);
-        Some(end - start)
+        out.side.extend_from_slice(cell);
+        Some(cell.len())
     }
 
     fn push_label(
@@ -450,9 +453,35 @@ impl<'a> RowParser<'a> {
     }
 }
 
+/// The rows of a chunk.
+struct Rows<'a, 'p> {
+    parser: &'a mut RowParser<'p>,
+    chunk: &'a [u8],
+    offset: u64,
+    out: &'a mut Parsed,
+}
+
+impl Work for Rows<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { parser, chunk, offset, out } = self;
+        let mut at = 0;
+        while at < chunk.len() {
+            at = parser.row(chunk, at, offset, out);
+        }
+    }
+}
+
+/// Whether a category that is there is one of the spellings of a missing value.
+pub(super) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
+    !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
+}
+
 struct CanonicalRow {
-    /// Bytes without the line end.
-    length: usize,
+    /// Where its line end starts.
+    end: usize,
     carriage_return: bool,
     empty_cells: bool,
 }
@@ -471,6 +500,7 @@ impl Reason {
     }
 }
 
+#[inline(always)]
 fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash: u128) {
     // Chunks stay far below 2 GiB: the reader gives up on lines of 64 MiB.
     let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);

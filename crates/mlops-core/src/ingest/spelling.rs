@@ -1,152 +1,125 @@
-//! Whether a cell is spelt canonically, eight bytes in one look.
+//! Whether a cell is spelt canonically, and what number it spells.
 //!
-//! A byte-wise loop over cells of varying length costs a mispredicted branch a cell, which is most
-//! of the time of parsing. Here eight bytes are one number: marks of bytes with a property are
-//! computed for all of them at once, and the first mark is where the cell ends. Plain arithmetic,
-//! the same on every processor. Near the end of the buffer and for rarer cells a loop takes over;
-//! both say the same. Not for what other spellings mean: see [`super::clean`].
+//! A short number is one word, whose bytes are looked at together; a loop decides the rarer cases, and says
+//! the same. Not for what other spellings mean: see [`super::clean`].
 
-/// Every byte of a word.
+#![expect(clippy::inline_always, reason = "see `simd`")]
+
+use super::marks::is_plain;
+
+/// A double holds every whole number of so many digits; longer ones take the careful path.
+const DIGITS: usize = 15;
+/// So many digits fit into a word.
+const WORD: usize = 8;
 const EACH: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = EACH * 0x80;
 
-/// Where a canonical number (or nothing) that starts at `at` ends. Up to 15 digits, which a
-/// double holds exactly; rarer numbers take the careful path.
-#[inline]
-pub(crate) fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let Some(word) = word_at(bytes, at) else { return slow_number_end(bytes, at) };
-    let digits = leading(!digit_marks(word) & HIGH_BITS);
-    match word.checked_shr(8 * digits).map(|rest| rest & 0xff) {
-        // Zero, or no leading zero; then the end of the cell.
-        Some(0x2c | 0x0a | 0x0d) if digits <= 1 || word & 0xff != 0x30 => {
-            Some(at + digits as usize)
+/// A cell of plain bytes (see [`super::marks`]), by its place in the chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell<'a> {
+    pub(crate) chunk: &'a [u8],
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl<'a> Cell<'a> {
+    /// How many bytes it has.
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Its bytes.
+    #[inline(always)]
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        &self.chunk[self.start..self.end]
+    }
+
+    /// Whether it is a canonical number, or nothing.
+    #[inline(always)]
+    pub(crate) fn is_number(self) -> bool {
+        self.len() == 0 || self.short_digits().is_some() || is_number(self.bytes())
+    }
+
+    /// Whether it is a canonical text, or nothing.
+    #[inline(always)]
+    pub(crate) fn is_text(self) -> bool {
+        let is_blank = |at: usize| self.chunk[at] == b' ';
+        self.len() == 0 || !(is_blank(self.start) | is_blank(self.end - 1))
+    }
+
+    /// Whether it is `label`.
+    #[inline(always)]
+    pub(crate) fn is(self, label: &[u8]) -> bool {
+        // Labels are a byte or two: a call to compare them would cost more than this loop.
+        self.len() == label.len() && self.bytes().iter().zip(label).all(|(a, b)| a == b)
+    }
+
+    /// The whole number of up to eight digits that it spells canonically, NaN for nothing. `None`
+    /// tells nothing: other spellings need another look.
+    #[inline(always)]
+    pub(crate) fn short_number(self) -> Option<f64> {
+        if self.len() == 0 {
+            return Some(f64::NAN);
         }
-        _ => slow_number_end(bytes, at),
+        // Neighbours are added, ten times the first to the second.
+        let digits = self.short_digits()?;
+        let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+        let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+        Some(((fours * 10_000 + (fours >> 32)) & 0xffff_ffff) as f64)
+    }
+
+    /// One to eight digits without a leading zero, a byte each, the last one highest; zeros before.
+    #[inline(always)]
+    fn short_digits(self) -> Option<u64> {
+        let length = self.len();
+        let word = u64::from_le_bytes(*self.chunk.get(self.start..)?.first_chunk()?);
+        // An empty cell would be moved out of the word: there is no such shift.
+        let unused = u32::try_from(8 * WORD.checked_sub(length)?).ok()?;
+        let digits = (word ^ (EACH * 0x30)).checked_shl(unused)?;
+        // Over nine or over 127; what is carried from such a byte to the next one harms no more.
+        let wrong = (digits.wrapping_add(EACH * (0x80 - 10)) | digits) & (EACH * 0x80);
+        let leading_zero = length > 1 && word & 0xff == u64::from(b'0');
+        (wrong == 0 && !leading_zero).then_some(digits)
     }
 }
 
-/// The whole number of up to seven digits, or NaN for nothing, in the canonical cell that starts at
-/// `at`, and where the cell ends. `None` tells nothing: the rarer spellings need another look.
-#[inline]
-pub(crate) fn short_number(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
-    let word = word_at(bytes, at)?;
-    let digits = leading(!digit_marks(word) & HIGH_BITS);
-    let end = word.checked_shr(8 * digits)? & 0xff;
-    if !matches!(end, 0x2c | 0x0a | 0x0d) || (digits > 1 && word & 0xff == 0x30) {
-        return None;
+/// Whether `cell` is a canonical text, or nothing: printable ASCII, no quote, no comma, no blank at
+/// either end.
+pub(crate) fn is_text(cell: &[u8]) -> bool {
+    let blank_at_an_end = cell.first() == Some(&b' ') || cell.last() == Some(&b' ');
+    !blank_at_an_end && cell.iter().all(|b| is_plain(*b))
+}
+
+/// Whether `cell` is a canonical number, or nothing.
+pub(crate) fn is_number(cell: &[u8]) -> bool {
+    let unsigned = cell.strip_prefix(b"-").unwrap_or(cell);
+    let negative = unsigned.len() < cell.len();
+    let digits = unsigned.iter().take_while(|b| b.is_ascii_digit()).count();
+    let leading_zero = unsigned.first() == Some(&b'0');
+    if digits > DIGITS || (leading_zero && digits > 1) || (digits == 0 && negative) {
+        return false;
     }
-    if digits == 0 {
-        return Some((f64::NAN, at));
+    if digits == unsigned.len() {
+        // "-0" is "0".
+        return !(negative && leading_zero);
     }
-    // The digits move to the end of the word; in front of them come zeros.
-    let tens = (word ^ (EACH * 0x30)) << (64 - 8 * digits);
-    let pairs = (tens * 10 + (tens >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    let value = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
-    Some((value as f64, at + digits as usize))
-}
-
-/// Where a canonical text (or nothing) that starts at `at` ends: printable ASCII, no quotes, no
-/// blank at either end.
-#[inline]
-pub(crate) fn text_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut end = at;
-    while let Some(word) = word_at(bytes, end) {
-        let marks = special_marks(word);
-        end += leading(marks) as usize;
-        if marks != 0 {
-            break;
-        }
-    }
-    while bytes.get(end).is_some_and(|b| is_plain(*b)) {
-        end += 1;
-    }
-    let blank_at_an_end = end > at && (bytes[at] == b' ' || bytes[end - 1] == b' ');
-    (matches!(bytes.get(end)?, b',' | b'\n' | b'\r') && !blank_at_an_end).then_some(end)
-}
-
-/// Whether `bytes` start with `label` as a whole cell.
-#[inline]
-pub(crate) fn is_cell(bytes: &[u8], label: &[u8]) -> bool {
-    // Labels are a byte or two: a call to compare them would cost more than this loop.
-    let starts = bytes.len() > label.len() && bytes.iter().zip(label).all(|(a, b)| a == b);
-    starts && matches!(bytes[label.len()], b',' | b'\n' | b'\r')
-}
-
-/// Eight bytes with the first one lowest.
-fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    let word = bytes.get(at..)?.first_chunk()?;
-    Some(u64::from_le_bytes(*word))
-}
-
-/// How many bytes stand before the first mark; 8 without one.
-fn leading(marks: u64) -> u32 {
-    marks.trailing_zeros() / 8
-}
-
-/// The high bit of each byte that is a digit, exactly: no carry leaves a byte.
-fn digit_marks(word: u64) -> u64 {
-    let low = word & !HIGH_BITS;
-    let from_0 = low + EACH * (0x80 - 0x30);
-    let above_9 = low + EACH * (0x80 - 0x3a);
-    from_0 & !above_9 & !word & HIGH_BITS
-}
-
-/// The high bit of each byte that is not [`is_plain`], exactly.
-fn special_marks(word: u64) -> u64 {
-    let low = word & !HIGH_BITS;
-    let from_blank = low + EACH * (0x80 - 0x20);
-    let delete = low + EACH;
-    // Zero where the byte equals; adding 0x7f then leaves the high bit clear.
-    let no_comma = (low ^ (EACH * 0x2c)) + EACH * 0x7f;
-    let no_quote = (low ^ (EACH * 0x22)) + EACH * 0x7f;
-    (word | !from_blank | delete | !no_comma | !no_quote) & HIGH_BITS
-}
-
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'"')
-}
-
-#[cold]
-fn slow_number_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut i = at;
-    let negative = bytes.get(i) == Some(&b'-');
-    i += usize::from(negative);
-    let first = i;
-    while bytes.get(i).is_some_and(u8::is_ascii_digit) {
-        i += 1;
-    }
-    let digits = i - first;
-    let leading_zero = bytes.get(first) == Some(&b'0');
-    if digits > 15 || (leading_zero && digits > 1) || (digits == 0 && negative) {
-        return None;
-    }
-    if digits > 0 && bytes.get(i) == Some(&b'.') {
-        let fraction = i + 1;
-        i = fraction;
-        while bytes.get(i).is_some_and(u8::is_ascii_digit) {
-            i += 1;
-        }
-        let places = i - fraction;
-        let canonical = places > 0
-            && digits + places <= 15
-            && bytes[i - 1] != b'0'
-            // Below 1e-4 the shortest spelling has an exponent.
-            && (!leading_zero || bytes[fraction..i].iter().take(4).any(|b| *b != b'0'));
-        return canonical.then_some(i);
-    }
-    // "-0" is "0".
-    if negative && leading_zero { None } else { Some(i) }
+    let Some(fraction) = unsigned[digits..].strip_prefix(b".") else { return false };
+    digits > 0
+        && digits + fraction.len() <= DIGITS
+        && fraction.iter().all(u8::is_ascii_digit)
+        && fraction.last().is_some_and(|b| *b != b'0')
+        // Below 1e-4 the shortest spelling has an exponent.
+        && (!leading_zero || fraction.iter().take(4).any(|b| *b != b'0'))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::clean::Number;
     use super::*;
 
-    /// All cells of up to three bytes that matter, then longer ones, at every distance from the
-    /// end of the buffer.
+    /// All cells of up to three bytes that matter, then longer ones.
     fn cells() -> Vec<Vec<u8>> {
-        let letters = b"019.-+ ,\"\na\r\t~\x1f\x7f\x80\xac\xb0\xff";
+        let letters = b"0195.-+ \"ae\t~\x1f\x7f\x80\xac\xb0\xff";
         let mut cells = vec![Vec::new()];
         for length in 0..3 {
             let shorter: Vec<Vec<u8>> =
@@ -157,69 +130,69 @@ mod tests {
         }
         let long = ["1234567", "12345678", "123456789", "0234567", "-12", "1.5", "1.50", "0.00001"];
         let texts = ["abcdefg", "abcdefgh", "abcdefghi", "abcdefg ", "a b", "abcdefghijklmnop q"];
-        let digits = ["123456789012345", "1234567890123456", "0", "00"];
+        let digits =
+            ["123456789012345", "1234567890123456", "0", "00", "123456789012.345", "0.0001"];
         cells.extend(long.iter().chain(&texts).chain(&digits).map(|t| t.as_bytes().to_vec()));
         cells
     }
 
-    fn slow_text_end(bytes: &[u8]) -> Option<usize> {
-        let end = bytes.iter().position(|b| !is_plain(*b))?;
-        let text = &bytes[..end];
-        let blank = text.starts_with(b" ") || text.ends_with(b" ");
-        (matches!(bytes[end], b',' | b'\n' | b'\r') && !blank).then_some(end)
-    }
-
-    #[test]
-    fn eight_bytes_at_once_say_what_one_at_a_time_says() {
-        for cell in cells() {
-            for rest in ["", ",", "\n", "\r\n", ",1,2,3,4\n", "\nabcdefghijk", " ,1234567890"] {
-                let bytes = [cell.as_slice(), rest.as_bytes()].concat();
-                let shown = String::from_utf8_lossy(&bytes);
-                let number = slow_number_end(&bytes, 0);
-                let ends = |end: &usize| matches!(bytes.get(*end), Some(b',' | b'\n' | b'\r'));
-                // What does not end its cell is refused by whoever asks, here or there.
-                assert_eq!(number_end(&bytes, 0).filter(ends), number.filter(ends), "{shown:?}");
-                assert_eq!(text_end(&bytes, 0), slow_text_end(&bytes), "{shown:?}");
+    /// The cell as part of several chunks, if its bytes are plain.
+    fn in_chunks(cell: &[u8], mut check: impl FnMut(Cell)) {
+        for (before, rest) in [("", ","), ("", "\n"), (",", "\r\n"), ("5,", ",1,23456789\n")] {
+            let chunk = [before.as_bytes(), cell, rest.as_bytes()].concat();
+            let start = before.len();
+            if cell.iter().all(|b| is_plain(*b)) {
+                check(Cell { chunk: &chunk, start, end: start + cell.len() });
             }
         }
     }
 
     #[test]
-    fn short_numbers_are_those_that_a_slow_look_finds() {
+    fn a_word_at_once_says_what_a_loop_says() {
+        let (mut numbers, mut texts) = (0, 0);
+        for bytes in cells() {
+            in_chunks(&bytes, |cell| {
+                assert_eq!(cell.bytes(), bytes);
+                assert_eq!(cell.is_number(), is_number(&bytes), "{cell:?}");
+                assert_eq!(cell.is_text(), is_text(&bytes), "{cell:?}");
+                assert!(cell.is(&bytes) && !cell.is(b"other"));
+                numbers += usize::from(is_number(&bytes));
+                texts += usize::from(is_text(&bytes));
+            });
+        }
+        assert!(numbers > 100 && texts > 1_000, "{numbers} {texts}");
+    }
+
+    #[test]
+    fn a_canonical_number_is_one_that_is_written_as_it_was_read() {
+        for cell in cells().into_iter().filter(|cell| !cell.is_empty() && cell.len() <= DIGITS) {
+            let Ok(text) = std::str::from_utf8(&cell) else { continue };
+            let mut written = Vec::new();
+            // Blanks and plus signs are cleaned away before.
+            if let Some(number) = Number::parse(text) {
+                number.push(&mut written);
+            }
+            assert_eq!(is_number(&cell), written == cell, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_those_that_others_read() {
         let mut found = 0;
+        let mut check = |cell: Cell| {
+            let Some(value) = cell.short_number() else { return };
+            assert!(is_number(cell.bytes()), "{cell:?}");
+            let text = std::str::from_utf8(cell.bytes()).unwrap();
+            let expected = text.parse().unwrap_or(f64::NAN);
+            assert_eq!(value.to_bits(), expected.to_bits(), "{text:?}");
+            found += 1;
+        };
         for cell in cells() {
-            for rest in ["", ",", "\n", "\r\n", ",1,2,3,4\n", "\nabcdefghijk", " ,1234567890"] {
-                let bytes = [cell.as_slice(), rest.as_bytes()].concat();
-                let Some((value, end)) = short_number(&bytes, 0) else { continue };
-                assert_eq!(slow_number_end(&bytes, 0), Some(end));
-                let text = std::str::from_utf8(&bytes[..end]).unwrap();
-                let expected = text.parse().unwrap_or(f64::NAN);
-                assert_eq!(value.to_bits(), expected.to_bits(), "{text:?}");
-                found += 1;
-            }
+            in_chunks(&cell, &mut check);
         }
-        assert!(found > 20, "{found}");
-        for n in (0..10_000_000_u32).step_by(7) {
-            let bytes = format!("{n},12345678").into_bytes();
-            assert_eq!(
-                short_number(&bytes, 0).map(|(v, _)| v.to_bits()),
-                Some(f64::from(n).to_bits())
-            );
+        for n in (0..100_000_000_u32).step_by(997) {
+            in_chunks(n.to_string().as_bytes(), &mut check);
         }
-    }
-
-    #[test]
-    fn marks_are_exact_for_every_byte_beside_every_other() {
-        for first in 0..=u8::MAX {
-            for second in 0..=u8::MAX {
-                let word =
-                    u64::from_le_bytes([first, second, first, second, second, first, 0, 255]);
-                for (at, byte) in word.to_le_bytes().into_iter().enumerate() {
-                    let mark = |marks: u64| marks.to_le_bytes()[at] == 0x80;
-                    assert_eq!(mark(digit_marks(word)), byte.is_ascii_digit(), "{word:x} {at}");
-                    assert_eq!(mark(special_marks(word)), !is_plain(byte), "{word:x} {at}");
-                }
-            }
-        }
+        assert!(found > 100_000, "{found}");
     }
 }
