@@ -54,6 +54,7 @@ pub mod digest;
 pub mod drift;
 pub mod durable;
 pub mod error;
+mod exponential;
 pub mod fit;
 pub mod gate;
 pub mod ids;

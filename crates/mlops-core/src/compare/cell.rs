@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::config::Ingestion;
 use crate::ingest::clean::{self, FormatChanges, Labels, Number};
-use crate::ingest::spelling::Cell;
+use crate::ingest::spelling::{BareLabels, Cell};
 use crate::schema::{Role, Schema};
 
 /// Digits that a double holds, whatever they are, up to its shortest spelling.
@@ -60,8 +60,7 @@ impl Kind {
 pub(crate) struct Spelling<'a> {
     missing: &'a [String],
     labels: Labels,
-    /// Labels as they stand in a row; without those that need quotes there.
-    bare_labels: Vec<Vec<u8>>,
+    bare_labels: BareLabels,
     /// Whether no spelling of a missing value looks like a number.
     plain_numbers: bool,
 }
@@ -70,9 +69,7 @@ impl<'a> Spelling<'a> {
     /// The spelling that `schema` and `options` ask for.
     pub(crate) fn new(schema: &Schema, options: &'a Ingestion) -> Self {
         let labels = Labels::of(schema);
-        let both = [Some(&labels.positive), labels.negative.as_ref()].into_iter().flatten();
-        let bare = both.filter(|label| !clean::needs_quotes(label));
-        let bare_labels = bare.map(|label| label.as_bytes().to_vec()).collect();
+        let bare_labels = BareLabels::of(&labels);
         let missing = options.missing_values.as_slice();
         let plain_numbers = missing.iter().all(|m| Number::parse(m).is_none());
         Self { missing, labels, bare_labels, plain_numbers }
@@ -90,7 +87,7 @@ impl<'a> Spelling<'a> {
                 let missing = !text.is_empty() && self.missing.iter().any(|m| m.as_bytes() == text);
                 cell.is_text() && !missing
             }
-            Kind::Label => self.bare_labels.iter().any(|label| cell.is(label)),
+            Kind::Label => self.bare_labels.find(cell).0,
             Kind::Plain if cell.bytes().first().is_some_and(|b| starts_a_number(*b)) => {
                 cell.is_number()
             }

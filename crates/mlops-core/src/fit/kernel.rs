@@ -12,6 +12,7 @@ use super::block::{BLOCK_ROWS, Block};
 use super::reduce::Pass;
 use super::scaler::Scaler;
 use crate::error::Result;
+use crate::exponential::exp_of_negative;
 use crate::simd::{Work, widest};
 
 /// One feature of one block, padded with zeros.
@@ -294,48 +295,4 @@ fn products<const J: usize, const K: usize>(
 #[inline(never)]
 fn together(lanes: &[f64; LANES]) -> f64 {
     lanes.iter().sum()
-}
-
-/// exp(x) for x <= 0 to about one unit in the last place, without branches; NaN stays NaN.
-///
-/// x = k ln 2 + r with |r| <= ln 2 / 2, Cody and Waite's two-part ln 2, and the Taylor series to
-/// r^13, whose remainder is below 5e-18. Under -700 it stays at exp(-700) = 1e-304, which is
-/// nothing beside any other row.
-#[inline(always)]
-fn exp_of_negative(x: f64) -> f64 {
-    /// Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
-    const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    let x = if x < -700.0 { -700.0 } else { x };
-    let rounded = x * std::f64::consts::LOG2_E + ROUND;
-    let k = rounded - ROUND;
-    let r = (x - k * LN2_HIGH) - k * LN2_LOW;
-    // Estrin's scheme: Horner's would be a chain of 26 operations that each wait for the last.
-    let r2 = r * r;
-    let r4 = r2 * r2;
-    let pair = |low: f64, high: f64| 1.0 / low + r * (1.0 / high);
-    let t0 = pair(1.0, 1.0) + r2 * pair(2.0, 6.0);
-    let t4 = pair(24.0, 120.0) + r2 * pair(720.0, 5_040.0);
-    let t8 = pair(40_320.0, 362_880.0) + r2 * pair(3_628_800.0, 39_916_800.0);
-    let t12 = pair(479_001_600.0, 6_227_020_800.0);
-    let series = (t0 + r4 * t4) + (r4 * r4) * (t8 + r4 * t12);
-    // The exponent field of a double holds k + 1023.
-    series * f64::from_bits(rounded.to_bits().wrapping_add(1023) << 52)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exponential_is_right_to_two_units_in_the_last_place() {
-        for i in 0..200_000 {
-            let x = -f64::from(i) * 0.003_4;
-            let (found, truth) = (exp_of_negative(x), x.exp());
-            assert!((found - truth).abs() <= 2.0 * f64::EPSILON * truth, "exp({x}) = {found}");
-        }
-        assert!(exp_of_negative(-1e9) < 1e-300);
-        assert!(exp_of_negative(f64::NAN).is_nan());
-    }
 }

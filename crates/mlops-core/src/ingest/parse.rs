@@ -20,7 +20,7 @@ use super::layout::Layout;
 use super::marks::Marks;
 use super::quarantine::{ErrorType, Rejected};
 use super::record::{self, Field, Malformed, Scan, Shape};
-use super::spelling::{self, Cell};
+use super::spelling::{self, BareLabels, Cell};
 
 /// A canonical row: its bytes (newline included) in the chunk or in the side buffer.
 #[derive(Debug, Clone, Copy)]
@@ -124,9 +124,8 @@ pub(crate) struct RowParser<'a> {
     plain_numbers: bool,
     /// Whether the fast path applies: that, and the columns stand as in the schema.
     pub(super) fast: bool,
-    /// The labels as they stand in a canonical row; without those that need quotes there, since
-    /// bare, a label with a comma in it would be two cells.
-    pub(super) bare_labels: Vec<Vec<u8>>,
+    /// What the fast path takes for a label.
+    pub(super) bare_labels: BareLabels,
     fields: Vec<Field>,
     /// Columns of the row at hand without a value.
     empty: Vec<usize>,
@@ -155,7 +154,7 @@ impl<'a> RowParser<'a> {
             .collect();
         let plain_numbers = !options.missing_values.iter().any(|m| Number::parse(m).is_some());
         let fast = layout.identical && plain_numbers;
-        let (bare_labels, fields, empty) = (Vec::new(), Vec::new(), Vec::new());
+        let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
         let marks = Marks::default();
         Self {
             schema,
@@ -216,18 +215,10 @@ impl<'a> RowParser<'a> {
 
     /// Prepares for the rows of `chunk`.
     pub(super) fn look(&mut self, chunk: &[u8]) {
-        self.look_for_labels();
+        self.bare_labels = BareLabels::of(&self.labels);
         if self.fast {
             self.marks.look_at(chunk);
         }
-    }
-
-    /// What the fast path takes for a label from now on.
-    fn look_for_labels(&mut self) {
-        let Labels { positive, negative } = &self.labels;
-        let bare = [Some(positive), negative.as_ref()].into_iter().flatten();
-        let bare = bare.filter(|label| !clean::needs_quotes(label));
-        self.bare_labels = bare.map(|label| label.as_bytes().to_vec()).collect();
     }
 
     /// Whether a row in canonical spelling starts at `at`. Steps from cell to cell.
@@ -244,7 +235,7 @@ impl<'a> RowParser<'a> {
                 Kind::Numeric => cell.is_number(),
                 Kind::Id => cell.is_text(),
                 Kind::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
-                Kind::Target => self.bare_labels.iter().any(|label| cell.is(label)),
+                Kind::Target => self.bare_labels.find(cell).0,
             };
             if !canonical || (chunk[end] == b',') != (column + 1 < width) {
                 return None;
@@ -385,13 +376,14 @@ impl<'a> RowParser<'a> {
         field: Field,
         out: &mut Parsed,
     ) -> Option<usize> {
-        let cell = &record[field.start - at..field.end - at];
+        let (start, end) = (field.start - at, field.end - at);
+        let cell = &record[start..end];
         let canonical = match role {
             Role::Numeric => self.plain_numbers && spelling::is_number(cell),
             Role::Id => spelling::is_text(cell),
             // Its missing values have spellings of their own.
             Role::Categorical => false,
-            Role::Target => self.bare_labels.iter().any(|label| label == cell),
+            Role::Target => self.bare_labels.find(Cell { chunk: record, start, end }).0,
         };
         if !canonical || field.quoted {
             return None;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
+use super::clean::{Labels, needs_quotes};
 use super::marks::is_plain;
 
 /// A double holds every whole number of so many digits; longer ones take the careful path.
@@ -47,13 +48,6 @@ impl<'a> Cell<'a> {
         self.len() == 0 || !(is_blank(self.start) | is_blank(self.end - 1))
     }
 
-    /// Whether it is `label`.
-    #[inline(always)]
-    pub(crate) fn is(self, label: &[u8]) -> bool {
-        // Labels are a byte or two: a call to compare them would cost more than this loop.
-        self.len() == label.len() && self.bytes().iter().zip(label).all(|(a, b)| a == b)
-    }
-
     /// The whole number of up to eight digits that it spells canonically, NaN for nothing. `None`
     /// tells nothing: other spellings need another look.
     #[inline(always)]
@@ -80,6 +74,43 @@ impl<'a> Cell<'a> {
         let wrong = (digits.wrapping_add(EACH * (0x80 - 10)) | digits) & (EACH * 0x80);
         let leading_zero = length > 1 && word & 0xff == u64::from(b'0');
         (wrong == 0 && !leading_zero).then_some(digits)
+    }
+}
+
+/// The labels as they stand bare in a canonical row; not those that need quotes there, since bare, a
+/// label with a comma in it would be two cells.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BareLabels {
+    positive: Option<Vec<u8>>,
+    negative: Option<Vec<u8>>,
+    /// Both, if they are a byte each, as they mostly are.
+    bytes: Option<(u8, u8)>,
+}
+
+impl BareLabels {
+    pub(crate) fn of(labels: &Labels) -> Self {
+        let bare = |label: &String| label.as_bytes().to_vec();
+        let positive = Some(&labels.positive).filter(|l| !needs_quotes(l)).map(bare);
+        let negative = labels.negative.as_ref().filter(|l| !needs_quotes(l)).map(bare);
+        let bytes = match (positive.as_deref(), negative.as_deref()) {
+            (Some([positive]), Some([negative])) => Some((*positive, *negative)),
+            _ => None,
+        };
+        Self { positive, negative, bytes }
+    }
+
+    /// Whether the cell, which something follows, is a label, and whether that is the positive one.
+    #[inline(always)]
+    pub(crate) fn find(&self, cell: Cell) -> (bool, bool) {
+        if let Some((positive, negative)) = self.bytes {
+            // No branch hangs on which of the two it is.
+            let byte = cell.chunk[cell.start];
+            let (is_positive, is_negative) = (byte == positive, byte == negative);
+            return ((is_positive | is_negative) & (cell.len() == 1), is_positive);
+        }
+        let bytes = cell.bytes();
+        let is_positive = self.positive.as_deref() == Some(bytes);
+        (is_positive || self.negative.as_deref() == Some(bytes), is_positive)
     }
 }
 
@@ -155,12 +186,31 @@ mod tests {
                 assert_eq!(cell.bytes(), bytes);
                 assert_eq!(cell.is_number(), is_number(&bytes), "{cell:?}");
                 assert_eq!(cell.is_text(), is_text(&bytes), "{cell:?}");
-                assert!(cell.is(&bytes) && !cell.is(b"other"));
                 numbers += usize::from(is_number(&bytes));
                 texts += usize::from(is_text(&bytes));
             });
         }
         assert!(numbers > 100 && texts > 1_000, "{numbers} {texts}");
+    }
+
+    #[test]
+    fn labels_are_found_whole_however_long_they_are() {
+        for (positive, negative) in [("1", "0"), ("yes", "no"), ("y", "none"), ("a,b", "c")] {
+            let both =
+                Labels { positive: positive.to_owned(), negative: Some(negative.to_owned()) };
+            let labels = BareLabels::of(&both);
+            for bytes in ["", "1", "0", "2", "10", "yes", "no", "none", "y", "n", "c", "a"] {
+                let is_positive = bytes == positive && positive != "a,b";
+                in_chunks(bytes.as_bytes(), |cell| {
+                    let (is_label, positive) = labels.find(cell);
+                    assert_eq!(is_label, is_positive || bytes == negative, "{bytes:?}");
+                    assert!(!is_label || positive == is_positive, "{bytes:?}");
+                });
+            }
+        }
+        let one = BareLabels::of(&Labels { positive: "1".to_owned(), negative: None });
+        in_chunks(b"1", |cell| assert_eq!(one.find(cell), (true, true)));
+        in_chunks(b"0", |cell| assert!(!one.find(cell).0));
     }
 
     #[test]

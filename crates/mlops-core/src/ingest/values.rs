@@ -11,7 +11,7 @@ use crate::simd::{Work, widest};
 use crate::table::{Table, TextColumn, number};
 
 use super::parse::{Kind, Parsed, RowParser, spells_missing};
-use super::spelling::Cell;
+use super::spelling::{BareLabels, Cell};
 
 /// Rows that are read column by column: so many stay in the first cache.
 const MOST_ROWS: usize = 256;
@@ -41,10 +41,7 @@ impl RowParser<'_> {
         table.clear();
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
-        // Labels that need quotes are not among the bare ones.
-        let positive_first =
-            self.bare_labels.first().is_some_and(|l| *l == self.labels.positive.as_bytes());
-        widest(Values { parser: self, chunk, offset, wanted, positive_first, out, table });
+        widest(Values { parser: self, chunk, offset, wanted, out, table });
         if unknown {
             out.learned.clone_from(&self.labels.negative);
         }
@@ -76,7 +73,6 @@ impl RowParser<'_> {
         &mut self,
         (chunk, at, most): (&[u8], usize, usize),
         wanted: Wanted,
-        positive_first: bool,
         table: &mut Table,
     ) -> (usize, usize) {
         let width = self.kinds.len();
@@ -84,6 +80,8 @@ impl RowParser<'_> {
         let before = table.len();
         let mut good = ends.len() / width;
         let (mut id, mut numeric, mut categorical) = (0, 0, 0);
+        // Whether ids are missing; how many is counted when it is known which rows are taken.
+        let mut gaps = false;
         for (column, kind) in self.kinds.iter().enumerate() {
             let cells = Column { chunk, at, ends: &ends[..good * width], width, position: column };
             match kind {
@@ -95,7 +93,10 @@ impl RowParser<'_> {
                 }
                 Kind::Id => {
                     let texts = wanted.ids.then(|| &mut table.ids[id]);
-                    good = cells.texts(texts, |_| false);
+                    good = cells.texts(texts, |text| {
+                        gaps |= text.is_empty();
+                        false
+                    });
                     id += 1;
                 }
                 Kind::Categorical => {
@@ -106,7 +107,7 @@ impl RowParser<'_> {
                 Kind::Target => {
                     table.labels.resize(before + good, false);
                     let labels = &mut table.labels[before..];
-                    good = cells.labels(&self.bare_labels, positive_first, labels);
+                    good = cells.labels(&self.bare_labels, labels);
                 }
             }
         }
@@ -124,7 +125,7 @@ impl RowParser<'_> {
         let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, Kind::Id));
         for (id, (column, _)) in ids.enumerate() {
             let cells = Column { chunk, at, ends, width, position: column };
-            table.count_ids(id, good as u64, cells.empty());
+            table.count_ids(id, good as u64, if gaps { cells.empty() } else { 0 });
         }
         table.end_rows(good);
         let next = ends.last().map_or(at, |end| *end as usize + 1);
@@ -189,7 +190,11 @@ impl<'a> Column<'a> {
 
     /// Reads texts, unless they are to be looked at only; an empty one is a missing value.
     #[inline(always)]
-    fn texts(self, mut into: Option<&mut TextColumn>, refuse: impl Fn(&[u8]) -> bool) -> usize {
+    fn texts(
+        self,
+        mut into: Option<&mut TextColumn>,
+        mut refuse: impl FnMut(&[u8]) -> bool,
+    ) -> usize {
         self.each(|_, cell| {
             let good = cell.is_text() && !refuse(cell.bytes());
             if let (true, Some(into)) = (good, &mut into) {
@@ -200,12 +205,13 @@ impl<'a> Column<'a> {
         })
     }
 
+    /// Reads labels: whether each is the positive one.
     #[inline(always)]
-    fn labels(self, known: &[Vec<u8>], positive_first: bool, labels: &mut [bool]) -> usize {
+    fn labels(self, known: &BareLabels, labels: &mut [bool]) -> usize {
         self.each(|row, cell| {
-            let label = known.iter().position(|label| cell.is(label));
-            labels[row] = positive_first && label == Some(0);
-            label.is_some()
+            let (is_label, is_positive) = known.find(cell);
+            labels[row] = is_positive;
+            is_label
         })
     }
 
@@ -227,7 +233,6 @@ struct Values<'a, 'p> {
     chunk: &'a [u8],
     offset: u64,
     wanted: Wanted,
-    positive_first: bool,
     out: &'a mut Parsed,
     table: &'a mut Table,
 }
@@ -237,12 +242,12 @@ impl Work for Values<'_, '_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { parser, chunk, offset, wanted, positive_first, out, table } = self;
+        let Self { parser, chunk, offset, wanted, out, table } = self;
         let (mut at, mut most) = (0, MOST_ROWS);
         while at < chunk.len() {
             if parser.fast {
                 let rows;
-                (rows, at) = parser.plain_rows((chunk, at, most), wanted, positive_first, table);
+                (rows, at) = parser.plain_rows((chunk, at, most), wanted, table);
                 out.lines += u32::try_from(rows).unwrap_or(u32::MAX);
                 // Where other rows are frequent, fewer are begun in vain.
                 let all = rows == most;

@@ -3,8 +3,12 @@
 //! One formula for every caller, summed in one order, so that a batch, a service and a score give
 //! the same bits. Not for checking itself: see [`super::golden`].
 
+#![expect(clippy::inline_always, reason = "see `simd`")]
+
 use super::Model;
+use crate::exponential::logistic;
 use crate::metrics::score::classify;
+use crate::simd::{Work, widest};
 use crate::table::Table;
 
 /// A model made ready to predict.
@@ -64,14 +68,10 @@ impl<'a> Predictor<'a> {
         probabilities.resize(table.len(), fitted.intercept);
         let decision = probabilities;
         for (j, (feature, column)) in encoder.numeric.iter().zip(&table.numeric).enumerate() {
-            let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
             // Without a fill the sum stays NaN, whatever is added.
             let fill = feature.fill.unwrap_or(f64::NAN);
-            for (z, x) in decision.iter_mut().zip(column) {
-                let missing = x.is_nan();
-                imputed += u64::from(missing);
-                *z += weight * ((if missing { fill } else { *x } - mean) / scale);
-            }
+            let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
+            imputed += widest(AddFeature { column, decision, fill, mean, scale, weight });
         }
         let mut first = encoder.numeric.len();
         for (feature, column) in encoder.categorical.iter().zip(&table.categorical) {
@@ -93,19 +93,49 @@ impl<'a> Predictor<'a> {
             }
             first += feature.levels.len();
         }
-        for z in decision {
-            *z = sigmoid(*z);
-        }
+        widest(ToProbabilities { decision });
         (imputed, unknown_categories)
     }
 }
 
-/// 1 / (1 + exp(-z)), without overflow.
-fn sigmoid(z: f64) -> f64 {
-    if z >= 0.0 {
-        1.0 / (1.0 + (-z).exp())
-    } else {
-        let e = z.exp();
-        e / (1.0 + e)
+/// Adds what a numeric feature contributes to each row; counts the missing values.
+struct AddFeature<'a> {
+    column: &'a [f64],
+    decision: &'a mut [f64],
+    fill: f64,
+    mean: f64,
+    scale: f64,
+    weight: f64,
+}
+
+impl Work for AddFeature<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        let Self { column, decision, fill, mean, scale, weight } = self;
+        let mut imputed = 0;
+        for (z, x) in decision.iter_mut().zip(column) {
+            let missing = x.is_nan();
+            imputed += u64::from(missing);
+            *z += weight * ((if missing { fill } else { *x } - mean) / scale);
+        }
+        imputed
+    }
+}
+
+/// Turns log-odds into probabilities.
+struct ToProbabilities<'a> {
+    decision: &'a mut [f64],
+}
+
+impl Work for ToProbabilities<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for z in self.decision {
+            *z = logistic(*z);
+        }
     }
 }
