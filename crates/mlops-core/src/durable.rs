@@ -8,6 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
@@ -143,7 +144,8 @@ impl Disk {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(folder).map_err(|e| Error::io("create", path, e))?;
-        Ok(NewFile { disk: self.clone(), path: path.to_owned(), file })
+        let disk = self.clone();
+        Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
     }
 
     /// A file without a name in `folder`, for what does not fit into memory.
@@ -232,13 +234,45 @@ pub struct NewFile {
     disk: Disk,
     path: PathBuf,
     file: NamedTempFile,
+    /// Bytes written since the disk was last told to begin.
+    unsynced: usize,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
+
+/// A large file is on its way to the disk in pieces of so many bytes while it is still written.
+const SYNC_BYTES: usize = 1 << 25;
 
 impl NewFile {
     /// Appends `bytes`.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         self.disk.announce(Step::Write, &self.path)?;
-        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))
+        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))?;
+        self.unsynced += bytes.len();
+        Ok(())
+    }
+
+    /// Lets the disk begin with what was written, once that is much, so that it need not do all of it
+    /// at the end. No step: nothing can be relied on before [`NewFile::publish`].
+    pub fn hasten(&mut self) -> Result<()> {
+        let busy = self.syncing.as_ref().is_some_and(|thread| !thread.is_finished());
+        if busy || self.unsynced < SYNC_BYTES {
+            return Ok(());
+        }
+        self.hastened()?;
+        self.unsynced = 0;
+        let file = self.file.as_file().try_clone();
+        let syncing = file.and_then(|file| {
+            thread::Builder::new().name("mlops-sync".to_owned()).spawn(move || file.sync_data())
+        });
+        self.syncing = Some(syncing.map_err(|e| Error::io("sync", &self.path, e))?);
+        Ok(())
+    }
+
+    /// Waits for what was begun. An error is told once only, here or to the last sync.
+    fn hastened(&mut self) -> Result<()> {
+        let Some(thread) = self.syncing.take() else { return Ok(()) };
+        let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        done.map_err(|e| Error::io("sync", &self.path, e))
     }
 
     /// Cuts the file back to `length` bytes.
@@ -266,27 +300,28 @@ impl NewFile {
     /// Gives the file its final name, replacing what has it, without waiting for the disk: after a
     /// power cut it may be there in part. For what is checked when it is read, and can be made again.
     pub fn publish_unsynced(self) -> Result<()> {
-        let Self { disk, path, file } = self;
+        let Self { disk, path, file, .. } = self;
         disk.announce(Step::Rename, &path)?;
         file.persist(&path).map(drop).map_err(|e| Error::io("rename to", &path, e.error))
     }
 
     /// Makes the file durable under its final name. Without `replace`, a file of that name is
     /// an error: it is somebody else's.
-    pub fn publish(self, replace: bool) -> Result<()> {
+    pub fn publish(mut self, replace: bool) -> Result<()> {
         let (disk, folder) = (self.disk.clone(), parent_of(&self.path).to_owned());
         self.sync()?;
         self.rename(replace)?;
         disk.sync_folder(&folder)
     }
 
-    fn sync(&self) -> Result<()> {
+    fn sync(&mut self) -> Result<()> {
+        self.hastened()?;
         self.disk.announce(Step::SyncFile, &self.path)?;
         self.file.as_file().sync_all().map_err(|e| Error::io("sync", &self.path, e))
     }
 
     fn rename(self, replace: bool) -> Result<()> {
-        let Self { disk, path, file } = self;
+        let Self { disk, path, file, .. } = self;
         disk.announce(Step::Rename, &path)?;
         let persisted = if replace { file.persist(&path) } else { file.persist_noclobber(&path) };
         match persisted {

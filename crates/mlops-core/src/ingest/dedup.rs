@@ -52,6 +52,27 @@ const FILE: u64 = 0xff;
 /// An entry that was taken back. Its tag is zero, which no row has.
 const REMOVED: u64 = 0xff;
 
+/// Slots in a cache line.
+pub(crate) const LINE: usize = 8;
+/// Bytes of an entry without its file.
+pub(crate) const TAG_BYTES: usize = 7;
+
+/// What stays of an entry, which is in use, when nobody asks any more which file brought its row.
+pub(crate) fn tag_of(entry: u64) -> [u8; TAG_BYTES] {
+    let [_, tag @ ..] = entry.to_le_bytes();
+    tag
+}
+
+/// The entry with `tag`; an earlier file brought its row.
+pub(crate) fn entry_of(tag: [u8; TAG_BYTES]) -> u64 {
+    let mut entry = [0; 8];
+    entry[1..].copy_from_slice(&tag);
+    match u64::from_le_bytes(entry) {
+        0 => REMOVED,
+        entry => entry | EARLIER,
+    }
+}
+
 /// Rows to warm at a time: their slots are on the way from memory all at once.
 pub(crate) const BATCH: usize = 64;
 
@@ -81,7 +102,7 @@ impl Table {
 
     /// A fifth stays free, so that searches are short.
     fn slots_for(rows: usize) -> usize {
-        (rows.max(1 << 12) / 4).saturating_mul(5)
+        (rows.max(1 << 12) / 4).saturating_mul(5) / LINE * LINE
     }
 
     /// Whether `more` rows fit; at seven eighths searches get long.
@@ -96,17 +117,42 @@ impl Table {
         slot
     }
 
-    /// The entry with `tag`, or the free slot where it belongs.
+    /// The file of the entry with `tag`, or the free slot where it belongs. There is one: a table is
+    /// never full. A cache line is searched to its end before the next one is fetched.
+    #[inline]
     fn find(&self, hash: u128, tag: u64) -> std::result::Result<u64, usize> {
-        let mut at = self.home(hash);
+        let home = self.home(hash);
+        let (mut line, first) = (home / LINE * LINE, home % LINE);
         loop {
-            match self.slots.get(at) {
-                0 => return Err(at),
-                entry if entry & !FILE == tag => return Ok(entry & FILE),
-                _ => at = if at + 1 == self.slots.len() { 0 } else { at + 1 },
+            for i in first..first + LINE {
+                let at = line + i % LINE;
+                match self.slots.get(at) {
+                    0 => return Err(at),
+                    entry if entry & !FILE == tag => return Ok(entry & FILE),
+                    _ => {}
+                }
+            }
+            line = if line + LINE < self.slots.len() { line + LINE } else { 0 };
+        }
+    }
+
+    /// Adds the row unless it is there; there is room.
+    #[inline]
+    fn insert(&mut self, hash: u128, tag: u64, file: u64) -> Fate {
+        match self.find(hash, tag) {
+            Ok(known) => duplicate(known, file),
+            Err(free) => {
+                self.slots.set(free, tag | file);
+                self.used += 1;
+                Fate::Kept
             }
         }
     }
+}
+
+/// The part of a hash that is stored; never zero.
+fn tag(hash: u128) -> u64 {
+    ((hash >> 64) as u64 & !FILE).max(FILE + 1)
 }
 
 impl SeenRows {
@@ -115,20 +161,16 @@ impl SeenRows {
         Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
     }
 
-    /// A set without tables, to be given those of an earlier one, in which `file` files were seen.
-    pub(crate) fn empty(file: u64) -> Self {
-        Self { tables: Vec::new(), file: file.min(LAST_FILE) }
+    /// A set of the tables that an earlier one had, all of whose rows are now an earlier file's: each
+    /// with its number of rows.
+    pub(crate) fn of(tables: impl IntoIterator<Item = (Slots, usize)>) -> Self {
+        let tables = tables.into_iter().map(|(slots, used)| Table { slots, used }).collect();
+        Self { tables, file: EARLIER }
     }
 
-    /// Adds a table of `bytes` bytes with `used` rows and returns its memory, to be filled.
-    pub(crate) fn add_table(&mut self, bytes: usize, used: usize) -> Result<&mut [u8]> {
-        self.tables.push(Table { slots: Slots::zeroed(bytes / 8)?, used });
-        Ok(self.tables.last_mut().map_or(&mut [], |table| table.slots.bytes_mut()))
-    }
-
-    /// The number of the last file, and each table: its memory and its rows.
-    pub(crate) fn parts(&self) -> (u64, Vec<(&[u8], usize)>) {
-        (self.file, self.tables.iter().map(|t| (t.slots.bytes(), t.used)).collect())
+    /// Each table: its slots, and how many of them are in use.
+    pub(crate) fn tables(&self) -> impl ExactSizeIterator<Item = (&Slots, usize)> {
+        self.tables.iter().map(|table| (&table.slots, table.used))
     }
 
     /// Rows from now on belong to another file.
@@ -150,15 +192,6 @@ impl SeenRows {
         }
     }
 
-    /// Brings the slots of `rows` into the cache. The loads do not depend on each other, so
-    /// that the processor waits once for all of them and not at every insertion.
-    pub(crate) fn warm(&self, rows: &[Row]) {
-        for table in &self.tables {
-            let slots = rows.iter().map(|row| table.slots.get(table.home(row.hash)));
-            black_box(slots.fold(0, |sum, slot| sum ^ slot));
-        }
-    }
-
     /// Makes room for `more` rows; false when that would take more than `memory` bytes.
     pub(crate) fn make_room(&mut self, more: usize, memory: usize) -> Result<bool> {
         if self.tables.last().is_some_and(|table| table.has_room(more)) {
@@ -173,25 +206,43 @@ impl SeenRows {
         Ok(fits)
     }
 
+    /// Adds those rows that are not there, in their order, and says what becomes of each. There must
+    /// be room.
+    pub(crate) fn insert_all(&mut self, rows: &[Row], fates: &mut Vec<Fate>) {
+        fates.clear();
+        let Some((table, older)) = self.tables.split_last_mut() else { return };
+        // Brings all slots into the cache first. The loads do not depend on each other, so that the
+        // processor waits once for all of them and not at every row.
+        for table in older.iter().chain([&*table]) {
+            let slots = rows.iter().map(|row| table.slots.get(table.home(row.hash)));
+            black_box(slots.fold(0, |sum, slot| sum ^ slot));
+        }
+        for row in rows {
+            let tag = tag(row.hash);
+            let known = older.iter().find_map(|table| table.find(row.hash, tag).ok());
+            fates.push(match known {
+                Some(file) => duplicate(file, self.file),
+                None => table.insert(row.hash, tag, self.file),
+            });
+        }
+    }
+
     /// Adds a row unless it is there.
     pub(crate) fn insert(&mut self, hash: u128) -> Result<Fate> {
         self.make_room(1, usize::MAX)?;
-        let tag = ((hash >> 64) as u64 & !FILE).max(FILE + 1);
-        let mut free = 0;
-        for table in &self.tables {
-            match table.find(hash, tag) {
-                Ok(file) if file == self.file => return Ok(Fate::DuplicateWithin),
-                Ok(_) => return Ok(Fate::DuplicateAcross),
-                Err(at) => free = at,
-            }
-        }
-        let file = self.file;
-        if let Some(table) = self.tables.last_mut() {
-            table.slots.set(free, tag | file);
-            table.used += 1;
-        }
-        Ok(Fate::Kept)
+        let Some((table, older)) = self.tables.split_last_mut() else { return Ok(Fate::Kept) };
+        let tag = tag(hash);
+        let known = older.iter().find_map(|table| table.find(hash, tag).ok());
+        Ok(match known {
+            Some(file) => duplicate(file, self.file),
+            None => table.insert(hash, tag, self.file),
+        })
     }
+}
+
+/// The fate of a row that `file` brought before, seen in `present`.
+fn duplicate(file: u64, present: u64) -> Fate {
+    if file == present { Fate::DuplicateWithin } else { Fate::DuplicateAcross }
 }
 
 #[cfg(test)]

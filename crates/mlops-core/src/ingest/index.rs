@@ -5,30 +5,37 @@
 //! data set when it is missing, damaged, of another version or of another data set. So it needs no
 //! recovery, and removing it costs nothing but time. It names the SHA-256 of its data set and ends
 //! with a checksum of itself. Its hashes are keyed; the key stands in it, for whoever may read the
-//! data set could see its rows anyway. Not for finding duplicates: see [`super::dedup`].
+//! data set could see its rows anyway.
+//!
+//! A head, its checksum, the tables of the set, the checksum of all. Of 64 slots of a table, a bit each
+//! says which are in use; those follow, without the file that brought them: 7 bytes each. Numbers have
+//! their lowest byte first. Not for finding duplicates: see [`super::dedup`].
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::Result;
 use crate::digest::{Digest, Resumable};
-use crate::durable::Disk;
+use crate::durable::{Disk, NewFile};
+use crate::{Error, Result};
 
-use super::dedup::{RowHasher, SeenRows};
+use super::dedup::{LINE, RowHasher, SeenRows, TAG_BYTES, entry_of, tag_of};
 use super::rows::Resume;
+use super::slots::Slots;
 
 const MAGIC: [u8; 8] = *b"mlopsrow";
 /// Changes with the layout, and with the hash of a row.
-const VERSION: u64 = 1;
-/// Bytes that are read and checked at a time.
+const VERSION: u64 = 2;
+/// Bytes that are read or written at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 /// A set has hardly more tables than this; more mean that the file is not ours.
 const MOST_TABLES: u64 = 64;
 /// No state of a digest takes more bytes.
 const MOST_STATE: u64 = 1 << 10;
+/// Slots that share a number of bits.
+const GROUP: usize = 64;
 
 /// The rows of a data set, to be compared with new ones.
 #[derive(Debug)]
@@ -45,13 +52,12 @@ pub struct Index {
 
 /// An index that was opened and is of the right data set, but not read yet.
 pub(crate) struct Opened {
-    source: Checked<File>,
+    source: Checked<BufReader<File>>,
     hasher: RowHasher,
     rows: u64,
     /// See [`Index`].
     pub(crate) resume: Option<Resume>,
-    file: u64,
-    /// Bytes and rows of each table.
+    /// Slots and rows of each table.
     tables: Vec<(usize, usize)>,
 }
 
@@ -61,58 +67,86 @@ pub fn path_of(data: &Path) -> PathBuf {
 }
 
 impl Index {
-    /// Writes the index of the data set `data`, which has `digest`.
-    pub fn save(&self, disk: &Disk, data: &Path, digest: Digest) -> Result<()> {
-        let mut head = MAGIC.to_vec();
-        let (file, tables) = self.seen.parts();
-        let mut push = |number: u64| head.extend_from_slice(&number.to_le_bytes());
-        [VERSION, self.hasher.0, self.rows, file, tables.len() as u64]
-            .into_iter()
-            .for_each(&mut push);
-        for (bytes, used) in &tables {
-            push(bytes.len() as u64);
-            push(*used as u64);
+    /// Writes the index of the data set `data`, which has `digest`; not published yet.
+    pub fn write(&self, disk: &Disk, data: &Path, digest: Digest) -> Result<NewFile> {
+        let mut out = disk.new_file(&path_of(data))?;
+        let mut block = MAGIC.to_vec();
+        let mut push = |number: u64| block.extend_from_slice(&number.to_le_bytes());
+        let tables = self.seen.tables();
+        [VERSION, self.hasher.0, self.rows, tables.len() as u64].into_iter().for_each(&mut push);
+        for (slots, used) in tables {
+            push(slots.len() as u64);
+            push(used as u64);
         }
-        head.extend_from_slice(digest.bytes());
+        block.extend_from_slice(digest.bytes());
         let resume = self.resume.as_ref();
         let (state, sum) = resume.map_or((Vec::new(), 0), |r| (r.digest.put_away(), r.checksum));
-        head.extend_from_slice(&(state.len() as u64).to_le_bytes());
-        head.extend_from_slice(&state);
-        head.extend_from_slice(&sum.to_le_bytes());
+        block.extend_from_slice(&(state.len() as u64).to_le_bytes());
+        block.extend_from_slice(&state);
+        block.extend_from_slice(&sum.to_le_bytes());
         // The head is relied on before all is read.
         let mut checksum = Xxh3::new();
-        checksum.update(&head);
-        head.extend_from_slice(&checksum.digest128().to_le_bytes());
-        let mut out = disk.new_file(&path_of(data))?;
+        checksum.update(&block);
+        block.extend_from_slice(&checksum.digest128().to_le_bytes());
         let mut checksum = Xxh3::new();
-        for bytes in [head.as_slice()].into_iter().chain(tables.into_iter().map(|(bytes, _)| bytes))
-        {
-            checksum.update(bytes);
-            out.write_all(bytes)?;
+        let mut put = |block: &mut Vec<u8>| {
+            checksum.update(block);
+            out.write_all(block)?;
+            block.clear();
+            Ok::<_, Error>(())
+        };
+        block.reserve(BLOCK_BYTES);
+        for (slots, _) in self.seen.tables() {
+            for first in (0..slots.len()).step_by(GROUP) {
+                push_group(slots, first, &mut block);
+                if block.len() + 8 + GROUP * TAG_BYTES > BLOCK_BYTES {
+                    put(&mut block)?;
+                }
+            }
         }
+        put(&mut block)?;
         out.write_all(&checksum.digest128().to_le_bytes())?;
-        out.publish_unsynced()
+        Ok(out)
     }
+}
+
+/// Appends the slots from `first` on that share their bits.
+fn push_group(slots: &Slots, first: usize, block: &mut Vec<u8>) {
+    let bits = block.len();
+    let mut used = 0_u64;
+    block.extend_from_slice(&[0; 8]);
+    for (bit, at) in (first..slots.len().min(first + GROUP)).enumerate() {
+        let entry = slots.get(at);
+        if entry != 0 {
+            used |= 1 << bit;
+            block.extend_from_slice(&tag_of(entry));
+        }
+    }
+    block[bits..bits + 8].copy_from_slice(&used.to_le_bytes());
 }
 
 impl Opened {
     /// Opens the index of the data set `data`; nothing when there is none for `digest`, or when
     /// it takes more than `memory` bytes.
     pub(crate) fn of(data: &Path, digest: Digest, memory: usize) -> Option<Self> {
-        let mut source = Checked { source: File::open(path_of(data)).ok()?, checksum: Xxh3::new() };
+        let file = BufReader::with_capacity(BLOCK_BYTES, File::open(path_of(data)).ok()?);
+        let mut source = Checked { source: file, checksum: Xxh3::new() };
         let ours = source.array::<8>()? == MAGIC && source.number()? == VERSION;
         if !ours {
             return None;
         }
-        let (key, rows, file) = (source.number()?, source.number()?, source.number()?);
+        let (key, rows) = (source.number()?, source.number()?);
         let count = source.number().filter(|n| *n <= MOST_TABLES)?;
         let mut tables = Vec::new();
         for _ in 0..count {
             let size = |number: u64| usize::try_from(number).ok();
             tables.push((size(source.number()?)?, size(source.number()?)?));
         }
-        let bytes = tables.iter().try_fold(0_usize, |sum, (bytes, _)| sum.checked_add(*bytes))?;
-        let fits = bytes <= memory && source.array::<32>()? == *digest.bytes();
+        let slots = tables.iter().try_fold(0_usize, |sum, (slots, _)| sum.checked_add(*slots))?;
+        let fits = slots.checked_mul(8)? <= memory
+            // Lines are whole, and a search ends somewhere.
+            && tables.iter().all(|(slots, used)| slots % LINE == 0 && used < slots)
+            && source.array::<32>()? == *digest.bytes();
         let mut state = vec![0; usize::try_from(source.number()?.min(MOST_STATE)).ok()?];
         source.fill(&mut state)?;
         let checksum = u128::from_le_bytes(source.array()?);
@@ -120,19 +154,36 @@ impl Opened {
         let expected = source.checksum.digest128();
         let sound = source.array::<16>()? == expected.to_le_bytes();
         let same = resume.as_ref().is_none_or(|r| r.digest.clone().finish() == digest);
-        let index = Self { source, hasher: RowHasher(key), rows, resume, file, tables };
+        let index = Self { source, hasher: RowHasher(key), rows, resume, tables };
         (fits && sound && same).then_some(index)
     }
 
     /// Reads it; nothing when it is damaged.
     pub(crate) fn load(mut self) -> Option<Index> {
-        let mut seen = SeenRows::empty(self.file);
-        for (bytes, used) in std::mem::take(&mut self.tables) {
-            let table = seen.add_table(bytes, used).ok()?;
-            for block in table.chunks_mut(BLOCK_BYTES) {
-                self.source.fill(block)?;
+        let mut tables = Vec::new();
+        let mut tags = [[0; TAG_BYTES]; GROUP];
+        for (length, used) in std::mem::take(&mut self.tables) {
+            let mut slots = Slots::zeroed(length).ok()?;
+            let mut found = 0;
+            for first in (0..slots.len()).step_by(GROUP) {
+                let bits = self.source.number()?;
+                let tags = &mut tags[..bits.count_ones() as usize];
+                self.source.fill(tags.as_flattened_mut())?;
+                found += tags.len();
+                let used = (first..).zip(0..GROUP).filter(|(_, bit)| bits >> bit & 1 == 1);
+                for ((at, _), tag) in used.zip(tags) {
+                    if at >= slots.len() {
+                        return None;
+                    }
+                    slots.set(at, entry_of(*tag));
+                }
             }
+            if found != used {
+                return None;
+            }
+            tables.push((slots, used));
         }
+        let seen = SeenRows::of(tables);
         let expected = self.source.checksum.digest128();
         let sound = self.source.array::<16>()? == expected.to_le_bytes();
         let Self { hasher, rows, resume, .. } = self;

@@ -48,6 +48,8 @@ pub(crate) struct Keep<'a> {
     memory: usize,
     seen: Option<SeenRows>,
     spill: Option<Spill>,
+    /// Of the rows at hand.
+    fates: Vec<Fate>,
     /// Files so far, by the numbers of their kept rows.
     spans: Vec<Span>,
     kept: u64,
@@ -78,6 +80,7 @@ impl<'a> Keep<'a> {
             memory,
             seen: fits.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
             spill: (!fits).then(|| Spill::new(data, memory)),
+            fates: Vec::new(),
             spans: Vec::new(),
             kept: 0,
             distinct: false,
@@ -147,11 +150,9 @@ impl<'a> Keep<'a> {
                 self.writer.rows(piece.bytes(std::mem::take(&mut run)))?;
                 self.spill_over()?;
             }
-            if let Some(seen) = &self.seen {
-                seen.warm(batch);
-            }
-            for row in batch {
-                let fate = self.fate(row, piece)?;
+            self.settle(batch, piece)?;
+            for (row, fate) in batch.iter().zip(&self.fates) {
+                let fate = *fate;
                 match fate {
                     Fate::Kept => {
                         counts.rows_kept += 1;
@@ -188,22 +189,24 @@ impl<'a> Keep<'a> {
         Ok(())
     }
 
-    /// The fate of a row as far as it is known now.
-    fn fate(&mut self, row: &Row, piece: &Piece<()>) -> Result<Fate> {
+    /// The fates of rows, as far as they are known now.
+    fn settle(&mut self, rows: &[Row], piece: &Piece<()>) -> Result<()> {
         if let Some(seen) = &mut self.seen {
-            let fate = seen.insert(row.hash)?;
-            self.kept += u64::from(fate == Fate::Kept);
-            return Ok(fate);
-        }
-        if let Some(spill) = &mut self.spill {
-            if self.distinct {
-                spill.known(row.hash, &mut self.writer)?;
-            } else {
-                let bytes = piece.bytes(Run::of(row));
-                spill.candidate(row.hash, bytes, &mut self.writer)?;
+            seen.insert_all(rows, &mut self.fates);
+            self.kept += self.fates.iter().filter(|fate| **fate == Fate::Kept).count() as u64;
+        } else if let Some(spill) = &mut self.spill {
+            self.fates.clear();
+            self.fates.resize(rows.len(), Fate::Kept);
+            for row in rows {
+                if self.distinct {
+                    spill.known(row.hash, &mut self.writer)?;
+                } else {
+                    let bytes = piece.bytes(Run::of(row));
+                    spill.candidate(row.hash, bytes, &mut self.writer)?;
+                }
             }
         }
-        Ok(Fate::Kept)
+        Ok(())
     }
 
     fn next(&self) -> u64 {

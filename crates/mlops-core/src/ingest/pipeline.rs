@@ -83,8 +83,8 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     make: impl Fn(&[u8], &Parsed, &mut M) + Sync,
     mut take: impl FnMut(&Piece<M>) -> Result<()>,
 ) -> Result<Labels, Stopped> {
-    // The reader and the caller keep one processor busy between them.
-    let workers = threads.saturating_sub(1);
+    // The reader and the caller have a thread each besides.
+    let workers = if threads < 2 { 0 } else { threads };
     let work = Work {
         state: || (),
         make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<M>| {

@@ -142,7 +142,7 @@ impl RowFile {
     fn put_known(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes)?;
         self.length += bytes.len() as u64;
-        Ok(())
+        self.file.hasten()
     }
 
     /// Appends the rows of the data set `source` to the header, which both must share, and checks

@@ -59,14 +59,4 @@ impl Slots {
             }
         }
     }
-
-    /// All of them as bytes, each number with its lowest byte first.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.memory
-    }
-
-    /// The same, to be filled.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.memory
-    }
 }

@@ -51,7 +51,7 @@ fn ingest(
     let built = ingest.finish()?;
     let digest = built.data.2;
     built.data.0.publish(true)?;
-    built.index.unwrap().save(&disk, &data, digest)?;
+    built.index.unwrap().write(&disk, &data, digest)?.publish_unsynced()?;
     Ok((fs::read(&data).unwrap(), counts))
 }
 

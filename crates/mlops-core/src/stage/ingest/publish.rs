@@ -1,13 +1,18 @@
 //! The last part of an ingestion: the new data set gets its name and is recorded.
 //!
-//! Order of writes: names, commit, text files, and then what is derived. Not for reading files:
-//! see [`super`].
+//! Order of writes: names, commit, text files. What is derived is written beside that and named after
+//! it. Not for reading files: see [`super`].
 
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use crate::context::{Context, Workspace};
+use crate::digest::Digest;
+use crate::durable::NewFile;
 use crate::ids::DatasetVersion;
-use crate::ingest::{Ingest, index};
+use crate::ingest::Ingest;
+use crate::ingest::index::{self, Index};
 use crate::ledger::{DatasetRecord, FileStatus, Intent, projections};
 use crate::{Error, Result};
 
@@ -42,27 +47,18 @@ pub(in crate::stage) fn publish(
     let built = ingest.finish()?;
     let taken = report.files.iter_mut().filter(|f| f.status == FileStatus::Ingested);
     built.settle(taken.map(|f| &mut f.counts));
-    let (data, bytes, digest) = built.data;
-    let quarantine_digest = built.quarantine.as_ref().map(|(_, _, digest)| *digest);
-    let intent = Intent::PublishDataset { version, data: digest, quarantine: quarantine_digest };
-    let run = context.run.as_str();
-    let intent = workspace.ledger.intend(run, &intent)?;
-    data.named(&version.file_name()).publish(false)?;
-    if let Some((quarantine, _, _)) = built.quarantine {
-        quarantine.named(&version.quarantine_name()).publish(false)?;
-        report.quarantine = Some(folder.join(version.quarantine_name()).display().to_string());
-    }
     for file in report.files.iter_mut().filter(|f| f.status.is_in()) {
         file.dataset = Some(version);
     }
     let taken = report.files.iter().filter(|f| f.status.is_in());
     let (kept, quarantined) =
         taken.fold((0, 0), |(k, q), f| (k + f.counts.rows_kept, q + f.counts.quarantined));
-    let location = location(&folder.join(version.file_name()));
+    let (data, bytes, digest) = built.data;
+    let path = folder.join(version.file_name());
     let dataset = DatasetRecord {
         version,
-        run_id: run.to_owned(),
-        location: location.clone(),
+        run_id: context.run.as_str().to_owned(),
+        location: location(&path),
         sha256: digest,
         bytes,
         rows: rows_before + kept,
@@ -71,14 +67,21 @@ pub(in crate::stage) fn publish(
         columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
         recorded: context.now(),
     };
+    let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
     meta.push((SETTINGS_KEY, settings(context)));
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
-    workspace.ledger.commit_ingestion(run, &report.files, Some(&dataset), &meta, Some(intent))?;
-    projections::write(&workspace.ledger, &context.disk, folder)?;
-    if let Some(index) = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS)
-        && let Err(e) = index.save(&context.disk, Path::new(&location), digest)
-    {
+    let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
+    let index = thread::scope(|scope| {
+        // Nobody waits for the disk with it, so that it can be written while others do.
+        let write = |index: Index| index.write(&context.disk, &path, digest);
+        let index = index.map(|index| scope.spawn(move || write(index)));
+        commit(context, workspace, (data, quarantine), &dataset, &meta, report)?;
+        Ok::<_, Error>(
+            index.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))),
+        )
+    })?;
+    if let Some(Err(e)) = index.map(|written| written.and_then(NewFile::publish_unsynced)) {
         let cost = "the next ingestion reads the whole data set instead";
         report.warnings.push(format!("{e}: without this index {cost}"));
     }
@@ -89,9 +92,35 @@ pub(in crate::stage) fn publish(
         report.warnings.push(e.to_string());
     }
     report.version = Some(version);
-    report.data = Some(location);
+    report.data = Some(dataset.location);
     report.rows = dataset.rows;
     report.new_rows = kept;
     report.new_version = true;
     Ok(())
+}
+
+/// Names, commit, text files.
+fn commit(
+    context: &Context,
+    workspace: &mut Workspace,
+    (data, quarantine): (NewFile, Option<(NewFile, Digest)>),
+    dataset: &DatasetRecord,
+    meta: &[(&str, String)],
+    report: &mut Ingestion,
+) -> Result<()> {
+    let (run, folder) = (context.run.as_str(), &context.config.output_folder);
+    let intent = Intent::PublishDataset {
+        version: dataset.version,
+        data: dataset.sha256,
+        quarantine: quarantine.as_ref().map(|(_, digest)| *digest),
+    };
+    let intent = workspace.ledger.intend(run, &intent)?;
+    data.named(&dataset.version.file_name()).publish(false)?;
+    if let Some((quarantine, _)) = quarantine {
+        let name = dataset.version.quarantine_name();
+        quarantine.named(&name).publish(false)?;
+        report.quarantine = Some(folder.join(name).display().to_string());
+    }
+    workspace.ledger.commit_ingestion(run, &report.files, Some(dataset), meta, Some(intent))?;
+    projections::write(&workspace.ledger, &context.disk, folder)
 }
