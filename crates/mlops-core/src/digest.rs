@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Whether the processor has instructions for SHA-256; then nothing is as fast as [`Hasher`].
+/// Whether the processor has instructions for SHA-256.
 pub fn is_instruction() -> bool {
     #[cfg(target_arch = "x86_64")]
     let found = is_x86_feature_detected!("sha");

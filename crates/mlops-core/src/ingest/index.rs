@@ -36,6 +36,7 @@ const MOST_TABLES: u64 = 64;
 const MOST_STATE: u64 = 1 << 10;
 /// Slots that share a number of bits.
 const GROUP: usize = 64;
+const GROUP_BYTES: usize = 8 + GROUP * TAG_BYTES;
 
 /// The rows of a data set, to be compared with new ones.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct Index {
     /// How many there are.
     pub(crate) rows: u64,
     /// What spares hashing the data set again.
-    pub(crate) resume: Option<Resume>,
+    pub(crate) resume: Resume,
 }
 
 /// An index that was opened and is of the right data set, but not read yet.
@@ -56,7 +57,7 @@ pub(crate) struct Opened {
     hasher: RowHasher,
     rows: u64,
     /// See [`Index`].
-    pub(crate) resume: Option<Resume>,
+    pub(crate) resume: Resume,
     /// Slots and rows of each table.
     tables: Vec<(usize, usize)>,
 }
@@ -79,11 +80,10 @@ impl Index {
             push(used as u64);
         }
         block.extend_from_slice(digest.bytes());
-        let resume = self.resume.as_ref();
-        let (state, sum) = resume.map_or((Vec::new(), 0), |r| (r.digest.put_away(), r.checksum));
+        let state = self.resume.digest.put_away();
         block.extend_from_slice(&(state.len() as u64).to_le_bytes());
         block.extend_from_slice(&state);
-        block.extend_from_slice(&sum.to_le_bytes());
+        block.extend_from_slice(&self.resume.checksum.to_le_bytes());
         // The head is relied on before all is read.
         let mut checksum = Xxh3::new();
         checksum.update(&block);
@@ -99,7 +99,7 @@ impl Index {
         for (slots, _) in self.seen.tables() {
             for first in (0..slots.len()).step_by(GROUP) {
                 push_group(slots, first, &mut block);
-                if block.len() + 8 + GROUP * TAG_BYTES > BLOCK_BYTES {
+                if block.len() + GROUP_BYTES > BLOCK_BYTES {
                     put(&mut block)?;
                 }
             }
@@ -150,10 +150,10 @@ impl Opened {
         let mut state = vec![0; usize::try_from(source.number()?.min(MOST_STATE)).ok()?];
         source.fill(&mut state)?;
         let checksum = u128::from_le_bytes(source.array()?);
-        let resume = Resumable::take_up(&state).map(|digest| Resume { digest, checksum });
+        let resume = Resume { digest: Resumable::take_up(&state)?, checksum };
         let expected = source.checksum.digest128();
         let sound = source.array::<16>()? == expected.to_le_bytes();
-        let same = resume.as_ref().is_none_or(|r| r.digest.clone().finish() == digest);
+        let same = resume.digest.clone().finish() == digest;
         let index = Self { source, hasher: RowHasher(key), rows, resume, tables };
         (fits && sound && same).then_some(index)
     }
@@ -161,24 +161,29 @@ impl Opened {
     /// Reads it; nothing when it is damaged.
     pub(crate) fn load(mut self) -> Option<Index> {
         let mut tables = Vec::new();
-        let mut tags = [[0; TAG_BYTES]; GROUP];
+        let mut block = Vec::with_capacity(BLOCK_BYTES + GROUP_BYTES);
         for (length, used) in std::mem::take(&mut self.tables) {
             let mut slots = Slots::zeroed(length).ok()?;
-            let mut found = 0;
-            for first in (0..slots.len()).step_by(GROUP) {
-                let bits = self.source.number()?;
-                let tags = &mut tags[..bits.count_ones() as usize];
-                self.source.fill(tags.as_flattened_mut())?;
-                found += tags.len();
-                let used = (first..).zip(0..GROUP).filter(|(_, bit)| bits >> bit & 1 == 1);
-                for ((at, _), tag) in used.zip(tags) {
-                    if at >= slots.len() {
-                        return None;
-                    }
-                    slots.set(at, entry_of(*tag));
+            let (mut found, mut first) = (0, 0);
+            while first < slots.len() {
+                let groups = (slots.len() - first).div_ceil(GROUP);
+                // No more than what is left of this table, whatever its groups hold.
+                let least = 8 * groups + TAG_BYTES * (used - found);
+                self.source.top_up(&mut block, least.min(BLOCK_BYTES))?;
+                let mut rest = block.as_slice();
+                while first < slots.len()
+                    && let Some(more) = pop_group(&mut rest, first, &mut slots)
+                {
+                    found += more;
+                    first += GROUP;
                 }
+                let taken = block.len() - rest.len();
+                if taken == 0 || found > used {
+                    return None;
+                }
+                block.drain(..taken);
             }
-            if found != used {
+            if found != used || !block.is_empty() {
                 return None;
             }
             tables.push((slots, used));
@@ -191,6 +196,24 @@ impl Opened {
     }
 }
 
+/// Sets the slots from `first` on that share their bits, if `rest` has all of them; how many there are.
+fn pop_group(rest: &mut &[u8], first: usize, slots: &mut Slots) -> Option<usize> {
+    let (bits, tags) = rest.split_first_chunk()?;
+    let mut bits = u64::from_le_bytes(*bits);
+    let used = bits.count_ones() as usize;
+    let (tags, after) = tags.split_at_checked(TAG_BYTES * used)?;
+    for tag in tags.as_chunks().0 {
+        let at = first + bits.trailing_zeros() as usize;
+        if at >= slots.len() {
+            return None;
+        }
+        slots.set(at, entry_of(*tag));
+        bits &= bits - 1;
+    }
+    *rest = after;
+    Some(used)
+}
+
 /// A source whose bytes are added up as they pass.
 struct Checked<R> {
     source: R,
@@ -198,6 +221,13 @@ struct Checked<R> {
 }
 
 impl<R: Read> Checked<R> {
+    /// Reads behind what `block` holds until it has `length` bytes.
+    fn top_up(&mut self, block: &mut Vec<u8>, length: usize) -> Option<()> {
+        let held = block.len();
+        block.resize(length.max(held), 0);
+        self.fill(&mut block[held..])
+    }
+
     fn fill(&mut self, bytes: &mut [u8]) -> Option<()> {
         self.source.read_exact(bytes).ok()?;
         self.checksum.update(bytes);

@@ -260,17 +260,15 @@ impl<'a> Keep<'a> {
     pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
         let (hasher, rows) = (self.hasher, self.kept);
-        let index = self.seen.take().map(|seen| Index { hasher, seen, rows, resume: None });
+        let seen = self.seen.take();
         if let Some(spill) = self.spill {
             late = spill.resolve(&self.spans, &mut self.writer)?;
         }
         let taken = late.into_iter().zip(&self.spans).filter(|(_, span)| !span.dropped);
         let late = taken.map(|(late, _)| late).collect();
         let mut files = self.writer.finish()?;
-        let index = match index {
-            Some(index) => Some(Index { resume: files.data.resume()?, ..index }),
-            None => None,
-        };
+        let resume = files.data.resume()?;
+        let index = seen.map(|seen| Index { hasher, seen, rows, resume });
         Ok((files, late, index))
     }
 }

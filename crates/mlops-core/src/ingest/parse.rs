@@ -383,7 +383,9 @@ impl<'a> RowParser<'a> {
             Role::Id => spelling::is_text(cell),
             // Its missing values have spellings of their own.
             Role::Categorical => false,
-            Role::Target => self.bare_labels.find(Cell { chunk: record, start, end }).0,
+            Role::Target => {
+                start < end && self.bare_labels.find(Cell { chunk: record, start, end }).0
+            }
         };
         if !canonical || field.quoted {
             return None;

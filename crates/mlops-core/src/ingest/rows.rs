@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::digest::{self, Digest, Hasher, Resumable};
+use crate::digest::{Digest, Resumable};
 use crate::durable::{Disk, NewFile};
 use crate::{Error, Result};
 
@@ -31,25 +31,17 @@ pub(crate) struct RowFile {
     length: u64,
 }
 
-/// What identifies the bytes so far.
-#[derive(Debug, Clone)]
-enum Sums {
-    /// Where SHA-256 is an instruction: a copied data set is hashed again, as fast as it is read.
-    Hashed(Box<Hasher>),
-    /// Elsewhere: its digest is taken up where it ended, and a checksum tells whether the bytes are
-    /// those that had it.
-    Resumable(Box<Both>),
-}
-
+/// What identifies the bytes so far. The digest of a data set that is copied is taken up where it
+/// ended; the checksum, which is much faster, tells whether the bytes are those that had it.
 #[derive(Clone, Default)]
-struct Both {
+struct Sums {
     digest: Resumable,
     checksum: Xxh3,
 }
 
-impl fmt::Debug for Both {
+impl fmt::Debug for Sums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Both").field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Sums").field("digest", &self.digest).finish_non_exhaustive()
     }
 }
 
@@ -60,8 +52,8 @@ pub(crate) struct Original {
     pub(crate) path: PathBuf,
     /// What it must have.
     pub(crate) digest: Digest,
-    /// What spares hashing it, if that is known.
-    pub(crate) resume: Option<Resume>,
+    /// What spares hashing it.
+    pub(crate) resume: Resume,
 }
 
 /// What is known of a whole data set, to append to a copy of it.
@@ -74,29 +66,13 @@ pub(crate) struct Resume {
 }
 
 impl Sums {
-    fn new() -> Self {
-        if digest::is_instruction() {
-            Self::Hashed(Box::default())
-        } else {
-            Self::Resumable(Box::default())
-        }
-    }
-
     fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Hashed(hasher) => hasher.update(bytes),
-            Self::Resumable(both) => {
-                both.digest.update(bytes);
-                both.checksum.update(bytes);
-            }
-        }
+        self.digest.update(bytes);
+        self.checksum.update(bytes);
     }
 
     fn digest(&self) -> Digest {
-        match self {
-            Self::Hashed(hasher) => Hasher::clone(hasher).finish(),
-            Self::Resumable(both) => both.digest.clone().finish(),
-        }
+        self.digest.clone().finish()
     }
 }
 
@@ -111,7 +87,7 @@ impl RowFile {
     /// A file that will be `path`, starting with `header`.
     pub(crate) fn create(disk: &Disk, path: &Path, header: &[u8]) -> Result<Self> {
         let file = disk.new_file(path)?;
-        let mut rows = Self { file, buffer: Vec::new(), sums: Sums::new(), length: 0 };
+        let mut rows = Self { file, buffer: Vec::new(), sums: Sums::default(), length: 0 };
         rows.append(header)?;
         Ok(rows)
     }
@@ -146,8 +122,7 @@ impl RowFile {
     }
 
     /// Appends the rows of the data set `source` to the header, which both must share, and checks
-    /// that it has `digest`: the bytes so far are its bytes. With `resume` of the same digest, a
-    /// checksum says so.
+    /// that it is the one with the digest: its checksum says so.
     pub(crate) fn copy(&mut self, source: File, from: &Original) -> Result<()> {
         self.flush()?;
         let mut source = source;
@@ -162,37 +137,25 @@ impl RowFile {
                 return Err(not_as_recorded(path));
             }
             let rows = block[..read].get(skip..).unwrap_or_default();
-            match (&mut self.sums, resume) {
-                (Sums::Resumable(both), Some(_)) => {
-                    both.checksum.update(rows);
-                    self.put_known(rows)?;
-                }
-                _ => self.put(rows)?,
-            }
+            self.sums.checksum.update(rows);
+            self.put_known(rows)?;
             skip = 0;
             if read < block.len() {
                 break;
             }
         }
-        if let (Sums::Resumable(both), Some(resume)) = (&mut self.sums, resume) {
-            let same = both.checksum.digest128() == resume.checksum;
-            if !same || self.length != resume.digest.length() {
-                return Err(not_as_recorded(path));
-            }
-            both.digest = resume.digest.clone();
-        }
-        if self.sums.digest() == *digest { Ok(()) } else { Err(not_as_recorded(path)) }
+        self.sums.digest = resume.digest.clone();
+        let same = self.sums.checksum.digest128() == resume.checksum
+            && self.length == resume.digest.length()
+            && self.sums.digest() == *digest;
+        if same { Ok(()) } else { Err(not_as_recorded(path)) }
     }
 
-    /// What a copy of this file can be appended to with; nothing where it is not needed.
-    pub(crate) fn resume(&mut self) -> Result<Option<Resume>> {
+    /// What a copy of this file can be appended to with.
+    pub(crate) fn resume(&mut self) -> Result<Resume> {
         self.flush()?;
-        Ok(match &self.sums {
-            Sums::Hashed(_) => None,
-            Sums::Resumable(both) => {
-                Some(Resume { digest: both.digest.clone(), checksum: both.checksum.digest128() })
-            }
-        })
+        let Sums { digest, checksum } = &self.sums;
+        Ok(Resume { digest: digest.clone(), checksum: checksum.digest128() })
     }
 
     /// The present state.
