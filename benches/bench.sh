@@ -232,11 +232,14 @@ compare_bounded() {
     compare_ours ours_32MiB
 }
 
-# The shipped files, from CSV to a live model with its report.
+# The shipped files, from CSV to a live model with its report. Both get copies without the rows that
+# pandas cannot read as numbers.
 first_run() {
-    mkdir -p "$WORKDIR/first"
-    for folder in practicedata testdata; do
-        [ -e "$WORKDIR/first/$folder" ] || ln -s "$root/data/$folder" "$WORKDIR/first/$folder"
+    mkdir -p "$WORKDIR/first/practicedata" "$WORKDIR/first/testdata"
+    for file in practicedata/dataset1.csv practicedata/dataset2.csv testdata/testdata.csv; do
+        tr -d '\r' <"$root/data/$file" | iconv -c -f UTF-8 -t UTF-8 | awk -F, '
+            NR == 1 || (NF == 5 && !/"/ && $2 "," $3 "," $4 "," $5 ~ /^[0-9]+,[0-9]+,[0-9]+,[01]$/)
+            ' >"$WORKDIR/first/$file"
     done
     printf '{"input_folder_path": "practicedata", "output_folder_path": "out", "test_data_path": "testdata", "output_model_path": "model", "prod_deployment_path": "live"}' \
         >"$WORKDIR/first/config.json"
@@ -244,7 +247,7 @@ first_run() {
     contest ours "$bins/first_run" --quiet --config "$WORKDIR/first/config.json"
     has_module sklearn && has_module matplotlib || return 0
     contest python "$PYTHON" "$root/benches/peers/first_run_sklearn.py" \
-        "$WORKDIR/first/practicedata" "$root/data/testdata/testdata.csv" "$WORKDIR/first/peer"
+        "$WORKDIR/first/practicedata" "$WORKDIR/first/testdata/testdata.csv" "$WORKDIR/first/peer"
 }
 
 report() {

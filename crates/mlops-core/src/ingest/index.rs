@@ -243,3 +243,78 @@ impl<R: Read> Checked<R> {
         self.array().map(u64::from_le_bytes)
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use std::fs;
+
+    use super::super::dedup::Fate;
+    use super::*;
+
+    const DATA: &str = "id,x,y\n";
+
+    fn row(n: usize) -> String {
+        format!("c{n},{},{}\n", n * 7919, n % 2)
+    }
+
+    /// The index of a data set of 300 rows, one of which was taken back.
+    fn index() -> (Index, Digest) {
+        let hasher = RowHasher(0x0123_4567_89ab_cdef);
+        let (mut seen, mut data) = (SeenRows::expecting(0).unwrap(), DATA.to_owned());
+        seen.next_file();
+        seen.insert(hasher.hash(row(1000).as_bytes())).unwrap();
+        seen.forget_file();
+        for n in 0..300 {
+            assert_eq!(seen.insert(hasher.hash(row(n).as_bytes())).unwrap(), Fate::Kept);
+            data += &row(n);
+        }
+        let (mut digest, mut checksum) = (Resumable::default(), Xxh3::new());
+        digest.update(data.as_bytes());
+        checksum.update(data.as_bytes());
+        let resume = Resume { digest, checksum: checksum.digest128() };
+        (Index { hasher, seen, rows: 300, resume }, Digest::of(data.as_bytes()))
+    }
+
+    /// Kept for ever: a program that cannot read it must not take it for its own.
+    const SAMPLE: &[u8] = include_bytes!("../../tests/fixtures/index_v2.rows");
+
+    #[test]
+    fn the_sample_of_this_version_is_written_and_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("finaldata1.csv");
+        let (index, digest) = index();
+        index.write(&Disk::default(), &data, digest).unwrap().publish_unsynced().unwrap();
+        assert!(fs::read(path_of(&data)).unwrap() == SAMPLE, "the format is another one");
+
+        let opened = Opened::of(&data, digest, 1 << 20).unwrap();
+        assert_eq!(opened.resume.digest.length(), index.resume.digest.length());
+        let mut found = opened.load().unwrap();
+        assert_eq!((found.rows, found.hasher.0), (300, index.hasher.0));
+        found.seen.next_file();
+        for n in 0..600 {
+            let fate = found.seen.insert(found.hasher.hash(row(n).as_bytes())).unwrap();
+            assert_eq!(fate, if n < 300 { Fate::DuplicateAcross } else { Fate::Kept }, "{n}");
+        }
+        assert!(Opened::of(&data, digest, 1 << 10).is_none(), "too large for the memory");
+        assert!(Opened::of(&data, Digest::of(b"other"), 1 << 20).is_none());
+    }
+
+    #[test]
+    fn no_damage_is_taken_for_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("finaldata1.csv");
+        let (_, digest) = index();
+        let read = |bytes: &[u8]| {
+            fs::write(path_of(&data), bytes).unwrap();
+            Opened::of(&data, digest, 1 << 20).and_then(Opened::load)
+        };
+        assert!(read(SAMPLE).is_some());
+        for at in 0..SAMPLE.len() {
+            let mut damaged = SAMPLE.to_vec();
+            damaged[at] ^= 1 << (at % 8);
+            assert!(read(&damaged).is_none(), "a bit of byte {at}");
+            assert!(read(&SAMPLE[..at]).is_none(), "cut to {at} bytes");
+        }
+    }
+}

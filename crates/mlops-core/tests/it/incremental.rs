@@ -13,7 +13,8 @@ use mlops_core::ingest::index::path_of;
 use mlops_core::ingest::{FileCounts, Ingest, Means};
 use mlops_core::schema::Schema;
 
-use crate::workspace::{HEADER, Random, Scene, folder};
+use crate::fault::{Dead, Fault};
+use crate::workspace::{HEADER, Random, Scene, folder, repetitions};
 
 fn schema() -> Schema {
     let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
@@ -151,4 +152,58 @@ fn only_the_newest_of_large_data_sets_has_an_index() {
     assert!(!scene.path("out/finaldata2.rows").exists());
     assert!(scene.path("out/finaldata3.rows").is_file());
     assert_eq!(scene.read("out/finaldata3.csv"), rows(0, 130_000));
+}
+
+/// The ingestion of a second large file in a fresh workspace, whose disk may fail; then a third one.
+/// Returns all data sets, and whether the second one has an index.
+fn updates(disk: impl FnOnce() -> Disk, retried: bool) -> (Vec<Vec<u8>>, bool) {
+    let mut scene = Scene::new();
+    let rows = |from: usize, to: usize| {
+        (from..to).fold(HEADER.to_owned(), |text, n| text + &format!("c{n},1,2,3,{}\n", n % 2))
+    };
+    scene.file("in/a.csv", rows(0, 100_000));
+    scene.ingest().unwrap();
+    assert!(scene.path("out/finaldata1.rows").is_file(), "worth an index");
+    scene.file("in/b.csv", rows(99_990, 100_010));
+    scene.disk = disk();
+    let done = scene.ingest();
+    scene.disk = Disk::default();
+    match done {
+        Ok(report) => assert_eq!(report.new_rows, 10),
+        Err(error) => {
+            assert!(retried, "{error}");
+            let place = scene.root().display().to_string();
+            assert!(error.to_string().contains(&place), "{error}");
+            scene.ingest().unwrap();
+        }
+    }
+    let indexed = scene.path("out/finaldata2.rows").is_file();
+    scene.file("in/c.csv", rows(100_000, 100_020));
+    assert_eq!(scene.ingest().unwrap().new_rows, 10);
+    assert!(scene.path("out/finaldata3.rows").is_file(), "made again");
+    let names = fs::read_dir(scene.path("out")).unwrap().map(|e| e.unwrap().file_name());
+    let litter: Vec<_> = names.filter(|n| n.to_string_lossy().contains(".mlops-")).collect();
+    assert!(litter.is_empty(), "{litter:?}");
+    let data = (1..=3).map(|n| scene.read_bytes(&format!("out/finaldata{n}.csv"))).collect();
+    (data, indexed)
+}
+
+#[test]
+fn a_fault_at_any_step_around_the_index_costs_time_at_most() {
+    let watched = Fault::never();
+    let (expected, indexed) = updates(|| watched.disk(), false);
+    assert!(indexed);
+    // It is written beside the steps of the data set, so that their order differs from run to run;
+    // what must hold does not.
+    let steps = watched.steps();
+    let of_index = |(_, path): &&(_, std::path::PathBuf)| path.ends_with("finaldata2.rows");
+    assert!(steps.iter().filter(of_index).count() > 2, "{steps:?}");
+    for at in (0..steps.len()).step_by(usize::try_from(repetitions(4, 1)).unwrap()) {
+        for code in [5, 28] {
+            let (found, _) = updates(|| Fault::error(at, code).disk(), true);
+            assert!(found == expected, "error {code} at step {at} of {}", steps.len());
+        }
+        let (found, _) = updates(|| Dead::from(at), true);
+        assert!(found == expected, "dead from step {at} of {} on", steps.len());
+    }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use mlops_core::Result;
 use mlops_core::config::Ingestion;
 use mlops_core::digest::Digest;
 use mlops_core::durable::{Disk, Step};
@@ -12,40 +13,50 @@ use mlops_core::ingest::{FileCounts, Ingest, Means, Outcome};
 use mlops_core::schema::Schema;
 
 use crate::fault::Fault;
-use crate::workspace::{HEADER, Random, folder};
+use crate::workspace::{HEADER, Random, folder, repetitions};
 
 /// What a run of ingestion without any row takes: below it, everything is spilled.
 const NOTHING: usize = 15 << 20;
 
 /// The data set and the counts of each file; and how many files were created on the way.
 fn ingest(dir: &Path, previous: Option<&[u8]>, means: Means) -> (Vec<u8>, Vec<FileCounts>, usize) {
+    let watched = Fault::never();
+    let (data, counts) = attempt(dir, &watched.disk(), previous, means).unwrap();
+    let created = watched.steps().iter().filter(|(step, _)| *step == Step::CreateFile).count();
+    (data, counts, created)
+}
+
+/// The same on a disk that may fail.
+fn attempt(
+    dir: &Path,
+    disk: &Disk,
+    previous: Option<&[u8]>,
+    means: Means,
+) -> Result<(Vec<u8>, Vec<FileCounts>)> {
     let names = ["corporation"].map(str::to_owned);
     let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
     let schema = Schema::new(&names, &numbers.map(str::to_owned), &[], "exited", "1", None);
     let options = Ingestion::default();
-    let watched = Fault::never();
     let (data, quarantine) = (dir.join("finaldata.csv"), dir.join("quarantine.csv"));
-    let disk: Disk = watched.disk();
-    let mut ingest = Ingest::start(&schema, &options, &disk, &data, &quarantine, means).unwrap();
+    let mut ingest = Ingest::start(&schema, &options, disk, &data, &quarantine, means)?;
     if let Some(bytes) = previous {
         fs::write(dir.join("previous.csv"), bytes).unwrap();
-        ingest.carry_over(&dir.join("previous.csv"), Digest::of(bytes)).unwrap();
+        ingest.carry_over(&dir.join("previous.csv"), Digest::of(bytes))?;
     }
     let mut all = Vec::new();
     for name in ["a.csv", "b.csv", "bad.csv", "c.csv"] {
         let candidate = Candidate { name: name.to_owned(), path: dir.join(name) };
-        let read = ingest.file(&candidate, &mut (), &mut |_, _| {}).unwrap();
+        let read = ingest.file(&candidate, &mut (), &mut |_, _| {})?;
         match read.outcome {
             Outcome::Taken => all.push(read.counts),
             Outcome::Failed(_) => assert_eq!(name, "bad.csv"),
             other => panic!("{name}: {other:?}"),
         }
     }
-    let built = ingest.finish().unwrap();
+    let built = ingest.finish()?;
     built.settle(all.iter_mut());
-    built.data.0.publish(true).unwrap();
-    let created = watched.steps().iter().filter(|(step, _)| *step == Step::CreateFile).count();
-    (fs::read(&data).unwrap(), all, created)
+    built.data.0.publish(true)?;
+    Ok((fs::read(&data).unwrap(), all))
 }
 
 /// Four files with duplicates within and across, one of which has too many bad rows.
@@ -88,5 +99,39 @@ fn a_memory_limit_changes_no_byte_and_no_count() {
             assert!(created > 20, "{memory}: temporary files, not {created}");
             assert_eq!((bytes, late), (again.0.clone(), again.1.clone()), "{memory}");
         }
+    }
+}
+
+#[test]
+fn a_fault_at_any_step_of_spilling_is_told_and_leaves_nothing() {
+    let dir = folder();
+    scene(dir.path(), &mut Random(6));
+    let sources = || fs::read_dir(dir.path()).unwrap().count();
+    let before = sources();
+    // From the start; and after a whole table, when rows are read again.
+    for memory in [0, NOTHING + 45_000] {
+        let short = Means { threads: 2, memory, expected_rows: 4000, ..Means::default() };
+        let watched = Fault::never();
+        let expected = attempt(dir.path(), &watched.disk(), None, short).unwrap();
+        let steps = watched.steps();
+        assert!(steps.len() > 100, "{} steps are too few to be all", steps.len());
+        for (at, (step, path)) in
+            steps.iter().enumerate().step_by(usize::try_from(repetitions(3, 1)).unwrap())
+        {
+            fs::remove_file(dir.path().join("finaldata.csv")).unwrap();
+            for code in [5, 28] {
+                let disk = Fault::error(at, code).disk();
+                let what = format!("error {code} at step {at} ({step:?} {})", path.display());
+                let error = attempt(dir.path(), &disk, None, short).expect_err(&what).to_string();
+                assert!(error.contains(&*dir.path().to_string_lossy()), "{what}: {error}");
+                // What was renamed before the last step failed is whole.
+                let made = dir.path().join("finaldata.csv");
+                assert!(!made.exists() || fs::read(&made).unwrap() == expected.0, "{what}");
+                let _ = fs::remove_file(made);
+                assert_eq!(sources(), before, "{what}: something is left");
+            }
+            assert!(attempt(dir.path(), &Disk::default(), None, short).unwrap() == expected);
+        }
+        fs::remove_file(dir.path().join("finaldata.csv")).unwrap();
     }
 }
