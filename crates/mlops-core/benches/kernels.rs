@@ -1,30 +1,18 @@
 //! How fast the inner loops are, each through the smallest public door that leads to it.
 //!
-//! `cargo bench -p mlops-core` takes half a minute; options go behind `--`, such as a filter of names
-//! or `--max-time 5`. Everything runs on one thread, on data from a fixed seed. Not for whole stages
-//! nor for comparisons with others: see `benches/bench.sh`. Not for results: those are tested.
+//! `cargo bench -p mlops-core` takes a quarter of a minute once it is built; options go behind `--`,
+//! such as a part of a name, or `--max-time 5`. All runs on one thread, on data from a fixed seed. Not
+//! for whole stages nor for comparisons with others: see `benches/bench.sh`. Not for results: those are
+//! tested.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use mlops_core::config::{Ingestion, Training};
-use mlops_core::dataset::RowReader;
-use mlops_core::digest::{Digest, Resumable};
 use mlops_core::durable::Disk;
-use mlops_core::fit::{Block, Blocks, Fitted, LogisticRegression, PackedBlocks, Scaler, Solver};
-use mlops_core::ids::DatasetVersion;
-use mlops_core::ingest::discover::Candidate;
-use mlops_core::ingest::{Ingest, Means};
-use mlops_core::metrics::bootstrap::{self, RESAMPLES};
-use mlops_core::metrics::{ConfusionMatrix, Ranking};
-use mlops_core::model::{
-    CategoricalFeature, Encoder, MissingPolicy, Model, NumericFeature, Predictor, TrainingData,
-};
-use mlops_core::profile::NumericProfile;
+use mlops_core::fit::PackedBlocks;
 use mlops_core::schema::{Role, Schema};
-use mlops_core::table::Table;
 use tempfile::TempDir;
 
 fn main() {
@@ -126,7 +114,7 @@ impl Rows {
             let cell = match column.role {
                 Role::Id => format!("corporation {i}"),
                 Role::Numeric if self == Self::Decimals => {
-                    format!("{:?}", f64::from(random.amount()) / 100.0 + 0.25)
+                    format!("{}.{}{}", random.amount(), random.below(10), 1 + random.below(9))
                 }
                 Role::Numeric => random.amount().to_string(),
                 Role::Categorical => format!("group {}", random.below(8)),
@@ -167,7 +155,11 @@ impl File {
 
 /// Rows of a file as values.
 mod reading {
-    use super::*;
+    use mlops_core::config::Ingestion;
+    use mlops_core::dataset::RowReader;
+    use mlops_core::table::Table;
+
+    use super::{ALL_ROWS, Bencher, Rows};
 
     fn read(bencher: Bencher, rows: Rows, hashes: bool) {
         let (file, options) = (rows.file(), Ingestion::default());
@@ -200,7 +192,14 @@ mod reading {
 
 /// From rows as they arrive to a data set on disk: read, hashed, parsed, de-duplicated, written.
 mod ingestion {
-    use super::*;
+    use std::path::Path;
+
+    use mlops_core::config::Ingestion;
+    use mlops_core::durable::Disk;
+    use mlops_core::ingest::discover::Candidate;
+    use mlops_core::ingest::{Ingest, Means};
+
+    use super::{Bencher, File, Rows};
 
     fn build(file: &File, options: &Ingestion, path: &Path) -> u64 {
         let quarantine = file.folder.path().join("quarantine.csv");
@@ -222,8 +221,17 @@ mod ingestion {
     }
 }
 
-/// Values to learn from: `features` columns, whole numbers or not.
-fn columns(rows: usize, features: usize, whole: bool) -> (Vec<Vec<f64>>, Vec<bool>) {
+/// What the values of a column are like; whole numbers are often packed and summed in other ways.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Numbers {
+    Whole,
+    Fractions,
+}
+
+const NUMBERS: [Numbers; 2] = [Numbers::Whole, Numbers::Fractions];
+
+/// Values to learn from: `features` columns.
+fn columns(rows: usize, features: usize, numbers: Numbers) -> (Vec<Vec<f64>>, Vec<bool>) {
     let mut random = Random(11);
     let mut columns = vec![Vec::with_capacity(rows); features];
     let mut labels = Vec::with_capacity(rows);
@@ -231,7 +239,7 @@ fn columns(rows: usize, features: usize, whole: bool) -> (Vec<Vec<f64>>, Vec<boo
         let mut score = random.unit() - 0.5;
         for (j, column) in columns.iter_mut().enumerate() {
             let u = random.unit();
-            column.push(if whole { (u * 1000.0).floor() } else { u * 1000.0 });
+            column.push(if numbers == Numbers::Whole { (u * 1000.0).floor() } else { u * 1000.0 });
             score += if j % 2 == 0 { 0.5 - u } else { u - 0.5 } / (1 + j) as f64;
         }
         labels.push(score > 0.2);
@@ -246,11 +254,11 @@ fn packed((columns, labels): &(Vec<Vec<f64>>, Vec<bool>)) -> PackedBlocks {
     blocks
 }
 
-const WHOLE: [bool; 2] = [true, false];
-
 /// From packed rows to coefficients.
 mod fit {
-    use super::*;
+    use mlops_core::fit::{Block, Blocks, LogisticRegression, Scaler, Solver};
+
+    use super::{Bencher, BytesCount, ItemsCount, NUMBERS, Numbers, columns, packed};
 
     const ROWS: usize = 50_000;
     const FEATURES: [usize; 2] = [3, 30];
@@ -260,17 +268,17 @@ mod fit {
     }
 
     /// Rows into packed blocks; whole numbers take less room.
-    #[divan::bench(args = WHOLE)]
-    fn pack(bencher: Bencher, whole: bool) {
-        let rows = columns(ROWS, 3, whole);
+    #[divan::bench(args = NUMBERS)]
+    fn pack(bencher: Bencher, numbers: Numbers) {
+        let rows = columns(ROWS, 3, numbers);
         let (bytes, items) = values(3);
         bencher.counter(bytes).counter(items).bench_local(|| packed(&rows));
     }
 
     /// And out of them, as each pass of a fit does.
-    #[divan::bench(args = WHOLE)]
-    fn unpack(bencher: Bencher, whole: bool) {
-        let blocks = packed(&columns(ROWS, 3, whole));
+    #[divan::bench(args = NUMBERS)]
+    fn unpack(bencher: Bencher, numbers: Numbers) {
+        let blocks = packed(&columns(ROWS, 3, numbers));
         let mut block = Block::new(3);
         let (bytes, items) = values(3);
         bencher.counter(bytes).counter(items).bench_local(|| {
@@ -279,9 +287,9 @@ mod fit {
     }
 
     /// Whole numbers take one pass, others two.
-    #[divan::bench(args = WHOLE)]
-    fn scaler(bencher: Bencher, whole: bool) {
-        let blocks = packed(&columns(ROWS, 30, whole));
+    #[divan::bench(args = NUMBERS)]
+    fn scaler(bencher: Bencher, numbers: Numbers) {
+        let blocks = packed(&columns(ROWS, 30, numbers));
         let (bytes, items) = values(30);
         bencher
             .counter(bytes)
@@ -292,7 +300,7 @@ mod fit {
     /// A whole fit, of several passes.
     #[divan::bench(args = FEATURES)]
     fn newton(bencher: Bencher, features: usize) {
-        let blocks = packed(&columns(ROWS, features, true));
+        let blocks = packed(&columns(ROWS, features, Numbers::Whole));
         let scaler = Scaler::fit(&blocks, &vec![true; features], 1).expect("numbers");
         let model = LogisticRegression {
             solver: Solver::Newton,
@@ -309,14 +317,16 @@ mod fit {
 
 /// A column's summary.
 mod statistics {
-    use super::*;
+    use mlops_core::profile::NumericProfile;
+
+    use super::{Bencher, BytesCount, ItemsCount, NUMBERS, Numbers, columns};
 
     const CELLS: usize = 200_000;
 
     /// Whole numbers are counted in a table, others in a sorted list.
-    #[divan::bench(args = WHOLE)]
-    fn numbers(bencher: Bencher, whole: bool) {
-        let (columns, _) = columns(CELLS, 1, whole);
+    #[divan::bench(args = NUMBERS)]
+    fn numbers(bencher: Bencher, numbers: Numbers) {
+        let (columns, _) = columns(CELLS, 1, numbers);
         bencher
             .counter(BytesCount::of_slice(&columns[0]))
             .counter(ItemsCount::new(CELLS))
@@ -330,7 +340,17 @@ mod statistics {
 
 /// From columns to probabilities.
 mod predictions {
-    use super::*;
+    use mlops_core::config::Training;
+    use mlops_core::digest::Digest;
+    use mlops_core::fit::{Fitted, Scaler, Solver};
+    use mlops_core::ids::DatasetVersion;
+    use mlops_core::model::{
+        CategoricalFeature, Encoder, MissingPolicy, Model, NumericFeature, Predictor, TrainingData,
+    };
+    use mlops_core::schema::Schema;
+    use mlops_core::table::Table;
+
+    use super::{Bencher, BytesCount, ItemsCount, Numbers, columns};
 
     const ROWS: usize = 8_192;
     const GROUPS: usize = 8;
@@ -382,7 +402,7 @@ mod predictions {
 
     fn predict(bencher: Bencher, numbers: usize, groups: usize) {
         let model = model(numbers, groups);
-        let (columns, _) = columns(ROWS, numbers, true);
+        let (columns, _) = columns(ROWS, numbers, Numbers::Whole);
         let mut table = Table::new(&model.schema);
         for i in 0..ROWS {
             let row: Vec<_> = columns.iter().map(|c| (i % 97 > 0).then_some(c[i])).collect();
@@ -411,7 +431,9 @@ mod predictions {
 
 /// SHA-256.
 mod digests {
-    use super::*;
+    use mlops_core::digest::{Digest, Resumable};
+
+    use super::{Bencher, BytesCount, Random};
 
     const BYTES: usize = 1 << 20;
 
@@ -439,7 +461,10 @@ mod digests {
 
 /// What predictions are worth.
 mod metrics {
-    use super::*;
+    use mlops_core::metrics::bootstrap::{self, RESAMPLES};
+    use mlops_core::metrics::{ConfusionMatrix, Ranking};
+
+    use super::{Bencher, BytesCount, ItemsCount, Numbers, columns};
 
     /// Beyond 100,000 rows two threads sort.
     const ROWS: usize = 90_000;
@@ -451,7 +476,7 @@ mod metrics {
     /// Sorts; that is nearly all the work.
     #[divan::bench]
     fn ranking(bencher: Bencher) {
-        let (scores, labels) = columns(ROWS, 1, false);
+        let (scores, labels) = columns(ROWS, 1, Numbers::Fractions);
         bencher
             .counter(BytesCount::of_slice(&scores[0]))
             .counter(ItemsCount::new(ROWS))
@@ -460,7 +485,7 @@ mod metrics {
 
     #[divan::bench]
     fn roc_auc(bencher: Bencher) {
-        let (scores, labels) = columns(ROWS, 1, false);
+        let (scores, labels) = columns(ROWS, 1, Numbers::Fractions);
         let ranking = ranking_of(&scores[0], &labels);
         bencher
             .counter(BytesCount::of_slice(&scores[0]))

@@ -72,6 +72,7 @@ impl JoinedFile {
     fn flush(&mut self, least: usize) -> Result<()> {
         if self.buffer.len() >= least {
             self.file.write_all(&self.buffer)?;
+            self.file.hasten()?;
             self.buffer.clear();
         }
         Ok(())

@@ -83,15 +83,19 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     make: impl Fn(&[u8], &Parsed, &mut M) + Sync,
     mut take: impl FnMut(&Piece<M>) -> Result<()>,
 ) -> Result<Labels, Stopped> {
-    // The reader and the caller have a thread each besides.
-    let workers = if threads < 2 { 0 } else { threads };
     let work = Work {
         state: || (),
         make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<M>| {
             piece.parse(parser, &make);
         },
     };
+    let workers = workers(threads);
     run_with(reader, parser, workers, &work, |piece| take(piece)).map(|(labels, _)| labels)
+}
+
+/// How many threads parse where `threads` may work: the reader's and the caller's are often idle.
+pub(crate) fn workers(threads: usize) -> usize {
+    if threads < 2 { 0 } else { threads }
 }
 
 /// What workers do.
