@@ -296,3 +296,42 @@ fn products<const J: usize, const K: usize>(
 fn together(lanes: &[f64; LANES]) -> f64 {
     lanes.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_processor_gets_the_same_sums() {
+        for (features, rows) in [(1, BLOCK_ROWS), (3, 200), (7, BLOCK_ROWS), (30, 1)] {
+            let mut block = Block::new(features);
+            let mut x = 0.123_f64;
+            let mut next = || {
+                x = (x * 991.7 + 0.31).fract();
+                x
+            };
+            for j in 0..features {
+                block.column_mut(j)[..rows].fill_with(|| 40.0 * next() - 20.0);
+            }
+            block.labels_mut()[..rows].fill_with(|| f64::from(u8::from(next() > 0.6)));
+            block.set_rows(rows);
+            let beta: Vec<f64> = (0..=features).map(|_| next() - 0.5).collect();
+            let scaler = Scaler { mean: vec![0.3; features], scale: vec![1.7; features] };
+            let pass =
+                Likelihood { scaler: &scaler, beta: &beta, weights: [1.0, 2.5], hessian: true };
+            let bits = |widest_there_is: bool| {
+                let (mut sums, mut scratch) = (pass.zero(), pass.scratch());
+                let scratch = &mut scratch;
+                let work = AddBlock { pass: &pass, block: &block, scratch, sums: &mut sums };
+                if widest_there_is {
+                    widest(work);
+                } else {
+                    work.run();
+                }
+                let all = sums.gradient.iter().chain(&sums.hessian).chain([&sums.loss]);
+                all.map(|value| value.to_bits()).collect::<Vec<_>>()
+            };
+            assert_eq!(bits(true), bits(false), "{rows} rows of {features}");
+        }
+    }
+}

@@ -209,6 +209,10 @@ mod tests {
         marks.look_at(chunk);
         let (ends, odd) = plainly(chunk);
         assert_eq!(marks.ends[..marks.count], ends);
+        // Whichever way this processor takes, the one of all others says the same.
+        for (block, bits) in chunk.as_chunks().0.iter().zip(&marks.bits) {
+            assert_eq!(look(block), *bits);
+        }
         for at in 0..=chunk.len() {
             let expected = odd[at..].iter().position(|odd| *odd).map_or(usize::MAX, |i| at + i);
             assert_eq!(marks.odd_from(at), expected, "from {at}");
