@@ -240,7 +240,7 @@ pub struct NewFile {
 }
 
 /// A large file is on its way to the disk in pieces of so many bytes while it is still written.
-const SYNC_BYTES: usize = 1 << 25;
+const SYNC_BYTES: usize = 1 << 23;
 
 impl NewFile {
     /// Appends `bytes`.

@@ -141,7 +141,8 @@ impl Source {
                 maker.make(&piece.chunk, &mut piece.made);
             },
         };
-        let (mut line, workers) = (self.line, pipeline::workers(making.threads));
+        // Whoever joins the rows has as much to do.
+        let (mut line, workers) = (self.line, making.threads.saturating_sub(1));
         pipeline::run_with(&mut self.reader, parser, workers, &work, |piece| {
             let rows = &piece.made;
             for (at, message) in &rows.unreadable {

@@ -89,13 +89,9 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
             piece.parse(parser, &make);
         },
     };
-    let workers = workers(threads);
+    // The reader's and the caller's threads are often idle.
+    let workers = if threads < 2 { 0 } else { threads };
     run_with(reader, parser, workers, &work, |piece| take(piece)).map(|(labels, _)| labels)
-}
-
-/// How many threads parse where `threads` may work: the reader's and the caller's are often idle.
-pub(crate) fn workers(threads: usize) -> usize {
-    if threads < 2 { 0 } else { threads }
 }
 
 /// What workers do.

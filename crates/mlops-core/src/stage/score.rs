@@ -103,8 +103,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
     };
     let text = pretty(&score);
     let f1 = score.evaluation.f1;
-    context.disk.write(&config.output_model.join(SCORE), &text)?;
-    context.disk.write(&config.output_model.join(LATEST_SCORE), &latest_score_file(f1))?;
+    let files: [(&str, &[u8]); 2] = [(SCORE, &text), (LATEST_SCORE, &latest_score_file(f1))];
+    context.disk.write_changed(&config.output_model, &files)?;
     let json = serde_json::to_string(&score).unwrap_or_default();
     workspace.ledger.record_score(
         context.run.as_str(),

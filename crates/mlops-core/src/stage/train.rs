@@ -62,9 +62,9 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let card = Card::of(&model, sha256);
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
-    context.disk.write(&folder.join(GOLDEN), &pretty(&golden))?;
-    context.disk.write(&folder.join(CARD), &pretty(&card))?;
-    context.disk.write(&folder.join(ARTIFACT), &bytes)?;
+    let (golden, card_text) = (pretty(&golden), pretty(&card));
+    let files: [(&str, &[u8]); 3] = [(GOLDEN, &golden), (CARD, &card_text), (ARTIFACT, &bytes)];
+    context.disk.write_changed(folder, &files)?;
     workspace.ledger.record_model(
         context.run.as_str(),
         &ModelRecord {

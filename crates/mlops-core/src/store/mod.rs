@@ -108,13 +108,14 @@ impl<'a> Store<'a> {
         let staging = Disk::temporary_folder(self.models, id.as_str());
         self.disk.remove(&staging)?;
         self.disk.create_folder(&staging)?;
-        for (name, bytes) in files {
-            self.disk.write(&staging.join(name), bytes)?;
-        }
         let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
         let manifest =
             Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
-        self.disk.write(&staging.join(MANIFEST), &pretty(&manifest))?;
+        let manifest = pretty(&manifest);
+        let mut all: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+        all.push((MANIFEST, &manifest));
+        self.disk.write_changed(&staging, &all)?;
         if self.has(id)? {
             let aside = self.free_name("damaged")?;
             tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
