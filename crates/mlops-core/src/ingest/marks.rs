@@ -18,6 +18,9 @@ use crate::simd::{Classes, Work, classify, widest};
 
 /// Bytes in one look.
 const BLOCK: usize = 64;
+/// A longer chunk has a line of that length, and is not worth a list several times its size: no row of
+/// it is given.
+const LONGEST: usize = 1 << 22;
 /// Places are written so many at a time; those that are too many are written over by the next ones.
 const AT_ONCE: usize = 8;
 
@@ -50,21 +53,25 @@ fn is_end(byte: u8) -> bool {
 impl Marks {
     /// Looks at `chunk`; what was known of another one is forgotten.
     pub(crate) fn look_at(&mut self, chunk: &[u8]) {
+        (self.count, self.passed, self.next_odd) = (0, 0, 0);
+        self.bits.clear();
+        if chunk.len() > LONGEST {
+            return;
+        }
         // Fresh memory is not touched before it is written.
         if self.ends.len() < chunk.len() + BLOCK {
-            self.ends = vec![0; chunk.len() + BLOCK];
+            self.ends = vec![0; (chunk.len() + BLOCK).next_power_of_two()];
         }
         let (blocks, rest) = chunk.as_chunks();
         let mut last = [b'a'; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
-        self.bits.clear();
         for blocks in [blocks, &[last]] {
             if !classify(blocks, &CLASSES, FLAGS, &mut self.bits) {
                 self.bits.extend(blocks.iter().map(look));
             }
         }
         self.count = widest(Places { bits: &self.bits, places: &mut self.ends });
-        (self.passed, self.next_odd) = (0, self.odd_from(0));
+        self.next_odd = self.odd_from(0);
     }
 
     /// The ends of the `width` cells that begin with the row at `at`, if there are so many and all
@@ -250,6 +257,10 @@ mod tests {
         marks.pass(2);
         assert_eq!(marks.row(170, 1), Some(&[175][..]));
         assert_eq!(marks.row(170, 2), None, "there are not so many cells");
+        let too_long = [b"a,1\n".repeat(3), vec![b'x'; LONGEST]].concat();
+        marks.look_at(&too_long);
+        assert_eq!(marks.row(0, 2), None);
+        assert!(marks.rows(&too_long, 0, 2, 9).is_empty());
         // The memory is used again: what is left of a longer chunk must not be seen.
         marks.look_at(b"a,b");
         assert_eq!(marks.row(0, 2), None);
