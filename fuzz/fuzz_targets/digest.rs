@@ -9,15 +9,10 @@
 use libfuzzer_sys::fuzz_target;
 use mlops_core::digest::{Digest, Resumable};
 
-/// Longer ones have more bits than a SHA-256 can count.
-const LONGEST: u64 = u64::MAX / 8;
-
 fuzz_target!(|input: &[u8]| {
     if let Some(sum) = Resumable::take_up(input) {
         assert_eq!(sum.put_away(), input);
-        if sum.length() <= LONGEST {
-            sum.finish();
-        }
+        sum.finish();
     }
     let Some(([piece, every, times], bytes)) = input.split_first_chunk() else { return };
     let bytes = bytes.repeat(1 + usize::from(times % 32));

@@ -111,8 +111,10 @@ impl Resumable {
             *word = u32::from_be_bytes(*bytes);
         }
         let length = u64::from_be_bytes(*head.last_chunk()?);
+        // SHA-256 counts bits, in 64 of them.
+        let countable = length <= u64::MAX / 8;
         let whole = length % GROUP as u64 == tail.len() as u64;
-        whole.then(|| Self { state, tail: tail.to_vec(), length })
+        (countable && whole).then(|| Self { state, tail: tail.to_vec(), length })
     }
 }
 
@@ -266,5 +268,8 @@ mod tests {
         assert!(Resumable::take_up(&away).is_some());
         assert!(Resumable::take_up(&away[..away.len() - 1]).is_none());
         assert!(Resumable::take_up(&away[..20]).is_none());
+        let mut too_long = away;
+        too_long[HEAD - 8] = 0x20;
+        assert!(Resumable::take_up(&too_long).is_none(), "more bits than can be counted");
     }
 }
