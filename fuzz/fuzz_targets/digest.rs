@@ -1,8 +1,9 @@
 //! `Resumable`, cut and put away anywhere, against the digest that `ring` computes of the whole.
 //!
-//! The first three bytes say how; the others are hashed, several times over, so that groups of blocks
-//! fill up. Where the processor has instructions for SHA-256, these are what is held against `ring`, and
-//! the vector code is left to the test beside it. How to run it: see `fuzz/README.md`. Not for files.
+//! The first three bytes say how; the others are hashed, several times over, so that groups of
+//! blocks fill up. Where the processor has instructions for SHA-256, these are what is held against
+//! `ring`, and the vector code is left to the test beside it. How to run it: see `fuzz/README.md`.
+//! Not for files.
 
 #![no_main]
 

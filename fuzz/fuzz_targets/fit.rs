@@ -2,8 +2,8 @@
 //!
 //! The first four bytes say how many features there are, how often the rows are repeated, and what
 //! is to be fitted; the others are rows, a byte for each value and one for the label. So that a fit
-//! ends soon, values are moderate; not for values that are not finite, which tests cover. How to run it:
-//! see `fuzz/README.md`.
+//! ends soon, values are moderate. How to run it: see `fuzz/README.md`. Not for values that are not
+//! finite: tests cover them.
 
 #![no_main]
 

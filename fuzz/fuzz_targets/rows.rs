@@ -1,11 +1,12 @@
 //! Rows of a file as values: sixty-four bytes at a time, against readers that look at each.
 //!
-//! The first three bytes say which columns there are and how the file is cut; the others are its rows,
-//! perhaps several times over, below a canonical header, or now and then the whole file. Whatever they
-//! are, these must agree: the way straight to values, the way through canonical bytes, both in pieces of
-//! any size, the careful way alone, a plain CSV reader of the canonical bytes, and, where there is no
-//! quote, the rules of ingestion written down once more. How to run it: see `fuzz/README.md`. Not for
-//! duplicates, files that are refused, or threads: see the tests `partition` and `reading`.
+//! The first three bytes say which columns there are and how the file is cut; the others are its
+//! rows, perhaps several times over, below a canonical header, or now and then the whole file.
+//! Whatever they are, these must agree: the way straight to values, the way through canonical
+//! bytes, both in pieces of any size, the careful way alone, a plain CSV reader of the canonical
+//! bytes, and, where there is no quote, the rules of ingestion written down once more. How to run
+//! it: see `fuzz/README.md`. Not for duplicates, files that are refused, or threads: see the tests
+//! `partition` and `reading`.
 
 #![no_main]
 

@@ -1,9 +1,9 @@
 //! How fast the inner loops are, each through the smallest public door that leads to it.
 //!
-//! `cargo bench -p mlops-core` takes a quarter of a minute once it is built; options go behind `--`,
-//! such as a part of a name, or `--max-time 5`. All runs on one thread, on data from a fixed seed. Not
-//! for whole stages nor for comparisons with others: see `benches/bench.sh`. Not for results: those are
-//! tested.
+//! `cargo bench -p mlops-core` takes a quarter of a minute when it is built; options go behind
+//! `--`, such as a part of a name, or `--max-time 5`. All runs on one thread, on data from a fixed
+//! seed. Not for whole stages nor for comparisons with others: see `benches/bench.sh`. Not for
+//! results: those are tested.
 
 use std::path::PathBuf;
 use std::time::Duration;
