@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attention::{self, Attention, Finding};
 use crate::context::Report;
 use crate::digest::Digest;
 use crate::drift::{DataDrift, ModelDrift};
@@ -157,8 +158,23 @@ impl Report for Decision {
         self.outcome != Outcome::NothingNew
     }
 
-    fn needs_attention(&self) -> bool {
-        self.data.new_failures
+    fn findings(&self) -> Vec<Finding> {
+        let warnings = self.data.warnings.iter();
+        let mut findings: Vec<Finding> = warnings.map(Finding::warning).collect();
+        let drifted = self.drift.as_ref().is_some_and(|d| d.drifted == Some(true));
+        if drifted && self.outcome == Outcome::Refused {
+            findings.push(Finding::person(format!(
+                "the live model has drifted and no better one was found ({}); see `fullprocess \
+                 --explain`",
+                self.reason
+            )));
+        }
+        findings
+    }
+
+    fn attention(&self) -> Attention {
+        let failed = if self.data.new_failures { Attention::Failed } else { Attention::Fine };
+        failed.max(attention::most(&self.findings()))
     }
 }
 
@@ -217,9 +233,6 @@ impl fmt::Display for Decision {
                 text::count(data.quarantined),
                 version.file_name()
             )?,
-        }
-        for warning in &data.warnings {
-            writeln!(f, "warning: {warning}")?;
         }
         if let Some(holdout) = &self.holdout {
             writeln!(
