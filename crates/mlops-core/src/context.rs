@@ -15,6 +15,7 @@ use crate::durable::{Disk, Lock};
 use crate::ids::RunId;
 use crate::ingest::discover::Stamp;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
+use crate::location::Location;
 use crate::store::Store;
 use crate::{Error, Result};
 
@@ -65,7 +66,7 @@ pub struct Workspace {
 impl Context {
     /// A context without progress reports.
     pub fn new(config: Config, clock: Arc<dyn Clock>, disk: Disk, tool_version: &str) -> Self {
-        let run = RunId::new(clock.now(), std::process::id());
+        let run = RunId::unique(clock.now(), std::process::id());
         Self {
             config,
             clock,
@@ -83,6 +84,11 @@ impl Context {
         rfc3339(self.clock.now())
     }
 
+    /// Where `path` is, as records keep it.
+    pub fn location(&self, path: &Path) -> Location {
+        Location::of(&self.config.base, path)
+    }
+
     /// The store that the configuration names.
     pub fn store(&self) -> Store<'_> {
         Store::new(&self.config.models, &self.config.deployment, &self.disk)
@@ -93,7 +99,8 @@ impl Context {
     pub fn open(&self, step: &str) -> Result<Workspace> {
         let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
-        let ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
         let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
         self.recover(&mut workspace)?;
         Ok(workspace)
@@ -238,7 +245,7 @@ impl Context {
 
     /// Removes the file of a data set, unless it is not the file that was recorded.
     fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
-        let path = Path::new(&record.location);
+        let path = record.location.as_path();
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
             if Digest::of_file(path)? != record.sha256 {
                 return Ok(false);

@@ -8,6 +8,7 @@
 mod datasets;
 mod decisions;
 mod deployments;
+mod identity;
 mod models;
 pub mod projections;
 mod runs;
@@ -144,6 +145,11 @@ impl Ledger {
             }
         }
         Ok(self)
+    }
+
+    /// The folder of the ledger, which data sets lie in.
+    fn folder(&self) -> PathBuf {
+        crate::durable::parent_of(&self.path).to_owned()
     }
 
     /// Writes a copy to the new file `path`, as of now.

@@ -252,8 +252,7 @@ fn subject<'r>(
         return Err(Error::data(format!("{text} is a folder: name a CSV file in it")));
     }
     if path.try_exists().map_err(|e| Error::io("read", path, e))? {
-        let same =
-            |r: &&(DatasetRecord, _)| path.is_file() && same_file(path, Path::new(&r.0.location));
+        let same = |r: &&(DatasetRecord, _)| path.is_file() && same_file(path, &r.0.location);
         let record = records.iter().find(same).map(|(record, _)| record);
         let version = record.map(|r| r.version);
         let subject = Subject { name: text.to_owned(), path: path.to_owned(), version };
@@ -273,7 +272,7 @@ fn subject<'r>(
              or a version by its number or file name"
         )));
     };
-    let path = PathBuf::from(&record.location);
+    let path = record.location.clone();
     if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {
         let why = match removed {
             Some(when) => format!("was removed by retention at {when}"),

@@ -467,7 +467,7 @@ fn new_rows(
     let mut before = SampleBuilder::new(&model.schema, config.training.seed);
     let mut new = SampleBuilder::new(&model.schema, config.training.seed);
     let mut seen = 0_u64;
-    reader.read(Path::new(&dataset.location), |table| {
+    reader.read(dataset.location.as_path(), |table| {
         let first = usize::try_from(known.saturating_sub(seen)).unwrap_or(usize::MAX);
         seen += table.len() as u64;
         before.add(table, |i| i < first);

@@ -270,7 +270,7 @@ pub(crate) fn must_be_sound(folder: &Path, what: &str) {
     if folder.join("out/ledger.sqlite").is_file() {
         for dataset in ledger(folder).datasets().unwrap() {
             let digest = Digest::of_file(dataset.location.as_ref()).unwrap();
-            assert_eq!(digest, dataset.sha256, "{what}: {}", dataset.location);
+            assert_eq!(digest, dataset.sha256, "{what}: {}", dataset.location.display());
         }
     }
 }
