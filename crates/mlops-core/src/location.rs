@@ -3,15 +3,14 @@
 //! The base is the folder of the configuration. What lies outside it is kept as an absolute path.
 //! Not for data sets and releases, which always lie in the folders that the configuration names.
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// A path as text. A byte that is no text is written as `%` and two digits, as is `%` itself, so
-/// that two paths never share a spelling.
+use crate::text;
+
+/// A path as one line of text, as [`text::of_path`] spells it: no two paths share a spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Location(String);
@@ -21,7 +20,7 @@ impl Location {
     pub fn of(base: &Path, path: &Path) -> Self {
         let path = plain(path);
         let inside = path.strip_prefix(plain(base)).ok().filter(|p| !p.as_os_str().is_empty());
-        Self(escaped(inside.unwrap_or(&path).as_os_str()))
+        Self(text::of_path(inside.unwrap_or(&path)))
     }
 
     /// One that was kept.
@@ -31,7 +30,7 @@ impl Location {
 
     /// The path that it stands for in a workspace whose base is `base`.
     pub fn path(&self, base: &Path) -> PathBuf {
-        base.join(unescaped(&self.0))
+        base.join(text::to_path(&self.0))
     }
 
     /// As records keep it.
@@ -62,36 +61,11 @@ pub(crate) fn plain(path: &Path) -> PathBuf {
     out
 }
 
-fn escaped(path: &OsStr) -> String {
-    let mut text = String::new();
-    for chunk in path.as_bytes().utf8_chunks() {
-        text.push_str(&chunk.valid().replace('%', "%25"));
-        text.extend(chunk.invalid().iter().map(|byte| format!("%{byte:02X}")));
-    }
-    text
-}
-
-fn unescaped(text: &str) -> OsString {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, more)) = rest.split_first() {
-        let digits = more.get(..2).and_then(|d| std::str::from_utf8(d).ok());
-        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &more[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = more;
-            }
-        }
-    }
-    OsString::from_vec(bytes)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -107,7 +81,7 @@ mod tests {
     #[test]
     fn every_name_reads_back_and_no_two_are_one() {
         let names: [&[u8]; 6] =
-            [b"a.csv", b"\xff.csv", b"\xfe.csv", b"%FF.csv", b"%", "ä%2".as_bytes()];
+            [b"a.csv", b"\xff.csv", b"\xfe.csv", b"\\xff.csv", b"\\", "ä\\x2".as_bytes()];
         let base = Path::new("/w");
         let kept = names.map(|name| Location::of(base, &base.join(OsStr::from_bytes(name))));
         for (location, name) in kept.iter().zip(names) {

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Disk, parent_of};
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// Enough of a lock file to name its holder.
 const HOLDER_BYTES: u64 = 200;
@@ -44,7 +44,7 @@ impl Lock {
                 // Between its lock and its first write the holder is unknown; that is no failure.
                 let _ = file.take(HOLDER_BYTES).read_to_end(&mut other);
                 let other = String::from_utf8_lossy(&other);
-                let other: String = other.trim().chars().filter(|c| !c.is_control()).collect();
+                let other = text::visible(other.trim());
                 let who = if other.is_empty() { "another run" } else { &other };
                 return Err(Error::locked(format!(
                     "{who} holds {}; this run stops and changes nothing",

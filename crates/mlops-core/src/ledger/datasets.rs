@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, from_json, from_text, set_meta, signed, to_json, unsigned};
+use super::segments::insert_segments;
+use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, unsigned};
 use crate::Result;
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
@@ -111,6 +112,9 @@ pub struct DatasetRecord {
     pub columns: Vec<String>,
     /// RFC 3339, UTC.
     pub recorded: String,
+    /// The version whose rows this one starts with, all of them as they were; nothing for one that
+    /// was built anew.
+    pub base: Option<DatasetVersion>,
 }
 
 /// A version of the test data: files with their digests.
@@ -124,23 +128,31 @@ pub struct TestSet {
     pub recorded: String,
 }
 
+const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
+    columns, recorded, base";
+
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
 impl Ledger {
-    /// Records files, and the data set made of them, in one commit that ends `intent`.
+    /// Records files, and the data set made of them with its new segments, in one commit that ends
+    /// `intent`.
     pub fn commit_ingestion(
         &mut self,
         run_id: &str,
         files: &[FileRecord],
-        dataset: Option<&DatasetRecord>,
+        dataset: Option<(&DatasetRecord, &[Segment])>,
         meta: &[(&str, String)],
         intent: Option<i64>,
     ) -> Result<()> {
         self.transaction(|db| {
-            if let Some(d) = dataset {
+            if let Some((d, segments)) = dataset {
+                let sql = format!(
+                    "INSERT INTO datasets ({DATASET})
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                );
                 db.execute(
-                    "INSERT INTO datasets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    &sql,
                     params![
                         d.version.0,
                         d.run_id,
@@ -152,8 +164,10 @@ impl Ledger {
                         signed(d.quarantined),
                         to_json(&d.columns),
                         d.recorded,
+                        d.base.map(|base| base.0),
                     ],
                 )?;
+                insert_segments(db, d.version, segments)?;
             }
             for file in files {
                 insert_file(db, run_id, file)?;
@@ -212,7 +226,8 @@ impl Ledger {
     /// All data sets, oldest first.
     pub fn datasets(&self) -> Result<Vec<DatasetRecord>> {
         self.query(|db| {
-            let mut statement = db.prepare("SELECT * FROM datasets ORDER BY version")?;
+            let sql = format!("SELECT {DATASET} FROM datasets ORDER BY version");
+            let mut statement = db.prepare(&sql)?;
             statement.query_map([], |row| dataset(&self.folder(), row))?.collect()
         })
     }
@@ -220,16 +235,16 @@ impl Ledger {
     /// The newest data set.
     pub fn latest_dataset(&self) -> Result<Option<DatasetRecord>> {
         self.query(|db| {
-            let sql = "SELECT * FROM datasets ORDER BY version DESC LIMIT 1";
-            db.query_row(sql, [], |row| dataset(&self.folder(), row)).optional()
+            let sql = format!("SELECT {DATASET} FROM datasets ORDER BY version DESC LIMIT 1");
+            db.query_row(&sql, [], |row| dataset(&self.folder(), row)).optional()
         })
     }
 
     /// Data set `version`.
     pub fn dataset(&self, version: DatasetVersion) -> Result<Option<DatasetRecord>> {
         self.query(|db| {
-            let sql = "SELECT * FROM datasets WHERE version = ?1";
-            db.query_row(sql, [version.0], |row| dataset(&self.folder(), row)).optional()
+            let sql = format!("SELECT {DATASET} FROM datasets WHERE version = ?1");
+            db.query_row(&sql, [version.0], |row| dataset(&self.folder(), row)).optional()
         })
     }
 
@@ -337,5 +352,6 @@ fn dataset(folder: &Path, row: &Row) -> rusqlite::Result<DatasetRecord> {
         quarantined: unsigned(row.get(7)?),
         columns: from_json(8, &row.get::<_, String>(8)?)?,
         recorded: row.get(9)?,
+        base: row.get::<_, Option<u32>>(10)?.map(DatasetVersion),
     })
 }

@@ -10,6 +10,7 @@ use super::{Ledger, set_meta};
 use crate::Result;
 use crate::ids::random;
 use crate::location::Location;
+use crate::text;
 
 /// The key of the mark.
 const MARK_KEY: &str = "workspace";
@@ -34,27 +35,29 @@ impl Ledger {
 /// Makes paths relative that lie in `base`, or in what was `base` when a workspace was moved with
 /// records of an earlier version: the place of its data sets, which lie in `folder` now, tells.
 fn relocate(db: &Connection, base: &Path, folder: &Path) -> rusqlite::Result<()> {
-    let dataset = db.query_row("SELECT MAX(location) FROM datasets", [], |row| row.get(0))?;
+    let dataset = db.query_row("SELECT max(location) FROM datasets", [], |row| row.get(0))?;
     let dataset: Option<String> = dataset;
     let before = dataset.and_then(|location| {
-        let inside = Location::of(base, folder);
+        let inside = Location::of(base, folder).path(Path::new(""));
         let parent = Path::new(&location).parent()?.to_str()?;
-        let before = parent.strip_suffix(inside.as_str())?.strip_suffix('/')?;
+        let before = parent.strip_suffix(inside.to_str()?)?.strip_suffix('/')?;
         Some(before.to_owned())
     });
-    let mut statement = db.prepare("SELECT DISTINCT location FROM files")?;
-    let kept: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for text in kept {
-        let path = Path::new(&text);
-        let inside = before.as_ref().and_then(|before| path.strip_prefix(before).ok());
-        let location = match inside {
-            Some(inside) => Location::of(base, &base.join(inside)),
-            None => Location::of(base, path),
-        };
-        db.execute(
-            "UPDATE files SET location = ?2 WHERE location = ?1",
-            params![text, location.as_str()],
-        )?;
+    for table in ["files", "segments"] {
+        let mut statement = db.prepare(&format!("SELECT DISTINCT location FROM {table}"))?;
+        let texts = statement.query_map([], |row| row.get(0))?;
+        let texts: Vec<String> = texts.collect::<rusqlite::Result<_>>()?;
+        let sql = format!("UPDATE {table} SET location = ?2 WHERE location = ?1");
+        let mut statement = db.prepare(&sql)?;
+        for text in texts {
+            let path = text::to_path(&text);
+            let inside = before.as_ref().and_then(|before| path.strip_prefix(before).ok());
+            let location = match inside {
+                Some(inside) => Location::of(base, &base.join(inside)),
+                None => Location::of(base, &path),
+            };
+            statement.execute(params![text, location.as_str()])?;
+        }
     }
     let names = "UPDATE datasets SET location = 'finaldata' || version || '.csv'";
     db.execute(names, []).map(drop)
@@ -71,8 +74,9 @@ mod tests {
         ledger
             .connection
             .execute_batch(
-                "INSERT INTO datasets SELECT 3, 'r', '/a/ws/data/out/finaldata3.csv', '', 1, 1, 1, 0,
-                 '[]', '' WHERE 10 = (SELECT COUNT(*) FROM pragma_table_info('datasets'));
+                "INSERT INTO datasets (version, run_id, location, sha256, bytes, rows, new_rows,
+                 quarantined, columns, recorded) VALUES
+                 (3, 'r', '/a/ws/data/out/finaldata3.csv', '', 1, 1, 1, 0, '[]', '');
                  INSERT INTO files (run_id, name, location, size, modified_ns, inode, status, counts,
                  recorded_ns) VALUES ('r', 'a', '/a/ws/in/100%.csv', 1, 1, 1, 'ingested', '{}', 1),
                  ('r', 'b', '/srv/b.csv', 1, 1, 1, 'ingested', '{}', 1);",
@@ -90,7 +94,7 @@ mod tests {
         let moved = dir.path().to_str().unwrap();
         for (base, folder) in [("/a/ws", "elsewhere"), (moved, "data/out")] {
             let ledger = dir.path().join(folder).join("ledger.sqlite");
-            assert_eq!(after(base, &ledger), ["in/100%25.csv", "/srv/b.csv"], "{base}");
+            assert_eq!(after(base, &ledger), ["in/100%.csv", "/srv/b.csv"], "{base}");
         }
     }
 }

@@ -77,7 +77,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     report.files.push(record(context, &theirs, read, None));
     sources(context, &mut ingest, &names_in(ingested.as_deref().unwrap_or_default()), &mut report)?;
     let meta = ingested.map(|text| (ADOPTED_KEY, text)).into_iter().collect();
-    publish(context, workspace, ingest, DatasetVersion(1), 0, meta, &mut report)?;
+    publish(context, workspace, ingest, DatasetVersion(1), None, meta, &mut report)?;
     Ok(report)
 }
 

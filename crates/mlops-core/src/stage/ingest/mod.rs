@@ -131,8 +131,7 @@ pub fn run(
         return Ok(report);
     }
     let version = DatasetVersion(version.0 + taken);
-    let rows_before = previous.map_or(0, |d| d.rows);
-    publish(context, workspace, ingest, version, rows_before, Vec::new(), &mut report)?;
+    publish(context, workspace, ingest, version, previous, Vec::new(), &mut report)?;
     Ok(report)
 }
 
