@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::durable::{Disk, Lock};
+use crate::durable::{Disk, Lock, TemporaryFolder};
 use crate::ids::RunId;
 use crate::ingest::discover::Stamp;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
@@ -40,6 +40,12 @@ pub struct Context {
     pub step_begins: Arc<dyn Fn(&'static str) + Send + Sync>,
 }
 
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
 /// What a step reports: for people (`Display`), for programs (`Serialize`), for the record.
 pub trait Report: Serialize + std::fmt::Display {
     /// Whether anything changed; else the record says "nothing to do".
@@ -61,6 +67,64 @@ pub struct Workspace {
     /// What an interrupted run left behind and what was done about it.
     pub recovered: Vec<String>,
     _lock: Lock,
+}
+
+/// A copy of the records in folders that vanish, to try something on: what is there is read where
+/// it is, and whatever is written goes elsewhere.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The same outside world, but for the folders.
+    pub context: Context,
+    /// The copy.
+    pub workspace: Workspace,
+    _folder: TemporaryFolder,
+}
+
+impl Rehearsal {
+    /// A copy of the workspace as it is now. Needs no lock, and no right to write to it.
+    pub fn of(context: &Context) -> Result<Self> {
+        let config = &context.config;
+        let ledger = Ledger::open_to_read(&config.ledger_path())?;
+        if let Some(mark) = ledger.as_ref().map(Ledger::known_mark).transpose()?.flatten() {
+            context.disk.mark_temporaries(&mark);
+        }
+        let folder = Self::folder(context)?;
+        let mut scratch = context.clone();
+        scratch.config.output_folder = folder.path().join("data");
+        scratch.config.output_model = folder.path().join("model");
+        let (disk, config) = (&scratch.disk, &scratch.config);
+        let lock = Lock::acquire(disk, &config.lock_path(), "a dry run")?;
+        if let Some(ledger) = ledger {
+            ledger.copy_to(&config.ledger_path())?;
+            for DatasetRecord { version, location, .. } in ledger.datasets()? {
+                if location.is_file() {
+                    disk.link(&location, &config.output_folder.join(version.file_name()))?;
+                }
+            }
+        }
+        let mut ledger = Ledger::open(&config.ledger_path(), disk)?;
+        disk.mark_temporaries(&ledger.mark(&config.base)?);
+        // What an interrupted run was about to do is not for a rehearsal to complete.
+        for (id, _) in ledger.intents()? {
+            ledger.withdraw(id)?;
+        }
+        let workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
+        Ok(Self { context: scratch, workspace, _folder: folder })
+    }
+
+    /// Where the next run finds it, should this one be killed; elsewhere if need be.
+    fn folder(context: &Context) -> Result<TemporaryFolder> {
+        let config = &context.config;
+        let near = [&config.output_folder, crate::durable::parent_of(&config.deployment)];
+        let near = near.into_iter().filter(|folder| folder.is_dir());
+        let mut made = near.filter_map(|folder| context.disk.temporary_folder(folder).ok());
+        if let Some(folder) = made.next() {
+            return Ok(folder);
+        }
+        let elsewhere = std::env::temp_dir();
+        context.disk.remove_temporaries(&elsewhere)?;
+        context.disk.temporary_folder(&elsewhere)
+    }
 }
 
 impl Context {

@@ -16,10 +16,15 @@ use crate::text;
 const MARK_KEY: &str = "workspace";
 
 impl Ledger {
+    /// The mark of this workspace, if it has one.
+    pub fn known_mark(&self) -> Result<Option<String>> {
+        self.meta(MARK_KEY)
+    }
+
     /// The mark of this workspace, which temporary files carry. The first call draws it, and makes
     /// the absolute paths of earlier versions relative to `base`, the folder of the configuration.
     pub fn mark(&mut self, base: &Path) -> Result<String> {
-        if let Some(mark) = self.meta(MARK_KEY)? {
+        if let Some(mark) = self.known_mark()? {
             return Ok(mark);
         }
         let mark = format!("{:012x}", random() >> 16);
@@ -84,7 +89,8 @@ mod tests {
             .unwrap();
         let mark = ledger.mark(Path::new(base)).unwrap();
         assert_eq!(ledger.mark(Path::new(base)).unwrap(), mark);
-        let mut statement = ledger.connection.prepare("SELECT location FROM files").unwrap();
+        let mut statement =
+            ledger.connection.prepare("SELECT location FROM files ORDER BY id").unwrap();
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 

@@ -229,11 +229,9 @@ fn check_tolerance(tolerance: Tolerance) -> Result<()> {
 
 /// All data sets, and when those that were removed were.
 fn recorded(context: &Context) -> Result<Vec<(DatasetRecord, Option<String>)>> {
-    let path = context.config.ledger_path();
-    if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {
+    let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? else {
         return Ok(Vec::new());
-    }
-    let ledger = Ledger::open(&path, &context.disk)?;
+    };
     let with_removal = |record: DatasetRecord| {
         let removed = ledger.dataset_removed(record.version)?;
         Ok((record, removed))
