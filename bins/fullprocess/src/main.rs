@@ -41,11 +41,14 @@ fn main() -> ExitCode {
     if let Some(run) = explain {
         let run = Some(run).filter(|run| !run.is_empty());
         return mlops_runtime::look(&common, |context| {
-            let ledger = Ledger::open(&context.config.ledger_path(), &context.disk)?;
-            decide::explain(&ledger, run.as_deref())
+            let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
+            decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run.as_deref())
         });
     }
     let options = decide::Options { force, dry_run };
+    if dry_run {
+        return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
+    }
     mlops_runtime::run_unattended("fullprocess", &common, |context, workspace, _| {
         fullprocess::run(context, workspace, options)
     })

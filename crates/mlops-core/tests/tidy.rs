@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "simd",
         "exact",
         "exponential",
+        "location",
     ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",

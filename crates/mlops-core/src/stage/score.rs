@@ -345,7 +345,7 @@ fn leaked(
             Ok(())
         })?;
     }
-    let reading = reader.read(Path::new(&dataset.location), |table| {
+    let reading = reader.read(dataset.location.as_path(), |table| {
         leaked.extend(table.hashes.iter().filter(|hash| candidates.contains(hash)));
         Ok(())
     })?;
@@ -353,7 +353,7 @@ fn leaked(
         return Err(Error::conflict(format!(
             "{} is not what the ledger recorded: it cannot tell which test rows the model knows. \
              Restore it, or run `ingestion --rebuild` and train again",
-            dataset.location
+            dataset.location.display()
         )));
     }
     Ok(leaked)
