@@ -44,6 +44,9 @@ fn main() -> ExitCode {
         });
     }
     let options = decide::Options { force, dry_run };
+    if dry_run {
+        return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
+    }
     mlops_runtime::run_unattended("fullprocess", &common, |context, workspace, _| {
         fullprocess::run(context, workspace, options)
     })

@@ -17,7 +17,9 @@ const LAYERS: &[&[&str]] = &[
         "config",
         "text",
         "simd",
+        "exact",
         "exponential",
+        "location",
     ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",

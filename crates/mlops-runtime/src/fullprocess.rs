@@ -66,8 +66,8 @@ impl Report for Explained {
 
 /// The decision that a run recorded, or the newest one.
 pub fn explain(context: &Context, run: Option<&str>) -> Result<Explained> {
-    let ledger = Ledger::open(&context.config.ledger_path(), &context.disk)?;
-    decide::explain(&ledger, run).map(Explained)
+    let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
+    decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run).map(Explained)
 }
 
 impl fmt::Display for Explained {

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::context::{Context, Report, Workspace};
+use crate::context::{Context, Rehearsal, Report, Workspace};
 use crate::dataset::RowReader;
 use crate::decision::{DataSeen, Decision, Live, Outcome, Retrained, StepTime};
 use crate::drift::{
@@ -48,17 +48,15 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     if !options.dry_run {
         return Run::new(context, workspace, options).decide();
     }
-    // A dry run works on a copy of the records, in folders that vanish.
-    let folder = tempfile::tempdir()
-        .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
-    let mut scratch = context.clone();
-    scratch.config.output_folder = folder.path().join("data");
-    scratch.config.output_model = folder.path().join("model");
-    let copy = scratch.config.ledger_path();
-    context.disk.create_folder(&scratch.config.output_folder)?;
-    workspace.ledger.copy_to(&copy)?;
-    let mut workspace = scratch.open("fullprocess --dry-run")?;
-    Run::new(&scratch, &mut workspace, options).decide()
+    rehearse(context, options)
+}
+
+/// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
+pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
+    let options = Options { dry_run: true, ..options };
+    let mut rehearsal = Rehearsal::of(context)?;
+    let Rehearsal { context, workspace, .. } = &mut rehearsal;
+    Run::new(context, workspace, options).decide()
 }
 
 /// One run at work.
@@ -467,7 +465,7 @@ fn new_rows(
     let mut before = SampleBuilder::new(&model.schema, config.training.seed);
     let mut new = SampleBuilder::new(&model.schema, config.training.seed);
     let mut seen = 0_u64;
-    reader.read(Path::new(&dataset.location), |table| {
+    reader.read(dataset.location.as_path(), |table| {
         let first = usize::try_from(known.saturating_sub(seen)).unwrap_or(usize::MAX);
         seen += table.len() as u64;
         before.add(table, |i| i < first);

@@ -2,8 +2,6 @@
 //!
 //! Only `fullprocess` draws. Not for the rule of the draw: see [`crate::split`].
 
-use std::path::Path;
-
 use crate::context::{Context, Workspace};
 use crate::dataset::RowReader;
 use crate::ids::DatasetVersion;
@@ -29,7 +27,7 @@ pub(crate) fn draw(
     let key = workspace.ledger.holdout_key(config.training.seed)?;
     let options = config.ingestion.without_line_limit();
     let reader = RowReader::labelled(schema, &options).keyed(key).on_threads(config.limits.threads);
-    let path = Path::new(&dataset.location);
+    let path = dataset.location.as_path();
     let (mut rows, mut seen) = (Vec::new(), 0_u64);
     reader.read(path, |table| {
         for (hash, label) in table.hashes.iter().zip(&table.labels) {
