@@ -62,7 +62,7 @@ impl Started {
 
 fn predict(rows: &str) -> String {
     format!(
-        "POST /prediction HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/csv\r\n\
+        "POST /prediction HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: text/csv\r\n\
          content-length: {}\r\n\r\n{rows}",
         rows.len()
     )
@@ -98,7 +98,8 @@ fn while_another_run_is_at_work_it_serves_all_the_same() {
     let disk = mlops_core::durable::Disk::default();
     let _held = mlops_core::durable::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
-    let answer = started.ask("GET /scoring HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answer =
+        started.ask("GET /scoring HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert_eq!(started.stopped("-TERM").0, Some(0));
 }
@@ -108,7 +109,7 @@ fn log_and_report_are_json_for_programs() {
     let scene = Scene::deployed();
     let arguments = ["--port", "0", "--json", "--log-format", "json"];
     let started = start(&mut APP.command(scene.root(), &arguments));
-    started.ask("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    started.ask("GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let (code, stdout, stderr) = started.stopped("-TERM");
     assert_eq!(code, Some(0), "{stderr}");
     let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -131,8 +132,7 @@ fn others_are_let_in_only_with_tokens_which_are_never_printed() {
     let mut started = start(command.env("MLOPS_READ_TOKEN", "a-token-of-the-environment"));
     started.address = started.address.replace("0.0.0.0", "127.0.0.1");
     let get = |token: &str| {
-        let head =
-            "GET /scoring HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer ";
+        let head = "GET /scoring HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer ";
         started.ask(&format!("{head}{token}\r\n\r\n"))
     };
     assert!(get("a-token-of-the-environment").starts_with("HTTP/1.1 200 "));

@@ -60,6 +60,7 @@ pub mod gate;
 pub mod ids;
 pub mod ingest;
 pub mod ledger;
+pub mod lines;
 pub mod metrics;
 pub mod model;
 pub mod profile;

@@ -22,7 +22,7 @@ use crate::schema::Schema;
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 use section::Section;
-pub use service::{PredictionLog, Service};
+pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
