@@ -215,8 +215,8 @@ impl<W: Write> WholeLines<W> {
         let _ = self.sink.flush();
         let (done, rest) = lines.split_at(written);
         self.torn = !rest.is_empty() && done.last().is_some_and(|b| *b != b'\n');
-        let lost = count(lines) - done.iter().filter(|b| **b == b'\n').count() as u64;
-        Written { bytes: bytes + written as u64, lost: if rest.is_empty() { 0 } else { lost } }
+        // The line that was cut counts with what is left of it.
+        Written { bytes: bytes + written as u64, lost: count(rest) }
     }
 
     /// How many bytes could be written.

@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn a_bomb_stops_at_the_limit() {
-        let mut packer = Packer::default();
-        packer.add(&vec![b' '; 1 << 20]);
-        let packed = packer.finish();
+        let mut gzip = Packer::default();
+        gzip.add(&vec![b' '; 1 << 20]);
+        let packed = gzip.finish();
         assert!(packed.len() < 1 << 14);
         let unpack = |bytes: &[u8], limit| unpack(bytes, &mut Limits::test(limit));
         assert_eq!(unpack(&packed, 1 << 20).unwrap().len(), 1 << 20);

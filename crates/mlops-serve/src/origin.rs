@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use axum::extract::Request;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use crate::problem::Problem;
@@ -18,7 +19,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// Refuses names and pages that are not known.
 pub(crate) fn check(app: &State, settings: &Settings, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
-    let authority = request.uri().authority().map(|a| a.as_str());
+    let authority = request.uri().authority().map(Authority::as_str);
     // Whoever names no host is no browser.
     let host = authority.or_else(|| text(headers, &header::HOST));
     if app.local && settings.tokens.is_empty() && host.is_some_and(|h| !known(h, settings)) {

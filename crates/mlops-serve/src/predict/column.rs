@@ -169,9 +169,9 @@ mod tests {
 
     #[test]
     fn kinds_are_told_by_the_first_byte() {
+        use Kind::{Misfit, Null, Number, Text};
         let kinds: Vec<Kind> =
             Elements::of("[1,null,false,\"\",[1,2],{}]").map(Element::kind).collect();
-        use Kind::{Misfit, Null, Number, Text};
         assert_eq!(kinds, [Number, Null, Text, Text, Misfit, Misfit]);
     }
 }

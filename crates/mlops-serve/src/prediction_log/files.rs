@@ -165,7 +165,7 @@ fn cut(lines: &[u8], room: usize) -> usize {
 }
 
 fn count(lines: &[u8]) -> u64 {
-    lines.iter().filter(|b| **b == b'\n').count() as u64
+    lines.split_inclusive(|b| *b == b'\n').count() as u64
 }
 
 /// The files of `instance` in `folder` that hold lines, the oldest first: their names hold the time.
