@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "clock", "durable", "digest", "ids", "config", "text", "simd", "exponential"],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
-        "gate", "split", "cells", "compare",
+        "gate", "split", "cells", "compare", "entity", "moment",
     ],
     &["ledger", "store", "testdata"],
     &["context", "decision"],
