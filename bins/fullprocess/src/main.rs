@@ -46,10 +46,13 @@ fn main() -> ExitCode {
         let run = Some(run).filter(|run| !run.is_empty());
         return mlops_runtime::look(&common, |context| {
             let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
-            decide::explain(ledger.as_ref(), run.as_deref())
+            decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run.as_deref())
         });
     }
     let options = decide::Options { force, dry_run, accept };
+    if dry_run {
+        return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
+    }
     mlops_runtime::run_unattended("fullprocess", &common, |context, workspace, _| {
         fullprocess::run(context, workspace, options)
     })

@@ -6,7 +6,7 @@
 //! | what a use case is given | [`context`] |
 //! | records, releases, files | [`ledger`], [`store`], [`dataset`], [`testdata`] |
 //! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`cells`], [`compare`] |
-//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`text`], [`error`] |
+//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`location`], [`text`], [`error`] |
 //!
 //! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
 //!
@@ -61,6 +61,7 @@ pub mod gate;
 pub mod ids;
 pub mod ingest;
 pub mod ledger;
+pub mod location;
 pub mod metrics;
 pub mod model;
 pub mod moment;

@@ -21,19 +21,14 @@ use crate::state::{App, State as Shared};
 pub(crate) async fn score(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
     let body = body::read(request, app.service()).await?;
-    // The intervals take a thousand resamples.
+    // Sorting takes time.
     body::work(true, move || {
         let scored = read(&app, &loaded, &body)?;
         let training = loaded.model.training;
         if scored.labels.is_empty() {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "there is no row to score"));
         }
-        let evaluation = Evaluation::of(
-            &scored.labels,
-            &scored.probabilities,
-            training.threshold,
-            training.seed,
-        );
+        let evaluation = Evaluation::of(&scored.labels, &scored.probabilities, training.threshold);
         let evaluation = evaluation.map_err(|_| Problem::internal())?;
         let mut value = serde_json::to_value(&evaluation).unwrap_or_default();
         value["model_version"] = json!(loaded.id);

@@ -30,6 +30,8 @@ pub use unattended::{Limits, Logging, Monitoring};
 pub struct Config {
     /// The file it came from.
     pub file: PathBuf,
+    /// The folder of that file, which paths resolve from.
+    pub base: PathBuf,
     /// `input_folder_path`: what `ingestion` and `first_run` read.
     pub input_folder: PathBuf,
     /// `source_folder_path`: what `fullprocess` reads.
@@ -251,6 +253,7 @@ impl Config {
         let schema = schema(root.section("schema"));
         let config = Self {
             file: path.to_owned(),
+            base: crate::location::plain(&base),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
             input_folder,

@@ -14,6 +14,7 @@ use rusqlite::{Connection, params};
 use super::segments::insert_segments;
 use super::{FORMAT_VERSION, Segment};
 use crate::ids::DatasetVersion;
+use crate::location::Location;
 use crate::text;
 
 /// The oldest format that can be brought to the present one.
@@ -125,7 +126,7 @@ fn bases_and_segments(db: &Connection) -> rusqlite::Result<()> {
             let replaces: Option<String> = row.get(2)?;
             let segment = Segment {
                 sha256: super::from_text(0, &row.get::<_, String>(0)?)?,
-                location: row.get(1)?,
+                location: Location::kept(row.get(1)?),
                 batch: DatasetVersion(version),
                 replaces: replaces.map(|text| super::from_text(2, &text)).transpose()?,
                 first_row: next,
@@ -194,7 +195,7 @@ mod tests {
             let segments = |version| {
                 let segments = ledger.segments(DatasetVersion(version)).unwrap();
                 let short = |s: &Segment| {
-                    let name = s.location.rsplit('/').next().unwrap().to_owned();
+                    let name = s.location.as_str().rsplit('/').next().unwrap().to_owned();
                     (name, s.batch.0, s.first_row, s.rows)
                 };
                 segments.iter().map(short).collect::<Vec<_>>()

@@ -9,6 +9,7 @@ mod datasets;
 mod decisions;
 mod deployments;
 mod holdouts;
+mod identity;
 mod migrate;
 mod models;
 pub mod projections;
@@ -163,6 +164,11 @@ impl Ledger {
             other => return Err(unknown_format(&self.path, other)),
         }
         Ok(self)
+    }
+
+    /// The folder of the ledger, which data sets lie in.
+    fn folder(&self) -> PathBuf {
+        crate::durable::parent_of(&self.path).to_owned()
     }
 
     /// Writes a copy to the new file `path`, as of now.

@@ -73,7 +73,7 @@ pub(crate) fn after(
         return Ok((rows, None));
     }
     let Some(earlier) = workspace.ledger.dataset(before)? else { return Ok((rows, None)) };
-    let path = Path::new(&earlier.location);
+    let path = earlier.location.as_path();
     if !path.is_file() {
         let note = format!(
             "{} is gone, which would tell which rows of the corrected files are new: all of them \
@@ -123,7 +123,7 @@ fn uncorrected(
     })?;
     let mut known = Vec::new();
     let mut seen = 0;
-    reader.read(Path::new(&dataset.location), |table| {
+    reader.read(dataset.location.as_path(), |table| {
         if candidates.meets(&(seen..seen + table.len() as u64)) {
             entities.of(table, &mut hashes);
             for (hash, i) in hashes.iter().zip(seen..).filter(|(_, i)| candidates.has(*i)) {
@@ -165,7 +165,7 @@ mod tests {
     fn rows_are_those_of_the_segments_after_a_version() {
         let segment = |batch, first_row, rows| Segment {
             sha256: Digest::of(b"x"),
-            location: String::new(),
+            location: crate::location::Location::kept(String::new()),
             batch: DatasetVersion(batch),
             replaces: None,
             first_row,

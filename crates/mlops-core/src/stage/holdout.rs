@@ -73,7 +73,7 @@ pub(crate) fn draw(
         .without_hashes()
         .without_digest()
         .with_ids();
-    let path = Path::new(&dataset.location);
+    let path = dataset.location.as_path();
     let mut offered = Vec::new();
     each_row(&reader, path, &entities, new, |entity, table, i| {
         let moment = moments.and_then(|moments| moments.at(table, i));
@@ -273,7 +273,7 @@ impl Publication<'_> {
         let name = free_name(folder, dataset.version)?;
         let mut file = RowFile::create(&context.disk, &folder.join(&name), &schema.header())?;
         let (mut next, mut seen, mut of_new) = (0, 0_u64, 0_usize);
-        reader.rows(Path::new(&dataset.location), |row| {
+        reader.rows(dataset.location.as_path(), |row| {
             if new.has(seen) {
                 if chosen.get(next) == Some(&of_new) {
                     file.append(row)?;

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::ids::DatasetVersion;
 use crate::ledger::projections;
 use crate::metrics::score::latest_score_text;
-use crate::metrics::{ConstantBaseline, Evaluation};
+use crate::metrics::{ConstantBaseline, Evaluation, Interval};
 use crate::model::artifact;
 use crate::store::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
 use crate::text;
@@ -75,8 +75,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         )));
     }
     let training = model.training;
-    let evaluation =
-        Evaluation::of(&scored.labels, &scored.probabilities, training.threshold, training.seed)?;
+    let evaluation = Evaluation::of(&scored.labels, &scored.probabilities, training.threshold)?;
     let score = Score {
         format_version: 1,
         artifact: Digest::of(&bytes),
@@ -128,25 +127,31 @@ impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let e = &self.evaluation;
         let ConstantBaseline { f1, accuracy, .. } = e.constant;
-        let percent = e.f1_interval.level * 100.0;
-        writeln!(
-            f,
-            "F1 {:.4}  ({percent:.0} % interval {:.3} to {:.3}; best constant answer {f1:.4})",
-            e.f1, e.f1_interval.low, e.f1_interval.high
-        )?;
-        writeln!(
-            f,
-            "accuracy {:.4}  ({percent:.0} % interval {:.3} to {:.3}; best constant answer \
-             {accuracy:.4})",
-            e.accuracy, e.accuracy_interval.low, e.accuracy_interval.high
-        )?;
+        let few = e.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+        let interval = |i: &Interval| {
+            let (percent, name) = (i.level * 100.0, i.method.name());
+            format!("{percent:.0} % {name} interval {:.3} to {:.3}{few}", i.low, i.high)
+        };
+        let beside = |i: &Option<Interval>| {
+            i.as_ref().map_or_else(String::new, |i| format!("  ({})", interval(i)))
+        };
         let optional = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
+        for (name, value, range, constant) in [
+            ("F1", e.f1, e.f1_interval, f1),
+            ("accuracy", e.accuracy, e.accuracy_interval, accuracy),
+        ] {
+            writeln!(
+                f,
+                "{name} {value:.4}  ({}; best constant answer {constant:.4})",
+                interval(&range)
+            )?;
+        }
+        writeln!(f, "precision {:.4}{}", e.precision, beside(&e.precision_interval))?;
+        writeln!(f, "recall {:.4}{}", e.recall, beside(&e.recall_interval))?;
+        writeln!(f, "ROC AUC {}{}", optional(e.roc_auc), beside(&e.roc_auc_interval))?;
         writeln!(
             f,
-            "precision {:.4}  recall {:.4}  ROC AUC {}  PR AUC {}  log loss {:.4}  Brier {:.4}",
-            e.precision,
-            e.recall,
-            optional(e.roc_auc),
+            "PR AUC {}  log loss {:.4}  Brier {:.4}",
             optional(e.pr_auc),
             e.log_loss,
             e.brier
@@ -171,7 +176,7 @@ impl fmt::Display for Score {
                 writeln!(f, "{} {what}", text::plural(n, "test row"))?;
             }
         }
-        for note in self.notes.iter().chain(&e.note) {
+        for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
         if !e.beats_constant {

@@ -397,17 +397,17 @@ impl Source {
             return Err(unknown(version, added, "is not in the ledger"));
         };
         let contents = ledger.segments(version)?.iter().map(|s| s.sha256).collect();
-        let path = PathBuf::from(&dataset.location);
+        let path = dataset.location.as_path().to_owned();
         if path.is_file() {
             return Ok(Self { path, rows: None, sha256: Some(dataset.sha256), contents });
         }
-        let newest = ledger.latest_dataset()?.filter(|d| Path::new(&d.location).is_file());
+        let newest = ledger.latest_dataset()?.filter(|d| d.location.is_file());
         let Some(newest) = newest.filter(|d| d.version > version) else {
             return Err(unknown(version, added, "is gone"));
         };
         let segments = ledger.segments(newest.version)?;
         let rows = Some(Rows::of(&segments, |s| s.batch <= version));
-        Ok(Self { path: newest.location.into(), rows, sha256: None, contents })
+        Ok(Self { path: newest.location.as_path().to_owned(), rows, sha256: None, contents })
     }
 
     /// Adds to `set` who is in `files` and was trained on, but for whom `spared` files kept out.

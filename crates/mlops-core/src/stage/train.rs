@@ -3,7 +3,6 @@
 //! Not for judging the model: see [`super::score`].
 
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -52,7 +51,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let schema = super::ingest::schema(context, workspace)?;
     if schema.digest() != config.schema.digest() || !same_columns(&dataset, &schema) {
         return Err(Error::schema(
-            dataset.location,
+            dataset.location.display().to_string(),
             "the data set was ingested with another \"schema\" than the configuration has now: \
              put it back, or run `ingestion --rebuild`",
         ));
@@ -114,7 +113,7 @@ fn fit(
     let config = &context.config;
     let training = config.training;
     let threads = config.limits.threads;
-    let path = Path::new(&dataset.location);
+    let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
     let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
     // Rows that are left out for their place or number are found one batch after the other.
@@ -162,7 +161,7 @@ fn fit(
         return Err(Error::conflict(format!(
             "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
              `ingestion --rebuild`",
-            dataset.location
+            dataset.location.display()
         )));
     }
     if held_out == reading.rows_read {
@@ -224,7 +223,7 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
         "no row of {} is left to train on: {held_out} are test data, {dropped} have a missing \
          value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
          data",
-        dataset.location
+        dataset.location.display()
     ))
 }
 

@@ -72,7 +72,7 @@ fn a_drifted_model_is_replaced_by_one_that_does_better_on_rows_neither_knows() {
     }
     let path = format!("out/decisions/{}.json", decision.run_id);
     assert_eq!(serde_json::from_value::<Decision>(scene.json(&path)).unwrap(), decision);
-    let explained = decide::explain(Some(&scene.ledger()), Some(&decision.run_id)).unwrap();
+    let explained = decide::explain(&scene.ledger(), Some(&decision.run_id)).unwrap();
     assert_eq!(explained, decision);
 }
 

@@ -3,8 +3,6 @@
 //!
 //! Not for what follows from the answers: see [`super`].
 
-use std::path::Path;
-
 use crate::Result;
 use crate::context::{Context, Workspace};
 use crate::dataset::RowReader;
@@ -88,7 +86,7 @@ fn seen(
     let mut of_before = SampleBuilder::new(&model.schema, config.training.seed);
     let mut of_new = SampleBuilder::new(&model.schema, config.training.seed);
     let mut next = 0_u64;
-    reader.read(Path::new(&dataset.location), |table| {
+    reader.read(dataset.location.as_path(), |table| {
         let first = next;
         next += table.len() as u64;
         let is_new = |i: usize| new.has(first + i as u64);

@@ -10,7 +10,7 @@ mod judge;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::context::{Context, Report, Workspace};
+use crate::context::{Context, Rehearsal, Report, Workspace};
 use crate::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
 use crate::drift::ModelDrift;
 use crate::gate::{GateVerdict, Terms, gate};
@@ -52,17 +52,15 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     if !options.dry_run {
         return Run::new(context, workspace, options).decide();
     }
-    // A dry run works on a copy of the records, in folders that vanish.
-    let folder = tempfile::tempdir()
-        .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
-    let mut scratch = context.clone();
-    scratch.config.output_folder = folder.path().join("data");
-    scratch.config.output_model = folder.path().join("model");
-    let copy = scratch.config.ledger_path();
-    context.disk.create_folder(&scratch.config.output_folder)?;
-    workspace.ledger.copy_to(&copy)?;
-    let mut workspace = scratch.open("fullprocess --dry-run")?;
-    Run::new(&scratch, &mut workspace, options).decide()
+    rehearse(context, options)
+}
+
+/// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
+pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
+    let options = Options { dry_run: true, ..options };
+    let mut rehearsal = Rehearsal::of(context)?;
+    let Rehearsal { context, workspace, .. } = &mut rehearsal;
+    Run::new(context, workspace, options).decide()
 }
 
 /// One run at work.
@@ -582,12 +580,8 @@ fn no_known_rows(live: &Release) -> String {
 }
 
 /// The decision that a run recorded, or the newest one.
-pub fn explain(ledger: Option<&Ledger>, run: Option<&str>) -> Result<Decision> {
-    let record = match ledger {
-        Some(ledger) => ledger.decision(run)?,
-        None => None,
-    };
-    let record = record.ok_or_else(|| {
+pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
+    let record = ledger.decision(run)?.ok_or_else(|| {
         Error::missing(match run {
             Some(run) => format!("no decision of a run {run}: `--explain` alone shows the newest"),
             None => "no decision was made yet: run `fullprocess` first".to_owned(),
