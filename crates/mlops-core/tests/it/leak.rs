@@ -88,7 +88,8 @@ fn a_small_newest_batch_takes_in_older_test_rows_and_says_so() {
     scene.rows("test/testdata.csv", &sample_rows(90, 2));
     scene.rows("test/testdata_new.csv", &sample_rows(40, 5));
     scene.rows("test/testdata_new2.csv", &sample_rows(30, 3));
-    let positives = sample_rows(400, 4).lines().filter(|l| l.ends_with(",1")).take(18);
+    let rows = sample_rows(400, 4);
+    let positives = rows.lines().filter(|l| l.ends_with(",1")).take(18);
     scene.rows("test/testdata_new3.csv", &positives.map(|l| format!("{l}\n")).collect::<String>());
     scene.ingest().unwrap();
     scene.train().unwrap();
