@@ -55,6 +55,7 @@ pub mod drift;
 pub mod durable;
 pub mod entity;
 pub mod error;
+mod exact;
 mod exponential;
 pub mod fit;
 pub mod gate;
