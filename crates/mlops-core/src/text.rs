@@ -1,6 +1,21 @@
-//! Numbers and tables as people read them on a terminal. Not for files that programs read.
+//! Numbers, tables and other people's words as people read them on a terminal.
+//!
+//! Whatever came from a file or a folder passes [`visible`] before anybody sees it, and a list
+//! passes [`names`]: a message stays short whatever the input holds. [`of_path`] is the one text of
+//! a path that [`to_path`] reads back. Not for files that programs read, except those paths.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Names that a list shows; the rest is counted.
+pub const MOST_NAMES: usize = 10;
+/// Bytes of a name in a list, and of any other foreign text in a message.
+const NAME_BYTES: usize = 100;
+const WORDS_BYTES: usize = 300;
+/// Bytes of a whole message.
+const MESSAGE_BYTES: usize = 1800;
 
 /// `12,345`.
 pub fn count(n: u64) -> String {
@@ -18,6 +33,141 @@ pub fn count(n: u64) -> String {
 /// `1 file`, `2 files`.
 pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// Foreign text made visible: control characters, unusual blanks and characters without width are
+/// written as escapes, and what is too long is cut.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, WORDS_BYTES)
+}
+
+/// At most ten of `names`, and the count of the rest: `a, b and 12 more`.
+pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names
+        .by_ref()
+        .take(MOST_NAMES)
+        .map(|name| escaped(name.as_ref(), NAME_BYTES).into_owned())
+        .collect();
+    match names.count() as u64 {
+        0 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), count(more)),
+    }
+}
+
+/// A message of our own, cut where foreign words made it too long: its start and its end stay.
+pub fn bounded(message: String) -> String {
+    if message.len() <= MESSAGE_BYTES {
+        return message;
+    }
+    let start = message.floor_char_boundary(MESSAGE_BYTES * 2 / 3);
+    let end = message.ceil_char_boundary(message.len() - MESSAGE_BYTES / 3);
+    format!("{} […] {}", &message[..start], &message[end..])
+}
+
+fn escaped(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most && !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() >= most {
+            out.push('…');
+            break;
+        }
+        if is_hidden(c) { push_escape(&mut out, c) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+fn push_escape(out: &mut String, c: char) {
+    match c {
+        '\t' => out.push_str("\\t"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        // Writing to a text cannot fail.
+        c => drop(write!(out, "\\u{{{:x}}}", u32::from(c))),
+    }
+}
+
+/// Whether a terminal would do something else with the character than show it.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || (c.is_whitespace() && c != ' ')
+        || matches!(c,
+            // Soft hyphen, marks of direction, joiners, BOM, tags.
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A path as one line of text that [`to_path`] reads back to the byte: hidden characters, bytes that
+/// are no text, and backslashes are escaped.
+pub fn of_path(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                c if is_hidden(c) => push_escape(&mut out, c),
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a text cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+/// The path whose text is `text`.
+pub fn to_path(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        rest = &rest[at..];
+        let (length, byte) = unescape(rest);
+        bytes.extend_from_slice(&byte);
+        rest = &rest[length..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    path_of_bytes(bytes)
+}
+
+/// How long the escape is that `text` starts with, and what it stands for; a backslash that starts
+/// none stands for itself.
+fn unescape(text: &str) -> (usize, Vec<u8>) {
+    let found = match text.as_bytes().get(1) {
+        Some(b'\\') => Some((2, vec![b'\\'])),
+        Some(b't') => Some((2, vec![b'\t'])),
+        Some(b'n') => Some((2, vec![b'\n'])),
+        Some(b'r') => Some((2, vec![b'\r'])),
+        Some(b'x') => text
+            .get(2..4)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .map(|byte| (4, vec![byte])),
+        Some(b'u') => text.get(2..).and_then(|rest| {
+            let (digits, _) = rest.strip_prefix('{')?.split_once('}')?;
+            let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+            Some((digits.len() + 4, c.to_string().into_bytes()))
+        }),
+        _ => None,
+    };
+    found.unwrap_or((1, vec![b'\\']))
+}
+
+#[cfg(unix)]
+fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(OsStr::from_bytes(&bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsStr::new(&*String::from_utf8_lossy(&bytes)))
 }
 
 /// Three significant digits, in plain notation where that is short.
@@ -88,5 +238,60 @@ mod tests {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["bb".to_owned(), "10".to_owned()]];
         assert_eq!(table(&rows), "  a    1\n  bb  10\n");
         assert_eq!(list(&rows), "  a   1\n  bb  10\n");
+    }
+
+    #[test]
+    fn what_a_terminal_would_hide_or_obey_is_seen() {
+        assert_eq!(visible("plain, größer, 中"), "plain, größer, 中");
+        assert_eq!(visible("\u{feff}id\r\n\u{1b}[2J\u{200b}"), r"\u{feff}id\r\n\u{1b}[2J\u{200b}");
+        assert_eq!(visible("a\u{a0}b\u{202e}c"), r"a\u{a0}b\u{202e}c");
+        let long = visible(&"é\u{0}".repeat(10_000)).into_owned();
+        assert!(long.len() < 320 && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn a_list_of_any_length_is_short() {
+        assert_eq!(names(["a", "b"]), "a, b");
+        assert_eq!(names(Vec::<String>::new()), "");
+        let many: Vec<String> = (0..16_000).map(|n| format!("column{n}")).collect();
+        let text = names(&many);
+        assert!(text.starts_with("column0, column1,") && text.ends_with("column9 and 15,990 more"));
+        let wide = names(vec!["\u{1}".repeat(5_000); 50]);
+        assert!(wide.len() < 1_200, "{}", wide.len());
+        let message = bounded("ä".repeat(5_000) + " the end");
+        assert!(message.len() < 2_000 && message.ends_with(" the end"), "{}", message.len());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_of_any_bytes_is_one_line_and_comes_back() {
+        use std::os::unix::ffi::OsStrExt;
+        let pieces: [&[u8]; 12] = [
+            b"a",
+            b"\\",
+            b"\n",
+            b"\xff",
+            b"\xc3\xa9",
+            b"\xc3",
+            b"x",
+            b"{41}",
+            b"u",
+            b"/",
+            b"\x1b",
+            b"\xef\xbb\xbf",
+        ];
+        let mut texts = std::collections::BTreeMap::new();
+        for n in 0..12_usize.pow(4) {
+            let bytes: Vec<u8> =
+                (0..4).flat_map(|i| pieces[n / 12_usize.pow(i) % 12]).copied().collect();
+            let path = Path::new(OsStr::from_bytes(&bytes)).to_owned();
+            let text = of_path(&path);
+            assert_eq!(to_path(&text).as_os_str().as_bytes(), bytes, "{text}");
+            assert!(!text.contains(is_hidden), "{text:?}");
+            let before = texts.insert(text, bytes.clone());
+            assert!(before.is_none_or(|before| before == bytes));
+        }
+        assert_eq!(of_path(Path::new("/w/größe 2.csv")), "/w/größe 2.csv");
+        assert_eq!(to_path(r"a\qb\"), Path::new(r"a\qb\"));
     }
 }

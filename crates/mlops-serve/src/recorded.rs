@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mlops_core::ledger::{Deployment, Ledger};
+use mlops_core::metrics::Interval;
 use mlops_core::stage::diagnose::{Diagnostics, columns_table};
 use mlops_core::text;
 use serde_json::{Value, json};
@@ -43,13 +44,15 @@ pub(crate) async fn scoring(State(app): State<App>, request: Request) -> Result<
         let e = &score.evaluation;
         let mut words = format!("Release {}\n", loaded.id);
         let shown = |v: f64| format!("{v:.4}");
-        let interval = &e.f1_interval;
+        let range = |i: Option<Interval>| {
+            i.map_or_else(String::new, |i| format!("{:.4} to {:.4}", i.low, i.high))
+        };
         let rows = [
-            ["F1", &shown(e.f1), &format!("{:.4} to {:.4}", interval.low, interval.high)],
+            ["F1", &shown(e.f1), &range(Some(e.f1_interval))],
             ["best constant answer", &shown(e.constant.f1), ""],
-            ["precision", &shown(e.precision), ""],
-            ["recall", &shown(e.recall), ""],
-            ["accuracy", &shown(e.accuracy), ""],
+            ["precision", &shown(e.precision), &range(e.precision_interval)],
+            ["recall", &shown(e.recall), &range(e.recall_interval)],
+            ["accuracy", &shown(e.accuracy), &range(Some(e.accuracy_interval))],
             ["rows", &text::count(e.n), ""],
         ];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());

@@ -21,7 +21,7 @@ use crate::state::{App, State as Shared};
 pub(crate) async fn score(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
     let body = body::read(request, &app).await?;
-    // Sorting and intervals take their time.
+    // Sorting takes time.
     body::work(true, move || {
         let mut body = body;
         let scored = read(&app, &loaded, &mut body)?;
@@ -30,12 +30,8 @@ pub(crate) async fn score(State(app): State<App>, request: Request) -> Result<Re
         if scored.labels.is_empty() {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "there is no row to score"));
         }
-        let evaluation = Evaluation::of(
-            &scored.labels,
-            &scored.predicted.probabilities,
-            training.threshold,
-            training.seed,
-        );
+        let probabilities = &scored.predicted.probabilities;
+        let evaluation = Evaluation::of(&scored.labels, probabilities, training.threshold);
         let evaluation = evaluation.map_err(|e| Problem::internal(e.to_string()))?;
         let mut value =
             serde_json::to_value(&evaluation).map_err(|e| Problem::internal(e.to_string()))?;

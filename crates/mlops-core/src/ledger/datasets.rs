@@ -1,14 +1,18 @@
 //! Files that were seen, data sets that were made of them, and test data.
 
+use std::path::{Path, PathBuf};
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, from_json, from_text, set_meta, signed, to_json, unsigned};
+use super::segments::insert_segments;
+use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, unsigned};
 use crate::Result;
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
 use crate::ingest::FileCounts;
 use crate::ingest::discover::Stamp;
+use crate::location::Location;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +67,8 @@ impl std::str::FromStr for FileStatus {
 pub struct FileRecord {
     /// Its name in the folder.
     pub name: String,
-    /// Its path.
-    pub location: String,
+    /// Where it is.
+    pub location: Location,
     /// Size, time and number.
     pub stamp: Stamp,
     /// Its identity; absent when it could not be read.
@@ -92,8 +96,8 @@ pub struct DatasetRecord {
     pub version: DatasetVersion,
     /// The run that made it.
     pub run_id: String,
-    /// Its path.
-    pub location: String,
+    /// Its path, in the folder of the ledger.
+    pub location: PathBuf,
     /// Its identity.
     pub sha256: Digest,
     /// Its size.
@@ -108,6 +112,9 @@ pub struct DatasetRecord {
     pub columns: Vec<String>,
     /// RFC 3339, UTC.
     pub recorded: String,
+    /// The version whose rows this one starts with, all of them as they were; nothing for one that
+    /// was built anew.
+    pub base: Option<DatasetVersion>,
 }
 
 /// A version of the test data: files with their digests.
@@ -121,27 +128,35 @@ pub struct TestSet {
     pub recorded: String,
 }
 
+const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
+    columns, recorded, base";
+
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
 impl Ledger {
-    /// Records files, and the data set made of them, in one commit that ends `intent`.
+    /// Records files, and the data set made of them with its new segments, in one commit that ends
+    /// `intent`.
     pub fn commit_ingestion(
         &mut self,
         run_id: &str,
         files: &[FileRecord],
-        dataset: Option<&DatasetRecord>,
+        dataset: Option<(&DatasetRecord, &[Segment])>,
         meta: &[(&str, String)],
         intent: Option<i64>,
     ) -> Result<()> {
         self.transaction(|db| {
-            if let Some(d) = dataset {
+            if let Some((d, segments)) = dataset {
+                let sql = format!(
+                    "INSERT INTO datasets ({DATASET})
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                );
                 db.execute(
-                    "INSERT INTO datasets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    &sql,
                     params![
                         d.version.0,
                         d.run_id,
-                        d.location,
+                        d.version.file_name(),
                         d.sha256.to_string(),
                         signed(d.bytes),
                         signed(d.rows),
@@ -149,8 +164,10 @@ impl Ledger {
                         signed(d.quarantined),
                         to_json(&d.columns),
                         d.recorded,
+                        d.base.map(|base| base.0),
                     ],
                 )?;
+                insert_segments(db, d.version, segments)?;
             }
             for file in files {
                 insert_file(db, run_id, file)?;
@@ -166,12 +183,12 @@ impl Ledger {
     }
 
     /// The newest record of the file at `location`.
-    pub fn file_at(&self, location: &str) -> Result<Option<FileRecord>> {
+    pub fn file_at(&self, location: &Location) -> Result<Option<FileRecord>> {
         self.query(|db| {
             let sql = format!(
                 "SELECT {FILE_COLUMNS} FROM files WHERE location = ?1 ORDER BY id DESC LIMIT 1"
             );
-            db.query_row(&sql, [location], file).optional()
+            db.query_row(&sql, [location.as_str()], file).optional()
         })
     }
 
@@ -209,24 +226,25 @@ impl Ledger {
     /// All data sets, oldest first.
     pub fn datasets(&self) -> Result<Vec<DatasetRecord>> {
         self.query(|db| {
-            let mut statement = db.prepare("SELECT * FROM datasets ORDER BY version")?;
-            statement.query_map([], dataset)?.collect()
+            let sql = format!("SELECT {DATASET} FROM datasets ORDER BY version");
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([], |row| dataset(&self.folder(), row))?.collect()
         })
     }
 
     /// The newest data set.
     pub fn latest_dataset(&self) -> Result<Option<DatasetRecord>> {
         self.query(|db| {
-            db.query_row("SELECT * FROM datasets ORDER BY version DESC LIMIT 1", [], dataset)
-                .optional()
+            let sql = format!("SELECT {DATASET} FROM datasets ORDER BY version DESC LIMIT 1");
+            db.query_row(&sql, [], |row| dataset(&self.folder(), row)).optional()
         })
     }
 
     /// Data set `version`.
     pub fn dataset(&self, version: DatasetVersion) -> Result<Option<DatasetRecord>> {
         self.query(|db| {
-            db.query_row("SELECT * FROM datasets WHERE version = ?1", [version.0], dataset)
-                .optional()
+            let sql = format!("SELECT {DATASET} FROM datasets WHERE version = ?1");
+            db.query_row(&sql, [version.0], |row| dataset(&self.folder(), row)).optional()
         })
     }
 
@@ -278,7 +296,7 @@ fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Re
         params![
             run_id,
             file.name,
-            file.location,
+            file.location.as_str(),
             signed(file.stamp.size),
             file.stamp.modified_ns,
             // Inodes use all 64 bits on some file systems; the bits are what counts.
@@ -303,7 +321,7 @@ fn file(row: &Row) -> rusqlite::Result<FileRecord> {
     };
     Ok(FileRecord {
         name: row.get(0)?,
-        location: row.get(1)?,
+        location: Location::kept(row.get(1)?),
         stamp: Stamp {
             size: unsigned(row.get(2)?),
             modified_ns: row.get(3)?,
@@ -320,11 +338,13 @@ fn file(row: &Row) -> rusqlite::Result<FileRecord> {
     })
 }
 
-fn dataset(row: &Row) -> rusqlite::Result<DatasetRecord> {
+fn dataset(folder: &Path, row: &Row) -> rusqlite::Result<DatasetRecord> {
+    let version = DatasetVersion(row.get(0)?);
     Ok(DatasetRecord {
-        version: DatasetVersion(row.get(0)?),
+        version,
         run_id: row.get(1)?,
-        location: row.get(2)?,
+        // Wherever the folder is now: it may be a copy, or have been moved.
+        location: folder.join(version.file_name()),
         sha256: from_text(3, &row.get::<_, String>(3)?)?,
         bytes: unsigned(row.get(4)?),
         rows: unsigned(row.get(5)?),
@@ -332,5 +352,6 @@ fn dataset(row: &Row) -> rusqlite::Result<DatasetRecord> {
         quarantined: unsigned(row.get(7)?),
         columns: from_json(8, &row.get::<_, String>(8)?)?,
         recorded: row.get(9)?,
+        base: row.get::<_, Option<u32>>(10)?.map(DatasetVersion),
     })
 }

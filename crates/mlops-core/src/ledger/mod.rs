@@ -8,9 +8,13 @@
 mod datasets;
 mod decisions;
 mod deployments;
+mod holdouts;
+mod identity;
+mod migrate;
 mod models;
 pub mod projections;
 mod runs;
+mod segments;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,19 +22,23 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
-pub use decisions::{DecisionRecord, HoldoutRecord};
+pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
+pub use holdouts::{Drawn, HoldoutRecord};
 pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
+pub use segments::Segment;
 
 use crate::durable::{Disk, Step};
 use crate::{Error, Result};
 
-/// Version of the tables, in SQLite's `user_version`.
-const FORMAT_VERSION: i64 = 1;
+/// Version of the tables, in SQLite's `user_version`; see [`migrate`] for older ones.
+const FORMAT_VERSION: i64 = 2;
 /// SQLite's `application_id`: "MLOP".
 const APPLICATION_ID: i64 = 0x4d4c_4f50;
 
+/// The tables of the present format. What is added here is added in [`migrate`] too; columns come
+/// last, as `ALTER TABLE` puts them.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE runs (
@@ -43,7 +51,12 @@ CREATE TABLE datasets (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, location TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
     new_rows INTEGER NOT NULL, quarantined INTEGER NOT NULL, columns TEXT NOT NULL,
-    recorded TEXT NOT NULL) STRICT;
+    recorded TEXT NOT NULL, base INTEGER) STRICT;
+CREATE TABLE segments (
+    dataset INTEGER NOT NULL, place INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
+    rows INTEGER NOT NULL, PRIMARY KEY (dataset, place)) STRICT;
+CREATE INDEX segments_by_sha256 ON segments (sha256);
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, name TEXT NOT NULL, location TEXT NOT NULL,
     size INTEGER NOT NULL, modified_ns INTEGER NOT NULL, inode INTEGER NOT NULL, sha256 TEXT,
@@ -57,10 +70,13 @@ CREATE TABLE test_sets (
 CREATE TABLE holdouts (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL,
     rows INTEGER NOT NULL, positives INTEGER NOT NULL, drawn_from INTEGER NOT NULL,
-    recorded TEXT NOT NULL) STRICT;
+    recorded TEXT NOT NULL, known_rows INTEGER NOT NULL DEFAULT 0, identity TEXT, members BLOB,
+    start TEXT) STRICT;
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, dataset INTEGER NOT NULL,
-    outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+    outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL,
+    release TEXT, matrix TEXT) STRICT;
+CREATE INDEX decisions_by_run ON decisions (run_id);
 CREATE TABLE models (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL,
     dataset INTEGER NOT NULL, rows INTEGER NOT NULL, recorded TEXT NOT NULL) STRICT;
@@ -108,6 +124,12 @@ impl Ledger {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
         connection.busy_timeout(Duration::from_secs(2)).map_err(fail)?;
+        let connection = match format(&connection).map_err(fail)? {
+            FORMAT_VERSION | 0 => connection,
+            // As it would be after the next command that writes.
+            migrate::OLDEST => migrate::in_memory(&connection).map_err(fail)?,
+            other => return Err(unknown_format(path, other)),
+        };
         Ok(Some(Self { connection, path: path.to_owned(), disk: Disk::default() }))
     }
 
@@ -123,10 +145,14 @@ impl Ledger {
         let db = &self.connection;
         db.busy_timeout(PATIENCE).map_err(fail)?;
         db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(fail)?;
-        let version: i64 =
-            db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
-        match version {
+        match format(db).map_err(fail)? {
             FORMAT_VERSION => {}
+            migrate::OLDEST => {
+                db.execute_batch("BEGIN IMMEDIATE").map_err(fail)?;
+                migrate::migrate(db).map_err(fail)?;
+                self.disk.announce(Step::Commit, &self.path)?;
+                db.execute_batch("COMMIT").map_err(fail)?;
+            }
             0 => {
                 let script = format!(
                     "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; \
@@ -135,15 +161,14 @@ impl Ledger {
                 self.disk.announce(Step::Commit, &self.path)?;
                 db.execute_batch(&script).map_err(fail)?;
             }
-            newer => {
-                return Err(Error::conflict(format!(
-                    "{} has format version {newer}, this program knows version {FORMAT_VERSION}: \
-                     use the program that wrote it",
-                    self.path.display()
-                )));
-            }
+            other => return Err(unknown_format(&self.path, other)),
         }
         Ok(self)
+    }
+
+    /// The folder of the ledger, which data sets lie in.
+    fn folder(&self) -> PathBuf {
+        crate::durable::parent_of(&self.path).to_owned()
     }
 
     /// Writes a copy to the new file `path`, as of now.
@@ -176,6 +201,18 @@ impl Ledger {
                 .optional()
         })
     }
+}
+
+fn format(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn unknown_format(path: &Path, version: i64) -> Error {
+    Error::conflict(format!(
+        "{} has format version {version}, this program knows version {FORMAT_VERSION}: use the \
+         program that wrote it",
+        path.display()
+    ))
 }
 
 /// Keeps `value` under `key`, inside a transaction.
@@ -256,6 +293,8 @@ mod tests {
             dataset: DatasetVersion(1),
             outcome: "no_drift".to_owned(),
             f1: None,
+            matrix: None,
+            release: None,
             decision: "{}".to_owned(),
             recorded: "2033".to_owned(),
         };

@@ -13,21 +13,21 @@ use crate::durable::NewFile;
 use crate::ids::DatasetVersion;
 use crate::ingest::Ingest;
 use crate::ingest::index::{self, Index};
-use crate::ledger::{DatasetRecord, FileStatus, Intent, projections};
+use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Intent, Ledger, Segment, projections};
 use crate::{Error, Result};
 
-use super::{Ingestion, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, location, settings};
+use super::{Ingestion, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, settings};
 
 /// Smaller data sets are read again sooner than an index of them is worth a file.
 const INDEX_FROM_ROWS: u64 = 100_000;
 
-/// Gives the new data set its name and commits it, with `meta`.
+/// Gives the new data set its name and commits it, with `meta`. It starts with the rows of `base`.
 pub(in crate::stage) fn publish(
     context: &Context,
     workspace: &mut Workspace,
     ingest: Ingest,
     version: DatasetVersion,
-    rows_before: u64,
+    base: Option<&DatasetRecord>,
     mut meta: Vec<(&str, String)>,
     report: &mut Ingestion,
 ) -> Result<()> {
@@ -58,15 +58,17 @@ pub(in crate::stage) fn publish(
     let dataset = DatasetRecord {
         version,
         run_id: context.run.as_str().to_owned(),
-        location: location(&path),
+        location: path.clone(),
         sha256: digest,
         bytes,
-        rows: rows_before + kept,
+        rows: base.map_or(0, |base| base.rows) + kept,
         new_rows: kept,
         quarantined,
         columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
         recorded: context.now(),
+        base: base.map(|base| base.version),
     };
+    let segments = segments(&workspace.ledger, &dataset, &report.files)?;
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
     meta.push((SETTINGS_KEY, settings(context)));
@@ -76,7 +78,7 @@ pub(in crate::stage) fn publish(
         // Nobody waits for the disk with it, so that it can be written while others do.
         let write = |index: Index| index.write(&context.disk, &path, digest);
         let index = index.map(|index| scope.spawn(move || write(index)));
-        commit(context, workspace, (data, quarantine), &dataset, &meta, report)?;
+        commit(context, workspace, (data, quarantine), (&dataset, &segments), &meta, report)?;
         Ok::<_, Error>(
             index.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))),
         )
@@ -92,11 +94,35 @@ pub(in crate::stage) fn publish(
         report.warnings.push(e.to_string());
     }
     report.version = Some(version);
-    report.data = Some(dataset.location);
+    report.data = Some(dataset.location.display().to_string());
     report.rows = dataset.rows;
     report.new_rows = kept;
     report.new_version = true;
     Ok(())
+}
+
+/// What `files` add to the base of `dataset`: each a segment, in their order.
+fn segments(
+    ledger: &Ledger,
+    dataset: &DatasetRecord,
+    files: &[FileRecord],
+) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    let mut first_row = dataset.rows - dataset.new_rows;
+    // A file that is "the same as" another brought no rows of its own.
+    for file in files.iter().filter(|f| f.status.is_in() && f.same_as.is_none()) {
+        let Some(sha256) = file.sha256 else { continue };
+        segments.push(Segment {
+            sha256,
+            location: file.location.clone(),
+            batch: ledger.first_batch(sha256)?.unwrap_or(dataset.version),
+            replaces: file.replaces,
+            first_row,
+            rows: file.counts.rows_kept,
+        });
+        first_row += file.counts.rows_kept;
+    }
+    Ok(segments)
 }
 
 /// Names, commit, text files.
@@ -104,7 +130,7 @@ fn commit(
     context: &Context,
     workspace: &mut Workspace,
     (data, quarantine): (NewFile, Option<(NewFile, Digest)>),
-    dataset: &DatasetRecord,
+    (dataset, segments): (&DatasetRecord, &[Segment]),
     meta: &[(&str, String)],
     report: &mut Ingestion,
 ) -> Result<()> {
@@ -121,6 +147,7 @@ fn commit(
         quarantine.named(&name).publish(false)?;
         report.quarantine = Some(folder.join(name).display().to_string());
     }
-    workspace.ledger.commit_ingestion(run, &report.files, Some(dataset), meta, Some(intent))?;
+    let dataset = Some((dataset, segments));
+    workspace.ledger.commit_ingestion(run, &report.files, dataset, meta, Some(intent))?;
     projections::write(&workspace.ledger, &context.disk, folder)
 }
