@@ -25,6 +25,10 @@ struct Arguments {
     #[arg(long)]
     force: bool,
 
+    /// Let a model go live that does no better than the best constant answer
+    #[arg(long)]
+    accept: bool,
+
     /// Stop after the verdict on drift, and write nothing
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
@@ -36,14 +40,14 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { common, force, dry_run, explain } = Arguments::parse();
+    let Arguments { common, force, accept, dry_run, explain } = Arguments::parse();
     if let Some(run) = explain {
         let run = Some(run).filter(|run| !run.is_empty());
         return mlops_runtime::look(&common, |context| {
             fullprocess::explain(context, run.as_deref())
         });
     }
-    let options = decide::Options { force, dry_run };
+    let options = decide::Options { force, dry_run, accept };
     if dry_run {
         return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
     }
