@@ -84,6 +84,9 @@ pub struct Call {
     pub error: Option<String>,
     /// The JSON of the answer; null without one.
     pub answer: Value,
+    /// Whether nobody is there: no connection could be made.
+    #[serde(skip)]
+    pub nobody: bool,
 }
 
 impl Call {
@@ -114,6 +117,8 @@ struct Attempt {
     answer: Value,
     /// Whether the next try may give something else.
     again: bool,
+    /// See [`Call`].
+    nobody: bool,
 }
 
 /// A connection to the app.
@@ -220,6 +225,7 @@ impl Api {
             seconds,
             error: last.error,
             answer: last.answer,
+            nobody: last.nobody,
         }
     }
 
@@ -237,11 +243,12 @@ impl Api {
             Ok(response) => read(response, late),
             Err(e) if e.is_timeout() => {
                 let unreachable = e.is_connect() && self.options.only_if_up;
-                Attempt::unanswered(late(), !unreachable)
+                Attempt { nobody: e.is_connect(), ..Attempt::unanswered(late(), !unreachable) }
             }
             Err(e) if e.is_connect() => {
                 let error = format!("cannot connect: {}", transport::cause(&e));
-                Attempt::unanswered(error, !self.options.only_if_up)
+                let again = !self.options.only_if_up;
+                Attempt { nobody: true, ..Attempt::unanswered(error, again) }
             }
             Err(e) => Attempt::unanswered(transport::cause(&e), true),
         }
@@ -269,7 +276,15 @@ impl Api {
 impl Attempt {
     fn unanswered(error: String, again: bool) -> Self {
         let (status, release, pause) = (None, None, None);
-        Self { status, release, pause, error: Some(error), answer: Value::Null, again }
+        Self {
+            status,
+            release,
+            pause,
+            error: Some(error),
+            answer: Value::Null,
+            again,
+            nobody: false,
+        }
     }
 }
 
@@ -290,6 +305,7 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
         error: None,
         answer: Value::Null,
         again: matches!(status.as_u16(), 429 | 502 | 503 | 504),
+        nobody: false,
     };
     let mut body = Vec::new();
     if let Err(e) = response.take(LARGEST_ANSWER + 1).read_to_end(&mut body) {

@@ -161,6 +161,14 @@ fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
     let quarter = context.config.limits.stage.map_or(Duration::MAX, |limit| limit / 4);
     let first = round::wait_for(&connection(context, None, Some(RELOAD.min(quarter)))?, release);
     let url = context.config.apicalls.url.trim_end_matches('/').to_owned();
+    if !first.reached() && !first.nobody {
+        let error = first.error.as_deref().unwrap_or("no answer");
+        let words = format!(
+            "the app at {url} takes connections and does not answer ({error}): see its log, or \
+             start it again"
+        );
+        return Ok(ApiCalls::without_answers(Outcome::Failed, url, words));
+    }
     if !first.from_app() {
         return Ok(unreachable(url, &first));
     }

@@ -15,6 +15,8 @@ mod held_out;
 pub mod history;
 pub(crate) mod holdout;
 pub mod ingest;
+mod output;
+mod predictions;
 pub mod retain;
 pub mod rollback;
 pub mod score;

@@ -178,7 +178,7 @@ fn features() -> Vec<Coefficient> {
         name: name.to_owned(),
         value,
         deviation,
-        category: false,
+        against: None,
     })
     .collect()
 }
@@ -268,7 +268,7 @@ pub(crate) fn hostile() -> Report {
             name: format!("feature <{k}> & {}", "long".repeat(k)),
             value: if k == 7 { f64::NAN } else { (k as f64 - 18.0).powi(3) / 900.0 },
             deviation: None,
-            category: k == 9,
+            against: (k == 9).then(|| "north".to_owned()),
         })
         .collect();
     report.score.held_out.clone_from(&long);
