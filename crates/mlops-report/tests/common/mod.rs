@@ -232,6 +232,7 @@ fn columns() -> Vec<ColumnRow> {
                 min: Some(0.0),
                 max: Some(size * 7.9),
                 distinct: Some(41 + 300 * k as u64),
+                most_frequent: None,
             }
         })
         .chain([ColumnRow {
