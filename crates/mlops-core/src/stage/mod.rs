@@ -13,7 +13,7 @@ pub mod diagnose;
 mod fresh;
 mod held_out;
 pub mod history;
-pub(crate) mod holdout;
+pub mod holdout;
 pub mod ingest;
 pub mod retain;
 pub mod rollback;
