@@ -60,7 +60,7 @@ fn dense(blocks: &dyn Blocks, scaler: &Scaler) -> Result<(Array2<f64>, Array1<u3
         read_checked(blocks, index, &mut block)?;
         let first = index * BLOCK_ROWS;
         for j in 0..features {
-            check_finite(index, j, block.column(j))?;
+            check_finite(index, &|| blocks.name(j), block.column(j))?;
             for (i, value) in block.column(j).iter().enumerate() {
                 x[[first + i, j]] = (value - scaler.mean[j]) / scaler.scale[j];
             }

@@ -54,7 +54,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     }
     let tests = TestFiles::find(&config.test_data)?;
     workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
-    let (model, golden_rows) = fit(context, &dataset, schema, &tests)?;
+    let (model, golden_rows, constants) = fit(context, &dataset, schema, &tests)?;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
@@ -74,7 +74,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         },
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    let notes = notes(&model);
+    let notes = notes(&model, &constants);
     Ok(Trained {
         artifact: folder.join(ARTIFACT).display().to_string(),
         sha256,
@@ -102,7 +102,7 @@ fn fit(
     dataset: &DatasetRecord,
     schema: Schema,
     tests: &TestFiles,
-) -> Result<(Model, Table)> {
+) -> Result<(Model, Table, Vec<String>)> {
     let config = &context.config;
     let training = config.training;
     let threads = config.limits.threads;
@@ -162,13 +162,15 @@ fn fit(
     let blocks = rows.encoded(&encoder);
     let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
     let estimator = LogisticRegression {
-        c: training.c,
+        c: training.c.unwrap_or(f64::INFINITY),
         class_weight: training.class_weight,
         solver: training.solver,
         threads,
         ..LogisticRegression::default()
     };
     let fitted = estimator.fit(&blocks, &scaler)?;
+    let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
         version: dataset.version,
         sha256: dataset.sha256,
@@ -180,7 +182,7 @@ fn fit(
     };
     let missing_values = config.ingestion.missing_values.clone();
     let model = Model { schema, missing_values, encoder, scaler, fitted, training, data };
-    Ok((model, golden_rows))
+    Ok((model, golden_rows, constants))
 }
 
 /// What becomes of a batch of rows on the thread that parsed it.
@@ -213,21 +215,21 @@ fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<RowSet> {
     Ok(hashes)
 }
 
-fn notes(model: &Model) -> Vec<String> {
+fn notes(model: &Model, constants: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
-    let names = model.features();
-    let numeric = model.encoder.numeric.len();
-    for (j, name) in names.iter().enumerate().take(numeric) {
-        // A constant feature has exactly the weight 0.
-        if model.fitted.coefficients[j] == 0.0 {
-            notes.push(format!("\"{name}\" is constant in the training rows: it tells nothing"));
-        }
-    }
-    let largest = model.fitted.coefficients.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
-    if largest > 15.0 {
+    if !constants.is_empty() {
         notes.push(format!(
-            "a coefficient has the size {largest:.1}: a feature may give the label away \
-             (separable data); the penalty \"training.C\" alone keeps it finite"
+            "the same value in every training row, so without influence: {}",
+            text::names(constants)
+        ));
+    }
+    let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
+    let largest = coefficients.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+    if let Some((name, size)) = largest.filter(|(_, size)| size.abs() > 15.0) {
+        notes.push(format!(
+            "the coefficient of \"{}\" is {size:.1}: it may give the label away (separable data), so \
+             that only the penalty \"training.C\" keeps it finite",
+            text::visible(&name)
         ));
     }
     if let Some(reason) = &model.fitted.fallback {
