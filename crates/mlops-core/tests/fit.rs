@@ -132,8 +132,7 @@ fn both_solvers_agree_with_scikit_learn_and_with_each_other() {
         let apart = furthest(&newton, &lbfgs.coefficients, lbfgs.intercept);
         assert!(apart < 1e-9, "{name}: solvers are {apart:.1e} apart");
         assert_eq!((newton.solver, lbfgs.solver), (Solver::Newton, Solver::Lbfgs), "{name}");
-        let balanced = case.class_weight == ClassWeight::Balanced;
-        assert_eq!(auto.solver, if balanced { Solver::Newton } else { Solver::Lbfgs }, "{name}");
+        assert_eq!(auto.solver, Solver::Newton, "{name}");
     }
 }
 

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
         "ids",
         "config",
         "text",
+        "lines",
         "simd",
         "exact",
         "exponential",
@@ -22,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
-        "gate", "split", "cells", "compare",
+        "gate", "split", "cells", "compare", "entity", "moment",
     ],
     &["ledger", "store", "testdata"],
     &["context", "decision"],

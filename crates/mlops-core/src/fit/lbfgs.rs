@@ -1,4 +1,4 @@
-//! smartcore's L-BFGS on a dense matrix: the solver for small data, and a check of ours.
+//! smartcore's L-BFGS on a dense matrix: the solver `lbfgs`, and a check of ours on few rows.
 //!
 //! Not for large data (it is some forty times slower than a Newton fit at 1e5 rows and copies
 //! the matrix), and never the last word: it has no convergence flag, so `newton` polishes what it

@@ -133,8 +133,7 @@ impl Newton<'_> {
             }
             let small = if step.len() > MANY { SMALL_MOVE_OF_MANY } else { SMALL_MOVE };
             // Without a penalty the direction of the step must be exact, for `refuse_separable`.
-            let with_hessian =
-                self.c.is_infinite() || (decrement / curvature.total).sqrt() > small;
+            let with_hessian = self.c.is_infinite() || (decrement / curvature.total).sqrt() > small;
             let Some(there) = self.search(&here, &step, decrement, 1, with_hessian)? else {
                 if self.at_rounding(&here, decrement) {
                     return Ok(here.optimum(iterations));
