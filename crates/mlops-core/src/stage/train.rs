@@ -241,9 +241,11 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
 fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
     if !constants.is_empty() {
+        let one = constants.len() == 1;
         notes.push(format!(
-            "the same value in every training row, so without influence: {}",
-            text::names(constants)
+            "{} {} constant in the training rows, and so without influence",
+            text::names(constants.iter().map(|name| format!("\"{name}\""))),
+            if one { "is" } else { "are" }
         ));
     }
     let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
