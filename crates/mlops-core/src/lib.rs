@@ -54,6 +54,7 @@ pub mod digest;
 pub mod drift;
 pub mod durable;
 pub mod error;
+mod exact;
 mod exponential;
 pub mod fit;
 pub mod gate;

@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
         "config",
         "text",
         "simd",
+        "exact",
         "exponential",
         "location",
     ],
