@@ -149,6 +149,17 @@ impl Disk {
         Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
     }
 
+    /// Makes an empty file at `path` that whoever may write to its folder's files may write to, as
+    /// the user's umask says; fine when it is there already.
+    pub fn create_shared(&self, path: &Path) -> Result<()> {
+        if path.try_exists().map_err(|e| Error::io("read", path, e))? {
+            return Ok(());
+        }
+        self.announce(Step::CreateFile, path)?;
+        let made = File::options().append(true).create(true).open(path);
+        made.map(drop).map_err(|e| Error::io("create", path, e))
+    }
+
     /// A file without a name in `folder`, for what does not fit into memory.
     pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
         self.create_folder(folder)?;

@@ -498,9 +498,15 @@ mod tests {
     #[test]
     fn null_keeps_all_and_nothing_keeps_the_default() {
         let of = |more: &str| parse(more).unwrap().retention;
-        assert_eq!(of(""), Retention { keep_releases: Some(10), keep_datasets: None });
-        let both = r#","retention":{"keep_releases":null,"keep_datasets":3}"#;
-        assert_eq!(of(both), Retention { keep_releases: None, keep_datasets: Some(3) });
+        assert_eq!(
+            of(""),
+            Retention { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
+        );
+        let both = r#","retention":{"keep_releases":null,"keep_datasets":3,"keep_days":null}"#;
+        assert_eq!(
+            of(both),
+            Retention { keep_releases: None, keep_datasets: Some(3), keep_days: None }
+        );
         let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
         assert!(error.contains("\"retention.keep_releases\" must be a whole number"), "{error}");
     }
