@@ -161,15 +161,19 @@ impl Context {
 
     /// Holds the places that other workspaces may use, too.
     pub(crate) fn hold_releases(&self) -> Result<Held> {
-        self.store().hold(&*self.clock, &format!("run {}", self.run))
+        self.store().hold(&*self.clock)
     }
 
     /// Locks the workspace for `step`, opens its ledger and completes or undoes what an
     /// interrupted run left.
     pub fn open(&self, step: &str) -> Result<Workspace> {
         let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
+        // Whoever has worked here before has left the file of the lock.
+        let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
-        self.refuse_lost_ledger()?;
+        if known {
+            self.refuse_lost_ledger()?;
+        }
         let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
         self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
         self.refuse_foreign_releases(&ledger)?;

@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
-pub use lock::Lock;
+pub use lock::{FolderLock, Lock};
 use temporary::Names;
 pub use temporary::TemporaryFolder;
 

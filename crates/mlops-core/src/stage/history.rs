@@ -121,8 +121,8 @@ impl fmt::Display for History {
                     None => "?".to_owned(),
                 };
                 let mark = match (&entry.removed, entry.rolled_back) {
-                    (Some(_), _) => "removed",
-                    (None, true) => "rolled back",
+                    (Some(_), _) => "(removed)",
+                    (None, true) => "(rolled back)",
                     (None, false) => "",
                 };
                 let by = match entry.action {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{parse, pretty, relative};
 use super::{Pointer, Store};
 use crate::clock::Clock;
-use crate::durable::{Lock, parent_of};
+use crate::durable::{FolderLock, parent_of};
 use crate::ids::ReleaseId;
 use crate::{Error, Result, text};
 
@@ -35,27 +35,34 @@ struct Claim {
 /// The folder of releases and the place of the pointer, held while something changes there.
 #[derive(Debug)]
 pub struct Held {
-    _locks: [Lock; 2],
+    _locks: Vec<FolderLock>,
 }
 
 impl Store<'_> {
-    /// Holds the folder of releases and the place of the pointer, waiting for other workspaces
-    /// that do so for a moment.
-    pub fn hold(&self, clock: &dyn Clock, holder: &str) -> Result<Held> {
-        let name = self.pointer.file_name().unwrap_or_default().to_string_lossy();
-        let beside = parent_of(self.pointer).join(format!(".{name}.lock"));
-        let places = [self.models.join(".releases.lock"), beside];
-        let mut tries = 0;
-        let mut take = |path: &Path| loop {
-            match Lock::acquire(self.disk, path, holder) {
-                Err(e) if tries < TRIES && matches!(e.kind(), crate::ErrorKind::Locked(_)) => {
-                    tries += 1;
-                    clock.sleep(PAUSE);
+    /// Holds the folder of releases and that of the pointer, waiting for other workspaces that do so
+    /// for a moment.
+    pub fn hold(&self, clock: &dyn Clock) -> Result<Held> {
+        let folders = [self.models, parent_of(self.pointer)];
+        for folder in folders {
+            self.disk.create_folder(folder)?;
+        }
+        // One folder cannot be held twice, and all must take them in one order.
+        let real = |folder: &Path| folder.canonicalize().map_err(|e| Error::io("read", folder, e));
+        let places = BTreeSet::from([real(folders[0])?, real(folders[1])?]);
+        let mut locks = Vec::new();
+        for place in places {
+            let mut tries = 0;
+            locks.push(loop {
+                match FolderLock::acquire(&place) {
+                    Err(e) if tries < TRIES && matches!(e.kind(), crate::ErrorKind::Locked(_)) => {
+                        tries += 1;
+                        clock.sleep(PAUSE);
+                    }
+                    other => break other?,
                 }
-                other => return other,
-            }
-        };
-        Ok(Held { _locks: [take(&places[0])?, take(&places[1])?] })
+            });
+        }
+        Ok(Held { _locks: locks })
     }
 
     /// Claims the releases `keep` for this workspace, instead of those that it claimed before.
