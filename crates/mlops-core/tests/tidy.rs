@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "error",
+        "attention",
         "clock",
         "durable",
         "digest",
         "ids",
         "config",
         "text",
+        "lines",
         "simd",
         "exact",
         "exponential",
@@ -22,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
-        "gate", "split", "cells", "compare",
+        "gate", "split", "cells", "compare", "entity", "moment",
     ],
     &["ledger", "store", "testdata"],
     &["context", "decision"],

@@ -19,11 +19,11 @@ use serde_json::Value;
 use crate::drift::Rule;
 use crate::fit::{ClassWeight, Solver};
 use crate::model::MissingPolicy;
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 use section::Section;
-pub use service::{PredictionLog, Service};
+pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -169,15 +169,21 @@ impl Default for Training {
 }
 
 /// How `fullprocess` sets rows aside that no model is trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Holdout {
-    /// Share of the new rows of each class.
+    /// Share of the new entities of each class.
     pub share: f64,
+    /// Fewest rows of a test; a smaller one takes in earlier hold-outs and the user's own test rows.
+    pub min_rows: u64,
+    /// Columns that name the entity of a row; nothing for the id columns, none for rows by themselves.
+    pub group: Option<Vec<String>>,
+    /// The column that tells when a row happened: then the newest rows are held out.
+    pub time: Option<String>,
 }
 
 impl Default for Holdout {
     fn default() -> Self {
-        Self { share: 0.3 }
+        Self { share: 0.3, min_rows: 100, group: None, time: None }
     }
 }
 
@@ -249,6 +255,7 @@ impl Config {
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
+        let schema = schema(root.section("schema"));
         let config = Self {
             file: path.to_owned(),
             base: crate::location::plain(&base),
@@ -260,10 +267,10 @@ impl Config {
             test_data,
             output_model,
             deployment,
-            schema: schema(root.section("schema")),
+            holdout: holdout(root.section("holdout"), &schema),
+            schema,
             ingestion: ingestion(root.section("ingestion")),
             training: training(root.section("training")),
-            holdout: holdout(root.section("holdout")),
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             retention: retention(root.section("retention")),
@@ -383,10 +390,27 @@ fn training(mut section: Section) -> Training {
     training
 }
 
-fn holdout(mut section: Section) -> Holdout {
-    let share = section.number("share", &(0.0..=0.9), Holdout::default().share);
+fn holdout(mut section: Section, schema: &Schema) -> Holdout {
+    let default = Holdout::default();
+    let share = section.number("share", &(0.0..=0.9), default.share);
+    let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
+    let group = section.texts_or_one("group");
+    let time = section.text("time");
+    let named = group.iter().flatten().map(|name| ("group", name));
+    for (key, name) in named.chain(time.iter().map(|name| ("time", name))) {
+        let column = schema.columns().iter().find(|c| c.name == *name);
+        if column.is_none_or(|c| c.role == Role::Target) {
+            section.problem(
+                key,
+                &format!(
+                    "names the column \"{name}\": name columns of \"schema\" other than the target; \
+                     one that is no feature can stand in \"schema.id\""
+                ),
+            );
+        }
+    }
     section.finish();
-    Holdout { share }
+    Holdout { share, min_rows, group, time }
 }
 
 fn drift(mut section: Section) -> Drift {
@@ -509,6 +533,22 @@ mod tests {
         );
         let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
         assert!(error.contains("\"retention.keep_releases\" must be a whole number"), "{error}");
+    }
+
+    #[test]
+    fn a_group_is_a_column_or_a_list_of_them() {
+        let of = |more: &str| parse(&format!(r#","holdout":{more}"#)).map(|c| c.holdout);
+        assert_eq!(of("{}").unwrap(), Holdout::default());
+        let group = |more: &str| of(more).unwrap().group.unwrap();
+        assert_eq!(group(r#"{"group":"corporation"}"#), ["corporation"]);
+        assert_eq!(group(r#"{"group":["corporation","number_of_employees"]}"#).len(), 2);
+        assert!(group(r#"{"group":[]}"#).is_empty(), "rows by themselves");
+        assert_eq!(of(r#"{"time":"corporation"}"#).unwrap().time.unwrap(), "corporation");
+        for wrong in [r#"{"group":"client"}"#, r#"{"group":["exited"]}"#, r#"{"time":"day"}"#] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains("name columns of \"schema\" other than the target"), "{error}");
+        }
+        assert!(of(r#"{"group":3}"#).is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::attention::Finding;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::{DatasetVersion, ReleaseId};
@@ -47,6 +48,17 @@ pub struct Deployed {
 impl Report for Deployed {
     fn changed(&self) -> bool {
         self.promoted || self.sealed || self.removed.changed()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> =
+            self.removed.warnings.iter().map(Finding::warning).collect();
+        if !self.beats_constant {
+            findings.push(Finding::warning(
+                "this model does not beat the best constant answer (see score.json)",
+            ));
+        }
+        findings
     }
 }
 
@@ -124,19 +136,50 @@ impl Candidate {
     }
 }
 
-/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that
-/// was rolled back is refused: see [`again`].
+/// What a person allows who deploys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Leave {
+    /// A release that was rolled back.
+    pub again: bool,
+    /// A model that does no better than the best constant answer.
+    pub accept: bool,
+}
+
+/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that was
+/// rolled back, and one that does no better than a constant answer, is refused: see [`with`].
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
     step: &str,
     reason: &str,
 ) -> Result<Deployed> {
+    with(context, workspace, step, reason, Leave::default())
+}
+
+/// Like [`run`], with what a person allows.
+pub fn with(
+    context: &Context,
+    workspace: &mut Workspace,
+    step: &str,
+    reason: &str,
+    leave: Leave,
+) -> Result<Deployed> {
     let previous = context.store().live()?;
     let candidate = Candidate::read(context)?;
     let id = candidate.id.as_str();
+    let is_live = previous.as_ref() == Some(&candidate.id);
+    let score = &candidate.score.evaluation;
+    if !score.beats_constant && !leave.accept && !is_live {
+        return Err(Error::conflict(format!(
+            "{id} is not made live: its F1 {:.4} does not beat the best constant answer, which has \
+             {:.4} on the same {} test rows. Bring more data or better features, or take it all the \
+             same with --accept",
+            score.f1, score.constant.f1, score.n
+        )));
+    }
     if let Some(rollback) = workspace.ledger.was_rolled_back(id)?
-        && previous.as_ref() != Some(&candidate.id)
+        && !is_live
+        && !leave.again
     {
         return Err(Error::conflict(format!(
             "{id} was rolled back at {} ({}) and is not made live again by itself: train a better \
@@ -156,17 +199,6 @@ pub fn decided(
     decision: DecisionRecord,
 ) -> Result<Deployed> {
     deploy(context, workspace, candidate, super::decide::STEP, reason, Some(decision))
-}
-
-/// Like [`run`], but makes a release live again that was rolled back: for people who say so.
-pub fn again(
-    context: &Context,
-    workspace: &mut Workspace,
-    step: &str,
-    reason: &str,
-) -> Result<Deployed> {
-    context.store().live()?;
-    deploy(context, workspace, Candidate::read(context)?, step, reason, None)
 }
 
 fn deploy(
@@ -278,12 +310,6 @@ impl fmt::Display for Deployed {
             }
         } else {
             writeln!(f, "Already live: {release} at {pointer}; nothing changed")?;
-        }
-        if !self.beats_constant {
-            writeln!(
-                f,
-                "warning: this model does not beat the best constant answer (see score.json)"
-            )?;
         }
         self.removed.fmt(f)
     }
