@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "error",
+        "attention",
         "clock",
         "durable",
         "digest",
         "ids",
         "config",
         "text",
+        "lines",
         "simd",
         "exact",
         "exponential",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use mlops_core::Result;
+use mlops_core::attention::Attention;
 use mlops_core::context::Report;
 use mlops_core::decision::{Decision, Outcome};
 use mlops_core::drift::Rule;
@@ -306,6 +307,10 @@ fn a_decision_that_was_half_written_is_removed_by_the_next_run() {
     assert!(!scene.path("out/decisions/.mlops-x.tmp").is_file());
 }
 
+fn person_needed(decision: &Decision) -> bool {
+    decision.attention() == Attention::Person
+}
+
 /// Rows of `clients`, each `times`, whose label follows from the first feature; `wrong` ones in a
 /// hundred do not.
 fn visits(clients: std::ops::Range<u64>, times: u64, wrong: u64, seed: u64) -> String {
@@ -343,7 +348,7 @@ fn one_bad_batch_after_many_good_ones_is_judged_by_itself() {
     assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
     let concern = decision.concerns[0].to_string();
     assert!(concern.starts_with("the live model does worse than a constant answer"), "{concern}");
-    assert!(decision.needs_attention());
+    assert!(person_needed(&decision));
     // It stays so until something is done about it.
     let decision = decide(&scene);
     assert_eq!((decision.outcome, decision.concerns.len()), (Outcome::NothingNew, 1));
@@ -483,7 +488,7 @@ fn without_a_pointer_the_last_release_is_made_live_again() {
     let decision = decide(&scene);
     assert_eq!(scene.json("production_deployment/manifest.json"), before);
     assert!(decision.changed() && decision.restored.is_some(), "{decision}");
-    assert!(decision.to_string().contains("was made live again"), "{decision}");
+    assert!(decision.data.warnings[0].contains("was made live again"), "{decision}");
     // Where none is sound, that is not "nothing to do": a new one is trained.
     std::fs::remove_file(scene.path("production_deployment")).unwrap();
     std::fs::remove_dir_all(scene.path("models")).unwrap();
@@ -499,7 +504,7 @@ fn the_first_release_must_beat_a_constant_answer_unless_it_is_accepted() {
     assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
     assert!(!scene.path("production_deployment").exists());
     assert!(decision.to_string().contains("does not beat a constant answer"), "{decision}");
-    assert!(decide(&scene).needs_attention(), "nothing is live");
+    assert!(person_needed(&decide(&scene)), "nothing is live");
     let accept = Options { force: true, accept: true, ..Options::default() };
     let decision = decide_with(&scene, accept).unwrap();
     assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
