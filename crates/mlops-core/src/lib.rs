@@ -55,6 +55,7 @@ pub mod drift;
 pub mod durable;
 pub mod error;
 mod exponential;
+pub mod files;
 pub mod fit;
 pub mod gate;
 pub mod ids;

@@ -7,7 +7,18 @@ use std::path::{Path, PathBuf};
 
 /// Modules of core by layer; a module may use its own layer and lower ones.
 const LAYERS: &[&[&str]] = &[
-    &["error", "clock", "durable", "digest", "ids", "config", "text", "simd", "exponential"],
+    &[
+        "error",
+        "clock",
+        "durable",
+        "digest",
+        "ids",
+        "config",
+        "text",
+        "simd",
+        "exponential",
+        "files",
+    ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
         "gate", "split", "cells", "compare",

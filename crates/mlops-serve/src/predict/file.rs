@@ -85,5 +85,5 @@ fn inside(config: &Config, candidate: &Path) -> Option<File> {
     if !csv || !regular || !roots.any(|root| real.starts_with(root)) {
         return None;
     }
-    File::open(real).ok()
+    mlops_core::files::open(&real).map(|(file, _)| file).ok()
 }
