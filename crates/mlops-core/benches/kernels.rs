@@ -461,7 +461,8 @@ mod digests {
 
 /// What predictions are worth.
 mod metrics {
-    use mlops_core::metrics::bootstrap::{self, RESAMPLES};
+    use mlops_core::metrics::bootstrap::RESAMPLES;
+    use mlops_core::metrics::difference::two_sample_interval;
     use mlops_core::metrics::{ConfusionMatrix, Ranking};
 
     use super::{Bencher, BytesCount, ItemsCount, Numbers, columns};
@@ -495,10 +496,10 @@ mod metrics {
 
     /// Items are resamples; how many rows there are makes no difference.
     #[divan::bench]
-    fn intervals(bencher: Bencher) {
+    fn difference(bencher: Bencher) {
         let matrix = ConfusionMatrix { tn: 25_000, fp: 5_000, fn_: 4_000, tp: 16_000 };
         bencher
             .counter(ItemsCount::new(RESAMPLES))
-            .bench_local(|| bootstrap::intervals(&matrix, 0.95, RESAMPLES, 7));
+            .bench_local(|| two_sample_interval(&matrix, &matrix, 0.95, RESAMPLES, 7));
     }
 }

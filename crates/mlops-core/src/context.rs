@@ -3,20 +3,23 @@
 //!
 //! Not for the stages themselves: see `stage`.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::attention::{self, Attention, Fact, Finding};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::durable::{Disk, Lock};
+use crate::durable::{Disk, Lock, TemporaryFolder};
 use crate::ids::RunId;
 use crate::ingest::discover::Stamp;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
-use crate::store::Store;
-use crate::{Error, Result};
+use crate::location::Location;
+use crate::store::{Held, Pointer, Store};
+use crate::{Error, Result, text};
 
 /// The outside world of one run.
 #[derive(Clone)]
@@ -39,6 +42,12 @@ pub struct Context {
     pub step_begins: Arc<dyn Fn(&'static str) + Send + Sync>,
 }
 
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
 /// What a step reports: for people (`Display`), for programs (`Serialize`), for the record.
 pub trait Report: Serialize + std::fmt::Display {
     /// Whether anything changed; else the record says "nothing to do".
@@ -46,9 +55,19 @@ pub trait Report: Serialize + std::fmt::Display {
         true
     }
 
-    /// Whether the work was done but something needs attention at once: exit code 1.
-    fn needs_attention(&self) -> bool {
-        false
+    /// What somebody should know who does not read the report. It is not repeated in `Display`.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Whether the work was done but somebody is needed: an exit code of its own.
+    fn attention(&self) -> Attention {
+        attention::most(&self.findings())
+    }
+
+    /// The facts for logs and pings.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
     }
 }
 
@@ -62,10 +81,68 @@ pub struct Workspace {
     _lock: Lock,
 }
 
+/// A copy of the records in folders that vanish, to try something on: what is there is read where
+/// it is, and whatever is written goes elsewhere.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The same outside world, but for the folders.
+    pub context: Context,
+    /// The copy.
+    pub workspace: Workspace,
+    _folder: TemporaryFolder,
+}
+
+impl Rehearsal {
+    /// A copy of the workspace as it is now. Needs no lock, and no right to write to it.
+    pub fn of(context: &Context) -> Result<Self> {
+        let config = &context.config;
+        let ledger = Ledger::open_to_read(&config.ledger_path())?;
+        if let Some(mark) = ledger.as_ref().map(Ledger::known_mark).transpose()?.flatten() {
+            context.disk.mark_temporaries(&mark);
+        }
+        let folder = Self::folder(context)?;
+        let mut scratch = context.clone();
+        scratch.config.output_folder = folder.path().join("data");
+        scratch.config.output_model = folder.path().join("model");
+        let (disk, config) = (&scratch.disk, &scratch.config);
+        let lock = Lock::acquire(disk, &config.lock_path(), "a dry run")?;
+        if let Some(ledger) = ledger {
+            ledger.copy_to(&config.ledger_path())?;
+            for DatasetRecord { version, location, .. } in ledger.datasets()? {
+                if location.is_file() {
+                    disk.link(&location, &config.output_folder.join(version.file_name()))?;
+                }
+            }
+        }
+        let mut ledger = Ledger::open(&config.ledger_path(), disk)?;
+        disk.mark_temporaries(&ledger.mark(&config.base)?);
+        // What an interrupted run was about to do is not for a rehearsal to complete.
+        for (id, _) in ledger.intents()? {
+            ledger.withdraw(id)?;
+        }
+        let workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
+        Ok(Self { context: scratch, workspace, _folder: folder })
+    }
+
+    /// Where the next run finds it, should this one be killed; elsewhere if need be.
+    fn folder(context: &Context) -> Result<TemporaryFolder> {
+        let config = &context.config;
+        let near = [&config.output_folder, crate::durable::parent_of(&config.deployment)];
+        let near = near.into_iter().filter(|folder| folder.is_dir());
+        let mut made = near.filter_map(|folder| context.disk.temporary_folder(folder).ok());
+        if let Some(folder) = made.next() {
+            return Ok(folder);
+        }
+        let elsewhere = std::env::temp_dir();
+        context.disk.remove_temporaries(&elsewhere)?;
+        context.disk.temporary_folder(&elsewhere)
+    }
+}
+
 impl Context {
     /// A context without progress reports.
     pub fn new(config: Config, clock: Arc<dyn Clock>, disk: Disk, tool_version: &str) -> Self {
-        let run = RunId::new(clock.now(), std::process::id());
+        let run = RunId::unique(clock.now(), std::process::id());
         Self {
             config,
             clock,
@@ -83,20 +160,87 @@ impl Context {
         rfc3339(self.clock.now())
     }
 
+    /// Where `path` is, as records keep it.
+    pub fn location(&self, path: &Path) -> Location {
+        Location::of(&self.config.base, path)
+    }
+
     /// The store that the configuration names.
     pub fn store(&self) -> Store<'_> {
         Store::new(&self.config.models, &self.config.deployment, &self.disk)
+    }
+
+    /// Holds the places that other workspaces may use, too.
+    pub(crate) fn hold_releases(&self) -> Result<Held> {
+        self.store().hold(&*self.clock)
     }
 
     /// Locks the workspace for `step`, opens its ledger and completes or undoes what an
     /// interrupted run left.
     pub fn open(&self, step: &str) -> Result<Workspace> {
         let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
+        // Whoever has worked here before has left the file of the lock.
+        let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
-        let ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        if known {
+            self.refuse_lost_ledger()?;
+        }
+        let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
+        self.refuse_foreign_releases(&ledger)?;
         let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
         self.recover(&mut workspace)?;
         Ok(workspace)
+    }
+
+    /// Data sets without their records are not to be mixed with a new ledger's.
+    fn refuse_lost_ledger(&self) -> Result<()> {
+        let (folder, path) = (&self.config.output_folder, self.config.ledger_path());
+        let state = match fs::metadata(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is not there",
+            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => "is empty",
+            _ => return Ok(()),
+        };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("finaldata").and_then(|n| n.strip_suffix(".csv"));
+            number.is_some_and(|n| n.parse::<u32>().is_ok())
+        };
+        let names = entries.filter_map(|e| e.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| numbered(name)).collect();
+        names.sort();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "{} holds data sets ({}), but the ledger {}, which says what they are, {state}. \
+             Restore it from a backup; or, to start afresh from the source files, move the folder \
+             to another name and run again. Nothing was changed",
+            folder.display(),
+            text::names(&names),
+            path.display()
+        )))
+    }
+
+    /// The folder of releases that a workspace has by default belongs to one workspace. One that
+    /// has deployed there goes on: no release that another one names or keeps is removed.
+    fn refuse_foreign_releases(&self, ledger: &Ledger) -> Result<()> {
+        let config = &self.config;
+        let store = self.store();
+        let new = config.models_by_default
+            && ledger.latest_deployment()?.is_none()
+            && matches!(store.pointer(), Ok(Pointer::Vacant));
+        if !new {
+            return Ok(());
+        }
+        let (_, Some(other)) = store.of_others()? else { return Ok(()) };
+        let problem = format!(
+            "\"models_path\" is not set, and {}, which it is by default, belongs to the workspace \
+             whose live release is at {}: set it to a folder of this workspace's own",
+            config.models.display(),
+            other.display()
+        );
+        Err(Error::config(config.file.display().to_string(), vec![problem]))
     }
 
     /// Runs `work` as one recorded step.
@@ -141,7 +285,11 @@ impl Context {
     fn recover(&self, workspace: &mut Workspace) -> Result<()> {
         let config = &self.config;
         let mut notes = Vec::new();
-        for (id, intent) in workspace.ledger.intents()? {
+        let intents = workspace.ledger.intents()?;
+        let releases = |i: &Intent| matches!(i, Intent::Promote(_) | Intent::Remove(_));
+        let any = intents.iter().any(|(_, intent)| releases(intent));
+        let _held = any.then(|| self.hold_releases()).transpose()?;
+        for (id, intent) in intents {
             match intent {
                 Intent::PublishDataset { version, data, quarantine } => {
                     let parts = [
@@ -238,7 +386,7 @@ impl Context {
 
     /// Removes the file of a data set, unless it is not the file that was recorded.
     fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
-        let path = Path::new(&record.location);
+        let path = record.location.as_path();
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
             if Digest::of_file(path)? != record.sha256 {
                 return Ok(false);

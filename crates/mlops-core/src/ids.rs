@@ -82,15 +82,60 @@ impl FromStr for ReleaseId {
     }
 }
 
-/// One start of one binary: sortable by time, unique by process.
+/// What the name of a release begins with, as people shorten it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasePrefix(String);
+
+impl ReleasePrefix {
+    /// Whether `id` begins with it.
+    pub fn is_of(&self, id: &ReleaseId) -> bool {
+        id.0.starts_with(&self.0)
+    }
+}
+
+impl fmt::Display for ReleasePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ReleasePrefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("r-").unwrap_or_default();
+        let (number, rest) = rest.split_once('-').unwrap_or((rest, ""));
+        let whole = format!("r-{number}-{rest:0<12}").parse::<ReleaseId>();
+        if whole.is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("{text:?} does not begin a release id, such as r-4-0123456789ab"))
+        }
+    }
+}
+
+/// A number that nobody else draws: for names, not for secrets.
+pub fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // Each state has keys of its own, which the operating system drew.
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// One start of one binary: sortable by time, unique by a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// An id for a run that starts at `at` in process `pid`.
-    pub fn new(at: DateTime<Utc>, pid: u32) -> Self {
-        Self(format!("{}-{pid:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
+    /// An id for a run that starts at `at` and has the number `number`.
+    pub fn new(at: DateTime<Utc>, number: u64) -> Self {
+        Self(format!("{}-{number:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
+    }
+
+    /// An id for a run that starts at `at` in process `pid`. Neither is its own: clocks are set
+    /// back, and every container has a process 1.
+    pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
+        Self::new(at, u64::from(pid) << 32 | random() >> 32)
     }
 
     /// The text.
@@ -108,6 +153,25 @@ impl fmt::Display for RunId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_of_the_same_moment_and_process_have_ids_of_their_own() {
+        let ids: std::collections::BTreeSet<_> =
+            (0..1000).map(|_| RunId::unique(DateTime::UNIX_EPOCH, 1).to_string()).collect();
+        assert_eq!(ids.len(), 1000);
+    }
+
+    #[test]
+    fn a_release_may_be_named_by_its_beginning() {
+        let id: ReleaseId = "r-14-0123456789ab".parse().unwrap();
+        for text in ["r-14", "r-14-", "r-14-01", "r-14-0123456789ab", "r-1"] {
+            assert!(text.parse::<ReleasePrefix>().unwrap().is_of(&id), "{text}");
+        }
+        assert!(!"r-4".parse::<ReleasePrefix>().unwrap().is_of(&id));
+        for text in ["", "r", "r-", "14", "r-14-xyz", "r-14-0123456789abc"] {
+            assert!(text.parse::<ReleasePrefix>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_release_id_reads_back_and_a_foreign_folder_does_not() {

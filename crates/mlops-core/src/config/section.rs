@@ -102,6 +102,14 @@ impl<'a> Section<'a> {
         texts
     }
 
+    /// A list of texts, or one text for a list of one.
+    pub(super) fn texts_or_one(&mut self, key: &'static str) -> Option<Vec<String>> {
+        if self.map.get(key).is_some_and(Value::is_string) {
+            return self.text(key).map(|text| vec![text]);
+        }
+        self.texts(key)
+    }
+
     /// A number within `range`.
     pub(super) fn number(
         &mut self,

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::config::Training;
 use crate::durable::Disk;
+use crate::exact::ExactSum;
 use crate::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
 use crate::schema::{Role, Schema};
 use crate::table::Table;
@@ -158,6 +159,8 @@ pub struct TrainingRows {
     missing_rows: u64,
     missing_cells: Vec<u64>,
     dropped: u64,
+    /// What finding the encoding may take, in bytes.
+    memory: usize,
 }
 
 impl TrainingRows {
@@ -174,6 +177,7 @@ impl TrainingRows {
             missing_rows: 0,
             missing_cells: vec![0; columns],
             dropped: 0,
+            memory: usize::MAX,
             names: (numeric, categorical),
         }
     }
@@ -181,6 +185,7 @@ impl TrainingRows {
     /// The same, of which about `bytes` stay in memory and the rest in a file in `folder`.
     #[must_use]
     pub fn within(mut self, bytes: usize, disk: &Disk, folder: &Path) -> Self {
+        self.memory = bytes / 4;
         self.rows = self.rows.within(bytes, disk, folder.to_owned());
         self
     }
@@ -256,7 +261,9 @@ impl TrainingRows {
         let middles = match self.missing {
             MissingPolicy::Drop | MissingPolicy::Reject => vec![None; self.names.0.len()],
             MissingPolicy::Mean => self.means()?,
-            MissingPolicy::Median => medians(&self.rows, &self.columns(), threads)?,
+            MissingPolicy::Median => {
+                medians(&self.rows, &self.known_columns(), threads, self.memory)?
+            }
         };
         let mut numeric = Vec::new();
         for (name, fill) in self.names.0.iter().zip(middles) {
@@ -282,7 +289,7 @@ impl TrainingRows {
         Ok(Encoder { missing: self.missing, numeric, categorical })
     }
 
-    fn columns(&self) -> Vec<Column> {
+    fn known_columns(&self) -> Vec<Column> {
         let known = self.known.iter().zip(&self.missing_cells);
         known
             .map(|(known, missing)| Column {
@@ -294,17 +301,17 @@ impl TrainingRows {
             .collect()
     }
 
-    /// Arithmetic means, in row order and twice the digits of a double.
+    /// Arithmetic means, rounded once.
     fn means(&self) -> Result<Vec<Option<f64>>> {
-        let mut sums = vec![crate::profile::Mean::default(); self.names.0.len()];
-        let mut block = Block::new(self.rows.features());
+        let mut sums = vec![ExactSum::default(); self.names.0.len()];
+        let wanted: Vec<usize> = (0..sums.len()).collect();
+        let mut buffer = Vec::new();
         for index in 0..self.rows.blocks() {
-            self.rows.read(index, &mut block)?;
-            for (j, sum) in sums.iter_mut().enumerate() {
-                block.column(j).iter().filter(|v| !v.is_nan()).for_each(|v| sum.add(*v));
-            }
+            self.rows.columns(index, &wanted, &mut buffer, |j, values| {
+                values.iter().filter(|v| !v.is_nan()).for_each(|v| sums[j].add(*v));
+            })?;
         }
-        Ok(sums.into_iter().map(crate::profile::Mean::value).collect())
+        Ok(sums.into_iter().map(ExactSum::mean).collect())
     }
 
     /// The rows as `encoder`, which they taught, encodes them.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::attention::{self, Attention, Finding};
 use crate::compare::{self, Comparison, MERGE, Means, Request, Side, Tolerance};
 use crate::config::Config;
 use crate::context::{Context, Report};
@@ -135,11 +136,16 @@ impl Report for Compared {
         false
     }
 
-    fn needs_attention(&self) -> bool {
-        self.validation.as_ref().is_some_and(|v| !v.holds)
-            || self.comparison.unreadable.iter().any(|u| u.rows > 0)
-            || !self.warnings.is_empty()
-            || (self.exit_code && !self.comparison.equal)
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.faults();
+        findings.extend(self.warnings.iter().map(Finding::failed));
+        findings
+    }
+
+    fn attention(&self) -> Attention {
+        // A difference is an answer: it is said by the exit code, if that was asked for.
+        let differs = self.exit_code && !self.comparison.equal;
+        if differs { Attention::Failed } else { attention::most(&self.findings()) }
     }
 }
 
@@ -155,13 +161,16 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
         None => false,
     };
     let output = options.output.as_deref();
+    let elsewhere = std::env::temp_dir();
     let scratch = match output {
         Some(path) => {
             context.disk.create_folder(parent_of(path))?;
             parent_of(path)
         }
-        None if config.output_folder.is_dir() => &config.output_folder,
-        None => parent_of(&config.file),
+        None => [config.output_folder.as_path(), &config.base]
+            .into_iter()
+            .find(|folder| folder.is_dir() && context.disk.scratch(folder).is_ok())
+            .unwrap_or(&elsewhere),
     };
     let (threads, memory) = (config.limits.threads, config.limits.memory);
     let threads = threads.clamp(1, (memory / 2 / THREAD_BYTES).max(1));
@@ -229,11 +238,9 @@ fn check_tolerance(tolerance: Tolerance) -> Result<()> {
 
 /// All data sets, and when those that were removed were.
 fn recorded(context: &Context) -> Result<Vec<(DatasetRecord, Option<String>)>> {
-    let path = context.config.ledger_path();
-    if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {
+    let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? else {
         return Ok(Vec::new());
-    }
-    let ledger = Ledger::open(&path, &context.disk)?;
+    };
     let with_removal = |record: DatasetRecord| {
         let removed = ledger.dataset_removed(record.version)?;
         Ok((record, removed))
@@ -252,8 +259,7 @@ fn subject<'r>(
         return Err(Error::data(format!("{text} is a folder: name a CSV file in it")));
     }
     if path.try_exists().map_err(|e| Error::io("read", path, e))? {
-        let same =
-            |r: &&(DatasetRecord, _)| path.is_file() && same_file(path, Path::new(&r.0.location));
+        let same = |r: &&(DatasetRecord, _)| path.is_file() && same_file(path, &r.0.location);
         let record = records.iter().find(same).map(|(record, _)| record);
         let version = record.map(|r| r.version);
         let subject = Subject { name: text.to_owned(), path: path.to_owned(), version };
@@ -273,7 +279,7 @@ fn subject<'r>(
              or a version by its number or file name"
         )));
     };
-    let path = PathBuf::from(&record.location);
+    let path = record.location.clone();
     if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {
         let why = match removed {
             Some(when) => format!("was removed by retention at {when}"),
