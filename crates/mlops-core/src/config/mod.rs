@@ -176,9 +176,9 @@ impl Ingestion {
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// Inverse of the L2 penalty's strength.
+    /// Inverse of the L2 penalty's strength; nothing for no penalty.
     #[serde(rename = "C")]
-    pub c: f64,
+    pub c: Option<f64>,
     /// Which optimiser.
     pub solver: Solver,
     /// What a missing value becomes.
@@ -194,7 +194,7 @@ pub struct Training {
 impl Default for Training {
     fn default() -> Self {
         Self {
-            c: 1.0,
+            c: Some(1.0),
             solver: Solver::Auto,
             missing: MissingPolicy::Median,
             class_weight: ClassWeight::None,
@@ -408,7 +408,7 @@ fn ingestion(mut section: Section) -> Ingestion {
 fn training(mut section: Section) -> Training {
     let default = Training::default();
     let training = Training {
-        c: section.number("C", &(1e-10..=1e10), default.c),
+        c: section.number_or_null("C", &(1e-10..=1e10), default.c),
         solver: section.choice(
             "solver",
             &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],
