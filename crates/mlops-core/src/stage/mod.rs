@@ -15,6 +15,7 @@ mod held_out;
 pub mod history;
 pub mod holdout;
 pub mod ingest;
+mod restore;
 pub mod retain;
 pub mod rollback;
 pub mod score;
