@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::attention::{self, Attention, Fact, Finding};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::digest::Digest;
@@ -53,9 +54,19 @@ pub trait Report: Serialize + std::fmt::Display {
         true
     }
 
-    /// Whether the work was done but something needs attention at once: exit code 1.
-    fn needs_attention(&self) -> bool {
-        false
+    /// What somebody should know who does not read the report. It is not repeated in `Display`.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Whether the work was done but somebody is needed: an exit code of its own.
+    fn attention(&self) -> Attention {
+        attention::most(&self.findings())
+    }
+
+    /// The facts for logs and pings.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::attention::{self, Attention, Finding};
 use crate::compare::{self, Comparison, MERGE, Means, Request, Side, Tolerance};
 use crate::config::Config;
 use crate::context::{Context, Report};
@@ -135,11 +136,16 @@ impl Report for Compared {
         false
     }
 
-    fn needs_attention(&self) -> bool {
-        self.validation.as_ref().is_some_and(|v| !v.holds)
-            || self.comparison.unreadable.iter().any(|u| u.rows > 0)
-            || !self.warnings.is_empty()
-            || (self.exit_code && !self.comparison.equal)
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.faults();
+        findings.extend(self.warnings.iter().map(Finding::failed));
+        findings
+    }
+
+    fn attention(&self) -> Attention {
+        // A difference is an answer: it is said by the exit code, if that was asked for.
+        let differs = self.exit_code && !self.comparison.equal;
+        if differs { Attention::Failed } else { attention::most(&self.findings()) }
     }
 }
 

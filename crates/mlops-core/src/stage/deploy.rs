@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::attention::Finding;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::{DatasetVersion, ReleaseId};
@@ -51,6 +52,17 @@ pub struct Deployed {
 impl Report for Deployed {
     fn changed(&self) -> bool {
         self.promoted || self.sealed || self.removed.changed()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> =
+            self.removed.warnings.iter().map(Finding::warning).collect();
+        if !self.beats_constant {
+            findings.push(Finding::warning(
+                "this model does not beat the best constant answer (see score.json)",
+            ));
+        }
+        findings
     }
 }
 
@@ -295,12 +307,6 @@ impl fmt::Display for Deployed {
             }
         } else {
             writeln!(f, "Already live: {release} at {pointer}; nothing changed")?;
-        }
-        if !self.beats_constant {
-            writeln!(
-                f,
-                "warning: this model does not beat the best constant answer (see score.json)"
-            )?;
         }
         self.removed.fmt(f)
     }

@@ -144,6 +144,6 @@ impl fmt::Display for Retained {
             ];
             writeln!(f, "Removed, as \"retention\" says: {}", old.join(", "))?;
         }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
+        Ok(())
     }
 }
