@@ -3,7 +3,6 @@
 //! Takes no lock, records nothing, and changes neither file; what it may write is the file that
 //! `--output` names. Not for how rows are joined: see [`crate::compare`].
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use crate::compare::{self, Comparison, MERGE, Means, Request, Side, Tolerance};
 use crate::config::Config;
 use crate::context::{Context, Report};
 use crate::durable::parent_of;
+use crate::files;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Ledger};
 use crate::{Error, Result};
@@ -161,13 +161,16 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
         None => false,
     };
     let output = options.output.as_deref();
+    let elsewhere = std::env::temp_dir();
     let scratch = match output {
         Some(path) => {
             context.disk.create_folder(parent_of(path))?;
             parent_of(path)
         }
-        None if config.output_folder.is_dir() => &config.output_folder,
-        None => parent_of(&config.file),
+        None => [config.output_folder.as_path(), &config.base]
+            .into_iter()
+            .find(|folder| folder.is_dir() && context.disk.scratch(folder).is_ok())
+            .unwrap_or(&elsewhere),
     };
     let (threads, memory) = (config.limits.threads, config.limits.memory);
     let threads = threads.clamp(1, (memory / 2 / THREAD_BYTES).max(1));
@@ -333,10 +336,10 @@ fn check_output(config: &Config, output: &Path, inputs: [&Subject; 2]) -> Result
 /// Whether a file is a regular one whose first line ends as ours do.
 fn joined_before(path: &Path) -> std::io::Result<bool> {
     let mut line = Vec::new();
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    if !std::fs::metadata(path)?.is_file() {
         return Ok(false);
     }
+    let (file, _) = files::open(path)?;
     BufReader::new(file.take(1 << 20)).read_until(b'\n', &mut line)?;
     Ok(line.ends_with(format!(",{MERGE}\n").as_bytes()))
 }
