@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mlops_core::context::Report as _;
 use mlops_core::lines::Lines;
 use mlops_serve::Options;
 use serde_json::{Value, json};
@@ -218,7 +219,10 @@ fn what_does_not_end_in_time_is_cut_off_and_said() {
     service.get("/livez").ends_with(200);
     std::thread::sleep(Duration::from_millis(100));
     let served = service.ended();
-    assert!(!served.drained && served.to_string().contains("cut off"), "{served:?}");
+    assert!(
+        !served.drained && format!("{:?}", served.findings()).contains("cut off"),
+        "{served:?}"
+    );
 }
 
 #[test]
