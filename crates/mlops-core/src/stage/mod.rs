@@ -16,6 +16,7 @@ mod held_out;
 pub mod history;
 pub(crate) mod holdout;
 pub mod ingest;
+mod restore;
 pub mod retain;
 pub mod rollback;
 pub mod score;
