@@ -83,7 +83,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: None }
+        Self { keep_releases: Some(10), keep_datasets: Some(5) }
     }
 }
 
@@ -518,7 +518,7 @@ mod tests {
     #[test]
     fn null_keeps_all_and_nothing_keeps_the_default() {
         let of = |more: &str| parse(more).unwrap().retention;
-        assert_eq!(of(""), Retention { keep_releases: Some(10), keep_datasets: None });
+        assert_eq!(of(""), Retention { keep_releases: Some(10), keep_datasets: Some(5) });
         let both = r#","retention":{"keep_releases":null,"keep_datasets":3}"#;
         assert_eq!(of(both), Retention { keep_releases: None, keep_datasets: Some(3) });
         let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
