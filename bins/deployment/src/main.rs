@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::ReleasePrefix;
 use mlops_core::stage::{deploy, history, rollback, verify};
 
 /// Seals the latest model with its score as a release, verifies it from disk and makes it live in
@@ -22,12 +22,16 @@ struct Arguments {
     common: mlops_runtime::Common,
 
     /// Why, for the record
-    #[arg(long, default_value = "deployed by hand")]
+    #[arg(long, default_value = "deployed by hand", value_parser = in_words)]
     reason: String,
 
     /// Make a release live even if it was rolled back
     #[arg(long)]
     again: bool,
+
+    /// Make a model live even if it does no better than the best constant answer
+    #[arg(long)]
+    accept: bool,
 
     #[command(subcommand)]
     command: Option<Action>,
@@ -40,20 +44,20 @@ enum Action {
 
     /// Make an earlier release live again: the last one before the present one that is sound
     Rollback {
-        /// This release instead
+        /// This release instead; the beginning of its name is enough
         #[arg(long, value_name = "ID")]
-        to: Option<ReleaseId>,
+        to: Option<ReleasePrefix>,
 
         /// Why, for the record
-        #[arg(long)]
+        #[arg(long, value_parser = in_words)]
         reason: String,
     },
 
     /// Load the live release from disk: digests, model, known predictions
     Verify {
-        /// This release instead
+        /// This release instead; the beginning of its name is enough
         #[arg(value_name = "ID")]
-        release: Option<ReleaseId>,
+        release: Option<ReleasePrefix>,
 
         /// Every release
         #[arg(long, conflicts_with = "release")]
@@ -64,27 +68,36 @@ enum Action {
     Adopt,
 }
 
+/// A reason is there for others to read.
+fn in_words(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say why in a few words: whoever reads the history will ask".to_owned()),
+        reason => Ok(reason.to_owned()),
+    }
+}
+
 fn main() -> ExitCode {
-    let Arguments { common, reason, again, command } = Arguments::parse();
+    let Arguments { common, reason, again, accept, command } = Arguments::parse();
     match command {
         None => mlops_runtime::run("deployment", &common, |context, workspace| {
-            let deploy = if again { deploy::again } else { deploy::run };
-            deploy(context, workspace, "deployment", &reason)
+            let leave = deploy::Leave { again, accept };
+            deploy::with(context, workspace, "deployment", &reason, leave)
         }),
         Some(Action::History) => mlops_runtime::look(&common, history::run),
         Some(Action::Rollback { to, reason }) => {
             mlops_runtime::run("deployment rollback", &common, |context, workspace| {
+                let to = to.map(|to| history::find(context, &to)).transpose()?;
                 rollback::run(context, workspace, to.as_ref(), &reason)
             })
         }
-        Some(Action::Verify { release, all }) => {
+        Some(Action::Verify { release, all }) => mlops_runtime::look(&common, |context| {
             let which = match (release, all) {
-                (Some(id), _) => verify::Which::One(id),
+                (Some(id), _) => verify::Which::One(history::find(context, &id)?),
                 (None, true) => verify::Which::All,
                 (None, false) => verify::Which::Live,
             };
-            mlops_runtime::look(&common, |context| verify::run(context, &which))
-        }
+            verify::run(context, &which)
+        }),
         Some(Action::Adopt) => {
             mlops_runtime::run("deployment adopt", &common, |context, _| deploy::adopt(context))
         }

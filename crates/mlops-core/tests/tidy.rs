@@ -9,19 +9,22 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "error",
+        "attention",
         "clock",
         "durable",
         "digest",
         "ids",
         "config",
         "text",
+        "lines",
         "simd",
+        "exact",
         "exponential",
         "location",
     ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
-        "gate", "split", "cells", "compare",
+        "gate", "split", "cells", "compare", "entity", "moment",
     ],
     &["ledger", "store", "testdata"],
     &["context", "decision"],

@@ -32,7 +32,8 @@ pub(crate) async fn scoring(State(app): State<App>, request: Request) -> Result<
             missing("the live release has no readable score: run `scoring` and `deployment`")
         })?;
         let deployment = deployment(app, loaded)?;
-        let mut value = serde_json::to_value(score).unwrap_or_default();
+        let mut value =
+            serde_json::to_value(score).map_err(|e| Problem::internal(e.to_string()))?;
         value["model_version"] = json!(loaded.id);
         value["deployment"] = deployment.as_ref().map_or(Value::Null, |d| {
             json!({
@@ -85,7 +86,8 @@ pub(crate) async fn diagnose(
 ) -> Result<Response, Problem> {
     answer(app, request, |app, loaded| {
         let found = diagnostics(app, loaded)?;
-        let mut value = serde_json::to_value(&found).unwrap_or_default();
+        let mut value =
+            serde_json::to_value(&found).map_err(|e| Problem::internal(e.to_string()))?;
         value["model_version"] = json!(loaded.id);
         Ok((value, found.to_string()))
     })

@@ -4,6 +4,7 @@
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
 mod apicalls;
+mod places;
 mod section;
 mod service;
 mod unattended;
@@ -18,11 +19,11 @@ use serde_json::Value;
 use crate::drift::Rule;
 use crate::fit::{ClassWeight, Solver};
 use crate::model::MissingPolicy;
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 use section::Section;
-pub use service::{PredictionLog, Service};
+pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -44,6 +45,8 @@ pub struct Config {
     pub output_model: PathBuf,
     /// `models_path`: immutable releases.
     pub models: PathBuf,
+    /// Whether `models_path` was not set, so that it is the folder `models` beside the pointer.
+    pub models_by_default: bool,
     /// `prod_deployment_path`: the pointer to the live release.
     pub deployment: PathBuf,
     /// The columns.
@@ -79,11 +82,13 @@ pub struct Retention {
     pub keep_releases: Option<u64>,
     /// Data sets, the newest ones; nothing for all.
     pub keep_datasets: Option<u64>,
+    /// Details of runs and decisions: those of the last so many days; nothing for all.
+    pub keep_days: Option<u64>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: Some(5) }
+        Self { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
     }
 }
 
@@ -135,9 +140,9 @@ impl Ingestion {
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// Inverse of the L2 penalty's strength.
+    /// Inverse of the L2 penalty's strength; nothing for no penalty.
     #[serde(rename = "C")]
-    pub c: f64,
+    pub c: Option<f64>,
     /// Which optimiser.
     pub solver: Solver,
     /// What a missing value becomes.
@@ -153,7 +158,7 @@ pub struct Training {
 impl Default for Training {
     fn default() -> Self {
         Self {
-            c: 1.0,
+            c: Some(1.0),
             solver: Solver::Auto,
             missing: MissingPolicy::Median,
             class_weight: ClassWeight::None,
@@ -164,15 +169,21 @@ impl Default for Training {
 }
 
 /// How `fullprocess` sets rows aside that no model is trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Holdout {
-    /// Share of the new rows of each class.
+    /// Share of the new entities of each class.
     pub share: f64,
+    /// Fewest rows of a test; a smaller one takes in earlier hold-outs and the user's own test rows.
+    pub min_rows: u64,
+    /// Columns that name the entity of a row; nothing for the id columns, none for rows by themselves.
+    pub group: Option<Vec<String>>,
+    /// The column that tells when a row happened: then the newest rows are held out.
+    pub time: Option<String>,
 }
 
 impl Default for Holdout {
     fn default() -> Self {
-        Self { share: 0.3 }
+        Self { share: 0.3, min_rows: 100, group: None, time: None }
     }
 }
 
@@ -244,20 +255,22 @@ impl Config {
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
+        let schema = schema(root.section("schema"));
         let config = Self {
             file: path.to_owned(),
             base: crate::location::plain(&base),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
+            models_by_default: models.is_none(),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
             input_folder,
             output_folder,
             test_data,
             output_model,
             deployment,
-            schema: schema(root.section("schema")),
+            holdout: holdout(root.section("holdout"), &schema),
+            schema,
             ingestion: ingestion(root.section("ingestion")),
             training: training(root.section("training")),
-            holdout: holdout(root.section("holdout")),
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             retention: retention(root.section("retention")),
@@ -267,37 +280,10 @@ impl Config {
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
         };
-        config.check_places(&root);
+        places::check(&config, &root);
         root.finish();
         let problems = problems.into_inner();
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
-    }
-
-    /// Folders that may not coincide: what is written must not be read as input.
-    fn check_places(&self, root: &Section) {
-        let inputs = [
-            ("input_folder_path", &self.input_folder),
-            ("source_folder_path", &self.source_folder),
-            ("test_data_path", &self.test_data),
-        ];
-        for (key, folder) in inputs {
-            if *folder == self.output_folder {
-                root.problem(
-                    key,
-                    "must not be \"output_folder_path\": our own output would be read as input",
-                );
-            }
-        }
-        for (key, folder) in
-            [("output_model_path", &self.output_model), ("models_path", &self.models)]
-        {
-            if *folder == self.deployment {
-                root.problem(
-                    key,
-                    "must not be \"prod_deployment_path\": that becomes a link to a release",
-                );
-            }
-        }
     }
 
     /// The SQLite file that records everything.
@@ -376,7 +362,7 @@ fn ingestion(mut section: Section) -> Ingestion {
 fn training(mut section: Section) -> Training {
     let default = Training::default();
     let training = Training {
-        c: section.number("C", &(1e-10..=1e10), default.c),
+        c: section.number_or_null("C", &(1e-10..=1e10), default.c),
         solver: section.choice(
             "solver",
             &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],
@@ -404,10 +390,27 @@ fn training(mut section: Section) -> Training {
     training
 }
 
-fn holdout(mut section: Section) -> Holdout {
-    let share = section.number("share", &(0.0..=0.9), Holdout::default().share);
+fn holdout(mut section: Section, schema: &Schema) -> Holdout {
+    let default = Holdout::default();
+    let share = section.number("share", &(0.0..=0.9), default.share);
+    let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
+    let group = section.texts_or_one("group");
+    let time = section.text("time");
+    let named = group.iter().flatten().map(|name| ("group", name));
+    for (key, name) in named.chain(time.iter().map(|name| ("time", name))) {
+        let column = schema.columns().iter().find(|c| c.name == *name);
+        if column.is_none_or(|c| c.role == Role::Target) {
+            section.problem(
+                key,
+                &format!(
+                    "names the column \"{name}\": name columns of \"schema\" other than the target; \
+                     one that is no feature can stand in \"schema.id\""
+                ),
+            );
+        }
+    }
     section.finish();
-    Holdout { share }
+    Holdout { share, min_rows, group, time }
 }
 
 fn drift(mut section: Section) -> Drift {
@@ -434,6 +437,7 @@ fn retention(mut section: Section) -> Retention {
     let retention = Retention {
         keep_releases: section.limit("keep_releases", &range, default.keep_releases),
         keep_datasets: section.limit("keep_datasets", &range, default.keep_datasets),
+        keep_days: section.limit("keep_days", &(1..=36_500), default.keep_days),
     };
     section.finish();
     retention
@@ -518,11 +522,33 @@ mod tests {
     #[test]
     fn null_keeps_all_and_nothing_keeps_the_default() {
         let of = |more: &str| parse(more).unwrap().retention;
-        assert_eq!(of(""), Retention { keep_releases: Some(10), keep_datasets: Some(5) });
-        let both = r#","retention":{"keep_releases":null,"keep_datasets":3}"#;
-        assert_eq!(of(both), Retention { keep_releases: None, keep_datasets: Some(3) });
+        assert_eq!(
+            of(""),
+            Retention { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
+        );
+        let both = r#","retention":{"keep_releases":null,"keep_datasets":3,"keep_days":null}"#;
+        assert_eq!(
+            of(both),
+            Retention { keep_releases: None, keep_datasets: Some(3), keep_days: None }
+        );
         let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
         assert!(error.contains("\"retention.keep_releases\" must be a whole number"), "{error}");
+    }
+
+    #[test]
+    fn a_group_is_a_column_or_a_list_of_them() {
+        let of = |more: &str| parse(&format!(r#","holdout":{more}"#)).map(|c| c.holdout);
+        assert_eq!(of("{}").unwrap(), Holdout::default());
+        let group = |more: &str| of(more).unwrap().group.unwrap();
+        assert_eq!(group(r#"{"group":"corporation"}"#), ["corporation"]);
+        assert_eq!(group(r#"{"group":["corporation","number_of_employees"]}"#).len(), 2);
+        assert!(group(r#"{"group":[]}"#).is_empty(), "rows by themselves");
+        assert_eq!(of(r#"{"time":"corporation"}"#).unwrap().time.unwrap(), "corporation");
+        for wrong in [r#"{"group":"client"}"#, r#"{"group":["exited"]}"#, r#"{"time":"day"}"#] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains("name columns of \"schema\" other than the target"), "{error}");
+        }
+        assert!(of(r#"{"group":3}"#).is_err());
     }
 
     #[test]

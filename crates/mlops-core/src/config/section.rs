@@ -102,6 +102,14 @@ impl<'a> Section<'a> {
         texts
     }
 
+    /// A list of texts, or one text for a list of one.
+    pub(super) fn texts_or_one(&mut self, key: &'static str) -> Option<Vec<String>> {
+        if self.map.get(key).is_some_and(Value::is_string) {
+            return self.text(key).map(|text| vec![text]);
+        }
+        self.texts(key)
+    }
+
     /// A number within `range`.
     pub(super) fn number(
         &mut self,
@@ -115,6 +123,23 @@ impl<'a> Section<'a> {
             self.wrong(key, &expected, &value);
             default
         })
+    }
+
+    /// A number within `range`, or `null` for none.
+    pub(super) fn number_or_null(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<f64>,
+        default: Option<f64>,
+    ) -> Option<f64> {
+        match self.map.get(key) {
+            None => {
+                self.known.insert(key);
+                default
+            }
+            Some(Value::Null) => self.take(key).and(None),
+            Some(_) => Some(self.number(key, range, *range.start())),
+        }
     }
 
     /// A whole number within `range`.

@@ -29,6 +29,13 @@ CREATE TABLE segments (
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
     rows INTEGER NOT NULL, PRIMARY KEY (dataset, place)) STRICT;
 CREATE INDEX segments_by_sha256 ON segments (sha256);
+ALTER TABLE holdouts ADD COLUMN known_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE holdouts ADD COLUMN identity TEXT;
+ALTER TABLE holdouts ADD COLUMN members BLOB;
+ALTER TABLE holdouts ADD COLUMN start TEXT;
+ALTER TABLE decisions ADD COLUMN release TEXT;
+ALTER TABLE decisions ADD COLUMN matrix TEXT;
+CREATE INDEX decisions_by_run ON decisions (run_id);
 ";
 
 /// Brings a ledger of format 1 to the present format.

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use crate::config::Training;
 use crate::durable::Disk;
-use crate::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
+use crate::exact::ExactSum;
+use crate::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks, constant};
 use crate::schema::{Role, Schema};
 use crate::table::Table;
 use crate::{Error, Result};
@@ -158,6 +159,8 @@ pub struct TrainingRows {
     missing_rows: u64,
     missing_cells: Vec<u64>,
     dropped: u64,
+    /// What finding the encoding may take, in bytes.
+    memory: usize,
 }
 
 impl TrainingRows {
@@ -174,6 +177,7 @@ impl TrainingRows {
             missing_rows: 0,
             missing_cells: vec![0; columns],
             dropped: 0,
+            memory: usize::MAX,
             names: (numeric, categorical),
         }
     }
@@ -181,6 +185,7 @@ impl TrainingRows {
     /// The same, of which about `bytes` stay in memory and the rest in a file in `folder`.
     #[must_use]
     pub fn within(mut self, bytes: usize, disk: &Disk, folder: &Path) -> Self {
+        self.memory = bytes / 4;
         self.rows = self.rows.within(bytes, disk, folder.to_owned());
         self
     }
@@ -232,6 +237,18 @@ impl TrainingRows {
         self.rows.rows()
     }
 
+    /// The columns in which all rows have the same value.
+    pub fn constants(&self) -> Vec<&str> {
+        let present = |j: usize| self.missing_cells[j] < self.rows.rows();
+        let numeric = self.names.0.iter().zip(&self.known).enumerate();
+        let numeric = numeric
+            .filter(|(j, (_, known))| present(*j) && constant(known.lowest, known.highest))
+            .map(|(_, (name, _))| name.as_str());
+        let categorical = self.names.1.iter().zip(&self.levels);
+        let categorical = categorical.filter(|(_, levels)| levels.found.len() == 1);
+        numeric.chain(categorical.map(|(name, _)| name.as_str())).collect()
+    }
+
     /// The encoding that the rows teach.
     ///
     /// # Errors
@@ -256,7 +273,9 @@ impl TrainingRows {
         let middles = match self.missing {
             MissingPolicy::Drop | MissingPolicy::Reject => vec![None; self.names.0.len()],
             MissingPolicy::Mean => self.means()?,
-            MissingPolicy::Median => medians(&self.rows, &self.columns(), threads)?,
+            MissingPolicy::Median => {
+                medians(&self.rows, &self.known_columns(), threads, self.memory)?
+            }
         };
         let mut numeric = Vec::new();
         for (name, fill) in self.names.0.iter().zip(middles) {
@@ -282,7 +301,7 @@ impl TrainingRows {
         Ok(Encoder { missing: self.missing, numeric, categorical })
     }
 
-    fn columns(&self) -> Vec<Column> {
+    fn known_columns(&self) -> Vec<Column> {
         let known = self.known.iter().zip(&self.missing_cells);
         known
             .map(|(known, missing)| Column {
@@ -294,21 +313,21 @@ impl TrainingRows {
             .collect()
     }
 
-    /// Arithmetic means, in row order and twice the digits of a double.
+    /// Arithmetic means, rounded once.
     fn means(&self) -> Result<Vec<Option<f64>>> {
-        let mut sums = vec![crate::profile::Mean::default(); self.names.0.len()];
-        let mut block = Block::new(self.rows.features());
+        let mut sums = vec![ExactSum::default(); self.names.0.len()];
+        let wanted: Vec<usize> = (0..sums.len()).collect();
+        let mut buffer = Vec::new();
         for index in 0..self.rows.blocks() {
-            self.rows.read(index, &mut block)?;
-            for (j, sum) in sums.iter_mut().enumerate() {
-                block.column(j).iter().filter(|v| !v.is_nan()).for_each(|v| sum.add(*v));
-            }
+            self.rows.columns(index, &wanted, &mut buffer, |j, values| {
+                values.iter().filter(|v| !v.is_nan()).for_each(|v| sums[j].add(*v));
+            })?;
         }
-        Ok(sums.into_iter().map(crate::profile::Mean::value).collect())
+        Ok(sums.into_iter().map(ExactSum::mean).collect())
     }
 
     /// The rows as `encoder`, which they taught, encodes them.
-    pub fn encoded<'a>(&'a self, encoder: &Encoder) -> EncodedRows<'a> {
+    pub fn encoded<'a>(&'a self, encoder: &'a Encoder) -> EncodedRows<'a> {
         let fills = encoder.numeric.iter().map(|f| f.fill.unwrap_or(f64::NAN)).collect();
         let categories = encoder.categorical.iter().zip(&self.levels).map(|(feature, known)| {
             let level = |(text, _): &(String, u64)| feature.level(text).unwrap_or(usize::MAX);
@@ -319,7 +338,7 @@ impl TrainingRows {
             }
         });
         let categories = categories.collect();
-        EncodedRows { rows: &self.rows, width: encoder.width(), fills, categories }
+        EncodedRows { rows: &self.rows, encoder, width: encoder.width(), fills, categories }
     }
 }
 
@@ -337,6 +356,7 @@ struct Categories {
 #[derive(Debug)]
 pub struct EncodedRows<'a> {
     rows: &'a PackedBlocks,
+    encoder: &'a Encoder,
     width: usize,
     fills: Vec<f64>,
     categories: Vec<Categories>,
@@ -377,6 +397,11 @@ impl Blocks for EncodedRows<'_> {
 
     fn positives(&self) -> u64 {
         self.rows.positives()
+    }
+
+    fn name(&self, j: usize) -> String {
+        let names = self.encoder.feature_names();
+        names.get(j).map_or_else(String::new, |name| format!("\"{name}\""))
     }
 
     fn blocks(&self) -> usize {

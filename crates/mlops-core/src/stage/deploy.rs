@@ -9,13 +9,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::attention::Finding;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
-use crate::store::{ARTIFACT, CARD, GOLDEN, LATEST_SCORE, SCORE, parse};
+use crate::store::{ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, SCORE, parse};
 use crate::{Error, Result};
 
 use super::retain::Retained;
@@ -47,6 +48,17 @@ pub struct Deployed {
 impl Report for Deployed {
     fn changed(&self) -> bool {
         self.promoted || self.sealed || self.removed.changed()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> =
+            self.removed.warnings.iter().map(Finding::warning).collect();
+        if !self.beats_constant {
+            findings.push(Finding::warning(
+                "this model does not beat the best constant answer (see score.json)",
+            ));
+        }
+        findings
     }
 }
 
@@ -103,13 +115,18 @@ impl Candidate {
     /// `NOT_BLESSED` that holds the reasons.
     #[must_use]
     pub fn judged(mut self, blessed: bool, reasons: &[String]) -> Self {
-        let name = if blessed { "BLESSED" } else { "NOT_BLESSED" };
+        let name = if blessed { BLESSED } else { NOT_BLESSED };
         self.files.push((name, (reasons.join("\n") + "\n").into_bytes()));
         self
     }
 
     /// Seals and verifies the release without making it live; false when it was there already.
     pub fn seal(self, context: &Context, ledger: &Ledger) -> Result<bool> {
+        let _held = context.hold_releases()?;
+        self.seal_held(context, ledger)
+    }
+
+    fn seal_held(self, context: &Context, ledger: &Ledger) -> Result<bool> {
         let Self { id, dataset, mut files, .. } = self;
         files.push((projections::INGESTED_FILES, projections::ingested_files(ledger)?.into()));
         let releases = context.store();
@@ -119,19 +136,50 @@ impl Candidate {
     }
 }
 
-/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that
-/// was rolled back is refused: see [`again`].
+/// What a person allows who deploys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Leave {
+    /// A release that was rolled back.
+    pub again: bool,
+    /// A model that does no better than the best constant answer.
+    pub accept: bool,
+}
+
+/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that was
+/// rolled back, and one that does no better than a constant answer, is refused: see [`with`].
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
     step: &str,
     reason: &str,
 ) -> Result<Deployed> {
+    with(context, workspace, step, reason, Leave::default())
+}
+
+/// Like [`run`], with what a person allows.
+pub fn with(
+    context: &Context,
+    workspace: &mut Workspace,
+    step: &str,
+    reason: &str,
+    leave: Leave,
+) -> Result<Deployed> {
     let previous = context.store().live()?;
     let candidate = Candidate::read(context)?;
     let id = candidate.id.as_str();
+    let is_live = previous.as_ref() == Some(&candidate.id);
+    let score = &candidate.score.evaluation;
+    if !score.beats_constant && !leave.accept && !is_live {
+        return Err(Error::conflict(format!(
+            "{id} is not made live: its F1 {:.4} does not beat the best constant answer, which has \
+             {:.4} on the same {} test rows. Bring more data or better features, or take it all the \
+             same with --accept",
+            score.f1, score.constant.f1, score.n
+        )));
+    }
     if let Some(rollback) = workspace.ledger.was_rolled_back(id)?
-        && previous.as_ref() != Some(&candidate.id)
+        && !is_live
+        && !leave.again
     {
         return Err(Error::conflict(format!(
             "{id} was rolled back at {} ({}) and is not made live again by itself: train a better \
@@ -153,17 +201,6 @@ pub fn decided(
     deploy(context, workspace, candidate, super::decide::STEP, reason, Some(decision))
 }
 
-/// Like [`run`], but makes a release live again that was rolled back: for people who say so.
-pub fn again(
-    context: &Context,
-    workspace: &mut Workspace,
-    step: &str,
-    reason: &str,
-) -> Result<Deployed> {
-    context.store().live()?;
-    deploy(context, workspace, Candidate::read(context)?, step, reason, None)
-}
-
 fn deploy(
     context: &Context,
     workspace: &mut Workspace,
@@ -172,13 +209,16 @@ fn deploy(
     reason: &str,
     decision: Option<DecisionRecord>,
 ) -> Result<Deployed> {
+    let _held = context.hold_releases()?;
     let releases = context.store();
     let previous = releases.live()?;
+    let blessing = candidate.files.iter().find(|(name, _)| *name == BLESSED).cloned();
     let (id, dataset, score) = (candidate.id.clone(), candidate.dataset, candidate.score.clone());
-    let sealed = candidate.seal(context, &workspace.ledger)?;
+    let sealed = candidate.seal_held(context, &workspace.ledger)?;
     let promoted = previous.as_ref() != Some(&id);
     let f1 = score.evaluation.f1;
     if promoted {
+        releases.clear(&id, blessing)?;
         let deployment = Deployment {
             run_id: context.run.to_string(),
             step: step.to_owned(),
@@ -233,7 +273,9 @@ pub(super) fn promote(
 ) -> Result<()> {
     let intent = Intent::Promote(deployment.clone());
     let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
-    context.store().promote(id)?;
+    let store = context.store();
+    store.claim_also(id)?;
+    store.promote(id)?;
     workspace.ledger.record_deployment(deployment, intent)
 }
 
@@ -248,6 +290,7 @@ impl Report for Adopted {}
 
 /// Moves a folder that stands where the pointer belongs out of the way, untouched.
 pub fn adopt(context: &Context) -> Result<Adopted> {
+    let _held = context.hold_releases()?;
     Ok(Adopted { folder: context.store().adopt()?.display().to_string() })
 }
 
@@ -267,12 +310,6 @@ impl fmt::Display for Deployed {
             }
         } else {
             writeln!(f, "Already live: {release} at {pointer}; nothing changed")?;
-        }
-        if !self.beats_constant {
-            writeln!(
-                f,
-                "warning: this model does not beat the best constant answer (see score.json)"
-            )?;
         }
         self.removed.fmt(f)
     }

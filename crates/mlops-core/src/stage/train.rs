@@ -7,19 +7,23 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::context::{Context, Report, Workspace};
-use crate::dataset::{RowReader, RowSet};
+use crate::dataset::RowReader;
 use crate::digest::Digest;
-use crate::fit::{Blocks, LogisticRegression, Scaler};
+use crate::fit::{Blocks, CrossCheck, LogisticRegression, Scaler};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
-use crate::model::{Golden, Model, TrainingBatch, TrainingData, TrainingRows, artifact, golden};
+use crate::model::{
+    Golden, MissingPolicy, Model, TrainingBatch, TrainingData, TrainingRows, artifact, golden,
+};
 use crate::schema::Schema;
 use crate::store::{ARTIFACT, CARD, GOLDEN, pretty};
 use crate::table::Table;
 use crate::testdata::TestFiles;
 use crate::text;
 use crate::{Error, Result};
+
+use super::held_out::{self, HeldOut, InOrder};
 
 /// What `training` did.
 #[derive(Debug, Clone, Serialize)]
@@ -52,13 +56,16 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
              put it back, or run `ingestion --rebuild`",
         ));
     }
-    let tests = TestFiles::find(&config.test_data)?;
+    let holdouts = workspace.ledger.holdouts()?;
+    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
+    let mut notes = held.0.notes.clone();
     workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
-    let (model, golden_rows) = fit(context, &dataset, schema, &tests)?;
+    let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
-    let card = Card::of(&model, sha256);
+    let card = Card { cross_check: check, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
     let (golden, card_text) = (pretty(&golden), pretty(&card));
@@ -74,7 +81,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         },
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    let notes = notes(&model);
+    notes.extend(notes_on(&model, &constants));
     Ok(Trained {
         artifact: folder.join(ARTIFACT).display().to_string(),
         sha256,
@@ -101,17 +108,18 @@ fn fit(
     context: &Context,
     dataset: &DatasetRecord,
     schema: Schema,
-    tests: &TestFiles,
-) -> Result<(Model, Table)> {
+    (held, mut in_order): (HeldOut, InOrder),
+) -> Result<Learnt> {
     let config = &context.config;
     let training = config.training;
     let threads = config.limits.threads;
     let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
-    let mut reader = RowReader::labelled(&schema, &options).on_threads(threads);
-    let held_out_rows = hashes(&reader, tests)?;
-    if held_out_rows.is_empty() {
-        reader = reader.without_hashes();
+    let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
+    // Rows that are left out for their place or number are found one batch after the other.
+    let ordered = !in_order.is_empty();
+    if ordered || !held.is_empty() {
+        reader = reader.with_ids();
     }
 
     // Half of what may be taken is for the rows; buffers and counters need far less than the rest.
@@ -126,16 +134,21 @@ fn fit(
         path,
         || (),
         |(), table, made: &mut Made| {
-            let all = table.len();
-            if !held_out_rows.is_empty() {
-                let hashes = std::mem::take(&mut table.hashes);
-                table.retain(|i| !held_out_rows.contains(&hashes[i]));
+            if ordered {
+                std::mem::swap(&mut made.rows, table);
+            } else {
+                made.fill(table, &held, training.missing);
             }
-            made.held_out = (all - table.len()) as u64;
-            made.first = table.first_rows(golden::ROWS);
-            made.batch.fill(table, training.missing);
         },
         |made| {
+            if ordered {
+                let mut table = std::mem::take(&mut made.rows);
+                let all = table.len();
+                in_order.leave_out(&mut table);
+                held_out += (all - table.len()) as u64;
+                made.fill(&mut table, &held, training.missing);
+                made.rows = table;
+            }
             held_out += made.held_out;
             if golden_rows.is_empty() {
                 std::mem::swap(&mut golden_rows, &mut made.first);
@@ -162,13 +175,15 @@ fn fit(
     let blocks = rows.encoded(&encoder);
     let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
     let estimator = LogisticRegression {
-        c: training.c,
+        c: training.c.unwrap_or(f64::INFINITY),
         class_weight: training.class_weight,
         solver: training.solver,
         threads,
         ..LogisticRegression::default()
     };
     let fitted = estimator.fit(&blocks, &scaler)?;
+    let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
         version: dataset.version,
         sha256: dataset.sha256,
@@ -176,11 +191,20 @@ fn fit(
         positives: blocks.positives(),
         dropped,
         held_out,
-        test_files: tests.all.iter().map(|f| f.digest).collect(),
+        test_files: held.digests,
     };
     let missing_values = config.ingestion.missing_values.clone();
     let model = Model { schema, missing_values, encoder, scaler, fitted, training, data };
-    Ok((model, golden_rows))
+    Ok(Learnt { model, golden_rows, constants, check })
+}
+
+/// What the rows teach.
+struct Learnt {
+    model: Model,
+    golden_rows: Table,
+    /// Columns in which all rows have the same value.
+    constants: Vec<String>,
+    check: Option<CrossCheck>,
 }
 
 /// What becomes of a batch of rows on the thread that parsed it.
@@ -190,6 +214,19 @@ struct Made {
     held_out: u64,
     /// Its first rows, for golden predictions.
     first: Table,
+    /// All its rows, where they are left out on another thread.
+    rows: Table,
+}
+
+impl Made {
+    /// Takes what a batch has to teach.
+    fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
+        let all = table.len();
+        held.leave_out(table);
+        self.held_out = (all - table.len()) as u64;
+        self.first = table.first_rows(golden::ROWS);
+        self.batch.fill(table, missing);
+    }
 }
 
 fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
@@ -201,33 +238,23 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     ))
 }
 
-/// Identities of all rows in test files.
-fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<RowSet> {
-    let mut hashes = RowSet::default();
-    for file in &tests.all {
-        reader.read(&file.path, |table| {
-            hashes.extend(&table.hashes);
-            Ok(())
-        })?;
-    }
-    Ok(hashes)
-}
-
-fn notes(model: &Model) -> Vec<String> {
+fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
-    let names = model.features();
-    let numeric = model.encoder.numeric.len();
-    for (j, name) in names.iter().enumerate().take(numeric) {
-        // A constant feature has exactly the weight 0.
-        if model.fitted.coefficients[j] == 0.0 {
-            notes.push(format!("\"{name}\" is constant in the training rows: it tells nothing"));
-        }
-    }
-    let largest = model.fitted.coefficients.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
-    if largest > 15.0 {
+    if !constants.is_empty() {
+        let one = constants.len() == 1;
         notes.push(format!(
-            "a coefficient has the size {largest:.1}: a feature may give the label away \
-             (separable data); the penalty \"training.C\" alone keeps it finite"
+            "{} {} constant in the training rows, and so without influence",
+            text::names(constants.iter().map(|name| format!("\"{name}\""))),
+            if one { "is" } else { "are" }
+        ));
+    }
+    let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
+    let largest = coefficients.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+    if let Some((name, size)) = largest.filter(|(_, size)| size.abs() > 15.0) {
+        notes.push(format!(
+            "the coefficient of \"{}\" is {size:.1}: it may give the label away (separable data), so \
+             that only the penalty \"training.C\" keeps it finite",
+            text::visible(&name)
         ));
     }
     if let Some(reason) = &model.fitted.fallback {
@@ -264,6 +291,13 @@ impl fmt::Display for Trained {
             "Solver {}: {} Newton steps, gradient {:.1e}",
             card.solver, card.iterations, card.gradient_norm
         )?;
+        if let Some(check) = &card.cross_check {
+            writeln!(
+                f,
+                "Checked by another solver (smartcore's L-BFGS): its coefficients are within {:.0e}",
+                check.largest_difference
+            )?;
+        }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }

@@ -106,9 +106,13 @@ impl Program {
         context.run = RunId::new(Still.now(), run.into());
         let (context, step) = (&context, self.name());
         let mut workspace = context.open(step)?;
+        // Otherwise each world has a secret of its own, and draws other hold-outs.
+        if workspace.ledger.known_holdout_key()?.is_none() {
+            workspace.ledger.fix_holdout_key(42)?;
+        }
         match self {
             Self::FirstRun => context
-                .step(&mut workspace, step, |workspace| first_run::run(context, workspace))
+                .step(&mut workspace, step, |workspace| first_run::run(context, workspace, false))
                 .map(|report| report.to_string()),
             Self::FullProcess => context
                 .step(&mut workspace, step, |workspace| {
