@@ -275,20 +275,20 @@ impl<'a> Keep<'a> {
     pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
         let (hasher, rows) = (self.hasher, self.kept);
-        let mut hashes = self.seen.take().map(|seen| (Body::Seen(seen), rows));
+        let mut known = self.seen.take().map(|seen| (Body::Seen(seen), rows));
         if let Some(spill) = self.spill.take() {
             let again = self.again();
             let read_base = |spill: &mut Spill, writer: &mut Writer| {
                 again.each(writer, |hash, writer| spill.base(hash, writer))
             };
             let (found, body, rows) = spill.resolve(&self.spans, &mut self.writer, read_base)?;
-            (late, hashes) = (found, Some((body, rows)));
+            (late, known) = (found, Some((body, rows)));
         }
         let taken = late.into_iter().zip(&self.spans).filter(|(_, span)| !span.dropped);
         let late = taken.map(|(late, _)| late).collect();
         let mut files = self.writer.finish()?;
         let resume = files.data.resume()?;
-        let index = hashes.map(|(body, rows)| Index { hasher, rows, resume, body });
+        let index = known.map(|(body, rows)| Index { hasher, rows, resume, body });
         Ok((files, late, index))
     }
 }

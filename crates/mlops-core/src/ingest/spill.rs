@@ -348,7 +348,6 @@ impl Spill {
 }
 
 /// The number of an entry's row.
-#[expect(clippy::cast_possible_truncation, reason = "40 bits are left")]
 fn number_of(entry: u128) -> u64 {
     (entry & NUMBER) as u64
 }

@@ -37,10 +37,9 @@ use page::{PAGE, PageWriter, Pages};
 use run::{Keys, RunWriter};
 
 const MAGIC: [u8; 8] = *b"mlopsrow";
-/// Changes with the layout, and with the hash of a row.
-const VERSION: u64 = 3;
-/// Bytes before the first part.
-const START: u64 = 16;
+/// What stands before the first part: the mark, and the version, which changes with the layout and
+/// with the hash of a row.
+const START: [u8; 16] = *b"mlopsrow\x03\0\0\0\0\0\0\0";
 /// The list of parts takes no more bytes.
 const MOST_BYTES: u64 = 1 << 16;
 /// Bytes behind the list: its checksum, its length, and the mark again.
@@ -162,10 +161,10 @@ impl Index {
                 let name = name.file_name().unwrap_or_default().to_string_lossy();
                 (file.named(&name), parts)
             }
-            Body::Seen(seen) => {
+            Body::Seen(set) => {
                 let mut file = start(disk, data)?;
-                let (mut parts, mut offset) = (Vec::new(), START);
-                for (seed, (slots, used)) in (seed..=u64::MAX).step_by(1 << 32).zip(seen.tables()) {
+                let (mut parts, mut offset) = (Vec::new(), START.len() as u64);
+                for (seed, (slots, used)) in (seed..=u64::MAX).step_by(1 << 32).zip(set.tables()) {
                     let mut pages = PageWriter::new(seed);
                     table::write(slots, &mut pages, &mut file)?;
                     let kind = Kind::Table { slots: slots.len(), used };
@@ -184,9 +183,7 @@ impl Index {
 /// A new file for the index of the data set `data`, up to where the first part begins.
 fn start(disk: &Disk, data: &Path) -> Result<NewFile> {
     let mut file = disk.new_file(&path_of(data))?;
-    let mut start = MAGIC.to_vec();
-    start.extend_from_slice(&VERSION.to_le_bytes());
-    file.write_all(&start)?;
+    file.write_all(&START)?;
     Ok(file)
 }
 
@@ -252,7 +249,12 @@ impl Addition {
         self.run.finish(&mut self.file)?;
         if self.run.keys > 0 {
             let kind = Kind::Run { keys: self.run.keys };
-            self.parts.push(Part { file: String::new(), kind, offset: START, seed: self.seed });
+            self.parts.push(Part {
+                file: String::new(),
+                kind,
+                offset: START.len() as u64,
+                seed: self.seed,
+            });
         }
         Ok((Body::Parts(self.file, self.parts), self.added))
     }
@@ -285,19 +287,11 @@ impl Opened {
         let mut files = BTreeMap::from([(String::new(), file)]);
         let mut parts = Vec::new();
         for part in head.parts {
-            let file = match files.get(&part.file) {
-                Some(file) => Arc::clone(file),
-                None => {
-                    let file = Arc::new(File::open(parent_of(&path).join(&part.file)).ok()?);
-                    let mut start = [0; START as usize];
-                    file.read_exact_at(&mut start, 0).ok()?;
-                    if !is_start(&start) {
-                        return None;
-                    }
-                    files.insert(part.file.clone(), Arc::clone(&file));
-                    file
-                }
-            };
+            if !files.contains_key(&part.file) {
+                let file = File::open(parent_of(&path).join(&part.file)).ok()?;
+                has_start(&file).then(|| files.insert(part.file.clone(), Arc::new(file)))?;
+            }
+            let file = Arc::clone(files.get(&part.file)?);
             let (offset, count, seed) = (part.offset, part.kind.pages(), part.seed);
             parts.push((part, Pages { file, offset, count, seed }));
         }
@@ -364,8 +358,10 @@ impl Opened {
     }
 }
 
-fn is_start(bytes: &[u8; START as usize]) -> bool {
-    bytes[..8] == MAGIC && bytes[8..] == VERSION.to_le_bytes()
+/// Whether a file starts as one of this version.
+fn has_start(file: &File) -> bool {
+    let mut start = [0; START.len()];
+    file.read_exact_at(&mut start, 0).is_ok() && start == START
 }
 
 /// What an index says of itself.
@@ -414,19 +410,17 @@ impl Head {
     /// Nothing when there is none, or it is not sound.
     fn read(file: &File) -> Option<Self> {
         let size = file.metadata().ok()?.len();
-        let mut start = [0; START as usize];
-        file.read_exact_at(&mut start, 0).ok()?;
         let mut end = [0; END];
         let ended = size.checked_sub(END as u64)?;
         file.read_exact_at(&mut end, ended).ok()?;
         let (sum, rest) = end.split_at(16);
         let (length, mark) = rest.split_at(8);
         let length = u64::from_le_bytes(*length.first_chunk()?);
-        if !is_start(&start) || mark != MAGIC || length > MOST_BYTES {
+        if !has_start(file) || mark != MAGIC || length > MOST_BYTES {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(length).ok()?];
-        let offset = ended.checked_sub(length).filter(|offset| *offset >= START)?;
+        let offset = ended.checked_sub(length).filter(|offset| *offset >= START.len() as u64)?;
         file.read_exact_at(&mut bytes, offset).ok()?;
         if xxh3_128(&bytes).to_le_bytes() != sum {
             return None;

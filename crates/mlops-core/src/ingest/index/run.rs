@@ -152,13 +152,13 @@ impl Keys {
 pub(super) fn find(pages: Pages, hashes: &[u128], hits: &mut [bool]) -> Option<()> {
     let mut reader = PageReader::for_hashes(pages, hashes);
     // Pages below are passed for good.
-    let mut least = 0;
+    let mut begin = 0;
     let mut guess = 0;
     for (hash, hit) in hashes.iter().zip(hits) {
         let wanted = hash & !UNUSED;
         let mut above = reader.count();
-        while least < above {
-            guess = guess.clamp(least, above - 1);
+        while begin < above {
+            guess = guess.clamp(begin, above - 1);
             let body = reader.body(guess)?;
             let keys = count(body)?;
             let (first, last) = (key(body, 0)?, key(body, keys - 1)?);
@@ -166,7 +166,7 @@ pub(super) fn find(pages: Pages, hashes: &[u128], hits: &mut [bool]) -> Option<(
                 above = guess;
                 guess = guess.saturating_sub(pages_between(wanted, first, reader.count()));
             } else if wanted > last {
-                least = guess + 1;
+                begin = guess + 1;
                 guess += pages_between(last, wanted, reader.count());
             } else {
                 *hit |= search(body, keys, wanted)?;
