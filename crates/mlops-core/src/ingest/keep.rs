@@ -53,6 +53,8 @@ pub(crate) struct Keep<'a> {
     expected_rows: usize,
     /// Memory for the rows seen, in bytes.
     memory: usize,
+    /// Whether equal rows are all kept: nobody need remember any.
+    all: bool,
     seen: Option<SeenRows>,
     spill: Option<Spill>,
     /// Of the rows at hand.
@@ -77,7 +79,9 @@ impl<'a> Keep<'a> {
     ) -> Result<Self> {
         let besides = FIXED_BYTES + THREAD_BYTES * means.threads;
         let memory = means.memory.saturating_sub(besides);
+        let all = options.keeps_equal_rows(schema);
         let fits = bytes_for(means.expected_rows) <= memory;
+        let seen = !all && fits;
         Ok(Self {
             schema,
             options,
@@ -87,8 +91,9 @@ impl<'a> Keep<'a> {
             expected_rows: means.expected_rows,
             writer: Writer::start(disk, data, &schema.header(), quarantine)?,
             memory,
-            seen: fits.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
-            spill: (!fits).then(|| Spill::new(disk, data, memory, None)),
+            all,
+            seen: seen.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
+            spill: (!all && !fits).then(|| Spill::new(disk, data, memory, None)),
             fates: Vec::new(),
             spans: Vec::new(),
             kept: 0,
@@ -110,6 +115,9 @@ impl<'a> Keep<'a> {
         let (Some(index), Ok(source)) = (Opened::of(path, digest), File::open(path)) else {
             return Ok(None);
         };
+        if !self.all && !index.knows_all_rows() {
+            return Ok(None);
+        }
         // The copy goes on while the index is read, and is undone when that fails.
         self.next_file(true)?;
         let resume = Some(index.resume.clone());
@@ -118,7 +126,9 @@ impl<'a> Keep<'a> {
         let (hasher, rows) = (index.hasher, index.rows);
         let new = (self.expected_rows as u64).saturating_sub(rows);
         let fits = self.seen.is_some() && index.memory() <= self.memory;
-        if fits && new >= rows / MANY {
+        if self.all {
+            // Nobody asks for them.
+        } else if fits && new >= rows / MANY {
             let Some(seen) = index.load() else {
                 self.forget_file()?;
                 return Ok(None);
@@ -151,6 +161,8 @@ impl<'a> Keep<'a> {
         if let Some(seen) = &mut self.seen {
             seen.forget_file();
             self.kept = self.spans.pop().map_or(0, |span| span.start);
+        } else if self.all {
+            self.kept = self.spans.pop().map_or(0, |span| span.start);
         } else if let Some(span) = self.spans.last_mut() {
             span.dropped = true;
         }
@@ -180,7 +192,7 @@ impl<'a> Keep<'a> {
                 match fate {
                     Fate::Kept => {
                         counts.rows_kept += 1;
-                        let here = self.seen.is_some() || self.distinct;
+                        let here = self.spill.is_none() || self.distinct;
                         if here && !run.extend(row) {
                             self.writer.rows(piece.bytes(run))?;
                             run = Run::of(row);
@@ -218,9 +230,13 @@ impl<'a> Keep<'a> {
         if let Some(seen) = &mut self.seen {
             seen.insert_all(rows, &mut self.fates);
             self.kept += self.fates.iter().filter(|fate| **fate == Fate::Kept).count() as u64;
-        } else if let Some(spill) = &mut self.spill {
+        } else {
             self.fates.clear();
             self.fates.resize(rows.len(), Fate::Kept);
+            let Some(spill) = &mut self.spill else {
+                self.kept += rows.len() as u64;
+                return Ok(());
+            };
             for row in rows {
                 if self.distinct {
                     spill.known(row.hash, &mut self.writer)?;
@@ -275,7 +291,8 @@ impl<'a> Keep<'a> {
     pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
         let (hasher, rows) = (self.hasher, self.kept);
-        let mut known = self.seen.take().map(|seen| (Body::Seen(seen), rows));
+        let seen = self.seen.take().or_else(|| self.all.then(SeenRows::none));
+        let mut known = seen.map(|seen| (Body::Seen(seen), rows));
         if let Some(spill) = self.spill.take() {
             let again = self.again();
             let read_base = |spill: &mut Spill, writer: &mut Writer| {

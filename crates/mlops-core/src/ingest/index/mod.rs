@@ -300,6 +300,16 @@ impl Opened {
         Some(Self { name, hasher, rows, resume, parts })
     }
 
+    /// Whether it knows the rows, and not only the bytes, of its data set: where equal rows are all
+    /// kept, nobody remembers them.
+    pub(crate) fn knows_all_rows(&self) -> bool {
+        let known = self.parts.iter().map(|(part, _)| match part.kind {
+            Kind::Table { used, .. } => used as u64,
+            Kind::Run { keys } => keys,
+        });
+        known.fold(0, u64::saturating_add) >= self.rows
+    }
+
     /// Bytes that its rows take in memory.
     pub(crate) fn memory(&self) -> usize {
         let bytes = self.parts.iter().map(|(part, _)| match part.kind {
