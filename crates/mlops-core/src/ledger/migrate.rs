@@ -36,6 +36,9 @@ ALTER TABLE holdouts ADD COLUMN start TEXT;
 ALTER TABLE decisions ADD COLUMN release TEXT;
 ALTER TABLE decisions ADD COLUMN matrix TEXT;
 CREATE INDEX decisions_by_run ON decisions (run_id);
+CREATE INDEX runs_by_step ON runs (step);
+CREATE INDEX deployments_by_release ON deployments (release);
+CREATE INDEX deployments_by_previous ON deployments (previous);
 ";
 
 /// Brings a ledger of format 1 to the present format.

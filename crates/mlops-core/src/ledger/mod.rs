@@ -15,6 +15,7 @@ mod models;
 pub mod projections;
 mod runs;
 mod segments;
+mod thin;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,6 +46,7 @@ CREATE TABLE runs (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, started TEXT NOT NULL,
     ended TEXT, seconds REAL, outcome TEXT, detail TEXT, tool_version TEXT NOT NULL,
     host TEXT NOT NULL) STRICT;
+CREATE INDEX runs_by_step ON runs (step);
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, payload TEXT NOT NULL) STRICT;
 CREATE TABLE datasets (
@@ -87,6 +89,8 @@ CREATE TABLE deployments (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL,
     release TEXT NOT NULL, previous TEXT, f1 REAL, dataset INTEGER NOT NULL,
     reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+CREATE INDEX deployments_by_release ON deployments (release);
+CREATE INDEX deployments_by_previous ON deployments (previous);
 CREATE TABLE removed (
     kind TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (kind, name)) STRICT;

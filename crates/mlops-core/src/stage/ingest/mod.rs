@@ -72,6 +72,9 @@ pub fn run(
     let options = Options { retry, ..options };
 
     let mut report = Ingestion::of(folder, last.as_ref());
+    if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
+        report.warnings.extend(super::restore::run(context, workspace, last)?);
+    }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
         known_sources(context, workspace, listing.candidates)?
