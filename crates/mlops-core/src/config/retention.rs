@@ -19,7 +19,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
+        Self { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
     }
 }
 

@@ -10,6 +10,7 @@ mod compared;
 pub mod decide;
 pub mod deploy;
 pub mod diagnose;
+pub mod figures;
 mod fresh;
 mod held_out;
 pub mod history;
