@@ -5,6 +5,7 @@
 
 mod apicalls;
 mod places;
+mod retention;
 mod section;
 mod service;
 mod unattended;
@@ -22,6 +23,7 @@ use crate::model::MissingPolicy;
 use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
@@ -73,23 +75,6 @@ pub struct Config {
     pub service: Service,
     /// The section `apicalls`.
     pub apicalls: ApiCalls,
-}
-
-/// How much of the past stays on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retention {
-    /// Releases that went live, the last ones; nothing for all.
-    pub keep_releases: Option<u64>,
-    /// Data sets, the newest ones; nothing for all.
-    pub keep_datasets: Option<u64>,
-    /// Details of runs and decisions: those of the last so many days; nothing for all.
-    pub keep_days: Option<u64>,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
-    }
 }
 
 /// How files are read.
@@ -309,7 +294,7 @@ impl Config {
             training: training(root.section("training")),
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
-            retention: retention(root.section("retention")),
+            retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring")),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
@@ -477,18 +462,6 @@ fn gate(mut section: Section) -> Gate {
     Gate { min_improvement }
 }
 
-fn retention(mut section: Section) -> Retention {
-    let default = Retention::default();
-    let range = 1..=1_000_000;
-    let retention = Retention {
-        keep_releases: section.limit("keep_releases", &range, default.keep_releases),
-        keep_datasets: section.limit("keep_datasets", &range, default.keep_datasets),
-        keep_days: section.limit("keep_days", &(1..=36_500), default.keep_days),
-    };
-    section.finish();
-    retention
-}
-
 /// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not read.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
@@ -570,7 +543,7 @@ mod tests {
         let of = |more: &str| parse(more).unwrap().retention;
         assert_eq!(
             of(""),
-            Retention { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
+            Retention { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
         );
         let both = r#","retention":{"keep_releases":null,"keep_datasets":3,"keep_days":null}"#;
         assert_eq!(

@@ -23,6 +23,7 @@ pub(super) const OLDEST: i64 = 1;
 /// What format 2 has and format 1 had not.
 const ADDED_BY_2: &str = "
 ALTER TABLE datasets ADD COLUMN base INTEGER;
+ALTER TABLE datasets ADD COLUMN stamp TEXT;
 CREATE TABLE segments (
     dataset INTEGER NOT NULL, place INTEGER NOT NULL, sha256 TEXT NOT NULL,
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,

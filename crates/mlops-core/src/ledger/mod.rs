@@ -53,7 +53,7 @@ CREATE TABLE datasets (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, location TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
     new_rows INTEGER NOT NULL, quarantined INTEGER NOT NULL, columns TEXT NOT NULL,
-    recorded TEXT NOT NULL, base INTEGER) STRICT;
+    recorded TEXT NOT NULL, base INTEGER, stamp TEXT) STRICT;
 CREATE TABLE segments (
     dataset INTEGER NOT NULL, place INTEGER NOT NULL, sha256 TEXT NOT NULL,
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
