@@ -84,9 +84,9 @@ pub struct Call {
     pub error: Option<String>,
     /// The JSON of the answer; null without one.
     pub answer: Value,
-    /// Whether nobody is there: no connection could be made.
+    /// Whether somebody took the connection and then said nothing in time.
     #[serde(skip)]
-    pub nobody: bool,
+    pub hung: bool,
 }
 
 impl Call {
@@ -117,8 +117,8 @@ struct Attempt {
     answer: Value,
     /// Whether the next try may give something else.
     again: bool,
-    /// See [`Call`].
-    nobody: bool,
+    /// See [`Call::hung`].
+    hung: bool,
 }
 
 /// A connection to the app.
@@ -225,7 +225,7 @@ impl Api {
             seconds,
             error: last.error,
             answer: last.answer,
-            nobody: last.nobody,
+            hung: last.hung,
         }
     }
 
@@ -243,12 +243,12 @@ impl Api {
             Ok(response) => read(response, late),
             Err(e) if e.is_timeout() => {
                 let unreachable = e.is_connect() && self.options.only_if_up;
-                Attempt { nobody: e.is_connect(), ..Attempt::unanswered(late(), !unreachable) }
+                let attempt = Attempt::unanswered(late(), !unreachable);
+                Attempt { hung: !e.is_connect(), ..attempt }
             }
             Err(e) if e.is_connect() => {
                 let error = format!("cannot connect: {}", transport::cause(&e));
-                let again = !self.options.only_if_up;
-                Attempt { nobody: true, ..Attempt::unanswered(error, again) }
+                Attempt::unanswered(error, !self.options.only_if_up)
             }
             Err(e) => Attempt::unanswered(transport::cause(&e), true),
         }
@@ -276,15 +276,8 @@ impl Api {
 impl Attempt {
     fn unanswered(error: String, again: bool) -> Self {
         let (status, release, pause) = (None, None, None);
-        Self {
-            status,
-            release,
-            pause,
-            error: Some(error),
-            answer: Value::Null,
-            again,
-            nobody: false,
-        }
+        let (answer, hung) = (Value::Null, false);
+        Self { status, release, pause, error: Some(error), answer, again, hung }
     }
 }
 
@@ -305,12 +298,13 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
         error: None,
         answer: Value::Null,
         again: matches!(status.as_u16(), 429 | 502 | 503 | 504),
-        nobody: false,
+        hung: false,
     };
     let mut body = Vec::new();
     if let Err(e) = response.take(LARGEST_ANSWER + 1).read_to_end(&mut body) {
         let broken = format!("the answer broke off: {e}");
-        attempt.error = Some(if is_timeout(&e) { late() } else { broken });
+        attempt.hung = is_timeout(&e);
+        attempt.error = Some(if attempt.hung { late() } else { broken });
         attempt.again = true;
         return attempt;
     }

@@ -3,10 +3,12 @@
 //!
 //! Not for the stages themselves: see `stage`.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::attention::{self, Attention, Fact, Finding};
 use crate::clock::{Clock, rfc3339};
@@ -17,8 +19,8 @@ use crate::ids::RunId;
 use crate::ingest::discover::Stamp;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
 use crate::location::Location;
-use crate::store::Store;
-use crate::{Error, Result};
+use crate::store::{Held, Pointer, Store};
+use crate::{Error, Result, text};
 
 /// The outside world of one run.
 #[derive(Clone)]
@@ -169,16 +171,77 @@ impl Context {
         Store::new(&self.config.models, &self.config.deployment, &self.disk)
     }
 
+    /// Holds the places that other workspaces may use, too.
+    pub(crate) fn hold_releases(&self) -> Result<Held> {
+        self.store().hold(&*self.clock)
+    }
+
     /// Locks the workspace for `step`, opens its ledger and completes or undoes what an
     /// interrupted run left.
     pub fn open(&self, step: &str) -> Result<Workspace> {
         let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
+        // Whoever has worked here before has left the file of the lock.
+        let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
+        if known {
+            self.refuse_lost_ledger()?;
+        }
         let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
         self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
+        self.refuse_foreign_releases(&ledger)?;
         let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
         self.recover(&mut workspace)?;
         Ok(workspace)
+    }
+
+    /// Data sets without their records are not to be mixed with a new ledger's.
+    fn refuse_lost_ledger(&self) -> Result<()> {
+        let (folder, path) = (&self.config.output_folder, self.config.ledger_path());
+        let state = match fs::metadata(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is not there",
+            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => "is empty",
+            _ => return Ok(()),
+        };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("finaldata").and_then(|n| n.strip_suffix(".csv"));
+            number.is_some_and(|n| n.parse::<u32>().is_ok())
+        };
+        let names = entries.filter_map(|e| e.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| numbered(name)).collect();
+        names.sort();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "{} holds data sets ({}), but the ledger {}, which says what they are, {state}. \
+             Restore it from a backup; or, to start afresh from the source files, move the folder \
+             to another name and run again. Nothing was changed",
+            folder.display(),
+            text::names(&names),
+            path.display()
+        )))
+    }
+
+    /// The folder of releases that a workspace has by default belongs to one workspace. One that
+    /// has deployed there goes on: no release that another one names or keeps is removed.
+    fn refuse_foreign_releases(&self, ledger: &Ledger) -> Result<()> {
+        let config = &self.config;
+        let store = self.store();
+        let new = config.models_by_default
+            && ledger.latest_deployment()?.is_none()
+            && matches!(store.pointer(), Ok(Pointer::Vacant));
+        if !new {
+            return Ok(());
+        }
+        let (_, Some(other)) = store.of_others()? else { return Ok(()) };
+        let problem = format!(
+            "\"models_path\" is not set, and {}, which it is by default, belongs to the workspace \
+             whose live release is at {}: set it to a folder of this workspace's own",
+            config.models.display(),
+            other.display()
+        );
+        Err(Error::config(config.file.display().to_string(), vec![problem]))
     }
 
     /// Runs `work` as one recorded step.
@@ -205,10 +268,12 @@ impl Context {
         let id = workspace.ledger.begin_run(&record)?;
         let result = work(workspace);
         let (outcome, detail) = match &result {
-            Ok(report) => (
-                if report.changed() { "done" } else { "nothing to do" },
-                serde_json::to_string(report).unwrap_or_default(),
-            ),
+            Ok(report) => {
+                let changed = report.changed();
+                let mut detail = serde_json::to_value(report).unwrap_or_default();
+                shorten(&mut detail, if changed { 100 } else { 10 });
+                (if changed { "done" } else { "nothing to do" }, detail.to_string())
+            }
             Err(error) => ("failed", error.to_string()),
         };
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
@@ -223,7 +288,11 @@ impl Context {
     fn recover(&self, workspace: &mut Workspace) -> Result<()> {
         let config = &self.config;
         let mut notes = Vec::new();
-        for (id, intent) in workspace.ledger.intents()? {
+        let intents = workspace.ledger.intents()?;
+        let releases = |i: &Intent| matches!(i, Intent::Promote(_) | Intent::Remove(_));
+        let any = intents.iter().any(|(_, intent)| releases(intent));
+        let _held = any.then(|| self.hold_releases()).transpose()?;
+        for (id, intent) in intents {
             match intent {
                 Intent::PublishDataset { version, data, quarantine } => {
                     let parts = [
@@ -285,9 +354,23 @@ impl Context {
                 notes.push(format!("{name}, half-written by an interrupted run, was removed"));
             }
         }
+        self.thin(&mut workspace.ledger)?;
         projections::write(&workspace.ledger, &self.disk, &config.output_folder)?;
         workspace.recovered = notes;
         Ok(())
+    }
+
+    /// Once a day, lets go of old details of runs and decisions, and of the files of these.
+    fn thin(&self, ledger: &mut Ledger) -> Result<()> {
+        let (now, days) = (self.clock.now(), self.config.retention.keep_days);
+        if !ledger.is_due_to_thin(now)? {
+            return Ok(());
+        }
+        let folder = self.config.output_folder.join(projections::DECISIONS);
+        for run in ledger.old_decisions(now, days)? {
+            self.disk.remove(&folder.join(format!("{run}.json")))?;
+        }
+        ledger.thin(now, days)
     }
 
     /// Carries out the removal of releases and data sets that `intent` announces: never of what is
@@ -322,12 +405,16 @@ impl Context {
     fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
         let path = record.location.as_path();
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
-            if Digest::of_file(path)? != record.sha256 {
+            let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
+            let now = now.map_err(|e| Error::io("read", path, e))?;
+            // A large file need not be read again when it is as it was written.
+            let recorded = record.stamp == Some(now)
+                || now.size == record.bytes && Digest::of_file(path)? == record.sha256;
+            if !recorded {
                 return Ok(false);
             }
             self.disk.remove(path)?;
         }
-        self.disk.remove(&crate::ingest::index::path_of(path))?;
         Ok(true)
     }
 
@@ -335,6 +422,29 @@ impl Context {
     /// not show: file systems keep times no finer than a few milliseconds, some two seconds.
     pub(crate) fn settled(stamp: Stamp, recorded_ns: i64) -> bool {
         recorded_ns.saturating_sub(stamp.modified_ns) > 2_000_000_000
+    }
+}
+
+/// Cuts lists of a record to `longest` items, and says how many there were; and long texts.
+fn shorten(value: &mut Value, longest: usize) {
+    const LONGEST_TEXT: usize = 2000;
+    match value {
+        Value::Array(items) => {
+            let all = items.len();
+            items.truncate(longest);
+            for item in items.iter_mut() {
+                shorten(item, longest);
+            }
+            if all > longest {
+                items.push(Value::String(format!("and {} more", all - longest)));
+            }
+        }
+        Value::Object(map) => map.values_mut().for_each(|item| shorten(item, longest)),
+        Value::String(text) if text.len() > LONGEST_TEXT => {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            text.push('…');
+        }
+        _ => {}
     }
 }
 

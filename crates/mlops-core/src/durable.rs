@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
-pub use lock::Lock;
+pub use lock::{FolderLock, Lock};
 use temporary::Names;
 pub use temporary::TemporaryFolder;
 
@@ -59,7 +59,7 @@ pub struct Disk {
 
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Disk").field("observed", &self.probe.is_some()).finish()
+        f.debug_struct("Disk").field("observed", &self.probe.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -147,6 +147,17 @@ impl Disk {
         let file = self.names.file(folder).map_err(|e| Error::io("create", path, e))?;
         let disk = self.clone();
         Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
+    }
+
+    /// Makes an empty file at `path` that whoever may write to its folder's files may write to, as
+    /// the user's umask says; fine when it is there already.
+    pub fn create_shared(&self, path: &Path) -> Result<()> {
+        if path.try_exists().map_err(|e| Error::io("read", path, e))? {
+            return Ok(());
+        }
+        self.announce(Step::CreateFile, path)?;
+        let made = File::options().append(true).create(true).open(path);
+        made.map(drop).map_err(|e| Error::io("create", path, e))
     }
 
     /// A file without a name in `folder`, for what does not fit into memory.
@@ -257,6 +268,29 @@ impl NewFile {
         let Some(thread) = self.syncing.take() else { return Ok(()) };
         let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         done.map_err(|e| Error::io("sync", &self.path, e))
+    }
+
+    /// Makes the whole of `source` the content of this file, whose blocks both share from then on; false
+    /// when the file system cannot do that, and nothing is done.
+    #[cfg(target_os = "linux")]
+    pub fn share(&mut self, source: &File) -> Result<bool> {
+        self.disk.announce(Step::Write, &self.path)?;
+        if rustix::fs::ioctl_ficlone(self.file.as_file(), source).is_err() {
+            return Ok(false);
+        }
+        let end = self.file.as_file_mut().seek(SeekFrom::End(0));
+        end.map(|_| true).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    /// No file system of this machine is known to share blocks.
+    #[cfg(not(target_os = "linux"))]
+    pub fn share(&mut self, _: &File) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// What the file system says of the file.
+    pub fn metadata(&self) -> Result<fs::Metadata> {
+        self.file.as_file().metadata().map_err(|e| Error::io("read", &self.path, e))
     }
 
     /// Cuts the file back to `length` bytes.

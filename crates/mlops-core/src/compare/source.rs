@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::config::Ingestion;
 use crate::digest::Digest;
+use crate::files;
 use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::ingest::clean::{self, FormatChanges, Labels};
 use crate::ingest::dedup::RowHasher;
@@ -72,8 +73,7 @@ impl Source {
     /// Opens a file and reads its header.
     pub(crate) fn open(side: Side, options: &Ingestion) -> Result<Self> {
         let failed = |e| Error::io("read", side.path, e);
-        let file = File::open(side.path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
+        let (file, metadata) = files::open(side.path).map_err(failed)?;
         let place = side.path.display().to_string();
         let mut reader = ChunkReader::new(file, side.path, CHUNK_BYTES);
         if !side.recorded {

@@ -4,6 +4,8 @@
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
 mod apicalls;
+mod places;
+mod retention;
 mod section;
 mod service;
 mod unattended;
@@ -21,6 +23,7 @@ use crate::model::MissingPolicy;
 use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
@@ -44,6 +47,8 @@ pub struct Config {
     pub output_model: PathBuf,
     /// `models_path`: immutable releases.
     pub models: PathBuf,
+    /// Whether `models_path` was not set, so that it is the folder `models` beside the pointer.
+    pub models_by_default: bool,
     /// `prod_deployment_path`: the pointer to the live release.
     pub deployment: PathBuf,
     /// The columns.
@@ -72,21 +77,6 @@ pub struct Config {
     pub apicalls: ApiCalls,
 }
 
-/// How much of the past stays on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retention {
-    /// Releases that went live, the last ones; nothing for all.
-    pub keep_releases: Option<u64>,
-    /// Data sets, the newest ones; nothing for all.
-    pub keep_datasets: Option<u64>,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: None }
-    }
-}
-
 /// How files are read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ingestion {
@@ -98,6 +88,31 @@ pub struct Ingestion {
     pub max_line_bytes: usize,
     /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
     pub settle_seconds: f64,
+    /// What becomes of a row that equals an earlier one; see [`Ingestion::keeps_equal_rows`].
+    pub duplicates: Option<Duplicates>,
+    /// What becomes of the rows of a file that changed.
+    pub on_change: OnChange,
+}
+
+/// What becomes of a row that equals an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// It is the same row once more and is dropped.
+    Drop,
+    /// It is another row that looks the same and is kept.
+    Keep,
+}
+
+/// What becomes of the rows of a file that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    /// The next version of the data set has its new rows in place of its old ones.
+    #[default]
+    Supersede,
+    /// Its new content is one more file, beside the old one.
+    Append,
 }
 
 impl Default for Ingestion {
@@ -108,11 +123,22 @@ impl Default for Ingestion {
             missing_values: missing.map(str::to_owned).to_vec(),
             max_line_bytes: 1 << 20,
             settle_seconds: 2.0,
+            duplicates: None,
+            on_change: OnChange::default(),
         }
     }
 }
 
 impl Ingestion {
+    /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
+    /// so that is the rule, unless `duplicates` says otherwise.
+    pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
+        match self.duplicates {
+            Some(duplicates) => duplicates == Duplicates::Keep,
+            None => schema.count(Role::Id) == 0,
+        }
+    }
+
     /// The same without a longest record: for rows that were accepted already, whose canonical
     /// spelling may be longer than the one that was measured.
     #[must_use]
@@ -135,9 +161,9 @@ impl Ingestion {
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// Inverse of the L2 penalty's strength.
+    /// Inverse of the L2 penalty's strength; nothing for no penalty.
     #[serde(rename = "C")]
-    pub c: f64,
+    pub c: Option<f64>,
     /// Which optimiser.
     pub solver: Solver,
     /// What a missing value becomes.
@@ -153,7 +179,7 @@ pub struct Training {
 impl Default for Training {
     fn default() -> Self {
         Self {
-            c: 1.0,
+            c: Some(1.0),
             solver: Solver::Auto,
             missing: MissingPolicy::Median,
             class_weight: ClassWeight::None,
@@ -255,6 +281,7 @@ impl Config {
             file: path.to_owned(),
             base: crate::location::plain(&base),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
+            models_by_default: models.is_none(),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
             input_folder,
             output_folder,
@@ -267,44 +294,17 @@ impl Config {
             training: training(root.section("training")),
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
-            retention: retention(root.section("retention")),
+            retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), &at),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
         };
-        config.check_places(&root);
+        places::check(&config, &root);
         root.finish();
         let problems = problems.into_inner();
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
-    }
-
-    /// Folders that may not coincide: what is written must not be read as input.
-    fn check_places(&self, root: &Section) {
-        let inputs = [
-            ("input_folder_path", &self.input_folder),
-            ("source_folder_path", &self.source_folder),
-            ("test_data_path", &self.test_data),
-        ];
-        for (key, folder) in inputs {
-            if *folder == self.output_folder {
-                root.problem(
-                    key,
-                    "must not be \"output_folder_path\": our own output would be read as input",
-                );
-            }
-        }
-        for (key, folder) in
-            [("output_model_path", &self.output_model), ("models_path", &self.models)]
-        {
-            if *folder == self.deployment {
-                root.problem(
-                    key,
-                    "must not be \"prod_deployment_path\": that becomes a link to a release",
-                );
-            }
-        }
     }
 
     /// The SQLite file that records everything.
@@ -375,6 +375,16 @@ fn ingestion(mut section: Section) -> Ingestion {
         missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
         settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
+        duplicates: section.choice(
+            "duplicates",
+            &[("drop", Some(Duplicates::Drop)), ("keep", Some(Duplicates::Keep))],
+            default.duplicates,
+        ),
+        on_change: section.choice(
+            "on_change",
+            &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
+            default.on_change,
+        ),
     };
     section.finish();
     ingestion
@@ -383,7 +393,7 @@ fn ingestion(mut section: Section) -> Ingestion {
 fn training(mut section: Section) -> Training {
     let default = Training::default();
     let training = Training {
-        c: section.number("C", &(1e-10..=1e10), default.c),
+        c: section.number_or_null("C", &(1e-10..=1e10), default.c),
         solver: section.choice(
             "solver",
             &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],
@@ -450,17 +460,6 @@ fn gate(mut section: Section) -> Gate {
     let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
     section.finish();
     Gate { min_improvement }
-}
-
-fn retention(mut section: Section) -> Retention {
-    let default = Retention::default();
-    let range = 1..=1_000_000;
-    let retention = Retention {
-        keep_releases: section.limit("keep_releases", &range, default.keep_releases),
-        keep_datasets: section.limit("keep_datasets", &range, default.keep_datasets),
-    };
-    section.finish();
-    retention
 }
 
 /// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not read.
@@ -542,9 +541,15 @@ mod tests {
     #[test]
     fn null_keeps_all_and_nothing_keeps_the_default() {
         let of = |more: &str| parse(more).unwrap().retention;
-        assert_eq!(of(""), Retention { keep_releases: Some(10), keep_datasets: None });
-        let both = r#","retention":{"keep_releases":null,"keep_datasets":3}"#;
-        assert_eq!(of(both), Retention { keep_releases: None, keep_datasets: Some(3) });
+        assert_eq!(
+            of(""),
+            Retention { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
+        );
+        let both = r#","retention":{"keep_releases":null,"keep_datasets":3,"keep_days":null}"#;
+        assert_eq!(
+            of(both),
+            Retention { keep_releases: None, keep_datasets: Some(3), keep_days: None }
+        );
         let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
         assert!(error.contains("\"retention.keep_releases\" must be a whole number"), "{error}");
     }

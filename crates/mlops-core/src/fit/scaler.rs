@@ -8,9 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::block::{BLOCK_ROWS, Block, Blocks};
+use super::block::{BLOCK_ROWS, Block, Blocks, read_checked};
 use super::reduce::{Pass, reduce};
 use crate::error::{Error, Result};
+use crate::exact::{ExactSum, unit_of};
 use crate::simd::{Work, widest};
 
 /// Mean and population standard deviation (ddof 0) by feature, in the feature's own unit.
@@ -53,7 +54,7 @@ impl Scaler {
                 "there are no rows to learn the scaling from; ingest data before training",
             ));
         }
-        let first = reduce(blocks, 1, threads, &Moments)?;
+        let first = reduce(blocks, 1, threads, &Moments(blocks))?;
         let mut scaler = Self::identity(numeric.len());
         let rows = blocks.rows();
         let mut inexact = Vec::new();
@@ -61,9 +62,7 @@ impl Scaler {
             if !numeric[j] {
                 continue;
             }
-            let noise = 4.0 * f64::EPSILON * sums.lowest.abs().max(sums.highest.abs());
-            let constant = sums.highest - sums.lowest <= noise;
-            if constant {
+            if constant(sums.lowest, sums.highest) {
                 // Its own lowest value, so that a truly constant feature becomes exactly 0.
                 scaler.mean[j] = sums.lowest;
             } else if let Some(moments) = sums.exact(rows) {
@@ -73,26 +72,42 @@ impl Scaler {
                 inexact.push(j);
             }
         }
+        // A sum of numbers near the largest double overflowed; their exact sum does not.
+        let overflowed: Vec<usize> =
+            inexact.iter().copied().filter(|j| !scaler.mean[*j].is_finite()).collect();
+        if !overflowed.is_empty() {
+            exact_means(blocks, &overflowed, &mut scaler.mean)?;
+        }
         if !inexact.is_empty() {
-            let spread = Spread { mean: &scaler.mean, features: &inexact };
+            let unit = |j: &usize| unit_of(first[*j].highest.abs().max(first[*j].lowest.abs()));
+            let unit = inexact.iter().map(unit).collect();
+            let spread = Spread { mean: &scaler.mean, features: &inexact, unit };
             let second = reduce(blocks, 1, threads, &spread)?;
-            for (&j, [square, linear]) in inexact.iter().zip(second) {
+            for ((&j, [square, linear]), unit) in inexact.iter().zip(second).zip(&spread.unit) {
                 let variance = (square - linear * linear / rows as f64) / rows as f64;
-                scaler.scale[j] = variance.sqrt();
+                scaler.scale[j] = variance.sqrt() / unit;
             }
         }
-        scaler.check()?;
+        scaler.check(blocks, &first)?;
         Ok(scaler)
     }
 
-    fn check(&self) -> Result<()> {
-        let usable = |(mean, scale): (&f64, &f64)| mean.is_finite() && scale.is_normal();
-        match self.mean.iter().zip(&self.scale).position(|pair| !usable(pair)) {
+    /// Standardised values must be numbers: neither a distance from the mean nor the inverse of the
+    /// scale may overflow.
+    fn check(&self, blocks: &dyn Blocks, sums: &[FeatureSums]) -> Result<()> {
+        let usable = |j: &usize| {
+            let (mean, scale, sums) = (self.mean[*j], self.scale[*j], &sums[*j]);
+            let far = [sums.lowest - mean, sums.highest - mean].iter().all(|d| d.is_finite());
+            (far || mean == 0.0) && scale.is_normal() && (1.0 / scale).is_normal()
+        };
+        match (0..self.mean.len()).find(|j| !usable(j)) {
             None => Ok(()),
             Some(j) => Err(Error::data(format!(
-                "feature {j} (counted from 0) spreads over numbers too extreme to standardise \
-                 (mean {}, standard deviation {}); give it in another unit",
-                self.mean[j], self.scale[j]
+                "{} spreads over numbers too extreme to standardise (mean {:e}, standard deviation \
+                 {:e}); give it in another unit",
+                blocks.name(j),
+                self.mean[j],
+                self.scale[j]
             ))),
         }
     }
@@ -109,8 +124,13 @@ impl Scaler {
     }
 }
 
+/// Whether values from `lowest` to `highest` count as one: four units in the last place apart.
+pub(crate) fn constant(lowest: f64, highest: f64) -> bool {
+    highest - lowest <= 4.0 * f64::EPSILON * lowest.abs().max(highest.abs())
+}
+
 /// First pass: sums in integers while they are possible, a compensated sum in any case.
-struct Moments;
+struct Moments<'a>(&'a dyn Blocks);
 
 #[derive(Debug, Clone)]
 struct FeatureSums {
@@ -144,7 +164,7 @@ impl FeatureSums {
     }
 }
 
-impl Pass for Moments {
+impl Pass for Moments<'_> {
     type Sums = Vec<FeatureSums>;
     type Scratch = ();
 
@@ -168,7 +188,7 @@ impl Pass for Moments {
         }
         for (j, sums) in sums.iter_mut().enumerate() {
             let values = block.column(j);
-            check_finite(index, j, values)?;
+            check_finite(index, &|| self.0.name(j), values)?;
             widest(AddColumn { sums, values });
         }
         Ok(())
@@ -237,11 +257,29 @@ fn whole_sums(values: &[f64]) -> Option<(i128, i128)> {
     Some((whole(sum), squares))
 }
 
+/// The means of some features, summed exactly.
+fn exact_means(blocks: &dyn Blocks, features: &[usize], means: &mut [f64]) -> Result<()> {
+    let mut sums = vec![ExactSum::default(); features.len()];
+    let mut block = Block::new(blocks.features());
+    for index in 0..blocks.blocks() {
+        read_checked(blocks, index, &mut block)?;
+        for (sum, j) in sums.iter_mut().zip(features) {
+            block.column(*j).iter().for_each(|v| sum.add(*v));
+        }
+    }
+    for (sum, j) in sums.into_iter().zip(features) {
+        means[*j] = sum.mean().unwrap_or(0.0);
+    }
+    Ok(())
+}
+
 /// Second pass: sums of squared and of plain differences from the mean. The plain ones would be
 /// 0 if the mean were exact, and correct for what it is not.
 struct Spread<'a> {
     mean: &'a [f64],
     features: &'a [usize],
+    /// A power of two for each, in which no square overflows or vanishes; it changes no digit.
+    unit: Vec<f64>,
 }
 
 impl Pass for Spread<'_> {
@@ -255,10 +293,11 @@ impl Pass for Spread<'_> {
     fn scratch(&self) {}
 
     fn add(&self, _: usize, block: &Block, (): &mut (), sums: &mut Self::Sums) -> Result<()> {
-        for (&j, sums) in self.features.iter().zip(sums) {
-            let (values, mean, add) = (block.column(j), self.mean[j], |a, b| a + b);
-            sums[0] += fold(values, 0.0, |a, v| a + (v - mean) * (v - mean), add);
-            sums[1] += fold(values, 0.0, |a, v| a + (v - mean), add);
+        for ((&j, sums), unit) in self.features.iter().zip(sums).zip(&self.unit) {
+            let (values, mean, add) = (block.column(j), self.mean[j] * unit, |a, b| a + b);
+            let away = |v: f64| v * unit - mean;
+            sums[0] += fold(values, 0.0, |a, v| a + away(v) * away(v), add);
+            sums[1] += fold(values, 0.0, |a, v| a + away(v), add);
         }
         Ok(())
     }
@@ -294,16 +333,17 @@ fn fold(
     lanes.into_iter().fold(start, join)
 }
 
-/// Refuses NaN and infinity in feature `j` of block `index`, saying where.
-pub(super) fn check_finite(index: usize, j: usize, values: &[f64]) -> Result<()> {
+/// Refuses NaN and infinity in the feature `name` of block `index`, saying where.
+pub(super) fn check_finite(index: usize, name: &dyn Fn() -> String, values: &[f64]) -> Result<()> {
     // Only finite numbers times 0 are 0: one sum tells of the whole column.
     if fold(values, 0.0, |a, v| a + v.abs() * 0.0, |a, b| a + b) <= 0.0 {
         return Ok(());
     }
     let at = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
     Err(Error::data(format!(
-        "feature {j} (counted from 0) is {} in training row {} (counted from 0); impute or drop \
-         missing values before the fit",
+        "{} is {} in training row {} (counted from 0); choose a \"training.missing\" that fills or \
+         drops missing values",
+        name(),
         values[at],
         index * BLOCK_ROWS + at
     )))

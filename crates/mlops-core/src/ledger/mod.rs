@@ -15,6 +15,7 @@ mod models;
 pub mod projections;
 mod runs;
 mod segments;
+mod thin;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,13 +46,14 @@ CREATE TABLE runs (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, started TEXT NOT NULL,
     ended TEXT, seconds REAL, outcome TEXT, detail TEXT, tool_version TEXT NOT NULL,
     host TEXT NOT NULL) STRICT;
+CREATE INDEX runs_by_step ON runs (step);
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, payload TEXT NOT NULL) STRICT;
 CREATE TABLE datasets (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, location TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
     new_rows INTEGER NOT NULL, quarantined INTEGER NOT NULL, columns TEXT NOT NULL,
-    recorded TEXT NOT NULL, base INTEGER) STRICT;
+    recorded TEXT NOT NULL, base INTEGER, stamp TEXT) STRICT;
 CREATE TABLE segments (
     dataset INTEGER NOT NULL, place INTEGER NOT NULL, sha256 TEXT NOT NULL,
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
@@ -87,6 +89,8 @@ CREATE TABLE deployments (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL,
     release TEXT NOT NULL, previous TEXT, f1 REAL, dataset INTEGER NOT NULL,
     reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+CREATE INDEX deployments_by_release ON deployments (release);
+CREATE INDEX deployments_by_previous ON deployments (previous);
 CREATE TABLE removed (
     kind TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (kind, name)) STRICT;
@@ -109,6 +113,8 @@ impl Ledger {
         if let Some(folder) = path.parent() {
             disk.create_folder(folder)?;
         }
+        // SQLite itself would make a file that a group cannot write to.
+        disk.create_shared(path)?;
         let ledger = |e: rusqlite::Error| failed(path, &e);
         let connection = Connection::open(path).map_err(ledger)?;
         Self { connection, path: path.to_owned(), disk: disk.clone() }.prepared()
@@ -122,9 +128,20 @@ impl Ledger {
         }
         let fail = |e: rusqlite::Error| failed(path, &e);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-        connection.busy_timeout(Duration::from_secs(2)).map_err(fail)?;
-        let connection = match format(&connection).map_err(fail)? {
+        let open = |name: &Path, flags| {
+            let connection = Connection::open_with_flags(name, flags)?;
+            connection.busy_timeout(Duration::from_secs(2))?;
+            let version = format(&connection)?;
+            Ok((connection, version))
+        };
+        // Where nothing can be written, SQLite cannot take the locks that it reads under.
+        let (connection, version) = open(path, flags)
+            .or_else(|e: rusqlite::Error| {
+                let uri = unchanging(path);
+                open(&uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(|_| e)
+            })
+            .map_err(fail)?;
+        let connection = match version {
             FORMAT_VERSION | 0 => connection,
             // As it would be after the next command that writes.
             migrate::OLDEST => migrate::in_memory(&connection).map_err(fail)?,
@@ -201,6 +218,22 @@ impl Ledger {
                 .optional()
         })
     }
+}
+
+/// The name under which SQLite reads a file that nobody changes, without any lock.
+fn unchanging(path: &Path) -> PathBuf {
+    use std::fmt::Write as _;
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            // Writing to a text cannot fail.
+            byte => drop(write!(uri, "%{byte:02X}")),
+        }
+    }
+    uri.push_str("?mode=ro&immutable=1");
+    PathBuf::from(uri)
 }
 
 fn format(db: &Connection) -> rusqlite::Result<i64> {

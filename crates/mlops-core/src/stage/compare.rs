@@ -163,13 +163,16 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
         None => false,
     };
     let output = options.output.as_deref();
+    let elsewhere = std::env::temp_dir();
     let scratch = match output {
         Some(path) => {
             context.disk.create_folder(parent_of(path))?;
             parent_of(path)
         }
-        None if config.output_folder.is_dir() => &config.output_folder,
-        None => parent_of(&config.file),
+        None => [config.output_folder.as_path(), &config.base]
+            .into_iter()
+            .find(|folder| folder.is_dir() && context.disk.scratch(folder).is_ok())
+            .unwrap_or(&elsewhere),
     };
     let (threads, memory) = (config.limits.threads, config.limits.memory);
     let threads = threads.clamp(1, (memory / 2 / THREAD_BYTES).max(1));

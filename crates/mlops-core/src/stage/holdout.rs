@@ -118,6 +118,20 @@ pub(crate) fn draw(
     holdout.publish(workspace, schema, &drawn).map(Some)
 }
 
+/// Draws the first hold-out of a workspace without test data from all rows of `dataset`; nothing when
+/// there are test files, or records of a hold-out.
+pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<HoldoutRecord>> {
+    let holdouts = workspace.ledger.holdouts()?;
+    let tests = TestFiles::find(&context.config.test_data, &holdouts)?;
+    let Some(dataset) = workspace.ledger.latest_dataset()? else { return Ok(None) };
+    if !holdouts.is_empty() || !tests.all.is_empty() {
+        return Ok(None);
+    }
+    let schema = super::ingest::schema(context, workspace)?;
+    let segments = workspace.ledger.segments(dataset.version)?;
+    draw(context, workspace, &schema, &dataset, &Rows::of(&segments, |_| true), None)
+}
+
 /// Hands the rows of `path` that are among `rows` to `visit`, with their entities.
 fn each_row(
     reader: &RowReader,

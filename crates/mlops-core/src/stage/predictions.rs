@@ -3,7 +3,6 @@
 //!
 //! Not for predicting: see [`super::diagnose`].
 
-use std::fs::File;
 use std::path::Path;
 
 use super::output::Output;
@@ -11,6 +10,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::dataset::{Fault, RowReader};
 use crate::durable::NewFile;
+use crate::files;
 use crate::model::{Model, Predictor};
 use crate::schema::Role;
 use crate::table::TextColumn;
@@ -67,7 +67,7 @@ impl PredictionFile {
     /// Reads `path` record by record: where a line is not always a row that can be used.
     pub(super) fn fill(&mut self, model: &Model, reader: &RowReader, path: &Path) -> Result<()> {
         let predictor = Predictor::new(model);
-        let input = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let (input, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
         let mut probabilities = Vec::new();
         reader.lines(input, path, PIECE, |table, _, faults, lines| {
             predictor.probabilities(table, &mut probabilities);

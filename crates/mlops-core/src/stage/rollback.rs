@@ -47,6 +47,7 @@ pub fn run(
     to: Option<&ReleaseId>,
     reason: &str,
 ) -> Result<RolledBack> {
+    let _held = context.hold_releases()?;
     let store = context.store();
     let pointed = store.live()?;
     let latest = workspace.ledger.latest_deployment()?;
@@ -73,6 +74,7 @@ pub fn run(
         recorded: context.now(),
         decision: None,
     };
+    store.clear(&target.id, None)?;
     super::deploy::promote(context, workspace, &target.id, &deployment)?;
     Ok(RolledBack {
         from: from.filter(|from| *from != target.id),

@@ -14,6 +14,8 @@ mod compared;
 mod comparison;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
+/// Rows that look alike: the same row again, or another one, by the schema's id.
+mod equal_rows;
 /// A step of the disk that fails, or whatever else a test wants to happen there.
 mod fault;
 /// New rows on top of many that are known.
@@ -24,6 +26,8 @@ mod ingestion;
 mod leak;
 /// The model file in hostile hands, and files of earlier versions.
 mod model_file;
+/// Workspaces that were copied, moved or restored, and those that stand beside others.
+mod moved;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
 /// Readers of the live release while it is exchanged.

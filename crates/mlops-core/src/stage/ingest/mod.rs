@@ -72,6 +72,9 @@ pub fn run(
     let options = Options { retry, ..options };
 
     let mut report = Ingestion::of(folder, last.as_ref());
+    if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
+        report.warnings.extend(super::restore::run(context, workspace, last)?);
+    }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
         known_sources(context, workspace, listing.candidates)?
@@ -110,7 +113,7 @@ pub fn run(
         means,
     )?;
     if let Some(previous) = previous {
-        ingest.carry_over(&previous.location, previous.sha256)?;
+        ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
     }
     let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0));
     let mut taken = 0;
@@ -132,6 +135,9 @@ pub fn run(
     }
     let version = DatasetVersion(version.0 + taken);
     publish(context, workspace, ingest, version, previous, Vec::new(), &mut report)?;
+    let old = super::retain::datasets(context, workspace);
+    report.removed = old.datasets;
+    report.warnings.extend(old.warnings);
     Ok(report)
 }
 

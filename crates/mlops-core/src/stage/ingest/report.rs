@@ -41,6 +41,9 @@ pub struct Ingestion {
     pub new_failures: bool,
     /// Whether there is a new version.
     pub new_version: bool,
+    /// Old data sets that were removed, as "retention" says.
+    #[serde(default)]
+    pub removed: Vec<DatasetVersion>,
 }
 
 impl Ingestion {
@@ -59,6 +62,7 @@ impl Ingestion {
             warnings: Vec::new(),
             new_failures: false,
             new_version: false,
+            removed: Vec::new(),
         }
     }
 }
@@ -118,6 +122,10 @@ impl fmt::Display for Ingestion {
         if let (Some(data), true) = (&self.data, self.new_version) {
             let (rows, new) = (text::count(self.rows), text::count(self.new_rows));
             writeln!(f, "Data set: {data} ({rows} rows, {new} of them new)")?;
+        }
+        if !self.removed.is_empty() {
+            let old = text::plural(self.removed.len() as u64, "old data set");
+            writeln!(f, "Removed, as \"retention\" says: {old}")?;
         }
         if let Some(quarantine) = &self.quarantine {
             writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;
