@@ -9,10 +9,10 @@ use std::path::Path;
 use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
-use crate::ingest::clean::{self, FormatChanges, Labels};
+use crate::ingest::clean::{FormatChanges, Labels};
 use crate::ingest::dedup::RowHasher;
 use crate::ingest::discover::Stamp;
-use crate::ingest::layout::Layout;
+use crate::ingest::layout::{self, Layout};
 use crate::ingest::parse::RowParser;
 use crate::ingest::pipeline::{self, Work};
 use crate::schema::Schema;
@@ -82,13 +82,8 @@ impl Source {
         let header = reader.header()?.ok_or_else(|| {
             Error::schema(&place, "the file is empty: its first line must name the columns")
         })?;
-        let mut names = Vec::new();
-        for field in &header.fields {
-            let text = std::str::from_utf8(&header.bytes[field.start..field.end])
-                .map_err(|_| Error::schema(&place, "the header is not UTF-8: save it as UTF-8"))?;
-            let mut ignored = FormatChanges::default();
-            names.push(clean::bare(text, field.quoted, field.escaped, &mut ignored).into_owned());
-        }
+        let mut ignored = FormatChanges::default();
+        let names = layout::names(&header.bytes, &header.fields, &place, &mut ignored)?;
         Ok(Self {
             reader,
             names,
@@ -132,8 +127,9 @@ impl Source {
             width: fields.kinds.len(),
             extra: Vec::new(),
             identical: false,
+            invisible: 0,
         };
-        let labels = Labels { positive: String::new(), negative: Some(String::new()) };
+        let labels = Labels::known("", "");
         let parser = RowParser::new(making.schema, layout, &options, labels, making.hasher);
         let work = Work {
             state: || maker.clone(),

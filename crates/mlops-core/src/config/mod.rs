@@ -4,6 +4,7 @@
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
 mod apicalls;
+mod ingestion;
 mod section;
 mod service;
 mod unattended;
@@ -21,6 +22,7 @@ use crate::model::MissingPolicy;
 use crate::schema::Schema;
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use ingestion::{Ingestion, NumberFormat};
 use section::Section;
 pub use service::{PredictionLog, Service};
 pub use unattended::{Limits, Logging, Monitoring};
@@ -82,51 +84,6 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self { keep_releases: Some(10), keep_datasets: None }
-    }
-}
-
-/// How files are read.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ingestion {
-    /// Share of bad rows above which a file is refused as a whole.
-    pub max_rejected_share: f64,
-    /// Spellings of a missing value in numeric and categorical columns.
-    pub missing_values: Vec<String>,
-    /// Longest record in bytes; a longer one goes to the quarantine.
-    pub max_line_bytes: usize,
-    /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
-    pub settle_seconds: f64,
-}
-
-impl Default for Ingestion {
-    fn default() -> Self {
-        let missing = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"];
-        Self {
-            max_rejected_share: 0.05,
-            missing_values: missing.map(str::to_owned).to_vec(),
-            max_line_bytes: 1 << 20,
-            settle_seconds: 2.0,
-        }
-    }
-}
-
-impl Ingestion {
-    /// The same without a longest record: for rows that were accepted already, whose canonical
-    /// spelling may be longer than the one that was measured.
-    #[must_use]
-    pub fn without_line_limit(&self) -> Self {
-        Self { max_line_bytes: usize::MAX, ..self.clone() }
-    }
-
-    /// How our own data sets are read, whatever is asked of files that arrive.
-    #[must_use]
-    pub fn verbatim(&self) -> Self {
-        Self {
-            max_rejected_share: 0.0,
-            missing_values: Vec::new(),
-            max_line_bytes: usize::MAX,
-            ..self.clone()
-        }
     }
 }
 
@@ -252,7 +209,7 @@ impl Config {
             output_model,
             deployment,
             schema: schema(root.section("schema")),
-            ingestion: ingestion(root.section("ingestion")),
+            ingestion: ingestion::ingestion(root.section("ingestion")),
             training: training(root.section("training")),
             holdout: holdout(root.section("holdout")),
             drift: drift(root.section("drift")),
@@ -328,9 +285,6 @@ fn schema(mut section: Section) -> Schema {
     if numeric.is_empty() && categorical.is_empty() {
         section.problem("numeric", "and \"schema.categorical\" are empty: name a feature column");
     }
-    if numeric.len() + categorical.len() > 500 {
-        section.problem("numeric", "and \"schema.categorical\" name over 500 columns");
-    }
     let mut seen = BTreeSet::new();
     for name in id.iter().chain(&numeric).chain(&categorical).chain([&target]) {
         if name.trim() != name || name.is_empty() {
@@ -347,27 +301,6 @@ fn schema(mut section: Section) -> Schema {
     }
     section.finish();
     Schema::new(&id, &numeric, &categorical, &target, &positive, negative.as_deref())
-}
-
-fn ingestion(mut section: Section) -> Ingestion {
-    let default = Ingestion::default();
-    let max_line = section.integer(
-        "max_line_bytes",
-        &(64..=1 << 24),
-        u64::try_from(default.max_line_bytes).unwrap_or(u64::MAX),
-    );
-    let ingestion = Ingestion {
-        max_rejected_share: section.number(
-            "max_rejected_share",
-            &(0.0..=1.0),
-            default.max_rejected_share,
-        ),
-        missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
-        max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
-        settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
-    };
-    section.finish();
-    ingestion
 }
 
 fn training(mut section: Section) -> Training {
@@ -510,6 +443,23 @@ mod tests {
         assert_eq!(config.schema.positive_label(), "true");
         assert_eq!(config.schema.negative_label(), None);
         assert!(parse(r#","schema":{"target":"left"}"#).is_err());
+    }
+
+    #[test]
+    fn separators_of_numbers_are_checked() {
+        let of = |section: &str| parse(&format!(r#","ingestion":{{{section}}}"#));
+        let numbers = |section: &str| of(section).unwrap().ingestion.numbers;
+        let format = |decimal, thousands| NumberFormat { decimal, thousands };
+        assert_eq!(numbers(""), format('.', Some(',')));
+        assert_eq!(numbers(r#""decimal":",""#), format(',', Some('.')));
+        assert_eq!(numbers(r#""decimal":",","thousands":" ""#), format(',', Some(' ')));
+        assert_eq!(numbers(r#""thousands":null"#), format('.', None));
+        assert_eq!(numbers(r#""decimal":",","thousands":"none""#), format(',', None));
+        for wrong in [r#""decimal":",","thousands":",""#, r#""thousands":".""#, r#""decimal":";""#]
+        {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains("ingestion."), "{error}");
+        }
     }
 
     #[test]

@@ -49,6 +49,11 @@ impl<'a> Section<'a> {
         self.map.get(key).is_some_and(|v| !v.is_null())
     }
 
+    /// Whether the file sets `key` to `null`.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_null)
+    }
+
     fn wrong(&self, key: &str, expected: &str, found: &Value) {
         self.problem(key, &format!("must be {expected}, not {found}"));
     }
