@@ -1,12 +1,13 @@
 //! `app`: the command line of `mlops_serve`. Nothing else happens here.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::config::Config;
 use mlops_core::{Error, Result};
-use mlops_serve::{Options, Tokens};
+use mlops_serve::{Options, Reload, Settings, Tokens};
 
 /// Serves predictions of the live release over HTTP; follows promotions and rollbacks while it runs
 #[derive(Parser)]
@@ -14,15 +15,15 @@ use mlops_serve::{Options, Tokens};
     version,
     after_help = "Examples:\n  app                          on http://127.0.0.1:8000\n  app \
                   --port 9000 --quiet       errors only\n  MLOPS_READ_TOKEN=… MLOPS_PREDICT_TOKEN=… \
-                  app --host 0.0.0.0\n\nExit codes: 0 told to stop and all requests answered, 1 \
+                  app --host 0.0.0.0\n\nSIGHUP makes it read configuration and tokens again.\n\nExit codes: 0 told to stop and all requests answered, 1 \
                   failed or requests were cut off, 2 wrong usage or configuration"
 )]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 
-    /// The IP address to listen on, instead of service.host
-    #[arg(long, value_name = "ADDRESS")]
+    /// The IP address to listen on, or localhost, instead of service.host
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     host: Option<IpAddr>,
 
     /// The port to listen on, instead of service.port; 0 takes any that is free
@@ -42,14 +43,32 @@ struct Arguments {
 fn main() -> ExitCode {
     let Arguments { common, host, port, tokens_file, insecure } = Arguments::parse();
     mlops_runtime::attend(&common, |context, access_log| {
-        let tokens = tokens(tokens_file)?;
-        let json_log = common.log_format == "json";
-        let options = Options { host, port, insecure, tokens, access_log, json_log };
+        let options = Options {
+            host,
+            port,
+            insecure,
+            tokens: tokens(tokens_file.as_deref())?,
+            access_log,
+            json_log: common.log_format == "json",
+            reload: Some(reload(common.config.clone(), tokens_file)),
+        };
         mlops_serve::run(context, options)
     })
 }
 
-fn tokens(file: Option<PathBuf>) -> Result<Tokens> {
+/// What SIGHUP does: the files are read again.
+fn reload(config: PathBuf, tokens_file: Option<PathBuf>) -> Reload {
+    Box::new(move || {
+        let config = Config::load(&config)?;
+        Ok(Settings { config, tokens: tokens(tokens_file.as_deref())? })
+    })
+}
+
+fn address(text: &str) -> std::result::Result<IpAddr, &'static str> {
+    mlops_core::config::address(text).ok_or("give localhost or an IP address")
+}
+
+fn tokens(file: Option<&Path>) -> Result<Tokens> {
     let mut tokens = Tokens::default();
     for (name, scope) in [("MLOPS_READ_TOKEN", "read"), ("MLOPS_PREDICT_TOKEN", "predict")] {
         if let Some(token) = mlops_runtime::secret(name) {
@@ -57,7 +76,7 @@ fn tokens(file: Option<PathBuf>) -> Result<Tokens> {
         }
     }
     if let Some(path) = file {
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         tokens.add_lines(&text, &path.display().to_string())?;
     }
     Ok(tokens)

@@ -62,7 +62,7 @@ impl Started {
 
 fn predict(rows: &str) -> String {
     format!(
-        "POST /prediction HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/csv\r\n\
+        "POST /prediction HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: text/csv\r\n\
          content-length: {}\r\n\r\n{rows}",
         rows.len()
     )
@@ -98,7 +98,8 @@ fn while_another_run_is_at_work_it_serves_all_the_same() {
     let disk = mlops_core::durable::Disk::default();
     let _held = mlops_core::durable::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
-    let answer = started.ask("GET /scoring HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answer =
+        started.ask("GET /scoring HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert_eq!(started.stopped("-TERM").0, Some(0));
 }
@@ -108,7 +109,7 @@ fn log_and_report_are_json_for_programs() {
     let scene = Scene::deployed();
     let arguments = ["--port", "0", "--json", "--log-format", "json"];
     let started = start(&mut APP.command(scene.root(), &arguments));
-    started.ask("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    started.ask("GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let (code, stdout, stderr) = started.stopped("-TERM");
     assert_eq!(code, Some(0), "{stderr}");
     let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -131,8 +132,7 @@ fn others_are_let_in_only_with_tokens_which_are_never_printed() {
     let mut started = start(command.env("MLOPS_READ_TOKEN", "a-token-of-the-environment"));
     started.address = started.address.replace("0.0.0.0", "127.0.0.1");
     let get = |token: &str| {
-        let head =
-            "GET /scoring HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer ";
+        let head = "GET /scoring HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer ";
         started.ask(&format!("{head}{token}\r\n\r\n"))
     };
     assert!(get("a-token-of-the-environment").starts_with("HTTP/1.1 200 "));
@@ -150,4 +150,104 @@ fn a_port_that_is_taken_is_said() {
     let failed = APP.run(scene.root(), &["--port", &port, "--quiet"]).ends_with(1);
     assert!(failed.stderr.contains(&format!("127.0.0.1:{port}")), "{failed:#?}");
     assert!(failed.stderr.contains("--port"), "{failed:#?}");
+}
+
+#[test]
+fn told_to_read_again_it_takes_new_tokens_and_keys_and_lives_on() {
+    let scene = Scene::deployed();
+    scene.file("tokens.txt", "read read-0123456789abcdef\n");
+    let arguments = ["--port", "0", "--tokens-file", "tokens.txt"];
+    let started = start(&mut APP.command(scene.root(), &arguments));
+    let status = |path: &str, token: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        let answer = started.ask(&format!("{head}authorization: Bearer {token}\r\n\r\n"));
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let hang_up = || {
+        let pid = started.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    let eventually = |path: &str, token: &str, expected: &str| {
+        for _ in 0..1000 {
+            if status(path, token) == expected {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("{path} never ends with {expected}");
+    };
+    assert_eq!(status("/scoring", "read-0123456789abcdef"), "200");
+    assert_eq!(status("/v2/models/churn", "read-0123456789abcdef"), "404");
+    scene.file("tokens.txt", "read read-of-tomorrow-0123456789\n");
+    let config = std::fs::read_to_string(scene.path("config.json")).unwrap();
+    let end = config.rfind('}').unwrap();
+    let service = r#", "service": {"model_name": "churn", "max_in_flight": 3}}"#;
+    scene.file("config.json", &(config[..end].to_owned() + service));
+    hang_up();
+    eventually("/scoring", "read-of-tomorrow-0123456789", "200");
+    assert_eq!(status("/scoring", "read-0123456789abcdef"), "401");
+    assert_eq!(status("/v2/models/churn", "read-of-tomorrow-0123456789"), "200");
+    // What is wrong changes nothing.
+    scene.file("config.json", "{ oh");
+    hang_up();
+    eventually("/scoring", "read-of-tomorrow-0123456789", "200");
+    let (code, _, stderr) = started.stopped("-TERM");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("\"service.max_in_flight\" has changed"), "{stderr}");
+    assert!(stderr.contains("reading again failed"), "{stderr}");
+    assert!(!stderr.contains("of-tomorrow"), "a token was printed");
+}
+
+#[test]
+fn who_stalls_while_reading_its_log_stops_nothing() {
+    let scene = Scene::deployed();
+    let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
+    // Nobody reads standard error from here on; what fits into the pipe and the queue is little.
+    let path = "x".repeat(2000);
+    let mut stream = TcpStream::connect(&started.address).unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let mut lost = 0;
+    for _ in 0..2000 {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(answers.read_line(&mut head).unwrap() > 0);
+        }
+        let length = head.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        answers.read_exact(&mut body).unwrap();
+    }
+    let metrics =
+        started.ask("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let name = "mlops_log_lines_lost_total ";
+    for line in metrics.lines() {
+        lost = line.strip_prefix(name).map_or(lost, |n| n.parse().unwrap());
+    }
+    assert!(lost > 0, "{metrics}");
+    let pid = started.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    // The pipe stays full until it has ended.
+    let Started { mut child, stderr, .. } = started;
+    drop((stream, answers));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(stderr);
+}
+
+#[test]
+fn an_error_inside_is_logged_with_the_id_of_its_request() {
+    let scene = Scene::deployed();
+    let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
+    scene.file("out/ledger.sqlite", "this is no ledger");
+    for side in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(scene.path(&format!("out/ledger.sqlite{side}")));
+    }
+    let head = "GET /scoring HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
+    let answer = started.ask(&format!("{head}x-request-id: find-me-again\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.contains("find-me-again"), "{answer}");
+    assert!(!answer.contains(scene.root().to_str().unwrap()), "{answer}");
+    let (_, _, stderr) = started.stopped("-TERM");
+    let line = stderr.lines().find(|line| line.contains("ERROR")).unwrap();
+    assert!(line.contains("find-me-again") && line.contains("ledger"), "{line}");
 }

@@ -29,6 +29,10 @@ struct Arguments {
     #[arg(long)]
     again: bool,
 
+    /// Make a model live even if it does no better than the best constant answer
+    #[arg(long)]
+    accept: bool,
+
     #[command(subcommand)]
     command: Option<Action>,
 }
@@ -65,11 +69,11 @@ enum Action {
 }
 
 fn main() -> ExitCode {
-    let Arguments { common, reason, again, command } = Arguments::parse();
+    let Arguments { common, reason, again, accept, command } = Arguments::parse();
     match command {
         None => mlops_runtime::run("deployment", &common, |context, workspace| {
-            let deploy = if again { deploy::again } else { deploy::run };
-            deploy(context, workspace, "deployment", &reason)
+            let leave = deploy::Leave { again, accept };
+            deploy::with(context, workspace, "deployment", &reason, leave)
         }),
         Some(Action::History) => mlops_runtime::look(&common, history::run),
         Some(Action::Rollback { to, reason }) => {

@@ -12,8 +12,15 @@ use mlops_runtime::first_run;
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
+
+    /// Make the model live even if it does no better than the best constant answer
+    #[arg(long)]
+    accept: bool,
 }
 
 fn main() -> ExitCode {
-    mlops_runtime::run("first_run", &Arguments::parse().common, first_run::run)
+    let Arguments { common, accept } = Arguments::parse();
+    mlops_runtime::run("first_run", &common, |context, workspace| {
+        first_run::run(context, workspace, accept)
+    })
 }

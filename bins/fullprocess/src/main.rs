@@ -26,6 +26,10 @@ struct Arguments {
     #[arg(long)]
     force: bool,
 
+    /// Let a model go live that does no better than the best constant answer
+    #[arg(long)]
+    accept: bool,
+
     /// Stop after the verdict on drift, and write nothing
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
@@ -37,15 +41,18 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { common, force, dry_run, explain } = Arguments::parse();
+    let Arguments { common, force, accept, dry_run, explain } = Arguments::parse();
     if let Some(run) = explain {
         let run = Some(run).filter(|run| !run.is_empty());
         return mlops_runtime::look(&common, |context| {
-            let ledger = Ledger::open(&context.config.ledger_path(), &context.disk)?;
-            decide::explain(&ledger, run.as_deref())
+            let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
+            decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run.as_deref())
         });
     }
-    let options = decide::Options { force, dry_run };
+    let options = decide::Options { force, dry_run, accept };
+    if dry_run {
+        return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
+    }
     mlops_runtime::run_unattended("fullprocess", &common, |context, workspace, _| {
         fullprocess::run(context, workspace, options)
     })

@@ -340,7 +340,7 @@ mod statistics {
 
 /// From columns to probabilities.
 mod predictions {
-    use mlops_core::config::Training;
+    use mlops_core::config::{NumberFormat, Training};
     use mlops_core::digest::Digest;
     use mlops_core::fit::{Fitted, Scaler, Solver};
     use mlops_core::ids::DatasetVersion;
@@ -361,7 +361,12 @@ mod predictions {
         let category = (groups > 0).then(|| "group".to_owned());
         let schema = Schema::new(&[], &names, category.as_slice(), "left", "1", None);
         let numeric = names.iter().map(|n| NumericFeature { name: n.clone(), fill: Some(500.0) });
-        let categorical = CategoricalFeature { name: "group".to_owned(), levels, fill: Some(0) };
+        let categorical = CategoricalFeature {
+            name: "group".to_owned(),
+            levels,
+            pooled: Vec::new(),
+            fill: Some(0),
+        };
         let encoder = Encoder {
             missing: MissingPolicy::Median,
             numeric: numeric.collect(),
@@ -375,6 +380,7 @@ mod predictions {
         Model {
             schema,
             missing_values: Vec::new(),
+            numbers: NumberFormat::default(),
             encoder,
             scaler: Scaler { mean: scaled(500.0, 0.0), scale: scaled(289.0, 1.0) },
             fitted: Fitted {
@@ -461,7 +467,8 @@ mod digests {
 
 /// What predictions are worth.
 mod metrics {
-    use mlops_core::metrics::bootstrap::{self, RESAMPLES};
+    use mlops_core::metrics::bootstrap::RESAMPLES;
+    use mlops_core::metrics::difference::two_sample_interval;
     use mlops_core::metrics::{ConfusionMatrix, Ranking};
 
     use super::{Bencher, BytesCount, ItemsCount, Numbers, columns};
@@ -495,10 +502,10 @@ mod metrics {
 
     /// Items are resamples; how many rows there are makes no difference.
     #[divan::bench]
-    fn intervals(bencher: Bencher) {
+    fn difference(bencher: Bencher) {
         let matrix = ConfusionMatrix { tn: 25_000, fp: 5_000, fn_: 4_000, tp: 16_000 };
         bencher
             .counter(ItemsCount::new(RESAMPLES))
-            .bench_local(|| bootstrap::intervals(&matrix, 0.95, RESAMPLES, 7));
+            .bench_local(|| two_sample_interval(&matrix, &matrix, 0.95, RESAMPLES, 7));
     }
 }

@@ -3,7 +3,7 @@
 //! Not for durations of the hot path: stages measure themselves with [`Clock::elapsed`].
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -32,7 +32,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this module owns the clock")]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        utc(SystemTime::now())
     }
 
     fn elapsed(&self) -> Duration {
@@ -41,6 +41,14 @@ impl Clock for SystemClock {
 
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
+    }
+}
+
+/// The instant in UTC; a machine whose clock was never set may be before 1970.
+fn utc(time: SystemTime) -> DateTime<Utc> {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => DateTime::UNIX_EPOCH + since,
+        Err(before) => DateTime::UNIX_EPOCH - before.duration(),
     }
 }
 
@@ -74,4 +82,17 @@ impl Clock for SteppingClock {
 /// RFC 3339 with milliseconds and `Z`, as every record writes it.
 pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_time_before_1970() {
+        let early = SystemTime::UNIX_EPOCH - Duration::from_millis(86_400_000 + 1);
+        assert_eq!(rfc3339(utc(early)), "1969-12-30T23:59:59.999Z");
+        let run = crate::ids::RunId::new(utc(early), 7);
+        assert_eq!(run.as_str(), "19691230T235959999Z-7");
+    }
 }

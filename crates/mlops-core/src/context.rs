@@ -11,10 +11,11 @@ use serde::Serialize;
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::durable::{Disk, Lock};
+use crate::durable::{Disk, Lock, TemporaryFolder};
 use crate::ids::RunId;
 use crate::ingest::discover::Stamp;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
+use crate::location::Location;
 use crate::store::Store;
 use crate::{Error, Result};
 
@@ -37,6 +38,12 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Told each step as it begins: for whoever watches how long they take.
     pub step_begins: Arc<dyn Fn(&'static str) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("run", &self.run).finish_non_exhaustive()
+    }
 }
 
 /// What a step reports: for people (`Display`), for programs (`Serialize`), for the record.
@@ -62,10 +69,68 @@ pub struct Workspace {
     _lock: Lock,
 }
 
+/// A copy of the records in folders that vanish, to try something on: what is there is read where
+/// it is, and whatever is written goes elsewhere.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The same outside world, but for the folders.
+    pub context: Context,
+    /// The copy.
+    pub workspace: Workspace,
+    _folder: TemporaryFolder,
+}
+
+impl Rehearsal {
+    /// A copy of the workspace as it is now. Needs no lock, and no right to write to it.
+    pub fn of(context: &Context) -> Result<Self> {
+        let config = &context.config;
+        let ledger = Ledger::open_to_read(&config.ledger_path())?;
+        if let Some(mark) = ledger.as_ref().map(Ledger::known_mark).transpose()?.flatten() {
+            context.disk.mark_temporaries(&mark);
+        }
+        let folder = Self::folder(context)?;
+        let mut scratch = context.clone();
+        scratch.config.output_folder = folder.path().join("data");
+        scratch.config.output_model = folder.path().join("model");
+        let (disk, config) = (&scratch.disk, &scratch.config);
+        let lock = Lock::acquire(disk, &config.lock_path(), "a dry run")?;
+        if let Some(ledger) = ledger {
+            ledger.copy_to(&config.ledger_path())?;
+            for DatasetRecord { version, location, .. } in ledger.datasets()? {
+                if location.is_file() {
+                    disk.link(&location, &config.output_folder.join(version.file_name()))?;
+                }
+            }
+        }
+        let mut ledger = Ledger::open(&config.ledger_path(), disk)?;
+        disk.mark_temporaries(&ledger.mark(&config.base)?);
+        // What an interrupted run was about to do is not for a rehearsal to complete.
+        for (id, _) in ledger.intents()? {
+            ledger.withdraw(id)?;
+        }
+        let workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
+        Ok(Self { context: scratch, workspace, _folder: folder })
+    }
+
+    /// Where the next run finds it, should this one be killed; elsewhere if need be.
+    fn folder(context: &Context) -> Result<TemporaryFolder> {
+        let config = &context.config;
+        let near = [&config.output_folder, crate::durable::parent_of(&config.deployment)];
+        let near = near.into_iter().filter(|folder| folder.is_dir());
+        let mut made = near.filter_map(|folder| context.disk.temporary_folder(folder).ok());
+        if let Some(folder) = made.next() {
+            return Ok(folder);
+        }
+        let elsewhere = std::env::temp_dir();
+        context.disk.remove_temporaries(&elsewhere)?;
+        context.disk.temporary_folder(&elsewhere)
+    }
+}
+
 impl Context {
     /// A context without progress reports.
     pub fn new(config: Config, clock: Arc<dyn Clock>, disk: Disk, tool_version: &str) -> Self {
-        let run = RunId::new(clock.now(), std::process::id());
+        let run = RunId::unique(clock.now(), std::process::id());
         Self {
             config,
             clock,
@@ -83,6 +148,11 @@ impl Context {
         rfc3339(self.clock.now())
     }
 
+    /// Where `path` is, as records keep it.
+    pub fn location(&self, path: &Path) -> Location {
+        Location::of(&self.config.base, path)
+    }
+
     /// The store that the configuration names.
     pub fn store(&self) -> Store<'_> {
         Store::new(&self.config.models, &self.config.deployment, &self.disk)
@@ -93,7 +163,8 @@ impl Context {
     pub fn open(&self, step: &str) -> Result<Workspace> {
         let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
-        let ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
         let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
         self.recover(&mut workspace)?;
         Ok(workspace)
@@ -238,7 +309,7 @@ impl Context {
 
     /// Removes the file of a data set, unless it is not the file that was recorded.
     fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
-        let path = Path::new(&record.location);
+        let path = record.location.as_path();
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
             if Digest::of_file(path)? != record.sha256 {
                 return Ok(false);

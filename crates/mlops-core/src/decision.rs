@@ -76,7 +76,7 @@ pub struct Decision {
     pub live: Option<Live>,
     /// The verdict on the live model.
     pub drift: Option<ModelDrift>,
-    /// New rows against the rows before, column by column; it informs and decides nothing.
+    /// New rows against the training rows, column by column; it informs and decides nothing.
     pub data_drift: Option<DataDrift>,
     /// The new model.
     pub retrained: Option<Retrained>,
@@ -84,8 +84,66 @@ pub struct Decision {
     pub gate: Option<GateVerdict>,
     /// The release that went live.
     pub release: Option<ReleaseId>,
+    /// The release that was made live again since nothing was.
+    #[serde(default)]
+    pub restored: Option<ReleaseId>,
+    /// What a person must look at.
+    #[serde(default)]
+    pub concerns: Vec<Concern>,
     /// How long each step took.
     pub steps: Vec<StepTime>,
+}
+
+/// What a person must look at, since no run can mend it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Concern {
+    /// The live model does worse on new rows than a constant answer, and no better one was found.
+    BelowConstant {
+        /// Its F1 on them.
+        f1: f64,
+        /// That of the best constant answer.
+        constant_f1: f64,
+        /// How many they are.
+        rows: u64,
+        /// Whether that is the model that this run promoted, on the new rows of its test.
+        newer: bool,
+    },
+    /// The live model drifted, and the new one was refused.
+    NoBetterModel {
+        /// The finding.
+        drift: String,
+        /// Why the new one was refused.
+        why: String,
+    },
+    /// No release is live.
+    NothingLive {
+        /// Why none could be made live.
+        why: String,
+    },
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BelowConstant { f1, constant_f1, rows, newer } => write!(
+                f,
+                "the {} does worse than a constant answer: F1 {f1:.4} on {}, where the best \
+                 constant answer has {constant_f1:.4}. Look at the labels and features of the newest \
+                 files, or take the model down",
+                if *newer { "model that is live now" } else { "live model" },
+                text::plural(*rows, "new row")
+            ),
+            Self::NoBetterModel { drift, why } => {
+                write!(f, "the live model drifted, and no better one was found. {drift}. {why}")
+            }
+            Self::NothingLive { why } => write!(
+                f,
+                "no release is live: {why}. Bring more data, or run `fullprocess --force`, with \
+                 --accept to take a model that does no better than a constant answer"
+            ),
+        }
+    }
 }
 
 /// What data a run saw.
@@ -154,11 +212,11 @@ pub struct StepTime {
 
 impl Report for Decision {
     fn changed(&self) -> bool {
-        self.outcome != Outcome::NothingNew
+        self.outcome != Outcome::NothingNew || self.restored.is_some()
     }
 
     fn needs_attention(&self) -> bool {
-        self.data.new_failures
+        self.data.new_failures || !self.concerns.is_empty()
     }
 }
 
@@ -166,16 +224,21 @@ impl Decision {
     /// The sentences on drift.
     fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(drift) = &self.drift {
-            writeln!(f, "Drift: {}.", drift.reason)?;
+            writeln!(f, "{}.", drift.reason)?;
             for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
-                writeln!(f, "  {}: {}", verdict.rule.name(), verdict.explanation)?;
+                writeln!(
+                    f,
+                    "  {}: {}",
+                    verdict.rule.name(),
+                    verdict.explanation.trim_end_matches(',')
+                )?;
             }
         }
         if let Some(data) = &self.data_drift {
             let drifted: Vec<_> = data.columns.iter().filter(|c| c.drifted).collect();
             writeln!(
                 f,
-                "Data drift: in {} of {} columns, against the rows before, at a family-wise level of {}.",
+                "Data drift: in {} of {} columns, against the training rows, at a family-wise level of {}.",
                 drifted.len(),
                 data.columns.len(),
                 data.alpha
@@ -212,7 +275,7 @@ impl fmt::Display for Decision {
                 f,
                 "Data: {} from {}; {} dropped, {} quarantined; now {}.",
                 text::plural(new, "new row"),
-                data.files.join(", "),
+                text::names(&data.files),
                 text::plural(data.duplicates, "duplicate"),
                 text::count(data.quarantined),
                 version.file_name()
@@ -230,6 +293,14 @@ impl fmt::Display for Decision {
                 text::count(holdout.positives),
                 holdout.name
             )?;
+            if holdout.known_rows > 0 {
+                writeln!(
+                    f,
+                    "  {} of them are of entities whose earlier rows the live model was trained on, \
+                     which favours it in the comparison.",
+                    text::count(holdout.known_rows)
+                )?;
+            }
         }
         self.write_drift(f)?;
         if let Some(new) = &self.retrained {
@@ -249,7 +320,7 @@ impl fmt::Display for Decision {
         if let Some(gate) = &self.gate {
             writeln!(
                 f,
-                "Gate: champion {:.4}, challenger {:.4} on the same {} rows; difference {:+.4} \
+                "Gate: F1 of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference {:+.4} \
                  ({:+.3} to {:+.3}).",
                 gate.champion_f1,
                 gate.challenger_f1,
@@ -258,6 +329,9 @@ impl fmt::Display for Decision {
                 gate.interval.low,
                 gate.interval.high
             )?;
+        }
+        for concern in &self.concerns {
+            writeln!(f, "attention: {concern}.")?;
         }
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {

@@ -4,18 +4,22 @@
 //! A test that records, refuses or kills at a step therefore sees every step there is.
 //! Not for reading: readers open files as usual and see the old content or the new one.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+mod lock;
+mod temporary;
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
-use crate::{Error, Result};
+pub use lock::Lock;
+use temporary::Names;
+pub use temporary::TemporaryFolder;
 
-/// Temporary files start and end like this, so that recovery knows its own.
-const TEMPORARY: (&str, &str) = (".mlops-", ".tmp");
+use crate::{Error, Result};
 
 /// A step that changes the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +54,7 @@ pub trait Probe: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Disk {
     probe: Option<Arc<dyn Probe>>,
+    names: Names,
 }
 
 impl std::fmt::Debug for Disk {
@@ -62,7 +67,7 @@ impl std::fmt::Debug for Disk {
 impl Disk {
     /// A disk whose steps `probe` sees, for fault injection.
     pub fn observed(probe: Arc<dyn Probe>) -> Self {
-        Self { probe: Some(probe) }
+        Self { probe: Some(probe), names: Names::default() }
     }
 
     /// Announces a step; used by the ledger for its commits.
@@ -139,11 +144,7 @@ impl Disk {
         let folder = parent_of(path);
         self.create_folder(folder)?;
         self.announce(Step::CreateFile, folder)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).map_err(|e| Error::io("create", path, e))?;
+        let file = self.names.file(folder).map_err(|e| Error::io("create", path, e))?;
         let disk = self.clone();
         Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
     }
@@ -172,15 +173,23 @@ impl Disk {
     pub fn swap_link(&self, target: &Path, link: &Path) -> Result<()> {
         let folder = parent_of(link);
         self.create_folder(folder)?;
-        let name = link.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!("{}{name}{}", TEMPORARY.0, TEMPORARY.1));
-        self.remove(&temporary)?;
-        self.announce(Step::CreateFile, &temporary)?;
-        std::os::unix::fs::symlink(target, &temporary)
-            .map_err(|e| Error::io("create the link", &temporary, e))?;
+        // In a folder of its own: a link cannot be locked against whoever tidies up.
+        let temporary = self.temporary_folder(folder)?;
+        let made = temporary.path().join("link");
+        self.announce(Step::CreateFile, &made)?;
+        std::os::unix::fs::symlink(target, &made)
+            .map_err(|e| Error::io("create the link", link, e))?;
         self.announce(Step::SwapLink, link)?;
-        fs::rename(&temporary, link).map_err(|e| Error::io("point", link, e))?;
+        fs::rename(&made, link).map_err(|e| Error::io("point", link, e))?;
+        drop(temporary);
         self.sync_folder(folder)
+    }
+
+    /// Makes the free name `link` a symbolic link to `target`.
+    #[cfg(unix)]
+    pub fn link(&self, target: &Path, link: &Path) -> Result<()> {
+        self.announce(Step::CreateFile, link)?;
+        std::os::unix::fs::symlink(target, link).map_err(|e| Error::io("create", link, e))
     }
 
     /// Removes a file, a link or a whole folder; fine when it is not there.
@@ -195,31 +204,6 @@ impl Disk {
         if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
             .map_err(failed)?;
         self.sync_folder(parent_of(path))
-    }
-
-    /// Removes what an interrupted run left half-written in `folder`; returns the names.
-    pub fn remove_temporaries(&self, folder: &Path) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(removed),
-            Err(e) => return Err(Error::io("list", folder, e)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(|e| Error::io("list", folder, e))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1) {
-                self.remove(&entry.path())?;
-                removed.push(name);
-            }
-        }
-        removed.sort();
-        Ok(removed)
-    }
-
-    /// A folder name that [`Disk::remove_temporaries`] recognises.
-    pub fn temporary_folder(parent: &Path, name: &str) -> PathBuf {
-        parent.join(format!("{}{name}{}", TEMPORARY.0, TEMPORARY.1))
     }
 
     fn sync_folder(&self, folder: &Path) -> Result<()> {
@@ -366,45 +350,6 @@ impl Scratch {
     }
 }
 
-/// The run lock of a workspace: dies with its holder, even with `kill -9`.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
-#[expect(clippy::disallowed_methods, reason = "this module owns writing")]
-impl Lock {
-    /// Takes the lock at `path`, or says who holds it. `holder` is written for others to read.
-    pub fn acquire(disk: &Disk, path: &Path, holder: &str) -> Result<Self> {
-        let failed = |e| Error::io("lock", path, e);
-        disk.create_folder(parent_of(path))?;
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut other = String::new();
-                // Between its lock and its first write the holder is unknown; that is no failure.
-                let _ = file.read_to_string(&mut other);
-                let other = other.trim();
-                let who = if other.is_empty() { "another run" } else { other };
-                return Err(Error::locked(format!(
-                    "{who} holds {}; this run stops and changes nothing",
-                    path.display()
-                )));
-            }
-            Err(TryLockError::Error(e)) => return Err(failed(e)),
-        }
-        file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(failed)?;
-        Ok(Self { _file: file })
-    }
-}
-
 /// The folder that holds `path`; `.` for a bare name.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     match path.parent() {
@@ -488,17 +433,6 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
     }
 
-    #[test]
-    fn a_second_lock_names_the_holder() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let held = Lock::acquire(&Disk::default(), &path, "training (pid 7)").unwrap();
-        let error = Lock::acquire(&Disk::default(), &path, "x").unwrap_err();
-        assert!(error.to_string().contains("training (pid 7)"), "{error}");
-        drop(held);
-        Lock::acquire(&Disk::default(), &path, "x").unwrap();
-    }
-
     #[cfg(unix)]
     #[test]
     fn the_link_is_swapped_and_temporaries_are_removed() {
@@ -508,7 +442,7 @@ mod tests {
         disk.swap_link(Path::new("r-1"), &link).unwrap();
         disk.swap_link(Path::new("r-2"), &link).unwrap();
         assert_eq!(fs::read_link(&link).unwrap(), Path::new("r-2"));
-        fs::create_dir(Disk::temporary_folder(dir.path(), "stage")).unwrap();
+        fs::create_dir(dir.path().join(".mlops-stage.tmp")).unwrap();
         fs::write(dir.path().join("keep.tmp"), "").unwrap();
         assert_eq!(disk.remove_temporaries(dir.path()).unwrap(), [".mlops-stage.tmp"]);
         assert!(dir.path().join("keep.tmp").is_file());

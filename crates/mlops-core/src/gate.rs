@@ -7,6 +7,9 @@
 //! same score the challenger wins: it has learnt from newer rows. The interval says how much of the
 //! difference is luck, for the reader of the record. Who wants a margin sets `min_improvement`.
 //!
+//! Nothing that does no better than the best constant answer is promoted, whatever the champion does:
+//! two bad models beside each other prove nothing. A person may accept it (`--accept`).
+//!
 //! Without evidence nothing changes: on rows of one class the F1 says nothing, and the challenger is
 //! refused. Not for scores of two different test sets: those are never compared here.
 
@@ -42,8 +45,20 @@ pub struct GateVerdict {
     pub min_improvement: f64,
     /// F1 of the best constant answer on the same rows.
     pub constant_f1: f64,
+    /// Whether a person accepts a challenger that does no better than that.
+    #[serde(default)]
+    pub accepted: bool,
     /// Why, one sentence each; the one that decided comes first.
     pub reasons: Vec<String>,
+}
+
+/// What the user asks of a challenger.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// Difference of the F1, challenger less champion, that is asked for.
+    pub min_improvement: f64,
+    /// Accept a challenger that does no better than the best constant answer.
+    pub accept: bool,
 }
 
 /// Holds the challenger against the champion: n labels, and the answers of both to the same rows.
@@ -54,9 +69,10 @@ pub fn gate(
     labels: &[bool],
     champion: &[bool],
     challenger: &[bool],
-    min_improvement: f64,
+    terms: Terms,
     seed: u64,
 ) -> Result<GateVerdict> {
+    let Terms { min_improvement, accept } = terms;
     if labels.is_empty() {
         return Err(Error::data("no hold-out rows to compare the models on"));
     }
@@ -78,6 +94,7 @@ pub fn gate(
         interval: counts.interval(LEVEL, RESAMPLES, seed),
         min_improvement,
         constant_f1: constant.f1,
+        accepted: accept,
         reasons: Vec::new(),
     };
     if matrix.one_class() {
@@ -95,42 +112,50 @@ pub fn gate(
 }
 
 impl GateVerdict {
+    /// Whether the challenger does no better than the best constant answer.
+    pub fn loses_to_constant(&self) -> bool {
+        self.challenger_f1 <= self.constant_f1 + ROUNDING
+    }
+
     fn decide(&mut self) {
         let Self { champion_f1, challenger_f1, difference, min_improvement, constant_f1, .. } =
             *self;
         let not_worse = difference >= min_improvement - ROUNDING;
-        let [champion_learnt, challenger_learnt] =
-            [champion_f1, challenger_f1].map(|f1| f1 > constant_f1 + ROUNDING);
-        let loses_to_constant = champion_learnt && !challenger_learnt;
-        self.blessed = not_worse && !loses_to_constant;
+        let loses = self.loses_to_constant();
+        self.blessed = not_worse && (!loses || self.accepted);
         let need = if min_improvement.abs() < ROUNDING {
-            "at least the champion's".to_owned()
+            "at least the champion's F1".to_owned()
         } else {
-            format!("{min_improvement:+} on the champion's")
+            format!("{min_improvement:+} on the champion's F1")
         };
         let comparison = format!(
-            "the challenger's F1 {challenger_f1:.4} against the champion's {champion_f1:.4} on the \
-             same {} hold-out rows is a difference of {difference:+.4} ({:.0} % interval {:+.4} to \
-             {:+.4}), and {need} is asked for",
+            "the challenger has F1 {challenger_f1:.4} and the champion {champion_f1:.4} on the same \
+             {} hold-out rows, a difference of {difference:+.4} ({:.0} % interval {:+.4} to \
+             {:+.4}); required: {need}",
             text::count(self.n),
             100.0 * self.interval.level,
             self.interval.low,
             self.interval.high
         );
-        let outcome = if not_worse { "promoted" } else { "refused" };
-        if loses_to_constant {
-            self.reasons.push(format!(
-                "refused: the challenger's F1 {challenger_f1:.4} does not beat the best constant \
-                 answer ({constant_f1:.4}), the champion's {champion_f1:.4} does"
-            ));
-            self.reasons.push(comparison);
-        } else {
-            self.reasons.push(format!("{outcome}: {comparison}"));
-            if !challenger_learnt {
-                self.reasons.push(format!(
-                    "neither model beats the best constant answer, which has F1 {constant_f1:.4}"
-                ));
+        let outcome = if self.blessed { "promoted" } else { "refused" };
+        let constant = format!("the best constant answer has F1 {constant_f1:.4}");
+        match (loses, not_worse) {
+            (false, _) | (true, false) => self.reasons.push(format!("{outcome}: {comparison}")),
+            (true, true) if self.accepted => {
+                self.reasons.push(format!("{outcome}: {comparison}"));
+                self.reasons
+                    .push(format!("{constant}, and the challenger was accepted all the same"));
             }
+            (true, true) => {
+                self.reasons.push(format!(
+                    "refused: the challenger's F1 {challenger_f1:.4} does not beat a constant answer: \
+                     {constant} on the same rows, and --accept was not given"
+                ));
+                self.reasons.push(comparison);
+            }
+        }
+        if champion_f1 <= constant_f1 + ROUNDING {
+            self.reasons.push(format!("the champion does not beat it either: {constant}"));
         }
     }
 }
@@ -148,14 +173,15 @@ mod tests {
 
     fn verdict(champion_wrong: usize, challenger_wrong: usize, least: f64) -> GateVerdict {
         let (labels, champion) = answers(champion_wrong);
-        gate(&labels, &champion, &answers(challenger_wrong).1, least, 42).unwrap()
+        let terms = Terms { min_improvement: least, accept: false };
+        gate(&labels, &champion, &answers(challenger_wrong).1, terms, 42).unwrap()
     }
 
     #[test]
     fn the_same_score_is_promoted_and_one_row_worse_is_refused() {
         let same = verdict(8, 8, 0.0);
         assert!(same.blessed && same.disagreements == 0, "{same:?}");
-        assert!(same.reasons[0].starts_with("promoted: the challenger's F1 0.8000"), "{same:?}");
+        assert!(same.reasons[0].starts_with("promoted: the challenger has F1 0.8000"), "{same:?}");
         let worse = verdict(8, 9, 0.0);
         assert!(!worse.blessed && worse.difference < 0.0);
         assert!(worse.reasons[0].starts_with("refused: "), "{worse:?}");
@@ -172,36 +198,51 @@ mod tests {
         assert!(verdict(8, 6, 0.05).blessed);
         let short = verdict(8, 6, 0.051);
         assert!(!short.blessed);
-        assert!(short.reasons[0].contains("+0.051 on the champion's is asked for"), "{short:?}");
+        assert!(short.reasons[0].contains("required: +0.051 on the champion's F1"), "{short:?}");
         assert!(verdict(8, 9, -0.1).blessed);
     }
 
     #[test]
-    fn losing_to_a_constant_counts_only_against_a_champion_that_does_not() {
+    fn nothing_that_loses_to_a_constant_is_promoted_unless_it_is_accepted() {
         // All wrong: both score 0, the constant 2/3.
         let both = verdict(40, 40, 0.0);
-        assert!(both.blessed, "{both:?}");
-        assert!(both.reasons[1].starts_with("neither model beats"), "{both:?}");
+        assert!(!both.blessed && both.loses_to_constant(), "{both:?}");
+        assert_eq!(
+            both.reasons[0],
+            "refused: the challenger's F1 0.0000 does not beat a constant answer: the best \
+             constant answer has F1 0.6667 on the same rows, and --accept was not given"
+        );
+        assert!(both.reasons[2].starts_with("the champion does not beat it either"), "{both:?}");
         let only = verdict(8, 20, -1.0);
-        assert!(!only.blessed);
-        assert!(only.reasons[0].contains("does not beat the best constant"), "{only:?}");
+        assert!(!only.blessed && only.reasons.len() == 2, "{only:?}");
+        // A model that always answers "positive" is the constant, and does not beat it.
+        let labels: Vec<bool> = (0..40).map(|i| i % 4 != 0).collect();
+        let same = gate(&labels, &[false; 40], &[true; 40], Terms::default(), 42).unwrap();
+        assert!(!same.blessed && same.loses_to_constant(), "{same:?}");
+        let accept = Terms { accept: true, ..Terms::default() };
+        let same = gate(&labels, &[false; 40], &[true; 40], accept, 42).unwrap();
+        assert!(same.blessed && same.reasons[1].contains("accepted all the same"), "{same:?}");
+        // To accept a weak model is not to accept one that is worse than the champion.
+        let worse = gate(&labels, &labels, &[true; 40], accept, 42).unwrap();
+        assert!(!worse.blessed && worse.reasons[0].starts_with("refused: "), "{worse:?}");
     }
 
     #[test]
     fn one_class_refuses_and_few_rows_say_so() {
-        let one = gate(&[true; 50], &[true; 50], &[true; 50], 0.0, 1).unwrap();
+        let one = gate(&[true; 50], &[true; 50], &[true; 50], Terms::default(), 1).unwrap();
         assert!(!one.blessed && one.reasons[0].contains("one class"), "{one:?}");
         let labels = [true, false, true];
-        let few = gate(&labels, &labels, &labels, 0.0, 1).unwrap();
+        let few = gate(&labels, &labels, &labels, Terms::default(), 1).unwrap();
         assert!(few.blessed);
         assert_eq!(few.reasons[1], "the hold-out has 3 rows: too few rows to tell");
     }
 
     #[test]
     fn impossible_input_is_refused() {
-        assert!(gate(&[], &[], &[], 0.0, 1).is_err());
-        assert!(gate(&[true], &[true], &[], 0.0, 1).is_err());
-        assert!(gate(&[true], &[true], &[true], f64::NAN, 1).is_err());
+        let nan = Terms { min_improvement: f64::NAN, accept: false };
+        assert!(gate(&[], &[], &[], Terms::default(), 1).is_err());
+        assert!(gate(&[true], &[true], &[], Terms::default(), 1).is_err());
+        assert!(gate(&[true], &[true], &[true], nan, 1).is_err());
     }
 
     #[test]

@@ -82,15 +82,28 @@ impl FromStr for ReleaseId {
     }
 }
 
-/// One start of one binary: sortable by time, unique by process.
+/// A number that nobody else draws: for names, not for secrets.
+pub fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // Each state has keys of its own, which the operating system drew.
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// One start of one binary: sortable by time, unique by a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// An id for a run that starts at `at` in process `pid`.
-    pub fn new(at: DateTime<Utc>, pid: u32) -> Self {
-        Self(format!("{}-{pid:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
+    /// An id for a run that starts at `at` and has the number `number`.
+    pub fn new(at: DateTime<Utc>, number: u64) -> Self {
+        Self(format!("{}-{number:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
+    }
+
+    /// An id for a run that starts at `at` in process `pid`. Neither is its own: clocks are set
+    /// back, and every container has a process 1.
+    pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
+        Self::new(at, u64::from(pid) << 32 | random() >> 32)
     }
 
     /// The text.
@@ -108,6 +121,13 @@ impl fmt::Display for RunId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_of_the_same_moment_and_process_have_ids_of_their_own() {
+        let ids: std::collections::BTreeSet<_> =
+            (0..1000).map(|_| RunId::unique(DateTime::UNIX_EPOCH, 1).to_string()).collect();
+        assert_eq!(ids.len(), 1000);
+    }
 
     #[test]
     fn a_release_id_reads_back_and_a_foreign_folder_does_not() {

@@ -6,7 +6,7 @@
 //! | what a use case is given | [`context`] |
 //! | records, releases, files | [`ledger`], [`store`], [`dataset`], [`testdata`] |
 //! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`cells`], [`compare`] |
-//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`text`], [`error`] |
+//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`location`], [`text`], [`error`] |
 //!
 //! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
 //!
@@ -53,15 +53,20 @@ pub mod decision;
 pub mod digest;
 pub mod drift;
 pub mod durable;
+pub mod entity;
 pub mod error;
+mod exact;
 mod exponential;
 pub mod fit;
 pub mod gate;
 pub mod ids;
 pub mod ingest;
 pub mod ledger;
+pub mod lines;
+pub mod location;
 pub mod metrics;
 pub mod model;
+pub mod moment;
 pub mod profile;
 pub mod schema;
 mod simd;

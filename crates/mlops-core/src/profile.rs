@@ -11,7 +11,6 @@ mod numeric;
 
 pub use categorical::{CategoricalProfile, CategoricalSummary, TOP};
 pub use columns::{ColumnProfile, ColumnSummary, ColumnsProfile, profile_file};
-pub(crate) use numeric::Mean;
 pub use numeric::{MODES, NumericProfile, NumericSummary};
 
 /// Missing cells of all cells in percent; 0 without cells.

@@ -1,11 +1,10 @@
-//! Which rows of an ingestion become its hold-out: stable, stratified, drawn once.
+//! Which entities of new data become the hold-out: stable, stratified, drawn once.
 //!
-//! Within each class the `ceil(share * n)` rows with the smallest hashes are taken. The hash is the
-//! row's 128-bit identity under a key that stays fixed for the workspace
-//! (`xxh3_128_with_seed(row, key)`), so that the choice depends on the rows alone: not on their
-//! order, on how files were cut, or on the platform. Nobody who does not know the key can steer a
-//! row into or out of the test data. Rows are distinct by then (ingestion drops duplicates), and so
-//! are their hashes. Not for drawing from rows of several ingestions: each is drawn once, by itself.
+//! Within each class the `ceil(share * n)` entities with the smallest hashes are taken. The hash is
+//! the entity's 128-bit identity under a secret that stays fixed for the workspace, so that the choice
+//! depends on the data alone: not on their order, on how files were cut, or on the platform. Nobody
+//! who does not know the secret can steer a row into or out of the test data. Not for what an entity
+//! is: see [`crate::entity`].
 
 use crate::{Error, Result};
 
@@ -25,9 +24,9 @@ pub fn hold_out(rows: &[(u128, bool)], share: f64) -> Result<Vec<usize>> {
     let mut chosen = Vec::new();
     for class in [false, true] {
         let mut of_class: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].1 == class).collect();
-        let take = held_out(of_class.len(), share);
+        let take = share_of(of_class.len(), share);
         if take < of_class.len() {
-            // Rows are distinct; the index only makes the order a total one.
+            // The index makes the order a total one.
             of_class.select_nth_unstable_by_key(take, |&i| (rows[i].0, i));
             of_class.truncate(take);
         }
@@ -39,9 +38,18 @@ pub fn hold_out(rows: &[(u128, bool)], share: f64) -> Result<Vec<usize>> {
 
 /// `ceil(share * n)`, as in decimals: 7 % of 100 rows are 7, though 0.07 * 100 in doubles is more.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= share * n <= n")]
-fn held_out(n: usize, share: f64) -> usize {
+pub(crate) fn share_of(n: usize, share: f64) -> usize {
     let exact = share * n as f64;
     ((exact * (1.0 - 1e-12)).ceil() as usize).min(n)
+}
+
+/// The `take` smallest of `hashes`.
+pub(crate) fn smallest(mut hashes: Vec<u128>, take: usize) -> Vec<u128> {
+    if take < hashes.len() {
+        hashes.select_nth_unstable(take);
+        hashes.truncate(take);
+    }
+    hashes
 }
 
 #[cfg(test)]
@@ -71,7 +79,7 @@ mod tests {
             (5, 0.0, 0),
             (5, 1.0, 5),
         ] {
-            assert_eq!(held_out(n, share), size, "{share} of {n}");
+            assert_eq!(share_of(n, share), size, "{share} of {n}");
         }
     }
 

@@ -7,10 +7,23 @@ use std::path::{Path, PathBuf};
 
 /// Modules of core by layer; a module may use its own layer and lower ones.
 const LAYERS: &[&[&str]] = &[
-    &["error", "clock", "durable", "digest", "ids", "config", "text", "simd", "exponential"],
+    &[
+        "error",
+        "clock",
+        "durable",
+        "digest",
+        "ids",
+        "config",
+        "text",
+        "lines",
+        "simd",
+        "exact",
+        "exponential",
+        "location",
+    ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",
-        "gate", "split", "cells", "compare",
+        "gate", "split", "cells", "compare", "entity", "moment",
     ],
     &["ledger", "store", "testdata"],
     &["context", "decision"],

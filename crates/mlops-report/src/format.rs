@@ -142,6 +142,8 @@ pub fn duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mlops_core::metrics::Method;
+
     use super::*;
 
     fn spaced(text: &str) -> String {
@@ -212,7 +214,7 @@ mod tests {
         for (x, text) in cases {
             assert_eq!(score(x), text, "{x}");
         }
-        let band = Interval { low: 0.7, high: 0.78, level: 0.95 };
+        let band = Interval { low: 0.7, high: 0.78, level: 0.95, method: Method::Wilson };
         assert_eq!(spaced(&interval(&band)), "95 % interval 0.70 to 0.78");
     }
 

@@ -13,6 +13,7 @@ use std::fmt;
 
 use mlops_core::Result;
 use mlops_core::context::{Context, Workspace};
+use mlops_core::metrics::bootstrap::too_few;
 use mlops_core::text;
 use serde::Serialize;
 
@@ -174,7 +175,8 @@ fn headline(score: &Score) -> String {
         return "The model could not be tried: there are no figures on how good it is.".to_owned();
     }
     let interval = score.f1_interval.map_or_else(String::new, |i| {
-        format!("{:.0} % interval {:.3} to {:.3}; ", i.level * 100.0, i.low, i.high)
+        let few = too_few(&score.confusion).map_or_else(String::new, |few| format!(": {few}"));
+        format!("{:.0} % interval {:.3} to {:.3}{few}; ", i.level * 100.0, i.low, i.high)
     });
     let verdict = if score.beats_constant {
         "better than always giving the same answer"

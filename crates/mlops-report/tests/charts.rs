@@ -5,7 +5,7 @@
 mod common;
 
 use mlops_core::metrics::{
-    CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
+    CalibrationBin, ConfusionMatrix, Interval, Method, PrPoint, RocPoint, ScoreHistogram,
 };
 use mlops_report::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};
 use mlops_report::{Chart, Coefficient, Report, pictures, png, svg};
@@ -163,7 +163,8 @@ fn senseless_numbers_do_not_panic() {
         checked(&Coefficients { features: &features, positive: "" });
         let scores = ScoreHistogram { negative: vec![u64::MAX; 3], positive: vec![] };
         checked(&Histogram { scores: &scores, threshold: value, negative: "a", positive: "b" });
-        let interval = Some(Interval { low: value, high: value, level: value });
+        let interval =
+            Some(Interval { low: value, high: value, level: value, method: Method::Wilson });
         let matrix = ConfusionMatrix { tn: u64::MAX, fp: u64::MAX, fn_: 0, tp: 0 };
         checked(&Confusion { matrix, negative: "", positive: "<&>\"'", f1: value, interval });
     }

@@ -14,6 +14,7 @@ use mlops_client::predictions::{DataFile, PATH as PREDICTION};
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round::{self, Data};
 use mlops_core::context::{Context, Report};
+use mlops_core::ledger::Ledger;
 use mlops_core::testdata::TestFiles;
 use mlops_core::{Error, Result, text};
 use serde::Serialize;
@@ -180,7 +181,9 @@ fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
 
 /// The newest test data.
 fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
-    let found = TestFiles::find(&context.config.test_data)?;
+    let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
+    let holdouts = ledger.map(|ledger| ledger.holdouts()).transpose()?.unwrap_or_default();
+    let found = TestFiles::find(&context.config.test_data, &holdouts)?;
     Ok(found.current.into_iter().map(|file| file.path).collect())
 }
 

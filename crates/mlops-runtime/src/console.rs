@@ -7,8 +7,11 @@ use std::fs::File;
 use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 
+use mlops_core::clock::{Clock as _, SystemClock, rfc3339};
 use mlops_core::context::Report;
 use mlops_core::ids::RunId;
+use mlops_core::lines::Lines;
+use mlops_core::text::plural;
 use mlops_core::{Error, ErrorKind};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
@@ -24,14 +27,12 @@ use crate::Common;
 /// Target of lines on how a run ended. Where people read, the terminal has its own words for it.
 pub(crate) const OUTCOME: &str = "mlops_runtime::outcome";
 
+/// Bytes of a service's log that may wait to be written.
+const LOG_ROOM: usize = 1 << 20;
+
 /// Sends log lines to standard error, and all from "info" on to `file`; each names the run.
 pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>) {
-    let level = match (common.quiet, common.verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (false, 0) => LevelFilter::WARN,
-        (false, 1) => LevelFilter::INFO,
-        (false, _) => LevelFilter::DEBUG,
-    };
+    let level = level(common);
     let run = run.map_or("-", RunId::as_str);
     let outcome = if json(common) { level } else { LevelFilter::OFF };
     let terminal = layer(common, run, std::io::stderr().is_terminal(), std::io::stderr)
@@ -41,6 +42,16 @@ pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>
     });
     // A second call in one process, as in tests, keeps the first log.
     let _ = tracing_subscriber::registry().with(terminal).with(file).try_init();
+}
+
+/// From which level on lines are printed.
+fn level(common: &Common) -> LevelFilter {
+    match (common.quiet, common.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
+    }
 }
 
 /// Our own lines from `level` on; of the libraries under us, warnings.
@@ -168,9 +179,47 @@ fn deliver(text: &str) -> bool {
     }
 }
 
-/// Where a service's lines on its requests go: beside the log, on standard error.
-pub(crate) fn lines() -> Box<dyn std::io::Write + Send> {
-    Box::new(std::io::stderr())
+/// What a service says goes through these lines to standard error.
+pub(crate) fn lines(common: &Common) -> Lines {
+    let json = json(common);
+    let tell = move |lost: u64| {
+        let time = rfc3339(SystemClock::default().now());
+        let lost = plural(lost, "line");
+        let words = format!("{lost} of this log found no room: its reader is too slow");
+        if json {
+            let line = serde_json::json!({ "timestamp": time, "level": "WARN", "message": words });
+            format!("{line}\n")
+        } else {
+            format!("{time} WARN {words}\n")
+        }
+    };
+    Lines::to("log", LOG_ROOM, std::io::stderr(), tell)
+}
+
+/// Sends log lines to `lines`; panics become lines too, as their own words could block.
+pub(crate) fn start_service_log(common: &Common, run: &RunId, lines: &Arc<Lines>) {
+    let (level, sink) = (level(common), Waiting(Arc::clone(lines)));
+    let outcome = if json(common) { level } else { LevelFilter::OFF };
+    let colour = std::io::stderr().is_terminal();
+    let layer = layer(common, run.as_str(), colour, move || sink.clone())
+        .with_filter(ours(level).with_target(OUTCOME, outcome));
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+}
+
+/// A writer of log lines that never waits.
+#[derive(Clone)]
+struct Waiting(Arc<Lines>);
+
+impl std::io::Write for Waiting {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn complain(text: &str) {

@@ -79,7 +79,7 @@ impl Report for FirstRun {
 }
 
 /// Runs all steps, each recorded by its own name.
-pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
+pub fn run(context: &Context, workspace: &mut Workspace, accept: bool) -> Result<FirstRun> {
     let live = context.store().live()?;
     if let Some(live) = &live
         && deployed_by(&workspace.ledger, live)?.as_deref() == Some(decide::STEP)
@@ -104,7 +104,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<FirstRun> {
     let training = context.step(workspace, "training", |w| train::run(context, w))?;
     let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;
     let deployment = context.step(workspace, "deployment", |w| {
-        deploy::run(context, w, STEP, "first run on the input folder")
+        let leave = deploy::Leave { accept, ..deploy::Leave::default() };
+        deploy::with(context, w, STEP, "first run on the input folder", leave)
     })?;
     let options =
         diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };

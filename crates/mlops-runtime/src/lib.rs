@@ -33,14 +33,15 @@ mod run_log;
 mod unattended;
 mod watchdog;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
+use mlops_core::lines::Lines;
 
 pub use arguments::Common;
 pub use environment::secret;
@@ -71,19 +72,29 @@ pub fn look<R: Report>(
     ExitCode::from(tell(common, context(common).and_then(|context| work(&context))))
 }
 
-/// Runs a service: like [`look`], but its log begins at "info", as nobody sees a service otherwise.
-/// `work` also gets where lines on requests go, unless nothing but errors is to be printed.
-pub fn attend<R: Report>(
+/// How long the last words of a service may take, where nobody reads them.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs a service: like [`look`], but its log begins at "info", as nobody sees a service otherwise,
+/// and nobody who stalls while reading the log stops the service. `work` also gets where lines on
+/// requests go, unless nothing but errors is to be printed.
+pub fn attend<R: Report + Send + 'static>(
     common: &Common,
-    work: impl FnOnce(&Context, Option<Box<dyn Write + Send>>) -> mlops_core::Result<R>,
+    work: impl FnOnce(&Context, Option<Arc<Lines>>) -> mlops_core::Result<R>,
 ) -> ExitCode {
     let talkative = Common { verbose: common.verbose.saturating_add(1), ..common.clone() };
-    let lines = (!common.quiet).then(console::lines);
+    let lines = Arc::new(console::lines(common));
     let result = context(common).and_then(|context| {
-        console::start_log(&talkative, Some(&context.run), None);
-        work(&context, lines)
+        console::start_service_log(&talkative, &context.run, &lines);
+        work(&context, (!common.quiet).then(|| Arc::clone(&lines)))
     });
-    ExitCode::from(tell(common, result))
+    lines.flush();
+    let expected = result.as_ref().map_or_else(exit::of_error, exit::of_report);
+    let (common, (said, heard)) = (common.clone(), std::sync::mpsc::channel());
+    std::thread::spawn(move || said.send(tell(&common, result)));
+    let code = heard.recv_timeout(PATIENCE).unwrap_or(expected);
+    lines.flush();
+    ExitCode::from(code)
 }
 
 /// The workspace, with a line on each thing that an interrupted run left.

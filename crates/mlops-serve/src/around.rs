@@ -5,6 +5,7 @@
 //! asks: that is the handlers'.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,8 @@ use tower_service::Service as _;
 
 use crate::endpoint::{ENDPOINTS, Scope, index};
 use crate::problem::{Dialect, Problem};
-use crate::state::{App, State as Shared};
-use crate::{cors, encoding};
+use crate::state::{App, Settings, State as Shared};
+use crate::{cors, encoding, origin, prefix};
 
 /// The header of a request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -68,26 +69,30 @@ struct Asked {
     endpoint: usize,
     origin: Option<HeaderValue>,
     gzip: bool,
+    settings: Arc<Settings>,
     begun: Instant,
 }
 
 /// Lets `request` pass to its handler.
 pub(crate) async fn around(app: App, router: Router, mut request: Request) -> Response {
     let begun = Instant::now();
+    let settings = app.settings.load_full();
     let id = RequestId::new(&request, &app);
+    prefix::strip(&mut request, &settings.root_path);
     let endpoint = index(request.uri().path());
     let headers = request.headers();
     let asked = Asked {
         method: request.method().clone(),
         uri: request.uri().clone(),
         endpoint,
-        origin: headers.get(header::ORIGIN).filter(|_| cors::configured(&app)).cloned(),
+        origin: headers.get(header::ORIGIN).filter(|_| cors::configured(&settings)).cloned(),
         gzip: encoding::accepted(headers),
         id: id.clone(),
         begun,
+        settings,
     };
     request.extensions_mut().insert(id);
-    let result = pass(&app, endpoint, request, router).await;
+    let result = pass(&app, &asked.settings, endpoint, request, router).await;
     let mut response = match result {
         Ok(response) => response,
         Err(problem) => axum::response::IntoResponse::into_response(problem),
@@ -102,6 +107,9 @@ pub(crate) async fn around(app: App, router: Router, mut request: Request) -> Re
         problem = Some(Problem::new(response.status(), "the address cannot be read"));
     }
     if let Some(problem) = problem {
+        if let Some(cause) = &problem.cause {
+            tracing::error!(request_id = asked.id.as_str(), "a request failed: {cause}");
+        }
         problem.fill(&mut response, Dialect::of(asked.uri.path()), asked.id.as_str());
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             let allow = HeaderValue::from_static(ENDPOINTS[endpoint].allow);
@@ -114,25 +122,26 @@ pub(crate) async fn around(app: App, router: Router, mut request: Request) -> Re
 /// Through tokens and limits to the handler.
 async fn pass(
     app: &App,
+    settings: &Settings,
     endpoint: usize,
     request: Request,
     mut router: Router,
 ) -> Result<Response, Problem> {
+    origin::check(app, settings, &request)?;
     if *request.method() == Method::OPTIONS
         && let Some(response) = options(endpoint)
     {
         return Ok(response);
     }
     let scope = ENDPOINTS[endpoint].scope(request.method());
-    app.tokens.check(request.headers(), scope)?;
-    // Whether the service lives must be seen most of all when it has more to do than it can.
-    let _permit = match scope {
-        Scope::Open => None,
-        _ => Some(app.in_flight.try_acquire().map_err(|_| {
-            Problem::busy("as many requests as service.max_in_flight are at work: try again")
-        })?),
+    settings.tokens.check(request.headers(), scope)?;
+    // Whether the service lives must be seen most of all when it has more to do than it can. A
+    // request with a body takes its place when the body is there.
+    let _permit = match (scope, request.method()) {
+        (Scope::Open, _) | (_, &Method::POST) => None,
+        _ => Some(crate::body::place(app)?),
     };
-    let limit = app.service().request_timeout;
+    let limit = settings.request_timeout;
     let answer = tokio::time::timeout(limit, router.call(request)).await;
     answer.map(|Ok(response)| response).map_err(|_| {
         let detail = format!("no answer within {} s: send less at a time", limit.as_secs());
@@ -151,7 +160,8 @@ fn options(endpoint: usize) -> Option<Response> {
 
 /// Headers, packing, metrics and the line in the log.
 async fn finish(app: &Shared, asked: Asked, mut response: Response) -> Response {
-    if asked.gzip && response.body().size_hint().lower() >= encoding::WORTH as u64 {
+    let size = response.body().size_hint();
+    if asked.gzip && size.exact().is_none_or(|n| n >= encoding::WORTH as u64) {
         response = packed(response).await;
     }
     let headers = response.headers_mut();
@@ -161,7 +171,7 @@ async fn finish(app: &Shared, asked: Asked, mut response: Response) -> Response 
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(origin) = &asked.origin {
-        cors::allow(app, origin, &asked.method, headers);
+        cors::allow(&asked.settings, origin, &asked.method, headers);
     }
     let time = asked.begun.elapsed();
     app.metrics.request(asked.endpoint, response.status().as_u16(), time);
@@ -170,25 +180,31 @@ async fn finish(app: &Shared, asked: Asked, mut response: Response) -> Response 
 }
 
 async fn packed(response: Response) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
-        return Response::from_parts(parts, Body::empty());
-    };
+    let (mut parts, mut body) = response.into_parts();
     parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    let whole = bytes.clone();
-    let packed = if bytes.len() > crate::body::INLINE {
-        tokio::task::spawn_blocking(move || encoding::pack(&bytes)).await.unwrap_or_default()
+    let size = body.size_hint();
+    let packed = if size.exact().is_some_and(|n| n <= crate::body::INLINE as u64) {
+        let Ok(bytes) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+            return Response::from_parts(parts, Body::empty());
+        };
+        let mut packer = encoding::Packer::default();
+        packer.add(&bytes);
+        packer.finish()
     } else {
-        encoding::pack(&bytes)
+        // Piece by piece, as it is made.
+        let runtime = tokio::runtime::Handle::current();
+        let work = move || {
+            let mut packer = encoding::Packer::default();
+            while let Some(Ok(frame)) = runtime.block_on(body.frame()) {
+                packer.add(&frame.into_data().unwrap_or_default());
+            }
+            packer.finish()
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_default()
     };
-    match packed {
-        Some(packed) => {
-            parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            parts.headers.remove(header::CONTENT_LENGTH);
-            Response::from_parts(parts, Body::from(packed))
-        }
-        None => Response::from_parts(parts, Body::from(whole)),
-    }
+    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(packed))
 }
 
 /// Leaves a line on the request: of the address the path alone, as what follows may be private.

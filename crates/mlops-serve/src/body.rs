@@ -2,18 +2,21 @@
 //!
 //! Not for their content: see `predict` and the protocols.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use axum::body::Bytes;
+use axum::body::{Body as Incoming, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use mlops_core::config::Service;
+use http_body_util::BodyExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 
+use crate::budget::Share;
 use crate::encoding;
 use crate::live::Loaded;
 use crate::problem::Problem;
+use crate::state::{App, State};
 
 /// A larger body is worked on beside the threads that serve connections.
 pub(crate) const INLINE: usize = 256 << 10;
@@ -30,29 +33,96 @@ pub(crate) enum Format {
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     pub(crate) format: Format,
-}
-
-impl Body {
     /// Whether work on it may hold up others.
-    pub(crate) fn large(&self) -> bool {
-        self.bytes.len() > INLINE
-    }
+    pub(crate) large: bool,
+    /// Its part of the memory for bodies.
+    pub(crate) share: Share,
+    /// The place of its request among those at work.
+    _place: OwnedSemaphorePermit,
 }
 
-/// Reads the body of `request`.
+/// Reads the body of `request`, and takes a place among the requests at work when it is there.
 ///
 /// # Errors
-/// 415 for another type, 413 over the limit, 408 over the time, 400 for a broken or empty one.
-pub(crate) async fn read(request: Request, service: &Service) -> Result<Body, Problem> {
+/// 415 for another type, 413 over the limit, 408 over the time, 400 for a broken or empty one, 503
+/// where there is no room for it or no place.
+pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
     let format = format(request.headers())?;
     let gzip = encoding::of_request(request.headers())?;
-    let limit = service.max_body_bytes;
-    let bytes = bytes(request, limit, service).await?;
-    let bytes = if gzip { encoding::unpack(&bytes, limit)? } else { bytes };
+    let mut limits = Limits::of(app);
+    let mut bytes = bytes(request, &mut limits).await?;
+    if gzip {
+        (bytes, limits) = work(true, move || {
+            let unpacked = encoding::unpack(&bytes, &mut limits)?;
+            Ok((unpacked, limits))
+        })
+        .await?;
+    }
     if bytes.is_empty() {
         return Err(Problem::malformed("the body is empty: send rows"));
     }
-    Ok(Body { bytes, format })
+    let large = bytes.len() > INLINE;
+    Ok(Body { bytes, format, large, share: limits.share, _place: place(app)? })
+}
+
+/// A place among the requests at work.
+pub(crate) fn place(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    std::sync::Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| {
+        Problem::busy("as many requests as service.max_in_flight are at work: try again")
+    })
+}
+
+/// How large a body may become.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    one: usize,
+    total: usize,
+    time: std::time::Duration,
+    share: Share,
+}
+
+impl Limits {
+    pub(crate) fn of(app: &State) -> Self {
+        let service = app.service();
+        Self {
+            one: service.max_body_bytes,
+            total: service.max_total_body_bytes,
+            time: service.body_timeout,
+            share: app.budget.share(),
+        }
+    }
+
+    /// Allows a body of `len` bytes to grow by `more`.
+    pub(crate) fn grow(&mut self, len: usize, more: usize) -> Result<(), Problem> {
+        if len + more > self.one {
+            return Err(too_large(self.one));
+        }
+        if self.share.grow(more, self.total) { Ok(()) } else { Err(full()) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn test(one: usize) -> Self {
+        let share = std::sync::Arc::<crate::budget::Budget>::default().share();
+        Self { one, total: usize::MAX, time: std::time::Duration::ZERO, share }
+    }
+}
+
+fn full() -> Problem {
+    Problem::busy(
+        "the bodies of other requests fill service.max_total_body_bytes: try again, or send fewer \
+         rows at a time",
+    )
+}
+
+/// Room for a file of `size` bytes, whose answer is held as that of a body is.
+pub(crate) fn room_for_file(app: &State, size: u64) -> Result<Share, Problem> {
+    let total = app.service().max_total_body_bytes;
+    let mut share = app.budget.share();
+    if share.grow(usize::try_from(size).unwrap_or(usize::MAX), total) {
+        Ok(share)
+    } else {
+        Err(full())
+    }
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -63,22 +133,34 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
-async fn bytes(request: Request, limit: usize, service: &Service) -> Result<Bytes, Problem> {
+async fn bytes(request: Request, limits: &mut Limits) -> Result<Bytes, Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|n| n > limit as u64) {
-        return Err(too_large(limit));
+    if announced.is_some_and(|n| n > limits.one as u64) {
+        return Err(too_large(limits.one));
     }
-    let body = Limited::new(request.into_body(), limit);
-    match tokio::time::timeout(service.body_timeout, body.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(_)) => Err(Problem::malformed("the body broke off")),
-        Err(_) => {
-            let detail = format!("the body took over {} s", service.body_timeout.as_secs());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(header::CONNECTION, "close"))
+    let time = limits.time;
+    tokio::time::timeout(time, collect(request.into_body(), limits)).await.unwrap_or_else(|_| {
+        let detail = format!("the body took over {} s", time.as_secs());
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(header::CONNECTION, "close"))
+    })
+}
+
+/// All pieces of a body; a single one as it is.
+async fn collect(mut body: Incoming, limits: &mut Limits) -> Result<Bytes, Problem> {
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::malformed("the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        limits.grow(first.len() + all.len(), data.len())?;
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
         }
     }
+    Ok(if all.is_empty() { first } else { all.into() })
 }
 
 /// The format that `headers` announce; JSON when they say nothing.
@@ -107,20 +189,25 @@ pub(crate) async fn work<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let work = || {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            tracing::error!("a request panicked; the message above says where");
-            Err(Problem::internal())
-        })
+        catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|panic| Err(Problem::internal(format!("a panic: {}", words(&*panic)))))
     };
     if long {
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::internal()))
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|e| Err(Problem::internal(e.to_string())))
     } else {
         work()
     }
 }
 
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}
+
 /// A JSON answer of the release `loaded`.
-pub(crate) fn json(bytes: Vec<u8>, loaded: &Loaded) -> Response {
+pub(crate) fn json(bytes: impl Into<Incoming>, loaded: &Loaded) -> Response {
     let mut response = typed(bytes, "application/json");
     response.headers_mut().insert(MODEL_VERSION, loaded.version.clone());
     response
@@ -130,7 +217,7 @@ pub(crate) fn json(bytes: Vec<u8>, loaded: &Loaded) -> Response {
 pub(crate) const MODEL_VERSION: &str = "x-model-version";
 
 /// An answer of the media type `kind`.
-pub(crate) fn typed(bytes: impl Into<axum::body::Body>, kind: &'static str) -> Response {
+pub(crate) fn typed(bytes: impl Into<Incoming>, kind: &'static str) -> Response {
     let mut response = Response::new(bytes.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response

@@ -2,17 +2,22 @@
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 
-use crate::state::State;
+use crate::state::Settings;
 
 /// Whether any origin is named.
-pub(crate) fn configured(app: &State) -> bool {
-    !app.service().cors_origins.is_empty()
+pub(crate) fn configured(settings: &Settings) -> bool {
+    !settings.cors_origins.is_empty()
 }
 
 /// Says to the browser that `origin` may read the answer, if it may.
-pub(crate) fn allow(app: &State, origin: &HeaderValue, method: &Method, headers: &mut HeaderMap) {
+pub(crate) fn allow(
+    settings: &Settings,
+    origin: &HeaderValue,
+    method: &Method,
+    headers: &mut HeaderMap,
+) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
-    if !app.service().cors_origins.iter().any(|o| o.as_bytes() == origin.as_bytes()) {
+    if !settings.cors_origins.iter().any(|o| o.as_bytes() == origin.as_bytes()) {
         return;
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

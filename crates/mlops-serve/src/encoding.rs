@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use crate::body::Limits;
 use crate::problem::Problem;
 
 /// A shorter answer is not packed: it would hardly shrink.
@@ -27,16 +28,19 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Result<bool, Problem> {
     }
 }
 
-/// Unpacks a body, up to `limit` bytes.
-pub(crate) fn unpack(bytes: &[u8], limit: usize) -> Result<Bytes, Problem> {
-    let mut out = Vec::new();
-    let mut input = MultiGzDecoder::new(bytes).take(limit as u64 + 1);
-    input.read_to_end(&mut out).map_err(|_| Problem::malformed("the body is not sound gzip"))?;
-    if out.len() > limit {
-        let detail = format!("unpacked, the body is larger than {limit} bytes");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+/// Unpacks a body, as far as `limits` allow.
+pub(crate) fn unpack(bytes: &[u8], limits: &mut Limits) -> Result<Bytes, Problem> {
+    let mut input = MultiGzDecoder::new(bytes);
+    let (mut out, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let read = input.read(&mut piece);
+        let n = read.map_err(|_| Problem::malformed("the body is not sound gzip"))?;
+        if n == 0 {
+            return Ok(out.into());
+        }
+        limits.grow(out.len(), n)?;
+        out.extend_from_slice(&piece[..n]);
     }
-    Ok(out.into())
 }
 
 /// Whether the client of `headers` takes gzip.
@@ -57,11 +61,24 @@ pub(crate) fn accepted(headers: &HeaderMap) -> bool {
     gzip.or(any).unwrap_or(false)
 }
 
-/// Packs an answer.
-pub(crate) fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
-    out.write_all(bytes).ok()?;
-    out.finish().ok()
+/// Packs an answer, piece by piece.
+pub(crate) struct Packer(GzEncoder<Vec<u8>>);
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self(GzEncoder::new(Vec::new(), Compression::fast()))
+    }
+}
+
+impl Packer {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        // Writing to a vector cannot fail.
+        let _ = self.0.write_all(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0.finish().unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +107,11 @@ mod tests {
 
     #[test]
     fn a_bomb_stops_at_the_limit() {
-        let packed = pack(&vec![b' '; 1 << 20]).unwrap();
+        let mut gzip = Packer::default();
+        gzip.add(&vec![b' '; 1 << 20]);
+        let packed = gzip.finish();
         assert!(packed.len() < 1 << 14);
+        let unpack = |bytes: &[u8], limit| unpack(bytes, &mut Limits::test(limit));
         assert_eq!(unpack(&packed, 1 << 20).unwrap().len(), 1 << 20);
         assert_eq!(unpack(&packed, (1 << 20) - 1).unwrap_err().status, 413);
         assert_eq!(unpack(&packed[..100], 1 << 20).unwrap_err().status, 400);

@@ -4,19 +4,22 @@
 //! and `inputs`; the answer is `{"predictions": […]}`. MLflow's own client spells a missing number
 //! `NaN`, which is no JSON; it is read as null here. Not for a row's values: see `predict::rows`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::around::RequestId;
 use crate::body::{self, Format};
 use crate::columns::Slot;
-use crate::predict::answer::push_labels;
-use crate::predict::json::{Cell, Data, Header, Names, RowArray, RowObject, parse};
-use crate::predict::rows::Rows;
-use crate::predict::{csv, of_csv, of_rows};
+use crate::predict::answer::{Part, Script};
+use crate::predict::column::Elements;
+use crate::predict::json::{Data, Header, Names, RowArray, RowObject, parse};
+use crate::predict::rows::{NAMES, OTHERS, Rows};
+use crate::predict::{csv, of_csv, of_rows, record};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -24,25 +27,28 @@ use crate::state::App;
 pub(crate) async fn invoke(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
     let id = RequestId::of(&request);
-    let body = body::read(request, app.service()).await?;
-    body::work(body.large(), move || {
-        let bytes = &body.bytes;
+    let body = body::read(request, &app).await?;
+    body::work(body.large, move || {
+        let (mut body, keep_ids) = (body, app.predictions.is_some());
+        let bytes = std::mem::take(&mut body.bytes);
         let predicted = match body.format {
             Format::Csv => {
                 let chunk = (bytes.len() + 1).min(csv::CHUNK);
-                of_csv(&app, &loaded, bytes.as_ref(), chunk, &id)?
+                of_csv(&loaded, bytes.as_ref(), chunk, keep_ids)?
             }
             Format::Json => {
-                of_rows(&app, &loaded, &id, bytes.len(), |rows| match nan_to_null(bytes) {
+                of_rows(&loaded, bytes.len(), keep_ids, |rows| match nan_to_null(&bytes) {
                     Some(bytes) => read(&bytes, rows).map_err(Problem::malformed),
-                    None => read(bytes, rows).map_err(Problem::malformed),
+                    None => read(&bytes, rows).map_err(Problem::malformed),
                 })?
             }
         };
-        let mut out = b"{\"predictions\":[".to_vec();
-        push_labels(&mut out, &loaded, &predicted.probabilities);
-        out.extend_from_slice(b"]}");
-        Ok(body::json(out, &loaded))
+        drop(bytes);
+        record(&app, &loaded, &id, &predicted, body.large);
+        let parts =
+            [Part::Text(b"{\"predictions\":[".to_vec()), Part::Labels, Part::Text(b"]}".to_vec())];
+        let script = Script::new(&loaded, predicted.probabilities, parts, body.share);
+        Ok(body::json(script.body(), &loaded))
     })
     .await
 }
@@ -213,8 +219,7 @@ impl<'de> Visitor<'de> for Records<'_, '_> {
 fn features(rows: &Rows) -> Header {
     let columns = &rows.loaded.columns;
     let feature = |c: &usize| !matches!(columns.slot(*c), Slot::Id(_) | Slot::Target);
-    let places = (0..columns.len()).filter(feature).map(Some).collect();
-    Header { places, extra: Vec::new() }
+    Header::of((0..columns.len()).filter(feature))
 }
 
 /// A row that is an object or an array.
@@ -271,82 +276,43 @@ impl<'de> Visitor<'de> for Inputs<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let rows = self.0;
-        let mut columns: Vec<(usize, Vec<Value>)> = Vec::new();
-        let (mut length, mut extra) = (None, Vec::new());
-        while let Some(name) = map.next_key::<String>()? {
-            let values = map.next_value::<Column>()?.0;
-            let expected = *length.get_or_insert(values.len());
-            if values.len() != expected {
-                let n = values.len();
+        let mut columns: Vec<(usize, &RawValue)> = Vec::new();
+        let (mut length, mut extra, mut others) = (None, Vec::new(), 0);
+        while let Some(name) = map.next_key::<Cow<str>>()? {
+            let values = map.next_value::<&RawValue>()?;
+            let n = Elements::of(values.get()).count();
+            let expected = *length.get_or_insert(n);
+            if n != expected {
                 let message = format!("column {name:?} has {n} values, another has {expected}");
                 return Err(A::Error::custom(message));
             }
             match rows.loaded.columns.find(&name, columns.len()) {
+                Some(c) if columns.iter().any(|(other, _)| *other == c) => {
+                    return Err(A::Error::custom(format!("column {name:?} is there twice")));
+                }
                 Some(c) => columns.push((c, values)),
-                None => extra.push(name),
+                None if extra.len() < NAMES => extra.push(name.into_owned()),
+                None => others += 1,
             }
         }
         let length = length.unwrap_or_default();
-        for i in 0..length {
-            for (c, values) in &columns {
-                values[i].put(Cell { rows, c: *c });
+        let mut columns: Vec<_> =
+            columns.into_iter().map(|(c, values)| (c, Elements::of(values.get()))).collect();
+        for _ in 0..length {
+            for (c, elements) in &mut columns {
+                if let Some(element) = elements.next() {
+                    element.put(rows, *c).map_err(A::Error::custom)?;
+                }
             }
             rows.end();
         }
         for name in &extra {
             rows.notes.ignore(name, length as u64);
         }
-        Ok(())
-    }
-}
-
-/// A value of a column that must wait for the others of its row.
-enum Value {
-    Null,
-    Integer(i64),
-    Float(f64),
-    Text(String),
-    Misfit,
-}
-
-impl Value {
-    fn put(&self, cell: Cell) {
-        let Cell { rows, c } = cell;
-        match self {
-            Self::Null => rows.null(c),
-            Self::Integer(v) => rows.integer(c, *v as f64, *v),
-            Self::Float(v) => rows.number(c, *v),
-            Self::Text(text) => rows.text(c, text),
-            Self::Misfit => rows.misfit(c, "an array or object"),
+        if others > 0 {
+            rows.notes.ignore(OTHERS, (length as u64).saturating_mul(others));
         }
-    }
-}
-
-/// The values of a column: an array, whose elements may stand in arrays of one, or one value.
-struct Column(Vec<Value>);
-
-impl<'de> serde::Deserialize<'de> for Column {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let single = |value: serde_json::Value| match value {
-            serde_json::Value::Array(mut one) if one.len() == 1 => one.remove(0),
-            other => other,
-        };
-        let of = |value: serde_json::Value| match value {
-            serde_json::Value::Null => Value::Null,
-            serde_json::Value::Bool(b) => Value::Text(b.to_string()),
-            serde_json::Value::String(text) => Value::Text(text),
-            serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
-                (Some(v), _) => Value::Integer(v),
-                (None, Some(v)) => Value::Float(v),
-                _ => Value::Misfit,
-            },
-            _ => Value::Misfit,
-        };
-        Ok(Self(match value {
-            serde_json::Value::Array(values) => values.into_iter().map(|v| of(single(v))).collect(),
-            one => vec![of(one)],
-        }))
+        Ok(())
     }
 }
 

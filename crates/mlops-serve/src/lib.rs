@@ -8,6 +8,8 @@
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
 //! | `predict` | from the bytes of a request to a table of features to an answer |
 //! | `recorded` | what is on record about the live release; never computed, never written |
+//! | `Budget` | `budget`: the memory that all bodies share |
+//! | `Settings` | `state`, read again by `reload` |
 //! | `Problem` | `problem`: every error that a client can see |
 //!
 //! The core stays synchronous and knows nothing of this. A handler takes the live release once, at
@@ -17,24 +19,31 @@
 mod access;
 mod around;
 mod body;
+mod budget;
 mod columns;
 mod cors;
 mod encoding;
 mod endpoint;
+mod guarded;
 mod invocations;
-mod lines;
 mod live;
 mod metrics;
 mod openapi;
+mod origin;
 mod predict;
 mod prediction_log;
+mod prefix;
 mod problem;
 mod recorded;
+mod reload;
 mod router;
 mod scoring;
 mod server;
+mod signals;
 mod state;
 mod v2;
 
 pub use access::Tokens;
+pub use reload::Reload;
 pub use server::{Options, Served, Server, run};
+pub use state::Settings;

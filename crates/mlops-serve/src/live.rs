@@ -4,6 +4,7 @@
 //! the one before it in service. Not for what is live on disk: see `mlops_core::store`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -24,6 +25,8 @@ use crate::metrics::{ClassCounts, Metrics};
 pub(crate) const POLL: Duration = Duration::from_millis(250);
 /// How long until a release that did not verify is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long a look at the pointer, and the loading of what it names, may take.
+pub(crate) const STALLED: Duration = Duration::from_secs(5);
 
 /// A verified release, made ready to answer.
 #[derive(Debug)]
@@ -56,11 +59,12 @@ impl Loaded {
         let labels = if numeric_labels { texts } else { texts.each_ref().map(json) };
         let reading = Ingestion {
             missing_values: model.missing_values.clone(),
+            numbers: model.numbers,
             ..context.config.ingestion.clone()
         };
         Self {
             columns: Columns::of(&model),
-            cells: CellReader::new(&model.schema, &model.missing_values),
+            cells: CellReader::new(&model.schema, &model.missing_values, model.numbers),
             reading,
             labels,
             numeric_labels,
@@ -90,6 +94,10 @@ pub(crate) struct Trouble {
 pub(crate) struct Live {
     current: ArcSwapOption<Loaded>,
     trouble: ArcSwapOption<Trouble>,
+    /// When a look at the pointer ended last, in milliseconds of the clock.
+    looked: AtomicU64,
+    /// Whether a release in trouble is to be tried now.
+    retry: AtomicBool,
 }
 
 impl Live {
@@ -103,8 +111,27 @@ impl Live {
         self.trouble.load()
     }
 
-    /// Looks at the pointer, and loads what it names if that is not served yet. Blocks.
+    /// Whether nobody has looked at the pointer for so long that whoever should must hang.
+    pub(crate) fn stalled(&self, context: &Context) -> bool {
+        let now = context.clock.elapsed();
+        let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
+        now.saturating_sub(looked) > STALLED + POLL
+    }
+
+    /// Tries at once what was in trouble.
+    pub(crate) fn forget_trouble(&self) {
+        self.retry.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks at the pointer, and loads what it names if that is not served yet. Blocks, for ever
+    /// where a disk does.
     pub(crate) fn refresh(&self, context: &Context, metrics: &Metrics) {
+        self.look(context, metrics);
+        let now = u64::try_from(context.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.looked.store(now, Ordering::Relaxed);
+    }
+
+    fn look(&self, context: &Context, metrics: &Metrics) {
         let now = context.clock.elapsed();
         let served = self.current.load();
         let named = match context.store().live() {
@@ -124,7 +151,8 @@ impl Live {
             return;
         }
         let known = self.trouble.load();
-        let again = known.as_ref().is_some_and(|t| t.release.as_ref() == Some(&named));
+        let told = self.retry.swap(false, Ordering::Relaxed);
+        let again = !told && known.as_ref().is_some_and(|t| t.release.as_ref() == Some(&named));
         if again && known.as_ref().is_some_and(|t| now.saturating_sub(t.at) < RETRY) {
             return;
         }

@@ -17,8 +17,8 @@ const BOUNDS: [f64; 15] = [
     10.0,
 ];
 /// Statuses that the service answers with.
-const CODES: [u16; 18] =
-    [200, 204, 400, 401, 403, 404, 405, 406, 408, 413, 415, 422, 429, 431, 500, 501, 503, 504];
+const CODES: [u16; 19] =
+    [200, 204, 400, 401, 403, 404, 405, 406, 408, 413, 415, 421, 422, 429, 431, 500, 501, 503, 504];
 /// Releases whose predictions are told apart; a service that saw more forgets the oldest.
 const VERSIONS: usize = 100;
 
@@ -46,6 +46,42 @@ impl ClassCounts {
     }
 }
 
+/// Why a connection ended without an answer of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// There were as many as may be.
+    Refused,
+    /// What came was no head of a request.
+    Malformed,
+    /// Head or answer took too long.
+    TimedOut,
+    /// It broke off.
+    Broken,
+}
+
+impl Failed {
+    const ALL: [(Self, &str); 4] = [
+        (Self::Refused, "refused"),
+        (Self::Malformed, "malformed"),
+        (Self::TimedOut, "timed_out"),
+        (Self::Broken, "broken"),
+    ];
+
+    pub(crate) fn of(error: &hyper::Error) -> Self {
+        let source = std::error::Error::source(error);
+        let cause = source.and_then(|e| e.downcast_ref::<std::io::Error>());
+        if error.is_parse() {
+            Self::Malformed
+        } else if error.is_timeout()
+            || cause.is_some_and(|e| e.kind() == std::io::ErrorKind::TimedOut)
+        {
+            Self::TimedOut
+        } else {
+            Self::Broken
+        }
+    }
+}
+
 /// All metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -54,6 +90,7 @@ pub(crate) struct Metrics {
     model: Mutex<Option<(String, String)>>,
     reloads: AtomicU64,
     failures: AtomicU64,
+    connections: [AtomicU64; Failed::ALL.len()],
 }
 
 impl Metrics {
@@ -64,6 +101,7 @@ impl Metrics {
             model: Mutex::default(),
             reloads: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            connections: Default::default(),
         }
     }
 
@@ -108,6 +146,11 @@ impl Metrics {
     /// A release, or the pointer to it, was refused.
     pub(crate) fn load_failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection ended without an answer of ours.
+    pub(crate) fn connection_failed(&self, why: Failed) {
+        self.connections[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The text that Prometheus reads.
@@ -163,6 +206,12 @@ impl Metrics {
         head(out, name, "counter", "Releases taken into service, and attempts that failed.");
         for (result, n) in [("success", &self.reloads), ("failure", &self.failures)] {
             let _ = writeln!(out, "{name}{{result=\"{result}\"}} {}", n.load(Ordering::Relaxed));
+        }
+        let name = "mlops_connection_failures_total";
+        head(out, name, "counter", "Connections that ended without an answer of a handler.");
+        for (why, result) in Failed::ALL {
+            let n = self.connections[why as usize].load(Ordering::Relaxed);
+            let _ = writeln!(out, "{name}{{reason=\"{result}\"}} {n}");
         }
         let name = "mlops_log_lines_lost_total";
         head(out, name, "counter", "Lines of the access and prediction logs that found no room.");

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::columns::Slot;
 use crate::live::Loaded;
+use crate::state::Settings;
 
 /// Statuses that any operation on a body can end with.
 const OF_BODIES: [u16; 10] = [400, 401, 403, 408, 413, 415, 422, 500, 503, 504];
@@ -14,7 +15,7 @@ const OF_BODIES: [u16; 10] = [400, 401, 403, 408, 413, 415, 422, 500, 503, 504];
 const OF_READS: [u16; 6] = [400, 401, 403, 500, 503, 504];
 
 /// The document for the service as it is configured and loaded.
-pub(crate) fn document(service: &Service, loaded: Option<&Loaded>, secured: bool) -> Value {
+pub(crate) fn document(settings: &Settings, root: &str, loaded: Option<&Loaded>) -> Value {
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -24,14 +25,14 @@ pub(crate) fn document(service: &Service, loaded: Option<&Loaded>, secured: bool
                             in MLflow's, or in the Open Inference Protocol v2.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
-        "servers": [{ "url": "/" }],
-        "paths": paths(service, loaded),
+        "servers": [{ "url": if root.is_empty() { "/" } else { root } }],
+        "paths": paths(settings, loaded),
         "components": {
             "schemas": schemas(loaded),
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
         },
     });
-    if secured {
+    if !settings.tokens.is_empty() {
         document["security"] = json!([{ "bearer": [] }]);
     }
     document

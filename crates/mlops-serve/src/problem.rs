@@ -13,12 +13,25 @@ use serde::Serialize;
 
 use crate::predict::faults::{Fault, Faults};
 
+/// Longest text on what went wrong, in bytes.
+const LONGEST: usize = 1000;
+
+/// `text`, or its beginning where it is longer than `limit`: what a client sent may stand in it.
+fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}…", &text[..text.floor_char_boundary(limit)]))
+}
+
 /// What went wrong, and what to do about it.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) detail: Cow<'static, str>,
     pub(crate) faults: Option<Box<Faults>>,
+    /// What happened inside, for the log alone.
+    pub(crate) cause: Option<String>,
     header: Option<(HeaderName, &'static str)>,
 }
 
@@ -61,7 +74,7 @@ struct Document<'a> {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), faults: None, header: None }
+        Self { status, detail: detail.into(), faults: None, cause: None, header: None }
     }
 
     /// The body cannot be understood.
@@ -95,10 +108,12 @@ impl Problem {
         )
     }
 
-    /// Something that is our fault; the log says what.
-    pub(crate) fn internal() -> Self {
+    /// Something that is our fault; the log says what, beside the id of the request.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let detail = "an error inside the service; its log has the details under this request id";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail);
+        problem.cause = Some(cause.into());
+        problem
     }
 
     /// The same with a header of its own.
@@ -110,10 +125,10 @@ impl Problem {
     /// The bytes and their type.
     fn render(&self, dialect: Dialect, request_id: &str) -> (Vec<u8>, &'static str) {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let mut detail = self.detail.to_string();
+        let mut detail = cut(&self.detail, LONGEST).into_owned();
         if let (Some(faults), false) = (&self.faults, dialect == Dialect::Problem) {
             for fault in faults.first.iter().take(10) {
-                detail = format!("{detail}; {fault}");
+                detail = cut(&format!("{detail}; {fault}"), 2 * LONGEST).into_owned();
             }
         }
         let (value, kind) = match dialect {

@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mlops_core::ledger::{Deployment, Ledger};
+use mlops_core::metrics::Interval;
 use mlops_core::stage::diagnose::{Diagnostics, columns_table};
 use mlops_core::text;
 use serde_json::{Value, json};
@@ -31,7 +32,8 @@ pub(crate) async fn scoring(State(app): State<App>, request: Request) -> Result<
             missing("the live release has no readable score: run `scoring` and `deployment`")
         })?;
         let deployment = deployment(app, loaded)?;
-        let mut value = serde_json::to_value(score).unwrap_or_default();
+        let mut value =
+            serde_json::to_value(score).map_err(|e| Problem::internal(e.to_string()))?;
         value["model_version"] = json!(loaded.id);
         value["deployment"] = deployment.as_ref().map_or(Value::Null, |d| {
             json!({
@@ -42,13 +44,15 @@ pub(crate) async fn scoring(State(app): State<App>, request: Request) -> Result<
         let e = &score.evaluation;
         let mut words = format!("Release {}\n", loaded.id);
         let shown = |v: f64| format!("{v:.4}");
-        let interval = &e.f1_interval;
+        let range = |i: Option<Interval>| {
+            i.map_or_else(String::new, |i| format!("{:.4} to {:.4}", i.low, i.high))
+        };
         let rows = [
-            ["F1", &shown(e.f1), &format!("{:.4} to {:.4}", interval.low, interval.high)],
+            ["F1", &shown(e.f1), &range(Some(e.f1_interval))],
             ["best constant answer", &shown(e.constant.f1), ""],
-            ["precision", &shown(e.precision), ""],
-            ["recall", &shown(e.recall), ""],
-            ["accuracy", &shown(e.accuracy), ""],
+            ["precision", &shown(e.precision), &range(e.precision_interval)],
+            ["recall", &shown(e.recall), &range(e.recall_interval)],
+            ["accuracy", &shown(e.accuracy), &range(Some(e.accuracy_interval))],
             ["rows", &text::count(e.n), ""],
         ];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());
@@ -82,7 +86,8 @@ pub(crate) async fn diagnose(
 ) -> Result<Response, Problem> {
     answer(app, request, |app, loaded| {
         let found = diagnostics(app, loaded)?;
-        let mut value = serde_json::to_value(&found).unwrap_or_default();
+        let mut value =
+            serde_json::to_value(&found).map_err(|e| Problem::internal(e.to_string()))?;
         value["model_version"] = json!(loaded.id);
         Ok((value, found.to_string()))
     })

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::prediction_log::PredictionLog;
 use crate::problem::Problem;
 use crate::state::{App, State as Shared};
-use crate::{body, invocations, openapi, predict, recorded, scoring, v2};
+use crate::{body, invocations, openapi, predict, prefix, recorded, scoring, v2};
 
 /// The service as a function of its state.
 pub(crate) fn router(app: App) -> Router {
@@ -57,17 +57,24 @@ async fn readyz(State(app): State<App>) -> Response {
     let loaded = app.live.get();
     let stopping = app.stopping.load(Ordering::Relaxed);
     let trouble = app.live.trouble();
+    let stalled = app.live.stalled(&app.context);
     let status = match (&loaded, stopping) {
         (_, true) => "stopping",
         (None, _) => "no model",
-        (Some(_), _) if trouble.is_some() => "degraded",
+        (Some(_), _) if trouble.is_some() || stalled => "degraded",
         (Some(_), _) => "ready",
+    };
+    let reason = "the live release has not been looked at for seconds: a disk may hang";
+    let trouble = match (stalled, trouble.as_ref()) {
+        (true, _) => json!({ "release": null, "reason": reason }),
+        (false, Some(t)) => json!({ "release": t.release, "reason": t.public }),
+        (false, None) => json!(null),
     };
     let value = json!({
         "status": status,
         "model_version": loaded.as_ref().map(|l| l.id.as_str()),
         "sha256": loaded.as_ref().map(|l| l.sha256.to_string()),
-        "trouble": trouble.as_ref().map(|t| json!({ "release": t.release, "reason": t.public })),
+        "trouble": trouble,
     });
     let mut response = body::typed(value.to_string(), "application/json");
     if !ready(&app) {
@@ -102,9 +109,10 @@ async fn version() -> Response {
     body::typed(env!("CARGO_PKG_VERSION"), "text/plain; charset=utf-8")
 }
 
-async fn openapi(State(app): State<App>) -> Response {
-    let document =
-        openapi::document(app.service(), app.live.get().as_deref(), !app.tokens.is_empty());
+async fn openapi(State(app): State<App>, headers: HeaderMap) -> Response {
+    let settings = app.service();
+    let root = prefix::of(&headers, &settings);
+    let document = openapi::document(&settings, &root, app.live.get().as_deref());
     body::typed(document.to_string(), "application/json")
 }
 

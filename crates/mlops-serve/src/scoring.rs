@@ -6,12 +6,12 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use mlops_core::metrics::Evaluation;
-use mlops_core::model::Predictor;
 use mlops_core::table::Table;
 use serde_json::json;
 
 use crate::body::{self, Body, Format};
 use crate::live::Loaded;
+use crate::predict::answer::Predicted;
 use crate::predict::rows::{Notes, Rows, Wants};
 use crate::predict::{csv, file, json, with_table};
 use crate::problem::Problem;
@@ -20,22 +20,21 @@ use crate::state::{App, State as Shared};
 /// Answers `POST /scoring`.
 pub(crate) async fn score(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
-    let body = body::read(request, app.service()).await?;
-    // The intervals take a thousand resamples.
+    let body = body::read(request, &app).await?;
+    // Sorting takes time.
     body::work(true, move || {
-        let scored = read(&app, &loaded, &body)?;
+        let mut body = body;
+        let scored = read(&app, &loaded, &mut body)?;
+        body.bytes = axum::body::Bytes::new();
         let training = loaded.model.training;
         if scored.labels.is_empty() {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "there is no row to score"));
         }
-        let evaluation = Evaluation::of(
-            &scored.labels,
-            &scored.probabilities,
-            training.threshold,
-            training.seed,
-        );
-        let evaluation = evaluation.map_err(|_| Problem::internal())?;
-        let mut value = serde_json::to_value(&evaluation).unwrap_or_default();
+        let probabilities = &scored.predicted.probabilities;
+        let evaluation = Evaluation::of(&scored.labels, probabilities, training.threshold);
+        let evaluation = evaluation.map_err(|e| Problem::internal(e.to_string()))?;
+        let mut value =
+            serde_json::to_value(&evaluation).map_err(|e| Problem::internal(e.to_string()))?;
         value["model_version"] = json!(loaded.id);
         let columns = loaded.columns.iter().zip(&scored.notes.imputed).filter(|(_, n)| **n > 0);
         value["imputed"] = columns.map(|((name, _), n)| (name.to_owned(), json!(n))).collect();
@@ -49,39 +48,37 @@ pub(crate) async fn score(State(app): State<App>, request: Request) -> Result<Re
 #[derive(Default)]
 struct Scored {
     labels: Vec<bool>,
-    probabilities: Vec<f64>,
+    predicted: Predicted,
     notes: Notes,
 }
 
 impl Scored {
-    fn append(&mut self, loaded: &Loaded, table: &Table) {
-        let predictions = Predictor::new(&loaded.model).predict(table);
-        self.notes.unknown_categories += predictions.unknown_categories;
-        self.probabilities.extend(predictions.rows.iter().flatten().map(|p| p.probability));
+    fn append(&mut self, loaded: &Loaded, table: &Table, notes: &mut Notes) {
+        self.predicted.append(loaded, table, notes, false);
         self.labels.extend_from_slice(&table.labels);
     }
 }
 
-fn read(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Scored, Problem> {
+fn read(app: &Shared, loaded: &Loaded, body: &mut Body) -> Result<Scored, Problem> {
     let mut scored = Scored::default();
     let mut notes = Notes::default();
     let mut named = None;
     if body.format == Format::Json {
-        with_table(loaded, usize::MAX, |table| {
-            let mut rows = Rows::new(loaded, table, &mut notes, Wants::Labels);
+        with_table(loaded, body.bytes.len(), |table| {
+            let mut take = |table: &Table, notes: &mut Notes| scored.append(loaded, table, notes);
+            let mut rows = Rows::new(loaded, table, &mut notes, Wants::Labels, &mut take);
             named = json::read(&body.bytes, &mut rows).map_err(Problem::malformed)?.file;
-            if notes.faults.count == 0 {
-                scored.append(loaded, table);
-            }
+            rows.flush();
             Ok::<_, Problem>(())
         })?;
     }
-    let append = |table: &Table, _: &mut Notes| scored.append(loaded, table);
+    let append = |table: &Table, notes: &mut Notes| scored.append(loaded, table, notes);
     match (&named, body.format) {
         (Some(name), _) => {
             notes = Notes::default();
-            let file = file::open(&app.context.config, name)?;
+            let (file, share) = file::open(app, name)?;
             csv::read(file, csv::CHUNK, loaded, Wants::Labels, &mut notes, append)?;
+            body.share = share;
         }
         (None, Format::Csv) => {
             let chunk = (body.bytes.len() + 1).min(csv::CHUNK);
@@ -92,7 +89,6 @@ fn read(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Scored, Problem> {
     if notes.faults.count > 0 {
         return Err(Problem::rows(notes.faults));
     }
-    let unknown = scored.notes.unknown_categories;
-    scored.notes = Notes { unknown_categories: unknown, ..notes };
+    scored.notes = notes;
     Ok(scored)
 }

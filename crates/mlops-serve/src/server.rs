@@ -5,13 +5,13 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -21,28 +21,31 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use mlops_core::context::{Context, Report};
+use mlops_core::lines::Lines;
 use mlops_core::{Error, Result};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::access::Tokens;
 use crate::around::around;
-use crate::lines::Lines;
-use crate::live::{Live, POLL};
-use crate::metrics::Metrics;
+use crate::guarded::Guarded;
+use crate::live::{Live, POLL, STALLED};
+use crate::metrics::{Failed, Metrics};
 use crate::prediction_log::PredictionLog;
+use crate::reload::{Reload, Reloader};
 use crate::router::router;
-use crate::state::{AccessLog, App, State};
+use crate::signals;
+use crate::state::{AccessLog, App, Settings, State};
 
 /// Longest head of a request, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 /// Connections over the limit that are told so at a time; further ones are closed without a word.
 const REFUSALS: usize = 64;
-
-/// Bytes of the access log that may wait to be written.
-const ACCESS_ROOM: usize = 1 << 20;
+/// Descriptors besides those of connections: refusals, files, logs, the ledger.
+const SPARE: u64 = 256;
 
 /// What the command line adds to the configuration.
 #[derive(Default)]
@@ -56,9 +59,11 @@ pub struct Options {
     /// Who may ask for what.
     pub tokens: Tokens,
     /// Where a line on each request goes.
-    pub access_log: Option<Box<dyn Write + Send>>,
+    pub access_log: Option<Arc<Lines>>,
     /// Whether these lines are JSON.
     pub json_log: bool,
+    /// Reads configuration and tokens again when the service is told to.
+    pub reload: Option<Reload>,
 }
 
 /// What the service did, when it ended.
@@ -92,35 +97,48 @@ impl fmt::Display for Served {
     }
 }
 
-/// Serves until the process is told to stop, by Ctrl-C or SIGTERM.
+/// Serves until the process is told to stop, by Ctrl-C or SIGTERM. SIGHUP makes it read its
+/// configuration again.
 ///
 /// # Errors
 /// `Config` for an address that others reach and no token; `Io` when it cannot listen.
 pub fn run(context: &Context, options: Options) -> Result<Served> {
+    allow_descriptors(context.config.service.max_connections);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(64).thread_name("serve").build();
     let runtime = runtime.map_err(|e| Error::backend("tokio", e))?;
     let served = runtime.block_on(async {
-        let signal = stop_signal()?;
-        Server::bind(context, options).await?.serve(signal).await
+        let (mut stop, reload) = (signals::stop()?, signals::reload()?);
+        let server = Server::bind(context, options).await?;
+        server.reload_on(reload);
+        let stop = async move {
+            let _ = stop.recv().await;
+        };
+        server.serve(stop).await
     });
     // Work that outlived its request must not outlive the service.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
 }
 
-/// Ends when the process is told to stop.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |e| Error::backend("signals", e);
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+/// Raises the limit of open files to what this process may have, and says so if that is too little.
+fn allow_descriptors(connections: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some() && limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!("the limit of open files stays as it is: {error}");
         }
-    })
+    }
+    let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let need = connections as u64 + SPARE;
+    if have < need {
+        tracing::warn!(
+            "only {have} files may be open at a time, service.max_connections needs {need}: raise \
+             the limit (LimitNOFILE, ulimit -n)"
+        );
+    }
 }
 
 /// A service that listens already.
@@ -128,6 +146,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: App,
+    reloader: Option<Reloader>,
 }
 
 impl fmt::Debug for Server {
@@ -160,26 +179,46 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let log = options.access_log.map(|sink| AccessLog {
-            lines: Lines::start("access log", ACCESS_ROOM, sink),
-            json: options.json_log,
-        });
+        let log = options.access_log.map(|lines| AccessLog { lines, json: options.json_log });
         let predictions = service.prediction_log.as_ref();
         let predictions = predictions.map(|log| PredictionLog::start(context, log)).transpose()?;
         let app = Arc::new(State {
             predictions,
             live: Live::default(),
             metrics: Metrics::new(),
-            tokens: options.tokens,
-            in_flight: Semaphore::new(service.max_in_flight),
+            settings: ArcSwap::from_pointee(Settings {
+                config: context.config.clone(),
+                tokens: options.tokens,
+            }),
+            local: !options.insecure,
+            address,
+            in_flight: Arc::new(Semaphore::new(service.max_in_flight)),
+            budget: Arc::default(),
             access_log: log,
             stopping: AtomicBool::new(false),
             id_prefix: format!("{:x}-", context.clock.now().timestamp_micros()),
             context: context.clone(),
         });
-        app.live.refresh(&app.context, &app.metrics);
+        // A disk that hangs must not keep the service from saying so.
+        let _ = tokio::time::timeout(STALLED, follow(&app)).await;
         tracing::info!("listening on http://{address}");
-        Ok(Self { listener, address, app })
+        Ok(Self { listener, address, app, reloader: options.reload.map(Reloader::new) })
+    }
+
+    /// Reads configuration and tokens again whenever `told` says so.
+    fn reload_on(&self, mut told: UnboundedReceiver<()>) {
+        let (app, reloader) = (App::clone(&self.app), self.reloader.clone());
+        tokio::spawn(async move {
+            while told.recv().await.is_some() {
+                let (app, reloader) = (App::clone(&app), reloader.clone());
+                let reload = move || {
+                    if let Some(reloader) = reloader {
+                        reloader.run(&app);
+                    }
+                };
+                let _ = tokio::task::spawn_blocking(reload).await;
+            }
+        });
     }
 
     /// Where it listens.
@@ -192,9 +231,8 @@ impl Server {
     /// # Errors
     /// None so far; a connection that fails is its client's to see.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<Served> {
-        let Self { listener, address, app } = self;
+        let Self { listener, address, app, .. } = self;
         let begun = app.context.clock.elapsed();
-        follow(&app);
         let router = router(App::clone(&app));
         let connections = Arc::new(Semaphore::new(app.service().max_connections));
         let refusals = Arc::new(Semaphore::new(REFUSALS));
@@ -217,12 +255,18 @@ impl Server {
             if let Ok(permit) = Arc::clone(&connections).try_acquire_owned() {
                 let connection = connection(&app, &router, stream);
                 let connection = graceful.watch(connection);
+                let app = App::clone(&app);
                 tokio::spawn(async move {
-                    // A broken connection is the client's to notice.
-                    let _ = connection.await;
+                    // A broken connection is the client's to notice, and counted here.
+                    if let Err(error) = connection.await {
+                        app.metrics.connection_failed(Failed::of(&error));
+                    }
                     drop(permit);
                 });
-            } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                continue;
+            }
+            app.metrics.connection_failed(Failed::Refused);
+            if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                 tokio::spawn(async move {
                     refuse(stream).await;
                     drop(permit);
@@ -247,13 +291,16 @@ fn connection(
     app: &App,
     router: &Router,
     stream: TcpStream,
-) -> http1::Connection<TokioIo<TcpStream>, Adapted> {
+) -> http1::Connection<TokioIo<Guarded>, Adapted> {
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(app.service().header_timeout);
-    builder.max_buf_size(MAX_HEAD);
+    let settings = app.service();
+    builder.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+    // Whoever has said all that it will say still gets its answer.
+    builder.max_buf_size(MAX_HEAD).half_close(true);
     let service = Adapted { app: App::clone(app), router: router.clone() };
+    let stream = Guarded::new(stream, settings.body_timeout);
     builder.serve_connection(TokioIo::new(stream), service)
 }
 
@@ -294,17 +341,25 @@ async fn refuse(mut stream: TcpStream) {
     .await;
 }
 
-/// Follows the pointer to the live release, as long as the service is there.
-fn follow(app: &App) {
+/// Follows the pointer to the live release, as long as the service is there; ends with the first
+/// look.
+async fn follow(app: &App) {
     let app = Arc::downgrade(app);
+    let (looked, first) = tokio::sync::oneshot::channel();
     let spawned = std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
+        let mut looked = Some(looked);
         while let Some(app) = app.upgrade() {
             app.live.refresh(&app.context, &app.metrics);
             drop(app);
+            if let Some(looked) = looked.take() {
+                // Nobody may wait any more.
+                let _ = looked.send(());
+            }
             std::thread::sleep(POLL);
         }
     });
-    if let Err(error) = spawned {
-        tracing::error!("promotions will not be followed: {error}");
+    match spawned {
+        Ok(_) => drop(first.await),
+        Err(error) => tracing::error!("promotions will not be followed: {error}"),
     }
 }

@@ -1,14 +1,18 @@
 //! What all requests share. Not for anything of a single request.
 
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mlops_core::config::Service;
+use arc_swap::{ArcSwap, Guard};
+use mlops_core::config::{Config, Service};
 use mlops_core::context::Context;
+use mlops_core::lines::Lines;
 use tokio::sync::Semaphore;
 
 use crate::access::Tokens;
-use crate::lines::Lines;
+use crate::budget::Budget;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::prediction_log::PredictionLog;
@@ -18,12 +22,20 @@ pub(crate) type App = Arc<State>;
 
 /// See [`App`].
 pub(crate) struct State {
+    /// The world as it was at the start.
     pub(crate) context: Context,
+    /// What can change while it runs.
+    pub(crate) settings: ArcSwap<Settings>,
+    /// Whether only names of this machine are served, as nobody is asked for a token.
+    pub(crate) local: bool,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
-    pub(crate) tokens: Tokens,
     /// Requests that may still start.
-    pub(crate) in_flight: Semaphore,
+    pub(crate) in_flight: Arc<Semaphore>,
+    /// Memory for bodies.
+    pub(crate) budget: Arc<Budget>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) predictions: Option<PredictionLog>,
     /// Whether the service was told to stop.
@@ -32,15 +44,32 @@ pub(crate) struct State {
     pub(crate) id_prefix: String,
 }
 
+/// The configuration and the tokens, as they were read last.
+#[derive(Debug)]
+pub struct Settings {
+    /// The whole configuration, of which the section `service` counts here.
+    pub config: Config,
+    /// Who may ask for what.
+    pub tokens: Tokens,
+}
+
+impl Deref for Settings {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.config.service
+    }
+}
+
 /// Lines on requests.
 pub(crate) struct AccessLog {
-    pub(crate) lines: Lines,
+    pub(crate) lines: Arc<Lines>,
     pub(crate) json: bool,
 }
 
 impl State {
     /// What the configuration says about the service.
-    pub(crate) fn service(&self) -> &Service {
-        &self.context.config.service
+    pub(crate) fn service(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
     }
 }

@@ -4,23 +4,25 @@
 //! extension is not spoken, and nothing here says that it is. Not for a row's values: see
 //! `predict::rows`.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::around::RequestId;
 use crate::body::{self, Format};
 use crate::columns::Slot;
 use crate::live::Loaded;
-use crate::predict::answer::{Predicted, push_labels, push_numbers};
-use crate::predict::of_rows;
+use crate::predict::answer::{Part, Script};
+use crate::predict::column::{Elements, Kind};
+use crate::predict::json::unsound;
 use crate::predict::rows::Rows;
+use crate::predict::{of_rows, record};
 use crate::problem::Problem;
 use crate::router::ready;
 use crate::state::{App, State as Shared};
@@ -77,7 +79,8 @@ fn readiness(ready: bool) -> Response {
 
 impl Named {
     fn check_name(&self, app: &Shared) -> Result<(), Problem> {
-        let name = &app.service().model_name;
+        let service = app.service();
+        let name = &service.model_name;
         if self.model == *name {
             return Ok(());
         }
@@ -134,103 +137,31 @@ fn label_type(loaded: &Loaded) -> &'static str {
 
 /// The body of a request for inference.
 #[derive(Debug, Deserialize)]
-struct Inference {
-    id: Option<String>,
-    inputs: Vec<Tensor>,
-    #[serde(default)]
-    outputs: Vec<Output>,
+struct Inference<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    inputs: Vec<Tensor<'a>>,
+    #[serde(borrow, default)]
+    outputs: Vec<Output<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Output {
-    name: String,
+struct Output<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Tensor {
-    name: String,
+struct Tensor<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
     shape: Vec<u64>,
-    datatype: String,
-    data: Elements,
-}
-
-/// Elements of a tensor, in row-major order.
-#[derive(Debug, Default)]
-struct Elements(Vec<Element>);
-
-#[derive(Debug, Clone)]
-enum Element {
-    Null,
-    Number(f64),
-    Text(String),
-}
-
-impl<'de> Deserialize<'de> for Elements {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut elements = Self::default();
-        deserializer.deserialize_seq(Flat(&mut elements.0))?;
-        Ok(elements)
-    }
-}
-
-/// Flattens arrays of arrays.
-struct Flat<'e>(&'e mut Vec<Element>);
-
-impl<'de> serde::de::DeserializeSeed<'de> for Flat<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Flat<'_> {
-    fn push(self, element: Element) {
-        self.0.push(element);
-    }
-}
-
-impl<'de> Visitor<'de> for Flat<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an array of elements")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Flat(self.0))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.push(Element::Number(value as f64));
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.push(Element::Number(value as f64));
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.push(Element::Number(value));
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.push(Element::Text(text.to_owned()));
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.push(Element::Text(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.push(Element::Null);
-        Ok(())
-    }
+    #[serde(borrow)]
+    datatype: Cow<'a, str>,
+    /// The elements, in row-major order; none where they come in the binary extension.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 /// Answers `POST /v2/models/{model}/infer`.
@@ -242,68 +173,93 @@ pub(crate) async fn infer(
     let loaded = named.find(&app)?;
     let id = RequestId::of(&request);
     if request.headers().contains_key("inference-header-content-length") {
-        return Err(Problem::malformed(
-            "tensors must come as JSON: turn the binary extension off (in tritonclient, \
-             binary_data=False)",
-        ));
+        return Err(Problem::malformed(BINARY));
     }
-    let body = body::read(request, app.service()).await?;
+    let body = body::read(request, &app).await?;
     if body.format == Format::Csv {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json")
             .with(header::ACCEPT, "application/json"));
     }
-    body::work(body.large(), move || {
-        let asked: Inference = serde_json::from_slice(&body.bytes).map_err(|e| {
-            Problem::malformed(format!("the body is no request for inference: {e}"))
+    body::work(body.large, move || {
+        let (mut body, keep_ids) = (body, app.predictions.is_some());
+        let bytes = std::mem::take(&mut body.bytes);
+        let asked: Inference = serde_json::from_slice(&bytes).map_err(|e| {
+            let text = String::from_utf8_lossy(&bytes);
+            Problem::malformed(if e.is_data() {
+                format!("the body is no request for inference: {e}")
+            } else {
+                unsound(&text, &e)
+            })
         })?;
-        let unknown = |o: &&Output| !["prediction", "probability"].contains(&o.name.as_str());
-        if let Some(output) = asked.outputs.iter().find(unknown) {
-            let name = &output.name;
-            let detail =
-                format!("there is no output {name:?}: ask for \"prediction\", \"probability\"");
-            return Err(Problem::malformed(detail));
-        }
-        let predicted =
-            of_rows(&app, &loaded, &id, body.bytes.len(), |rows| fill(&asked.inputs, rows))?;
-        Ok(body::json(answer(&asked, &named, &loaded, &predicted), &loaded))
+        let outputs = asked_outputs(&asked)?;
+        let predicted = of_rows(&loaded, bytes.len(), keep_ids, |rows| fill(&asked.inputs, rows))?;
+        record(&app, &loaded, &id, &predicted, body.large);
+        let parts = answer(&asked, &outputs, &named, &loaded, predicted.probabilities.len());
+        drop(asked);
+        drop(bytes);
+        let script = Script::new(&loaded, predicted.probabilities, parts, body.share);
+        Ok(body::json(script.body(), &loaded))
     })
     .await
 }
 
+/// What to do where tensors do not come as JSON.
+const BINARY: &str = "tensors must come as JSON: turn the binary extension off (in tritonclient, \
+                      binary_data=False)";
+
+/// The outputs that a request names, or both; whether each is the labels.
+fn asked_outputs(asked: &Inference) -> Result<Vec<bool>, Problem> {
+    let mut found = Vec::new();
+    for Output { name } in &asked.outputs {
+        let labels = match name.as_ref() {
+            "prediction" => true,
+            "probability" => false,
+            _ => {
+                let detail =
+                    format!("there is no output {name:?}: ask for \"prediction\", \"probability\"");
+                return Err(Problem::malformed(detail));
+            }
+        };
+        if found.contains(&labels) {
+            return Err(Problem::malformed(format!("the output {name:?} is asked for twice")));
+        }
+        found.push(labels);
+    }
+    Ok(if found.is_empty() { vec![true, false] } else { found })
+}
+
 /// Puts tensors into rows.
 fn fill(tensors: &[Tensor], rows: &mut Rows) -> Result<(), Problem> {
-    for tensor in tensors {
-        check(tensor)?;
-    }
     if let [matrix] = tensors
         && matrix.shape.len() == 2
         && rows.loaded.columns.find(&matrix.name, 0).is_none()
     {
         return fill_matrix(matrix, rows);
     }
-    let length = tensors.first().map_or(0, |t| t.data.0.len());
-    let mut columns = Vec::new();
+    let length = tensors.first().map_or(0, |t| t.shape.first().copied().unwrap_or_default());
+    let mut columns: Vec<(usize, Column)> = Vec::new();
     for tensor in tensors {
-        let Tensor { name, shape, data, .. } = tensor;
+        let column = Column::of(tensor)?;
+        let Tensor { name, shape, .. } = tensor;
         if !matches!(shape[..], [_] | [_, 1]) {
             let detail = format!("tensor {name:?} of a column must have the shape [n] or [n, 1]");
             return Err(Problem::malformed(detail));
         }
-        if data.0.len() != length {
-            let detail = format!("tensor {name:?} has {} rows, another has {length}", data.0.len());
+        if shape[0] != length {
+            let detail = format!("tensor {name:?} has {} rows, another has {length}", shape[0]);
             return Err(Problem::malformed(detail));
         }
         match rows.loaded.columns.find(name, columns.len()) {
             Some(c) if columns.iter().any(|(other, _)| *other == c) => {
                 return Err(Problem::malformed(format!("tensor {name:?} is there twice")));
             }
-            Some(c) => columns.push((c, &data.0)),
-            None => rows.notes.ignore(name, length as u64),
+            Some(c) => columns.push((c, column)),
+            None => rows.notes.ignore(name, length),
         }
     }
-    for i in 0..length {
-        for (c, elements) in &columns {
-            put(rows, *c, &elements[i]);
+    for _ in 0..length {
+        for (c, column) in &mut columns {
+            column.put(rows, *c)?;
         }
         rows.end();
     }
@@ -315,6 +271,7 @@ fn fill_matrix(matrix: &Tensor, rows: &mut Rows) -> Result<(), Problem> {
     let columns = &rows.loaded.columns;
     let feature = |c: &usize| !matches!(columns.slot(*c), Slot::Id(_) | Slot::Target);
     let features: Vec<usize> = (0..columns.len()).filter(feature).collect();
+    let mut elements = Column::of(matrix)?;
     if matrix.shape[1] != features.len() as u64 {
         let detail = format!(
             "matrix {:?} has {} columns, the model has {} features",
@@ -324,73 +281,92 @@ fn fill_matrix(matrix: &Tensor, rows: &mut Rows) -> Result<(), Problem> {
         );
         return Err(Problem::malformed(detail));
     }
-    for row in matrix.data.0.chunks_exact(features.len().max(1)) {
-        for (c, element) in features.iter().zip(row) {
-            put(rows, *c, element);
+    for _ in 0..matrix.shape[0] {
+        for c in &features {
+            elements.put(rows, *c)?;
         }
         rows.end();
     }
     Ok(())
 }
 
-/// That a tensor is what it says of itself.
-fn check(tensor: &Tensor) -> Result<(), Problem> {
-    let Tensor { name, shape, datatype, data } = tensor;
-    let size = shape.iter().try_fold(1_u64, |size, n| size.checked_mul(*n));
-    if shape.is_empty() || size != Some(data.0.len() as u64) {
-        let n = data.0.len();
-        let detail = format!("tensor {name:?} has {n} elements, which is not the shape {shape:?}");
-        return Err(Problem::malformed(detail));
-    }
-    let fits: fn(&Element) -> bool = match datatype.as_str() {
-        "BYTES" | "BOOL" => |e| !matches!(e, Element::Number(_)),
-        kind if NUMBERS.contains(&kind) => |e| !matches!(e, Element::Text(_)),
-        _ => {
-            let detail = format!("tensor {name:?} has the unknown datatype {datatype:?}");
+/// The elements of a tensor that is what it says of itself.
+struct Column<'a> {
+    tensor: &'a Tensor<'a>,
+    elements: Elements<'a>,
+    /// What its elements must not be.
+    never: Kind,
+}
+
+impl<'a> Column<'a> {
+    fn of(tensor: &'a Tensor) -> Result<Self, Problem> {
+        let Tensor { name, shape, datatype, data } = tensor;
+        let Some(data) = data else {
+            let detail = format!("tensor {name:?} has no \"data\"; {BINARY}");
+            return Err(Problem::malformed(detail));
+        };
+        let elements = Elements::flat(data.get());
+        let n = elements.clone().count() as u64;
+        let size = shape.iter().try_fold(1_u64, |size, n| size.checked_mul(*n));
+        if shape.is_empty() || size != Some(n) {
+            let detail =
+                format!("tensor {name:?} has {n} elements, which is not the shape {shape:?}");
             return Err(Problem::malformed(detail));
         }
-    };
-    if data.0.iter().all(fits) {
-        return Ok(());
+        let never = match datatype.as_ref() {
+            "BYTES" | "BOOL" => Kind::Number,
+            kind if NUMBERS.contains(&kind) => Kind::Text,
+            _ => {
+                let detail = format!("tensor {name:?} has the unknown datatype {datatype:?}");
+                return Err(Problem::malformed(detail));
+            }
+        };
+        Ok(Self { tensor, elements, never })
     }
-    Err(Problem::malformed(format!("tensor {name:?} has an element that is not of {datatype}")))
+
+    /// Puts its next element into column `c` of the row at hand.
+    fn put(&mut self, rows: &mut Rows, c: usize) -> Result<(), Problem> {
+        let Some(element) = self.elements.next() else { return Ok(()) };
+        let kind = element.kind();
+        if kind == self.never || kind == Kind::Misfit {
+            let Tensor { name, datatype, .. } = self.tensor;
+            let detail = format!("tensor {name:?} has an element that is not of {datatype}");
+            return Err(Problem::malformed(detail));
+        }
+        element.put(rows, c).map_err(Problem::malformed)
+    }
 }
 
-fn put(rows: &mut Rows, c: usize, element: &Element) {
-    match element {
-        Element::Null => rows.null(c),
-        Element::Number(value) => rows.number(c, *value),
-        Element::Text(text) => rows.text(c, text),
-    }
-}
-
-/// The tensors that were asked for; both, where none was.
-fn answer(asked: &Inference, named: &Named, loaded: &Loaded, predicted: &Predicted) -> Vec<u8> {
-    let n = predicted.probabilities.len();
+/// The tensors that were asked for.
+fn answer(
+    asked: &Inference,
+    outputs: &[bool],
+    named: &Named,
+    loaded: &Loaded,
+    rows: usize,
+) -> Vec<Part> {
     let mut head = json!({ "model_name": named.model, "model_version": loaded.id });
     if let Some(id) = &asked.id {
         head["id"] = json!(id);
     }
-    let mut out = head.to_string().into_bytes();
-    out.pop();
-    out.extend_from_slice(b",\"outputs\":[");
-    let default = ["prediction".to_owned(), "probability".to_owned()].map(|name| Output { name });
-    let outputs = if asked.outputs.is_empty() { &default[..] } else { &asked.outputs };
-    for (i, Output { name }) in outputs.iter().enumerate() {
-        let labels = name == "prediction";
-        let kind = if labels { label_type(loaded) } else { "FP64" };
+    let mut text = head.to_string().into_bytes();
+    text.pop();
+    text.extend_from_slice(b",\"outputs\":[");
+    let mut parts = Vec::new();
+    for (i, labels) in outputs.iter().enumerate() {
+        let (name, kind, part) = match labels {
+            true => ("prediction", label_type(loaded), Part::Labels),
+            false => ("probability", "FP64", Part::Numbers),
+        };
         let comma = if i > 0 { "," } else { "" };
         let tensor = format!(
-            "{comma}{{\"name\":\"{name}\",\"datatype\":\"{kind}\",\"shape\":[{n}],\"data\":["
+            "{comma}{{\"name\":\"{name}\",\"datatype\":\"{kind}\",\"shape\":[{rows}],\"data\":["
         );
-        out.extend_from_slice(tensor.as_bytes());
-        if labels {
-            push_labels(&mut out, loaded, &predicted.probabilities);
-        } else {
-            push_numbers(&mut out, &predicted.probabilities);
-        }
-        out.extend_from_slice(b"]}");
+        text.extend_from_slice(tensor.as_bytes());
+        parts.extend([Part::Text(std::mem::take(&mut text)), part]);
+        text.extend_from_slice(b"]}");
     }
-    out.extend_from_slice(b"]}");
-    out
+    text.extend_from_slice(b"]}");
+    parts.push(Part::Text(text));
+    parts
 }

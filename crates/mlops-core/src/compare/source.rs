@@ -6,7 +6,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::config::Ingestion;
+use crate::config::{Ingestion, NumberFormat};
+use crate::dataset::is_our_own;
 use crate::digest::Digest;
 use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::ingest::clean::{FormatChanges, Labels};
@@ -44,6 +45,8 @@ pub(crate) struct Source {
     /// Whether it can be read again.
     pub(crate) regular: bool,
     max_bytes: usize,
+    /// Whether it is a data set of ours.
+    recorded: bool,
 }
 
 /// What there is to know of a file that was read to its end.
@@ -90,6 +93,7 @@ impl Source {
             line: header.lines + 1,
             stamp: Stamp::of(&metadata),
             regular: metadata.is_file(),
+            recorded: side.recorded,
             max_bytes: if side.recorded { usize::MAX } else { options.max_line_bytes },
         })
     }
@@ -119,7 +123,10 @@ impl Source {
     ) -> Result<Reading> {
         let mut reading =
             Reading { digest: None, rows: 0, unreadable: 0, examples: Examples::default() };
-        let maker = RowMaker::new(making.spelling, fields, making.hasher, self.max_bytes);
+        let own = self.recorded || is_our_own(path);
+        let numbers = if own { NumberFormat::default() } else { making.options.numbers };
+        let spelling = making.spelling.clone().with_numbers(numbers);
+        let maker = RowMaker::new(&spelling, fields, making.hasher, self.max_bytes);
         let options = Ingestion { max_line_bytes: self.max_bytes, ..making.options.clone() };
         // Where records end does not depend on a schema; what rows are made of them, the work says.
         let layout = Layout {

@@ -18,13 +18,13 @@ use serde_json::Value;
 
 use crate::drift::Rule;
 use crate::fit::{ClassWeight, Solver};
-use crate::model::MissingPolicy;
-use crate::schema::Schema;
+use crate::model::{MissingPolicy, Pooling};
+use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use ingestion::{Ingestion, NumberFormat};
 use section::Section;
-pub use service::{PredictionLog, Service};
+pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -32,6 +32,8 @@ pub use unattended::{Limits, Logging, Monitoring};
 pub struct Config {
     /// The file it came from.
     pub file: PathBuf,
+    /// The folder of that file, which paths resolve from.
+    pub base: PathBuf,
     /// `input_folder_path`: what `ingestion` and `first_run` read.
     pub input_folder: PathBuf,
     /// `source_folder_path`: what `fullprocess` reads.
@@ -103,6 +105,9 @@ pub struct Training {
     pub threshold: f64,
     /// Seed of everything random.
     pub seed: u64,
+    /// Which levels of a categorical column share a feature.
+    #[serde(default)]
+    pub pooling: Pooling,
 }
 
 impl Default for Training {
@@ -114,20 +119,27 @@ impl Default for Training {
             class_weight: ClassWeight::None,
             threshold: 0.5,
             seed: 42,
+            pooling: Pooling::default(),
         }
     }
 }
 
 /// How `fullprocess` sets rows aside that no model is trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Holdout {
-    /// Share of the new rows of each class.
+    /// Share of the new entities of each class.
     pub share: f64,
+    /// Fewest rows of a test; a smaller one takes in earlier hold-outs and the user's own test rows.
+    pub min_rows: u64,
+    /// Columns that name the entity of a row; nothing for the id columns, none for rows by themselves.
+    pub group: Option<Vec<String>>,
+    /// The column that tells when a row happened: then the newest rows are held out.
+    pub time: Option<String>,
 }
 
 impl Default for Holdout {
     fn default() -> Self {
-        Self { share: 0.3 }
+        Self { share: 0.3, min_rows: 100, group: None, time: None }
     }
 }
 
@@ -199,8 +211,10 @@ impl Config {
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
+        let (schema, pooling) = schema(root.section("schema"));
         let config = Self {
             file: path.to_owned(),
+            base: crate::location::plain(&base),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
             input_folder,
@@ -208,10 +222,10 @@ impl Config {
             test_data,
             output_model,
             deployment,
-            schema: schema(root.section("schema")),
+            holdout: holdout(root.section("holdout"), &schema),
+            schema,
             ingestion: ingestion::ingestion(root.section("ingestion")),
-            training: training(root.section("training")),
-            holdout: holdout(root.section("holdout")),
+            training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             retention: retention(root.section("retention")),
@@ -265,7 +279,7 @@ impl Config {
     }
 }
 
-fn schema(mut section: Section) -> Schema {
+fn schema(mut section: Section) -> (Schema, Pooling) {
     let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     let named = ["id", "numeric", "categorical", "target"].map(|key| section.has(key));
     let (id, numeric) = (section.texts("id"), section.texts("numeric"));
@@ -299,8 +313,13 @@ fn schema(mut section: Section) -> Schema {
     if negative.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&positive)) {
         section.problem("negative_label", "must differ from \"schema.positive_label\"");
     }
+    let pooling = Pooling {
+        max_levels: section.limit("max_levels", &(1..=1_000_000_000), None),
+        min_frequency: section.frequency("min_frequency"),
+    };
     section.finish();
-    Schema::new(&id, &numeric, &categorical, &target, &positive, negative.as_deref())
+    let schema = Schema::new(&id, &numeric, &categorical, &target, &positive, negative.as_deref());
+    (schema, pooling)
 }
 
 fn training(mut section: Section) -> Training {
@@ -329,15 +348,33 @@ fn training(mut section: Section) -> Training {
         ),
         threshold: section.number("threshold", &(0.0..=1.0), default.threshold),
         seed: section.integer("seed", &(0..=u64::MAX), default.seed),
+        pooling: default.pooling,
     };
     section.finish();
     training
 }
 
-fn holdout(mut section: Section) -> Holdout {
-    let share = section.number("share", &(0.0..=0.9), Holdout::default().share);
+fn holdout(mut section: Section, schema: &Schema) -> Holdout {
+    let default = Holdout::default();
+    let share = section.number("share", &(0.0..=0.9), default.share);
+    let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
+    let group = section.texts_or_one("group");
+    let time = section.text("time");
+    let named = group.iter().flatten().map(|name| ("group", name));
+    for (key, name) in named.chain(time.iter().map(|name| ("time", name))) {
+        let column = schema.columns().iter().find(|c| c.name == *name);
+        if column.is_none_or(|c| c.role == Role::Target) {
+            section.problem(
+                key,
+                &format!(
+                    "names the column \"{name}\": name columns of \"schema\" other than the target; \
+                     one that is no feature can stand in \"schema.id\""
+                ),
+            );
+        }
+    }
     section.finish();
-    Holdout { share }
+    Holdout { share, min_rows, group, time }
 }
 
 fn drift(mut section: Section) -> Drift {
@@ -388,6 +425,8 @@ fn normal(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::Frequency;
+
     use super::*;
 
     const FIVE: &str = r#""input_folder_path":"data/practicedata","output_folder_path":"out/",
@@ -446,6 +485,23 @@ mod tests {
     }
 
     #[test]
+    fn rare_levels_are_few_or_a_share() {
+        let schema =
+            |more: &str| format!(r#","schema":{{"categorical":["g"],"target":"y"{more}}}"#);
+        let of = |more: &str| parse(&schema(more)).map(|config| config.training.pooling);
+        assert_eq!(of("").unwrap(), Pooling::default());
+        let both = of(r#","max_levels":20,"min_frequency":5"#).unwrap();
+        assert_eq!(both.max_levels, Some(20));
+        assert_eq!(both.min_frequency, Some(Frequency::Rows(5)));
+        let share = of(r#","min_frequency":0.01"#).unwrap();
+        assert_eq!(share.min_frequency, Some(Frequency::Share(0.01)));
+        for wrong in ["-1", "0", "1.5", "\"5\""] {
+            let error = of(&format!(r#","min_frequency":{wrong}"#)).unwrap_err().to_string();
+            assert!(error.contains("\"schema.min_frequency\" must be"), "{error}");
+        }
+    }
+
+    #[test]
     fn separators_of_numbers_are_checked() {
         let of = |section: &str| parse(&format!(r#","ingestion":{{{section}}}"#));
         let numbers = |section: &str| of(section).unwrap().ingestion.numbers;
@@ -470,6 +526,22 @@ mod tests {
         assert_eq!(of(both), Retention { keep_releases: None, keep_datasets: Some(3) });
         let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
         assert!(error.contains("\"retention.keep_releases\" must be a whole number"), "{error}");
+    }
+
+    #[test]
+    fn a_group_is_a_column_or_a_list_of_them() {
+        let of = |more: &str| parse(&format!(r#","holdout":{more}"#)).map(|c| c.holdout);
+        assert_eq!(of("{}").unwrap(), Holdout::default());
+        let group = |more: &str| of(more).unwrap().group.unwrap();
+        assert_eq!(group(r#"{"group":"corporation"}"#), ["corporation"]);
+        assert_eq!(group(r#"{"group":["corporation","number_of_employees"]}"#).len(), 2);
+        assert!(group(r#"{"group":[]}"#).is_empty(), "rows by themselves");
+        assert_eq!(of(r#"{"time":"corporation"}"#).unwrap().time.unwrap(), "corporation");
+        for wrong in [r#"{"group":"client"}"#, r#"{"group":["exited"]}"#, r#"{"time":"day"}"#] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains("name columns of \"schema\" other than the target"), "{error}");
+        }
+        assert!(of(r#"{"group":3}"#).is_err());
     }
 
     #[test]

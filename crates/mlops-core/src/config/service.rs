@@ -23,6 +23,8 @@ pub struct Service {
     pub max_in_flight: usize,
     /// Largest body of a request.
     pub max_body_bytes: usize,
+    /// Bytes of all bodies that are held at a time.
+    pub max_total_body_bytes: usize,
     /// Largest file that a request may name.
     pub max_file_bytes: u64,
     /// How long the head of a request may take; an idle connection is closed after it, too.
@@ -37,6 +39,10 @@ pub struct Service {
     pub data_folders: Vec<PathBuf>,
     /// Origins whose pages may call the service from a browser.
     pub cors_origins: Vec<String>,
+    /// Names of this service that are served without tokens, besides those of this machine.
+    pub host_names: Vec<String>,
+    /// Where a proxy puts the service: empty, or a path that begins with a slash and ends with none.
+    pub root_path: String,
     /// Where predictions are kept, if they are.
     pub prediction_log: Option<PredictionLog>,
 }
@@ -52,11 +58,31 @@ pub struct PredictionLog {
     pub keep_files: usize,
 }
 
+/// The address that `text` means; `localhost` is this machine alone.
+pub fn address(text: &str) -> Option<IpAddr> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Some(IpAddr::from([127, 0, 0, 1]));
+    }
+    text.parse().ok()
+}
+
+/// Whether `text` can stand in front of the addresses of the service.
+pub fn is_root_path(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
+    text.is_empty()
+        || text.starts_with('/')
+            && text.len() <= 200
+            && !text.contains("//")
+            && !text.ends_with('/')
+            && text.bytes().all(plain)
+}
+
 pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> Service {
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let host = section.text("host").unwrap_or_else(|| "127.0.0.1".to_owned());
-    let host = host.parse().unwrap_or_else(|_| {
-        let message = "must be an IP address, such as \"127.0.0.1\", or \"0.0.0.0\" for all";
+    let host = address(&host).unwrap_or_else(|| {
+        let message =
+            "must be \"localhost\" or an IP address, such as \"127.0.0.1\", or \"0.0.0.0\" for all";
         section.problem("host", message);
         IpAddr::from([127, 0, 0, 1])
     });
@@ -75,6 +101,18 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
             section.problem("cors_origins", &format!("holds {origin:?}: {example}"));
         }
     }
+    let host_names = section.texts("host_names").unwrap_or_default();
+    for name in &host_names {
+        if name.is_empty() || name.contains(['/', ':', '*', ' ']) || !name.is_ascii() {
+            let example = "each must be a name without a port, such as \"models.example\"";
+            section.problem("host_names", &format!("holds {name:?}: {example}"));
+        }
+    }
+    let root_path = section.text("root_path").unwrap_or_default();
+    let root_path = root_path.trim_end_matches('/').to_owned();
+    if !is_root_path(&root_path) {
+        section.problem("root_path", "must be a path such as \"/models/churn\"");
+    }
     let log_folder = section.text("prediction_log_path").map(at);
     let log_bytes = section.integer("prediction_log_max_bytes", &(4096..=1 << 40), 64 << 20);
     let log_files = section.integer("prediction_log_keep_files", &(1..=100_000), 10);
@@ -83,13 +121,21 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
     let (header, body) =
         (seconds("header_timeout_seconds", 15), seconds("body_timeout_seconds", 30));
     let (request, drain) = (seconds("request_timeout_seconds", 60), seconds("drain_seconds", 25));
+    let max_body = section.integer("max_body_bytes", &(1024..=1 << 30), 16 << 20);
+    let given = section.has("max_total_body_bytes");
+    let total =
+        section.integer("max_total_body_bytes", &(1024..=1 << 40), (64 << 20).max(max_body));
+    if given && total < max_body {
+        section.problem("max_total_body_bytes", "must not be less than \"service.max_body_bytes\"");
+    }
     let service = Service {
         host,
         port: u16::try_from(port).unwrap_or_default(),
         model_name,
         max_connections: size(section.integer("max_connections", &(1..=100_000), 1024)),
         max_in_flight: size(section.integer("max_in_flight", &(1..=100_000), 256)),
-        max_body_bytes: size(section.integer("max_body_bytes", &(1024..=1 << 30), 16 << 20)),
+        max_body_bytes: size(max_body),
+        max_total_body_bytes: size(total),
         max_file_bytes: section.integer("max_file_bytes", &(1024..=1 << 40), 64 << 20),
         header_timeout: header,
         body_timeout: body,
@@ -102,6 +148,8 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
             .map(at)
             .collect(),
         cors_origins,
+        host_names,
+        root_path,
         prediction_log: log_folder.map(|folder| PredictionLog {
             folder,
             max_bytes: log_bytes,
@@ -150,17 +198,26 @@ mod tests {
         assert_eq!(service.data_folders, [Path::new("/w/more")]);
         assert_eq!(service.prediction_log.unwrap().folder, Path::new("/w/log"));
         assert_eq!(service.drain, Duration::from_secs(3));
+        let service =
+            parse(r#"{"host":"localhost","root_path":"/models/","max_body_bytes":99000000}"#);
+        let service = service.unwrap();
+        assert!(service.host.is_loopback() && service.root_path == "/models");
+        assert_eq!(service.max_total_body_bytes, 99_000_000);
     }
 
     #[test]
     fn wrong_values_are_named_together() {
         let error = parse(
             r#"{"host":"everywhere","port":70000,"model_name":"a/b","prt":1,
-            "cors_origins":["*"],"max_in_flight":0}"#,
+            "cors_origins":["*"],"max_in_flight":0,"host_names":["a:1"],"root_path":"x",
+            "max_total_body_bytes":2048}"#,
         );
         let error = error.unwrap_err().to_string();
         for part in [
-            "\"service.host\" must be an IP address",
+            "\"service.host\" must be \"localhost\" or an IP address",
+            "\"service.host_names\" holds \"a:1\"",
+            "\"service.root_path\" must be a path",
+            "\"service.max_total_body_bytes\" must not be less",
             "\"service.port\" must be a whole number from 0 to 65535",
             "\"service.model_name\" may have",
             "did you mean \"service.port\"?",

@@ -1,6 +1,6 @@
 //! Did the world move away from the live model? Two questions, answered apart.
 //!
-//! *Model drift*: does the live release still predict as well as on its own test set? Four rules,
+//! *Model drift*: does the live release still predict as well as on its own test set? Six rules,
 //! all evaluated and reported, one of which decides whether to retrain.
 //!
 //! *Data drift*: are the new rows still distributed as the rows that it was trained on, feature by
@@ -8,7 +8,7 @@
 //!
 //! | noun | file |
 //! |---|---|
-//! | [`Rule`], [`ModelDrift`] | `rules`: the four rules on the F1 |
+//! | [`Rule`], [`ModelDrift`] | `rules`: the six rules on the F1 |
 //! | [`DataDrift`] | `data`: the verdict on all columns |
 //! | [`Sample`] | `sample`: the features of some rows, in bounded memory |
 //! | [`Reference`] | `reference`: what a model remembers of its training rows |
@@ -31,5 +31,5 @@ pub mod sample;
 pub use cells::Comparison;
 pub use data::{ColumnDrift, DataDrift, data_drift};
 pub use reference::Reference;
-pub use rules::{Deployed, Limit, ModelDrift, Rule, RuleVerdict, model_drift};
+pub use rules::{Deployed, Limit, ModelDrift, Past, Rule, RuleVerdict, model_drift};
 pub use sample::{Sample, SampleBuilder};

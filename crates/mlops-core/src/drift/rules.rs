@@ -1,22 +1,28 @@
-//! Model drift: four rules on the F1 of the live release on new rows, one of which decides.
+//! Model drift: six rules on the F1 of the live release on new rows, one of which decides.
 //!
-//! | rule | the new F1 has drifted when it is |
+//! New rows are those that no decision was made on yet, never all rows since training: a bad week
+//! after many good ones must not be averaged away.
+//!
+//! | rule | a challenger is trained when the new F1 is |
 //! |---|---|
 //! | raw | below the deployed F1 |
 //! | parametric | below mean - 2 std of the history (ddof 0) |
 //! | non-parametric | below q25 - 1.5 IQR of the history (linear quartiles; Tukey's lower fence) |
-//! | significant | so far below that the 95 % bootstrap interval of the difference excludes 0 |
+//! | significant | so far below the deployed F1 that the 95 % bootstrap interval of the difference lies below 0 |
+//! | pooled | the same, against the test set and all earlier batches of this release together |
+//! | every | anything: each batch that is large enough trains a challenger |
 //!
 //! A rule that cannot be evaluated hands the decision to raw, and the record says so. With too few
-//! new rows, or rows of one class, nothing is evaluated and nothing decided. Not for features: see
-//! the siblings.
+//! new rows, or rows of one class, nothing is evaluated and nothing decided. Whatever the rule, an
+//! F1 below that of the best constant answer is a finding of its own. Not for features: see the
+//! siblings.
 
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::bootstrap::{RESAMPLES, percentile, too_few};
 use crate::metrics::difference::two_sample_interval;
 use crate::metrics::score::LEVEL;
-use crate::metrics::{ConfusionMatrix, Interval};
+use crate::metrics::{ConfusionMatrix, ConstantBaseline, Interval};
 use crate::text;
 
 /// Fewest scores of a history with a spread worth naming.
@@ -39,12 +45,22 @@ pub enum Rule {
     NonParametric,
     /// Lower than the deployed score by more than chance explains.
     Significant,
+    /// Lower by more than chance explains than on the test set and all earlier batches together.
+    Pooled,
+    /// Every batch that is large enough.
+    Every,
 }
 
 impl Rule {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 4] =
-        [Self::Raw, Self::Parametric, Self::NonParametric, Self::Significant];
+    pub const ALL: [Self; 6] = [
+        Self::Raw,
+        Self::Parametric,
+        Self::NonParametric,
+        Self::Significant,
+        Self::Pooled,
+        Self::Every,
+    ];
 
     /// As in the configuration.
     pub fn name(self) -> &'static str {
@@ -53,6 +69,8 @@ impl Rule {
             Self::Parametric => "parametric",
             Self::NonParametric => "nonparametric",
             Self::Significant => "significant",
+            Self::Pooled => "pooled",
+            Self::Every => "every",
         }
     }
 }
@@ -70,6 +88,17 @@ impl From<ConfusionMatrix> for Deployed {
     fn from(matrix: ConfusionMatrix) -> Self {
         Self { f1: matrix.f1(), matrix: Some(matrix) }
     }
+}
+
+/// What came before the new rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Past<'a> {
+    /// The release on its own test set.
+    pub deployed: &'a Deployed,
+    /// F1 of decided batches and of promotions, in any order.
+    pub history: &'a [f64],
+    /// Answers of this release to the batches that were decided while it was live.
+    pub batches: ConfusionMatrix,
 }
 
 /// What a rule held the new score against.
@@ -102,6 +131,16 @@ pub struct ModelDrift {
     pub n: u64,
     /// F1 of the release on them.
     pub new_f1: f64,
+    /// The counts behind it; nothing in decisions of earlier versions of this program.
+    #[serde(default)]
+    pub matrix: Option<ConfusionMatrix>,
+    /// F1 of the best constant answer to them.
+    #[serde(default)]
+    pub constant_f1: f64,
+    /// Whether the release does worse on them than that constant answer; false when it is
+    /// undecided.
+    #[serde(default)]
+    pub below_constant: bool,
     /// F1 of the release on its own test set.
     pub deployed_f1: f64,
     /// Scores in the history.
@@ -120,20 +159,22 @@ pub struct ModelDrift {
 
 /// Scores the live release's answers to new rows (`new`) by every rule; `configured` decides.
 ///
-/// `history` holds the F1 of decided batches and of promotions, in any order. Fewer than `min_rows`
-/// new rows are not decided. The seed fixes the bootstrap.
+/// Fewer than `min_rows` new rows are not decided. The seed fixes the bootstrap.
 pub fn model_drift(
-    history: &[f64],
-    deployed: &Deployed,
+    past: &Past,
     new: &ConfusionMatrix,
     configured: Rule,
     min_rows: u64,
     seed: u64,
 ) -> ModelDrift {
     let (n, new_f1) = (new.n(), new.f1());
+    let Past { deployed, history, batches } = past;
     let mut drift = ModelDrift {
         n,
         new_f1,
+        matrix: Some(*new),
+        constant_f1: ConstantBaseline::of(new.positives(), new.negatives()).f1,
+        below_constant: false,
         deployed_f1: deployed.f1,
         history: history.len(),
         verdicts: Vec::new(),
@@ -147,11 +188,14 @@ pub fn model_drift(
         drift.reason = format!("undecided: {obstacle}");
         return drift;
     }
+    drift.below_constant = new_f1 < drift.constant_f1 - ROUNDING;
     drift.verdicts = vec![
         raw(new_f1, deployed.f1),
         parametric(new_f1, history),
         non_parametric(new_f1, history),
         significant(new, deployed, seed),
+        pooled(new, deployed, *batches, seed),
+        every(new_f1),
     ];
     drift.decide();
     drift
@@ -163,23 +207,54 @@ impl ModelDrift {
         self.verdicts.iter().find(|verdict| verdict.rule == rule)
     }
 
+    /// Whether a challenger is to be trained: the rule says so, or the release does worse than a
+    /// constant answer.
+    pub fn asks_for_a_challenger(&self) -> bool {
+        self.drifted == Some(true) || self.below_constant
+    }
+
+    /// Whether the fall is more than chance, as far as any rule can tell: `raw` alone calls every other
+    /// batch a drift, and a challenger that is not better is then no news.
+    pub fn is_serious(&self) -> bool {
+        let drifted = |rule| self.verdict(rule).and_then(|v| v.drifted);
+        let tested = [Rule::Significant, Rule::Pooled].map(drifted);
+        let decided = self.drifted == Some(true) && self.decided_by != Rule::Every;
+        decided && (tested.contains(&Some(true)) || tested == [None, None])
+    }
+
+    /// The finding that the release does worse than the best constant answer, in a sentence.
+    pub fn constant_finding(&self) -> Option<String> {
+        self.below_constant.then(|| {
+            format!(
+                "F1 {:.4} on {} is below the best constant answer's {:.4}",
+                self.new_f1,
+                text::plural(self.n, "new row"),
+                self.constant_f1
+            )
+        })
+    }
+
     fn decide(&mut self) {
         let configured = self.configured;
         let evaluated = self.verdict(configured).is_some_and(|v| v.drifted.is_some());
         self.decided_by = if evaluated { configured } else { Rule::Raw };
         let Some(deciding) = self.verdict(self.decided_by) else { return };
-        let outcome = if deciding.drifted == Some(true) { "drift" } else { "no drift" };
-        let handed_over = if evaluated {
-            String::new()
+        let rule = if evaluated {
+            format!("rule {}", configured.name())
         } else {
             let why = self.verdict(configured).map_or("", |v| v.explanation.as_str());
-            format!(" (instead of {}: {why})", configured.name())
+            format!("rule raw, because {} was {why}", configured.name())
         };
-        let reason = format!(
-            "{outcome}, decided by {}{handed_over}: {}",
-            self.decided_by.name(),
-            deciding.explanation
-        );
+        let outcome = match deciding.drifted {
+            Some(true) if self.decided_by == Rule::Every => "A challenger is due",
+            Some(true) => "Model drift",
+            _ => "No model drift",
+        };
+        let rows = text::plural(self.n, "new row");
+        let mut reason = format!("{outcome} ({rule}): {} on {rows}", deciding.explanation);
+        if let Some(finding) = self.constant_finding() {
+            reason = format!("{reason}. Worse than a constant answer: {finding}");
+        }
         self.drifted = deciding.drifted;
         self.reason = reason;
     }
@@ -210,12 +285,32 @@ fn lowest(rule: Rule, new_f1: f64, limit: f64, of: &str) -> RuleVerdict {
         rule,
         drifted: Some(drifted),
         limit: Some(Limit::Lowest(limit)),
-        explanation: format!("the new F1 {new_f1:.4} is {relation} {limit:.4}, {of}"),
+        explanation: format!("F1 {new_f1:.4} is {relation} {limit:.4}, {of},"),
     }
 }
 
 fn raw(new_f1: f64, deployed: f64) -> RuleVerdict {
-    lowest(Rule::Raw, new_f1, deployed, "the deployed F1")
+    let drifted = new_f1 < deployed - ROUNDING;
+    let explanation = if drifted {
+        format!("F1 fell from {deployed:.4} to {new_f1:.4}")
+    } else {
+        format!("F1 is {new_f1:.4}, not below the deployed {deployed:.4},")
+    };
+    RuleVerdict {
+        rule: Rule::Raw,
+        drifted: Some(drifted),
+        limit: Some(Limit::Lowest(deployed)),
+        explanation,
+    }
+}
+
+fn every(new_f1: f64) -> RuleVerdict {
+    RuleVerdict {
+        rule: Rule::Every,
+        drifted: Some(true),
+        limit: None,
+        explanation: format!("every batch trains one; F1 is {new_f1:.4}"),
+    }
 }
 
 fn too_short(rule: Rule, history: &[f64]) -> Option<RuleVerdict> {
@@ -253,28 +348,52 @@ fn non_parametric(new_f1: f64, history: &[f64]) -> RuleVerdict {
 }
 
 fn significant(new: &ConfusionMatrix, deployed: &Deployed, seed: u64) -> RuleVerdict {
-    let rule = Rule::Significant;
-    let Some(matrix) = deployed.matrix else {
-        return not_evaluated(rule, "the deployed release has a score, but no confusion matrix");
-    };
+    match deployed.matrix {
+        Some(matrix) => below(Rule::Significant, new, &matrix, "the deployed", seed),
+        None => not_evaluated(
+            Rule::Significant,
+            "the deployed release has a score, but no confusion matrix",
+        ),
+    }
+}
+
+fn pooled(
+    new: &ConfusionMatrix,
+    deployed: &Deployed,
+    mut batches: ConfusionMatrix,
+    seed: u64,
+) -> RuleVerdict {
+    batches += deployed.matrix.unwrap_or_default();
+    let of = format!("the earlier {} rows'", text::count(batches.n()));
+    below(Rule::Pooled, new, &batches, &of, seed)
+}
+
+/// Whether the F1 on new rows is below that on earlier ones by more than chance explains.
+fn below(
+    rule: Rule,
+    new: &ConfusionMatrix,
+    earlier: &ConfusionMatrix,
+    of: &str,
+    seed: u64,
+) -> RuleVerdict {
     // A bootstrap of a handful of rows, or of one class, takes chance for certainty.
-    for (counts, whose) in [(&matrix, "the deployed score rests on"), (new, "there are new")] {
+    for (counts, whose) in [(earlier, "the earlier score rests on"), (new, "there are new")] {
         if let Some(why) = too_few(counts) {
             return not_evaluated(rule, &format!("{whose} {} rows: {why}", counts.n()));
         }
     }
-    let interval = two_sample_interval(&matrix, new, LEVEL, RESAMPLES, seed);
+    let interval = two_sample_interval(earlier, new, LEVEL, RESAMPLES, seed);
     let drifted = interval.high < 0.0;
     let explanation = format!(
-        "the new F1 {:.4} less the deployed {:.4} is {:+.4}, with a {:.0} % interval from {:+.4} to \
-         {:+.4}, which {}",
+        "F1 {:.4} differs from {of} {:.4} by {:+.4}, with a {:.0} % interval from {:+.4} to \
+         {:+.4}, which {},",
         new.f1(),
-        matrix.f1(),
-        new.f1() - matrix.f1(),
+        earlier.f1(),
+        new.f1() - earlier.f1(),
         100.0 * LEVEL,
         interval.low,
         interval.high,
-        if drifted { "lies below 0: chance does not explain it" } else { "does not lie below 0" }
+        if drifted { "lies below 0" } else { "does not lie below 0" }
     );
     RuleVerdict {
         rule,
@@ -294,7 +413,17 @@ mod tests {
     const NEW: ConfusionMatrix = ConfusionMatrix { tn: 40, fp: 51, fn_: 51, tp: 29 };
 
     fn drift(configured: Rule) -> ModelDrift {
-        model_drift(&HISTORY, &DEPLOYED.into(), &NEW, configured, 20, 42)
+        drift_of(&HISTORY, &DEPLOYED.into(), &NEW, configured)
+    }
+
+    fn drift_of(
+        history: &[f64],
+        deployed: &Deployed,
+        new: &ConfusionMatrix,
+        rule: Rule,
+    ) -> ModelDrift {
+        let batches = ConfusionMatrix::default();
+        model_drift(&Past { deployed, history, batches }, new, rule, 20, 42)
     }
 
     fn lowest_of(drift: &ModelDrift, rule: Rule) -> f64 {
@@ -309,34 +438,40 @@ mod tests {
         let drift = drift(Rule::Raw);
         assert!((drift.deployed_f1 - 0.7).abs() < 1e-15 && (drift.new_f1 - 0.3625).abs() < 1e-15);
         let answers: Vec<_> = drift.verdicts.iter().map(|v| v.drifted).collect();
-        assert_eq!(answers, [Some(true), Some(false), Some(true), Some(true)]);
+        assert_eq!(
+            answers,
+            [Some(true), Some(false), Some(true), Some(true), Some(true), Some(true)]
+        );
         assert!((lowest_of(&drift, Rule::Parametric) - 0.361_280_162).abs() < 1e-9);
         assert!((lowest_of(&drift, Rule::NonParametric) - 0.363_75).abs() < 1e-12);
         assert_eq!(drift.drifted, Some(true));
         assert_eq!(
             drift.reason,
-            "drift, decided by raw: the new F1 0.3625 is below 0.7000, the deployed F1"
+            "Model drift (rule raw): F1 fell from 0.7000 to 0.3625 on 171 new rows. Worse than a \
+             constant answer: F1 0.3625 on 171 new rows is below the best constant answer's 0.6375"
         );
     }
 
     #[test]
     fn the_configured_rule_decides() {
-        for (rule, drifted) in Rule::ALL.into_iter().zip([true, false, true, true]) {
+        for (rule, drifted) in Rule::ALL.into_iter().zip([true, false, true, true, true, true]) {
             let drift = drift(rule);
             assert_eq!((drift.decided_by, drift.drifted), (rule, Some(drifted)));
         }
         let reason = drift(Rule::Parametric).reason;
-        assert!(reason.starts_with("no drift, decided by parametric: the new F1 0.3625 is not"));
+        assert!(reason.starts_with(
+            "No model drift (rule parametric): F1 0.3625 is not below 0.3613, mean 0.5483 less"
+        ));
     }
 
     #[test]
     fn a_short_history_leaves_it_to_raw() {
         for rule in [Rule::Parametric, Rule::NonParametric] {
-            let drift = model_drift(&HISTORY[..4], &DEPLOYED.into(), &NEW, rule, 20, 42);
+            let drift = drift_of(&HISTORY[..4], &DEPLOYED.into(), &NEW, rule);
             assert_eq!(drift.verdict(rule).unwrap().drifted, None);
             assert_eq!((drift.decided_by, drift.drifted), (Rule::Raw, Some(true)));
             let start = format!(
-                "drift, decided by raw (instead of {}: not evaluated: the history has 4 scores, \
+                "Model drift (rule raw, because {} was not evaluated: the history has 4 scores, \
                  and 5 are needed): ",
                 rule.name()
             );
@@ -349,7 +484,7 @@ mod tests {
         let bare = Deployed { f1: 0.7, matrix: None };
         let tiny = ConfusionMatrix { tn: 2, fp: 0, fn_: 0, tp: 3 }.into();
         for deployed in [bare, tiny] {
-            let drift = model_drift(&HISTORY, &deployed, &NEW, Rule::Significant, 20, 42);
+            let drift = drift_of(&HISTORY, &deployed, &NEW, Rule::Significant);
             assert_eq!((drift.decided_by, drift.drifted), (Rule::Raw, Some(true)), "{drift:?}");
         }
     }
@@ -363,20 +498,64 @@ mod tests {
             (one_class, "undecided: the 90 new rows are not of both classes"),
             (ConfusionMatrix::default(), "undecided: 0 new rows, and 20 are needed"),
         ] {
-            let drift = model_drift(&HISTORY, &DEPLOYED.into(), &new, Rule::Raw, 20, 42);
+            let drift = drift_of(&HISTORY, &DEPLOYED.into(), &new, Rule::Raw);
             assert_eq!((drift.drifted, drift.reason.as_str()), (None, why));
             assert!(drift.verdicts.iter().all(|v| v.drifted.is_none()));
         }
         let enough = ConfusionMatrix { tn: 6, ..few };
-        let drift = model_drift(&HISTORY, &DEPLOYED.into(), &enough, Rule::Raw, 20, 42);
+        let drift = drift_of(&HISTORY, &DEPLOYED.into(), &enough, Rule::Raw);
         assert_eq!(drift.drifted, Some(true));
     }
 
     #[test]
     fn the_same_score_is_no_drift() {
-        let drift = model_drift(&[0.7; 6], &DEPLOYED.into(), &DEPLOYED, Rule::Raw, 20, 42);
+        let drift = drift_of(&[0.7; 6], &DEPLOYED.into(), &DEPLOYED, Rule::Raw);
         // A history without spread leaves no room, but for rounding.
-        assert!(drift.verdicts.iter().all(|v| v.drifted == Some(false)), "{drift:?}");
+        let others = drift.verdicts.iter().filter(|v| v.rule != Rule::Every);
+        assert!(others.clone().count() == 5, "{drift:?}");
+        assert!(others.clone().all(|v| v.drifted == Some(false)), "{drift:?}");
+        assert!(!drift.below_constant && !drift.asks_for_a_challenger());
+    }
+
+    #[test]
+    fn every_batch_asks_for_a_challenger_when_that_is_the_rule() {
+        let drift = drift_of(&[], &DEPLOYED.into(), &DEPLOYED, Rule::Every);
+        assert!(drift.asks_for_a_challenger());
+        let reason = "A challenger is due (rule every): every batch trains one; F1 is 0.7000";
+        assert!(drift.reason.starts_with(reason), "{}", drift.reason);
+        let few = ConfusionMatrix { tn: 3, fp: 1, fn_: 1, tp: 3 };
+        assert!(!drift_of(&[], &DEPLOYED.into(), &few, Rule::Every).asks_for_a_challenger());
+    }
+
+    /// A fall that a test set of 40 rows cannot prove, and 2,000 rows of earlier batches can.
+    #[test]
+    fn earlier_batches_sharpen_the_pooled_rule() {
+        let deployed = ConfusionMatrix { tn: 16, fp: 4, fn_: 4, tp: 16 }.into();
+        let new = ConfusionMatrix { tn: 140, fp: 60, fn_: 60, tp: 140 };
+        let of = |batches| {
+            let past = Past { deployed: &deployed, history: &[], batches };
+            model_drift(&past, &new, Rule::Pooled, 20, 42)
+        };
+        assert_eq!(of(ConfusionMatrix::default()).drifted, Some(false));
+        let drift = of(ConfusionMatrix { tn: 800, fp: 200, fn_: 200, tp: 800 });
+        assert_eq!(drift.drifted, Some(true), "{drift:?}");
+        assert!(drift.reason.contains("differs from the earlier 2,040 rows' 0.8000"), "{drift:?}");
+    }
+
+    #[test]
+    fn a_model_under_the_constant_answer_is_a_finding_whatever_the_rule() {
+        // Constant at 2/3; the release has always been bad, so that no rule sees a fall.
+        let bad = ConfusionMatrix { tn: 20, fp: 80, fn_: 90, tp: 10 };
+        let drift = drift_of(&[], &bad.into(), &bad, Rule::Significant);
+        assert_eq!((drift.drifted, drift.below_constant), (Some(false), true));
+        assert!(drift.asks_for_a_challenger());
+        assert_eq!(
+            drift.constant_finding().unwrap(),
+            "F1 0.1053 on 200 new rows is below the best constant answer's 0.6667"
+        );
+        // To answer "positive" always is the constant itself, and not below it.
+        let positive = ConfusionMatrix { tn: 0, fp: 50, fn_: 0, tp: 150 };
+        assert!(!drift_of(&[], &positive.into(), &positive, Rule::Raw).below_constant);
     }
 
     #[test]

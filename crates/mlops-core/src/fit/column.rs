@@ -81,6 +81,17 @@ pub(super) fn unpack<'a>(bytes: &'a [u8], into: &mut [f64], fill: f64) -> Option
     widest(Unpack { bytes, into, fill })
 }
 
+/// What follows a column of `rows` values at the start of `bytes`; nothing as for [`unpack`].
+pub(super) fn skip(bytes: &[u8], rows: usize) -> Option<&[u8]> {
+    let (kind, rest) = bytes.split_first()?;
+    let length = match *kind {
+        REALS => 8 * rows,
+        BYTES => 8 + rows,
+        _ => 8 + 2 * rows,
+    };
+    rest.get(length..)
+}
+
 struct Unpack<'a, 'b> {
     bytes: &'a [u8],
     into: &'b mut [f64],
@@ -139,6 +150,7 @@ mod tests {
         bytes.extend([8, 9]);
         let mut back = vec![0.5; values.len()];
         assert_eq!(unpack(&bytes[1..], &mut back, f64::NAN), Some(&[8, 9][..]), "{values:?}");
+        assert_eq!(skip(&bytes[1..], values.len()), Some(&[8, 9][..]), "{values:?}");
         for (a, b) in values.iter().zip(&back) {
             assert_eq!(a.to_bits(), b.to_bits(), "{values:?}");
         }

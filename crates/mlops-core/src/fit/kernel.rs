@@ -29,6 +29,9 @@ const TILE: usize = 4;
 /// 2^256: no overflow.
 const PRODUCTS: usize = 8;
 
+/// Below this a product of the loss has lost digits that matter.
+const NEAR_ONE: f64 = 1.5;
+
 /// A pass that sums the likelihood at one point.
 #[derive(Debug)]
 pub(super) struct Likelihood<'a> {
@@ -63,7 +66,8 @@ pub(super) struct Scratch {
     weights: Column,
     residual: Column,
     curvature: Column,
-    factor: Column,
+    /// exp(-|z|).
+    small: Column,
     linear: Column,
     curved: [Column; 2],
 }
@@ -89,7 +93,7 @@ impl Pass for Likelihood<'_> {
             weights: zero,
             residual: zero,
             curvature: zero,
-            factor: zero,
+            small: zero,
             linear: zero,
             curved: [zero; 2],
         }
@@ -182,10 +186,10 @@ impl Likelihood<'_> {
             let (p, q) = if z >= 0.0 { (near, far) } else { (far, near) };
             s.residual[i] = weight * if label > 0.5 { -q } else { p };
             s.curvature[i] = weight * (near * far);
-            s.factor[i] = factor;
+            s.small[i] = small;
             s.linear[i] = weight * ((if z >= 0.0 { z } else { 0.0 }) - label * z);
         }
-        s.factor[rows..].fill(1.0);
+        s.small[rows..].fill(0.0);
     }
 }
 
@@ -197,17 +201,43 @@ fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
     let mut negative = [1.0; PRODUCTS];
     let mut positive = [1.0; PRODUCTS];
     let chunks = s.linear.as_chunks::<PRODUCTS>().0.iter();
-    let factors = s.factor.as_chunks::<PRODUCTS>().0;
+    let smalls = s.small.as_chunks::<PRODUCTS>().0;
     let labels = s.labels.as_chunks::<PRODUCTS>().0;
-    for ((line, factor), label) in chunks.zip(factors).zip(labels) {
+    for ((line, small), label) in chunks.zip(smalls).zip(labels) {
         for l in 0..PRODUCTS {
+            let factor = 1.0 + small[l];
             linear[l] += line[l];
-            negative[l] *= if label[l] > 0.5 { 1.0 } else { factor[l] };
-            positive[l] *= if label[l] > 0.5 { factor[l] } else { 1.0 };
+            negative[l] *= if label[l] > 0.5 { 1.0 } else { factor };
+            positive[l] *= if label[l] > 0.5 { factor } else { 1.0 };
         }
     }
-    let log = |products: [f64; PRODUCTS]| products.iter().product::<f64>().ln();
-    linear.iter().sum::<f64>() + weights[0] * log(negative) + weights[1] * log(positive)
+    let product = |lanes: [f64; PRODUCTS]| lanes.iter().product::<f64>();
+    let logs = [product(negative), product(positive)];
+    // Rows that are told apart well leave a product near 1, whose distance from 1 is all that counts.
+    let logs = if logs[0] < NEAR_ONE || logs[1] < NEAR_ONE {
+        above_one(s).map(f64::ln_1p)
+    } else {
+        logs.map(f64::ln)
+    };
+    linear.iter().sum::<f64>() + weights[0] * logs[0] + weights[1] * logs[1]
+}
+
+/// By how much both products of the loss exceed 1, to the last digits of the excess. Not inlined: it
+/// is rarely wanted.
+#[inline(never)]
+fn above_one(s: &Scratch) -> [f64; 2] {
+    let mut lanes = [[0.0; PRODUCTS]; 2];
+    let smalls = s.small.as_chunks::<PRODUCTS>().0;
+    for (small, label) in smalls.iter().zip(s.labels.as_chunks::<PRODUCTS>().0) {
+        for l in 0..PRODUCTS {
+            let of = [if label[l] > 0.5 { 0.0 } else { small[l] }, small[l] * label[l]];
+            for (lanes, small) in lanes.iter_mut().zip(of) {
+                // (1 + a) (1 + b) - 1
+                lanes[l] += small + lanes[l] * small;
+            }
+        }
+    }
+    lanes.map(|lanes| lanes.iter().fold(0.0, |all, lane| all + lane + all * lane))
 }
 
 /// A sum in several lanes: one running sum would wait for every addition.

@@ -125,7 +125,7 @@ impl Newton<'_> {
             iterations += 1;
             let gain = there.norm / here.norm;
             // Without progress at a point that passes, more steps only stir the last bits.
-            if gain > 0.5 && self.at_rounding(&here, decrement) {
+            if gain > 0.5 && decrement <= 64.0 * f64::EPSILON * here.loss.abs() {
                 let best = if gain < 1.0 { there } else { here };
                 return Ok(best.optimum(iterations));
             }

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use super::block::{BLOCK_ROWS, Block, Blocks};
-use super::column::{pack, unpack};
+use super::column::{pack, skip, unpack};
 use crate::durable::{Disk, Scratch};
 use crate::error::{Error, Result};
 
@@ -201,6 +201,30 @@ impl PackedBlocks {
         Ok(Frame { rows: BLOCK_ROWS, labels, rest })
     }
 
+    /// Gives some of the columns of block `index` to `take`, without unpacking the others; `buffer` is
+    /// as for [`PackedBlocks::frame`].
+    pub(crate) fn columns(
+        &self,
+        index: usize,
+        wanted: &[usize],
+        buffer: &mut Vec<u8>,
+        mut take: impl FnMut(usize, &[f64]),
+    ) -> Result<()> {
+        if let Some(last) = self.last(index) {
+            wanted.iter().for_each(|j| take(*j, last.column(*j)));
+            return Ok(());
+        }
+        let mut frame = self.frame(index, buffer)?;
+        let (mut values, mut next) = ([0.0; BLOCK_ROWS], 0);
+        for &j in wanted {
+            frame.skip(j - next)?;
+            frame.column(&mut values, f64::NAN)?;
+            take(j, &values);
+            next = j + 1;
+        }
+        Ok(())
+    }
+
     /// The block that is not full, if `index` is its index.
     pub(crate) fn last(&self, index: usize) -> Option<&Block> {
         (index == self.ends.len() && self.open.rows() > 0).then_some(&self.open)
@@ -226,11 +250,21 @@ impl Frame<'_> {
 
     /// Reads the next column, with `fill` for missing values unless that is NaN.
     pub(crate) fn column(&mut self, into: &mut [f64], fill: f64) -> Result<()> {
-        self.rest = unpack(self.rest, &mut into[..self.rows], fill).ok_or_else(|| {
-            Error::data("the temporary file of training rows was damaged: run the training again")
-        })?;
+        self.rest = unpack(self.rest, &mut into[..self.rows], fill).ok_or_else(damaged)?;
         Ok(())
     }
+
+    /// Passes over the next `columns`.
+    fn skip(&mut self, columns: usize) -> Result<()> {
+        for _ in 0..columns {
+            self.rest = skip(self.rest, self.rows).ok_or_else(damaged)?;
+        }
+        Ok(())
+    }
+}
+
+fn damaged() -> Error {
+    Error::data("the temporary file of training rows was damaged: run the training again")
 }
 
 impl Blocks for PackedBlocks {

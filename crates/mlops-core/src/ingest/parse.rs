@@ -125,6 +125,8 @@ pub(crate) struct RowParser<'a> {
     pub(crate) labels: Labels,
     pub(super) hasher: RowHasher,
     pub(super) kinds: Vec<Kind>,
+    /// How numbers are spelt.
+    numbers: NumberFormat,
     /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
     /// point is one.
     plain_numbers: bool,
@@ -158,8 +160,8 @@ impl<'a> RowParser<'a> {
                 Role::Target => Kind::Target,
             })
             .collect();
-        let plain_numbers = options.numbers.decimal == '.'
-            && !options.missing_values.iter().any(|m| Number::parse(m).is_some());
+        let numbers = options.numbers;
+        let plain_numbers = numbers.decimal == '.' && !number_is_missing(options);
         let fast = layout.identical && plain_numbers && labels.census.is_none();
         let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
         let marks = Marks::default();
@@ -170,6 +172,7 @@ impl<'a> RowParser<'a> {
             labels,
             hasher,
             kinds,
+            numbers,
             plain_numbers,
             fast,
             bare_labels,
@@ -177,6 +180,14 @@ impl<'a> RowParser<'a> {
             empty,
             marks,
         }
+    }
+
+    /// The same parser for a file of ours, whose numbers are canonical whatever is configured.
+    pub(crate) fn of_our_own(mut self) -> Self {
+        self.numbers = NumberFormat::default();
+        self.plain_numbers = !number_is_missing(self.options);
+        self.fast = self.layout.identical && self.plain_numbers && self.labels.census.is_none();
+        self
     }
 
     /// The shape of the file's records.
@@ -369,9 +380,7 @@ impl<'a> RowParser<'a> {
                     clean::push_text(&value, &mut out.side);
                     Ok(())
                 }
-                Role::Numeric => {
-                    push_number(&value, self.options.numbers, &mut out.side, &mut changes)
-                }
+                Role::Numeric => push_number(&value, self.numbers, &mut out.side, &mut changes),
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
             pushed.map_err(|(sign, message)| Reason::cast(position, sign, message))?;
@@ -492,6 +501,11 @@ impl Work for Rows<'_, '_> {
 /// Whether a category that is there is one of the spellings of a missing value.
 pub(super) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
     !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
+}
+
+/// Whether a number is a spelling of a missing value.
+fn number_is_missing(options: &Ingestion) -> bool {
+    options.missing_values.iter().any(|m| Number::read(m, options.numbers).is_some())
 }
 
 struct CanonicalRow {

@@ -1,5 +1,7 @@
 //! Files that were seen, data sets that were made of them, and test data.
 
+use std::path::{Path, PathBuf};
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,7 @@ use crate::digest::Digest;
 use crate::ids::DatasetVersion;
 use crate::ingest::FileCounts;
 use crate::ingest::discover::Stamp;
+use crate::location::Location;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +67,8 @@ impl std::str::FromStr for FileStatus {
 pub struct FileRecord {
     /// Its name in the folder.
     pub name: String,
-    /// Its path.
-    pub location: String,
+    /// Where it is.
+    pub location: Location,
     /// Size, time and number.
     pub stamp: Stamp,
     /// Its identity; absent when it could not be read.
@@ -93,8 +96,8 @@ pub struct DatasetRecord {
     pub version: DatasetVersion,
     /// The run that made it.
     pub run_id: String,
-    /// Its path.
-    pub location: String,
+    /// Its path, in the folder of the ledger.
+    pub location: PathBuf,
     /// Its identity.
     pub sha256: Digest,
     /// Its size.
@@ -153,7 +156,7 @@ impl Ledger {
                     params![
                         d.version.0,
                         d.run_id,
-                        d.location,
+                        d.version.file_name(),
                         d.sha256.to_string(),
                         signed(d.bytes),
                         signed(d.rows),
@@ -180,12 +183,12 @@ impl Ledger {
     }
 
     /// The newest record of the file at `location`.
-    pub fn file_at(&self, location: &str) -> Result<Option<FileRecord>> {
+    pub fn file_at(&self, location: &Location) -> Result<Option<FileRecord>> {
         self.query(|db| {
             let sql = format!(
                 "SELECT {FILE_COLUMNS} FROM files WHERE location = ?1 ORDER BY id DESC LIMIT 1"
             );
-            db.query_row(&sql, [location], file).optional()
+            db.query_row(&sql, [location.as_str()], file).optional()
         })
     }
 
@@ -225,7 +228,7 @@ impl Ledger {
         self.query(|db| {
             let sql = format!("SELECT {DATASET} FROM datasets ORDER BY version");
             let mut statement = db.prepare(&sql)?;
-            statement.query_map([], dataset)?.collect()
+            statement.query_map([], |row| dataset(&self.folder(), row))?.collect()
         })
     }
 
@@ -233,7 +236,7 @@ impl Ledger {
     pub fn latest_dataset(&self) -> Result<Option<DatasetRecord>> {
         self.query(|db| {
             let sql = format!("SELECT {DATASET} FROM datasets ORDER BY version DESC LIMIT 1");
-            db.query_row(&sql, [], dataset).optional()
+            db.query_row(&sql, [], |row| dataset(&self.folder(), row)).optional()
         })
     }
 
@@ -241,7 +244,7 @@ impl Ledger {
     pub fn dataset(&self, version: DatasetVersion) -> Result<Option<DatasetRecord>> {
         self.query(|db| {
             let sql = format!("SELECT {DATASET} FROM datasets WHERE version = ?1");
-            db.query_row(&sql, [version.0], dataset).optional()
+            db.query_row(&sql, [version.0], |row| dataset(&self.folder(), row)).optional()
         })
     }
 
@@ -293,7 +296,7 @@ fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Re
         params![
             run_id,
             file.name,
-            file.location,
+            file.location.as_str(),
             signed(file.stamp.size),
             file.stamp.modified_ns,
             // Inodes use all 64 bits on some file systems; the bits are what counts.
@@ -318,7 +321,7 @@ fn file(row: &Row) -> rusqlite::Result<FileRecord> {
     };
     Ok(FileRecord {
         name: row.get(0)?,
-        location: row.get(1)?,
+        location: Location::kept(row.get(1)?),
         stamp: Stamp {
             size: unsigned(row.get(2)?),
             modified_ns: row.get(3)?,
@@ -335,11 +338,13 @@ fn file(row: &Row) -> rusqlite::Result<FileRecord> {
     })
 }
 
-fn dataset(row: &Row) -> rusqlite::Result<DatasetRecord> {
+fn dataset(folder: &Path, row: &Row) -> rusqlite::Result<DatasetRecord> {
+    let version = DatasetVersion(row.get(0)?);
     Ok(DatasetRecord {
-        version: DatasetVersion(row.get(0)?),
+        version,
         run_id: row.get(1)?,
-        location: row.get(2)?,
+        // Wherever the folder is now: it may be a copy, or have been moved.
+        location: folder.join(version.file_name()),
         sha256: from_text(3, &row.get::<_, String>(3)?)?,
         bytes: unsigned(row.get(4)?),
         rows: unsigned(row.get(5)?),

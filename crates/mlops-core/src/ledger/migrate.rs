@@ -14,6 +14,7 @@ use rusqlite::{Connection, params};
 use super::segments::insert_segments;
 use super::{FORMAT_VERSION, Segment};
 use crate::ids::DatasetVersion;
+use crate::location::Location;
 use crate::text;
 
 /// The oldest format that can be brought to the present one.
@@ -27,6 +28,13 @@ CREATE TABLE segments (
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
     rows INTEGER NOT NULL, PRIMARY KEY (dataset, place)) STRICT;
 CREATE INDEX segments_by_sha256 ON segments (sha256);
+ALTER TABLE holdouts ADD COLUMN known_rows INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE holdouts ADD COLUMN identity TEXT;
+ALTER TABLE holdouts ADD COLUMN members BLOB;
+ALTER TABLE holdouts ADD COLUMN start TEXT;
+ALTER TABLE decisions ADD COLUMN release TEXT;
+ALTER TABLE decisions ADD COLUMN matrix TEXT;
+CREATE INDEX decisions_by_run ON decisions (run_id);
 ";
 
 /// Brings a ledger of format 1 to the present format.
@@ -118,7 +126,7 @@ fn bases_and_segments(db: &Connection) -> rusqlite::Result<()> {
             let replaces: Option<String> = row.get(2)?;
             let segment = Segment {
                 sha256: super::from_text(0, &row.get::<_, String>(0)?)?,
-                location: row.get(1)?,
+                location: Location::kept(row.get(1)?),
                 batch: DatasetVersion(version),
                 replaces: replaces.map(|text| super::from_text(2, &text)).transpose()?,
                 first_row: next,
@@ -187,7 +195,7 @@ mod tests {
             let segments = |version| {
                 let segments = ledger.segments(DatasetVersion(version)).unwrap();
                 let short = |s: &Segment| {
-                    let name = s.location.rsplit('/').next().unwrap().to_owned();
+                    let name = s.location.as_str().rsplit('/').next().unwrap().to_owned();
                     (name, s.batch.0, s.first_row, s.rows)
                 };
                 segments.iter().map(short).collect::<Vec<_>>()

@@ -8,6 +8,8 @@
 mod datasets;
 mod decisions;
 mod deployments;
+mod holdouts;
+mod identity;
 mod migrate;
 mod models;
 pub mod projections;
@@ -20,8 +22,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
-pub use decisions::{DecisionRecord, HoldoutRecord};
+pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
+pub use holdouts::{Drawn, HoldoutRecord};
 pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
@@ -67,10 +70,13 @@ CREATE TABLE test_sets (
 CREATE TABLE holdouts (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL,
     rows INTEGER NOT NULL, positives INTEGER NOT NULL, drawn_from INTEGER NOT NULL,
-    recorded TEXT NOT NULL) STRICT;
+    recorded TEXT NOT NULL, known_rows INTEGER NOT NULL DEFAULT 0, identity TEXT, members BLOB,
+    start TEXT) STRICT;
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, dataset INTEGER NOT NULL,
-    outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+    outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL,
+    release TEXT, matrix TEXT) STRICT;
+CREATE INDEX decisions_by_run ON decisions (run_id);
 CREATE TABLE models (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL,
     dataset INTEGER NOT NULL, rows INTEGER NOT NULL, recorded TEXT NOT NULL) STRICT;
@@ -158,6 +164,11 @@ impl Ledger {
             other => return Err(unknown_format(&self.path, other)),
         }
         Ok(self)
+    }
+
+    /// The folder of the ledger, which data sets lie in.
+    fn folder(&self) -> PathBuf {
+        crate::durable::parent_of(&self.path).to_owned()
     }
 
     /// Writes a copy to the new file `path`, as of now.
@@ -282,6 +293,8 @@ mod tests {
             dataset: DatasetVersion(1),
             outcome: "no_drift".to_owned(),
             f1: None,
+            matrix: None,
+            release: None,
             decision: "{}".to_owned(),
             recorded: "2033".to_owned(),
         };

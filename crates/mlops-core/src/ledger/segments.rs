@@ -10,6 +10,7 @@ use super::{Ledger, from_text, signed, unsigned};
 use crate::Result;
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
+use crate::location::Location;
 
 /// The rows of one content in a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct Segment {
     /// The content.
     pub sha256: Digest,
     /// Where it was found.
-    pub location: String,
+    pub location: Location,
     /// The version in which this content first entered a data set; a rebuild does not change it.
     pub batch: DatasetVersion,
     /// The content whose place it took: an earlier one of the same file.
@@ -72,7 +73,7 @@ pub(super) fn insert_segments(
             version.0,
             signed(place as u64),
             segment.sha256.to_string(),
-            segment.location,
+            segment.location.as_str(),
             segment.batch.0,
             segment.replaces.map(|d| d.to_string()),
             signed(segment.first_row),
@@ -86,7 +87,7 @@ fn segment(row: &Row) -> rusqlite::Result<Segment> {
     let replaces: Option<String> = row.get(3)?;
     Ok(Segment {
         sha256: from_text(0, &row.get::<_, String>(0)?)?,
-        location: row.get(1)?,
+        location: Location::kept(row.get(1)?),
         batch: DatasetVersion(row.get(2)?),
         replaces: replaces.map(|text| from_text(3, &text)).transpose()?,
         first_row: unsigned(row.get(4)?),

@@ -1,7 +1,7 @@
 //! What a binary classifier's predictions are worth: counts, scores, curves.
 //!
 //! Pure functions of labels and probabilities. This file holds the types that the others share and
-//! what follows from four counts alone. Not for intervals: see [`bootstrap`]. Not for anything that
+//! what follows from four counts alone. Not for intervals: see [`interval`]. Not for anything that
 //! needs an order of the scores: see [`ranking`].
 //!
 //! Definitions and names are scikit-learn's; where it would warn or return NaN, we return 0 (as its
@@ -15,11 +15,13 @@ use crate::error::{Error, Result};
 
 pub mod bootstrap;
 pub mod difference;
+pub mod interval;
 pub mod probability;
 pub mod ranking;
 pub mod score;
 
 pub use difference::PairedCounts;
+pub use interval::{Interval, Method};
 pub use ranking::Ranking;
 pub use score::{Evaluation, classify};
 
@@ -60,17 +62,17 @@ impl ConfusionMatrix {
 
     /// Rows counted.
     pub fn n(&self) -> u64 {
-        self.tn + self.fp + self.fn_ + self.tp
+        self.negatives().saturating_add(self.positives())
     }
 
     /// Rows whose label is positive.
     pub fn positives(&self) -> u64 {
-        self.fn_ + self.tp
+        self.fn_.saturating_add(self.tp)
     }
 
     /// Rows whose label is negative.
     pub fn negatives(&self) -> u64 {
-        self.tn + self.fp
+        self.tn.saturating_add(self.fp)
     }
 
     /// Whether every label is of the same class (also when there is no row).
@@ -169,17 +171,6 @@ impl ConstantBaseline {
         let (accuracy, accuracy_always) = best(ConfusionMatrix::accuracy);
         Self { f1, f1_always, accuracy, accuracy_always }
     }
-}
-
-/// A confidence interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// Nominal coverage, 0.95 for 95 %.
-    pub level: f64,
 }
 
 /// A point of a receiver operating characteristic: (false positive rate, true positive rate).

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{RESAMPLES, intervals, too_few};
+use super::bootstrap::too_few;
+use super::interval::{auc_interval, f1_interval, wilson};
 use super::probability::{brier, log_loss};
 use super::{ConfusionMatrix, ConstantBaseline, Interval, Ranking, check_probabilities};
 use crate::error::{Error, Result};
@@ -36,20 +37,29 @@ pub struct Evaluation {
     pub threshold: f64,
     /// F1 of the positive class; 0 where it is 0/0.
     pub f1: f64,
-    /// Its bootstrap interval.
+    /// Its interval; how it was made is in it.
     pub f1_interval: Interval,
     /// Share of rows predicted right.
     pub accuracy: f64,
-    /// Its bootstrap interval.
+    /// Its interval.
     pub accuracy_interval: Interval,
     /// Why the intervals say little, if they do: "too few rows to tell".
     pub note: Option<String>,
     /// Precision; 0 when nothing is predicted positive.
     pub precision: f64,
+    /// Its interval; nothing in files of before it was computed.
+    #[serde(default)]
+    pub precision_interval: Option<Interval>,
     /// Recall; 0 without positives.
     pub recall: f64,
+    /// Its interval; nothing in files of before it was computed.
+    #[serde(default)]
+    pub recall_interval: Option<Interval>,
     /// Area under the ROC curve; nothing with one class.
     pub roc_auc: Option<f64>,
+    /// Its interval; nothing with one class, and in files of before it was computed.
+    #[serde(default)]
+    pub roc_auc_interval: Option<Interval>,
     /// Average precision; nothing with one class.
     pub pr_auc: Option<f64>,
     /// Mean negative log-likelihood in nats.
@@ -67,12 +77,10 @@ pub struct Evaluation {
 impl Evaluation {
     /// Evaluates n probabilities of the positive class against n labels at a threshold in [0, 1].
     ///
-    /// The seed fixes the intervals.
-    ///
     /// # Errors
     /// `Data` when there is no row, the lengths differ, or a probability or the threshold is NaN or
     /// outside [0, 1].
-    pub fn of(labels: &[bool], probabilities: &[f64], threshold: f64, seed: u64) -> Result<Self> {
+    pub fn of(labels: &[bool], probabilities: &[f64], threshold: f64) -> Result<Self> {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::data(format!(
                 "the threshold is {threshold}: it must lie within 0 and 1"
@@ -83,11 +91,7 @@ impl Evaluation {
         let matrix = ConfusionMatrix::from_pairs(labels.iter().copied().zip(predicted));
         // Sorting takes as long as all the rest.
         let (ranking, rest) = std::thread::scope(|scope| {
-            let rest = || {
-                let intervals = intervals(&matrix, LEVEL, RESAMPLES, seed);
-                let losses = (log_loss(labels, probabilities), brier(labels, probabilities));
-                (intervals, losses)
-            };
+            let rest = || (log_loss(labels, probabilities), brier(labels, probabilities));
             if labels.len() < LARGE {
                 return (Ranking::new(labels, probabilities), rest());
             }
@@ -95,20 +99,25 @@ impl Evaluation {
             let ranking = Ranking::new(labels, probabilities);
             (ranking, rest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
-        let (ranking, (intervals, (log_loss, brier))) = (ranking?, rest);
-        let constant = ConstantBaseline::of(matrix.positives(), matrix.negatives());
+        let (ranking, (log_loss, brier)) = (ranking?, rest);
+        let (positives, negatives) = (matrix.positives(), matrix.negatives());
+        let constant = ConstantBaseline::of(positives, negatives);
+        let roc_auc = ranking.roc_auc();
         Ok(Self {
             n: matrix.n(),
-            positives: matrix.positives(),
+            positives,
             threshold,
             f1: matrix.f1(),
-            f1_interval: intervals.f1,
+            f1_interval: f1_interval(&matrix),
             accuracy: matrix.accuracy(),
-            accuracy_interval: intervals.accuracy,
+            accuracy_interval: wilson(matrix.tn + matrix.tp, matrix.n()),
             note: too_few(&matrix).map(str::to_owned),
             precision: matrix.precision(),
+            precision_interval: Some(wilson(matrix.tp, matrix.tp + matrix.fp)),
             recall: matrix.recall(),
-            roc_auc: ranking.roc_auc(),
+            recall_interval: Some(wilson(matrix.tp, positives)),
+            roc_auc,
+            roc_auc_interval: roc_auc.map(|auc| auc_interval(auc, positives, negatives)),
             pr_auc: ranking.average_precision(),
             log_loss: log_loss?,
             brier: brier?,
@@ -170,28 +179,30 @@ mod tests {
     fn a_small_test_set_says_so() {
         let labels = [true, false, false, true, true];
         let p = [0.44, 0.85, 0.99, 0.49, 0.71];
-        let evaluation = Evaluation::of(&labels, &p, 0.5, 42).unwrap();
+        let evaluation = Evaluation::of(&labels, &p, 0.5).unwrap();
         assert_eq!(evaluation.confusion_matrix, ConfusionMatrix { tn: 0, fp: 2, fn_: 2, tp: 1 });
         assert_eq!(latest_score_text(evaluation.f1), "0.3333333333333333");
         assert_eq!(evaluation.note.as_deref(), Some("too few rows to tell"));
         assert!(evaluation.f1_interval.low < evaluation.f1_interval.high);
+        let auc = evaluation.roc_auc_interval.unwrap();
+        assert!(auc.low.abs() < 1e-15 && auc.high > 0.4, "{auc:?}");
         assert!(!evaluation.beats_constant);
         assert!(evaluation.roc_auc.unwrap().abs() < 1e-15);
     }
 
     #[test]
     fn one_class_is_null_in_json_and_reads_back() {
-        let evaluation = Evaluation::of(&[false; 40], &[0.2; 40], 0.5, 1).unwrap();
+        let evaluation = Evaluation::of(&[false; 40], &[0.2; 40], 0.5).unwrap();
         let json = serde_json::to_string(&evaluation).unwrap();
-        assert!(json.contains(r#""roc_auc":null,"pr_auc":null"#), "{json}");
+        assert!(json.contains(r#""roc_auc":null,"roc_auc_interval":null,"pr_auc":null"#), "{json}");
         assert!(json.contains(r#""f1_always":"negative""#), "{json}");
         assert_eq!(serde_json::from_str::<Evaluation>(&json).unwrap(), evaluation);
     }
 
     #[test]
     fn impossible_input_is_refused() {
-        assert!(Evaluation::of(&[], &[], 0.5, 1).is_err());
-        assert!(Evaluation::of(&[true], &[f64::NAN], 0.5, 1).is_err());
-        assert!(Evaluation::of(&[true], &[0.5], f64::NAN, 1).is_err());
+        assert!(Evaluation::of(&[], &[], 0.5).is_err());
+        assert!(Evaluation::of(&[true], &[f64::NAN], 0.5).is_err());
+        assert!(Evaluation::of(&[true], &[0.5], f64::NAN).is_err());
     }
 }

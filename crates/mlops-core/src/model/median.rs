@@ -1,19 +1,23 @@
-//! Exact medians of packed columns, in memory that does not grow with the rows.
+//! Exact medians of packed columns, within a given memory.
 //!
-//! Numbers become 64-bit keys that sort the same way, and the key of the middle is found sixteen
-//! bits at a time: each pass counts which values the next sixteen bits have among the keys that
-//! agree so far. The columns that need fewer passes (whole numbers of a narrow range need one) take
-//! part in fewer. Counts are whole numbers, so that threads make no difference.
+//! Few rows are gathered column by column, and the middle is selected. Of many, numbers become
+//! 64-bit keys that sort the same way, and the key of the middle is found some bits (a digit) at a
+//! time: each pass counts which values the next digit has among the keys that agree so far. Columns
+//! go in groups of as many as the memory allows; of gathering and the sizes of a digit the one with
+//! the fewest passes over the rows is taken. Columns of whole numbers of a narrow range need fewer
+//! passes. Counts are whole numbers, so that threads make no difference.
 //! Not for statistics to look at: see `profile`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Result;
-use crate::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
+use crate::fit::{BLOCK_ROWS, Blocks, PackedBlocks};
 
-const DIGIT_BITS: u32 = 16;
-const DIGITS: usize = 1 << DIGIT_BITS;
+/// Bits of a digit; all divide the bits of every kind of key.
+const DIGIT_BITS: [u32; 3] = [16, 8, 4];
+/// Up to so many rows are gathered: they stay in a processor's cache while the middle is selected.
+const FEW_ROWS: u64 = 1 << 18;
 /// Blocks that a thread takes at a time.
 const UNIT: usize = 64;
 
@@ -40,56 +44,135 @@ struct Search {
     left: u32,
 }
 
-/// The medians of the first columns of `rows`; `None` for one without values.
+/// How the medians are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Gather,
+    Count { bits: u32 },
+}
+
+impl Way {
+    /// The way with the fewest passes over the rows, and how many columns fit into a group.
+    fn of(
+        rows: u64,
+        columns: usize,
+        most_bits: u32,
+        threads: usize,
+        memory: usize,
+    ) -> (Self, usize) {
+        let gathered = usize::try_from(rows.saturating_mul(8)).unwrap_or(usize::MAX);
+        // Two tables for each column: counts of all threads, and of each.
+        let counted = |bits: u32| (1 << bits) * 2 * (8 + 4 * threads);
+        let gather = (rows <= FEW_ROWS).then_some((Self::Gather, gathered, 1));
+        let count = DIGIT_BITS
+            .map(|bits| (Self::Count { bits }, counted(bits), most_bits.div_ceil(bits) as usize));
+        let ways = gather.into_iter().chain(count).map(|(way, bytes, passes)| {
+            let group = (memory / bytes.max(1)).clamp(1, columns.max(1));
+            (passes * columns.div_ceil(group), way, group)
+        });
+        let best = ways.min_by_key(|(passes, ..)| *passes);
+        best.map_or((Self::Count { bits: 4 }, 1), |(_, way, group)| (way, group))
+    }
+}
+
+/// The medians of the first columns of `rows`, in about `memory` bytes; `None` for one without
+/// values.
 pub(super) fn medians(
     rows: &PackedBlocks,
     columns: &[Column],
     threads: usize,
+    memory: usize,
 ) -> Result<Vec<Option<f64>>> {
     let keys: Vec<Keys> = columns.iter().map(Keys::of).collect();
+    let threads = threads.clamp(1, rows.blocks().div_ceil(UNIT).max(1));
+    // Columns that need as many passes go together.
+    let mut order: Vec<usize> = (0..columns.len()).filter(|j| columns[*j].count > 0).collect();
+    order.sort_by_key(|j| keys[*j].bits());
+    let most_bits = order.last().map_or(0, |j| keys[*j].bits());
+    let (way, group) = Way::of(rows.rows(), order.len(), most_bits, threads, memory);
+    let mut medians = vec![None; columns.len()];
+    for group in order.chunks_mut(group) {
+        group.sort_unstable();
+        let found = match way {
+            Way::Gather => gather(rows, group)?,
+            Way::Count { bits } => search(rows, columns, &keys, group, bits, threads)?,
+        };
+        for (j, [low, high]) in group.iter().zip(found) {
+            medians[*j] = Some(low.midpoint(high));
+        }
+    }
+    Ok(medians)
+}
+
+/// The two values in the middle of each of the columns `wanted`, which ascend.
+fn gather(rows: &PackedBlocks, wanted: &[usize]) -> Result<Vec<[f64; 2]>> {
+    let room = usize::try_from(rows.rows()).unwrap_or(0);
+    let mut columns = vec![Vec::with_capacity(room); wanted.len()];
+    let mut buffer = Vec::new();
+    for index in 0..rows.blocks() {
+        let mut to = columns.iter_mut();
+        rows.columns(index, wanted, &mut buffer, |_, values| {
+            if let Some(to) = to.next() {
+                // Both zeros are one number.
+                to.extend(values.iter().filter(|v| !v.is_nan()).map(|v| v + 0.0));
+            }
+        })?;
+    }
+    let middle = |values: &mut Vec<f64>| {
+        let even = values.len().is_multiple_of(2);
+        let half = values.len() / 2;
+        let (below, high, _) = values.select_nth_unstable_by(half, f64::total_cmp);
+        let low = below.iter().copied().max_by(f64::total_cmp).filter(|_| even);
+        [low.unwrap_or(*high), *high]
+    };
+    Ok(columns.iter_mut().map(middle).collect())
+}
+
+/// The same by counting digits of `bits`.
+fn search(
+    rows: &PackedBlocks,
+    columns: &[Column],
+    keys: &[Keys],
+    wanted: &[usize],
+    bits: u32,
+    threads: usize,
+) -> Result<Vec<[f64; 2]>> {
     // Two searches for each column: the lower and the upper of the two in the middle.
     let mut searches = Vec::new();
-    for (column, Column { count, .. }) in columns.iter().enumerate() {
-        if let Some(last) = count.checked_sub(1) {
-            let left = keys[column].bits();
-            let search = |rank| Search { column, rank, prefix: 0, left };
-            searches.extend([search(last / 2), search(last - last / 2)]);
-        }
+    for &column in wanted {
+        let last = columns[column].count.saturating_sub(1);
+        let search = |rank| Search { column, rank, prefix: 0, left: keys[column].bits() };
+        searches.extend([search(last / 2), search(last - last / 2)]);
     }
     while searches.iter().any(|search| search.left > 0) {
         // Both searches of a column go together until they part.
         let mut tables: Vec<Search> = Vec::new();
         let same = |a: &Search, b: &Search| a.column == b.column && a.prefix == b.prefix;
         for search in searches.iter().filter(|s| s.left > 0) {
-            if !tables.iter().any(|table| same(table, search)) {
+            if !tables.last().is_some_and(|table| same(table, search)) {
                 tables.push(*search);
             }
         }
-        let counts = count(rows, &keys, &tables, threads)?;
+        let counts = count(rows, keys, &tables, bits, threads)?;
+        let mut table = 0;
         for search in searches.iter_mut().filter(|s| s.left > 0) {
-            let Some(table) = tables.iter().position(|table| same(table, search)) else { continue };
+            if !same(&tables[table], search) {
+                table += 1;
+            }
             let mut digit = 0;
-            for n in &counts[table * DIGITS..][..DIGITS] {
+            for n in &counts[table << bits..][..1 << bits] {
                 if search.rank < *n {
                     break;
                 }
                 search.rank -= n;
                 digit += 1;
             }
-            search.prefix = search.prefix << DIGIT_BITS | digit;
-            search.left -= DIGIT_BITS;
+            search.prefix = search.prefix << bits | digit;
+            search.left -= bits;
         }
     }
-    let mut medians = vec![None; columns.len()];
-    for [below, above] in searches.as_chunks::<2>().0 {
-        let number = |search: &Search| keys[search.column].number(search.prefix);
-        let (low, high) = (number(below), number(above));
-        // Halves first, so that the distance of two huge numbers does not overflow.
-        let middle =
-            if below.prefix == above.prefix { low } else { high - (high / 2.0 - low / 2.0) };
-        medians[below.column] = Some(middle);
-    }
-    Ok(medians)
+    let number = |search: &Search| keys[search.column].number(search.prefix);
+    Ok(searches.as_chunks::<2>().0.iter().map(|pair| pair.each_ref().map(number)).collect())
 }
 
 /// For each table, how many keys with its prefix have each next digit.
@@ -97,13 +180,16 @@ fn count(
     rows: &PackedBlocks,
     keys: &[Keys],
     tables: &[Search],
+    bits: u32,
     threads: usize,
 ) -> Result<Vec<u64>> {
-    let total = Mutex::new(Ok(vec![0_u64; tables.len() * DIGITS]));
+    let mut wanted: Vec<usize> = tables.iter().map(|table| table.column).collect();
+    wanted.dedup();
+    let total = Mutex::new(Ok(vec![0_u64; tables.len() << bits]));
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut counts = vec![0_u32; tables.len() * DIGITS];
-        let mut block = Block::new(rows.features());
+        let mut counts = vec![0_u32; tables.len() << bits];
+        let mut buffer = Vec::new();
         let mut since = 0;
         let flush = |counts: &mut [u32]| {
             let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,12 +205,17 @@ fn count(
                 break;
             }
             for index in first..rows.blocks().min(first + UNIT) {
-                if let Err(error) = rows.read(index, &mut block) {
+                let mut at = 0;
+                let outcome = rows.columns(index, &wanted, &mut buffer, |column, values| {
+                    while let Some(table) = tables.get(at).filter(|table| table.column == column) {
+                        let counts = &mut counts[at << bits..][..1 << bits];
+                        keys[column].count(values, table, bits, counts);
+                        at += 1;
+                    }
+                });
+                if let Err(error) = outcome {
                     *total.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
                     return;
-                }
-                for (table, counts) in tables.iter().zip(counts.chunks_exact_mut(DIGITS)) {
-                    keys[table.column].count(block.column(table.column), table, counts);
                 }
                 since += 1;
             }
@@ -136,7 +227,6 @@ fn count(
         }
         flush(&mut counts);
     };
-    let threads = threads.max(1).min(rows.blocks().div_ceil(UNIT));
     std::thread::scope(|scope| {
         for _ in 1..threads {
             scope.spawn(work);
@@ -174,14 +264,15 @@ impl Keys {
     }
 
     /// Adds the values of a block.
-    fn count(self, values: &[f64], table: &Search, counts: &mut [u32]) {
-        let shift = table.left - DIGIT_BITS;
+    fn count(self, values: &[f64], table: &Search, bits: u32, counts: &mut [u32]) {
+        let shift = table.left - bits;
         let known = self.bits() - table.left;
+        let mask = counts.len() - 1;
         let mut add = |key: u64| {
             if known == 0 || key >> table.left == table.prefix {
-                #[expect(clippy::cast_possible_truncation, reason = "sixteen bits are wanted")]
-                let digit = (key >> shift) as u16;
-                counts[usize::from(digit)] += 1;
+                #[expect(clippy::cast_possible_truncation, reason = "few bits are wanted")]
+                let digit = (key >> shift) as usize & mask;
+                counts[digit] += 1;
             }
         };
         match self {
@@ -243,9 +334,18 @@ mod tests {
             })
             .collect();
         for threads in [1, 2, 3] {
-            let found = medians(&rows, &known, threads).unwrap();
-            let found: Vec<_> = found.into_iter().map(|m| m.map(f64::to_bits)).collect();
-            assert_eq!(found, expected, "{threads} threads");
+            for memory in [0, 20_000, 1 << 20, usize::MAX] {
+                let found = medians(&rows, &known, threads, memory).unwrap();
+                let found: Vec<_> = found.into_iter().map(|m| m.map(f64::to_bits)).collect();
+                assert_eq!(found, expected, "{threads} threads, {memory} bytes");
+            }
+        }
+        let there: Vec<usize> = (0..columns.len()).filter(|j| known[*j].count > 0).collect();
+        let keys: Vec<Keys> = known.iter().map(Keys::of).collect();
+        let gathered = gather(&rows, &there).unwrap();
+        for bits in DIGIT_BITS {
+            let found = search(&rows, &known, &keys, &there, bits, 2).unwrap();
+            assert_eq!(found, gathered, "{bits} bits");
         }
     }
 
@@ -263,7 +363,23 @@ mod tests {
                 column(&|_| f64::NAN),
                 column(&|i| if at(i, 2) == 0 { -0.0 } else { 1e300 }),
                 column(&|i| if at(i, 2) == 0 { -f64::MAX } else { f64::MAX }),
+                column(&|i| f64::from_bits(at(i, 9))),
             ]);
+        }
+    }
+
+    #[test]
+    fn the_fewest_passes_within_the_memory_are_taken() {
+        let mib = 1 << 20;
+        for (rows, columns, bits, memory, expected) in [
+            (100, 500, 64, 4 * mib, (Way::Gather, 500)),
+            (100, 2_500, 64, 4 * mib, (Way::Gather, 2_500)),
+            (10_000_000, 3, 16, 128 * mib, (Way::Count { bits: 16 }, 3)),
+            (10_000_000, 30, 64, 128 * mib, (Way::Count { bits: 16 }, 30)),
+            (1_000_000, 2_500, 64, 4 * mib, (Way::Count { bits: 4 }, 2_500)),
+            (1_000_000, 5, 64, 0, (Way::Count { bits: 16 }, 1)),
+        ] {
+            assert_eq!(Way::of(rows, columns, bits, 2, memory), expected, "{rows} x {columns}");
         }
     }
 }

@@ -29,7 +29,8 @@ pub struct Prediction {
 /// The answers for a batch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predictions {
-    /// One for each row; `None` where a missing value forbids it (policies drop and reject).
+    /// One for each row; `None` where a missing value forbids it (policies drop and reject), and
+    /// where values near the end of the doubles leave no number as the score.
     pub rows: Vec<Option<Prediction>>,
     /// Cells that were imputed.
     pub imputed: u64,
@@ -59,8 +60,18 @@ impl<'a> Predictor<'a> {
         classify(probability, self.model.training.threshold)
     }
 
-    /// Replaces `probabilities` by one for each row of `table`, NaN where a missing value forbids an
-    /// answer; returns the numbers of cells that were imputed and of categories that are unknown.
+    /// The first numeric column, by its place among them, that takes the score of `row` beyond all
+    /// numbers; none where it is the sum alone.
+    pub fn beyond_numbers(&self, table: &Table, row: usize) -> Option<usize> {
+        let Model { scaler, fitted, .. } = self.model;
+        let share = |(j, column): (usize, &Vec<f64>)| {
+            fitted.coefficients[j] * ((column[row] - scaler.mean[j]) / scaler.scale[j])
+        };
+        table.numeric.iter().enumerate().position(|column| !share(column).is_finite())
+    }
+
+    /// Replaces `probabilities` by one for each row of `table`, NaN where there is no answer (see
+    /// [`Predictions::rows`]); returns the numbers of cells that were imputed and of categories that are unknown.
     pub fn probabilities(&self, table: &Table, probabilities: &mut Vec<f64>) -> (u64, u64) {
         let Model { encoder, scaler, fitted, .. } = self.model;
         let (mut imputed, mut unknown_categories) = (0, 0);
@@ -91,7 +102,7 @@ impl<'a> Predictor<'a> {
                     *z += fitted.coefficients[first + level];
                 }
             }
-            first += feature.levels.len();
+            first += feature.width();
         }
         widest(ToProbabilities { decision });
         (imputed, unknown_categories)

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::percent;
+use crate::exact::{ExactSum, unit_of};
 
 /// Most modes that [`NumericSummary::modes`] lists.
 pub const MODES: usize = 100;
@@ -213,20 +214,26 @@ fn whole(slot: usize) -> f64 {
 
 /// Mean, and standard deviation with ddof 1 around it, as far as they exist and are finite.
 fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
-    if count == 0 {
-        return (None, None);
-    }
-    let n = count as f64;
-    let sum = runs.iter().fold(Sum::default(), |sum, run| sum.plus_product(run.0, run.1 as f64));
-    // The mean in two parts, so that a large mean does not cost the small deviations their digits.
-    let high = sum.high / n;
-    let low = sum.plus_product(-high, n).value() / n;
+    let sum = || {
+        let mut sum = ExactSum::default();
+        runs.iter().for_each(|run| sum.add_times(run.0, run.1));
+        sum
+    };
+    let Some(mean) = sum().mean() else { return (None, None) };
+    // What rounding took from the mean, so that a large mean does not cost the small deviations
+    // their digits: the same sum with each number moved by it.
+    let mut rest = sum();
+    rest.add_times(-mean, count);
+    let rest = 2.0 * rest.mean().unwrap_or(0.0);
+    let largest = runs.iter().fold(0.0_f64, |largest, run| largest.max(run.0.abs()));
+    // In a unit in which no square overflows, nor vanishes beside the others.
+    let unit = unit_of(largest);
     let squares = runs.iter().fold(Sum::default(), |sum, run| {
-        let deviation = (run.0 - high) - low;
+        let deviation = (run.0 * unit - mean * unit) - rest * unit;
         sum.plus_product(deviation * deviation, run.1 as f64)
     });
-    let std = (count > 1).then(|| (squares.value() / (n - 1.0)).sqrt());
-    (Some(high + low).filter(|x| x.is_finite()), std.filter(|x| x.is_finite()))
+    let std = (count > 1).then(|| (squares.value() / (count - 1) as f64).sqrt() / unit);
+    (Some(mean), std.filter(|x| x.is_finite()))
 }
 
 /// An unevaluated sum of two doubles, 106 bits together (Dekker 1971): exact for whole numbers.
@@ -253,44 +260,20 @@ impl Sum {
     }
 }
 
-/// The arithmetic mean of numbers as they come, summed in twice the digits of a double.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Mean {
-    sum: Sum,
-    count: u64,
-}
-
-impl Mean {
-    /// Takes a number.
-    pub(crate) fn add(&mut self, value: f64) {
-        self.sum = self.sum.plus_product(value, 1.0);
-        self.count += 1;
-    }
-
-    /// The mean, if there is any number and the mean is finite.
-    pub(crate) fn value(self) -> Option<f64> {
-        let n = self.count as f64;
-        let high = self.sum.high / n;
-        let low = self.sum.plus_product(-high, n).value() / n;
-        (self.count > 0).then_some(high + low).filter(|x| x.is_finite())
-    }
-}
-
 /// The quantile `quarters / 4`, linear between the two order statistics around (n - 1) q.
 fn quartile(runs: &[(f64, u64)], count: u64, quarters: u64) -> Option<f64> {
     let last = count.checked_sub(1)?;
     // Whole and fractional part of last * quarters / 4, without rounding or overflow.
     let at = u128::from(last) * u128::from(quarters);
     let rank = u64::try_from(at / 4).ok()?;
-    let share = (at % 4) as f64 / 4.0;
+    let share = u64::try_from(at % 4).ok()?;
     let below = value_at(runs, rank)?;
     let above = value_at(runs, (rank + 1).min(last))?;
-    // Halves first, so that the distance of two huge numbers does not overflow.
-    Some(if share < 0.5 {
-        below + (above / 2.0 - below / 2.0) * (2.0 * share)
-    } else {
-        above - (above / 2.0 - below / 2.0) * (2.0 * (1.0 - share))
-    })
+    // Rounded once, whatever the sizes.
+    let mut sum = ExactSum::default();
+    sum.add_times(below, 4 - share);
+    sum.add_times(above, share);
+    sum.mean()
 }
 
 /// The value of this rank from 0 among the sorted cells.
@@ -377,8 +360,37 @@ mod tests {
     fn huge_numbers_stay_finite_or_absent() {
         let summary = summary(&[-f64::MAX, f64::MAX, f64::MAX]);
         assert!(close(summary.median, f64::MAX));
+        assert_eq!(summary.mean.map(f64::to_bits), Some(5.992_310_449_541_053e307_f64.to_bits()));
         assert_eq!(summary.std_ddof1, None);
-        assert!(summary.q25.unwrap().is_finite());
+        assert!(summary.q25.unwrap().abs() < f64::MIN_POSITIVE);
+    }
+
+    /// Around the ends of the doubles the figures of 1, 2, 3 and 6 keep their digits.
+    #[test]
+    fn the_size_of_the_numbers_makes_no_difference() {
+        let plain = summary(&[1.0, 2.0, 3.0, 6.0]);
+        for power in [-1_060, -1_000, -700, -665, 500, 665, 1_000, 1_021] {
+            let unit = 2.0_f64.powi(power / 2) * 2.0_f64.powi(power - power / 2);
+            let scaled = summary(&[unit, 2.0 * unit, 3.0 * unit, 6.0 * unit]);
+            for (found, truth) in [
+                (scaled.mean, plain.mean),
+                (scaled.median, plain.median),
+                (scaled.std_ddof1, plain.std_ddof1),
+                (scaled.q25, plain.q25),
+                (scaled.q75, plain.q75),
+            ] {
+                assert_eq!(found.map(f64::to_bits), truth.map(|t| (t * unit).to_bits()), "{power}");
+            }
+        }
+        let least = f64::from_bits(1);
+        for (values, median) in [
+            (vec![least, least], least),
+            (vec![least, 2.0 * least], 2.0 * least),
+            (vec![-f64::MAX, f64::MAX], 0.0),
+            (vec![1.5e308, 1.7e308], 1.6e308),
+        ] {
+            assert_eq!(summary(&values).median.map(f64::to_bits), Some(median.to_bits()));
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::ledger::{FileRecord, FileStatus};
 use crate::text;
 use crate::{Error, Result};
 
-use super::ingest::{Ingestion, location, now_ns, publish, schema};
+use super::ingest::{Ingestion, now_ns, publish, schema};
 
 /// The data set of the scripts.
 const THEIRS: &str = "finaldata.csv";
@@ -29,7 +29,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     let path = config.output_folder.join(THEIRS);
     let last = workspace.ledger.latest_dataset()?;
     let mut report = Ingestion::of(&config.output_folder, last.as_ref());
-    if let Some(before) = workspace.ledger.file_at(&location(&path))?
+    if let Some(before) = workspace.ledger.file_at(&context.location(&path))?
         && before.status == FileStatus::Adopted
     {
         report.unchanged = 1;
@@ -151,7 +151,7 @@ fn record(
 ) -> FileRecord {
     FileRecord {
         name: candidate.name.clone(),
-        location: location(&candidate.path),
+        location: context.location(&candidate.path),
         stamp: read.stamp.unwrap_or(Stamp { size: 0, modified_ns: 0, inode: 0 }),
         sha256: read.digest,
         status: FileStatus::Adopted,

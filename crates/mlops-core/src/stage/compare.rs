@@ -229,11 +229,9 @@ fn check_tolerance(tolerance: Tolerance) -> Result<()> {
 
 /// All data sets, and when those that were removed were.
 fn recorded(context: &Context) -> Result<Vec<(DatasetRecord, Option<String>)>> {
-    let path = context.config.ledger_path();
-    if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {
+    let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? else {
         return Ok(Vec::new());
-    }
-    let ledger = Ledger::open(&path, &context.disk)?;
+    };
     let with_removal = |record: DatasetRecord| {
         let removed = ledger.dataset_removed(record.version)?;
         Ok((record, removed))
@@ -252,8 +250,7 @@ fn subject<'r>(
         return Err(Error::data(format!("{text} is a folder: name a CSV file in it")));
     }
     if path.try_exists().map_err(|e| Error::io("read", path, e))? {
-        let same =
-            |r: &&(DatasetRecord, _)| path.is_file() && same_file(path, Path::new(&r.0.location));
+        let same = |r: &&(DatasetRecord, _)| path.is_file() && same_file(path, &r.0.location);
         let record = records.iter().find(same).map(|(record, _)| record);
         let version = record.map(|r| r.version);
         let subject = Subject { name: text.to_owned(), path: path.to_owned(), version };
@@ -273,7 +270,7 @@ fn subject<'r>(
              or a version by its number or file name"
         )));
     };
-    let path = PathBuf::from(&record.location);
+    let path = record.location.clone();
     if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {
         let why = match removed {
             Some(when) => format!("was removed by retention at {when}"),

@@ -21,6 +21,10 @@ use crate::{Error, Result};
 use super::retain::Retained;
 use super::score::{Score, latest_score_file, read_artifact};
 
+/// The file that holds the verdict of the gate on a release, by what it was.
+const BLESSED: &str = "BLESSED";
+const NOT_BLESSED: &str = "NOT_BLESSED";
+
 /// What `deployment` did.
 #[derive(Debug, Clone, Serialize)]
 pub struct Deployed {
@@ -103,7 +107,7 @@ impl Candidate {
     /// `NOT_BLESSED` that holds the reasons.
     #[must_use]
     pub fn judged(mut self, blessed: bool, reasons: &[String]) -> Self {
-        let name = if blessed { "BLESSED" } else { "NOT_BLESSED" };
+        let name = if blessed { BLESSED } else { NOT_BLESSED };
         self.files.push((name, (reasons.join("\n") + "\n").into_bytes()));
         self
     }
@@ -119,19 +123,50 @@ impl Candidate {
     }
 }
 
-/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that
-/// was rolled back is refused: see [`again`].
+/// What a person allows who deploys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Leave {
+    /// A release that was rolled back.
+    pub again: bool,
+    /// A model that does no better than the best constant answer.
+    pub accept: bool,
+}
+
+/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that was
+/// rolled back, and one that does no better than a constant answer, is refused: see [`with`].
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
     step: &str,
     reason: &str,
 ) -> Result<Deployed> {
+    with(context, workspace, step, reason, Leave::default())
+}
+
+/// Like [`run`], with what a person allows.
+pub fn with(
+    context: &Context,
+    workspace: &mut Workspace,
+    step: &str,
+    reason: &str,
+    leave: Leave,
+) -> Result<Deployed> {
     let previous = context.store().live()?;
     let candidate = Candidate::read(context)?;
     let id = candidate.id.as_str();
+    let is_live = previous.as_ref() == Some(&candidate.id);
+    let score = &candidate.score.evaluation;
+    if !score.beats_constant && !leave.accept && !is_live {
+        return Err(Error::conflict(format!(
+            "{id} is not made live: its F1 {:.4} does not beat the best constant answer, which has \
+             {:.4} on the same {} test rows. Bring more data or better features, or take it all the \
+             same with --accept",
+            score.f1, score.constant.f1, score.n
+        )));
+    }
     if let Some(rollback) = workspace.ledger.was_rolled_back(id)?
-        && previous.as_ref() != Some(&candidate.id)
+        && !is_live
+        && !leave.again
     {
         return Err(Error::conflict(format!(
             "{id} was rolled back at {} ({}) and is not made live again by itself: train a better \
@@ -153,17 +188,6 @@ pub fn decided(
     deploy(context, workspace, candidate, super::decide::STEP, reason, Some(decision))
 }
 
-/// Like [`run`], but makes a release live again that was rolled back: for people who say so.
-pub fn again(
-    context: &Context,
-    workspace: &mut Workspace,
-    step: &str,
-    reason: &str,
-) -> Result<Deployed> {
-    context.store().live()?;
-    deploy(context, workspace, Candidate::read(context)?, step, reason, None)
-}
-
 fn deploy(
     context: &Context,
     workspace: &mut Workspace,
@@ -175,6 +199,10 @@ fn deploy(
     let releases = context.store();
     let previous = releases.live()?;
     let (id, dataset, score) = (candidate.id.clone(), candidate.dataset, candidate.score.clone());
+    if previous.as_ref() != Some(&id) && releases.folder(&id).join(NOT_BLESSED).exists() {
+        // It was refused, and now goes live: it must not say the old verdict.
+        releases.remove(&id)?;
+    }
     let sealed = candidate.seal(context, &workspace.ledger)?;
     let promoted = previous.as_ref() != Some(&id);
     let f1 = score.evaluation.f1;

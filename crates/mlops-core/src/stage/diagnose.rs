@@ -123,7 +123,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
     let config = &context.config;
     let release = context.store().live_release()?;
     let model = &release.model;
-    let newest = workspace.ledger.latest_dataset()?.map(|d| PathBuf::from(d.location));
+    let newest = workspace.ledger.latest_dataset()?.map(|d| d.location);
     let (path, reader) = match (&options.data, newest) {
         (Some(path), _) => (path.clone(), RowReader::prediction(&model.schema, &config.ingestion)),
         (None, Some(path)) => (path, RowReader::labelled(&model.schema, &config.ingestion)),

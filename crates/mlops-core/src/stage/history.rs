@@ -7,12 +7,12 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::Result;
 use crate::context::{Context, Report};
 use crate::ids::DatasetVersion;
 use crate::ledger::{Action, Intent, Ledger};
 use crate::store::Pointer;
 use crate::text;
-use crate::{Error, Result};
 
 /// All deployments and rollbacks.
 #[derive(Debug, Clone, Serialize)]
@@ -61,11 +61,9 @@ impl Report for History {
 /// Reads the history.
 pub fn run(context: &Context) -> Result<History> {
     let mut history = History { entries: Vec::new(), notes: Vec::new() };
-    let path = context.config.ledger_path();
-    if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {
+    let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? else {
         return Ok(history);
-    }
-    let ledger = Ledger::open(&path, &context.disk)?;
+    };
     let pointer = context.store().pointer()?;
     let mut until = None;
     for deployment in ledger.deployments()?.into_iter().rev() {

@@ -1,84 +1,417 @@
 //! The draw of hold-outs: rows of new data that are set aside for testing, once and for ever.
 //!
-//! Only `fullprocess` draws. Not for the rule of the draw: see [`crate::split`].
+//! Whole entities are drawn, each by the class of its rows (positive if any row is), those first that
+//! the live model was not trained on. Entities of earlier hold-outs stay in them, so that their new
+//! rows are test rows too and count towards the share. With `holdout.time` the newest rows are drawn
+//! instead. Only `fullprocess` draws, and `first_run` where there are no test data. Not for the rule
+//! of the draw: see [`crate::split`].
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::path::Path;
 
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
 use crate::context::{Context, Workspace};
-use crate::dataset::RowReader;
+use crate::dataset::{RowReader, RowSet, Taken};
+use crate::entity::{Entities, Identity, Members};
 use crate::ids::DatasetVersion;
 use crate::ingest::rows::RowFile;
-use crate::ledger::{DatasetRecord, HoldoutRecord, Intent};
+use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord, Intent};
+use crate::moment::Moments;
 use crate::schema::Schema;
+use crate::testdata::{Kind, TestFiles};
 use crate::{Error, Result, split};
 
-/// Draws from the rows of `dataset` after the first `known` ones into `testdata_new{N}.csv`;
-/// nothing when there are none, or when the share is 0.
+use super::fresh::Rows;
+
+/// Names tried where one is taken.
+const MOST_NAMES: u32 = 1_000;
+
+/// A row that is offered.
+#[derive(Debug, Clone, Copy)]
+struct Offered {
+    entity: u128,
+    positive: bool,
+    moment: Option<f64>,
+}
+
+/// An entity that is offered, by all its new rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entity {
+    positive: bool,
+    /// The live model was trained on rows of it.
+    known: bool,
+    /// It is in an earlier hold-out.
+    held: bool,
+}
+
+type ByEntity<T> = HashMap<u128, T, BuildHasherDefault<Taken>>;
+
+/// Draws from the rows `new` of `dataset` into `testdata_new{N}.csv`; nothing when there are none, or
+/// when the share is 0. `known` are the rows that the live model was trained on, where that can be
+/// told.
 pub(crate) fn draw(
     context: &Context,
     workspace: &mut Workspace,
     schema: &Schema,
     dataset: &DatasetRecord,
-    known: u64,
+    new: &Rows,
+    known: Option<&Rows>,
 ) -> Result<Option<HoldoutRecord>> {
     let config = &context.config;
-    let share = config.holdout.share;
-    if known >= dataset.rows || share <= 0.0 {
+    if new.len() == 0 || config.holdout.share <= 0.0 {
         return Ok(None);
     }
-    let key = workspace.ledger.holdout_key(config.training.seed)?;
+    let key = workspace.ledger.holdout_key()?;
+    let identity = Identity::of(&config.holdout, schema);
+    let moments = config.holdout.time.as_ref().and_then(|name| Moments::of(schema, name));
+    let Some(entities) = identity.hasher(schema, key) else { return Ok(None) };
     let options = config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(schema, &options).keyed(key).on_threads(config.limits.threads);
-    let path = Path::new(&dataset.location);
-    let (mut rows, mut seen) = (Vec::new(), 0_u64);
-    reader.read(path, |table| {
-        for (hash, label) in table.hashes.iter().zip(&table.labels) {
-            if seen >= known {
-                rows.push((*hash, *label));
-            }
-            seen += 1;
-        }
-        Ok(())
+    let reader = RowReader::labelled(schema, &options)
+        .on_threads(config.limits.threads)
+        .without_hashes()
+        .without_digest()
+        .with_ids();
+    let path = dataset.location.as_path();
+    let mut offered = Vec::new();
+    each_row(&reader, path, &entities, new, |entity, table, i| {
+        let moment = moments.and_then(|moments| moments.at(table, i));
+        offered.push(Offered { entity, positive: table.labels[i], moment });
     })?;
-    let drawn = split::hold_out(&rows, share)?;
 
-    let name = file_name(dataset.version);
-    let target = config.test_data.join(&name);
-    if target.try_exists().map_err(|e| Error::io("read", &target, e))? {
-        return Err(Error::conflict(format!(
-            "{} is in the way: a hold-out of that name is to be drawn, and the ledger does not \
-             know the file that is there. Move it to another name and run again",
-            target.display()
-        )));
-    }
-    let mut file = RowFile::create(&context.disk, &target, &schema.header())?;
-    let (mut next, mut seen) = (0, 0_u64);
-    reader.rows(path, |row| {
-        if seen >= known && drawn.get(next).is_some_and(|i| (seen - known) == *i as u64) {
-            file.append(row)?;
-            next += 1;
+    let mut draw = Draw { share: config.holdout.share, key, offered, start: None, known_rows: 0 };
+    let chosen = match (moments, &identity) {
+        (Some(_), _) => {
+            let last = workspace.ledger.holdouts()?;
+            let last =
+                last.last().map(|h| workspace.ledger.drawn(h.version)).transpose()?.flatten();
+            draw.newest(last.and_then(|drawn| drawn.start))
         }
-        seen += 1;
-        Ok(())
-    })?;
-    let (file, _, sha256) = file.finish()?;
-    let intent = Intent::PublishHoldout { name: name.clone(), sha256 };
-    let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
-    file.publish(false)?;
-    let holdout = HoldoutRecord {
-        version: dataset.version,
-        name,
-        sha256,
-        rows: drawn.len() as u64,
-        positives: drawn.iter().filter(|i| rows[**i].1).count() as u64,
-        drawn_from: rows.len() as u64,
-        recorded: context.now(),
+        (None, Identity::LookAlikes) => draw.look_alikes()?,
+        (None, _) => {
+            let (held, own) = others(context, workspace, schema, &identity, &entities)?;
+            let mut of: ByEntity<Entity> = ByEntity::default();
+            for row in draw.offered.iter().filter(|row| !own.contains(&row.entity)) {
+                let entity = of.entry(row.entity).or_default();
+                entity.positive |= row.positive;
+                entity.held = held.contains(&row.entity);
+            }
+            if let Some(known) = known.filter(|_| matches!(identity, Identity::Columns(_))) {
+                each_row(&reader, path, &entities, known, |hash, _, _| {
+                    if let Some(entity) = of.get_mut(&hash) {
+                        entity.known = !entity.held;
+                    }
+                })?;
+            }
+            draw.entities(&of)?
+        }
     };
-    workspace.ledger.record_holdout(context.run.as_str(), &holdout, key, intent)?;
-    Ok(Some(holdout))
+    if chosen.is_empty() {
+        return Ok(None);
+    }
+    let mut members = Members::default();
+    chosen.iter().for_each(|i| members.add(draw.offered[*i].entity));
+    let drawn = Drawn { identity, members, start: draw.start };
+    let holdout =
+        Publication { context, dataset, reader: &reader, new, draw: &draw, chosen: &chosen };
+    holdout.publish(workspace, schema, &drawn).map(Some)
 }
 
-/// `testdata_new{N}.csv`.
-fn file_name(version: DatasetVersion) -> String {
-    format!("testdata_new{version}.csv")
+/// Hands the rows of `path` that are among `rows` to `visit`, with their entities.
+fn each_row(
+    reader: &RowReader,
+    path: &Path,
+    entities: &Entities,
+    rows: &Rows,
+    mut visit: impl FnMut(u128, &crate::table::Table, usize),
+) -> Result<()> {
+    let mut seen = 0;
+    let mut hashes = Vec::new();
+    reader.read(path, |table| {
+        let first = seen;
+        seen += table.len() as u64;
+        if rows.meets(&(first..seen)) {
+            entities.of(table, &mut hashes);
+            for (i, (hash, at)) in hashes.iter().zip(first..).enumerate() {
+                if rows.has(at) {
+                    visit(*hash, table, i);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Entities of earlier hold-outs, and of the user's own test files.
+fn others(
+    context: &Context,
+    workspace: &Workspace,
+    schema: &Schema,
+    identity: &Identity,
+    entities: &Entities,
+) -> Result<(RowSet, RowSet)> {
+    let config = &context.config;
+    let (mut held, mut own) = (RowSet::default(), RowSet::default());
+    let holdouts = workspace.ledger.holdouts()?;
+    for holdout in &holdouts {
+        if let Some(drawn) = workspace.ledger.drawn(holdout.version)?
+            && drawn.identity == *identity
+        {
+            held.extend(drawn.members.0.keys());
+        }
+    }
+    let options = config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(schema, &options)
+        .on_threads(config.limits.threads)
+        .without_hashes()
+        .with_ids();
+    let mut hashes = Vec::new();
+    for file in TestFiles::find(&config.test_data, &holdouts)?.all {
+        let set = if file.kind == Kind::Own { &mut own } else { &mut held };
+        reader.read(&file.path, |table| {
+            entities.of(table, &mut hashes);
+            set.extend(&hashes);
+            Ok(())
+        })?;
+    }
+    Ok((held, own))
+}
+
+/// A draw at work.
+struct Draw {
+    share: f64,
+    key: u64,
+    offered: Vec<Offered>,
+    start: Option<f64>,
+    known_rows: u64,
+}
+
+impl Draw {
+    /// The newest rows: at least the share, all rows of the earliest moment among them; none from
+    /// before `last`, where an earlier hold-out starts. Rows that tell no time are not drawn.
+    fn newest(&mut self, last: Option<f64>) -> Vec<usize> {
+        let mut moments: Vec<f64> = self.offered.iter().filter_map(|row| row.moment).collect();
+        let take = split::share_of(moments.len(), self.share);
+        if take == 0 {
+            return Vec::new();
+        }
+        let at = moments.len() - take;
+        let (_, start, _) = moments.select_nth_unstable_by(at, f64::total_cmp);
+        let start = last.map_or(*start, |last| start.max(last));
+        let drawn = |row: &Offered| row.moment.is_some_and(|moment| moment >= start);
+        let chosen: Vec<usize> = self.positions(drawn);
+        self.start = Some(start).filter(|_| !chosen.is_empty());
+        chosen
+    }
+
+    /// Rows by themselves, each of a number of equal ones with its own chance.
+    fn look_alikes(&self) -> Result<Vec<usize>> {
+        let mut copies = Members::default();
+        let of_copy = |row: &Offered| {
+            copies.add(row.entity);
+            let mut bytes = [0; 20];
+            bytes[..16].copy_from_slice(&row.entity.to_le_bytes());
+            bytes[16..].copy_from_slice(&copies.0[&row.entity].to_le_bytes());
+            (xxh3_128_with_seed(&bytes, self.key), row.positive)
+        };
+        let rows: Vec<(u128, bool)> = self.offered.iter().map(of_copy).collect();
+        split::hold_out(&rows, self.share)
+    }
+
+    /// All rows of the entities that are drawn, and of those that earlier hold-outs have.
+    fn entities(&mut self, of: &ByEntity<Entity>) -> Result<Vec<usize>> {
+        let mut drawn = RowSet::default();
+        for class in [false, true] {
+            let of_class = || of.iter().filter(|(_, entity)| entity.positive == class);
+            let held = of_class().filter(|(_, entity)| entity.held).count();
+            let take = split::share_of(of_class().count(), self.share).saturating_sub(held);
+            let free = |known: bool| {
+                let free = of_class().filter(move |(_, e)| !e.held && (known || !e.known));
+                free.map(|(hash, _)| *hash).collect::<Vec<u128>>()
+            };
+            let mut from = free(false);
+            if from.len() < take {
+                from = free(true);
+            }
+            drawn.extend(split::smallest(from, take));
+        }
+        let chosen = self.positions(|row| {
+            drawn.contains(&row.entity) || of.get(&row.entity).is_some_and(|entity| entity.held)
+        });
+        let known = |i: &&usize| of.get(&self.offered[**i].entity).is_some_and(|e| e.known);
+        self.known_rows = chosen.iter().filter(known).count() as u64;
+        Ok(chosen)
+    }
+
+    fn positions(&self, wanted: impl Fn(&Offered) -> bool) -> Vec<usize> {
+        (0..self.offered.len()).filter(|i| wanted(&self.offered[*i])).collect()
+    }
+}
+
+/// A hold-out on its way to the disk and into the ledger.
+struct Publication<'a> {
+    context: &'a Context,
+    dataset: &'a DatasetRecord,
+    reader: &'a RowReader<'a>,
+    new: &'a Rows,
+    draw: &'a Draw,
+    chosen: &'a [usize],
+}
+
+impl Publication<'_> {
+    /// Writes the file and records it.
+    fn publish(
+        &self,
+        workspace: &mut Workspace,
+        schema: &Schema,
+        drawn: &Drawn,
+    ) -> Result<HoldoutRecord> {
+        let Self { context, dataset, reader, new, draw, chosen } = self;
+        let folder = &context.config.test_data;
+        let name = free_name(folder, dataset.version)?;
+        let mut file = RowFile::create(&context.disk, &folder.join(&name), &schema.header())?;
+        let (mut next, mut seen, mut of_new) = (0, 0_u64, 0_usize);
+        reader.rows(dataset.location.as_path(), |row| {
+            if new.has(seen) {
+                if chosen.get(next) == Some(&of_new) {
+                    file.append(row)?;
+                    next += 1;
+                }
+                of_new += 1;
+            }
+            seen += 1;
+            Ok(())
+        })?;
+        let (file, _, sha256) = file.finish()?;
+        let intent = Intent::PublishHoldout { name: name.clone(), sha256 };
+        let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
+        file.publish(false)?;
+        let holdout = HoldoutRecord {
+            version: dataset.version,
+            name,
+            sha256,
+            rows: chosen.len() as u64,
+            positives: chosen.iter().filter(|i| draw.offered[**i].positive).count() as u64,
+            drawn_from: draw.offered.len() as u64,
+            known_rows: draw.known_rows,
+            recorded: context.now(),
+        };
+        workspace.ledger.record_holdout(context.run.as_str(), &holdout, drawn, intent)?;
+        Ok(holdout)
+    }
+}
+
+/// `testdata_new{N}.csv`, or, where that is taken, `testdata_new{N}-2.csv` and so on: a file that lies
+/// there must not stop a run that nobody watches.
+fn free_name(folder: &Path, version: DatasetVersion) -> Result<String> {
+    let first = format!("testdata_new{version}.csv");
+    let more = (2..MOST_NAMES).map(|n| format!("testdata_new{version}-{n}.csv"));
+    for name in std::iter::once(first.clone()).chain(more) {
+        let path = folder.join(&name);
+        if path.symlink_metadata().is_err() {
+            return Ok(name);
+        }
+    }
+    Err(Error::conflict(format!(
+        "{} is in the way, and so are {MOST_NAMES} files of that number: move them away and run again",
+        folder.join(first).display()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draw(rows: &[(u128, bool, Option<f64>)]) -> Draw {
+        let offered = rows.iter().map(|(entity, positive, moment)| Offered {
+            entity: *entity,
+            positive: *positive,
+            moment: *moment,
+        });
+        Draw { share: 0.3, key: 42, offered: offered.collect(), start: None, known_rows: 0 }
+    }
+
+    fn by_entity(draw: &Draw, known: &[u128], held: &[u128]) -> ByEntity<Entity> {
+        let mut of: ByEntity<Entity> = ByEntity::default();
+        for row in &draw.offered {
+            let entity = of.entry(row.entity).or_default();
+            entity.positive |= row.positive;
+            entity.known = known.contains(&row.entity);
+            entity.held = held.contains(&row.entity);
+        }
+        of
+    }
+
+    #[test]
+    fn all_rows_of_an_entity_are_drawn_or_none_and_the_class_is_positive_if_any_row_is() {
+        // Twenty entities of three rows; of every other one the last row is positive.
+        let rows: Vec<_> = (0..60).map(|i| (i / 3, i % 6 == 5, None)).collect();
+        let mut all = draw(&rows);
+        let of = by_entity(&all, &[], &[]);
+        let chosen = all.entities(&of).unwrap();
+        assert_eq!(chosen.len(), 3 * (3 + 3), "ceil(0.3 x 10) of either class");
+        let drawn: Vec<u128> = chosen.iter().map(|i| rows[*i].0).collect();
+        assert!(drawn.chunks(3).all(|c| c.iter().all(|e| *e == c[0])), "{drawn:?}");
+        let positive = drawn.iter().filter(|e| *e % 2 == 1).count();
+        assert_eq!(positive, 9);
+    }
+
+    #[test]
+    fn entities_that_the_live_model_does_not_know_come_first_if_there_are_enough() {
+        let rows: Vec<_> = (0..20).map(|i| (i, false, None)).collect();
+        let mut few = draw(&rows);
+        // Ten are unknown, six are wanted.
+        let of = by_entity(&few, &(0..10).collect::<Vec<_>>(), &[]);
+        let chosen = few.entities(&of).unwrap();
+        assert!(chosen.len() == 6 && chosen.iter().all(|i| *i >= 10), "{chosen:?}");
+        assert_eq!(few.known_rows, 0);
+        // Five are unknown: not enough, so all are drawn from, and the known ones are counted.
+        let of = by_entity(&few, &(0..15).collect::<Vec<_>>(), &[]);
+        let chosen = few.entities(&of).unwrap();
+        assert_eq!(chosen, [0, 1, 2, 3, 4, 5], "the smallest hashes of all");
+        assert_eq!(few.known_rows, 6);
+    }
+
+    #[test]
+    fn entities_of_earlier_hold_outs_count_towards_the_share() {
+        let rows: Vec<_> = (0..20).map(|i| (i, false, None)).collect();
+        let mut again = draw(&rows);
+        let of = by_entity(&again, &[], &[15, 16, 17, 18]);
+        assert_eq!(again.entities(&of).unwrap(), [0, 1, 15, 16, 17, 18]);
+        let of = by_entity(&again, &[], &(8..20).collect::<Vec<_>>());
+        let chosen = again.entities(&of).unwrap();
+        assert_eq!(chosen, (8..20).collect::<Vec<_>>(), "nobody leaves a hold-out");
+    }
+
+    #[test]
+    fn the_newest_share_is_drawn_with_ties_and_nothing_from_before_the_last_hold_out() {
+        let rows: Vec<_> = (0..10).map(|i| (i, false, Some((i / 2) as f64))).collect();
+        let mut newest = draw(&rows);
+        assert_eq!((newest.newest(None), newest.start), (vec![6, 7, 8, 9], Some(3.0)));
+        assert_eq!((newest.newest(Some(4.0)), newest.start), (vec![8, 9], Some(4.0)));
+        assert_eq!((newest.newest(Some(7.0)), newest.start), (vec![], None));
+        let untold: Vec<_> = (0..10).map(|i| (i, false, (i < 4).then_some(i as f64))).collect();
+        assert_eq!(draw(&untold).newest(None), [2, 3], "a row that tells no time stays");
+    }
+
+    #[test]
+    fn look_alikes_are_drawn_one_by_one() {
+        // Two kinds of rows, a hundred of each: a draw by kinds would take one kind alone.
+        let rows: Vec<_> = (0..200).map(|i| (i % 2, false, None)).collect();
+        let chosen = draw(&rows).look_alikes().unwrap();
+        let odd = chosen.iter().filter(|i| *i % 2 == 1).count();
+        assert!(chosen.len() == 60 && (15..=45).contains(&odd), "{odd} of {}", chosen.len());
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = || free_name(dir.path(), DatasetVersion(3)).unwrap();
+        assert_eq!(name(), "testdata_new3.csv");
+        #[expect(clippy::disallowed_methods, reason = "the scene is set with a plain file")]
+        std::fs::write(dir.path().join("testdata_new3.csv"), "mine").unwrap();
+        assert_eq!(name(), "testdata_new3-2.csv");
+    }
 }

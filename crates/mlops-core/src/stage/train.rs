@@ -3,24 +3,28 @@
 //! Not for judging the model: see [`super::score`].
 
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
 use crate::context::{Context, Report, Workspace};
-use crate::dataset::{RowReader, RowSet};
+use crate::dataset::RowReader;
 use crate::digest::Digest;
 use crate::fit::{Blocks, LogisticRegression, Scaler};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
-use crate::model::{Golden, Model, TrainingBatch, TrainingData, TrainingRows, artifact, golden};
+use crate::model::{
+    Golden, MissingPolicy, Model, TrainingBatch, TrainingData, TrainingRows, artifact, check_width,
+    golden,
+};
 use crate::schema::Schema;
 use crate::store::{ARTIFACT, CARD, GOLDEN, pretty};
 use crate::table::Table;
 use crate::testdata::TestFiles;
 use crate::text;
 use crate::{Error, Result};
+
+use super::held_out::{self, HeldOut, InOrder};
 
 /// What `training` did.
 #[derive(Debug, Clone, Serialize)]
@@ -48,14 +52,17 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let schema = super::ingest::schema(context, workspace)?;
     if schema.digest() != config.schema.digest() || !same_columns(&dataset, &schema) {
         return Err(Error::schema(
-            dataset.location,
+            dataset.location.display().to_string(),
             "the data set was ingested with another \"schema\" than the configuration has now: \
              put it back, or run `ingestion --rebuild`",
         ));
     }
-    let tests = TestFiles::find(&config.test_data)?;
+    let holdouts = workspace.ledger.holdouts()?;
+    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
+    let mut notes = held.0.notes.clone();
     workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
-    let (model, golden_rows) = fit(context, &dataset, schema, &tests)?;
+    let (model, golden_rows) = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
@@ -75,7 +82,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         },
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    let notes = notes(&model);
+    notes.extend(notes_on(&model));
     Ok(Trained {
         artifact: folder.join(ARTIFACT).display().to_string(),
         sha256,
@@ -102,17 +109,18 @@ fn fit(
     context: &Context,
     dataset: &DatasetRecord,
     schema: Schema,
-    tests: &TestFiles,
+    (held, mut in_order): (HeldOut, InOrder),
 ) -> Result<(Model, Table)> {
     let config = &context.config;
     let training = config.training;
     let threads = config.limits.threads;
-    let path = Path::new(&dataset.location);
+    let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
-    let mut reader = RowReader::labelled(&schema, &options).on_threads(threads);
-    let held_out_rows = hashes(&reader, tests)?;
-    if held_out_rows.is_empty() {
-        reader = reader.without_hashes();
+    let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
+    // Rows that are left out for their place or number are found one batch after the other.
+    let ordered = !in_order.is_empty();
+    if ordered || !held.is_empty() {
+        reader = reader.with_ids();
     }
 
     // Half of what may be taken is for the rows; buffers and counters need far less than the rest.
@@ -127,16 +135,21 @@ fn fit(
         path,
         || (),
         |(), table, made: &mut Made| {
-            let all = table.len();
-            if !held_out_rows.is_empty() {
-                let hashes = std::mem::take(&mut table.hashes);
-                table.retain(|i| !held_out_rows.contains(&hashes[i]));
+            if ordered {
+                std::mem::swap(&mut made.rows, table);
+            } else {
+                made.fill(table, &held, training.missing);
             }
-            made.held_out = (all - table.len()) as u64;
-            made.first = table.first_rows(golden::ROWS);
-            made.batch.fill(table, training.missing);
         },
         |made| {
+            if ordered {
+                let mut table = std::mem::take(&mut made.rows);
+                let all = table.len();
+                in_order.leave_out(&mut table);
+                held_out += (all - table.len()) as u64;
+                made.fill(&mut table, &held, training.missing);
+                made.rows = table;
+            }
             held_out += made.held_out;
             if golden_rows.is_empty() {
                 std::mem::swap(&mut golden_rows, &mut made.first);
@@ -149,13 +162,14 @@ fn fit(
         return Err(Error::conflict(format!(
             "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
              `ingestion --rebuild`",
-            dataset.location
+            dataset.location.display()
         )));
     }
     if held_out == reading.rows_read {
         return Err(nothing_left(dataset, held_out, 0));
     }
     let encoder = rows.encoder(threads)?;
+    check_width(&encoder, config.limits.memory)?;
     let dropped = rows.dropped();
     if rows.rows() == 0 {
         return Err(nothing_left(dataset, held_out, dropped));
@@ -177,10 +191,11 @@ fn fit(
         positives: blocks.positives(),
         dropped,
         held_out,
-        test_files: tests.all.iter().map(|f| f.digest).collect(),
+        test_files: held.digests,
     };
     let missing_values = config.ingestion.missing_values.clone();
-    let model = Model { schema, missing_values, encoder, scaler, fitted, training, data };
+    let numbers = config.ingestion.numbers;
+    let model = Model { schema, missing_values, numbers, encoder, scaler, fitted, training, data };
     Ok((model, golden_rows))
 }
 
@@ -191,6 +206,19 @@ struct Made {
     held_out: u64,
     /// Its first rows, for golden predictions.
     first: Table,
+    /// All its rows, where they are left out on another thread.
+    rows: Table,
+}
+
+impl Made {
+    /// Takes what a batch has to teach.
+    fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
+        let all = table.len();
+        held.leave_out(table);
+        self.held_out = (all - table.len()) as u64;
+        self.first = table.first_rows(golden::ROWS);
+        self.batch.fill(table, missing);
+    }
 }
 
 fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
@@ -198,23 +226,11 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
         "no row of {} is left to train on: {held_out} are test data, {dropped} have a missing \
          value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
          data",
-        dataset.location
+        dataset.location.display()
     ))
 }
 
-/// Identities of all rows in test files.
-fn hashes(reader: &RowReader, tests: &TestFiles) -> Result<RowSet> {
-    let mut hashes = RowSet::default();
-    for file in &tests.all {
-        reader.read(&file.path, |table| {
-            hashes.extend(&table.hashes);
-            Ok(())
-        })?;
-    }
-    Ok(hashes)
-}
-
-fn notes(model: &Model) -> Vec<String> {
+fn notes_on(model: &Model) -> Vec<String> {
     let mut notes = Vec::new();
     let names = model.features();
     let numeric = model.encoder.numeric.len();

@@ -105,9 +105,7 @@ impl<'a> Store<'a> {
         if self.has(id)? && self.verify(id).is_ok() {
             return Ok(false);
         }
-        let staging = Disk::temporary_folder(self.models, id.as_str());
-        self.disk.remove(&staging)?;
-        self.disk.create_folder(&staging)?;
+        let staging = self.disk.temporary_folder(self.models)?;
         let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
         let manifest =
             Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
@@ -115,13 +113,13 @@ impl<'a> Store<'a> {
         let mut all: Vec<(&str, &[u8])> =
             files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
         all.push((MANIFEST, &manifest));
-        self.disk.write_changed(&staging, &all)?;
+        self.disk.write_changed(staging.path(), &all)?;
         if self.has(id)? {
             let aside = self.free_name("damaged")?;
             tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
             self.disk.publish_folder(&folder, &aside)?;
         }
-        self.disk.publish_folder(&staging, &folder)?;
+        self.disk.publish_temporary(staging, &folder)?;
         Ok(true)
     }
 
@@ -192,11 +190,11 @@ impl<'a> Store<'a> {
     /// caller's to spare.
     pub fn remove(&self, id: &ReleaseId) -> Result<bool> {
         if self.has(id)? {
-            let doomed = Disk::temporary_folder(self.models, id.as_str());
-            self.disk.remove(&doomed)?;
-            self.disk.publish_folder(&self.folder(id), &doomed)?;
-            // From here on it is a temporary folder, which any later run removes.
-            let _ = self.disk.remove(&doomed);
+            let doomed = self.disk.temporary_folder(self.models)?;
+            let aside = doomed.path().join(id.as_str());
+            self.disk.publish_folder(&self.folder(id), &aside)?;
+            // From here on it is in a temporary folder, which a later run removes if need be.
+            let _ = self.disk.remove(doomed.path());
         }
         Ok(true)
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::workspace::{Scene, sample_rows};
 
 #[test]
@@ -68,7 +70,7 @@ fn without_the_data_set_nobody_knows_what_leaks() {
 
 #[test]
 fn the_newest_batch_is_scored_and_every_batch_is_held_out() {
-    let scene = Scene::new();
+    let scene = Scene::with(&json!({"holdout": {"min_rows": 30}}));
     scene.rows("in/a.csv", &(sample_rows(60, 1) + &sample_rows(3, 2) + &sample_rows(3, 4)));
     scene.rows("test/testdata.csv", &sample_rows(40, 2));
     scene.rows("test/testdata_new3.csv", &sample_rows(35, 4));
@@ -77,4 +79,39 @@ fn the_newest_batch_is_scored_and_every_batch_is_held_out() {
     let score = scene.score().unwrap();
     assert_eq!(score.evaluation.n, 35);
     assert_eq!(score.test_files.keys().collect::<Vec<_>>(), ["testdata_new3.csv"]);
+}
+
+#[test]
+fn a_small_newest_batch_takes_in_older_test_rows_and_says_so() {
+    let scene = Scene::with(&json!({"holdout": {"min_rows": 100}}));
+    scene.rows("in/a.csv", &sample_rows(60, 1));
+    scene.rows("test/testdata.csv", &sample_rows(90, 2));
+    scene.rows("test/testdata_new.csv", &sample_rows(40, 5));
+    scene.rows("test/testdata_new2.csv", &sample_rows(30, 3));
+    let rows = sample_rows(400, 4);
+    let positives = rows.lines().filter(|l| l.ends_with(",1")).take(18);
+    scene.rows("test/testdata_new3.csv", &positives.map(|l| format!("{l}\n")).collect::<String>());
+    scene.ingest().unwrap();
+    scene.train().unwrap();
+    let score = scene.score().unwrap();
+    // The second hold-out does not make a hundred; a name without a number is the user's file.
+    assert_eq!(score.evaluation.n, 18 + 30 + 130);
+    assert_eq!(score.test_files.len(), 4);
+    assert_eq!(
+        score.notes[0],
+        format!(
+            "testdata_new3.csv has 18 rows (18 positive, 0 negative), and a test wants 100 rows and \
+             10 of each class: the test takes in testdata_new2.csv, testdata.csv, testdata_new.csv, 178 \
+             rows ({} positive, {} negative) together",
+            score.evaluation.positives,
+            178 - score.evaluation.positives
+        )
+    );
+    assert!(score.to_string().contains("note: testdata_new3.csv has 18 rows"), "{score}");
+    // With enough rows of both classes the newest serves alone.
+    scene.configure(&json!({"holdout": {"min_rows": 30}}));
+    scene.rows("test/testdata_new4.csv", &sample_rows(50, 6));
+    scene.train().unwrap();
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.notes.len()), (50, 0));
 }

@@ -92,7 +92,7 @@ fn is_sound(scene: &Scene) {
     if scene.path("out/ledger.sqlite").is_file() {
         for dataset in scene.ledger().datasets().unwrap() {
             let digest = Digest::of_file(dataset.location.as_ref()).unwrap();
-            assert_eq!(digest, dataset.sha256, "{}", dataset.location);
+            assert_eq!(digest, dataset.sha256, "{}", dataset.location.display());
         }
     }
 }

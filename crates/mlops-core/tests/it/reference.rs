@@ -232,7 +232,7 @@ fn scored(scene: &Scene, case: &Value) {
 }
 
 fn newest_data(scene: &Scene) -> PathBuf {
-    scene.ledger().latest_dataset().unwrap().unwrap().location.into()
+    scene.ledger().latest_dataset().unwrap().unwrap().location
 }
 
 /// Confusion matrix and probabilities of the trained model on a labelled file.

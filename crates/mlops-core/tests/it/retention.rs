@@ -244,8 +244,8 @@ struct Refuse(String);
 
 impl Probe for Refuse {
     fn before(&self, step: Step, path: &Path) -> io::Result<()> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let aside = name.starts_with(".mlops-") && name.contains(&self.0);
+        let hidden = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let aside = path.ends_with(&self.0) && hidden.to_string_lossy().starts_with(".mlops-");
         if aside && step == Step::Rename { Err(io::Error::from_raw_os_error(13)) } else { Ok(()) }
     }
 }

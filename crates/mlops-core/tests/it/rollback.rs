@@ -154,7 +154,9 @@ fn a_rolled_back_release_is_not_promoted_again_by_itself() {
     assert_eq!(live(&scene), ids[0]);
     let deployed = scene
         .step("deployment", |context, workspace| {
-            stage::deploy::again(context, workspace, "deployment", "it was right after all")
+            let leave = stage::deploy::Leave { again: true, ..stage::deploy::Leave::default() };
+            let reason = "it was right after all";
+            stage::deploy::with(context, workspace, "deployment", reason, leave)
         })
         .unwrap();
     assert!(deployed.promoted && deployed.release == ids[1]);

@@ -1,4 +1,5 @@
 //! Metrics and profiles against other people's numbers and against their definitions.
 
+mod coverage;
 mod golden;
 mod properties;

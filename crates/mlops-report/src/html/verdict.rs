@@ -2,6 +2,8 @@
 //!
 //! Not for the details: they are in `quality`.
 
+use mlops_core::metrics::bootstrap::too_few;
+
 use crate::format;
 use crate::report::{Report, Score, Severity};
 
@@ -85,10 +87,11 @@ fn lead(report: &Report) -> String {
             really(report)
         )
     };
+    let few = too_few(&score.confusion).map_or_else(String::new, |few| format!(": {few}"));
     let interval = score
         .f1_interval
         .as_ref()
-        .map_or_else(String::new, |i| format!(" ({})", format::interval(i)));
+        .map_or_else(String::new, |i| format!(" ({}{few})", format::interval(i)));
     format!(
         "{finds}; {named} F1 <strong>{}</strong>{interval}, the best constant answer gets {}.",
         format::score(score.f1),

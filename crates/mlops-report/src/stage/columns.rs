@@ -2,8 +2,6 @@
 //!
 //! Not for computing the statistics: `mlops_core::profile` does.
 
-use std::path::Path;
-
 use mlops_core::context::{Context, Workspace};
 use mlops_core::dataset::RowReader;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
@@ -29,12 +27,15 @@ pub(super) fn of(
     let schema = stage::ingest::schema(context, workspace)?;
     let reader = RowReader::labelled(&schema, &context.config.ingestion)
         .on_threads(context.config.limits.threads);
-    let profiled = profile_file(&reader, &schema, Path::new(&dataset.location));
+    let profiled = profile_file(&reader, &schema, &dataset.location);
     let columns = match profiled {
         Ok((columns, reading)) if reading.digest == dataset.sha256 => columns,
         other => {
             let why = other.err().unwrap_or_else(|| {
-                Error::conflict(format!("{} is not what the ledger recorded", dataset.location))
+                Error::conflict(format!(
+                    "{} is not what the ledger recorded",
+                    dataset.location.display()
+                ))
             });
             warnings.push(warning(format!(
                 "The newest data set cannot be described: {why}. There are no column statistics."

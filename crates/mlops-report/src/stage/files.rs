@@ -8,6 +8,7 @@ use mlops_core::Result;
 use mlops_core::context::Workspace;
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{FileRecord, FileStatus};
+use mlops_core::location::Location;
 use mlops_core::text;
 
 use super::worries::warning;
@@ -48,7 +49,7 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Warning>) -> Result<V
 
 /// The records that describe the present state, in the order in which they came.
 fn current(records: Vec<FileRecord>, first: Option<DatasetVersion>) -> Vec<FileRecord> {
-    let mut newest: BTreeMap<String, usize> = BTreeMap::new();
+    let mut newest: BTreeMap<Location, usize> = BTreeMap::new();
     for (i, record) in records.iter().enumerate() {
         newest.insert(record.location.clone(), i);
     }

@@ -4,7 +4,6 @@
 //! figures mean: see `worries`.
 
 use mlops_core::context::{Context, Workspace};
-use mlops_core::metrics::bootstrap::RESAMPLES;
 use mlops_core::metrics::probability::{calibration_curve, score_histogram};
 use mlops_core::metrics::{Evaluation, Ranking};
 use mlops_core::stage::score::{Scored, predict_current};
@@ -74,7 +73,7 @@ impl Trial {
         }
         let Scored { labels, probabilities, .. } = &scored;
         let training = subject.model.training;
-        let evaluation = Evaluation::of(labels, probabilities, training.threshold, training.seed)?;
+        let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
         match &subject.score {
             Some(recorded) if (recorded.evaluation.f1 - evaluation.f1).abs() > 1e-9 => {
                 warnings.push(note(format!(
@@ -140,7 +139,10 @@ fn score(e: &Evaluation, held_out: String) -> Score {
     let matrix = e.confusion_matrix;
     // A share of nothing is no number; files say 0 there, people should see a dash.
     let share = |value: f64, whole: u64| if whole == 0 { f64::NAN } else { value };
-    let mut interval_note = format!("{} bootstrap resamples", text::count(RESAMPLES as u64));
+    let mut interval_note = format!("{} intervals of 95 %", e.f1_interval.method.name());
+    if let Some(area) = e.roc_auc_interval {
+        interval_note = format!("{interval_note}; {} of the ROC AUC", area.method.name());
+    }
     if let Some(more) = &e.note {
         interval_note = format!("{interval_note}; {more}");
     }
@@ -155,8 +157,11 @@ fn score(e: &Evaluation, held_out: String) -> Score {
         accuracy: e.accuracy,
         accuracy_interval: Some(e.accuracy_interval),
         precision: share(e.precision, matrix.tp + matrix.fp),
+        precision_interval: e.precision_interval.filter(|_| matrix.tp + matrix.fp > 0),
         recall: share(e.recall, matrix.positives()),
+        recall_interval: e.recall_interval.filter(|_| matrix.positives() > 0),
         roc_auc: e.roc_auc,
+        roc_auc_interval: e.roc_auc_interval,
         pr_auc: e.pr_auc,
         log_loss: Some(e.log_loss),
         brier: Some(e.brier),

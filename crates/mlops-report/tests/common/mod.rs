@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each user needs a part")]
 
 use mlops_core::metrics::{
-    CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
+    CalibrationBin, ConfusionMatrix, Interval, Method, PrPoint, RocPoint, ScoreHistogram,
 };
 use mlops_report::{
     Coefficient, ColumnRow, Curves, IngestedFile, Model, Reason, Report, Score, Severity, Warning,
@@ -76,7 +76,9 @@ pub(crate) fn plausible() -> Report {
     );
     let base = share(positives, n);
     let f1 = 2.0 * precision * recall / (precision + recall);
-    let band = |x: f64| Some(Interval { low: x - 0.026, high: x + 0.024, level: 0.95 });
+    let band = |x: f64| {
+        Some(Interval { low: x - 0.026, high: x + 0.024, level: 0.95, method: Method::Wilson })
+    };
     let accuracy = share(confusion.tp + confusion.tn, n);
     Report {
         title: "Which corporations are about to leave?".to_owned(),

@@ -1,63 +1,208 @@
-//! The answer of `/prediction`, written number by number into one buffer.
+//! Answers, written number by number: small ones into one buffer, large ones piece by piece while
+//! they are sent.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::Frame;
 use mlops_core::metrics::classify;
+use mlops_core::model::Predictor;
+use mlops_core::table::{Table, TextColumn};
 use serde_json::Value;
 
+use super::faults::Fault;
 use super::rows::Notes;
+use crate::budget::Share;
+use crate::columns::Slot;
 use crate::live::Loaded;
+
+/// A larger answer is not made as a whole.
+const WHOLE: usize = 4 << 20;
+/// Bytes of a piece.
+const PIECE: usize = 64 << 10;
 
 /// Probabilities of the positive class, one for each row, with what is to be said of the rows.
 #[derive(Debug, Default)]
 pub(crate) struct Predicted {
     pub(crate) probabilities: Vec<f64>,
     pub(crate) notes: Notes,
+    /// The ids of the rows, where they are kept.
+    pub(crate) ids: Vec<TextColumn>,
 }
 
 impl Predicted {
+    /// Predicts the rows of `table`, which follow those that were predicted before. One whose score
+    /// is no number is noted as a fault.
+    pub(crate) fn append(
+        &mut self,
+        loaded: &Loaded,
+        table: &Table,
+        notes: &mut Notes,
+        keep_ids: bool,
+    ) {
+        let predictor = Predictor::new(&loaded.model);
+        let first = self.probabilities.len();
+        let mut block = Vec::new();
+        let target = if first == 0 { &mut self.probabilities } else { &mut block };
+        let (_, unknown_categories) = predictor.probabilities(table, target);
+        notes.unknown_categories += unknown_categories;
+        for (row, _) in target.iter().enumerate().filter(|(_, p)| p.is_nan()) {
+            let numeric = |index: usize| {
+                let this =
+                    |slot: Slot| matches!(slot, Slot::Numeric { index: i, .. } if i == index);
+                loaded.columns.iter().find(|(_, slot)| this(*slot)).map(|(name, _)| name.to_owned())
+            };
+            notes.faults.add(|| Fault {
+                row: (first + row) as u64,
+                line: None,
+                column: predictor.beyond_numbers(table, row).and_then(numeric),
+                reason: "the score of the row is not a number: its values are too large for this \
+                         model"
+                    .to_owned(),
+            });
+        }
+        self.probabilities.extend_from_slice(&block);
+        if keep_ids {
+            self.ids.resize_with(table.ids.len(), TextColumn::default);
+            for (all, column) in self.ids.iter_mut().zip(&table.ids) {
+                column.iter().for_each(|text| all.push(text));
+            }
+        }
+    }
+
     /// `{"predictions": […], "probabilities": […], "model_version": "…", …}`.
-    pub(crate) fn json(&self, loaded: &Loaded) -> Vec<u8> {
-        let longest = loaded.labels[0].len().max(loaded.labels[1].len()) + 24;
-        let mut out = Vec::with_capacity(self.probabilities.len() * longest + 256);
-        out.extend_from_slice(b"{\"predictions\":[");
-        push_labels(&mut out, loaded, &self.probabilities);
-        out.extend_from_slice(b"],\"probabilities\":[");
-        push_numbers(&mut out, &self.probabilities);
-        out.extend_from_slice(b"],\"model_version\":\"");
+    pub(crate) fn json(self, loaded: &Arc<Loaded>, share: Share) -> Body {
+        let Self { probabilities, notes, .. } = self;
+        let mut out = b"],\"model_version\":\"".to_vec();
         out.extend_from_slice(loaded.id.as_str().as_bytes());
         out.extend_from_slice(b"\",\"rows\":");
-        push_count(&mut out, self.probabilities.len() as u64);
+        push_count(&mut out, probabilities.len() as u64);
         out.extend_from_slice(b",\"imputed\":{");
-        let imputed = self.notes.imputed.iter().enumerate().filter(|(_, n)| **n > 0);
+        let imputed = notes.imputed.iter().enumerate().filter(|(_, n)| **n > 0);
         push_counts(&mut out, imputed.map(|(c, n)| (loaded.columns.name(c), *n)));
         out.extend_from_slice(b"},\"unknown_categories\":");
-        push_count(&mut out, self.notes.unknown_categories);
+        push_count(&mut out, notes.unknown_categories);
         out.extend_from_slice(b",\"ignored\":{");
-        push_counts(&mut out, self.notes.ignored.iter().map(|(name, n)| (name.as_str(), *n)));
+        push_counts(&mut out, notes.ignored.iter().map(|(name, n)| (name.as_str(), *n)));
         out.extend_from_slice(b"}}");
-        out
+        let parts = [
+            Part::Text(b"{\"predictions\":[".to_vec()),
+            Part::Labels,
+            Part::Text(b"],\"probabilities\":[".to_vec()),
+            Part::Numbers,
+            Part::Text(out),
+        ];
+        Script::new(loaded, probabilities, parts, share).body()
     }
 }
 
-/// The predicted labels, between commas.
-pub(crate) fn push_labels(out: &mut Vec<u8>, loaded: &Loaded, probabilities: &[f64]) {
-    let threshold = loaded.model.training.threshold;
-    for (i, probability) in probabilities.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
+/// A part of an answer.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// As it is.
+    Text(Vec<u8>),
+    /// The predicted labels, between commas.
+    Labels,
+    /// The probabilities, between commas, in the shortest spelling that reads back to the same bits.
+    Numbers,
+}
+
+/// An answer that is still to be written.
+pub(crate) struct Script {
+    loaded: Arc<Loaded>,
+    probabilities: Vec<f64>,
+    parts: VecDeque<Part>,
+    /// The next row of the part at hand.
+    row: usize,
+    _share: Share,
+}
+
+impl Script {
+    pub(crate) fn new(
+        loaded: &Arc<Loaded>,
+        probabilities: Vec<f64>,
+        parts: impl Into<VecDeque<Part>>,
+        share: Share,
+    ) -> Self {
+        let (loaded, parts) = (Arc::clone(loaded), parts.into());
+        Self { loaded, probabilities, parts, row: 0, _share: share }
+    }
+
+    /// The body of the answer.
+    pub(crate) fn body(mut self) -> Body {
+        let labels = &self.loaded.labels;
+        let longest = labels[0].len().max(labels[1].len()) + 24;
+        let size = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.len(),
+            _ => self.probabilities.len() * longest,
+        });
+        let size: usize = size.sum();
+        if size > WHOLE {
+            return Body::new(self);
         }
-        let label = &loaded.labels[usize::from(!classify(*probability, threshold))];
-        out.extend_from_slice(label.as_bytes());
+        let mut out = Vec::with_capacity(size);
+        while self.write(&mut out, usize::MAX) {}
+        out.into()
+    }
+
+    /// Writes some more, until `out` has `enough`; whether there was any.
+    fn write(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
+        let Some(part) = self.parts.front_mut() else { return false };
+        let threshold = self.loaded.model.training.threshold;
+        match part {
+            Part::Text(text) => out.append(text),
+            Part::Labels => {
+                while let Some(probability) = self.probabilities.get(self.row) {
+                    if out.len() >= enough {
+                        return true;
+                    }
+                    comma(out, self.row);
+                    let label =
+                        &self.loaded.labels[usize::from(!classify(*probability, threshold))];
+                    out.extend_from_slice(label.as_bytes());
+                    self.row += 1;
+                }
+            }
+            Part::Numbers => {
+                let mut buffer = zmij::Buffer::new();
+                while let Some(probability) = self.probabilities.get(self.row) {
+                    if out.len() >= enough {
+                        return true;
+                    }
+                    comma(out, self.row);
+                    out.extend_from_slice(buffer.format(*probability).as_bytes());
+                    self.row += 1;
+                }
+            }
+        }
+        self.row = 0;
+        self.parts.pop_front();
+        true
     }
 }
 
-/// Probabilities, between commas, in the shortest spelling that reads back to the same bits.
-pub(crate) fn push_numbers(out: &mut Vec<u8>, numbers: &[f64]) {
-    let mut buffer = zmij::Buffer::new();
-    for (i, number) in numbers.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(buffer.format(*number).as_bytes());
+impl HttpBody for Script {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let script = self.get_mut();
+        let mut out = Vec::with_capacity(PIECE + 1024);
+        while out.len() < PIECE && script.write(&mut out, PIECE) {}
+        Poll::Ready((!out.is_empty()).then(|| Ok(Frame::data(out.into()))))
+    }
+}
+
+fn comma(out: &mut Vec<u8>, row: usize) {
+    if row > 0 {
+        out.push(b',');
     }
 }
 
@@ -67,9 +212,7 @@ fn push_count(out: &mut Vec<u8>, n: u64) {
 
 fn push_counts<'a>(out: &mut Vec<u8>, counts: impl Iterator<Item = (&'a str, u64)>) {
     for (i, (name, n)) in counts.enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
+        comma(out, i);
         out.extend_from_slice(Value::from(name).to_string().as_bytes());
         out.push(b':');
         push_count(out, n);

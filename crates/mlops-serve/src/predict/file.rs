@@ -1,7 +1,9 @@
 //! A file that a request names: found in the folders of data, and nowhere else.
 //!
 //! A name leads to a regular file with the ending `.csv` whose real place, after every link, lies
-//! in a folder of data. What stands elsewhere is not told apart from what is not there.
+//! in a folder of data. What stands elsewhere is not told apart from what is not there. The way to
+//! that place is opened folder by folder and never through a link, so that nobody who may write in a
+//! folder of data can put a link there between the look and the opening.
 //! Not for reading it: see `super::csv`.
 
 use std::fs::File;
@@ -9,9 +11,13 @@ use std::path::{Component, Path, PathBuf};
 
 use axum::http::StatusCode;
 use mlops_core::config::Config;
+use rustix::fs::{Mode, OFlags};
 
 use super::json::FileName;
+use crate::body;
+use crate::budget::Share;
 use crate::problem::Problem;
+use crate::state::State;
 
 /// The folders whose files may be named.
 fn folders(config: &Config) -> impl Iterator<Item = &Path> {
@@ -20,11 +26,14 @@ fn folders(config: &Config) -> impl Iterator<Item = &Path> {
     own.into_iter().chain(&config.service.data_folders).map(PathBuf::as_path)
 }
 
-/// Opens the file that `name` means.
+/// Opens the file that `name` means, and takes room for what it will cost.
 ///
 /// # Errors
-/// 400 for a name that cannot be one, 404 for one that leads to nothing, 413 for one too large.
-pub(crate) fn open(config: &Config, name: &FileName) -> Result<File, Problem> {
+/// 400 for a name that cannot be one, 404 for one that leads to nothing, 413 for one too large, 503
+/// where there is no room for it.
+pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, Share), Problem> {
+    let settings = app.service();
+    let config = &settings.config;
     let path = match (&name.path, &name.data, &name.name) {
         (Some(path), None, None) | (None, Some(path), None) | (None, None, Some(path)) => {
             PathBuf::from(path)
@@ -53,7 +62,7 @@ pub(crate) fn open(config: &Config, name: &FileName) -> Result<File, Problem> {
              configuration or to a folder of data",
         ));
     };
-    let size = file.metadata().map_err(|_| Problem::internal())?.len();
+    let size = file.metadata().map_err(|e| Problem::internal(e.to_string()))?.len();
     let limit = config.service.max_file_bytes;
     if size > limit {
         let detail = format!(
@@ -62,7 +71,8 @@ pub(crate) fn open(config: &Config, name: &FileName) -> Result<File, Problem> {
         );
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    Ok(file)
+    let share = body::room_for_file(app, size)?;
+    Ok((file, share))
 }
 
 /// Where a name may lead: as it is, from the folder of the configuration, from a folder of data.
@@ -78,12 +88,61 @@ fn candidates(config: &Config, path: &Path) -> impl Iterator<Item = PathBuf> {
 /// The file at `candidate`, if it really lies in a folder of data.
 fn inside(config: &Config, candidate: &Path) -> Option<File> {
     let real = candidate.canonicalize().ok()?;
-    let mut roots = folders(config).filter_map(|folder| folder.canonicalize().ok());
-    let csv = real.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    let regular = real.metadata().is_ok_and(|m| m.is_file());
-    if !csv || !regular || !roots.any(|root| real.starts_with(root)) {
+    if !real.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
         return None;
     }
-    File::open(real).ok()
+    let mut roots = folders(config).filter_map(|folder| folder.canonicalize().ok());
+    let root = roots.find(|root| real.starts_with(root))?;
+    let beneath = real.strip_prefix(&root).ok()?;
+    beneath_without_links(&root, beneath)
+}
+
+/// Opens the regular file at `path` beneath `root`, where no part of `path` is a link.
+fn beneath_without_links(root: &Path, path: &Path) -> Option<File> {
+    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // A pipe would wait for its writer.
+    let file = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(root, folder, Mode::empty()).ok()?;
+    let mut parts = path.components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(name) = part else { return None };
+        let flags = if parts.peek().is_some() { folder } else { file };
+        at = rustix::fs::openat(&at, name, flags, Mode::empty()).ok()?;
+    }
+    let file = File::from(at);
+    file.metadata().is_ok_and(|m| m.is_file()).then_some(file)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn a_link_that_comes_after_the_look_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("data");
+        std::fs::create_dir_all(root.join("sub")).unwrap();
+        std::fs::create_dir(dir.path().join("secret")).unwrap();
+        std::fs::write(dir.path().join("secret/a.csv"), "secret").unwrap();
+        std::fs::write(root.join("sub/a.csv"), "open").unwrap();
+        let open = |path: &str| {
+            beneath_without_links(&root, Path::new(path)).map(|mut file| {
+                let mut text = String::new();
+                file.read_to_string(&mut text).unwrap();
+                text
+            })
+        };
+        assert_eq!(open("sub/a.csv").as_deref(), Some("open"));
+        // As somebody who races would do, after the real place was found.
+        std::fs::rename(root.join("sub"), root.join("away")).unwrap();
+        std::os::unix::fs::symlink("../secret", root.join("sub")).unwrap();
+        assert_eq!(open("sub/a.csv"), None);
+        std::os::unix::fs::symlink("../../secret/a.csv", root.join("away/b.csv")).unwrap();
+        assert_eq!(open("away/b.csv"), None);
+        assert_eq!(open("../secret/a.csv"), None);
+        assert_eq!(open("away"), None);
+    }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::rows::Rows;
+use super::rows::{NAMES, OTHERS, Rows};
 
 /// What a document turned out to be.
 #[derive(Debug, Default)]
@@ -49,11 +49,47 @@ pub(crate) fn parse<'de, S: DeserializeSeed<'de>>(
     seed: S,
 ) -> Result<S::Value, String> {
     // Checked once and as a whole, not text by text.
-    let text = std::str::from_utf8(bytes).map_err(|_| "the body is not UTF-8".to_owned())?;
+    let text = std::str::from_utf8(bytes).map_err(|_| strange(bytes))?;
     let mut json = serde_json::Deserializer::from_str(text);
     let value = seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
-    value
-        .map_err(|e| if e.is_data() { e.to_string() } else { format!("the body is not JSON: {e}") })
+    value.map_err(|e| if e.is_data() { e.to_string() } else { unsound(text, &e) })
+}
+
+/// What is wrong with bytes that are no UTF-8.
+fn strange(bytes: &[u8]) -> String {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the body is UTF-16: send UTF-8",
+        _ => "the body is not UTF-8",
+    }
+    .to_owned()
+}
+
+/// What is wrong with a text that is no JSON.
+pub(crate) fn unsound(text: &str, error: &serde_json::Error) -> String {
+    if text.starts_with('\u{feff}') {
+        return "the body begins with a byte-order mark, which is no JSON: send it without"
+            .to_owned();
+    }
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let before = line.as_bytes().get(..error.column().min(line.len())).unwrap_or_default();
+    let from = before.iter().rposition(|b| b",[:{ \t".contains(b)).map_or(0, |n| n + 1);
+    let token = line.as_bytes().get(from..).unwrap_or_default();
+    let token = token.strip_prefix(b"-").unwrap_or(token);
+    for (name, advice) in [
+        ("NaN", "send null for a missing value"),
+        ("nan", "send null for a missing value"),
+        ("Infinity", "send a finite number, or null for a missing value"),
+        ("inf", "send a finite number, or null for a missing value"),
+        ("None", "send null for a missing value"),
+        ("True", "write true"),
+        ("False", "write false"),
+    ] {
+        if token.starts_with(name.as_bytes()) {
+            let (line, column) = (error.line(), error.column());
+            return format!("{name} at line {line} column {column} is no JSON: {advice}");
+        }
+    }
+    format!("the body is not JSON: {error}")
 }
 
 #[derive(Debug, Default)]
@@ -339,8 +375,27 @@ impl<'de> Visitor<'de> for Cell<'_, '_> {
 /// The columns of rows that are arrays: for each place its column, if it is one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Header {
-    pub(crate) places: Vec<Option<usize>>,
-    pub(crate) extra: Vec<String>,
+    places: Vec<u32>,
+    /// The first names that no column has.
+    extra: Vec<String>,
+    /// How many more there are.
+    others: u64,
+}
+
+/// A place without a column.
+const NOWHERE: u32 = u32::MAX;
+
+impl Header {
+    /// Places that mean `columns` in this order.
+    pub(crate) fn of(columns: impl Iterator<Item = usize>) -> Self {
+        let places = columns.map(|c| u32::try_from(c).unwrap_or(NOWHERE)).collect();
+        Self { places, ..Self::default() }
+    }
+
+    /// The column at a place.
+    fn column(&self, place: usize) -> Option<usize> {
+        self.places.get(place).filter(|c| **c != NOWHERE).map(|c| *c as usize)
+    }
 }
 
 /// Reads the list of columns.
@@ -364,12 +419,15 @@ impl<'de> Visitor<'de> for Names<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Header, A::Error> {
         let mut header = Header::default();
         while let Some(name) = seq.next_element::<String>()? {
-            let place = self.0.loaded.columns.find(&name, header.places.len());
-            if place.is_some() && header.places.contains(&place) {
+            let found = self.0.loaded.columns.find(&name, header.places.len());
+            let place = found.and_then(|c| u32::try_from(c).ok()).unwrap_or(NOWHERE);
+            if place != NOWHERE && header.places.contains(&place) {
                 return Err(A::Error::custom(format_args!("\"columns\" names {name:?} twice")));
             }
-            if place.is_none() {
+            if place == NOWHERE && header.extra.len() < NAMES {
                 header.extra.push(name);
+            } else if place == NOWHERE {
+                header.others += 1;
             }
             header.places.push(place);
         }
@@ -406,6 +464,9 @@ impl<'de> Visitor<'de> for Data<'_, '_> {
         for name in &header.extra {
             rows.notes.ignore(name, read);
         }
+        if header.others > 0 {
+            rows.notes.ignore(OTHERS, read.saturating_mul(header.others));
+        }
         Ok(())
     }
 }
@@ -435,9 +496,9 @@ impl<'de> Visitor<'de> for RowArray<'_, '_> {
         let Self { rows, header } = self;
         let mut values = 0;
         loop {
-            let more = match header.places.get(values) {
-                Some(Some(c)) => seq.next_element_seed(Cell { rows, c: *c })?.is_some(),
-                _ => seq.next_element::<IgnoredAny>()?.is_some(),
+            let more = match header.column(values) {
+                Some(c) => seq.next_element_seed(Cell { rows, c })?.is_some(),
+                None => seq.next_element::<IgnoredAny>()?.is_some(),
             };
             if !more {
                 break;

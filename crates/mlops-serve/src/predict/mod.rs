@@ -2,7 +2,7 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | JSON to rows | `json` |
+//! | JSON to rows | `json`; `column` where it comes column by column |
 //! | CSV to rows | `csv`, and `file` for a file that is named |
 //! | a row into the table, or its faults | `rows`, `faults` |
 //! | probabilities to an answer | `answer` |
@@ -10,6 +10,7 @@
 //! Synchronous, on the thread that read the body, unless it is large.
 
 pub(crate) mod answer;
+pub(crate) mod column;
 pub(crate) mod csv;
 pub(crate) mod faults;
 pub(crate) mod file;
@@ -17,10 +18,11 @@ pub(crate) mod json;
 pub(crate) mod rows;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use mlops_core::model::Predictor;
 use mlops_core::table::Table;
 
 use crate::around::RequestId;
@@ -50,10 +52,7 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Problem(problem) => problem,
-            Failure::Inside(error) => {
-                tracing::error!("a request failed: {error}");
-                Self::internal()
-            }
+            Failure::Inside(error) => Self::internal(error.to_string()),
         }
     }
 }
@@ -62,45 +61,41 @@ impl From<Failure> for Problem {
 pub(crate) async fn predict(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
     let id = RequestId::of(&request);
-    let body = body::read(request, app.service()).await?;
-    let large = body.large();
+    let body = body::read(request, &app).await?;
     let shared = App::clone(&app);
-    body::work(large, move || {
-        let outcome = prediction(&shared, &loaded, &body, &id)?;
-        let predicted = match outcome {
-            Outcome::Predicted(predicted) => predicted,
-            Outcome::File(name) => {
-                return Ok(Step::File(name, loaded, id));
+    let step = body::work(body.large, move || {
+        let mut body = body;
+        match prediction(&shared, &loaded, &body)? {
+            Outcome::Predicted(predicted) => {
+                body.bytes = Bytes::new();
+                record(&shared, &loaded, &id, &predicted, body.large);
+                Ok(Step::Done(body::json(predicted.json(&loaded, body.share), &loaded)))
             }
-        };
-        Ok(Step::Done(body::json(predicted.json(&loaded), &loaded)))
-    })
-    .await?
-    .finish(app)
-    .await
+            Outcome::File(name) => Ok(Step::File(name, loaded, id, body)),
+        }
+    });
+    match step.await? {
+        Step::Done(response) => Ok(response),
+        Step::File(name, loaded, id, body) => {
+            body::work(true, move || {
+                let (file, share) = file::open(&app, &name)?;
+                let keep_ids = app.predictions.is_some();
+                let predicted = of_csv(&loaded, file, csv::CHUNK, keep_ids)?;
+                record(&app, &loaded, &id, &predicted, true);
+                let answer = body::json(predicted.json(&loaded, share), &loaded);
+                drop(body);
+                Ok(answer)
+            })
+            .await
+        }
+    }
 }
 
 /// How far a request came.
 enum Step {
     Done(Response),
-    /// A file is to be read, which may wait for a disk.
-    File(json::FileName, std::sync::Arc<Loaded>, RequestId),
-}
-
-impl Step {
-    async fn finish(self, app: App) -> Result<Response, Problem> {
-        match self {
-            Self::Done(response) => Ok(response),
-            Self::File(name, loaded, id) => {
-                body::work(true, move || {
-                    let file = file::open(&app.context.config, &name)?;
-                    let predicted = of_csv(&app, &loaded, file, csv::CHUNK, &id)?;
-                    Ok(body::json(predicted.json(&loaded), &loaded))
-                })
-                .await
-            }
-        }
-    }
+    /// A file is to be read, which may wait for a disk; the request keeps its place.
+    File(json::FileName, Arc<Loaded>, RequestId, Body),
 }
 
 enum Outcome {
@@ -108,20 +103,16 @@ enum Outcome {
     File(json::FileName),
 }
 
-fn prediction(
-    app: &Shared,
-    loaded: &Loaded,
-    body: &Body,
-    id: &RequestId,
-) -> Result<Outcome, Problem> {
+fn prediction(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Outcome, Problem> {
+    let keep_ids = app.predictions.is_some();
     match body.format {
         Format::Csv => {
             let chunk = (body.bytes.len() + 1).min(csv::CHUNK);
-            of_csv(app, loaded, body.bytes.as_ref(), chunk, id).map(Outcome::Predicted)
+            of_csv(loaded, body.bytes.as_ref(), chunk, keep_ids).map(Outcome::Predicted)
         }
         Format::Json => {
             let mut file = None;
-            let predicted = of_rows(app, loaded, id, body.bytes.len(), |rows| {
+            let predicted = of_rows(loaded, body.bytes.len(), keep_ids, |rows| {
                 file = json::read(&body.bytes, rows).map_err(Problem::malformed)?.file;
                 Ok(())
             })?;
@@ -135,62 +126,61 @@ fn prediction(
 
 /// Predicts the rows that `fill` puts in.
 pub(crate) fn of_rows(
-    app: &Shared,
     loaded: &Loaded,
-    id: &RequestId,
     bytes: usize,
+    keep_ids: bool,
     fill: impl FnOnce(&mut Rows) -> Result<(), Problem>,
 ) -> Result<Predicted, Problem> {
-    let mut predicted = Predicted::default();
+    let (mut predicted, mut notes) = (Predicted::default(), Notes::default());
     with_table(loaded, bytes, |table| {
-        let notes = &mut predicted.notes;
-        fill(&mut Rows::new(loaded, table, notes, Wants::Features))?;
-        if notes.faults.count > 0 {
-            return Err(Problem::rows(std::mem::take(&mut notes.faults)));
-        }
-        append(app, loaded, table, &mut predicted, id);
-        Ok(())
+        let mut take = |table: &Table, notes: &mut Notes| {
+            predicted.append(loaded, table, notes, keep_ids);
+        };
+        let mut rows = Rows::new(loaded, table, &mut notes, Wants::Features, &mut take);
+        fill(&mut rows)?;
+        rows.flush();
+        Ok::<_, Problem>(())
     })?;
-    count(loaded, &predicted);
-    Ok(predicted)
+    predicted.sound(notes)
 }
 
 /// Predicts rows of CSV, a batch at a time.
 pub(crate) fn of_csv(
-    app: &Shared,
     loaded: &Loaded,
     input: impl std::io::Read,
     chunk: usize,
-    id: &RequestId,
+    keep_ids: bool,
 ) -> Result<Predicted, Problem> {
-    let mut predicted = Predicted::default();
-    let mut notes = Notes::default();
-    csv::read(input, chunk, loaded, Wants::Features, &mut notes, |table, _| {
-        append(app, loaded, table, &mut predicted, id);
+    let (mut predicted, mut notes) = (Predicted::default(), Notes::default());
+    csv::read(input, chunk, loaded, Wants::Features, &mut notes, |table, notes| {
+        predicted.append(loaded, table, notes, keep_ids);
     })?;
-    notes.unknown_categories = predicted.notes.unknown_categories;
-    if notes.faults.count > 0 {
-        return Err(Problem::rows(notes.faults));
-    }
-    predicted.notes = notes;
-    count(loaded, &predicted);
-    Ok(predicted)
+    predicted.sound(notes)
 }
 
-/// Predicts the rows of `table`, which follow those that were predicted before.
-fn append(app: &Shared, loaded: &Loaded, table: &Table, out: &mut Predicted, id: &RequestId) {
-    let predictions = Predictor::new(&loaded.model).predict(table);
-    out.notes.unknown_categories += predictions.unknown_categories;
-    let first = out.probabilities.len();
-    // A row that the model does not answer was a fault before it came here.
-    out.probabilities.extend(predictions.rows.iter().flatten().map(|p| p.probability));
-    if let Some(log) = &app.predictions {
-        log.note(app, loaded, id, table, &out.probabilities, first);
+impl Predicted {
+    /// With what is to be said of the rows, unless that is that they cannot be predicted.
+    fn sound(mut self, notes: Notes) -> Result<Self, Problem> {
+        if notes.faults.count > 0 {
+            return Err(Problem::rows(notes.faults));
+        }
+        self.notes = notes;
+        Ok(self)
     }
 }
 
-fn count(loaded: &Loaded, predicted: &Predicted) {
+/// Counts and logs predictions that will be answered; `large` ones may wait a little for the log.
+pub(crate) fn record(
+    app: &Shared,
+    loaded: &Loaded,
+    id: &RequestId,
+    predicted: &Predicted,
+    large: bool,
+) {
     loaded.counts.add(&predicted.probabilities, loaded.model.training.threshold);
+    if let Some(log) = &app.predictions {
+        log.note(app, loaded, id, predicted, large);
+    }
 }
 
 /// Lends a table with the columns of `loaded`, empty, whose memory is used again and again; `bytes`

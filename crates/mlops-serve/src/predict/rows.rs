@@ -12,9 +12,13 @@ use crate::columns::Slot;
 use crate::live::Loaded;
 
 /// How many different fields that no column has are counted by name.
-const NAMES: usize = 100;
+pub(crate) const NAMES: usize = 100;
 /// The name for all further ones.
-const OTHERS: &str = "(others)";
+pub(crate) const OTHERS: &str = "(others)";
+/// Rows that are kept before they are used.
+const BLOCK: usize = 4096;
+/// Whole numbers from here on are not all doubles.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What rows must have besides the features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) table: &'a mut Table,
     pub(crate) notes: &'a mut Notes,
     pub(crate) wants: Wants,
+    /// What uses rows, a block of good ones at a time.
+    take: &'a mut dyn FnMut(&Table, &mut Notes),
     /// Whether the row at hand is lost.
     broken: bool,
     /// The columns of the fields of the row before, in their order.
@@ -69,9 +75,18 @@ impl<'a> Rows<'a> {
         table: &'a mut Table,
         notes: &'a mut Notes,
         wants: Wants,
+        take: &'a mut dyn FnMut(&Table, &mut Notes),
     ) -> Self {
         notes.imputed.resize(loaded.columns.len(), 0);
-        Self { loaded, table, notes, wants, broken: false, order: Vec::new() }
+        Self { loaded, table, notes, wants, take, broken: false, order: Vec::new() }
+    }
+
+    /// Hands on the rows that are in, while none was wrong.
+    pub(crate) fn flush(&mut self) {
+        if self.notes.faults.count == 0 && !self.table.is_empty() {
+            (self.take)(self.table, self.notes);
+        }
+        self.table.clear();
     }
 
     /// The column called `name`, which is field number `place` of its row. Rows of one origin have
@@ -114,7 +129,11 @@ impl<'a> Rows<'a> {
             // Ingestion knows no negative zero.
             return self.table.numeric[index].push(value + 0.0);
         }
-        if value.fract() == 0.0 && value.abs() < 1e15 {
+        if value.fract() == 0.0 && value.abs() >= EXACT {
+            self.fault(Some(c), || {
+                "a number as large as this one loses digits: send it as a text".to_owned()
+            });
+        } else if value.fract() == 0.0 {
             #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
             self.text(c, itoa::Buffer::new().format(value as i64));
         } else {
@@ -146,7 +165,7 @@ impl<'a> Rows<'a> {
                             self.missing(c, fills);
                         }
                     }
-                    None => self.fault(Some(c), || format!("{} is not a number", excerpt(text))),
+                    None => self.fault(Some(c), || cells.no_number(text)),
                 }
             }
             Slot::Categorical { index, fills } if self.table.categorical[index].len() == rows => {
@@ -225,6 +244,9 @@ impl<'a> Rows<'a> {
             self.table.truncate(rows);
         } else {
             self.table.end_row();
+            if self.table.len() >= BLOCK {
+                self.flush();
+            }
         }
         self.notes.rows += 1;
     }

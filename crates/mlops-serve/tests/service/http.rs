@@ -59,6 +59,26 @@ impl Connection {
         self.0.get_mut().write_all(bytes).unwrap();
     }
 
+    /// The same, where the other side may have closed already.
+    pub(crate) fn try_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let stream = self.0.get_mut();
+        stream.set_write_timeout(Some(Duration::from_millis(300)))?;
+        stream.write_all(bytes)
+    }
+
+    /// Sends nothing more.
+    pub(crate) fn said_all(&mut self) {
+        self.0.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Reads an answer if there is one now.
+    pub(crate) fn answer_at_once(&mut self) -> Option<Answer> {
+        self.0.get_mut().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let answer = self.answer(false);
+        self.0.get_mut().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        answer
+    }
+
     /// Sends a request and reads its answer.
     pub(crate) fn send(
         &mut self,

@@ -15,12 +15,16 @@ mod answers;
 mod description;
 /// Files that a request names: which are read, and that no other is.
 mod files;
+/// Requests that no client of ours sends: from foreign pages, with numbers beyond all numbers.
+mod foreign;
 /// One batch of rows in every wire format against the batch path, to the bit.
 mod formats;
 /// A small client that sees every byte.
 mod http;
 /// Limits of size, number and time; draining; the logs.
 mod manners;
+/// The log of predictions: what is in it, what it outlives, what it leaves alone.
+mod prediction_log;
 /// Transcripts of the protocols' own clients, replayed.
 mod protocols;
 /// What is on record, told and never touched.

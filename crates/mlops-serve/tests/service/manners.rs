@@ -1,7 +1,9 @@
 //! Limits of size, number and time; draining; the logs. Times are limits, never measurements.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mlops_core::lines::Lines;
 use mlops_serve::Options;
 use serde_json::{Value, json};
 
@@ -31,20 +33,101 @@ fn eventually(mut done: impl FnMut() -> bool) {
 fn over_the_limit_of_requests_others_are_told_to_wait_and_health_is_still_told() {
     let scene = Scene::deployed(&json!({ "service": { "max_in_flight": 1 } }));
     let service = scene.serve();
-    let mut first = begun(service.address);
+    let (text, address) = (rows(2000, 3, false), service.address);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let over = &over;
     let mut refused = None;
-    eventually(|| {
-        refused = Some(service.get("/scoring")).filter(|answer| answer.status == 503);
-        refused.is_some()
+    std::thread::scope(|threads| {
+        // Whichever of them comes second is refused; each only ever gets one of the two answers.
+        threads.spawn(move || {
+            let headers = [("content-type", "text/csv")];
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut connection = Connection::open(address);
+                let answer = connection.send("POST", "/scoring", &headers, text.as_bytes());
+                assert!([200, 503].contains(&answer.status), "{answer:?}");
+            }
+        });
+        eventually(|| {
+            service.get("/livez").ends_with(200);
+            service.get("/readyz").ends_with(200);
+            refused = Some(service.get("/scoring")).filter(|answer| answer.status == 503);
+            refused.is_some()
+        });
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     let refused = refused.unwrap();
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(refused.header("content-type"), "application/problem+json");
-    service.get("/livez").ends_with(200);
-    service.get("/readyz").ends_with(200);
-    first.raw(&BODY[10..]);
-    first.answer(false).unwrap().ends_with(200);
     service.get("/scoring").ends_with(200);
+}
+
+#[test]
+fn requests_without_their_bodies_take_no_place_from_others() {
+    let scene = Scene::deployed(&json!({ "service": { "max_in_flight": 1 } }));
+    let service = scene.serve();
+    let mut silent: Vec<_> = (0..20).map(|_| begun(service.address)).collect();
+    for _ in 0..20 {
+        service.get("/scoring").ends_with(200);
+        service.ask("POST", "/prediction", &[], BODY).ends_with(200);
+    }
+    for connection in &mut silent {
+        connection.raw(&BODY[10..]);
+        connection.answer(false).unwrap().ends_with(200);
+    }
+}
+
+#[test]
+fn bodies_that_are_not_all_there_share_what_memory_there_is() {
+    let limits = json!({ "max_body_bytes": 1 << 20, "max_total_body_bytes": 4 << 20 });
+    let scene = Scene::deployed(&json!({ "service": limits }));
+    let service = scene.serve();
+    let text = rows(20_000, 3, false);
+    let (half, csv) =
+        (&text.as_bytes()[..800_000.min(text.len() / 2)], ("content-type", "text/csv"));
+    assert!(half.len() > 200_000);
+    let mut unfinished: Vec<_> = (0..40)
+        .map(|_| {
+            let mut connection = Connection::open(service.address);
+            connection.raw(&head("POST", "/prediction", &[csv], 1 << 20));
+            let _ = connection.try_raw(half);
+            connection
+        })
+        .collect();
+    // Some are refused at once; small requests are answered all the while.
+    let answered = unfinished.iter_mut().rev().find_map(|connection| {
+        service.ask("POST", "/prediction", &[], BODY).ends_with(200);
+        connection.answer_at_once()
+    });
+    let refused = answered.unwrap().ends_with(503);
+    assert_eq!(refused.header("retry-after"), "1");
+    assert!(refused.text().contains("service.max_total_body_bytes"), "{refused:?}");
+    drop(unfinished);
+    eventually(|| service.csv("/prediction", &text).status == 200);
+}
+
+#[test]
+fn whoever_does_not_read_its_answer_is_let_go() {
+    let scene = Scene::deployed(&json!({ "service": { "body_timeout_seconds": 1 } }));
+    let service = scene.serve();
+    // Far more than fits between.
+    let text = format!("age,balance,country\n{}", "1,2,de\n".repeat(500_000));
+    let mut held = Connection::open(service.address);
+    held.raw(&head("POST", "/prediction", &[("content-type", "text/csv")], text.len()));
+    held.raw(text.as_bytes());
+    let gone = "mlops_connection_failures_total{reason=\"timed_out\"} 1\n";
+    eventually(|| service.get("/metrics").text().contains(gone));
+}
+
+#[test]
+fn whoever_has_said_all_gets_an_answer() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let mut connection = Connection::open(service.address);
+    connection.raw(&head("POST", "/prediction", &[], BODY.len()));
+    connection.raw(BODY);
+    connection.said_all();
+    connection.answer(false).unwrap().ends_with(200);
+    assert!(connection.closed());
 }
 
 #[test]
@@ -67,6 +150,9 @@ fn over_the_limit_of_connections_others_are_told_to_wait() {
         next.send("GET", "/livez", &[], b"").status == 200
     });
     kept[0].send("GET", "/livez", &[], b"").ends_with(200);
+    let metrics = kept[0].send("GET", "/metrics", &[], b"").ends_with(200);
+    let refused = metrics.text().lines().find(|l| l.contains("reason=\"refused\""));
+    assert!(!refused.unwrap().ends_with(" 0"), "{refused:?}");
 }
 
 #[test]
@@ -99,6 +185,8 @@ fn a_head_without_end_or_sense_is_refused() {
     senseless.raw(b"\x16\x03\x01\x02\x00\x01\r\n\r\n");
     assert_eq!(senseless.answer(false).map(|a| a.status), Some(400));
     service.get("/livez").ends_with(200);
+    let counted = "mlops_connection_failures_total{reason=\"malformed\"} 2\n";
+    eventually(|| service.get("/metrics").text().contains(counted));
 }
 
 #[test]
@@ -138,8 +226,9 @@ fn each_request_leaves_a_line_without_what_may_be_private() {
     for json_log in [false, true] {
         let scene = Scene::deployed(&json!({}));
         let log = Log::default();
-        let sink: Box<dyn std::io::Write + Send> = Box::new(log.clone());
-        let options = Options { access_log: Some(sink), json_log, ..Options::default() };
+        let lines = Lines::to("test", 1 << 20, log.clone(), |n| format!("{n} lost\n"));
+        let lines = Some(Arc::new(lines));
+        let options = Options { access_log: lines, json_log, ..Options::default() };
         let service = scene.serve_with(options);
         let headers = [("x-request-id", "my-id"), ("authorization", "Bearer hidden")];
         service.ask("POST", "/prediction?key=hidden", &headers, BODY).ends_with(200);
@@ -158,57 +247,6 @@ fn each_request_leaves_a_line_without_what_may_be_private() {
             assert!(lines[0].contains(" my-id POST /prediction 200 "), "{text}");
         }
     }
-}
-
-#[test]
-fn predictions_are_kept_row_by_row_in_files_that_rotate() {
-    let log = json!({ "prediction_log_path": "log", "prediction_log_max_bytes": 4096,
-        "prediction_log_keep_files": 3 });
-    let scene = Scene::deployed(&json!({ "service": log }));
-    let service = scene.serve();
-    let mut expected = Vec::new();
-    for i in 0..8 {
-        let text = rows(10, 20 + i, true);
-        let answer = service.csv("/prediction", &text).ends_with(200);
-        expected.push((answer.header("x-request-id").to_owned(), answer.bits(), text));
-        // Long enough for a batch of lines of its own.
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    service.ended();
-    let mut names: Vec<_> =
-        std::fs::read_dir(scene.path("log")).unwrap().map(|e| e.unwrap().path()).collect();
-    names.sort();
-    assert_eq!(names.len(), 3, "{names:?}");
-    let text: String = names.iter().map(|name| std::fs::read_to_string(name).unwrap()).collect();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(lines.len() >= 20, "{}", lines.len());
-    for line in &lines {
-        let known = expected.iter().find(|(id, ..)| *id == line["request_id"]).unwrap();
-        let row = usize::try_from(line["row"].as_u64().unwrap()).unwrap();
-        assert_eq!(line["probability"].as_f64().unwrap().to_bits(), known.1[row]);
-        let customer = known.2.lines().nth(row + 1).unwrap().split(',').next().unwrap();
-        assert_eq!(line["customer"], customer);
-        assert!(line["model_version"].as_str().unwrap().starts_with("r-1-"));
-    }
-    assert!(names.iter().all(|name| std::fs::metadata(name).unwrap().len() <= 4096));
-    let last = expected.last().unwrap();
-    assert!(lines.iter().any(|line| line["request_id"] == last.0));
-}
-
-#[test]
-fn every_row_of_a_large_request_is_kept() {
-    let scene = Scene::deployed(&json!({ "service": { "prediction_log_path": "log" } }));
-    let service = scene.serve();
-    service.csv("/prediction", &rows(20_000, 3, true)).ends_with(200);
-    assert!(service.get("/metrics").text().contains("mlops_log_lines_lost_total 0\n"));
-    service.ended();
-    let names: Vec<_> = std::fs::read_dir(scene.path("log")).unwrap().collect();
-    assert_eq!(names.len(), 1);
-    let text = std::fs::read_to_string(names[0].as_ref().unwrap().path()).unwrap();
-    assert!((0..20_000).eq(text.lines().map(|line| {
-        let line: Value = serde_json::from_str(line).unwrap();
-        line["row"].as_u64().unwrap()
-    })));
 }
 
 #[test]

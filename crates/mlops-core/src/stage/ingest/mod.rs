@@ -8,7 +8,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -74,7 +74,7 @@ pub fn run(
     let mut report = Ingestion::of(folder, last.as_ref());
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
-        known_sources(workspace, listing.candidates)?
+        known_sources(context, workspace, listing.candidates)?
     } else {
         listing.candidates
     };
@@ -110,7 +110,7 @@ pub fn run(
         means,
     )?;
     if let Some(previous) = previous {
-        ingest.carry_over(Path::new(&previous.location), previous.sha256)?;
+        ingest.carry_over(&previous.location, previous.sha256)?;
     }
     let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0));
     let mut taken = 0;
@@ -180,17 +180,21 @@ fn check_schema(
 }
 
 /// All source files that were ever taken and are still there, then those of the folder.
-fn known_sources(workspace: &Workspace, found: Vec<Candidate>) -> Result<Vec<Candidate>> {
+fn known_sources(
+    context: &Context,
+    workspace: &Workspace,
+    found: Vec<Candidate>,
+) -> Result<Vec<Candidate>> {
     let mut sources = Vec::new();
     for file in workspace.ledger.files()? {
-        let path = PathBuf::from(&file.location);
+        let path = file.location.path(&context.config.base);
         if path.is_file() {
             sources.push(Candidate { name: file.name, path });
         }
     }
     sources.extend(found);
     let mut seen = BTreeSet::new();
-    sources.retain(|c| seen.insert(location(&c.path)));
+    sources.retain(|c| seen.insert(context.location(&c.path)));
     Ok(sources)
 }
 
@@ -239,7 +243,7 @@ fn sift(
     let mut digests = BTreeSet::new();
     let mut waiting = Vec::new();
     for (candidate, stamp) in stamps {
-        let before = workspace.ledger.file_at(&location(&candidate.path))?;
+        let before = workspace.ledger.file_at(&context.location(&candidate.path))?;
         if let (Some(before), Err(error)) = (&before, fs::File::open(&candidate.path))
             && before.reason == Some(crate::ingest::unreadable(&error))
         {
@@ -305,7 +309,7 @@ fn copy_record(
     let failed = known.status == FileStatus::Failed;
     FileRecord {
         name: candidate.name.clone(),
-        location: location(&candidate.path),
+        location: context.location(&candidate.path),
         stamp,
         sha256: Some(digest),
         status: if failed { FileStatus::Failed } else { FileStatus::Copy },
@@ -382,7 +386,7 @@ fn record(
     let replaces = before.as_ref().and_then(|b| b.sha256).filter(|old| Some(*old) != sha256);
     Ok(FileRecord {
         name: candidate.name.clone(),
-        location: location(&candidate.path),
+        location: context.location(&candidate.path),
         stamp,
         sha256,
         status,
@@ -393,11 +397,6 @@ fn record(
         counts: read.counts,
         recorded_ns: now_ns(context),
     })
-}
-
-/// An absolute path as text, links kept.
-pub(super) fn location(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 pub(super) fn now_ns(context: &Context) -> i64 {

@@ -16,7 +16,7 @@ use crate::ingest::index::{self, Index};
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Intent, Ledger, Segment, projections};
 use crate::{Error, Result};
 
-use super::{Ingestion, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, location, settings};
+use super::{Ingestion, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, settings};
 
 /// Smaller data sets are read again sooner than an index of them is worth a file.
 const INDEX_FROM_ROWS: u64 = 100_000;
@@ -58,7 +58,7 @@ pub(in crate::stage) fn publish(
     let dataset = DatasetRecord {
         version,
         run_id: context.run.as_str().to_owned(),
-        location: location(&path),
+        location: path.clone(),
         sha256: digest,
         bytes,
         rows: base.map_or(0, |base| base.rows) + kept,
@@ -94,7 +94,7 @@ pub(in crate::stage) fn publish(
         report.warnings.push(e.to_string());
     }
     report.version = Some(version);
-    report.data = Some(dataset.location);
+    report.data = Some(dataset.location.display().to_string());
     report.rows = dataset.rows;
     report.new_rows = kept;
     report.new_version = true;

@@ -48,7 +48,7 @@ impl Ingestion {
         Self {
             folder: folder.display().to_string(),
             version: last.map(|d| d.version),
-            data: last.map(|d| d.location.clone()),
+            data: last.map(|d| d.location.display().to_string()),
             rows: last.map_or(0, |d| d.rows),
             new_rows: 0,
             quarantine: None,

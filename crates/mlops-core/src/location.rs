@@ -1,0 +1,93 @@
+//! Where a file is, as records keep it: relative to the workspace, so that this can be moved.
+//!
+//! The base is the folder of the configuration. What lies outside it is kept as an absolute path.
+//! Not for data sets and releases, which always lie in the folders that the configuration names.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::text;
+
+/// A path as one line of text, as [`text::of_path`] spells it: no two paths share a spelling.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Location(String);
+
+impl Location {
+    /// That of `path` in a workspace whose base is `base`; links are not read.
+    pub fn of(base: &Path, path: &Path) -> Self {
+        let path = plain(path);
+        let inside = path.strip_prefix(plain(base)).ok().filter(|p| !p.as_os_str().is_empty());
+        Self(text::of_path(inside.unwrap_or(&path)))
+    }
+
+    /// One that was kept.
+    pub fn kept(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The path that it stands for in a workspace whose base is `base`.
+    pub fn path(&self, base: &Path) -> PathBuf {
+        base.join(text::to_path(&self.0))
+    }
+
+    /// As records keep it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An absolute path without `.` and `a/..`.
+pub(crate) fn plain(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn inside_it_is_relative_and_outside_absolute() {
+        let of = |path: &str| Location::of(Path::new("/w/./x/.."), Path::new(path)).0;
+        assert_eq!(of("/w/in/a.csv"), "in/a.csv");
+        assert_eq!(of("/w/in/../in/a.csv"), "in/a.csv");
+        assert_eq!(of("/wide/a.csv"), "/wide/a.csv");
+        let moved = Location::kept("in/a.csv".to_owned()).path(Path::new("/elsewhere"));
+        assert_eq!(moved, Path::new("/elsewhere/in/a.csv"));
+    }
+
+    #[test]
+    fn every_name_reads_back_and_no_two_are_one() {
+        let names: [&[u8]; 6] =
+            [b"a.csv", b"\xff.csv", b"\xfe.csv", b"\\xff.csv", b"\\", "ä\\x2".as_bytes()];
+        let base = Path::new("/w");
+        let kept = names.map(|name| Location::of(base, &base.join(OsStr::from_bytes(name))));
+        for (location, name) in kept.iter().zip(names) {
+            assert_eq!(location.path(base), base.join(OsStr::from_bytes(name)));
+        }
+        let distinct: std::collections::BTreeSet<_> = kept.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
+}

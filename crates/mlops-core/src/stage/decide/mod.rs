@@ -1,0 +1,591 @@
+//! `fullprocess`, up to the live model: is there new data, did the live model drift, is it time to
+//! retrain, may the new model go live?
+//!
+//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. A run that is killed
+//! in between is taken up by the next one: what is recorded is not done again. Not for what
+//! follows a decision (diagnostics, reports, calls): see the runtime crate.
+
+mod judge;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::context::{Context, Rehearsal, Report, Workspace};
+use crate::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
+use crate::drift::ModelDrift;
+use crate::gate::{GateVerdict, Terms, gate};
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ingest::discover;
+use crate::ledger::{Action, DatasetRecord, DecisionRecord, Deployment, Ledger, projections};
+use crate::metrics::{ConfusionMatrix, ConstantBaseline, classify};
+use crate::model::{Model, artifact};
+use crate::schema::Schema;
+use crate::store::{ARTIFACT, Release};
+use crate::testdata::TestFiles;
+use crate::text;
+use crate::{Error, Result};
+
+use super::deploy::{self, Candidate};
+use super::fresh::{self, Rows};
+use super::ingest::{self, Ingestion};
+use super::score::{self, Score, read_artifact};
+use super::{holdout, train};
+
+/// The name under which its work is recorded.
+pub const STEP: &str = "fullprocess";
+/// How much longer than one settling time a run waits for files that keep changing.
+const SETTLE_ROUNDS: u32 = 5;
+
+/// What the user may ask for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Decide and retrain although nothing is new or nothing drifted.
+    pub force: bool,
+    /// Stop after the verdict on drift, and write nothing.
+    pub dry_run: bool,
+    /// Promote a model that does no better than the best constant answer.
+    pub accept: bool,
+}
+
+/// Decides and acts.
+pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decision> {
+    if !options.dry_run {
+        return Run::new(context, workspace, options).decide();
+    }
+    rehearse(context, options)
+}
+
+/// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
+pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
+    let options = Options { dry_run: true, ..options };
+    let mut rehearsal = Rehearsal::of(context)?;
+    let Rehearsal { context, workspace, .. } = &mut rehearsal;
+    Run::new(context, workspace, options).decide()
+}
+
+/// One run at work.
+struct Run<'a> {
+    context: &'a Context,
+    workspace: &'a mut Workspace,
+    options: Options,
+    decision: Decision,
+}
+
+impl<'a> Run<'a> {
+    fn new(context: &'a Context, workspace: &'a mut Workspace, options: Options) -> Self {
+        let decision = Decision {
+            format_version: 1,
+            run_id: context.run.to_string(),
+            recorded: context.now(),
+            tool_version: context.tool_version.clone(),
+            forced: options.force,
+            dry_run: options.dry_run,
+            ..Decision::default()
+        };
+        Self { context, workspace, options, decision }
+    }
+
+    fn decide(mut self) -> Result<Decision> {
+        let live = self.live()?;
+        let trained = self.trained_version(live.as_ref())?;
+        let ledger = &self.workspace.ledger;
+        let judged = ledger.judged()?.max(trained).unwrap_or_default();
+        let looked = ledger.decision(None)?.map(|d| d.dataset).max(trained).unwrap_or_default();
+        let ingestion = self.ingest()?;
+        let dataset = self.workspace.ledger.latest_dataset()?;
+        self.decision.data = data_seen(&self.workspace.ledger, &ingestion, judged)?;
+        let Some(dataset) = dataset else {
+            return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
+        };
+        let force = self.options.force;
+        if dataset.version <= looked && !force {
+            let reason = format!("no data came after {}", looked.file_name());
+            return self.nothing_new(live.as_ref(), &reason);
+        }
+        let schema = ingest::schema(self.context, self.workspace)?;
+        let (new, note) = self.after(&schema, &dataset, judged)?;
+        self.decision.data.new_rows = new.len();
+        self.decision.data.warnings.extend(note);
+        let same_columns =
+            live.as_ref().is_none_or(|live| live.model.schema.digest() == schema.digest());
+        if new.len() == 0 && live.is_some() && same_columns && !force {
+            let reason = format!("no row of {} is new", dataset.version.file_name());
+            return self.nothing_new(live.as_ref(), &reason);
+        }
+        let trained_rows = match trained {
+            Some(version) => {
+                let segments = self.workspace.ledger.segments(dataset.version)?;
+                Some(Rows::of(&segments, |s| s.batch <= version))
+            }
+            None => None,
+        };
+        let known = trained_rows.as_ref();
+        self.draw_holdout(&schema, &dataset, trained, known, judged)?;
+
+        match &live {
+            Some(_) if !same_columns => {
+                self.decision.data.warnings.push(
+                    "the columns changed, so that the live model cannot be judged on these rows"
+                        .to_owned(),
+                );
+            }
+            Some(live) => {
+                if trained.is_none() {
+                    self.decision.data.warnings.push(no_known_rows(live));
+                }
+                let (drift, data_drift) = self.timed("drift", |run| {
+                    judge::judge(run.context, run.workspace, live, &dataset, &new, known)
+                })?;
+                self.decision.drift = Some(drift);
+                self.decision.data_drift = data_drift;
+            }
+            None => {}
+        }
+        let drift = self.decision.drift.as_ref();
+        let asked = drift.map_or(true, ModelDrift::asks_for_a_challenger);
+        if self.options.dry_run || !(force || asked) {
+            let (outcome, reason) = match drift {
+                None if live.is_some() => (Outcome::DryRun, "the columns changed".to_owned()),
+                None => (Outcome::DryRun, "there is no live model yet".to_owned()),
+                Some(d) if asked => (Outcome::DryRun, d.reason.clone()),
+                Some(d) if d.drifted.is_none() => (Outcome::Undecided, d.reason.clone()),
+                Some(d) => (Outcome::NoDrift, d.reason.clone()),
+            };
+            return self.record(outcome, reason, &dataset);
+        }
+        self.retrain(live.as_ref(), &dataset)
+    }
+
+    /// Draws a hold-out from the rows that no earlier draw was offered.
+    fn draw_holdout(
+        &mut self,
+        schema: &Schema,
+        dataset: &DatasetRecord,
+        trained: Option<DatasetVersion>,
+        known: Option<&Rows>,
+        judged: DatasetVersion,
+    ) -> Result<()> {
+        let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);
+        let offered = drawn.or(trained).unwrap_or_default();
+        if !self.options.dry_run && offered < dataset.version {
+            let (new, _) = self.after(schema, dataset, offered)?;
+            self.timed("holdout", |run| {
+                holdout::draw(run.context, run.workspace, schema, dataset, &new, known)
+            })?;
+        }
+        let drawn = self.workspace.ledger.latest_holdout()?;
+        self.decision.holdout = drawn.filter(|holdout| holdout.version > judged);
+        Ok(())
+    }
+
+    /// The rows of `dataset` that came after `version`.
+    fn after(
+        &self,
+        schema: &Schema,
+        dataset: &DatasetRecord,
+        version: DatasetVersion,
+    ) -> Result<(Rows, Option<String>)> {
+        fresh::after(self.context, self.workspace, schema, dataset, version)
+    }
+
+    /// Ends a run without new data. What was wrong with the live release still is; that nothing is
+    /// live is never "nothing to do".
+    fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
+        let newest = self.workspace.ledger.decision(None)?;
+        let newest = newest.and_then(|d| serde_json::from_str::<Decision>(&d.decision).ok());
+        match (live, newest) {
+            (Some(live), Some(newest)) => {
+                let of = newest.release.or(newest.live.map(|live| live.release));
+                if of.as_ref() == Some(&live.id) {
+                    self.decision.concerns = newest.concerns;
+                }
+            }
+            (None, newest) => {
+                let refused = newest.filter(|d| d.outcome == Outcome::Refused);
+                let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
+                self.decision.concerns.push(Concern::NothingLive { why });
+            }
+            (Some(_), None) => {}
+        }
+        Ok(self.end(Outcome::NothingNew, reason))
+    }
+
+    /// Trains, compares and promotes or refuses.
+    fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
+        let trained = self.step("training", train::run)?;
+        let score = self.step("scoring", score::run)?;
+        self.decision.retrained = Some(Retrained {
+            artifact: trained.sha256,
+            rows: trained.data.rows,
+            held_out: trained.data.held_out,
+            f1: score.evaluation.f1,
+            f1_interval: score.evaluation.f1_interval,
+            constant_f1: score.evaluation.constant.f1,
+            test_rows: score.evaluation.n,
+        });
+        let path = self.context.config.output_model.join(ARTIFACT);
+        let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
+        let verdict = match live {
+            Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
+                let recorded = self.trained_version(Some(live))?.is_some();
+                Some(self.timed("gate", |run| run.gate(&live.model, &challenger, recorded))?)
+            }
+            _ => None,
+        };
+        let mut candidate = Candidate::read(self.context)?;
+        let (blessed, reasons) = match &verdict {
+            Some(verdict) => (verdict.blessed, verdict.reasons.clone()),
+            None => self.ungated(live.is_some(), &score),
+        };
+        candidate = candidate.judged(blessed, &reasons);
+        self.decision.gate = verdict;
+        // The outcome says the first word of the verdict already.
+        let reasons = reasons.join("; ");
+        let reason = reasons.split_once(": ").map_or(reasons.as_str(), |(_, rest)| rest).to_owned();
+        if !blessed {
+            candidate.seal(self.context, &self.workspace.ledger)?;
+            self.worry(live.is_some(), &reason);
+            return self.record(Outcome::Refused, reason, dataset);
+        }
+        let is_live = live.is_some_and(|live| live.id == candidate.id);
+        let rolled_back = self.workspace.ledger.was_rolled_back(candidate.id.as_str())?;
+        if let Some(rollback) = rolled_back.filter(|_| !is_live) {
+            let reason = format!(
+                "{} was rolled back at {} ({}); it does not go live again by itself",
+                candidate.id, rollback.recorded, rollback.reason
+            );
+            self.worry(live.is_some(), &reason);
+            return self.record(Outcome::Refused, reason, dataset);
+        }
+        self.promote(candidate, reason, dataset)
+    }
+
+    /// The verdict on a model that there is none to compare with.
+    fn ungated(&self, replaces: bool, score: &Score) -> (bool, Vec<String>) {
+        let e = &score.evaluation;
+        let what = if replaces {
+            "the columns changed, so that the models cannot be compared"
+        } else {
+            "the first release"
+        };
+        let beside = format!(
+            "F1 {:.4} on {}, where the best constant answer has {:.4}",
+            e.f1,
+            text::plural(e.n, "test row"),
+            e.constant.f1
+        );
+        match (e.beats_constant, self.options.accept) {
+            (true, _) => (true, vec![format!("promoted: {what}, {beside}")]),
+            (false, true) => (true, vec![format!("promoted: {what}, accepted with {beside}")]),
+            (false, false) => (
+                false,
+                vec![format!(
+                    "refused: the new model does not beat a constant answer: {beside}, and --accept \
+                     was not given"
+                )],
+            ),
+        }
+    }
+
+    /// Notes what a person must look at, after a model was refused.
+    fn worry(&mut self, is_live: bool, why: &str) {
+        let why = why.to_owned();
+        let concern = match &self.decision.drift {
+            _ if !is_live => Some(Concern::NothingLive { why }),
+            Some(drift) if drift.below_constant => Some(Concern::BelowConstant {
+                f1: drift.new_f1,
+                constant_f1: drift.constant_f1,
+                rows: drift.n,
+                newer: false,
+            }),
+            Some(drift) if drift.is_serious() => {
+                Some(Concern::NoBetterModel { drift: drift.reason.clone(), why })
+            }
+            _ => None,
+        };
+        self.decision.concerns.extend(concern);
+    }
+
+    /// Deploys; the decision is recorded in the same commit.
+    fn promote(
+        mut self,
+        candidate: Candidate,
+        reason: String,
+        dataset: &DatasetRecord,
+    ) -> Result<Decision> {
+        self.decision.release = Some(candidate.id.clone());
+        self.decision.outcome = Outcome::Promoted;
+        self.decision.reason.clone_from(&reason);
+        let record = record_of(&self.decision, dataset);
+        // Not timed: the record of the decision is written in the middle of it.
+        let context = self.context;
+        let deployed = context.step(self.workspace, "deployment", |workspace| {
+            deploy::decided(context, workspace, candidate, &reason, record)
+        })?;
+        if !deployed.promoted {
+            return self.record(Outcome::Promoted, reason, dataset);
+        }
+        let Self { workspace, decision, .. } = self;
+        projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
+        Ok(decision)
+    }
+
+    /// The live release, verified; one that is damaged stops the run unless it is forced. Where none
+    /// is live, the one that was last is made live again.
+    fn live(&mut self) -> Result<Option<Release>> {
+        let store = self.context.store();
+        let Some(id) = store.live()? else { return self.restore() };
+        match store.verify(&id) {
+            Ok(release) => Ok(Some(self.note_live(release))),
+            Err(_) if self.options.force => Ok(None),
+            Err(e) => Err(Error::artifact(
+                store.folder(&id).display().to_string(),
+                format!(
+                    "the live release is damaged ({e}): go back with `deployment rollback`, or \
+                     train a new one with `fullprocess --force`"
+                ),
+            )),
+        }
+    }
+
+    fn note_live(&mut self, release: Release) -> Release {
+        let f1 = score::f1_of(&release.folder);
+        let dataset = release.manifest.dataset;
+        self.decision.live = Some(Live { release: release.id.clone(), dataset, f1 });
+        release
+    }
+
+    /// Makes the release live again that was so last, of those that are sound and were not rolled
+    /// back: somebody removed the pointer.
+    fn restore(&mut self) -> Result<Option<Release>> {
+        let store = self.context.store();
+        let mut tried = Vec::new();
+        for deployment in self.workspace.ledger.deployments()?.into_iter().rev() {
+            if tried.contains(&deployment.release) {
+                continue;
+            }
+            tried.push(deployment.release.clone());
+            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
+            let ledger = &self.workspace.ledger;
+            if ledger.was_rolled_back(&deployment.release)?.is_some() {
+                continue;
+            }
+            let Ok(release) = store.verify(&id) else { continue };
+            let pointer = self.context.config.deployment.display();
+            let what = if self.options.dry_run { "would be" } else { "was" };
+            self.decision.data.warnings.push(format!(
+                "nothing was live at {pointer}; {id}, which was live last, {what} made live again"
+            ));
+            if !self.options.dry_run {
+                let again = Deployment {
+                    run_id: self.context.run.to_string(),
+                    step: deployment.step.clone(),
+                    action: Action::Deploy,
+                    reason: "nothing was live, and this release was so last".to_owned(),
+                    recorded: self.context.now(),
+                    previous: None,
+                    decision: None,
+                    ..deployment
+                };
+                deploy::promote(self.context, self.workspace, &id, &again)?;
+                self.decision.restored = Some(id);
+            }
+            return Ok(Some(self.note_live(release)));
+        }
+        Ok(None)
+    }
+
+    /// The data set that the live model was trained on, if these records have it: the number alone
+    /// does not tell, since records that were begun afresh count from the start.
+    fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
+        let Some(live) = live else { return Ok(None) };
+        let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
+        Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
+    }
+
+    fn ingest(&mut self) -> Result<Ingestion> {
+        let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
+        let folder = self.context.config.source_folder.clone();
+        self.wait_for(&folder, settle)?;
+        let options = ingest::Options { settle, ..ingest::Options::default() };
+        self.step("ingestion", |context, workspace| {
+            ingest::run(context, workspace, &folder, "source_folder_path", options)
+        })
+    }
+
+    /// Waits, within a bound, until no file of `folder` changed just now.
+    fn wait_for(&self, folder: &Path, settle: Duration) -> Result<()> {
+        for _ in 0..SETTLE_ROUNDS {
+            let files = discover::list(folder, "source_folder_path")?.candidates;
+            let changing =
+                |c: &discover::Candidate| ingest::changed_within(self.context, &c.path, settle);
+            if settle.is_zero() || !files.iter().any(changing) {
+                break;
+            }
+            self.context.clock.sleep(settle);
+        }
+        Ok(())
+    }
+
+    /// Champion against challenger on the newest hold-out. What a champion was trained on that is
+    /// not `recorded`, or cannot be read any more, is unknown: test rows that it knows favour it, so
+    /// that a challenger which passes all the same has passed.
+    fn gate(
+        &mut self,
+        champion: &Model,
+        challenger: &Model,
+        recorded: bool,
+    ) -> Result<GateVerdict> {
+        let config = &self.context.config;
+        let holdouts = self.workspace.ledger.holdouts()?;
+        let tests = TestFiles::find(&config.test_data, &holdouts)?;
+        let models = [champion, challenger];
+        let compare = |held: &[&Model]| {
+            score::compare_tests(self.context, self.workspace, &models, held, &tests)
+        };
+        let mut unchecked = None;
+        let compared = match compare(if recorded { &models } else { &models[1..] }) {
+            Err(e) if recorded => {
+                unchecked = Some(format!(
+                    "which test rows the champion was trained on could not be checked, and they \
+                     favour it ({e})"
+                ));
+                compare(&models[1..])?
+            }
+            compared => compared?,
+        };
+        let compared = compared.said(self.context, self.workspace)?;
+        let predicted = |of: usize| -> Vec<bool> {
+            let threshold = models[of].training.threshold;
+            compared.probabilities[of].iter().map(|p| classify(*p, threshold)).collect()
+        };
+        let (of_champion, of_challenger) = (predicted(0), predicted(1));
+        let terms =
+            Terms { min_improvement: config.gate.min_improvement, accept: self.options.accept };
+        let seed = config.training.seed;
+        let mut verdict = gate(&compared.labels, &of_champion, &of_challenger, terms, seed)?;
+        verdict.reasons.extend(compared.notes.iter().cloned());
+        verdict.reasons.extend(unchecked);
+        // Older test rows may hide that the new model fails on new ones, too.
+        let newest = compared.labels.iter().copied().zip(of_challenger).take(compared.newest);
+        let matrix = ConfusionMatrix::from_pairs(newest);
+        let constant = ConstantBaseline::of(matrix.positives(), matrix.negatives()).f1;
+        let below = self.decision.drift.as_ref().is_some_and(|drift| drift.below_constant);
+        let enough = matrix.n() >= config.drift.min_rows && !matrix.one_class();
+        if below && verdict.blessed && enough && matrix.f1() <= constant {
+            self.decision.concerns.push(Concern::BelowConstant {
+                f1: matrix.f1(),
+                constant_f1: constant,
+                rows: matrix.n(),
+                newer: true,
+            });
+        }
+        Ok(verdict)
+    }
+
+    /// Runs a stage as a recorded step, and notes how long it took.
+    fn step<R: Report>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
+    ) -> Result<R> {
+        self.timed(name, |run| {
+            run.context.step(run.workspace, name, |workspace| work(run.context, workspace))
+        })
+    }
+
+    fn timed<T>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let begun = self.context.clock.elapsed();
+        let result = work(self);
+        let seconds = self.context.clock.elapsed().saturating_sub(begun).as_secs_f64();
+        self.decision.steps.push(StepTime { step: name.to_owned(), seconds });
+        result
+    }
+
+    fn end(mut self, outcome: Outcome, reason: &str) -> Decision {
+        self.decision.outcome = outcome;
+        reason.clone_into(&mut self.decision.reason);
+        self.decision
+    }
+
+    /// Keeps the decision in the ledger and beside the data.
+    fn record(
+        mut self,
+        outcome: Outcome,
+        reason: String,
+        dataset: &DatasetRecord,
+    ) -> Result<Decision> {
+        let Self { context, options, .. } = self;
+        self.decision.outcome = outcome;
+        self.decision.reason = reason;
+        let Self { decision, workspace, .. } = self;
+        if options.dry_run {
+            return Ok(decision);
+        }
+        workspace.ledger.record_decision(&record_of(&decision, dataset))?;
+        projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
+        Ok(decision)
+    }
+}
+
+/// The decision as the ledger keeps it.
+fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
+    let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
+    DecisionRecord {
+        run_id: decision.run_id.clone(),
+        dataset: dataset.version,
+        outcome: decision.outcome.name().to_owned(),
+        f1: drift.map(|d| d.new_f1),
+        matrix: drift.and_then(|d| d.matrix),
+        release: decision.live.as_ref().map(|live| live.release.to_string()),
+        decision: serde_json::to_string(decision).unwrap_or_default(),
+        recorded: decision.recorded.clone(),
+    }
+}
+
+/// What is to be decided on, for the record: all that came after `decided`, also what an
+/// interrupted run or `ingestion` brought in.
+fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
+    let mut files = ledger.files()?;
+    files.retain(|file| file.dataset.is_some_and(|version| version > decided));
+    let mut datasets = ledger.datasets()?;
+    datasets.retain(|dataset| dataset.version > decided);
+    Ok(DataSeen {
+        folder: ingestion.folder.clone(),
+        decided,
+        version: ingestion.version,
+        rows: ingestion.rows,
+        files: files.iter().map(|f| f.name.clone()).collect(),
+        new_rows: datasets.iter().map(|d| d.new_rows).sum(),
+        quarantined: files.iter().map(|f| f.counts.quarantined).sum(),
+        duplicates: files.iter().map(|f| f.counts.duplicates()).sum(),
+        warnings: ingestion.warnings.clone(),
+        new_failures: ingestion.new_failures,
+    })
+}
+
+/// What to know when the rows that a live model was trained on cannot be told from new ones.
+fn no_known_rows(live: &Release) -> String {
+    format!(
+        "the rows that {} was trained on cannot be told from the others, since its {} is not in these \
+         records, which were lost, moved or begun afresh. All rows count as new, so that its F1 on \
+         them may be too good",
+        live.id,
+        live.manifest.dataset.file_name()
+    )
+}
+
+/// The decision that a run recorded, or the newest one.
+pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
+    let record = ledger.decision(run)?.ok_or_else(|| {
+        Error::missing(match run {
+            Some(run) => format!("no decision of a run {run}: `--explain` alone shows the newest"),
+            None => "no decision was made yet: run `fullprocess` first".to_owned(),
+        })
+    })?;
+    serde_json::from_str(&record.decision).map_err(|e| Error::backend("decision record", e))
+}

@@ -1,0 +1,190 @@
+//! Which rows of a data set came after an earlier version of it: by its segments, not by its size.
+//!
+//! A rebuild brings no new rows, and a corrected file only those that it did not have before. Not for
+//! what is done with new rows: see [`super::decide`] and [`super::holdout`].
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::Result;
+use crate::context::{Context, Workspace};
+use crate::dataset::RowReader;
+use crate::entity::{Identity, Members};
+use crate::ids::DatasetVersion;
+use crate::ledger::{DatasetRecord, Segment};
+use crate::schema::Schema;
+
+/// Numbers of rows: ranges in ascending order, none of which touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rows(Vec<Range<u64>>);
+
+impl Rows {
+    /// The rows of `segments` that `wanted` wants.
+    pub(crate) fn of(segments: &[Segment], wanted: impl Fn(&Segment) -> bool) -> Self {
+        let mut rows = Self::default();
+        for segment in segments.iter().filter(|s| wanted(s)) {
+            rows.push(segment.first_row..segment.first_row + segment.rows);
+        }
+        rows
+    }
+
+    /// Adds a range behind all others.
+    fn push(&mut self, range: Range<u64>) {
+        match self.0.last_mut() {
+            _ if range.is_empty() => {}
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.0.push(range),
+        }
+    }
+
+    /// How many they are.
+    pub(crate) fn len(&self) -> u64 {
+        self.0.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// Whether row `i` is one of them.
+    pub(crate) fn has(&self, i: u64) -> bool {
+        let next = self.0.partition_point(|range| range.end <= i);
+        self.0.get(next).is_some_and(|range| range.start <= i)
+    }
+
+    /// Whether any of the rows in `range` is one of them.
+    pub(crate) fn meets(&self, range: &Range<u64>) -> bool {
+        let next = self.0.partition_point(|own| own.end <= range.start);
+        self.0.get(next).is_some_and(|own| own.start < range.end)
+    }
+}
+
+/// The rows of `dataset` that came after version `before`; and what could not be found out.
+pub(crate) fn after(
+    context: &Context,
+    workspace: &Workspace,
+    schema: &Schema,
+    dataset: &DatasetRecord,
+    before: DatasetVersion,
+) -> Result<(Rows, Option<String>)> {
+    let segments = workspace.ledger.segments(dataset.version)?;
+    let new = |s: &Segment| s.batch > before;
+    let rows = Rows::of(&segments, new);
+    // Corrections: what the corrected file had before is not new.
+    let corrected = |s: &Segment| new(s) && s.replaces.is_some();
+    let candidates = Rows::of(&segments, corrected);
+    if candidates.len() == 0 {
+        return Ok((rows, None));
+    }
+    let Some(earlier) = workspace.ledger.dataset(before)? else { return Ok((rows, None)) };
+    let path = earlier.location.as_path();
+    if !path.is_file() {
+        let note = format!(
+            "{} is gone, which would tell which rows of the corrected files are new: all of them \
+             count as new",
+            before.file_name()
+        );
+        return Ok((rows, Some(note)));
+    }
+    let known =
+        uncorrected(context, schema, &segments, &candidates, (path, &earlier, dataset), workspace)?;
+    Ok((known.map_or(rows.clone(), |known| without(&rows, &known)), None))
+}
+
+/// The numbers of those `candidates` that the `earlier` data set had already, each as often as it had
+/// it.
+fn uncorrected(
+    context: &Context,
+    schema: &Schema,
+    segments: &[Segment],
+    candidates: &Rows,
+    (path, earlier, dataset): (&Path, &DatasetRecord, &DatasetRecord),
+    workspace: &Workspace,
+) -> Result<Option<Vec<u64>>> {
+    let replaced: Vec<_> = segments.iter().filter_map(|s| s.replaces).collect();
+    let old = workspace.ledger.segments(earlier.version)?;
+    let old = Rows::of(&old, |s| replaced.contains(&s.sha256));
+    let options = context.config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(schema, &options)
+        .on_threads(context.config.limits.threads)
+        .without_hashes()
+        .without_digest()
+        .with_ids();
+    let Some(entities) = Identity::Rows.hasher(schema, context.config.training.seed) else {
+        return Ok(None);
+    };
+    let mut hashes = Vec::new();
+    let mut had = Members::default();
+    let mut seen = 0;
+    reader.read(path, |table| {
+        if old.meets(&(seen..seen + table.len() as u64)) {
+            entities.of(table, &mut hashes);
+            let of_old = hashes.iter().zip(seen..).filter(|(_, i)| old.has(*i));
+            of_old.for_each(|(hash, _)| had.add(*hash));
+        }
+        seen += table.len() as u64;
+        Ok(())
+    })?;
+    let mut known = Vec::new();
+    let mut seen = 0;
+    reader.read(dataset.location.as_path(), |table| {
+        if candidates.meets(&(seen..seen + table.len() as u64)) {
+            entities.of(table, &mut hashes);
+            for (hash, i) in hashes.iter().zip(seen..).filter(|(_, i)| candidates.has(*i)) {
+                if let Some(left) = had.0.get_mut(hash).filter(|left| **left > 0) {
+                    *left -= 1;
+                    known.push(i);
+                }
+            }
+        }
+        seen += table.len() as u64;
+        Ok(())
+    })?;
+    Ok(Some(known))
+}
+
+/// `rows` without those at `known`, which ascend.
+fn without(rows: &Rows, known: &[u64]) -> Rows {
+    let mut left = Rows::default();
+    let mut known = known.iter().peekable();
+    for range in &rows.0 {
+        let mut start = range.start;
+        while let Some(i) = known.next_if(|i| **i < range.end) {
+            if *i >= start {
+                left.push(start..*i);
+                start = *i + 1;
+            }
+        }
+        left.push(start..range.end);
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    #[test]
+    fn rows_are_those_of_the_segments_after_a_version() {
+        let segment = |batch, first_row, rows| Segment {
+            sha256: Digest::of(b"x"),
+            location: crate::location::Location::kept(String::new()),
+            batch: DatasetVersion(batch),
+            replaces: None,
+            first_row,
+            rows,
+        };
+        let segments = [
+            segment(1, 0, 10),
+            segment(3, 10, 5),
+            segment(4, 15, 5),
+            segment(1, 20, 4),
+            segment(5, 24, 0),
+            segment(5, 24, 2),
+        ];
+        let rows = Rows::of(&segments, |s| s.batch.0 > 1);
+        assert_eq!((rows.0.clone(), rows.len()), (vec![10..20, 24..26], 12));
+        let has: Vec<u64> = (0..30).filter(|i| rows.has(*i)).collect();
+        assert_eq!(has, (10..20).chain(24..26).collect::<Vec<_>>());
+        assert!(rows.meets(&(0..11)) && !rows.meets(&(20..24)) && rows.meets(&(25..90)));
+        assert_eq!(without(&rows, &[10, 12, 19, 22, 24]).0, [11..12, 13..19, 25..26]);
+        assert_eq!(without(&rows, &[]).0, rows.0);
+    }
+}

@@ -1,0 +1,259 @@
+//! The rows of a data set that no model is trained on: those of hold-outs and of test files.
+//!
+//! Hold-outs are known from the ledger, whether their files are there or not. Where rows have an
+//! identity, all rows of an entity that is in any of them are left out, later ones too. Where they
+//! have none, a hold-out takes away as many equal rows as were drawn, and a test file only the rows
+//! that came from that very file: that another row looks alike proves nothing. Not for drawing
+//! hold-outs: see [`super::holdout`].
+
+use crate::Result;
+use crate::context::{Context, Workspace};
+use crate::dataset::{RowReader, RowSet};
+use crate::digest::Digest;
+use crate::entity::{Entities, Identity, Members};
+use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord};
+use crate::moment::Moments;
+use crate::schema::Schema;
+use crate::table::Table;
+use crate::testdata::{Kind, TestFile, TestFiles};
+use crate::text;
+
+use super::fresh::Rows;
+
+/// Rows that are left out wherever they stand.
+#[derive(Debug, Default)]
+pub(crate) struct HeldOut {
+    /// Entities, by each identity that they were recorded under.
+    entities: Vec<(Entities, RowSet)>,
+    /// From here on nothing is trained on.
+    start: Option<(Moments, f64)>,
+    /// What a model was kept from, for its record: test files and hold-outs.
+    pub(crate) digests: Vec<Digest>,
+    /// What somebody should know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Rows that are left out by how often they come, or by where they stand: in the order of the file.
+#[derive(Debug, Default)]
+pub(crate) struct InOrder {
+    copies: Option<(Entities, Members)>,
+    contents: Rows,
+    seen: u64,
+    hashes: Vec<u128>,
+}
+
+/// What is to be left out of `dataset` before a model is trained on it.
+pub(crate) fn held_out(
+    context: &Context,
+    workspace: &mut Workspace,
+    schema: &Schema,
+    dataset: &DatasetRecord,
+    tests: &TestFiles,
+) -> Result<(HeldOut, InOrder)> {
+    let config = &context.config;
+    let key = workspace.ledger.holdout_key()?;
+    let identity = Identity::of(&config.holdout, schema);
+    let mut held =
+        HeldOut { digests: tests.all.iter().map(|f| f.digest).collect(), ..HeldOut::default() };
+    let mut in_order = InOrder::default();
+    let mut gathered = Gathered { context, schema, key, found: Vec::new() };
+    let mut by_content: Vec<&TestFile> = Vec::new();
+    let mut copies = Members::default();
+
+    let holdouts = workspace.ledger.holdouts()?;
+    for holdout in &holdouts {
+        let file = tests.all.iter().find(|f| f.digest == holdout.sha256);
+        let Some(drawn) = drawn(&gathered, workspace, holdout, &identity, file)? else {
+            held.notes.push(format!(
+                "{}, a hold-out that an earlier version of this program drew, is not in {}: put it \
+                 back, since without it its rows cannot be left out of the training data",
+                holdout.name,
+                config.test_data.display()
+            ));
+            continue;
+        };
+        if !held.digests.contains(&holdout.sha256) {
+            held.digests.push(holdout.sha256);
+        }
+        if drawn.identity == Identity::LookAlikes {
+            for (row, times) in &drawn.members.0 {
+                *copies.0.entry(*row).or_default() += times;
+            }
+        } else if !gathered.take(&drawn) {
+            held.notes.push(format!(
+                "{} was drawn by columns that the schema has no more: its rows are left out as far \
+                 as its file has them",
+                holdout.name
+            ));
+        }
+        // An entity of today's identity, where it was drawn by another.
+        if let Some(file) = file.filter(|_| drawn.identity != identity && identity.tells()) {
+            gathered.read(file, &identity)?;
+        }
+        let moments = config.holdout.time.as_ref().and_then(|name| Moments::of(schema, name));
+        if let (Some(moments), Some(start)) = (moments, drawn.start) {
+            held.start = Some((moments, start));
+        }
+    }
+    for file in tests.all.iter().filter(|f| !holdouts.iter().any(|h| h.sha256 == f.digest)) {
+        match (identity.tells(), file.kind) {
+            (true, _) => gathered.read(file, &identity)?,
+            // Named like a hold-out: drawn by records that are lost, or edited.
+            (false, Kind::Named(_)) => gathered.count(file, &mut copies)?,
+            (false, _) => by_content.push(file),
+        }
+    }
+    if !by_content.is_empty() {
+        let segments = workspace.ledger.segments(dataset.version)?;
+        let digests: Vec<Digest> = by_content.iter().map(|f| f.digest).collect();
+        in_order.contents = Rows::of(&segments, |s| digests.contains(&s.sha256));
+        if in_order.contents.len() == 0 {
+            held.notes.push(format!(
+                "the rows have no id, so that equal rows are not the same row: training rows that \
+                 look like one of {} stay in",
+                text::names(by_content.iter().map(|f| &f.name))
+            ));
+        }
+    }
+    if !copies.0.is_empty() {
+        in_order.copies = Identity::LookAlikes.hasher(schema, key).map(|found| (found, copies));
+    }
+    held.entities = gathered
+        .found
+        .into_iter()
+        .map(|(_, entities, set)| (entities, set))
+        .filter(|(_, set)| !set.is_empty())
+        .collect();
+    Ok((held, in_order))
+}
+
+/// Who is in `holdout`: as recorded, or, where an earlier version of this program drew it, as its file
+/// says; the record is then completed.
+fn drawn(
+    gathered: &Gathered,
+    workspace: &mut Workspace,
+    holdout: &HoldoutRecord,
+    identity: &Identity,
+    file: Option<&TestFile>,
+) -> Result<Option<Drawn>> {
+    let recorded = workspace.ledger.drawn(holdout.version)?;
+    let (None, Some(file)) = (&recorded, file) else { return Ok(recorded) };
+    let mut members = Members::default();
+    gathered.each(file, identity, |hash| members.add(hash))?;
+    let drawn = Drawn { identity: identity.clone(), members, start: None };
+    workspace.ledger.complete_holdout(holdout.version, &drawn)?;
+    Ok(Some(drawn))
+}
+
+/// Entities as they are found.
+struct Gathered<'a> {
+    context: &'a Context,
+    schema: &'a Schema,
+    key: u64,
+    found: Vec<(Identity, Entities, RowSet)>,
+}
+
+impl Gathered<'_> {
+    fn set(&mut self, identity: &Identity) -> Option<&mut RowSet> {
+        let at = match self.found.iter().position(|(known, ..)| known == identity) {
+            Some(at) => at,
+            None => {
+                let entities = identity.hasher(self.schema, self.key)?;
+                self.found.push((identity.clone(), entities, RowSet::default()));
+                self.found.len() - 1
+            }
+        };
+        self.found.get_mut(at).map(|(.., set)| set)
+    }
+
+    /// Adds who was drawn; false when the schema lacks the columns that tell.
+    fn take(&mut self, drawn: &Drawn) -> bool {
+        let set = self.set(&drawn.identity);
+        set.map(|set| set.extend(drawn.members.0.keys())).is_some()
+    }
+
+    /// Adds the entities of a file.
+    fn read(&mut self, file: &TestFile, identity: &Identity) -> Result<()> {
+        let mut found = Vec::new();
+        self.each(file, identity, |hash| found.push(hash))?;
+        if let Some(set) = self.set(identity) {
+            set.extend(found);
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of a file that is a hold-out of look-alikes.
+    fn count(&self, file: &TestFile, copies: &mut Members) -> Result<()> {
+        self.each(file, &Identity::LookAlikes, |hash| copies.add(hash))
+    }
+
+    fn each(&self, file: &TestFile, identity: &Identity, mut take: impl FnMut(u128)) -> Result<()> {
+        let Some(entities) = identity.hasher(self.schema, self.key) else { return Ok(()) };
+        let config = &self.context.config;
+        let options = config.ingestion.without_line_limit();
+        let reader = RowReader::labelled(self.schema, &options)
+            .on_threads(config.limits.threads)
+            .without_hashes()
+            .with_ids();
+        let mut hashes = Vec::new();
+        reader.read(&file.path, |table| {
+            entities.of(table, &mut hashes);
+            hashes.iter().for_each(|hash| take(*hash));
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
+impl HeldOut {
+    /// Whether no row is left out for what it is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entities.is_empty() && self.start.is_none()
+    }
+
+    /// Takes the rows that are left out from `table`, which was read with ids.
+    pub(crate) fn leave_out(&self, table: &mut Table) {
+        if self.is_empty() {
+            return;
+        }
+        let mut out = vec![false; table.len()];
+        let mut hashes = Vec::new();
+        for (entities, set) in &self.entities {
+            entities.of(table, &mut hashes);
+            for (out, hash) in out.iter_mut().zip(&hashes) {
+                *out |= set.contains(hash);
+            }
+        }
+        if let Some((moments, start)) = &self.start {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out |= moments.at(table, i).is_some_and(|at| at >= *start);
+            }
+        }
+        table.retain(|i| !out[i]);
+    }
+}
+
+impl InOrder {
+    /// Whether no row is left out for how often it comes or where it stands.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.copies.is_none() && self.contents.len() == 0
+    }
+
+    /// Takes the rows that are left out from `table`, the next one of the file.
+    pub(crate) fn leave_out(&mut self, table: &mut Table) {
+        let Self { copies, contents, seen, hashes } = self;
+        let first = *seen;
+        *seen += table.len() as u64;
+        let mut out: Vec<bool> = (first..*seen).map(|i| contents.has(i)).collect();
+        if let Some((entities, members)) = copies {
+            entities.of(table, hashes);
+            for (out, hash) in out.iter_mut().zip(hashes).filter(|(out, _)| !**out) {
+                if let Some(left) = members.0.get_mut(hash).filter(|left| **left > 0) {
+                    *left -= 1;
+                    *out = true;
+                }
+            }
+        }
+        table.retain(|i| !out[i]);
+    }
+}

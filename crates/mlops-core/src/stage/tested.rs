@@ -1,0 +1,489 @@
+//! Answers of models to the test data: which files serve, and which of their rows a model knows.
+//!
+//! A test wants enough rows and enough of each class ([`Config::holdout`]); where the newest hold-out
+//! has too few, earlier ones are added, then the user's own files, and that is always said. Rows that
+//! a model was trained on, or whose entity it was trained on, are left out. Not for figures: see
+//! `metrics`.
+//!
+//! [`Config::holdout`]: crate::config::Config::holdout
+
+use std::path::{Path, PathBuf};
+
+use crate::context::{Context, Workspace};
+use crate::dataset::{RowReader, RowSet};
+use crate::digest::Digest;
+use crate::entity::{Entities, Identity};
+use crate::ids::DatasetVersion;
+use crate::ingest::discover::Candidate;
+use crate::ledger::HoldoutRecord;
+use crate::model::{Model, Predictor};
+use crate::table::Table;
+use crate::testdata::{Kind, TestFile, TestFiles};
+use crate::text;
+use crate::{Error, Result};
+
+use super::fresh::Rows;
+
+/// Fewest rows of either class in a test.
+pub const MIN_OF_CLASS: u64 = 10;
+
+/// Labels with the probabilities that a model gives, from test data.
+#[derive(Debug, Clone, Default)]
+pub struct Scored {
+    /// Whether each row is of the positive class.
+    pub labels: Vec<bool>,
+    /// What the model says.
+    pub probabilities: Vec<f64>,
+    /// Rows that could not be read.
+    pub rejected: u64,
+    /// Rows left out since the model was trained on them or on their entity.
+    pub left_out: u64,
+    /// Rows left out since the model answers none for them: a missing value.
+    pub unanswered: u64,
+    /// What somebody should know of the choice of the rows.
+    pub notes: Vec<String>,
+}
+
+/// Answers of several models to the same rows.
+#[derive(Debug, Clone, Default)]
+pub struct Compared {
+    /// Whether each row is of the positive class.
+    pub labels: Vec<bool>,
+    /// For each model, what it says.
+    pub probabilities: Vec<Vec<f64>>,
+    /// See [`Scored`].
+    pub rejected: u64,
+    /// Rows that one of the models was trained on.
+    pub left_out: u64,
+    /// Rows that one of the models has no answer for.
+    pub unanswered: u64,
+    /// The files that serve, in the order in which they were taken.
+    pub used: Vec<TestFile>,
+    /// Rows of the newest tier: the first ones.
+    pub newest: usize,
+    /// See [`Scored`].
+    pub notes: Vec<String>,
+}
+
+/// Predicts the test data, rows that `model` was trained on left out; with the files that serve.
+///
+/// The files are read once when all of them were known at training, which their digests tell at the
+/// end. Else it takes more to find out which rows the model knows.
+pub fn predict_current(
+    context: &Context,
+    workspace: &Workspace,
+    model: &Model,
+) -> Result<(TestFiles, Scored)> {
+    let folder = &context.config.test_data;
+    let holdouts = workspace.ledger.holdouts()?;
+    let options = context.config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(&model.schema, &options)
+        .on_threads(context.config.limits.threads)
+        .without_hashes();
+    let mut compared = Compared::of(1);
+    let listed = TestFiles::list(folder, &holdouts)?;
+    let mut known = !listed.is_empty();
+    'tiers: for tier in listed {
+        for Candidate { name, path, .. } in tier {
+            let read = compared.add(&reader, &path, &[model], |_, _| {});
+            // What went wrong, if something did, comes up again and is told from there.
+            let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
+                known = false;
+                break 'tiers;
+            };
+            let kind = Kind::of(&name, digest, &holdouts);
+            compared.used.push(TestFile { name, path, digest, kind });
+        }
+        if compared.tier_ends(context) {
+            break;
+        }
+    }
+    let tests = if known {
+        let all = compared.used.clone();
+        TestFiles { current: all.clone(), all }
+    } else {
+        let tests = TestFiles::find(folder, &holdouts)?;
+        compared = compare_tests(context, workspace, &[model], &[model], &tests)?;
+        TestFiles { current: compared.used.clone(), all: tests.all }
+    };
+    compared.say(context, &holdouts);
+    Ok((tests, compared.into()))
+}
+
+impl From<Compared> for Scored {
+    fn from(mut compared: Compared) -> Self {
+        let probabilities = compared.probabilities.pop().unwrap_or_default();
+        let Compared { labels, rejected, left_out, unanswered, notes, .. } = compared;
+        Self { labels, probabilities, rejected, left_out, unanswered, notes }
+    }
+}
+
+/// Predicts the test data with several models of one schema; rows that one of `recorded`, those whose
+/// training data are in the records, was trained on, or that one of `models` cannot answer, are left
+/// out for all.
+pub fn compare_tests(
+    context: &Context,
+    workspace: &Workspace,
+    models: &[&Model],
+    recorded: &[&Model],
+    tests: &TestFiles,
+) -> Result<Compared> {
+    let mut compared = Compared::of(models.len());
+    let Some(first) = models.first() else { return Ok(compared) };
+    let options = context.config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(&first.schema, &options)
+        .on_threads(context.config.limits.threads)
+        .without_hashes();
+    for tier in tests.tiers() {
+        let mut known = Known::default();
+        for model in recorded {
+            known.find(context, workspace, model, &tier, tests)?;
+        }
+        for file in tier {
+            let leaks = known.of(&file);
+            let reader = if leaks.is_some() { reader.with_ids() } else { reader };
+            compared.add(&reader, &file.path, models, |table, out| match &leaks {
+                Some(Leak::All) => out.fill(true),
+                Some(Leak::Some(entities, set)) => {
+                    let mut hashes = Vec::new();
+                    entities.of(table, &mut hashes);
+                    for (out, hash) in out.iter_mut().zip(&hashes) {
+                        *out = set.contains(hash);
+                    }
+                }
+                None => {}
+            })?;
+            compared.used.push(file);
+        }
+        if compared.tier_ends(context) {
+            break;
+        }
+    }
+    Ok(compared)
+}
+
+/// Answers of several models to the rows of a batch.
+#[derive(Default)]
+struct Answers {
+    labels: Vec<bool>,
+    probabilities: Vec<Vec<f64>>,
+    left_out: u64,
+    unanswered: u64,
+}
+
+impl Answers {
+    fn fill(&mut self, models: &[&Model], table: &mut Table, leaks: impl Fn(&Table, &mut [bool])) {
+        let rows = table.len();
+        let mut out = vec![false; rows];
+        leaks(table, &mut out);
+        table.retain(|i| !out[i]);
+        self.left_out = (rows - table.len()) as u64;
+        self.probabilities.resize_with(models.len(), Vec::new);
+        for (model, probabilities) in models.iter().zip(&mut self.probabilities) {
+            Predictor::new(model).probabilities(table, probabilities);
+        }
+        self.labels.clone_from(&table.labels);
+        let lists = &mut self.probabilities;
+        self.unanswered = 0;
+        if lists.iter().any(|list| list.iter().any(|p| p.is_nan())) {
+            let answered = |i: &usize| lists.iter().all(|list| !list[*i].is_nan());
+            let answered: Vec<usize> = (0..table.len()).filter(answered).collect();
+            self.unanswered = (table.len() - answered.len()) as u64;
+            self.labels = answered.iter().map(|i| table.labels[*i]).collect();
+            for list in lists {
+                *list = answered.iter().map(|i| list[*i]).collect();
+            }
+        }
+    }
+}
+
+impl Compared {
+    fn of(models: usize) -> Self {
+        Self { probabilities: vec![Vec::new(); models], ..Self::default() }
+    }
+
+    /// Rows of the positive class and of the other.
+    fn classes(labels: &[bool]) -> (u64, u64) {
+        let positives = labels.iter().filter(|label| **label).count();
+        (positives as u64, (labels.len() - positives) as u64)
+    }
+
+    /// Notes that a tier was read; returns whether the rows are enough for a test.
+    fn tier_ends(&mut self, context: &Context) -> bool {
+        if self.newest == 0 {
+            self.newest = self.labels.len();
+        }
+        let (positives, negatives) = Self::classes(&self.labels);
+        let enough = positives + negatives >= context.config.holdout.min_rows;
+        enough && positives.min(negatives) >= MIN_OF_CLASS
+    }
+
+    /// Says which files serve, where that is not the newest tier alone or too little.
+    fn say(&mut self, context: &Context, holdouts: &[HoldoutRecord]) {
+        let config = &context.config;
+        let wanted = format!(
+            "a test wants {} and {MIN_OF_CLASS} of each class",
+            text::plural(config.holdout.min_rows, "row")
+        );
+        let rows = |labels: &[bool]| {
+            let (positives, negatives) = Self::classes(labels);
+            format!(
+                "{} ({} positive, {} negative)",
+                text::plural(positives + negatives, "row"),
+                text::count(positives),
+                text::count(negatives)
+            )
+        };
+        let enough = self.tier_ends(context);
+        let mut notes = Vec::new();
+        if let Some(newest) = self.used.first() {
+            let (of_newest, added): (Vec<_>, Vec<_>) =
+                self.used.iter().partition(|f| f.kind == newest.kind);
+            let names = |files: &[&TestFile]| text::names(files.iter().map(|f| &f.name));
+            if !added.is_empty() {
+                notes.push(format!(
+                    "{} has {}, and {wanted}: the test takes in {}, {} together",
+                    names(&of_newest),
+                    rows(&self.labels[..self.newest]),
+                    names(&added),
+                    rows(&self.labels)
+                ));
+            }
+            if !enough {
+                notes.push(format!(
+                    "the test data have {}, and {wanted}: the scores say little",
+                    rows(&self.labels)
+                ));
+            }
+        }
+        self.notes.extend(notes);
+        let Some(newest) = holdouts.last() else { return };
+        if !self.used.iter().any(|f| f.digest == newest.sha256) {
+            let path = config.test_data.join(&newest.name);
+            let what = if path.is_file() { "was changed" } else { "is gone" };
+            self.notes.push(format!(
+                "{} {what} since it was drawn: its rows are not trained on all the same, and the test \
+                 is on {}",
+                path.display(),
+                text::names(self.used.iter().map(|f| &f.name))
+            ));
+        }
+    }
+
+    /// The same, with notes on which files serve.
+    pub(crate) fn said(mut self, context: &Context, workspace: &Workspace) -> Result<Self> {
+        let holdouts = workspace.ledger.holdouts()?;
+        self.say(context, &holdouts);
+        Ok(self)
+    }
+
+    /// Adds the rows of a file but those that `leaks` marks; returns the digest of the file.
+    fn add(
+        &mut self,
+        reader: &RowReader,
+        path: &Path,
+        models: &[&Model],
+        leaks: impl Fn(&Table, &mut [bool]) + Sync,
+    ) -> Result<Digest> {
+        let (reading, _) = reader.each(
+            path,
+            || (),
+            |(), table, answers: &mut Answers| answers.fill(models, table, &leaks),
+            |answers| {
+                self.labels.extend_from_slice(&answers.labels);
+                for (all, list) in self.probabilities.iter_mut().zip(&answers.probabilities) {
+                    all.extend_from_slice(list);
+                }
+                self.left_out += answers.left_out;
+                self.unanswered += answers.unanswered;
+                Ok(())
+            },
+        )?;
+        self.rejected += reading.rejected;
+        Ok(reading.digest)
+    }
+}
+
+/// What models know of test files that were not kept from them.
+#[derive(Default)]
+struct Known {
+    /// Entities, for the user's files.
+    entities: Option<(Entities, RowSet)>,
+    /// Rows, for hold-outs: earlier rows of an entity may well be known.
+    rows: Option<(Entities, RowSet)>,
+    /// Whole files.
+    contents: Vec<Digest>,
+}
+
+/// Which rows of a file a model knows.
+enum Leak<'a> {
+    All,
+    Some(&'a Entities, &'a RowSet),
+}
+
+impl Known {
+    /// What is known of `file`.
+    fn of(&self, file: &TestFile) -> Option<Leak<'_>> {
+        if self.contents.contains(&file.digest) {
+            return Some(Leak::All);
+        }
+        let known = match file.kind {
+            Kind::HoldOut(_) => &self.rows,
+            Kind::Own | Kind::Named(_) => &self.entities,
+        };
+        let (entities, set) = known.as_ref().filter(|(_, set)| !set.is_empty())?;
+        Some(Leak::Some(entities, set))
+    }
+
+    /// Adds what `model` knows of `tier`: nothing where the files were known at training, for then they
+    /// were held out.
+    fn find(
+        &mut self,
+        context: &Context,
+        workspace: &Workspace,
+        model: &Model,
+        tier: &[TestFile],
+        tests: &TestFiles,
+    ) -> Result<()> {
+        let held_out = |file: &&TestFile| model.data.test_files.contains(&file.digest);
+        let added: Vec<&TestFile> = tier.iter().filter(|f| !held_out(f)).collect();
+        if added.is_empty() {
+            return Ok(());
+        }
+        let source = Source::of(workspace, model, &added)?;
+        let identity = Identity::of(&context.config.holdout, &model.schema);
+        if !identity.tells() {
+            // That a row looks like one of the training data proves nothing.
+            let contents = added.iter().map(|f| f.digest).filter(|d| source.contents.contains(d));
+            self.contents.extend(contents);
+            return Ok(());
+        }
+        let key = workspace.ledger.known_holdout_key()?.unwrap_or(context.config.training.seed);
+        let (holdouts, own): (Vec<&TestFile>, Vec<&TestFile>) =
+            added.iter().partition(|f| matches!(f.kind, Kind::HoldOut(_)));
+        let spared: Vec<&TestFile> = tests.all.iter().filter(held_out).collect();
+        for (files, identity, known) in
+            [(own, &identity, &mut self.entities), (holdouts, &Identity::Rows, &mut self.rows)]
+        {
+            let Some(entities) = identity.hasher(&model.schema, key) else { continue };
+            if files.is_empty() {
+                continue;
+            }
+            let (_, set) = known.get_or_insert_with(|| (entities.clone(), RowSet::default()));
+            source.find(context, workspace, model, &entities, &files, &spared, set)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the rows stand that a model was trained on.
+struct Source {
+    path: PathBuf,
+    /// Which rows of the file; all of them if absent.
+    rows: Option<Rows>,
+    /// Identity of the file, if that is to be checked.
+    sha256: Option<Digest>,
+    /// The contents that they came from.
+    contents: Vec<Digest>,
+}
+
+impl Source {
+    /// The data set of `model`, or, where that is gone, the rows of it in the newest one.
+    fn of(workspace: &Workspace, model: &Model, added: &[&TestFile]) -> Result<Self> {
+        let ledger = &workspace.ledger;
+        let version = model.data.version;
+        let dataset = ledger.dataset(version)?.filter(|d| d.sha256 == model.data.sha256);
+        let Some(dataset) = dataset else {
+            return Err(unknown(version, added, "is not in the ledger"));
+        };
+        let contents = ledger.segments(version)?.iter().map(|s| s.sha256).collect();
+        let path = dataset.location.as_path().to_owned();
+        if path.is_file() {
+            return Ok(Self { path, rows: None, sha256: Some(dataset.sha256), contents });
+        }
+        let newest = ledger.latest_dataset()?.filter(|d| d.location.is_file());
+        let Some(newest) = newest.filter(|d| d.version > version) else {
+            return Err(unknown(version, added, "is gone"));
+        };
+        let segments = ledger.segments(newest.version)?;
+        let rows = Some(Rows::of(&segments, |s| s.batch <= version));
+        Ok(Self { path: newest.location.as_path().to_owned(), rows, sha256: None, contents })
+    }
+
+    /// Adds to `set` who is in `files` and was trained on, but for whom `spared` files kept out.
+    #[expect(clippy::too_many_arguments, reason = "one call, all of it needed")]
+    fn find(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        model: &Model,
+        entities: &Entities,
+        files: &[&TestFile],
+        spared: &[&TestFile],
+        set: &mut RowSet,
+    ) -> Result<()> {
+        let options = context.config.ingestion.without_line_limit();
+        let reader = RowReader::labelled(&model.schema, &options)
+            .on_threads(context.config.limits.threads)
+            .without_hashes()
+            .with_ids();
+        let mut candidates = RowSet::default();
+        let mut hashes = Vec::new();
+        for file in files {
+            reader.read(&file.path, |table| {
+                entities.of(table, &mut hashes);
+                candidates.extend(&hashes);
+                Ok(())
+            })?;
+        }
+        for file in spared {
+            reader.read(&file.path, |table| {
+                entities.of(table, &mut hashes);
+                for hash in &hashes {
+                    candidates.remove(hash);
+                }
+                Ok(())
+            })?;
+        }
+        // Hold-outs whose files are gone were kept out as well.
+        for holdout in workspace.ledger.holdouts()? {
+            if model.data.test_files.contains(&holdout.sha256)
+                && let Some(drawn) = workspace.ledger.drawn(holdout.version)?
+            {
+                for hash in drawn.members.0.keys() {
+                    candidates.remove(hash);
+                }
+            }
+        }
+        let mut seen = 0;
+        let reading = reader.read(&self.path, |table| {
+            let range = seen..seen + table.len() as u64;
+            seen = range.end;
+            if self.rows.as_ref().is_none_or(|rows| rows.meets(&range)) {
+                entities.of(table, &mut hashes);
+                let trained = |i: u64| self.rows.as_ref().is_none_or(|rows| rows.has(i));
+                let known =
+                    hashes.iter().zip(range).filter(|(h, i)| candidates.contains(h) && trained(*i));
+                set.extend(known.map(|(hash, _)| *hash));
+            }
+            Ok(())
+        })?;
+        if self.sha256.is_some_and(|sha256| sha256 != reading.digest) {
+            return Err(Error::conflict(format!(
+                "{} is not what the ledger recorded: it cannot tell which test rows the model \
+                 knows. Restore it, or run `ingestion --rebuild` and train again",
+                self.path.display()
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn unknown(version: DatasetVersion, added: &[&TestFile], why: &str) -> Error {
+    Error::missing(format!(
+        "{} was added after the model was trained, and {}, which would tell whether the model \
+         knows its rows, {why}: train again",
+        text::names(added.iter().map(|f| &f.name)),
+        version.file_name()
+    ))
+}

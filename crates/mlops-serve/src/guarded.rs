@@ -1,0 +1,100 @@
+//! A connection whose client must take what it is sent.
+//!
+//! A client that stops reading would otherwise hold its connection, and the answer, for ever. Not
+//! for clients that send too slowly: the limits of head and body see to them.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+/// What must be taken within the time: less is not worth to be waited for.
+const STEP: usize = 64 << 10;
+
+/// A stream with a limit of time for each [`STEP`] that its other side takes.
+pub(crate) struct Guarded {
+    stream: TcpStream,
+    limit: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// Whether the timer runs.
+    waiting: bool,
+    /// What was taken since it runs.
+    taken: usize,
+}
+
+impl Guarded {
+    pub(crate) fn new(stream: TcpStream, limit: Duration) -> Self {
+        let timer = Box::pin(tokio::time::sleep(limit));
+        Self { stream, limit, timer, waiting: false, taken: 0 }
+    }
+
+    /// What a try to write came to, under the limit.
+    fn watch(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            self.taken += written.as_ref().copied().unwrap_or_default();
+            if self.taken >= STEP {
+                (self.waiting, self.taken) = (false, 0);
+            }
+            return Poll::Ready(written);
+        }
+        if !self.waiting {
+            (self.waiting, self.taken) = (true, 0);
+            self.timer.as_mut().reset(Instant::now() + self.limit);
+        }
+        ready!(self.timer.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client does not read")))
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.watch(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// Asked for when everything was taken.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        (self.waiting, self.taken) = (false, 0);
+        Poll::Ready(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,105 @@
+//! Under which names the service may be asked, and from which pages.
+//!
+//! A page of somebody else can make a browser ask a service on its user's own machine: by a name of
+//! the page's that leads here (then `Host` is that name), or by a plain form (then `Origin` is the
+//! page). Not for what a page may read: see `cors`. Not for tokens: see `access`.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+
+use crate::problem::Problem;
+use crate::state::{Settings, State};
+
+/// What a proxy says of the name under which it was asked; no plain form can.
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Refuses names and pages that are not known.
+pub(crate) fn check(app: &State, settings: &Settings, request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let authority = request.uri().authority().map(Authority::as_str);
+    // Whoever names no host is no browser.
+    let host = authority.or_else(|| text(headers, &header::HOST));
+    if app.local && settings.tokens.is_empty() && host.is_some_and(|h| !known(h, settings)) {
+        let detail = "without tokens this service answers under the names of its own machine \
+                      only: ask for localhost, name others in service.host_names, or give tokens";
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+    }
+    if *request.method() == Method::POST
+        && let Some(origin) = headers.get(header::ORIGIN)
+    {
+        let origin = origin.to_str().unwrap_or_default();
+        let page = origin.split_once("://").map(|(_, page)| page);
+        let forwarded = text(headers, &FORWARDED_HOST);
+        let same = |host: Option<&str>| {
+            page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
+        };
+        let named = settings.cors_origins.iter().any(|o| o == origin);
+        if !(named || same(host) || same(forwarded)) {
+            let detail = "pages of this origin may not ask here: name it in service.cors_origins";
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+    }
+    Ok(())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+/// Whether `host`, with a port or without, is a name of this machine or of the configuration.
+fn known(host: &str, settings: &Settings) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return address.to_canonical().is_loopback() || address == settings.host;
+    }
+    name.eq_ignore_ascii_case("localhost")
+        || settings.host_names.iter().any(|n| n.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use mlops_core::config::Config;
+
+    use super::*;
+    use crate::access::Tokens;
+
+    #[test]
+    fn names_of_this_machine_are_told_from_others() {
+        let text = r#"{"input_folder_path":"in","output_folder_path":"out","test_data_path":"t",
+            "output_model_path":"m","prod_deployment_path":"p",
+            "service":{"host":"192.0.2.7","host_names":["models.example"]}}"#;
+        let config = Config::parse(text, Path::new("/w/config.json")).unwrap();
+        let settings = Settings { config, tokens: Tokens::default() };
+        for (host, expected) in [
+            ("localhost", true),
+            ("LOCALHOST:8000", true),
+            ("localhost.:8000", true),
+            ("127.0.0.1:8000", true),
+            ("127.9.9.9", true),
+            ("[::1]:8000", true),
+            ("[::1]", true),
+            ("[::ffff:127.0.0.1]:80", true),
+            ("192.0.2.7:8000", true),
+            ("models.example:8000", true),
+            ("evil.example", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example:8000", false),
+            ("192.0.2.8", false),
+            ("128.0.0.1", false),
+            ("[::2]", false),
+            ("", false),
+            ("0.0.0.0:8000", false),
+        ] {
+            assert_eq!(known(host, &settings), expected, "{host}");
+        }
+    }
+}

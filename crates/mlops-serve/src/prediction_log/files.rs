@@ -1,0 +1,271 @@
+//! The files of the log of predictions: which one is written to, which ones go.
+//!
+//! A file is ours if its name is one that is made here and its first line is one of ours; nothing
+//! else is ever touched. An instance holds a lock on the file that it writes to. Several instances
+//! over one folder have files of their own: those of the second are called `predictions-2-…`. A
+//! start goes on in the newest file that has room. Beside core's `durable` and the log of a run the
+//! only code that opens a file for writing: a log is there after a crash without ever having been
+//! published. Not for the lines: see `super`.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mlops_core::clock::Clock;
+use mlops_core::config::PredictionLog as Settings;
+use mlops_core::context::Context;
+use mlops_core::durable::Disk;
+use mlops_core::lines::WholeLines;
+use mlops_core::{Error, Result};
+
+const PREFIX: &str = "predictions-";
+const SUFFIX: &str = ".jsonl";
+/// How every line begins.
+const BEGINNING: &[u8] = b"{\"recorded\":\"";
+/// Instances that may share a folder.
+const INSTANCES: u32 = 99;
+
+/// The files, of which one is written to.
+pub(super) struct Files {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    disk: Disk,
+    current: Option<Current>,
+    /// Whether the last lines could be written.
+    sound: bool,
+}
+
+struct Current {
+    path: PathBuf,
+    file: WholeLines<File>,
+    size: u64,
+}
+
+impl Files {
+    pub(super) fn open(context: &Context, settings: &Settings) -> Result<Self> {
+        context.disk.create_folder(&settings.folder)?;
+        rustix::fs::access(&settings.folder, rustix::fs::Access::WRITE_OK)
+            .map_err(|e| Error::io("write in", &settings.folder, e.into()))?;
+        Ok(Self {
+            settings: settings.clone(),
+            clock: Arc::clone(&context.clock),
+            disk: context.disk.clone(),
+            current: None,
+            sound: true,
+        })
+    }
+
+    /// Ends the file that is written to.
+    pub(super) fn close(&mut self) {
+        self.current = None;
+    }
+
+    /// Writes whole lines, of which each file takes as many as it has room for, one at least;
+    /// returns how many were lost.
+    pub(super) fn write(&mut self, lines: &[u8]) -> u64 {
+        let (mut rest, mut lost, mut cause) = (lines, 0, None);
+        while !rest.is_empty() {
+            let max = self.settings.max_bytes;
+            let first = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |n| n + 1);
+            let fits = |c: &Current| c.size == 0 || c.size + first as u64 <= max;
+            let current = match self.current.take().filter(fits) {
+                Some(current) => Ok(current),
+                None => self.next(first as u64),
+            };
+            let mut current = match current {
+                Ok(current) => current,
+                Err(e) => {
+                    lost += count(rest);
+                    cause = Some(e.to_string());
+                    break;
+                }
+            };
+            let room = usize::try_from(max.saturating_sub(current.size)).unwrap_or(usize::MAX);
+            let cut = cut(rest, room).max(first);
+            let written = current.file.write(&rest[..cut]);
+            current.size += written.bytes;
+            lost += written.lost;
+            if written.lost > 0 {
+                cause = Some(format!("{} cannot be written", current.path.display()));
+            }
+            self.current = Some(current);
+            rest = &rest[cut..];
+        }
+        match (cause, self.sound) {
+            (Some(cause), true) => tracing::error!("prediction log: lines are lost: {cause}"),
+            (None, false) => tracing::info!("prediction log: lines are written again"),
+            _ => {}
+        }
+        self.sound = lost == 0;
+        lost
+    }
+
+    /// The file to go on in, if it has room for `first` bytes, or a new one; the oldest ones go.
+    fn next(&mut self, first: u64) -> io::Result<Current> {
+        let folder = &self.settings.folder;
+        for instance in 1..=INSTANCES {
+            let own = own(folder, instance)?;
+            let (mut newest, mut theirs) = (None, false);
+            for path in own.iter().rev() {
+                match locked(path)? {
+                    Some(file) if newest.is_none() => newest = Some((path, file)),
+                    Some(_) => {}
+                    None => theirs = true,
+                }
+            }
+            if theirs {
+                continue;
+            }
+            if let Some((path, file)) = newest
+                && let Some(current) = resumed(path, file, first, self.settings.max_bytes)?
+            {
+                return Ok(current);
+            }
+            let current = self.create(instance)?;
+            let surplus = (own.len() + 1).saturating_sub(self.settings.keep_files);
+            for path in &own[..surplus.min(own.len())] {
+                self.disk.remove(path).map_err(io::Error::other)?;
+            }
+            return Ok(current);
+        }
+        Err(io::Error::other(format!("{INSTANCES} instances write in {}", folder.display())))
+    }
+
+    /// A new file of `instance`.
+    #[expect(clippy::disallowed_methods, reason = "this module owns the log of predictions")]
+    fn create(&self, instance: u32) -> io::Result<Current> {
+        let mut at = self.clock.now();
+        loop {
+            let number = if instance == 1 { String::new() } else { format!("{instance}-") };
+            let stamp = at.format("%Y%m%dT%H%M%S%6fZ");
+            let path = self.settings.folder.join(format!("{PREFIX}{number}{stamp}{SUFFIX}"));
+            match File::options().append(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    // Where locks are unknown, so are other instances.
+                    let _ = file.try_lock();
+                    return Ok(Current { path, file: WholeLines::new(file), size: 0 });
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    at += std::time::Duration::from_micros(1);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// The end of the last line of `lines` that ends within `room` bytes; 0 if there is none.
+fn cut(lines: &[u8], room: usize) -> usize {
+    if lines.len() <= room {
+        return lines.len();
+    }
+    lines[..room].iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1)
+}
+
+fn count(lines: &[u8]) -> u64 {
+    lines.split_inclusive(|b| *b == b'\n').count() as u64
+}
+
+/// The files of `instance` in `folder` that hold lines, the oldest first: their names hold the time.
+fn own(folder: &Path, instance: u32) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let named = name.to_str().and_then(instance_of) == Some(instance);
+        if named && entry.file_type().is_ok_and(|t| t.is_file()) && begins(&entry.path()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The instance whose file may be called `name`.
+fn instance_of(name: &str) -> Option<u32> {
+    let middle = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    let (instance, stamp) = match middle.split_once('-') {
+        Some((number, stamp)) => {
+            let instance = number.parse::<u32>().ok()?;
+            (Some(instance).filter(|n| *n > 1 && n.to_string() == number)?, stamp)
+        }
+        None => (1, middle),
+    };
+    let shape = |(i, b): (usize, u8)| match i {
+        8 => b == b'T',
+        21 => b == b'Z',
+        _ => b.is_ascii_digit(),
+    };
+    (stamp.len() == 22 && stamp.bytes().enumerate().all(shape)).then_some(instance)
+}
+
+/// Whether the file at `path` begins with a line of ours.
+fn begins(path: &Path) -> bool {
+    let mut start = [0; BEGINNING.len()];
+    let read = open(path, false).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == BEGINNING
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module owns the log of predictions")]
+fn open(path: &Path, append: bool) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = flags.bits().cast_signed();
+    File::options().read(true).append(append).custom_flags(flags).open(path)
+}
+
+/// The file at `path`, unless another instance writes to it.
+fn locked(path: &Path) -> io::Result<Option<File>> {
+    match open(path, true) {
+        Ok(file) => match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            _ => Ok(Some(file)),
+        },
+        // Another user's.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// `file` as the one to go on in, if it has room for `first` bytes.
+fn resumed(path: &Path, mut file: File, first: u64, max: u64) -> io::Result<Option<Current>> {
+    let size = file.metadata()?.len();
+    if size > 0 && size + first > max {
+        return Ok(None);
+    }
+    let mut last = [b'\n'];
+    if size > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let file = WholeLines::after_torn(file, last != [b'\n']);
+    Ok(Some(Current { path: path.to_owned(), file, size }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_are_made_here_are_ours() {
+        for (name, expected) in [
+            ("predictions-20261129T054225000001Z.jsonl", Some(1)),
+            ("predictions-2-20261129T054225000001Z.jsonl", Some(2)),
+            ("predictions-1-20261129T054225000001Z.jsonl", None),
+            ("predictions-02-20261129T054225000001Z.jsonl", None),
+            ("predictions-2023-archive.jsonl", None),
+            ("predictions-export.jsonl", None),
+            ("predictions-20261129T054225000001Z.jsonl.bak", None),
+            ("predictions-20261129T05422500000Z.jsonl", None),
+            ("predictions-.jsonl", None),
+        ] {
+            assert_eq!(instance_of(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn lines_are_cut_at_their_ends() {
+        assert_eq!((cut(b"one\ntwo\n", 8), cut(b"one\ntwo\n", 7), cut(b"one\n", 3)), (8, 4, 0));
+    }
+}

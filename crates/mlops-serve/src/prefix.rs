@@ -1,0 +1,64 @@
+//! The path in front of all addresses that a proxy adds, whether it takes it off again or not.
+//!
+//! Not for addresses themselves: see `router`.
+
+use axum::extract::Request;
+use axum::http::uri::{PathAndQuery, Uri};
+use axum::http::{HeaderMap, HeaderName};
+use mlops_core::config::is_root_path;
+
+use crate::state::Settings;
+
+/// What a proxy says of the path that it took off.
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// Takes `root` off the path of `request`, if it stands there.
+pub(crate) fn strip(request: &mut Request, root: &str) {
+    if root.is_empty() {
+        return;
+    }
+    let uri = request.uri();
+    let Some(rest) = uri.path_and_query().and_then(|p| p.as_str().strip_prefix(root)) else {
+        return;
+    };
+    let rest = match rest.as_bytes().first() {
+        Some(b'/') => rest.to_owned(),
+        None | Some(b'?') => format!("/{rest}"),
+        Some(_) => return,
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(rest).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}
+
+/// What stands in front of the addresses, as the client of `headers` sees them.
+pub(crate) fn of(headers: &HeaderMap, settings: &Settings) -> String {
+    let said = headers.get(FORWARDED_PREFIX).and_then(|v| v.to_str().ok());
+    let said = said.map(|text| text.trim_end_matches('/')).filter(|text| is_root_path(text));
+    said.unwrap_or(&settings.root_path).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn the_prefix_is_taken_off_where_it_is() {
+        for (uri, expected) in [
+            ("/a/b/prediction?x=1", "/prediction?x=1"),
+            ("/a/b", "/"),
+            ("/a/b?x", "/?x"),
+            ("/a/bc", "/a/bc"),
+            ("/prediction", "/prediction"),
+            ("/a/b/a/b/", "/a/b/"),
+        ] {
+            let mut request = Request::builder().uri(uri).body(Body::empty()).unwrap();
+            strip(&mut request, "/a/b");
+            assert_eq!(request.uri().to_string(), expected, "{uri}");
+        }
+    }
+}

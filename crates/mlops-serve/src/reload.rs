@@ -1,0 +1,73 @@
+//! SIGHUP: configuration and tokens are read again, the log of predictions looks for its file, and
+//! the live release is looked at anew.
+//!
+//! What cannot change while the service runs is named and waits for the next start. Not for
+//! promotions, which are followed without being told: see `live`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mlops_core::config::Config;
+use mlops_core::{Error, Result};
+
+use crate::state::{App, Settings};
+
+/// Reads configuration and tokens again.
+pub type Reload = Box<dyn FnMut() -> Result<Settings> + Send>;
+
+/// What is done when the service is told to read again.
+#[derive(Clone)]
+pub(crate) struct Reloader(Arc<Mutex<Reload>>);
+
+impl Reloader {
+    pub(crate) fn new(reload: Reload) -> Self {
+        Self(Arc::new(Mutex::new(reload)))
+    }
+
+    /// Reads again; what is wrong changes nothing. Blocks.
+    pub(crate) fn run(&self, app: &App) {
+        let read = (self.0.lock().unwrap_or_else(PoisonError::into_inner))();
+        match read.and_then(|new| taken(app, new)) {
+            Ok(waiting) => {
+                tracing::info!("configuration and tokens were read again");
+                for key in waiting {
+                    tracing::warn!("\"{key}\" has changed: it counts from the next start on");
+                }
+            }
+            Err(error) => {
+                tracing::error!("reading again failed, so that nothing was changed: {error}");
+            }
+        }
+        if let Some(log) = &app.predictions {
+            log.reopen();
+        }
+        app.live.forget_trouble();
+    }
+}
+
+/// Takes `new` settings; returns the keys that changed and cannot count before the next start.
+fn taken(app: &App, new: Settings) -> Result<Vec<&'static str>> {
+    if app.local && !app.address.ip().is_loopback() && new.tokens.is_empty() {
+        let problem = "others reach this service, and no token is left: give one".to_owned();
+        return Err(Error::config("tokens", vec![problem]));
+    }
+    let old = app.settings.load();
+    let waiting = waiting(&old.config, &new.config);
+    app.settings.store(Arc::new(new));
+    Ok(waiting)
+}
+
+/// Keys whose values are taken at the start.
+fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (was, is) = (&old.service, &new.service);
+    let keys = [
+        ("service.host", was.host != is.host),
+        ("service.port", was.port != is.port),
+        ("service.max_connections", was.max_connections != is.max_connections),
+        ("service.max_in_flight", was.max_in_flight != is.max_in_flight),
+        ("service.prediction_log_…", was.prediction_log != is.prediction_log),
+        ("prod_deployment_path", old.deployment != new.deployment),
+        ("models_path", old.models != new.models),
+        ("output_folder_path", old.output_folder != new.output_folder),
+    ];
+    keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
