@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::ReleasePrefix;
 use mlops_core::stage::{deploy, history, rollback, verify};
 
 /// Seals the latest model with its score as a release, verifies it from disk and makes it live in
@@ -22,7 +22,7 @@ struct Arguments {
     common: mlops_runtime::Common,
 
     /// Why, for the record
-    #[arg(long, default_value = "deployed by hand")]
+    #[arg(long, default_value = "deployed by hand", value_parser = in_words)]
     reason: String,
 
     /// Make a release live even if it was rolled back
@@ -44,20 +44,20 @@ enum Action {
 
     /// Make an earlier release live again: the last one before the present one that is sound
     Rollback {
-        /// This release instead
+        /// This release instead; the beginning of its name is enough
         #[arg(long, value_name = "ID")]
-        to: Option<ReleaseId>,
+        to: Option<ReleasePrefix>,
 
         /// Why, for the record
-        #[arg(long)]
+        #[arg(long, value_parser = in_words)]
         reason: String,
     },
 
     /// Load the live release from disk: digests, model, known predictions
     Verify {
-        /// This release instead
+        /// This release instead; the beginning of its name is enough
         #[arg(value_name = "ID")]
-        release: Option<ReleaseId>,
+        release: Option<ReleasePrefix>,
 
         /// Every release
         #[arg(long, conflicts_with = "release")]
@@ -66,6 +66,14 @@ enum Action {
 
     /// Move a real folder at prod_deployment_path into models_path, untouched
     Adopt,
+}
+
+/// A reason is there for others to read.
+fn in_words(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say why in a few words: whoever reads the history will ask".to_owned()),
+        reason => Ok(reason.to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -78,17 +86,18 @@ fn main() -> ExitCode {
         Some(Action::History) => mlops_runtime::look(&common, history::run),
         Some(Action::Rollback { to, reason }) => {
             mlops_runtime::run("deployment rollback", &common, |context, workspace| {
+                let to = to.map(|to| history::find(context, &to)).transpose()?;
                 rollback::run(context, workspace, to.as_ref(), &reason)
             })
         }
-        Some(Action::Verify { release, all }) => {
+        Some(Action::Verify { release, all }) => mlops_runtime::look(&common, |context| {
             let which = match (release, all) {
-                (Some(id), _) => verify::Which::One(id),
+                (Some(id), _) => verify::Which::One(history::find(context, &id)?),
                 (None, true) => verify::Which::All,
                 (None, false) => verify::Which::Live,
             };
-            mlops_runtime::look(&common, |context| verify::run(context, &which))
-        }
+            verify::run(context, &which)
+        }),
         Some(Action::Adopt) => {
             mlops_runtime::run("deployment adopt", &common, |context, _| deploy::adopt(context))
         }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mlops_core::ledger::Ledger;
 use mlops_core::stage::decide;
 use mlops_runtime::fullprocess;
 
@@ -16,7 +15,7 @@ use mlops_runtime::fullprocess;
                   fullprocess --dry-run        what it would decide; writes nothing\n  \
                   fullprocess --explain        why the newest decision fell as it did\n\nExit \
                   codes: 0 done or nothing to do, 1 failed or a file was refused, 2 wrong usage or \
-                  configuration, 75 another run is at work"
+                  configuration, 3 done but a person is needed, 75 another run is at work"
 )]
 struct Arguments {
     #[command(flatten)]
@@ -45,8 +44,7 @@ fn main() -> ExitCode {
     if let Some(run) = explain {
         let run = Some(run).filter(|run| !run.is_empty());
         return mlops_runtime::look(&common, |context| {
-            let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
-            decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run.as_deref())
+            fullprocess::explain(context, run.as_deref())
         });
     }
     let options = decide::Options { force, dry_run, accept };

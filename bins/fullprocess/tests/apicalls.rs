@@ -134,7 +134,7 @@ fn an_app_that_does_not_follow_needs_attention_and_the_promotion_stands() {
     assert!(!scene.path("model/apireturns.txt").is_file());
     let scene = drifted(&app.url);
     let said = FULLPROCESS.run(scene.root(), &[] as &[&str]).ends_with(1);
-    assert!(said.stdout.contains("\nwarning: the app at http://"), "{said:#?}");
+    assert!(said.stderr.contains("error: the app at http://"), "{said:#?}");
 }
 
 #[test]

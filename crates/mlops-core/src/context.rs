@@ -3,11 +3,13 @@
 //!
 //! Not for the stages themselves: see `stage`.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::attention::{self, Attention, Fact, Finding};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::digest::Digest;
@@ -16,8 +18,8 @@ use crate::ids::RunId;
 use crate::ingest::discover::Stamp;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
 use crate::location::Location;
-use crate::store::Store;
-use crate::{Error, Result};
+use crate::store::{Held, Pointer, Store};
+use crate::{Error, Result, text};
 
 /// The outside world of one run.
 #[derive(Clone)]
@@ -53,9 +55,19 @@ pub trait Report: Serialize + std::fmt::Display {
         true
     }
 
-    /// Whether the work was done but something needs attention at once: exit code 1.
-    fn needs_attention(&self) -> bool {
-        false
+    /// What somebody should know who does not read the report. It is not repeated in `Display`.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Whether the work was done but somebody is needed: an exit code of its own.
+    fn attention(&self) -> Attention {
+        attention::most(&self.findings())
+    }
+
+    /// The facts for logs and pings.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
     }
 }
 
@@ -158,16 +170,77 @@ impl Context {
         Store::new(&self.config.models, &self.config.deployment, &self.disk)
     }
 
+    /// Holds the places that other workspaces may use, too.
+    pub(crate) fn hold_releases(&self) -> Result<Held> {
+        self.store().hold(&*self.clock)
+    }
+
     /// Locks the workspace for `step`, opens its ledger and completes or undoes what an
     /// interrupted run left.
     pub fn open(&self, step: &str) -> Result<Workspace> {
         let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
+        // Whoever has worked here before has left the file of the lock.
+        let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
+        if known {
+            self.refuse_lost_ledger()?;
+        }
         let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
         self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
+        self.refuse_foreign_releases(&ledger)?;
         let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
         self.recover(&mut workspace)?;
         Ok(workspace)
+    }
+
+    /// Data sets without their records are not to be mixed with a new ledger's.
+    fn refuse_lost_ledger(&self) -> Result<()> {
+        let (folder, path) = (&self.config.output_folder, self.config.ledger_path());
+        let state = match fs::metadata(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is not there",
+            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => "is empty",
+            _ => return Ok(()),
+        };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("finaldata").and_then(|n| n.strip_suffix(".csv"));
+            number.is_some_and(|n| n.parse::<u32>().is_ok())
+        };
+        let names = entries.filter_map(|e| e.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| numbered(name)).collect();
+        names.sort();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "{} holds data sets ({}), but the ledger {}, which says what they are, {state}. \
+             Restore it from a backup; or, to start afresh from the source files, move the folder \
+             to another name and run again. Nothing was changed",
+            folder.display(),
+            text::names(&names),
+            path.display()
+        )))
+    }
+
+    /// The folder of releases that a workspace has by default belongs to one workspace. One that
+    /// has deployed there goes on: no release that another one names or keeps is removed.
+    fn refuse_foreign_releases(&self, ledger: &Ledger) -> Result<()> {
+        let config = &self.config;
+        let store = self.store();
+        let new = config.models_by_default
+            && ledger.latest_deployment()?.is_none()
+            && matches!(store.pointer(), Ok(Pointer::Vacant));
+        if !new {
+            return Ok(());
+        }
+        let (_, Some(other)) = store.of_others()? else { return Ok(()) };
+        let problem = format!(
+            "\"models_path\" is not set, and {}, which it is by default, belongs to the workspace \
+             whose live release is at {}: set it to a folder of this workspace's own",
+            config.models.display(),
+            other.display()
+        );
+        Err(Error::config(config.file.display().to_string(), vec![problem]))
     }
 
     /// Runs `work` as one recorded step.
@@ -212,7 +285,11 @@ impl Context {
     fn recover(&self, workspace: &mut Workspace) -> Result<()> {
         let config = &self.config;
         let mut notes = Vec::new();
-        for (id, intent) in workspace.ledger.intents()? {
+        let intents = workspace.ledger.intents()?;
+        let releases = |i: &Intent| matches!(i, Intent::Promote(_) | Intent::Remove(_));
+        let any = intents.iter().any(|(_, intent)| releases(intent));
+        let _held = any.then(|| self.hold_releases()).transpose()?;
+        for (id, intent) in intents {
             match intent {
                 Intent::PublishDataset { version, data, quarantine } => {
                     let parts = [

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attention::{self, Attention, Finding};
 use crate::context::Report;
 use crate::digest::Digest;
 use crate::drift::{DataDrift, ModelDrift};
@@ -215,8 +216,14 @@ impl Report for Decision {
         self.outcome != Outcome::NothingNew || self.restored.is_some()
     }
 
-    fn needs_attention(&self) -> bool {
-        self.data.new_failures || !self.concerns.is_empty()
+    fn findings(&self) -> Vec<Finding> {
+        let warnings = self.data.warnings.iter().map(Finding::warning);
+        warnings.chain(self.concerns.iter().map(|c| Finding::person(c.to_string()))).collect()
+    }
+
+    fn attention(&self) -> Attention {
+        let failed = if self.data.new_failures { Attention::Failed } else { Attention::Fine };
+        failed.max(attention::most(&self.findings()))
     }
 }
 
@@ -281,9 +288,6 @@ impl fmt::Display for Decision {
                 version.file_name()
             )?,
         }
-        for warning in &data.warnings {
-            writeln!(f, "warning: {warning}")?;
-        }
         if let Some(holdout) = &self.holdout {
             writeln!(
                 f,
@@ -329,9 +333,6 @@ impl fmt::Display for Decision {
                 gate.interval.low,
                 gate.interval.high
             )?;
-        }
-        for concern in &self.concerns {
-            writeln!(f, "attention: {concern}.")?;
         }
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {

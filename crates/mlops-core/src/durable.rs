@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
-pub use lock::Lock;
+pub use lock::{FolderLock, Lock};
 use temporary::Names;
 pub use temporary::TemporaryFolder;
 
@@ -147,6 +147,17 @@ impl Disk {
         let file = self.names.file(folder).map_err(|e| Error::io("create", path, e))?;
         let disk = self.clone();
         Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
+    }
+
+    /// Makes an empty file at `path` that whoever may write to its folder's files may write to, as
+    /// the user's umask says; fine when it is there already.
+    pub fn create_shared(&self, path: &Path) -> Result<()> {
+        if path.try_exists().map_err(|e| Error::io("read", path, e))? {
+            return Ok(());
+        }
+        self.announce(Step::CreateFile, path)?;
+        let made = File::options().append(true).create(true).open(path);
+        made.map(drop).map_err(|e| Error::io("create", path, e))
     }
 
     /// A file without a name in `folder`, for what does not fit into memory.

@@ -82,6 +82,38 @@ impl FromStr for ReleaseId {
     }
 }
 
+/// What the name of a release begins with, as people shorten it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasePrefix(String);
+
+impl ReleasePrefix {
+    /// Whether `id` begins with it.
+    pub fn is_of(&self, id: &ReleaseId) -> bool {
+        id.0.starts_with(&self.0)
+    }
+}
+
+impl fmt::Display for ReleasePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ReleasePrefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("r-").unwrap_or_default();
+        let (number, rest) = rest.split_once('-').unwrap_or((rest, ""));
+        let whole = format!("r-{number}-{rest:0<12}").parse::<ReleaseId>();
+        if whole.is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("{text:?} does not begin a release id, such as r-4-0123456789ab"))
+        }
+    }
+}
+
 /// A number that nobody else draws: for names, not for secrets.
 pub fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
@@ -127,6 +159,18 @@ mod tests {
         let ids: std::collections::BTreeSet<_> =
             (0..1000).map(|_| RunId::unique(DateTime::UNIX_EPOCH, 1).to_string()).collect();
         assert_eq!(ids.len(), 1000);
+    }
+
+    #[test]
+    fn a_release_may_be_named_by_its_beginning() {
+        let id: ReleaseId = "r-14-0123456789ab".parse().unwrap();
+        for text in ["r-14", "r-14-", "r-14-01", "r-14-0123456789ab", "r-1"] {
+            assert!(text.parse::<ReleasePrefix>().unwrap().is_of(&id), "{text}");
+        }
+        assert!(!"r-4".parse::<ReleasePrefix>().unwrap().is_of(&id));
+        for text in ["", "r", "r-", "14", "r-14-xyz", "r-14-0123456789abc"] {
+            assert!(text.parse::<ReleasePrefix>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | what a use case is given | [`context`] |
 //! | records, releases, files | [`ledger`], [`store`], [`dataset`], [`testdata`] |
 //! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`cells`], [`compare`] |
-//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`location`], [`text`], [`error`] |
+//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`location`], [`text`], [`attention`], [`error`] |
 //!
 //! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
 //!
@@ -43,6 +43,7 @@
 //!
 //! Not for the terminal, HTTP or pictures: see the other crates.
 
+pub mod attention;
 pub mod cells;
 pub mod clock;
 pub mod compare;

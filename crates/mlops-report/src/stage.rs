@@ -12,6 +12,7 @@ mod worries;
 use std::fmt;
 
 use mlops_core::Result;
+use mlops_core::attention::Finding;
 use mlops_core::context::{Context, Workspace};
 use mlops_core::metrics::bootstrap::too_few;
 use mlops_core::text;
@@ -25,6 +26,9 @@ use trial::Trial;
 
 /// The page.
 pub const PAGE: &str = "report.html";
+
+/// A worry that is only good to know.
+const NOTE: &str = "note";
 
 /// What `reporting` did.
 #[derive(Debug, Clone, Serialize)]
@@ -54,7 +58,12 @@ pub struct Worry {
     pub text: String,
 }
 
-impl mlops_core::context::Report for Reported {}
+impl mlops_core::context::Report for Reported {
+    fn findings(&self) -> Vec<Finding> {
+        let loud = self.warnings.iter().filter(|worry| worry.severity != NOTE);
+        loud.map(|worry| Finding::warning(&worry.text)).collect()
+    }
+}
 
 /// Writes the pictures and the page into the folder of the model.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
@@ -196,7 +205,7 @@ fn headline(score: &Score) -> String {
 impl From<Warning> for Worry {
     fn from(warning: Warning) -> Self {
         let severity = match warning.severity {
-            Severity::Note => "note",
+            Severity::Note => NOTE,
             Severity::Warning => "warning",
             Severity::Serious => "serious",
         };
@@ -219,9 +228,7 @@ impl fmt::Display for Reported {
                 names.iter().map(|n| format!("{n}.png, .svg")).collect::<Vec<_>>().join("; ")
             )?;
         }
-        for worry in &self.warnings {
-            writeln!(f, "{}: {}", worry.severity, worry.text)?;
-        }
-        Ok(())
+        let mut notes = self.warnings.iter().filter(|worry| worry.severity == NOTE);
+        notes.try_for_each(|worry| writeln!(f, "note: {}", worry.text))
     }
 }

@@ -13,6 +13,7 @@ use mlops_client::api::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
 use mlops_client::predictions::{DataFile, PATH as PREDICTION};
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round::{self, Data};
+use mlops_core::attention::Finding;
 use mlops_core::context::{Context, Report};
 use mlops_core::ledger::Ledger;
 use mlops_core::testdata::TestFiles;
@@ -100,8 +101,14 @@ impl Report for ApiCalls {
         !self.files.is_empty()
     }
 
-    fn needs_attention(&self) -> bool {
-        matches!(self.outcome, Outcome::OtherRelease | Outcome::Failed)
+    fn findings(&self) -> Vec<Finding> {
+        let examples = self.data.iter().flat_map(|file| &file.examples);
+        let mut findings: Vec<Finding> =
+            examples.map(|example| Finding::warning(format!("not sent: {example}"))).collect();
+        if self.failed() {
+            findings.push(Finding::failed(&self.words));
+        }
+        findings
     }
 }
 
@@ -143,9 +150,7 @@ pub fn after_promotion(context: &Context, release: &str) -> ApiCalls {
         let url = context.config.apicalls.url.clone();
         ApiCalls::without_answers(Outcome::Failed, url, error.to_string())
     });
-    if report.needs_attention() {
-        tracing::warn!(target: OUTCOME, "{}", report.words);
-    } else {
+    if !report.failed() {
         tracing::info!(target: OUTCOME, "{}", report.words);
     }
     report
@@ -294,19 +299,20 @@ impl fmt::Display for ApiCalls {
             })
             .collect();
         f.write_str(&text::list(&rows))?;
-        for example in self.data.iter().flat_map(|file| &file.examples) {
-            writeln!(f, "warning: not sent: {example}")?;
-        }
         f.write_str(&comparison(self.compared_with.as_deref(), &self.changes))?;
         writeln!(f, "Written: {}", self.files.join(", "))
     }
 }
 
 impl ApiCalls {
-    /// The line for a run that did more than this.
-    pub fn line(&self) -> String {
-        let head = if self.needs_attention() { "warning" } else { "App" };
-        format!("{head}: {}", self.words)
+    /// The line for a run that did more than this; what went wrong is among the findings.
+    pub fn line(&self) -> Option<String> {
+        (!self.failed()).then(|| format!("App: {}", self.words))
+    }
+
+    /// Whether the app is there, and does not serve what it should.
+    fn failed(&self) -> bool {
+        matches!(self.outcome, Outcome::OtherRelease | Outcome::Failed)
     }
 
     /// Rows sent and predictions, counted.

@@ -19,7 +19,7 @@ pub struct Common {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Print nothing but errors
+    /// Print no report; errors and warnings still go to standard error
     #[arg(short, long, global = true)]
     pub quiet: bool,
 

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 
+use mlops_core::attention::{Attention, Fact, Finding};
 use mlops_core::clock::{Clock as _, SystemClock, rfc3339};
 use mlops_core::context::Report;
 use mlops_core::ids::RunId;
@@ -27,6 +28,9 @@ use crate::Common;
 /// Target of lines on how a run ended. Where people read, the terminal has its own words for it.
 pub(crate) const OUTCOME: &str = "mlops_runtime::outcome";
 
+/// Target of the report of a run: for its log file, as the terminal has it on standard output.
+const REPORT: &str = "mlops_runtime::report";
+
 /// Bytes of a service's log that may wait to be written.
 const LOG_ROOM: usize = 1 << 20;
 
@@ -36,7 +40,9 @@ pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>
     let run = run.map_or("-", RunId::as_str);
     let outcome = if json(common) { level } else { LevelFilter::OFF };
     let terminal = layer(common, run, std::io::stderr().is_terminal(), std::io::stderr)
-        .with_filter(ours(level).with_target(OUTCOME, outcome));
+        .with_filter(
+            ours(level).with_target(OUTCOME, outcome).with_target(REPORT, LevelFilter::OFF),
+        );
     let file = file.map(|file| {
         layer(common, run, false, Arc::new(file)).with_filter(ours(level.max(LevelFilter::INFO)))
     });
@@ -47,7 +53,7 @@ pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>
 /// From which level on lines are printed.
 fn level(common: &Common) -> LevelFilter {
     match (common.quiet, common.verbose) {
-        (true, _) => LevelFilter::ERROR,
+        (true, _) => LevelFilter::WARN,
         (false, 0) => LevelFilter::WARN,
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
@@ -140,6 +146,32 @@ pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
         deliver(&(serde_json::to_string_pretty(report).unwrap_or_default() + "\n"))
     } else {
         common.quiet || deliver(&report.to_string())
+    }
+}
+
+/// Says on standard error what somebody should know, however quiet it is to be, and logs it with
+/// the facts and the whole report.
+pub(crate) fn print_findings(common: &Common, report: &impl Report) {
+    for line in report.to_string().lines() {
+        tracing::info!(target: REPORT, "{line}");
+    }
+    for Fact { name, value } in report.facts() {
+        tracing::info!(target: REPORT, fact = name, value, "fact");
+    }
+    for Finding { attention, text } in report.findings() {
+        let word = match attention {
+            Attention::Fine => "warning",
+            Attention::Person => "attention",
+            Attention::Failed => "error",
+        };
+        match attention {
+            Attention::Fine => tracing::warn!(target: OUTCOME, "{text}"),
+            Attention::Person => tracing::warn!(target: OUTCOME, "a person is needed: {text}"),
+            Attention::Failed => tracing::error!(target: OUTCOME, "{text}"),
+        }
+        if !json(common) {
+            complain(&format!("{word}: {text}\n"));
+        }
     }
 }
 

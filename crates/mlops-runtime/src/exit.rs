@@ -1,15 +1,23 @@
-//! Exit codes: 0 done or nothing to do, 1 failed, 2 usage or configuration, 75 locked.
+//! Exit codes: 0 done or nothing to do, 1 failed, 2 usage or configuration, 3 done but a person is
+//! needed, 75 locked.
 //!
 //! 75 is `EX_TEMPFAIL` of BSD's sysexits: try again later. Not for messages.
 
+use mlops_core::attention::Attention;
 use mlops_core::context::Report;
 use mlops_core::{Error, ErrorKind};
 
+/// The work is done, but what it found needs a person.
+pub(crate) const PERSON: u8 = 3;
 /// Another run is at work.
 pub(crate) const LOCKED: u8 = 75;
 
 pub(crate) fn of_report(report: &impl Report) -> u8 {
-    u8::from(report.needs_attention())
+    match report.attention() {
+        Attention::Fine => 0,
+        Attention::Failed => 1,
+        Attention::Person => PERSON,
+    }
 }
 
 pub(crate) fn of_error(error: &Error) -> u8 {

@@ -6,9 +6,10 @@
 
 use std::fmt;
 
+use mlops_core::attention::{Attention, Finding};
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::{DatasetVersion, ReleaseId};
-use mlops_core::ledger::{Action, FileStatus, Ledger};
+use mlops_core::ledger::{Action, Ledger};
 use mlops_core::stage::decide;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
@@ -69,11 +70,25 @@ impl Report for FirstRun {
         matches!(self, Self::Done(_))
     }
 
-    fn needs_attention(&self) -> bool {
+    fn findings(&self) -> Vec<Finding> {
         match self {
-            Self::Done(steps) => steps.ingestion.needs_attention(),
-            Self::NothingNew { ingestion, .. } => ingestion.needs_attention(),
-            Self::TakenOver { .. } => false,
+            Self::Done(steps) => {
+                let mut findings = steps.ingestion.findings();
+                // That a score beats nothing is among what the report says, too.
+                findings.extend(steps.deployment.removed.warnings.iter().map(Finding::warning));
+                findings.extend(steps.reporting.findings());
+                findings
+            }
+            Self::NothingNew { ingestion, .. } => ingestion.findings(),
+            Self::TakenOver { .. } => Vec::new(),
+        }
+    }
+
+    fn attention(&self) -> Attention {
+        match self {
+            Self::Done(steps) => steps.ingestion.attention(),
+            Self::NothingNew { ingestion, .. } => ingestion.attention(),
+            Self::TakenOver { .. } => Attention::Fine,
         }
     }
 }
@@ -202,15 +217,11 @@ impl fmt::Display for Steps {
             writeln!(f, "   {line}")?;
         }
         writeln!(f, "\n4  Deployed")?;
-        for line in deployment.to_string().lines().filter(|l| !l.starts_with("warning")) {
+        for line in deployment.to_string().lines() {
             writeln!(f, "   {line}")?;
         }
         writeln!(f, "\n5  Diagnosed and reported")?;
-        let said = |line: &&str| {
-            let mut failed = ingestion.files.iter().filter(|f| f.status == FileStatus::Failed);
-            failed.any(|f| line.starts_with(&format!("warning: {} was refused", f.name)))
-        };
-        for line in reporting.to_string().lines().filter(|line| !said(line)) {
+        for line in reporting.to_string().lines() {
             writeln!(f, "   {line}")?;
         }
         writeln!(

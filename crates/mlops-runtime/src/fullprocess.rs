@@ -6,8 +6,10 @@
 use std::fmt;
 
 use mlops_core::Result;
+use mlops_core::attention::{self, Attention, Fact, Finding};
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::decision::{Decision, Outcome};
+use mlops_core::ledger::Ledger;
 use mlops_core::stage::decide::{self, Options, STEP};
 use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_report::stage::Reported;
@@ -34,10 +36,45 @@ impl Report for FullProcess {
         self.decision.changed() || self.reporting.is_some()
     }
 
-    fn needs_attention(&self) -> bool {
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.decision.findings();
+        findings.extend(self.reporting.iter().flat_map(|reported| reported.findings()));
         // The promotion stands. But clients of the app do not get what it promised.
-        let app = self.apicalls.as_ref().is_some_and(|calls| calls.needs_attention());
-        app || self.decision.needs_attention()
+        findings.extend(self.apicalls.iter().flat_map(|calls| calls.findings()));
+        findings
+    }
+
+    fn attention(&self) -> Attention {
+        self.decision.attention().max(attention::most(&self.findings()))
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        self.decision.facts()
+    }
+}
+
+/// A recorded decision, told again. What it found was said when it was made.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Explained(Decision);
+
+impl Report for Explained {
+    fn changed(&self) -> bool {
+        false
+    }
+}
+
+/// The decision that a run recorded, or the newest one.
+pub fn explain(context: &Context, run: Option<&str>) -> Result<Explained> {
+    let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
+    decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run).map(Explained)
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(decision) = self;
+        write!(f, "{decision}")?;
+        decision.findings().iter().try_for_each(|finding| writeln!(f, "warning: {}", finding.text))
     }
 }
 
@@ -73,7 +110,7 @@ impl fmt::Display for FullProcess {
             write!(f, "{reporting}")?;
         }
         match &self.apicalls {
-            Some(calls) => writeln!(f, "{}", calls.line()),
+            Some(calls) => calls.line().iter().try_for_each(|line| writeln!(f, "{line}")),
             None => Ok(()),
         }
     }

@@ -112,6 +112,7 @@ fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
     match result {
         Ok(report) => {
             let delivered = console::print(common, &report);
+            console::print_findings(common, &report);
             if delivered { exit::of_report(&report) } else { 1 }
         }
         Err(error) => {

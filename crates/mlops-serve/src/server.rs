@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use mlops_core::attention::Finding;
 use mlops_core::context::{Context, Report};
 use mlops_core::lines::Lines;
 use mlops_core::{Error, Result};
@@ -80,20 +81,18 @@ pub struct Served {
 }
 
 impl Report for Served {
-    fn needs_attention(&self) -> bool {
-        !self.drained
+    fn findings(&self) -> Vec<Finding> {
+        let cut_off =
+            "some requests were still at work after service.drain_seconds and were cut off";
+        if self.drained { Vec::new() } else { vec![Finding::failed(cut_off)] }
     }
 }
 
 impl fmt::Display for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, requests, seconds, drained } = self;
+        let Self { address, requests, seconds, .. } = self;
         let requests = mlops_core::text::plural(*requests, "request");
-        writeln!(f, "Answered {requests} at {address} in {seconds:.0} s")?;
-        if !drained {
-            writeln!(f, "Some were still at work after service.drain_seconds and were cut off")?;
-        }
-        Ok(())
+        writeln!(f, "Answered {requests} at {address} in {seconds:.0} s")
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod apicalls;
 mod ingestion;
+mod places;
 mod section;
 mod service;
 mod unattended;
@@ -46,6 +47,8 @@ pub struct Config {
     pub output_model: PathBuf,
     /// `models_path`: immutable releases.
     pub models: PathBuf,
+    /// Whether `models_path` was not set, so that it is the folder `models` beside the pointer.
+    pub models_by_default: bool,
     /// `prod_deployment_path`: the pointer to the live release.
     pub deployment: PathBuf,
     /// The columns.
@@ -81,11 +84,13 @@ pub struct Retention {
     pub keep_releases: Option<u64>,
     /// Data sets, the newest ones; nothing for all.
     pub keep_datasets: Option<u64>,
+    /// Details of runs and decisions: those of the last so many days; nothing for all.
+    pub keep_days: Option<u64>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: None }
+        Self { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
     }
 }
 
@@ -216,6 +221,7 @@ impl Config {
             file: path.to_owned(),
             base: crate::location::plain(&base),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
+            models_by_default: models.is_none(),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
             input_folder,
             output_folder,
@@ -235,37 +241,10 @@ impl Config {
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
         };
-        config.check_places(&root);
+        places::check(&config, &root);
         root.finish();
         let problems = problems.into_inner();
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
-    }
-
-    /// Folders that may not coincide: what is written must not be read as input.
-    fn check_places(&self, root: &Section) {
-        let inputs = [
-            ("input_folder_path", &self.input_folder),
-            ("source_folder_path", &self.source_folder),
-            ("test_data_path", &self.test_data),
-        ];
-        for (key, folder) in inputs {
-            if *folder == self.output_folder {
-                root.problem(
-                    key,
-                    "must not be \"output_folder_path\": our own output would be read as input",
-                );
-            }
-        }
-        for (key, folder) in
-            [("output_model_path", &self.output_model), ("models_path", &self.models)]
-        {
-            if *folder == self.deployment {
-                root.problem(
-                    key,
-                    "must not be \"prod_deployment_path\": that becomes a link to a release",
-                );
-            }
-        }
     }
 
     /// The SQLite file that records everything.
@@ -401,6 +380,7 @@ fn retention(mut section: Section) -> Retention {
     let retention = Retention {
         keep_releases: section.limit("keep_releases", &range, default.keep_releases),
         keep_datasets: section.limit("keep_datasets", &range, default.keep_datasets),
+        keep_days: section.limit("keep_days", &(1..=36_500), default.keep_days),
     };
     section.finish();
     retention
@@ -521,9 +501,15 @@ mod tests {
     #[test]
     fn null_keeps_all_and_nothing_keeps_the_default() {
         let of = |more: &str| parse(more).unwrap().retention;
-        assert_eq!(of(""), Retention { keep_releases: Some(10), keep_datasets: None });
-        let both = r#","retention":{"keep_releases":null,"keep_datasets":3}"#;
-        assert_eq!(of(both), Retention { keep_releases: None, keep_datasets: Some(3) });
+        assert_eq!(
+            of(""),
+            Retention { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
+        );
+        let both = r#","retention":{"keep_releases":null,"keep_datasets":3,"keep_days":null}"#;
+        assert_eq!(
+            of(both),
+            Retention { keep_releases: None, keep_datasets: Some(3), keep_days: None }
+        );
         let error = parse(r#","retention":{"keep_releases":0}"#).unwrap_err().to_string();
         assert!(error.contains("\"retention.keep_releases\" must be a whole number"), "{error}");
     }

@@ -66,6 +66,28 @@ impl Lock {
     }
 }
 
+/// A folder that several workspaces may change, held until this is dropped. Leaves no file.
+#[derive(Debug)]
+pub struct FolderLock {
+    _folder: File,
+}
+
+impl FolderLock {
+    /// Takes the lock of `folder`, unless somebody has it.
+    pub fn acquire(folder: &Path) -> Result<Self> {
+        let failed = |e| Error::io("lock", folder, e);
+        let file = File::open(folder).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _folder: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::locked(format!(
+                "another workspace keeps {} busy; this run stops there, and the next one goes on",
+                folder.display()
+            ))),
+            Err(TryLockError::Error(e)) => Err(failed(e)),
+        }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 mod tests {

@@ -109,6 +109,8 @@ impl Ledger {
         if let Some(folder) = path.parent() {
             disk.create_folder(folder)?;
         }
+        // SQLite itself would make a file that a group cannot write to.
+        disk.create_shared(path)?;
         let ledger = |e: rusqlite::Error| failed(path, &e);
         let connection = Connection::open(path).map_err(ledger)?;
         Self { connection, path: path.to_owned(), disk: disk.clone() }.prepared()
@@ -122,9 +124,20 @@ impl Ledger {
         }
         let fail = |e: rusqlite::Error| failed(path, &e);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-        connection.busy_timeout(Duration::from_secs(2)).map_err(fail)?;
-        let connection = match format(&connection).map_err(fail)? {
+        let open = |name: &Path, flags| {
+            let connection = Connection::open_with_flags(name, flags)?;
+            connection.busy_timeout(Duration::from_secs(2))?;
+            let version = format(&connection)?;
+            Ok((connection, version))
+        };
+        // Where nothing can be written, SQLite cannot take the locks that it reads under.
+        let (connection, version) = open(path, flags)
+            .or_else(|e: rusqlite::Error| {
+                let uri = unchanging(path);
+                open(&uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(|_| e)
+            })
+            .map_err(fail)?;
+        let connection = match version {
             FORMAT_VERSION | 0 => connection,
             // As it would be after the next command that writes.
             migrate::OLDEST => migrate::in_memory(&connection).map_err(fail)?,
@@ -201,6 +214,22 @@ impl Ledger {
                 .optional()
         })
     }
+}
+
+/// The name under which SQLite reads a file that nobody changes, without any lock.
+fn unchanging(path: &Path) -> PathBuf {
+    use std::fmt::Write as _;
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            // Writing to a text cannot fail.
+            byte => drop(write!(uri, "%{byte:02X}")),
+        }
+    }
+    uri.push_str("?mode=ro&immutable=1");
+    PathBuf::from(uri)
 }
 
 fn format(db: &Connection) -> rusqlite::Result<i64> {

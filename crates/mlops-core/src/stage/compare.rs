@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::attention::{self, Attention, Finding};
 use crate::compare::{self, Comparison, MERGE, Means, Request, Side, Tolerance};
 use crate::config::Config;
 use crate::context::{Context, Report};
@@ -135,11 +136,16 @@ impl Report for Compared {
         false
     }
 
-    fn needs_attention(&self) -> bool {
-        self.validation.as_ref().is_some_and(|v| !v.holds)
-            || self.comparison.unreadable.iter().any(|u| u.rows > 0)
-            || !self.warnings.is_empty()
-            || (self.exit_code && !self.comparison.equal)
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.faults();
+        findings.extend(self.warnings.iter().map(Finding::failed));
+        findings
+    }
+
+    fn attention(&self) -> Attention {
+        // A difference is an answer: it is said by the exit code, if that was asked for.
+        let differs = self.exit_code && !self.comparison.equal;
+        if differs { Attention::Failed } else { attention::most(&self.findings()) }
     }
 }
 
@@ -155,13 +161,16 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
         None => false,
     };
     let output = options.output.as_deref();
+    let elsewhere = std::env::temp_dir();
     let scratch = match output {
         Some(path) => {
             context.disk.create_folder(parent_of(path))?;
             parent_of(path)
         }
-        None if config.output_folder.is_dir() => &config.output_folder,
-        None => parent_of(&config.file),
+        None => [config.output_folder.as_path(), &config.base]
+            .into_iter()
+            .find(|folder| folder.is_dir() && context.disk.scratch(folder).is_ok())
+            .unwrap_or(&elsewhere),
     };
     let (threads, memory) = (config.limits.threads, config.limits.memory);
     let threads = threads.clamp(1, (memory / 2 / THREAD_BYTES).max(1));

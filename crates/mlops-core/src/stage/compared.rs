@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::compare::{Compared, Rule};
+use super::compare::{Compared, Rule, Validation};
+use crate::attention::Finding;
 use crate::compare::{ColumnDifference, EXAMPLES};
 use crate::text;
 
@@ -56,15 +57,9 @@ impl fmt::Display for Compared {
                 }
             }
         }
-        for (name, unreadable) in [&left, &right].iter().zip(&found.unreadable) {
-            if unreadable.rows > 0 {
-                let rows = text::plural(unreadable.rows, "record");
-                writeln!(f, "{rows} of {name} cannot be read and did not take part:")?;
-                unreadable.examples.iter().try_for_each(|e| writeln!(f, "  {e}"))?;
-            }
+        if let Some(Validation { rule, holds: true }) = &self.validation {
+            writeln!(f, "Validated: {}", name_of(*rule))?;
         }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
-        self.validation(f)?;
         if let Some(output) = &self.output {
             let rows = text::plural(output.rows, "joined row");
             writeln!(f, "{rows} with _merge: {}", output.path.display())?;
@@ -148,20 +143,34 @@ impl Compared {
         Ok(())
     }
 
-    fn validation(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(validation) = &self.validation else { return Ok(()) };
-        let name = Rule::ALL.iter().find(|(_, rule)| *rule == validation.rule);
-        let name = name.map_or("", |(name, _)| name);
-        if validation.holds {
-            writeln!(f, "Validated: {name}")
-        } else {
-            writeln!(
-                f,
-                "NOT {name}: keys are repeated that must not be, see above; no joined rows were \
-                 written"
-            )
+    /// Why the comparison is not whole, or not what was demanded.
+    pub(super) fn faults(&self) -> Vec<Finding> {
+        let mut faults = Vec::new();
+        let names = [&self.left.name, &self.right.name];
+        for (name, unreadable) in names.iter().zip(&self.comparison.unreadable) {
+            if unreadable.rows > 0 {
+                let rows = text::plural(unreadable.rows, "record");
+                let name = shown(name);
+                let mut fault =
+                    vec![format!("{rows} of {name} cannot be read and did not take part:")];
+                fault.extend(unreadable.examples.iter().map(|example| format!("  {example}")));
+                faults.push(Finding::failed(fault.join("\n")));
+            }
         }
+        if let Some(Validation { rule, holds: false }) = &self.validation {
+            faults.push(Finding::failed(format!(
+                "the rows are not {}: keys are repeated that must not be; no joined rows were \
+                 written",
+                name_of(*rule)
+            )));
+        }
+        faults
     }
+}
+
+/// A rule as it was asked for: `1:1`.
+fn name_of(rule: Rule) -> &'static str {
+    Rule::ALL.iter().find(|(_, known)| *known == rule).map_or("", |(name, _)| name)
 }
 
 fn differ(n: u64) -> String {

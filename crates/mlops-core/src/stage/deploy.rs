@@ -9,21 +9,18 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::attention::Finding;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
-use crate::store::{ARTIFACT, CARD, GOLDEN, LATEST_SCORE, SCORE, parse};
+use crate::store::{ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, SCORE, parse};
 use crate::{Error, Result};
 
 use super::retain::Retained;
 use super::score::{Score, latest_score_file, read_artifact};
-
-/// The file that holds the verdict of the gate on a release, by what it was.
-const BLESSED: &str = "BLESSED";
-const NOT_BLESSED: &str = "NOT_BLESSED";
 
 /// What `deployment` did.
 #[derive(Debug, Clone, Serialize)]
@@ -51,6 +48,17 @@ pub struct Deployed {
 impl Report for Deployed {
     fn changed(&self) -> bool {
         self.promoted || self.sealed || self.removed.changed()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> =
+            self.removed.warnings.iter().map(Finding::warning).collect();
+        if !self.beats_constant {
+            findings.push(Finding::warning(
+                "this model does not beat the best constant answer (see score.json)",
+            ));
+        }
+        findings
     }
 }
 
@@ -114,6 +122,11 @@ impl Candidate {
 
     /// Seals and verifies the release without making it live; false when it was there already.
     pub fn seal(self, context: &Context, ledger: &Ledger) -> Result<bool> {
+        let _held = context.hold_releases()?;
+        self.seal_held(context, ledger)
+    }
+
+    fn seal_held(self, context: &Context, ledger: &Ledger) -> Result<bool> {
         let Self { id, dataset, mut files, .. } = self;
         files.push((projections::INGESTED_FILES, projections::ingested_files(ledger)?.into()));
         let releases = context.store();
@@ -196,17 +209,16 @@ fn deploy(
     reason: &str,
     decision: Option<DecisionRecord>,
 ) -> Result<Deployed> {
+    let _held = context.hold_releases()?;
     let releases = context.store();
     let previous = releases.live()?;
+    let blessing = candidate.files.iter().find(|(name, _)| *name == BLESSED).cloned();
     let (id, dataset, score) = (candidate.id.clone(), candidate.dataset, candidate.score.clone());
-    if previous.as_ref() != Some(&id) && releases.folder(&id).join(NOT_BLESSED).exists() {
-        // It was refused, and now goes live: it must not say the old verdict.
-        releases.remove(&id)?;
-    }
-    let sealed = candidate.seal(context, &workspace.ledger)?;
+    let sealed = candidate.seal_held(context, &workspace.ledger)?;
     let promoted = previous.as_ref() != Some(&id);
     let f1 = score.evaluation.f1;
     if promoted {
+        releases.clear(&id, blessing)?;
         let deployment = Deployment {
             run_id: context.run.to_string(),
             step: step.to_owned(),
@@ -261,7 +273,9 @@ pub(super) fn promote(
 ) -> Result<()> {
     let intent = Intent::Promote(deployment.clone());
     let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
-    context.store().promote(id)?;
+    let store = context.store();
+    store.claim_also(id)?;
+    store.promote(id)?;
     workspace.ledger.record_deployment(deployment, intent)
 }
 
@@ -276,6 +290,7 @@ impl Report for Adopted {}
 
 /// Moves a folder that stands where the pointer belongs out of the way, untouched.
 pub fn adopt(context: &Context) -> Result<Adopted> {
+    let _held = context.hold_releases()?;
     Ok(Adopted { folder: context.store().adopt()?.display().to_string() })
 }
 
@@ -295,12 +310,6 @@ impl fmt::Display for Deployed {
             }
         } else {
             writeln!(f, "Already live: {release} at {pointer}; nothing changed")?;
-        }
-        if !self.beats_constant {
-            writeln!(
-                f,
-                "warning: this model does not beat the best constant answer (see score.json)"
-            )?;
         }
         self.removed.fmt(f)
     }

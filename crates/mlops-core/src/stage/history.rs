@@ -3,16 +3,17 @@
 //! Reads the ledger and looks at the pointer; takes no lock and writes nothing.
 //! Not for whether a release is sound: see [`super::verify`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::Result;
 use crate::context::{Context, Report};
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, ReleaseId, ReleasePrefix};
 use crate::ledger::{Action, Intent, Ledger};
 use crate::store::Pointer;
 use crate::text;
+use crate::{Error, Result};
 
 /// All deployments and rollbacks.
 #[derive(Debug, Clone, Serialize)]
@@ -111,39 +112,127 @@ impl fmt::Display for History {
         if self.entries.is_empty() {
             writeln!(f, "Nothing was deployed yet.")?;
         } else {
-            let head = ["live from", "until", "release", "data", "F1", "by", "why"];
+            let head = ["live from", "until", "release", "F1", "by", ""];
             let mut rows = vec![head.map(str::to_owned).to_vec()];
             for entry in &self.entries {
                 let until = match &entry.until {
-                    Some(until) => seconds(until),
+                    Some(until) => minutes(until),
                     None if entry.live => "now".to_owned(),
                     None => "?".to_owned(),
                 };
                 let mark = match (&entry.removed, entry.rolled_back) {
-                    (Some(_), _) => " (removed)",
-                    (None, true) => " (rolled back)",
+                    (Some(_), _) => "(removed)",
+                    (None, true) => "(rolled back)",
                     (None, false) => "",
                 };
+                let by = match entry.action {
+                    Action::Rollback => "rollback",
+                    Action::Deploy => &entry.step,
+                };
                 rows.push(vec![
-                    seconds(&entry.from),
+                    minutes(&entry.from),
                     until,
-                    format!("{}{mark}", entry.release),
-                    entry.dataset.to_string(),
+                    entry.release.clone(),
                     entry.f1.map_or_else(|| "-".to_owned(), |f1| format!("{f1:.4}")),
-                    format!("{} {}", entry.step, entry.run_id),
-                    entry.reason.clone(),
+                    by.to_owned(),
+                    mark.to_owned(),
                 ]);
             }
-            f.write_str(&text::list(&rows))?;
+            let table = text::list(&rows);
+            let mut lines = table.lines();
+            lines.next().map_or(Ok(()), |head| writeln!(f, "{head}"))?;
+            for (line, entry) in lines.zip(&self.entries) {
+                writeln!(f, "{line}")?;
+                for line in wrapped(&text::visible(&entry.reason), WIDTH - 6) {
+                    writeln!(f, "      {line}")?;
+                }
+            }
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
 }
 
-/// A time without its fraction.
-fn seconds(time: &str) -> String {
-    match time.split_once('.') {
-        Some((whole, _)) => format!("{whole}Z"),
-        None => time.to_owned(),
+/// A time to the minute, in UTC.
+fn minutes(time: &str) -> String {
+    match (time.get(..10), time.get(11..16)) {
+        (Some(day), Some(time)) => format!("{day} {time}"),
+        _ => time.to_owned(),
+    }
+}
+
+/// Columns of a terminal.
+const WIDTH: usize = 100;
+
+/// `text` in lines of at most `width` characters, cut at blanks where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let mut word: Vec<char> = word.chars().collect();
+        while !word.is_empty() {
+            let line = lines.last().map_or(0, |line| line.chars().count());
+            let room = if line == 0 { width } else { width.saturating_sub(line + 1) };
+            if word.len() > room && line > 0 {
+                lines.push(String::new());
+                continue;
+            }
+            let rest = word.split_off(word.len().min(room));
+            if let Some(last) = lines.last_mut() {
+                last.push_str(if line == 0 { "" } else { " " });
+                last.extend(word);
+            }
+            word = rest;
+        }
+    }
+    lines
+}
+
+/// The one release whose name begins with `prefix`, among those that are there or were live.
+pub fn find(context: &Context, prefix: &ReleasePrefix) -> Result<ReleaseId> {
+    let mut ids: BTreeSet<ReleaseId> = context.store().releases()?.into_iter().collect();
+    if let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? {
+        ids.extend(ledger.deployments()?.iter().filter_map(|d| d.release.parse().ok()));
+    }
+    let found: Vec<&ReleaseId> = ids.iter().filter(|id| prefix.is_of(id)).collect();
+    // A whole name is taken at its word: what is wrong with it is told by whoever needs it.
+    match (found.as_slice(), prefix.to_string().parse()) {
+        (_, Ok(id)) => Ok(id),
+        ([one], _) => Ok((*one).clone()),
+        ([], _) => Err(Error::missing(format!(
+            "there is no release whose name begins with {prefix}: see `deployment history`"
+        ))),
+        (several, _) => Err(Error::missing(format!(
+            "{} releases begin with {prefix}: {}. Name one of them",
+            several.len(),
+            text::names(several.iter().map(|id| id.as_str()))
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_history_is_wider_than_a_terminal() {
+        let entry = |reason: &str, step: &str| Entry {
+            release: "r-123456-0123456789ab".to_owned(),
+            action: Action::Deploy,
+            from: "2033-05-18T03:33:20.000Z".to_owned(),
+            until: Some("2033-05-18T03:33:21.000Z".to_owned()),
+            live: false,
+            f1: Some(0.5),
+            dataset: DatasetVersion(123_456),
+            run_id: "20330518T033320000Z-1".to_owned(),
+            step: step.to_owned(),
+            reason: reason.to_owned(),
+            removed: None,
+            rolled_back: true,
+        };
+        let words = "the challenger was better by far ".repeat(9);
+        let entries = vec![entry(&words, "fullprocess"), entry(&"x".repeat(300), "deployment")];
+        let history = History { entries, notes: Vec::new() }.to_string();
+        assert!(history.lines().all(|line| line.chars().count() <= 100), "{history}");
+        assert_eq!(history.matches("challenger").count(), 9, "{history}");
+        assert_eq!(history.matches('x').count(), 300, "{history}");
     }
 }

@@ -67,7 +67,10 @@ fn plan(
         None => present.iter().cloned().collect(),
         Some(n) => kept_releases(ledger, &store, &present, live, n)?,
     };
-    let gone = present.iter().filter(|id| !kept.contains(id)).cloned().collect();
+    store.claim(&kept)?;
+    let (of_others, _) = store.of_others()?;
+    let gone = |id: &&ReleaseId| !kept.contains(id) && !of_others.contains(id);
+    let gone = present.iter().filter(gone).cloned().collect();
     let Some(n) = limits.keep_datasets else { return Ok((gone, Vec::new())) };
 
     let versions: Vec<DatasetVersion> = ledger.datasets()?.iter().map(|d| d.version).collect();
@@ -144,6 +147,6 @@ impl fmt::Display for Retained {
             ];
             writeln!(f, "Removed, as \"retention\" says: {}", old.join(", "))?;
         }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
+        Ok(())
     }
 }

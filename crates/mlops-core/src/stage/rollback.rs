@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::attention::Finding;
 use crate::context::{Context, Report, Workspace};
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::ledger::{Action, Deployment, Ledger};
@@ -33,7 +34,11 @@ pub struct RolledBack {
     pub skipped: Vec<String>,
 }
 
-impl Report for RolledBack {}
+impl Report for RolledBack {
+    fn findings(&self) -> Vec<Finding> {
+        self.skipped.iter().map(|s| Finding::warning(format!("passed over {s}"))).collect()
+    }
+}
 
 /// Makes `to` live, or else the last release before the present one that is sound.
 pub fn run(
@@ -42,6 +47,7 @@ pub fn run(
     to: Option<&ReleaseId>,
     reason: &str,
 ) -> Result<RolledBack> {
+    let _held = context.hold_releases()?;
     let store = context.store();
     let pointed = store.live()?;
     let latest = workspace.ledger.latest_deployment()?;
@@ -68,6 +74,7 @@ pub fn run(
         recorded: context.now(),
         decision: None,
     };
+    store.clear(&target.id, None)?;
     super::deploy::promote(context, workspace, &target.id, &deployment)?;
     Ok(RolledBack {
         from: from.filter(|from| *from != target.id),
@@ -121,9 +128,6 @@ fn found(
 
 impl fmt::Display for RolledBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for skipped in &self.skipped {
-            writeln!(f, "warning: passed over {skipped}")?;
-        }
         writeln!(f, "Live: {} at {}", self.release, self.pointer)?;
         match &self.from {
             Some(from) => writeln!(f, "Rolled back: {from}; it is not made live again by itself"),

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attention::Finding;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
@@ -47,7 +48,22 @@ pub struct Score {
     pub evaluation: Evaluation,
 }
 
-impl Report for Score {}
+impl Report for Score {
+    fn findings(&self) -> Vec<Finding> {
+        let e = &self.evaluation;
+        if e.beats_constant {
+            return Vec::new();
+        }
+        let class = match e.constant.f1_always {
+            crate::metrics::Class::Positive => "positive",
+            crate::metrics::Class::Negative => "negative",
+        };
+        vec![Finding::warning(format!(
+            "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",
+            e.constant.f1
+        ))]
+    }
+}
 
 /// Scores the model in the output folder; writes `latestscore.txt` and `score.json`.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
@@ -178,16 +194,6 @@ impl fmt::Display for Score {
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
-        }
-        if !e.beats_constant {
-            writeln!(
-                f,
-                "warning: always answering \"{}\" has an F1 of {f1:.4}: the model does not beat it",
-                match e.constant.f1_always {
-                    crate::metrics::Class::Positive => "positive",
-                    crate::metrics::Class::Negative => "negative",
-                }
-            )?;
         }
         Ok(())
     }

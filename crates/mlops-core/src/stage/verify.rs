@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::attention::Finding;
 use crate::context::{Context, Report};
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::text;
@@ -53,8 +54,11 @@ impl Report for Verified {
         false
     }
 
-    fn needs_attention(&self) -> bool {
-        !self.sound
+    fn findings(&self) -> Vec<Finding> {
+        let damaged = self.releases.iter().filter_map(|r| Some((&r.release, r.problem.as_ref()?)));
+        damaged
+            .map(|(id, problem)| Finding::failed(format!("{id} is damaged: {problem}")))
+            .collect()
     }
 }
 
@@ -128,7 +132,7 @@ impl fmt::Display for Verified {
                     text::plural(*files, "file"),
                     dataset.file_name()
                 )?,
-                Some(problem) => writeln!(f, "DAMAGED: {release}{live}: {problem}")?,
+                Some(_) => writeln!(f, "DAMAGED: {release}{live}")?,
             }
         }
         if !self.sound {

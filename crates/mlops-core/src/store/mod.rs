@@ -3,6 +3,7 @@
 //! Contract: a sealed release never changes; a reader of the pointer sees the old release or the
 //! new one, never a mix; `promote` is durable when it returns. Not for deciding what goes live.
 
+mod claims;
 mod files;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use claims::Held;
 pub use files::{parse, pretty};
 
 use crate::digest::Digest;
-use crate::durable::{Disk, parent_of};
+use crate::durable::{Disk, TemporaryFolder, parent_of};
 use crate::ids::{DatasetVersion, ReleaseId};
+use crate::location::plain;
 use crate::model::{Golden, Model, artifact};
 use crate::{Error, Result};
 use files::relative;
@@ -30,6 +33,10 @@ pub const GOLDEN: &str = "golden.json";
 pub const SCORE: &str = "score.json";
 /// The F1 alone.
 pub const LATEST_SCORE: &str = "latestscore.txt";
+/// The verdict of a gate that let the model pass.
+pub const BLESSED: &str = "BLESSED";
+/// The verdict of a gate that did not.
+pub const NOT_BLESSED: &str = "NOT_BLESSED";
 /// What every release has.
 const PARTS: [&str; 5] = [ARTIFACT, CARD, GOLDEN, SCORE, LATEST_SCORE];
 /// What a release consists of.
@@ -105,6 +112,23 @@ impl<'a> Store<'a> {
         if self.has(id)? && self.verify(id).is_ok() {
             return Ok(false);
         }
+        let staging = self.stage(id, dataset, files)?;
+        if self.has(id)? {
+            let aside = self.free_name("damaged")?;
+            tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
+            self.disk.publish_folder(&folder, &aside)?;
+        }
+        self.disk.publish_temporary(staging, &folder)?;
+        Ok(true)
+    }
+
+    /// The files of a release with their manifest, under a temporary name.
+    fn stage(
+        &self,
+        id: &ReleaseId,
+        dataset: DatasetVersion,
+        files: &[(&str, Vec<u8>)],
+    ) -> Result<TemporaryFolder> {
         let staging = self.disk.temporary_folder(self.models)?;
         let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
         let manifest =
@@ -114,13 +138,27 @@ impl<'a> Store<'a> {
             files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
         all.push((MANIFEST, &manifest));
         self.disk.write_changed(staging.path(), &all)?;
-        if self.has(id)? {
-            let aside = self.free_name("damaged")?;
-            tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
-            self.disk.publish_folder(&folder, &aside)?;
+        Ok(staging)
+    }
+
+    /// Takes the mark of an earlier refusal off release `id`, which is about to go live: it is sealed
+    /// anew with `mark` instead, if there is one. The name of a release does not depend on marks.
+    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<()> {
+        let manifest = self.manifest(id)?;
+        if !manifest.files.contains_key(NOT_BLESSED) {
+            return Ok(());
         }
-        self.disk.publish_temporary(staging, &folder)?;
-        Ok(true)
+        let folder = self.folder(id);
+        let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
+        for name in manifest.files.keys().filter(|name| *name != NOT_BLESSED) {
+            let path = folder.join(name);
+            files.push((name, fs::read(&path).map_err(|e| Error::io("read", &path, e))?));
+        }
+        files.extend(mark);
+        let staging = self.stage(id, manifest.dataset, &files)?;
+        let before = self.disk.temporary_folder(self.models)?;
+        self.disk.publish_folder(&folder, &before.path().join(id.as_str()))?;
+        self.disk.publish_temporary(staging, &folder)
     }
 
     /// Loads release `id` from disk: every digest, the model, its golden predictions.
@@ -226,6 +264,8 @@ impl<'a> Store<'a> {
         let release = parent_of(self.pointer).join(target);
         match (parent_of(&release).canonicalize(), self.models.canonicalize()) {
             (Ok(found), Ok(ours)) => found == ours,
+            // Both are gone: what remains is the path.
+            (Err(_), Err(_)) => plain(parent_of(&release)) == plain(self.models),
             _ => false,
         }
     }

@@ -5,6 +5,7 @@
 use std::fs;
 
 use mlops_core::Result;
+use mlops_core::attention::Attention;
 use mlops_core::compare::Tolerance;
 use mlops_core::context::Report;
 use mlops_core::stage::compare::{Compared, Options, Rule};
@@ -50,7 +51,7 @@ fn versions_of_the_data_set_are_compared_by_number_and_by_name() {
             (found.left.version.map(|v| v.0), found.right.version.map(|v| v.0)),
             (Some(1), Some(2))
         );
-        assert!(!found.needs_attention() && !found.comparison.equal);
+        assert!(found.attention() == Attention::Fine && !found.comparison.equal);
     }
     assert!(before == scene.snapshot(), "a comparison changed something");
     assert!(ledger == scene.read_bytes("out/ledger.sqlite"), "a comparison is not recorded");
@@ -59,7 +60,7 @@ fn versions_of_the_data_set_are_compared_by_number_and_by_name() {
     // The digest tells that a version is not what was recorded.
     fs::write(scene.path("out/finaldata1.csv"), HEADER.to_owned() + "a,1,1,1,1\n").unwrap();
     let damaged = look(&scene, "1", "2", Options::default()).unwrap();
-    assert!(damaged.needs_attention());
+    assert_eq!(damaged.attention(), Attention::Failed);
     assert!(damaged.warnings[0].contains("finaldata1.csv is not what the ledger recorded"));
     fs::remove_file(scene.path("out/finaldata1.csv")).unwrap();
     let error = look(&scene, "1", "2", Options::default()).unwrap_err().to_string();
@@ -160,7 +161,9 @@ fn repeated_keys_are_reported_and_never_paired() {
         let ruled = Options { validate: Some(rule), ..more.clone() };
         let found = look(&scene, "l.csv", "r.csv", ruled).unwrap();
         assert_eq!(found.validation.as_ref().unwrap().holds, holds);
-        assert!(found.needs_attention() && found.output.is_none() && !output.is_file());
+        assert!(
+            found.attention() == Attention::Failed && found.output.is_none() && !output.is_file()
+        );
     }
     scene.file("once.csv", "k,v\na,2\nb,3\n");
     let ruled = Options { validate: Some(Rule::ManyToOne), ..more };
@@ -213,7 +216,7 @@ fn records_that_cannot_be_read_are_named_and_left_out() {
     scene.file("r.csv", "k,v\na,1\n\ne,5\n");
     let found = look(&scene, "l.csv", "r.csv", Options::default()).unwrap();
     assert_eq!(merged(&found), [2, 0, 0]);
-    assert!(found.needs_attention() && !found.comparison.equal);
+    assert!(found.attention() == Attention::Failed && !found.comparison.equal);
     let [left, right] = &found.comparison.unreadable;
     assert_eq!((left.rows, right.rows), (3, 0));
     for (example, part) in left.examples.iter().zip([

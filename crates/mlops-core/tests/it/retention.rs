@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
+use mlops_core::context::Report as _;
 use mlops_core::digest::Digest;
 use mlops_core::durable::{Disk, Probe, Step};
 use mlops_core::ids::ReleaseId;
@@ -231,7 +232,7 @@ fn what_cannot_be_removed_is_a_warning_and_tried_again() {
     scene.disk = Disk::observed(Arc::new(Refuse(first.clone())));
     let deployed = scene.deploy().unwrap();
     assert!(deployed.promoted && deployed.removed.releases.is_empty());
-    assert!(deployed.to_string().contains("warning: cannot rename to"), "{deployed}");
+    assert!(deployed.findings()[0].text.contains("cannot rename to"), "{deployed}");
     assert!(scene.path("models").join(&first).is_dir());
     scene.disk = Disk::default();
     let again = scene.deploy().unwrap();

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attention::{Attention, Finding};
 use crate::context::Report;
 use crate::ids::DatasetVersion;
 use crate::ingest::discover::Ignored;
@@ -67,8 +68,12 @@ impl Report for Ingestion {
         !self.files.is_empty()
     }
 
-    fn needs_attention(&self) -> bool {
-        self.new_failures
+    fn findings(&self) -> Vec<Finding> {
+        self.warnings.iter().map(Finding::warning).collect()
+    }
+
+    fn attention(&self) -> Attention {
+        if self.new_failures { Attention::Failed } else { Attention::Fine }
     }
 }
 
@@ -119,9 +124,6 @@ impl fmt::Display for Ingestion {
         }
         for ignored in &self.ignored {
             writeln!(f, "Passed over {}: {}", ignored.name, ignored.reason)?;
-        }
-        for warning in &self.warnings {
-            writeln!(f, "warning: {warning}")?;
         }
         Ok(())
     }

@@ -1,0 +1,181 @@
+//! Which of the configured folders may be one, or lie in one another, and which may not.
+//!
+//! Compared by where they really are: a link does not hide that two names mean one folder.
+//! Not for what is in them: see `store` and `context`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use super::section::Section;
+use crate::location::plain;
+
+/// Reports all pairs of folders that would do harm to each other.
+pub(super) fn check(config: &Config, root: &Section) {
+    let read = [
+        ("input_folder_path", &config.input_folder),
+        ("source_folder_path", &config.source_folder),
+        ("test_data_path", &config.test_data),
+    ];
+    let written = [
+        ("output_folder_path", &config.output_folder, "our own output would be read as input"),
+        ("output_model_path", &config.output_model, "our own files would be read as input"),
+        ("models_path", &config.models, "releases would lie among the input"),
+    ];
+    for (key, folder) in read {
+        for (other, place, why) in written {
+            if same(folder, place) {
+                root.problem(key, &format!("must not be \"{other}\": {why}"));
+            }
+        }
+    }
+    for (key, folder) in &read[..2] {
+        let alone = *key == "input_folder_path" || !same(&config.input_folder, folder);
+        if alone && same(folder, &config.test_data) {
+            root.problem(
+                "test_data_path",
+                &format!("must not be \"{key}\": rows for testing would be trained on"),
+            );
+        }
+    }
+    let pointer = real_entry(&config.deployment);
+    let all = read.into_iter().chain(written.map(|(key, folder, _)| (key, folder)));
+    for (key, folder) in all {
+        let folder = real(folder);
+        if folder == pointer {
+            root.problem(
+                key,
+                "must not be \"prod_deployment_path\": that becomes a link to a release",
+            );
+        } else if folder.starts_with(&pointer) {
+            root.problem(
+                key,
+                "must not lie in \"prod_deployment_path\": that becomes a link to a release",
+            );
+        }
+    }
+    if real(parent(&config.file)).starts_with(&pointer) {
+        root.problem(
+            "prod_deployment_path",
+            "must not hold this file: it becomes a link to a release",
+        );
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    crate::durable::parent_of(path)
+}
+
+/// Whether two paths mean one folder.
+fn same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    real(one) == real(other) || identity(one).is_some_and(|id| Some(id) == identity(other))
+}
+
+/// Where `path` really is, or would be: links are followed as far as there is something.
+fn real(path: &Path) -> PathBuf {
+    let path = plain(path);
+    for there in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (there.canonicalize(), path.strip_prefix(there)) {
+            // Joining nothing would add a slash.
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path
+}
+
+/// The same of what may be a link itself, which is not followed.
+fn real_entry(path: &Path) -> PathBuf {
+    let path = plain(path);
+    match path.file_name() {
+        Some(name) => real(parent(&path)).join(name),
+        None => path,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use super::*;
+
+    /// What is said of a configuration with these folders, in `base`.
+    fn problems(base: &Path, changes: &[(&str, &str)]) -> String {
+        let mut keys = serde_json::json!({
+            "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
+            "test_data_path": "test", "output_model_path": "model", "models_path": "models",
+            "prod_deployment_path": "live"
+        });
+        for (key, value) in changes {
+            keys[*key] = (*value).into();
+        }
+        match Config::parse(&keys.to_string(), &base.join("config.json")) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn no_pair_that_does_harm_is_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |key: &str| match key {
+            "input_folder_path" => "in",
+            "source_folder_path" => "source",
+            "output_folder_path" => "out",
+            "test_data_path" => "test",
+            "output_model_path" => "model",
+            "models_path" => "models",
+            _ => "live",
+        };
+        let refused = [
+            ("input_folder_path", "output_folder_path"),
+            ("input_folder_path", "test_data_path"),
+            ("input_folder_path", "output_model_path"),
+            ("input_folder_path", "models_path"),
+            ("source_folder_path", "output_folder_path"),
+            ("source_folder_path", "test_data_path"),
+            ("source_folder_path", "models_path"),
+            ("test_data_path", "output_folder_path"),
+            ("test_data_path", "output_model_path"),
+            ("test_data_path", "models_path"),
+            ("prod_deployment_path", "input_folder_path"),
+            ("prod_deployment_path", "source_folder_path"),
+            ("prod_deployment_path", "test_data_path"),
+            ("prod_deployment_path", "output_folder_path"),
+            ("prod_deployment_path", "output_model_path"),
+            ("prod_deployment_path", "models_path"),
+        ];
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
+        for (one, other) in refused {
+            let said = problems(dir.path(), &[(one, path(other))]);
+            assert!(said.contains("must not be"), "{one} as {other}: {said}");
+            if one != "prod_deployment_path" {
+                let said = problems(dir.path(), &[(one, "real"), (other, "./link/")]);
+                assert!(said.contains("must not be"), "{one} through a link to {other}: {said}");
+            }
+        }
+        for key in ["output_folder_path", "input_folder_path", "models_path"] {
+            let said = problems(dir.path(), &[(key, "live/below")]);
+            assert!(said.contains("must not lie in"), "{key}: {said}");
+        }
+        let said = problems(dir.path(), &[("prod_deployment_path", ".")]);
+        assert!(said.contains("must not"), "{said}");
+    }
+
+    #[test]
+    fn what_does_no_harm_is_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        for fine in [
+            [("source_folder_path", "in"), ("models_path", "model")],
+            [("output_model_path", "out"), ("test_data_path", "in/test")],
+            [("prod_deployment_path", "models/live"), ("input_folder_path", "out/in")],
+        ] {
+            assert_eq!(problems(dir.path(), &fine), "", "{fine:?}");
+        }
+        // Once there is a release, the pointer is a link to it.
+        std::fs::create_dir_all(dir.path().join("models/r-1")).unwrap();
+        std::os::unix::fs::symlink("models/r-1", dir.path().join("live")).unwrap();
+        assert_eq!(problems(dir.path(), &[]), "");
+    }
+}
