@@ -126,9 +126,10 @@ fn plain_probability(model: &Model, row: &GoldenRow) -> Option<f64> {
         let filled = match (text.as_str(), feature.fill) {
             ("", None) => return None,
             // Any of the values that share a feature stands for all of them.
-            ("", Some(fill)) => {
-                feature.levels.get(fill as usize).unwrap_or(feature.pooled.first()?)
-            }
+            ("", Some(fill)) => match feature.levels.get(fill as usize) {
+                Some(level) => level,
+                None => feature.pooled.first()?,
+            },
             (text, _) => text,
         };
         for level in &feature.levels {
