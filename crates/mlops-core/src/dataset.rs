@@ -6,7 +6,6 @@
 //! `ingest`.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Read;
 use std::path::Path;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Ingestion;
 use crate::digest::{self, Digest};
+use crate::files;
 use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::ingest::clean::Labels;
 use crate::ingest::dedup::RowHasher;
@@ -187,8 +187,8 @@ impl<'a> RowReader<'a> {
         work: impl Fn(&mut S, &mut Table, &mut M) + Sync,
         mut take: impl FnMut(&mut M) -> Result<()>,
     ) -> Result<(Reading, Vec<S>)> {
-        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-        let length = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
+        let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+        let length = metadata.len();
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
         if !self.digest {
             reader = reader.without_digest();
@@ -288,7 +288,7 @@ impl<'a> RowReader<'a> {
 
     /// Hands each row of `path` to `visit` in canonical spelling, newline included, in order.
     pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
-        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
         let (mut reading, mut signs) = (Reading::default(), Signs::default());
         if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {

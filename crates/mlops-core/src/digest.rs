@@ -33,7 +33,7 @@ impl Digest {
     /// Digest of the whole file at `path`.
     pub fn of_file(path: &Path) -> Result<Self> {
         let failed = |e| Error::io("read", path, e);
-        let mut file = std::fs::File::open(path).map_err(failed)?;
+        let (mut file, _) = crate::files::open(path).map_err(failed)?;
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; 1 << 18];
         loop {

@@ -58,6 +58,7 @@ pub mod entity;
 pub mod error;
 mod exact;
 mod exponential;
+pub mod files;
 pub mod fit;
 pub mod gate;
 pub mod ids;

@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
         "ids",
         "config",
         "text",
+        "files",
         "lines",
         "simd",
         "exact",

@@ -120,7 +120,7 @@ pub struct Model {
     /// Rows it was fitted on.
     pub rows: u64,
     /// Inverse strength of the penalty.
-    pub c: f64,
+    pub c: Option<f64>,
     /// What is done about missing values.
     pub missing_policy: String,
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::config::{Ingestion, NumberFormat};
 use crate::dataset::is_our_own;
 use crate::digest::Digest;
+use crate::files;
 use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::ingest::clean::{FormatChanges, Labels};
 use crate::ingest::dedup::RowHasher;
@@ -75,8 +76,7 @@ impl Source {
     /// Opens a file and reads its header.
     pub(crate) fn open(side: Side, options: &Ingestion) -> Result<Self> {
         let failed = |e| Error::io("read", side.path, e);
-        let file = File::open(side.path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
+        let (file, metadata) = files::open(side.path).map_err(failed)?;
         let place = side.path.display().to_string();
         let mut reader = ChunkReader::new(file, side.path, CHUNK_BYTES);
         if !side.recorded {

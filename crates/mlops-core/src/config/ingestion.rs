@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::section::Section;
+use crate::schema::{Role, Schema};
 
 /// How files are read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +19,31 @@ pub struct Ingestion {
     pub max_line_bytes: usize,
     /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
     pub settle_seconds: f64,
+    /// What becomes of a row that equals an earlier one; see [`Ingestion::keeps_equal_rows`].
+    pub duplicates: Option<Duplicates>,
+    /// What becomes of the rows of a file that changed.
+    pub on_change: OnChange,
+}
+
+/// What becomes of a row that equals an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// It is the same row once more and is dropped.
+    Drop,
+    /// It is another row that looks the same and is kept.
+    Keep,
+}
+
+/// What becomes of the rows of a file that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    /// The next version of the data set has its new rows in place of its old ones.
+    #[default]
+    Supersede,
+    /// Its new content is one more file, beside the old one.
+    Append,
 }
 
 /// How numbers are spelt in files that arrive. Our own files always have a decimal point and nothing
@@ -59,11 +85,22 @@ impl Default for Ingestion {
             numbers: NumberFormat::default(),
             max_line_bytes: 1 << 20,
             settle_seconds: 2.0,
+            duplicates: None,
+            on_change: OnChange::default(),
         }
     }
 }
 
 impl Ingestion {
+    /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
+    /// so that is the rule, unless `duplicates` says otherwise.
+    pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
+        match self.duplicates {
+            Some(duplicates) => duplicates == Duplicates::Keep,
+            None => schema.count(Role::Id) == 0,
+        }
+    }
+
     /// The same without a longest record: for rows that were accepted already, whose canonical
     /// spelling may be longer than the one that was measured.
     #[must_use]
@@ -102,6 +139,16 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
         numbers: numbers(&mut section),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
         settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
+        duplicates: section.choice(
+            "duplicates",
+            &[("drop", Some(Duplicates::Drop)), ("keep", Some(Duplicates::Keep))],
+            default.duplicates,
+        ),
+        on_change: section.choice(
+            "on_change",
+            &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
+            default.on_change,
+        ),
     };
     section.finish();
     ingestion

@@ -23,7 +23,7 @@ use crate::model::{MissingPolicy, Pooling};
 use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
-pub use ingestion::{Ingestion, NumberFormat};
+pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
@@ -97,9 +97,9 @@ impl Default for Retention {
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// Inverse of the L2 penalty's strength.
+    /// Inverse of the L2 penalty's strength; nothing for no penalty.
     #[serde(rename = "C")]
-    pub c: f64,
+    pub c: Option<f64>,
     /// Which optimiser.
     pub solver: Solver,
     /// What a missing value becomes.
@@ -118,7 +118,7 @@ pub struct Training {
 impl Default for Training {
     fn default() -> Self {
         Self {
-            c: 1.0,
+            c: Some(1.0),
             solver: Solver::Auto,
             missing: MissingPolicy::Median,
             class_weight: ClassWeight::None,
@@ -304,7 +304,7 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
 fn training(mut section: Section) -> Training {
     let default = Training::default();
     let training = Training {
-        c: section.number("C", &(1e-10..=1e10), default.c),
+        c: section.number_or_null("C", &(1e-10..=1e10), default.c),
         solver: section.choice(
             "solver",
             &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],

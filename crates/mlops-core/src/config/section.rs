@@ -132,6 +132,23 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A number within `range`, or `null` for none.
+    pub(super) fn number_or_null(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<f64>,
+        default: Option<f64>,
+    ) -> Option<f64> {
+        match self.map.get(key) {
+            None => {
+                self.known.insert(key);
+                default
+            }
+            Some(Value::Null) => self.take(key).and(None),
+            Some(_) => Some(self.number(key, range, *range.start())),
+        }
+    }
+
     /// A whole number within `range`.
     pub(super) fn integer(
         &mut self,

@@ -97,6 +97,11 @@ pub trait Blocks: Sync {
     /// Rows with label 1.
     fn positives(&self) -> u64;
 
+    /// What people call feature `j`.
+    fn name(&self, j: usize) -> String {
+        format!("feature {j} (counted from 0)")
+    }
+
     /// `rows()` divided by [`BLOCK_ROWS`], rounded up.
     fn blocks(&self) -> usize;
 

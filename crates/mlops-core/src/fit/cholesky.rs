@@ -48,6 +48,29 @@ impl Cholesky {
         })
     }
 
+    /// For each row whether it depends on the rows before it (to rounding): `A` is then singular,
+    /// and without these rows and columns it is not.
+    pub(super) fn dependent(matrix: &[f64], size: usize) -> Vec<bool> {
+        /// The share of a diagonal entry that rounding of the sums in the matrix may leave.
+        const NOTHING: f64 = 1e-12;
+        let mut rows: Vec<Vec<f64>> = Vec::with_capacity(size);
+        let mut dependent = vec![false; size];
+        for i in 0..size {
+            let mut row = vec![0.0; size];
+            for (j, done) in rows.iter().enumerate() {
+                if !dependent[j] {
+                    row[j] = (matrix[j * size + i] - dot(&row[..j], &done[..j])) / done[j];
+                }
+            }
+            let diagonal = matrix[i * size + i];
+            let pivot = diagonal - dot(&row[..i], &row[..i]);
+            dependent[i] = pivot.is_nan() || pivot <= diagonal * NOTHING;
+            row[i] = pivot.max(0.0).sqrt();
+            rows.push(row);
+        }
+        dependent
+    }
+
     /// The solution `x` of `A x = right`.
     pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
         let mut x = right.to_vec();
@@ -107,6 +130,20 @@ mod tests {
                 assert!((a - b).abs() < 1e-9, "size {size}: {a} instead of {b}");
             }
         }
+    }
+
+    #[test]
+    fn rows_that_depend_on_earlier_ones_are_found() {
+        // Columns a, b, 2 a - b, 0, c: their products.
+        let columns: [[f64; 4]; 5] = [
+            [1.0, 2.0, 3.0, 4.0],
+            [1.0, -1.0, 0.5, 2.0],
+            [1.0, 5.0, 5.5, 6.0],
+            [0.0; 4],
+            [1.0, 0.0, 0.0, 0.0],
+        ];
+        let matrix: Vec<f64> = columns.iter().flat_map(|a| columns.map(|b| dot(a, &b))).collect();
+        assert_eq!(Cholesky::dependent(&matrix, 5), [false, false, true, true, false]);
     }
 
     #[test]

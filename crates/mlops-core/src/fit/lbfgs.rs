@@ -1,4 +1,4 @@
-//! smartcore's L-BFGS on a dense matrix: the solver for small data, and a check of ours.
+//! smartcore's L-BFGS on a dense matrix: the solver `lbfgs`, and a check of ours on few rows.
 //!
 //! Not for large data (it is some forty times slower than a Newton fit at 1e5 rows and copies
 //! the matrix), and never the last word: it has no convergence flag, so `newton` polishes what it
@@ -60,7 +60,7 @@ fn dense(blocks: &dyn Blocks, scaler: &Scaler) -> Result<(Array2<f64>, Array1<u3
         read_checked(blocks, index, &mut block)?;
         let first = index * BLOCK_ROWS;
         for j in 0..features {
-            check_finite(index, j, block.column(j))?;
+            check_finite(index, &|| blocks.name(j), block.column(j))?;
             for (i, value) in block.column(j).iter().enumerate() {
                 x[[first + i, j]] = (value - scaler.mean[j]) / scaler.scale[j];
             }

@@ -7,9 +7,12 @@
 //! features, s = ±1 the label, the intercept b not penalised.
 //!
 //! All solvers stop at the same test, results do not depend on the number of threads, and a fit
-//! that did not get there is an error, never a warning.
+//! that did not get there is an error, never a warning. Without a penalty (C infinite) rows that can
+//! be told apart without error are an error too, since nothing is optimal then; features that are
+//! sums of others share their weight as a pseudo-inverse has it.
 
 mod block;
+mod check;
 mod cholesky;
 mod column;
 mod kernel;
@@ -17,19 +20,19 @@ mod lbfgs;
 mod newton;
 mod packed;
 mod reduce;
+mod repeats;
 mod scaler;
 
 use serde::{Deserialize, Serialize};
 
 pub use block::{BLOCK_ROWS, Block, Blocks};
+pub use check::{CHECK_CELLS, CrossCheck};
 pub use packed::PackedBlocks;
 pub use scaler::Scaler;
+pub(crate) use scaler::constant;
 
 use crate::error::{Error, Result};
 use newton::Newton;
-
-/// Up to this many cells (rows times features) [`Solver::Auto`] begins with L-BFGS.
-pub const AUTO_CELLS: u64 = 1_000_000;
 
 /// How much a row counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +50,7 @@ pub enum ClassWeight {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Solver {
-    /// L-BFGS up to [`AUTO_CELLS`] cells, Newton beyond. With balanced weights, which smartcore
-    /// does not know, always Newton.
+    /// The fastest that reaches the optimum, which Newton is at every size that was measured.
     #[default]
     Auto,
     /// Newton steps alone.
@@ -62,7 +64,7 @@ pub enum Solver {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogisticRegression {
-    /// Inverse strength of the penalty, above 0; smaller is stronger.
+    /// Inverse strength of the penalty, above 0; smaller is stronger, infinity switches it off.
     pub c: f64,
     /// How much a row counts.
     pub class_weight: ClassWeight,
@@ -136,7 +138,11 @@ impl LogisticRegression {
             max_iter: self.max_iter,
             threads: self.threads,
         };
-        let mut solver = self.solver_for(blocks);
+        let mut solver = match self.solver {
+            // smartcore knows no fit without a penalty.
+            Solver::Lbfgs if self.c.is_finite() => Solver::Lbfgs,
+            _ => Solver::Newton,
+        };
         let mut fallback = None;
         let mut start = None;
         if solver == Solver::Lbfgs {
@@ -163,16 +169,6 @@ impl LogisticRegression {
         })
     }
 
-    fn solver_for(&self, blocks: &dyn Blocks) -> Solver {
-        let cells = blocks.rows().saturating_mul(blocks.features() as u64);
-        let small = cells <= AUTO_CELLS && self.class_weight == ClassWeight::None;
-        match self.solver {
-            Solver::Auto if small => Solver::Lbfgs,
-            Solver::Auto => Solver::Newton,
-            chosen => chosen,
-        }
-    }
-
     /// Weight of a negative and of a positive row.
     fn row_weights(&self, blocks: &dyn Blocks) -> [f64; 2] {
         let (rows, positives) = (blocks.rows() as f64, blocks.positives() as f64);
@@ -184,8 +180,9 @@ impl LogisticRegression {
 
     fn check(&self) -> Result<()> {
         let mut problems = Vec::new();
-        if !(self.c.is_normal() && self.c > 0.0 && (1.0 / self.c).is_normal()) {
-            problems.push(format!("c is {}; it must be a finite number above 0", self.c));
+        let usable = self.c.is_normal() && (1.0 / self.c).is_normal() || self.c.is_infinite();
+        if !(usable && self.c > 0.0) {
+            problems.push(format!("c is {}; it must be a number above 0", self.c));
         }
         if !(self.tol.is_finite() && self.tol > 0.0) {
             problems.push(format!("tol is {}; it must be a finite number above 0", self.tol));

@@ -11,6 +11,7 @@ use super::block::{Block, Blocks};
 use super::cholesky::{Cholesky, dot};
 use super::kernel::Likelihood;
 use super::reduce::{Pass, reduce};
+use super::repeats::Repeats;
 use super::scaler::{Scaler, check_finite};
 use crate::error::{Error, Result};
 
@@ -37,6 +38,7 @@ pub(super) struct Newton<'a> {
     pub(super) scaler: &'a Scaler,
     /// Weight of a negative and of a positive row.
     pub(super) weights: [f64; 2],
+    /// Infinite without a penalty.
     pub(super) c: f64,
     pub(super) tol: f64,
     pub(super) max_iter: usize,
@@ -79,7 +81,7 @@ impl Newton<'_> {
         };
         if !here.is_finite() {
             // Either the data are to blame, or the start.
-            reduce(self.blocks, 1, self.threads, &AllFinite)?;
+            reduce(self.blocks, 1, self.threads, &AllFinite(self.blocks))?;
         }
         if !here.is_finite() || here.loss > self.constant_loss() * (1.0 + LOSS_NOISE) {
             here = self.evaluate(&self.constant_model(), 1, true)?;
@@ -90,10 +92,27 @@ impl Newton<'_> {
                  other units",
             ));
         }
-        self.descend(here)
+        if self.c.is_finite() {
+            return self.descend(here, None);
+        }
+        let start = self.evaluate(&self.constant_model(), 1, true)?;
+        let repeats = Repeats::of(&start.hessian, start.beta.len());
+        here = if repeats.is_some() { start } else { here };
+        let mut optimum = self.descend(here, repeats.as_ref())?;
+        if let Some(repeats) = repeats {
+            repeats.shortest(&mut optimum.beta);
+        }
+        Ok(optimum)
     }
 
-    fn descend(&self, mut here: Point) -> Result<Optimum> {
+    fn descend(&self, mut here: Point, repeats: Option<&Repeats>) -> Result<Optimum> {
+        let without = |mut here: Point| {
+            if let Some(repeats) = repeats {
+                repeats.leave_out(&mut here.gradient, &mut here.hessian);
+            }
+            here
+        };
+        here = without(here);
         let mut curvature = self.curvature(&here)?;
         let mut iterations = 0;
         loop {
@@ -103,6 +122,9 @@ impl Newton<'_> {
             if here.norm <= self.tol && longest <= STEP_TOLERANCE * (1.0 + max_norm(&here.beta)) {
                 return Ok(here.optimum(iterations));
             }
+            if self.c.is_infinite() {
+                self.refuse_separable(&here, &step)?;
+            }
             if iterations == self.max_iter {
                 if here.norm <= self.tol {
                     return Ok(here.optimum(iterations));
@@ -110,7 +132,8 @@ impl Newton<'_> {
                 return Err(self.not_converged(&here, iterations));
             }
             let small = if step.len() > MANY { SMALL_MOVE_OF_MANY } else { SMALL_MOVE };
-            let with_hessian = (decrement / curvature.total).sqrt() > small;
+            // Without a penalty the direction of the step must be exact, for `refuse_separable`.
+            let with_hessian = self.c.is_infinite() || (decrement / curvature.total).sqrt() > small;
             let Some(there) = self.search(&here, &step, decrement, 1, with_hessian)? else {
                 if self.at_rounding(&here, decrement) {
                     return Ok(here.optimum(iterations));
@@ -118,7 +141,7 @@ impl Newton<'_> {
                 if curvature.fresh {
                     return Err(self.not_converged(&here, iterations));
                 }
-                here = self.evaluate(&here.beta, 1, true)?;
+                here = without(self.evaluate(&here.beta, 1, true)?);
                 curvature = self.curvature(&here)?;
                 continue;
             };
@@ -129,9 +152,9 @@ impl Newton<'_> {
                 let best = if gain < 1.0 { there } else { here };
                 return Ok(best.optimum(iterations));
             }
-            here = there;
+            here = without(there);
             if here.hessian.is_empty() && gain > 0.1 && here.norm > self.tol {
-                here = self.evaluate(&here.beta, 1, true)?;
+                here = without(self.evaluate(&here.beta, 1, true)?);
             }
             if here.hessian.is_empty() {
                 curvature.fresh = false;
@@ -228,20 +251,66 @@ impl Newton<'_> {
                 Ok(Curvature { factor, total: here.hessian[size * size - 1], fresh: true })
             }
             None => Err(Error::not_converged(format!(
-                "the Hessian of the logistic regression is not positive definite at gradient norm \
-                 {:.1e}; lower c (now {}) to regularise more, or drop features that repeat others",
-                here.norm, self.c
+                "the curvature of the logistic regression vanishes at a gradient of {:.1e}; {}, or \
+                 leave out features that repeat others",
+                here.norm,
+                self.more_penalty()
             ))),
         }
     }
 
     fn not_converged(&self, here: &Point, iterations: usize) -> Error {
         Error::not_converged(format!(
-            "the logistic regression did not converge: after {iterations} Newton steps (max_iter \
-             {}) the gradient norm is {:.1e}, above tol {:.1e}; raise max_iter or tol, lower c \
-             (now {}), or look for features with extreme values",
-            self.max_iter, here.norm, self.tol, self.c
+            "the logistic regression did not converge: after {iterations} Newton steps the gradient \
+             is {:.1e} where {:.1e} is asked for; {}, or look for features with extreme values",
+            here.norm,
+            self.tol,
+            self.more_penalty()
         ))
+    }
+
+    fn more_penalty(&self) -> String {
+        if self.c.is_finite() {
+            format!("lower \"training.C\", which is {:e}", self.c)
+        } else {
+            "set \"training.C\", which is null".to_owned()
+        }
+    }
+
+    /// Without a penalty there is an optimum only if no direction moves every row to its own side or
+    /// not at all. Along such a direction Newton's steps never shrink, however flat the loss becomes,
+    /// while all else settles; so that the step itself shows it.
+    fn refuse_separable(&self, here: &Point, step: &[f64]) -> Result<()> {
+        /// How far a row may move to the wrong side, as a share of the largest move: rounding.
+        const NOTHING: f64 = 1e-6;
+        // A loss below that of any single wrong answer: there is none.
+        let all_right = here.loss < std::f64::consts::LN_2 * self.weights[0].min(self.weights[1]);
+        let direction: Vec<f64> = if all_right {
+            here.beta.clone()
+        } else if here.norm <= self.tol && max_norm(step) > STEP_TOLERANCE * 1e4 {
+            step.iter().map(|value| -value).collect()
+        } else {
+            return Ok(());
+        };
+        if !all_right {
+            let moves = Moves { scaler: self.scaler, direction: &direction };
+            let (lowest, highest) = reduce(self.blocks, 1, self.threads, &moves)?;
+            if lowest < -NOTHING * highest || highest <= 0.0 {
+                return Ok(());
+            }
+        }
+        let mut order: Vec<usize> = (0..direction.len() - 1).collect();
+        order.sort_by(|a, b| direction[*b].abs().total_cmp(&direction[*a].abs()));
+        let largest = order.first().map_or(0.0, |j| direction[*j].abs());
+        order.retain(|j| direction[*j].abs() > 0.01 * largest);
+        let names: Vec<String> = order.iter().map(|j| self.blocks.name(*j)).collect();
+        Err(Error::data(format!(
+            "there is no logistic regression without a penalty (\"training.C\" is null): {} told \
+             apart without error by {}, and its coefficients would grow without end. Set \
+             \"training.C\", to 1.0 for instance, or leave out what gives the label away",
+            if all_right { "all rows are" } else { "some rows are" },
+            crate::text::names(names.iter().map(String::as_str))
+        )))
     }
 
     /// Weights of all negative and all positive rows.
@@ -287,10 +356,56 @@ fn max_norm(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
 }
 
-/// Looks for the value that made a sum infinite or NaN.
-struct AllFinite;
+/// The least and the largest move of a row to its own side along a direction.
+struct Moves<'a> {
+    scaler: &'a Scaler,
+    direction: &'a [f64],
+}
 
-impl Pass for AllFinite {
+impl Pass for Moves<'_> {
+    type Sums = (f64, f64);
+    type Scratch = Vec<f64>;
+
+    fn zero(&self) -> (f64, f64) {
+        (f64::INFINITY, f64::NEG_INFINITY)
+    }
+
+    fn scratch(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    fn add(
+        &self,
+        _: usize,
+        block: &Block,
+        moves: &mut Vec<f64>,
+        sums: &mut (f64, f64),
+    ) -> Result<()> {
+        let features = block.features();
+        moves.clear();
+        moves.resize(block.rows(), self.direction[features]);
+        for j in 0..features {
+            let (mean, scale) = (self.scaler.mean[j], self.scaler.scale[j]);
+            for (to, value) in moves.iter_mut().zip(block.column(j)) {
+                *to += self.direction[j] * ((value - mean) / scale);
+            }
+        }
+        for (step, label) in moves.iter().zip(block.labels()) {
+            let step = if *label > 0.5 { *step } else { -*step };
+            *sums = (sums.0.min(step), sums.1.max(step));
+        }
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut (f64, f64), following: (f64, f64)) {
+        *into = (into.0.min(following.0), into.1.max(following.1));
+    }
+}
+
+/// Looks for the value that made a sum infinite or NaN.
+struct AllFinite<'a>(&'a dyn Blocks);
+
+impl Pass for AllFinite<'_> {
     type Sums = ();
     type Scratch = ();
 
@@ -299,7 +414,8 @@ impl Pass for AllFinite {
     fn scratch(&self) {}
 
     fn add(&self, index: usize, block: &Block, (): &mut (), (): &mut ()) -> Result<()> {
-        (0..block.features()).try_for_each(|j| check_finite(index, j, block.column(j)))
+        (0..block.features())
+            .try_for_each(|j| check_finite(index, &|| self.0.name(j), block.column(j)))
     }
 
     fn merge(&self, (): &mut (), (): ()) {}

@@ -53,7 +53,7 @@ impl Scaler {
                 "there are no rows to learn the scaling from; ingest data before training",
             ));
         }
-        let first = reduce(blocks, 1, threads, &Moments)?;
+        let first = reduce(blocks, 1, threads, &Moments(blocks))?;
         let mut scaler = Self::identity(numeric.len());
         let rows = blocks.rows();
         let mut inexact = Vec::new();
@@ -61,9 +61,7 @@ impl Scaler {
             if !numeric[j] {
                 continue;
             }
-            let noise = 4.0 * f64::EPSILON * sums.lowest.abs().max(sums.highest.abs());
-            let constant = sums.highest - sums.lowest <= noise;
-            if constant {
+            if constant(sums.lowest, sums.highest) {
                 // Its own lowest value, so that a truly constant feature becomes exactly 0.
                 scaler.mean[j] = sums.lowest;
             } else if let Some(moments) = sums.exact(rows) {
@@ -109,8 +107,13 @@ impl Scaler {
     }
 }
 
+/// Whether values from `lowest` to `highest` count as one: four units in the last place apart.
+pub(crate) fn constant(lowest: f64, highest: f64) -> bool {
+    highest - lowest <= 4.0 * f64::EPSILON * lowest.abs().max(highest.abs())
+}
+
 /// First pass: sums in integers while they are possible, a compensated sum in any case.
-struct Moments;
+struct Moments<'a>(&'a dyn Blocks);
 
 #[derive(Debug, Clone)]
 struct FeatureSums {
@@ -144,7 +147,7 @@ impl FeatureSums {
     }
 }
 
-impl Pass for Moments {
+impl Pass for Moments<'_> {
     type Sums = Vec<FeatureSums>;
     type Scratch = ();
 
@@ -168,7 +171,7 @@ impl Pass for Moments {
         }
         for (j, sums) in sums.iter_mut().enumerate() {
             let values = block.column(j);
-            check_finite(index, j, values)?;
+            check_finite(index, &|| self.0.name(j), values)?;
             widest(AddColumn { sums, values });
         }
         Ok(())
@@ -294,16 +297,17 @@ fn fold(
     lanes.into_iter().fold(start, join)
 }
 
-/// Refuses NaN and infinity in feature `j` of block `index`, saying where.
-pub(super) fn check_finite(index: usize, j: usize, values: &[f64]) -> Result<()> {
+/// Refuses NaN and infinity in the feature `name` of block `index`, saying where.
+pub(super) fn check_finite(index: usize, name: &dyn Fn() -> String, values: &[f64]) -> Result<()> {
     // Only finite numbers times 0 are 0: one sum tells of the whole column.
     if fold(values, 0.0, |a, v| a + v.abs() * 0.0, |a, b| a + b) <= 0.0 {
         return Ok(());
     }
     let at = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
     Err(Error::data(format!(
-        "feature {j} (counted from 0) is {} in training row {} (counted from 0); impute or drop \
-         missing values before the fit",
+        "{} is {} in training row {} (counted from 0); choose a \"training.missing\" that fills or \
+         drops missing values",
+        name(),
         values[at],
         index * BLOCK_ROWS + at
     )))

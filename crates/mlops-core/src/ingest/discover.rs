@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// What the file system says of a file; equal stamps mean that it need not be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,10 +99,9 @@ fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
         Some("temporary file of an editor")
     } else if !extension {
         Some("its name does not end in .csv")
-    } else if path.is_dir() {
-        Some("a folder")
     } else {
-        None
+        // What cannot be looked at is taken, so that it is recorded as unreadable.
+        fs::metadata(path).ok().and_then(|found| files::other_than_data(found.file_type()))
     }
 }
 

@@ -68,6 +68,12 @@ pub fn path_of(data: &Path) -> PathBuf {
 }
 
 impl Index {
+    /// Whether it knows the rows, and not only the bytes, of its data set: where equal rows are all
+    /// kept, nobody remembers them.
+    pub(crate) fn knows_all_rows(&self) -> bool {
+        self.seen.tables().map(|(_, used)| used as u64).sum::<u64>() >= self.rows
+    }
+
     /// Writes the index of the data set `data`, which has `digest`; not published yet.
     pub fn write(&self, disk: &Disk, data: &Path, digest: Digest) -> Result<NewFile> {
         let mut out = disk.new_file(&path_of(data))?;

@@ -46,6 +46,8 @@ pub(crate) struct Keep<'a> {
     writer: Writer,
     /// Memory for the rows seen, in bytes.
     memory: usize,
+    /// Whether equal rows are all kept: nobody need remember any.
+    all: bool,
     seen: Option<SeenRows>,
     spill: Option<Spill>,
     /// Of the rows at hand.
@@ -70,7 +72,9 @@ impl<'a> Keep<'a> {
     ) -> Result<Self> {
         let besides = FIXED_BYTES + THREAD_BYTES * means.threads;
         let memory = means.memory.saturating_sub(besides);
+        let all = options.keeps_equal_rows(schema);
         let fits = bytes_for(means.expected_rows) <= memory;
+        let seen = !all && fits;
         Ok(Self {
             schema,
             options,
@@ -78,8 +82,9 @@ impl<'a> Keep<'a> {
             hasher,
             writer: Writer::start(disk, data, &schema.header(), quarantine)?,
             memory,
-            seen: fits.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
-            spill: (!fits).then(|| Spill::new(data, memory)),
+            all,
+            seen: seen.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
+            spill: (!all && !fits).then(|| Spill::new(data, memory)),
             fates: Vec::new(),
             spans: Vec::new(),
             kept: 0,
@@ -101,12 +106,12 @@ impl<'a> Keep<'a> {
         self.next_file(true)?;
         let resume = index.resume.clone();
         self.writer.copy(source, Original { path: path.to_owned(), digest, resume })?;
-        let Some(index) = index.load() else {
+        let Some(index) = index.load().filter(|index| self.all || index.knows_all_rows()) else {
             self.forget_file()?;
             return Ok(None);
         };
         self.kept += index.rows;
-        self.seen = Some(index.seen);
+        self.seen = (!self.all).then_some(index.seen);
         self.hasher = index.hasher;
         Ok(Some(index.hasher))
     }
@@ -126,6 +131,8 @@ impl<'a> Keep<'a> {
     pub(crate) fn forget_file(&mut self) -> Result<()> {
         if let Some(seen) = &mut self.seen {
             seen.forget_file();
+            self.kept = self.spans.pop().map_or(0, |span| span.start);
+        } else if self.all {
             self.kept = self.spans.pop().map_or(0, |span| span.start);
         } else if let Some(span) = self.spans.last_mut() {
             span.dropped = true;
@@ -156,7 +163,7 @@ impl<'a> Keep<'a> {
                 match fate {
                     Fate::Kept => {
                         counts.rows_kept += 1;
-                        let here = self.seen.is_some() || self.distinct;
+                        let here = self.spill.is_none() || self.distinct;
                         if here && !run.extend(row) {
                             self.writer.rows(piece.bytes(run))?;
                             run = Run::of(row);
@@ -194,9 +201,13 @@ impl<'a> Keep<'a> {
         if let Some(seen) = &mut self.seen {
             seen.insert_all(rows, &mut self.fates);
             self.kept += self.fates.iter().filter(|fate| **fate == Fate::Kept).count() as u64;
-        } else if let Some(spill) = &mut self.spill {
+        } else {
             self.fates.clear();
             self.fates.resize(rows.len(), Fate::Kept);
+            let Some(spill) = &mut self.spill else {
+                self.kept += rows.len() as u64;
+                return Ok(());
+            };
             for row in rows {
                 if self.distinct {
                     spill.known(row.hash, &mut self.writer)?;
@@ -260,7 +271,7 @@ impl<'a> Keep<'a> {
     pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
         let (hasher, rows) = (self.hasher, self.kept);
-        let seen = self.seen.take();
+        let seen = self.seen.take().or_else(|| self.all.then(SeenRows::none));
         if let Some(spill) = self.spill {
             late = spill.resolve(&self.spans, &mut self.writer)?;
         }

@@ -47,6 +47,7 @@ use crate::Result;
 use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
+use crate::files;
 use crate::schema::Schema;
 
 use chunk::{CHUNK_BYTES, ChunkReader};
@@ -245,7 +246,7 @@ impl<'a> Ingest<'a> {
             digest: None,
             stamp: None,
         };
-        let opened = File::open(path).and_then(|f| f.metadata().map(|m| (f, Stamp::of(&m))));
+        let opened = files::open(path).map(|(file, metadata)| (file, Stamp::of(&metadata)));
         let (file, stamp) = match opened {
             Ok(opened) => opened,
             Err(e) => {

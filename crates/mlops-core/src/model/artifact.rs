@@ -123,7 +123,8 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         gradient_norm: fitted.gradient_norm,
         loss: fitted.loss,
         rows: fitted.rows,
-        c: training.c,
+        // A number for everything: no penalty is an infinite C.
+        c: training.c.unwrap_or(f64::INFINITY),
         asked_solver: match training.solver {
             Solver::Auto => 0,
             Solver::Newton => 1,
@@ -255,7 +256,7 @@ impl Payload {
                 rows: self.rows,
             },
             training: Training {
-                c: self.c,
+                c: Some(self.c).filter(|c| c.is_finite()),
                 solver: match self.asked_solver {
                     1 => Solver::Newton,
                     2 => Solver::Lbfgs,
@@ -310,7 +311,7 @@ fn consistent(model: &Model) -> Result<(), String> {
         .iter()
         .all(|f| f.fill.is_none_or(|l| (l as usize) < f.width()) && sorted(f));
     let finite = [&scaler.mean, &scaler.scale, &fitted.coefficients].into_iter().flatten();
-    let singles = [fitted.intercept, fitted.gradient_norm, fitted.loss, training.c];
+    let singles = [fitted.intercept, fitted.gradient_norm, fitted.loss, training.c.unwrap_or(1.0)];
     let fillings = encoder.numeric.iter().filter_map(|f| f.fill.as_ref());
     if !fills || !finite.chain(&singles).chain(fillings).all(|v| v.is_finite()) {
         return Err("it holds numbers that no fit gives".to_owned());

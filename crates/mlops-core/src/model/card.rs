@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Model, TrainingData, class_weight_name, solver_name};
 use crate::digest::Digest;
+use crate::fit::CrossCheck;
 
 /// The readable card of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Card {
     pub infrequent: Map<String, Value>,
     /// The solver used.
     pub solver: String,
+    /// What an independent solver (smartcore's L-BFGS) made of the same rows, where there are few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_check: Option<CrossCheck>,
     /// Newton steps on all rows.
     pub iterations: usize,
     /// Largest component of the mean gradient at the solution.
@@ -82,6 +86,7 @@ impl Card {
             imputation,
             infrequent,
             solver: solver_name(fitted.solver).to_owned(),
+            cross_check: None,
             iterations: fitted.iterations,
             gradient_norm: fitted.gradient_norm,
             loss: fitted.loss,

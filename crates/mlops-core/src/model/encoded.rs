@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::config::Training;
 use crate::durable::Disk;
 use crate::exact::ExactSum;
-use crate::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
+use crate::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks, constant};
 use crate::schema::{Role, Schema};
 use crate::table::Table;
 use crate::text;
@@ -236,6 +236,18 @@ impl TrainingRows {
         self.rows.rows()
     }
 
+    /// The columns in which all rows have the same value.
+    pub fn constants(&self) -> Vec<&str> {
+        let present = |j: usize| self.missing_cells[j] < self.rows.rows();
+        let numeric = self.names.0.iter().zip(&self.known).enumerate();
+        let numeric = numeric
+            .filter(|(j, (_, known))| present(*j) && constant(known.lowest, known.highest))
+            .map(|(_, (name, _))| name.as_str());
+        let categorical = self.names.1.iter().zip(&self.levels);
+        let categorical = categorical.filter(|(_, levels)| levels.found.len() == 1);
+        numeric.chain(categorical.map(|(name, _)| name.as_str())).collect()
+    }
+
     /// The encoding that the rows teach.
     ///
     /// # Errors
@@ -309,7 +321,7 @@ impl TrainingRows {
     }
 
     /// The rows as `encoder`, which they taught, encodes them.
-    pub fn encoded<'a>(&'a self, encoder: &Encoder) -> EncodedRows<'a> {
+    pub fn encoded<'a>(&'a self, encoder: &'a Encoder) -> EncodedRows<'a> {
         let fills = encoder.numeric.iter().map(|f| f.fill.unwrap_or(f64::NAN)).collect();
         let categories = encoder.categorical.iter().zip(&self.levels).map(|(feature, known)| {
             let level = |(text, _): &(String, u64)| feature.level(text).unwrap_or(usize::MAX);
@@ -320,7 +332,7 @@ impl TrainingRows {
             }
         });
         let categories = categories.collect();
-        EncodedRows { rows: &self.rows, width: encoder.width(), fills, categories }
+        EncodedRows { rows: &self.rows, encoder, width: encoder.width(), fills, categories }
     }
 }
 
@@ -338,6 +350,7 @@ struct Categories {
 #[derive(Debug)]
 pub struct EncodedRows<'a> {
     rows: &'a PackedBlocks,
+    encoder: &'a Encoder,
     width: usize,
     fills: Vec<f64>,
     categories: Vec<Categories>,
@@ -378,6 +391,11 @@ impl Blocks for EncodedRows<'_> {
 
     fn positives(&self) -> u64 {
         self.rows.positives()
+    }
+
+    fn name(&self, j: usize) -> String {
+        let names = self.encoder.feature_names();
+        names.get(j).map_or_else(String::new, |name| format!("\"{name}\""))
     }
 
     fn blocks(&self) -> usize {

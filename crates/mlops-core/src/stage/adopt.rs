@@ -9,14 +9,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::config::{self, Duplicates};
 use crate::context::{Context, Workspace};
 use crate::ids::DatasetVersion;
 use crate::ingest::discover::{self, Candidate, Stamp};
 use crate::ingest::{FileRead, Ingest, Means, Outcome};
 use crate::ledger::projections::{ADOPTED_KEY, INGESTED_FILES, names_in};
 use crate::ledger::{FileRecord, FileStatus};
-use crate::text;
 use crate::{Error, Result};
+use crate::{files, text};
 
 use super::ingest::{Ingestion, now_ns, publish, schema};
 
@@ -53,15 +54,13 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     let quarantine_path = config.output_folder.join("quarantine.csv");
     let rows = fs::metadata(&path).map_or(0, |m| m.len() / 32);
     let expected_rows = usize::try_from(rows).unwrap_or(usize::MAX);
-    let mut ingest = Ingest::start(
-        &schema,
-        &config.ingestion,
-        &context.disk,
-        &data_path,
-        &quarantine_path,
-        // All in memory: what `look` says must be known at once.
-        Means { threads: config.limits.threads, expected_rows, ..Means::default() },
-    )?;
+    let asking =
+        config::Ingestion { duplicates: Some(Duplicates::Drop), ..config.ingestion.clone() };
+    // All in memory: what `look` says must be known at once.
+    let means = Means { threads: config.limits.threads, expected_rows, ..Means::default() };
+    let places = (data_path.as_path(), quarantine_path.as_path());
+    let start = |options| Ingest::start(&schema, options, &context.disk, places.0, places.1, means);
+    let mut ingest = start(&config.ingestion)?;
     let theirs = Candidate { name: THEIRS.to_owned(), path };
     let progress = &mut |bytes, rows| (context.progress)(bytes, bytes, rows);
     let read = ingest.file(&theirs, &mut (), progress)?;
@@ -75,7 +74,15 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
         return Err(Error::data(format!("{}: {why}", theirs.path.display())));
     }
     report.files.push(record(context, &theirs, read, None));
-    sources(context, &mut ingest, &names_in(ingested.as_deref().unwrap_or_default()), &mut report)?;
+    let names = names_in(ingested.as_deref().unwrap_or_default());
+    if config.ingestion.keeps_equal_rows(&schema) {
+        // What is in is asked of a set of rows.
+        let mut asked = start(&asking)?;
+        asked.file(&theirs, &mut (), &mut |_, _| {})?;
+        sources(context, &mut asked, &names, &mut report)?;
+    } else {
+        sources(context, &mut ingest, &names, &mut report)?;
+    }
     let meta = ingested.map(|text| (ADOPTED_KEY, text)).into_iter().collect();
     publish(context, workspace, ingest, DatasetVersion(1), None, meta, &mut report)?;
     Ok(report)
@@ -83,7 +90,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
 
 /// What the scripts' list says; nothing if there is none.
 fn list_of_names(path: &Path) -> Result<Option<String>> {
-    match fs::read(path) {
+    match files::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("read", path, e)),
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| {

@@ -3,7 +3,6 @@
 //! Takes no lock, records nothing, and changes neither file; what it may write is the file that
 //! `--output` names. Not for how rows are joined: see [`crate::compare`].
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use crate::compare::{self, Comparison, MERGE, Means, Request, Side, Tolerance};
 use crate::config::Config;
 use crate::context::{Context, Report};
 use crate::durable::parent_of;
+use crate::files;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Ledger};
 use crate::{Error, Result};
@@ -336,10 +336,10 @@ fn check_output(config: &Config, output: &Path, inputs: [&Subject; 2]) -> Result
 /// Whether a file is a regular one whose first line ends as ours do.
 fn joined_before(path: &Path) -> std::io::Result<bool> {
     let mut line = Vec::new();
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    if !std::fs::metadata(path)?.is_file() {
         return Ok(false);
     }
+    let (file, _) = files::open(path)?;
     BufReader::new(file.take(1 << 20)).read_until(b'\n', &mut line)?;
     Ok(line.ends_with(format!(",{MERGE}\n").as_bytes()))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::{Context, Report, Workspace};
 use crate::dataset::RowReader;
 use crate::digest::Digest;
-use crate::fit::{Blocks, LogisticRegression, Scaler};
+use crate::fit::{Blocks, CrossCheck, LogisticRegression, Scaler};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
@@ -62,11 +62,11 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
-    let (model, golden_rows) = fit(context, &dataset, schema, held)?;
+    let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
-    let card = Card::of(&model, sha256);
+    let card = Card { cross_check: check, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
     let (golden, card_text) = (pretty(&golden), pretty(&card));
@@ -82,7 +82,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         },
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    notes.extend(notes_on(&model));
+    notes.extend(notes_on(&model, &constants));
     Ok(Trained {
         artifact: folder.join(ARTIFACT).display().to_string(),
         sha256,
@@ -110,7 +110,7 @@ fn fit(
     dataset: &DatasetRecord,
     schema: Schema,
     (held, mut in_order): (HeldOut, InOrder),
-) -> Result<(Model, Table)> {
+) -> Result<Learnt> {
     let config = &context.config;
     let training = config.training;
     let threads = config.limits.threads;
@@ -177,13 +177,15 @@ fn fit(
     let blocks = rows.encoded(&encoder);
     let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
     let estimator = LogisticRegression {
-        c: training.c,
+        c: training.c.unwrap_or(f64::INFINITY),
         class_weight: training.class_weight,
         solver: training.solver,
         threads,
         ..LogisticRegression::default()
     };
     let fitted = estimator.fit(&blocks, &scaler)?;
+    let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
         version: dataset.version,
         sha256: dataset.sha256,
@@ -196,7 +198,16 @@ fn fit(
     let missing_values = config.ingestion.missing_values.clone();
     let numbers = config.ingestion.numbers;
     let model = Model { schema, missing_values, numbers, encoder, scaler, fitted, training, data };
-    Ok((model, golden_rows))
+    Ok(Learnt { model, golden_rows, constants, check })
+}
+
+/// What the rows teach.
+struct Learnt {
+    model: Model,
+    golden_rows: Table,
+    /// Columns in which all rows have the same value.
+    constants: Vec<String>,
+    check: Option<CrossCheck>,
 }
 
 /// What becomes of a batch of rows on the thread that parsed it.
@@ -230,21 +241,23 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     ))
 }
 
-fn notes_on(model: &Model) -> Vec<String> {
+fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
-    let names = model.features();
-    let numeric = model.encoder.numeric.len();
-    for (j, name) in names.iter().enumerate().take(numeric) {
-        // A constant feature has exactly the weight 0.
-        if model.fitted.coefficients[j] == 0.0 {
-            notes.push(format!("\"{name}\" is constant in the training rows: it tells nothing"));
-        }
-    }
-    let largest = model.fitted.coefficients.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
-    if largest > 15.0 {
+    if !constants.is_empty() {
+        let one = constants.len() == 1;
         notes.push(format!(
-            "a coefficient has the size {largest:.1}: a feature may give the label away \
-             (separable data); the penalty \"training.C\" alone keeps it finite"
+            "{} {} constant in the training rows, and so without influence",
+            text::names(constants.iter().map(|name| format!("\"{name}\""))),
+            if one { "is" } else { "are" }
+        ));
+    }
+    let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
+    let largest = coefficients.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+    if let Some((name, size)) = largest.filter(|(_, size)| size.abs() > 15.0) {
+        notes.push(format!(
+            "the coefficient of \"{}\" is {size:.1}: it may give the label away (separable data), so \
+             that only the penalty \"training.C\" keeps it finite",
+            text::visible(&name)
         ));
     }
     if let Some(reason) = &model.fitted.fallback {
@@ -281,6 +294,13 @@ impl fmt::Display for Trained {
             "Solver {}: {} Newton steps, gradient {:.1e}",
             card.solver, card.iterations, card.gradient_norm
         )?;
+        if let Some(check) = &card.cross_check {
+            writeln!(
+                f,
+                "Checked by another solver (smartcore's L-BFGS): its coefficients are within {:.0e}",
+                check.largest_difference
+            )?;
+        }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }

@@ -16,6 +16,8 @@ mod compared;
 mod comparison;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
+/// Rows that look alike: the same row again, or another one, by the schema's id.
+mod equal_rows;
 /// A step of the disk that fails, or whatever else a test wants to happen there.
 mod fault;
 /// New rows on top of many that are known.

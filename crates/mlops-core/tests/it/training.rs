@@ -132,6 +132,30 @@ fn a_constant_feature_weighs_nothing_and_is_named() {
 }
 
 #[test]
+fn a_feature_that_says_nothing_of_the_label_is_not_called_constant() {
+    let labels = ["yes", "no"];
+    let rows: String =
+        (0..40).map(|i| format!("a{i},{},red,{}\n", [-1, 1][i % 2], labels[i / 2 % 2])).collect();
+    let trained = small(&json!({}), &rows).train().unwrap();
+    assert_eq!(trained.card.coefficients[0].abs().to_bits(), 0);
+    let said = trained.notes.join("\n");
+    assert!(said.contains("\"g\" is constant") && !said.contains("\"x\""), "{said}");
+}
+
+#[test]
+fn without_a_penalty_separable_data_are_an_error_with_names() {
+    let row = |i: u32, yes: bool| format!("a{i},{i},red,{}\n", if yes { "yes" } else { "no" });
+    let apart: String = (0..200).map(|i| row(i, i >= 100)).collect();
+    let message = small(&json!({"C": null}), &apart).train().unwrap_err().to_string();
+    assert!(message.contains("told apart without error by \"x\""), "{message}");
+    let overlapping: String = (0..200).map(|i| row(i, i % 7 == 0 || i >= 100)).collect();
+    let scene = small(&json!({"C": null}), &overlapping);
+    let trained = scene.train().unwrap();
+    assert_eq!(trained.card.hyperparameters["C"], Value::Null);
+    assert_eq!(model(&scene).training.c, None);
+}
+
+#[test]
 fn separable_data_have_an_optimum_and_a_note() {
     let rows: String = (0..200)
         .map(|i| format!("a{i},{i},red,{}\n", if i < 100 { "no" } else { "yes" }))

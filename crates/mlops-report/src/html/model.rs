@@ -44,7 +44,9 @@ fn facts(report: &Report) -> String {
         }
         facts.push(("Fit", fit));
     }
-    facts.push(("Penalty", format!("C = {}", format::plain(model.c))));
+    let penalty =
+        model.c.map_or_else(|| "none".to_owned(), |c| format!("C = {}", format::plain(c)));
+    facts.push(("Penalty", penalty));
     facts.push(("Intercept", format::number(model.intercept)));
     if !model.missing_policy.is_empty() {
         facts.push(("Missing values", escape(&model.missing_policy)));

@@ -102,7 +102,7 @@ pub(crate) fn plausible() -> Report {
             iterations: Some(7),
             gradient_norm: Some(3.1e-12),
             rows: 4812,
-            c: 1.0,
+            c: Some(1.0),
             missing_policy: "median of the training rows".to_owned(),
         },
         score: Score {
