@@ -77,7 +77,7 @@ pub(super) fn ingest(schema: &Schema, options: &Ingestion, input: &[u8]) -> Plai
             row.as_ref().zip(label).map(|((row, _), label)| format!("{row}{}\n", quote(label)));
         match row {
             None => plain.counts[2] += 1,
-            Some(row) if seen.insert(row.clone()) => {
+            Some(row) if seen.insert(row.clone()) || options.keeps_equal_rows(schema) => {
                 plain.counts[0] += 1;
                 plain.output.extend_from_slice(row.as_bytes());
             }
