@@ -198,8 +198,8 @@ impl Gathered<'_> {
         let mut hashes = Vec::new();
         reader.read(&file.path, |table| {
             entities.of(table, &mut hashes);
-            for hash in hashes {
-                take(hash);
+            for hash in &hashes {
+                take(*hash);
             }
             Ok(())
         })?;
