@@ -10,6 +10,8 @@
 /// Folders of earlier scripts, taken over.
 mod adoption;
 /// Two files side by side.
+/// What a cell, a label, a header and a line are, in whole workspaces.
+mod cells;
 mod compared;
 mod comparison;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.

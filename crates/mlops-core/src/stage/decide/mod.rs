@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
             None => {}
         }
         let drift = self.decision.drift.as_ref();
-        let asked = drift.map_or(true, ModelDrift::asks_for_a_challenger);
+        let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked) {
             let (outcome, reason) = match drift {
                 None if live.is_some() => (Outcome::DryRun, "the columns changed".to_owned()),
