@@ -20,7 +20,5 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { common, accept } = Arguments::parse();
-    mlops_runtime::run("first_run", &common, |context, workspace| {
-        first_run::run(context, workspace, accept)
-    })
+    first_run::start(&common, accept)
 }

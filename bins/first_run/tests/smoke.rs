@@ -94,3 +94,27 @@ fn data_that_another_run_ingested_are_learned_from() {
     let last = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(last.stdout.contains("Nothing to do"), "{last:#?}");
 }
+
+#[test]
+fn each_step_is_told_as_it_ends_and_once() {
+    let scene = Scene::new();
+    let said = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0).stdout;
+    let at = |head: &str| {
+        assert_eq!(said.matches(head).count(), 1, "{head} in {said}");
+        said.find(head).unwrap()
+    };
+    let heads = ["1  Ingested", "\n2  Trained", "\n3  Scored", "\n4  Deployed", "\n5  Diagnosed"];
+    assert!(heads.map(at).is_sorted() && said.ends_with("run this again.\n"), "{said}");
+
+    // Where a later step fails, what came before it was told already.
+    let scene = Scene::new();
+    for entry in std::fs::read_dir(scene.path("in")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let one_class: Vec<&str> = text.lines().filter(|line| !line.ends_with(",0")).collect();
+        scene
+            .file(path.strip_prefix(scene.root()).unwrap().to_str().unwrap(), one_class.join("\n"));
+    }
+    let failed = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(1);
+    assert!(failed.stdout.starts_with("1  Ingested"), "{failed:#?}");
+}

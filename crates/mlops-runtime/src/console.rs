@@ -148,6 +148,14 @@ pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
     }
 }
 
+/// Prints a part of a report as soon as it is known, where people read.
+pub(crate) fn say(common: &Common, text: &str) {
+    if !common.json && !common.quiet {
+        // What cannot be delivered is said at the end of the report, whose last lines fail too.
+        deliver(text);
+    }
+}
+
 /// Says on standard error what somebody should know, however quiet it is to be, and logs it with
 /// the facts and the whole report.
 pub(crate) fn print_findings(common: &Common, report: &impl Report) {

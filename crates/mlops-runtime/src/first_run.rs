@@ -5,6 +5,7 @@
 //! Not for deciding whether to retrain: that is `fullprocess`'s.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use mlops_core::attention::{Attention, Finding};
 use mlops_core::context::{Context, Report, Workspace};
@@ -25,7 +26,7 @@ use mlops_report::stage::{PAGE, Reported};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dependencies;
+use crate::{Common, console, dependencies};
 
 const STEP: &str = "first_run";
 
@@ -66,6 +67,9 @@ pub struct Steps {
     pub diagnostics: Diagnostics,
     /// The pictures and the page.
     pub reporting: Reported,
+    /// Whether all that was told already, step by step.
+    #[serde(skip)]
+    pub told: bool,
 }
 
 impl Report for FirstRun {
@@ -96,8 +100,30 @@ impl Report for FirstRun {
     }
 }
 
+/// The whole life of the binary, which tells each step as it ends.
+pub fn start(common: &Common, accept: bool) -> ExitCode {
+    crate::run(STEP, common, |context, workspace| {
+        let told = run_telling(context, workspace, accept, |text| console::say(common, text));
+        told.map(|mut report| {
+            if let FirstRun::Done(steps) = &mut report {
+                steps.told = true;
+            }
+            report
+        })
+    })
+}
+
 /// Runs all steps, each recorded by its own name.
 pub fn run(context: &Context, workspace: &mut Workspace, accept: bool) -> Result<FirstRun> {
+    run_telling(context, workspace, accept, |_| {})
+}
+
+fn run_telling(
+    context: &Context,
+    workspace: &mut Workspace,
+    accept: bool,
+    tell: impl Fn(&str),
+) -> Result<FirstRun> {
     let live = context.store().live()?;
     if let Some(live) = &live
         && deployed_by(&workspace.ledger, live)?.as_deref() == Some(decide::STEP)
@@ -121,19 +147,24 @@ pub fn run(context: &Context, workspace: &mut Workspace, accept: bool) -> Result
     }
     // People need not split their files: without any test data some rows are set aside.
     let holdout = holdout::first(context, workspace)?;
+    tell(&ingested(&ingestion, holdout.as_ref()));
     let training = context.step(workspace, "training", |w| train::run(context, w))?;
+    tell(&trained(&training));
     let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;
+    tell(&scored(&scoring));
     let deployment = context.step(workspace, "deployment", |w| {
         not_worse_than_unknown(context, w, accept)?;
         let leave = deploy::Leave { accept, ..deploy::Leave::default() };
         deploy::with(context, w, STEP, "first run on the input folder", leave)
     })?;
+    tell(&deployed(&deployment));
     let options =
         diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
     let diagnostics =
         context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &options))?;
     let reporting =
         context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+    tell(&reported(&reporting));
     Ok(FirstRun::Done(Box::new(Steps {
         ingestion,
         holdout,
@@ -142,6 +173,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, accept: bool) -> Result
         deployment,
         diagnostics,
         reporting,
+        told: false,
     })))
 }
 
@@ -223,46 +255,70 @@ impl fmt::Display for FirstRun {
 
 impl fmt::Display for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ingestion, training, scoring, deployment, reporting, .. } = self;
-        writeln!(f, "1  Ingested {}", ingestion.folder)?;
-        write!(f, "{ingestion}")?;
-        if let Some(holdout) = &self.holdout {
-            writeln!(
-                f,
-                "   there are no test data: {} of {} rows were set aside in {}",
-                text::count(holdout.rows),
-                text::count(holdout.drawn_from),
-                holdout.name
-            )?;
-        }
-        writeln!(f, "\n2  Trained on {} rows", text::count(training.data.rows))?;
-        writeln!(
-            f,
-            "   {} features, {:.1} % positive, solver {}; left out: {} test rows, {} with missing values",
-            training.card.features.len(),
-            100.0 * training.data.positives as f64 / training.data.rows.max(1) as f64,
-            training.card.solver,
-            text::count(training.data.held_out),
-            text::count(training.data.dropped),
-        )?;
-        for note in &training.notes {
-            writeln!(f, "   note: {note}")?;
-        }
-        writeln!(f, "\n3  Scored on {} test rows", text::count(scoring.evaluation.n))?;
-        for line in scoring.to_string().lines() {
-            writeln!(f, "   {line}")?;
-        }
-        writeln!(f, "\n4  Deployed")?;
-        for line in deployment.to_string().lines() {
-            writeln!(f, "   {line}")?;
-        }
-        writeln!(f, "\n5  Diagnosed and reported")?;
-        for line in reporting.to_string().lines() {
-            writeln!(f, "   {line}")?;
+        // What was told as it happened is not told again.
+        if !self.told {
+            for part in [
+                ingested(&self.ingestion, self.holdout.as_ref()),
+                trained(&self.training),
+                scored(&self.scoring),
+                deployed(&self.deployment),
+                reported(&self.reporting),
+            ] {
+                f.write_str(&part)?;
+            }
         }
         writeln!(
             f,
             "\nNext: open the report; put new files into the input folder and run this again."
         )
     }
+}
+
+fn ingested(ingestion: &Ingestion, holdout: Option<&HoldoutRecord>) -> String {
+    let set_aside = holdout.map_or_else(String::new, |holdout| {
+        format!(
+            "   there are no test data: {} of {} rows were set aside in {}\n",
+            text::count(holdout.rows),
+            text::count(holdout.drawn_from),
+            holdout.name
+        )
+    });
+    format!("1  Ingested {}\n{ingestion}{set_aside}", ingestion.folder)
+}
+
+fn trained(training: &Trained) -> String {
+    let data = &training.data;
+    let mut lines = format!(
+        "{} features, {:.1} % positive, solver {}; left out: {} test rows, {} with missing values\n",
+        training.card.features.len(),
+        100.0 * data.positives as f64 / data.rows.max(1) as f64,
+        training.card.solver,
+        text::count(data.held_out),
+        text::count(data.dropped),
+    );
+    for note in &training.notes {
+        lines.push_str("note: ");
+        lines.push_str(note);
+        lines.push('\n');
+    }
+    part(&format!("2  Trained on {} rows", text::count(data.rows)), &lines)
+}
+
+fn scored(scoring: &Score) -> String {
+    let head = format!("3  Scored on {} test rows", text::count(scoring.evaluation.n));
+    part(&head, &scoring.to_string())
+}
+
+fn deployed(deployment: &Deployed) -> String {
+    part("4  Deployed", &deployment.to_string())
+}
+
+fn reported(reporting: &Reported) -> String {
+    part("5  Diagnosed and reported", &reporting.to_string())
+}
+
+/// A heading after a blank line, and indented lines.
+fn part(head: &str, lines: &str) -> String {
+    let lines: String = lines.lines().map(|line| format!("   {line}\n")).collect();
+    format!("\n{head}\n{lines}")
 }
