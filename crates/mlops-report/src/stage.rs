@@ -58,6 +58,9 @@ pub struct Worry {
     pub severity: &'static str,
     /// What it is.
     pub text: String,
+    /// Whether it is about a file, which ingestion has told of.
+    #[serde(skip)]
+    pub of_file: bool,
 }
 
 impl mlops_core::context::Report for Reported {
@@ -71,7 +74,10 @@ impl mlops_core::context::Report for Reported {
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     let (subject, mut warnings) = Subject::find(context)?;
     let trial = Trial::of(context, workspace, &subject, &mut warnings);
-    let ingested = files::of(workspace, &mut warnings)?;
+    let mut of_files = Vec::new();
+    let ingested = files::of(workspace, &mut of_files)?;
+    let told: Vec<String> = of_files.iter().map(|warning| warning.text.clone()).collect();
+    warnings.append(&mut of_files);
     let columns = columns::of(context, workspace, &mut warnings)?;
     worries::of_model(workspace, &subject, &mut warnings)?;
     if let Some(score) = &trial.score {
@@ -111,7 +117,11 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
         f1: scored.then_some(report.score.f1),
         folder: context.config.output_model.display().to_string(),
         files,
-        warnings: report.warnings.into_iter().map(Worry::from).collect(),
+        warnings: report
+            .warnings
+            .into_iter()
+            .map(|warning| Worry { of_file: told.contains(&warning.text), ..Worry::from(warning) })
+            .collect(),
     })
 }
 
@@ -243,7 +253,15 @@ impl From<Warning> for Worry {
             Severity::Warning => "warning",
             Severity::Serious => "serious",
         };
-        Self { severity, text: warning.text }
+        Self { severity, text: warning.text, of_file: false }
+    }
+}
+
+impl Reported {
+    /// What there is to know about the model: for a run that told of its files before.
+    pub fn on_the_model(&self) -> Vec<Finding> {
+        let loud = self.warnings.iter().filter(|worry| worry.severity != NOTE && !worry.of_file);
+        loud.map(|worry| Finding::warning(&worry.text)).collect()
     }
 }
 

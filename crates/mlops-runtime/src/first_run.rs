@@ -83,7 +83,7 @@ impl Report for FirstRun {
                 let mut findings = steps.ingestion.findings();
                 // That a score beats nothing is among what the report says, too.
                 findings.extend(steps.deployment.removed.warnings.iter().map(Finding::warning));
-                findings.extend(steps.reporting.findings());
+                findings.extend(steps.reporting.on_the_model());
                 findings
             }
             Self::NothingNew { ingestion, .. } => ingestion.findings(),

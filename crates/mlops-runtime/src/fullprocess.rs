@@ -39,7 +39,7 @@ impl Report for FullProcess {
 
     fn findings(&self) -> Vec<Finding> {
         let mut findings = self.decision.findings();
-        findings.extend(self.reporting.iter().flat_map(|reported| reported.findings()));
+        findings.extend(self.reporting.iter().flat_map(|reported| reported.on_the_model()));
         // The promotion stands. But clients of the app do not get what it promised.
         findings.extend(self.apicalls.iter().flat_map(|calls| calls.findings()));
         findings
