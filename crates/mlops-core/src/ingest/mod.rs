@@ -37,15 +37,16 @@ pub(crate) mod spill;
 pub(crate) mod values;
 pub(crate) mod writer;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use crate::Result;
 use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::files;
 use crate::schema::Schema;
+use crate::{Error, Result, text};
 
 use chunk::{CHUNK_BYTES, ChunkReader};
 use clean::Labels;
@@ -95,6 +96,8 @@ pub struct Ingest<'a> {
     /// Files that were carried over.
     carried: usize,
     bytes_read: u64,
+    /// Contents that are in already.
+    known: BTreeSet<Digest>,
 }
 
 /// The finished parts, ready to be published.
@@ -138,7 +141,17 @@ impl<'a> Ingest<'a> {
         let means = Means { threads: keep::threads(means), ..means };
         let keep = Keep::start((schema, options), disk, (data, quarantine), hasher, means)?;
         let labels = Labels::of(schema);
-        Ok(Self { schema, options, labels, hasher, means, keep, carried: 0, bytes_read: 0 })
+        Ok(Self {
+            schema,
+            options,
+            labels,
+            hasher,
+            means,
+            keep,
+            carried: 0,
+            bytes_read: 0,
+            known: BTreeSet::new(),
+        })
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -157,6 +170,58 @@ impl<'a> Ingest<'a> {
         self.keep.rows_read = 0;
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
             return Ok(());
+        }
+        Err(not_as_recorded(path))
+    }
+
+    /// A file with content `digest` is not taken from now on: its rows are in.
+    pub fn know(&mut self, digest: Digest) {
+        self.known.insert(digest);
+    }
+
+    /// Takes the `rows` rows from number `first` on of the earlier data set at `path`, which must have
+    /// `digest`: for a file that is not there any more.
+    pub fn stretch(
+        &mut self,
+        path: &Path,
+        digest: Digest,
+        (first, rows): (u64, u64),
+    ) -> Result<FileCounts> {
+        self.keep.next_file(false)?;
+        let mut counts =
+            FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() };
+        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
+        let verbatim = self.options.verbatim();
+        let Some(header) = reader.header()? else { return Err(not_as_recorded(path)) };
+        let place = path.display().to_string();
+        let (bytes, fields) = (&header.bytes, &header.fields);
+        let layout = Layout::of(bytes, fields, self.schema, Purpose::Labelled, &place)?;
+        let labels = self.labels.clone();
+        let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
+        let mut number = 0;
+        self.labels = pipeline::run(
+            &mut reader,
+            parser,
+            self.means.threads,
+            |_, _, (): &mut ()| {},
+            |piece| {
+                let there = piece.parsed.rows.len() as u64;
+                let within = |row: u64| {
+                    usize::try_from(row.saturating_sub(number).min(there)).unwrap_or(usize::MAX)
+                };
+                let (from, to) = (within(first), within(first + rows));
+                number += there;
+                if from < to {
+                    piece.parsed.rows.truncate(to);
+                    piece.parsed.rows.drain(..from);
+                    self.keep.take(piece, 1, "", &mut counts, &mut ())?;
+                }
+                Ok(())
+            },
+        )?;
+        if reader.digest() == digest && counts.rows_read == rows {
+            return Ok(counts);
         }
         Err(not_as_recorded(path))
     }
@@ -191,6 +256,11 @@ impl<'a> Ingest<'a> {
         if let Outcome::Taken = read.outcome {
             let first = self.keep.first_rejected.as_ref();
             read.outcome = judge(&read.counts, first, self.options.max_rejected_share);
+        }
+        if matches!(read.outcome, Outcome::Taken)
+            && read.digest.is_some_and(|digest| self.known.contains(&digest))
+        {
+            read.outcome = Outcome::Known;
         }
         if !take || !matches!(read.outcome, Outcome::Taken) {
             self.keep.forget_file()?;
@@ -263,7 +333,7 @@ impl<'a> Ingest<'a> {
             Ok(layout) => layout,
             Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
         };
-        counts.extra_columns.clone_from(&layout.extra);
+        counts.extra_columns = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += u64::from(header.byte_order_mark);
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
