@@ -236,7 +236,12 @@ pub(super) fn gone(
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
         if if elsewhere { known.contains(name) } else { !path.exists() } {
-            if !known.contains(name) && !held_elsewhere(context, workspace, segment)? {
+            let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
+                || held_elsewhere(context, workspace, segment)?;
+            if renamed {
+                continue;
+            }
+            if !known.contains(name) {
                 rows += segment.rows;
             }
             now.insert(name.to_owned());

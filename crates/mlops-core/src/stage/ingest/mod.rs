@@ -91,11 +91,11 @@ pub fn run(
         None => Vec::new(),
     };
     let mut meta = vec![(SETTINGS_KEY, settings)];
+    let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
+    let waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
     let gone = gone(context, workspace, folder, &held, &mut report)?;
     let news = gone.is_some();
     meta.extend(gone);
-    let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
-    let waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
     let mut changes = Changes::none();
     if config.ingestion.on_change == OnChange::Supersede && !options.rebuild {
         changes = Changes::of(context, workspace, &held, &waiting, &report.files)?;
