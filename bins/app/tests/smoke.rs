@@ -251,3 +251,40 @@ fn an_error_inside_is_logged_with_the_id_of_its_request() {
     let line = stderr.lines().find(|line| line.contains("ERROR")).unwrap();
     assert!(line.contains("find-me-again") && line.contains("ledger"), "{line}");
 }
+
+#[test]
+fn a_hostile_body_costs_at_most_eight_times_what_it_is() {
+    const MIB: usize = 1 << 20;
+    let scene = Scene::deployed();
+    let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
+    let peak = || {
+        let status = format!("/proc/{}/status", started.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    };
+    let before = peak();
+    let size = 4 * MIB;
+    let filled = |start: &str, each: &str, end: &str| {
+        format!("{start}{}{end}", each.repeat((size - start.len() - end.len()) / each.len()))
+    };
+    let (json, csv) = ("application/json", "text/csv");
+    for (path, kind, body) in [
+        ("/invocations", json, filled("{\"inputs\":{\"foo\":[", "[0],", "[0]]}}")),
+        ("/prediction", json, filled("{\"columns\":[", "\"\",", "\"\"],\"data\":[]}")),
+        ("/prediction", json, filled("", "[", "")),
+        ("/invocations", json, filled("{\"inputs\":{\"foo\":", "[", "")),
+        ("/prediction", csv, filled("", "a,", "a\n1\n")),
+    ] {
+        let answer = started.ask(&format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let cost = peak() - before;
+        let shown = &body[..40];
+        assert!(answer.starts_with("HTTP/1.1 "), "{shown}: {answer}");
+        // What the allocator keeps of the requests before is in it, too.
+        assert!(cost <= 8 * size, "{path} {shown}: {} MiB, {answer:.200}", cost / MIB);
+    }
+}

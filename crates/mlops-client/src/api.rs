@@ -84,6 +84,9 @@ pub struct Call {
     pub error: Option<String>,
     /// The JSON of the answer; null without one.
     pub answer: Value,
+    /// Whether somebody took the connection and then said nothing in time.
+    #[serde(skip)]
+    pub hung: bool,
 }
 
 impl Call {
@@ -114,6 +117,8 @@ struct Attempt {
     answer: Value,
     /// Whether the next try may give something else.
     again: bool,
+    /// See [`Call::hung`].
+    hung: bool,
 }
 
 /// A connection to the app.
@@ -220,6 +225,7 @@ impl Api {
             seconds,
             error: last.error,
             answer: last.answer,
+            hung: last.hung,
         }
     }
 
@@ -237,7 +243,8 @@ impl Api {
             Ok(response) => read(response, late),
             Err(e) if e.is_timeout() => {
                 let unreachable = e.is_connect() && self.options.only_if_up;
-                Attempt::unanswered(late(), !unreachable)
+                let attempt = Attempt::unanswered(late(), !unreachable);
+                Attempt { hung: !e.is_connect(), ..attempt }
             }
             Err(e) if e.is_connect() => {
                 let error = format!("cannot connect: {}", transport::cause(&e));
@@ -269,7 +276,8 @@ impl Api {
 impl Attempt {
     fn unanswered(error: String, again: bool) -> Self {
         let (status, release, pause) = (None, None, None);
-        Self { status, release, pause, error: Some(error), answer: Value::Null, again }
+        let (answer, hung) = (Value::Null, false);
+        Self { status, release, pause, error: Some(error), answer, again, hung }
     }
 }
 
@@ -290,11 +298,13 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
         error: None,
         answer: Value::Null,
         again: matches!(status.as_u16(), 429 | 502 | 503 | 504),
+        hung: false,
     };
     let mut body = Vec::new();
     if let Err(e) = response.take(LARGEST_ANSWER + 1).read_to_end(&mut body) {
         let broken = format!("the answer broke off: {e}");
-        attempt.error = Some(if is_timeout(&e) { late() } else { broken });
+        attempt.hung = is_timeout(&e);
+        attempt.error = Some(if attempt.hung { late() } else { broken });
         attempt.again = true;
         return attempt;
     }

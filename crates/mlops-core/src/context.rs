@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::attention::{self, Attention, Fact, Finding};
 use crate::clock::{Clock, rfc3339};
@@ -267,10 +268,12 @@ impl Context {
         let id = workspace.ledger.begin_run(&record)?;
         let result = work(workspace);
         let (outcome, detail) = match &result {
-            Ok(report) => (
-                if report.changed() { "done" } else { "nothing to do" },
-                serde_json::to_string(report).unwrap_or_default(),
-            ),
+            Ok(report) => {
+                let changed = report.changed();
+                let mut detail = serde_json::to_value(report).unwrap_or_default();
+                shorten(&mut detail, if changed { 100 } else { 10 });
+                (if changed { "done" } else { "nothing to do" }, detail.to_string())
+            }
             Err(error) => ("failed", error.to_string()),
         };
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
@@ -351,9 +354,23 @@ impl Context {
                 notes.push(format!("{name}, half-written by an interrupted run, was removed"));
             }
         }
+        self.thin(&mut workspace.ledger)?;
         projections::write(&workspace.ledger, &self.disk, &config.output_folder)?;
         workspace.recovered = notes;
         Ok(())
+    }
+
+    /// Once a day, lets go of old details of runs and decisions, and of the files of these.
+    fn thin(&self, ledger: &mut Ledger) -> Result<()> {
+        let (now, days) = (self.clock.now(), self.config.retention.keep_days);
+        if !ledger.is_due_to_thin(now)? {
+            return Ok(());
+        }
+        let folder = self.config.output_folder.join(projections::DECISIONS);
+        for run in ledger.old_decisions(now, days)? {
+            self.disk.remove(&folder.join(format!("{run}.json")))?;
+        }
+        ledger.thin(now, days)
     }
 
     /// Carries out the removal of releases and data sets that `intent` announces: never of what is
@@ -388,12 +405,16 @@ impl Context {
     fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
         let path = record.location.as_path();
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
-            if Digest::of_file(path)? != record.sha256 {
+            let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
+            let now = now.map_err(|e| Error::io("read", path, e))?;
+            // A large file need not be read again when it is as it was written.
+            let recorded = record.stamp == Some(now)
+                || now.size == record.bytes && Digest::of_file(path)? == record.sha256;
+            if !recorded {
                 return Ok(false);
             }
             self.disk.remove(path)?;
         }
-        self.disk.remove(&crate::ingest::index::path_of(path))?;
         Ok(true)
     }
 
@@ -401,6 +422,27 @@ impl Context {
     /// not show: file systems keep times no finer than a few milliseconds, some two seconds.
     pub(crate) fn settled(stamp: Stamp, recorded_ns: i64) -> bool {
         recorded_ns.saturating_sub(stamp.modified_ns) > 2_000_000_000
+    }
+}
+
+/// Cuts lists of a record to `longest` items, and says how many there were; and long texts.
+fn shorten(value: &mut Value, longest: usize) {
+    const LONGEST_TEXT: usize = 2000;
+    match value {
+        Value::Array(items) => {
+            let all = items.len();
+            items.truncate(longest);
+            items.iter_mut().for_each(|item| shorten(item, longest));
+            if all > longest {
+                items.push(Value::String(format!("and {} more", all - longest)));
+            }
+        }
+        Value::Object(map) => map.values_mut().for_each(|item| shorten(item, longest)),
+        Value::String(text) if text.len() > LONGEST_TEXT => {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            text.push('…');
+        }
+        _ => {}
     }
 }
 

@@ -270,6 +270,29 @@ impl NewFile {
         done.map_err(|e| Error::io("sync", &self.path, e))
     }
 
+    /// Makes the whole of `source` the content of this file, whose blocks both share from then on; false
+    /// when the file system cannot do that, and nothing is done.
+    #[cfg(target_os = "linux")]
+    pub fn share(&mut self, source: &File) -> Result<bool> {
+        self.disk.announce(Step::Write, &self.path)?;
+        if rustix::fs::ioctl_ficlone(self.file.as_file(), source).is_err() {
+            return Ok(false);
+        }
+        let end = self.file.as_file_mut().seek(SeekFrom::End(0));
+        end.map(|_| true).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    /// No file system of this machine is known to share blocks.
+    #[cfg(not(target_os = "linux"))]
+    pub fn share(&mut self, _: &File) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// What the file system says of the file.
+    pub fn metadata(&self) -> Result<fs::Metadata> {
+        self.file.as_file().metadata().map_err(|e| Error::io("read", &self.path, e))
+    }
+
     /// Cuts the file back to `length` bytes.
     pub fn truncate(&mut self, length: u64) -> Result<()> {
         self.disk.announce(Step::Write, &self.path)?;

@@ -434,6 +434,49 @@ fn moments_are_exact_far_from_zero_and_categories_stay_unscaled() {
     assert!((mean - 0.24).abs() < 1e-12, "{mean}");
 }
 
+#[test]
+fn without_a_matrix_the_optimum_is_the_same() {
+    let (wide, _) = generate(16, 300, 40);
+    let (long, _) = generate(17, 3_000, 5);
+    for rows in [wide, long] {
+        for (c, class_weight) in
+            [(0.01, ClassWeight::None), (1.0, ClassWeight::Balanced), (1e4, ClassWeight::None)]
+        {
+            let with = fit(&LogisticRegression { c, class_weight, ..newton() }, &rows);
+            let without =
+                fit(&LogisticRegression { c, class_weight, memory: 1, ..newton() }, &rows);
+            let apart = furthest(&with, &without.coefficients, without.intercept);
+            assert!(apart < 1e-9 * (1.0 + c.sqrt()), "C = {c}: {apart:.1e} apart");
+            assert!(without.gradient_norm <= 1e-12, "{without:?}");
+        }
+    }
+}
+
+#[test]
+fn the_size_of_the_numbers_makes_no_difference_to_the_scaling() {
+    let (rows, _) = generate(18, 700, 1);
+    let plain = scaled(&blocks_of(&rows));
+    for power in [-1_020, -700, -540, 400, 520, 1_020] {
+        let unit = 2.0_f64.powi(power);
+        let moved: Rows = rows.iter().map(|(row, y)| (vec![row[0] * unit], *y)).collect();
+        let found = scaled(&blocks_of(&moved));
+        // The plain sums round alike in every unit, until they overflow and are made exactly.
+        assert!((found.mean[0] / unit / plain.mean[0] - 1.0).abs() < 1e-14, "{power}");
+        assert!((found.scale[0] / unit / plain.scale[0] - 1.0).abs() < 1e-14, "{power}");
+    }
+    let extreme = |values: [f64; 2]| {
+        let rows: Rows = (0..600).map(|i| (vec![values[i % 2]], i % 3 == 0)).collect();
+        Scaler::fit(&blocks_of(&rows), &[true], 1)
+    };
+    let large = extreme([1.7e308, 1.6e308]).unwrap();
+    assert!((large.mean[0] / 1.65e308 - 1.0).abs() < 1e-15, "{large:?}");
+    assert!((large.scale[0] / 5e306 - 1.0).abs() < 1e-12, "{large:?}");
+    for values in [[f64::MAX, -f64::MAX], [0.0, 1e-320]] {
+        let message = extreme(values).unwrap_err().to_string();
+        assert!(message.contains("too extreme to standardise"), "{message}");
+    }
+}
+
 /// Rows whose matrix is four times what may stay in memory: read from a file, to the last bit.
 #[test]
 fn a_fit_from_a_file_is_that_from_memory() {

@@ -132,6 +132,7 @@ pub fn run(context: &Context, options: &Options) -> Result<ApiCalls> {
     match report.outcome {
         Outcome::Answered => Ok(report),
         Outcome::Unreachable => Err(Error::remote(format!("{}. {advice}", report.words))),
+        Outcome::Failed if report.calls.is_empty() => Err(Error::remote(report.words)),
         Outcome::OtherRelease | Outcome::Failed => {
             let errors = report.errors.join("\n  - ");
             Err(Error::remote(format!(
@@ -162,7 +163,7 @@ fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
     let first = round::wait_for(&connection(context, None, Some(RELOAD.min(quarter)))?, release);
     let url = context.config.apicalls.url.trim_end_matches('/').to_owned();
     if !first.from_app() {
-        return Ok(unreachable(url, &first));
+        return Ok(without_app(url, &first));
     }
     let mut report = if first.release.as_deref().is_none_or(|served| served == release) {
         let api = connection(context, None, Some(CALLS.min(quarter)))?;
@@ -217,7 +218,7 @@ fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
     let round = round::run(api, &data)?;
     if !round.calls.iter().any(Call::from_app) {
         let first = round.calls.first().ok_or_else(|| Error::remote("no call was made"))?;
-        return Ok(unreachable(api.url().to_owned(), first));
+        return Ok(without_app(api.url().to_owned(), first));
     }
     let folder = &config.output_model;
     let returns = Returns::new(round, api.url(), context.now(), folder);
@@ -226,8 +227,16 @@ fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
     Ok(ApiCalls::of(returns, files.to_vec()))
 }
 
-fn unreachable(url: String, call: &Call) -> ApiCalls {
+/// Nobody is there, or somebody else; or somebody who hangs, which an app does.
+fn without_app(url: String, call: &Call) -> ApiCalls {
     let error = call.error.as_deref().unwrap_or("its answer names no release");
+    if call.hung {
+        let words = format!(
+            "the app at {url} takes connections and does not answer: {error}. See its log, or \
+             start it again"
+        );
+        return ApiCalls::without_answers(Outcome::Failed, url, words);
+    }
     let words = match call.status {
         None => format!("nobody answers at {url}: {error}"),
         Some(status) => {

@@ -33,6 +33,7 @@ pub(crate) async fn invoke(State(app): State<App>, request: Request) -> Result<R
         let bytes = std::mem::take(&mut body.bytes);
         let predicted = match body.format {
             Format::Csv => {
+                csv::check_header(&bytes)?;
                 let chunk = (bytes.len() + 1).min(csv::CHUNK);
                 of_csv(&loaded, bytes.as_ref(), chunk, keep_ids)?
             }

@@ -24,6 +24,7 @@ mod columns;
 mod cors;
 mod encoding;
 mod endpoint;
+mod figures;
 mod guarded;
 mod invocations;
 mod live;

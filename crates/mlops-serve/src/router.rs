@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::prediction_log::PredictionLog;
 use crate::problem::Problem;
 use crate::state::{App, State as Shared};
-use crate::{body, invocations, openapi, predict, prefix, recorded, scoring, v2};
+use crate::{body, figures, invocations, openapi, predict, prefix, recorded, scoring, v2};
 
 /// The service as a function of its state.
 pub(crate) fn router(app: App) -> Router {
@@ -93,7 +93,8 @@ pub(crate) fn ready(app: &Shared) -> bool {
 async fn metrics(State(app): State<App>) -> Response {
     let lost = app.access_log.as_ref().map_or(0, |log| log.lines.lost())
         + app.predictions.as_ref().map_or(0, PredictionLog::lost);
-    body::typed(app.metrics.render(lost), "text/plain; version=0.0.4; charset=utf-8")
+    let text = app.metrics.render(lost) + &figures::text(&app).await;
+    body::typed(text, "text/plain; version=0.0.4; charset=utf-8")
 }
 
 /// Whether predictions are answered, as MLflow's callers ask it.

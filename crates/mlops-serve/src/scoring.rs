@@ -81,6 +81,7 @@ fn read(app: &Shared, loaded: &Loaded, body: &mut Body) -> Result<Scored, Proble
             body.share = share;
         }
         (None, Format::Csv) => {
+            csv::check_header(&body.bytes)?;
             let chunk = (body.bytes.len() + 1).min(csv::CHUNK);
             csv::read(body.bytes.as_ref(), chunk, loaded, Wants::Labels, &mut notes, append)?;
         }

@@ -32,6 +32,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::access::Tokens;
 use crate::around::around;
+use crate::figures::Figures;
 use crate::guarded::Guarded;
 use crate::live::{Live, POLL, STALLED};
 use crate::metrics::{Failed, Metrics};
@@ -185,6 +186,7 @@ impl Server {
             predictions,
             live: Live::default(),
             metrics: Metrics::new(),
+            figures: Figures::default(),
             settings: ArcSwap::from_pointee(Settings {
                 config: context.config.clone(),
                 tokens: options.tokens,

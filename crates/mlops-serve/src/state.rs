@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::Tokens;
 use crate::budget::Budget;
+use crate::figures::Figures;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::prediction_log::PredictionLog;
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(crate) address: SocketAddr,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
+    pub(crate) figures: Figures,
     /// Requests that may still start.
     pub(crate) in_flight: Arc<Semaphore>,
     /// Memory for bodies.

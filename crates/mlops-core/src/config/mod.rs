@@ -88,7 +88,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
+        Self { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
     }
 }
 
@@ -584,7 +584,7 @@ mod tests {
         let of = |more: &str| parse(more).unwrap().retention;
         assert_eq!(
             of(""),
-            Retention { keep_releases: Some(10), keep_datasets: None, keep_days: Some(90) }
+            Retention { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
         );
         let both = r#","retention":{"keep_releases":null,"keep_datasets":3,"keep_days":null}"#;
         assert_eq!(

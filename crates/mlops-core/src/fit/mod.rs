@@ -15,6 +15,7 @@ mod block;
 mod check;
 mod cholesky;
 mod column;
+mod conjugate;
 mod kernel;
 mod lbfgs;
 mod newton;
@@ -77,6 +78,9 @@ pub struct LogisticRegression {
     pub tol: f64,
     /// Threads to use; 0 for all. Changes no bit of the result.
     pub threads: usize,
+    /// What a fit may take beside the rows, about, in bytes: fewer threads and, with a penalty, no
+    /// Hessian keep to it.
+    pub memory: usize,
 }
 
 impl Default for LogisticRegression {
@@ -88,6 +92,7 @@ impl Default for LogisticRegression {
             max_iter: 100,
             tol: 1e-12,
             threads: 0,
+            memory: usize::MAX,
         }
     }
 }
@@ -136,7 +141,8 @@ impl LogisticRegression {
             c: self.c,
             tol: self.tol,
             max_iter: self.max_iter,
-            threads: self.threads,
+            threads: threads_within(self.threads, blocks.features(), self.memory),
+            matrix: self.c.is_infinite() || with_matrix(blocks.features(), self.memory),
         };
         let mut solver = match self.solver {
             // smartcore knows no fit without a penalty.
@@ -196,6 +202,22 @@ impl LogisticRegression {
             Err(Error::config("logistic regression", problems))
         }
     }
+}
+
+/// Features from which on a matrix of them takes longer than passes without one.
+const MOST_WITH_MATRIX: usize = 1_000;
+
+/// Whether a Hessian of so many features is worth its time and memory: sums, their total, the one at
+/// hand, its factor and a copy.
+fn with_matrix(features: usize, memory: usize) -> bool {
+    features <= MOST_WITH_MATRIX && 6 * 8 * (features + 1).pow(2) <= memory
+}
+
+/// As many of `threads` (0: all) as keep to `memory` when each has a block of rows, twice, and sums.
+pub fn threads_within(threads: usize, features: usize, memory: usize) -> usize {
+    let columns = 2 * 8 * BLOCK_ROWS * (features + 1);
+    let sums = if with_matrix(features, memory) { 2 * 8 * (features + 1).pow(2) } else { 0 };
+    reduce::threads_of(threads).min(memory / (columns + sums)).max(1)
 }
 
 fn check_classes(blocks: &dyn Blocks) -> Result<()> {

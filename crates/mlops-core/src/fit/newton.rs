@@ -9,6 +9,7 @@
 
 use super::block::{Block, Blocks};
 use super::cholesky::{Cholesky, dot};
+use super::conjugate::Curved;
 use super::kernel::Likelihood;
 use super::reduce::{Pass, reduce};
 use super::repeats::Repeats;
@@ -43,6 +44,8 @@ pub(super) struct Newton<'a> {
     pub(super) tol: f64,
     pub(super) max_iter: usize,
     pub(super) threads: usize,
+    /// Whether steps are found from the Hessian as a matrix.
+    pub(super) matrix: bool,
 }
 
 /// The optimum.
@@ -76,21 +79,24 @@ impl Newton<'_> {
     pub(super) fn minimise(&self, start: Option<Vec<f64>>) -> Result<Optimum> {
         let start = start.or_else(|| self.warm_start());
         let mut here = match start {
-            Some(beta) => self.evaluate(&beta, 1, true)?,
-            None => self.evaluate(&self.constant_model(), 1, true)?,
+            Some(beta) => self.evaluate(&beta, 1, self.matrix)?,
+            None => self.evaluate(&self.constant_model(), 1, self.matrix)?,
         };
         if !here.is_finite() {
             // Either the data are to blame, or the start.
             reduce(self.blocks, 1, self.threads, &AllFinite(self.blocks))?;
         }
         if !here.is_finite() || here.loss > self.constant_loss() * (1.0 + LOSS_NOISE) {
-            here = self.evaluate(&self.constant_model(), 1, true)?;
+            here = self.evaluate(&self.constant_model(), 1, self.matrix)?;
         }
         if !here.is_finite() {
             return Err(Error::data(
                 "the training data hold numbers too large to compute with; give the features in \
                  other units",
             ));
+        }
+        if !self.matrix {
+            return self.descend_without_matrix(here);
         }
         if self.c.is_finite() {
             return self.descend(here, None);
@@ -164,6 +170,39 @@ impl Newton<'_> {
         }
     }
 
+    /// The same with steps by conjugate gradients.
+    fn descend_without_matrix(&self, mut here: Point) -> Result<Optimum> {
+        for iterations in 0..=self.max_iter {
+            let curved = Curved {
+                blocks: self.blocks,
+                scaler: self.scaler,
+                beta: &here.beta,
+                weights: self.weights,
+                penalty: 1.0 / self.c,
+                threads: self.threads,
+            };
+            let step = curved.step(&here.gradient)?;
+            let decrement = dot(&here.gradient, &step);
+            let settled = max_norm(&step) <= STEP_TOLERANCE * (1.0 + max_norm(&here.beta));
+            if here.norm <= self.tol && (settled || iterations == self.max_iter) {
+                return Ok(here.optimum(iterations));
+            }
+            let found = self.search(&here, &step, decrement, 1, false)?;
+            let Some(there) = found.filter(|_| iterations < self.max_iter) else {
+                if self.at_rounding(&here, decrement) {
+                    return Ok(here.optimum(iterations));
+                }
+                return Err(self.not_converged(&here, iterations));
+            };
+            if there.norm > 0.5 * here.norm && decrement <= 64.0 * f64::EPSILON * here.loss.abs() {
+                let best = if there.norm < here.norm { there } else { here };
+                return Ok(best.optimum(iterations + 1));
+            }
+            here = there;
+        }
+        Err(self.not_converged(&here, self.max_iter))
+    }
+
     /// Whether nothing more is to be had: the gradient passes the test, or the decrease that a
     /// step promises (half the decrement) is hidden by the rounding of the loss.
     fn at_rounding(&self, here: &Point, decrement: f64) -> bool {
@@ -173,6 +212,9 @@ impl Newton<'_> {
     /// Steps on a sample of blocks, until they are small beside the sampling error. Anything odd
     /// about the sample (one class, no progress) means no warm start, never an error.
     fn warm_start(&self) -> Option<Vec<f64>> {
+        if !self.matrix {
+            return None;
+        }
         let wanted = SAMPLE_ROWS.max(200 * self.blocks.features() as u64);
         let stride = usize::try_from(self.blocks.rows() / wanted).ok()?.min(LARGEST_STRIDE);
         if stride < 2 {

@@ -8,9 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::block::{BLOCK_ROWS, Block, Blocks};
+use super::block::{BLOCK_ROWS, Block, Blocks, read_checked};
 use super::reduce::{Pass, reduce};
 use crate::error::{Error, Result};
+use crate::exact::{ExactSum, unit_of};
 use crate::simd::{Work, widest};
 
 /// Mean and population standard deviation (ddof 0) by feature, in the feature's own unit.
@@ -71,26 +72,42 @@ impl Scaler {
                 inexact.push(j);
             }
         }
+        // A sum of numbers near the largest double overflowed; their exact sum does not.
+        let overflowed: Vec<usize> =
+            inexact.iter().copied().filter(|j| !scaler.mean[*j].is_finite()).collect();
+        if !overflowed.is_empty() {
+            exact_means(blocks, &overflowed, &mut scaler.mean)?;
+        }
         if !inexact.is_empty() {
-            let spread = Spread { mean: &scaler.mean, features: &inexact };
+            let unit = |j: &usize| unit_of(first[*j].highest.abs().max(first[*j].lowest.abs()));
+            let unit = inexact.iter().map(unit).collect();
+            let spread = Spread { mean: &scaler.mean, features: &inexact, unit };
             let second = reduce(blocks, 1, threads, &spread)?;
-            for (&j, [square, linear]) in inexact.iter().zip(second) {
+            for ((&j, [square, linear]), unit) in inexact.iter().zip(second).zip(&spread.unit) {
                 let variance = (square - linear * linear / rows as f64) / rows as f64;
-                scaler.scale[j] = variance.sqrt();
+                scaler.scale[j] = variance.sqrt() / unit;
             }
         }
-        scaler.check()?;
+        scaler.check(blocks, &first)?;
         Ok(scaler)
     }
 
-    fn check(&self) -> Result<()> {
-        let usable = |(mean, scale): (&f64, &f64)| mean.is_finite() && scale.is_normal();
-        match self.mean.iter().zip(&self.scale).position(|pair| !usable(pair)) {
+    /// Standardised values must be numbers: neither a distance from the mean nor the inverse of the
+    /// scale may overflow.
+    fn check(&self, blocks: &dyn Blocks, sums: &[FeatureSums]) -> Result<()> {
+        let usable = |j: &usize| {
+            let (mean, scale, sums) = (self.mean[*j], self.scale[*j], &sums[*j]);
+            let far = [sums.lowest - mean, sums.highest - mean].iter().all(|d| d.is_finite());
+            (far || mean == 0.0) && scale.is_normal() && (1.0 / scale).is_normal()
+        };
+        match (0..self.mean.len()).find(|j| !usable(j)) {
             None => Ok(()),
             Some(j) => Err(Error::data(format!(
-                "feature {j} (counted from 0) spreads over numbers too extreme to standardise \
-                 (mean {}, standard deviation {}); give it in another unit",
-                self.mean[j], self.scale[j]
+                "{} spreads over numbers too extreme to standardise (mean {:e}, standard deviation \
+                 {:e}); give it in another unit",
+                blocks.name(j),
+                self.mean[j],
+                self.scale[j]
             ))),
         }
     }
@@ -240,11 +257,29 @@ fn whole_sums(values: &[f64]) -> Option<(i128, i128)> {
     Some((whole(sum), squares))
 }
 
+/// The means of some features, summed exactly.
+fn exact_means(blocks: &dyn Blocks, features: &[usize], means: &mut [f64]) -> Result<()> {
+    let mut sums = vec![ExactSum::default(); features.len()];
+    let mut block = Block::new(blocks.features());
+    for index in 0..blocks.blocks() {
+        read_checked(blocks, index, &mut block)?;
+        for (sum, j) in sums.iter_mut().zip(features) {
+            block.column(*j).iter().for_each(|v| sum.add(*v));
+        }
+    }
+    for (sum, j) in sums.into_iter().zip(features) {
+        means[*j] = sum.mean().unwrap_or(0.0);
+    }
+    Ok(())
+}
+
 /// Second pass: sums of squared and of plain differences from the mean. The plain ones would be
 /// 0 if the mean were exact, and correct for what it is not.
 struct Spread<'a> {
     mean: &'a [f64],
     features: &'a [usize],
+    /// A power of two for each, in which no square overflows or vanishes; it changes no digit.
+    unit: Vec<f64>,
 }
 
 impl Pass for Spread<'_> {
@@ -258,10 +293,11 @@ impl Pass for Spread<'_> {
     fn scratch(&self) {}
 
     fn add(&self, _: usize, block: &Block, (): &mut (), sums: &mut Self::Sums) -> Result<()> {
-        for (&j, sums) in self.features.iter().zip(sums) {
-            let (values, mean, add) = (block.column(j), self.mean[j], |a, b| a + b);
-            sums[0] += fold(values, 0.0, |a, v| a + (v - mean) * (v - mean), add);
-            sums[1] += fold(values, 0.0, |a, v| a + (v - mean), add);
+        for ((&j, sums), unit) in self.features.iter().zip(sums).zip(&self.unit) {
+            let (values, mean, add) = (block.column(j), self.mean[j] * unit, |a, b| a + b);
+            let away = |v: f64| v * unit - mean;
+            sums[0] += fold(values, 0.0, |a, v| a + away(v) * away(v), add);
+            sums[1] += fold(values, 0.0, |a, v| a + away(v), add);
         }
         Ok(())
     }

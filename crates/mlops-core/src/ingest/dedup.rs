@@ -1,8 +1,9 @@
 //! Remembers every row seen, in eight bytes a row, and says whether one comes again.
 //!
-//! A row is known by a 128-bit hash under a random key: one half picks a slot, 56 bits of the
-//! other are stored in it beside the file that brought the row. Two different rows are taken for
-//! one with a probability of about rows² / 2^80: for ten million rows, one run in ten billion.
+//! A row is known by 88 bits of a hash under a random key: the first 32 pick a slot, the other 56 are
+//! stored in it beside the file that brought the row. Two different rows are taken for one with a
+//! probability of about rows² / 2^80: for ten million rows, one run in ten billion. Slots stand in
+//! the order of the hashes, so that sorted hashes visit them from the first to the last.
 //! Not for the rows themselves: the caller keeps or drops them.
 
 use std::hint::black_box;
@@ -55,22 +56,33 @@ const REMOVED: u64 = 0xff;
 /// Slots in a cache line.
 pub(crate) const LINE: usize = 8;
 /// Bytes of an entry without its file.
-pub(crate) const TAG_BYTES: usize = 7;
+pub(crate) const KEPT_BYTES: usize = 7;
 
-/// What stays of an entry, which is in use, when nobody asks any more which file brought its row.
-pub(crate) fn tag_of(entry: u64) -> [u8; TAG_BYTES] {
-    let [_, tag @ ..] = entry.to_le_bytes();
-    tag
+/// The bits of a hash that are not looked at; without them it is a key, and those of all rows differ.
+pub(crate) const UNUSED: u128 = (1 << 40) - 1;
+/// What an index has where a row was taken back. A row with these bits, of which there is none in
+/// 2^56, is not known to later ingestions.
+const GONE: u64 = u64::MAX >> 8;
+
+/// What an index keeps of an entry, in 56 bits, when nobody asks any more which file brought its row;
+/// zero for a free slot.
+pub(crate) fn kept_of(entry: u64) -> u64 {
+    if entry == 0 || entry & !FILE != 0 { entry >> 8 } else { GONE }
 }
 
-/// The entry with `tag`; an earlier file brought its row.
-pub(crate) fn entry_of(tag: [u8; TAG_BYTES]) -> u64 {
-    let mut entry = [0; 8];
-    entry[1..].copy_from_slice(&tag);
-    match u64::from_le_bytes(entry) {
-        0 => REMOVED,
-        entry => entry | EARLIER,
-    }
+/// The entry of which `kept` is kept; an earlier file brought its row.
+pub(crate) fn entry_of(kept: u64) -> u64 {
+    if kept == GONE { REMOVED } else { kept << 8 | EARLIER }
+}
+
+/// What an index keeps of a row.
+pub(crate) fn kept_of_row(hash: u128) -> u64 {
+    tag(hash) >> 8
+}
+
+/// The slot, of `slots`, where the search for a row begins.
+pub(crate) fn home(hash: u128, slots: usize) -> usize {
+    (((hash >> 96) as u64).wrapping_mul(slots as u64) >> 32) as usize
 }
 
 /// Rows to warm at a time: their slots are on the way from memory all at once.
@@ -110,18 +122,11 @@ impl Table {
         self.used + more <= self.slots.len() / 8 * 7
     }
 
-    /// The slot where the search for `hash` begins.
-    fn home(&self, hash: u128) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
-        let slot = ((u128::from(hash as u64) * self.slots.len() as u128) >> 64) as usize;
-        slot
-    }
-
     /// The file of the entry with `tag`, or the free slot where it belongs. There is one: a table is
     /// never full. A cache line is searched to its end before the next one is fetched.
     #[inline]
     fn find(&self, hash: u128, tag: u64) -> std::result::Result<u64, usize> {
-        let home = self.home(hash);
+        let home = home(hash, self.slots.len());
         let (mut line, first) = (home / LINE * LINE, home % LINE);
         loop {
             for i in first..first + LINE {
@@ -152,7 +157,9 @@ impl Table {
 
 /// The part of a hash that is stored; never zero.
 fn tag(hash: u128) -> u64 {
-    ((hash >> 64) as u64 & !FILE).max(FILE + 1)
+    #[expect(clippy::cast_possible_truncation, reason = "the bits in the middle are asked for")]
+    let bits = (hash >> 32) as u64;
+    (bits & !FILE).max(FILE + 1)
 }
 
 impl SeenRows {
@@ -171,6 +178,17 @@ impl SeenRows {
     pub(crate) fn of(tables: impl IntoIterator<Item = (Slots, usize)>) -> Self {
         let tables = tables.into_iter().map(|(slots, used)| Table { slots, used }).collect();
         Self { tables, file: EARLIER }
+    }
+
+    /// Whether there is no table to put rows into.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// Adds a table for `rows` rows.
+    pub(crate) fn grow(&mut self, rows: usize) -> Result<()> {
+        self.tables.push(Table::new(rows)?);
+        Ok(())
     }
 
     /// Each table: its slots, and how many of them are in use.
@@ -219,7 +237,7 @@ impl SeenRows {
         // Brings all slots into the cache first. The loads do not depend on each other, so that the
         // processor waits once for all of them and not at every row.
         for table in older.iter().chain([&*table]) {
-            let slots = rows.iter().map(|row| table.slots.get(table.home(row.hash)));
+            let slots = rows.iter().map(|row| table.slots.get(home(row.hash, table.slots.len())));
             black_box(slots.fold(0, |sum, slot| sum ^ slot));
         }
         for row in rows {

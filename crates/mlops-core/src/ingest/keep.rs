@@ -17,7 +17,8 @@ use crate::{Error, Result};
 use super::chunk::{CHUNK_BYTES, ChunkReader};
 use super::clean::Labels;
 use super::dedup::{BATCH, Fate, RowHasher, SeenRows, bytes_for};
-use super::index::{Index, Opened};
+use super::discover::Stamp;
+use super::index::{Body, Index, Opened};
 use super::layout::{Layout, Purpose};
 use super::outcome::{Audit, FileCounts};
 use super::parse::{Row, RowParser, Run};
@@ -32,6 +33,10 @@ const FIXED_BYTES: usize = 12 << 20;
 /// Memory of a thread that parses, with the pieces on their way to it and from it.
 const THREAD_BYTES: usize = 3 << 20;
 
+/// An index is read whole and written anew when new rows are at least this share of its rows: then that
+/// is cheaper than looking each of them up.
+const MANY: u64 = 8;
+
 /// How many threads may parse within the memory of `means`: half of it, at most, is theirs.
 pub(crate) fn threads(means: Means) -> usize {
     means.threads.clamp(1, (means.memory / 2 / THREAD_BYTES).max(1))
@@ -41,9 +46,11 @@ pub(crate) fn threads(means: Means) -> usize {
 pub(crate) struct Keep<'a> {
     schema: &'a Schema,
     options: &'a Ingestion,
+    disk: Disk,
     data: PathBuf,
     hasher: RowHasher,
     writer: Writer,
+    expected_rows: usize,
     /// Memory for the rows seen, in bytes.
     memory: usize,
     /// Whether equal rows are all kept: nobody need remember any.
@@ -78,13 +85,15 @@ impl<'a> Keep<'a> {
         Ok(Self {
             schema,
             options,
+            disk: disk.clone(),
             data: data.to_owned(),
             hasher,
+            expected_rows: means.expected_rows,
             writer: Writer::start(disk, data, &schema.header(), quarantine)?,
             memory,
             all,
             seen: seen.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
-            spill: (!all && !fits).then(|| Spill::new(data, memory)),
+            spill: (!all && !fits).then(|| Spill::new(disk, data, memory, None)),
             fates: Vec::new(),
             spans: Vec::new(),
             kept: 0,
@@ -94,26 +103,46 @@ impl<'a> Keep<'a> {
         })
     }
 
-    /// Takes the data set at `path`, which has `digest`, by its index: its rows are copied, not
-    /// looked at. Returns what they were hashed with; nothing, and nothing is done, when there is
-    /// no index to rely on.
-    pub(crate) fn copy(&mut self, path: &Path, digest: Digest) -> Result<Option<RowHasher>> {
-        let memory = if self.seen.is_some() { self.memory } else { 0 };
-        let (Some(index), Ok(source)) = (Opened::of(path, digest, memory), File::open(path)) else {
+    /// Takes the data set at `path`, which has `digest` and had `stamp` when it was recorded, by its
+    /// index: its rows are copied, not looked at. Returns what they were hashed with; nothing, and
+    /// nothing is done, when there is no index to rely on.
+    pub(crate) fn copy(
+        &mut self,
+        path: &Path,
+        digest: Digest,
+        stamp: Option<Stamp>,
+    ) -> Result<Option<RowHasher>> {
+        let (Some(index), Ok(source)) = (Opened::of(path, digest), File::open(path)) else {
             return Ok(None);
         };
+        if !self.all && !index.knows_all_rows() {
+            return Ok(None);
+        }
         // The copy goes on while the index is read, and is undone when that fails.
         self.next_file(true)?;
-        let resume = index.resume.clone();
-        self.writer.copy(source, Original { path: path.to_owned(), digest, resume })?;
-        let Some(index) = index.load().filter(|index| self.all || index.knows_all_rows()) else {
-            self.forget_file()?;
-            return Ok(None);
-        };
-        self.kept += index.rows;
-        self.seen = (!self.all).then_some(index.seen);
-        self.hasher = index.hasher;
-        Ok(Some(index.hasher))
+        let resume = Some(index.resume.clone());
+        let original = Original { path: path.to_owned(), digest, stamp, resume };
+        self.writer.copy(source, original)?;
+        let (hasher, rows) = (index.hasher, index.rows);
+        let new = (self.expected_rows as u64).saturating_sub(rows);
+        let fits = self.seen.is_some() && index.memory() <= self.memory;
+        if self.all {
+            // Nobody asks for them.
+        } else if fits && new >= rows / MANY {
+            let Some(seen) = index.load() else {
+                self.forget_file()?;
+                return Ok(None);
+            };
+            self.seen = Some(seen);
+        } else {
+            self.seen = None;
+            let spill = Spill::new(&self.disk, &self.data, self.memory, Some(index));
+            self.spans = vec![Span { start: spill.next(), dropped: false }];
+            self.spill = Some(spill);
+        }
+        self.kept += rows;
+        self.hasher = hasher;
+        Ok(Some(hasher))
     }
 
     /// Rows from now on are those of another file; `distinct` ones are taken without a question.
@@ -236,27 +265,13 @@ impl<'a> Keep<'a> {
     /// that were kept do, so they are read again.
     fn spill_over(&mut self) -> Result<()> {
         self.seen = None;
-        let mut spill = Spill::new(&self.data, self.memory);
-        let mut reader = ChunkReader::new(self.writer.reopen_data()?, &self.data, CHUNK_BYTES);
-        let verbatim = self.options.verbatim();
-        if let Some(header) = reader.header()? {
-            let place = self.data.display().to_string();
-            let (bytes, fields) = (&header.bytes, &header.fields);
-            let layout = Layout::of(bytes, fields, self.schema, Purpose::Labelled, &place)?;
-            let labels = Labels::of(self.schema);
-            let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
-            let writer = &mut self.writer;
-            pipeline::run(
-                &mut reader,
-                parser,
-                1,
-                |_, _, (): &mut ()| {},
-                |piece| piece.parsed.rows.iter().try_for_each(|row| spill.known(row.hash, writer)),
-            )?;
-        }
-        if spill.next() != self.kept {
+        // The present file keeps its place; numbers of a spill begin at 1.
+        self.spans.iter_mut().for_each(|span| span.start += 1);
+        let mut spill = Spill::new(&self.disk, &self.data, self.memory, None);
+        self.again().each(&mut self.writer, |hash, writer| spill.known(hash, writer))?;
+        if spill.count() != self.kept {
             let place = self.data.display();
-            let (found, kept) = (spill.next(), self.kept);
+            let (found, kept) = (spill.count(), self.kept);
             return Err(Error::data(format!(
                 "{place}: of {kept} rows just written, {found} came back: the disk is not to be \
                  trusted; nothing was changed"
@@ -266,20 +281,66 @@ impl<'a> Keep<'a> {
         Ok(())
     }
 
+    fn again(&self) -> Again<'a> {
+        let Self { schema, options, hasher, .. } = *self;
+        Again { schema, options, hasher, data: self.data.clone() }
+    }
+
     /// Everything on the disk, under temporary names; for each file that was taken, the
-    /// duplicates that its counts do not know yet; and the rows seen, if all were in memory.
+    /// duplicates that its counts do not know yet; and the rows seen, if they are to be indexed.
     pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
         let (hasher, rows) = (self.hasher, self.kept);
         let seen = self.seen.take().or_else(|| self.all.then(SeenRows::none));
-        if let Some(spill) = self.spill {
-            late = spill.resolve(&self.spans, &mut self.writer)?;
+        let mut known = seen.map(|seen| (Body::Seen(seen), rows));
+        if let Some(spill) = self.spill.take() {
+            let again = self.again();
+            let read_base = |spill: &mut Spill, writer: &mut Writer| {
+                again.each(writer, |hash, writer| spill.base(hash, writer))
+            };
+            let (found, body, rows) = spill.resolve(&self.spans, &mut self.writer, read_base)?;
+            (late, known) = (found, Some((body, rows)));
         }
         let taken = late.into_iter().zip(&self.spans).filter(|(_, span)| !span.dropped);
         let late = taken.map(|(late, _)| late).collect();
         let mut files = self.writer.finish()?;
         let resume = files.data.resume()?;
-        let index = seen.map(|seen| Index { hasher, seen, rows, resume });
+        let index = known.map(|(body, rows)| Index { hasher, rows, resume, body });
         Ok((files, late, index))
+    }
+}
+
+/// How rows that were written are read once more.
+struct Again<'a> {
+    schema: &'a Schema,
+    options: &'a Ingestion,
+    hasher: RowHasher,
+    data: PathBuf,
+}
+
+impl Again<'_> {
+    /// Tells the hash of each row of the data set so far.
+    fn each(
+        &self,
+        writer: &mut Writer,
+        mut tell: impl FnMut(u128, &mut Writer) -> Result<()>,
+    ) -> Result<()> {
+        let Self { schema, options, hasher, data } = self;
+        let mut reader = ChunkReader::new(writer.reopen_data()?, data, CHUNK_BYTES);
+        let verbatim = options.verbatim();
+        if let Some(header) = reader.header()? {
+            let place = data.display().to_string();
+            let (bytes, fields) = (&header.bytes, &header.fields);
+            let layout = Layout::of(bytes, fields, schema, Purpose::Labelled, &place)?;
+            let parser = RowParser::new(schema, layout, &verbatim, Labels::of(schema), *hasher);
+            pipeline::run(
+                &mut reader,
+                parser,
+                1,
+                |_, _, (): &mut ()| {},
+                |piece| piece.parsed.rows.iter().try_for_each(|row| tell(row.hash, writer)),
+            )?;
+        }
+        Ok(())
     }
 }

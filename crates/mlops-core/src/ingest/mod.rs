@@ -105,11 +105,13 @@ pub struct Ingest<'a> {
 pub struct Built {
     /// The data set, its length and its identity.
     pub data: (NewFile, u64, Digest),
-    /// The same of the rejected rows, if there are any.
+    /// What the file system says of it.
+    pub stamp: Stamp,
+    /// The rejected rows, if there are any, as the data set.
     pub quarantine: Option<(NewFile, u64, Digest)>,
     /// The negative label, once it is known.
     pub negative_label: Option<String>,
-    /// The rows seen, unless memory was too short for them.
+    /// The rows seen, for the next ingestion.
     pub index: Option<Index>,
     /// For each file that was taken, duplicates within and across that were found at the end.
     late: Vec<Late>,
@@ -155,9 +157,10 @@ impl<'a> Ingest<'a> {
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
-    /// They are canonical: options that were changed since do not touch them.
-    pub fn carry_over(&mut self, path: &Path, digest: Digest) -> Result<()> {
-        if let Some(hasher) = self.keep.copy(path, digest)? {
+    /// `stamp` is what the file system said of it when it was recorded, if that is known. The rows
+    /// are canonical: options that were changed since do not touch them.
+    pub fn carry_over(&mut self, path: &Path, digest: Digest, stamp: Option<Stamp>) -> Result<()> {
+        if let Some(hasher) = self.keep.copy(path, digest, stamp)? {
             self.hasher = hasher;
             self.carried += 1;
             return Ok(());
@@ -361,8 +364,9 @@ impl<'a> Ingest<'a> {
 
     /// The finished files.
     pub fn finish(self) -> Result<Built> {
-        let (files, late, index) = self.keep.finish()?;
+        let (mut files, late, index) = self.keep.finish()?;
         Ok(Built {
+            stamp: files.data.stamp()?,
             data: files.data.finish()?,
             quarantine: files.quarantine.map(RowFile::finish).transpose()?,
             negative_label: self.labels.negative,

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -14,6 +15,7 @@ use crate::digest::{Digest, Resumable};
 use crate::durable::{Disk, NewFile};
 use crate::{Error, Result};
 
+use super::discover::Stamp;
 use super::outcome::not_as_recorded;
 
 /// A data set is copied so many bytes at a time.
@@ -32,11 +34,18 @@ pub(crate) struct RowFile {
 }
 
 /// What identifies the bytes so far. The digest of a data set that is copied is taken up where it
-/// ended; the checksum, which is much faster, tells whether the bytes are those that had it.
-#[derive(Clone, Default)]
+/// ended; the checksum, which is much faster, tells whether the bytes are those that had it. There is
+/// none when the file shares the blocks of another one, whose bytes were never seen.
+#[derive(Clone)]
 struct Sums {
     digest: Resumable,
-    checksum: Xxh3,
+    checksum: Option<Xxh3>,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self { digest: Resumable::default(), checksum: Some(Xxh3::new()) }
+    }
 }
 
 impl fmt::Debug for Sums {
@@ -52,8 +61,10 @@ pub(crate) struct Original {
     pub(crate) path: PathBuf,
     /// What it must have.
     pub(crate) digest: Digest,
+    /// What the file system said of it when it was recorded.
+    pub(crate) stamp: Option<Stamp>,
     /// What spares hashing it.
-    pub(crate) resume: Resume,
+    pub(crate) resume: Option<Resume>,
 }
 
 /// What is known of a whole data set, to append to a copy of it.
@@ -61,14 +72,21 @@ pub(crate) struct Original {
 pub(crate) struct Resume {
     /// Its digest, to be taken up.
     pub(crate) digest: Resumable,
-    /// Its checksum: XXH3 of 128 bits.
-    pub(crate) checksum: u128,
+    /// Its checksum, XXH3 of 128 bits, if its bytes were seen.
+    pub(crate) checksum: Option<u128>,
 }
 
 impl Sums {
     fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
-        self.checksum.update(bytes);
+        self.add_up(bytes);
+    }
+
+    /// Adds bytes to the checksum alone.
+    fn add_up(&mut self, bytes: &[u8]) {
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(bytes);
+        }
     }
 
     fn digest(&self) -> Digest {
@@ -122,12 +140,25 @@ impl RowFile {
     }
 
     /// Appends the rows of the data set `source` to the header, which both must share, and checks
-    /// that it is the one with the digest: its checksum says so.
+    /// that it is the one with the digest.
+    ///
+    /// Where the file system can, the copy shares the blocks of its original, and no byte passes by.
+    /// What guards then is the stamp of the file: size, time and number are those that were recorded
+    /// when it was written. Blocks that went bad beneath an unchanged file are noticed by whoever
+    /// reads the data set, as training does, for its digest is that of the sound bytes. Otherwise
+    /// the bytes are copied, and the checksum says whether they are those that had the digest; without
+    /// a checksum they are hashed again.
     pub(crate) fn copy(&mut self, source: File, from: &Original) -> Result<()> {
         self.flush()?;
+        if let Some(resume) = &from.resume
+            && self.share(&source, from, resume)?
+        {
+            return Ok(());
+        }
         let mut source = source;
-        let Original { path, digest, resume } = from;
+        let Original { path, digest, resume, .. } = from;
         let failed = |e| Error::io("read", path, e);
+        let known = resume.as_ref().and_then(|r| r.checksum.map(|sum| (sum, &r.digest)));
         let header = usize::try_from(self.length).unwrap_or(usize::MAX);
         let mut block = vec![0; COPY_BYTES.max(header)];
         let mut skip = header;
@@ -137,25 +168,47 @@ impl RowFile {
                 return Err(not_as_recorded(path));
             }
             let rows = block[..read].get(skip..).unwrap_or_default();
-            self.sums.checksum.update(rows);
+            match known {
+                Some(_) => self.sums.add_up(rows),
+                None => self.sums.update(rows),
+            }
             self.put_known(rows)?;
             skip = 0;
             if read < block.len() {
                 break;
             }
         }
-        self.sums.digest = resume.digest.clone();
-        let same = self.sums.checksum.digest128() == resume.checksum
-            && self.length == resume.digest.length()
-            && self.sums.digest() == *digest;
-        if same { Ok(()) } else { Err(not_as_recorded(path)) }
+        let mut same = true;
+        if let Some((sum, state)) = known {
+            self.sums.digest = state.clone();
+            same = self.sums.checksum.as_ref().is_some_and(|c| c.digest128() == sum)
+                && self.length == state.length();
+        }
+        if same && self.sums.digest() == *digest { Ok(()) } else { Err(not_as_recorded(path)) }
+    }
+
+    /// Lets this file share the blocks of `source`; false when it may not or cannot.
+    fn share(&mut self, source: &File, from: &Original, resume: &Resume) -> Result<bool> {
+        let unchanged = |m: &std::fs::Metadata| {
+            m.len() == resume.digest.length() && from.stamp == Some(Stamp::of(m))
+        };
+        let mut header = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
+        let same = source.metadata().is_ok_and(|m| unchanged(&m))
+            && source.read_exact_at(&mut header, 0).is_ok()
+            && Digest::of(&header) == self.sums.digest();
+        if !same || !self.file.share(source)? {
+            return Ok(false);
+        }
+        self.length = resume.digest.length();
+        self.sums = Sums { digest: resume.digest.clone(), checksum: None };
+        Ok(true)
     }
 
     /// What a copy of this file can be appended to with.
     pub(crate) fn resume(&mut self) -> Result<Resume> {
         self.flush()?;
         let Sums { digest, checksum } = &self.sums;
-        Ok(Resume { digest: digest.clone(), checksum: checksum.digest128() })
+        Ok(Resume { digest: digest.clone(), checksum: checksum.as_ref().map(Xxh3::digest128) })
     }
 
     /// The present state.
@@ -178,6 +231,12 @@ impl RowFile {
     pub(crate) fn reopen(&mut self) -> Result<File> {
         self.flush()?;
         self.file.reopen()
+    }
+
+    /// What the file system says of it, once it is written.
+    pub(crate) fn stamp(&mut self) -> Result<Stamp> {
+        self.flush()?;
+        Ok(Stamp::of(&self.file.metadata()?))
     }
 
     /// Everything written; gives the file, to be published, with its length and digest.

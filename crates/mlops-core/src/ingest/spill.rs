@@ -1,38 +1,42 @@
-//! Finding duplicates when the rows seen do not fit into memory: through temporary files.
+//! Finding duplicates when the rows seen do not fit into memory, or when most of them are known by an
+//! index alone: through temporary files.
 //!
 //! 1. Each row gets a number, in file order. Its hash and its number, 16 bytes, go to one of 64
 //!    partitions, chosen by the hash: equal rows meet in the same one. The row itself goes to the
 //!    candidates, unless it is in the data set already.
-//! 2. At the end, one partition after the other is read. It holds its rows in order, so that a set
-//!    of the rows seen in it alone tells the first from its duplicates.
+//! 2. At the end, one partition after the other is read and sorted. The first of equal rows is the one
+//!    with the lowest number, unless the index knows the row: then all of them are duplicates.
 //! 3. The candidates are read once more, and those that are no duplicates are kept.
 //!
-//! Memory: the set of one partition, and a bit a candidate. A file that turns out bad leaves its
-//! rows where they are; its numbers are passed over. The result is the same as that of
-//! [`super::dedup`] alone. Not for deciding when memory is short: see [`super::keep`].
+//! Memory: the rows of one partition, and a bit a candidate; what is small stays in memory and makes no
+//! file. A file that turns out bad leaves its rows where they are; its numbers are passed over. The
+//! result is the same as that of [`super::dedup`] alone. Hashes pass by in order, so that a new part of
+//! the index is written on the way. Not for deciding when to do so: see [`super::keep`].
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::mem::replace;
 use std::path::{Path, PathBuf};
 
+use crate::durable::Disk;
 use crate::{Error, Result};
 
-use super::dedup::{Fate, SeenRows, bytes_for};
+use super::dedup::UNUSED;
+use super::index::{Addition, Body, Opened, Trouble};
 use super::writer::Writer;
 
-const PARTITIONS: usize = 64;
+const PARTITION_BITS: u32 = 6;
+const PARTITIONS: usize = 1 << PARTITION_BITS;
 /// Temporary files of the writer: the candidates, then the partitions.
 const CANDIDATES: usize = 0;
 const ENTRY: usize = 16;
-/// Entries of a partition are written so many bytes at a time.
-const ENTRIES_BYTES: usize = 1 << 14;
-/// Candidates are written about so many bytes at a time.
-const BLOCK_BYTES: usize = 1 << 18;
-/// The low bits of an entry's second half are the number of its row.
-const NUMBER: u64 = (1 << 40) - 1;
+/// The low bits of an entry are the number of its row, in place of those that are not looked at.
+const NUMBER: u128 = UNUSED;
+/// The number of a row of the data set whose place is of no matter.
+const BASE: u64 = 0;
 /// One partition is never given less memory than this.
 const LEAST_MEMORY: usize = 1 << 20;
+/// An index is asked for so many rows at a time.
+const ASKED: usize = 1 << 15;
 
 /// The rows of one file, by their numbers.
 #[derive(Debug, Clone, Copy)]
@@ -53,30 +57,45 @@ pub(crate) struct Late {
 /// Rows of which it is not known yet whether they are new.
 #[derive(Debug)]
 pub(crate) struct Spill {
-    /// Where the temporary files are, for messages.
+    disk: Disk,
+    /// Where the data set will be, and its temporary files are.
     place: PathBuf,
-    /// Memory for the set of one partition, in bytes.
+    /// Memory for one partition, in bytes.
     memory: usize,
-    entries: Vec<Vec<u8>>,
+    /// Entries of each partition that are not written yet; and whether some were.
+    entries: Vec<(Vec<u8>, bool)>,
     /// Candidates not written yet: their lengths, their bytes.
     lengths: Vec<u8>,
     rows: Vec<u8>,
     /// Rows with a lower number are in the data set already.
     first_candidate: u64,
     next: u64,
+    /// What knows the rows of the data set that have no entries.
+    known: Option<Opened>,
+}
+
+/// What was found at the end.
+struct Found {
+    late: Vec<Late>,
+    /// A bit a candidate: whether it is a duplicate.
+    out: Vec<u64>,
+    /// The hashes of all rows that stay, and how many those are.
+    index: (Body, u64),
 }
 
 impl Spill {
-    /// No rows yet. `place` is where the data set will be.
-    pub(crate) fn new(place: &Path, memory: usize) -> Self {
+    /// No rows yet but those that are `known`. `place` is where the data set will be.
+    pub(crate) fn new(disk: &Disk, place: &Path, memory: usize, known: Option<Opened>) -> Self {
         Self {
+            disk: disk.clone(),
             place: place.to_owned(),
             memory: memory.max(LEAST_MEMORY),
-            entries: vec![Vec::new(); PARTITIONS],
+            entries: vec![(Vec::new(), false); PARTITIONS],
             lengths: Vec::new(),
             rows: Vec::new(),
-            first_candidate: 0,
-            next: 0,
+            first_candidate: BASE + 1,
+            next: BASE + 1,
+            known,
         }
     }
 
@@ -85,10 +104,22 @@ impl Spill {
         self.next
     }
 
+    /// How many rows there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.next - (BASE + 1)
+    }
+
     /// Remembers a row that is in the data set.
     pub(crate) fn known(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
         self.first_candidate = self.next + 1;
-        self.remember(hash, writer)
+        self.remember(hash, self.next, writer)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Remembers a row that the index should have known; before others or behind them.
+    pub(crate) fn base(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
+        self.remember(hash, BASE, writer)
     }
 
     /// Takes a row that may be a duplicate.
@@ -97,21 +128,22 @@ impl Spill {
         let length = u32::try_from(row.len()).unwrap_or(u32::MAX);
         self.lengths.extend_from_slice(&length.to_le_bytes());
         self.rows.extend_from_slice(row);
-        if self.rows.len() >= BLOCK_BYTES {
+        if self.rows.len() >= (self.memory / 8).min(1 << 22) {
             self.write_block(writer)?;
         }
-        self.remember(hash, writer)
+        self.remember(hash, self.next, writer)?;
+        self.next += 1;
+        Ok(())
     }
 
-    fn remember(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
-        let (high, low) = ((hash >> 64) as u64, low_half(hash));
-        let partition = usize::from(low.to_le_bytes()[0]) % PARTITIONS;
-        let entries = &mut self.entries[partition];
-        entries.extend_from_slice(&high.to_le_bytes());
-        entries.extend_from_slice(&(low & !NUMBER | self.next).to_le_bytes());
-        self.next += 1;
-        if entries.len() >= ENTRIES_BYTES {
-            let full = replace(entries, Vec::with_capacity(ENTRIES_BYTES));
+    fn remember(&mut self, hash: u128, number: u64, writer: &mut Writer) -> Result<()> {
+        let partition = usize::from(hash.to_be_bytes()[0]) * PARTITIONS / 256;
+        let most = (self.memory / 8 / PARTITIONS).min(1 << 16);
+        let (entries, written) = &mut self.entries[partition];
+        entries.extend_from_slice(&(hash & !NUMBER | u128::from(number)).to_le_bytes());
+        if entries.len() >= most {
+            *written = true;
+            let full = replace(entries, Vec::with_capacity(most));
             writer.temporary(1 + partition, full)?;
         }
         Ok(())
@@ -129,69 +161,146 @@ impl Spill {
     }
 
     /// Writes the candidates that are no duplicates to the data set. `spans` are all files, in
-    /// order; returns the duplicates of each.
-    pub(crate) fn resolve(mut self, spans: &[Span], writer: &mut Writer) -> Result<Vec<Late>> {
+    /// order; returns the duplicates of each, the hashes of all rows, and how many rows there are.
+    /// What the index should know and does not, since it is damaged, is told by `read_base`, which calls
+    /// [`Spill::base`] for each row.
+    pub(crate) fn resolve(
+        mut self,
+        spans: &[Span],
+        writer: &mut Writer,
+        read_base: impl FnOnce(&mut Self, &mut Writer) -> Result<()>,
+    ) -> Result<(Vec<Late>, Body, u64)> {
+        let mut found = self.find(spans, writer)?;
+        if found.is_none() {
+            self.known = None;
+            read_base(&mut self, writer)?;
+            found = self.find(spans, writer)?;
+        }
+        // Without an index there is none that could be damaged.
+        let Some(Found { late, out, index: (body, rows) }) = found else {
+            return Err(self.failed(ErrorKind::InvalidData.into()));
+        };
         self.write_block(writer)?;
-        for (partition, entries) in std::mem::take(&mut self.entries).into_iter().enumerate() {
-            writer.temporary(1 + partition, entries)?;
-        }
-        let mut late = vec![Late::default(); spans.len()];
-        let candidates = usize::try_from(self.next - self.first_candidate).unwrap_or(usize::MAX);
-        let mut out = vec![0_u64; candidates.div_ceil(64)];
-        for partition in 1..=PARTITIONS {
-            let file = writer.reopen(partition)?;
-            let bytes = file.metadata().map_err(|e| self.failed(e))?.len();
-            let rows = usize::try_from(bytes).unwrap_or(usize::MAX) / ENTRY;
-            let passes = bytes_for(rows).div_ceil(self.memory).clamp(1, 256);
-            for pass in 0..passes {
-                let file = writer.reopen(partition)?;
-                self.find(file, rows / passes, (pass, passes), spans, &mut late, &mut out)?;
-            }
-        }
         self.keep(&out, spans, writer)?;
-        Ok(late)
+        Ok((late, body, rows))
     }
 
-    /// Marks the duplicates of a partition in `out`, a bit a candidate. Of several passes, each
-    /// looks at another share of the hashes.
-    fn find(
+    /// Looks through all partitions; nothing when the index turns out to be damaged.
+    fn find(&self, spans: &[Span], writer: &mut Writer) -> Result<Option<Found>> {
+        let candidates = usize::try_from(self.next - self.first_candidate).unwrap_or(usize::MAX);
+        let known = self.known.as_ref();
+        let mut addition = match Addition::start(&self.disk, &self.place, known, candidates as u64)
+        {
+            Err(Trouble::Damaged) => return Ok(None),
+            Err(Trouble::Disk(error)) => Err(error),
+            Ok(addition) => Ok(addition),
+        };
+        let mut late = vec![Late::default(); spans.len()];
+        let mut out = vec![0_u64; candidates.div_ceil(64)];
+        let mut entries = Vec::new();
+        for partition in 0..PARTITIONS {
+            let (rest, written) = &self.entries[partition];
+            let mut rows = rest.len() / ENTRY;
+            if *written {
+                let file = writer.reopen(1 + partition)?;
+                let bytes = file.metadata().map_err(|e| self.failed(e))?.len();
+                rows += usize::try_from(bytes).unwrap_or(usize::MAX) / ENTRY;
+            }
+            let passes = rows.saturating_mul(ENTRY).div_ceil(self.memory).clamp(1, 256);
+            for pass in 0..passes {
+                self.read(partition, (pass, passes), spans, writer, &mut entries)?;
+                entries.sort_unstable();
+                let settled = self.settle(&entries, spans, &mut late, &mut out, &mut addition);
+                if settled.is_none() {
+                    return Ok(None);
+                }
+            }
+        }
+        drop(entries);
+        let index = match addition.map(Addition::finish) {
+            Ok(Err(Trouble::Damaged)) => return Ok(None),
+            Ok(Ok((body, added))) => (body, known.map_or(0, |known| known.rows) + added),
+            Err(error) | Ok(Err(Trouble::Disk(error))) => (Body::Failed(error), 0),
+        };
+        Ok(Some(Found { late, out, index }))
+    }
+
+    /// Fills `entries` with those of a partition that count. Of several passes, each takes another
+    /// range of hashes, and these rise.
+    fn read(
         &self,
-        file: File,
-        expected: usize,
+        partition: usize,
         (pass, passes): (usize, usize),
+        spans: &[Span],
+        writer: &mut Writer,
+        entries: &mut Vec<u128>,
+    ) -> Result<()> {
+        entries.clear();
+        let mut take = |entry: [u8; ENTRY]| {
+            let entry = u128::from_le_bytes(entry);
+            let number = number_of(entry);
+            let range = usize::from((entry << PARTITION_BITS).to_be_bytes()[0]) * passes / 256;
+            if range == pass && (number == BASE || !spans[span_of(number, spans)].dropped) {
+                entries.push(entry);
+            }
+        };
+        let (rest, written) = &self.entries[partition];
+        if *written {
+            let mut reader = BufReader::with_capacity(1 << 16, writer.reopen(1 + partition)?);
+            let mut entry = [0; ENTRY];
+            while self.fill(&mut reader, &mut entry)? {
+                take(entry);
+            }
+        }
+        rest.as_chunks().0.iter().copied().for_each(take);
+        Ok(())
+    }
+
+    /// Counts and marks the duplicates among `entries`, which are sorted, and adds the others to the
+    /// index; nothing when the index is damaged.
+    fn settle(
+        &self,
+        entries: &[u128],
         spans: &[Span],
         late: &mut [Late],
         out: &mut [u64],
-    ) -> Result<()> {
-        let mut seen = SeenRows::expecting(expected + expected / 8)?;
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        let mut current = None;
-        let mut entry = [0; ENTRY];
-        while self.fill(&mut reader, &mut entry)? {
-            let entry = u128::from_le_bytes(entry);
-            let (high, low) = (low_half(entry), (entry >> 64) as u64);
-            if usize::from(high.to_le_bytes()[0]) * passes / 256 != pass {
-                continue;
+        addition: &mut Result<Addition>,
+    ) -> Option<()> {
+        let mut groups = entries.chunk_by(|a, b| a & !NUMBER == b & !NUMBER).peekable();
+        while groups.peek().is_some() {
+            let asked: Vec<&[u128]> = groups.by_ref().take(ASKED).collect();
+            let hashes: Vec<u128> = asked.iter().map(|group| group[0] & !NUMBER).collect();
+            let known = match &self.known {
+                Some(known) => known.find(&hashes)?,
+                None => vec![false; hashes.len()],
+            };
+            for ((group, hash), known) in asked.into_iter().zip(hashes).zip(known) {
+                let first = number_of(group[0]);
+                let owner = (!known && first != BASE).then(|| span_of(first, spans));
+                let duplicates = if known { group } else { &group[1..] };
+                for entry in duplicates {
+                    let number = number_of(*entry);
+                    // Rows of the data set differ from each other.
+                    let Some(at) = number.checked_sub(self.first_candidate) else { continue };
+                    let span = span_of(number, spans);
+                    if owner == Some(span) {
+                        late[span].within += 1;
+                    } else {
+                        late[span].across += 1;
+                    }
+                    let at = usize::try_from(at).unwrap_or(usize::MAX);
+                    out[at / 64] |= 1 << (at % 64);
+                }
+                if !known && let Ok(adding) = addition {
+                    match adding.push(hash) {
+                        Ok(()) => {}
+                        Err(Trouble::Damaged) => return None,
+                        Err(Trouble::Disk(error)) => *addition = Err(error),
+                    }
+                }
             }
-            let number = low & NUMBER;
-            let span = spans.partition_point(|s| s.start <= number).saturating_sub(1);
-            if spans[span].dropped {
-                continue;
-            }
-            if current.replace(span) != Some(span) {
-                seen.next_file();
-            }
-            let hash = u128::from(high) << 64 | u128::from(low & !NUMBER);
-            match seen.insert(hash)? {
-                Fate::DuplicateWithin => late[span].within += 1,
-                Fate::DuplicateAcross => late[span].across += 1,
-                Fate::Kept | Fate::Quarantined => continue,
-            }
-            // Rows of the data set differ from each other, so that this one is a candidate.
-            let at = usize::try_from(number - self.first_candidate).unwrap_or(usize::MAX);
-            out[at / 64] |= 1 << (at % 64);
         }
-        Ok(())
+        Some(())
     }
 
     /// Reads the candidates again and writes those that stay.
@@ -236,6 +345,16 @@ impl Spill {
     fn failed(&self, error: std::io::Error) -> Error {
         Error::io("read a temporary file beside", &self.place, error)
     }
+}
+
+/// The number of an entry's row.
+fn number_of(entry: u128) -> u64 {
+    (entry & NUMBER) as u64
+}
+
+/// The file of the row with `number`.
+fn span_of(number: u64, spans: &[Span]) -> usize {
+    spans.partition_point(|s| s.start <= number).saturating_sub(1)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]

@@ -115,6 +115,8 @@ pub struct DatasetRecord {
     /// The version whose rows this one starts with, all of them as they were; nothing for one that
     /// was built anew.
     pub base: Option<DatasetVersion>,
+    /// What the file system said of its file when it was written; nothing in older records.
+    pub stamp: Option<Stamp>,
 }
 
 /// A version of the test data: files with their digests.
@@ -129,7 +131,7 @@ pub struct TestSet {
 }
 
 const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
-    columns, recorded, base";
+    columns, recorded, base, stamp";
 
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
@@ -150,7 +152,7 @@ impl Ledger {
             if let Some((d, segments)) = dataset {
                 let sql = format!(
                     "INSERT INTO datasets ({DATASET})
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
                 );
                 db.execute(
                     &sql,
@@ -166,6 +168,7 @@ impl Ledger {
                         to_json(&d.columns),
                         d.recorded,
                         d.base.map(|base| base.0),
+                        d.stamp.map(|stamp| to_json(&stamp)),
                     ],
                 )?;
                 insert_segments(db, d.version, segments)?;
@@ -381,5 +384,6 @@ fn dataset(folder: &Path, row: &Row) -> rusqlite::Result<DatasetRecord> {
         columns: from_json(8, &row.get::<_, String>(8)?)?,
         recorded: row.get(9)?,
         base: row.get::<_, Option<u32>>(10)?.map(DatasetVersion),
+        stamp: row.get::<_, Option<String>>(11)?.map(|text| from_json(11, &text)).transpose()?,
     })
 }

@@ -44,6 +44,17 @@ impl Ledger {
         })
     }
 
+    /// The last `limit` decisions that still have their details, the newest first.
+    pub fn recent_decisions(&self, limit: u32) -> Result<Vec<DecisionRecord>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT {DECISION} FROM decisions WHERE decision <> '' ORDER BY id DESC LIMIT ?1"
+            );
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([limit], decision)?.collect()
+        })
+    }
+
     /// The decision of run `run_id`, or the newest one.
     pub fn decision(&self, run_id: Option<&str>) -> Result<Option<DecisionRecord>> {
         self.query(|db| {

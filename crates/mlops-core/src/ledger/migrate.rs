@@ -23,6 +23,7 @@ pub(super) const OLDEST: i64 = 1;
 /// What format 2 has and format 1 had not.
 const ADDED_BY_2: &str = "
 ALTER TABLE datasets ADD COLUMN base INTEGER;
+ALTER TABLE datasets ADD COLUMN stamp TEXT;
 CREATE TABLE segments (
     dataset INTEGER NOT NULL, place INTEGER NOT NULL, sha256 TEXT NOT NULL,
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
@@ -36,6 +37,9 @@ ALTER TABLE holdouts ADD COLUMN start TEXT;
 ALTER TABLE decisions ADD COLUMN release TEXT;
 ALTER TABLE decisions ADD COLUMN matrix TEXT;
 CREATE INDEX decisions_by_run ON decisions (run_id);
+CREATE INDEX runs_by_step ON runs (step);
+CREATE INDEX deployments_by_release ON deployments (release);
+CREATE INDEX deployments_by_previous ON deployments (previous);
 ";
 
 /// Brings a ledger of format 1 to the present format.

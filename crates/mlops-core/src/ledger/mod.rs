@@ -15,6 +15,7 @@ mod models;
 pub mod projections;
 mod runs;
 mod segments;
+mod thin;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,13 +46,14 @@ CREATE TABLE runs (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, started TEXT NOT NULL,
     ended TEXT, seconds REAL, outcome TEXT, detail TEXT, tool_version TEXT NOT NULL,
     host TEXT NOT NULL) STRICT;
+CREATE INDEX runs_by_step ON runs (step);
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, payload TEXT NOT NULL) STRICT;
 CREATE TABLE datasets (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, location TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
     new_rows INTEGER NOT NULL, quarantined INTEGER NOT NULL, columns TEXT NOT NULL,
-    recorded TEXT NOT NULL, base INTEGER) STRICT;
+    recorded TEXT NOT NULL, base INTEGER, stamp TEXT) STRICT;
 CREATE TABLE segments (
     dataset INTEGER NOT NULL, place INTEGER NOT NULL, sha256 TEXT NOT NULL,
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
@@ -88,6 +90,8 @@ CREATE TABLE deployments (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL,
     release TEXT NOT NULL, previous TEXT, f1 REAL, dataset INTEGER NOT NULL,
     reason TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+CREATE INDEX deployments_by_release ON deployments (release);
+CREATE INDEX deployments_by_previous ON deployments (previous);
 CREATE TABLE removed (
     kind TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (kind, name)) STRICT;

@@ -22,6 +22,9 @@ pub const TEST_DATA_VERSIONS: &str = "test_data_versions.txt";
 /// The folder of decisions, one JSON file a run.
 pub const DECISIONS: &str = "decisions";
 
+/// Only the newest decisions are looked after: nobody waits for 50,000 files.
+const DECISION_FILES: u32 = 50;
+
 /// Writes all text files that changed to `folder`.
 pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
     let write = |name: &str, text: String| -> Result<()> {
@@ -48,7 +51,7 @@ pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
         }
     }
     write(TRAIN_DATA_VERSION, lines(trained))?;
-    for decision in ledger.decisions()? {
+    for decision in ledger.recent_decisions(DECISION_FILES)? {
         let path = folder.join(DECISIONS).join(format!("{}.json", decision.run_id));
         if !path.is_file() {
             let value: serde_json::Value =

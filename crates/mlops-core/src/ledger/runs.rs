@@ -110,6 +110,19 @@ impl Ledger {
         })
     }
 
+    /// When `step` ended the last time without a failure; RFC 3339, UTC.
+    pub fn last_success(&self, step: &str) -> Result<Option<String>> {
+        self.query(|db| {
+            db.query_row(
+                "SELECT ended FROM runs WHERE step = ?1 AND ended IS NOT NULL
+                 AND outcome <> 'failed' ORDER BY id DESC LIMIT 1",
+                params![step],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+    }
+
     /// The last `limit` ended runs of `step`, oldest first.
     pub fn runs(&self, step: &str, limit: u32) -> Result<Vec<RunRecord>> {
         self.query(|db| {

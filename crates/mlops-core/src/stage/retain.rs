@@ -1,4 +1,5 @@
-//! After a promotion: which old releases and data sets go, as the section "retention" says.
+//! Which old releases and data sets go, as the section "retention" says: both after a promotion, data
+//! sets also after an ingestion.
 //!
 //! Order of writes: intent in the ledger, removal, commit. Nothing is removed before the new state
 //! is durable, and a failure here never undoes a deployment: it is a warning.
@@ -36,14 +37,31 @@ impl Retained {
 
 /// Removes what need not be kept while `live` is live.
 pub(super) fn run(context: &Context, workspace: &mut Workspace, live: &ReleaseId) -> Retained {
-    remove(context, workspace, live).unwrap_or_else(|e| Retained {
-        warnings: vec![format!("old releases were not all removed: {e}")],
-        ..Retained::default()
-    })
+    plan(context, &workspace.ledger, live)
+        .and_then(|old| remove(context, workspace, old))
+        .unwrap_or_else(|e| Retained {
+            warnings: vec![format!("old releases were not all removed: {e}")],
+            ..Retained::default()
+        })
 }
 
-fn remove(context: &Context, workspace: &mut Workspace, live: &ReleaseId) -> Result<Retained> {
-    let (releases, datasets) = plan(context, &workspace.ledger, live)?;
+/// Removes data sets that neither a release that is there nor a decision needs.
+pub(super) fn datasets(context: &Context, workspace: &mut Workspace) -> Retained {
+    let present = context.store().releases();
+    present
+        .and_then(|present| old_datasets(context, &workspace.ledger, &present))
+        .and_then(|old| remove(context, workspace, (Vec::new(), old)))
+        .unwrap_or_else(|e| Retained {
+            warnings: vec![format!("old data sets were not all removed: {e}")],
+            ..Retained::default()
+        })
+}
+
+fn remove(
+    context: &Context,
+    workspace: &mut Workspace,
+    (releases, datasets): (Vec<ReleaseId>, Vec<DatasetVersion>),
+) -> Result<Retained> {
     if releases.is_empty() && datasets.is_empty() {
         return Ok(Retained::default());
     }
@@ -71,15 +89,26 @@ fn plan(
     let (of_others, _) = store.of_others()?;
     let gone = |id: &&ReleaseId| !kept.contains(id) && !of_others.contains(id);
     let gone = present.iter().filter(gone).cloned().collect();
-    let Some(n) = limits.keep_datasets else { return Ok((gone, Vec::new())) };
+    Ok((gone, old_datasets(context, ledger, &kept)?))
+}
 
+/// The data sets that go while the releases `kept` stay.
+fn old_datasets<'r>(
+    context: &Context,
+    ledger: &Ledger,
+    kept: impl IntoIterator<Item = &'r ReleaseId>,
+) -> Result<Vec<DatasetVersion>> {
+    let Some(n) = context.config.retention.keep_datasets else { return Ok(Vec::new()) };
+    let store = context.store();
     let versions: Vec<DatasetVersion> = ledger.datasets()?.iter().map(|d| d.version).collect();
     let mut needed: BTreeSet<DatasetVersion> = kept
-        .iter()
+        .into_iter()
         .map(|id| store.manifest(id).map_or_else(|_| id.dataset(), |m| m.dataset))
         .collect();
     // The candidate may be scored once more, and asks then which rows it knows.
     needed.extend(ledger.models()?.last().map(|m| m.dataset));
+    // The next decision asks what is new since the last one.
+    needed.extend(ledger.decision(None)?.map(|d| d.dataset));
     let newest = usize::try_from(n).unwrap_or(usize::MAX).max(2);
     needed.extend(versions.iter().rev().take(newest));
     let mut old = Vec::new();
@@ -88,7 +117,7 @@ fn plan(
             old.push(version);
         }
     }
-    Ok((gone, old))
+    Ok(old)
 }
 
 /// The releases that stay: the live one, the way back from it, the last `n` that were live, and

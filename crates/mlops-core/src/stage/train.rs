@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::{Context, Report, Workspace};
 use crate::dataset::RowReader;
 use crate::digest::Digest;
-use crate::fit::{Blocks, CrossCheck, LogisticRegression, Scaler};
+use crate::fit::{Blocks, CrossCheck, LogisticRegression, Scaler, threads_within};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
@@ -173,12 +173,15 @@ fn fit(
         return Err(nothing_left(dataset, held_out, dropped));
     }
     let blocks = rows.encoded(&encoder);
+    let memory = config.limits.memory / 4;
+    let threads = threads_within(threads, blocks.features(), memory);
     let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
     let estimator = LogisticRegression {
         c: training.c.unwrap_or(f64::INFINITY),
         class_weight: training.class_weight,
         solver: training.solver,
         threads,
+        memory,
         ..LogisticRegression::default()
     };
     let fitted = estimator.fit(&blocks, &scaler)?;

@@ -10,7 +10,7 @@ use mlops_core::digest::Digest;
 use mlops_core::durable::Disk;
 use mlops_core::ingest::discover::Candidate;
 use mlops_core::ingest::index::path_of;
-use mlops_core::ingest::{FileCounts, Ingest, Means};
+use mlops_core::ingest::{FileCounts, Ingest, Means, Outcome};
 use mlops_core::schema::Schema;
 
 use crate::fault::{Dead, Fault};
@@ -30,26 +30,49 @@ fn text(random: &mut Random, rows: usize) -> String {
     })
 }
 
+/// Rows to expect: with many, an index is read whole; with none, rows are looked up in it.
+const EXPECTED: [usize; 2] = [4000, 0];
+
 /// Takes the files after the data set `previous`; its bytes, the counts, and its index beside it.
 fn ingest(
     dir: &Path,
     previous: Option<&str>,
     files: &[&str],
 ) -> Result<(Vec<u8>, Vec<FileCounts>)> {
+    let found = EXPECTED.map(|expected| ingest_to(dir, previous, files, expected, "new.csv"));
+    let [one, other] = found.map(|found| found.map_err(|e| e.to_string()));
+    assert!(one == other, "looked up or loaded, it is not the same");
+    ingest_to(dir, previous, files, EXPECTED[0], "new.csv")
+}
+
+/// The same, `expected_rows` being given, to the file `to`.
+fn ingest_to(
+    dir: &Path,
+    previous: Option<&str>,
+    files: &[&str],
+    expected_rows: usize,
+    to: &str,
+) -> Result<(Vec<u8>, Vec<FileCounts>)> {
     let (schema, options, disk) = (schema(), Ingestion::default(), Disk::default());
-    let (data, quarantine) = (dir.join("new.csv"), dir.join("quarantine.csv"));
-    let means = Means { threads: 2, expected_rows: 4000, ..Means::default() };
+    let (data, quarantine) = (dir.join(to), dir.join("quarantine.csv"));
+    let means = Means { threads: 2, expected_rows, ..Means::default() };
     let mut ingest = Ingest::start(&schema, &options, &disk, &data, &quarantine, means)?;
     if let Some(previous) = previous {
-        let digest = Digest::of_file(&dir.join("sound.csv"))?;
-        ingest.carry_over(&dir.join(previous), digest)?;
+        let sound = if previous.starts_with("step") { previous } else { "sound.csv" };
+        let digest = Digest::of_file(&dir.join(sound))?;
+        ingest.carry_over(&dir.join(previous), digest, None)?;
     }
     let mut counts = Vec::new();
     for name in files {
         let candidate = Candidate { name: (*name).to_owned(), path: dir.join(name) };
-        counts.push(ingest.file(&candidate, &mut (), &mut |_, _| {})?.counts);
+        let read = ingest.file(&candidate, &mut (), &mut |_, _| {})?;
+        // Of a file that is refused, duplicates are not counted to the end.
+        if let Outcome::Taken = read.outcome {
+            counts.push(read.counts);
+        }
     }
     let built = ingest.finish()?;
+    built.settle(counts.iter_mut());
     let digest = built.data.2;
     built.data.0.publish(true)?;
     built.index.unwrap().write(&disk, &data, digest)?.publish_unsynced()?;
@@ -104,15 +127,45 @@ fn steps_on_steps_end_where_one_step_does() {
     let dir = scene();
     let dir = dir.path();
     let whole = ingest(dir, None, &["a.csv", "b.csv", "bad.csv", "c.csv"]).unwrap().0;
-    ingest(dir, Some("sound.csv"), &["b.csv"]).unwrap();
-    for (from, to) in [("new.csv", "sound.csv"), ("new.rows", "sound.rows")] {
-        fs::rename(dir.join(from), dir.join(to)).unwrap();
+    // Of every combination of ways, down to steps of one row.
+    for ways in 0..8 {
+        let expected = |step: usize| EXPECTED[ways >> step & 1];
+        let step = |from: &str, file: &[&str], n: usize| {
+            let to = format!("step{n}.csv");
+            ingest_to(dir, Some(from), file, expected(n), &to).unwrap()
+        };
+        step("sound.csv", &["b.csv"], 0);
+        // Its rows are all known, though the index alone knows them.
+        let counts = step("step0.csv", &["a.csv", "bad.csv"], 1).1;
+        assert_eq!(counts[0].rows_kept, 0);
+        assert_eq!(counts[0].duplicates_across, counts[0].rows_read);
+        assert!(step("step1.csv", &["c.csv"], 2).0 == whole, "ways {ways}");
     }
-    // Its rows are all known, though the index alone knows them.
-    let (bytes, counts) = ingest(dir, Some("sound.csv"), &["a.csv", "bad.csv", "c.csv"]).unwrap();
-    assert_eq!(counts[0].rows_kept, 0);
-    assert_eq!(counts[0].duplicates_across, counts[0].rows_read);
-    assert!(bytes == whole);
+}
+
+/// Whatever is wrong with an index, and whenever that is noticed, the result is the same.
+#[test]
+fn damage_to_a_page_that_is_looked_up_costs_time_only() {
+    let dir = scene();
+    let dir = dir.path();
+    let files = ["b.csv", "c.csv"];
+    let expected = ingest(dir, Some("sound.csv"), &files).unwrap();
+    let index = path_of(&dir.join("sound.csv"));
+    let bytes = fs::read(&index).unwrap();
+    for at in (16..bytes.len()).step_by(3000) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 4;
+        fs::write(&index, damaged).unwrap();
+        let found = ingest_to(dir, Some("sound.csv"), &files, 0, "new.csv").unwrap();
+        assert!(found == expected, "damaged at {at}");
+        // The index that was made again knows all rows.
+        fs::copy(dir.join("new.csv"), dir.join("step0.csv")).unwrap();
+        fs::copy(dir.join("new.rows"), dir.join("step0.rows")).unwrap();
+        fs::write(&index, &bytes).unwrap();
+        let all = ["a.csv", "b.csv", "c.csv"];
+        let known = ingest_to(dir, Some("step0.csv"), &all, 0, "step1.csv").unwrap();
+        assert!(known.0 == expected.0, "after damage at {at}");
+    }
 }
 
 #[test]
@@ -196,7 +249,9 @@ fn a_fault_at_any_step_around_the_index_costs_time_at_most() {
     // It is written beside the steps of the data set, so that their order differs from run to run;
     // what must hold does not.
     let steps = watched.steps();
-    let of_index = |(_, path): &&(_, std::path::PathBuf)| path.ends_with("finaldata2.rows");
+    let of_index = |(_, path): &&(_, std::path::PathBuf)| {
+        path.extension().is_some_and(|extension| extension == "rows")
+    };
     assert!(steps.iter().filter(of_index).count() > 2, "{steps:?}");
     for at in (0..steps.len()).step_by(usize::try_from(repetitions(4, 1)).unwrap()) {
         for code in [5, 28] {

@@ -28,6 +28,8 @@ mod ingestion;
 mod leak;
 /// The model file in hostile hands, and files of earlier versions.
 mod model_file;
+/// Workspaces that were copied, moved or restored, and those that stand beside others.
+mod moved;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
 /// Readers of the live release while it is exchanged.

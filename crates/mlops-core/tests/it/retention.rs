@@ -178,7 +178,7 @@ fn the_oldest_go_first_and_the_report_says_so() {
 }
 
 #[test]
-fn the_default_keeps_ten_releases_and_all_data() {
+fn the_default_keeps_ten_releases_with_their_data() {
     let scene = Scene::new();
     scene.rows("test/testdata.csv", &sample_rows(40, 99));
     for i in 1..=12 {
@@ -186,7 +186,69 @@ fn the_default_keeps_ten_releases_and_all_data() {
         scene.everything().unwrap();
     }
     assert_eq!(present(&scene).len(), 10);
-    assert_eq!(data_files(&scene).len(), 12);
+    assert_eq!(data_files(&scene), Vec::from_iter(3..=12), "each release needs its own");
+}
+
+#[test]
+fn ingestions_without_a_release_keep_the_newest_five_data_sets() {
+    let scene = Scene::new();
+    scene.rows("test/testdata.csv", &sample_rows(40, 99));
+    for i in 1..=3 {
+        scene.rows(&format!("in/{i}.csv"), &sample_rows(10, i));
+        if i == 2 {
+            scene.everything().unwrap();
+        } else {
+            scene.ingest().unwrap();
+        }
+    }
+    for i in 4..=9 {
+        scene.rows(&format!("in/{i}.csv"), &sample_rows(10, i));
+        let report = scene.ingest().unwrap();
+        assert_eq!(report.removed.is_empty(), i < 6 || i == 7, "{report}");
+        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    }
+    assert_eq!(data_files(&scene), [2, 5, 6, 7, 8, 9], "the release needs its own");
+}
+
+#[test]
+fn a_run_that_dies_at_any_step_of_an_ingestion_with_a_removal_is_completed() {
+    let ready = || {
+        let scene = scene(None, Some(2));
+        for i in 1..=3 {
+            scene.rows(&format!("in/{i}.csv"), &sample_rows(30, i));
+            scene.ingest().unwrap();
+        }
+        scene.rows("in/4.csv", &sample_rows(30, 4));
+        scene
+    };
+    let mut scene = ready();
+    let counter = Fault::never();
+    scene.disk = counter.disk();
+    assert_eq!(scene.ingest().unwrap().removed.len(), 1);
+    let steps = counter.steps();
+    // A run without news removes nothing by itself; the next one with news does.
+    let last = |mut scene: Scene| {
+        scene.disk = Disk::default();
+        scene.ingest().unwrap();
+        scene.rows("in/5.csv", &sample_rows(30, 5));
+        scene.ingest().unwrap();
+        scene
+    };
+    let expected = last(scene).snapshot();
+    assert!(
+        steps
+            .iter()
+            .any(|(step, path)| { *step == Step::Remove && path.ends_with("out/finaldata2.csv") })
+    );
+    for at in 0..steps.len() {
+        let mut scene = ready();
+        scene.disk = Dead::from(at);
+        let _ = scene.ingest();
+        let scene = last(scene);
+        assert_eq!(data_files(&scene), [4, 5], "step {at}");
+        assert!(scene.ledger().intents().unwrap().is_empty(), "step {at}");
+        assert!(scene.snapshot() == expected, "step {at}: {:?}", steps[at]);
+    }
 }
 
 #[test]

@@ -16,8 +16,20 @@ use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::problem::Problem;
 
-/// How many bytes are read at a time.
-pub(crate) const CHUNK: usize = 1 << 20;
+/// How many bytes are read at a time: what is made of them is many times larger.
+pub(crate) const CHUNK: usize = 128 << 10;
+/// Columns that a header may name.
+const COLUMNS: usize = 20_000;
+
+/// Refuses a body whose header would cost many times what it is.
+pub(crate) fn check_header(bytes: &[u8]) -> Result<(), Problem> {
+    let line = bytes.split(|b| matches!(b, b'\n' | b'\r')).find(|line| !line.is_empty());
+    if line.is_some_and(|line| line.split(|b| *b == b',').count() > COLUMNS) {
+        let detail = format!("the header names over {COLUMNS} columns: send those of the model");
+        return Err(Problem::malformed(detail));
+    }
+    Ok(())
+}
 
 /// Reads rows; hands each batch of good ones to `visit`, while there was no bad one.
 pub(crate) fn read(

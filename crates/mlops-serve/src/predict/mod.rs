@@ -107,6 +107,7 @@ fn prediction(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Outcome, Pro
     let keep_ids = app.predictions.is_some();
     match body.format {
         Format::Csv => {
+            csv::check_header(&body.bytes)?;
             let chunk = (body.bytes.len() + 1).min(csv::CHUNK);
             of_csv(loaded, body.bytes.as_ref(), chunk, keep_ids).map(Outcome::Predicted)
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mlops_core::context::Report as _;
 use mlops_core::lines::Lines;
 use mlops_serve::Options;
 use serde_json::{Value, json};
@@ -218,7 +219,10 @@ fn what_does_not_end_in_time_is_cut_off_and_said() {
     service.get("/livez").ends_with(200);
     std::thread::sleep(Duration::from_millis(100));
     let served = service.ended();
-    assert!(!served.drained && served.to_string().contains("cut off"), "{served:?}");
+    assert!(
+        !served.drained && format!("{:?}", served.findings()).contains("cut off"),
+        "{served:?}"
+    );
 }
 
 #[test]
@@ -260,6 +264,8 @@ fn metrics_count_what_was_asked_and_answered() {
     service.get("/v2/models/model").ends_with(200);
     service.get("/v2/models/other").ends_with(404);
     service.get("/nothing").ends_with(404);
+    let score = service.get("/scoring").ends_with(200).json();
+    let (release, f1) = (score["model_version"].as_str().unwrap(), score["f1"].as_f64().unwrap());
     let metrics = service.get("/metrics").ends_with(200);
     assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
     let count = "mlops_http_request_duration_seconds_count";
@@ -271,6 +277,8 @@ fn metrics_count_what_was_asked_and_answered() {
         "code=\"200\",le=\"+Inf\"} 3\n".to_owned(),
         "mlops_model_reload_total{result=\"success\"} 1\n".to_owned(),
         "mlops_model_reload_total{result=\"failure\"} 0\n".to_owned(),
+        format!("mlops_model_f1{{version=\"{release}\"}} {f1}\n"),
+        "mlops_last_success_timestamp_seconds{step=\"ingestion\"} ".to_owned(),
     ] {
         assert!(metrics.text().contains(&part), "{part} in\n{}", metrics.text());
     }

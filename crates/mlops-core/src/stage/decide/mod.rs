@@ -587,5 +587,11 @@ pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
             None => "no decision was made yet: run `fullprocess` first".to_owned(),
         })
     })?;
+    if record.decision.is_empty() {
+        return Err(Error::missing(format!(
+            "the details of the decision of {} ({}) were removed, as \"retention.keep_days\" says",
+            record.recorded, record.outcome
+        )));
+    }
     serde_json::from_str(&record.decision).map_err(|e| Error::backend("decision record", e))
 }

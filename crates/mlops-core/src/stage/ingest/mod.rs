@@ -79,6 +79,9 @@ pub fn run(
     let options = Options { retry, ..options };
 
     let mut report = Ingestion::of(folder, last.as_ref());
+    if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
+        report.warnings.extend(super::restore::run(context, workspace, last)?);
+    }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
         known_sources(context, workspace, listing.candidates)?
@@ -133,7 +136,7 @@ pub fn run(
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
-        ingest.carry_over(&previous.location, previous.sha256)?;
+        ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
         contents.iter().for_each(|digest| ingest.know(*digest));
     } else if let (Some(last), false) = (&last, options.rebuild) {
         let mut anew = Anew { context, workspace, last, total, waiting: &waiting };
@@ -174,6 +177,9 @@ pub fn run(
     let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0) + taken);
     let new = New { version, base: previous, parts, superseded };
     publish(context, workspace, ingest, new, meta, &mut report)?;
+    let old = super::retain::datasets(context, workspace);
+    report.removed = old.datasets;
+    report.warnings.extend(old.warnings);
     Ok(report)
 }
 

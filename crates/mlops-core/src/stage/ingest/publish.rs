@@ -4,7 +4,6 @@
 //! it. Not for reading files: see [`super`].
 
 use std::panic::resume_unwind;
-use std::path::Path;
 use std::thread;
 
 use crate::context::{Context, Workspace};
@@ -106,6 +105,7 @@ pub(in crate::stage) fn publish(
         columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
         recorded: context.now(),
         base: base.map(|base| base.version),
+        stamp: Some(built.stamp),
     };
     let segments = segments(&workspace.ledger, &dataset, &parts)?;
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
@@ -135,10 +135,7 @@ pub(in crate::stage) fn publish(
         let cost = "the next ingestion reads the whole data set instead";
         report.warnings.push(format!("{e}: without this index {cost}"));
     }
-    // That of the version before is of no use any more.
-    if let Some(before) = &report.data
-        && let Err(e) = context.disk.remove(&index::path_of(Path::new(before)))
-    {
+    if let Err(e) = index::tidy(&context.disk, &path) {
         report.warnings.push(e.to_string());
     }
     report.version = Some(version);

@@ -44,6 +44,9 @@ pub struct Ingestion {
     pub new_failures: bool,
     /// Whether there is a new version.
     pub new_version: bool,
+    /// Old data sets that were removed, as "retention" says.
+    #[serde(default)]
+    pub removed: Vec<DatasetVersion>,
 }
 
 impl Ingestion {
@@ -63,6 +66,7 @@ impl Ingestion {
             warnings: Vec::new(),
             new_failures: false,
             new_version: false,
+            removed: Vec::new(),
         }
     }
 }
@@ -126,6 +130,10 @@ impl fmt::Display for Ingestion {
         if self.superseded > 0 {
             let rows = text::plural(self.superseded, "row");
             writeln!(f, "Corrected: {rows} of earlier contents left, as their files changed.")?;
+        }
+        if !self.removed.is_empty() {
+            let old = text::plural(self.removed.len() as u64, "old data set");
+            writeln!(f, "Removed, as \"retention\" says: {old}")?;
         }
         if let Some(quarantine) = &self.quarantine {
             writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;

@@ -93,7 +93,7 @@ impl Bench<'_> {
         let means = Means::default();
         let mut ingest =
             Ingest::start(&known, self.options, &disk, &new, &quarantine, means).unwrap();
-        ingest.carry_over(&old, Digest::of(&result.output)).unwrap();
+        ingest.carry_over(&old, Digest::of(&result.output), None).unwrap();
         let (file, length, digest) = ingest.finish().unwrap().data;
         assert_eq!((length, digest), (result.output.len() as u64, Digest::of(&result.output)));
         drop(file);

@@ -1,0 +1,191 @@
+//! What the ledger lets go of, so that it stays small in a life of years: runs without news, and
+//! old details of runs, decisions and scores.
+//!
+//! Never what a decision still asks for: which rows were judged, their F1, and what went live when.
+//! Not for releases and data sets: see `stage::retain`.
+
+use chrono::{DateTime, Duration, Utc};
+use rusqlite::params;
+
+use super::{Ledger, set_meta};
+use crate::Result;
+use crate::clock::rfc3339;
+
+/// The key of the day on which this was done last.
+const THINNED_KEY: &str = "thinned";
+/// Days for which each run without news has a record of its own; of older ones, one a day stays.
+const EACH_RUN_DAYS: i64 = 2;
+/// Lists of test files that stay, whatever their age.
+const TEST_SETS: u32 = 20;
+
+/// Runs without news that another one of the same step and day stands for, before ?1.
+const REPEATED: &str = "outcome = 'nothing to do' AND started < ?1 AND id NOT IN
+    (SELECT max(id) FROM runs WHERE outcome = 'nothing to do' GROUP BY step, substr(started, 1, 10))";
+/// The last run of each step.
+const LAST_RUNS: &str = "SELECT max(id) FROM runs GROUP BY step";
+/// Decisions whose details go before ?1: not the newest, and none that made a release live.
+const OLD_DECISIONS: &str = "recorded < ?1 AND decision <> '' AND outcome <> 'promoted'
+    AND id <> (SELECT max(id) FROM decisions)";
+
+impl Ledger {
+    /// Whether the day of `now` has not been thinned out yet.
+    pub fn is_due_to_thin(&self, now: DateTime<Utc>) -> Result<bool> {
+        Ok(self.meta(THINNED_KEY)?.is_none_or(|day| day != day_of(now)))
+    }
+
+    /// Runs whose decisions lose their details at `now`, with `keep_days` to be kept.
+    pub fn old_decisions(&self, now: DateTime<Utc>, keep_days: Option<u64>) -> Result<Vec<String>> {
+        let Some(before) = keep_days.and_then(|days| days_before(now, days)) else {
+            return Ok(Vec::new());
+        };
+        self.query(|db| {
+            let sql = format!("SELECT run_id FROM decisions WHERE {OLD_DECISIONS}");
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([before], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Lets go of what need not be kept at `now`.
+    pub fn thin(&mut self, now: DateTime<Utc>, keep_days: Option<u64>) -> Result<()> {
+        let recent = rfc3339(now - Duration::days(EACH_RUN_DAYS));
+        let before = keep_days.and_then(|days| days_before(now, days));
+        self.transaction(|db| {
+            db.execute(&format!("DELETE FROM runs WHERE {REPEATED}"), [recent])?;
+            if let Some(before) = before {
+                let old =
+                    format!("DELETE FROM runs WHERE started < ?1 AND id NOT IN ({LAST_RUNS})");
+                db.execute(&old, [&before])?;
+                let decisions = format!("UPDATE decisions SET decision = '' WHERE {OLD_DECISIONS}");
+                db.execute(&decisions, [&before])?;
+                db.execute(
+                    "UPDATE scores SET score = '' WHERE recorded < ?1
+                     AND id <> (SELECT max(id) FROM scores)",
+                    [&before],
+                )?;
+                db.execute(
+                    "DELETE FROM test_sets WHERE recorded < ?1
+                     AND version <= (SELECT max(version) FROM test_sets) - ?2",
+                    params![before, TEST_SETS],
+                )?;
+            }
+            set_meta(db, THINNED_KEY, &day_of(now))
+        })
+    }
+}
+
+fn day_of(now: DateTime<Utc>) -> String {
+    now.format("%Y-%m-%d").to_string()
+}
+
+/// The time `days` before `now`; nothing if there was none.
+fn days_before(now: DateTime<Utc>, days: u64) -> Option<String> {
+    let days = Duration::try_days(i64::try_from(days).ok()?)?;
+    now.checked_sub_signed(days).map(rfc3339)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DecisionRecord, RunRecord};
+    use super::*;
+    use crate::ids::DatasetVersion;
+
+    fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: &str) {
+        let record = RunRecord {
+            run_id: crate::ids::RunId::new(at, 1).to_string(),
+            step: "fullprocess".to_owned(),
+            started: rfc3339(at),
+            ended: None,
+            seconds: None,
+            outcome: None,
+            detail: None,
+            tool_version: String::new(),
+            host: String::new(),
+        };
+        let id = ledger.begin_run(&record).unwrap();
+        ledger.end_run(id, &rfc3339(at), 1.0, outcome, "{}").unwrap();
+    }
+
+    fn decide(ledger: &mut Ledger, at: DateTime<Utc>, outcome: &str) {
+        let decision = DecisionRecord {
+            run_id: crate::ids::RunId::new(at, 1).to_string(),
+            dataset: DatasetVersion(1),
+            outcome: outcome.to_owned(),
+            f1: Some(0.5),
+            matrix: None,
+            release: None,
+            decision: "{\"much\": \"of it\"}".to_owned(),
+            recorded: rfc3339(at),
+        };
+        ledger.record_decision(&decision).unwrap();
+    }
+
+    #[test]
+    fn a_year_of_runs_every_ten_minutes_leaves_a_bounded_record() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        let start = DateTime::UNIX_EPOCH;
+        let mut most = 0;
+        for day in 0..365 {
+            let midnight = start + Duration::days(day);
+            if ledger.is_due_to_thin(midnight).unwrap() {
+                ledger.thin(midnight, Some(90)).unwrap();
+                assert!(!ledger.is_due_to_thin(midnight).unwrap());
+            }
+            for run_of_day in 0..12 {
+                run(&mut ledger, midnight + Duration::hours(2 * run_of_day), "nothing to do");
+            }
+            if day % 7 == 0 {
+                run(&mut ledger, midnight + Duration::hours(23), "done");
+            }
+            let rows: u64 = ledger
+                .connection
+                .query_row("SELECT count(*) FROM runs", [], |row| row.get::<_, i64>(0))
+                .unwrap()
+                .unsigned_abs();
+            most = most.max(rows);
+        }
+        // Three days in full, one of every other day, and the weekly ones.
+        assert!(most <= 3 * 12 + 90 + 90 / 7 + 15, "{most}");
+        assert!(ledger.previous_run_completed("fullprocess", "present").unwrap());
+    }
+
+    #[test]
+    fn old_decisions_lose_their_details_and_keep_their_figures() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        let at = |day| DateTime::UNIX_EPOCH + Duration::days(day);
+        for (day, outcome) in [(0, "no_drift"), (1, "promoted"), (2, "no_drift"), (99, "refused")] {
+            decide(&mut ledger, at(day), outcome);
+        }
+        let old = ledger.old_decisions(at(100), Some(90)).unwrap();
+        assert_eq!(old, ["19700101T000000000Z-1", "19700103T000000000Z-1"]);
+        assert!(ledger.old_decisions(at(100), None).unwrap().is_empty());
+        ledger.thin(at(100), Some(90)).unwrap();
+        let kept: Vec<_> =
+            ledger.decisions().unwrap().iter().map(|d| (d.f1, d.decision.is_empty())).collect();
+        assert_eq!(kept, [true, false, true, false].map(|gone| (Some(0.5), gone)));
+        ledger.thin(at(1000), Some(90)).unwrap();
+        assert!(!ledger.decision(None).unwrap().unwrap().decision.is_empty(), "the newest stays");
+    }
+
+    #[test]
+    fn questions_of_every_run_use_an_index() {
+        let ledger = Ledger::in_memory().unwrap();
+        for sql in [
+            "SELECT * FROM decisions ORDER BY id DESC LIMIT 1",
+            "SELECT * FROM decisions WHERE run_id = 'x' ORDER BY id DESC LIMIT 1",
+            "SELECT outcome FROM runs WHERE step = 'x' AND run_id <> 'y' ORDER BY id DESC LIMIT 1",
+            "SELECT * FROM runs WHERE step = 'x' AND ended IS NOT NULL ORDER BY id DESC LIMIT 3",
+            "SELECT * FROM deployments WHERE release = 'x'",
+            "SELECT * FROM deployments WHERE action = 'rollback' AND previous = 'x'",
+        ] {
+            let plan = format!("EXPLAIN QUERY PLAN {sql}");
+            let mut statement = ledger.connection.prepare(&plan).unwrap();
+            let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            let scans = steps.iter().filter(|step| step.starts_with("SCAN"));
+            // In the order of ids, the first row found is the answer.
+            let newest = sql.contains("decisions ORDER BY id DESC LIMIT 1");
+            assert!(newest || scans.count() == 0, "{sql}: {steps:?}");
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}: {steps:?}");
+        }
+    }
+}

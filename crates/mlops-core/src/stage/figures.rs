@@ -1,0 +1,126 @@
+//! What is watched over months: the score of the live release, drift, and when what was done last;
+//! as text that Prometheus reads, from `/metrics` or from a file.
+//!
+//! Read from the ledger and from the release; nothing is computed and nothing is written. Not for
+//! the metrics of requests: see the service.
+
+use std::fmt::Write as _;
+
+use chrono::DateTime;
+
+use crate::Result;
+use crate::decision::Decision;
+use crate::ids::ReleaseId;
+use crate::ledger::Ledger;
+
+/// Steps whose last success is told.
+const STEPS: [&str; 3] = ["ingestion", "training", "fullprocess"];
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Figures {
+    /// The live release with F1 on its test set, where both are known.
+    pub live: Option<(ReleaseId, f64)>,
+    /// The newest decision.
+    pub decision: Option<Decision>,
+    /// Steps with the time of their last success, RFC 3339.
+    pub successes: Vec<(&'static str, String)>,
+}
+
+impl Figures {
+    /// The figures of `ledger`; `live` as in [`Figures::live`].
+    pub fn read(ledger: &Ledger, live: Option<(ReleaseId, f64)>) -> Result<Self> {
+        let newest = ledger.decision(None)?;
+        // Of a decision of another version of this program the rest is told all the same.
+        let decision = newest.and_then(|d| serde_json::from_str(&d.decision).ok());
+        let mut successes = Vec::new();
+        for step in STEPS {
+            let mut last = ledger.last_success(step)?;
+            if step == "ingestion" {
+                // One that was part of another step made a data set.
+                last = last.max(ledger.latest_dataset()?.map(|d| d.recorded));
+            }
+            successes.extend(last.map(|at| (step, at)));
+        }
+        Ok(Self { live, decision, successes })
+    }
+
+    /// The text.
+    pub fn prometheus(&self) -> String {
+        let mut out = String::new();
+        let mut gauge = |name: &str, help: &str, lines: Vec<(String, f64)>| {
+            if !lines.is_empty() {
+                let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
+            }
+            for (labels, value) in lines {
+                let _ = writeln!(out, "{name}{labels} {value}");
+            }
+        };
+        let live = self.live.iter();
+        let f1 = live.map(|(id, f1)| (format!("{{version=\"{id}\"}}"), *f1)).collect();
+        gauge("mlops_model_f1", "F1 of the live release on its test set.", f1);
+        let judged =
+            self.decision.as_ref().and_then(|d| Some((d.live.as_ref()?, d.drift.as_ref()?)));
+        let new = judged
+            .iter()
+            .map(|(live, drift)| (format!("{{version=\"{}\"}}", live.release), drift.new_f1));
+        let help = "F1 of the release that was live when rows were judged last, on those rows.";
+        gauge("mlops_model_new_rows_f1", help, new.collect());
+        let verdict = judged.iter().filter_map(|(live, drift)| {
+            let drifted = f64::from(u8::from(drift.drifted?));
+            Some((format!("{{version=\"{}\"}}", live.release), drifted))
+        });
+        let help = "Whether that release drifted; absent when too few rows could tell.";
+        gauge("mlops_model_drift", help, verdict.collect());
+        let columns = self.decision.iter().filter_map(|d| d.data_drift.as_ref());
+        let columns = columns.flat_map(|d| &d.columns).flat_map(|column| {
+            let comparison = &column.comparison;
+            let of = |test: &str, value| {
+                (format!("{{column=\"{}\",test=\"{test}\"}}", escaped(&column.column)), value)
+            };
+            let p = of("p_value", comparison.p_value);
+            let psi = comparison.psi.map(|s| of("psi", s.value));
+            let js = comparison.jensen_shannon.map(|s| of("jensen_shannon", s.value));
+            let ks = column.kolmogorov_smirnov.map(|s| of("kolmogorov_smirnov", s.value));
+            [Some(p), psi, js, ks]
+        });
+        let help = "New rows against the training rows, by column, when rows were judged last.";
+        gauge("mlops_drift_score", help, columns.flatten().collect());
+        let times = self.successes.iter().filter_map(|(step, at)| {
+            let at = DateTime::parse_from_rfc3339(at).ok()?.timestamp_millis() as f64 / 1000.0;
+            Some((format!("{{step=\"{step}\"}}"), at))
+        });
+        let help = "When a step ended well the last time, in seconds since 1970.";
+        gauge("mlops_last_success_timestamp_seconds", help, times.collect());
+        out
+    }
+}
+
+/// A label's value as it must be written.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_told_and_names_are_escaped() {
+        assert_eq!(Figures::default().prometheus(), "");
+        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+        let successes = vec![("fullprocess", "2026-11-29T06:30:00.500Z".to_owned())];
+        let live = Some(("r-1-0123456789ab".parse().unwrap(), 0.75));
+        let text = Figures { live, successes, decision: None }.prometheus();
+        let expected = [
+            "# HELP mlops_model_f1 F1 of the live release on its test set.",
+            "# TYPE mlops_model_f1 gauge",
+            "mlops_model_f1{version=\"r-1-0123456789ab\"} 0.75",
+            "# HELP mlops_last_success_timestamp_seconds When a step ended well the last time, in \
+             seconds since 1970.",
+            "# TYPE mlops_last_success_timestamp_seconds gauge",
+            "mlops_last_success_timestamp_seconds{step=\"fullprocess\"} 1795933800.5",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+}

@@ -1,0 +1,108 @@
+//! A newest data set whose file is gone is made again from the sources, byte for byte.
+//!
+//! The ledger says which contents it consists of, in which order, and what its digest is. What
+//! comes out must have that digest; else nothing is published. Not for older data sets: nothing is
+//! built on these any more.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::context::{Context, Workspace};
+use crate::digest::Digest;
+use crate::ingest::discover::{self, Candidate};
+use crate::ingest::{Ingest, Means, Outcome};
+use crate::ledger::{DatasetRecord, Segment};
+use crate::{Error, Result, text};
+
+/// Makes data set `last` again if its file is gone; says so.
+pub(super) fn run(
+    context: &Context,
+    workspace: &Workspace,
+    last: &DatasetRecord,
+) -> Result<Option<String>> {
+    let path = &last.location;
+    if path.try_exists().map_err(|e| Error::io("read", path, e))? {
+        return Ok(None);
+    }
+    let name = last.version.file_name();
+    let segments = workspace.ledger.segments(last.version)?;
+    let sources = sources(context, &segments)?;
+    let missing: Vec<&Segment> =
+        segments.iter().filter(|s| !sources.contains_key(&s.sha256)).collect();
+    if segments.is_empty() || !missing.is_empty() {
+        let names = missing.iter().map(|segment| segment.location.as_str());
+        return Err(gone(
+            last,
+            &format!("these sources are gone or changed: {}", text::names(names)),
+        ));
+    }
+
+    let schema = super::ingest::schema(context, workspace)?;
+    let config = &context.config;
+    let means = Means {
+        threads: config.limits.threads,
+        memory: config.limits.memory,
+        expected_rows: usize::try_from(last.rows).unwrap_or(usize::MAX),
+        ..Means::default()
+    };
+    let rejected = config.output_folder.join("quarantine.csv");
+    let mut ingest =
+        Ingest::start(&schema, &config.ingestion, &context.disk, path, &rejected, means)?;
+    for segment in &segments {
+        let path = sources[&segment.sha256].clone();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let candidate = Candidate { name, path };
+        let progress = &mut |bytes, rows| (context.progress)(bytes, last.bytes, rows);
+        let read = ingest.file(&candidate, &mut (), progress)?;
+        match read.outcome {
+            Outcome::Taken | Outcome::NoRows | Outcome::Known => {}
+            Outcome::Changing => return Err(gone(last, "a source changed while it was read")),
+            Outcome::Failed(why) => return Err(gone(last, &format!("{}: {why}", candidate.name))),
+        }
+    }
+    let (data, bytes, digest) = ingest.finish()?.data;
+    if digest != last.sha256 {
+        return Err(gone(
+            last,
+            &format!(
+                "what the sources give now differs: {} bytes instead of {}. The schema or \
+                 \"ingestion\" may have changed since",
+                text::count(bytes),
+                text::count(last.bytes)
+            ),
+        ));
+    }
+    data.named(&name).publish(false)?;
+    Ok(Some(format!("{name} was gone and has been made again from its sources, byte for byte")))
+}
+
+/// Where the content of each segment is now: at its place, or anywhere among the input.
+fn sources(context: &Context, segments: &[Segment]) -> Result<BTreeMap<Digest, PathBuf>> {
+    let config = &context.config;
+    let mut candidates: Vec<PathBuf> =
+        segments.iter().map(|segment| segment.location.path(&config.base)).collect();
+    for (key, folder) in
+        [("input_folder_path", &config.input_folder), ("source_folder_path", &config.source_folder)]
+    {
+        if folder.is_dir() {
+            candidates.extend(discover::list(folder, key)?.candidates.into_iter().map(|c| c.path));
+        }
+    }
+    let mut found = BTreeMap::new();
+    for path in candidates {
+        if path.is_file()
+            && let Ok(digest) = Digest::of_file(&path)
+        {
+            found.entry(digest).or_insert(path);
+        }
+    }
+    Ok(found)
+}
+
+fn gone(last: &DatasetRecord, why: &str) -> Error {
+    Error::missing(format!(
+        "{} is gone and cannot be made again: {why}. Restore it from a backup, or run `ingestion \
+         --rebuild` to make a new version from the sources that are there",
+        last.location.display()
+    ))
+}
