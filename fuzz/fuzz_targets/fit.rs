@@ -9,7 +9,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mlops_core::ErrorKind;
-use mlops_core::config::Training;
+use mlops_core::config::{NumberFormat, Training};
 use mlops_core::digest::Digest;
 use mlops_core::fit::{
     BLOCK_ROWS, Block, Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler,
@@ -156,6 +156,7 @@ fn predicts(scaler: Scaler, fitted: Fitted, rows: &[(Vec<f64>, bool)]) {
     let model = Model {
         schema: Schema::new(&[], &names, &[], "left", "1", None),
         missing_values: Vec::new(),
+        numbers: NumberFormat::default(),
         encoder: Encoder {
             missing: MissingPolicy::Median,
             numeric: numeric.collect(),

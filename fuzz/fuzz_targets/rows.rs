@@ -164,13 +164,12 @@ fn by_csv(canonical: &[u8], schema: &Schema) -> Vec<Row> {
 fn plainly(schema: &Schema, options: &Ingestion, bytes: &[u8]) -> (Vec<Row>, Vec<(u64, u64)>) {
     let mut negative = schema.negative_label().map(str::to_owned);
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
-    for (line, record) in (2..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+    for (line, record) in (2..).zip(lines(bytes)) {
         if record.iter().all(|byte| b" \t\r\n".contains(byte)) {
             continue;
         }
         let fits = record.len() <= options.max_line_bytes;
-        let bare = record.strip_suffix(b"\n").unwrap_or(record);
-        let text = std::str::from_utf8(bare.strip_suffix(b"\r").unwrap_or(bare)).ok();
+        let text = std::str::from_utf8(record.trim_ascii_end()).ok();
         let row = text.filter(|_| fits).and_then(|text| row(schema, options, text, &mut negative));
         match row {
             Some(row) => rows.push(row),
@@ -180,13 +179,26 @@ fn plainly(schema: &Schema, options: &Ingestion, bytes: &[u8]) -> (Vec<Row>, Vec
     (rows, faults)
 }
 
+/// Lines with their ends: LF, CR LF or CR.
+fn lines(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    while !bytes.is_empty() {
+        let end = bytes.iter().position(|byte| b"\r\n".contains(byte)).unwrap_or(bytes.len());
+        let both = bytes[end..].starts_with(b"\r\n");
+        let (line, rest) = bytes.split_at((end + 1 + usize::from(both)).min(bytes.len()));
+        lines.push(line);
+        bytes = rest;
+    }
+    lines
+}
+
 fn row(
     schema: &Schema,
     options: &Ingestion,
     text: &str,
     negative: &mut Option<String>,
 ) -> Option<Row> {
-    let cells: Vec<&str> = text.split(',').map(str::trim).collect();
+    let cells: Vec<&str> = text.split(',').map(trim).collect();
     if cells.len() != schema.width() {
         return None;
     }
@@ -200,11 +212,23 @@ fn row(
             Role::Numeric => row.numbers.push(number(cell)?.to_bits()),
             Role::Target if cell.is_empty() => return None,
             Role::Target if same(cell, schema.positive_label()) => row.positive = true,
+            Role::Target if missing && !negative.as_ref().is_some_and(|n| same(cell, n)) => {
+                return None;
+            }
             Role::Target if same(cell, negative.get_or_insert_with(|| cell.to_owned())) => {}
             Role::Target => return None,
         }
     }
     Some(row)
+}
+
+/// Without blanks and characters that nobody sees.
+fn trim(cell: &str) -> &str {
+    let invisible = |c| {
+        matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    cell.trim_matches(|c: char| c.is_whitespace() || invisible(c))
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -216,16 +240,44 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// A number is whole and exact, or the bits of a double.
-fn typed(text: &str) -> Option<(Option<i64>, u64)> {
+fn typed(text: &str) -> Option<(Option<i128>, u64)> {
     if !text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) {
         return None;
     }
-    if let Ok(whole) = text.parse() {
+    if let Some(whole) = whole(text) {
         return Some((Some(whole), 0));
     }
     let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
-    let is_whole = value.fract() == 0.0 && value.abs() <= 2.0_f64.powi(53);
+    let range = -2.0_f64.powi(63)..2.0_f64.powi(64);
     #[expect(clippy::cast_possible_truncation, reason = "it is whole")]
-    let typed = if is_whole { (Some(value as i64), 0) } else { (None, value.to_bits()) };
+    let typed = match value.fract() == 0.0 && range.contains(&value) {
+        true => (Some(value as i128), 0),
+        false => (None, value.to_bits()),
+    };
     Some(typed)
+}
+
+/// The whole number of 64 bits that `text` spells, by moving its decimal point by hand.
+fn whole(text: &str) -> Option<i128> {
+    text.parse::<f64>().ok()?;
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (mut digits, mut fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole.to_owned(), fraction.to_owned()),
+        None => (mantissa.to_owned(), String::new()),
+    };
+    let exponent: i64 = exponent.parse().ok().filter(|e: &i64| e.abs() < 400)?;
+    for _ in 0..exponent {
+        digits.push(if fraction.is_empty() { '0' } else { fraction.remove(0) });
+    }
+    for _ in exponent..0 {
+        match digits.pop().filter(char::is_ascii_digit) {
+            Some(digit) => fraction.insert(0, digit),
+            None => return None,
+        }
+    }
+    if !fraction.bytes().all(|byte| byte == b'0') {
+        return None;
+    }
+    let whole = digits.parse::<i128>().ok()?;
+    (u64::try_from(whole).is_ok() || i64::try_from(whole).is_ok()).then_some(whole)
 }

@@ -235,6 +235,7 @@ fn who_stalls_while_reading_its_log_stops_nothing() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test damages a ledger on purpose")]
 fn an_error_inside_is_logged_with_the_id_of_its_request() {
     let scene = Scene::deployed();
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));

@@ -340,7 +340,7 @@ mod statistics {
 
 /// From columns to probabilities.
 mod predictions {
-    use mlops_core::config::Training;
+    use mlops_core::config::{NumberFormat, Training};
     use mlops_core::digest::Digest;
     use mlops_core::fit::{Fitted, Scaler, Solver};
     use mlops_core::ids::DatasetVersion;
@@ -361,7 +361,12 @@ mod predictions {
         let category = (groups > 0).then(|| "group".to_owned());
         let schema = Schema::new(&[], &names, category.as_slice(), "left", "1", None);
         let numeric = names.iter().map(|n| NumericFeature { name: n.clone(), fill: Some(500.0) });
-        let categorical = CategoricalFeature { name: "group".to_owned(), levels, fill: Some(0) };
+        let categorical = CategoricalFeature {
+            name: "group".to_owned(),
+            levels,
+            pooled: Vec::new(),
+            fill: Some(0),
+        };
         let encoder = Encoder {
             missing: MissingPolicy::Median,
             numeric: numeric.collect(),
@@ -375,6 +380,7 @@ mod predictions {
         Model {
             schema,
             missing_values: Vec::new(),
+            numbers: NumberFormat::default(),
             encoder,
             scaler: Scaler { mean: scaled(500.0, 0.0), scale: scaled(289.0, 1.0) },
             fitted: Fitted {

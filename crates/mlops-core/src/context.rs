@@ -432,7 +432,9 @@ fn shorten(value: &mut Value, longest: usize) {
         Value::Array(items) => {
             let all = items.len();
             items.truncate(longest);
-            items.iter_mut().for_each(|item| shorten(item, longest));
+            for item in items.iter_mut() {
+                shorten(item, longest);
+            }
             if all > longest {
                 items.push(Value::String(format!("and {} more", all - longest)));
             }

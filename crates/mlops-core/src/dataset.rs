@@ -22,6 +22,7 @@ use crate::ingest::layout::{Layout, Purpose};
 use crate::ingest::parse::{Parsed, RowParser};
 use crate::ingest::pipeline::{self, Piece, Work};
 use crate::ingest::quarantine::Rejected;
+use crate::ingest::signs::Signs;
 use crate::ingest::values::Wanted;
 use crate::schema::Schema;
 use crate::table::Table;
@@ -223,8 +224,11 @@ impl<'a> RowReader<'a> {
                 work(state, table, made);
             },
         };
+        let mut signs = Signs::default();
         let read = pipeline::run_with(&mut reader, parser, workers, &work, |piece| {
             let Piece { parsed, made: (rows, made), .. } = piece;
+            signs.note(parsed, line);
+            signs.check(path)?;
             reading.note(&parsed.rejected, line);
             reading.rows_read += *rows + parsed.rejected.len() as u64;
             line += u64::from(parsed.lines);
@@ -286,7 +290,7 @@ impl<'a> RowReader<'a> {
     pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
         let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
-        let mut reading = Reading::default();
+        let (mut reading, mut signs) = (Reading::default(), Signs::default());
         if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
             pipeline::run(
                 &mut reader,
@@ -294,6 +298,8 @@ impl<'a> RowReader<'a> {
                 self.threads,
                 |_, _, (): &mut ()| {},
                 |Piece { chunk, parsed, .. }| {
+                    signs.note(parsed, line);
+                    signs.check(path)?;
                     reading.note(&parsed.rejected, line);
                     reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
                     line += u64::from(parsed.lines);
@@ -317,13 +323,18 @@ impl<'a> RowReader<'a> {
         let place = path.display().to_string();
         let layout = Layout::of(&header.bytes, &header.fields, self.schema, self.purpose, &place)?;
         reading.extra_columns.clone_from(&layout.extra);
-        let labels = Labels {
-            positive: self.schema.positive_label().to_owned(),
-            negative: self.schema.negative_label().map(str::to_owned),
-        };
+        let labels = Labels::of(self.schema);
         let parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
+        let parser = if is_our_own(path) { parser.of_our_own() } else { parser };
         Ok(Some((parser, header.lines + 1)))
     }
+}
+
+/// Whether the file is, by its name, a data set or a hold-out that we wrote: its numbers are canonical
+/// whatever is configured for files that arrive.
+pub(crate) fn is_our_own(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
 }
 
 impl Default for Reading {

@@ -59,7 +59,7 @@ pub struct Disk {
 
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Disk").field("observed", &self.probe.is_some()).finish()
+        f.debug_struct("Disk").field("observed", &self.probe.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -115,11 +115,11 @@ impl Entities {
         let mut bytes = Vec::new();
         for i in 0..table.len() {
             bytes.clear();
-            let named = self.spell(&self.columns, table, i, &mut bytes);
+            let named = Self::spell(&self.columns, table, i, &mut bytes);
             if !named {
                 // Without a name of its entity a row stands for itself.
                 bytes.clear();
-                self.spell(&self.all, table, i, &mut bytes);
+                Self::spell(&self.all, table, i, &mut bytes);
                 bytes.push(u8::from(table.labels.get(i).copied().unwrap_or_default()));
             }
             out.push(xxh3_128_with_seed(&bytes, self.key));
@@ -128,7 +128,7 @@ impl Entities {
 
     /// Writes the cells at `places`, so that different cells never look the same; returns whether
     /// any of them has a value.
-    fn spell(&self, places: &[Place], table: &Table, i: usize, bytes: &mut Vec<u8>) -> bool {
+    fn spell(places: &[Place], table: &Table, i: usize, bytes: &mut Vec<u8>) -> bool {
         let mut named = false;
         for place in places {
             if let Some(number) = place.number(table, i) {

@@ -2,7 +2,7 @@
 //!
 //! A sum is one whole number of 2^-1074, the least double, in 2,200 bits (Kulisch's long
 //! accumulator): nothing overflows, cancels or depends on the order. It takes some ten times as long
-//! as a plain addition. Not for a fit's own passes: see [`crate::fit`].
+//! as a plain addition. Not for a fit's own passes.
 
 use std::cmp::Ordering;
 
@@ -99,7 +99,6 @@ impl ExactSum {
 /// `value` is the first times 2^(the second - 1074), but for its sign.
 fn parts(value: f64) -> (u128, usize) {
     let bits = value.to_bits();
-    #[expect(clippy::cast_possible_truncation, reason = "eleven bits")]
     let exponent = (bits >> 52 & 0x7ff) as usize;
     let fraction = bits & ((1 << 52) - 1);
     let mantissa = if exponent == 0 { fraction } else { fraction | 1 << 52 };

@@ -60,6 +60,7 @@ fn regular(metadata: &Metadata) -> Result<()> {
 }
 
 #[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "opened to read only")]
 fn open_at_once(path: &Path) -> Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     // Should a pipe have taken the file's place meanwhile, nobody waits for its writer.

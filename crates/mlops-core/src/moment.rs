@@ -35,28 +35,24 @@ fn parse(text: &str) -> Option<f64> {
         return Some(number).filter(|n| n.is_finite());
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        return seconds(date.and_hms_opt(0, 0, 0)?);
+        return Some(seconds(date.and_hms_opt(0, 0, 0)?));
     }
     let text = text.replacen(' ', "T", 1);
     if let Ok(zoned) = DateTime::parse_from_rfc3339(&text) {
-        return seconds(zoned.naive_utc());
+        return Some(seconds(zoned.naive_utc()));
     }
     let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
     let plain = formats.iter().find_map(|f| NaiveDateTime::parse_from_str(&text, f).ok());
-    match plain {
-        Some(plain) => seconds(plain),
-        // A month alone.
-        None => seconds(
-            NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d")
-                .ok()?
-                .and_hms_opt(0, 0, 0)?,
-        ),
-    }
+    let month = || {
+        let first = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok()?;
+        first.and_hms_opt(0, 0, 0)
+    };
+    plain.or_else(month).map(seconds)
 }
 
-fn seconds(at: NaiveDateTime) -> Option<f64> {
+fn seconds(at: NaiveDateTime) -> f64 {
     let at = at.and_utc();
-    Some(at.timestamp() as f64 + f64::from(at.timestamp_subsec_nanos()) / 1e9)
+    at.timestamp() as f64 + f64::from(at.timestamp_subsec_nanos()) / 1e9
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn number(name: &str) -> Option<u32> {
 
 impl Kind {
     /// What a file is by its name alone.
-    fn of_name(name: &str, holdouts: &[HoldoutRecord]) -> Self {
+    pub(crate) fn of_name(name: &str, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.name == name), number(name)) {
             (Some(holdout), _) => Self::HoldOut(holdout.version),
             (None, Some(number)) => Self::Named(number),

@@ -141,7 +141,7 @@ pub fn to_path(text: &str) -> PathBuf {
         rest = &rest[length..];
     }
     bytes.extend_from_slice(rest.as_bytes());
-    path_of_bytes(bytes)
+    path_of_bytes(&bytes)
 }
 
 /// How long the escape is that `text` starts with, and what it stands for; a backslash that starts
@@ -167,14 +167,14 @@ fn unescape(text: &str) -> (usize, Vec<u8>) {
 }
 
 #[cfg(unix)]
-fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
+fn path_of_bytes(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(OsStr::from_bytes(&bytes))
+    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]
-fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
-    PathBuf::from(OsStr::new(&*String::from_utf8_lossy(&bytes)))
+fn path_of_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::new(&*String::from_utf8_lossy(bytes)))
 }
 
 /// Three significant digits, in plain notation where that is short.

@@ -53,8 +53,7 @@ pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>
 /// From which level on lines are printed.
 fn level(common: &Common) -> LevelFilter {
     match (common.quiet, common.verbose) {
-        (true, _) => LevelFilter::WARN,
-        (false, 0) => LevelFilter::WARN,
+        (true, _) | (false, 0) => LevelFilter::WARN,
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     }

@@ -9,11 +9,12 @@ use std::fmt;
 use mlops_core::attention::{Attention, Finding};
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::{DatasetVersion, ReleaseId};
-use mlops_core::ledger::{Action, Ledger};
-use mlops_core::stage::decide;
+use mlops_core::ledger::{Action, HoldoutRecord, Ledger};
+use mlops_core::stage::decide::{self, contest};
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
 use mlops_core::stage::diagnose::{self, Diagnostics};
+use mlops_core::stage::holdout;
 use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
@@ -53,6 +54,8 @@ pub enum FirstRun {
 pub struct Steps {
     /// The files.
     pub ingestion: Ingestion,
+    /// The hold-out that was drawn, where there were no test data.
+    pub holdout: Option<HoldoutRecord>,
     /// The model.
     pub training: Trained,
     /// Its score.
@@ -116,9 +119,12 @@ pub fn run(context: &Context, workspace: &mut Workspace, accept: bool) -> Result
     {
         return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
     }
+    // People need not split their files: without any test data some rows are set aside.
+    let holdout = holdout::first(context, workspace)?;
     let training = context.step(workspace, "training", |w| train::run(context, w))?;
     let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;
     let deployment = context.step(workspace, "deployment", |w| {
+        not_worse_than_unknown(context, w, accept)?;
         let leave = deploy::Leave { accept, ..deploy::Leave::default() };
         deploy::with(context, w, STEP, "first run on the input folder", leave)
     })?;
@@ -130,12 +136,33 @@ pub fn run(context: &Context, workspace: &mut Workspace, accept: bool) -> Result
         context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
     Ok(FirstRun::Done(Box::new(Steps {
         ingestion,
+        holdout,
         training,
         scoring,
         deployment,
         diagnostics,
         reporting,
     })))
+}
+
+/// A live release that these records do not know (they were lost, or begun afresh) is not replaced by a
+/// worse model.
+fn not_worse_than_unknown(context: &Context, workspace: &Workspace, accept: bool) -> Result<()> {
+    let store = context.store();
+    let Some(live) = store.live()? else { return Ok(()) };
+    if deployed_by(&workspace.ledger, &live)?.is_some() {
+        return Ok(());
+    }
+    // One that is damaged or foreign is no measure.
+    let Ok(release) = store.verify(&live) else { return Ok(()) };
+    match contest::with_unknown(context, workspace, &release, accept)? {
+        Some(verdict) if !verdict.blessed => Err(Error::conflict(format!(
+            "{live} is live, though these records do not know it, and stays so: {}. To replace it all \
+             the same, run `deployment`",
+            verdict.reasons.first().map_or("", String::as_str)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the last run that ended was a success on data set `version`: not on an earlier one,
@@ -199,6 +226,15 @@ impl fmt::Display for Steps {
         let Self { ingestion, training, scoring, deployment, reporting, .. } = self;
         writeln!(f, "1  Ingested {}", ingestion.folder)?;
         write!(f, "{ingestion}")?;
+        if let Some(holdout) = &self.holdout {
+            writeln!(
+                f,
+                "   there are no test data: {} of {} rows were set aside in {}",
+                text::count(holdout.rows),
+                text::count(holdout.drawn_from),
+                holdout.name
+            )?;
+        }
         writeln!(f, "\n2  Trained on {} rows", text::count(training.data.rows))?;
         writeln!(
             f,

@@ -59,11 +59,12 @@ impl Loaded {
         let labels = if numeric_labels { texts } else { texts.each_ref().map(json) };
         let reading = Ingestion {
             missing_values: model.missing_values.clone(),
+            numbers: model.numbers,
             ..context.config.ingestion.clone()
         };
         Self {
             columns: Columns::of(&model),
-            cells: CellReader::new(&model.schema, &model.missing_values),
+            cells: CellReader::new(&model.schema, &model.missing_values, model.numbers),
             reading,
             labels,
             numeric_labels,

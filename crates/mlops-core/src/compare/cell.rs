@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::Ingestion;
+use crate::config::{Ingestion, NumberFormat};
 use crate::ingest::clean::{self, FormatChanges, Labels, Number};
 use crate::ingest::spelling::{BareLabels, Cell};
 use crate::schema::{Role, Schema};
@@ -61,7 +61,10 @@ pub(crate) struct Spelling<'a> {
     missing: &'a [String],
     labels: Labels,
     bare_labels: BareLabels,
-    /// Whether no spelling of a missing value looks like a number.
+    /// How numbers of the schema are spelt.
+    numbers: NumberFormat,
+    /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
+    /// point is one.
     plain_numbers: bool,
 }
 
@@ -71,8 +74,16 @@ impl<'a> Spelling<'a> {
         let labels = Labels::of(schema);
         let bare_labels = BareLabels::of(&labels);
         let missing = options.missing_values.as_slice();
-        let plain_numbers = missing.iter().all(|m| Number::parse(m).is_none());
-        Self { missing, labels, bare_labels, plain_numbers }
+        Self { missing, labels, bare_labels, numbers: options.numbers, plain_numbers: false }
+            .with_numbers(options.numbers)
+    }
+
+    /// The same for a file whose numbers are spelt so.
+    pub(crate) fn with_numbers(mut self, numbers: NumberFormat) -> Self {
+        self.numbers = numbers;
+        let is_number = |text: &String| Number::read(text, numbers).is_some();
+        self.plain_numbers = numbers.decimal == '.' && !self.missing.iter().any(is_number);
+        self
     }
 
     /// Whether a cell is spelt canonically; rarer ones, which [`Spelling::push`] leaves as they are,
@@ -106,13 +117,17 @@ impl<'a> Spelling<'a> {
     ) {
         let mut changes = FormatChanges::default();
         let value = clean::bare(text, quoted, escaped, &mut changes);
-        let spelt_missing = matches!(kind, Kind::Number | Kind::Category)
-            && self.missing.iter().any(|m| *m == value);
+        let may_be_missing = match kind {
+            Kind::Number | Kind::Category => true,
+            Kind::Label => !self.labels.knows(&value),
+            Kind::Text | Kind::Plain | Kind::Passed => false,
+        };
+        let spelt_missing = may_be_missing && self.missing.iter().any(|m| *m == value);
         if value.is_empty() || spelt_missing {
             return;
         }
         let number = match kind {
-            Kind::Number => Number::parse(&value),
+            Kind::Number => Number::read(&value, self.numbers),
             Kind::Label => {
                 // A label that is not known yet is not learned here: it would depend on the order.
                 let mut labels = self.labels.clone();

@@ -122,7 +122,7 @@ impl<'a> RowMaker<'a> {
         let line_end = match chunk[end] {
             b'\n' => 1,
             _ if chunk.get(end + 1) == Some(&b'\n') => 2,
-            _ => return None,
+            _ => 1,
         };
         // Of a single column, no cell may be a blank line or an empty cell; the careful path knows.
         if end == at || end - at + 2 > self.max_bytes {
@@ -134,9 +134,9 @@ impl<'a> RowMaker<'a> {
 
     /// Takes the canonical row from `at` to `end` whose cells were noted.
     #[inline(always)]
-    fn take(&mut self, chunk: &[u8], at: usize, end: usize, line_end: usize, out: &mut Rows) {
+    fn take(&mut self, chunk: &[u8], at: usize, end: usize, out: &mut Rows) {
         let keys = self.fields.keys;
-        if self.in_order && line_end == 1 {
+        if self.in_order && chunk[end] == b'\n' {
             let key = self.cells[keys - 1].1 - at;
             let row = &chunk[at..=end];
             out.push((at, false), row, key, self.hasher.hash(&row[..key]));
@@ -246,7 +246,7 @@ impl Work for Making<'_, '_> {
         while at < chunk.len() {
             at = match maker.canonical(chunk, at) {
                 Some((end, line_end)) => {
-                    maker.take(chunk, at, end, line_end, out);
+                    maker.take(chunk, at, end, out);
                     out.lines += 1;
                     end + line_end
                 }

@@ -6,14 +6,15 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::config::Ingestion;
+use crate::config::{Ingestion, NumberFormat};
+use crate::dataset::is_our_own;
 use crate::digest::Digest;
 use crate::files;
 use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
-use crate::ingest::clean::{self, FormatChanges, Labels};
+use crate::ingest::clean::{FormatChanges, Labels};
 use crate::ingest::dedup::RowHasher;
 use crate::ingest::discover::Stamp;
-use crate::ingest::layout::Layout;
+use crate::ingest::layout::{self, Layout};
 use crate::ingest::parse::RowParser;
 use crate::ingest::pipeline::{self, Work};
 use crate::schema::Schema;
@@ -45,6 +46,8 @@ pub(crate) struct Source {
     /// Whether it can be read again.
     pub(crate) regular: bool,
     max_bytes: usize,
+    /// Whether it is a data set of ours.
+    recorded: bool,
 }
 
 /// What there is to know of a file that was read to its end.
@@ -82,19 +85,15 @@ impl Source {
         let header = reader.header()?.ok_or_else(|| {
             Error::schema(&place, "the file is empty: its first line must name the columns")
         })?;
-        let mut names = Vec::new();
-        for field in &header.fields {
-            let text = std::str::from_utf8(&header.bytes[field.start..field.end])
-                .map_err(|_| Error::schema(&place, "the header is not UTF-8: save it as UTF-8"))?;
-            let mut ignored = FormatChanges::default();
-            names.push(clean::bare(text, field.quoted, field.escaped, &mut ignored).into_owned());
-        }
+        let mut ignored = FormatChanges::default();
+        let names = layout::names(&header.bytes, &header.fields, &place, &mut ignored)?;
         Ok(Self {
             reader,
             names,
             line: header.lines + 1,
             stamp: Stamp::of(&metadata),
             regular: metadata.is_file(),
+            recorded: side.recorded,
             max_bytes: if side.recorded { usize::MAX } else { options.max_line_bytes },
         })
     }
@@ -124,7 +123,10 @@ impl Source {
     ) -> Result<Reading> {
         let mut reading =
             Reading { digest: None, rows: 0, unreadable: 0, examples: Examples::default() };
-        let maker = RowMaker::new(making.spelling, fields, making.hasher, self.max_bytes);
+        let own = self.recorded || is_our_own(path);
+        let numbers = if own { NumberFormat::default() } else { making.options.numbers };
+        let spelling = making.spelling.clone().with_numbers(numbers);
+        let maker = RowMaker::new(&spelling, fields, making.hasher, self.max_bytes);
         let options = Ingestion { max_line_bytes: self.max_bytes, ..making.options.clone() };
         // Where records end does not depend on a schema; what rows are made of them, the work says.
         let layout = Layout {
@@ -132,8 +134,9 @@ impl Source {
             width: fields.kinds.len(),
             extra: Vec::new(),
             identical: false,
+            invisible: 0,
         };
-        let labels = Labels { positive: String::new(), negative: Some(String::new()) };
+        let labels = Labels::known("", "");
         let parser = RowParser::new(making.schema, layout, &options, labels, making.hasher);
         let work = Work {
             state: || maker.clone(),

@@ -4,7 +4,9 @@
 //! is not ours. Not for command-line arguments: see the runtime crate.
 
 mod apicalls;
+mod ingestion;
 mod places;
+mod retention;
 mod section;
 mod service;
 mod unattended;
@@ -18,10 +20,12 @@ use serde_json::Value;
 
 use crate::drift::Rule;
 use crate::fit::{ClassWeight, Solver};
-use crate::model::MissingPolicy;
+use crate::model::{MissingPolicy, Pooling};
 use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
+pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use unattended::{Limits, Logging, Monitoring};
@@ -75,118 +79,6 @@ pub struct Config {
     pub apicalls: ApiCalls,
 }
 
-/// How much of the past stays on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retention {
-    /// Releases that went live, the last ones; nothing for all.
-    pub keep_releases: Option<u64>,
-    /// Data sets, the newest ones; nothing for all.
-    pub keep_datasets: Option<u64>,
-    /// Details of runs and decisions: those of the last so many days; nothing for all.
-    pub keep_days: Option<u64>,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { keep_releases: Some(10), keep_datasets: Some(5), keep_days: Some(90) }
-    }
-}
-
-/// How files are read.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ingestion {
-    /// Share of bad rows above which a file is refused as a whole.
-    pub max_rejected_share: f64,
-    /// Spellings of a missing value in numeric and categorical columns.
-    pub missing_values: Vec<String>,
-    /// Longest record in bytes; a longer one goes to the quarantine.
-    pub max_line_bytes: usize,
-    /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
-    pub settle_seconds: f64,
-    /// What becomes of a row that equals an earlier one; see [`Ingestion::keeps_equal_rows`].
-    pub duplicates: Option<Duplicates>,
-    /// What becomes of the rows of a file that changed.
-    pub on_change: OnChange,
-}
-
-/// What becomes of a row that equals an earlier one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Duplicates {
-    /// It is the same row once more and is dropped.
-    Drop,
-    /// It is another row that looks the same and is kept.
-    Keep,
-}
-
-/// What becomes of the rows of a file that changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnChange {
-    /// The next version of the data set has its new rows in place of its old ones.
-    #[default]
-    Supersede,
-    /// Its new content is one more file, beside the old one.
-    Append,
-}
-
-impl Default for Ingestion {
-    fn default() -> Self {
-        let missing = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"];
-        Self {
-            max_rejected_share: 0.05,
-            missing_values: missing.map(str::to_owned).to_vec(),
-            max_line_bytes: 1 << 20,
-            settle_seconds: 2.0,
-            duplicates: None,
-            on_change: OnChange::default(),
-        }
-    }
-}
-
-impl Ingestion {
-    /// The settings that change what a cell or a row means, as text to compare: rows that were read
-    /// under others are not mixed with those that come.
-    pub fn meaning(&self, schema: &Schema) -> String {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Value::Object(keys) = &mut value {
-            for key in ["max_rejected_share", "max_line_bytes", "settle_seconds", "on_change"] {
-                keys.remove(key);
-            }
-            let duplicates = if self.keeps_equal_rows(schema) { "keep" } else { "drop" };
-            keys.insert("duplicates".to_owned(), duplicates.into());
-        }
-        value.to_string()
-    }
-
-    /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
-    /// so that is the rule, unless `duplicates` says otherwise.
-    pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
-        match self.duplicates {
-            Some(duplicates) => duplicates == Duplicates::Keep,
-            None => schema.count(Role::Id) == 0,
-        }
-    }
-
-    /// The same without a longest record: for rows that were accepted already, whose canonical
-    /// spelling may be longer than the one that was measured.
-    #[must_use]
-    pub fn without_line_limit(&self) -> Self {
-        Self { max_line_bytes: usize::MAX, ..self.clone() }
-    }
-
-    /// How our own data sets are read, whatever is asked of files that arrive.
-    #[must_use]
-    pub fn verbatim(&self) -> Self {
-        Self {
-            max_rejected_share: 0.0,
-            missing_values: Vec::new(),
-            max_line_bytes: usize::MAX,
-            ..self.clone()
-        }
-    }
-}
-
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Training {
@@ -203,6 +95,9 @@ pub struct Training {
     pub threshold: f64,
     /// Seed of everything random.
     pub seed: u64,
+    /// Which levels of a categorical column share a feature.
+    #[serde(default)]
+    pub pooling: Pooling,
 }
 
 impl Default for Training {
@@ -214,6 +109,7 @@ impl Default for Training {
             class_weight: ClassWeight::None,
             threshold: 0.5,
             seed: 42,
+            pooling: Pooling::default(),
         }
     }
 }
@@ -305,7 +201,7 @@ impl Config {
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
-        let schema = schema(root.section("schema"));
+        let (schema, pooling) = schema(root.section("schema"));
         let config = Self {
             file: path.to_owned(),
             base: crate::location::plain(&base),
@@ -319,11 +215,11 @@ impl Config {
             deployment,
             holdout: holdout(root.section("holdout"), &schema),
             schema,
-            ingestion: ingestion(root.section("ingestion")),
-            training: training(root.section("training")),
+            ingestion: ingestion::ingestion(root.section("ingestion")),
+            training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
-            retention: retention(root.section("retention")),
+            retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring")),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
@@ -347,7 +243,7 @@ impl Config {
     }
 }
 
-fn schema(mut section: Section) -> Schema {
+fn schema(mut section: Section) -> (Schema, Pooling) {
     let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     let named = ["id", "numeric", "categorical", "target"].map(|key| section.has(key));
     let (id, numeric) = (section.texts("id"), section.texts("numeric"));
@@ -367,9 +263,6 @@ fn schema(mut section: Section) -> Schema {
     if numeric.is_empty() && categorical.is_empty() {
         section.problem("numeric", "and \"schema.categorical\" are empty: name a feature column");
     }
-    if numeric.len() + categorical.len() > 500 {
-        section.problem("numeric", "and \"schema.categorical\" name over 500 columns");
-    }
     let mut seen = BTreeSet::new();
     for name in id.iter().chain(&numeric).chain(&categorical).chain([&target]) {
         if name.trim() != name || name.is_empty() {
@@ -384,39 +277,13 @@ fn schema(mut section: Section) -> Schema {
     if negative.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&positive)) {
         section.problem("negative_label", "must differ from \"schema.positive_label\"");
     }
-    section.finish();
-    Schema::new(&id, &numeric, &categorical, &target, &positive, negative.as_deref())
-}
-
-fn ingestion(mut section: Section) -> Ingestion {
-    let default = Ingestion::default();
-    let max_line = section.integer(
-        "max_line_bytes",
-        &(64..=1 << 24),
-        u64::try_from(default.max_line_bytes).unwrap_or(u64::MAX),
-    );
-    let ingestion = Ingestion {
-        max_rejected_share: section.number(
-            "max_rejected_share",
-            &(0.0..=1.0),
-            default.max_rejected_share,
-        ),
-        missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
-        max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
-        settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
-        duplicates: section.choice(
-            "duplicates",
-            &[("drop", Some(Duplicates::Drop)), ("keep", Some(Duplicates::Keep))],
-            default.duplicates,
-        ),
-        on_change: section.choice(
-            "on_change",
-            &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
-            default.on_change,
-        ),
+    let pooling = Pooling {
+        max_levels: section.limit("max_levels", &(1..=1_000_000_000), None),
+        min_frequency: section.frequency("min_frequency"),
     };
     section.finish();
-    ingestion
+    let schema = Schema::new(&id, &numeric, &categorical, &target, &positive, negative.as_deref());
+    (schema, pooling)
 }
 
 fn training(mut section: Section) -> Training {
@@ -445,6 +312,7 @@ fn training(mut section: Section) -> Training {
         ),
         threshold: section.number("threshold", &(0.0..=1.0), default.threshold),
         seed: section.integer("seed", &(0..=u64::MAX), default.seed),
+        pooling: default.pooling,
     };
     section.finish();
     training
@@ -491,18 +359,6 @@ fn gate(mut section: Section) -> Gate {
     Gate { min_improvement }
 }
 
-fn retention(mut section: Section) -> Retention {
-    let default = Retention::default();
-    let range = 1..=1_000_000;
-    let retention = Retention {
-        keep_releases: section.limit("keep_releases", &range, default.keep_releases),
-        keep_datasets: section.limit("keep_datasets", &range, default.keep_datasets),
-        keep_days: section.limit("keep_days", &(1..=36_500), default.keep_days),
-    };
-    section.finish();
-    retention
-}
-
 /// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not read.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
@@ -522,6 +378,8 @@ fn normal(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::Frequency;
+
     use super::*;
 
     const FIVE: &str = r#""input_folder_path":"data/practicedata","output_folder_path":"out/",
@@ -577,6 +435,40 @@ mod tests {
         assert_eq!(config.schema.positive_label(), "true");
         assert_eq!(config.schema.negative_label(), None);
         assert!(parse(r#","schema":{"target":"left"}"#).is_err());
+    }
+
+    #[test]
+    fn rare_levels_are_few_or_a_share() {
+        let schema =
+            |more: &str| format!(r#","schema":{{"categorical":["g"],"target":"y"{more}}}"#);
+        let of = |more: &str| parse(&schema(more)).map(|config| config.training.pooling);
+        assert_eq!(of("").unwrap(), Pooling::default());
+        let both = of(r#","max_levels":20,"min_frequency":5"#).unwrap();
+        assert_eq!(both.max_levels, Some(20));
+        assert_eq!(both.min_frequency, Some(Frequency::Rows(5)));
+        let share = of(r#","min_frequency":0.01"#).unwrap();
+        assert_eq!(share.min_frequency, Some(Frequency::Share(0.01)));
+        for wrong in ["-1", "0", "1.5", "\"5\""] {
+            let error = of(&format!(r#","min_frequency":{wrong}"#)).unwrap_err().to_string();
+            assert!(error.contains("\"schema.min_frequency\" must be"), "{error}");
+        }
+    }
+
+    #[test]
+    fn separators_of_numbers_are_checked() {
+        let of = |section: &str| parse(&format!(r#","ingestion":{{{section}}}"#));
+        let numbers = |section: &str| of(section).unwrap().ingestion.numbers;
+        let format = |decimal, thousands| NumberFormat { decimal, thousands };
+        assert_eq!(numbers(""), format('.', Some(',')));
+        assert_eq!(numbers(r#""decimal":",""#), format(',', Some('.')));
+        assert_eq!(numbers(r#""decimal":",","thousands":" ""#), format(',', Some(' ')));
+        assert_eq!(numbers(r#""thousands":null"#), format('.', None));
+        assert_eq!(numbers(r#""decimal":",","thousands":"none""#), format(',', None));
+        for wrong in [r#""decimal":",","thousands":",""#, r#""thousands":".""#, r#""decimal":";""#]
+        {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains("ingestion."), "{error}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use crate::model::Frequency;
+
 /// Problems found so far, shared by all sections of a file.
 pub(super) type Problems = RefCell<Vec<String>>;
 
@@ -47,6 +49,11 @@ impl<'a> Section<'a> {
     /// Whether the file sets `key`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(|v| !v.is_null())
+    }
+
+    /// Whether the file sets `key` to `null`.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_null)
     }
 
     fn wrong(&self, key: &str, expected: &str, found: &Value) {
@@ -176,6 +183,18 @@ impl<'a> Section<'a> {
             }
             Some(_) => Some(self.integer(key, range, *range.start())),
         }
+    }
+
+    /// A whole number of rows, or a share of them below 1.
+    pub(super) fn frequency(&mut self, key: &'static str) -> Option<Frequency> {
+        let value = self.take(key)?;
+        let rows = value.as_u64().filter(|rows| *rows > 0).map(Frequency::Rows);
+        let share = value.as_f64().filter(|share| *share > 0.0 && *share < 1.0);
+        let frequency = rows.or(share.map(Frequency::Share));
+        if frequency.is_none() {
+            self.wrong(key, "a whole number of rows from 1, or a share of them below 1", &value);
+        }
+        frequency
     }
 
     /// One of the texts that `parse` knows.

@@ -80,8 +80,8 @@ fn objectives(
         for i in 0..block.rows() {
             for (loss, beta) in losses.iter_mut().zip(betas) {
                 let mut z = beta[features];
-                for j in 0..features {
-                    z += beta[j] * ((block.column(j)[i] - scaler.mean[j]) / scaler.scale[j]);
+                for (j, weight) in beta.iter().enumerate().take(features) {
+                    z += weight * ((block.column(j)[i] - scaler.mean[j]) / scaler.scale[j]);
                 }
                 let away = if block.labels()[i] > 0.5 { -z } else { z };
                 *loss += away.max(0.0) + (-away.abs()).exp().ln_1p();

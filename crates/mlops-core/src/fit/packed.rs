@@ -211,7 +211,9 @@ impl PackedBlocks {
         mut take: impl FnMut(usize, &[f64]),
     ) -> Result<()> {
         if let Some(last) = self.last(index) {
-            wanted.iter().for_each(|j| take(*j, last.column(*j)));
+            for j in wanted {
+                take(*j, last.column(*j));
+            }
             return Ok(());
         }
         let mut frame = self.frame(index, buffer)?;

@@ -33,7 +33,9 @@ impl Repeats {
                 .filter(|(_, d)| **d)
                 .for_each(|(v, _)| *v = 0.0);
             let mut change = factor.solve(&column);
-            change.iter_mut().for_each(|value| *value = -*value);
+            for value in &mut change {
+                *value = -*value;
+            }
             change[j] = 1.0;
             repeats.free.push(change);
         }

@@ -35,7 +35,8 @@ pub(crate) struct ChunkReader<R> {
 pub(crate) struct Header {
     pub(crate) bytes: Vec<u8>,
     pub(crate) fields: Vec<Field>,
-    pub(crate) byte_order_mark: bool,
+    /// How many byte-order marks stand before it.
+    pub(crate) byte_order_marks: u64,
     /// Physical lines up to the first row, blank ones included.
     pub(crate) lines: u64,
 }
@@ -66,14 +67,17 @@ impl<R: Read> ChunkReader<R> {
         let mut buffer = std::mem::take(&mut self.carry);
         loop {
             self.fill(&mut buffer)?;
-            let byte_order_mark = buffer.starts_with(BYTE_ORDER_MARK);
+            let (mut start, mut byte_order_marks) = (0, 0);
+            while buffer[start..].starts_with(BYTE_ORDER_MARK) {
+                start += BYTE_ORDER_MARK.len();
+                byte_order_marks += 1;
+            }
             if buffer.starts_with(b"\xff\xfe") || buffer.starts_with(b"\xfe\xff") {
                 return Err(Error::schema(
                     self.path.display().to_string(),
                     "this looks like UTF-16: save the file as \"CSV UTF-8\"",
                 ));
             }
-            let mut start = if byte_order_mark { BYTE_ORDER_MARK.len() } else { 0 };
             let mut lines = 0;
             while let Some(length) = blank_line(&buffer[start..], self.ended) {
                 start += length;
@@ -85,11 +89,11 @@ impl<R: Read> ChunkReader<R> {
             let end = record::scan_header(&buffer[start..], self.ended, &mut self.fields);
             if let Some(end) = end.map(|e| start + e) {
                 let bytes = buffer[start..end].to_vec();
-                lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+                lines += record::line_ends(&bytes);
                 self.carry = buffer.split_off(end);
                 self.offset = end as u64;
                 let fields = std::mem::take(&mut self.fields);
-                return Ok(Some(Header { bytes, fields, byte_order_mark, lines }));
+                return Ok(Some(Header { bytes, fields, byte_order_marks, lines }));
             }
             if self.ended {
                 let message = "the header has a quote that is never closed";
@@ -150,10 +154,13 @@ impl<R: Read> ChunkReader<R> {
 
 /// The length, line end included, of a line of nothing but blanks at the start of `bytes`.
 pub(crate) fn blank_line(bytes: &[u8], last: bool) -> Option<usize> {
-    let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count();
-    match bytes.get(blanks) {
-        Some(b'\n') => Some(blanks + 1),
-        None if last && blanks > 0 => Some(blanks),
+    let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match (bytes.get(blanks), bytes.get(blanks + 1)) {
+        (Some(b'\n'), _) => Some(blanks + 1),
+        (Some(b'\r'), Some(b'\n')) => Some(blanks + 2),
+        (Some(b'\r'), Some(_)) => Some(blanks + 1),
+        (Some(b'\r'), None) if last => Some(blanks + 1),
+        (None, _) if last && blanks > 0 => Some(blanks),
         _ => None,
     }
 }

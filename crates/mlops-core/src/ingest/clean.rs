@@ -1,14 +1,17 @@
-//! What a cell means and how we spell it: numbers, texts, labels, missing values.
+//! What a cell means and how we spell it: texts, labels, and what was changed about them.
 //!
 //! Spelling a canonical value again changes nothing, so our own files pass through unchanged.
-//! Not for splitting records: see [`super::record`].
+//! Not for numbers: see [`super::number`]; not for splitting records: see [`super::record`].
 
 use std::borrow::Cow;
-use std::io::Write as _;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Schema;
+use crate::text;
+
+pub(crate) use super::number::Number;
 
 /// How often each kind of formatting was changed, by cell (by file for the byte-order mark, by
 /// row for CRLF). One cell may count under several kinds.
@@ -23,31 +26,41 @@ pub struct FormatChanges {
     pub leading_zero: u64,
     /// `1,234` to `1234`.
     pub thousands_separator: u64,
+    /// `0,125` to `0.125`, where the configuration says that numbers are spelt so.
+    pub decimal_comma: u64,
     /// `1.0` to `1`.
     pub decimal_to_integer: u64,
     /// Another spelling of a number: `+5`, `1e3`, `.5`, `2.50`, `-0`.
     pub number_format: u64,
     /// `YES` to `yes`, `1.0` to `1` in the label column.
     pub label_case: u64,
-    /// A byte-order mark at the start of the file.
+    /// Characters without width removed at an end of a cell or in the name of a column: byte-order
+    /// marks of files that were joined, zero-width blanks.
+    pub invisible: u64,
+    /// Byte-order marks at the start of the file.
     pub byte_order_mark: u64,
     /// Rows that ended with CR LF.
     pub crlf: u64,
+    /// Rows that ended with CR alone.
+    pub carriage_return: u64,
 }
 
 impl FormatChanges {
     /// The kinds with their counts, in a fixed order.
-    pub fn by_kind(&self) -> [(&'static str, u64); 9] {
+    pub fn by_kind(&self) -> [(&'static str, u64); 12] {
         [
             ("trimmed", self.trimmed),
             ("unquoted", self.unquoted),
             ("leading_zero", self.leading_zero),
             ("thousands_separator", self.thousands_separator),
+            ("decimal_comma", self.decimal_comma),
             ("decimal_to_integer", self.decimal_to_integer),
             ("number_format", self.number_format),
             ("label_case", self.label_case),
+            ("invisible", self.invisible),
             ("byte_order_mark", self.byte_order_mark),
             ("crlf", self.crlf),
+            ("carriage_return", self.carriage_return),
         ]
     }
 
@@ -57,15 +70,57 @@ impl FormatChanges {
         self.unquoted += other.unquoted;
         self.leading_zero += other.leading_zero;
         self.thousands_separator += other.thousands_separator;
+        self.decimal_comma += other.decimal_comma;
         self.decimal_to_integer += other.decimal_to_integer;
         self.number_format += other.number_format;
         self.label_case += other.label_case;
+        self.invisible += other.invisible;
         self.byte_order_mark += other.byte_order_mark;
         self.crlf += other.crlf;
+        self.carriage_return += other.carriage_return;
     }
 }
 
-/// A field's text without quotes and surrounding blanks.
+/// Whether `c` has no width: nobody sees that it is there.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}'
+    )
+}
+
+/// `text` without any character that has no width.
+pub(crate) fn visible_only(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || !text.contains(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(is_invisible, ""))
+}
+
+/// `text` without blanks and characters without width at its ends.
+pub(crate) fn trim<'a>(text: &'a str, changes: &mut FormatChanges) -> &'a str {
+    let blank_free = text.trim();
+    let ascii = |b: Option<&u8>| b.is_none_or(u8::is_ascii);
+    let bytes = blank_free.as_bytes();
+    if ascii(bytes.first()) && ascii(bytes.last()) {
+        changes.trimmed += u64::from(blank_free.len() < text.len());
+        return blank_free;
+    }
+    let trimmed = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+    let start = text.find(trimmed).unwrap_or(0);
+    let mut ends = text[..start].chars().chain(text[start + trimmed.len()..].chars());
+    let invisible = ends.clone().any(is_invisible);
+    changes.invisible += u64::from(invisible);
+    changes.trimmed += u64::from(ends.any(char::is_whitespace));
+    trimmed
+}
+
+/// A field's text without quotes and surrounding blanks, or characters that nobody sees.
 ///
 /// A field that opens with blanks before its quote is not quoted by CSV's rules; people mean it
 /// so, and it is unquoted here.
@@ -75,15 +130,12 @@ pub(crate) fn bare<'a>(
     escaped: bool,
     changes: &mut FormatChanges,
 ) -> Cow<'a, str> {
-    let trimmed = text.trim();
+    let trimmed = trim(text, changes);
     let mut inner = trimmed;
     let mut unquoted = quoted;
     if !quoted && trimmed.len() >= 2 && trimmed.starts_with('"') && trimmed.ends_with('"') {
         inner = trimmed[1..trimmed.len() - 1].trim();
         unquoted = true;
-    }
-    if trimmed.len() < text.len() {
-        changes.trimmed += 1;
     }
     let value = if (escaped || (unquoted && !quoted)) && inner.contains("\"\"") {
         Cow::Owned(inner.replace("\"\"", "\""))
@@ -117,124 +169,53 @@ pub(crate) fn push_text(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// A number as we keep it: whole numbers of 64 bits exactly, all others as the nearest double.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Number {
-    Integer(i64),
-    Float(f64),
-}
-
-impl Number {
-    /// Reads a spelling of a finite number: decimal or exponent, a sign, `1,234.5`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = without_thousands(text)?;
-        let plain =
-            digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-        if !plain {
-            return None;
-        }
-        if let Ok(integer) = digits.parse() {
-            return Some(Self::Integer(integer));
-        }
-        let float: f64 = digits.parse().ok().filter(|v: &f64| v.is_finite())?;
-        // Within ±2^53 a whole double is that integer and no other.
-        if float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
-            return Some(Self::Integer(float as i64));
-        }
-        Some(Self::Float(float))
-    }
-
-    /// Writes the canonical spelling.
-    pub(crate) fn push(self, out: &mut Vec<u8>) {
-        match self {
-            Self::Integer(v) => out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
-            // The shortest text that reads back as the same double. Writing to a vector cannot fail.
-            Self::Float(v) => drop(write!(out, "{v:?}")),
-        }
-    }
-}
-
-/// `1,234,567.5` to `1234567.5`; `None` when commas stand elsewhere.
-fn without_thousands(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains(',') {
-        return Some(Cow::Borrowed(text));
-    }
-    let unsigned = text.trim_start_matches(['+', '-']);
-    let whole = unsigned.split('.').next().unwrap_or(unsigned);
-    let mut groups = whole.split(',');
-    let first = groups.next().unwrap_or("");
-    let digits = |g: &str| g.bytes().all(|b| b.is_ascii_digit());
-    let grouped = (1..=3).contains(&first.len())
-        && digits(first)
-        && groups.all(|g| g.len() == 3 && digits(g))
-        && !unsigned[whole.len()..].contains(',');
-    grouped.then(|| Cow::Owned(text.replace(',', "")))
-}
-
-/// Counts how the spelling `text` differs from the canonical one.
-pub(crate) fn count_number_changes(text: &str, canonical: &[u8], changes: &mut FormatChanges) {
-    if text.as_bytes() == canonical {
-        return;
-    }
-    let mut explained = false;
-    let mut rest = Cow::Borrowed(text);
-    if rest.contains(',') {
-        changes.thousands_separator += 1;
-        rest = Cow::Owned(rest.replace(',', ""));
-        explained = true;
-    }
-    if let Some((whole, fraction)) = rest.clone().split_once('.')
-        && !fraction.is_empty()
-        && fraction.bytes().all(|b| b == b'0')
-        && !whole.is_empty()
-    {
-        changes.decimal_to_integer += 1;
-        rest = Cow::Owned(whole.to_owned());
-        explained = true;
-    }
-    let (sign, digits) = rest.strip_prefix('-').map_or(("", rest.as_ref()), |d| ("-", d));
-    let stripped = digits.trim_start_matches('0');
-    if stripped.len() + 1 < digits.len()
-        || (stripped.len() < digits.len() && starts_digit(stripped))
-    {
-        changes.leading_zero += 1;
-        let stripped = if starts_digit(stripped) {
-            stripped
-        } else {
-            &digits[digits.len() - stripped.len() - 1..]
-        };
-        rest = Cow::Owned(format!("{sign}{stripped}"));
-        explained = true;
-    }
-    if !explained || rest.as_bytes() != canonical {
-        changes.number_format += 1;
-    }
-}
-
-fn starts_digit(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-}
-
 /// The two labels, of which the negative one may still be unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Labels {
     pub(crate) positive: String,
     pub(crate) negative: Option<String>,
+    /// While the negative label is being learned, the best of its spellings so far. It does not
+    /// depend on the order of rows; the first one that was seen does.
+    pub(crate) better: Option<String>,
+    /// Whether the negative label is not settled yet.
+    pub(crate) learning: bool,
+    /// Where labels are only counted: how often each spelling was seen.
+    pub(crate) census: Option<Census>,
 }
 
 impl Labels {
+    /// Two labels that are known.
+    pub(crate) fn known(positive: &str, negative: &str) -> Self {
+        let negative = Some(negative.to_owned());
+        Self {
+            positive: positive.to_owned(),
+            negative,
+            better: None,
+            learning: false,
+            census: None,
+        }
+    }
+
     /// Those of `schema`.
     pub(crate) fn of(schema: &Schema) -> Self {
-        Self {
-            positive: schema.positive_label().to_owned(),
-            negative: schema.negative_label().map(str::to_owned),
-        }
+        let negative = schema.negative_label();
+        let known = Self::known(schema.positive_label(), negative.unwrap_or_default());
+        if negative.is_some() { known } else { Self { negative: None, learning: true, ..known } }
+    }
+
+    /// Whether `text` spells one of the labels that are known.
+    pub(crate) fn knows(&self, text: &str) -> bool {
+        let negative = self.negative.as_deref().filter(|n| !n.is_empty());
+        same_label(text, &self.positive) || negative.is_some_and(|n| same_label(text, n))
     }
 
     /// Which label `text` spells; `None` for a third one. The first other value that is seen
     /// becomes the negative label when none is known.
     pub(crate) fn resolve(&mut self, text: &str, changes: &mut FormatChanges) -> Option<bool> {
+        if let Some(census) = &mut self.census {
+            census.count(text);
+            return Some(same_label(text, &self.positive));
+        }
         let negative = self.negative.get_or_insert_with(|| {
             let positive = same_label(text, &self.positive);
             if positive { String::new() } else { text.to_owned() }
@@ -248,6 +229,12 @@ impl Labels {
             Some(true)
         } else if !negative.is_empty() && same_label(text, negative) {
             changes.label_case += 1;
+            if self.learning {
+                let best = self.better.as_deref().unwrap_or(negative);
+                if is_better(text, best) {
+                    self.better = Some(text.to_owned());
+                }
+            }
             Some(false)
         } else {
             None
@@ -257,6 +244,41 @@ impl Labels {
         }
         found
     }
+}
+
+/// How often each spelling of a label was seen; of very many, the first ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    counts: BTreeMap<String, u64>,
+}
+
+impl Census {
+    /// Columns of more values hold no labels; which ones are counted tells nobody anything.
+    const MOST: usize = 10_000;
+
+    fn count(&mut self, text: &str) {
+        if let Some(count) = self.counts.get_mut(text) {
+            *count += 1;
+        } else if self.counts.len() < Self::MOST {
+            self.counts.insert(text.to_owned(), 1);
+        }
+    }
+
+    /// The labels with their counts, most frequent first.
+    pub(crate) fn in_words(&self) -> String {
+        let mut counts: Vec<_> = self.counts.iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let name = |text: &str| text::names([text]);
+        let counts = counts.into_iter();
+        text::names(counts.map(|(label, n)| format!("\"{}\" {}", name(label), text::count(*n))))
+    }
+}
+
+/// Whether `a` is to stand for the label rather than `b`, another spelling of it: the shorter one, then
+/// the one of small letters.
+pub(crate) fn is_better(a: &str, b: &str) -> bool {
+    let lengths = a.chars().count().cmp(&b.chars().count());
+    lengths.then_with(|| b.cmp(a)).is_lt()
 }
 
 /// Whether two spellings mean the same label: letter case and number format do not matter.
@@ -270,69 +292,6 @@ fn same_label(a: &str, b: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn canonical(text: &str) -> Option<String> {
-        let mut out = Vec::new();
-        Number::parse(text)?.push(&mut out);
-        Some(String::from_utf8(out).unwrap())
-    }
-
-    #[test]
-    fn numbers_have_one_spelling() {
-        for (text, expected) in [
-            ("7", "7"),
-            ("007", "7"),
-            ("-0", "0"),
-            ("+5", "5"),
-            ("1,234", "1234"),
-            ("-1,234,567.50", "-1234567.5"),
-            ("1.0", "1"),
-            ("1e3", "1000"),
-            (".5", "0.5"),
-            ("2.50", "2.5"),
-            ("0.1", "0.1"),
-            ("1e-7", "1e-7"),
-            ("9223372036854775807", "9223372036854775807"),
-            ("1e300", "1e300"),
-            ("-0.0", "0"),
-            ("12.", "12"),
-        ] {
-            let spelt = canonical(text);
-            assert_eq!(spelt.as_deref(), Some(expected), "{text}");
-            assert_eq!(canonical(expected).as_deref(), Some(expected), "again {text}");
-        }
-        for bad in [
-            "", "-", "1,23", "1,234,", "12,34", "inf", "nan", "1e999", "0x10", "1_000", "5%",
-            "+-5", "1.2.3", "1.5,000", "++5",
-        ] {
-            assert_eq!(canonical(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn number_changes_are_counted_by_kind() {
-        for (text, kinds) in [
-            ("7", ""),
-            ("007", "leading_zero"),
-            ("1,234", "thousands_separator"),
-            ("1.0", "decimal_to_integer"),
-            ("01.0", "leading_zero decimal_to_integer"),
-            ("+5", "number_format"),
-            ("2.50", "number_format"),
-            ("00", "leading_zero"),
-            ("0.5", ""),
-            ("-007", "leading_zero"),
-            ("00.5", "leading_zero"),
-            ("-0", "number_format"),
-            ("0.0", "decimal_to_integer"),
-        ] {
-            let mut changes = FormatChanges::default();
-            count_number_changes(text, canonical(text).unwrap().as_bytes(), &mut changes);
-            let found: Vec<_> =
-                changes.by_kind().iter().filter(|(_, n)| *n > 0).map(|(k, _)| *k).collect();
-            assert_eq!(found.join(" "), kinds, "{text}");
-        }
-    }
-
     #[test]
     fn texts_are_trimmed_and_unquoted_only() {
         let mut changes = FormatChanges::default();
@@ -344,9 +303,14 @@ mod tests {
             (" \"x\" ", false, false, "x"),
             ("5\" pipe", false, false, "5\" pipe"),
             ("\u{a0}x", false, false, "x"),
+            ("\u{feff}\u{feff}x\u{200b}", false, false, "x"),
+            (" \u{feff}\"a b\" ", false, false, "a b"),
+            ("a\u{200d}b", false, false, "a\u{200d}b"),
+            ("\u{200b}", false, false, ""),
         ] {
             assert_eq!(bare(text, quoted, escaped, &mut changes), expected, "{text}");
         }
+        assert_eq!((changes.invisible, changes.trimmed), (3, 4));
         let mut out = Vec::new();
         push_text("Mira, \"the\" Ltd", &mut out);
         assert_eq!(out, b"\"Mira, \"\"the\"\" Ltd\"");
@@ -355,14 +319,20 @@ mod tests {
     #[test]
     fn the_first_other_label_becomes_the_negative_one() {
         let mut changes = FormatChanges::default();
-        let mut labels = Labels { positive: "yes".into(), negative: None };
+        let mut labels = Labels { negative: None, learning: true, ..Labels::known("yes", "") };
         assert_eq!(labels.resolve("YES", &mut changes), Some(true));
         assert_eq!(labels.negative, None);
         assert_eq!(labels.resolve("no", &mut changes), Some(false));
-        assert_eq!(labels.resolve("No", &mut changes), Some(false));
+        assert_eq!(labels.resolve("NO", &mut changes), Some(false));
+        assert_eq!(labels.better, None);
         assert_eq!(labels.resolve("maybe", &mut changes), None);
         assert_eq!(changes.label_case, 2);
-        let mut labels = Labels { positive: "1".into(), negative: Some("0".into()) };
+        let mut labels = Labels { negative: None, learning: true, ..Labels::known("yes", "") };
+        for label in ["NO", "No", "no", "No"] {
+            assert_eq!(labels.resolve(label, &mut changes), Some(false));
+        }
+        assert_eq!(labels.better.as_deref(), Some("no"), "whatever came first");
+        let mut labels = Labels::known("1", "0");
         assert_eq!(labels.resolve("1.0", &mut changes), Some(true));
         assert_eq!(labels.resolve("00", &mut changes), Some(false));
         assert_eq!(labels.resolve("2", &mut changes), None);

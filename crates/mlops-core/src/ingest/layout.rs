@@ -3,9 +3,14 @@
 //! Reordered columns are mapped by name, extra ones are dropped and reported, a missing one fails
 //! the file. Not for rows: see [`super::parse`].
 
-use crate::schema::{Role, Schema};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use crate::schema::{Column, Role, Schema};
+use crate::text;
 use crate::{Error, Result};
 
+use super::clean::{self, FormatChanges};
 use super::record::Field;
 
 /// What the rows of a file must have.
@@ -30,10 +35,12 @@ pub(crate) struct Layout {
     pub(crate) extra: Vec<String>,
     /// Whether the file has the schema's columns in the schema's order and no other.
     pub(crate) identical: bool,
+    /// Names that were found only without the characters in them that nobody sees.
+    pub(crate) invisible: u64,
 }
 
 impl Layout {
-    /// Maps the header of `place`. `header` starts after a byte-order mark.
+    /// Maps the header of `place`. `header` starts after its byte-order marks.
     pub(crate) fn of(
         header: &[u8],
         fields: &[Field],
@@ -41,42 +48,46 @@ impl Layout {
         purpose: Purpose,
         place: &str,
     ) -> Result<Self> {
-        let mut names = Vec::with_capacity(fields.len());
-        for field in fields {
-            let text = std::str::from_utf8(&header[field.start..field.end])
-                .map_err(|_| Error::schema(place, "the header is not UTF-8: save it as UTF-8"))?;
-            let mut ignored = super::clean::FormatChanges::default();
-            let name = super::clean::bare(text, field.quoted, field.escaped, &mut ignored);
-            names.push(name.into_owned());
-        }
+        let mut changes = FormatChanges::default();
+        let names = names(header, fields, place, &mut changes)?;
         let mut positions = Vec::with_capacity(schema.width());
         let mut missing = Vec::new();
         let mut present = false;
+        let by_name = places(&names);
+        let ignored =
+            |column: &Column| purpose == Purpose::Prediction && column.role == Role::Target;
         for column in schema.columns() {
-            let mut found = names.iter().enumerate().filter(|(_, n)| **n == column.name);
-            let position = found.next().map(|(i, _)| i);
-            present |= position.is_some();
-            if found.next().is_some() {
-                let message = format!("the header names \"{}\" twice: remove one", column.name);
+            let (found, exact) = find(&by_name, &column.name);
+            changes.invisible += u64::from(!exact);
+            present |= !found.is_empty();
+            if let ([first, second, ..], false) = (found, ignored(column)) {
+                let message = format!(
+                    "the header names \"{}\" twice (columns {} and {}): remove or rename one",
+                    text::visible(&column.name),
+                    first + 1,
+                    second + 1,
+                );
                 return Err(Error::schema(place, message));
             }
-            let ignored = purpose == Purpose::Prediction && column.role == Role::Target;
+            let position = found.first().copied().filter(|_| !ignored(column));
             let optional = purpose != Purpose::Labelled && column.role == Role::Id;
-            if position.is_none() && !optional && !ignored {
-                missing.push(format!("\"{}\"", column.name));
+            if position.is_none() && !optional && !ignored(column) {
+                missing.push(column.name.as_str());
             }
-            positions.push(position.filter(|_| !ignored));
+            positions.push(position);
         }
         if !missing.is_empty() {
             return Err(Error::schema(place, missing_message(&missing, &names, present)));
         }
+        let taken: HashSet<usize> = positions.iter().flatten().copied().collect();
         let extra = (0..names.len())
-            .filter(|i| !positions.contains(&Some(*i)) && names[*i] != schema.target())
+            .filter(|i| !taken.contains(i) && names[*i] != schema.target())
             .map(|i| names[i].clone())
             .collect();
         let in_order = (0..names.len()).map(Some);
         let identical = names.len() == schema.width() && in_order.eq(positions.iter().copied());
-        Ok(Self { positions, width: names.len(), extra, identical })
+        let width = names.len();
+        Ok(Self { positions, width, extra, identical, invisible: changes.invisible })
     }
 
     /// Whether a mapped column stands at another place than the schema's order would put it.
@@ -85,15 +96,59 @@ impl Layout {
     }
 }
 
-fn missing_message(missing: &[String], names: &[String], present: bool) -> String {
-    let list = missing.join(", ");
-    let found = names.join(", ");
-    let hint = match names {
+/// The names in a header that starts after its byte-order marks. A column without one, such as the
+/// index that pandas and R write, is called by its number: `column 1`.
+pub(crate) fn names(
+    header: &[u8],
+    fields: &[Field],
+    place: &str,
+    changes: &mut FormatChanges,
+) -> Result<Vec<String>> {
+    let name = |(i, field): (usize, &Field)| {
+        let text = std::str::from_utf8(&header[field.start..field.end])
+            .map_err(|_| Error::schema(place, "the header is not UTF-8: save it as UTF-8"))?;
+        let name = clean::bare(text, field.quoted, field.escaped, changes);
+        Ok(if name.is_empty() { format!("column {}", i + 1) } else { name.into_owned() })
+    };
+    fields.iter().enumerate().map(name).collect()
+}
+
+/// The places of each name, and of each without the characters that nobody sees.
+fn places(names: &[String]) -> HashMap<Cow<'_, str>, (Vec<usize>, bool)> {
+    let mut places: HashMap<_, (Vec<usize>, bool)> = HashMap::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        places.entry(Cow::Borrowed(name.as_str())).or_insert((Vec::new(), true)).0.push(i);
+    }
+    for (i, name) in names.iter().enumerate() {
+        let seen = clean::visible_only(name);
+        if *seen != *name {
+            let place = places.entry(seen).or_insert((Vec::new(), false));
+            if !place.1 {
+                place.0.push(i);
+            }
+        }
+    }
+    places
+}
+
+/// Where the column `name` stands, and whether it is spelt there exactly so.
+fn find<'p>(
+    places: &'p HashMap<Cow<'_, str>, (Vec<usize>, bool)>,
+    name: &str,
+) -> (&'p [usize], bool) {
+    let found = places.get(name).or_else(|| places.get(&*clean::visible_only(name)));
+    found.map_or((&[], true), |(at, exact)| (at, *exact))
+}
+
+fn missing_message(missing: &[&str], found: &[String], present: bool) -> String {
+    let list = text::names(missing.iter().map(|name| format!("\"{name}\"")));
+    let hint = match found {
         [only] if only.contains(';') => " (it seems to use ';': save it with commas)",
         [only] if only.contains('\t') => " (it seems to use tabs: save it with commas)",
         _ if !present => " (is its first line a header?)",
         _ => "",
     };
+    let found = text::names(found);
     format!(
         "the header has no column {list}{hint}; it has: {found}. \
          Fix the file, or the section \"schema\" of the configuration"

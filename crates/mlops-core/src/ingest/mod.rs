@@ -7,7 +7,8 @@
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
 //! | look | `marks` | what each byte is, 64 at a time, is exactly known |
-//! | parse | `parse`, `spelling`, `record`, `clean` | each record is a canonical row or a rejection |
+//! | parse | `parse`, `spelling`, `record`, `clean`, `number` | each record is a canonical row or a rejection |
+//! | judge | `signs`, [`outcome`] | a file that cannot be believed, or has too many bad rows, is refused |
 //! | keep | `keep` | every row is kept, a duplicate or quarantined; memory stays in its limit |
 //! | de-duplicate | [`dedup`], `slots`, `spill` | the first of equal rows stays, in file order |
 //! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
@@ -25,12 +26,14 @@ pub mod index;
 pub(crate) mod keep;
 pub mod layout;
 pub(crate) mod marks;
+pub(crate) mod number;
 pub mod outcome;
 pub(crate) mod parse;
 pub(crate) mod pipeline;
 pub mod quarantine;
 pub(crate) mod record;
 pub(crate) mod rows;
+pub(crate) mod signs;
 pub(crate) mod slots;
 pub(crate) mod spelling;
 pub(crate) mod spill;
@@ -61,6 +64,7 @@ use outcome::{judge, not_as_recorded, own_fault};
 use parse::RowParser;
 use pipeline::Stopped;
 use rows::RowFile;
+use signs::{Signs, several_labels};
 use spill::Late;
 
 /// Told of progress: bytes read of all files so far, rows read so far.
@@ -93,6 +97,8 @@ pub struct Ingest<'a> {
     hasher: RowHasher,
     means: Means,
     keep: Keep<'a>,
+    /// What single cells tell of the present file.
+    signs: Signs,
     /// Files that were carried over.
     carried: usize,
     bytes_read: u64,
@@ -143,6 +149,7 @@ impl<'a> Ingest<'a> {
         let means = Means { threads: keep::threads(means), ..means };
         let keep = Keep::start((schema, options), disk, (data, quarantine), hasher, means)?;
         let labels = Labels::of(schema);
+        let signs = Signs::default();
         Ok(Self {
             schema,
             options,
@@ -150,6 +157,7 @@ impl<'a> Ingest<'a> {
             hasher,
             means,
             keep,
+            signs,
             carried: 0,
             bytes_read: 0,
             known: BTreeSet::new(),
@@ -255,10 +263,19 @@ impl<'a> Ingest<'a> {
         let labels = self.labels.clone();
 
         let Candidate { name, path } = candidate;
+        let before = (self.bytes_read, self.keep.rows_read);
         let mut read = self.read(path, name, self.options, audit, progress)?;
+        if let (Outcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
+            // Which spelling stands for the label must not hang on which row came first.
+            self.keep.forget_file()?;
+            self.keep.next_file(false)?;
+            (self.bytes_read, self.keep.rows_read) = before;
+            audit.again();
+            self.labels = Labels { negative: Some(better), learning: false, ..labels.clone() };
+            read = self.read(path, name, self.options, audit, progress)?;
+        }
         if let Outcome::Taken = read.outcome {
-            let first = self.keep.first_rejected.as_ref();
-            read.outcome = judge(&read.counts, first, self.options.max_rejected_share);
+            read.outcome = self.judge(path, labels.learning, &read.counts);
         }
         if matches!(read.outcome, Outcome::Taken)
             && read.digest.is_some_and(|digest| self.known.contains(&digest))
@@ -270,6 +287,21 @@ impl<'a> Ingest<'a> {
             self.labels = labels;
         }
         Ok(read)
+    }
+
+    /// Whether the file may be taken that was just read; `learning` says that the negative label was
+    /// not known before.
+    fn judge(&mut self, path: &Path, learning: bool, counts: &FileCounts) -> Outcome {
+        if let Some(refusal) = self.signs.refusal() {
+            return Outcome::Failed(refusal);
+        }
+        if learning && self.signs.other_label {
+            let reason = several_labels(path, self.schema, self.options);
+            return Outcome::Failed(reason.unwrap_or_else(|error| own_fault(&error)));
+        }
+        self.labels.learning &= self.labels.negative.is_none();
+        let first = self.keep.first_rejected.as_ref();
+        judge(counts, first, self.options.max_rejected_share)
     }
 
     /// Reads a file to its end. An error that is the file's own fault becomes its outcome; one
@@ -297,6 +329,7 @@ impl<'a> Ingest<'a> {
             }
         };
         read.stamp = Some(stamp);
+        self.signs = Signs::default();
         let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
         let counts = &mut read.counts;
         let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
@@ -338,7 +371,8 @@ impl<'a> Ingest<'a> {
         };
         counts.extra_columns = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
-        counts.changes.byte_order_mark += u64::from(header.byte_order_mark);
+        counts.changes.byte_order_mark += header.byte_order_marks;
+        counts.changes.invisible += layout.invisible;
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
         let mut line = header.lines + 1;
         let taken = pipeline::run(
@@ -347,6 +381,7 @@ impl<'a> Ingest<'a> {
             self.means.threads,
             |_, _, (): &mut ()| {},
             |piece| {
+                self.signs.note(&piece.parsed, line);
                 self.keep.take(piece, line, name, counts, audit)?;
                 line += u64::from(piece.parsed.lines);
                 self.bytes_read += piece.chunk.len() as u64;

@@ -84,6 +84,9 @@ pub struct FileRead {
 pub trait Audit {
     /// `lines` physical lines from `line` (from 1) met `fate`.
     fn row(&mut self, line: u64, lines: u32, fate: Fate);
+
+    /// The file is read again from its start: what was told of it is void.
+    fn again(&mut self) {}
 }
 
 impl Audit for () {

@@ -9,16 +9,18 @@
 
 use std::ops::Range;
 
-use crate::config::Ingestion;
+use crate::config::{Ingestion, NumberFormat};
 use crate::schema::{Role, Schema};
 use crate::simd::{Work, widest};
+use crate::text;
 
 use super::chunk::blank_line;
-use super::clean::{self, FormatChanges, Labels, Number};
+use super::clean::{self, FormatChanges, Labels};
 use super::dedup::RowHasher;
 use super::layout::Layout;
 use super::marks::Marks;
-use super::quarantine::{ErrorType, Rejected};
+use super::number::{self, Number};
+use super::quarantine::{ErrorType, Rejected, Sign};
 use super::record::{self, Field, Malformed, Scan, Shape};
 use super::spelling::{self, BareLabels, Cell};
 
@@ -73,6 +75,8 @@ pub(crate) struct Parsed {
     /// The negative label, when the chunk taught it. Had another one been known, the chunk would
     /// have been parsed otherwise; with this one known, exactly like this.
     pub(crate) learned: Option<String>,
+    /// The best spelling of the negative label in the chunk, while that is being learned.
+    pub(crate) better: Option<String>,
     side: Vec<u8>,
 }
 
@@ -99,6 +103,7 @@ impl Parsed {
         self.blank_lines = 0;
         self.lines = 0;
         self.learned = None;
+        self.better = None;
     }
 }
 
@@ -120,7 +125,10 @@ pub(crate) struct RowParser<'a> {
     pub(crate) labels: Labels,
     pub(super) hasher: RowHasher,
     pub(super) kinds: Vec<Kind>,
-    /// Whether no spelling of a missing value looks like a number.
+    /// How numbers are spelt.
+    numbers: NumberFormat,
+    /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
+    /// point is one.
     plain_numbers: bool,
     /// Whether the fast path applies: that, and the columns stand as in the schema.
     pub(super) fast: bool,
@@ -152,8 +160,9 @@ impl<'a> RowParser<'a> {
                 Role::Target => Kind::Target,
             })
             .collect();
-        let plain_numbers = !options.missing_values.iter().any(|m| Number::parse(m).is_some());
-        let fast = layout.identical && plain_numbers;
+        let numbers = options.numbers;
+        let plain_numbers = numbers.decimal == '.' && !number_is_missing(options);
+        let fast = layout.identical && plain_numbers && labels.census.is_none();
         let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
         let marks = Marks::default();
         Self {
@@ -163,6 +172,7 @@ impl<'a> RowParser<'a> {
             labels,
             hasher,
             kinds,
+            numbers,
             plain_numbers,
             fast,
             bare_labels,
@@ -170,6 +180,14 @@ impl<'a> RowParser<'a> {
             empty,
             marks,
         }
+    }
+
+    /// The same parser for a file of ours, whose numbers are canonical whatever is configured.
+    pub(crate) fn of_our_own(mut self) -> Self {
+        self.numbers = NumberFormat::default();
+        self.plain_numbers = !number_is_missing(self.options);
+        self.fast = self.layout.identical && self.plain_numbers && self.labels.census.is_none();
+        self
     }
 
     /// The shape of the file's records.
@@ -183,29 +201,35 @@ impl<'a> RowParser<'a> {
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
         widest(Rows { parser: self, chunk, offset, out });
+        self.tell_labels(unknown, out);
+    }
+
+    /// Tells what the chunk taught of the negative label.
+    pub(super) fn tell_labels(&mut self, unknown: bool, out: &mut Parsed) {
         if unknown {
             out.learned.clone_from(&self.labels.negative);
         }
+        out.better = self.labels.better.take();
     }
 
     /// Parses the record at `at`; returns where the next one starts.
     #[inline(always)]
     fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
         let fast = if self.fast { self.canonical_row(chunk, at) } else { None };
-        let Some(CanonicalRow { end, carriage_return, empty_cells }) = fast else {
+        let Some(CanonicalRow { end, next, empty_cells }) = fast else {
             return self.careful(chunk, at, offset, out);
         };
         if empty_cells {
             count_empty(&chunk[at..end], &mut out.missing);
         }
-        if carriage_return {
-            out.changes.crlf += 1;
+        if chunk[end] == b'\r' {
+            count_line_end(&chunk[end..next], &mut out.changes);
             let start = out.side.len();
             out.side.extend_from_slice(&chunk[at..end]);
             out.side.push(b'\n');
             let hash = self.hasher.hash(&out.side[start..]);
             push_row(out, &(start..out.side.len()), true, 1, hash);
-            return end + 2;
+            return next;
         }
         let row = at..end + 1;
         let hash = self.hasher.hash(&chunk[row.clone()]);
@@ -215,7 +239,9 @@ impl<'a> RowParser<'a> {
 
     /// Prepares for the rows of `chunk`.
     pub(super) fn look(&mut self, chunk: &[u8]) {
-        self.bare_labels = BareLabels::of(&self.labels);
+        if self.labels.census.is_none() {
+            self.bare_labels = BareLabels::of(&self.labels);
+        }
         if self.fast {
             self.marks.look_at(chunk);
         }
@@ -243,14 +269,12 @@ impl<'a> RowParser<'a> {
             empty_cells |= cell.len() == 0;
             start = end + 1;
         }
-        let carriage_return = chunk[end] == b'\r';
-        let newline = end + usize::from(carriage_return);
-        let fits = end - at <= self.options.max_line_bytes.saturating_sub(2);
-        if chunk.get(newline) != Some(&b'\n') || !fits {
+        if end - at > self.options.max_line_bytes.saturating_sub(2) {
             return None;
         }
+        let both = chunk[end] == b'\r' && chunk.get(end + 1) == Some(&b'\n');
         self.marks.pass(width);
-        Some(CanonicalRow { end, carriage_return, empty_cells })
+        Some(CanonicalRow { end, next: end + 1 + usize::from(both), empty_cells })
     }
 
     /// Takes the record at `at` apart; returns where the next one starts.
@@ -283,13 +307,11 @@ impl<'a> RowParser<'a> {
         };
         match checked {
             Ok(()) => {
-                if chunk[at..end].ends_with(b"\r\n") {
-                    out.changes.crlf += 1;
-                }
+                count_line_end(&chunk[at..end], &mut out.changes);
                 let hash = self.hasher.hash(&out.side[start..]);
                 push_row(out, &(start..out.side.len()), true, lines, hash);
             }
-            Err(Reason { column, error, message }) => {
+            Err(Reason { column, error, message, sign }) => {
                 out.side.truncate(start);
                 out.rejected.push(Rejected {
                     line: u64::from(out.lines),
@@ -299,6 +321,7 @@ impl<'a> RowParser<'a> {
                     error,
                     record: record::without_line_end(&chunk[at..end]).to_vec(),
                     message,
+                    sign,
                 });
                 out.lines += lines;
             }
@@ -320,7 +343,7 @@ impl<'a> RowParser<'a> {
             let bad = at + e.valid_up_to();
             let column = fields.iter().position(|f| bad < f.end.max(f.start + 1));
             let message = "the bytes are not UTF-8: save the file as UTF-8".to_owned();
-            Reason { column, error: ErrorType::InvalidUnicode, message }
+            Reason { column, error: ErrorType::InvalidUnicode, message, sign: Sign::Nothing }
         })?;
         let schema = self.schema;
         let mut changes = FormatChanges::default();
@@ -341,9 +364,13 @@ impl<'a> RowParser<'a> {
             let value = clean::bare(raw, field.quoted, field.escaped, &mut changes);
             let feature = matches!(column.role, Role::Numeric | Role::Categorical);
             let spelt_missing = || self.options.missing_values.iter().any(|m| *m == value);
-            if value.is_empty() || (feature && spelt_missing()) {
-                if column.role == Role::Target {
-                    return Err(Reason::cast(position, "the label is missing".to_owned()));
+            let target = column.role == Role::Target;
+            let missing = value.is_empty()
+                || (feature && spelt_missing())
+                || (target && spelt_missing() && !self.labels.knows(&value));
+            if missing {
+                if target {
+                    return Err(Reason::no_label(position));
                 }
                 self.empty.push(index);
                 continue;
@@ -353,10 +380,10 @@ impl<'a> RowParser<'a> {
                     clean::push_text(&value, &mut out.side);
                     Ok(())
                 }
-                Role::Numeric => push_number(&value, &mut out.side, &mut changes),
+                Role::Numeric => push_number(&value, self.numbers, &mut out.side, &mut changes),
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
-            pushed.map_err(|message| Reason::cast(position, message))?;
+            pushed.map_err(|(sign, message)| Reason::cast(position, sign, message))?;
         }
         out.side.push(b'\n');
         for index in &self.empty {
@@ -399,16 +426,19 @@ impl<'a> RowParser<'a> {
         value: &str,
         out: &mut Vec<u8>,
         changes: &mut FormatChanges,
-    ) -> Result<(), String> {
+    ) -> Result<(), (Sign, String)> {
         match self.labels.resolve(value, changes) {
             Some(true) => clean::push_text(&self.labels.positive, out),
             Some(false) => clean::push_text(self.labels.negative.as_deref().unwrap_or(value), out),
             None => {
-                return Err(format!(
-                    "unknown label {value:?}: expected {:?} or {:?}",
+                let message = format!(
+                    "unknown label \"{}\": expected \"{}\" or \"{}\" (\"schema.negative_label\" \
+                     names the second)",
+                    text::visible(value),
                     self.labels.positive,
-                    self.labels.negative.as_deref().unwrap_or("another one"),
-                ));
+                    self.labels.negative.as_deref().unwrap_or_default(),
+                );
+                return Err((Sign::OtherLabel, message));
             }
         }
         Ok(())
@@ -438,7 +468,7 @@ impl<'a> RowParser<'a> {
                 format!("longer than {} bytes", self.options.max_line_bytes),
             ),
         };
-        Reason { column, error, message }
+        Reason { column, error, message, sign: Sign::Nothing }
     }
 
     fn column_name(&self, field: usize) -> String {
@@ -473,11 +503,23 @@ pub(super) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
     !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
 }
 
+/// Whether a number is a spelling of a missing value.
+fn number_is_missing(options: &Ingestion) -> bool {
+    options.missing_values.iter().any(|m| Number::read(m, options.numbers).is_some())
+}
+
 struct CanonicalRow {
     /// Where its line end starts.
     end: usize,
-    carriage_return: bool,
+    /// Where the next row starts.
+    next: usize,
     empty_cells: bool,
+}
+
+/// Counts the line end of a good row, unless it is LF.
+fn count_line_end(row: &[u8], changes: &mut FormatChanges) {
+    changes.crlf += u64::from(row.ends_with(b"\r\n"));
+    changes.carriage_return += u64::from(row.ends_with(b"\r"));
 }
 
 /// Why a record is rejected.
@@ -486,11 +528,17 @@ struct Reason {
     column: Option<usize>,
     error: ErrorType,
     message: String,
+    sign: Sign,
 }
 
 impl Reason {
-    fn cast(column: usize, message: String) -> Self {
-        Self { column: Some(column), error: ErrorType::Cast, message }
+    fn cast(column: usize, sign: Sign, message: String) -> Self {
+        Self { column: Some(column), error: ErrorType::Cast, message, sign }
+    }
+
+    fn no_label(column: usize) -> Self {
+        let (error, message) = (ErrorType::MissingLabel, "the label is missing".to_owned());
+        Self { column: Some(column), error, message, sign: Sign::Nothing }
     }
 }
 
@@ -503,12 +551,34 @@ fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash
     out.lines += lines;
 }
 
-fn push_number(value: &str, out: &mut Vec<u8>, changes: &mut FormatChanges) -> Result<(), String> {
-    let number = Number::parse(value).ok_or_else(|| format!("{value:?} is not a number"))?;
+fn push_number(
+    value: &str,
+    format: NumberFormat,
+    out: &mut Vec<u8>,
+    changes: &mut FormatChanges,
+) -> Result<(), (Sign, String)> {
+    let Some(number) = Number::read(value, format) else {
+        return Err(no_number(value, format));
+    };
     let start = out.len();
     number.push(out);
-    clean::count_number_changes(value, &out[start..], changes);
+    number::count_changes(value, format, &out[start..], changes);
     Ok(())
+}
+
+/// Why `value` is not taken for a number.
+pub(crate) fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
+    let shown = text::visible(value);
+    if number::shows_other_decimal(value, format) {
+        let (name, other) = if format.decimal == ',' { ("point", '.') } else { ("comma", ',') };
+        let message = format!(
+            "\"{shown}\" has a decimal {name}: if the numbers are spelt so, set \
+             \"ingestion.decimal\" to \"{other}\" (and \"ingestion.thousands\" to what stands \
+             between thousands)"
+        );
+        return (Sign::OtherDecimal, message);
+    }
+    (Sign::Nothing, format!("\"{shown}\" is not a number"))
 }
 
 /// Adds the empty cells of a canonical row; text cells of the fast path hold no quotes.

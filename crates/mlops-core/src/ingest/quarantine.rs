@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 /// The kinds of rejection, under DuckDB's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ErrorType {
-    /// A cell that is not of its column's type, a label that is unknown or missing.
+    /// A cell that is not of its column's type, a label that is unknown.
     #[serde(rename = "CAST")]
     Cast,
+    /// A row without a label.
+    #[serde(rename = "MISSING LABEL")]
+    MissingLabel,
     /// Fewer fields than the header.
     #[serde(rename = "MISSING COLUMNS")]
     MissingColumns,
@@ -35,6 +38,7 @@ impl ErrorType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cast => "CAST",
+            Self::MissingLabel => "MISSING LABEL",
             Self::MissingColumns => "MISSING COLUMNS",
             Self::TooManyColumns => "TOO MANY COLUMNS",
             Self::UnquotedValue => "UNQUOTED VALUE",
@@ -42,6 +46,17 @@ impl ErrorType {
             Self::InvalidUnicode => "INVALID UNICODE",
         }
     }
+}
+
+/// What a rejected cell tells of its whole file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Nothing.
+    Nothing,
+    /// Numbers are spelt with the other decimal separator: those that look like ours are not.
+    OtherDecimal,
+    /// There is a label besides the two.
+    OtherLabel,
 }
 
 /// How many rows were rejected for each kind of reason.
@@ -64,6 +79,8 @@ pub struct Rejected {
     pub record: Vec<u8>,
     /// The reason in words.
     pub message: String,
+    /// What it tells of the whole file.
+    pub sign: Sign,
 }
 
 impl Rejected {

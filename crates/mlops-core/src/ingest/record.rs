@@ -1,12 +1,12 @@
 //! The grammar of a CSV record: where it ends, which fields it has, what is wrong with it.
 //!
 //! The rules are the csv crate's (a quote opens a field only as its first byte, `""` is a quote,
-//! a newline inside quotes belongs to the field, CRLF and LF both end a record) with one
+//! a line end inside quotes belongs to the field; LF, CRLF and CR alone end a record) with one
 //! addition: *a malformed record takes exactly one physical line with it*. A quote that is never
 //! closed therefore costs one row and not the rest of the file.
 //! Not for the meaning of fields: see [`super::clean`].
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3, memrchr2};
 
 /// Why a record cannot be split into the columns of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +77,29 @@ pub(crate) fn scan(
         Split::Done { .. } if fields.len() < shape.width => Malformed::TooFew(fields.len()),
         Split::Done { .. } => Malformed::TooMany(fields.len()),
     };
-    match memchr(b'\n', &buffer[at..]) {
-        Some(n) => Scan::Record { end: at + n + 1, lines: 1, problem: Some(problem) },
-        None if last => Scan::Record { end: buffer.len(), lines: 1, problem: Some(problem) },
+    let place = memchr2(b'\n', b'\r', &buffer[at..]).map_or(buffer.len(), |n| at + n);
+    match line_end(buffer, place, last) {
+        Some(length) => Scan::Record { end: place + length, lines: 1, problem: Some(problem) },
         None => Scan::NeedMore,
     }
+}
+
+/// How many bytes the line end at `at` has: LF, CR LF, CR, or none at the end of the file. `None`
+/// where the bytes to come tell.
+fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
+    match (buffer.get(at), buffer.get(at + 1)) {
+        (Some(b'\r'), Some(b'\n')) => Some(2),
+        (Some(b'\r'), None) | (None, _) if !last => None,
+        (None, _) => Some(0),
+        _ => Some(1),
+    }
+}
+
+/// How many line ends stand in `bytes`.
+pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
+    let ends = memchr::memchr2_iter(b'\n', b'\r', bytes);
+    let second = |at: usize| bytes[at] == b'\n' && at > 0 && bytes[at - 1] == b'\r';
+    ends.filter(|at| !second(*at)).count() as u64
 }
 
 /// The fields of the first record and where it ends, whatever its width: for headers.
@@ -117,11 +135,13 @@ fn split(buffer: &[u8], at: usize, last: bool, shape: Shape, fields: &mut Vec<Fi
             let mut escaped = false;
             i += 1;
             loop {
-                match memchr2(b'"', b'\n', &buffer[i..]) {
+                match memchr3(b'"', b'\n', b'\r', &buffer[i..]) {
                     // An open quote may look for its end as far as a record may reach.
                     Some(n) if i + n - at > shape.max_bytes => return bad(spanning, fields),
-                    Some(n) if buffer[i + n] == b'\n' => {
-                        lines += 1;
+                    Some(n) if buffer[i + n] != b'"' => {
+                        // CR LF is one line end.
+                        let second = buffer[i + n] == b'\n' && buffer[i + n - 1] == b'\r';
+                        lines += u32::from(!second);
                         spanning = spanning.or(Some(fields.len()));
                         i += n + 1;
                     }
@@ -147,48 +167,49 @@ fn split(buffer: &[u8], at: usize, last: bool, shape: Shape, fields: &mut Vec<Fi
             while matches!(buffer.get(i), Some(b' ' | b'\t')) {
                 i += 1;
             }
-            if buffer.get(i) == Some(&b'\r') && matches!(buffer.get(i + 1), Some(b'\n') | None) {
-                i += 1;
-            }
             match buffer.get(i) {
-                Some(b',' | b'\n') => {}
+                Some(b',' | b'\n' | b'\r') => {}
                 None if last => {}
                 None => return Split::NeedMore,
                 Some(_) => return bad(spanning, fields),
             }
             fields.push(Field { start: start + 1, end, quoted: true, escaped });
         } else {
-            let Some(n) = memchr2(b',', b'\n', &buffer[i..]).or(last.then_some(buffer.len() - i))
-            else {
+            let found = memchr3(b',', b'\n', b'\r', &buffer[i..]);
+            let Some(n) = found.or(last.then_some(buffer.len() - i)) else {
                 return Split::NeedMore;
             };
             i += n;
-            let ends_line = buffer.get(i) != Some(&b',');
-            let cr = ends_line && i > start && buffer[i - 1] == b'\r';
-            fields.push(Field { start, end: i - usize::from(cr), quoted: false, escaped: false });
+            fields.push(Field { start, end: i, quoted: false, escaped: false });
         }
-        match buffer.get(i) {
-            Some(b',') => i += 1,
-            Some(_) => return Split::Done { end: i + 1, lines, spanning },
-            None => return Split::Done { end: i, lines, spanning },
+        if buffer.get(i) == Some(&b',') {
+            i += 1;
+            continue;
         }
+        return match line_end(buffer, i, last) {
+            Some(length) => Split::Done { end: i + length, lines, spanning },
+            None => Split::NeedMore,
+        };
     }
 }
 
 /// Where the last complete record of `buffer` ends, for cutting a file into chunks.
 ///
-/// Only lines around a quote are looked at closely: elsewhere a newline always ends a record.
+/// Only lines around a quote are looked at closely: elsewhere a line end always ends a record.
 pub(crate) fn last_record_end(buffer: &[u8], shape: Shape, fields: &mut Vec<Field>) -> usize {
     let mut at = 0;
     while let Some(quote) = memchr(b'"', &buffer[at..]) {
         let before = &buffer[at..at + quote];
-        let start = at + memchr::memrchr(b'\n', before).map_or(0, |n| n + 1);
+        let start = at + memrchr2(b'\n', b'\r', before).map_or(0, |n| n + 1);
         match scan(buffer, start, false, shape, fields) {
             Scan::Record { end, .. } => at = end,
             Scan::NeedMore => return start,
         }
     }
-    at + memchr::memrchr(b'\n', &buffer[at..]).map_or(0, |n| n + 1)
+    // A CR at the end may be half of a line end.
+    let rest = &buffer[at..];
+    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+    at + memrchr2(b'\n', b'\r', rest).map_or(0, |n| n + 1)
 }
 
 /// The record's own bytes in `range`, without the line end.
@@ -231,6 +252,22 @@ mod tests {
     }
 
     #[test]
+    fn carriage_returns_alone_end_records_too() {
+        let records = all("a,b\r\"x,\r\"\"y\r\nz\",2\r\n\"c\",d\r\re,\"f\r\n");
+        assert_eq!(
+            records,
+            [
+                ("a,b\r".to_owned(), 1, None),
+                ("\"x,\r\"\"y\r\nz\",2\r\n".to_owned(), 3, None),
+                ("\"c\",d\r".to_owned(), 1, None),
+                ("\r".to_owned(), 1, Some(Malformed::TooFew(1))),
+                ("e,\"f\r\n".to_owned(), 1, Some(Malformed::Quote(1))),
+            ]
+        );
+        assert_eq!(line_ends(b"a\r\nb\rc\n\n\r"), 5);
+    }
+
+    #[test]
     fn a_malformed_record_takes_one_line_only() {
         let records = all("\"open,1\nb,2\nc,\"x\"y\nd,4,5\ne\n");
         let lines: Vec<_> = records.iter().map(|(text, _, p)| (text.as_str(), *p)).collect();
@@ -259,7 +296,11 @@ mod tests {
 
     #[test]
     fn the_cut_never_splits_a_record() {
-        let text = "a,1\n\"b\nb\",2\nc,\"3\"\r\n\"d\"\"\nd\",4\ne,5\n";
+        cuts_at_record_ends("a,1\n\"b\nb\",2\nc,\"3\"\r\n\"d\"\"\nd\",4\ne,5\n");
+        cuts_at_record_ends("a,1\r\"b\rb\",2\r\nc,\"3\"\r\"d\"\"\r\nd\",4\r\n\ne,5\r\n");
+    }
+
+    fn cuts_at_record_ends(text: &str) {
         let (mut ends, mut at, mut fields) = (vec![0], 0, Vec::new());
         while let Scan::Record { end, .. } = scan(text.as_bytes(), at, true, SHAPE, &mut fields) {
             ends.push(end);

@@ -196,9 +196,7 @@ mod tests {
     #[test]
     fn labels_are_found_whole_however_long_they_are() {
         for (positive, negative) in [("1", "0"), ("yes", "no"), ("y", "none"), ("a,b", "c")] {
-            let both =
-                Labels { positive: positive.to_owned(), negative: Some(negative.to_owned()) };
-            let labels = BareLabels::of(&both);
+            let labels = BareLabels::of(&Labels::known(positive, negative));
             for bytes in ["", "1", "0", "2", "10", "yes", "no", "none", "y", "n", "c", "a"] {
                 let is_positive = bytes == positive && positive != "a,b";
                 in_chunks(bytes.as_bytes(), |cell| {
@@ -208,7 +206,7 @@ mod tests {
                 });
             }
         }
-        let one = BareLabels::of(&Labels { positive: "1".to_owned(), negative: None });
+        let one = BareLabels::of(&Labels { negative: None, ..Labels::known("1", "") });
         in_chunks(b"1", |cell| assert_eq!(one.find(cell), (true, true)));
         in_chunks(b"0", |cell| assert!(!one.find(cell).0));
     }

@@ -42,9 +42,7 @@ impl RowParser<'_> {
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
         widest(Values { parser: self, chunk, offset, wanted, out, table });
-        if unknown {
-            out.learned.clone_from(&self.labels.negative);
-        }
+        self.tell_labels(unknown, out);
     }
 
     /// Reads a row that is not plain; returns where the next one starts.

@@ -52,7 +52,7 @@ pub enum Intent {
         sha256: Digest,
     },
     /// To point production at a release; the record that its success leaves.
-    Promote(Deployment),
+    Promote(Box<Deployment>),
     /// To remove releases and data sets; the record that it leaves.
     Remove(Removed),
 }

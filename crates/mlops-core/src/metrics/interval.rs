@@ -89,7 +89,7 @@ pub fn f1_interval(matrix: &ConfusionMatrix) -> Interval {
 /// variance of the scores, which is 0 where the classes are told apart without error.
 pub fn auc_interval(auc: f64, positives: u64, negatives: u64) -> Interval {
     let (p, n) = (positives as f64, negatives as f64);
-    let more = (p + n) / 2.0 - 1.0;
+    let more = p.midpoint(n) - 1.0;
     let variance =
         |a: f64| a * (1.0 - a) * (1.0 + more * ((1.0 - a) / (2.0 - a) + a / (1.0 + a))) / (p * n);
     let within = |a: f64| (auc - a).powi(2) <= Z * Z * variance(a);

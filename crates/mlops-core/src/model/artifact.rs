@@ -8,8 +8,10 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Encoder, Model, TrainingData};
-use crate::config::Training;
+use super::{
+    CategoricalFeature, Encoder, MissingPolicy, Model, NumericFeature, Pooling, TrainingData,
+};
+use crate::config::{NumberFormat, Training};
 use crate::digest::Digest;
 use crate::fit::{ClassWeight, Fitted, Scaler, Solver};
 use crate::ids::DatasetVersion;
@@ -17,11 +19,12 @@ use crate::schema::{Role, Schema};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"MLOPSMDL";
-const FORMAT_VERSION: u32 = 1;
+/// Version 2 has the parts of version 1, then [`Added`].
+const FORMAT_VERSION: u32 = 2;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
-/// Largest payload; a model of 500 columns with 1,000 levels each stays below it.
-const MAX_PAYLOAD: usize = 1 << 24;
+/// Largest payload; a model of a million levels stays below it.
+const MAX_PAYLOAD: usize = 1 << 26;
 
 /// The model as it is stored. Only plain types: no library's own struct.
 #[derive(Encode, Decode)]
@@ -30,7 +33,7 @@ struct Payload {
     target: String,
     labels: [String; 2],
     missing_values: Vec<String>,
-    encoder: Encoder,
+    encoder: StoredEncoder,
     mean: Vec<f64>,
     scale: Vec<f64>,
     coefficients: Vec<f64>,
@@ -54,20 +57,62 @@ struct Payload {
     test_files: Vec<[u8; 32]>,
 }
 
+#[derive(Encode, Decode)]
+struct StoredEncoder {
+    missing: MissingPolicy,
+    numeric: Vec<NumericFeature>,
+    categorical: Vec<StoredCategory>,
+}
+
+#[derive(Encode, Decode)]
+struct StoredCategory {
+    name: String,
+    levels: Vec<String>,
+    fill: Option<u32>,
+}
+
+/// What version 2 added.
+#[derive(Encode, Decode)]
+struct Added {
+    decimal: char,
+    thousands: Option<char>,
+    /// For each categorical column the values that share a feature.
+    pooled: Vec<Vec<String>>,
+    pooling: Pooling,
+}
+
+impl Added {
+    /// What a file of version 1 stands for.
+    fn nothing(columns: usize) -> Self {
+        let NumberFormat { decimal, thousands } = NumberFormat::default();
+        let pooled = vec![Vec::new(); columns];
+        Self { decimal, thousands, pooled, pooling: Pooling::default() }
+    }
+}
+
 fn encoding() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_PAYLOAD>()
 }
 
 /// The bytes of `trainedmodel.bin`: the same for the same model.
 pub fn encode(model: &Model) -> Result<Vec<u8>> {
-    let Model { schema, encoder, scaler, fitted, training, data, missing_values } = model;
+    let Model { schema, encoder, scaler, fitted, training, data, missing_values, numbers } = model;
     let columns = [Role::Id, Role::Numeric, Role::Categorical];
+    let categorical = encoder.categorical.iter().map(|feature| StoredCategory {
+        name: feature.name.clone(),
+        levels: feature.levels.clone(),
+        fill: feature.fill,
+    });
     let payload = Payload {
         columns: columns.map(|role| super::owned(schema, role)),
         target: schema.target().to_owned(),
         labels: [model.label(true).to_owned(), model.label(false).to_owned()],
         missing_values: missing_values.clone(),
-        encoder: encoder.clone(),
+        encoder: StoredEncoder {
+            missing: encoder.missing,
+            numeric: encoder.numeric.clone(),
+            categorical: categorical.collect(),
+        },
         mean: scaler.mean.clone(),
         scale: scaler.scale.clone(),
         coefficients: fitted.coefficients.clone(),
@@ -95,7 +140,13 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         held_out: data.held_out,
         test_files: data.test_files.iter().map(|d| *d.bytes()).collect(),
     };
-    let payload = bincode::encode_to_vec(payload, bincode::config::standard())
+    let added = Added {
+        decimal: numbers.decimal,
+        thousands: numbers.thousands,
+        pooled: encoder.categorical.iter().map(|feature| feature.pooled.clone()).collect(),
+        pooling: training.pooling,
+    };
+    let payload = bincode::encode_to_vec((payload, added), bincode::config::standard())
         .map_err(|e| Error::backend("bincode", e))?;
     if payload.len() > MAX_PAYLOAD {
         return Err(Error::data(format!(
@@ -121,19 +172,30 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
 /// of the input.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     let bad = |message: String| Error::artifact(place, message);
-    let payload = checked(bytes).map_err(bad)?;
-    let (payload, used): (Payload, usize) = bincode::decode_from_slice(payload, encoding())
-        .map_err(|e| bad(format!("its content cannot be decoded ({e}): train again")))?;
+    let (version, payload) = checked(bytes).map_err(bad)?;
+    let wrong = |e| bad(format!("its content cannot be decoded ({e}): train again"));
+    let ((payload, added), used) = if version == 1 {
+        let decoded = bincode::decode_from_slice(payload, encoding());
+        let (payload, used): (Payload, usize) = decoded.map_err(wrong)?;
+        let added = Added::nothing(payload.encoder.categorical.len());
+        ((payload, added), used)
+    } else {
+        let decoded = bincode::decode_from_slice(payload, encoding());
+        decoded.map_err(wrong)?
+    };
+    if added.pooled.len() != payload.encoder.categorical.len() {
+        return Err(bad("its columns do not fit each other: train again".to_owned()));
+    }
     if used + HEAD + DIGEST != bytes.len() {
         return Err(bad("bytes follow its content: train again".to_owned()));
     }
-    let model = payload.into_model();
+    let model = payload.into_model(added);
     consistent(&model).map_err(|m| bad(format!("{m}: train again")))?;
     Ok(model)
 }
 
-/// The payload, after everything that can be checked without decoding it.
-fn checked(bytes: &[u8]) -> Result<&[u8], String> {
+/// Format version and payload, after everything that can be checked without decoding it.
+fn checked(bytes: &[u8]) -> Result<(u64, &[u8]), String> {
     if bytes.len() < HEAD + DIGEST {
         return Err(format!(
             "it has {} bytes, too few for a model: the file is cut off. Train again",
@@ -149,9 +211,9 @@ fn checked(bytes: &[u8]) -> Result<&[u8], String> {
         head[range].iter().rev().fold(0_u64, |n, b| (n << 8) | u64::from(*b))
     };
     let version = number(8..12);
-    if version != u64::from(FORMAT_VERSION) {
+    if !(1..=u64::from(FORMAT_VERSION)).contains(&version) {
         return Err(format!(
-            "it has format version {version}, this program knows version {FORMAT_VERSION}: \
+            "it has format version {version}, this program knows versions up to {FORMAT_VERSION}: \
              train again, or use the program that wrote it"
         ));
     }
@@ -165,18 +227,23 @@ fn checked(bytes: &[u8]) -> Result<&[u8], String> {
     if Digest::of(&[head, payload].concat()).bytes() != digest {
         return Err("its checksum is wrong: the file is damaged. Train again".to_owned());
     }
-    Ok(payload)
+    Ok((version, payload))
 }
 
 impl Payload {
-    fn into_model(self) -> Model {
+    fn into_model(self, added: Added) -> Model {
         let [id, numeric, categorical] = &self.columns;
         let [positive, negative] = &self.labels;
         let schema = Schema::new(id, numeric, categorical, &self.target, positive, Some(negative));
         let solver = if self.lbfgs { Solver::Lbfgs } else { Solver::Newton };
+        let categorical = self.encoder.categorical.into_iter().zip(added.pooled);
+        let categorical = categorical.map(|(StoredCategory { name, levels, fill }, pooled)| {
+            CategoricalFeature { name, levels, pooled, fill }
+        });
         Model {
             schema,
             missing_values: self.missing_values,
+            numbers: NumberFormat { decimal: added.decimal, thousands: added.thousands },
             scaler: Scaler { mean: self.mean, scale: self.scale },
             fitted: Fitted {
                 coefficients: self.coefficients,
@@ -199,6 +266,7 @@ impl Payload {
                 class_weight: if self.balanced { ClassWeight::Balanced } else { ClassWeight::None },
                 threshold: self.threshold,
                 seed: self.seed,
+                pooling: added.pooling,
             },
             data: TrainingData {
                 version: DatasetVersion(self.data_version),
@@ -209,7 +277,11 @@ impl Payload {
                 held_out: self.held_out,
                 test_files: self.test_files.into_iter().map(Digest::from).collect(),
             },
-            encoder: self.encoder,
+            encoder: Encoder {
+                missing: self.encoder.missing,
+                numeric: self.encoder.numeric,
+                categorical: categorical.collect(),
+            },
         }
     }
 }
@@ -232,10 +304,12 @@ fn consistent(model: &Model) -> Result<(), String> {
     if !columns {
         return Err("its features are not those of its schema".to_owned());
     }
+    let sorted =
+        |feature: &CategoricalFeature| feature.levels.is_sorted() && feature.pooled.is_sorted();
     let fills = encoder
         .categorical
         .iter()
-        .all(|f| f.fill.is_none_or(|l| (l as usize) < f.levels.len()) && f.levels.is_sorted());
+        .all(|f| f.fill.is_none_or(|l| (l as usize) < f.width()) && sorted(f));
     let finite = [&scaler.mean, &scaler.scale, &fitted.coefficients].into_iter().flatten();
     let singles = [fitted.intercept, fitted.gradient_norm, fitted.loss, training.c.unwrap_or(1.0)];
     let fillings = encoder.numeric.iter().filter_map(|f| f.fill.as_ref());

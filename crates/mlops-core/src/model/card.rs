@@ -26,6 +26,9 @@ pub struct Card {
     pub intercept: f64,
     /// What replaces a missing value, by column.
     pub imputation: Map<String, Value>,
+    /// The rare values that share the feature `column=(infrequent)`, by column.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub infrequent: Map<String, Value>,
     /// The solver used.
     pub solver: String,
     /// What an independent solver (smartcore's L-BFGS) made of the same rows, where there are few.
@@ -63,9 +66,11 @@ impl Card {
             imputation.insert(feature.name.clone(), json!(feature.fill));
         }
         for feature in &encoder.categorical {
-            let level = feature.fill.map(|l| feature.levels[l as usize].clone());
+            let level = feature.fill.map(|l| feature.level_name(l as usize));
             imputation.insert(feature.name.clone(), json!(level));
         }
+        let pooled = encoder.categorical.iter().filter(|feature| !feature.pooled.is_empty());
+        let infrequent = pooled.map(|f| (f.name.clone(), json!(f.pooled))).collect();
         Self {
             format_version: 1,
             artifact,
@@ -79,6 +84,7 @@ impl Card {
             coefficients: fitted.coefficients.clone(),
             intercept: fitted.intercept,
             imputation,
+            infrequent,
             solver: solver_name(fitted.solver).to_owned(),
             cross_check: None,
             iterations: fitted.iterations,

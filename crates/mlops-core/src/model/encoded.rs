@@ -14,9 +14,10 @@ use crate::exact::ExactSum;
 use crate::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks, constant};
 use crate::schema::{Role, Schema};
 use crate::table::Table;
+use crate::text;
 use crate::{Error, Result};
 
-use super::encoder::{MAX_LEVELS, too_many_levels};
+use super::encoder::{Pooling, empty_columns};
 use super::median::{Column, medians};
 use super::{CategoricalFeature, Encoder, MissingPolicy, NumericFeature};
 
@@ -124,19 +125,18 @@ struct Levels {
 }
 
 impl Levels {
-    /// The place of `text`; NaN for a missing value, and where there are too many to go on.
+    /// The place of `text`; NaN for a missing value.
     fn code(&mut self, text: &str) -> f64 {
         if text.is_empty() {
             return f64::NAN;
         }
-        self.add(text, 1).map_or(f64::NAN, |place| place as f64)
+        self.add(text, 1) as f64
     }
 
-    /// Counts `text`, unless there are too many values to go on.
-    fn add(&mut self, text: &str, count: u64) -> Option<usize> {
+    /// Counts `text`; returns its place.
+    fn add(&mut self, text: &str, count: u64) -> usize {
         let place = match self.places.get(text) {
             Some(place) => *place,
-            None if self.found.len() > MAX_LEVELS => return None,
             None => {
                 self.places.insert(text.to_owned(), self.found.len());
                 self.found.push((text.to_owned(), 0));
@@ -144,7 +144,7 @@ impl Levels {
             }
         };
         self.found[place].1 += count;
-        Some(place)
+        place
     }
 }
 
@@ -153,6 +153,7 @@ impl Levels {
 pub struct TrainingRows {
     names: (Vec<String>, Vec<String>),
     missing: MissingPolicy,
+    pooling: Pooling,
     rows: PackedBlocks,
     known: Vec<Known>,
     levels: Vec<Levels>,
@@ -171,6 +172,7 @@ impl TrainingRows {
         let columns = numeric.len() + categorical.len();
         Self {
             missing: training.missing,
+            pooling: training.pooling,
             rows: PackedBlocks::new(columns),
             known: vec![Known::NOTHING; numeric.len()],
             levels: categorical.iter().map(|_| Levels::default()).collect(),
@@ -193,17 +195,14 @@ impl TrainingRows {
     /// Appends a batch.
     ///
     /// # Errors
-    /// `Data` for a categorical column with too many values; and as a temporary file fails.
+    /// As a temporary file fails.
     pub fn push(&mut self, batch: &mut TrainingBatch) -> Result<()> {
         let numeric = self.names.0.len();
         for (j, found) in batch.levels.iter().enumerate() {
             let levels = &mut self.levels[j];
             let mut places = Vec::with_capacity(found.len());
             for (text, count) in found {
-                places.extend(levels.add(text, *count).map(|place| place as f64));
-            }
-            if levels.found.len() > MAX_LEVELS {
-                return Err(too_many_levels(&self.names.1[j]));
+                places.push(levels.add(text, *count) as f64);
             }
             for code in batch.columns[numeric + j].iter_mut().filter(|code| !code.is_nan()) {
                 #[expect(
@@ -252,24 +251,30 @@ impl TrainingRows {
     /// The encoding that the rows teach.
     ///
     /// # Errors
-    /// `Data` for missing values under the policy `reject`, and for a numeric column without any
-    /// value under one that imputes.
+    /// `Data` for missing values under the policy `reject`, and for a column without any value.
     pub fn encoder(&self, threads: usize) -> Result<Encoder> {
         if self.missing == MissingPolicy::Reject && self.missing_rows > 0 {
             let names = self.names.0.iter().chain(&self.names.1);
-            let columns: Vec<String> = names
+            let columns = names
                 .zip(&self.missing_cells)
                 .filter(|(_, n)| **n > 0)
-                .map(|(name, n)| format!("\"{name}\" {n}"))
-                .collect();
+                .map(|(name, n)| format!("\"{name}\" {n}"));
             return Err(Error::data(format!(
                 "{} rows have missing values ({}) and \"training.missing\" is \"reject\": \
                  complete the data, or choose \"median\", \"mean\" or \"drop\"",
                 self.missing_rows,
-                columns.join(", ")
+                text::names(columns)
             )));
         }
         let imputes = matches!(self.missing, MissingPolicy::Median | MissingPolicy::Mean);
+        // Under a policy that leaves rows out, all of them may be gone.
+        let left_out = if self.rows.rows() == 0 { self.dropped } else { 0 };
+        let all = if imputes { self.rows.rows() } else { left_out };
+        let names = self.names.0.iter().chain(&self.names.1).zip(&self.missing_cells);
+        let empty: Vec<&String> = names.filter(|(_, n)| **n == all).map(|(name, _)| name).collect();
+        if all > 0 && !empty.is_empty() {
+            return Err(empty_columns(&empty));
+        }
         let middles = match self.missing {
             MissingPolicy::Drop | MissingPolicy::Reject => vec![None; self.names.0.len()],
             MissingPolicy::Mean => self.means()?,
@@ -277,27 +282,16 @@ impl TrainingRows {
                 medians(&self.rows, &self.known_columns(), threads, self.memory)?
             }
         };
-        let mut numeric = Vec::new();
-        for (name, fill) in self.names.0.iter().zip(middles) {
-            if imputes && fill.is_none() {
-                return Err(Error::data(format!(
-                    "the numeric column \"{name}\" is empty in every training row: \
-                     remove it from \"schema.numeric\", or complete the data"
-                )));
-            }
-            numeric.push(NumericFeature { name: name.clone(), fill });
-        }
-        let mut categorical = Vec::new();
-        for (name, levels) in self.names.1.iter().zip(&self.levels) {
-            let mut sorted: Vec<&(String, u64)> = levels.found.iter().collect();
-            sorted.sort();
-            // Of equally frequent levels the first in order.
-            let most = sorted.iter().map(|level| level.1).max().unwrap_or(0);
-            let fill = sorted.iter().position(|level| level.1 == most);
-            let fill = fill.filter(|_| imputes).and_then(|l| u32::try_from(l).ok());
-            let levels = sorted.into_iter().map(|(level, _)| level.clone()).collect();
-            categorical.push(CategoricalFeature { name: name.clone(), levels, fill });
-        }
+        let names = self.names.0.iter().zip(middles);
+        let numeric =
+            names.map(|(name, fill)| NumericFeature { name: name.clone(), fill }).collect();
+        let missing = &self.missing_cells[self.names.0.len()..];
+        let columns = self.names.1.iter().zip(&self.levels).zip(missing);
+        let learn = |((name, levels), missing): ((&String, &Levels), &u64)| {
+            let missing = imputes.then_some(*missing);
+            CategoricalFeature::learn(name, &levels.found, missing, self.pooling)
+        };
+        let categorical = columns.map(learn).collect();
         Ok(Encoder { missing: self.missing, numeric, categorical })
     }
 
@@ -332,7 +326,7 @@ impl TrainingRows {
         let categories = encoder.categorical.iter().zip(&self.levels).map(|(feature, known)| {
             let level = |(text, _): &(String, u64)| feature.level(text).unwrap_or(usize::MAX);
             Categories {
-                levels: feature.levels.len(),
+                levels: feature.width(),
                 of_code: known.found.iter().map(level).collect(),
                 fill: feature.fill.map_or(usize::MAX, |l| l as usize),
             }
@@ -447,6 +441,7 @@ impl Blocks for EncodedRows<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Frequency;
     use super::*;
 
     fn names(list: &[&str]) -> Vec<String> {
@@ -512,23 +507,55 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_names_is_not_a_category() {
+    fn any_number_of_levels_and_rare_ones_share_a_feature() {
         let schema = Schema::new(&[], &[], &names(&["g"]), "t", "1", Some("0"));
-        let mut rows = TrainingRows::new(&schema, &Training::default());
-        let mut push = |from: usize, to: usize| {
+        let learn = |pooling, missing| {
+            let training = Training { pooling, missing, ..Training::default() };
+            let mut rows = TrainingRows::new(&schema, &training);
+            for from in [0, 400, 1_000] {
+                let mut table = Table::new(&schema);
+                for i in from..from + 1_000 {
+                    table.push_values(&[], &[format!("name{i:05}")]);
+                    table.labels.push(i % 2 == 0);
+                }
+                let mut batch = TrainingBatch::default();
+                batch.fill(&mut table, missing);
+                rows.push(&mut batch).unwrap();
+            }
+            let encoder = rows.encoder(1).unwrap();
+            let width = encoder.width();
+            let blocks = rows.encoded(&encoder);
+            let mut block = Block::new(blocks.features());
+            let mut ones = 0.0;
+            for index in 0..blocks.blocks() {
+                blocks.read(index, &mut block).unwrap();
+                let last = block.column(width - 1);
+                ones += last[..block.rows()].iter().sum::<f64>();
+            }
+            (width, ones)
+        };
+        let pooling = Pooling { min_frequency: Some(Frequency::Rows(2)), ..Pooling::default() };
+        assert_eq!(learn(Pooling::default(), MissingPolicy::Median), (2_000, 1.0));
+        // 400 to 1,399 come twice.
+        assert_eq!(learn(pooling, MissingPolicy::Drop), (1_001, 1_000.0));
+    }
+
+    #[test]
+    fn columns_without_any_value_are_named() {
+        let schema = Schema::new(&[], &names(&["x", "n"]), &names(&["g"]), "t", "1", Some("0"));
+        for missing in [MissingPolicy::Median, MissingPolicy::Mean, MissingPolicy::Drop] {
+            let training = Training { missing, ..Training::default() };
+            let mut rows = TrainingRows::new(&schema, &training);
             let mut table = Table::new(&schema);
-            for i in from..to {
-                table.push_values(&[], &[format!("name{i}")]);
+            for i in 0..5 {
+                table.push_values(&[Some(f64::from(i)), None], &[String::new()]);
                 table.labels.push(i % 2 == 0);
             }
             let mut batch = TrainingBatch::default();
-            batch.fill(&mut table, MissingPolicy::Median);
-            rows.push(&mut batch)
-        };
-        push(0, 600).unwrap();
-        push(400, MAX_LEVELS).unwrap();
-        let error = push(900, MAX_LEVELS + 1).unwrap_err().to_string();
-        assert!(error.contains("over 1000 different values"), "{error}");
-        assert!(push(0, 5_000).is_err());
+            batch.fill(&mut table, missing);
+            rows.push(&mut batch).unwrap();
+            let error = rows.encoder(1).unwrap_err().to_string();
+            assert!(error.contains("\"n\", \"g\" are empty"), "{error}");
+        }
     }
 }

@@ -1,17 +1,66 @@
 //! From raw columns to features: imputation and one-hot encoding.
 //!
 //! scikit-learn's `SimpleImputer` and `OneHotEncoder(handle_unknown="ignore")` in one. Numeric
-//! features come first, then one feature for each level of each categorical column. A category
+//! features come first, then one feature for each level of each categorical column; rare levels may
+//! share one. A category
 //! that was not seen in training becomes all zeros. Not for scaling: see `fit::Scaler`; not for
 //! learning from rows: see [`super::TrainingRows`].
 
 use bincode::{Decode, Encode};
 
-use super::MissingPolicy;
-use crate::Error;
+use serde::{Deserialize, Serialize};
 
-/// More levels than this and a column is taken for an id.
-pub(super) const MAX_LEVELS: usize = 1_000;
+use super::MissingPolicy;
+use crate::text;
+use crate::{Error, Result};
+
+/// What the feature that rare levels share is called in the place of a level.
+pub(super) const POOL: &str = "(infrequent)";
+
+/// Which levels of a categorical column share one feature, as scikit-learn's `OneHotEncoder` has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
+pub struct Pooling {
+    /// Most features of a column, the shared one included.
+    pub max_levels: Option<u64>,
+    /// Levels in fewer rows share a feature.
+    pub min_frequency: Option<Frequency>,
+}
+
+/// A number of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum Frequency {
+    /// So many.
+    Rows(u64),
+    /// This share of all.
+    Share(f64),
+}
+
+impl Pooling {
+    /// For levels of these counts, whether each is rare.
+    fn rare(self, counts: &[u64]) -> Vec<bool> {
+        let rows: u64 = counts.iter().sum();
+        let is_rare = |count: &u64| match self.min_frequency {
+            None => false,
+            Some(Frequency::Rows(least)) => *count < least,
+            Some(Frequency::Share(share)) => (*count as f64) < share * rows as f64,
+        };
+        let mut rare: Vec<bool> = counts.iter().map(is_rare).collect();
+        let frequent = rare.iter().filter(|rare| !**rare).count();
+        let features = frequent + usize::from(frequent < rare.len());
+        if let Some(most) = self.max_levels.and_then(|most| usize::try_from(most).ok())
+            && features > most
+        {
+            let mut by_count: Vec<usize> = (0..counts.len()).collect();
+            by_count.sort_by_key(|i| counts[*i]);
+            // Of equally frequent levels the last ones in order keep their features.
+            for i in &by_count[..counts.len() - (most - 1)] {
+                rare[*i] = true;
+            }
+        }
+        rare
+    }
+}
 
 /// A numeric column.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -23,25 +72,69 @@ pub struct NumericFeature {
 }
 
 /// A categorical column.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CategoricalFeature {
     /// The column.
     pub name: String,
     /// The values seen in training, sorted; one feature each.
     pub levels: Vec<String>,
-    /// Index of the level that a missing value becomes, if the policy imputes.
+    /// Rare values seen in training, sorted; they share one feature, which follows those of `levels`.
+    pub pooled: Vec<String>,
+    /// Index of the feature that a missing value becomes, if the policy imputes.
     pub fill: Option<u32>,
 }
 
 impl CategoricalFeature {
-    /// The level of `text`; `None` for a value not seen in training.
+    /// The column `name`, whose values were `found` so often; `missing` values become the most frequent
+    /// one, if anything is given for them.
+    pub(super) fn learn(
+        name: &str,
+        found: &[(String, u64)],
+        missing: Option<u64>,
+        pooling: Pooling,
+    ) -> Self {
+        let mut sorted: Vec<&(String, u64)> = found.iter().collect();
+        sorted.sort();
+        let mut counts: Vec<u64> = sorted.iter().map(|level| level.1).collect();
+        // Of equally frequent levels the first in order.
+        let most = counts.iter().max();
+        let fill = counts.iter().position(|count| Some(count) == most);
+        if let (Some(fill), Some(missing)) = (fill, missing) {
+            counts[fill] += missing;
+        }
+        let rare = pooling.rare(&counts);
+        let of = |wanted: bool| {
+            let levels = sorted.iter().zip(&rare).filter(|(_, rare)| **rare == wanted);
+            levels.map(|(level, _)| level.0.clone()).collect::<Vec<_>>()
+        };
+        let (levels, pooled) = (of(false), of(true));
+        let mut feature = Self { name: name.to_owned(), levels, pooled, fill: None };
+        let fill =
+            fill.filter(|_| missing.is_some()).and_then(|fill| feature.level(&sorted[fill].0));
+        feature.fill = fill.and_then(|fill| u32::try_from(fill).ok());
+        feature
+    }
+
+    /// Number of features.
+    pub fn width(&self) -> usize {
+        self.levels.len() + usize::from(!self.pooled.is_empty())
+    }
+
+    /// The feature of `text` among those of the column; `None` for a value not seen in training.
     pub fn level(&self, text: &str) -> Option<usize> {
-        self.levels.binary_search_by(|level| level.as_str().cmp(text)).ok()
+        let find =
+            |levels: &[String]| levels.binary_search_by(|level| level.as_str().cmp(text)).ok();
+        find(&self.levels).or_else(|| find(&self.pooled).map(|_| self.levels.len()))
+    }
+
+    /// What feature number `level` of the column stands for.
+    pub fn level_name(&self, level: usize) -> &str {
+        self.levels.get(level).map_or(POOL, String::as_str)
     }
 }
 
 /// The learned encoding.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Encoder {
     /// What happens to missing values.
     pub missing: MissingPolicy,
@@ -54,16 +147,15 @@ pub struct Encoder {
 impl Encoder {
     /// Number of features.
     pub fn width(&self) -> usize {
-        self.numeric.len() + self.categorical.iter().map(|c| c.levels.len()).sum::<usize>()
+        self.numeric.len() + self.categorical.iter().map(CategoricalFeature::width).sum::<usize>()
     }
 
     /// One name for each feature: the column, or `column=level`.
     pub fn feature_names(&self) -> Vec<String> {
         let numeric = self.numeric.iter().map(|f| f.name.clone());
-        let levels = self
-            .categorical
-            .iter()
-            .flat_map(|f| f.levels.iter().map(move |level| format!("{}={level}", f.name)));
+        let levels = self.categorical.iter().flat_map(|f| {
+            (0..f.width()).map(|level| format!("{}={}", f.name, f.level_name(level)))
+        });
         numeric.chain(levels).collect()
     }
 
@@ -73,10 +165,91 @@ impl Encoder {
     }
 }
 
-/// What is wrong with the categorical column `name`.
-pub(super) fn too_many_levels(name: &str) -> Error {
+/// Columns that are empty in every training row.
+pub(super) fn empty_columns(names: &[&String]) -> Error {
+    let (column, is) = if names.len() == 1 { ("column", "is") } else { ("columns", "are") };
+    let list = text::names(names.iter().map(|name| format!("\"{name}\"")));
     Error::data(format!(
-        "the categorical column \"{name}\" has over {MAX_LEVELS} different values: it names rows \
-         rather than groups of them. Move it to \"schema.id\", or group its values"
+        "the {column} {list} {is} empty in every training row: remove {column} that hold nothing from \
+         \"schema.numeric\" and \"schema.categorical\", or complete the data"
     ))
+}
+
+/// Refuses an encoding of more features than a fit can hold within `memory` bytes.
+///
+/// # Errors
+/// `Data`, with the column that has most levels.
+pub fn check_width(encoder: &Encoder, memory: usize) -> Result<()> {
+    let width = encoder.width();
+    let most = encoder.categorical.iter().max_by_key(|feature| feature.width());
+    let fits = width.saturating_mul(width).saturating_mul(size_of::<f64>()) <= memory;
+    let Some(most) = most.filter(|feature| !fits && feature.width() > width / 2) else {
+        return Ok(());
+    };
+    Err(Error::data(format!(
+        "the categorical column \"{}\" has {} different values, a feature each: a fit of {} features does \
+         not fit into \"limits.memory_mib\". Let rare values share a feature (\"schema.max_levels\", \
+         \"schema.min_frequency\"), move the column to \"schema.id\" if it names rows, or raise the limit",
+        text::visible(&most.name),
+        text::count(most.width() as u64),
+        text::count(width as u64),
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pooled(counts: &[u64], max_levels: Option<u64>, least: Option<Frequency>) -> String {
+        let rare = Pooling { max_levels, min_frequency: least }.rare(counts);
+        rare.iter().map(|rare| if *rare { 'x' } else { '-' }).collect()
+    }
+
+    /// Worked out by hand from the rule of scikit-learn's `OneHotEncoder` (a stable sort by count, the last
+    /// ones stay), which alone makes a pool of one level where there are just as many as allowed.
+    #[test]
+    fn rare_levels_are_those_of_scikit_learn() {
+        let counts = [5, 20, 10, 3, 10];
+        assert_eq!(pooled(&counts, None, None), "-----");
+        assert_eq!(pooled(&counts, None, Some(Frequency::Rows(6))), "x--x-");
+        assert_eq!(pooled(&counts, None, Some(Frequency::Rows(10))), "x--x-");
+        assert_eq!(pooled(&counts, None, Some(Frequency::Share(0.21))), "x-xxx");
+        assert_eq!(pooled(&counts, Some(3), None), "x-xx-");
+        assert_eq!(pooled(&counts, Some(2), None), "x-xxx");
+        assert_eq!(pooled(&counts, Some(1), None), "xxxxx");
+        assert_eq!(pooled(&counts, Some(5), None), "-----");
+        assert_eq!(pooled(&counts, Some(3), Some(Frequency::Rows(6))), "x-xx-");
+        assert_eq!(pooled(&[], Some(1), Some(Frequency::Rows(1))), "");
+    }
+
+    #[test]
+    fn rare_levels_share_a_feature_and_unknown_ones_have_none() {
+        let found = [("b", 9), ("a", 1), ("c", 2), ("d", 7)].map(|(l, n)| (l.to_owned(), n));
+        let pooling = Pooling { min_frequency: Some(Frequency::Rows(3)), ..Pooling::default() };
+        let feature = CategoricalFeature::learn("g", &found, Some(4), pooling);
+        assert_eq!((feature.width(), feature.fill), (3, Some(0)));
+        let levels = ["a", "b", "c", "d", "e", ""].map(|text| feature.level(text));
+        assert_eq!(levels, [Some(2), Some(0), Some(2), Some(1), None, None]);
+        let encoder = Encoder {
+            missing: MissingPolicy::Median,
+            numeric: Vec::new(),
+            categorical: vec![feature],
+        };
+        assert_eq!(encoder.feature_names(), ["g=b", "g=d", "g=(infrequent)"]);
+        let all = Pooling { max_levels: Some(1), ..Pooling::default() };
+        let feature = CategoricalFeature::learn("g", &found, Some(0), all);
+        assert_eq!((feature.width(), feature.fill, feature.levels.len()), (1, Some(0), 0));
+        assert_eq!(CategoricalFeature::learn("g", &found, None, all).fill, None);
+    }
+
+    #[test]
+    fn more_features_than_memory_are_refused_by_name() {
+        let found: Vec<_> = (0..2_000).map(|i| (format!("v{i}"), 1)).collect();
+        let feature = CategoricalFeature::learn("who", &found, None, Pooling::default());
+        let (missing, numeric) = (MissingPolicy::Drop, Vec::new());
+        let encoder = Encoder { missing, numeric, categorical: vec![feature] };
+        assert!(check_width(&encoder, usize::MAX).is_ok());
+        let error = check_width(&encoder, 1 << 24).unwrap_err().to_string();
+        assert!(error.contains("\"who\"") && error.contains("schema.max_levels"), "{error}");
+    }
 }

@@ -125,11 +125,19 @@ fn plain_probability(model: &Model, row: &GoldenRow) -> Option<f64> {
     for (feature, text) in model.encoder.categorical.iter().zip(&row.categorical) {
         let filled = match (text.as_str(), feature.fill) {
             ("", None) => return None,
-            ("", Some(fill)) => &feature.levels[fill as usize],
+            // Any of the values that share a feature stands for all of them.
+            ("", Some(fill)) => match feature.levels.get(fill as usize) {
+                Some(level) => level,
+                None => feature.pooled.first()?,
+            },
             (text, _) => text,
         };
         for level in &feature.levels {
             features.push(if level == filled { 1.0 } else { 0.0 });
+        }
+        if !feature.pooled.is_empty() {
+            let pooled = feature.pooled.iter().any(|level| level == filled);
+            features.push(if pooled { 1.0 } else { 0.0 });
         }
     }
     let mut log_odds = model.fitted.intercept;

@@ -24,11 +24,11 @@ use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 pub use encoded::{EncodedRows, TrainingBatch, TrainingRows};
-pub use encoder::{CategoricalFeature, Encoder, NumericFeature};
+pub use encoder::{CategoricalFeature, Encoder, Frequency, NumericFeature, Pooling, check_width};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
 
-use crate::config::Training;
+use crate::config::{NumberFormat, Training};
 use crate::digest::Digest;
 use crate::fit::{ClassWeight, Fitted, Scaler, Solver};
 use crate::ids::DatasetVersion;
@@ -75,6 +75,8 @@ pub struct Model {
     pub schema: Schema,
     /// What counts as missing in a raw cell.
     pub missing_values: Vec<String>,
+    /// How numbers are spelt in raw cells.
+    pub numbers: NumberFormat,
     /// Raw columns to features.
     pub encoder: Encoder,
     /// Features to standardised features.

@@ -102,7 +102,7 @@ impl<'a> Predictor<'a> {
                     *z += fitted.coefficients[first + level];
                 }
             }
-            first += feature.levels.len();
+            first += feature.width();
         }
         widest(ToProbabilities { decision });
         (imputed, unknown_categories)

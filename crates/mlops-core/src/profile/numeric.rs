@@ -216,7 +216,9 @@ fn whole(slot: usize) -> f64 {
 fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
     let sum = || {
         let mut sum = ExactSum::default();
-        runs.iter().for_each(|run| sum.add_times(run.0, run.1));
+        for run in runs {
+            sum.add_times(run.0, run.1);
+        }
         sum
     };
     let Some(mean) = sum().mean() else { return (None, None) };

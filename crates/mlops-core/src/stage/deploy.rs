@@ -271,7 +271,7 @@ pub(super) fn promote(
     id: &ReleaseId,
     deployment: &Deployment,
 ) -> Result<()> {
-    let intent = Intent::Promote(deployment.clone());
+    let intent = Intent::Promote(Box::new(deployment.clone()));
     let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
     let store = context.store();
     store.claim_also(id)?;

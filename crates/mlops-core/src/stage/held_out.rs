@@ -155,13 +155,13 @@ struct Gathered<'a> {
 
 impl Gathered<'_> {
     fn set(&mut self, identity: &Identity) -> Option<&mut RowSet> {
-        let at = match self.found.iter().position(|(known, ..)| known == identity) {
-            Some(at) => at,
-            None => {
-                let entities = identity.hasher(self.schema, self.key)?;
-                self.found.push((identity.clone(), entities, RowSet::default()));
-                self.found.len() - 1
-            }
+        let known = self.found.iter().position(|(known, ..)| known == identity);
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let entities = identity.hasher(self.schema, self.key)?;
+            self.found.push((identity.clone(), entities, RowSet::default()));
+            self.found.len() - 1
         };
         self.found.get_mut(at).map(|(.., set)| set)
     }
@@ -198,7 +198,9 @@ impl Gathered<'_> {
         let mut hashes = Vec::new();
         reader.read(&file.path, |table| {
             entities.of(table, &mut hashes);
-            hashes.iter().for_each(|hash| take(*hash));
+            for hash in &hashes {
+                take(*hash);
+            }
             Ok(())
         })?;
         Ok(())

@@ -104,18 +104,34 @@ pub(crate) fn draw(
                     }
                 })?;
             }
-            draw.entities(&of)?
+            draw.entities(&of)
         }
     };
     if chosen.is_empty() {
         return Ok(None);
     }
     let mut members = Members::default();
-    chosen.iter().for_each(|i| members.add(draw.offered[*i].entity));
+    for i in &chosen {
+        members.add(draw.offered[*i].entity);
+    }
     let drawn = Drawn { identity, members, start: draw.start };
     let holdout =
         Publication { context, dataset, reader: &reader, new, draw: &draw, chosen: &chosen };
     holdout.publish(workspace, schema, &drawn).map(Some)
+}
+
+/// Draws the first hold-out of a workspace without test data from all rows of `dataset`; nothing when
+/// there are test files, or records of a hold-out.
+pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<HoldoutRecord>> {
+    let holdouts = workspace.ledger.holdouts()?;
+    let tests = TestFiles::find(&context.config.test_data, &holdouts)?;
+    let Some(dataset) = workspace.ledger.latest_dataset()? else { return Ok(None) };
+    if !holdouts.is_empty() || !tests.all.is_empty() {
+        return Ok(None);
+    }
+    let schema = super::ingest::schema(context, workspace)?;
+    let segments = workspace.ledger.segments(dataset.version)?;
+    draw(context, workspace, &schema, &dataset, &Rows::of(&segments, |_| true), None)
 }
 
 /// Hands the rows of `path` that are among `rows` to `visit`, with their entities.
@@ -221,7 +237,7 @@ impl Draw {
     }
 
     /// All rows of the entities that are drawn, and of those that earlier hold-outs have.
-    fn entities(&mut self, of: &ByEntity<Entity>) -> Result<Vec<usize>> {
+    fn entities(&mut self, of: &ByEntity<Entity>) -> Vec<usize> {
         let mut drawn = RowSet::default();
         for class in [false, true] {
             let of_class = || of.iter().filter(|(_, entity)| entity.positive == class);
@@ -242,7 +258,7 @@ impl Draw {
         });
         let known = |i: &&usize| of.get(&self.offered[**i].entity).is_some_and(|e| e.known);
         self.known_rows = chosen.iter().filter(known).count() as u64;
-        Ok(chosen)
+        chosen
     }
 
     fn positions(&self, wanted: impl Fn(&Offered) -> bool) -> Vec<usize> {
@@ -350,7 +366,7 @@ mod tests {
         let rows: Vec<_> = (0..60).map(|i| (i / 3, i % 6 == 5, None)).collect();
         let mut all = draw(&rows);
         let of = by_entity(&all, &[], &[]);
-        let chosen = all.entities(&of).unwrap();
+        let chosen = all.entities(&of);
         assert_eq!(chosen.len(), 3 * (3 + 3), "ceil(0.3 x 10) of either class");
         let drawn: Vec<u128> = chosen.iter().map(|i| rows[*i].0).collect();
         assert!(drawn.chunks(3).all(|c| c.iter().all(|e| *e == c[0])), "{drawn:?}");
@@ -364,12 +380,12 @@ mod tests {
         let mut few = draw(&rows);
         // Ten are unknown, six are wanted.
         let of = by_entity(&few, &(0..10).collect::<Vec<_>>(), &[]);
-        let chosen = few.entities(&of).unwrap();
+        let chosen = few.entities(&of);
         assert!(chosen.len() == 6 && chosen.iter().all(|i| *i >= 10), "{chosen:?}");
         assert_eq!(few.known_rows, 0);
         // Five are unknown: not enough, so all are drawn from, and the known ones are counted.
         let of = by_entity(&few, &(0..15).collect::<Vec<_>>(), &[]);
-        let chosen = few.entities(&of).unwrap();
+        let chosen = few.entities(&of);
         assert_eq!(chosen, [0, 1, 2, 3, 4, 5], "the smallest hashes of all");
         assert_eq!(few.known_rows, 6);
     }
@@ -379,9 +395,9 @@ mod tests {
         let rows: Vec<_> = (0..20).map(|i| (i, false, None)).collect();
         let mut again = draw(&rows);
         let of = by_entity(&again, &[], &[15, 16, 17, 18]);
-        assert_eq!(again.entities(&of).unwrap(), [0, 1, 15, 16, 17, 18]);
+        assert_eq!(again.entities(&of), [0, 1, 15, 16, 17, 18]);
         let of = by_entity(&again, &[], &(8..20).collect::<Vec<_>>());
-        let chosen = again.entities(&of).unwrap();
+        let chosen = again.entities(&of);
         assert_eq!(chosen, (8..20).collect::<Vec<_>>(), "nobody leaves a hold-out");
     }
 

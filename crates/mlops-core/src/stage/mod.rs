@@ -14,7 +14,7 @@ pub mod figures;
 mod fresh;
 mod held_out;
 pub mod history;
-pub(crate) mod holdout;
+pub mod holdout;
 pub mod ingest;
 mod restore;
 pub mod retain;

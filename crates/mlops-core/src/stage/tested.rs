@@ -92,6 +92,11 @@ pub fn predict_current(
                 break 'tiers;
             };
             let kind = Kind::of(&name, digest, &holdouts);
+            // By its content it is in another tier.
+            if kind != Kind::of_name(&name, &holdouts) {
+                known = false;
+                break 'tiers;
+            }
             compared.used.push(TestFile { name, path, digest, kind });
         }
         if compared.tier_ends(context) {

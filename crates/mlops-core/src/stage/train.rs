@@ -14,7 +14,8 @@ use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
 use crate::model::{
-    Golden, MissingPolicy, Model, TrainingBatch, TrainingData, TrainingRows, artifact, golden,
+    Golden, MissingPolicy, Model, TrainingBatch, TrainingData, TrainingRows, artifact, check_width,
+    golden,
 };
 use crate::schema::Schema;
 use crate::store::{ARTIFACT, CARD, GOLDEN, pretty};
@@ -168,6 +169,7 @@ fn fit(
         return Err(nothing_left(dataset, held_out, 0));
     }
     let encoder = rows.encoder(threads)?;
+    check_width(&encoder, config.limits.memory)?;
     let dropped = rows.dropped();
     if rows.rows() == 0 {
         return Err(nothing_left(dataset, held_out, dropped));
@@ -197,7 +199,8 @@ fn fit(
         test_files: held.digests,
     };
     let missing_values = config.ingestion.missing_values.clone();
-    let model = Model { schema, missing_values, encoder, scaler, fitted, training, data };
+    let numbers = config.ingestion.numbers;
+    let model = Model { schema, missing_values, numbers, encoder, scaler, fitted, training, data };
     Ok(Learnt { model, golden_rows, constants, check })
 }
 

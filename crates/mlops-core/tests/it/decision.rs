@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use mlops_core::Result;
+use mlops_core::attention::Attention;
+use mlops_core::context::Report;
 use mlops_core::decision::{Decision, Outcome};
 use mlops_core::drift::Rule;
 use mlops_core::stage::decide::{self, Options};
@@ -10,7 +12,7 @@ use mlops_core::stage::ingest;
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
-use crate::workspace::{HEADER, Scene, repetitions, sample_rows};
+use crate::workspace::{HEADER, Random, Scene, repetitions, sample_rows};
 
 /// A workspace with a live release, whose source folder is apart.
 fn live(more: &Value) -> Scene {
@@ -303,4 +305,238 @@ fn a_decision_that_was_half_written_is_removed_by_the_next_run() {
     scene.file("out/decisions/.mlops-x.tmp", "half");
     decide(&scene);
     assert!(!scene.path("out/decisions/.mlops-x.tmp").is_file());
+}
+
+fn person_needed(decision: &Decision) -> bool {
+    decision.attention() == Attention::Person
+}
+
+/// Rows of `clients`, each `times`, whose label follows from the first feature; `wrong` ones in a
+/// hundred do not.
+fn visits(clients: std::ops::Range<u64>, times: u64, wrong: u64, seed: u64) -> String {
+    let mut random = Random(seed);
+    let mut text = String::new();
+    for client in clients {
+        for _ in 0..times {
+            let (a, b) = (random.below(100), random.below(1000));
+            let label = (a >= 50) ^ (random.below(100) < wrong as usize);
+            text += &format!("k{client},{a},{b},7,{}\n", u8::from(label));
+        }
+    }
+    text
+}
+
+fn clients(text: &str) -> BTreeSet<String> {
+    text.lines().skip(1).filter_map(|l| l.split(',').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn one_bad_batch_after_many_good_ones_is_judged_by_itself() {
+    let scene = live(&json!({"drift": {"rule": "significant"}}));
+    for week in 0..6 {
+        scene.rows(&format!("source/w{week}.csv"), &sample_rows(200, 10 + week));
+        let decision = decide(&scene);
+        assert_eq!(decision.drift.as_ref().unwrap().n, 200, "{decision}");
+        assert_eq!(decision.data_drift.as_ref().unwrap().new_rows, 200, "{decision}");
+    }
+    scene.rows("source/x.csv", &turned(200, 99));
+    let decision = decide(&scene);
+    let drift = decision.drift.as_ref().unwrap();
+    assert_eq!((drift.n, drift.drifted, drift.below_constant), (200, Some(true), true));
+    assert!(decision.to_string().contains("Model drift (rule significant): F1 0."), "{decision}");
+    // Most of the data still say the opposite: there is no better model, and a person must know.
+    assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
+    let concern = decision.concerns[0].to_string();
+    assert!(concern.starts_with("the live model does worse than a constant answer"), "{concern}");
+    assert!(person_needed(&decision));
+    // It stays so until something is done about it.
+    let decision = decide(&scene);
+    assert_eq!((decision.outcome, decision.concerns.len()), (Outcome::NothingNew, 1));
+}
+
+#[test]
+fn every_sufficient_batch_trains_a_challenger_under_that_rule() {
+    let scene = live(&json!({"drift": {"rule": "every"}}));
+    scene.rows("source/b.csv", &sample_rows(15, 20));
+    assert_eq!(decide(&scene).outcome, Outcome::Undecided);
+    for week in 0..3 {
+        scene.rows(&format!("source/w{week}.csv"), &sample_rows(200, 30 + week));
+        let decision = decide(&scene);
+        assert!(decision.retrained.is_some() && decision.gate.is_some(), "{decision}");
+        assert!(decision.concerns.is_empty(), "a refusal is no news: {decision}");
+    }
+}
+
+#[test]
+fn rows_of_one_client_fall_on_one_side_in_every_batch() {
+    let scene = live(&json!({"drift": {"rule": "every"}, "gate": {"min_improvement": -1.0}}));
+    scene.rows("source/a.csv", &visits(0..100, 3, 5, 1));
+    let first = decide(&scene).holdout.unwrap();
+    assert_eq!(first.known_rows, 0, "the live model knows none of them");
+    let held = clients(&scene.read("test/testdata_new2.csv"));
+    assert!((25..=27).contains(&held.len()), "a quarter of 100 clients: {}", held.len());
+    // The same clients again, and some new ones.
+    scene.rows("source/b.csv", &visits(0..120, 2, 5, 2));
+    decide(&scene);
+    let again = clients(&scene.read("test/testdata_new3.csv"));
+    assert!(held.is_subset(&again), "nobody leaves a hold-out");
+    // Held clients whose class is another one now do not make room in it.
+    assert!((30..=36).contains(&again.len()), "about a quarter of 120: {}", again.len());
+    let data = scene.read("out/finaldata3.csv");
+    let of_held = data.lines().filter(|l| again.contains(l.split(',').next().unwrap())).count();
+    let trained = &scene.json("model/model.json")["training_data"];
+    assert_eq!(
+        trained["held_out"],
+        json!(of_held),
+        "all their rows, also those of the first batch"
+    );
+    let tested = ["test/testdata_new2.csv", "test/testdata_new3.csv"];
+    let tested: usize = tested.iter().map(|name| scene.read(name).lines().count() - 1).sum();
+    assert!(tested <= of_held);
+}
+
+#[test]
+fn a_hold_out_stays_one_without_its_file_and_is_said_to_be_gone() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(1200, 3));
+    let decision = decide(&scene);
+    let held = decision.holdout.unwrap().rows;
+    std::fs::rename(scene.path("test/testdata_new2.csv"), scene.path("elsewhere.csv")).unwrap();
+    assert_eq!(scene.train().unwrap().data.held_out, held);
+    let score = scene.score().unwrap();
+    assert!(score.notes.iter().any(|n| n.contains("testdata_new2.csv is gone")), "{score}");
+    assert_eq!(score.evaluation.n, 120, "what is there");
+    // Under another name it is found by its content.
+    std::fs::rename(scene.path("elsewhere.csv"), scene.path("test/renamed.csv")).unwrap();
+    assert_eq!(scene.train().unwrap().data.held_out, held);
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.notes.len()), (held, 0), "{score}");
+    // Edited, it is the user's; its rows of before are still not trained on.
+    let edited = scene.read("test/renamed.csv") + "new,1,2,3,1\n";
+    scene.file("test/renamed.csv", edited);
+    assert_eq!(scene.train().unwrap().data.held_out, held);
+    assert!(scene.score().unwrap().notes.iter().any(|n| n.contains("is gone since")));
+}
+
+#[test]
+fn a_file_in_the_way_of_a_hold_out_and_lost_records_do_not_stop_cron() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(1200, 3));
+    decide(&scene);
+    let live = scene.json("production_deployment/manifest.json");
+    // Everything of the output folder is lost; the old hold-out still lies in the test folder.
+    std::fs::remove_dir_all(scene.path("out")).unwrap();
+    std::fs::rename(scene.path("test/testdata_new2.csv"), scene.path("test/testdata_new1.csv"))
+        .unwrap();
+    std::fs::remove_file(scene.path("in/a.csv")).unwrap();
+    let decision = decide(&scene);
+    assert_eq!(decision.holdout.as_ref().unwrap().name, "testdata_new1-2.csv", "{decision}");
+    // The old one counts towards the share: nobody in it is trained on.
+    scene.train().unwrap();
+    let data = scene.read("out/finaldata1.csv");
+    let mut held = clients(&scene.read("test/testdata_new1.csv"));
+    held.extend(clients(&scene.read("test/testdata_new1-2.csv")));
+    let of_held = data.lines().filter(|l| held.contains(l.split(',').next().unwrap())).count();
+    let trained = &scene.json("model/model.json")["training_data"];
+    assert_eq!(trained["held_out"], json!(of_held));
+    if decision.outcome != Outcome::Promoted {
+        assert_eq!(scene.json("production_deployment/manifest.json"), live);
+    }
+}
+
+#[test]
+fn the_newest_rows_are_held_out_by_time_and_nothing_later_is_trained_on() {
+    let scene = Scene::with(&json!({
+        "source_folder_path": "source", "holdout": {"share": 0.25, "time": "day"},
+        "schema": {"id": ["client", "day"], "numeric": ["x"], "target": "y"},
+    }));
+    let rows = |days: std::ops::Range<u32>| {
+        let of_day = |day: u32| {
+            let row = move |i: u32| {
+                let x = (i * 37 + day * 11) % 100;
+                format!("c{i},2024-03-{day:02},{x},{}\n", u8::from(x >= 50))
+            };
+            (0..30).map(row).collect::<String>()
+        };
+        // Not in their order.
+        "client,day,x,y\n".to_owned() + &days.rev().map(of_day).collect::<String>()
+    };
+    scene.file("source/a.csv", rows(1..9));
+    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+    let held = scene.read("test/testdata_new1.csv");
+    assert_eq!(held.lines().count() - 1, 60);
+    assert!(held.lines().skip(1).all(|l| l.contains("-07,") || l.contains("-08,")), "{held}");
+    assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180));
+    // Later data: the days between the hold-outs are learned from, the old hold-out is not.
+    scene.file("source/b.csv", rows(9..13));
+    decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
+    let held = scene.read("test/testdata_new2.csv");
+    assert!(held.lines().skip(1).all(|l| l.contains("-12,")), "{held}");
+    assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180 + 90));
+    // A straggler: nothing of it is newer than the last hold-out, so it is learned from as it is.
+    scene.file("source/c.csv", rows(2..3).replace("c", "s").replacen("slient", "client", 1));
+    let decision = decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
+    assert!(!scene.path("test/testdata_new3.csv").exists(), "{decision}");
+    assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180 + 90 + 30));
+}
+
+#[test]
+fn without_a_pointer_the_last_release_is_made_live_again() {
+    let scene = live(&json!({}));
+    let before = scene.json("production_deployment/manifest.json");
+    std::fs::remove_file(scene.path("production_deployment")).unwrap();
+    let decision = decide(&scene);
+    assert_eq!(scene.json("production_deployment/manifest.json"), before);
+    assert!(decision.changed() && decision.restored.is_some(), "{decision}");
+    assert!(decision.data.warnings[0].contains("was made live again"), "{decision}");
+    // Where none is sound, that is not "nothing to do": a new one is trained.
+    std::fs::remove_file(scene.path("production_deployment")).unwrap();
+    std::fs::remove_dir_all(scene.path("models")).unwrap();
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+}
+
+#[test]
+fn the_first_release_must_beat_a_constant_answer_unless_it_is_accepted() {
+    let scene = Scene::with(&json!({"source_folder_path": "in"}));
+    scene.rows("in/a.csv", &visits(0..400, 1, 50, 5));
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
+    assert!(!scene.path("production_deployment").exists());
+    assert!(decision.to_string().contains("does not beat a constant answer"), "{decision}");
+    assert!(person_needed(&decide(&scene)), "nothing is live");
+    let accept = Options { force: true, accept: true, ..Options::default() };
+    let decision = decide_with(&scene, accept).unwrap();
+    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    // It was refused under the same name before.
+    assert!(scene.path("production_deployment/BLESSED").is_file());
+    assert!(!scene.path("production_deployment/NOT_BLESSED").exists());
+}
+
+#[test]
+fn a_data_set_that_is_gone_does_not_stop_cron() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &sample_rows(300, 7));
+    decide(&scene);
+    // The live model's own data set; and test data that it did not know then.
+    std::fs::remove_file(scene.path("out/finaldata1.csv")).unwrap();
+    scene.rows("test/more.csv", &(sample_rows(50, 1) + &sample_rows(50, 8)));
+    scene.rows("source/c.csv", &turned(1200, 3));
+    let decision = decide(&scene);
+    assert!(decision.gate.is_some(), "{decision}");
+    scene.rows("source/d.csv", &sample_rows(300, 9));
+    assert_ne!(decide(&scene).outcome, Outcome::NothingNew);
+}
+
+#[test]
+fn changed_columns_are_a_reason_to_train_and_no_reason_to_stop() {
+    let scene = live(&json!({}));
+    let schema =
+        json!({"id": ["corporation"], "numeric": ["lastmonth_activity"], "target": "exited"});
+    scene.configure(&json!({"source_folder_path": "source", "schema": schema}));
+    let rebuild = ingest::Options { rebuild: true, ..ingest::Options::default() };
+    scene.ingest_with(rebuild).unwrap();
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert!(decision.drift.is_none() && decision.reason.contains("the columns changed"));
 }

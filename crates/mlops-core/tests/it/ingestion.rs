@@ -226,14 +226,14 @@ fn labels_are_learned_once_and_a_third_is_quarantined() {
         json!({"id": ["who"], "numeric": ["x"], "target": "left", "positive_label": "yes"});
     let options = json!({"max_rejected_share": 0.5});
     let scene = Scene::with(&json!({"schema": schema, "ingestion": options}));
-    scene.file("in/a.csv", "who,x,left\na,1,Yes\nb,2,No\nc,3,NO\nd,4,perhaps\ne,5,\nf,6,yes\n");
+    scene.file("in/a.csv", "who,x,left\na,1,Yes\nb,2,No\nc,3,NO\ne,5,\nf,6,yes\n");
     scene.ingest().unwrap();
     assert_eq!(scene.read("out/finaldata1.csv"), "who,x,left\na,1,yes\nb,2,No\nc,3,No\nf,6,yes\n");
-    let quarantine = scene.read("out/quarantine1.csv");
-    assert!(quarantine.contains("unknown label") && quarantine.contains("the label is missing"));
+    assert!(scene.read("out/quarantine1.csv").contains("the label is missing"));
     scene.file("in/b.csv", "who,x,left\ng,1,perhaps\nh,1,no\n");
     scene.ingest().unwrap();
     assert!(scene.read("out/finaldata2.csv").ends_with("f,6,yes\nh,1,No\n"));
+    assert!(scene.read("out/quarantine2.csv").contains("unknown label"));
 }
 
 #[test]

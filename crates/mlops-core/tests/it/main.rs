@@ -10,6 +10,8 @@
 /// Folders of earlier scripts, taken over.
 mod adoption;
 /// Two files side by side.
+/// What a cell, a label, a header and a line are, in whole workspaces.
+mod cells;
 mod compared;
 mod comparison;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.

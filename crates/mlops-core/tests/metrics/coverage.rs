@@ -4,6 +4,8 @@
 //! they replaced, and the intervals of the ROC AUC are simulated, with `MLOPS_SOAK=1` only. Not for
 //! differences of scores: see the tests beside `metrics::difference`.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 use mlops_core::metrics::interval::{auc_interval, f1_interval, wilson};
 use mlops_core::metrics::{ConfusionMatrix, Interval, Ranking};
 use rand_distr::{Binomial, Distribution, StandardNormal};

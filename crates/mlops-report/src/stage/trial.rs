@@ -169,6 +169,5 @@ fn score(e: &Evaluation, held_out: String) -> Score {
         constant_f1: e.constant.f1,
         constant_accuracy: e.constant.accuracy,
         beats_constant: e.f1_interval.low > e.constant.f1 && e.note.is_none(),
-        ..Score::default()
     }
 }

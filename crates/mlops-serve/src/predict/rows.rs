@@ -165,7 +165,7 @@ impl<'a> Rows<'a> {
                             self.missing(c, fills);
                         }
                     }
-                    None => self.fault(Some(c), || format!("{} is not a number", excerpt(text))),
+                    None => self.fault(Some(c), || cells.no_number(text)),
                 }
             }
             Slot::Categorical { index, fills } if self.table.categorical[index].len() == rows => {

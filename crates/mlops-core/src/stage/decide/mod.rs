@@ -5,7 +5,9 @@
 //! in between is taken up by the next one: what is recorded is not done again. Not for what
 //! follows a decision (diagnostics, reports, calls): see the runtime crate.
 
+pub mod contest;
 mod judge;
+mod restore;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,15 +15,14 @@ use std::time::Duration;
 use crate::context::{Context, Rehearsal, Report, Workspace};
 use crate::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
 use crate::drift::ModelDrift;
-use crate::gate::{GateVerdict, Terms, gate};
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::gate::GateVerdict;
+use crate::ids::DatasetVersion;
 use crate::ingest::discover;
-use crate::ledger::{Action, DatasetRecord, DecisionRecord, Deployment, Ledger, projections};
-use crate::metrics::{ConfusionMatrix, ConstantBaseline, classify};
+use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
+use crate::metrics::ConstantBaseline;
 use crate::model::{Model, artifact};
 use crate::schema::Schema;
 use crate::store::{ARTIFACT, Release};
-use crate::testdata::TestFiles;
 use crate::text;
 use crate::{Error, Result};
 
@@ -93,7 +94,9 @@ impl<'a> Run<'a> {
         let looked = ledger.decision(None)?.map(|d| d.dataset).max(trained).unwrap_or_default();
         let ingestion = self.ingest()?;
         let dataset = self.workspace.ledger.latest_dataset()?;
-        self.decision.data = data_seen(&self.workspace.ledger, &ingestion, judged)?;
+        let data = data_seen(&self.workspace.ledger, &ingestion, judged)?;
+        let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
+        self.decision.data.warnings.splice(0..0, earlier);
         let Some(dataset) = dataset else {
             return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
@@ -142,7 +145,7 @@ impl<'a> Run<'a> {
             None => {}
         }
         let drift = self.decision.drift.as_ref();
-        let asked = drift.map_or(true, ModelDrift::asks_for_a_challenger);
+        let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked) {
             let (outcome, reason) = match drift {
                 None if live.is_some() => (Outcome::DryRun, "the columns changed".to_owned()),
@@ -355,46 +358,6 @@ impl<'a> Run<'a> {
         release
     }
 
-    /// Makes the release live again that was so last, of those that are sound and were not rolled
-    /// back: somebody removed the pointer.
-    fn restore(&mut self) -> Result<Option<Release>> {
-        let store = self.context.store();
-        let mut tried = Vec::new();
-        for deployment in self.workspace.ledger.deployments()?.into_iter().rev() {
-            if tried.contains(&deployment.release) {
-                continue;
-            }
-            tried.push(deployment.release.clone());
-            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
-            let ledger = &self.workspace.ledger;
-            if ledger.was_rolled_back(&deployment.release)?.is_some() {
-                continue;
-            }
-            let Ok(release) = store.verify(&id) else { continue };
-            let pointer = self.context.config.deployment.display();
-            let what = if self.options.dry_run { "would be" } else { "was" };
-            self.decision.data.warnings.push(format!(
-                "nothing was live at {pointer}; {id}, which was live last, {what} made live again"
-            ));
-            if !self.options.dry_run {
-                let again = Deployment {
-                    run_id: self.context.run.to_string(),
-                    step: deployment.step.clone(),
-                    action: Action::Deploy,
-                    reason: "nothing was live, and this release was so last".to_owned(),
-                    recorded: self.context.now(),
-                    previous: None,
-                    decision: None,
-                    ..deployment
-                };
-                deploy::promote(self.context, self.workspace, &id, &again)?;
-                self.decision.restored = Some(id);
-            }
-            return Ok(Some(self.note_live(release)));
-        }
-        Ok(None)
-    }
-
     /// The data set that the live model was trained on, if these records have it: the number alone
     /// does not tell, since records that were begun afresh count from the start.
     fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
@@ -427,56 +390,31 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Champion against challenger on the newest hold-out. What a champion was trained on that is
-    /// not `recorded`, or cannot be read any more, is unknown: test rows that it knows favour it, so
-    /// that a challenger which passes all the same has passed.
+    /// Champion against challenger; a new model that fails on the newest rows is noted, though older
+    /// test rows may hide it.
     fn gate(
         &mut self,
         champion: &Model,
         challenger: &Model,
         recorded: bool,
     ) -> Result<GateVerdict> {
-        let config = &self.context.config;
-        let holdouts = self.workspace.ledger.holdouts()?;
-        let tests = TestFiles::find(&config.test_data, &holdouts)?;
-        let models = [champion, challenger];
-        let compare = |held: &[&Model]| {
-            score::compare_tests(self.context, self.workspace, &models, held, &tests)
-        };
-        let mut unchecked = None;
-        let compared = match compare(if recorded { &models } else { &models[1..] }) {
-            Err(e) if recorded => {
-                unchecked = Some(format!(
-                    "which test rows the champion was trained on could not be checked, and they \
-                     favour it ({e})"
-                ));
-                compare(&models[1..])?
-            }
-            compared => compared?,
-        };
-        let compared = compared.said(self.context, self.workspace)?;
-        let predicted = |of: usize| -> Vec<bool> {
-            let threshold = models[of].training.threshold;
-            compared.probabilities[of].iter().map(|p| classify(*p, threshold)).collect()
-        };
-        let (of_champion, of_challenger) = (predicted(0), predicted(1));
-        let terms =
-            Terms { min_improvement: config.gate.min_improvement, accept: self.options.accept };
-        let seed = config.training.seed;
-        let mut verdict = gate(&compared.labels, &of_champion, &of_challenger, terms, seed)?;
-        verdict.reasons.extend(compared.notes.iter().cloned());
-        verdict.reasons.extend(unchecked);
-        // Older test rows may hide that the new model fails on new ones, too.
-        let newest = compared.labels.iter().copied().zip(of_challenger).take(compared.newest);
-        let matrix = ConfusionMatrix::from_pairs(newest);
-        let constant = ConstantBaseline::of(matrix.positives(), matrix.negatives()).f1;
+        let accept = self.options.accept;
+        let held = contest::contest(
+            self.context,
+            self.workspace,
+            [champion, challenger],
+            recorded,
+            accept,
+        )?;
+        let contest::Contest { verdict, newest } = held;
+        let constant = ConstantBaseline::of(newest.positives(), newest.negatives()).f1;
         let below = self.decision.drift.as_ref().is_some_and(|drift| drift.below_constant);
-        let enough = matrix.n() >= config.drift.min_rows && !matrix.one_class();
-        if below && verdict.blessed && enough && matrix.f1() <= constant {
+        let enough = newest.n() >= self.context.config.drift.min_rows && !newest.one_class();
+        if below && verdict.blessed && enough && newest.f1() <= constant {
             self.decision.concerns.push(Concern::BelowConstant {
-                f1: matrix.f1(),
+                f1: newest.f1(),
                 constant_f1: constant,
-                rows: matrix.n(),
+                rows: newest.n(),
                 newer: true,
             });
         }

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::ingest::discover::Candidate;
 use crate::ingest::{Ingest, Outcome};
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Segment};
+use crate::location::Location;
 use crate::text;
 use crate::{Error, Result};
 
@@ -26,11 +27,13 @@ pub(super) struct Changes {
     read: BTreeMap<usize, usize>,
     /// Segments whose file now has a content that is known.
     known: BTreeSet<usize>,
+    /// Files that change in this run: what they held before they hold no more.
+    changed: BTreeSet<Location>,
 }
 
 impl Changes {
     pub(super) fn none() -> Self {
-        Self { read: BTreeMap::new(), known: BTreeSet::new() }
+        Self { read: BTreeMap::new(), known: BTreeSet::new(), changed: BTreeSet::new() }
     }
 
     /// What `waiting` and the copies among `files` change in `held`.
@@ -42,6 +45,11 @@ impl Changes {
         files: &[FileRecord],
     ) -> Result<Self> {
         let mut changes = Self::none();
+        changes.changed = waiting
+            .iter()
+            .map(|waiting| context.location(&waiting.candidate.path))
+            .chain(files.iter().map(|file| file.location.clone()))
+            .collect();
         for (at, waiting) in waiting.iter().enumerate() {
             let location = context.location(&waiting.candidate.path);
             let before = waiting.before.as_ref().and_then(|before| before.sha256);
@@ -58,7 +66,7 @@ impl Changes {
             for (number, segment) in held.iter().enumerate() {
                 if segment.location == file.location
                     && Some(segment.sha256) != file.sha256
-                    && !held_elsewhere(context, workspace, segment)?
+                    && !held_elsewhere(context, workspace, segment, &changes.changed)?
                 {
                     changes.known.insert(number);
                 }
@@ -77,10 +85,16 @@ impl Changes {
     }
 }
 
-/// Whether another file that is still there has the content of `segment`.
-fn held_elsewhere(context: &Context, workspace: &Workspace, segment: &Segment) -> Result<bool> {
+/// Whether another file that is still there, and is none of `changed`, has the content of `segment`.
+fn held_elsewhere(
+    context: &Context,
+    workspace: &Workspace,
+    segment: &Segment,
+    changed: &BTreeSet<Location>,
+) -> Result<bool> {
     let holders = workspace.ledger.holders(segment.sha256, &segment.location)?;
-    Ok(holders.iter().any(|location| location.path(&context.config.base).is_file()))
+    let there = |location: &Location| location.path(&context.config.base).is_file();
+    Ok(holders.iter().any(|location| !changed.contains(location) && there(location)))
 }
 
 /// A data set on the way.
@@ -114,7 +128,8 @@ impl Anew<'_> {
                     None => self.corrected(ingest, &self.waiting[*at], segment, parts, report)?,
                 };
                 taken.insert(*at, replaced);
-                stays = !replaced || held_elsewhere(self.context, self.workspace, segment)?;
+                stays = !replaced
+                    || held_elsewhere(self.context, self.workspace, segment, &changes.changed)?;
             }
             if stays {
                 self.again(ingest, segment, parts, &mut missing)?;
@@ -237,7 +252,7 @@ pub(super) fn gone(
         let elsewhere = path.parent() != Some(folder);
         if if elsewhere { known.contains(name) } else { !path.exists() } {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
-                || held_elsewhere(context, workspace, segment)?;
+                || held_elsewhere(context, workspace, segment, &BTreeSet::new())?;
             if renamed {
                 continue;
             }

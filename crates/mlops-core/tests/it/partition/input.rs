@@ -1,6 +1,6 @@
 //! Random files: settings, well-formed rows in many spellings, and mutations of their bytes.
 
-use mlops_core::config::Ingestion;
+use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::schema::{Role, Schema};
 
 use crate::workspace::Random;
@@ -22,6 +22,8 @@ const IDS: &[&str] = &[
     "a b",
     "\"\"",
     "\"crlf\r\nin\"",
+    "\"cr\rin\"",
+    "\u{feff}z\u{200b}",
 ];
 const NUMBERS: &[&str] = &[
     "1",
@@ -47,11 +49,19 @@ const NUMBERS: &[&str] = &[
     "12345678901234567890",
     "\"-1,234,567.50\"",
     "9007199254740993",
+    "9007199254740993.0",
+    "9.007199254740993e15",
+    "18446744073709551615",
+    "1e19",
+    "?",
+    "#N/A",
     "0.1",
     "00.5",
     "None",
 ];
-const NO_NUMBERS: &[&str] = &["x", "\"1,23\"", "--1", "inf", "1e999", "0x10", "5%", "+-5"];
+const NO_NUMBERS: &[&str] = &["x", "\"1,2,3\"", "--1", "inf", "1e999", "0x10", "5%", "+-5"];
+/// Not in files with a decimal comma.
+const DECIMAL_COMMAS: &[&str] = &["\"0,125\"", "\"-00,123\"", "\"1,23\"", "\"1.234,56\""];
 const GROUPS: &[&str] = &["red", "Red", " blue", "\"green\"", "NA", "", "\"a,b\"", "null", "é"];
 
 /// A schema and options for one file.
@@ -75,6 +85,9 @@ pub(crate) fn setting(random: &mut Random) -> (Schema, Ingestion) {
     if random.one_in(4) {
         options.max_line_bytes = 64;
     }
+    if random.one_in(4) {
+        options.numbers = NumberFormat { decimal: ',', thousands: Some('.') };
+    }
     (schema, options)
 }
 
@@ -91,7 +104,8 @@ fn label(random: &mut Random, schema: &Schema) -> String {
     };
     match random.below(16) {
         0 => String::new(),
-        1 => "third".to_owned(),
+        1 if random.one_in(4) => "third".to_owned(),
+        1 => "NA".to_owned(),
         2..=8 => {
             let positive = schema.positive_label();
             match random.below(4) {
@@ -106,8 +120,20 @@ fn label(random: &mut Random, schema: &Schema) -> String {
     }
 }
 
-fn line_end(random: &mut Random, mixed: bool) -> &'static str {
-    if mixed && random.one_in(2) { "\r\n" } else { "\n" }
+/// The usual line end of a file, or any.
+fn line_end(random: &mut Random, usual: Option<&'static str>) -> &'static str {
+    usual.unwrap_or_else(|| random.pick(&["\n", "\r\n", "\r"]))
+}
+
+/// `cell` as files with a decimal comma have it.
+fn with_comma(cell: &str) -> String {
+    let swap = |c| match c {
+        '.' => ',',
+        ',' => '.',
+        c => c,
+    };
+    let swapped: String = cell.chars().map(swap).collect();
+    if swapped.contains(',') && !swapped.contains('"') { quoted(&swapped) } else { swapped }
 }
 
 /// A file that any CSV reader understands, with bad cells and rows of the wrong width.
@@ -124,7 +150,8 @@ pub(crate) fn well_formed(random: &mut Random, schema: &Schema, options: &Ingest
         let (a, b) = (random.below(columns.len()), random.below(columns.len()));
         columns.swap(a, b);
     }
-    let mixed = random.one_in(2);
+    let usual = random.pick(&[Some("\n"), Some("\r\n"), Some("\r"), None]);
+    let comma = options.numbers.decimal == ',';
     let mut text = String::new();
     if random.one_in(8) {
         text += "\u{feff}";
@@ -142,27 +169,31 @@ pub(crate) fn well_formed(random: &mut Random, schema: &Schema, options: &Ingest
         })
         .collect();
     text += &names.join(",");
-    text += line_end(random, mixed);
+    text += line_end(random, usual);
     for _ in 0..random.below(12) {
         if random.one_in(12) {
             text += random.pick(&["", " ", "\t \t", "\r"]);
-            text += line_end(random, mixed);
+            text += line_end(random, usual);
             continue;
         }
         let mut cells: Vec<String> = columns
             .iter()
             .map(|(_, role)| match role {
                 Some(Role::Id) | None => Some(random.pick(IDS))
-                    .filter(|t| lines || !t.contains('\n'))
+                    .filter(|t| lines || !t.contains(['\n', '\r']))
                     .unwrap_or("l")
                     .to_owned(),
                 Some(Role::Numeric) if random.one_in(16) => random.pick(NO_NUMBERS).to_owned(),
+                Some(Role::Numeric) if random.one_in(128) && !comma => {
+                    random.pick(DECIMAL_COMMAS).to_owned()
+                }
+                Some(Role::Numeric) if comma => with_comma(random.pick(NUMBERS)),
                 Some(Role::Numeric) => random.pick(NUMBERS).to_owned(),
                 Some(Role::Categorical) => random.pick(GROUPS).to_owned(),
                 Some(Role::Target) => label(random, schema),
             })
             .collect();
-        if random.one_in(10) && !cells.concat().contains('\n') {
+        if random.one_in(10) && !cells.concat().contains(['\n', '\r']) {
             if random.one_in(2) {
                 cells.push("more".to_owned());
             } else {
@@ -173,10 +204,10 @@ pub(crate) fn well_formed(random: &mut Random, schema: &Schema, options: &Ingest
         let blank = row.trim().is_empty();
         if !blank {
             text += &row;
-            text += line_end(random, mixed);
+            text += line_end(random, usual);
         }
     }
-    if random.one_in(3) && text.ends_with('\n') {
+    if random.one_in(3) && text.ends_with(['\n', '\r']) {
         text.truncate(text.trim_end_matches(['\r', '\n']).len());
     }
     text.into_bytes()
@@ -207,7 +238,7 @@ pub(crate) fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
         b"\x0b",
         b"\x85",
     ];
-    let header = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| n + 1);
+    let header = bytes.iter().position(|b| b"\r\n".contains(b)).map_or(bytes.len(), |n| n + 1);
     let from = if random.one_in(8) { 0 } else { header };
     for _ in 0..=random.below(6) {
         let at = from + random.below(bytes.len() - from + 1);

@@ -1,0 +1,186 @@
+//! The section `ingestion`: how files that arrive are read. Not for what a cell becomes: see
+//! `ingest::clean`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::section::Section;
+use crate::schema::{Role, Schema};
+
+/// How files are read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ingestion {
+    /// Share of bad rows above which a file is refused as a whole.
+    pub max_rejected_share: f64,
+    /// Spellings of a missing value in feature columns and of a missing label.
+    pub missing_values: Vec<String>,
+    /// How numbers are spelt.
+    pub numbers: NumberFormat,
+    /// Longest record in bytes; a longer one goes to the quarantine.
+    pub max_line_bytes: usize,
+    /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
+    pub settle_seconds: f64,
+    /// What becomes of a row that equals an earlier one; see [`Ingestion::keeps_equal_rows`].
+    pub duplicates: Option<Duplicates>,
+    /// What becomes of the rows of a file that changed.
+    pub on_change: OnChange,
+}
+
+/// What becomes of a row that equals an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// It is the same row once more and is dropped.
+    Drop,
+    /// It is another row that looks the same and is kept.
+    Keep,
+}
+
+/// What becomes of the rows of a file that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    /// The next version of the data set has its new rows in place of its old ones.
+    #[default]
+    Supersede,
+    /// Its new content is one more file, beside the old one.
+    Append,
+}
+
+/// How numbers are spelt in files that arrive. Our own files always have a decimal point and nothing
+/// between thousands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberFormat {
+    /// `ingestion.decimal`: a point or a comma.
+    pub decimal: char,
+    /// `ingestion.thousands`: a comma, a point, a blank or an apostrophe.
+    pub thousands: Option<char>,
+}
+
+impl NumberFormat {
+    /// Whether `c` stands between thousands. A blank may be one that does not break, an apostrophe the
+    /// typographic one.
+    pub fn is_thousands(self, c: char) -> bool {
+        match self.thousands {
+            Some(' ') => matches!(c, ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}'),
+            Some('\'') => matches!(c, '\'' | '\u{2019}'),
+            thousands => thousands == Some(c),
+        }
+    }
+}
+
+impl Default for NumberFormat {
+    fn default() -> Self {
+        Self { decimal: '.', thousands: Some(',') }
+    }
+}
+
+impl Default for Ingestion {
+    fn default() -> Self {
+        let missing = [
+            "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "n/a", "<NA>", "#N/A", "na", "?",
+        ];
+        Self {
+            max_rejected_share: 0.05,
+            missing_values: missing.map(str::to_owned).to_vec(),
+            numbers: NumberFormat::default(),
+            max_line_bytes: 1 << 20,
+            settle_seconds: 2.0,
+            duplicates: None,
+            on_change: OnChange::default(),
+        }
+    }
+}
+
+impl Ingestion {
+    /// The settings that change what a cell or a row means, as text to compare: rows that were read
+    /// under others are not mixed with those that come.
+    pub fn meaning(&self, schema: &Schema) -> String {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Value::Object(keys) = &mut value {
+            for key in ["max_rejected_share", "max_line_bytes", "settle_seconds", "on_change"] {
+                keys.remove(key);
+            }
+            let duplicates = if self.keeps_equal_rows(schema) { "keep" } else { "drop" };
+            keys.insert("duplicates".to_owned(), duplicates.into());
+        }
+        value.to_string()
+    }
+
+    /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
+    /// so that is the rule, unless `duplicates` says otherwise.
+    pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
+        match self.duplicates {
+            Some(duplicates) => duplicates == Duplicates::Keep,
+            None => schema.count(Role::Id) == 0,
+        }
+    }
+
+    /// The same without a longest record: for rows that were accepted already, whose canonical
+    /// spelling may be longer than the one that was measured.
+    #[must_use]
+    pub fn without_line_limit(&self) -> Self {
+        Self { max_line_bytes: usize::MAX, ..self.clone() }
+    }
+
+    /// How our own data sets are read, whatever is asked of files that arrive.
+    #[must_use]
+    pub fn verbatim(&self) -> Self {
+        Self {
+            max_rejected_share: 0.0,
+            missing_values: Vec::new(),
+            numbers: NumberFormat::default(),
+            max_line_bytes: usize::MAX,
+            ..self.clone()
+        }
+    }
+}
+
+/// Reads the section.
+pub(super) fn ingestion(mut section: Section) -> Ingestion {
+    let default = Ingestion::default();
+    let max_line = section.integer(
+        "max_line_bytes",
+        &(64..=1 << 24),
+        u64::try_from(default.max_line_bytes).unwrap_or(u64::MAX),
+    );
+    let ingestion = Ingestion {
+        max_rejected_share: section.number(
+            "max_rejected_share",
+            &(0.0..=1.0),
+            default.max_rejected_share,
+        ),
+        missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
+        numbers: numbers(&mut section),
+        max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
+        settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
+        duplicates: section.choice(
+            "duplicates",
+            &[("drop", Some(Duplicates::Drop)), ("keep", Some(Duplicates::Keep))],
+            default.duplicates,
+        ),
+        on_change: section.choice(
+            "on_change",
+            &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
+            default.on_change,
+        ),
+    };
+    section.finish();
+    ingestion
+}
+
+fn numbers(section: &mut Section) -> NumberFormat {
+    const THOUSANDS: [(&str, Option<char>); 5] =
+        [(",", Some(',')), (".", Some('.')), (" ", Some(' ')), ("'", Some('\'')), ("none", None)];
+    let decimal = section.choice("decimal", &[(".", '.'), (",", ',')], '.');
+    let default = Some(if decimal == ',' { '.' } else { ',' });
+    let null = section.is_null("thousands");
+    let thousands = section.choice("thousands", &THOUSANDS, if null { None } else { default });
+    if thousands == Some(decimal) {
+        section.problem(
+            "thousands",
+            "must differ from \"ingestion.decimal\": name the other separator, or null for none",
+        );
+    }
+    NumberFormat { decimal, thousands }
+}

@@ -1,0 +1,78 @@
+//! Champion against challenger on the same test rows, the newest hold-out first.
+//!
+//! Not for the rule that decides: see [`crate::gate`].
+
+use crate::Result;
+use crate::context::{Context, Workspace};
+use crate::gate::{GateVerdict, Terms, gate};
+use crate::metrics::{ConfusionMatrix, classify};
+use crate::model::{Model, artifact};
+use crate::store::{ARTIFACT, Release};
+use crate::testdata::TestFiles;
+
+use super::super::score::{compare_tests, read_artifact};
+
+/// How it went.
+#[derive(Debug)]
+pub struct Contest {
+    /// The verdict.
+    pub verdict: GateVerdict,
+    /// Answers of the challenger to the newest test rows alone.
+    pub newest: ConfusionMatrix,
+}
+
+/// Holds the challenger against the champion. What a champion was trained on that is not `recorded`,
+/// or cannot be read any more, is unknown: test rows that it knows favour it, so that a challenger which
+/// passes all the same has passed.
+pub fn contest(
+    context: &Context,
+    workspace: &Workspace,
+    models: [&Model; 2],
+    recorded: bool,
+    accept: bool,
+) -> Result<Contest> {
+    let config = &context.config;
+    let holdouts = workspace.ledger.holdouts()?;
+    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let compare = |held: &[&Model]| compare_tests(context, workspace, &models, held, &tests);
+    let mut unchecked = None;
+    let compared = match compare(if recorded { &models } else { &models[1..] }) {
+        Err(e) if recorded => {
+            unchecked = Some(format!(
+                "which test rows the champion was trained on could not be checked, and they favour it \
+                 ({e})"
+            ));
+            compare(&models[1..])?
+        }
+        compared => compared?,
+    };
+    let compared = compared.said(context, workspace)?;
+    let predicted = |of: usize| -> Vec<bool> {
+        let threshold = models[of].training.threshold;
+        compared.probabilities[of].iter().map(|p| classify(*p, threshold)).collect()
+    };
+    let (champion, challenger) = (predicted(0), predicted(1));
+    let terms = Terms { min_improvement: config.gate.min_improvement, accept };
+    let mut verdict = gate(&compared.labels, &champion, &challenger, terms, config.training.seed)?;
+    verdict.reasons.extend(compared.notes.iter().cloned());
+    verdict.reasons.extend(unchecked);
+    let newest = compared.labels.iter().copied().zip(challenger).take(compared.newest);
+    Ok(Contest { verdict, newest: ConfusionMatrix::from_pairs(newest) })
+}
+
+/// Holds the model in the output folder against a live release that these records do not know, if
+/// their columns are the same.
+pub fn with_unknown(
+    context: &Context,
+    workspace: &Workspace,
+    live: &Release,
+    accept: bool,
+) -> Result<Option<GateVerdict>> {
+    let path = context.config.output_model.join(ARTIFACT);
+    let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
+    if live.model.schema.digest() != challenger.schema.digest() {
+        return Ok(None);
+    }
+    let models = [&live.model, &challenger];
+    Ok(Some(contest(context, workspace, models, false, accept)?.verdict))
+}

@@ -1,0 +1,53 @@
+//! Nothing is live though something was: somebody removed the pointer.
+//!
+//! Not for going back from a release that is live: see `stage::rollback`.
+
+use crate::Result;
+use crate::ids::ReleaseId;
+use crate::ledger::{Action, Deployment};
+use crate::store::Release;
+
+use super::super::deploy;
+use super::Run;
+
+impl Run<'_> {
+    /// Makes the release live again that was so last, of those that are sound and were not rolled
+    /// back: somebody removed the pointer.
+    pub(super) fn restore(&mut self) -> Result<Option<Release>> {
+        let store = self.context.store();
+        let mut tried = Vec::new();
+        for deployment in self.workspace.ledger.deployments()?.into_iter().rev() {
+            if tried.contains(&deployment.release) {
+                continue;
+            }
+            tried.push(deployment.release.clone());
+            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
+            let ledger = &self.workspace.ledger;
+            if ledger.was_rolled_back(&deployment.release)?.is_some() {
+                continue;
+            }
+            let Ok(release) = store.verify(&id) else { continue };
+            let pointer = self.context.config.deployment.display();
+            let what = if self.options.dry_run { "would be" } else { "was" };
+            self.decision.data.warnings.push(format!(
+                "nothing was live at {pointer}; {id}, which was live last, {what} made live again"
+            ));
+            if !self.options.dry_run {
+                let again = Deployment {
+                    run_id: self.context.run.to_string(),
+                    step: deployment.step.clone(),
+                    action: Action::Deploy,
+                    reason: "nothing was live, and this release was so last".to_owned(),
+                    recorded: self.context.now(),
+                    previous: None,
+                    decision: None,
+                    ..deployment
+                };
+                deploy::promote(self.context, self.workspace, &id, &again)?;
+                self.decision.restored = Some(id);
+            }
+            return Ok(Some(self.note_live(release)));
+        }
+        Ok(None)
+    }
+}

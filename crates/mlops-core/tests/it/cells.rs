@@ -1,0 +1,158 @@
+//! What a cell, a label, a header and a line are, in whole workspaces: decimal commas, whole numbers,
+//! missing and unknown labels, CR line ends, characters that nobody sees. Not for single rules: see the
+//! tests beside `ingest::clean` and `ingest::number`; not for random files: see `partition`.
+
+use serde_json::json;
+
+use crate::ingestion::{reason, record};
+use crate::workspace::{HEADER, Scene};
+
+const SMALL: &str = "id,x,y\n";
+
+fn small(more: &[(&str, serde_json::Value)]) -> Scene {
+    let mut schema = json!({"id": ["id"], "numeric": ["x"], "target": "y"});
+    let mut config = json!({});
+    for (key, value) in more {
+        match key.split_once('.') {
+            Some(("schema", key)) => schema[key] = value.clone(),
+            Some((section, key)) => config[section][key] = value.clone(),
+            None => config[*key] = value.clone(),
+        }
+    }
+    config["schema"] = schema;
+    Scene::with(&config)
+}
+
+#[test]
+fn a_file_with_a_decimal_comma_is_refused_until_the_comma_is_configured() {
+    let text = format!("{SMALL}a,\"0,125\",0\nb,\"1,500\",1\nc,\"12,75\",0\nd,2,1\n");
+    let scene = small(&[]);
+    scene.file("in/a.csv", &text);
+    let report = scene.ingest().unwrap();
+    let why = reason(&report, "a.csv");
+    assert!(why.contains("line 2") && why.contains("ingestion.decimal"), "{why}");
+    assert!(!report.new_version);
+
+    let scene = small(&[("ingestion.decimal", json!(","))]);
+    scene.file("in/a.csv", &text);
+    let report = scene.ingest().unwrap();
+    let rows = "a,0.125,0\nb,1.5,1\nc,12.75,0\nd,2,1\n";
+    assert_eq!(scene.read("out/finaldata1.csv"), format!("{SMALL}{rows}"));
+    assert_eq!(record(&report, "a.csv").counts.changes.decimal_comma, 3);
+    // Our own data set goes on being canonical, whatever is configured.
+    scene.file("in/b.csv", format!("{SMALL}e,\"1.234,5\",0\na,\"0,1250\",0\n"));
+    scene.ingest().unwrap();
+    assert_eq!(scene.read("out/finaldata2.csv"), format!("{SMALL}{rows}e,1234.5,0\n"));
+    scene.file("in/c.csv", format!("{SMALL}f,0.5,0\n"));
+    let report = scene.ingest().unwrap();
+    assert!(reason(&report, "c.csv").contains("decimal point"), "{}", reason(&report, "c.csv"));
+}
+
+#[test]
+fn whole_numbers_are_one_row_however_spelt() {
+    let scene = small(&[]);
+    let rows = "b,9007199254740993,1\nb,9007199254740993.0,1\nb,9.007199254740993e15,1\n\
+                b,9007199254740992,1\n";
+    scene.file("in/a.csv", format!("{SMALL}{rows}"));
+    scene.ingest().unwrap();
+    let expected = "b,9007199254740993,1\nb,9007199254740992,1\n";
+    assert_eq!(scene.read("out/finaldata1.csv"), format!("{SMALL}{expected}"));
+}
+
+#[test]
+fn a_missing_label_is_no_class_wherever_it_stands() {
+    for (at, spelling) in [(0, "NA"), (100, "NA"), (50, "?"), (0, "#N/A"), (99, "n/a"), (3, "")] {
+        let scene = small(&[("schema.positive_label", json!("yes"))]);
+        let label = |i: usize| if i % 2 == 0 { "yes" } else { "no" };
+        let mut rows: Vec<String> = (0..100).map(|i| format!("c{i},{i},{}\n", label(i))).collect();
+        let clean = rows.concat();
+        rows.insert(at, format!("u,5,{spelling}\n"));
+        scene.file("in/a.csv", format!("{SMALL}{}", rows.concat()));
+        scene.ingest().unwrap();
+        assert_eq!(scene.read("out/finaldata1.csv"), format!("{SMALL}{clean}"));
+        let quarantine = scene.read("out/quarantine1.csv");
+        assert!(quarantine.contains("MISSING LABEL"), "{quarantine}");
+    }
+}
+
+#[test]
+fn the_negative_label_does_not_hang_on_the_order_of_rows() {
+    let mut rows = ["a,1,yes\n", "b,2,NO\n", "c,3,no\n", "d,4,No\n"];
+    for _ in 0..rows.len() {
+        rows.rotate_left(1);
+        let scene = small(&[("schema.positive_label", json!("yes"))]);
+        scene.file("in/a.csv", format!("{SMALL}{}", rows.concat()));
+        scene.ingest().unwrap();
+        let found = scene.read("out/finaldata1.csv");
+        assert_eq!(found.matches(",no\n").count(), 3, "{found}");
+    }
+    let mut rows = vec!["a,1,yes\n", "b,2,no\n", "c,3,no\n", "d,4,may be\n"];
+    for _ in 0..rows.len() {
+        rows.rotate_left(1);
+        let scene = small(&[("schema.positive_label", json!("yes"))]);
+        scene.file("in/a.csv", format!("{SMALL}{}", rows.concat()));
+        let report = scene.ingest().unwrap();
+        let why = reason(&report, "a.csv");
+        assert!(why.contains("schema.negative_label"), "{why}");
+        assert!(why.contains("\"no\" 2, \"may be\" 1, \"yes\" 1"), "{why}");
+    }
+    // A column that holds no labels at all is refused in few words.
+    let scene = small(&[("schema.positive_label", json!("yes"))]);
+    let rows: String = (0..5_000).map(|i| format!("a{i},1,label number {i}\n")).collect();
+    scene.file("in/a.csv", format!("{SMALL}{rows}"));
+    let report = scene.ingest().unwrap();
+    assert!(reason(&report, "a.csv").len() < 2_000);
+    assert!(reason(&report, "a.csv").contains("4,990 more"), "{}", reason(&report, "a.csv"));
+}
+
+#[test]
+fn carriage_returns_alone_end_lines_and_keep_their_numbers() {
+    let scene = small(&[("ingestion.max_rejected_share", json!(0.5))]);
+    scene.file("in/a.csv", "id,x,y\ra,1,0\rb,\"2\",1\rc,x,1\r\nd,4,0\n\"e\rf\",5,1\rg,?,0");
+    let report = scene.ingest().unwrap();
+    let expected = "a,1,0\nb,2,1\nd,4,0\n\"e\rf\",5,1\ng,,0\n";
+    assert_eq!(scene.read("out/finaldata1.csv"), format!("{SMALL}{expected}"));
+    let counts = &record(&report, "a.csv").counts;
+    assert_eq!((counts.changes.carriage_return, counts.changes.crlf), (3, 0));
+    let quarantine = scene.read("out/quarantine1.csv");
+    assert!(quarantine.contains("a.csv,4,"), "{quarantine}");
+}
+
+#[test]
+fn what_nobody_sees_is_put_right_and_counted() {
+    let scene = small(&[]);
+    let text =
+        "\u{feff}\u{feff}id,\u{200b}x,y\na,1,0\n\u{feff}b,2,1\na\u{200b},1,0\nc,3\u{200b},1\n";
+    scene.file("in/a.csv", text);
+    let report = scene.ingest().unwrap();
+    let expected = "a,1,0\nb,2,1\nc,3,1\n";
+    assert_eq!(scene.read("out/finaldata1.csv"), format!("{SMALL}{expected}"));
+    let changes = record(&report, "a.csv").counts.changes;
+    assert_eq!((changes.byte_order_mark, changes.invisible), (2, 4));
+}
+
+#[test]
+fn unnamed_and_repeated_columns_that_nobody_needs_are_no_obstacle() {
+    let scene = small(&[]);
+    scene.file("in/a.csv", ",id,note,x,note,y\n0,a,n,1,n,0\n1,b,n,2,n,1\n");
+    scene.file("in/b.csv", "\"\",id,x,y\n\"1\",c,3,0\n");
+    scene.file("in/c.csv", "id,x,x,y\nd,3,3,0\n");
+    let report = scene.ingest().unwrap();
+    let rows = "a,1,0\nb,2,1\nc,3,0\n";
+    assert_eq!(scene.read("out/finaldata2.csv"), format!("{SMALL}{rows}"));
+    assert_eq!(record(&report, "a.csv").counts.extra_columns, ["column 1", "note", "note"]);
+    assert_eq!(record(&report, "b.csv").counts.extra_columns, ["column 1"]);
+    assert!(reason(&report, "c.csv").contains("\"x\" twice (columns 2 and 3)"));
+}
+
+#[test]
+fn a_wide_header_is_refused_in_few_words() {
+    let scene = Scene::new();
+    let names: String = (0..16_000).map(|i| format!("column{i},")).collect();
+    scene.file("in/a.csv", format!("{names}\u{1b}[2J\n"));
+    scene.rows("in/b.csv", "c,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    let why = reason(&report, "a.csv");
+    assert!(why.len() < 2_000 && why.contains("15,991 more") && !why.contains('\u{1b}'), "{why}");
+    assert_eq!(scene.read("out/finaldata1.csv"), format!("{HEADER}c,1,2,3,0\n"));
+}
