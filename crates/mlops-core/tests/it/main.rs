@@ -14,6 +14,8 @@ mod adoption;
 mod cells;
 mod compared;
 mod comparison;
+/// Files that were corrected, renamed, copied, moved away: what the data set then has.
+mod corrections;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
