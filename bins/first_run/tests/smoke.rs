@@ -60,7 +60,7 @@ fn a_bad_file_ends_with_1_once_and_the_model_of_the_others_goes_live() {
     assert_eq!(first["done"]["ingestion"]["new_failures"], true, "{first:#}");
     assert!(scene.path("live/trainedmodel.bin").is_file());
     let second = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
-    assert!(second.stdout.contains("bad.csv failed before"), "{second:#?}");
+    assert!(second.stderr.contains("bad.csv failed before"), "{second:#?}");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_refusal_is_said_once() {
     let scene = Scene::new();
     scene.file("in/bad.csv", "not,the,columns\n1,2,3\n");
     let run = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(1);
-    assert_eq!(run.stdout.matches("the header has no column").count(), 1, "{run:#?}");
+    assert_eq!(run.stderr.matches("the header has no column").count(), 1, "{run:#?}");
 }
 
 #[test]

@@ -134,6 +134,7 @@ impl Levels {
     }
 
     /// Counts `text`; returns its place.
+    #[expect(clippy::single_match_else, reason = "the place is found or made")]
     fn add(&mut self, text: &str, count: u64) -> usize {
         let place = match self.places.get(text) {
             Some(place) => *place,

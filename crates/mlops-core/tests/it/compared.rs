@@ -180,8 +180,8 @@ fn no_output_does_harm() {
     std::os::unix::fs::symlink("b.csv", scene.path("link.csv")).unwrap();
     let before = scene.snapshot();
     for (output, part) in [
-        ("b.csv", "is one of the files that are compared"),
-        ("link.csv", "is one of the files that are compared"),
+        ("b.csv", "is one of the files that are read"),
+        ("link.csv", "is one of the files that are read"),
         ("in/joined.csv", "\"input_folder_path\" and would be read as data"),
         ("test/joined.csv", "\"test_data_path\" and would be read as data"),
         ("mine.csv", "is already there and is no comparison"),

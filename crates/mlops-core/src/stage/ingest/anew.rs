@@ -56,7 +56,7 @@ impl Changes {
             for (number, segment) in held.iter().enumerate() {
                 // A file that was renamed and then changed is the same file.
                 let renamed = before == Some(segment.sha256)
-                    && !segment.location.path(&context.config.base).exists();
+                    && !segment.location.path(&context.config.base).is_file();
                 if segment.location == location || renamed {
                     changes.read.insert(number, at);
                 }
@@ -250,7 +250,7 @@ pub(super) fn gone(
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
-        if if elsewhere { known.contains(name) } else { !path.exists() } {
+        if if elsewhere { known.contains(name) } else { !path.is_file() } {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
                 || held_elsewhere(context, workspace, segment, &BTreeSet::new())?;
             if renamed {

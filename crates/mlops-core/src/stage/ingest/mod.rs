@@ -58,6 +58,7 @@ pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
 }
 
 /// Ingests what is new in `folder`, which the configuration calls `key`.
+#[expect(clippy::too_many_lines, reason = "the steps of an ingestion, in their order")]
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
@@ -137,7 +138,9 @@ pub fn run(
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
         ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
-        contents.iter().for_each(|digest| ingest.know(*digest));
+        for digest in &contents {
+            ingest.know(*digest);
+        }
     } else if let (Some(last), false) = (&last, options.rebuild) {
         let mut anew = Anew { context, workspace, last, total, waiting: &waiting };
         superseded = anew.build(&mut ingest, &held, &changes, &mut parts, &mut report)?;
