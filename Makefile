@@ -11,8 +11,8 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 first-run: ## From a folder of CSV files to a live model with its reports
-	@cargo build --release --quiet --bin first_run
-	@$(RUN) first_run -- --config $(CONFIG)
+	@cargo build --release --bin first_run
+	@$(RUN) first_run -- --config "$(CONFIG)" $(ARGS)
 
 ingestion: ## New CSV files become the next data set (options in ARGS="…", as in all steps)
 training: ## The newest data set becomes a model
@@ -24,7 +24,7 @@ fullprocess: ## What cron runs: decide, and act on it
 app: ## Serve predictions on http://127.0.0.1:8000 until Ctrl-C
 apicalls: ## Every endpoint of a running app, its answers in apireturns.txt
 ingestion training scoring deployment diagnostics reporting fullprocess app apicalls:
-	@$(RUN) $@ -- --config $(CONFIG) $(ARGS)
+	@$(RUN) $@ -- --config "$(CONFIG)" $(ARGS)
 
 cron: ## Print the crontab line that runs fullprocess every ten minutes
 	@packaging/cron.sh print "$(CONFIG)"

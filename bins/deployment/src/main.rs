@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mlops_core::ids::ReleasePrefix;
-use mlops_core::stage::{deploy, history, rollback, verify};
+use mlops_core::stage::{deploy, history, verify};
+use mlops_runtime::renew;
 
 /// Seals the latest model with its score as a release, verifies it from disk and makes it live in
 /// one atomic step
@@ -87,7 +88,7 @@ fn main() -> ExitCode {
         Some(Action::Rollback { to, reason }) => {
             mlops_runtime::run("deployment rollback", &common, |context, workspace| {
                 let to = to.map(|to| history::find(context, &to)).transpose()?;
-                rollback::run(context, workspace, to.as_ref(), &reason)
+                renew::roll_back(context, workspace, to.as_ref(), &reason)
             })
         }
         Some(Action::Verify { release, all }) => mlops_runtime::look(&common, |context| {

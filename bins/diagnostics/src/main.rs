@@ -35,7 +35,8 @@ struct Diagnose {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Write the prediction for each row to this file
+    /// Write the prediction for each row to this file, with its line, and a line for each record that
+    /// cannot be read; never over a file that is not one of these
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 

@@ -47,7 +47,7 @@ fn predictions_of_a_named_file_stand_in_a_named_file() {
     let report = DIAGNOSTICS.run(&below, &arguments).ends_with(0).json();
     assert_eq!(report["predictions"]["rows"], 3, "{report:#}");
     let risk = scene.read("below/risk.csv");
-    assert!(risk.starts_with("corporation,prediction,probability\nx,1,0."), "{risk}");
+    assert!(risk.starts_with("corporation,prediction,probability,line,reason\nx,1,0."), "{risk}");
     assert_eq!(risk.lines().count(), 4, "{risk}");
     let missing = DIAGNOSTICS.run(&below, &["--config", "../config.json", "--data", "no.csv"]);
     assert!(missing.ends_with(1).stderr.contains("no.csv"));

@@ -1,14 +1,15 @@
 //! Pings to a dead-man switch: it raises the alarm when none arrive, so it also notices a machine
 //! that is off. Nobody waits for a ping, and none that fails fails anything.
 //!
-//! A ping is a GET of the configured address, with the signal as one more part of the path, as
-//! healthchecks.io and its like expect. The address is a secret: it stands in no log and no error.
+//! A ping is a GET of the configured address, or a POST with a text, with the signal as one more
+//! part of the path, as healthchecks.io and its like expect. The address is a secret: it stands in no log and no error.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use reqwest::blocking::Client;
+use reqwest::header::CONTENT_TYPE;
 
 use crate::transport::{self, reason};
 
@@ -27,7 +28,8 @@ pub enum Signal {
 
 /// What the thread that pings is told.
 enum Order {
-    Ping(Signal),
+    /// With a text, if there is something to say.
+    Ping(Signal, Option<String>),
     /// Answered when everything before it is done.
     Report(Sender<()>),
 }
@@ -60,7 +62,12 @@ impl Pings {
 
     /// Sends a ping, at once and without waiting for it.
     pub fn send(&self, signal: Signal) {
-        self.order(Order::Ping(signal));
+        self.order(Order::Ping(signal, None));
+    }
+
+    /// Sends a ping with a short text for whoever looks at the switch, at once and without waiting.
+    pub fn send_with(&self, signal: Signal, text: String) {
+        self.order(Order::Ping(signal, Some(text)));
     }
 
     /// Waits for what was sent, before the process ends: for two time-outs at most.
@@ -83,12 +90,12 @@ fn work(url: &Url, timeout: Duration, orders: &Receiver<Order>) {
     let mut client = None;
     for order in orders {
         match order {
-            Order::Ping(signal) => {
+            Order::Ping(signal, text) => {
                 let begun = Instant::now();
                 let result = match &client {
-                    Some(client) => get(client, url, signal),
+                    Some(client) => ping(client, url, signal, text),
                     None => make_client(url, timeout)
-                        .and_then(|made| get(client.insert(made), url, signal)),
+                        .and_then(|made| ping(client.insert(made), url, signal, text)),
                 };
                 let took = begun.elapsed();
                 match result {
@@ -109,8 +116,15 @@ fn make_client(url: &Url, timeout: Duration) -> Result<Client, String> {
     transport::client(url, timeout).build().map_err(reason)
 }
 
-fn get(client: &Client, url: &Url, signal: Signal) -> Result<(), String> {
-    let response = client.get(address(url, signal)).send();
+fn ping(client: &Client, url: &Url, signal: Signal, text: Option<String>) -> Result<(), String> {
+    let address = address(url, signal);
+    let request = match text {
+        None => client.get(address),
+        Some(text) => {
+            client.post(address).header(CONTENT_TYPE, "text/plain; charset=utf-8").body(text)
+        }
+    };
+    let response = request.send();
     response
         .and_then(reqwest::blocking::Response::error_for_status)
         .map_err(|e| if e.is_timeout() { "no answer in time".to_owned() } else { reason(e) })?;

@@ -21,7 +21,13 @@ fn server(status: &'static str) -> (String, Receiver<String>) {
             let mut stream = BufReader::new(stream.unwrap());
             let mut request = String::new();
             while stream.read_line(&mut request).unwrap_or(0) > 2 {}
-            let _ = sender.send(request.lines().next().unwrap_or_default().to_owned());
+            let length = request.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok()
+            });
+            let mut body = vec![0; length.unwrap_or(0)];
+            std::io::Read::read_exact(&mut stream, &mut body).unwrap();
+            let line = request.lines().next().unwrap_or_default();
+            let _ = sender.send(line.to_owned() + &String::from_utf8(body).unwrap());
             let head =
                 format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             stream.get_mut().write_all(head.as_bytes()).unwrap();
@@ -41,6 +47,15 @@ fn signals_arrive_in_order() {
     let paths: Vec<_> = lines.try_iter().collect();
     let expected = ["/key/start", "/key", "/key/fail", "/key/1"];
     assert_eq!(paths, expected.map(|path| format!("GET {path} HTTP/1.1")));
+}
+
+#[test]
+fn a_text_goes_along_where_there_is_something_to_say() {
+    let (url, lines) = server("200 OK");
+    let pings = Pings::new(Some(&url), 5 * SECOND);
+    pings.send_with(Signal::Exit(3), "f1: 0.5\n".to_owned());
+    pings.finish();
+    assert_eq!(lines.try_iter().collect::<Vec<_>>(), ["POST /key/3 HTTP/1.1f1: 0.5\n"]);
 }
 
 #[test]

@@ -54,6 +54,12 @@ pub struct Reading {
     pub examples: Vec<String>,
     /// Columns that the schema does not name.
     pub extra_columns: Vec<String>,
+    /// The physical line after the header, counted from 1.
+    #[serde(skip)]
+    pub first_line: u64,
+    /// Physical lines from there on.
+    #[serde(skip)]
+    pub lines: u64,
 }
 
 /// A record that cannot be used.
@@ -199,6 +205,7 @@ impl<'a> RowReader<'a> {
             return Ok((reading, Vec::new()));
         };
         let one_piece = length <= self.chunk_bytes as u64;
+        reading.first_line = line;
         // While the negative label is unknown a piece may have to be worked on twice.
         let workers = match self.threads {
             _ if one_piece || parser.labels.negative.is_none() => 0,
@@ -235,6 +242,7 @@ impl<'a> RowReader<'a> {
             take(made)
         });
         let (_, states) = read?;
+        reading.lines = line - reading.first_line;
         reading.digest = reader.digest();
         Ok((reading, states.into_iter().map(|(state, _)| state).collect()))
     }
@@ -249,6 +257,17 @@ impl<'a> RowReader<'a> {
         place: &Path,
         chunk_bytes: usize,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>) -> Result<()>,
+    ) -> Result<Reading> {
+        self.lines(input, place, chunk_bytes, |table, first, faults, _| visit(table, first, faults))
+    }
+
+    /// Like [`Self::stream`], and `visit` is told the line of each good row, too.
+    pub fn lines(
+        &self,
+        input: impl Read,
+        place: &Path,
+        chunk_bytes: usize,
+        mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[u64]) -> Result<()>,
     ) -> Result<Reading> {
         let mut reader = ChunkReader::new(input, place, chunk_bytes).without_digest();
         let mut reading = Reading::default();
@@ -279,7 +298,9 @@ impl<'a> RowReader<'a> {
             reading.note(&parsed.rejected, line);
             let records = (parsed.rows.len() + parsed.rejected.len()) as u64;
             reading.rows_read += records;
-            visit(&batch, first, faults)?;
+            let lines: Vec<u64> =
+                parsed.rows.iter().map(|row| line + u64::from(row.line)).collect();
+            visit(&batch, first, faults, &lines)?;
             first += records;
             line += u64::from(parsed.lines);
         }
@@ -345,11 +366,18 @@ impl Default for Reading {
             rejected: 0,
             examples: Vec::new(),
             extra_columns: Vec::new(),
+            first_line: 0,
+            lines: 0,
         }
     }
 }
 
 impl Reading {
+    /// Whether each line is a row that could be used.
+    pub fn is_plain(&self) -> bool {
+        self.rejected == 0 && self.lines == self.rows_read
+    }
+
     fn note(&mut self, rejected: &[Rejected], first_line: u64) {
         self.rejected += rejected.len() as u64;
         let room = EXAMPLES.saturating_sub(self.examples.len());

@@ -134,8 +134,8 @@ pub struct Coefficient {
     pub value: f64,
     /// What one standard deviation is in the feature's own unit, if known.
     pub deviation: Option<f64>,
-    /// Whether the feature is 1 for the rows of one category and 0 for all others.
-    pub category: bool,
+    /// For one category of a column: the most frequent one, which the value is the difference to.
+    pub against: Option<String>,
 }
 
 /// How good the model is on rows that it was not fitted on.
@@ -230,6 +230,8 @@ pub struct ColumnRow {
     pub max: Option<f64>,
     /// Different values.
     pub distinct: Option<u64>,
+    /// The most frequent category.
+    pub most_frequent: Option<String>,
 }
 
 /// How much a warning matters; the order is from least to most.

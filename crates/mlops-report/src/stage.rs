@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::html;
 use crate::pictures::{self, Picture};
-use crate::report::{Coefficient, Model, Report, Score, Severity, Warning};
+use crate::report::{Coefficient, ColumnRow, Model, Report, Score, Severity, Warning};
 use subject::Subject;
 use trial::Trial;
 
@@ -35,6 +35,8 @@ const NOTE: &str = "note";
 pub struct Reported {
     /// Which model the report is on: the live release, or the candidate.
     pub subject: String,
+    /// Its release, if it is live.
+    pub release: Option<String>,
     /// SHA-256 of its file.
     pub artifact: String,
     /// How good it is, in a sentence.
@@ -75,6 +77,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     if let Some(score) = &trial.score {
         worries::of_score(score, &mut warnings);
     }
+    worries::of_calibration(trial.calibration, &mut warnings);
+    worries::of_drift(workspace, &subject, &mut warnings)?;
     warnings.sort_by_key(|w| std::cmp::Reverse(w.severity));
 
     let schema = &subject.model.schema;
@@ -90,7 +94,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
         positive_label: label(true),
         negative_label: label(false),
         ingested,
-        model: model(&subject),
+        model: model(&subject, &columns),
         score: trial.score.unwrap_or_default(),
         curves: trial.curves,
         columns,
@@ -101,6 +105,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     let scored = report.score.n > 0;
     Ok(Reported {
         subject: subject.name(),
+        release: subject.release.as_ref().map(ToString::to_string),
         artifact: subject.artifact.to_string(),
         headline: headline(&report.score),
         f1: scored.then_some(report.score.f1),
@@ -137,24 +142,53 @@ fn spelt_out(target: &str, label: &str) -> String {
     if bare { format!("{target} = {label}") } else { label.to_owned() }
 }
 
-fn model(subject: &Subject) -> Model {
+/// The level of each categorical column that its others are told against: the most frequent one
+/// of the training rows, or, where the model does not know it, of the newest data set.
+fn references(subject: &Subject, columns: &[ColumnRow]) -> Vec<usize> {
+    let categorical = subject.model.encoder.categorical.iter();
+    let most = |name: &str| {
+        let column = columns.iter().find(|column| column.name == name);
+        column.and_then(|column| column.most_frequent.clone())
+    };
+    categorical
+        .map(|feature| {
+            let known = feature.fill.map(|level| level as usize);
+            known.or_else(|| feature.level(&most(&feature.name)?)).unwrap_or(0)
+        })
+        .collect()
+}
+
+fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
     use mlops_core::model::MissingPolicy;
     let model = &subject.model;
     let card = &subject.card;
     let numeric = model.encoder.numeric.len();
-    let features = card
-        .features
-        .iter()
-        .zip(&card.coefficients)
-        .zip(&card.scaler.scale)
-        .enumerate()
-        .map(|(j, ((name, value), scale))| Coefficient {
-            name: name.clone(),
-            value: *value,
-            deviation: (j < numeric).then_some(*scale),
-            category: j >= numeric,
+    let mut features: Vec<Coefficient> = (0..numeric)
+        .map(|j| Coefficient {
+            name: card.features[j].clone(),
+            value: card.coefficients[j],
+            deviation: Some(card.scaler.scale[j]),
+            against: None,
         })
         .collect();
+    // Only differences between the levels of one column mean anything.
+    let mut intercept = card.intercept;
+    let mut first = numeric;
+    for (column, reference) in model.encoder.categorical.iter().zip(references(subject, columns)) {
+        let next = first + column.levels.len();
+        let values = &card.coefficients[first..next];
+        let base = values.get(reference).copied().unwrap_or(0.0);
+        intercept += base;
+        for (level, value) in values.iter().enumerate().filter(|(level, _)| *level != reference) {
+            features.push(Coefficient {
+                name: card.features[first + level].clone(),
+                value: value - base,
+                deviation: None,
+                against: column.levels.get(reference).cloned(),
+            });
+        }
+        first = next;
+    }
     let policy = match model.encoder.missing {
         MissingPolicy::Median => "the median, or the commonest category, of the training rows",
         MissingPolicy::Mean => "the mean, or the commonest category, of the training rows",
@@ -164,7 +198,7 @@ fn model(subject: &Subject) -> Model {
     Model {
         kind: "logistic regression".to_owned(),
         features,
-        intercept: card.intercept,
+        intercept,
         standardised: true,
         solver: match card.solver.as_str() {
             "newton" => "Newton".to_owned(),

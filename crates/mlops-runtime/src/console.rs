@@ -174,8 +174,8 @@ pub(crate) fn print_findings(common: &Common, report: &impl Report) {
     }
 }
 
-/// Prints an error with its causes, and logs it.
-pub(crate) fn print_error(common: &Common, error: &Error) {
+/// An error with its causes, a line each.
+pub(crate) fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
@@ -183,6 +183,12 @@ pub(crate) fn print_error(common: &Common, error: &Error) {
         let _ = write!(text, "\n  because: {source}");
         cause = source.source();
     }
+    text
+}
+
+/// Prints an error with its causes, and logs it.
+pub(crate) fn print_error(common: &Common, error: &Error) {
+    let text = with_causes(error);
     tracing::error!(target: OUTCOME, kind = kind(error), "{text}");
     if !json(common) {
         complain(&format!("error: {text}\n"));

@@ -11,12 +11,13 @@ use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::decision::{Decision, Outcome};
 use mlops_core::ledger::Ledger;
 use mlops_core::stage::decide::{self, Options, STEP};
-use mlops_core::stage::diagnose::{self, Diagnostics};
+use mlops_core::stage::diagnose::Diagnostics;
+use mlops_core::text;
 use mlops_report::stage::Reported;
 use serde::Serialize;
 
 use crate::apicalls::{self, ApiCalls};
-use crate::dependencies;
+use crate::renew;
 
 /// What `fullprocess` did.
 #[derive(Debug, Serialize)]
@@ -49,8 +50,38 @@ impl Report for FullProcess {
     }
 
     fn facts(&self) -> Vec<Fact> {
-        self.decision.facts()
+        facts(&self.decision)
     }
+}
+
+/// What a log and a ping say of a decision.
+fn facts(decision: &Decision) -> Vec<Fact> {
+    let Decision { data, drift, retrained, gate, live, release, .. } = decision;
+    let number = |value: f64| format!("{value:.4}");
+    let mut facts = vec![
+        Fact::new("outcome", decision.outcome.name()),
+        Fact::new("reason", text::bounded(decision.reason.clone())),
+        Fact::new("files", text::names(&data.files)),
+        Fact::new("rows", data.rows),
+        Fact::new("new_rows", data.new_rows),
+        Fact::new("quarantined", data.quarantined),
+        Fact::new("duplicates", data.duplicates),
+    ];
+    facts.extend(live.as_ref().map(|live| Fact::new("live", &live.release)));
+    if let Some(drift) = drift {
+        facts.push(Fact::new("new_f1", number(drift.new_f1)));
+        facts.push(Fact::new("deployed_f1", number(drift.deployed_f1)));
+        let verdict =
+            drift.drifted.map_or("undecided", |yes| if yes { "drift" } else { "no drift" });
+        facts.push(Fact::new("verdict", verdict));
+    }
+    facts.extend(retrained.as_ref().map(|new| Fact::new("retrained_f1", number(new.f1))));
+    if let Some(gate) = gate {
+        facts.push(Fact::new("champion_f1", number(gate.champion_f1)));
+        facts.push(Fact::new("challenger_f1", number(gate.challenger_f1)));
+    }
+    facts.extend(release.as_ref().map(|release| Fact::new("promoted", release)));
+    facts
 }
 
 /// A recorded decision, told again. What it found was said when it was made.
@@ -83,14 +114,14 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     let unfinished = !workspace.ledger.previous_run_completed(STEP, context.run.as_str())?;
     let decision = decide::run(context, workspace, options)?;
     let mut report = FullProcess { decision, diagnostics: None, reporting: None, apicalls: None };
+    let Some(live) = context.store().live()?.filter(|_| !options.dry_run) else {
+        return Ok(report);
+    };
     let due = report.decision.outcome != Outcome::NothingNew || unfinished;
-    let live = context.store().live()?.filter(|_| due && !options.dry_run);
-    let Some(live) = live else { return Ok(report) };
-    let look = diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
-    let diagnostics =
-        context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &look))?;
-    let reporting =
-        context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+    if !due && renew::is_of(context, workspace, &live)? {
+        return Ok(report);
+    }
+    let (diagnostics, reporting) = renew::run(context, workspace)?;
     report.diagnostics = Some(Box::new(diagnostics));
     report.reporting = Some(Box::new(reporting));
     // A run that was cut off may have been cut off after a promotion.

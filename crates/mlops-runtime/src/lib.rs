@@ -29,7 +29,9 @@ mod exit;
 pub mod first_run;
 pub mod fullprocess;
 mod progress;
+pub mod renew;
 mod run_log;
+mod textfile;
 mod unattended;
 mod watchdog;
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 use mlops_client::ping::{Pings, Signal};
 use mlops_core::Result;
 use mlops_core::context::{Context, Report, Workspace};
+use mlops_core::text;
 
 use crate::console::OUTCOME;
 use crate::watchdog::Alarm;
-use crate::{Common, Watchdog, console, exit, run_log};
+use crate::{Common, Watchdog, console, exit, run_log, textfile};
 
 /// Runs `work` as the step `step`. It tells the [`Watchdog`] of each of its stages; one that takes
 /// longer than `limits.stage_seconds` ends the process with exit status 1.
@@ -38,16 +39,37 @@ pub fn run_unattended<R: Report>(
     let result = attempt(step, &context, &pings, work);
 
     let changed = result.as_ref().is_ok_and(Report::changed);
+    let body = body(&result);
     let status = crate::tell(common, result);
+    if status != exit::LOCKED
+        && let Some(path) = &monitoring.metrics_textfile
+        && let Err(error) = textfile::write(&context, path, step, status)
+    {
+        tracing::warn!("the file of figures was not written: {error}");
+    }
     tracing::info!(target: OUTCOME, status, changed, "ended");
     vow.kept = true;
     match status {
         0 => pings.send(Signal::Success),
         exit::LOCKED => {}
-        status => pings.send(Signal::Exit(status)),
+        status => pings.send_with(Signal::Exit(status), body),
     }
     pings.finish();
     ExitCode::from(status)
+}
+
+/// What a ping says of a run: what somebody should know first, then the facts.
+fn body<R: Report>(result: &Result<R>) -> String {
+    let lines: Vec<String> = match result {
+        Ok(report) => {
+            let findings = report.findings().into_iter().map(|finding| finding.text);
+            let facts = report.facts();
+            let facts = facts.into_iter().map(|fact| format!("{}: {}", fact.name, fact.value));
+            findings.chain(facts).collect()
+        }
+        Err(error) => vec![console::with_causes(error)],
+    };
+    text::bounded(lines.join("\n") + "\n")
 }
 
 /// The work itself; lock and watchdog are gone when it returns.

@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use mlops_core::attention::{Fact, Finding};
 use mlops_core::context::Report;
 use mlops_runtime::Common;
 use serde::Serialize;
@@ -31,9 +32,19 @@ struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Done;
+struct Done {
+    person: bool,
+}
 
-impl Report for Done {}
+impl Report for Done {
+    fn findings(&self) -> Vec<Finding> {
+        if self.person { vec![Finding::person("look at the labels")] } else { Vec::new() }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        vec![Fact::new("f1", 0.5)]
+    }
+}
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,10 +68,10 @@ fn second_process() {
             "hang" => std::thread::sleep(Duration::from_mins(10)),
             _ => {}
         }
-        Ok(Done)
+        Ok(Done { person: task == "person" })
     });
     // The harness would make the same of all failures.
-    let known = [0, 1, 2, 75].into_iter().find(|known| ExitCode::from(*known) == status);
+    let known = [0, 1, 2, 3, 75].into_iter().find(|known| ExitCode::from(*known) == status);
     std::process::exit(i32::from(known.unwrap()));
 }
 
@@ -80,8 +91,14 @@ impl Scene {
                 let mut stream = BufReader::new(stream.unwrap());
                 let mut request = String::new();
                 while stream.read_line(&mut request).unwrap_or(0) > 2 {}
+                let length = request.lines().find_map(|line| {
+                    line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
+                });
+                let mut body = vec![0; length.unwrap_or(0)];
+                std::io::Read::read_exact(&mut stream, &mut body).unwrap();
                 let path = request.split(' ').nth(1).unwrap_or_default();
-                let _ = sender.send(path.to_owned());
+                let body = String::from_utf8(body).unwrap();
+                let _ = sender.send([path, &body].join(" ").trim().replace('\n', "|"));
                 let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
                 stream.get_mut().write_all(answer).unwrap();
             }
@@ -160,7 +177,7 @@ fn a_failed_run_pings_its_status_and_json_is_json_throughout() {
     let scene = Scene::new("{}");
     let output = scene.run("fail", "--log-format json -v");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(scene.pinged(), ["/key/start", "/key/1"]);
+    assert_eq!(scene.pinged(), ["/key/start", "/key/1 only one class"]);
     let log = scene.log();
     let lines = |text: &str| text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let told: Vec<Value> = lines(&stderr(&output));
@@ -175,6 +192,29 @@ fn a_failed_run_pings_its_status_and_json_is_json_throughout() {
     let output = scene.run("fail", "--quiet");
     assert_eq!(stderr(&output), "error: only one class\n");
     has(&scene.log(), "only one class");
+}
+
+#[test]
+fn a_person_who_is_needed_is_told_by_status_ping_log_figures_and_standard_error() {
+    let scene = Scene::new("{}");
+    let config = fs::read_to_string(scene.at("config.json")).unwrap();
+    let more = r#""monitoring":{"metrics_textfile":"figures/mlops.prom","#;
+    fs::write(scene.at("config.json"), config.replace(r#""monitoring":{"#, more)).unwrap();
+    let output = scene.run("person", "--quiet");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(stderr(&output), "attention: look at the labels\n");
+    assert_eq!(scene.pinged(), ["/key/start", "/key/3 look at the labels|f1: 0.5"]);
+    let log = scene.log();
+    for part in ["a person is needed: look at the labels", "fact=\"f1\"", "all is done"] {
+        has(&log, part);
+    }
+    let figures = fs::read_to_string(scene.at("figures/mlops.prom")).unwrap();
+    for part in [
+        "mlops_last_exit_status{step=\"fullprocess\"} 3",
+        "mlops_last_success_timestamp_seconds{step=\"fullprocess\"} ",
+    ] {
+        assert!(figures.contains(part), "{part} in {figures}");
+    }
 }
 
 #[test]

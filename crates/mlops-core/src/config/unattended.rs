@@ -3,6 +3,7 @@
 //! Not for what the run decides: those sections are beside this one.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::Section;
@@ -14,6 +15,8 @@ pub struct Monitoring {
     pub ping_url: Option<String>,
     /// How long one ping may take.
     pub ping_timeout: Duration,
+    /// The file that node_exporter's textfile collector is to read; none without it.
+    pub metrics_textfile: Option<PathBuf>,
 }
 
 /// Which logs of earlier runs are kept: the newest ones and the recent ones.
@@ -36,7 +39,7 @@ pub struct Limits {
     pub memory: usize,
 }
 
-pub(super) fn monitoring(mut section: Section) -> Monitoring {
+pub(super) fn monitoring(mut section: Section, at: impl Fn(String) -> PathBuf) -> Monitoring {
     let ping_url = section.text("ping_url");
     if let Some(url) = &ping_url
         && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
@@ -44,8 +47,12 @@ pub(super) fn monitoring(mut section: Section) -> Monitoring {
         section.problem("ping_url", "must start with http:// or https://");
     }
     let timeout = section.integer("ping_timeout_seconds", &(1..=60), 5);
+    let metrics_textfile = section.text("metrics_textfile").map(at);
+    if metrics_textfile.as_ref().is_some_and(|path| path.extension().is_none_or(|e| e != "prom")) {
+        section.problem("metrics_textfile", "must end with .prom: node_exporter reads no other");
+    }
     section.finish();
-    Monitoring { ping_url, ping_timeout: Duration::from_secs(timeout) }
+    Monitoring { ping_url, ping_timeout: Duration::from_secs(timeout), metrics_textfile }
 }
 
 pub(super) fn logging(mut section: Section) -> Logging {

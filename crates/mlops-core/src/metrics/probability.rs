@@ -55,6 +55,61 @@ pub fn calibration_curve(
     Ok(sums.into_iter().filter(|(_, _, count)| *count > 0).map(bin).collect())
 }
 
+/// Groups of the Hosmer-Lemeshow test.
+const GROUPS: usize = 10;
+
+/// Whether probabilities come true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CalibrationTest {
+    /// How many groups of rows were compared.
+    pub groups: usize,
+    /// The test's statistic.
+    pub statistic: f64,
+    /// The chance of one as large if the probabilities are right.
+    pub p_value: f64,
+    /// Mean distance between the probability and the share of positives, over the groups.
+    pub gap: f64,
+}
+
+/// The test of Hosmer and Lemeshow (1980) with ten groups of equal size, ordered by probability;
+/// nothing below ten rows for each.
+///
+/// On rows that the model was not fitted on, the statistic has as many degrees of freedom as there
+/// are groups (Hosmer, Lemeshow, Sturdivant: Applied Logistic Regression, 3rd ed., 5.2.2).
+pub fn hosmer_lemeshow(labels: &[bool], probabilities: &[f64]) -> Result<Option<CalibrationTest>> {
+    check_probabilities(labels, probabilities)?;
+    let n = labels.len();
+    if n < GROUPS * 10 {
+        return Ok(None);
+    }
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
+    let (mut statistic, mut gap) = (0.0, 0.0);
+    for group in 0..GROUPS {
+        let rows = &order[group * n / GROUPS..(group + 1) * n / GROUPS];
+        let (mut observed, mut expected, mut variance) = (0.0, 0.0, 0.0);
+        for row in rows {
+            let p = probabilities[*row];
+            observed += f64::from(u8::from(labels[*row]));
+            expected += p;
+            variance += p * (1.0 - p);
+        }
+        let distance: f64 = observed - expected;
+        gap += distance.abs() / n as f64;
+        // A group of certain answers has no variance: any miss is beyond chance.
+        statistic += distance * distance / variance.max(f64::EPSILON);
+    }
+    // The chi-square distribution with an even number of degrees of freedom.
+    let half = statistic / 2.0;
+    let (mut term, mut sum) = (1.0, 1.0);
+    for k in 1..GROUPS / 2 {
+        term *= half / k as f64;
+        sum += term;
+    }
+    let p_value = if half > 700.0 { 0.0 } else { (-half).exp() * sum };
+    Ok(Some(CalibrationTest { groups: GROUPS, statistic, p_value, gap }))
+}
+
 /// Counts of each class over `bins` equal bins of [0, 1] (`numpy.histogram`).
 ///
 /// A probability on an edge belongs to the upper bin, 1 to the last.
@@ -101,6 +156,20 @@ mod tests {
         let loss = log_loss(&[true, false], &[0.0, 1.0]).unwrap();
         assert!((loss + f64::EPSILON.ln()).abs() < 1e-12, "{loss}");
         assert!((brier(&[true, false], &[0.0, 1.0]).unwrap() - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn probabilities_that_do_not_come_true_are_found() {
+        // Three in ten of each ten rows are positive; golden figures by hand: each group of ten has
+        // 3 positives where 10 p are expected, over 10 p (1 - p).
+        let labels: Vec<bool> = (0..100).map(|i| i % 10 < 3).collect();
+        let right = hosmer_lemeshow(&labels, &[0.3; 100]).unwrap().unwrap();
+        assert!(right.statistic.abs() < 1e-20 && (right.p_value - 1.0).abs() < 1e-12, "{right:?}");
+        let off = hosmer_lemeshow(&labels, &[0.5; 100]).unwrap().unwrap();
+        // 10 (3 - 5)^2 / 2.5 = 16; chi-square with 10 degrees: exp(-8) (1 + 8 + 32 + 256/3 + 512/3).
+        assert!((off.statistic - 16.0).abs() < 1e-9 && (off.gap - 0.2).abs() < 1e-12, "{off:?}");
+        assert!((off.p_value - 0.099_632_400_487).abs() < 1e-9, "{off:?}");
+        assert_eq!(hosmer_lemeshow(&labels[..99], &[0.3; 99]).unwrap(), None);
     }
 
     #[test]

@@ -3,20 +3,19 @@
 //! Takes no lock, records nothing, and changes neither file; what it may write is the file that
 //! `--output` names. Not for how rows are joined: see [`crate::compare`].
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::attention::{self, Attention, Finding};
 use crate::compare::{self, Comparison, MERGE, Means, Request, Side, Tolerance};
-use crate::config::Config;
 use crate::context::{Context, Report};
 use crate::durable::parent_of;
-use crate::files;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Ledger};
 use crate::{Error, Result};
+
+use super::output::Output;
 
 /// Memory of a process besides the rows: program, blocks on the way to the disk, pieces of files.
 const FIXED_BYTES: usize = 12 << 20;
@@ -157,7 +156,10 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
     let (left, left_record) = subject(context, &records, &options.left)?;
     let (right, right_record) = subject(context, &records, &options.right)?;
     let replace = match &options.output {
-        Some(path) => check_output(config, path, [&left, &right])?,
+        Some(path) => {
+            let inputs = [&left, &right].map(|side| side.path.as_path());
+            Output { path, kind: "comparison", endings: &[MERGE] }.check(config, &inputs)?
+        }
         None => false,
     };
     let output = options.output.as_deref();
@@ -294,54 +296,6 @@ fn subject<'r>(
 fn same_file(one: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| path.canonicalize().ok();
     canonical(one).is_some_and(|one| Some(one) == canonical(other))
-}
-
-/// Refuses an output that would do harm; says whether it replaces an earlier one of ours.
-fn check_output(config: &Config, output: &Path, inputs: [&Subject; 2]) -> Result<bool> {
-    let refuse = |why: &str| {
-        let problem = format!("--output {} {why}", output.display());
-        Err(Error::config("the arguments", vec![problem]))
-    };
-    if inputs.iter().any(|input| same_file(output, &input.path)) {
-        return refuse("is one of the files that are compared: name another");
-    }
-    let folders = [
-        ("input_folder_path", &config.input_folder),
-        ("source_folder_path", &config.source_folder),
-        ("test_data_path", &config.test_data),
-    ];
-    for (key, folder) in folders {
-        if same_file(parent_of(output), folder) {
-            return refuse(&format!(
-                "is in \"{key}\" and would be read as data: name another folder"
-            ));
-        }
-    }
-    if output.is_dir() {
-        return refuse("is a folder: name a file");
-    }
-    if !output.try_exists().map_err(|e| Error::io("read", output, e))? {
-        return Ok(false);
-    }
-    if joined_before(output).map_err(|e| Error::io("read", output, e))? {
-        return Ok(true);
-    }
-    Err(Error::conflict(format!(
-        "{} is already there and is no comparison: its header does not end with \"{MERGE}\". Move it, \
-         or name another file with --output",
-        output.display()
-    )))
-}
-
-/// Whether a file is a regular one whose first line ends as ours do.
-fn joined_before(path: &Path) -> std::io::Result<bool> {
-    let mut line = Vec::new();
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(false);
-    }
-    let (file, _) = files::open(path)?;
-    BufReader::new(file.take(1 << 20)).read_until(b'\n', &mut line)?;
-    Ok(line.ends_with(format!(",{MERGE}\n").as_bytes()))
 }
 
 #[cfg(test)]

@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Report, Workspace};
 use crate::dataset::RowReader;
-use crate::durable::{Disk, NewFile};
+use crate::durable::Disk;
 use crate::ids::ReleaseId;
 use crate::model::{Model, Predictor};
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
-use crate::schema::Role;
 use crate::store::pretty;
 use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};
+
+use super::predictions::{self, PredictionFile};
 
 /// The file that this stage writes.
 pub const DIAGNOSTICS: &str = "diagnostics.json";
@@ -159,15 +160,20 @@ fn predict(
     options: &Options,
 ) -> Result<(PredictionCounts, Vec<ColumnProfile>)> {
     let predictor = Predictor::new(model);
-    let mut output = match &options.output {
-        Some(path) => Some(PredictionFile::create(context, model, path)?),
+    let mut file = match &options.output {
+        Some(output) => {
+            predictions::check(&context.config, output, path)?;
+            Some(PredictionFile::create(context, model, output)?)
+        }
         None => None,
     };
     let mut reader = reader.without_hashes().without_digest();
-    if output.is_some() {
+    if file.is_some() {
         reader = reader.with_ids();
     }
-    let keep = output.is_some();
+    let keep = file.is_some();
+    // Where lines are rows they need not be counted; whether they are is known at the end.
+    let mut line = 2;
     let (reading, looks) = reader.on_threads(context.config.limits.threads).each(
         path,
         || Look::new(model),
@@ -179,19 +185,30 @@ fn predict(
                 std::mem::swap(predicted, &mut look.probabilities);
             }
         },
-        |(ids, predicted)| match &mut output {
-            Some(file) => file.append(model, ids, &predictor, predicted),
+        |(ids, predicted)| match &mut file {
+            Some(file) => {
+                let lines = line..;
+                line += predicted.len() as u64;
+                file.append(model, ids, (&predictor, predicted), lines)
+            }
             None => Ok(()),
         },
     )?;
+    if let Some(output) = &options.output
+        && !(reading.is_plain() && reading.first_line == 2)
+    {
+        let mut exact = PredictionFile::create(context, model, output)?;
+        exact.fill(model, &reader, path)?;
+        file = Some(exact);
+    }
     let mut all = Look::new(model);
     for look in looks {
         all.merge(look);
     }
     let Look { mut counts, profile, .. } = all;
     (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
-    if let Some(file) = output {
-        file.file.publish(true)?;
+    if let Some(file) = file {
+        file.publish()?;
     }
     Ok((counts, profile.finish(&model.schema)))
 }
@@ -234,55 +251,6 @@ impl Look {
         mine.unknown_categories += theirs.unknown_categories;
         self.profile.merge(other.profile);
     }
-}
-
-/// A CSV file of ids, predicted labels and probabilities.
-struct PredictionFile {
-    file: NewFile,
-}
-
-impl PredictionFile {
-    fn create(context: &Context, model: &Model, path: &Path) -> Result<Self> {
-        let mut file = context.disk.new_file(path)?;
-        let names = model.schema.names(Role::Id).chain(["prediction", "probability"]);
-        file.write_all(&csv_lines(|writer| writer.write_record(names))?)?;
-        Ok(Self { file })
-    }
-
-    fn append(
-        &mut self,
-        model: &Model,
-        ids: &[TextColumn],
-        predictor: &Predictor,
-        probabilities: &[f64],
-    ) -> Result<()> {
-        let lines = csv_lines(|writer| {
-            for (i, probability) in probabilities.iter().enumerate() {
-                for id in ids {
-                    writer.write_field(if i < id.len() { id.get(i) } else { "" })?;
-                }
-                if probability.is_nan() {
-                    writer.write_field("")?;
-                    writer.write_field("")?;
-                } else {
-                    writer.write_field(model.label(predictor.positive(*probability)))?;
-                    writer.write_field(format!("{probability:?}"))?;
-                }
-                writer.write_record(None::<&[u8]>)?;
-            }
-            Ok(())
-        })?;
-        self.file.write_all(&lines)
-    }
-}
-
-fn csv_lines(
-    write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>,
-) -> Result<Vec<u8>> {
-    let failed = |e: csv::Error| Error::backend("csv", e);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    write(&mut writer).map_err(failed)?;
-    writer.into_inner().map_err(|e| failed(csv::Error::from(e.into_error())))
 }
 
 fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {

@@ -16,6 +16,8 @@ mod held_out;
 pub mod history;
 pub mod holdout;
 pub mod ingest;
+mod output;
+mod predictions;
 mod restore;
 pub mod retain;
 pub mod rollback;

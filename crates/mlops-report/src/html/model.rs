@@ -79,8 +79,11 @@ fn words(report: &Report) -> String {
             format::counted(n as u64, "feature is", "features are")
         ),
     };
-    let category =
-        if model.features.iter().any(|f| f.category) { ", or the category," } else { "" };
+    let category = if model.features.iter().any(|f| f.against.is_some()) {
+        ", or the category instead of its column’s most frequent one,"
+    } else {
+        ""
+    };
     format!(
         "<div>\n{}<p class=\"small\">Odds: by how much one {per} more{category} multiplies the odds of \
          being among the {}, all else equal.{odd}</p>\n</div>\n",
@@ -92,7 +95,9 @@ fn words(report: &Report) -> String {
 fn sentence(feature: &Coefficient, report: &Report) -> String {
     let odds = feature.value.exp();
     let step = match (report.model.standardised, feature.deviation) {
-        _ if feature.category => "this category".to_owned(),
+        _ if feature.against.is_some() => {
+            format!("rather than “{}”", escape(feature.against.as_deref().unwrap_or_default()))
+        }
         (true, Some(deviation)) => format!("{} more", format::plain(deviation)),
         (true, None) => "one deviation more".to_owned(),
         (false, _) => "one more".to_owned(),

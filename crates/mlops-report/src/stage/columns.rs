@@ -87,7 +87,11 @@ fn row(column: &ColumnProfile) -> ColumnRow {
             distinct: Some(s.distinct),
             ..bare
         },
-        ColumnSummary::Categorical(s) => ColumnRow { distinct: Some(s.distinct), ..bare },
+        ColumnSummary::Categorical(s) => ColumnRow {
+            distinct: Some(s.distinct),
+            most_frequent: s.top.first().map(|(value, _)| value.clone()),
+            ..bare
+        },
         ColumnSummary::Id { .. } => bare,
     }
 }

@@ -4,7 +4,9 @@
 //! figures mean: see `worries`.
 
 use mlops_core::context::{Context, Workspace};
-use mlops_core::metrics::probability::{calibration_curve, score_histogram};
+use mlops_core::metrics::probability::{
+    CalibrationTest, calibration_curve, hosmer_lemeshow, score_histogram,
+};
 use mlops_core::metrics::{Evaluation, Ranking};
 use mlops_core::stage::score::{Scored, predict_current};
 use mlops_core::testdata::TestFiles;
@@ -28,6 +30,8 @@ pub(super) struct Trial {
     pub(super) score: Option<Score>,
     /// The curves; empty without test data.
     pub(super) curves: Curves,
+    /// Whether its probabilities come true; nothing when there are too few rows to tell.
+    pub(super) calibration: Option<CalibrationTest>,
     tests: TestFiles,
 }
 
@@ -95,7 +99,8 @@ impl Trial {
         let held_out =
             format!("They come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
-        Ok(Some(Self { score, curves, tests }))
+        let calibration = hosmer_lemeshow(labels, probabilities)?;
+        Ok(Some(Self { score, curves, calibration, tests }))
     }
 
     /// The figures of the last scoring, if there are any.

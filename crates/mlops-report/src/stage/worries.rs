@@ -4,6 +4,8 @@
 
 use mlops_core::Result;
 use mlops_core::context::Workspace;
+use mlops_core::metrics::probability::CalibrationTest;
+use mlops_core::stage::decide;
 use mlops_core::text;
 
 use super::subject::Subject;
@@ -82,6 +84,64 @@ pub(super) fn of_model(
     }
     if let Some(reason) = &model.fitted.fallback {
         warnings.push(note(format!("The Newton solver was used instead of L-BFGS: {reason}.")));
+    }
+    Ok(())
+}
+
+/// A chance below which probabilities are said to be off, and a mean distance from what came true
+/// below which it does not matter even so.
+const CALIBRATION: (f64, f64) = (0.01, 0.02);
+
+/// Worries about the probabilities: whether they come true.
+pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<Warning>) {
+    let Some(test) = test else { return };
+    let (alpha, matters) = CALIBRATION;
+    if test.p_value < alpha && test.gap >= matters {
+        warnings.push(warning(format!(
+            "The probabilities are off by {:.2} on average: in {} groups of test rows another share \
+             is positive than they say (Hosmer-Lemeshow {:.1}, p {}). The order of the rows may be \
+             right all the same, but do not take the numbers as chances.",
+            test.gap,
+            test.groups,
+            test.statistic,
+            format::number(test.p_value)
+        )));
+    }
+}
+
+/// Worries about the rows that came since: what the newest decision on this release found.
+pub(super) fn of_drift(
+    workspace: &Workspace,
+    subject: &Subject,
+    warnings: &mut Vec<Warning>,
+) -> Result<()> {
+    if workspace.ledger.decision(None)?.is_none() {
+        return Ok(());
+    }
+    // A record of another version of this program may say other things.
+    let Ok(decision) = decide::explain(&workspace.ledger, None) else { return Ok(()) };
+    let judged = decision.live.as_ref().map(|live| &live.release);
+    if judged.is_none() || judged != subject.release.as_ref() {
+        return Ok(());
+    }
+    for concern in &decision.concerns {
+        warnings.push(serious(format!("A person is needed: {concern}.")));
+    }
+    if let Some(drift) = decision.drift.filter(|drift| drift.drifted == Some(true)) {
+        warnings
+            .push(warning(format!("The model has drifted on the newest rows: {}.", drift.reason)));
+    }
+    if let Some(data) = decision.data_drift {
+        let drifted = data.columns.iter().filter(|column| column.drifted);
+        let names: Vec<&str> = drifted.map(|column| column.column.as_str()).collect();
+        if !names.is_empty() {
+            warnings.push(warning(format!(
+                "The newest rows differ from those before in {} of {}: {}.",
+                names.len(),
+                text::plural(data.columns.len() as u64, "column"),
+                text::names(&names)
+            )));
+        }
     }
     Ok(())
 }

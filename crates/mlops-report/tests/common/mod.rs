@@ -178,7 +178,7 @@ fn features() -> Vec<Coefficient> {
         name: name.to_owned(),
         value,
         deviation,
-        category: false,
+        against: None,
     })
     .collect()
 }
@@ -232,6 +232,7 @@ fn columns() -> Vec<ColumnRow> {
                 min: Some(0.0),
                 max: Some(size * 7.9),
                 distinct: Some(41 + 300 * k as u64),
+                most_frequent: None,
             }
         })
         .chain([ColumnRow {
@@ -268,7 +269,7 @@ pub(crate) fn hostile() -> Report {
             name: format!("feature <{k}> & {}", "long".repeat(k)),
             value: if k == 7 { f64::NAN } else { (k as f64 - 18.0).powi(3) / 900.0 },
             deviation: None,
-            category: k == 9,
+            against: (k == 9).then(|| "north".to_owned()),
         })
         .collect();
     report.score.held_out.clone_from(&long);

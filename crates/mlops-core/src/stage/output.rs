@@ -1,0 +1,90 @@
+//! Whether a file that the user names with `--output` may be written: what we did not make is never
+//! replaced, and nothing is put where it would be read as data.
+//!
+//! Not for writing it: see `durable`.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use crate::config::Config;
+use crate::durable::parent_of;
+use crate::{Error, Result};
+
+/// A file that a command writes.
+pub(super) struct Output<'a> {
+    /// Where.
+    pub(super) path: &'a Path,
+    /// What the command calls it: `no comparison` is what another file would be.
+    pub(super) kind: &'a str,
+    /// How its header ends, in this version and in earlier ones.
+    pub(super) endings: &'a [&'a str],
+}
+
+impl Output<'_> {
+    /// Refuses a file that would do harm; says whether it replaces an earlier one of ours.
+    pub(super) fn check(&self, config: &Config, inputs: &[&Path]) -> Result<bool> {
+        let Self { path, kind, endings } = self;
+        let refuse = |why: &str| {
+            let problem = format!("--output {} {why}", path.display());
+            Err(Error::config("the arguments", vec![problem]))
+        };
+        if inputs.iter().any(|input| same_file(path, input)) {
+            return refuse("is one of the files that are read: name another");
+        }
+        let folders = [
+            ("input_folder_path", &config.input_folder),
+            ("source_folder_path", &config.source_folder),
+            ("test_data_path", &config.test_data),
+        ];
+        for (key, folder) in folders {
+            if same_file(parent_of(path), folder) {
+                return refuse(&format!(
+                    "is in \"{key}\" and would be read as data: name another folder"
+                ));
+            }
+        }
+        if let (Ok(folder), Ok(models)) =
+            (parent_of(path).canonicalize(), config.models.canonicalize())
+            && folder.starts_with(models)
+        {
+            return refuse(
+                "is in \"models_path\", whose releases never change: name another folder",
+            );
+        }
+        if path.is_dir() {
+            return refuse("is a folder: name a file");
+        }
+        let there = match fs::symlink_metadata(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(Error::io("read", path, e)),
+            Ok(metadata) => metadata,
+        };
+        if there.is_file() && self.is_ours().map_err(|e| Error::io("read", path, e))? {
+            return Ok(true);
+        }
+        Err(Error::conflict(format!(
+            "{} is already there and is no {kind}: its header does not end with \"{}\". Move it, or \
+             name another file with --output",
+            path.display(),
+            endings.first().copied().unwrap_or_default()
+        )))
+    }
+
+    /// Whether the first line ends as ours do.
+    fn is_ours(&self) -> std::io::Result<bool> {
+        let mut line = Vec::new();
+        let file = File::open(self.path)?;
+        BufReader::new(file.take(1 << 20)).read_until(b'\n', &mut line)?;
+        let header = line.strip_suffix(b"\n").unwrap_or_default();
+        Ok(self.endings.iter().any(|ending| {
+            let rest = header.strip_suffix(ending.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(b","))
+        }))
+    }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    canonical(one).is_some_and(|one| Some(one) == canonical(other))
+}

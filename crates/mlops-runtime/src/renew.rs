@@ -1,0 +1,94 @@
+//! Diagnostics and reports on what is live, made again when that is another release than theirs.
+//!
+//! Not for what is in them: see `mlops_core::stage::diagnose` and `mlops_report`.
+
+use std::fmt;
+
+use mlops_core::Result;
+use mlops_core::attention::Finding;
+use mlops_core::context::{Context, Report, Workspace};
+use mlops_core::ids::ReleaseId;
+use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
+use mlops_core::stage::rollback::{self, RolledBack};
+use mlops_report::stage::{PAGE, Reported};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::dependencies;
+
+/// Looks at what is live, and reports on it.
+pub(crate) fn run(context: &Context, workspace: &mut Workspace) -> Result<(Diagnostics, Reported)> {
+    let look = diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
+    let diagnostics =
+        context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &look))?;
+    let reporting =
+        context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+    Ok((diagnostics, reporting))
+}
+
+/// Whether the last diagnostics and the last report are on `live`, and still there.
+pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) -> Result<bool> {
+    let folder = &context.config.output_model;
+    if ![PAGE, DIAGNOSTICS].iter().all(|name| folder.join(name).is_file()) {
+        return Ok(false);
+    }
+    for step in ["diagnostics", "reporting"] {
+        let last = workspace.ledger.runs(step, 1)?.pop();
+        let report = last.and_then(|run| serde_json::from_str::<Value>(&run.detail?).ok());
+        if report.is_none_or(|report| report["release"] != live.as_str()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A rollback, and the reports on what is live after it.
+#[derive(Debug, Serialize)]
+pub struct Renewed {
+    /// The rollback.
+    #[serde(flatten)]
+    pub rolled_back: RolledBack,
+    /// The report on the release that is live now.
+    pub reporting: Option<Box<Reported>>,
+    /// Why there is none.
+    pub stale: Option<String>,
+}
+
+/// Makes an earlier release live again, and diagnostics and reports follow it. That they cannot be
+/// made is no reason against a rollback.
+pub fn roll_back(
+    context: &Context,
+    workspace: &mut Workspace,
+    to: Option<&ReleaseId>,
+    reason: &str,
+) -> Result<Renewed> {
+    let rolled_back = rollback::run(context, workspace, to, reason)?;
+    let (reporting, stale) = match run(context, workspace) {
+        Ok((_, reporting)) => (Some(Box::new(reporting)), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Ok(Renewed { rolled_back, reporting, stale })
+}
+
+impl Report for Renewed {
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.rolled_back.findings();
+        findings.extend(self.stale.iter().map(|why| {
+            Finding::warning(format!(
+                "the report is not on the release that is live now ({why}): the next `fullprocess` \
+                 or `reporting` makes it again"
+            ))
+        }));
+        findings
+    }
+}
+
+impl fmt::Display for Renewed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.rolled_back)?;
+        match &self.reporting {
+            Some(reporting) => writeln!(f, "The report in {} is on it.", reporting.folder),
+            None => Ok(()),
+        }
+    }
+}
