@@ -14,6 +14,7 @@ use mlops_core::stage::{adopt, ingest};
                   1 a file or the run failed, 2 wrong usage or configuration, 75 another run is \
                   at work"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch")]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,

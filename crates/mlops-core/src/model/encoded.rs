@@ -511,7 +511,7 @@ mod tests {
     fn any_number_of_levels_and_rare_ones_share_a_feature() {
         let schema = Schema::new(&[], &[], &names(&["g"]), "t", "1", Some("0"));
         let learn = |pooling, missing| {
-            let training = Training { pooling, missing, ..Training::default() };
+            let training = Training { missing, pooling, ..Training::default() };
             let mut rows = TrainingRows::new(&schema, &training);
             for from in [0, 400, 1_000] {
                 let mut table = Table::new(&schema);

@@ -89,7 +89,7 @@ impl PredictionFile {
 
     /// Gives it its name.
     pub(super) fn publish(self) -> Result<()> {
-        self.0.publish(true).map(|_| ())
+        self.0.publish(true)
     }
 }
 

@@ -192,6 +192,7 @@ impl State {
 }
 
 /// A report and its findings.
+#[expect(clippy::needless_pass_by_value, reason = "results are mapped by it")]
 fn told(report: impl Report) -> String {
     let findings = report.findings().into_iter().map(|finding| finding.text + "\n");
     report.to_string() + &findings.collect::<String>()

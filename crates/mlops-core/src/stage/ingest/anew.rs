@@ -56,7 +56,11 @@ impl Changes {
             for (number, segment) in held.iter().enumerate() {
                 // A file that was renamed and then changed is the same file.
                 let renamed = before == Some(segment.sha256)
+<<<<<<< HEAD
                     && !segment.location.path(&context.config.base).is_file();
+=======
+                    && is_gone(&segment.location.path(&context.config.base));
+>>>>>>> ingest
                 if segment.location == location || renamed {
                     changes.read.insert(number, at);
                 }
@@ -164,7 +168,9 @@ impl Anew<'_> {
         let replaced = matches!(record.status, FileStatus::Ingested | FileStatus::Copy);
         if replaced {
             record.replaces = Some(old.sha256);
-            record.sha256.into_iter().for_each(|digest| ingest.know(digest));
+            if let Some(digest) = record.sha256 {
+                ingest.know(digest);
+            }
         } else {
             report.warnings.push(format!(
                 "{} changed, but its new content was not taken: the {} of its earlier content stay",
@@ -231,6 +237,11 @@ impl Anew<'_> {
     }
 }
 
+/// Whether nothing is there. What cannot be looked at may be there.
+fn is_gone(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// Says once which files of `folder` are gone; what to keep of that, when it changed.
 pub(super) fn gone(
     context: &Context,
@@ -250,7 +261,12 @@ pub(super) fn gone(
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
+<<<<<<< HEAD
         if if elsewhere { known.contains(name) } else { !path.is_file() } {
+=======
+        let gone = if elsewhere { known.contains(name) } else { is_gone(&path) };
+        if gone {
+>>>>>>> ingest
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
                 || held_elsewhere(context, workspace, segment, &BTreeSet::new())?;
             if renamed {

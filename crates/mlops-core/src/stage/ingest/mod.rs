@@ -115,25 +115,10 @@ pub fn run(
     let anew = options.rebuild || !changes.is_empty();
     let schema = if anew { config.schema.clone() } else { schema(context, workspace)? };
     let previous = last.as_ref().filter(|_| !anew);
-    let data_path = config.output_folder.join("finaldata.csv");
-    let quarantine_path = config.output_folder.join("quarantine.csv");
     let total: u64 = waiting.iter().filter(|w| w.twin.is_none()).map(|w| w.size).sum();
     let expected = last.as_ref().map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
-    let means = Means {
-        threads: config.limits.threads,
-        memory: config.limits.memory,
-        expected_rows: usize::try_from(expected).unwrap_or(usize::MAX),
-        ..Means::default()
-    };
-    let mut ingest = Ingest::start(
-        &schema,
-        &config.ingestion,
-        &context.disk,
-        &data_path,
-        &quarantine_path,
-        means,
-    )?;
+    let mut ingest = start(context, &schema, expected)?;
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
@@ -171,11 +156,8 @@ pub fn run(
         workspace.ledger.commit_ingestion(run, &report.files, None, &[], &meta, None)?;
         return Ok(report);
     }
-    report.superseded = held
-        .iter()
-        .filter(|segment| superseded.contains(&segment.sha256))
-        .map(|segment| segment.rows)
-        .sum();
+    let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
+    report.superseded = left.map(|segment| segment.rows).sum();
     let taken = u32::try_from(taken).unwrap_or(u32::MAX).max(1);
     let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0) + taken);
     let new = New { version, base: previous, parts, superseded };
@@ -184,6 +166,20 @@ pub fn run(
     report.removed = old.datasets;
     report.warnings.extend(old.warnings);
     Ok(report)
+}
+
+/// A data set on the way, of about `rows` rows.
+fn start<'a>(context: &'a Context, schema: &'a Schema, rows: u64) -> Result<Ingest<'a>> {
+    let config = &context.config;
+    let data = config.output_folder.join("finaldata.csv");
+    let quarantine = config.output_folder.join("quarantine.csv");
+    let means = Means {
+        threads: config.limits.threads,
+        memory: config.limits.memory,
+        expected_rows: usize::try_from(rows).unwrap_or(usize::MAX),
+        ..Means::default()
+    };
+    Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)
 }
 
 /// A rebuild that has not all that the data set has must be asked for.
