@@ -14,6 +14,7 @@ use mlops_core::stage::{adopt, ingest};
                   1 a file or the run failed, 2 wrong usage or configuration, 75 another run is \
                   at work"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch")]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
@@ -26,6 +27,10 @@ struct Arguments {
     #[arg(long)]
     rebuild: bool,
 
+    /// Rebuild also when files that the data set has cannot be read any more
+    #[arg(long, requires = "rebuild")]
+    partial: bool,
+
     /// Take over finaldata.csv and ingestedfiles.txt of earlier scripts, untouched
     #[arg(long, conflicts_with_all = ["retry", "rebuild"])]
     adopt: bool,
@@ -33,8 +38,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (retry, rebuild) = (arguments.retry, arguments.rebuild);
-    let options = ingest::Options { retry, rebuild, ..Default::default() };
+    let Arguments { retry, rebuild, partial, .. } = arguments;
+    let options = ingest::Options { retry, rebuild, partial, ..Default::default() };
     if arguments.adopt {
         return mlops_runtime::run("ingestion --adopt", &arguments.common, adopt::run);
     }

@@ -59,7 +59,7 @@ fn five_million_rows_in_32_mib() {
     workspace(&bounded, ROWS, &format!("\"threads\": 2, \"memory_mib\": {LIMIT_MIB}"));
     let done = run(&bounded, allowed);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    assert_eq!(fs::read_dir(bounded.join("out")).unwrap().count(), 4, "no temporary file stays");
+    assert_eq!(fs::read_dir(bounded.join("out")).unwrap().count(), 5, "no temporary file stays");
     let rows = fs::read_to_string(bounded.join("out/finaldata2.csv")).unwrap();
     assert_eq!(rows.lines().count(), ROWS + 1);
     assert!(rows.ends_with(&format!("\n{},1,,,1\n", ROWS - 1)), "in file order");

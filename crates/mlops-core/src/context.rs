@@ -111,6 +111,8 @@ impl Rehearsal {
             ledger.copy_to(&config.ledger_path())?;
             for DatasetRecord { version, location, .. } in ledger.datasets()? {
                 if location.is_file() {
+                    let location = std::path::absolute(&location)
+                        .map_err(|e| Error::io("resolve", &location, e))?;
                     disk.link(&location, &config.output_folder.join(version.file_name()))?;
                 }
             }

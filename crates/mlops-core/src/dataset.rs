@@ -353,6 +353,7 @@ impl<'a> RowReader<'a> {
 
 /// Whether the file is, by its name, a data set or a hold-out that we wrote: its numbers are canonical
 /// whatever is configured for files that arrive.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
 pub(crate) fn is_our_own(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))

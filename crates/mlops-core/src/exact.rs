@@ -144,7 +144,9 @@ mod tests {
 
     fn mean(values: &[f64]) -> f64 {
         let mut sum = ExactSum::default();
-        values.iter().for_each(|v| sum.add(*v));
+        for v in values {
+            sum.add(*v);
+        }
         sum.mean().unwrap()
     }
 

@@ -7,8 +7,12 @@
 //! same score the challenger wins: it has learnt from newer rows. The interval says how much of the
 //! difference is luck, for the reader of the record. Who wants a margin sets `min_improvement`.
 //!
-//! Nothing that does no better than the best constant answer is promoted, whatever the champion does:
-//! two bad models beside each other prove nothing. A person may accept it (`--accept`).
+//! A challenger that does no better than the best constant answer is refused: two bad models beside
+//! each other prove nothing. There are two ways around that. A person may accept it (`--accept`). And
+//! when the champion loses to the constant too, and the challenger is better than it beyond chance (the
+//! whole paired interval lies above 0) and no constant itself, the challenger replaces it: to keep what is proven worse in
+//! production would only add to the harm. Such a promotion is never silent; the live model stays a
+//! finding that a person must see until it beats the constant.
 //!
 //! Without evidence nothing changes: on rows of one class the F1 says nothing, and the challenger is
 //! refused. Not for scores of two different test sets: those are never compared here.
@@ -104,7 +108,7 @@ pub fn gate(
         ));
         return Ok(verdict);
     }
-    verdict.decide();
+    verdict.decide(challenger.iter().all(|answer| *answer == challenger[0]));
     if let Some(note) = too_few(&matrix) {
         verdict.reasons.push(format!("the hold-out has {} rows: {note}", verdict.n));
     }
@@ -117,12 +121,15 @@ impl GateVerdict {
         self.challenger_f1 <= self.constant_f1 + ROUNDING
     }
 
-    fn decide(&mut self) {
+    /// `constant`: whether the challenger gives every row the same answer.
+    fn decide(&mut self, constant: bool) {
         let Self { champion_f1, challenger_f1, difference, min_improvement, constant_f1, .. } =
             *self;
         let not_worse = difference >= min_improvement - ROUNDING;
         let loses = self.loses_to_constant();
-        self.blessed = not_worse && (!loses || self.accepted);
+        let champion_loses = champion_f1 <= constant_f1 + ROUNDING;
+        let relieves = champion_loses && !constant && self.interval.low > ROUNDING;
+        self.blessed = not_worse && (!loses || self.accepted || relieves);
         let need = if min_improvement.abs() < ROUNDING {
             "at least the champion's F1".to_owned()
         } else {
@@ -146,6 +153,13 @@ impl GateVerdict {
                 self.reasons
                     .push(format!("{constant}, and the challenger was accepted all the same"));
             }
+            (true, true) if relieves => {
+                self.reasons.push(format!("{outcome}: {comparison}"));
+                self.reasons.push(format!(
+                    "neither beats a constant answer ({constant} on the same rows), but the \
+                     challenger is better than the champion beyond chance"
+                ));
+            }
             (true, true) => {
                 self.reasons.push(format!(
                     "refused: the challenger's F1 {challenger_f1:.4} does not beat a constant answer: \
@@ -154,7 +168,7 @@ impl GateVerdict {
                 self.reasons.push(comparison);
             }
         }
-        if champion_f1 <= constant_f1 + ROUNDING {
+        if champion_loses && !(relieves && loses) {
             self.reasons.push(format!("the champion does not beat it either: {constant}"));
         }
     }
@@ -213,6 +227,13 @@ mod tests {
              constant answer has F1 0.6667 on the same rows, and --accept was not given"
         );
         assert!(both.reasons[2].starts_with("the champion does not beat it either"), "{both:?}");
+        // Two rows fewer wrong are chance; no row wrong more than half of them are not.
+        let chance = verdict(40, 38, 0.0);
+        assert!(!chance.blessed && chance.interval.low <= 0.0, "{chance:?}");
+        let relief = verdict(40, 16, 0.0);
+        assert!(relief.loses_to_constant() && relief.blessed, "{relief:?}");
+        assert!(relief.reasons[1].starts_with("neither beats a constant answer"), "{relief:?}");
+        // A champion that beats the constant is never given up for one that does not.
         let only = verdict(8, 20, -1.0);
         assert!(!only.blessed && only.reasons.len() == 2, "{only:?}");
         // A model that always answers "positive" is the constant, and does not beat it.

@@ -280,7 +280,7 @@ mod tests {
         let lines = Lines::to("test", ROOM, sink.clone(), |_| String::new());
         let blocked = sink.0.lock().unwrap();
         for _ in 0..10 {
-            lines.push(&[b'x'; ROOM / 2]);
+            lines.push(&vec![b'x'; ROOM / 2]);
         }
         assert!(lines.lost() > 0);
         // The sink is held all the while: this would never end if it waited for it.

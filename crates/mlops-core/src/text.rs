@@ -55,6 +55,13 @@ pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     }
 }
 
+/// The first ten of `names`, and how many more there are, for records.
+pub fn examples(names: &[String]) -> Vec<String> {
+    let shown = names.iter().take(MOST_NAMES).map(|name| escaped(name, NAME_BYTES).into_owned());
+    let more = names.len().saturating_sub(MOST_NAMES) as u64;
+    shown.chain((more > 0).then(|| format!("and {} more", count(more)))).collect()
+}
+
 /// A message of our own, cut where foreign words made it too long: its start and its end stay.
 pub fn bounded(message: String) -> String {
     if message.len() <= MESSAGE_BYTES {

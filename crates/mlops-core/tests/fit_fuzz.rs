@@ -3,6 +3,14 @@
 //! A thousand with every run of the tests, ten thousand with `MLOPS_SOAK=1`. Not for large data or
 //! known answers: see `fit.rs`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::needless_range_loop,
+    reason = "a test may fail where it stands; its numbers are small"
+)]
+
 use mlops_core::fit::{
     Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler, Solver,
 };

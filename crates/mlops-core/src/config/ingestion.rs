@@ -2,6 +2,7 @@
 //! `ingest::clean`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::section::Section;
 use crate::schema::{Role, Schema};
@@ -92,6 +93,20 @@ impl Default for Ingestion {
 }
 
 impl Ingestion {
+    /// The settings that change what a cell or a row means, as text to compare: rows that were read
+    /// under others are not mixed with those that come.
+    pub fn meaning(&self, schema: &Schema) -> String {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Value::Object(keys) = &mut value {
+            for key in ["max_rejected_share", "max_line_bytes", "settle_seconds", "on_change"] {
+                keys.remove(key);
+            }
+            let duplicates = if self.keeps_equal_rows(schema) { "keep" } else { "drop" };
+            keys.insert("duplicates".to_owned(), duplicates.into());
+        }
+        value.to_string()
+    }
+
     /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
     /// so that is the rule, unless `duplicates` says otherwise.
     pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {

@@ -220,7 +220,7 @@ impl Config {
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             retention: retention::retention(root.section("retention")),
-            monitoring: unattended::monitoring(root.section("monitoring"), &at),
+            monitoring: unattended::monitoring(root.section("monitoring"), at),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),

@@ -95,7 +95,6 @@ fn real_entry(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 mod tests {
     use super::*;
 

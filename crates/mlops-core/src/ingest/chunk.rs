@@ -153,6 +153,7 @@ impl<R: Read> ChunkReader<R> {
 }
 
 /// The length, line end included, of a line of nothing but blanks at the start of `bytes`.
+#[expect(clippy::match_same_arms, reason = "a line feed, and a carriage return alone")]
 pub(crate) fn blank_line(bytes: &[u8], last: bool) -> Option<usize> {
     let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     match (bytes.get(blanks), bytes.get(blanks + 1)) {

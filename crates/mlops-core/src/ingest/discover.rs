@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, files};
+use crate::{Error, Result, files, text};
 
 /// What the file system says of a file; equal stamps mean that it need not be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub fn list(folder: &Path, key: &str) -> Result<Listing> {
     let mut listing = Listing::default();
     for entry in entries {
         let path = entry.map_err(|e| Error::io("list", folder, e))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
         match reason_to_ignore(&name, &path) {
             None => listing.candidates.push(Candidate { name, path }),
             Some(reason) => listing.ignored.push(Ignored { name, reason: reason.to_owned() }),

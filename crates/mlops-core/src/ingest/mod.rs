@@ -40,15 +40,16 @@ pub(crate) mod spill;
 pub(crate) mod values;
 pub(crate) mod writer;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use crate::Result;
 use crate::config::Ingestion;
 use crate::digest::Digest;
 use crate::durable::{Disk, NewFile};
 use crate::files;
 use crate::schema::Schema;
+use crate::{Error, Result, text};
 
 use chunk::{CHUNK_BYTES, ChunkReader};
 use clean::Labels;
@@ -101,6 +102,8 @@ pub struct Ingest<'a> {
     /// Files that were carried over.
     carried: usize,
     bytes_read: u64,
+    /// Contents that are in already.
+    known: BTreeSet<Digest>,
 }
 
 /// The finished parts, ready to be published.
@@ -147,7 +150,18 @@ impl<'a> Ingest<'a> {
         let keep = Keep::start((schema, options), disk, (data, quarantine), hasher, means)?;
         let labels = Labels::of(schema);
         let signs = Signs::default();
-        Ok(Self { schema, options, labels, hasher, means, keep, signs, carried: 0, bytes_read: 0 })
+        Ok(Self {
+            schema,
+            options,
+            labels,
+            hasher,
+            means,
+            keep,
+            signs,
+            carried: 0,
+            bytes_read: 0,
+            known: BTreeSet::new(),
+        })
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -167,6 +181,58 @@ impl<'a> Ingest<'a> {
         self.keep.rows_read = 0;
         if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
             return Ok(());
+        }
+        Err(not_as_recorded(path))
+    }
+
+    /// A file with content `digest` is not taken from now on: its rows are in.
+    pub fn know(&mut self, digest: Digest) {
+        self.known.insert(digest);
+    }
+
+    /// Takes the `rows` rows from number `first` on of the earlier data set at `path`, which must have
+    /// `digest`: for a file that is not there any more.
+    pub fn stretch(
+        &mut self,
+        path: &Path,
+        digest: Digest,
+        (first, rows): (u64, u64),
+    ) -> Result<FileCounts> {
+        self.keep.next_file(false)?;
+        let mut counts =
+            FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() };
+        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
+        let verbatim = self.options.verbatim();
+        let Some(header) = reader.header()? else { return Err(not_as_recorded(path)) };
+        let place = path.display().to_string();
+        let (bytes, fields) = (&header.bytes, &header.fields);
+        let layout = Layout::of(bytes, fields, self.schema, Purpose::Labelled, &place)?;
+        let labels = self.labels.clone();
+        let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
+        let mut number = 0;
+        self.labels = pipeline::run(
+            &mut reader,
+            parser,
+            self.means.threads,
+            |_, _, (): &mut ()| {},
+            |piece| {
+                let there = piece.parsed.rows.len() as u64;
+                let within = |row: u64| {
+                    usize::try_from(row.saturating_sub(number).min(there)).unwrap_or(usize::MAX)
+                };
+                let (from, to) = (within(first), within(first + rows));
+                number += there;
+                if from < to {
+                    piece.parsed.rows.truncate(to);
+                    piece.parsed.rows.drain(..from);
+                    self.keep.take(piece, 1, "", &mut counts, &mut ())?;
+                }
+                Ok(())
+            },
+        )?;
+        if reader.digest() == digest && counts.rows_read == rows {
+            return Ok(counts);
         }
         Err(not_as_recorded(path))
     }
@@ -210,6 +276,11 @@ impl<'a> Ingest<'a> {
         }
         if let Outcome::Taken = read.outcome {
             read.outcome = self.judge(path, labels.learning, &read.counts);
+        }
+        if matches!(read.outcome, Outcome::Taken)
+            && read.digest.is_some_and(|digest| self.known.contains(&digest))
+        {
+            read.outcome = Outcome::Known;
         }
         if !take || !matches!(read.outcome, Outcome::Taken) {
             self.keep.forget_file()?;
@@ -298,7 +369,7 @@ impl<'a> Ingest<'a> {
             Ok(layout) => layout,
             Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
         };
-        counts.extra_columns.clone_from(&layout.extra);
+        counts.extra_columns = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += header.byte_order_marks;
         counts.changes.invisible += layout.invisible;

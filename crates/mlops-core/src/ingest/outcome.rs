@@ -14,7 +14,8 @@ use super::dedup::Fate;
 use super::discover::Stamp;
 use super::quarantine::Rejections;
 
-/// What was found in one file. `rows_read = rows_kept + duplicates + quarantined`, always.
+/// What was found in one file. `rows_read = rows_kept + duplicates + quarantined +
+/// superseded`, always.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FileCounts {
@@ -28,6 +29,8 @@ pub struct FileCounts {
     pub duplicates_across: u64,
     /// Rows rejected.
     pub quarantined: u64,
+    /// Rows that were kept until a later content of the file took their place.
+    pub superseded: u64,
     /// The same by reason.
     pub rejections: Rejections,
     /// Formatting changes by kind.
@@ -60,6 +63,8 @@ pub enum Outcome {
     Failed(String),
     /// It changed while it was read; nothing of it was taken.
     Changing,
+    /// Its content is in already; nothing of it was taken.
+    Known,
 }
 
 /// One file, read to its end.

@@ -81,7 +81,7 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     parser: RowParser,
     threads: usize,
     make: impl Fn(&[u8], &Parsed, &mut M) + Sync,
-    mut take: impl FnMut(&Piece<M>) -> Result<()>,
+    take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<Labels, Stopped> {
     let work = Work {
         state: || (),
@@ -91,7 +91,7 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     };
     // The reader's and the caller's threads are often idle.
     let workers = if threads < 2 { 0 } else { threads };
-    run_with(reader, parser, workers, &work, |piece| take(piece)).map(|(labels, _)| labels)
+    run_with(reader, parser, workers, &work, take).map(|(labels, _)| labels)
 }
 
 /// What workers do.

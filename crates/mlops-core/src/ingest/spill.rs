@@ -206,7 +206,11 @@ impl Spill {
                 let bytes = file.metadata().map_err(|e| self.failed(e))?.len();
                 rows += usize::try_from(bytes).unwrap_or(usize::MAX) / ENTRY;
             }
-            let passes = rows.saturating_mul(ENTRY).div_ceil(self.memory).clamp(1, 256);
+            // The rest is for what waits to be written, and for the marks of candidates.
+            let passes = rows.saturating_mul(ENTRY).div_ceil(self.memory / 3).clamp(1, 256);
+            // Hashes are evenly spread: it need not grow, for which it would take twice as much.
+            entries.clear();
+            entries.reserve_exact(rows / passes + rows / passes / 16 + 64);
             for pass in 0..passes {
                 self.read(partition, (pass, passes), spans, writer, &mut entries)?;
                 entries.sort_unstable();

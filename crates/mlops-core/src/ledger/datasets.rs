@@ -144,6 +144,7 @@ impl Ledger {
         run_id: &str,
         files: &[FileRecord],
         dataset: Option<(&DatasetRecord, &[Segment])>,
+        superseded: &[Digest],
         meta: &[(&str, String)],
         intent: Option<i64>,
     ) -> Result<()> {
@@ -172,6 +173,9 @@ impl Ledger {
                 )?;
                 insert_segments(db, d.version, segments)?;
             }
+            for digest in superseded {
+                Self::supersede(db, *digest)?;
+            }
             for file in files {
                 insert_file(db, run_id, file)?;
             }
@@ -183,6 +187,16 @@ impl Ledger {
             }
             Ok(())
         })
+    }
+
+    /// Records in one commit of [`Ledger::commit_ingestion`]'s kind that the rows which content
+    /// `digest` had kept left with its successor.
+    fn supersede(db: &Connection, digest: Digest) -> rusqlite::Result<()> {
+        let sql = "UPDATE files SET counts = json_set(counts,
+                 '$.superseded', coalesce(json_extract(counts, '$.superseded'), 0)
+                     + json_extract(counts, '$.rows_kept'), '$.rows_kept', 0)
+             WHERE sha256 = ?1 AND status IN ('ingested', 'adopted')";
+        db.execute(sql, [digest.to_string()]).map(drop)
     }
 
     /// The newest record of the file at `location`.
@@ -203,6 +217,20 @@ impl Ledger {
                  ORDER BY status = 'failed', id LIMIT 1"
             );
             db.query_row(&sql, [digest.to_string()], file).optional()
+        })
+    }
+
+    /// Where else than at `location` content `digest` was last seen.
+    pub fn holders(&self, digest: Digest, location: &Location) -> Result<Vec<Location>> {
+        self.query(|db| {
+            let sql = "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND location <> ?2
+                 AND status IN ('ingested', 'copy') AND NOT EXISTS (SELECT 1 FROM files later
+                 WHERE later.location = f.location AND later.id > f.id AND later.sha256 <> ?1)
+                 ORDER BY id";
+            let mut statement = db.prepare(sql)?;
+            let found =
+                statement.query_map([&digest.to_string(), location.as_str()], |row| row.get(0))?;
+            found.map(|text| text.map(Location::kept)).collect()
         })
     }
 

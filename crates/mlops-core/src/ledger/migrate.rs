@@ -29,6 +29,7 @@ CREATE TABLE segments (
     location TEXT NOT NULL, batch INTEGER NOT NULL, replaces TEXT, first_row INTEGER NOT NULL,
     rows INTEGER NOT NULL, PRIMARY KEY (dataset, place)) STRICT;
 CREATE INDEX segments_by_sha256 ON segments (sha256);
+CREATE INDEX files_by_size ON files (size);
 ALTER TABLE holdouts ADD COLUMN known_rows INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE holdouts ADD COLUMN identity TEXT;
 ALTER TABLE holdouts ADD COLUMN members BLOB;

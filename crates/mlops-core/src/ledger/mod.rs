@@ -66,6 +66,7 @@ CREATE TABLE files (
     counts TEXT NOT NULL, recorded_ns INTEGER NOT NULL) STRICT;
 CREATE INDEX files_by_location ON files (location);
 CREATE INDEX files_by_sha256 ON files (sha256);
+CREATE INDEX files_by_size ON files (size);
 CREATE TABLE test_sets (
     version INTEGER PRIMARY KEY, run_id TEXT NOT NULL, files TEXT NOT NULL,
     recorded TEXT NOT NULL) STRICT;

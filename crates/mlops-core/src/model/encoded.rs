@@ -134,6 +134,7 @@ impl Levels {
     }
 
     /// Counts `text`; returns its place.
+    #[expect(clippy::single_match_else, reason = "the place is found or made")]
     fn add(&mut self, text: &str, count: u64) -> usize {
         let place = match self.places.get(text) {
             Some(place) => *place,
@@ -510,7 +511,7 @@ mod tests {
     fn any_number_of_levels_and_rare_ones_share_a_feature() {
         let schema = Schema::new(&[], &[], &names(&["g"]), "t", "1", Some("0"));
         let learn = |pooling, missing| {
-            let training = Training { pooling, missing, ..Training::default() };
+            let training = Training { missing, pooling, ..Training::default() };
             let mut rows = TrainingRows::new(&schema, &training);
             for from in [0, 400, 1_000] {
                 let mut table = Table::new(&schema);

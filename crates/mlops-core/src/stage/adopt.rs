@@ -19,7 +19,7 @@ use crate::ledger::{FileRecord, FileStatus};
 use crate::{Error, Result};
 use crate::{files, text};
 
-use super::ingest::{Ingestion, now_ns, publish, schema};
+use super::ingest::{Ingestion, New, Part, now_ns, publish, schema};
 
 /// The data set of the scripts.
 const THEIRS: &str = "finaldata.csv";
@@ -69,11 +69,13 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
         Outcome::NoRows => Some("it has no data rows: there is nothing to adopt"),
         Outcome::Changing => Some("it changed while it was read: stop the scripts first"),
         Outcome::Failed(reason) => Some(reason.as_str()),
+        Outcome::Known => Some("its content is known"),
     };
     if let Some(why) = why {
         return Err(Error::data(format!("{}: {why}", theirs.path.display())));
     }
     report.files.push(record(context, &theirs, read, None));
+    let parts = Part::of_last(&report.files).into_iter().collect();
     let names = names_in(ingested.as_deref().unwrap_or_default());
     if config.ingestion.keeps_equal_rows(&schema) {
         // What is in is asked of a set of rows.
@@ -84,7 +86,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
         sources(context, &mut ingest, &names, &mut report)?;
     }
     let meta = ingested.map(|text| (ADOPTED_KEY, text)).into_iter().collect();
-    publish(context, workspace, ingest, DatasetVersion(1), None, meta, &mut report)?;
+    let new = New { version: DatasetVersion(1), base: None, parts, superseded: Vec::new() };
+    publish(context, workspace, ingest, new, meta, &mut report)?;
     Ok(report)
 }
 
@@ -130,6 +133,7 @@ fn sources(
                     Outcome::NoRows => "it has no data rows".to_owned(),
                     Outcome::Changing => "it changed while it was read".to_owned(),
                     Outcome::Failed(reason) => reason.clone(),
+                    Outcome::Known => "its content is known".to_owned(),
                 };
                 report.warnings.push(format!(
                     "{} is left to the next ingestion: {why}",

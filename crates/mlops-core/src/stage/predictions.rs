@@ -24,7 +24,7 @@ const PIECE: usize = 1 << 20;
 /// Refuses a file that would do harm.
 pub(super) fn check(config: &Config, path: &Path, data: &Path) -> Result<()> {
     let output = Output { path, kind: "file of predictions", endings: &ENDINGS };
-    output.check(config, &[data]).map(|_| ())
+    output.check(config, &[data]).map(drop)
 }
 
 /// A file that appears when it is published.
@@ -89,7 +89,7 @@ impl PredictionFile {
 
     /// Gives it its name.
     pub(super) fn publish(self) -> Result<()> {
-        self.0.publish(true).map(|_| ())
+        self.0.publish(true)
     }
 }
 

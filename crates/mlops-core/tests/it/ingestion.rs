@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::workspace::{HEADER, Scene};
 
-const RETRY: Options = Options { retry: true, rebuild: false, settle: std::time::Duration::ZERO };
+const RETRY: Options =
+    Options { retry: true, rebuild: false, partial: false, settle: std::time::Duration::ZERO };
 
 pub(crate) fn status(report: &Ingestion) -> Vec<(&str, FileStatus)> {
     report.files.iter().map(|f| (f.name.as_str(), f.status)).collect()

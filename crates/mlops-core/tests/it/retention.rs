@@ -247,7 +247,10 @@ fn a_run_that_dies_at_any_step_of_an_ingestion_with_a_removal_is_completed() {
         let scene = last(scene);
         assert_eq!(data_files(&scene), [4, 5], "step {at}");
         assert!(scene.ledger().intents().unwrap().is_empty(), "step {at}");
-        assert!(scene.snapshot() == expected, "step {at}: {:?}", steps[at]);
+        let mut found = scene.snapshot();
+        // Recovery takes the lock of the releases, and leaves their folder.
+        found.remove(Path::new("models"));
+        assert!(found == expected, "step {at}: {:?}", steps[at]);
     }
 }
 

@@ -29,10 +29,9 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Warning>) -> Result<V
         let share = counts.quarantined as f64 / counts.rows_read.max(1) as f64;
         let reason = file.reason.as_deref().unwrap_or("no reason was recorded");
         match file.status {
-            FileStatus::Failed => warnings.push(warning(format!(
-                "{} was refused and is not learned from: {reason}",
-                file.name
-            ))),
+            // Ingestion said why, and the table of files has it.
+            FileStatus::Failed => warnings
+                .push(warning(format!("{} was refused and is not learned from.", file.name))),
             FileStatus::Changing => warnings.push(warning(format!("{}: {reason}", file.name))),
             _ if share > MANY_REJECTED => warnings.push(warning(format!(
                 "{} of the rows of {} were rejected ({} of {}): see the quarantine file.",

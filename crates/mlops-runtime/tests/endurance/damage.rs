@@ -145,7 +145,7 @@ fn a_damaged_ledger_is_never_written_over_and_the_way_out_leads_on() {
 fn a_missing_ledger_beside_its_data_is_not_begun_afresh() {
     let scene = promoted();
     fs::remove_file(scene.path("out/ledger.sqlite")).unwrap();
-    says(&fails(&scene), &["out", "`ingestion --adopt`", "move it"]);
+    says(&fails(&scene), &["out", "move the folder"]);
 }
 
 /// Removes a file when the first step of a run that changes something below `place` begins.

@@ -3,6 +3,7 @@
 //! Order of writes: data set under a temporary name, intent in the ledger, final names, commit,
 //! text files. Not for what happens inside a file: see [`crate::ingest`].
 
+mod anew;
 mod publish;
 mod report;
 
@@ -11,17 +12,19 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, OnChange};
 use crate::context::{Context, Workspace};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
 use crate::ingest::discover::{self, Candidate, Stamp};
 use crate::ingest::{FileRead, Ingest, Means, Outcome};
-use crate::ledger::{FileRecord, FileStatus};
+use crate::ledger::{FileRecord, FileStatus, Segment};
+use crate::location::Location;
 use crate::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, Result, files, text};
 
-pub(super) use publish::publish;
+use anew::{Anew, Changes, gone};
+pub(super) use publish::{New, Part, publish};
 pub use report::Ingestion;
 
 /// What the user may ask for.
@@ -31,6 +34,8 @@ pub struct Options {
     pub retry: bool,
     /// Make a new version from all source files that are still there, under the present schema.
     pub rebuild: bool,
+    /// Rebuild also when that leaves out files that the data set has.
+    pub partial: bool,
     /// Leave a file that changed less than this long ago to the next run.
     pub settle: Duration,
 }
@@ -38,6 +43,8 @@ pub struct Options {
 /// The keys under which the ledger keeps what was learned of the schema.
 const SCHEMA_KEY: &str = "schema";
 const NEGATIVE_KEY: &str = "negative_label";
+/// The key of the settings that say what a cell means.
+const MEANING_KEY: &str = "ingestion_meaning";
 /// The key of the settings under which files were last looked into.
 const SETTINGS_KEY: &str = "ingestion_settings";
 
@@ -51,6 +58,7 @@ pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
 }
 
 /// Ingests what is new in `folder`, which the configuration calls `key`.
+#[expect(clippy::too_many_lines, reason = "the steps of an ingestion, in their order")]
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
@@ -82,42 +90,50 @@ pub fn run(
         listing.candidates
     };
     let candidates = settled(context, candidates, options.settle, &mut report);
-    let waiting = sift(context, workspace, candidates, options, &mut report)?;
-    if waiting.is_empty() {
-        if !report.files.is_empty() {
-            let (run, meta) = (context.run.as_str(), [(SETTINGS_KEY, settings)]);
-            workspace.ledger.commit_ingestion(run, &report.files, None, &meta, None)?;
+    let held = match &last {
+        Some(last) => workspace.ledger.segments(last.version)?,
+        None => Vec::new(),
+    };
+    let mut meta = vec![(SETTINGS_KEY, settings)];
+    let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
+    let waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
+    let gone = gone(context, workspace, folder, &held, &mut report)?;
+    let news = gone.is_some();
+    meta.extend(gone);
+    let mut changes = Changes::none();
+    if config.ingestion.on_change == OnChange::Supersede && !options.rebuild {
+        changes = Changes::of(context, workspace, &held, &waiting, &report.files)?;
+    }
+    if waiting.is_empty() && changes.is_empty() && !options.rebuild {
+        if news || !report.files.is_empty() {
+            let run = context.run.as_str();
+            workspace.ledger.commit_ingestion(run, &report.files, None, &[], &meta, None)?;
         }
         return Ok(report);
     }
 
-    let schema = if options.rebuild { config.schema.clone() } else { schema(context, workspace)? };
-    let previous = last.as_ref().filter(|_| !options.rebuild);
-    let data_path = config.output_folder.join("finaldata.csv");
-    let quarantine_path = config.output_folder.join("quarantine.csv");
+    let anew = options.rebuild || !changes.is_empty();
+    let schema = if anew { config.schema.clone() } else { schema(context, workspace)? };
+    let previous = last.as_ref().filter(|_| !anew);
     let total: u64 = waiting.iter().filter(|w| w.twin.is_none()).map(|w| w.size).sum();
-    let expected = previous.map_or(0, |d| d.rows)
+    let expected = last.as_ref().map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
-    let means = Means {
-        threads: config.limits.threads,
-        memory: config.limits.memory,
-        expected_rows: usize::try_from(expected).unwrap_or(usize::MAX),
-        ..Means::default()
-    };
-    let mut ingest = Ingest::start(
-        &schema,
-        &config.ingestion,
-        &context.disk,
-        &data_path,
-        &quarantine_path,
-        means,
-    )?;
+    let mut ingest = start(context, &schema, expected)?;
+    let mut parts = Vec::new();
+    let mut superseded = Vec::new();
     if let Some(previous) = previous {
         ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
+        for digest in &contents {
+            ingest.know(*digest);
+        }
+    } else if let (Some(last), false) = (&last, options.rebuild) {
+        let mut anew = Anew { context, workspace, last, total, waiting: &waiting };
+        superseded = anew.build(&mut ingest, &held, &changes, &mut parts, &mut report)?;
     }
-    let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0));
-    let mut taken = 0;
-    for waiting in &waiting {
+    for (at, waiting) in waiting.iter().enumerate() {
+        if changes.read_in_place(at) {
+            continue;
+        }
         if let Some(copy) = twin_record(context, waiting, &report.files) {
             report.files.push(copy);
             continue;
@@ -125,20 +141,78 @@ pub fn run(
         let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
         let read = ingest.file(&waiting.candidate, &mut (), progress)?;
         let record = record(context, workspace, waiting, read, &mut report)?;
-        taken += u32::from(record.status == FileStatus::Ingested);
         report.files.push(record);
+        parts.extend(Part::of_last(&report.files));
+        if let Some(digest) = parts.last().map(|part| part.sha256) {
+            ingest.know(digest);
+        }
     }
-    if taken == 0 {
-        let (run, meta) = (context.run.as_str(), [(SETTINGS_KEY, settings)]);
-        workspace.ledger.commit_ingestion(run, &report.files, None, &meta, None)?;
+    if options.rebuild && !options.partial {
+        refuse_loss(&held, &report)?;
+    }
+    let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
+    if taken == 0 && superseded.is_empty() {
+        let run = context.run.as_str();
+        workspace.ledger.commit_ingestion(run, &report.files, None, &[], &meta, None)?;
         return Ok(report);
     }
-    let version = DatasetVersion(version.0 + taken);
-    publish(context, workspace, ingest, version, previous, Vec::new(), &mut report)?;
+    let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
+    report.superseded = left.map(|segment| segment.rows).sum();
+    let taken = u32::try_from(taken).unwrap_or(u32::MAX).max(1);
+    let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0) + taken);
+    let new = New { version, base: previous, parts, superseded };
+    publish(context, workspace, ingest, new, meta, &mut report)?;
     let old = super::retain::datasets(context, workspace);
     report.removed = old.datasets;
     report.warnings.extend(old.warnings);
     Ok(report)
+}
+
+/// A data set on the way, of about `rows` rows.
+fn start<'a>(context: &'a Context, schema: &'a Schema, rows: u64) -> Result<Ingest<'a>> {
+    let config = &context.config;
+    let data = config.output_folder.join("finaldata.csv");
+    let quarantine = config.output_folder.join("quarantine.csv");
+    let means = Means {
+        threads: config.limits.threads,
+        memory: config.limits.memory,
+        expected_rows: usize::try_from(rows).unwrap_or(usize::MAX),
+        ..Means::default()
+    };
+    Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)
+}
+
+/// A rebuild that has not all that the data set has must be asked for.
+fn refuse_loss(held: &[Segment], report: &Ingestion) -> Result<()> {
+    let there: BTreeSet<Digest> = report
+        .files
+        .iter()
+        .filter(|f| f.status == FileStatus::Ingested)
+        .filter_map(|f| f.sha256)
+        .collect();
+    let again: BTreeSet<&Location> = report
+        .files
+        .iter()
+        .filter(|f| f.status == FileStatus::Ingested)
+        .map(|f| &f.location)
+        .collect();
+    let lost: Vec<&Segment> = held
+        .iter()
+        .filter(|s| s.rows > 0 && !there.contains(&s.sha256) && !again.contains(&s.location))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let rows = lost.iter().map(|s| s.rows).sum();
+    let names = text::names(lost.iter().map(|s| s.location.as_str()));
+    let why = report.warnings.first().map(|w| format!(" ({w})")).unwrap_or_default();
+    Err(Error::data(text::bounded(format!(
+        "a rebuild would leave out {} of the data set that cannot be read any more, with {}: \
+         {names}{why}. Nothing was changed: bring them back, or run `ingestion --rebuild --partial` \
+         to go on without them",
+        text::plural(lost.len() as u64, "file"),
+        text::plural(rows, "row"),
+    ))))
 }
 
 /// A file to be read.
@@ -171,7 +245,23 @@ fn check_schema(
     let learned = workspace.ledger.meta(NEGATIVE_KEY)?;
     let same = recorded.is_none_or(|d| d == digest)
         && (negative.is_none() || learned.as_deref().is_none_or(|l| Some(l) == negative));
-    if same || !has_data || options.rebuild {
+    if !has_data || options.rebuild {
+        return Ok(());
+    }
+    let meaning = context.config.ingestion.meaning(&context.config.schema);
+    let meant = workspace.ledger.meta(MEANING_KEY)?;
+    if same && meant.is_some_and(|meant| meant != meaning) {
+        return Err(Error::config(
+            context.config.file.display().to_string(),
+            vec![
+                "\"ingestion\" says otherwise than for the data so far what a cell or an equal row \
+                 means (\"missing_values\", \"duplicates\" and the like): put it back, or run \
+                 `ingestion --rebuild` to read all source files again"
+                    .to_owned(),
+            ],
+        ));
+    }
+    if same {
         return Ok(());
     }
     Err(Error::config(
@@ -235,6 +325,7 @@ fn sift(
     context: &Context,
     workspace: &Workspace,
     candidates: Vec<Candidate>,
+    held: &BTreeSet<Digest>,
     options: Options,
     report: &mut Ingestion,
 ) -> Result<Vec<Waiting>> {
@@ -250,7 +341,10 @@ fn sift(
     let mut waiting = Vec::new();
     for (candidate, stamp) in stamps {
         let before = workspace.ledger.file_at(&context.location(&candidate.path))?;
-        if let (Some(before), Err(error)) = (&before, fs::File::open(&candidate.path))
+        if let Some(before) = &before
+            && before.status == FileStatus::Failed
+            && before.sha256.is_none()
+            && let Err(error) = files::open(&candidate.path)
             && before.reason == Some(crate::ingest::unreadable(&error))
         {
             // Still out of reach: no reason to build a data set.
@@ -284,6 +378,9 @@ fn sift(
         let digest = looked_up.or_else(digest);
         if let (Some(digest), Some(stamp)) = (digest, stamp) {
             let known = if options.rebuild { None } else { workspace.ledger.content(digest)? };
+            // A content that a later one replaced is new again when it comes back.
+            let known =
+                known.filter(|k| k.status != FileStatus::Ingested || held.contains(&digest));
             match known {
                 Some(known) if known.status == FileStatus::Failed && !options.retry => {
                     let record = copy_record(context, &candidate, stamp, digest, &known);
@@ -375,7 +472,14 @@ fn record(
             report.warnings.push(format!("{}: {reason}", candidate.name));
             (FileStatus::Changing, Some(reason))
         }
-        Outcome::Failed(reason) => (FileStatus::Failed, Some(reason)),
+        Outcome::Known => {
+            let known = read.digest.map(|digest| workspace.ledger.content(digest)).transpose()?;
+            if let (Some(digest), Some(known)) = (read.digest, known.flatten()) {
+                return Ok(copy_record(context, candidate, stamp, digest, &known));
+            }
+            (FileStatus::Copy, None)
+        }
+        Outcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
     };
     let mut sha256 = read.digest;
     if status == FileStatus::Failed {
@@ -413,7 +517,7 @@ pub(super) fn now_ns(context: &Context) -> i64 {
 fn average_row_bytes(path: Option<&Path>) -> u64 {
     use std::io::Read;
     let mut start = Vec::new();
-    if let Some(file) = path.and_then(|p| fs::File::open(p).ok()) {
+    if let Some((file, _)) = path.and_then(|p| files::open(p).ok()) {
         // A guess may fail; the set grows by itself.
         let _ = file.take(1 << 16).read_to_end(&mut start);
     }

@@ -10,26 +10,62 @@ use crate::context::{Context, Workspace};
 use crate::digest::Digest;
 use crate::durable::NewFile;
 use crate::ids::DatasetVersion;
-use crate::ingest::Ingest;
 use crate::ingest::index::{self, Index};
-use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Intent, Ledger, Segment, projections};
+use crate::ingest::{FileCounts, Ingest};
+use crate::ledger::{DatasetRecord, FileRecord, Intent, Ledger, Segment, projections};
+use crate::location::Location;
 use crate::{Error, Result};
 
-use super::{Ingestion, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, settings};
+use super::{Ingestion, MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
 
 /// Smaller data sets are read again sooner than an index of them is worth a file.
 const INDEX_FROM_ROWS: u64 = 100_000;
 
-/// Gives the new data set its name and commits it, with `meta`. It starts with the rows of `base`.
+/// A content that is in the new data set and not in its base.
+pub(in crate::stage) struct Part {
+    pub(super) sha256: Digest,
+    pub(super) location: Location,
+    pub(super) replaces: Option<Digest>,
+    pub(super) counts: FileCounts,
+    /// Its record among those of this run, if it has one.
+    pub(super) record: Option<usize>,
+}
+
+impl Part {
+    /// The last of `files`, if it brought rows of its own.
+    pub(in crate::stage) fn of_last(files: &[FileRecord]) -> Option<Self> {
+        let last = files.last().filter(|f| f.status.is_in() && f.same_as.is_none())?;
+        Some(Self {
+            sha256: last.sha256?,
+            location: last.location.clone(),
+            replaces: last.replaces,
+            counts: last.counts.clone(),
+            record: Some(files.len() - 1),
+        })
+    }
+}
+
+/// A new version.
+pub(in crate::stage) struct New<'a> {
+    pub(in crate::stage) version: DatasetVersion,
+    /// What it starts with.
+    pub(in crate::stage) base: Option<&'a DatasetRecord>,
+    /// What follows, in order.
+    pub(in crate::stage) parts: Vec<Part>,
+    /// Contents of the version before that are not in it.
+    pub(in crate::stage) superseded: Vec<Digest>,
+}
+
+/// Gives the new data set its name and commits it, with `meta`.
 pub(in crate::stage) fn publish(
     context: &Context,
     workspace: &mut Workspace,
     ingest: Ingest,
-    version: DatasetVersion,
-    base: Option<&DatasetRecord>,
+    new: New,
     mut meta: Vec<(&str, String)>,
     report: &mut Ingestion,
 ) -> Result<()> {
+    let New { version, base, mut parts, superseded } = new;
     let config = &context.config;
     let folder = &config.output_folder;
     for name in [version.file_name(), version.quarantine_name()] {
@@ -44,14 +80,17 @@ pub(in crate::stage) fn publish(
         }
     }
     let built = ingest.finish()?;
-    let taken = report.files.iter_mut().filter(|f| f.status == FileStatus::Ingested);
-    built.settle(taken.map(|f| &mut f.counts));
+    built.settle(parts.iter_mut().map(|part| &mut part.counts));
+    for part in &parts {
+        if let Some(file) = part.record.and_then(|at| report.files.get_mut(at)) {
+            file.counts = part.counts.clone();
+        }
+    }
     for file in report.files.iter_mut().filter(|f| f.status.is_in()) {
         file.dataset = Some(version);
     }
-    let taken = report.files.iter().filter(|f| f.status.is_in());
     let (kept, quarantined) =
-        taken.fold((0, 0), |(k, q), f| (k + f.counts.rows_kept, q + f.counts.quarantined));
+        parts.iter().fold((0, 0), |(k, q), p| (k + p.counts.rows_kept, q + p.counts.quarantined));
     let (data, bytes, digest) = built.data;
     let path = folder.join(version.file_name());
     let dataset = DatasetRecord {
@@ -68,17 +107,26 @@ pub(in crate::stage) fn publish(
         base: base.map(|base| base.version),
         stamp: Some(built.stamp),
     };
-    let segments = segments(&workspace.ledger, &dataset, &report.files)?;
+    let segments = segments(&workspace.ledger, &dataset, &parts)?;
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
-    meta.push((SETTINGS_KEY, settings(context)));
+    if base.is_none() || workspace.ledger.meta(MEANING_KEY)?.is_none() {
+        meta.push((MEANING_KEY, config.ingestion.meaning(&config.schema)));
+    }
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
     let index = thread::scope(|scope| {
         // Nobody waits for the disk with it, so that it can be written while others do.
         let write = |index: Index| index.write(&context.disk, &path, digest);
         let index = index.map(|index| scope.spawn(move || write(index)));
-        commit(context, workspace, (data, quarantine), (&dataset, &segments), &meta, report)?;
+        commit(
+            context,
+            workspace,
+            (data, quarantine),
+            (&dataset, &segments, &superseded),
+            &meta,
+            report,
+        )?;
         Ok::<_, Error>(
             index.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))),
         )
@@ -93,31 +141,26 @@ pub(in crate::stage) fn publish(
     report.version = Some(version);
     report.data = Some(dataset.location.display().to_string());
     report.rows = dataset.rows;
-    report.new_rows = kept;
+    let new = report.files.iter().filter(|f| f.status.is_in());
+    report.new_rows = new.map(|f| f.counts.rows_kept).sum();
     report.new_version = true;
     Ok(())
 }
 
-/// What `files` add to the base of `dataset`: each a segment, in their order.
-fn segments(
-    ledger: &Ledger,
-    dataset: &DatasetRecord,
-    files: &[FileRecord],
-) -> Result<Vec<Segment>> {
+/// What `parts` add to the base of `dataset`: each a segment, in their order.
+fn segments(ledger: &Ledger, dataset: &DatasetRecord, parts: &[Part]) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut first_row = dataset.rows - dataset.new_rows;
-    // A file that is "the same as" another brought no rows of its own.
-    for file in files.iter().filter(|f| f.status.is_in() && f.same_as.is_none()) {
-        let Some(sha256) = file.sha256 else { continue };
+    for part in parts {
         segments.push(Segment {
-            sha256,
-            location: file.location.clone(),
-            batch: ledger.first_batch(sha256)?.unwrap_or(dataset.version),
-            replaces: file.replaces,
+            sha256: part.sha256,
+            location: part.location.clone(),
+            batch: ledger.first_batch(part.sha256)?.unwrap_or(dataset.version),
+            replaces: part.replaces,
             first_row,
-            rows: file.counts.rows_kept,
+            rows: part.counts.rows_kept,
         });
-        first_row += file.counts.rows_kept;
+        first_row += part.counts.rows_kept;
     }
     Ok(segments)
 }
@@ -127,7 +170,7 @@ fn commit(
     context: &Context,
     workspace: &mut Workspace,
     (data, quarantine): (NewFile, Option<(NewFile, Digest)>),
-    (dataset, segments): (&DatasetRecord, &[Segment]),
+    (dataset, segments, superseded): (&DatasetRecord, &[Segment], &[Digest]),
     meta: &[(&str, String)],
     report: &mut Ingestion,
 ) -> Result<()> {
@@ -145,6 +188,13 @@ fn commit(
         report.quarantine = Some(folder.join(name).display().to_string());
     }
     let dataset = Some((dataset, segments));
-    workspace.ledger.commit_ingestion(run, &report.files, dataset, meta, Some(intent))?;
+    workspace.ledger.commit_ingestion(
+        run,
+        &report.files,
+        dataset,
+        superseded,
+        meta,
+        Some(intent),
+    )?;
     projections::write(&workspace.ledger, &context.disk, folder)
 }

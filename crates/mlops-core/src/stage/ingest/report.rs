@@ -27,6 +27,9 @@ pub struct Ingestion {
     pub rows: u64,
     /// Rows that this run added.
     pub new_rows: u64,
+    /// Rows of earlier contents that left, because their files changed.
+    #[serde(default)]
+    pub superseded: u64,
     /// The quarantine file of this run.
     pub quarantine: Option<String>,
     /// Files that were looked into.
@@ -55,6 +58,7 @@ impl Ingestion {
             data: last.map(|d| d.location.display().to_string()),
             rows: last.map_or(0, |d| d.rows),
             new_rows: 0,
+            superseded: 0,
             quarantine: None,
             files: Vec::new(),
             unchanged: 0,
@@ -122,6 +126,10 @@ impl fmt::Display for Ingestion {
         if let (Some(data), true) = (&self.data, self.new_version) {
             let (rows, new) = (text::count(self.rows), text::count(self.new_rows));
             writeln!(f, "Data set: {data} ({rows} rows, {new} of them new)")?;
+        }
+        if self.superseded > 0 {
+            let rows = text::plural(self.superseded, "row");
+            writeln!(f, "Corrected: {rows} of earlier contents left, as their files changed.")?;
         }
         if !self.removed.is_empty() {
             let old = text::plural(self.removed.len() as u64, "old data set");

@@ -1,0 +1,183 @@
+//! Files that were corrected, renamed, copied or moved away: the data set is what a fresh
+//! ingestion of what they hold now gives.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use mlops_core::ids::DatasetVersion;
+use mlops_core::ledger::FileStatus;
+use mlops_core::stage::ingest::Options;
+use serde_json::json;
+
+use crate::ingestion::record;
+use crate::workspace::{HEADER, Random, Scene};
+
+fn newest(scene: &Scene, version: Option<DatasetVersion>) -> String {
+    version.map_or_else(String::new, |v| scene.read(&format!("out/{}", v.file_name())))
+}
+
+fn rows(seed: usize) -> String {
+    (0..8).map(|n| format!("c{},{},2,3,{}\n", (seed * 5 + n) % 40, seed % 3, n % 2)).collect()
+}
+
+#[test]
+fn corrected_rows_take_the_place_of_the_wrong_ones() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\nb,1,2,3,1\n");
+    scene.rows("in/b.csv", "c,1,2,3,0\nb,1,2,3,1\n");
+    scene.ingest().unwrap();
+    // b, which the second file has too, comes back with it.
+    scene.rows("in/a.csv", "a,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(report.superseded, 2);
+    assert_eq!(
+        newest(&scene, report.version),
+        format!("{HEADER}a,1,2,3,0\nc,1,2,3,0\nb,1,2,3,1\n")
+    );
+    let files = scene.ledger().files().unwrap();
+    let old = &files[0].counts;
+    assert_eq!((old.rows_read, old.rows_kept, old.superseded), (2, 0, 2));
+    assert_eq!(record(&report, "a.csv").replaces, files[0].sha256);
+    let segments = scene.ledger().segments(report.version.unwrap()).unwrap();
+    let parts: Vec<_> = segments.iter().map(|s| (s.batch.0, s.first_row, s.rows)).collect();
+    assert_eq!(parts, [(3, 0, 1), (2, 1, 2)]);
+    assert_eq!(segments[0].replaces, files[0].sha256);
+    // An earlier content comes back.
+    scene.rows("in/a.csv", "a,1,2,3,1\nb,1,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(
+        newest(&scene, report.version),
+        format!("{HEADER}a,1,2,3,1\nb,1,2,3,1\nc,1,2,3,0\n")
+    );
+    assert!(scene.ingest().unwrap().files.is_empty());
+}
+
+#[test]
+fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_own() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.rows("in/b.csv", "b,1,2,3,0\n");
+    scene.rows("in/c.csv", "c,1,2,3,0\na,1,2,3,1\n");
+    scene.ingest().unwrap();
+    scene.file("in/a.csv", "nonsense\n1\n");
+    let report = scene.ingest().unwrap();
+    assert!(report.new_failures && !report.new_version);
+    let said = report.warnings.join("\n");
+    assert!(said.contains("the 1 row of its earlier content stay"), "{said}");
+
+    fs::remove_file(scene.path("in/c.csv")).unwrap();
+    let report = scene.ingest().unwrap();
+    assert!(report.warnings.iter().any(|w| w.contains("in/c.csv")), "{:?}", report.warnings);
+    assert!(!scene.ingest().unwrap().warnings.iter().any(|w| w.contains("in/c.csv")), "said once");
+    scene.rows("in/b.csv", "b,1,2,3,1\n");
+    scene.rows("in/a.csv", "a,9,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(
+        newest(&scene, report.version),
+        format!("{HEADER}a,9,2,3,1\nb,1,2,3,1\nc,1,2,3,0\n")
+    );
+    let said = report.warnings.join("\n");
+    assert!(said.contains("1 row of files that are not there any more"), "{said}");
+    let error =
+        scene.ingest_with(Options { rebuild: true, ..Options::default() }).unwrap_err().to_string();
+    assert!(error.contains("in/c.csv") && error.contains("--partial"), "{error}");
+    let partial = Options { rebuild: true, partial: true, ..Options::default() };
+    assert_eq!(scene.ingest_with(partial).unwrap().rows, 2);
+}
+
+#[test]
+fn names_that_are_no_text_are_names() {
+    use std::os::unix::ffi::OsStrExt;
+    let scene = Scene::new();
+    for (name, row) in [(b"in/\xff.csv", "a,1,2,3,1\n"), (b"in/\xfe.csv", "b,1,2,3,0\n")] {
+        let path = scene.root().join(std::ffi::OsStr::from_bytes(name));
+        fs::write(path, format!("{HEADER}{row}")).unwrap();
+    }
+    scene.rows("in/new\nline.csv", "c,1,2,3,0\n");
+    assert_eq!(scene.ingest().unwrap().rows, 3);
+    assert_eq!(scene.read("out/ingestedfiles.txt"), "\\xfe.csv\n\\xff.csv\nnew\\nline.csv\n");
+    assert!(scene.ingest().unwrap().files.is_empty());
+    let rebuild = Options { rebuild: true, ..Options::default() };
+    assert_eq!(scene.ingest_with(rebuild).unwrap().rows, 3);
+}
+
+/// Random edits, renames, copies and removals, against the obvious: each known file, in the order
+/// in which they came, with its last good content; equal contents and equal rows once.
+#[test]
+fn whatever_is_done_to_the_files_the_data_set_is_that_of_a_fresh_ingestion() {
+    for seed in 0..30 {
+        let mut random = Random(seed + 1);
+        let keep = seed % 2 == 1;
+        let keys = json!({"ingestion": {"duplicates": if keep { "keep" } else { "drop" }}});
+        let scene = Scene::with(&keys);
+        // Name and content of each file, in the order in which they came; no name for one that is gone.
+        let mut known: Vec<(Option<String>, String)> = Vec::new();
+        for step in 0..12 {
+            let name = format!("f{}.csv", random.below(5));
+            let at = known.iter().position(|(n, _)| n.as_ref() == Some(&name));
+            // A content is never again that of another file: which of two equal ones comes first
+            // is told below.
+            let content = rows(1 + usize::try_from(seed).unwrap() * 100 + step);
+            match (at, random.below(4)) {
+                (Some(at), 0) => {
+                    fs::remove_file(scene.path(&format!("in/{name}"))).unwrap();
+                    known[at].0 = None;
+                }
+                (Some(_), 1) => scene.file(&format!("in/{name}"), "nonsense\n1\n"),
+                (Some(at), _) => {
+                    scene.rows(&format!("in/{name}"), &content);
+                    known[at].1 = content;
+                }
+                (None, _) if known.iter().all(|(n, _)| n.is_some()) => {
+                    scene.rows(&format!("in/{name}"), &content);
+                    known.push((Some(name), content));
+                }
+                (None, _) => {}
+            }
+            let report = scene.ingest().unwrap();
+            let mut seen = BTreeMap::new();
+            let expected: String = known
+                .iter()
+                .flat_map(|(_, content)| content.lines())
+                .filter(|row| keep || seen.insert((*row).to_owned(), ()).is_none())
+                .map(|row| format!("{row}\n"))
+                .collect();
+            if report.version.is_some() && known.iter().all(|(n, _)| n.is_some()) {
+                let found = newest(&scene, report.version);
+                assert_eq!(found, format!("{HEADER}{expected}"), "seed {seed}, step {step}");
+            }
+        }
+        let ledger = scene.ledger();
+        let last = ledger.latest_dataset().unwrap().unwrap();
+        let segments = ledger.segments(last.version).unwrap();
+        assert_eq!(segments.iter().map(|s| s.rows).sum::<u64>(), last.rows, "seed {seed}");
+    }
+}
+
+#[test]
+fn renamed_and_copied_files_stay_what_they_are() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.rows("in/b.csv", "b,1,2,3,0\n");
+    scene.ingest().unwrap();
+    // Renamed, then corrected: still the same file.
+    fs::rename(scene.path("in/a.csv"), scene.path("in/z.csv")).unwrap();
+    let report = scene.ingest().unwrap();
+    assert!(!report.new_version && report.warnings.is_empty(), "{:?}", report.warnings);
+    scene.rows("in/z.csv", "a,9,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(newest(&scene, report.version), format!("{HEADER}a,9,2,3,1\nb,1,2,3,0\n"));
+    // A copy holds the content when the original changes.
+    fs::copy(scene.path("in/b.csv"), scene.path("in/copy.csv")).unwrap();
+    scene.ingest().unwrap();
+    scene.rows("in/b.csv", "n,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    let found = newest(&scene, report.version);
+    assert_eq!(found, format!("{HEADER}a,9,2,3,1\nn,1,2,3,0\nb,1,2,3,0\n"));
+    // And when a file becomes a copy of another, its own rows leave.
+    fs::copy(scene.path("in/z.csv"), scene.path("in/b.csv")).unwrap();
+    let report = scene.ingest().unwrap();
+    assert_eq!(record(&report, "b.csv").status, FileStatus::Copy);
+    assert_eq!(newest(&scene, report.version), format!("{HEADER}a,9,2,3,1\nb,1,2,3,0\n"));
+    assert!(scene.ingest().unwrap().files.is_empty());
+}
