@@ -58,9 +58,9 @@ pub struct Worry {
     pub severity: &'static str,
     /// What it is.
     pub text: String,
-    /// Whether it is about a file, which ingestion has told of.
+    /// Whether the step that found it has told of it: a file that was refused, drift.
     #[serde(skip)]
-    pub of_file: bool,
+    pub told: bool,
 }
 
 impl mlops_core::context::Report for Reported {
@@ -74,17 +74,17 @@ impl mlops_core::context::Report for Reported {
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     let (subject, mut warnings) = Subject::find(context)?;
     let trial = Trial::of(context, workspace, &subject, &mut warnings);
-    let mut of_files = Vec::new();
-    let ingested = files::of(workspace, &mut of_files)?;
-    let told: Vec<String> = of_files.iter().map(|warning| warning.text.clone()).collect();
-    warnings.append(&mut of_files);
+    let mut known = Vec::new();
+    let ingested = files::of(workspace, &mut known)?;
+    worries::of_drift(workspace, &subject, &mut known)?;
+    let told: Vec<String> = known.iter().map(|warning| warning.text.clone()).collect();
+    warnings.append(&mut known);
     let columns = columns::of(context, workspace, &mut warnings)?;
     worries::of_model(workspace, &subject, &mut warnings)?;
     if let Some(score) = &trial.score {
         worries::of_score(score, &mut warnings);
     }
     worries::of_calibration(trial.calibration, &mut warnings);
-    worries::of_drift(workspace, &subject, &mut warnings)?;
     warnings.sort_by_key(|w| std::cmp::Reverse(w.severity));
 
     let schema = &subject.model.schema;
@@ -120,7 +120,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
         warnings: report
             .warnings
             .into_iter()
-            .map(|warning| Worry { of_file: told.contains(&warning.text), ..Worry::from(warning) })
+            .map(|warning| Worry { told: told.contains(&warning.text), ..Worry::from(warning) })
             .collect(),
     })
 }
@@ -253,14 +253,14 @@ impl From<Warning> for Worry {
             Severity::Warning => "warning",
             Severity::Serious => "serious",
         };
-        Self { severity, text: warning.text, of_file: false }
+        Self { severity, text: warning.text, told: false }
     }
 }
 
 impl Reported {
-    /// What there is to know about the model: for a run that told of its files before.
+    /// What there is to know that ingestion and decision have not told of.
     pub fn on_the_model(&self) -> Vec<Finding> {
-        let loud = self.warnings.iter().filter(|worry| worry.severity != NOTE && !worry.of_file);
+        let loud = self.warnings.iter().filter(|worry| worry.severity != NOTE && !worry.told);
         loud.map(|worry| Finding::warning(&worry.text)).collect()
     }
 }
