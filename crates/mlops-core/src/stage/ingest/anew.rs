@@ -56,11 +56,7 @@ impl Changes {
             for (number, segment) in held.iter().enumerate() {
                 // A file that was renamed and then changed is the same file.
                 let renamed = before == Some(segment.sha256)
-<<<<<<< HEAD
-                    && !segment.location.path(&context.config.base).is_file();
-=======
                     && is_gone(&segment.location.path(&context.config.base));
->>>>>>> ingest
                 if segment.location == location || renamed {
                     changes.read.insert(number, at);
                 }
@@ -261,12 +257,8 @@ pub(super) fn gone(
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
-<<<<<<< HEAD
-        if if elsewhere { known.contains(name) } else { !path.is_file() } {
-=======
         let gone = if elsewhere { known.contains(name) } else { is_gone(&path) };
         if gone {
->>>>>>> ingest
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
                 || held_elsewhere(context, workspace, segment, &BTreeSet::new())?;
             if renamed {
