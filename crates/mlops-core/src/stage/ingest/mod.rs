@@ -58,7 +58,6 @@ pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
 }
 
 /// Ingests what is new in `folder`, which the configuration calls `key`.
-#[expect(clippy::too_many_lines, reason = "the steps of an ingestion, in their order")]
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
