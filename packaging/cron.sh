@@ -85,7 +85,7 @@ if [ "$1" = print ] || [ "$1" = install ]; then
     [ -f "$config" ] || fail "there is no $config: name a configuration with CONFIG=path"
     binary=$(built)
     [ -x "$binary" ] || fail "cargo did not say where fullprocess is"
-    # Quiet, so that this log holds errors only; each run has a log of its own.
+    # Quiet, so that this log holds errors and warnings only; each run has a log of its own.
     entry="*/10 * * * * $(quoted "$binary") --quiet --config $(quoted "$config")"
     entry="$entry >> $(quoted "$(dirname -- "$config")/fullprocess.log") 2>&1 $marker"
     # What the classic cron takes; a longer line would be cut or refused.

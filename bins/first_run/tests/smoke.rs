@@ -118,3 +118,14 @@ fn each_step_is_told_as_it_ends_and_once() {
     let failed = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(1);
     assert!(failed.stdout.starts_with("1  Ingested"), "{failed:#?}");
 }
+
+#[test]
+fn new_test_data_alone_are_something_to_do_once() {
+    let scene = Scene::new();
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    scene.file("test/more.csv", rows(300..340));
+    let again = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(again.stdout.contains("3  Scored"), "{again:#?}");
+    let last = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(last.stdout.contains("Nothing to do"), "{last:#?}");
+}

@@ -195,3 +195,29 @@ fn without_any_model_the_error_says_what_to_do() {
     let error = stage::run(&context, &mut workspace).unwrap_err().to_string();
     assert!(error.contains("run `training` first"), "{error}");
 }
+
+#[test]
+fn categories_are_told_against_the_most_frequent_one_of_their_column() {
+    // Of 40 "yes" 30 are positive, of 50 "no" 10: odds of 3 against 1/4, so that yes against no is
+    // 12 times. The penalty is next to nothing.
+    let place = Place { folder: tempfile::tempdir().unwrap() };
+    let config = r#"{"input_folder_path": "in", "output_folder_path": "out",
+        "test_data_path": "test", "output_model_path": "practicemodels",
+        "prod_deployment_path": "live", "training": {"C": 1e8},
+        "schema": {"id": ["id"], "numeric": [], "categorical": ["member"], "target": "left"}}"#;
+    fs::write(place.path("config.json"), config).unwrap();
+    for (folder, letter) in [("in", "a"), ("test", "t")] {
+        let mut rows = "id,member,left\n".to_owned();
+        for i in 0..90 {
+            let (member, left) = if i < 40 { ("yes", i < 30) } else { ("no", i < 50) };
+            rows.push_str(&format!("{letter}{i},{member},{}\n", u8::from(left)));
+        }
+        fs::create_dir(place.path(folder)).unwrap();
+        fs::write(place.path(folder).join("a.csv"), rows).unwrap();
+    }
+    place.trained(false);
+    let (_, html) = place.report();
+    assert!(html.contains("× 12"), "no factor of 12");
+    assert!(html.contains("rather than “no” raises the odds 12"), "no words");
+    assert!(html.contains("member=yes") && !html.contains("member=no"), "one row for a pair");
+}

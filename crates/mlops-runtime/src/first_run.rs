@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use mlops_core::attention::{Attention, Finding};
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::{DatasetVersion, ReleaseId};
-use mlops_core::ledger::{Action, HoldoutRecord, Ledger};
+use mlops_core::ledger::{Action, Deployment, HoldoutRecord, Ledger};
 use mlops_core::stage::decide::{self, contest};
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
@@ -20,6 +20,7 @@ use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use mlops_core::store::ARTIFACT;
+use mlops_core::testdata::TestFiles;
 use mlops_core::text;
 use mlops_core::{Error, Result};
 use mlops_report::stage::{PAGE, Reported};
@@ -125,8 +126,11 @@ fn run_telling(
     tell: impl Fn(&str),
 ) -> Result<FirstRun> {
     let live = context.store().live()?;
+    // Also after a rollback to a release of an earlier first run.
+    let deployments = workspace.ledger.deployments()?;
+    let decided = |d: &Deployment| d.action == Action::Deploy && d.step == decide::STEP;
     if let Some(live) = &live
-        && deployed_by(&workspace.ledger, live)?.as_deref() == Some(decide::STEP)
+        && deployments.iter().any(decided)
     {
         let release = live.to_string();
         return Ok(FirstRun::TakenOver { release });
@@ -142,6 +146,7 @@ fn run_telling(
     if let Some(release) = live
         && completed_with(workspace, version)?
         && results_are_there(context)
+        && scored_on_present_tests(context, workspace)?
     {
         return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
     }
@@ -208,6 +213,16 @@ fn completed_with(workspace: &Workspace, version: DatasetVersion) -> Result<bool
     }))
 }
 
+/// Whether the last scoring was on the test data that are there now, as far as is known.
+fn scored_on_present_tests(context: &Context, workspace: &Workspace) -> Result<bool> {
+    let last = workspace.ledger.runs("scoring", 1)?.pop();
+    let score = last.and_then(|run| serde_json::from_str::<Score>(&run.detail?).ok());
+    let Some(score) = score else { return Ok(true) };
+    let holdouts = workspace.ledger.holdouts()?;
+    let tests = TestFiles::find(&context.config.test_data, &holdouts)?;
+    Ok(tests.current.iter().all(|test| score.test_files.get(&test.name) == Some(&test.digest)))
+}
+
 /// Whether nobody removed the model and its page since they were made.
 fn results_are_there(context: &Context) -> bool {
     let folder = &context.config.output_model;
@@ -245,8 +260,8 @@ impl fmt::Display for FirstRun {
             }
             Self::TakenOver { release } => writeln!(
                 f,
-                "Nothing to do: {release}, deployed by fullprocess, is live. fullprocess decides \
-                 from here on."
+                "Nothing to do: {release} is live, and fullprocess has taken over: it decides from \
+                 here on."
             ),
             Self::Done(steps) => steps.fmt(f),
         }
