@@ -207,13 +207,13 @@ fn categories_are_told_against_the_most_frequent_one_of_their_column() {
         "schema": {"id": ["id"], "numeric": [], "categorical": ["member"], "target": "left"}}"#;
     fs::write(place.path("config.json"), config).unwrap();
     for (folder, letter) in [("in", "a"), ("test", "t")] {
-        let mut rows = "id,member,left\n".to_owned();
+        let mut rows = vec!["id,member,left".to_owned()];
         for i in 0..90 {
             let (member, left) = if i < 40 { ("yes", i < 30) } else { ("no", i < 50) };
-            rows.push_str(&format!("{letter}{i},{member},{}\n", u8::from(left)));
+            rows.push(format!("{letter}{i},{member},{}", u8::from(left)));
         }
         fs::create_dir(place.path(folder)).unwrap();
-        fs::write(place.path(folder).join("a.csv"), rows).unwrap();
+        fs::write(place.path(folder).join("a.csv"), rows.join("\n")).unwrap();
     }
     place.trained(false);
     let (_, html) = place.report();

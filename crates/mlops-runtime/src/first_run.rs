@@ -334,6 +334,6 @@ fn reported(reporting: &Reported) -> String {
 
 /// A heading after a blank line, and indented lines.
 fn part(head: &str, lines: &str) -> String {
-    let lines: String = lines.lines().map(|line| format!("   {line}\n")).collect();
-    format!("\n{head}\n{lines}")
+    let lines: Vec<String> = lines.lines().map(|line| format!("   {line}")).collect();
+    format!("\n{head}\n{}\n", lines.join("\n"))
 }

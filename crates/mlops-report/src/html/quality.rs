@@ -19,7 +19,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
         return "<p>Nothing was scored, so nothing can be said.</p>\n".to_owned();
     }
     let mut html = format!(
-        "<p>Tried on {} {}, {} of them “{}”. A row is named “{}” from a probability of {} on. {}</p>\n",
+        "<p>Tried on {} {}, {} of them “{}”. A row is named “{}” with a probability above {}. {}</p>\n",
         format::count(score.n),
         verdict::unit(report),
         format::count(score.positives),

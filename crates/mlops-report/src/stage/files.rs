@@ -112,6 +112,7 @@ fn line(file: &FileRecord) -> IngestedFile {
 fn words(kind: &str) -> &str {
     match kind {
         "CAST" => "a value that does not fit its column",
+        "MISSING LABEL" => "a label that is missing",
         "MISSING COLUMNS" => "too few fields",
         "TOO MANY COLUMNS" => "too many fields",
         "UNQUOTED VALUE" => "quotes that do not match",
