@@ -61,7 +61,6 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let tests = TestFiles::find(&config.test_data, &holdouts)?;
     let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
-    workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
     let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;
