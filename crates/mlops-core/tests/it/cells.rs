@@ -63,7 +63,7 @@ fn whole_numbers_are_one_row_however_spelt() {
 fn a_missing_label_is_no_class_wherever_it_stands() {
     for (at, spelling) in [(0, "NA"), (100, "NA"), (50, "?"), (0, "#N/A"), (99, "n/a"), (3, "")] {
         let scene = small(&[("schema.positive_label", json!("yes"))]);
-        let label = |i: usize| if i % 2 == 0 { "yes" } else { "no" };
+        let label = |i: usize| if i.is_multiple_of(2) { "yes" } else { "no" };
         let mut rows: Vec<String> = (0..100).map(|i| format!("c{i},{i},{}\n", label(i))).collect();
         let clean = rows.concat();
         rows.insert(at, format!("u,5,{spelling}\n"));
@@ -86,7 +86,7 @@ fn the_negative_label_does_not_hang_on_the_order_of_rows() {
         let found = scene.read("out/finaldata1.csv");
         assert_eq!(found.matches(",no\n").count(), 3, "{found}");
     }
-    let mut rows = vec!["a,1,yes\n", "b,2,no\n", "c,3,no\n", "d,4,may be\n"];
+    let mut rows = ["a,1,yes\n", "b,2,no\n", "c,3,no\n", "d,4,may be\n"];
     for _ in 0..rows.len() {
         rows.rotate_left(1);
         let scene = small(&[("schema.positive_label", json!("yes"))]);

@@ -319,7 +319,7 @@ fn visits(clients: std::ops::Range<u64>, times: u64, wrong: u64, seed: u64) -> S
     for client in clients {
         for _ in 0..times {
             let (a, b) = (random.below(100), random.below(1000));
-            let label = (a >= 50) ^ (random.below(100) < wrong as usize);
+            let label = (a >= 50) ^ ((random.below(100) as u64) < wrong);
             text += &format!("k{client},{a},{b},7,{}\n", u8::from(label));
         }
     }
@@ -474,7 +474,7 @@ fn the_newest_rows_are_held_out_by_time_and_nothing_later_is_trained_on() {
     assert!(held.lines().skip(1).all(|l| l.contains("-12,")), "{held}");
     assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180 + 90));
     // A straggler: nothing of it is newer than the last hold-out, so it is learned from as it is.
-    scene.file("source/c.csv", rows(2..3).replace("c", "s").replacen("slient", "client", 1));
+    scene.file("source/c.csv", rows(2..3).replace('c', "s").replacen("slient", "client", 1));
     let decision = decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
     assert!(!scene.path("test/testdata_new3.csv").exists(), "{decision}");
     assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180 + 90 + 30));

@@ -3,30 +3,15 @@
 //! Each module holds the promises of one noun. Figures that take long are cut down here and run
 //! in full with `MLOPS_SOAK=1`. Not for single functions: their tests stand beside them.
 
-#![allow(
-    clippy::manual_is_multiple_of,
-    clippy::zero_sized_map_values,
-    clippy::cast_possible_truncation,
-    clippy::single_char_pattern,
-    clippy::default_trait_access,
-    clippy::collapsible_str_replace,
-    clippy::from_iter_instead_of_collect,
-    clippy::needless_range_loop,
-    clippy::useless_vec,
-    clippy::single_char_add_str,
-    clippy::unwrap_or_default,
-    clippy::default_constructed_unit_structs,
-    reason = "how a scene is written is no matter"
-)]
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::format_push_string, clippy::format_collect, reason = "short before fast")]
 
 /// Folders of earlier scripts, taken over.
 mod adoption;
-/// Two files side by side.
 /// What a cell, a label, a header and a line are, in whole workspaces.
 mod cells;
+/// Two files side by side.
 mod compared;
 mod comparison;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use mlops_core::durable::{Disk, Lock};
+use mlops_core::stage::ingest::Options;
 use mlops_core::store::NOT_BLESSED;
 use serde_json::json;
 
@@ -127,7 +128,7 @@ fn neighbours_remove_no_release_that_another_one_names_or_keeps() {
         let context = parent.context().unwrap();
         let folder = context.config.input_folder.clone();
         let folder = folder.strip_prefix(parent.root()).unwrap().to_str().unwrap().to_owned();
-        parent.ingest_from(&folder, Default::default())?;
+        parent.ingest_from(&folder, Options::default())?;
         parent.train()?;
         parent.score()?;
         parent.deploy().map(|deployed| deployed.release)

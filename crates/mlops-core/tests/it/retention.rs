@@ -186,7 +186,7 @@ fn the_default_keeps_ten_releases_with_their_data() {
         scene.everything().unwrap();
     }
     assert_eq!(present(&scene).len(), 10);
-    assert_eq!(data_files(&scene), Vec::from_iter(3..=12), "each release needs its own");
+    assert_eq!(data_files(&scene), (3..=12).collect::<Vec<_>>(), "each release needs its own");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_run_that_dies_at_any_step_of_an_ingestion_with_a_removal_is_completed() {
             .iter()
             .any(|(step, path)| { *step == Step::Remove && path.ends_with("out/finaldata2.csv") })
     );
-    for at in 0..steps.len() {
+    for (at, step) in steps.iter().enumerate() {
         let mut scene = ready();
         scene.disk = Dead::from(at);
         let _ = scene.ingest();
@@ -250,7 +250,7 @@ fn a_run_that_dies_at_any_step_of_an_ingestion_with_a_removal_is_completed() {
         let mut found = scene.snapshot();
         // Recovery takes the lock of the releases, and leaves their folder.
         found.remove(Path::new("models"));
-        assert!(found == expected, "step {at}: {:?}", steps[at]);
+        assert!(found == expected, "step {at}: {step:?}");
     }
 }
 

@@ -141,7 +141,7 @@ fn swapped(cell: &str) -> String {
 fn is_decimal_comma(cell: &str) -> bool {
     let Some((whole, fraction)) = cell.split_once(',') else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits(fraction) && digits(&whole.replace('.', "").replace('-', ""))
+    digits(fraction) && digits(&whole.replace(['.', '-'], ""))
 }
 
 fn same(a: &str, b: &str) -> bool {
