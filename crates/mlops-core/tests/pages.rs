@@ -73,9 +73,7 @@ fn links_lead_somewhere() {
             };
             let known = match fs::read_to_string(&target) {
                 _ if place.is_empty() => target.exists(),
-                Ok(text) => {
-                    text.lines().filter(|l| l.starts_with('#')).any(|l| anchor(l) == place)
-                }
+                Ok(text) => text.lines().filter(|l| l.starts_with('#')).any(|l| anchor(l) == place),
                 Err(_) => false,
             };
             if !known {
@@ -92,7 +90,10 @@ fn every_page_is_in_the_index() {
     let index = links(&fs::read_to_string(docs.join("README.md")).unwrap());
     for page in pages(&docs) {
         let name = page.file_name().unwrap().to_string_lossy().into_owned();
-        assert!(name == "README.md" || index.contains(&name), "docs/README.md does not list {name}");
+        assert!(
+            name == "README.md" || index.contains(&name),
+            "docs/README.md does not list {name}"
+        );
     }
 }
 
