@@ -106,11 +106,7 @@ fn continues(
 
 /// The rows of the `earlier` data set whose files have other contents in `segments`, however often
 /// they were corrected meanwhile.
-fn replaced(
-    workspace: &Workspace,
-    segments: &[Segment],
-    earlier: &DatasetRecord,
-) -> Result<Rows> {
+fn replaced(workspace: &Workspace, segments: &[Segment], earlier: &DatasetRecord) -> Result<Rows> {
     let mut replaced = Vec::new();
     for segment in segments.iter().filter(|s| s.replaces.is_some()) {
         replaced.extend(workspace.ledger.predecessors(segment.sha256)?);

@@ -91,12 +91,7 @@ fn nothing_is_left_over(world: &World, records: &Records) -> Held {
 }
 
 /// What the files count with now, by what the run committed; and whether it could fail as it did.
-fn state_after(
-    world: &World,
-    records: &Records,
-    task: &Task,
-    end: &End,
-) -> Result<State, String> {
+fn state_after(world: &World, records: &Records, task: &Task, end: &End) -> Result<State, String> {
     let (program, model) = (task.program, &world.model);
     let old = &world.memory.records;
     let version = |records: &Records| records.newest().map_or(0, |d| d.version);
@@ -234,9 +229,10 @@ fn is_made_of_its_parts(world: &World, records: &Records, dataset: &Dataset) -> 
         format!("the segments of {version} have {next} rows, it has {}", dataset.rows)
     })?;
     let before = records.datasets.iter().rev().find(|d| d.version < version);
-    let taken = records.files.iter().filter(|f| {
-        f.run == dataset.run && f.status == "ingested" && f.dataset == Some(version)
-    });
+    let taken = records
+        .files
+        .iter()
+        .filter(|f| f.run == dataset.run && f.status == "ingested" && f.dataset == Some(version));
     let expected = before.map_or(0, |d| d.version) as usize + taken.count().max(1);
     ensure(version as usize == expected, || {
         format!("the data set after {before:?} is {version} rather than {expected}")
@@ -311,6 +307,9 @@ fn is_drawn_from_new_rows(world: &World, records: &Records, version: u32, rows: 
     let last = records.holdouts.iter().rev().find(|h| h.version < version);
     let Some(last) = last.filter(|h| world.dataset(h.version).is_file()) else { return Ok(()) };
     let Some(offered) = world.memory.datasets.get(&last.version) else { return Ok(()) };
+    if !tells_what_is_new(world, offered, all) {
+        return Ok(());
+    }
     let held: BTreeSet<&str> = entities(world);
     for (row, times) in rows {
         if world.maker.id(row).is_some_and(|id| held.contains(id)) {
@@ -322,6 +321,13 @@ fn is_drawn_from_new_rows(world: &World, records: &Records, version: u32, rows: 
         })?;
     }
     Ok(())
+}
+
+/// Whether rows tell by themselves which of them came after `before`: where they have no ids, a row
+/// that left and one that came may look alike.
+fn tells_what_is_new(world: &World, before: &Rows, now: &Rows) -> bool {
+    let stays = |(row, times): (&Vec<String>, &u64)| now.get(row).is_some_and(|n| n >= times);
+    world.has_ids() || before.iter().all(stays)
 }
 
 /// Who is in a hold-out or among the person's own test rows.
@@ -342,8 +348,7 @@ fn models_learn_from_the_rest(world: &World, records: &Records) -> Held {
             Some(id) if held.contains(id) => 0,
             Some(_) => *times,
             None => {
-                let drawn: u64 =
-                    world.memory.holdouts.values().filter_map(|h| h.get(row)).sum();
+                let drawn: u64 = world.memory.holdouts.values().filter_map(|h| h.get(row)).sum();
                 times.saturating_sub(drawn)
             }
         };
@@ -374,7 +379,7 @@ fn decisions_judge_what_is_new(world: &World, records: &Records) -> Held {
         else {
             continue;
         };
-        if !world.dataset(decided).is_file() {
+        if !world.dataset(decided).is_file() || !tells_what_is_new(world, before, now) {
             continue;
         }
         let new_row = |(row, n): (&Vec<String>, &u64)| {
@@ -393,9 +398,8 @@ fn decisions_judge_what_is_new(world: &World, records: &Records) -> Held {
 
 /// Retention keeps the newest data sets and those that releases need, and not many others.
 fn data_sets_are_kept(world: &World, records: &Records, task: &Task, end: &End) -> Held {
-    let there = |version: u32| {
-        world.dataset(version).is_file() || world.memory.deleted.contains(&version)
-    };
+    let there =
+        |version: u32| world.dataset(version).is_file() || world.memory.deleted.contains(&version);
     let newest = usize::try_from(world.memory.keep_datasets.max(2)).unwrap();
     for dataset in records.datasets.iter().rev().take(newest) {
         ensure(there(dataset.version), || {

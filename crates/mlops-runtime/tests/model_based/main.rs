@@ -20,6 +20,7 @@ mod releases;
 mod world;
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ fn carry_out(seed: u64, list: &[Operation]) -> Result<Counts, Failure> {
     let mut world = World::new(seed);
     for (at, operation) in list.iter().enumerate() {
         if std::env::var("MLOPS_MODEL_TRACE").is_ok() {
-            println!("{operation}");
+            writeln!(std::io::stdout(), "{operation}").unwrap();
         }
         let applied = catch_unwind(AssertUnwindSafe(|| world.apply(operation)));
         applied

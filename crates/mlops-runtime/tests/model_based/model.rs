@@ -110,8 +110,12 @@ impl Model {
             }
         }
         // What is gone and lies elsewhere was renamed.
-        let there: BTreeSet<Id> =
-            after.counts.iter().filter(|(p, _)| self.disk.contains_key(*p)).map(|(_, id)| *id).collect();
+        let there: BTreeSet<Id> = after
+            .counts
+            .iter()
+            .filter(|(p, _)| self.disk.contains_key(*p))
+            .map(|(_, id)| *id)
+            .collect();
         after.counts.retain(|place, id| self.disk.contains_key(place) || !there.contains(id));
         self.doubt(before, &mut after);
         after

@@ -179,7 +179,9 @@ impl Records {
             decisions: all(
                 db,
                 "SELECT run_id, dataset, decision FROM decisions ORDER BY id",
-                |row| Ok(Decision { run: row.get(0)?, dataset: row.get(1)?, detail: json(row, 2)? }),
+                |row| {
+                    Ok(Decision { run: row.get(0)?, dataset: row.get(1)?, detail: json(row, 2)? })
+                },
             )?,
             intents: all(db, "SELECT payload FROM intents ORDER BY id", |row| json(row, 0))?,
             removed: all(db, "SELECT kind, name FROM removed", |row| {

@@ -132,7 +132,8 @@ fn rolled_back_stay_so(
         world.memory.asked = names.collect();
     }
     let back = live.filter(|id| {
-        world.memory.rolled_back.contains(*id) && !world.memory.asked.iter().any(|asked| asked == id)
+        world.memory.rolled_back.contains(*id)
+            && !world.memory.asked.iter().any(|asked| asked == id)
     });
     ensure(back.is_none(), || format!("{back:?} was rolled back and is live"))
 }

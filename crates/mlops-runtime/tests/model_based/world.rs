@@ -237,6 +237,14 @@ impl World {
                     self.model.disk.remove(&place);
                 }
             }
+            other => self.happens(other, chance),
+        }
+        Ok(())
+    }
+
+    /// What happens to other things than source files.
+    fn happens(&mut self, event: Event, chance: &mut Chance) {
+        match event {
             Event::MoveHoldoutAway => self.move_holdout_away(chance),
             Event::BringHoldoutsBack => {
                 for name in std::mem::take(&mut self.memory.away) {
@@ -265,8 +273,8 @@ impl World {
                 memory.keep_datasets = memory.keep_datasets.min(self.settings.keep_datasets);
                 self.configure();
             }
+            _ => {}
         }
-        Ok(())
     }
 
     fn run(
@@ -298,11 +306,6 @@ impl World {
         {
             return Err("the workspace that this one was copied from has changed".to_owned());
         }
-        if matches!(&end, End::Failed(why) if why.contains("--rebuild --partial"))
-            && program != Program::Rebuild
-        {
-            return Ok(());
-        }
         match &end {
             // The one command that helps must help.
             End::Failed(why) if why.contains("run `ingestion --rebuild`") => {
@@ -310,6 +313,10 @@ impl World {
             }
             _ => Ok(()),
         }
+    }
+
+    pub(crate) fn has_ids(&self) -> bool {
+        self.settings.with_ids
     }
 
     /// The folder that `program` ingests from.
