@@ -61,3 +61,8 @@ fn a_folder_of_earlier_scripts_is_refused_then_adopted_untouched() {
     DEPLOYMENT.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(scene.path("live/trainedmodel.bin").is_file());
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    DEPLOYMENT.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
+}

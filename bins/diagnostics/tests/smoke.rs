@@ -142,3 +142,8 @@ fn files_are_compared_on_keys_with_a_tolerance_and_joined() {
     let help = DIAGNOSTICS.run(&below, &["compare", "--help"]).ends_with(0);
     assert!(help.stdout.contains("Examples:\n  diagnostics compare 2 3"), "{help:#?}");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    DIAGNOSTICS.keeps_its_countenance(&Scene::hostile(), &[]);
+}
