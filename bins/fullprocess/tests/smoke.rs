@@ -165,6 +165,20 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_test_file_of_the_user_s_is_never_overwritten_whatever_its_name() {
+    let scene = drifted();
+    let own = binary::scene::rows(400..440);
+    for name in ["testdata_new.csv", "testdata_new3.csv"] {
+        scene.file(&format!("test/{name}"), &own);
+    }
+    let done = FULLPROCESS.run(scene.root(), &["--accept", "--json"]);
+    assert!(matches!(done.code, Some(0 | 1 | 3)), "{done:#?}");
+    for name in ["testdata_new.csv", "testdata_new3.csv"] {
+        assert_eq!(scene.read(&format!("test/{name}")), own, "{name}");
+    }
+}
+
+#[test]
 fn of_many_at_once_one_works_and_the_others_give_way() {
     let scene = drifted();
     let children: Vec<Child> = (0..20).map(|_| start(&scene)).collect();

@@ -257,9 +257,11 @@ impl Report for Decision {
     fn findings(&self) -> Vec<Finding> {
         let failures = self.data.failures.iter().map(Finding::failed);
         let warnings = self.data.warnings.iter().map(Finding::warning);
-        failures.chain(warnings).chain(self.concerns.iter().map(|c| Finding::person(c.to_string()))).collect()
+        failures
+            .chain(warnings)
+            .chain(self.concerns.iter().map(|c| Finding::person(c.to_string())))
+            .collect()
     }
-
 }
 
 impl Decision {

@@ -206,8 +206,7 @@ pub(crate) fn print_error(common: &Common, error: &Error) {
         complain(&format!("error: {text}\n"));
     }
     if common.json {
-        let document =
-            serde_json::json!({ "error": { "kind": kind(error), "message": bounded(error.to_string()) } });
+        let document = serde_json::json!({ "error": { "kind": kind(error), "message": bounded(error.to_string()) } });
         deliver(&printable_json(&format!("{document:#}\n")));
     }
 }

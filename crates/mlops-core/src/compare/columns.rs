@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 use super::cell::Kind;
 
@@ -51,13 +51,17 @@ impl Columns {
         for (names, place) in names.iter().zip(places) {
             let twice = |(i, name): &(usize, &String)| names[..*i].contains(name);
             if let Some((_, name)) = names.iter().enumerate().find(twice) {
-                let message = format!("the header names \"{name}\" twice: remove or rename one");
+                let message = format!(
+                    "the header names \"{}\" twice: remove or rename one",
+                    text::name(name)
+                );
                 return Err(Error::schema(place, message));
             }
             if let Some(name) = on.iter().find(|name| !names.contains(name)) {
                 let message = format!(
-                    "there is no column \"{name}\" to compare on; the columns are: {}",
-                    names.join(", ")
+                    "there is no column \"{}\" to compare on; the columns are: {}",
+                    text::name(name),
+                    text::names(*names)
                 );
                 return Err(Error::schema(place, message));
             }
@@ -72,8 +76,8 @@ impl Columns {
                 "{} and {} have no column in common: {}; and: {}. Are their first lines headers?",
                 places[0],
                 places[1],
-                left.join(", "),
-                right.join(", ")
+                text::names(left),
+                text::names(right)
             )));
         }
         let there = |name: &&String| right.iter().position(|n| n == *name);

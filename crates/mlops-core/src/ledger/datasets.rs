@@ -232,6 +232,20 @@ impl Ledger {
         })
     }
 
+    /// Rows of all files so far, by what became of them.
+    pub fn row_totals(&self) -> Result<[(&'static str, u64); 3]> {
+        self.query(|db| {
+            let sql = "SELECT total(json_extract(counts, '$.rows_kept')),
+                 total(json_extract(counts, '$.duplicates_within'))
+                     + total(json_extract(counts, '$.duplicates_across')),
+                 total(json_extract(counts, '$.quarantined')) FROM files";
+            db.query_row(sql, [], |row| {
+                let rows = |column| row.get::<_, f64>(column).map(|rows| rows as u64);
+                Ok([("kept", rows(0)?), ("duplicate", rows(1)?), ("quarantined", rows(2)?)])
+            })
+        })
+    }
+
     /// When rows came last, in nanoseconds since 1970: contents count when they were first taken.
     pub fn newest_data_ns(&self) -> Result<Option<i64>> {
         self.query(|db| {

@@ -12,6 +12,7 @@ use crate::Result;
 use crate::decision::Decision;
 use crate::ids::ReleaseId;
 use crate::ledger::Ledger;
+use crate::text;
 
 /// Steps whose last success is told.
 const STEPS: [&str; 3] = ["ingestion", "training", "fullprocess"];
@@ -27,6 +28,8 @@ pub struct Figures {
     pub successes: Vec<(&'static str, String)>,
     /// When rows came last, in nanoseconds since 1970.
     pub newest_data_ns: Option<i64>,
+    /// Rows of all files so far, by what became of them.
+    pub rows: Vec<(&'static str, u64)>,
 }
 
 impl Figures {
@@ -45,7 +48,8 @@ impl Figures {
             successes.extend(last.map(|at| (step, at)));
         }
         let newest_data_ns = ledger.newest_data_ns()?;
-        Ok(Self { live, decision, successes, newest_data_ns })
+        let rows = ledger.row_totals()?.to_vec();
+        Ok(Self { live, decision, successes, newest_data_ns, rows })
     }
 
     /// The text.
@@ -95,6 +99,10 @@ impl Figures {
         });
         let help = "When a step ended well the last time, in seconds since 1970.";
         gauge("mlops_last_success_timestamp_seconds", help, times.collect());
+        let rows =
+            self.rows.iter().map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), *n as f64));
+        let help = "Rows of all files so far, by what became of them.";
+        gauge("mlops_ingest_rows_total", help, rows.collect());
         let newest = self.newest_data_ns.map(|ns| (String::new(), ns as f64 / 1e9));
         let help = "When rows came last, in seconds since 1970; a rebuild brings none.";
         gauge("mlops_newest_data_timestamp_seconds", help, newest.into_iter().collect());
@@ -104,7 +112,7 @@ impl Figures {
 
 /// A label's value as it must be written.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text::printable(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -181,7 +181,13 @@ fn overdue_data_need_a_person_until_rows_come() {
     assert!(said.contains("new data are overdue") && said.contains("source"), "{said}");
     let figures = mlops_core::stage::figures::Figures::read(&scene.ledger(), None).unwrap();
     let text = figures.prometheus();
-    assert!(text.contains("mlops_newest_data_timestamp_seconds 20000000"), "{text}");
+    for part in [
+        "mlops_newest_data_timestamp_seconds 20000000",
+        "mlops_ingest_rows_total{outcome=\"kept\"} 300\n",
+        "mlops_ingest_rows_total{outcome=\"quarantined\"} 0\n",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
     // A rebuild brings no rows.
     scene.ingest_with(Options { rebuild: true, ..Options::default() }).unwrap();
     assert_eq!(decide_after(&scene, 49).attention(), Attention::Person);

@@ -60,7 +60,10 @@ pub(super) fn of(
         })
         .collect();
     text::few(&mut missing, |more| {
-        format!("Of {}, too, more than {MANY_MISSING} % is missing.", text::plural(more, "more column"))
+        format!(
+            "Of {}, too, more than {MANY_MISSING} % is missing.",
+            text::plural(more, "more column")
+        )
     });
     warnings.extend(missing.into_iter().map(warning));
     let constant: Vec<String> = features()

@@ -60,7 +60,10 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Warning>) -> Result<V
         others.extend(file.reason.clone().filter(|_| file.status.is_in()).map(|note| note + "."));
     }
     text::few(&mut others, |more| {
-        format!("There are {} of files like these: see the table.", text::plural(more, "more warning"))
+        format!(
+            "There are {} of files like these: see the table.",
+            text::plural(more, "more warning")
+        )
     });
     warnings.extend(others.into_iter().map(warning));
     Ok(records.iter().map(line).collect())

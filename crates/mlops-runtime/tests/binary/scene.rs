@@ -87,6 +87,17 @@ impl Scene {
         scene
     }
 
+    /// The same, and then a second release of the same data.
+    pub(crate) fn deployed_twice() -> Self {
+        let scene = Self::deployed();
+        let config = scene.read("config.json").replacen('{', r#"{"training": {"C": 0.01},"#, 1);
+        scene.file("config.json", config);
+        scene.step(train::run);
+        scene.step(score::run);
+        scene.step(|context, w| deploy::run(context, w, "deployment", "a stronger penalty"));
+        scene
+    }
+
     /// As after `diagnostics`, with the predictions for the test rows in `risk.csv`.
     pub(crate) fn diagnosed() -> Self {
         let scene = Self::deployed();
@@ -111,7 +122,8 @@ impl Scene {
             "schema": {"id": ["id\u{1b}"], "numeric": columns, "categorical": ["c\tc"], "target": "y"},
         });
         scene.file("config.json", config.to_string());
-        let header = format!("\u{feff}\u{feff}id\u{1b},{},c\tc,extra\u{7},\u{200b},y\n", columns.join(","));
+        let header =
+            format!("\u{feff}\u{feff}id\u{1b},{},c\tc,extra\u{7},\u{200b},y\n", columns.join(","));
         let rows = |letter: &str, range: std::ops::Range<usize>| {
             let mut text = header.clone();
             for i in range {
@@ -139,7 +151,10 @@ impl Scene {
         }
         for i in 0..60 {
             let long = format!("{i}\n\u{1b}{}", "\u{7}".repeat(200));
-            scene.file(&format!("in/{long}.csv"), format!("wrong\u{1b}[2J,{}\n1,2\n", "w,".repeat(3000)));
+            scene.file(
+                &format!("in/{long}.csv"),
+                format!("wrong\u{1b}[2J,{}\n1,2\n", "w,".repeat(3000)),
+            );
             scene.file(&format!("source/{long}.csv"), "a;b\u{200b}\r1;2\r");
         }
         scene.file("in/cells.csv", rows("b", 0..20).replace(",3,", ",no\u{1b}number,"));

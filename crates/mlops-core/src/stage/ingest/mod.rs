@@ -218,7 +218,13 @@ fn refuse_loss(held: &[Segment], report: &Ingestion) -> Result<()> {
     }
     let rows = lost.iter().map(|s| s.rows).sum();
     let names = text::names(lost.iter().map(|s| s.location.as_str()));
-    let why = report.failures.iter().chain(&report.refused).next().map(|w| format!(" ({w})")).unwrap_or_default();
+    let why = report
+        .failures
+        .iter()
+        .chain(&report.refused)
+        .next()
+        .map(|w| format!(" ({w})"))
+        .unwrap_or_default();
     Err(Error::data(text::bounded(format!(
         "a rebuild would leave out {} of the data set that cannot be read any more, with {}: \
          {names}{why}. Nothing was changed: bring them back, or run `ingestion --rebuild --partial` \
@@ -317,12 +323,10 @@ fn settled(
     let (settled, changing): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|c| settle.is_zero() || !changed_within(context, &c.path, settle));
-    report.warnings.extend(
-        changing.iter().map(|c| {
-            let name = text::name(&c.name);
-            format!("{name} changed less than {settle:?} ago: the next run takes it")
-        }),
-    );
+    report.warnings.extend(changing.iter().map(|c| {
+        let name = text::name(&c.name);
+        format!("{name} changed less than {settle:?} ago: the next run takes it")
+    }));
     settled
 }
 
@@ -475,7 +479,9 @@ fn still_failing(file: &FileRecord) -> String {
         None => named(&file.name, &format!("failed before and still does: {reason}")),
         Some(_) => named(
             &file.name,
-            &format!("failed before and has not changed: {reason} (`ingestion --retry` looks again)"),
+            &format!(
+                "failed before and has not changed: {reason} (`ingestion --retry` looks again)"
+            ),
         ),
     }
 }

@@ -83,8 +83,7 @@ fn words(file: &FileRecord, examples: &[Example]) -> String {
         format!("line {line} ({ids}) repeats {what}")
     });
     let shown: Vec<String> = shown.collect();
-    let shown =
-        if shown.is_empty() { String::new() } else { format!(": {}", shown.join("; ")) };
+    let shown = if shown.is_empty() { String::new() } else { format!(": {}", shown.join("; ")) };
     let share = 100.0 * counts.duplicates() as f64 / counts.rows_read.max(1) as f64;
     named(
         &file.name,

@@ -84,15 +84,15 @@ impl Ingestion {
 
     /// Keeps of long lists some and the count of the rest: the records of files have each.
     pub(super) fn bound(&mut self) {
-        let files = |more| format!("and {} more", text::plural(more, "file"));
+        let why = "the ledger has the reasons";
         text::few(&mut self.failures, |more| {
-            format!("{}, refused in this run, too: the ledger has each reason", files(more))
+            format!("{}, refused now, not shown: {why}", text::plural(more, "more file"))
         });
         text::few(&mut self.refused, |more| {
-            format!("{}, refused before, too: the ledger has each reason", files(more))
+            format!("{}, refused before, not shown: {why}", text::plural(more, "more file"))
         });
         text::few(&mut self.warnings, |more| {
-            format!("and {} of this ingestion", text::plural(more, "more warning"))
+            format!("{} of this ingestion, not shown", text::plural(more, "more warning"))
         });
         self.ignored_files = self.ignored.len() as u64;
         self.ignored.truncate(text::MOST_NAMES);
