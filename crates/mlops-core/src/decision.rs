@@ -170,7 +170,7 @@ impl fmt::Display for Concern {
             Self::RefusedData { files } => write!(
                 f,
                 "refused data are waiting to be put right or moved away: {}",
-                files.join("; ")
+                text::bounded(files.join("; "))
             ),
             Self::OverdueData { since, hours, limit, folder } => write!(
                 f,

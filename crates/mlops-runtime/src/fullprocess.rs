@@ -111,7 +111,10 @@ impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(decision) = self;
         write!(f, "{decision}")?;
-        decision.findings().iter().try_for_each(|finding| writeln!(f, "warning: {}", finding.text))
+        decision
+            .findings()
+            .into_iter()
+            .try_for_each(|finding| writeln!(f, "warning: {}", text::bounded(finding.text)))
     }
 }
 
