@@ -15,6 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::budget::Share;
 use crate::encoding;
 use crate::live::Loaded;
+use crate::predict::reading::Decimal;
 use crate::problem::Problem;
 use crate::state::{App, State};
 
@@ -32,7 +33,11 @@ pub(crate) enum Format {
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
+    /// How many bytes came.
+    pub(crate) size: usize,
     pub(crate) format: Format,
+    /// What it says of its decimal separator.
+    pub(crate) decimal: Decimal,
     /// Whether work on it may hold up others.
     pub(crate) large: bool,
     /// Its part of the memory for bodies.
@@ -47,7 +52,7 @@ pub(crate) struct Body {
 /// 415 for another type, 413 over the limit, 408 over the time, 400 for a broken or empty one, 503
 /// where there is no room for it or no place.
 pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
-    let format = format(request.headers())?;
+    let (format, decimal) = format(request.headers())?;
     let gzip = encoding::of_request(request.headers())?;
     let mut limits = Limits::of(app);
     let mut bytes = bytes(request, &mut limits).await?;
@@ -61,8 +66,8 @@ pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
     if bytes.is_empty() {
         return Err(Problem::malformed("the body is empty: send rows"));
     }
-    let large = bytes.len() > INLINE;
-    Ok(Body { bytes, format, large, share: limits.share, _place: place(app)? })
+    let (size, share, _place) = (bytes.len(), limits.share, place(app)?);
+    Ok(Body { bytes, size, format, decimal, large: size > INLINE, share, _place })
 }
 
 /// A place among the requests at work.
@@ -163,17 +168,30 @@ async fn collect(mut body: Incoming, limits: &mut Limits) -> Result<Bytes, Probl
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
-/// The format that `headers` announce; JSON when they say nothing.
-fn format(headers: &HeaderMap) -> Result<Format, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Format::Json) };
+/// The format that `headers` announce, JSON when they say nothing; and how numbers are spelt in it.
+fn format(headers: &HeaderMap) -> Result<(Format, Decimal), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok((Format::Json, Decimal::Untold));
+    };
     let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
     let mut parts = text.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
-    let charset = parts.find_map(|p| p.strip_prefix("charset="));
-    let utf8 = charset.is_none_or(|c| matches!(c.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"));
+    let (mut utf8, mut decimal) = (true, Some(Decimal::Untold));
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        let value = value.trim_matches('"');
+        match name {
+            "charset" => utf8 = matches!(value, "utf-8" | "utf8" | "us-ascii"),
+            "decimal" => decimal = Decimal::named(value),
+            _ => {}
+        }
+    }
+    let Some(decimal) = decimal else {
+        let detail = "in the header Content-Type, \"decimal\" is \"point\" or \"comma\"";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    };
     match kind {
-        "application/json" | "text/json" if utf8 => Ok(Format::Json),
-        "text/csv" | "application/csv" if utf8 => Ok(Format::Csv),
+        "application/json" | "text/json" if utf8 => Ok((Format::Json, decimal)),
+        "text/csv" | "application/csv" if utf8 => Ok((Format::Csv, decimal)),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "send UTF-8 with the header \"Content-Type: application/json\" or \"text/csv\"",

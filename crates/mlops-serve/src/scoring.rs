@@ -66,7 +66,8 @@ fn read(app: &Shared, loaded: &Loaded, body: &mut Body) -> Result<Scored, Proble
     if body.format == Format::Json {
         with_table(loaded, body.bytes.len(), |table| {
             let mut take = |table: &Table, notes: &mut Notes| scored.append(loaded, table, notes);
-            let mut rows = Rows::new(loaded, table, &mut notes, Wants::Labels, &mut take);
+            let cells = &loaded.readings.get(body.decimal).cells;
+            let mut rows = Rows::new((loaded, cells), table, &mut notes, Wants::Labels, &mut take);
             named = json::read(&body.bytes, &mut rows).map_err(Problem::malformed)?.file;
             rows.flush();
             Ok::<_, Problem>(())
@@ -76,14 +77,14 @@ fn read(app: &Shared, loaded: &Loaded, body: &mut Body) -> Result<Scored, Proble
     match (&named, body.format) {
         (Some(name), _) => {
             notes = Notes::default();
-            let (file, share) = file::open(app, name)?;
-            csv::read(file, csv::CHUNK, loaded, Wants::Labels, &mut notes, append)?;
+            let (file, path, share) = file::open(app, name)?;
+            let source = csv::Source::file(file, &path, loaded);
+            csv::read(source, loaded, Wants::Labels, &mut notes, append)?;
             body.share = share;
         }
         (None, Format::Csv) => {
-            csv::check_header(&body.bytes)?;
-            let chunk = (body.bytes.len() + 1).min(csv::CHUNK);
-            csv::read(body.bytes.as_ref(), chunk, loaded, Wants::Labels, &mut notes, append)?;
+            let source = csv::Source::body(body, loaded)?;
+            csv::read(source, loaded, Wants::Labels, &mut notes, append)?;
         }
         (None, Format::Json) => {}
     }

@@ -324,7 +324,8 @@ impl hyper::service::Service<Request<Incoming>> for Adapted {
 
 /// Tells a connection over the limit to come back, and closes it.
 async fn refuse(mut stream: TcpStream) {
-    const DETAIL: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"as many connections as service.max_connections are open: try again"}"#;
+    // Nobody has read what it asks for: the same in the words of all protocols.
+    const DETAIL: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"as many connections as service.max_connections are open: try again","error":"as many connections as service.max_connections are open: try again","error_code":"TEMPORARILY_UNAVAILABLE","message":"as many connections as service.max_connections are open: try again"}"#;
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
          content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{DETAIL}",

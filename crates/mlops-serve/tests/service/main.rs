@@ -33,3 +33,5 @@ mod records;
 mod reload;
 /// The scene: a workspace, and the service over it.
 mod scene;
+/// The spelling of numbers in every protocol.
+mod spelling;
