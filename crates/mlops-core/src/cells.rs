@@ -124,7 +124,9 @@ mod tests {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let schema = Schema::new(&[], &names(&["x"]), &names(&["c"]), "t", "yes", Some("no"));
         let cells = CellReader::new(&schema, &names(&["", "NA"]), NumberFormat::default());
-        for (text, number) in [("007", 7.0), (" 1,234.5 ", 1234.5), ("-0", 0.0), ("1e3", 1000.0)] {
+        for (text, number) in
+            [("007", 7.0_f64), (" 1,234.5 ", 1234.5), ("-0", 0.0), ("1e3", 1000.0)]
+        {
             let found = cells.number(text).map(|(value, _)| value.to_bits());
             assert_eq!(found, Some(number.to_bits()), "{text}");
         }

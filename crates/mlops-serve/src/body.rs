@@ -4,6 +4,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body as Incoming, Bytes};
 use axum::extract::Request;
@@ -18,6 +20,11 @@ use crate::live::Loaded;
 use crate::predict::reading::Decimal;
 use crate::problem::Problem;
 use crate::state::{App, State};
+
+/// Requests that wait for a disk at a time. One that hangs holds their threads, and no others.
+pub(crate) const DISK: usize = 16;
+/// How long a request waits to be among them.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A larger body is worked on beside the threads that serve connections.
 pub(crate) const INLINE: usize = 256 << 10;
@@ -72,9 +79,26 @@ pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
 
 /// A place among the requests at work.
 pub(crate) fn place(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
-    std::sync::Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| {
+    Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| {
         Problem::busy("as many requests as service.max_in_flight are at work: try again")
     })
+}
+
+/// A place among the requests that wait for a disk: to be held as long as the disk is waited for,
+/// even when nobody waits for the request any more.
+pub(crate) async fn disk(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    let place = Arc::clone(&app.disk).acquire_owned();
+    let place = tokio::time::timeout(DISK_PATIENCE, place).await;
+    place.ok().and_then(std::result::Result::ok).ok_or_else(slow_disk)
+}
+
+/// The same without waiting, on a thread that must not.
+pub(crate) fn disk_now(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&app.disk).try_acquire_owned().map_err(|_| slow_disk())
+}
+
+fn slow_disk() -> Problem {
+    Problem::busy("other requests wait for the disk, which is slow or hangs: try again")
 }
 
 /// How large a body may become.
@@ -82,7 +106,7 @@ pub(crate) fn place(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
 pub(crate) struct Limits {
     one: usize,
     total: usize,
-    time: std::time::Duration,
+    time: Duration,
     share: Share,
 }
 
@@ -107,8 +131,8 @@ impl Limits {
 
     #[cfg(test)]
     pub(crate) fn test(one: usize) -> Self {
-        let share = std::sync::Arc::<crate::budget::Budget>::default().share();
-        Self { one, total: usize::MAX, time: std::time::Duration::ZERO, share }
+        let share = Arc::<crate::budget::Budget>::default().share();
+        Self { one, total: usize::MAX, time: Duration::ZERO, share }
     }
 }
 

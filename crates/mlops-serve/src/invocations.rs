@@ -159,7 +159,13 @@ impl<'de> Visitor<'de> for Split<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let Self { rows, columns } = self;
         let (mut data, mut again) = (false, false);
+        let (mut all, mut named) = (0, 0);
         while let Some(key) = map.next_key::<String>()? {
+            all += usize::from(key == "data");
+            named += usize::from(key == "columns");
+            if all > 1 || named > 1 {
+                return Err(A::Error::custom(format!("{key:?} is there twice")));
+            }
             match (key.as_str(), columns.as_ref()) {
                 ("columns", _) => *columns = Some(map.next_value_seed(Names(rows))?),
                 ("data", Some(header)) => {

@@ -32,6 +32,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::access::Tokens;
 use crate::around::around;
+use crate::body;
 use crate::figures::Figures;
 use crate::guarded::Guarded;
 use crate::live::{Live, POLL, STALLED};
@@ -105,7 +106,8 @@ impl fmt::Display for Served {
 pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(64).thread_name("serve").build();
+    let runtime =
+        runtime.enable_all().max_blocking_threads(4 * body::DISK).thread_name("serve").build();
     let runtime = runtime.map_err(|e| Error::backend("tokio", e))?;
     let served = runtime.block_on(async {
         let (mut stop, reload) = (signals::stop()?, signals::reload()?);
@@ -192,8 +194,8 @@ impl Server {
                 tokens: options.tokens,
             }),
             local: !options.insecure,
-            address,
             in_flight: Arc::new(Semaphore::new(service.max_in_flight)),
+            disk: Arc::new(Semaphore::new(body::DISK)),
             budget: Arc::default(),
             access_log: log,
             stopping: AtomicBool::new(false),

@@ -79,7 +79,9 @@ pub(crate) async fn predict(State(app): State<App>, request: Request) -> Result<
     match step.await? {
         Step::Done(response) => Ok(response),
         Step::File(name, loaded, id, body) => {
+            let place = body::disk(&app).await?;
             body::work(true, move || {
+                let _place = place;
                 let (file, path, share) = file::open(&app, &name)?;
                 let source = csv::Source::file(file, &path, &loaded);
                 let predicted = of_csv(source, &loaded, app.predictions.is_some())?;
