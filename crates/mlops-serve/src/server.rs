@@ -105,9 +105,11 @@ impl fmt::Display for Served {
 /// `Config` for an address that others reach and no token; `Io` when it cannot listen.
 pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
+    // For large bodies, of which each costs memory besides its size, and for those that wait.
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let blocking = body::DISK + 8 + 2 * processors;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime =
-        runtime.enable_all().max_blocking_threads(4 * body::DISK).thread_name("serve").build();
+    let runtime = runtime.enable_all().thread_name("serve").max_blocking_threads(blocking).build();
     let runtime = runtime.map_err(|e| Error::backend("tokio", e))?;
     let served = runtime.block_on(async {
         let (mut stop, reload) = (signals::stop()?, signals::reload()?);

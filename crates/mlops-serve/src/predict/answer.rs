@@ -65,6 +65,10 @@ impl Predicted {
                     .to_owned(),
             });
         }
+        if self.probabilities.capacity() - first < block.len() {
+            // Twice as much as a vector would take by itself is too much where rows are short.
+            self.probabilities.reserve_exact(block.len() + first / 8);
+        }
         self.probabilities.extend_from_slice(&block);
         if keep_ids {
             self.ids.resize_with(table.ids.len(), TextColumn::default);

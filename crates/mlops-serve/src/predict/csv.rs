@@ -19,8 +19,8 @@ use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::problem::Problem;
 
-/// How many bytes are read at a time: what is made of them is many times larger.
-const CHUNK: usize = 128 << 10;
+/// How many bytes are read at a time: what is said of bad rows is hundreds of times larger.
+const CHUNK: usize = 16 << 10;
 /// Columns that a header may name.
 const COLUMNS: usize = 20_000;
 
