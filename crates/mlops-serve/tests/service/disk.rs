@@ -79,7 +79,7 @@ fn a_follower_that_hangs_is_said_and_predictions_go_on() {
 fn eventually(mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(begun.elapsed() < Duration::from_secs(120));
         std::thread::sleep(Duration::from_millis(10));
     }
 }
