@@ -220,17 +220,27 @@ impl Ledger {
         })
     }
 
-    /// Where else than at `location` content `digest` was last seen.
-    pub fn holders(&self, digest: Digest, location: &Location) -> Result<Vec<Location>> {
+    /// Where content `digest` was taken last, or found to be known.
+    pub fn holders(&self, digest: Digest) -> Result<Vec<Location>> {
         self.query(|db| {
-            let sql = "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND location <> ?2
-                 AND status IN ('ingested', 'copy') AND NOT EXISTS (SELECT 1 FROM files later
-                 WHERE later.location = f.location AND later.id > f.id AND later.sha256 <> ?1)
-                 ORDER BY id";
+            let sql = "SELECT DISTINCT location FROM files f WHERE sha256 = ?1
+                 AND status IN ('ingested', 'copy', 'adopted') AND NOT EXISTS (SELECT 1 FROM files later
+                 WHERE later.location = f.location AND later.id > f.id AND later.sha256 <> ?1
+                 AND later.status IN ('ingested', 'copy', 'adopted')) ORDER BY id";
             let mut statement = db.prepare(sql)?;
-            let found =
-                statement.query_map([&digest.to_string(), location.as_str()], |row| row.get(0))?;
+            let found = statement.query_map([&digest.to_string()], |row| row.get(0))?;
             found.map(|text| text.map(Location::kept)).collect()
+        })
+    }
+
+    /// The content that was taken last from the file at `location`, or found to be known.
+    pub fn taken_at(&self, location: &Location) -> Result<Option<Digest>> {
+        self.query(|db| {
+            let sql = "SELECT sha256 FROM files WHERE location = ?1
+                 AND status IN ('ingested', 'copy', 'adopted') ORDER BY id DESC LIMIT 1";
+            let text: Option<Option<String>> =
+                db.query_row(sql, [location.as_str()], |row| row.get(0)).optional()?;
+            Ok(text.flatten().and_then(|text| text.parse().ok()))
         })
     }
 

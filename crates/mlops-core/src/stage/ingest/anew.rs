@@ -29,11 +29,14 @@ pub(super) struct Changes {
     known: BTreeSet<usize>,
     /// Files that change in this run: what they held before they hold no more.
     changed: BTreeSet<Location>,
+    /// Contents that are known and that some of these files hold now.
+    held_now: BTreeSet<Digest>,
 }
 
 impl Changes {
     pub(super) fn none() -> Self {
-        Self { read: BTreeMap::new(), known: BTreeSet::new(), changed: BTreeSet::new() }
+        let (changed, held_now) = (BTreeSet::new(), BTreeSet::new());
+        Self { read: BTreeMap::new(), known: BTreeSet::new(), changed, held_now }
     }
 
     /// What `waiting` and the copies among `files` change in `held`.
@@ -50,24 +53,34 @@ impl Changes {
             .map(|waiting| context.location(&waiting.candidate.path))
             .chain(files.iter().map(|file| file.location.clone()))
             .collect();
+        let copies = || files.iter().filter(|f| f.status == FileStatus::Copy);
+        changes.held_now = copies().filter_map(|file| file.sha256).collect();
+        let mut found: BTreeMap<&Location, Vec<usize>> = BTreeMap::new();
+        let mut contents: BTreeMap<Digest, usize> = BTreeMap::new();
+        for (number, segment) in held.iter().enumerate() {
+            found.entry(&segment.location).or_default().push(number);
+            contents.insert(segment.sha256, number);
+        }
+        // What a file gave last counts more than where that was found first: files are renamed.
+        let gave = |location: &Location| -> Result<Option<usize>> {
+            let taken = workspace.ledger.taken_at(location)?;
+            Ok(taken.and_then(|digest| contents.get(&digest).copied()))
+        };
+        let at_place = |location: &Location| found.get(location).cloned().unwrap_or_default();
         for (at, waiting) in waiting.iter().enumerate() {
             let location = context.location(&waiting.candidate.path);
-            let before = waiting.before.as_ref().and_then(|before| before.sha256);
-            for (number, segment) in held.iter().enumerate() {
-                // A file that was renamed and then changed is the same file.
-                let renamed = before == Some(segment.sha256)
-                    && is_gone(&segment.location.path(&context.config.base));
-                if segment.location == location || renamed {
-                    changes.read.insert(number, at);
-                }
+            changes.read.extend(at_place(&location).into_iter().map(|number| (number, at)));
+        }
+        for (at, waiting) in waiting.iter().enumerate() {
+            if let Some(number) = gave(&context.location(&waiting.candidate.path))?
+                && !changes.is_held(context, workspace, &held[number])?
+            {
+                changes.read.insert(number, at);
             }
         }
-        for file in files.iter().filter(|f| f.status == FileStatus::Copy) {
-            for (number, segment) in held.iter().enumerate() {
-                if segment.location == file.location
-                    && Some(segment.sha256) != file.sha256
-                    && !held_elsewhere(context, workspace, segment, &changes.changed)?
-                {
+        for file in copies() {
+            for number in at_place(&file.location).into_iter().chain(gave(&file.location)?) {
+                if !changes.is_held(context, workspace, &held[number])? {
                     changes.known.insert(number);
                 }
             }
@@ -79,22 +92,18 @@ impl Changes {
         self.read.is_empty() && self.known.is_empty()
     }
 
+    /// Whether a file that is there has the content of `segment` when this run has ended.
+    fn is_held(&self, context: &Context, workspace: &Workspace, segment: &Segment) -> Result<bool> {
+        let holders = workspace.ledger.holders(segment.sha256)?;
+        let there = |location: &Location| location.path(&context.config.base).is_file();
+        let holds = |location| !self.changed.contains(location) && there(location);
+        Ok(self.held_now.contains(&segment.sha256) || holders.iter().any(holds))
+    }
+
     /// Whether the file number `at` of those that wait is read in the place of its old content.
     pub(super) fn read_in_place(&self, at: usize) -> bool {
         self.read.values().any(|waiting| *waiting == at)
     }
-}
-
-/// Whether another file that is still there, and is none of `changed`, has the content of `segment`.
-fn held_elsewhere(
-    context: &Context,
-    workspace: &Workspace,
-    segment: &Segment,
-    changed: &BTreeSet<Location>,
-) -> Result<bool> {
-    let holders = workspace.ledger.holders(segment.sha256, &segment.location)?;
-    let there = |location: &Location| location.path(&context.config.base).is_file();
-    Ok(holders.iter().any(|location| !changed.contains(location) && there(location)))
 }
 
 /// A data set on the way.
@@ -128,8 +137,7 @@ impl Anew<'_> {
                     None => self.corrected(ingest, &self.waiting[*at], segment, parts, report)?,
                 };
                 taken.insert(*at, replaced);
-                stays = !replaced
-                    || held_elsewhere(self.context, self.workspace, segment, &changes.changed)?;
+                stays = !replaced || changes.is_held(self.context, self.workspace, segment)?;
             }
             if stays {
                 self.again(ingest, segment, parts, &mut missing)?;
@@ -168,11 +176,7 @@ impl Anew<'_> {
                 ingest.know(digest);
             }
         } else {
-            report.warnings.push(format!(
-                "{} changed, but its new content was not taken: the {} of its earlier content stay",
-                waiting.candidate.name,
-                text::plural(old.rows, "row")
-            ));
+            report.warnings.push(rows_stay(&waiting.candidate.name, old.rows));
         }
         report.files.push(record);
         parts.extend(Part::of_last(&report.files));
@@ -198,7 +202,7 @@ impl Anew<'_> {
             record: None,
         };
         let mut places = vec![segment.location.clone()];
-        places.extend(self.workspace.ledger.holders(segment.sha256, &segment.location)?);
+        places.extend(self.workspace.ledger.holders(segment.sha256)?);
         for place in places {
             let path = place.path(&self.context.config.base);
             if Digest::of_file(&path).is_ok_and(|digest| digest == segment.sha256) {
@@ -233,6 +237,30 @@ impl Anew<'_> {
     }
 }
 
+/// That a file changed to something which is not taken.
+fn rows_stay(name: &str, rows: u64) -> String {
+    let rows = text::plural(rows, "row");
+    format!("{name} changed, but its new content was not taken: the {rows} of its earlier content stay")
+}
+
+/// Says the same of files whose new content needed no reading: it is known to have no rows, or to be
+/// refused.
+pub(super) fn say_what_stays(
+    workspace: &Workspace,
+    held: &[Segment],
+    report: &mut Ingestion,
+) -> Result<()> {
+    for file in &report.files {
+        if matches!(file.status, FileStatus::NoRows | FileStatus::Failed)
+            && let Some(gave) = workspace.ledger.taken_at(&file.location)?
+            && let Some(segment) = held.iter().find(|segment| segment.sha256 == gave)
+        {
+            report.warnings.push(rows_stay(&file.name, segment.rows));
+        }
+    }
+    Ok(())
+}
+
 /// Whether nothing is there. What cannot be looked at may be there.
 fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
@@ -260,7 +288,7 @@ pub(super) fn gone(
         let gone = if elsewhere { known.contains(name) } else { is_gone(&path) };
         if gone {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
-                || held_elsewhere(context, workspace, segment, &BTreeSet::new())?;
+                || Changes::none().is_held(context, workspace, segment)?;
             if renamed {
                 continue;
             }

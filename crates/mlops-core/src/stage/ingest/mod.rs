@@ -23,7 +23,7 @@ use crate::location::Location;
 use crate::schema::Schema;
 use crate::{Error, Result, files, text};
 
-use anew::{Anew, Changes, gone};
+use anew::{Anew, Changes, gone, say_what_stays};
 pub(super) use publish::{New, Part, publish};
 pub use report::Ingestion;
 
@@ -101,6 +101,7 @@ pub fn run(
     meta.extend(gone);
     let mut changes = Changes::none();
     if config.ingestion.on_change == OnChange::Supersede && !options.rebuild {
+        say_what_stays(workspace, &held, &mut report)?;
         changes = Changes::of(context, workspace, &held, &waiting, &report.files)?;
     }
     if waiting.is_empty() && changes.is_empty() && !options.rebuild {
@@ -409,12 +410,16 @@ fn copy_record(
     known: &FileRecord,
 ) -> FileRecord {
     let failed = known.status == FileStatus::Failed;
+    let status = match known.status {
+        FileStatus::Failed | FileStatus::NoRows => known.status,
+        _ => FileStatus::Copy,
+    };
     FileRecord {
         name: candidate.name.clone(),
         location: context.location(&candidate.path),
         stamp,
         sha256: Some(digest),
-        status: if failed { FileStatus::Failed } else { FileStatus::Copy },
+        status,
         reason: known.reason.clone().filter(|_| failed),
         same_as: Some(known.name.clone()),
         replaces: None,
