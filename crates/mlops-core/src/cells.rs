@@ -5,13 +5,14 @@
 
 use crate::config::NumberFormat;
 use crate::ingest::clean::{FormatChanges, Labels, Number, trim};
-use crate::ingest::parse::no_number;
+use crate::ingest::number::{missing_numbers, no_number};
 use crate::schema::Schema;
 
 /// Reads cells of one schema.
 #[derive(Debug, Clone)]
 pub struct CellReader {
     missing_values: Vec<String>,
+    missing_numbers: Vec<Number>,
     numbers: NumberFormat,
     labels: Labels,
 }
@@ -20,7 +21,12 @@ impl CellReader {
     /// A reader that knows the labels of `schema`, the spellings of a missing value, and how numbers
     /// are spelt.
     pub fn new(schema: &Schema, missing_values: &[String], numbers: NumberFormat) -> Self {
-        Self { missing_values: missing_values.to_vec(), numbers, labels: Labels::of(schema) }
+        Self {
+            missing_values: missing_values.to_vec(),
+            missing_numbers: missing_numbers(missing_values, numbers),
+            numbers,
+            labels: Labels::of(schema),
+        }
     }
 
     /// The number that `text` spells; NaN for a missing value, nothing for anything else.
@@ -29,7 +35,8 @@ impl CellReader {
         if text.is_empty() {
             return Some(f64::NAN);
         }
-        Number::read(text, self.numbers).map(Number::value)
+        let number = Number::read(text, self.numbers)?;
+        Some(if self.missing_numbers.contains(&number) { f64::NAN } else { number.value() })
     }
 
     /// Why `text` is not taken for a number, in words.
@@ -77,6 +84,11 @@ mod tests {
         assert!(cells.number("NA").unwrap().is_nan() && cells.number(" ").unwrap().is_nan());
         assert_eq!([cells.number("inf"), cells.number("0,125")], [None, None]);
         assert!(cells.no_number("0,125").contains("ingestion.decimal"));
+        let coded = CellReader::new(&schema, &names(&["-999"]), NumberFormat::default());
+        for (text, missing) in [("-999", true), ("-999.0", true), ("-9.99e2", true), ("999", false)]
+        {
+            assert_eq!(coded.number(text).map(f64::is_nan), Some(missing), "{text}");
+        }
         let comma = NumberFormat { decimal: ',', thousands: Some('.') };
         let comma = CellReader::new(&schema, &[], comma);
         assert_eq!([comma.number("0,125"), comma.number("1.500")], [Some(0.125), Some(1500.0)]);

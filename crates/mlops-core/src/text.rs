@@ -206,13 +206,16 @@ pub fn list(rows: &[Vec<String>]) -> String {
 }
 
 fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String {
+    // Cells are foreign words, among others; a line end in one would tear the table apart.
+    let shown = |cell: &String| escaped(cell, usize::MAX).into_owned();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| {
         rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::from(" ");
         for (c, cell) in row.iter().enumerate() {
             let pad = widths[c].saturating_sub(cell.chars().count());
@@ -245,6 +248,8 @@ mod tests {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["bb".to_owned(), "10".to_owned()]];
         assert_eq!(table(&rows), "  a    1\n  bb  10\n");
         assert_eq!(list(&rows), "  a   1\n  bb  10\n");
+        let foreign = [vec!["c=bl\nue".to_owned(), "\u{1b}[31m".to_owned()]];
+        assert_eq!(list(&foreign), "  c=bl\\nue  \\u{1b}[31m\n");
     }
 
     #[test]

@@ -107,6 +107,19 @@ impl Ingestion {
         value.to_string()
     }
 
+    /// Whether `recorded`, such a text, means the same: the order of spellings does not matter.
+    pub fn means_the_same(&self, schema: &Schema, recorded: &str) -> bool {
+        let in_order = |text: &str| {
+            let mut value: Value = serde_json::from_str(text).unwrap_or_default();
+            if let Some(Value::Array(spellings)) = value.get_mut("missing_values") {
+                spellings.sort_by_key(Value::to_string);
+                spellings.dedup();
+            }
+            value
+        };
+        in_order(recorded) == in_order(&self.meaning(schema))
+    }
+
     /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
     /// so that is the rule, unless `duplicates` says otherwise.
     pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
@@ -150,7 +163,10 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
             &(0.0..=1.0),
             default.max_rejected_share,
         ),
-        missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
+        // Cells are trimmed before they are compared.
+        missing_values: section.texts("missing_values").map_or(default.missing_values, |texts| {
+            texts.iter().map(|text| text.trim().to_owned()).collect()
+        }),
         numbers: numbers(&mut section),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
         settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),

@@ -160,7 +160,7 @@ pub struct Gate {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        let bytes = crate::files::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::config(
                 path.display().to_string(),
                 vec![
@@ -169,11 +169,11 @@ impl Config {
                         .to_owned(),
                 ],
             ),
-            std::io::ErrorKind::InvalidData => Error::config(
-                path.display().to_string(),
-                vec!["it is not UTF-8: save it as UTF-8".to_owned()],
-            ),
             _ => Error::config(path.display().to_string(), vec![format!("cannot read it: {e}")]),
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let problem = "it is not UTF-8: save it as UTF-8".to_owned();
+            Error::config(path.display().to_string(), vec![problem])
         })?;
         Self::parse(&text, path)
     }

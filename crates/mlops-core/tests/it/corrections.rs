@@ -217,7 +217,9 @@ fn files_that_were_emptied_keep_their_rows_and_say_so_each() {
     scene.rows("in/a.csv", "a,1,2,3,1\n");
     scene.rows("in/b.csv", "b,1,2,3,0\n");
     scene.ingest().unwrap();
-    for (name, content) in [("a.csv", ""), ("b.csv", ""), ("a.csv", "nonsense\n1\n"), ("b.csv", "nonsense\n1\n")] {
+    for (name, content) in
+        [("a.csv", ""), ("b.csv", ""), ("a.csv", "nonsense\n1\n"), ("b.csv", "nonsense\n1\n")]
+    {
         if content.is_empty() {
             scene.rows(&format!("in/{name}"), content);
         } else {

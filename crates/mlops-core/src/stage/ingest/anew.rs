@@ -240,7 +240,9 @@ impl Anew<'_> {
 /// That a file changed to something which is not taken.
 fn rows_stay(name: &str, rows: u64) -> String {
     let rows = text::plural(rows, "row");
-    format!("{name} changed, but its new content was not taken: the {rows} of its earlier content stay")
+    format!(
+        "{name} changed, but its new content was not taken: the {rows} of its earlier content stay"
+    )
 }
 
 /// Says the same of files whose new content needed no reading: it is known to have no rows, or to be

@@ -121,6 +121,9 @@ pub fn run(
     let mut ingest = start(context, &schema, expected)?;
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
+    if last.is_none() {
+        ingest.is_first();
+    }
     if let Some(previous) = previous {
         ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
         for digest in &contents {
@@ -232,6 +235,12 @@ fn settings(context: &Context) -> String {
     Digest::of(text.to_string().as_bytes()).to_string()
 }
 
+/// Refuses to read the data set as something else than it was ingested as.
+pub(super) fn check_meaning(context: &Context, workspace: &Workspace) -> Result<()> {
+    let has_data = workspace.ledger.latest_dataset()?.is_some();
+    check_schema(context, workspace, has_data, Options::default())
+}
+
 /// Refuses to mix rows of two schemas.
 fn check_schema(
     context: &Context,
@@ -248,9 +257,9 @@ fn check_schema(
     if !has_data || options.rebuild {
         return Ok(());
     }
-    let meaning = context.config.ingestion.meaning(&context.config.schema);
+    let Config { schema, ingestion, .. } = &context.config;
     let meant = workspace.ledger.meta(MEANING_KEY)?;
-    if same && meant.is_some_and(|meant| meant != meaning) {
+    if same && meant.is_some_and(|meant| !ingestion.means_the_same(schema, &meant)) {
         return Err(Error::config(
             context.config.file.display().to_string(),
             vec![
@@ -482,6 +491,10 @@ fn record(
                 return Ok(copy_record(context, candidate, stamp, digest, &known));
             }
             (FileStatus::Copy, None)
+        }
+        Outcome::Contradicts(reason) => {
+            let message = format!("{}: {reason}. Nothing was ingested", candidate.name);
+            return Err(Error::data(text::bounded(message)));
         }
         Outcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
     };
