@@ -248,7 +248,7 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     for j in (0..right.len()).rev() {
         let (unknown, known) = right.split_at_mut(j + 1);
         let row = &matrix[j];
-        let rest: f64 = row[j + 1..].iter().zip(known).map(|(entry, value)| entry * value).sum();
+        let rest: f64 = row[j + 1..].iter().zip(known).map(|(entry, value)| entry * *value).sum();
         unknown[j] = (unknown[j] - rest) / row[j];
     }
     right.iter().zip(scale).map(|(x, scale)| x * scale).collect()
