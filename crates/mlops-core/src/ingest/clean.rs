@@ -133,7 +133,9 @@ pub(crate) fn bare<'a>(
     let mut inner = trimmed;
     let mut unquoted = quoted;
     if !quoted && trimmed.len() >= 2 && trimmed.starts_with('"') && trimmed.ends_with('"') {
-        inner = trimmed[1..trimmed.len() - 1].trim();
+        let mut inside = FormatChanges::default();
+        inner = trim(&trimmed[1..trimmed.len() - 1], &mut inside);
+        changes.invisible += inside.invisible;
         unquoted = true;
     }
     let value = if (escaped || (unquoted && !quoted)) && inner.contains("\"\"") {
@@ -325,12 +327,13 @@ mod tests {
             ("\u{a0}x", false, false, "x"),
             ("\u{feff}\u{feff}x\u{200b}", false, false, "x"),
             (" \u{feff}\"a b\" ", false, false, "a b"),
+            (" \"q\u{feff}\" ", false, false, "q"),
             ("a\u{200d}b", false, false, "a\u{200d}b"),
             ("\u{200b}", false, false, ""),
         ] {
             assert_eq!(bare(text, quoted, escaped, &mut changes), expected, "{text}");
         }
-        assert_eq!((changes.invisible, changes.trimmed), (3, 4));
+        assert_eq!((changes.invisible, changes.trimmed), (4, 5));
         let mut out = Vec::new();
         push_text("Mira, \"the\" Ltd", &mut out);
         assert_eq!(out, b"\"Mira, \"\"the\"\" Ltd\"");
