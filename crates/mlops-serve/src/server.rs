@@ -104,6 +104,9 @@ impl fmt::Display for Served {
 /// `Config` for an address that others reach and no token; `Io` when it cannot listen.
 pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
+    // Where there is none to be had, tokio would panic.
+    let thread = std::thread::Builder::new().spawn(|| {});
+    thread.map_err(|_| Error::backend("tokio", mlops_core::threads::NONE))?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(64).thread_name("serve").build();
     let runtime = runtime.map_err(|e| Error::backend("tokio", e))?;
