@@ -136,6 +136,7 @@ fn run_telling(
         let release = live.to_string();
         return Ok(FirstRun::TakenOver { release });
     }
+    let lost = live.is_none() && !deployments.is_empty();
     let input = &context.config.input_folder;
     let options = ingest::Options::default();
     let ingestion = context.step(workspace, "ingestion", |workspace| {
@@ -154,7 +155,7 @@ fn run_telling(
     // People need not split their files: without any test data some rows are set aside.
     let holdout = holdout::first(context, workspace)?;
     tell(&ingested(&ingestion, holdout.as_ref()));
-    if let Some(again) = held_again::run(context, workspace)? {
+    if let Some(again) = held_again::run(context, workspace, lost)? {
         tracing::warn!("{again}");
     }
     let training = context.step(workspace, "training", |w| train::run(context, w))?;

@@ -1,8 +1,8 @@
-//! The newest hold-out, made again from the data set where no test file is left at all, as after the
-//! restoring of a backup that has the ledger and the source files alone.
+//! The newest hold-out, made again from the data set where no test file is left at all, or the releases
+//! are gone too, as after the restoring of a backup that has the ledger and the source files alone.
 //!
 //! The ledger says who was drawn and what the file's digest was; what comes out must have that digest.
-//! A hold-out that somebody moved away while there are other test files stays away: that may be meant.
+//! A hold-out that somebody moved away otherwise stays away: that may be meant.
 //! Not for drawing: see [`super::holdout`].
 
 use std::collections::BTreeSet;
@@ -20,17 +20,18 @@ use crate::testdata::TestFiles;
 
 use super::fresh::Rows;
 
-/// Makes the newest hold-out again if there is no test file; says so.
-pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Option<String>> {
+/// Makes the newest hold-out again if there is no test file, or if the releases are `lost` and it is not
+/// there; says so.
+pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<Option<String>> {
     let config = &context.config;
     let holdouts = workspace.ledger.holdouts()?;
     let (Some(last), Some(dataset)) = (holdouts.last(), workspace.ledger.latest_dataset()?) else {
         return Ok(None);
     };
     let path = config.test_data.join(&last.name);
-    if !TestFiles::find(&config.test_data, &holdouts)?.all.is_empty()
-        || path.symlink_metadata().is_ok()
-    {
+    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let needed = tests.all.is_empty() || lost && tests.missing(&holdouts).contains(&last);
+    if !needed || path.symlink_metadata().is_ok() {
         return Ok(None);
     }
     let schema = super::ingest::schema(context, workspace)?;
@@ -52,9 +53,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Option<String
         file.publish(false)?;
         workspace.ledger.withdraw(intent)?;
         let name = &last.name;
-        return Ok(Some(format!(
-            "there were no test data: {name} has been made again, byte for byte"
-        )));
+        return Ok(Some(format!("{name} was gone and has been made again, byte for byte")));
     }
     Ok(None)
 }

@@ -126,7 +126,9 @@ impl Place {
             text = text.replace(",0\n", ",#\n").replace(",1\n", ",0\n").replace(",#\n", ",1\n");
         }
         self.file(&format!("source/{name}"), &text);
-        let run = self.run("fullprocess", &[]).ends_with(0);
+        let run = self.run("fullprocess", &[]);
+        // Beside rows of both kinds no model need be better than a constant answer.
+        assert!(matches!(run.code, Some(0 | 3)), "{run:#?}");
         assert!(run.stdout.contains("is live now"), "{run:#?}");
         assert_ne!(before, self.live());
     }

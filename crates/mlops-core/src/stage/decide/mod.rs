@@ -234,7 +234,8 @@ impl<'a> Run<'a> {
 
     /// Trains, compares and promotes or refuses.
     fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
-        let again = held_again::run(self.context, self.workspace)?;
+        let lost = self.is_lost(live)?;
+        let again = held_again::run(self.context, self.workspace, lost)?;
         self.decision.data.warnings.extend(again);
         let trained = self.step("training", train::run)?;
         let score = self.step("scoring", score::run)?;
