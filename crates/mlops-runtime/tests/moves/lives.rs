@@ -129,7 +129,10 @@ fn a_drawn_hold_out_is_made_again_where_no_test_data_are_left() {
             fs::copy(original.path(name), restored.path(name)).unwrap();
         }
         let run = restored.run("fullprocess", &[]).ends_with(0);
-        assert!(run.stderr.contains("testdata_new3.csv has been made again"), "{run:#?}");
+        assert!(
+            run.stderr.contains("testdata_new3.csv was gone and has been made again"),
+            "{run:#?}"
+        );
         assert!(fs::read(restored.path(name)).unwrap() == fs::read(original.path(name)).unwrap());
         restored.promotes("z.csv", false, 6000);
     }
