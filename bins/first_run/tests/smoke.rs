@@ -129,3 +129,8 @@ fn new_test_data_alone_are_something_to_do_once() {
     let last = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(last.stdout.contains("Nothing to do"), "{last:#?}");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    FIRST_RUN.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
+}

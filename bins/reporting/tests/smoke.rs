@@ -56,3 +56,8 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
     }
     assert!(before == after);
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    REPORTING.keeps_its_countenance(&Scene::hostile(), &[]);
+}
