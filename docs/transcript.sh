@@ -70,9 +70,9 @@ run "deployment verify"
 
 # The n-th run gets the n-th made-up id; all times are the same.
 n=0
-for id in $(grep -oE '[0-9]{8}T[0-9]{9}Z-[0-9a-f]{4}' "$page" | awk '!seen[$0]++'); do
+for id in $(grep -oE '[0-9]{8}T[0-9]{9}Z-[0-9a-f]+' "$page" | awk '!seen[$0]++'); do
     n=$((n + 1))
-    sed -i "s/$id/$(printf '20260704T12%02d00000Z-00%02d' "$n" "$n")/g" "$page"
+    sed -i "s/$id/$(printf '20260704T12%02d00000Z-0000000000%02d' "$n" "$n")/g" "$page"
 done
 day='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}'
 sed -E "s/$day(\\.[0-9]{3})?Z/2026-07-04T12:00:00\\1Z/g; s/(12:00:00)\\.[0-9]{3}Z/\\1.000Z/g" "$page" > "$work/stable.md"

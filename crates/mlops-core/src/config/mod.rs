@@ -202,6 +202,8 @@ impl Config {
         let deployment = at(root.required("prod_deployment_path"));
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
+        // A folder that is not named is no folder, and lies in no other.
+        let folders_known = problems.borrow().is_empty();
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
         let config = Self {
@@ -228,7 +230,9 @@ impl Config {
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
         };
-        places::check(&config, &root);
+        if folders_known {
+            places::check(&config, &root);
+        }
         root.finish();
         let problems = problems.into_inner();
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
