@@ -195,15 +195,18 @@ impl Config {
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let at = |text: String| normal(&base.join(text));
 
-        let input_folder = at(root.required("input_folder_path"));
-        let output_folder = at(root.required("output_folder_path"));
-        let test_data = at(root.required("test_data_path"));
-        let output_model = at(root.required("output_model_path"));
-        let deployment = at(root.required("prod_deployment_path"));
+        // A missing folder gets a path of its own, so that it is one problem and collides with no other.
+        let mut folder = |key: &'static str| match root.required(key) {
+            text if text.is_empty() => base.join(key),
+            text => at(text),
+        };
+        let input_folder = folder("input_folder_path");
+        let output_folder = folder("output_folder_path");
+        let test_data = folder("test_data_path");
+        let output_model = folder("output_model_path");
+        let deployment = folder("prod_deployment_path");
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
-        // A folder that is not named is no folder, and lies in no other.
-        let folders_known = problems.borrow().is_empty();
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
         let config = Self {
@@ -230,9 +233,7 @@ impl Config {
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
         };
-        if folders_known {
-            places::check(&config, &root);
-        }
+        places::check(&config, &root);
         root.finish();
         let problems = problems.into_inner();
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
@@ -430,6 +431,16 @@ mod tests {
         ] {
             assert!(error.contains(part), "missing {part:?} in:\n{error}");
         }
+    }
+
+    #[test]
+    fn folders_that_are_not_named_are_one_problem_each() {
+        let error = Config::parse("{\"input_folder_path\": \"in\"}", Path::new("config.json"));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.starts_with("4 problems") && error.matches("is missing").count() == 4,
+            "{error}"
+        );
     }
 
     #[test]
