@@ -2,14 +2,16 @@
 # Writes docs/transcript.md: what each program says on the shipped data, from the first run to a
 # rollback. Run it when an output has changed; with --check it changes nothing, and fails with the
 # difference if the page is not what the programs say.
+# PROFILE=dev takes the binaries that the tests have built; the words are the same.
 # The page must come out the same again: the draw of hold-outs gets a known secret, and run ids and
 # times are replaced by made-up ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-programs=$PWD/target/release
 kept=$PWD/docs/transcript.md
-cargo build --release --quiet --bin first_run --bin fullprocess --bin deployment
-cargo build --release --quiet -p mlops-core --example fix_holdouts
+profile=${PROFILE:-release}
+cargo build --profile "$profile" --quiet --bin first_run --bin fullprocess --bin deployment
+cargo build --profile "$profile" --quiet -p mlops-core --example fix_holdouts
+programs=$PWD/target/${profile/#dev/debug}
 work=$(mktemp -d)
 page=$work/transcript.md
 trap 'rm -rf "$work"' EXIT
