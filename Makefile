@@ -42,7 +42,7 @@ test: ## All tests, with reduced counts; the last line has the totals
 	@.ci/test --workspace
 
 soak: ## The same tests with full counts, and the ignored ones (minutes)
-	MLOPS_SOAK=1 .ci/test --release --workspace -- --include-ignored $(if $(MLOPS_REFERENCE),,--skip reference_files)
+	MLOPS_SOAK=1 .ci/test --release --workspace -- --include-ignored $(if $(MLOPS_REFERENCE),,--skip reference_files) --skip a_generated_client
 
 bench: ## Beside peers, for minutes (PYTHON=… with polars and duckdb; ROWS, RUNS, WORK="…")
 	@PYTHON="$(PYTHON)" benches/bench.sh $(WORK)

@@ -17,7 +17,7 @@ impl fmt::Display for Compared {
         let [lefts, rights] = found.rows.map(|n| text::plural(n, "row"));
         let verdict = if found.equal { "Equal" } else { "Different" };
         let on = if found.columns.keyed {
-            shown(&found.columns.on.join(", "))
+            text::names(&found.columns.on)
         } else {
             format!("all columns that both have ({})", found.columns.on.len())
         };
@@ -84,7 +84,7 @@ impl Compared {
             [(&self.left.name, &columns.left_only), (&self.right.name, &columns.right_only)];
         for (name, only) in sides {
             if !only.is_empty() {
-                let only = shown(&only.join(", "));
+                let only = text::names(only);
                 writeln!(
                     f,
                     "Only {} has these columns; they are not compared: {only}",
