@@ -185,3 +185,8 @@ fn mistakes_are_told_in_these_words() {
     told.run("A file that does not exist", APICALLS, &scene, &["--data", "none.csv"]);
     told.compare("apicalls-mistakes");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    APICALLS.keeps_its_countenance(&Scene::hostile(), &[]);
+}

@@ -147,3 +147,8 @@ fn mistakes_are_told_in_these_words() {
     told.run("There is nothing to do", FIRST_RUN, &scene, &[]);
     told.compare("first_run-mistakes");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    FIRST_RUN.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
+}

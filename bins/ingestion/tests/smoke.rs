@@ -135,3 +135,8 @@ fn mistakes_are_told_in_these_words() {
     told.run("An option that does not exist", INGESTION, &scene, &["--rety"]);
     told.compare("ingestion-mistakes");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    INGESTION.keeps_its_countenance(&Scene::hostile(), &["--retry"]);
+}

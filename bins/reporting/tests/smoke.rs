@@ -68,3 +68,8 @@ fn mistakes_and_the_page_are_told_in_these_words() {
     let page = text_of_page(&scene.read("model/report.html"));
     golden::compare("reporting-page", &golden::stable(&page, scene.root()));
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    REPORTING.keeps_its_countenance(&Scene::hostile(), &[]);
+}

@@ -65,3 +65,8 @@ fn mistakes_are_told_in_these_words() {
     told.run("The model is damaged", SCORING, &scene, &[]);
     told.compare("scoring-mistakes");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    SCORING.keeps_its_countenance(&Scene::hostile(), &[]);
+}

@@ -70,3 +70,8 @@ fn mistakes_are_told_in_these_words() {
     told.run("The data set was changed by hand", TRAINING, &scene, &[]);
     told.compare("training-mistakes");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    TRAINING.keeps_its_countenance(&Scene::hostile(), &[]);
+}

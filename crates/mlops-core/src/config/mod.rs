@@ -195,16 +195,13 @@ impl Config {
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let at = |text: String| normal(&base.join(text));
 
-        // A missing folder gets a path of its own, so that it is one problem and collides with no other.
-        let mut folder = |key: &'static str| match root.required(key) {
-            text if text.is_empty() => base.join(key),
-            text => at(text),
-        };
-        let input_folder = folder("input_folder_path");
-        let output_folder = folder("output_folder_path");
-        let test_data = folder("test_data_path");
-        let output_model = folder("output_model_path");
-        let deployment = folder("prod_deployment_path");
+        let input_folder = at(root.required("input_folder_path"));
+        let output_folder = at(root.required("output_folder_path"));
+        let test_data = at(root.required("test_data_path"));
+        let output_model = at(root.required("output_model_path"));
+        let deployment = at(root.required("prod_deployment_path"));
+        // Of folders without a name nothing more need be said.
+        let named = problems.borrow().is_empty();
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
@@ -233,7 +230,9 @@ impl Config {
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
         };
-        places::check(&config, &root);
+        if named {
+            places::check(&config, &root);
+        }
         root.finish();
         let problems = problems.into_inner();
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
