@@ -22,6 +22,7 @@ const UNSTABLE: &[(&str, &str)] = &[
     ("9999-99-99, 99:99", "TIME"),
     ("hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "DIGEST"),
     ("r-#-hhhhhhhhhhhh", "RELEASE"),
+    ("hhhhhhhhhhhh", "DIGEST"),
     ("127.0.0.1:#", "127.0.0.1:PORT"),
     ("localhost:#", "localhost:PORT"),
     ("pid #", "pid N"),
