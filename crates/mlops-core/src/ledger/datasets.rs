@@ -133,6 +133,9 @@ pub struct TestSet {
 const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
     columns, recorded, base, stamp";
 
+/// A file whose rows are in a data set, by this record or by that of a copy.
+const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
+
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
@@ -235,12 +238,12 @@ impl Ledger {
     /// Rows of all files so far, by what became of them.
     pub fn row_totals(&self) -> Result<[(&'static str, u64); 3]> {
         self.query(|db| {
-            let sql = "SELECT total(json_extract(counts, '$.rows_kept')),
-                 total(json_extract(counts, '$.duplicates_within'))
-                     + total(json_extract(counts, '$.duplicates_across')),
-                 total(json_extract(counts, '$.quarantined')) FROM files";
+            let sql = "SELECT coalesce(sum(json_extract(counts, '$.rows_kept')), 0),
+                 coalesce(sum(json_extract(counts, '$.duplicates_within')), 0)
+                     + coalesce(sum(json_extract(counts, '$.duplicates_across')), 0),
+                 coalesce(sum(json_extract(counts, '$.quarantined')), 0) FROM files";
             db.query_row(sql, [], |row| {
-                let rows = |column| row.get::<_, f64>(column).map(|rows| rows as u64);
+                let rows = |column| row.get(column).map(unsigned);
                 Ok([("kept", rows(0)?), ("duplicate", rows(1)?), ("quarantined", rows(2)?)])
             })
         })
@@ -276,27 +279,30 @@ impl Ledger {
         })
     }
 
-    /// Where content `digest` was taken last, or found to be known.
-    pub fn holders(&self, digest: Digest) -> Result<Vec<Location>> {
+    /// The content with which the file at `location` counts: the last one that was taken.
+    pub fn counted_at(&self, location: &Location) -> Result<Option<Digest>> {
         self.query(|db| {
-            let sql = "SELECT DISTINCT location FROM files f WHERE sha256 = ?1
-                 AND status IN ('ingested', 'copy', 'adopted') AND NOT EXISTS (SELECT 1 FROM files later
-                 WHERE later.location = f.location AND later.id > f.id AND later.sha256 <> ?1
-                 AND later.status IN ('ingested', 'copy', 'adopted')) ORDER BY id";
-            let mut statement = db.prepare(sql)?;
-            let found = statement.query_map([&digest.to_string()], |row| row.get(0))?;
-            found.map(|text| text.map(Location::kept)).collect()
+            let sql = format!(
+                "SELECT sha256 FROM files WHERE location = ?1 AND {COUNTS} ORDER BY id DESC LIMIT 1"
+            );
+            let found: Option<String> =
+                db.query_row(&sql, [location.as_str()], |row| row.get(0)).optional()?;
+            found.map(|text| from_text(0, &text)).transpose()
         })
     }
 
-    /// The content that was taken last from the file at `location`, or found to be known.
-    pub fn taken_at(&self, location: &Location) -> Result<Option<Digest>> {
+    /// The files that count with content `digest`, there or not.
+    pub fn holders(&self, digest: Digest) -> Result<Vec<Location>> {
         self.query(|db| {
-            let sql = "SELECT sha256 FROM files WHERE location = ?1
-                 AND status IN ('ingested', 'copy', 'adopted') ORDER BY id DESC LIMIT 1";
-            let text: Option<Option<String>> =
-                db.query_row(sql, [location.as_str()], |row| row.get(0)).optional()?;
-            Ok(text.flatten().and_then(|text| text.parse().ok()))
+            let sql = format!(
+                "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND {COUNTS}
+                 AND NOT EXISTS (SELECT 1 FROM files later WHERE later.location = f.location
+                     AND later.id > f.id AND later.sha256 <> ?1 AND later.{COUNTS})
+                 ORDER BY id"
+            );
+            let mut statement = db.prepare(&sql)?;
+            let found = statement.query_map([digest.to_string()], |row| row.get(0))?;
+            found.map(|text| text.map(Location::kept)).collect()
         })
     }
 
@@ -317,6 +323,25 @@ impl Ledger {
             let sql = format!("SELECT {FILE_COLUMNS} FROM files ORDER BY id");
             let mut statement = db.prepare(&sql)?;
             statement.query_map([], file)?.collect()
+        })
+    }
+
+    /// The records of files whose rows went to data sets after `version`, oldest first.
+    pub fn files_after(&self, version: DatasetVersion) -> Result<Vec<FileRecord>> {
+        self.query(|db| {
+            let sql = format!("SELECT {FILE_COLUMNS} FROM files WHERE dataset > ?1 ORDER BY id");
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([version.0], file)?.collect()
+        })
+    }
+
+    /// Names and fates of all files, oldest first: far less than [`Ledger::files`] reads.
+    pub fn names_of_files(&self) -> Result<Vec<(String, FileStatus)>> {
+        self.query(|db| {
+            let mut statement = db.prepare("SELECT name, status FROM files ORDER BY id")?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get(0)?, from_text(1, &row.get::<_, String>(1)?)?)))?;
+            rows.collect()
         })
     }
 
