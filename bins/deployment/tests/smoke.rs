@@ -42,6 +42,9 @@ fn the_pointer_leads_to_the_release_and_a_second_run_leaves_it() {
     let target = std::fs::read_link(scene.path("live")).unwrap();
     assert_eq!(target.file_name().unwrap().to_string_lossy(), report["release"].as_str().unwrap());
     assert_eq!(scene.read("live/latestscore.txt"), scene.read("model/latestscore.txt"));
+    // The report is on what is live now.
+    assert!(scene.read("model/report.html").contains(report["release"].as_str().unwrap()));
+    assert!(report["reporting"].is_object() && report["stale"].is_null(), "{report:#}");
     let before = scene.snapshot();
     let again = DEPLOYMENT.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(again.stdout.contains("Already live"), "{again:#?}");

@@ -86,7 +86,17 @@ pub(crate) fn draw(
             let last = workspace.ledger.holdouts()?;
             let last =
                 last.last().map(|h| workspace.ledger.drawn(h.version)).transpose()?.flatten();
-            draw.newest(last.and_then(|drawn| drawn.start))
+            let chosen = draw.newest(last.and_then(|drawn| drawn.start));
+            if let Some(known) = known.filter(|_| matches!(identity, Identity::Columns(_))) {
+                // Whoever is in an earlier hold-out was not trained on.
+                let (held, _) = others(context, workspace, schema, &identity, &entities)?;
+                let mut trained = RowSet::default();
+                each_row(&reader, path, &entities, known, |hash, _, _| {
+                    trained.insert(hash);
+                })?;
+                draw.count_known(&chosen, |e| trained.contains(&e) && !held.contains(&e));
+            }
+            chosen
         }
         (None, Identity::LookAlikes) => draw.look_alikes()?,
         (None, _) => {
@@ -256,9 +266,14 @@ impl Draw {
         let chosen = self.positions(|row| {
             drawn.contains(&row.entity) || of.get(&row.entity).is_some_and(|entity| entity.held)
         });
-        let known = |i: &&usize| of.get(&self.offered[**i].entity).is_some_and(|e| e.known);
-        self.known_rows = chosen.iter().filter(known).count() as u64;
+        self.count_known(&chosen, |entity| of.get(&entity).is_some_and(|e| e.known));
         chosen
+    }
+
+    /// Counts rows of entities that the live model was trained on.
+    fn count_known(&mut self, chosen: &[usize], known: impl Fn(u128) -> bool) {
+        let known = chosen.iter().filter(|i| known(self.offered[**i].entity));
+        self.known_rows = known.count() as u64;
     }
 
     fn positions(&self, wanted: impl Fn(&Offered) -> bool) -> Vec<usize> {
