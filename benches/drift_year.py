@@ -16,7 +16,9 @@ week 39. Printed are, for each rule, means over the seeds, each with its standar
   same rows, so that this one is the sharper comparison;
 - under the constant: weeks of the last 20 in which the live model did worse than the best constant answer.
 
-A rule with "+accept" is run with `fullprocess --accept`: the gate without its rule on constant answers.
+A rule with "+accept" is run with `fullprocess --accept`: the gate without its rule on constant answers. One
+with "+forget" is run with a person who, six weeks after the change, moves all files from before it away and
+runs `ingestion --rebuild --partial`.
 `--log FILE` keeps each finished year in FILE, from which an interrupted simulation is taken up.
 
 Standard library only. docs/drift.md has the tables.
@@ -54,7 +56,7 @@ def one_year(year, rule, seed):
     """The decisions of a year, week by week."""
     # The data are the same for every rule.
     r = random.Random(f"{year} {seed}")
-    rule, *accept = rule.split("+")
+    rule, *words = rule.split("+")
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     root = pathlib.Path(tempfile.mkdtemp(prefix="drift-year-", dir=memory))
     try:
@@ -78,7 +80,13 @@ def one_year(year, rule, seed):
         weeks, last = [], None
         for week in range(WEEKS):
             (root / f"source/w{week:02}.csv").write_text(rows(r, f"w{week}-", ROWS, weights(year, week)))
-            done = run("fullprocess", root, *(f"--{word}" for word in accept))
+            if "forget" in words and week == (YEARS[year] or WEEKS) + 6:
+                for old in [root / "in/first.csv", *(root / f"source/w{w:02}.csv" for w in range(YEARS[year]))]:
+                    old.unlink()
+                done = run("ingestion", root, "--rebuild", "--partial")
+                if done.returncode:
+                    raise RuntimeError(f"week {week}: {done.stderr}")
+            done = run("fullprocess", root, *["--accept"][:"accept" in words])
             if done.returncode not in (0, 1, 3):
                 raise RuntimeError(f"week {week}: {done.stderr}")
             newest = max((root / "out/decisions").glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
@@ -109,8 +117,8 @@ def with_error(values, digits):
 
 
 def table(results, years, rules, seeds):
-    print(f"| year | rule | trained (% of weeks) | promoted | delay: trained | delay: live | F1, year | F1, last 20 weeks | less {rules[0]}'s | under the constant |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| year | rule | seeds | trained (% of weeks) | promoted | delay: trained | delay: live | F1, year | F1, last 20 weeks | less {rules[0]}'s | under the constant |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for year in years:
         first = [results.get((year, rules[0], seed)) for seed in range(seeds)]
         for rule in rules:
@@ -130,12 +138,12 @@ def table(results, years, rules, seeds):
             f1 = lambda w: statistics.mean(k["f1"] for k in w)
             both = [f1(w[-20:]) - f1(o[-20:]) for w, o in zip(found, first) if w and o]
             under = [sum(k["f1"] < k["constant"] for k in w[-20:]) for w in done]
-            print(f"| {year} | {rule} | {with_error(trained, 0)} | {with_error(promoted, 1)} | {delay('asked')} "
+            print(f"| {year} | {rule} | {len(done)} | {with_error(trained, 0)} | {with_error(promoted, 1)} | {delay('asked')} "
                   f"| {delay('promoted')} | {with_error([f1(w) for w in done], 3)} "
                   f"| {with_error([f1(w[-20:]) for w in done], 3)} "
                   f"| {'-' if rule == rules[0] else with_error(both, 3)} | {with_error(under, 1)} |")
         constant = [statistics.mean(k["constant"] for k in w[-20:]) for w in first if w]
-        print(f"| {year} | (best constant answer) | | | | | | {with_error(constant, 3)} | | |")
+        print(f"| {year} | (best constant answer) | | | | | | | {with_error(constant, 3)} | | |")
 
 
 if __name__ == "__main__":
