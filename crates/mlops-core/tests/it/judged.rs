@@ -284,3 +284,30 @@ fn a_less_harmful_model_that_still_loses_to_the_constant_is_never_promoted_in_si
     }
     assert!(reliefs > 0, "the scene shows nothing");
 }
+
+#[test]
+fn rows_that_come_one_by_one_and_rare_classes_are_not_all_held_out() {
+    let scene = live(&json!({"holdout": {"share": 0.3}}));
+    let trained = || scene.train().unwrap().data;
+    let before = trained();
+    for i in 0..30 {
+        scene.rows(
+            &format!("source/{i:02}.csv"),
+            &of_class(1, 500 + i, if i % 3 == 0 { "1" } else { "0" }),
+        );
+        decide(&scene);
+    }
+    let after = trained();
+    let held = after.held_out - before.held_out;
+    assert!((7..=11).contains(&held), "{held} of 30 rows that came one by one");
+    assert!((19..=23).contains(&(after.rows - before.rows)), "{after:?}");
+    assert!(after.positives >= before.positives + 5, "{after:?}");
+    // One positive row in each batch: three in ten of them are held out, not all.
+    for i in 0..12 {
+        let rows = of_class(30, 700 + i, "0") + &of_class(1, 800 + i, "1");
+        scene.rows(&format!("source/r{i:02}.csv"), &rows);
+        decide(&scene);
+    }
+    let rare = trained();
+    assert!((6..=11).contains(&(rare.positives - after.positives)), "{rare:?}");
+}

@@ -87,6 +87,13 @@ impl Scene {
         scene
     }
 
+    /// What `ingestion`, `training` and `scoring` do.
+    pub(crate) fn again(&self) {
+        self.ingest();
+        self.step(train::run);
+        self.step(score::run);
+    }
+
     /// What `deployment rollback` does.
     pub(crate) fn roll_back(&self) {
         self.step(|context, w| rollback::run(context, w, None, "a test asks"));
