@@ -168,3 +168,8 @@ fn without_test_data_a_file_must_be_named_and_exist() {
     APICALLS.fails(&scene, "name a file with --data");
     assert!(app.requests().is_empty());
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    APICALLS.keeps_its_countenance(&Scene::hostile(), &[]);
+}

@@ -93,3 +93,30 @@ fn a_reason_is_words_and_a_rollback_renews_the_report() {
     assert_eq!(release(&["--json", "--again"]), second);
     assert!(page().contains(&second));
 }
+
+#[test]
+fn a_rollback_takes_the_reports_with_it_and_beginnings_of_names_are_names() {
+    let scene = Scene::deployed_twice();
+    let history = DEPLOYMENT.run(scene.root(), &["history"]).ends_with(0).stdout;
+    assert!(history.lines().all(|line| line.chars().count() <= 100), "{history}");
+    let ids: Vec<&str> = history.split_whitespace().filter(|w| w.starts_with("r-2-")).collect();
+    let [second, first] = ids[..] else { panic!("{history}") };
+    let several = DEPLOYMENT.run(scene.root(), &["verify", "r-2-"]).ends_with(1);
+    assert!(several.stderr.contains(first) && several.stderr.contains(second), "{several:#?}");
+    let sound = DEPLOYMENT.run(scene.root(), &["verify", &first[..9]]).ends_with(0);
+    assert!(sound.stdout.contains(first), "{sound:#?}");
+
+    let words = ["rollback", "--to", &first[..9], "--reason", "false alarms"];
+    let back = DEPLOYMENT.run(scene.root(), &words).ends_with(0);
+    assert!(back.stdout.contains(first), "{back:#?}");
+    let page = scene.read("model/report.html");
+    assert!(page.split("</title>").next().unwrap().contains(first), "the page is on another");
+    assert!(scene.read("model/diagnostics.json").contains(first));
+    let silent = DEPLOYMENT.run(scene.root(), &["rollback", "--reason", " "]).ends_with(2);
+    assert!(silent.stderr.contains("say why"), "{silent:#?}");
+}
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    DEPLOYMENT.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
+}

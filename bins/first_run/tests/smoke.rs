@@ -221,3 +221,8 @@ fn a_model_under_the_constant_is_not_made_live_unless_it_is_accepted() {
     assert!(matches!(accepted.code, Some(0 | 3)), "{accepted:#?}");
     assert!(scene.path("live/trainedmodel.bin").is_file());
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    FIRST_RUN.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
+}

@@ -65,3 +65,8 @@ fn a_bad_file_ends_with_1_once_and_the_others_go_in() {
     let rebuilt = INGESTION.run(scene.root(), &["--rebuild", "--json"]).json();
     assert_eq!((&rebuilt["rows"], &rebuilt["version"]), (&80.into(), &4.into()), "{rebuilt:#}");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    INGESTION.keeps_its_countenance(&Scene::hostile(), &["--retry"]);
+}

@@ -69,3 +69,8 @@ fn the_page_says_which_rows_a_small_test_rests_on() {
     let poor = page.contains("Always giving the same answer would do as well or better");
     assert_eq!(score["beats_constant"], serde_json::json!(!poor), "{score:#}");
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    REPORTING.keeps_its_countenance(&Scene::hostile(), &[]);
+}

@@ -48,3 +48,8 @@ fn the_bare_score_is_the_one_in_json() {
 fn it_bears_a_broken_standard_output() {
     SCORING.bears_a_broken_standard_output(Scene::trained);
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    SCORING.keeps_its_countenance(&Scene::hostile(), &[]);
+}

@@ -46,3 +46,8 @@ fn the_same_data_give_the_same_files_and_the_same_figures_in_json() {
     TRAINING.run(scene.root(), &["--quiet"]).ends_with(0);
     assert!(before == scene.snapshot());
 }
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    TRAINING.keeps_its_countenance(&Scene::hostile(), &[]);
+}

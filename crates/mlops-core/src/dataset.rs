@@ -26,7 +26,7 @@ use crate::ingest::signs::Signs;
 use crate::ingest::values::Wanted;
 use crate::schema::Schema;
 use crate::table::Table;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// How to read a file.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +159,13 @@ impl<'a> RowReader<'a> {
     #[must_use]
     pub fn on_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// The same reader, whose hashes are the same, under other options.
+    #[must_use]
+    pub fn reading(mut self, options: &'a Ingestion) -> Self {
+        self.options = options;
         self
     }
 
@@ -388,7 +395,7 @@ impl Reading {
             if column.is_empty() {
                 format!("{place}: {}", r.message)
             } else {
-                format!("{place}, column \"{column}\": {}", r.message)
+                format!("{place}, column \"{}\": {}", text::name(column), r.message)
             }
         }));
     }

@@ -20,6 +20,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::text;
+
 /// What went wrong, boxed so that `Result` stays one word wide.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -72,7 +74,7 @@ pub enum ErrorKind {
         message: String,
     },
     /// The operating system refused.
-    #[error("cannot {op} {}", .path.display())]
+    #[error("cannot {op} {}", text::printed(.path))]
     Io {
         /// What was tried: "read", "create", "rename"…
         op: &'static str,
@@ -99,6 +101,8 @@ fn count(n: usize) -> String {
 }
 
 fn bullets(problems: &[String]) -> String {
+    let mut problems = problems.to_vec();
+    text::few(&mut problems, |more| format!("and {} more", text::count(more)));
     problems.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n")
 }
 
@@ -115,7 +119,8 @@ impl Error {
 
     /// Columns of `place` do not fit.
     pub fn schema(place: impl Into<String>, message: impl Into<String>) -> Self {
-        ErrorKind::Schema { place: place.into(), message: message.into() }.into()
+        let place = text::one_line(&place.into());
+        ErrorKind::Schema { place, message: message.into() }.into()
     }
 
     /// The data cannot do what was asked.
@@ -145,7 +150,8 @@ impl Error {
 
     /// A model file that cannot be trusted.
     pub fn artifact(place: impl Into<String>, message: impl Into<String>) -> Self {
-        ErrorKind::Artifact { place: place.into(), message: message.into() }.into()
+        let place = text::one_line(&place.into());
+        ErrorKind::Artifact { place, message: message.into() }.into()
     }
 
     /// A failed operation on a path.

@@ -41,6 +41,62 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, WORDS_BYTES)
 }
 
+/// A foreign name in a message: like [`visible`], and shorter.
+pub fn name(text: &str) -> Cow<'_, str> {
+    escaped(text, NAME_BYTES)
+}
+
+/// Foreign text on one line, however long.
+pub fn one_line(text: &str) -> String {
+    escaped(text, usize::MAX).into_owned()
+}
+
+/// A path in a message: on one line, its backslashes as they are.
+pub fn printed(path: &Path) -> String {
+    one_line(&path.to_string_lossy())
+}
+
+/// Our own text, of several lines, as a terminal or a line-based file may have it: whatever foreign
+/// characters are still in it are made visible.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c != '\n' && is_active(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_active(c) { push_escape(&mut out, c) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// The same for a JSON document, whose values stay what they are.
+pub fn printable_json(document: &str) -> Cow<'_, str> {
+    if !document.chars().any(|c| c != '\n' && is_active(c)) {
+        return Cow::Borrowed(document);
+    }
+    let mut out = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c != '\n' && is_active(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a text cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Cuts a list of messages to the first ten; `rest` says that there are more.
+pub fn few(messages: &mut Vec<String>, rest: impl FnOnce(u64) -> String) {
+    let more = messages.len().saturating_sub(MOST_NAMES) as u64;
+    if more > 0 {
+        messages.truncate(MOST_NAMES);
+        messages.push(rest(more));
+    }
+}
+
 /// At most ten of `names`, and the count of the rest: `a, b and 12 more`.
 pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     let mut names = names.into_iter();
@@ -97,10 +153,15 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// Whether a terminal would do something else with the character than show it.
+/// Whether the character looks like another one or like none.
 fn is_hidden(c: char) -> bool {
+    is_active(c) || (c.is_whitespace() && c != ' ')
+}
+
+/// Whether a terminal would do something else with the character than show it, or nothing at all.
+fn is_active(c: char) -> bool {
     c.is_control()
-        || (c.is_whitespace() && c != ' ')
+        || matches!(c, '\u{2028}' | '\u{2029}')
         || matches!(c,
             // Soft hyphen, marks of direction, joiners, BOM, tags.
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -267,6 +328,20 @@ mod tests {
         assert!(wide.len() < 1_200, "{}", wide.len());
         let message = bounded("ä".repeat(5_000) + " the end");
         assert!(message.len() < 2_000 && message.ends_with(" the end"), "{}", message.len());
+    }
+
+    #[test]
+    fn a_report_keeps_its_lines_and_a_document_its_values() {
+        assert_eq!(printable("a\nb  größer 5\u{a0}%\n"), "a\nb  größer 5\u{a0}%\n");
+        assert_eq!(printable("a\u{1b}[2J\r\n\u{9b}\u{202e}"), "a\\u{1b}[2J\\r\n\\u{9b}\\u{202e}");
+        let value = serde_json::json!({ "a\u{7f}": "\u{feff}\u{9b}\n\u{e0041}é中" });
+        let document = serde_json::to_string_pretty(&value).unwrap();
+        let shown = printable_json(&document);
+        assert!(!shown.chars().any(|c| c != '\n' && is_active(c)), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        let mut messages: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        few(&mut messages, |more| format!("and {more} more"));
+        assert_eq!((messages.len(), messages[10].as_str()), (11, "and 2 more"));
     }
 
     #[cfg(unix)]

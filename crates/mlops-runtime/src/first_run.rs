@@ -235,11 +235,12 @@ fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
         0 => format!("there is no CSV file in {folder}: put some there and run again"),
         n => format!("{} in {folder}, none with rows to take", text::plural(n, "CSV file")),
     };
-    for warning in &ingestion.warnings {
+    let said = ingestion.failures.iter().chain(&ingestion.refused).chain(&ingestion.warnings);
+    for words in said.take(text::MOST_NAMES) {
         message.push_str("\n  - ");
-        message.push_str(warning);
+        message.push_str(words);
     }
-    Error::missing(message)
+    Error::missing(text::bounded(message))
 }
 
 /// The step that made `release` live as a new one; a rollback to it does not count.

@@ -2,9 +2,12 @@
 //!
 //! Not for cells: see [`super::cell`].
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
+use crate::text;
 use crate::{Error, Result};
 
 use super::cell::Kind;
@@ -48,50 +51,49 @@ impl Columns {
         on: &[String],
         schema: &Schema,
     ) -> Result<Self> {
-        for (names, place) in names.iter().zip(places) {
-            let twice = |(i, name): &(usize, &String)| names[..*i].contains(name);
-            if let Some((_, name)) = names.iter().enumerate().find(twice) {
-                let message = format!("the header names \"{name}\" twice: remove or rename one");
-                return Err(Error::schema(place, message));
-            }
-            if let Some(name) = on.iter().find(|name| !names.contains(name)) {
+        let [left, right] = names;
+        let (in_left, in_right) = (positions(left, places[0])?, positions(right, places[1])?);
+        for ((found, names), place) in
+            [(&in_left, left), (&in_right, right)].into_iter().zip(places)
+        {
+            if let Some(name) = on.iter().find(|name| !found.contains_key(name.as_str())) {
                 let message = format!(
-                    "there is no column \"{name}\" to compare on; the columns are: {}",
-                    names.join(", ")
+                    "there is no column \"{}\" to compare on; the columns are: {}",
+                    text::visible(name),
+                    text::names(names)
                 );
                 return Err(Error::schema(place, message));
             }
         }
-        let [left, right] = names;
-        let without = |names: &[String], others: &[String]| -> Vec<String> {
-            names.iter().filter(|n| !others.contains(n)).cloned().collect()
+        let without = |names: &[String], others: &HashMap<&str, usize>| -> Vec<String> {
+            names.iter().filter(|n| !others.contains_key(n.as_str())).cloned().collect()
         };
-        let common: Vec<&String> = left.iter().filter(|n| right.contains(n)).collect();
+        let common: Vec<(&String, usize)> =
+            left.iter().filter_map(|n| Some((n, *in_right.get(n.as_str())?))).collect();
         if common.is_empty() {
             return Err(Error::data(format!(
                 "{} and {} have no column in common: {}; and: {}. Are their first lines headers?",
                 places[0],
                 places[1],
-                left.join(", "),
-                right.join(", ")
+                text::names(left),
+                text::names(right)
             )));
         }
-        let there = |name: &&String| right.iter().position(|n| n == *name);
         let keyed = !on.is_empty();
-        let mut keys: Vec<String> = Vec::new();
-        keys.extend(on.iter().cloned());
         let others: Vec<String> =
-            common.iter().filter(|n| !on.contains(n)).map(|n| (*n).clone()).collect();
-        let (on, compared) = if keyed { (keys, others) } else { (others, Vec::new()) };
-        let kinds = on.iter().chain(&compared).map(|name| Kind::of(name, schema)).collect();
+            common.iter().filter(|(n, _)| !on.contains(n)).map(|(n, _)| (*n).clone()).collect();
+        let (on, compared) = if keyed { (on.to_vec(), others) } else { (others, Vec::new()) };
+        let roles: HashMap<&str, Role> =
+            schema.columns().iter().map(|c| (c.name.as_str(), c.role)).collect();
+        let kind = |name: &String| Kind::of(roles.get(name.as_str()).copied());
         Ok(Self {
-            left_only: without(left, right),
-            right_only: without(right, left),
-            reordered: !common.iter().map(there).is_sorted(),
+            left_only: without(left, &in_right),
+            right_only: without(right, &in_left),
+            reordered: !common.iter().map(|(_, there)| there).is_sorted(),
+            kinds: on.iter().chain(&compared).map(kind).collect(),
             on,
             compared,
             keyed,
-            kinds,
         })
     }
 
@@ -104,14 +106,28 @@ impl Columns {
     pub(crate) fn fields(&self, names: &[String]) -> Fields {
         let mut kinds = vec![Kind::Passed; names.len()];
         let mut positions = Vec::new();
+        let found: HashMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
         for (name, kind) in self.names().zip(&self.kinds) {
             // Aligned with this header, it has the column.
-            let position = names.iter().position(|n| n == name).unwrap_or_default();
+            let position = found.get(name.as_str()).copied().unwrap_or_default();
             kinds[position] = *kind;
             positions.push(position);
         }
         Fields { kinds, positions, keys: self.on.len() }
     }
+}
+
+/// Where each column of a header stands.
+fn positions<'n>(names: &'n [String], place: &str) -> Result<HashMap<&'n str, usize>> {
+    let mut found = HashMap::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        if found.insert(name.as_str(), i).is_some() {
+            let name = text::visible(name);
+            let message = format!("the header names \"{name}\" twice: remove or rename one");
+            return Err(Error::schema(place, message));
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -152,5 +168,21 @@ mod tests {
             let error = align(left, right, on).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+    #[test]
+    fn words_on_wide_headers_are_short() {
+        let wide = |letter: char| -> String {
+            (0..50_000).map(|i| format!("{letter}{i}")).collect::<Vec<_>>().join(",")
+        };
+        for (left, right, on) in [
+            (wide('a'), wide('b'), ""),
+            (wide('a'), wide('a'), "z"),
+            (wide('a') + ",a7", wide('a'), ""),
+        ] {
+            let error = align(&left, &right, on).unwrap_err().to_string();
+            assert!(error.len() < 2048, "{} bytes", error.len());
+        }
+        let columns = align(&wide('a'), &(wide('a') + ",b"), "a3").unwrap();
+        assert_eq!((columns.compared.len(), columns.right_only.len()), (49_999, 1));
     }
 }

@@ -198,6 +198,8 @@ impl Config {
         let test_data = at(root.required("test_data_path"));
         let output_model = at(root.required("output_model_path"));
         let deployment = at(root.required("prod_deployment_path"));
+        // Of folders without a name nothing more need be said.
+        let named = problems.borrow().is_empty();
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
@@ -226,7 +228,9 @@ impl Config {
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
         };
-        places::check(&config, &root);
+        if named {
+            places::check(&config, &root);
+        }
         root.finish();
         let problems = problems.into_inner();
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }

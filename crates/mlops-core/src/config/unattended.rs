@@ -17,6 +17,8 @@ pub struct Monitoring {
     pub ping_timeout: Duration,
     /// The file that node_exporter's textfile collector is to read; none without it.
     pub metrics_textfile: Option<PathBuf>,
+    /// After how many hours without new rows a person is told; never without it.
+    pub max_data_age_hours: Option<u64>,
 }
 
 /// Which logs of earlier runs are kept: the newest ones and the recent ones.
@@ -51,8 +53,10 @@ pub(super) fn monitoring(mut section: Section, at: impl Fn(String) -> PathBuf) -
     if metrics_textfile.as_ref().is_some_and(|path| path.extension().is_none_or(|e| e != "prom")) {
         section.problem("metrics_textfile", "must end with .prom: node_exporter reads no other");
     }
+    let max_data_age_hours = section.limit("max_data_age_hours", &(1..=87_600), None);
     section.finish();
-    Monitoring { ping_url, ping_timeout: Duration::from_secs(timeout), metrics_textfile }
+    let ping_timeout = Duration::from_secs(timeout);
+    Monitoring { ping_url, ping_timeout, metrics_textfile, max_data_age_hours }
 }
 
 pub(super) fn logging(mut section: Section) -> Logging {
@@ -94,6 +98,7 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!(config.monitoring.ping_url, None);
         assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(5));
+        assert_eq!(config.monitoring.max_data_age_hours, None);
         assert_eq!(config.logging, Logging { keep_runs: 100, keep_days: 30 });
         assert_eq!(config.limits.stage, Some(Duration::from_hours(1)));
         assert!(config.limits.threads >= 1, "as many as there are processors");
@@ -103,12 +108,14 @@ mod tests {
     #[test]
     fn values_are_taken_and_zero_turns_the_limit_off() {
         let config = parse(
-            r#","monitoring":{"ping_url":"https://ping.example/key","ping_timeout_seconds":2},
+            r#","monitoring":{"ping_url":"https://ping.example/key","ping_timeout_seconds":2,
+            "max_data_age_hours":36},
             "logging":{"keep_runs":7,"keep_days":0},"limits":{"stage_seconds":0,"threads":3,"memory_mib":40}"#,
         )
         .unwrap();
         assert_eq!(config.monitoring.ping_url.as_deref(), Some("https://ping.example/key"));
         assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(2));
+        assert_eq!(config.monitoring.max_data_age_hours, Some(36));
         assert_eq!(config.logging, Logging { keep_runs: 7, keep_days: 0 });
         assert_eq!(config.limits, Limits { stage: None, threads: 3, memory: 40 << 20 });
     }

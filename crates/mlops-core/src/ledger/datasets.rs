@@ -199,6 +199,62 @@ impl Ledger {
         db.execute(sql, [digest.to_string()]).map(drop)
     }
 
+    /// Notes that the files which `records` describe are as their newest records say but for their
+    /// stamps: a time alone is no news.
+    pub fn restamp(&mut self, records: &[FileRecord]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.transaction(|db| {
+            let sql = "UPDATE files SET size = ?2, modified_ns = ?3, inode = ?4, recorded_ns = ?5
+                 WHERE id = (SELECT max(id) FROM files WHERE location = ?1)";
+            let mut statement = db.prepare(sql)?;
+            for FileRecord { location, stamp, recorded_ns, .. } in records {
+                let inode = stamp.inode.cast_signed();
+                let size = signed(stamp.size);
+                let place = location.as_str();
+                statement.execute(params![place, size, stamp.modified_ns, inode, recorded_ns])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps with the record of each content of `version` what there is to say of it.
+    pub fn note_files(&mut self, version: DatasetVersion, notes: &[(Digest, &str)]) -> Result<()> {
+        self.transaction(|db| {
+            let sql = "UPDATE files SET reason = ?3 WHERE sha256 = ?1 AND dataset = ?2
+                 AND status = 'ingested'";
+            let mut statement = db.prepare(sql)?;
+            for (digest, note) in notes {
+                statement.execute(params![digest.to_string(), version.0, note])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Rows of all files so far, by what became of them.
+    pub fn row_totals(&self) -> Result<[(&'static str, u64); 3]> {
+        self.query(|db| {
+            let sql = "SELECT total(json_extract(counts, '$.rows_kept')),
+                 total(json_extract(counts, '$.duplicates_within'))
+                     + total(json_extract(counts, '$.duplicates_across')),
+                 total(json_extract(counts, '$.quarantined')) FROM files";
+            db.query_row(sql, [], |row| {
+                let rows = |column| row.get::<_, f64>(column).map(|rows| rows as u64);
+                Ok([("kept", rows(0)?), ("duplicate", rows(1)?), ("quarantined", rows(2)?)])
+            })
+        })
+    }
+
+    /// When rows came last, in nanoseconds since 1970: contents count when they were first taken.
+    pub fn newest_data_ns(&self) -> Result<Option<i64>> {
+        self.query(|db| {
+            let sql = "SELECT max(taken) FROM (SELECT min(recorded_ns) AS taken FROM files
+                 WHERE status IN ('ingested', 'adopted') GROUP BY sha256)";
+            db.query_row(sql, [], |row| row.get(0))
+        })
+    }
+
     /// The newest record of the file at `location`.
     pub fn file_at(&self, location: &Location) -> Result<Option<FileRecord>> {
         self.query(|db| {

@@ -17,7 +17,7 @@ impl fmt::Display for Compared {
         let [lefts, rights] = found.rows.map(|n| text::plural(n, "row"));
         let verdict = if found.equal { "Equal" } else { "Different" };
         let on = if found.columns.keyed {
-            shown(&found.columns.on.join(", "))
+            text::names(&found.columns.on)
         } else {
             format!("all columns that both have ({})", found.columns.on.len())
         };
@@ -84,7 +84,7 @@ impl Compared {
             [(&self.left.name, &columns.left_only), (&self.right.name, &columns.right_only)];
         for (name, only) in sides {
             if !only.is_empty() {
-                let only = shown(&only.join(", "));
+                let only = text::names(only);
                 writeln!(
                     f,
                     "Only {} has these columns; they are not compared: {only}",
@@ -106,7 +106,7 @@ impl Compared {
         }
         let head = ["column", "cells that differ", "within tolerance", "largest distance"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(columns.iter().filter(touched).map(|c| {
+        rows.extend(columns.iter().filter(touched).take(text::MOST_NAMES).map(|c| {
             vec![
                 shown(&c.column),
                 text::count(c.cells),
@@ -115,7 +115,11 @@ impl Compared {
             ]
         }));
         f.write_str(&text::table(&rows))?;
-        for column in columns.iter().filter(|c| c.cells > 0) {
+        let more = columns.iter().filter(touched).count().saturating_sub(text::MOST_NAMES) as u64;
+        if more > 0 {
+            writeln!(f, "  and {} (--json has all)", text::plural(more, "more column"))?;
+        }
+        for column in columns.iter().filter(|c| c.cells > 0).take(text::MOST_NAMES) {
             writeln!(f, "{}{}:", shown(&column.column), first_of(column.cells))?;
             for e in &column.examples {
                 let (left, right) = (or_missing(&e.left), or_missing(&e.right));

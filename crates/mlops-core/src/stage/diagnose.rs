@@ -297,7 +297,7 @@ fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.predictions;
-        writeln!(f, "Release {} on {}", self.release, self.data)?;
+        writeln!(f, "Release {} on {}", self.release, text::one_line(&self.data))?;
         writeln!(
             f,
             "{}: {} predicted positive, {} negative{}{}{}{}",
@@ -310,7 +310,7 @@ impl fmt::Display for Diagnostics {
             more(counts.unknown_categories, "unknown categories"),
         )?;
         if let Some(output) = &self.output {
-            writeln!(f, "Predictions: {output}")?;
+            writeln!(f, "Predictions: {}", text::one_line(output))?;
         }
         f.write_str("\n")?;
         f.write_str(&columns_table(&self.columns))?;
@@ -318,17 +318,18 @@ impl fmt::Display for Diagnostics {
             ColumnSummary::Categorical(s) => Some((&c.name, s)),
             _ => None,
         });
-        for (name, summary) in categorical {
+        for (name, summary) in categorical.take(text::MOST_NAMES) {
             let top: Vec<String> = summary
                 .top
                 .iter()
                 .take(5)
-                .map(|(value, n)| format!("{value} ({})", text::count(*n)))
+                .map(|(value, n)| format!("{} ({})", text::name(value), text::count(*n)))
                 .collect();
             writeln!(
                 f,
-                "  {name}: {} different; most frequent {}",
-                summary.distinct,
+                "  {}: {} different; most frequent {}",
+                text::name(name),
+                text::count(summary.distinct),
                 top.join(", ")
             )?;
         }
@@ -389,9 +390,14 @@ fn spread(seconds: &[f64]) -> String {
     }
 }
 
-/// The statistics of columns as people read them.
+/// The statistics of columns as people read them; of many columns some.
 pub fn columns_table(columns: &[ColumnProfile]) -> String {
-    text::table(&column_rows(columns))
+    let shown = &columns[..columns.len().min(text::MOST_NAMES)];
+    let table = text::table(&column_rows(shown));
+    match (columns.len() - shown.len()) as u64 {
+        0 => table,
+        more => format!("{table}  and {} more in {DIAGNOSTICS}\n", text::count(more)),
+    }
 }
 
 /// The readable table of statistics.
@@ -412,7 +418,7 @@ fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for column in columns {
         let (_, missing, percent) = column.summary.presence();
-        let mut row = vec![column.name.clone()];
+        let mut row = vec![text::name(&column.name).into_owned()];
         match column.summary.numeric() {
             Some(s) => {
                 let mode = match (s.modes.first(), s.mode_count) {

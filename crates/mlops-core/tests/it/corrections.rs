@@ -63,7 +63,7 @@ fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_ow
     let report = scene.ingest().unwrap();
     assert!(report.new_failures && !report.new_version);
     let said = report.warnings.join("\n");
-    assert!(said.contains("the 1 row of its earlier content stay"), "{said}");
+    assert!(said.contains("the 1 row of its earlier content stays in the data set"), "{said}");
 
     fs::remove_file(scene.path("in/c.csv")).unwrap();
     let report = scene.ingest().unwrap();

@@ -56,15 +56,22 @@ pub(super) fn of_model(
             newest.version.file_name()
         )));
     }
-    for (name, value) in card.features.iter().zip(&card.coefficients) {
-        if value.abs() > LARGE {
-            warnings.push(serious(format!(
-                "The coefficient of \"{name}\" is {}: the feature may give the label away, or it \
+    let features = card.features.iter().zip(&card.coefficients);
+    let mut large = features
+        .filter(|(_, value)| value.abs() > LARGE)
+        .map(|(name, value)| {
+            format!(
+                "The coefficient of \"{}\" is {}: the feature may give the label away, or it \
                  separates the classes so cleanly that only the penalty keeps it finite.",
+                text::name(name),
                 format::number(*value)
-            )));
-        }
-    }
+            )
+        })
+        .collect();
+    text::few(&mut large, |more| {
+        format!("Of {}, too, the coefficient is as large.", text::plural(more, "more feature"))
+    });
+    warnings.extend(large.into_iter().map(serious));
     let features = card.features.len() as u64;
     if data.rows < ROWS_FOR_EACH * features {
         warnings.push(warning(format!(

@@ -134,6 +134,35 @@ impl Binary {
         }
     }
 
+    /// Whatever stands in files and their names: short lines, and nothing that a terminal obeys.
+    pub(crate) fn keeps_its_countenance(self, scene: &Scene, arguments: &[&str]) {
+        for more in [&[][..], &["--json"], &["-v"], &["-v", "--log-format", "json"]] {
+            let output = self.run(scene.root(), &[arguments, more].concat());
+            assert!(matches!(output.code, Some(0 | 1 | 3)), "{output:#?}");
+            let is_json = more.contains(&"--json");
+            must_be_tame(&output.stderr, &format!("{} {more:?}, standard error", self.name));
+            let place = format!("{} {more:?}, standard output", self.name);
+            if is_json {
+                assert!(output.json().is_object());
+                must_be_plain(&output.stdout, &place);
+            } else {
+                must_be_tame(&output.stdout, &place);
+            }
+        }
+        for name in ["ingestedfiles.txt", "test_files.txt", "quarantine.csv"] {
+            if let Ok(text) = std::fs::read_to_string(scene.path("out").join(name)) {
+                must_be_plain(&text, name);
+            }
+        }
+        for log in std::fs::read_dir(scene.path("out/logs")).into_iter().flatten() {
+            must_be_tame(&std::fs::read_to_string(log.unwrap().path()).unwrap(), "a log");
+        }
+        if let Ok(page) = std::fs::read_to_string(scene.path("model/report.html")) {
+            must_be_plain(&page, "report.html");
+            assert!(page.len() < 1 << 20, "a page of {} bytes", page.len());
+        }
+    }
+
     /// A reader of standard output that left early is no failure, a full disk is one; neither is
     /// a panic.
     #[cfg(target_os = "linux")]
@@ -142,13 +171,14 @@ impl Binary {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut command = self.command(scene.root(), &["--json"]);
         let output = ended(command.stdout(full)).ends_with(1);
-        assert!(output.stderr.starts_with("error: cannot write to standard output"), "{output:#?}");
+        assert!(output.stderr.contains("error: cannot write to standard output"), "{output:#?}");
         let scene = ready();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut command = self.command(scene.root(), &["--json"]);
         let output = ended(command.stdout(writer)).ends_with(0);
-        assert!(output.stderr.is_empty(), "{output:#?}");
+        let warnings = output.stderr.lines().all(|line| line.starts_with("warning: "));
+        assert!(warnings, "{output:#?}");
     }
 
     /// Paths resolve from the configuration's folder, however it is named and from wherever.
@@ -168,6 +198,28 @@ impl Binary {
             assert!(!scene.path("in/out").is_dir());
         }
     }
+}
+
+/// Checks that no character of `text` does anything.
+fn must_be_plain(text: &str, place: &str) {
+    let active = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let found = text.char_indices().find(|(_, c)| active(*c));
+    let around = |at: usize| {
+        let start = text.floor_char_boundary(at.saturating_sub(80));
+        text[start..].chars().take(120).collect::<String>()
+    };
+    assert!(found.is_none(), "{place}: {found:?} in {:?}", around(found.unwrap().0));
+}
+
+/// Checks that besides `text` is short.
+fn must_be_tame(text: &str, place: &str) {
+    must_be_plain(text, place);
+    let longest = text.lines().max_by_key(|line| line.len()).unwrap_or_default();
+    assert!(longest.len() <= 2400, "{place}: a line of {} bytes: {longest}", longest.len());
+    assert!(text.len() < 40_000, "{place}: {} bytes in all: {text}", text.len());
 }
 
 /// Runs a command to its end.

@@ -13,6 +13,9 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::DateTime;
+
+use crate::clock::rfc3339;
 use crate::context::{Context, Rehearsal, Report, Workspace};
 use crate::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
 use crate::drift::ModelDrift;
@@ -98,6 +101,7 @@ impl<'a> Run<'a> {
         let data = data_seen(&self.workspace.ledger, &ingestion, judged)?;
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
+        self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
             return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
@@ -161,6 +165,28 @@ impl<'a> Run<'a> {
         self.retrain(live.as_ref(), &dataset)
     }
 
+    /// Notes what is wrong with the data that should come: refused files, and none at all.
+    fn look_at_the_supply(&mut self, ingestion: &Ingestion) -> Result<()> {
+        let concerns = &mut self.decision.concerns;
+        if !ingestion.refused.is_empty() {
+            concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
+        }
+        let (Some(limit), Some(newest)) = (
+            self.context.config.monitoring.max_data_age_hours,
+            self.workspace.ledger.newest_data_ns()?,
+        ) else {
+            return Ok(());
+        };
+        let newest = DateTime::from_timestamp_nanos(newest);
+        let age = self.context.clock.now() - newest;
+        let hours = u64::try_from(age.num_hours()).unwrap_or(0);
+        if hours >= limit {
+            let (since, folder) = (rfc3339(newest), ingestion.folder.clone());
+            concerns.push(Concern::OverdueData { since, hours, limit, folder });
+        }
+        Ok(())
+    }
+
     /// Draws a hold-out from the rows that no earlier draw was offered.
     fn draw_holdout(
         &mut self,
@@ -202,7 +228,8 @@ impl<'a> Run<'a> {
             (Some(live), Some(newest)) => {
                 let of = newest.release.or(newest.live.map(|live| live.release));
                 if of.as_ref() == Some(&live.id) {
-                    self.decision.concerns = newest.concerns;
+                    let lasting = newest.concerns.into_iter().filter(Concern::is_on_the_model);
+                    self.decision.concerns.extend(lasting);
                 }
             }
             (None, newest) => {
@@ -508,6 +535,7 @@ fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) ->
         quarantined: files.iter().map(|f| f.counts.quarantined).sum(),
         duplicates: files.iter().map(|f| f.counts.duplicates()).sum(),
         warnings: ingestion.warnings.clone(),
+        failures: ingestion.failures.clone(),
         new_failures: ingestion.new_failures,
     })
 }

@@ -16,7 +16,7 @@ use crate::location::Location;
 use crate::text;
 use crate::{Error, Result};
 
-use super::{Ingestion, Part, Waiting, record};
+use super::{Ingestion, Part, Waiting, named, record};
 
 /// The key under which the ledger keeps which files are known to be gone.
 const GONE_KEY: &str = "gone_files";
@@ -139,9 +139,12 @@ impl Anew<'_> {
         }
         if missing.1 > 0 {
             report.warnings.push(format!(
-                "{} of files that are not there any more had been dropped as duplicates; where the \
-                 row that they equalled has left, they are missing now: {}",
+                "{} of files that are not there any more had been dropped as {}; where the row that {} \
+                 equalled has left, {} missing now: {}",
                 text::plural(missing.1, "row"),
+                if missing.1 == 1 { "a duplicate" } else { "duplicates" },
+                if missing.1 == 1 { "it" } else { "they" },
+                if missing.1 == 1 { "it is" } else { "they are" },
                 text::names(&missing.0)
             ));
         }
@@ -168,10 +171,14 @@ impl Anew<'_> {
                 ingest.know(digest);
             }
         } else {
-            report.warnings.push(format!(
-                "{} changed, but its new content was not taken: the {} of its earlier content stay",
-                waiting.candidate.name,
-                text::plural(old.rows, "row")
+            report.warnings.push(named(
+                &waiting.candidate.name,
+                &format!(
+                    "changed, but its new content was not taken: the {} of its earlier content {} in \
+                     the data set",
+                    text::plural(old.rows, "row"),
+                    if old.rows == 1 { "stays" } else { "stay" }
+                ),
             ));
         }
         report.files.push(record);

@@ -5,6 +5,7 @@
 
 mod anew;
 mod publish;
+mod repeats;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,18 @@ pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
 
 /// Ingests what is new in `folder`, which the configuration calls `key`.
 pub fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    folder: &Path,
+    key: &str,
+    options: Options,
+) -> Result<Ingestion> {
+    let mut report = ingest(context, workspace, folder, key, options)?;
+    report.bound();
+    Ok(report)
+}
+
+fn ingest(
     context: &Context,
     workspace: &mut Workspace,
     folder: &Path,
@@ -161,6 +174,7 @@ pub fn run(
     let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0) + taken);
     let new = New { version, base: previous, parts, superseded };
     publish(context, workspace, ingest, new, meta, &mut report)?;
+    repeats::warn(context, workspace, &mut report)?;
     let old = super::retain::datasets(context, workspace);
     report.removed = old.datasets;
     report.warnings.extend(old.warnings);
@@ -204,7 +218,13 @@ fn refuse_loss(held: &[Segment], report: &Ingestion) -> Result<()> {
     }
     let rows = lost.iter().map(|s| s.rows).sum();
     let names = text::names(lost.iter().map(|s| s.location.as_str()));
-    let why = report.warnings.first().map(|w| format!(" ({w})")).unwrap_or_default();
+    let why = report
+        .failures
+        .iter()
+        .chain(&report.refused)
+        .next()
+        .map(|w| format!(" ({w})"))
+        .unwrap_or_default();
     Err(Error::data(text::bounded(format!(
         "a rebuild would leave out {} of the data set that cannot be read any more, with {}: \
          {names}{why}. Nothing was changed: bring them back, or run `ingestion --rebuild --partial` \
@@ -302,11 +322,10 @@ fn settled(
     let (settled, changing): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|c| settle.is_zero() || !changed_within(context, &c.path, settle));
-    report.warnings.extend(
-        changing
-            .iter()
-            .map(|c| format!("{} changed less than {settle:?} ago: the next run takes it", c.name)),
-    );
+    report.warnings.extend(changing.iter().map(|c| {
+        let name = text::name(&c.name);
+        format!("{name} changed less than {settle:?} ago: the next run takes it")
+    }));
     settled
 }
 
@@ -321,7 +340,7 @@ pub fn changed_within(context: &Context, path: &Path, settle: Duration) -> bool 
 /// Separates files that must be read from those whose content is known.
 fn sift(
     context: &Context,
-    workspace: &Workspace,
+    workspace: &mut Workspace,
     candidates: Vec<Candidate>,
     held: &BTreeSet<Digest>,
     options: Options,
@@ -337,6 +356,7 @@ fn sift(
     }
     let mut digests = BTreeSet::new();
     let mut waiting = Vec::new();
+    let mut touched = Vec::new();
     for (candidate, stamp) in stamps {
         let before = workspace.ledger.file_at(&context.location(&candidate.path))?;
         if let Some(before) = &before
@@ -347,7 +367,7 @@ fn sift(
         {
             // Still out of reach: no reason to build a data set.
             report.unchanged += 1;
-            report.warnings.push(still_failing(before));
+            report.refused.push(still_failing(before));
             continue;
         }
         let size = stamp.map_or(0, |s| s.size);
@@ -367,7 +387,7 @@ fn sift(
             if unchanged {
                 report.unchanged += 1;
                 if before.status == FileStatus::Failed {
-                    report.warnings.push(still_failing(before));
+                    report.refused.push(still_failing(before));
                 }
                 continue;
             }
@@ -379,11 +399,21 @@ fn sift(
             // A content that a later one replaced is new again when it comes back.
             let known =
                 known.filter(|k| k.status != FileStatus::Ingested || held.contains(&digest));
+            let same = before.as_ref().filter(|b| b.sha256 == Some(digest));
             match known {
                 Some(known) if known.status == FileStatus::Failed && !options.retry => {
                     let record = copy_record(context, &candidate, stamp, digest, &known);
-                    report.warnings.push(still_failing(&record));
-                    report.files.push(record);
+                    report.refused.push(still_failing(&record));
+                    match same.filter(|before| before.status == FileStatus::Failed) {
+                        Some(_) => touched.push(record),
+                        None => report.files.push(record),
+                    }
+                    continue;
+                }
+                // What is recorded is not recorded again for a new time alone.
+                Some(known) if same.is_some_and(|b| b.status == FileStatus::Copy) => {
+                    touched.push(copy_record(context, &candidate, stamp, digest, &known));
+                    report.unchanged += 1;
                     continue;
                 }
                 Some(known) if known.status != FileStatus::Failed => {
@@ -396,6 +426,7 @@ fn sift(
         }
         waiting.push(Waiting { candidate, size, before, twin });
     }
+    workspace.ledger.restamp(&touched)?;
     Ok(waiting)
 }
 
@@ -444,12 +475,19 @@ fn must_look_again(before: &FileRecord, options: Options) -> bool {
 fn still_failing(file: &FileRecord) -> String {
     let reason = file.reason.as_deref().unwrap_or("no reason recorded");
     match file.sha256 {
-        None => format!("{} failed before and still does: {reason}", file.name),
-        Some(_) => format!(
-            "{} failed before and has not changed: {reason} (`ingestion --retry` looks again)",
-            file.name
+        None => named(&file.name, &format!("failed before and still does: {reason}")),
+        Some(_) => named(
+            &file.name,
+            &format!(
+                "failed before and has not changed: {reason} (`ingestion --retry` looks again)"
+            ),
         ),
     }
+}
+
+/// What there is to say of a file, short whatever its name and the words hold.
+fn named(name: &str, words: &str) -> String {
+    text::bounded(format!("{} {words}", text::name(name)))
 }
 
 /// The record of a file that was read.
@@ -467,7 +505,7 @@ fn record(
         Outcome::NoRows => (FileStatus::NoRows, Some("it has no data rows".to_owned())),
         Outcome::Changing => {
             let reason = "it changed while it was read; the next run takes it".to_owned();
-            report.warnings.push(format!("{}: {reason}", candidate.name));
+            report.warnings.push(named(&candidate.name, &format!("is left out: {reason}")));
             (FileStatus::Changing, Some(reason))
         }
         Outcome::Known => {
@@ -487,9 +525,11 @@ fn record(
             Some(digest) => workspace.ledger.content(digest)?.is_some(),
             None => before.as_ref().is_some_and(|b| b.reason == reason),
         };
-        report.new_failures |= !known;
         let reason = reason.as_deref().unwrap_or_default();
-        report.warnings.push(format!("{}: {reason}", candidate.name));
+        let words = named(&candidate.name, &format!("was refused: {reason}"));
+        report.new_failures |= !known;
+        let told = if known { &mut report.refused } else { &mut report.failures };
+        told.push(words);
     }
     let replaces = before.as_ref().and_then(|b| b.sha256).filter(|old| Some(*old) != sha256);
     Ok(FileRecord {
