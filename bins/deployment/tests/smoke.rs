@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::Scene;
 
 const DEPLOYMENT: Binary = Binary { name: "deployment", path: env!("CARGO_BIN_EXE_deployment") };
@@ -92,6 +93,35 @@ fn a_reason_is_words_and_a_rollback_renews_the_report() {
     assert!(before == scene.snapshot());
     assert_eq!(release(&["--json", "--again"]), second);
     assert!(page().contains(&second));
+}
+
+#[test]
+fn mistakes_and_commands_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("There is no score", DEPLOYMENT, &Scene::trained(), &[]);
+    let scene = Scene::scored();
+    scene.file("live/trainedmodel.pkl", "old");
+    told.run("A real folder is where the link goes", DEPLOYMENT, &scene, &[]);
+    told.run("It is adopted", DEPLOYMENT, &scene, &["adopt"]);
+    told.run("There is nothing more to adopt", DEPLOYMENT, &scene, &["adopt"]);
+    let scene = Scene::deployed();
+    told.run("It is live already", DEPLOYMENT, &scene, &[]);
+    told.run("The history", DEPLOYMENT, &scene, &["history"]);
+    told.run("A sound release", DEPLOYMENT, &scene, &["verify"]);
+    let back = ["rollback", "--reason", "a test asks"];
+    told.run("There is nothing to go back to", DEPLOYMENT, &scene, &back);
+    told.run(
+        "A release that does not exist",
+        DEPLOYMENT,
+        &scene,
+        &[&back[..], &["--to", "r-7-0123456789ab"]].concat(),
+    );
+    scene.file("live/model.json", "{}");
+    told.run("A damaged release", DEPLOYMENT, &scene, &["verify"]);
+    for command in ["history", "rollback", "verify", "adopt"] {
+        told.run("Help", DEPLOYMENT, &scene, &[command, "--help"]);
+    }
+    told.compare("deployment-commands");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::{Scene, rows};
 
 const FIRST_RUN: Binary = Binary { name: "first_run", path: env!("CARGO_BIN_EXE_first_run") };
@@ -220,6 +221,23 @@ fn a_model_under_the_constant_is_not_made_live_unless_it_is_accepted() {
     let accepted = FIRST_RUN.run(scene.root(), &["-q", "--accept"]);
     assert!(matches!(accepted.code, Some(0 | 3)), "{accepted:#?}");
     assert!(scene.path("live/trainedmodel.bin").is_file());
+}
+
+#[test]
+fn mistakes_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    let scene = Scene::new();
+    for file in ["in/a.csv", "in/b.csv"] {
+        scene.file(file, "");
+    }
+    told.run("Every input file is empty", FIRST_RUN, &scene, &[]);
+    let scene = Scene::new();
+    scene.file("test/test.csv", binary::scene::HEADER);
+    told.run("The test data have no row", FIRST_RUN, &scene, &[]);
+    let scene = Scene::deployed();
+    FIRST_RUN.run(scene.root(), &["--quiet"]).ends_with(0);
+    told.run("There is nothing to do", FIRST_RUN, &scene, &[]);
+    told.compare("first_run-mistakes");
 }
 
 #[test]

@@ -81,14 +81,14 @@ fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
 const CONFUSION: &str = "Each row is what was true, each column what the model said. The stronger \
     a cell's colour, the larger its share of the row; good models are strong from top left to \
     bottom right.";
-const HISTOGRAM: &str = "Right of the threshold the model names a row positive. The less the two \
-    shapes overlap, the easier the decision.";
-const ROC: &str = "Every point is a threshold: lower ones find more, at the price of more false \
-    alarms.";
-const PR: &str = "Every point is a threshold: naming more finds more, but more of the named are \
-    wrong.";
-const CALIBRATION: &str = "Points above the dashed line: the model says too little. Below: it says \
-    too much.";
+const HISTOGRAM: &str = "Rows to the right of the threshold are predicted positive. The less the \
+    two shapes overlap, the easier the decision.";
+const ROC: &str = "Every point is a threshold: lower ones find more positives, at the price of more \
+    false positives.";
+const PR: &str = "Every point is a threshold: lower ones find more positives, but more of the positive \
+    predictions are wrong.";
+const CALIBRATION: &str = "Points above the dashed line: the predicted probability is too low. Below \
+    it: too high.";
 const COEFFICIENTS: &str = "How strongly each feature pulls the answer, all features brought to \
     the same scale.";
 

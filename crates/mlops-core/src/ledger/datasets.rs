@@ -133,6 +133,9 @@ pub struct TestSet {
 const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
     columns, recorded, base, stamp";
 
+/// A file whose rows are in a data set, by this record or by that of a copy.
+const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
+
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
@@ -276,16 +279,29 @@ impl Ledger {
         })
     }
 
-    /// Where else than at `location` content `digest` was last seen.
-    pub fn holders(&self, digest: Digest, location: &Location) -> Result<Vec<Location>> {
+    /// The content with which the file at `location` counts: the last one that was taken.
+    pub fn counted_at(&self, location: &Location) -> Result<Option<Digest>> {
         self.query(|db| {
-            let sql = "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND location <> ?2
-                 AND status IN ('ingested', 'copy') AND NOT EXISTS (SELECT 1 FROM files later
-                 WHERE later.location = f.location AND later.id > f.id AND later.sha256 <> ?1)
-                 ORDER BY id";
-            let mut statement = db.prepare(sql)?;
-            let found =
-                statement.query_map([&digest.to_string(), location.as_str()], |row| row.get(0))?;
+            let sql = format!(
+                "SELECT sha256 FROM files WHERE location = ?1 AND {COUNTS} ORDER BY id DESC LIMIT 1"
+            );
+            let found: Option<String> =
+                db.query_row(&sql, [location.as_str()], |row| row.get(0)).optional()?;
+            found.map(|text| from_text(0, &text)).transpose()
+        })
+    }
+
+    /// The files that count with content `digest`, there or not.
+    pub fn holders(&self, digest: Digest) -> Result<Vec<Location>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND {COUNTS}
+                 AND NOT EXISTS (SELECT 1 FROM files later WHERE later.location = f.location
+                     AND later.id > f.id AND later.sha256 <> ?1 AND later.{COUNTS})
+                 ORDER BY id"
+            );
+            let mut statement = db.prepare(&sql)?;
+            let found = statement.query_map([digest.to_string()], |row| row.get(0))?;
             found.map(|text| text.map(Location::kept)).collect()
         })
     }

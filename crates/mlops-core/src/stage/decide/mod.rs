@@ -555,7 +555,9 @@ fn no_known_rows(live: &Release) -> String {
 pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
     let record = ledger.decision(run)?.ok_or_else(|| {
         Error::missing(match run {
-            Some(run) => format!("no decision of a run {run}: `--explain` alone shows the newest"),
+            Some(run) => {
+                format!("there is no decision of run {run}: `--explain` alone shows the newest")
+            }
             None => "no decision was made yet: run `fullprocess` first".to_owned(),
         })
     })?;

@@ -160,7 +160,7 @@ fn ingest(
         }
     }
     if options.rebuild && !options.partial {
-        refuse_loss(&held, &report)?;
+        refuse_loss(context, workspace, &held, &report)?;
     }
     let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
     if taken == 0 && superseded.is_empty() {
@@ -195,24 +195,25 @@ fn start<'a>(context: &'a Context, schema: &'a Schema, rows: u64) -> Result<Inge
     Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)
 }
 
-/// A rebuild that has not all that the data set has must be asked for.
-fn refuse_loss(held: &[Segment], report: &Ingestion) -> Result<()> {
-    let there: BTreeSet<Digest> = report
-        .files
-        .iter()
-        .filter(|f| f.status == FileStatus::Ingested)
-        .filter_map(|f| f.sha256)
-        .collect();
-    let again: BTreeSet<&Location> = report
-        .files
-        .iter()
-        .filter(|f| f.status == FileStatus::Ingested)
-        .map(|f| &f.location)
-        .collect();
-    let lost: Vec<&Segment> = held
-        .iter()
-        .filter(|s| s.rows > 0 && !there.contains(&s.sha256) && !again.contains(&s.location))
-        .collect();
+/// A rebuild that has not all that the data set has must be asked for. A file that has another
+/// content now has not lost the one before, unless both are to count.
+fn refuse_loss(
+    context: &Context,
+    workspace: &Workspace,
+    held: &[Segment],
+    report: &Ingestion,
+) -> Result<()> {
+    let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
+    let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
+    let again: BTreeSet<&Location> = taken().map(|f| &f.location).collect();
+    let supersedes = context.config.ingestion.on_change == OnChange::Supersede;
+    let mut lost = Vec::new();
+    for segment in held.iter().filter(|s| s.rows > 0 && !there.contains(&s.sha256)) {
+        let holders = workspace.ledger.holders(segment.sha256)?;
+        if !(supersedes && holders.iter().any(|location| again.contains(location))) {
+            lost.push(segment);
+        }
+    }
     if lost.is_empty() {
         return Ok(());
     }
@@ -438,14 +439,18 @@ fn copy_record(
     digest: Digest,
     known: &FileRecord,
 ) -> FileRecord {
-    let failed = known.status == FileStatus::Failed;
+    let status = match known.status {
+        // What brings no rows takes none away.
+        FileStatus::Failed | FileStatus::NoRows => known.status,
+        _ => FileStatus::Copy,
+    };
     FileRecord {
         name: candidate.name.clone(),
         location: context.location(&candidate.path),
         stamp,
         sha256: Some(digest),
-        status: if failed { FileStatus::Failed } else { FileStatus::Copy },
-        reason: known.reason.clone().filter(|_| failed),
+        status,
+        reason: known.reason.clone().filter(|_| status != FileStatus::Copy),
         same_as: Some(known.name.clone()),
         replaces: None,
         dataset: None,
