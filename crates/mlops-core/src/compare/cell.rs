@@ -33,15 +33,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The kind of the column `name`.
-    pub(crate) fn of(name: &str, schema: &Schema) -> Self {
-        let column = schema.columns().iter().find(|c| c.name == name);
-        column.map_or(Self::Plain, |column| match column.role {
+    /// The kind of a column of the schema.
+    pub(crate) fn of(role: Role) -> Self {
+        match role {
             Role::Id => Self::Text,
             Role::Numeric => Self::Number,
             Role::Categorical => Self::Category,
             Role::Target => Self::Label,
-        })
+        }
     }
 
     /// The number that a cell of this kind stands for, if it is one; `cell` is in canonical

@@ -2,10 +2,12 @@
 //!
 //! Not for cells: see [`super::cell`].
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 
 use crate::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 use super::cell::Kind;
 
@@ -48,46 +50,53 @@ impl Columns {
         on: &[String],
         schema: &Schema,
     ) -> Result<Self> {
-        for (names, place) in names.iter().zip(places) {
-            let twice = |(i, name): &(usize, &String)| names[..*i].contains(name);
-            if let Some((_, name)) = names.iter().enumerate().find(twice) {
+        let mut sets = [HashSet::new(), HashSet::new()];
+        for ((names, place), set) in names.iter().zip(places).zip(&mut sets) {
+            if let Some(name) = names.iter().find(|name| !set.insert(name.as_str())) {
+                let name = text::visible(name);
                 let message = format!("the header names \"{name}\" twice: remove or rename one");
                 return Err(Error::schema(place, message));
             }
-            if let Some(name) = on.iter().find(|name| !names.contains(name)) {
+            if let Some(name) = on.iter().find(|name| !set.contains(name.as_str())) {
                 let message = format!(
-                    "there is no column \"{name}\" to compare on; the columns are: {}",
-                    names.join(", ")
+                    "there is no column \"{}\" to compare on; the columns are: {}",
+                    text::visible(name),
+                    text::names(*names)
                 );
                 return Err(Error::schema(place, message));
             }
         }
         let [left, right] = names;
-        let without = |names: &[String], others: &[String]| -> Vec<String> {
-            names.iter().filter(|n| !others.contains(n)).cloned().collect()
+        let (in_left, in_right) = (&sets[0], &sets[1]);
+        let without = |names: &[String], others: &HashSet<&str>| -> Vec<String> {
+            names.iter().filter(|n| !others.contains(n.as_str())).cloned().collect()
         };
-        let common: Vec<&String> = left.iter().filter(|n| right.contains(n)).collect();
-        if common.is_empty() {
+        let common = || left.iter().filter(|n| in_right.contains(n.as_str()));
+        if common().next().is_none() {
             return Err(Error::data(format!(
                 "{} and {} have no column in common: {}; and: {}. Are their first lines headers?",
                 places[0],
                 places[1],
-                left.join(", "),
-                right.join(", ")
+                text::names(left),
+                text::names(right)
             )));
         }
-        let there = |name: &&String| right.iter().position(|n| n == *name);
+        let also_in_right = common();
+        let in_order = right.iter().filter(|n| in_left.contains(n.as_str()));
+        let reordered = !also_in_right.eq(in_order);
         let keyed = !on.is_empty();
-        let mut keys: Vec<String> = Vec::new();
-        keys.extend(on.iter().cloned());
+        let keys: HashSet<&str> = on.iter().map(String::as_str).collect();
         let others: Vec<String> =
-            common.iter().filter(|n| !on.contains(n)).map(|n| (*n).clone()).collect();
-        let (on, compared) = if keyed { (keys, others) } else { (others, Vec::new()) };
-        let kinds = on.iter().chain(&compared).map(|name| Kind::of(name, schema)).collect();
+            common().filter(|n| !keys.contains(n.as_str())).cloned().collect();
+        let (on, compared) = if keyed { (on.to_vec(), others) } else { (others, Vec::new()) };
+        let known: HashMap<&str, Kind> =
+            schema.columns().iter().map(|c| (c.name.as_str(), Kind::of(c.role))).collect();
+        let kind = |name: &String| known.get(name.as_str()).copied().unwrap_or(Kind::Plain);
+        let kinds = on.iter().chain(&compared).map(kind).collect();
         Ok(Self {
-            left_only: without(left, right),
-            right_only: without(right, left),
-            reordered: !common.iter().map(there).is_sorted(),
+            left_only: without(left, in_right),
+            right_only: without(right, in_left),
+            reordered,
             on,
             compared,
             keyed,
@@ -104,9 +113,11 @@ impl Columns {
     pub(crate) fn fields(&self, names: &[String]) -> Fields {
         let mut kinds = vec![Kind::Passed; names.len()];
         let mut positions = Vec::new();
+        let known: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
         for (name, kind) in self.names().zip(&self.kinds) {
             // Aligned with this header, it has the column.
-            let position = names.iter().position(|n| n == name).unwrap_or_default();
+            let position = known.get(name.as_str()).copied().unwrap_or_default();
             kinds[position] = *kind;
             positions.push(position);
         }
@@ -152,5 +163,24 @@ mod tests {
             let error = align(left, right, on).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    /// Headers may be of any width and full of anything.
+    #[test]
+    fn a_wide_header_is_matched_in_linear_time_and_named_in_few_words() {
+        let wide = |prefix: &str| -> String {
+            (0..20_000).map(|i| format!("{prefix}{i}\u{1b}[31m,")).collect()
+        };
+        let (left, right) = (wide("l"), wide("r"));
+        for error in [
+            align(&left, &right, "").unwrap_err().to_string(),
+            align(&left, &left, "nowhere").unwrap_err().to_string(),
+            align(&format!("{left}l7\u{1b}[31m"), &left, "").unwrap_err().to_string(),
+        ] {
+            assert!(error.len() < 2000 && !error.contains('\u{1b}'), "{error}");
+        }
+        let backwards: Vec<&str> = left.split_terminator(',').rev().collect();
+        let columns = align(&left, &backwards.join(","), "").unwrap();
+        assert!(columns.reordered && columns.on.len() == 20_000);
     }
 }

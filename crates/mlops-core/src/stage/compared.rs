@@ -17,7 +17,7 @@ impl fmt::Display for Compared {
         let [lefts, rights] = found.rows.map(|n| text::plural(n, "row"));
         let verdict = if found.equal { "Equal" } else { "Different" };
         let on = if found.columns.keyed {
-            shown(&found.columns.on.join(", "))
+            text::names(&found.columns.on)
         } else {
             format!("all columns that both have ({})", found.columns.on.len())
         };
@@ -84,12 +84,8 @@ impl Compared {
             [(&self.left.name, &columns.left_only), (&self.right.name, &columns.right_only)];
         for (name, only) in sides {
             if !only.is_empty() {
-                let only = shown(&only.join(", "));
-                writeln!(
-                    f,
-                    "Only {} has these columns; they are not compared: {only}",
-                    shown(name)
-                )?;
+                let (name, only) = (shown(name), text::names(only));
+                writeln!(f, "Only {name} has these columns; they are not compared: {only}")?;
             }
         }
         if columns.reordered {
@@ -101,12 +97,13 @@ impl Compared {
     fn differences(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = &self.comparison.differences.columns;
         let touched = |c: &&ColumnDifference| c.cells + c.tolerated > 0;
+        let others = columns.iter().filter(touched).count().saturating_sub(text::MOST_NAMES) as u64;
         if !columns.iter().any(|c| touched(&c)) {
             return Ok(());
         }
         let head = ["column", "cells that differ", "within tolerance", "largest distance"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(columns.iter().filter(touched).map(|c| {
+        rows.extend(columns.iter().filter(touched).take(text::MOST_NAMES).map(|c| {
             vec![
                 shown(&c.column),
                 text::count(c.cells),
@@ -115,7 +112,10 @@ impl Compared {
             ]
         }));
         f.write_str(&text::table(&rows))?;
-        for column in columns.iter().filter(|c| c.cells > 0) {
+        if others > 0 {
+            writeln!(f, "and {} more, which --json lists", text::plural(others, "column"))?;
+        }
+        for column in columns.iter().filter(|c| c.cells > 0).take(text::MOST_NAMES) {
             writeln!(f, "{}{}:", shown(&column.column), first_of(column.cells))?;
             for e in &column.examples {
                 let (left, right) = (or_missing(&e.left), or_missing(&e.right));
@@ -188,9 +188,8 @@ fn or_missing(cell: &str) -> String {
 
 /// Text of a file as a terminal may have it: on one line, without control codes, not too long.
 fn shown(text: &str) -> String {
-    let visible =
-        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    let mut out: String = text.chars().take(LONGEST).map(visible).collect();
+    let text = text::visible(text);
+    let mut out: String = text.chars().take(LONGEST).collect();
     if text.chars().nth(LONGEST).is_some() {
         out.push('…');
     }
