@@ -27,6 +27,8 @@ pub const PREDICT_TOKEN: &str = "MLOPS_PREDICT_TOKEN";
 pub const RELEASE_HEADER: &str = "x-model-version";
 /// Where it stands in answers that have it in their body too.
 const RELEASE_MEMBER: &str = "model_version";
+/// Rows as we spell them, which have a decimal point whatever the files of the model have.
+const CANONICAL_CSV: &str = "text/csv; charset=utf-8; decimal=point";
 /// More than any answer of the app to what we ask.
 const LARGEST_ANSWER: u64 = 32 << 20;
 /// The pause before the second try; it doubles with each further one.
@@ -183,11 +185,11 @@ impl Api {
         self.call("GET", path, || with(self.read.as_ref(), self.client.get(self.at(path))))
     }
 
-    /// `POST path` with rows of CSV, a header first.
+    /// `POST path` with rows of CSV in canonical spelling, a header first.
     pub fn post_csv(&self, path: &str, rows: &[u8]) -> Call {
         self.call("POST", path, || {
             let request = self.client.post(self.at(path)).body(rows.to_vec());
-            with(self.predict.as_ref(), request.header(CONTENT_TYPE, "text/csv; charset=utf-8"))
+            with(self.predict.as_ref(), request.header(CONTENT_TYPE, CANONICAL_CSV))
         })
     }
 

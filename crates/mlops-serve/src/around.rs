@@ -4,17 +4,21 @@
 //! One function instead of a layer for each: a request then pays for one. Not for what a request
 //! asks: that is the handlers'.
 
+use std::convert::Infallible;
 use std::io::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
 use mlops_core::clock::rfc3339;
 use tower_service::Service as _;
 
@@ -183,13 +187,13 @@ async fn packed(response: Response) -> Response {
     let (mut parts, mut body) = response.into_parts();
     parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     let size = body.size_hint();
-    let packed = if size.exact().is_some_and(|n| n <= crate::body::INLINE as u64) {
+    let (packed, source) = if size.exact().is_some_and(|n| n <= crate::body::INLINE as u64) {
         let Ok(bytes) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
             return Response::from_parts(parts, Body::empty());
         };
         let mut packer = encoding::Packer::default();
         packer.add(&bytes);
-        packer.finish()
+        (packer.finish(), None)
     } else {
         // Piece by piece, as it is made.
         let runtime = tokio::runtime::Handle::current();
@@ -198,13 +202,36 @@ async fn packed(response: Response) -> Response {
             while let Some(Ok(frame)) = runtime.block_on(body.frame()) {
                 packer.add(&frame.into_data().unwrap_or_default());
             }
-            packer.finish()
+            (packer.finish(), Some(body))
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_default()
     };
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(packed))
+    Response::from_parts(parts, Body::new(Packed { bytes: packed.into(), _source: source }))
+}
+
+/// A packed answer, which counts as long as it is sent as the one that it was made of.
+struct Packed {
+    bytes: Bytes,
+    _source: Option<Body>,
+}
+
+impl HttpBody for Packed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
 }
 
 /// Leaves a line on the request: of the address the path alone, as what follows may be private.

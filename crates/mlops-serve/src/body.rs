@@ -4,6 +4,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body as Incoming, Bytes};
 use axum::extract::Request;
@@ -15,8 +17,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::budget::Share;
 use crate::encoding;
 use crate::live::Loaded;
+use crate::predict::reading::Decimal;
 use crate::problem::Problem;
 use crate::state::{App, State};
+
+/// Requests that wait for a disk at a time. One that hangs holds their threads, and no others.
+pub(crate) const DISK: usize = 16;
+/// How long a request waits to be among them.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A larger body is worked on beside the threads that serve connections.
 pub(crate) const INLINE: usize = 256 << 10;
@@ -32,7 +40,11 @@ pub(crate) enum Format {
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
+    /// How many bytes came.
+    pub(crate) size: usize,
     pub(crate) format: Format,
+    /// What it says of its decimal separator.
+    pub(crate) decimal: Decimal,
     /// Whether work on it may hold up others.
     pub(crate) large: bool,
     /// Its part of the memory for bodies.
@@ -47,7 +59,7 @@ pub(crate) struct Body {
 /// 415 for another type, 413 over the limit, 408 over the time, 400 for a broken or empty one, 503
 /// where there is no room for it or no place.
 pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
-    let format = format(request.headers())?;
+    let (format, decimal) = format(request.headers())?;
     let gzip = encoding::of_request(request.headers())?;
     let mut limits = Limits::of(app);
     let mut bytes = bytes(request, &mut limits).await?;
@@ -61,15 +73,32 @@ pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
     if bytes.is_empty() {
         return Err(Problem::malformed("the body is empty: send rows"));
     }
-    let large = bytes.len() > INLINE;
-    Ok(Body { bytes, format, large, share: limits.share, _place: place(app)? })
+    let (size, share, _place) = (bytes.len(), limits.share, place(app)?);
+    Ok(Body { bytes, size, format, decimal, large: size > INLINE, share, _place })
 }
 
 /// A place among the requests at work.
 pub(crate) fn place(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
-    std::sync::Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| {
+    Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| {
         Problem::busy("as many requests as service.max_in_flight are at work: try again")
     })
+}
+
+/// A place among the requests that wait for a disk: to be held as long as the disk is waited for,
+/// even when nobody waits for the request any more.
+pub(crate) async fn disk(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    let place = Arc::clone(&app.disk).acquire_owned();
+    let place = tokio::time::timeout(DISK_PATIENCE, place).await;
+    place.ok().and_then(std::result::Result::ok).ok_or_else(slow_disk)
+}
+
+/// The same without waiting, on a thread that must not.
+pub(crate) fn disk_now(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&app.disk).try_acquire_owned().map_err(|_| slow_disk())
+}
+
+fn slow_disk() -> Problem {
+    Problem::busy("other requests wait for the disk, which is slow or hangs: try again")
 }
 
 /// How large a body may become.
@@ -77,7 +106,7 @@ pub(crate) fn place(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
 pub(crate) struct Limits {
     one: usize,
     total: usize,
-    time: std::time::Duration,
+    time: Duration,
     share: Share,
 }
 
@@ -102,8 +131,8 @@ impl Limits {
 
     #[cfg(test)]
     pub(crate) fn test(one: usize) -> Self {
-        let share = std::sync::Arc::<crate::budget::Budget>::default().share();
-        Self { one, total: usize::MAX, time: std::time::Duration::ZERO, share }
+        let share = Arc::<crate::budget::Budget>::default().share();
+        Self { one, total: usize::MAX, time: Duration::ZERO, share }
     }
 }
 
@@ -163,17 +192,30 @@ async fn collect(mut body: Incoming, limits: &mut Limits) -> Result<Bytes, Probl
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
-/// The format that `headers` announce; JSON when they say nothing.
-fn format(headers: &HeaderMap) -> Result<Format, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Format::Json) };
+/// The format that `headers` announce, JSON when they say nothing; and how numbers are spelt in it.
+fn format(headers: &HeaderMap) -> Result<(Format, Decimal), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok((Format::Json, Decimal::Untold));
+    };
     let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
     let mut parts = text.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
-    let charset = parts.find_map(|p| p.strip_prefix("charset="));
-    let utf8 = charset.is_none_or(|c| matches!(c.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"));
+    let (mut utf8, mut decimal) = (true, Some(Decimal::Untold));
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        let value = value.trim_matches('"');
+        match name {
+            "charset" => utf8 = matches!(value, "utf-8" | "utf8" | "us-ascii"),
+            "decimal" => decimal = Decimal::named(value),
+            _ => {}
+        }
+    }
+    let Some(decimal) = decimal else {
+        let detail = "in the header Content-Type, \"decimal\" is \"point\" or \"comma\"";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    };
     match kind {
-        "application/json" | "text/json" if utf8 => Ok(Format::Json),
-        "text/csv" | "application/csv" if utf8 => Ok(Format::Csv),
+        "application/json" | "text/json" if utf8 => Ok((Format::Json, decimal)),
+        "text/csv" | "application/csv" if utf8 => Ok((Format::Csv, decimal)),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "send UTF-8 with the header \"Content-Type: application/json\" or \"text/csv\"",

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -30,21 +31,16 @@ pub(crate) async fn invoke(State(app): State<App>, request: Request) -> Result<R
     let body = body::read(request, &app).await?;
     body::work(body.large, move || {
         let (mut body, keep_ids) = (body, app.predictions.is_some());
-        let bytes = std::mem::take(&mut body.bytes);
         let predicted = match body.format {
-            Format::Csv => {
-                csv::check_header(&bytes)?;
-                let chunk = (bytes.len() + 1).min(csv::CHUNK);
-                of_csv(&loaded, bytes.as_ref(), chunk, keep_ids)?
-            }
+            Format::Csv => of_csv(csv::Source::body(&body, &loaded)?, &loaded, keep_ids)?,
             Format::Json => {
-                of_rows(&loaded, bytes.len(), keep_ids, |rows| match nan_to_null(&bytes) {
+                of_rows(&loaded, &body, keep_ids, |rows| match nan_to_null(&body.bytes) {
                     Some(bytes) => read(&bytes, rows).map_err(Problem::malformed),
-                    None => read(&bytes, rows).map_err(Problem::malformed),
+                    None => read(&body.bytes, rows).map_err(Problem::malformed),
                 })?
             }
         };
-        drop(bytes);
+        body.bytes = Bytes::new();
         record(&app, &loaded, &id, &predicted, body.large);
         let parts =
             [Part::Text(b"{\"predictions\":[".to_vec()), Part::Labels, Part::Text(b"]}".to_vec())];
@@ -163,7 +159,13 @@ impl<'de> Visitor<'de> for Split<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let Self { rows, columns } = self;
         let (mut data, mut again) = (false, false);
+        let (mut all, mut named) = (0, 0);
         while let Some(key) = map.next_key::<String>()? {
+            all += usize::from(key == "data");
+            named += usize::from(key == "columns");
+            if all > 1 || named > 1 {
+                return Err(A::Error::custom(format!("{key:?} is there twice")));
+            }
             match (key.as_str(), columns.as_ref()) {
                 ("columns", _) => *columns = Some(map.next_value_seed(Names(rows))?),
                 ("data", Some(header)) => {

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use axum::http::HeaderValue;
-use mlops_core::cells::CellReader;
-use mlops_core::config::Ingestion;
 use mlops_core::context::Context;
 use mlops_core::digest::Digest;
 use mlops_core::ids::ReleaseId;
@@ -20,6 +18,7 @@ use mlops_core::store::{ARTIFACT, Release, SCORE, parse};
 
 use crate::columns::Columns;
 use crate::metrics::{ClassCounts, Metrics};
+use crate::predict::reading::Readings;
 
 /// How often the pointer is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(250);
@@ -35,9 +34,8 @@ pub(crate) struct Loaded {
     pub(crate) sha256: Digest,
     pub(crate) model: Model,
     pub(crate) columns: Columns,
-    pub(crate) cells: CellReader,
-    /// How rows of CSV are read: what counts as missing is the model's own.
-    pub(crate) reading: Ingestion,
+    /// How rows are read.
+    pub(crate) readings: Readings,
     /// The labels as JSON, the positive one first: numbers if both are whole ones.
     pub(crate) labels: [String; 2],
     /// Whether they are numbers.
@@ -57,15 +55,9 @@ impl Loaded {
         let numeric_labels = texts.iter().all(number);
         let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
         let labels = if numeric_labels { texts } else { texts.each_ref().map(json) };
-        let reading = Ingestion {
-            missing_values: model.missing_values.clone(),
-            numbers: model.numbers,
-            ..context.config.ingestion.clone()
-        };
         Self {
             columns: Columns::of(&model),
-            cells: CellReader::new(&model.schema, &model.missing_values, model.numbers),
-            reading,
+            readings: Readings::of(&model, &context.config.ingestion),
             labels,
             numeric_labels,
             version: HeaderValue::from_str(id.as_str())

@@ -1,18 +1,21 @@
 //! `/openapi.json`: every address, body and status, with the columns of the model that is served.
 //!
-//! Built from a few parts that operations share. Tests hold it against the service itself.
+//! Built from a few parts that operations share. Tests hold it against the service itself, and a
+//! client that was generated from it. Not for the schemas of bodies: see [`schemas`].
+
+mod schemas;
 
 use mlops_core::config::Service;
 use serde_json::{Map, Value, json};
 
-use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::state::Settings;
+use schemas::{reference, schemas};
 
 /// Statuses that any operation on a body can end with.
-const OF_BODIES: [u16; 10] = [400, 401, 403, 408, 413, 415, 422, 500, 503, 504];
+const OF_BODIES: [u16; 11] = [400, 401, 403, 408, 413, 415, 421, 422, 500, 503, 504];
 /// Statuses that any other operation can end with.
-const OF_READS: [u16; 6] = [400, 401, 403, 500, 503, 504];
+const OF_READS: [u16; 7] = [400, 401, 403, 421, 500, 503, 504];
 
 /// The document for the service as it is configured and loaded.
 pub(crate) fn document(settings: &Settings, root: &str, loaded: Option<&Loaded>) -> Value {
@@ -36,10 +39,6 @@ pub(crate) fn document(settings: &Settings, root: &str, loaded: Option<&Loaded>)
         document["security"] = json!([{ "bearer": [] }]);
     }
     document
-}
-
-fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
 fn content(kind: &str, schema: &Value) -> Value {
@@ -138,14 +137,14 @@ fn paths(service: &Service, loaded: Option<&Loaded>) -> Value {
             .answers(200, "One prediction for each row, in order", JSON, &reference("Predictions"))
             .fails(&statuses, PROBLEM.0, PROBLEM.1).0 },
         "/scoring": {
-            "get": recorded("recordedScore", "The score of the live release", "Score"),
+            "get": recorded("recordedScore", "The score of the live release", "RecordedScore"),
             "post": Operation::new("score", "predictions", "Score labelled rows; nothing is recorded")
                 .takes(&rows())
                 .answers(200, "Figures of these rows", JSON, &reference("Score"))
                 .fails(&statuses, PROBLEM.0, PROBLEM.1).0 },
         "/summarystats": { "get": recorded("summaryStatistics", "Statistics of the columns", "Record") },
         "/diagnostics": { "get": recorded("diagnostics", "The newest diagnostics", "Record") },
-        "/livez": { "get": open("livez", "Whether the process answers", JSON, reference("Record")).0 },
+        "/livez": { "get": open("livez", "Whether the process answers", JSON, reference("Alive")).0 },
         "/readyz": { "get": ready.0 },
         "/metrics": { "get": Operation::new("metrics", "service", "Metrics for Prometheus")
             .answers(200, "Text of Prometheus", "text/plain", &text())
@@ -178,32 +177,33 @@ fn inference(paths: &mut Value, service: &Service, loaded: Option<&Loaded>) {
     let reads = [&OF_READS[..], &[404]].concat();
     let bodies = [&OF_BODIES[..], &[404]].concat();
     let get = |id: &str, summary: &str| Operation::new(id, "inference v2", summary);
-    let simple = |id: &str, summary: &str, parameters: &[Value]| {
+    let simple = |id: &str, summary: &str, schema: &str, parameters: &[Value]| {
         get(id, summary)
             .within(parameters)
             .open()
-            .answers(200, "Yes", JSON, &reference("Record"))
+            .answers(200, "Yes", JSON, &reference(schema))
             .fails(&reads, JSON, "InferenceError")
-            .answers(503, "No", JSON, &reference("Record"))
+            .answers(503, "No", JSON, &reference(schema))
             .0
     };
     paths["/v2"] = json!({ "get": get("serverMetadata", "The server")
-        .answers(200, "Its name and version", JSON, &reference("Record"))
+        .answers(200, "Its name and version", JSON, &reference("ServerMetadata"))
         .fails(&OF_READS, JSON, "InferenceError").0 });
     paths["/v2/health/live"] =
-        json!({ "get": simple("serverLive", "Whether the server lives", &[]) });
-    paths["/v2/health/ready"] = json!({ "get": simple("serverReady", "Whether it is ready", &[]) });
+        json!({ "get": simple("serverLive", "Whether the server lives", "ServerLive", &[]) });
+    paths["/v2/health/ready"] =
+        json!({ "get": simple("serverReady", "Whether it is ready", "Ready", &[]) });
     for (path, suffix, parameters) in [
         ("/v2/models/{model}", "", vec![model.clone()]),
         ("/v2/models/{model}/versions/{version}", "Version", vec![model, version]),
     ] {
         paths[path] = json!({ "get": get(&format!("modelMetadata{suffix}"), "The model's tensors")
             .within(&parameters)
-            .answers(200, "Names, types, shapes", JSON, &reference("Record"))
+            .answers(200, "Names, types, shapes", JSON, &reference("ModelMetadata"))
             .fails(&reads, JSON, "InferenceError").0 });
         let id = format!("modelReady{suffix}");
         paths[format!("{path}/ready")] =
-            json!({ "get": simple(&id, "Whether the model is ready", &parameters) });
+            json!({ "get": simple(&id, "Whether the model is ready", "Ready", &parameters) });
         paths[format!("{path}/infer")] = json!({ "post":
             get(&format!("infer{suffix}"), "Predict tensors")
                 .within(&parameters)
@@ -211,79 +211,4 @@ fn inference(paths: &mut Value, service: &Service, loaded: Option<&Loaded>) {
                 .answers(200, "The tensors asked for", JSON, &reference("InferenceAnswer"))
                 .fails(&bodies, JSON, "InferenceError").0 });
     }
-}
-
-/// The schemas; the one of a row has the model's columns.
-fn schemas(loaded: Option<&Loaded>) -> Value {
-    let value = json!({ "type": ["number", "string", "boolean", "null"] });
-    let mut row = Map::new();
-    let mut required = Vec::new();
-    for (name, slot) in loaded.iter().flat_map(|l| l.columns.iter()) {
-        let (schema, needed) = match slot {
-            Slot::Numeric { .. } => (json!({ "type": ["number", "null"] }), true),
-            Slot::Categorical { .. } => (json!({ "type": ["string", "null"] }), true),
-            Slot::Id(_) | Slot::Target => (value.clone(), false),
-        };
-        row.insert(name.to_owned(), schema);
-        if needed {
-            required.push(name);
-        }
-    }
-    let columns = json!({ "type": "array", "items": { "type": "string" } });
-    let data = json!({ "type": "array", "items": { "type": "array", "items": value } });
-    let split = json!({ "type": "object", "required": ["columns", "data"],
-        "properties": { "columns": columns, "data": data } });
-    let file = json!({ "type": "object", "required": ["filepath"],
-        "properties": { "filepath": { "type": "string" } } });
-    let list = |schema: Value| json!({ "type": "array", "items": schema });
-    let error = |name: &str| {
-        json!({ "type": "object", "required": [name],
-        "properties": { name: { "type": "string" } } })
-    };
-    let count = json!({ "type": "integer", "minimum": 0 });
-    let counts = json!({ "type": "object", "additionalProperties": count });
-    let label = json!({ "type": ["integer", "string"] });
-    let probability = json!({ "type": "number", "minimum": 0, "maximum": 1 });
-    let tensor = json!({ "type": "object", "required": ["name", "shape", "datatype", "data"],
-        "properties": { "name": { "type": "string" }, "shape": list(count.clone()),
-            "datatype": { "type": "string" }, "data": { "type": "array" } } });
-    json!({
-        "Row": { "type": "object", "properties": row, "required": required },
-        "Rows": { "anyOf": [reference("Row"), list(reference("Row")), split.clone(), file] },
-        "Predictions": { "type": "object",
-            "required": ["predictions", "probabilities", "model_version", "rows", "imputed",
-                "unknown_categories", "ignored"],
-            "properties": { "predictions": list(label.clone()), "probabilities": list(probability),
-                "model_version": { "type": "string" }, "rows": count, "imputed": counts,
-                "unknown_categories": count, "ignored": counts } },
-        "Score": { "type": "object", "required": ["f1", "n", "model_version"],
-            "properties": { "f1": { "type": "number" }, "n": count,
-                "model_version": { "type": "string" } } },
-        "Record": { "type": "object" },
-        "Readiness": { "type": "object", "required": ["status", "model_version"] },
-        "Invocation": { "anyOf": [
-            { "type": "object", "required": ["dataframe_split"],
-                "properties": { "dataframe_split": split } },
-            { "type": "object", "required": ["dataframe_records"],
-                "properties": { "dataframe_records": list(reference("Row")) } },
-            { "type": "object", "required": ["instances"],
-                "properties": { "instances": list(reference("Row")) } },
-            { "type": "object", "required": ["inputs"],
-                "properties": { "inputs": { "type": "object" } } }] },
-        "InvocationAnswer": { "type": "object", "required": ["predictions"],
-            "properties": { "predictions": list(label) } },
-        "Inference": { "type": "object", "required": ["inputs"],
-            "properties": { "id": { "type": "string" }, "inputs": list(tensor.clone()),
-                "outputs": list(error("name")) } },
-        "InferenceAnswer": { "type": "object",
-            "required": ["model_name", "model_version", "outputs"],
-            "properties": { "outputs": list(tensor) } },
-        "Problem": { "type": "object", "required": ["type", "title", "status", "detail"],
-            "properties": { "type": { "type": "string" }, "title": { "type": "string" },
-                "status": { "type": "integer" }, "detail": { "type": "string" },
-                "request_id": { "type": "string" }, "error_count": count,
-                "errors": list(json!({ "type": "object", "required": ["row", "reason"] })) } },
-        "InferenceError": error("error"),
-        "MlflowError": { "type": "object", "required": ["error_code", "message"] },
-    })
 }

@@ -102,8 +102,12 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let plain = wants_text(request.headers());
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
-    let ours = Arc::clone(&loaded);
-    let (value, words) = body::work(true, move || find(&app, &ours)).await?;
+    let (ours, place) = (Arc::clone(&loaded), body::disk(&app).await?);
+    let work = move || {
+        let _place = place;
+        find(&app, &ours)
+    };
+    let (value, words) = body::work(true, work).await?;
     let mut response = if plain {
         body::typed(words, "text/plain; charset=utf-8")
     } else {

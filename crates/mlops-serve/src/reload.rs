@@ -46,11 +46,12 @@ impl Reloader {
 
 /// Takes `new` settings; returns the keys that changed and cannot count before the next start.
 fn taken(app: &App, new: Settings) -> Result<Vec<&'static str>> {
-    if app.local && !app.address.ip().is_loopback() && new.tokens.is_empty() {
-        let problem = "others reach this service, and no token is left: give one".to_owned();
+    let old = app.settings.load();
+    if !old.tokens.is_empty() && new.tokens.is_empty() {
+        // A file that somebody is just writing looks like this, too.
+        let problem = "no token is left: give one, or start anew to serve without any".to_owned();
         return Err(Error::config("tokens", vec![problem]));
     }
-    let old = app.settings.load();
     let waiting = waiting(&old.config, &new.config);
     app.settings.store(Arc::new(new));
     Ok(waiting)

@@ -59,31 +59,33 @@ impl Scored {
     }
 }
 
-fn read(app: &Shared, loaded: &Loaded, body: &mut Body) -> Result<Scored, Problem> {
+fn read(app: &Shared, loaded: &Loaded, sent: &mut Body) -> Result<Scored, Problem> {
     let mut scored = Scored::default();
     let mut notes = Notes::default();
     let mut named = None;
-    if body.format == Format::Json {
-        with_table(loaded, body.bytes.len(), |table| {
+    if sent.format == Format::Json {
+        with_table(loaded, sent.bytes.len(), |table| {
             let mut take = |table: &Table, notes: &mut Notes| scored.append(loaded, table, notes);
-            let mut rows = Rows::new(loaded, table, &mut notes, Wants::Labels, &mut take);
-            named = json::read(&body.bytes, &mut rows).map_err(Problem::malformed)?.file;
+            let cells = &loaded.readings.get(sent.decimal).cells;
+            let mut rows = Rows::new((loaded, cells), table, &mut notes, Wants::Labels, &mut take);
+            named = json::read(&sent.bytes, &mut rows).map_err(Problem::malformed)?.file;
             rows.flush();
             Ok::<_, Problem>(())
         })?;
     }
     let append = |table: &Table, notes: &mut Notes| scored.append(loaded, table, notes);
-    match (&named, body.format) {
+    match (&named, sent.format) {
         (Some(name), _) => {
             notes = Notes::default();
-            let (file, share) = file::open(app, name)?;
-            csv::read(file, csv::CHUNK, loaded, Wants::Labels, &mut notes, append)?;
-            body.share = share;
+            let _place = body::disk_now(app)?;
+            let (file, path, share) = file::open(app, name)?;
+            let source = csv::Source::file(file, &path, loaded);
+            csv::read(source, loaded, Wants::Labels, &mut notes, append)?;
+            sent.share = share;
         }
         (None, Format::Csv) => {
-            csv::check_header(&body.bytes)?;
-            let chunk = (body.bytes.len() + 1).min(csv::CHUNK);
-            csv::read(body.bytes.as_ref(), chunk, loaded, Wants::Labels, &mut notes, append)?;
+            let source = csv::Source::body(sent, loaded)?;
+            csv::read(source, loaded, Wants::Labels, &mut notes, append)?;
         }
         (None, Format::Json) => {}
     }

@@ -32,6 +32,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::access::Tokens;
 use crate::around::around;
+use crate::body;
 use crate::figures::Figures;
 use crate::guarded::Guarded;
 use crate::live::{Live, POLL, STALLED};
@@ -104,8 +105,11 @@ impl fmt::Display for Served {
 /// `Config` for an address that others reach and no token; `Io` when it cannot listen.
 pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
+    // For large bodies, of which each costs memory besides its size, and for those that wait.
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let blocking = body::DISK + 8 + 2 * processors;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(64).thread_name("serve").build();
+    let runtime = runtime.enable_all().thread_name("serve").max_blocking_threads(blocking).build();
     let runtime = runtime.map_err(|e| Error::backend("tokio", e))?;
     let served = runtime.block_on(async {
         let (mut stop, reload) = (signals::stop()?, signals::reload()?);
@@ -192,8 +196,8 @@ impl Server {
                 tokens: options.tokens,
             }),
             local: !options.insecure,
-            address,
             in_flight: Arc::new(Semaphore::new(service.max_in_flight)),
+            disk: Arc::new(Semaphore::new(body::DISK)),
             budget: Arc::default(),
             access_log: log,
             stopping: AtomicBool::new(false),
@@ -324,7 +328,8 @@ impl hyper::service::Service<Request<Incoming>> for Adapted {
 
 /// Tells a connection over the limit to come back, and closes it.
 async fn refuse(mut stream: TcpStream) {
-    const DETAIL: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"as many connections as service.max_connections are open: try again"}"#;
+    // Nobody has read what it asks for: the same in the words of all protocols.
+    const DETAIL: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"as many connections as service.max_connections are open: try again","error":"as many connections as service.max_connections are open: try again","error_code":"TEMPORARILY_UNAVAILABLE","message":"as many connections as service.max_connections are open: try again"}"#;
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
          content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{DETAIL}",

@@ -1,6 +1,5 @@
 //! What all requests share. Not for anything of a single request.
 
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,13 +28,13 @@ pub(crate) struct State {
     pub(crate) settings: ArcSwap<Settings>,
     /// Whether only names of this machine are served, as nobody is asked for a token.
     pub(crate) local: bool,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
     pub(crate) figures: Figures,
     /// Requests that may still start.
     pub(crate) in_flight: Arc<Semaphore>,
+    /// Requests that may still wait for a disk.
+    pub(crate) disk: Arc<Semaphore>,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
     pub(crate) access_log: Option<AccessLog>,

@@ -28,7 +28,7 @@ use crate::router::ready;
 use crate::state::{App, State as Shared};
 
 /// Types of tensors whose elements are numbers.
-const NUMBERS: [&str; 11] = [
+pub(crate) const NUMBERS: [&str; 11] = [
     "FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16",
     "UINT8",
 ];
@@ -192,7 +192,7 @@ pub(crate) async fn infer(
             })
         })?;
         let outputs = asked_outputs(&asked)?;
-        let predicted = of_rows(&loaded, bytes.len(), keep_ids, |rows| fill(&asked.inputs, rows))?;
+        let predicted = of_rows(&loaded, &body, keep_ids, |rows| fill(&asked.inputs, rows))?;
         record(&app, &loaded, &id, &predicted, body.large);
         let parts = answer(&asked, &outputs, &named, &loaded, predicted.probabilities.len());
         drop(asked);

@@ -1,7 +1,8 @@
 //! How a cell is spelt for comparing: two cells are equal if their spellings are.
 //!
-//! Columns of the schema are spelt as ingestion spells them, but nothing is refused: what ingestion
-//! would send to the quarantine is compared as the text it is. In other columns a cell is a number
+//! Columns of the schema are spelt as ingestion spells them. What ingestion would send to the
+//! quarantine is compared as the text it is; only numbers with the other decimal separator refuse
+//! their file, as there. In other columns a cell is a number
 //! only if its spelling loses nothing by being one: `1.0` is `1`, but `007`, `+5` and `1,234` are
 //! texts, since they may be codes. Not for splitting records: see `ingest::record`.
 
@@ -9,6 +10,8 @@ use std::borrow::Cow;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::ingest::clean::{self, FormatChanges, Labels, Number};
+use crate::ingest::parse::no_number;
+use crate::ingest::quarantine::Sign;
 use crate::ingest::spelling::{BareLabels, Cell};
 use crate::schema::{Role, Schema};
 
@@ -33,14 +36,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The kind of a column of the schema.
-    pub(crate) fn of(role: Role) -> Self {
-        match role {
+    /// The kind of a column with this role in the schema, if the schema names it.
+    pub(crate) fn of(role: Option<Role>) -> Self {
+        role.map_or(Self::Plain, |role| match role {
             Role::Id => Self::Text,
             Role::Numeric => Self::Number,
             Role::Categorical => Self::Category,
             Role::Target => Self::Label,
-        }
+        })
     }
 
     /// The number that a cell of this kind stands for, if it is one; `cell` is in canonical
@@ -106,14 +109,15 @@ impl<'a> Spelling<'a> {
     }
 
     /// Writes a cell in canonical spelling; nothing if it is missing. `text` is the field without
-    /// its outer quotes.
+    /// its outer quotes. Refuses a number with the other decimal separator, in words: others beside
+    /// it would be misread.
     pub(crate) fn push(
         &self,
         kind: Kind,
         text: &str,
         (quoted, escaped): (bool, bool),
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), String> {
         let mut changes = FormatChanges::default();
         let value = clean::bare(text, quoted, escaped, &mut changes);
         let may_be_missing = match kind {
@@ -123,19 +127,29 @@ impl<'a> Spelling<'a> {
         };
         let spelt_missing = may_be_missing && self.missing.iter().any(|m| *m == value);
         if value.is_empty() || spelt_missing {
-            return;
+            return Ok(());
         }
         let number = match kind {
-            Kind::Number => Number::read(&value, self.numbers),
+            Kind::Number => match Number::read(&value, self.numbers) {
+                None => match no_number(&value, self.numbers) {
+                    (Sign::OtherDecimal, words) => return Err(words),
+                    _ => None,
+                },
+                number => number,
+            },
             Kind::Label => {
                 // A label that is not known yet is not learned here: it would depend on the order.
                 let mut labels = self.labels.clone();
                 labels.negative.get_or_insert_default();
                 match labels.resolve(&value, &mut changes) {
-                    Some(true) => return clean::push_text(&self.labels.positive, out),
+                    Some(true) => {
+                        clean::push_text(&self.labels.positive, out);
+                        return Ok(());
+                    }
                     Some(false) => {
                         let negative = self.labels.negative.as_deref();
-                        return clean::push_text(negative.unwrap_or(&value), out);
+                        clean::push_text(negative.unwrap_or(&value), out);
+                        return Ok(());
                     }
                     None => plain_number(&value),
                 }
@@ -147,6 +161,7 @@ impl<'a> Spelling<'a> {
             Some(number) => number.push(out),
             None => clean::push_text(&value, out),
         }
+        Ok(())
     }
 }
 
@@ -222,7 +237,7 @@ mod tests {
         let (schema, options) = (schema(), Ingestion::default());
         let spelling = Spelling::new(&schema, &options);
         let mut out = Vec::new();
-        spelling.push(kind, text, (false, false), &mut out);
+        spelling.push(kind, text, (false, false), &mut out).unwrap();
         // What is canonical stays as it is, and both ways of reading say the same of cells of plain
         // bytes, which are all that are asked about.
         let is_canonical = |text: &[u8]| {
@@ -232,7 +247,7 @@ mod tests {
         };
         let mut again = Vec::new();
         let cell = unquoted(&out);
-        spelling.push(kind, &cell, (out.starts_with(b"\""), false), &mut again);
+        spelling.push(kind, &cell, (out.starts_with(b"\""), false), &mut again).unwrap();
         assert_eq!(again, out, "{text}");
         if is_canonical(text.as_bytes()) {
             assert_eq!(out, text.as_bytes(), "the fast path would keep it");

@@ -37,6 +37,8 @@ pub(crate) struct Rows {
     side: Vec<u8>,
     /// Records that cannot be read: the line in the piece, from 0, and why.
     pub(crate) unreadable: Vec<(u64, String)>,
+    /// The first number with the other decimal separator: its line in the piece, and its words.
+    pub(crate) other_decimal: Option<(u64, String)>,
     /// Physical lines in the piece.
     pub(crate) lines: u64,
     /// The numbers of all rows in the order of their hashes, roughly, equal ones in the order of the
@@ -125,6 +127,7 @@ impl<'a> RowMaker<'a> {
         out.all.clear();
         out.side.clear();
         out.unreadable.clear();
+        out.other_decimal = None;
         out.lines = 0;
         self.marks.look_at(chunk);
         widest(Making { maker: self, chunk, out: &mut *out });
@@ -230,7 +233,10 @@ impl<'a> RowMaker<'a> {
             let field = found[*position];
             let raw = &text[field.start - at..field.end - at];
             let kind = self.fields.kinds[*position];
-            self.spelling.push(kind, raw, (field.quoted, field.escaped), &mut out.side);
+            let quotes = (field.quoted, field.escaped);
+            if let Err(words) = self.spelling.push(kind, raw, quotes, &mut out.side) {
+                out.other_decimal.get_or_insert((out.lines, words));
+            }
             if column + 1 == self.fields.keys {
                 key = out.side.len() - start;
             }

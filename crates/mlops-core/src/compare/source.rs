@@ -157,6 +157,13 @@ impl Source {
         let (mut line, workers) = (self.line, making.threads.saturating_sub(1));
         pipeline::run_with(&mut self.reader, parser, workers, &work, |piece| {
             let rows = &piece.made;
+            if let Some((at, words)) = &rows.other_decimal {
+                let message = format!(
+                    "line {}: {words}. It is not compared, since its other numbers could be misread",
+                    line + at
+                );
+                return Err(Error::schema(path.display().to_string(), message));
+            }
             for (at, message) in &rows.unreadable {
                 let ordinal = reading.unreadable;
                 reading.examples.offer(ordinal, || format!("line {}: {message}", line + at));

@@ -84,8 +84,12 @@ impl Compared {
             [(&self.left.name, &columns.left_only), (&self.right.name, &columns.right_only)];
         for (name, only) in sides {
             if !only.is_empty() {
-                let (name, only) = (shown(name), text::names(only));
-                writeln!(f, "Only {name} has these columns; they are not compared: {only}")?;
+                let only = text::names(only);
+                writeln!(
+                    f,
+                    "Only {} has these columns; they are not compared: {only}",
+                    shown(name)
+                )?;
             }
         }
         if columns.reordered {

@@ -234,6 +234,39 @@ fn records_that_cannot_be_read_are_named_and_left_out() {
     assert!(error.contains("no column in common"), "{error}");
 }
 
+/// One number with the other decimal separator tells that others are not what they look like.
+#[test]
+fn a_file_with_the_other_decimal_separator_is_refused() {
+    let scene = Scene::new();
+    let number = HEADER.trim_end().split(',').nth(1).unwrap().to_owned();
+    scene.file("l.csv", format!("k,{number}\na,\"1,500\"\nb,\"0,125\"\n"));
+    scene.file("r.csv", format!("k,{number}\na,1500\nb,0.125\n"));
+    for (left, right) in [("l.csv", "r.csv"), ("r.csv", "l.csv")] {
+        for options in [Options::default(), on(&["k"])] {
+            let error = look(&scene, left, right, options).unwrap_err().to_string();
+            assert!(error.contains("l.csv: line 3: \"0,125\" has a decimal comma"), "{error}");
+            assert!(error.contains("ingestion.decimal"), "{error}");
+        }
+    }
+    // In a column that the schema does not name it is a text as any other.
+    scene.file("l.csv", "k,free\na,\"0,125\"\n");
+    scene.file("r.csv", "k,free\na,0.125\n");
+    assert_eq!(merged(&look(&scene, "l.csv", "r.csv", Options::default()).unwrap()), [0, 1, 1]);
+}
+
+#[test]
+fn a_report_on_wide_files_is_short() {
+    let scene = Scene::new();
+    let wide = |letter: char, last: &str| {
+        let names: Vec<String> = (0..20_000).map(|i| format!("{letter}{i}")).collect();
+        format!("k,{}\na,{}{last}\n", names.join(","), ",".repeat(19_999))
+    };
+    scene.file("l.csv", wide('a', "1"));
+    scene.file("r.csv", wide('b', "1"));
+    let report = look(&scene, "l.csv", "r.csv", on(&["k"])).unwrap().to_string();
+    assert!(report.contains("and 19,990 more") && report.len() < 2048, "{report:.4000}");
+}
+
 /// A pipe may never end, and nobody may be writing to it: only regular files are read.
 #[test]
 fn a_pipe_is_named_and_not_opened() {

@@ -20,8 +20,8 @@ use crate::budget::Share;
 use crate::columns::Slot;
 use crate::live::Loaded;
 
-/// A larger answer is not made as a whole.
-const WHOLE: usize = 4 << 20;
+/// A larger answer is not made as a whole: as long as it is sent, its rows are held, and count.
+const WHOLE: usize = 256 << 10;
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
 
@@ -64,6 +64,10 @@ impl Predicted {
                          model"
                     .to_owned(),
             });
+        }
+        if self.probabilities.capacity() - first < block.len() {
+            // Twice as much as a vector would take by itself is too much where rows are short.
+            self.probabilities.reserve_exact(block.len() + first / 8);
         }
         self.probabilities.extend_from_slice(&block);
         if keep_ids {
@@ -181,6 +185,9 @@ impl Script {
         }
         self.row = 0;
         self.parts.pop_front();
+        if self.parts.is_empty() {
+            self.probabilities = Vec::new();
+        }
         true
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Not for JSON: see `super::json`.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,20 +10,22 @@ use mlops_core::ErrorKind;
 use mlops_core::dataset::{Fault as Unread, RowReader};
 use mlops_core::table::Table;
 
-use super::Failure;
 use super::faults::Fault;
-use super::rows::{Notes, UNFILLED, Wants};
+use super::reading::Reading;
+use super::rows::{Notes, Rows, UNFILLED, Wants};
+use super::{Failure, with_table};
+use crate::body::Body;
 use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::problem::Problem;
 
-/// How many bytes are read at a time: what is made of them is many times larger.
-pub(crate) const CHUNK: usize = 128 << 10;
+/// How many bytes are read at a time: what is said of bad rows is hundreds of times larger.
+const CHUNK: usize = 16 << 10;
 /// Columns that a header may name.
 const COLUMNS: usize = 20_000;
 
 /// Refuses a body whose header would cost many times what it is.
-pub(crate) fn check_header(bytes: &[u8]) -> Result<(), Problem> {
+fn check_header(bytes: &[u8]) -> Result<(), Problem> {
     let line = bytes.split(|b| matches!(b, b'\n' | b'\r')).find(|line| !line.is_empty());
     if line.is_some_and(|line| line.split(|b| *b == b',').count() > COLUMNS) {
         let detail = format!("the header names over {COLUMNS} columns: send those of the model");
@@ -31,28 +34,72 @@ pub(crate) fn check_header(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Rows of CSV that are to be read.
+pub(crate) struct Source<'r, R> {
+    pub(crate) input: R,
+    /// Its file's name, or what stands for one.
+    pub(crate) name: &'r Path,
+    /// How many bytes are read at a time.
+    pub(crate) chunk: usize,
+    pub(crate) reading: &'r Reading,
+}
+
+impl<'r> Source<'r, &'r [u8]> {
+    /// The rows of a body.
+    ///
+    /// # Errors
+    /// A header that would cost too much.
+    pub(crate) fn body(body: &'r Body, loaded: &'r Loaded) -> Result<Self, Problem> {
+        check_header(&body.bytes)?;
+        let chunk = (body.bytes.len() + 1).min(CHUNK);
+        let reading = loaded.readings.get(body.decimal);
+        Ok(Self { input: body.bytes.as_ref(), name: Path::new("csv"), chunk, reading })
+    }
+}
+
+impl<'r> Source<'r, File> {
+    /// The rows of a file of that name, which is spelt as the model's files are.
+    pub(crate) fn file(input: File, name: &'r Path, loaded: &'r Loaded) -> Self {
+        Self { input, name, chunk: CHUNK, reading: &loaded.readings.files }
+    }
+}
+
 /// Reads rows; hands each batch of good ones to `visit`, while there was no bad one.
 pub(crate) fn read(
-    input: impl Read,
-    chunk: usize,
+    source: Source<'_, impl Read>,
     loaded: &Loaded,
     wants: Wants,
     notes: &mut Notes,
     mut visit: impl FnMut(&Table, &mut Notes),
 ) -> Result<(), Failure> {
-    let schema = &loaded.model.schema;
+    let Source { input, name, chunk, reading } = source;
+    let one_by_one = reading.cells.reads_both();
+    let schema = if one_by_one { &loaded.readings.texts } else { &loaded.model.schema };
     let reader = match wants {
-        Wants::Features => RowReader::prediction(schema, &loaded.reading),
-        Wants::Labels => RowReader::evaluation(schema, &loaded.reading),
+        Wants::Features => RowReader::prediction(schema, &reading.rows),
+        Wants::Labels => RowReader::evaluation(schema, &reading.rows),
     };
+    let reader = reader.with_ids();
     notes.imputed.resize(loaded.columns.len(), 0);
-    let read = reader.with_ids().stream(input, Path::new("csv"), chunk, |table, first, unread| {
-        look(loaded, table, first, unread, notes);
-        if notes.faults.count == 0 {
-            visit(table, notes);
-        }
-        Ok(())
-    });
+    let read = if one_by_one {
+        with_table(loaded, usize::MAX, |table| {
+            let mut rows = Rows::new((loaded, &reading.cells), table, notes, wants, &mut visit);
+            let read = reader.lines(input, name, chunk, |texts, _, unread, lines| {
+                take_texts(&mut rows, texts, unread, lines);
+                Ok(())
+            });
+            rows.flush();
+            read
+        })
+    } else {
+        reader.stream(input, name, chunk, |table, first, unread| {
+            look(loaded, table, first, unread, notes);
+            if notes.faults.count == 0 {
+                visit(table, notes);
+            }
+            Ok(())
+        })
+    };
     match read {
         Ok(reading) => {
             notes.rows = reading.rows_read;
@@ -67,6 +114,43 @@ pub(crate) fn read(
             }
             _ => Failure::Inside(error),
         }),
+    }
+}
+
+/// Puts a batch whose numbers are texts into rows, cell by cell, with what could not be read between
+/// them.
+fn take_texts(rows: &mut Rows, texts: &Table, unread: Vec<Unread>, lines: &[u64]) {
+    let columns = &rows.loaded.columns;
+    let numeric = columns.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. })).count();
+    let mut unread = unread.into_iter().peekable();
+    let pass = |rows: &mut Rows, fault: Unread| {
+        let Unread { row, line, column, message } = fault;
+        let column = Some(column).filter(|c| !c.is_empty());
+        rows.notes.faults.add(|| Fault { row, line: Some(line), column, reason: message });
+        rows.notes.rows += 1;
+    };
+    for (row, line) in lines.iter().enumerate() {
+        while let Some(fault) = unread.next_if(|fault| fault.row <= rows.notes.rows) {
+            pass(rows, fault);
+        }
+        rows.line = Some(*line);
+        for c in 0..columns.len() {
+            match columns.slot(c) {
+                Slot::Id(index) => rows.text(c, texts.ids[index].get(row)),
+                Slot::Numeric { index, .. } => rows.text(c, texts.categorical[index].get(row)),
+                Slot::Categorical { index, .. } => {
+                    rows.text(c, texts.categorical[numeric + index].get(row));
+                }
+                Slot::Target if rows.wants == Wants::Labels => {
+                    rows.text(c, rows.loaded.model.label(texts.labels[row]));
+                }
+                Slot::Target => {}
+            }
+        }
+        rows.end();
+    }
+    for fault in unread {
+        pass(rows, fault);
     }
 }
 

@@ -26,12 +26,13 @@ fn folders(config: &Config) -> impl Iterator<Item = &Path> {
     own.into_iter().chain(&config.service.data_folders).map(PathBuf::as_path)
 }
 
-/// Opens the file that `name` means, and takes room for what it will cost.
+/// Opens the file that `name` means, and takes room for what it will cost; also gives its own name,
+/// which tells our data sets from other files.
 ///
 /// # Errors
 /// 400 for a name that cannot be one, 404 for one that leads to nothing, 413 for one too large, 503
 /// where there is no room for it.
-pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, Share), Problem> {
+pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, PathBuf, Share), Problem> {
     let settings = app.service();
     let config = &settings.config;
     let path = match (&name.path, &name.data, &name.name) {
@@ -55,7 +56,7 @@ pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, Share), Proble
         return Err(Problem::malformed("only files with the ending .csv are read"));
     }
     let found = candidates(config, &path).find_map(|candidate| inside(config, &candidate));
-    let Some(file) = found else {
+    let Some((file, path)) = found else {
         return Err(Problem::new(
             StatusCode::NOT_FOUND,
             "there is no such file in the folders of data: name it relative to the folder of the \
@@ -72,7 +73,7 @@ pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, Share), Proble
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     let share = body::room_for_file(app, size)?;
-    Ok((file, share))
+    Ok((file, path, share))
 }
 
 /// Where a name may lead: as it is, from the folder of the configuration, from a folder of data.
@@ -85,8 +86,8 @@ fn candidates(config: &Config, path: &Path) -> impl Iterator<Item = PathBuf> {
     absolute.into_iter().chain([base]).chain(within)
 }
 
-/// The file at `candidate`, if it really lies in a folder of data.
-fn inside(config: &Config, candidate: &Path) -> Option<File> {
+/// The file at `candidate`, if it really lies in a folder of data, with its own name.
+fn inside(config: &Config, candidate: &Path) -> Option<(File, PathBuf)> {
     let real = candidate.canonicalize().ok()?;
     if !real.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
         return None;
@@ -94,7 +95,8 @@ fn inside(config: &Config, candidate: &Path) -> Option<File> {
     let mut roots = folders(config).filter_map(|folder| folder.canonicalize().ok());
     let root = roots.find(|root| real.starts_with(root))?;
     let beneath = real.strip_prefix(&root).ok()?;
-    beneath_without_links(&root, beneath)
+    let name = PathBuf::from(real.file_name()?);
+    Some((beneath_without_links(&root, beneath)?, name))
 }
 
 /// Opens the regular file at `path` beneath `root`, where no part of `path` is a link.

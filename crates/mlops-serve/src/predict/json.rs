@@ -133,7 +133,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
         let Self { rows, names, second } = self;
         let mut found = Found::default();
         let mut file = FileName::default();
-        let (mut fields, mut place) = (false, 0);
+        let (mut fields, mut data, mut place) = (false, false, 0);
         while let Some(key) = map.next_key_seed(Key { rows, place, top: true })? {
             place += 1;
             match key {
@@ -150,6 +150,9 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
                 }
                 Field::Data => {
                     found.split = true;
+                    if std::mem::replace(&mut data, true) {
+                        return Err(A::Error::custom("\"data\" is there twice"));
+                    }
                     if let Some(header) = names.as_ref() {
                         map.next_value_seed(Data { rows, header })?;
                     } else {
@@ -418,10 +421,11 @@ impl<'de> Visitor<'de> for Names<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Header, A::Error> {
         let mut header = Header::default();
+        let mut seen = vec![false; self.0.loaded.columns.len()];
         while let Some(name) = seq.next_element::<String>()? {
             let found = self.0.loaded.columns.find(&name, header.places.len());
             let place = found.and_then(|c| u32::try_from(c).ok()).unwrap_or(NOWHERE);
-            if place != NOWHERE && header.places.contains(&place) {
+            if found.is_some_and(|c| std::mem::replace(&mut seen[c], true)) {
                 return Err(A::Error::custom(format_args!("\"columns\" names {name:?} twice")));
             }
             if place == NOWHERE && header.extra.len() < NAMES {

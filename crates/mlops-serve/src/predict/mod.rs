@@ -5,6 +5,7 @@
 //! | JSON to rows | `json`; `column` where it comes column by column |
 //! | CSV to rows | `csv`, and `file` for a file that is named |
 //! | a row into the table, or its faults | `rows`, `faults` |
+//! | how numbers are spelt | `reading` |
 //! | probabilities to an answer | `answer` |
 //!
 //! Synchronous, on the thread that read the body, unless it is large.
@@ -15,6 +16,7 @@ pub(crate) mod csv;
 pub(crate) mod faults;
 pub(crate) mod file;
 pub(crate) mod json;
+pub(crate) mod reading;
 pub(crate) mod rows;
 
 use std::cell::RefCell;
@@ -77,10 +79,12 @@ pub(crate) async fn predict(State(app): State<App>, request: Request) -> Result<
     match step.await? {
         Step::Done(response) => Ok(response),
         Step::File(name, loaded, id, body) => {
+            let place = body::disk(&app).await?;
             body::work(true, move || {
-                let (file, share) = file::open(&app, &name)?;
-                let keep_ids = app.predictions.is_some();
-                let predicted = of_csv(&loaded, file, csv::CHUNK, keep_ids)?;
+                let _place = place;
+                let (file, path, share) = file::open(&app, &name)?;
+                let source = csv::Source::file(file, &path, &loaded);
+                let predicted = of_csv(source, &loaded, app.predictions.is_some())?;
                 record(&app, &loaded, &id, &predicted, true);
                 let answer = body::json(predicted.json(&loaded, share), &loaded);
                 drop(body);
@@ -107,13 +111,11 @@ fn prediction(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Outcome, Pro
     let keep_ids = app.predictions.is_some();
     match body.format {
         Format::Csv => {
-            csv::check_header(&body.bytes)?;
-            let chunk = (body.bytes.len() + 1).min(csv::CHUNK);
-            of_csv(loaded, body.bytes.as_ref(), chunk, keep_ids).map(Outcome::Predicted)
+            of_csv(csv::Source::body(body, loaded)?, loaded, keep_ids).map(Outcome::Predicted)
         }
         Format::Json => {
             let mut file = None;
-            let predicted = of_rows(loaded, body.bytes.len(), keep_ids, |rows| {
+            let predicted = of_rows(loaded, body, keep_ids, |rows| {
                 file = json::read(&body.bytes, rows).map_err(Problem::malformed)?.file;
                 Ok(())
             })?;
@@ -125,19 +127,20 @@ fn prediction(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Outcome, Pro
     }
 }
 
-/// Predicts the rows that `fill` puts in.
+/// Predicts the rows of `body` that `fill` puts in.
 pub(crate) fn of_rows(
     loaded: &Loaded,
-    bytes: usize,
+    body: &Body,
     keep_ids: bool,
     fill: impl FnOnce(&mut Rows) -> Result<(), Problem>,
 ) -> Result<Predicted, Problem> {
     let (mut predicted, mut notes) = (Predicted::default(), Notes::default());
-    with_table(loaded, bytes, |table| {
+    with_table(loaded, body.size, |table| {
         let mut take = |table: &Table, notes: &mut Notes| {
             predicted.append(loaded, table, notes, keep_ids);
         };
-        let mut rows = Rows::new(loaded, table, &mut notes, Wants::Features, &mut take);
+        let cells = &loaded.readings.get(body.decimal).cells;
+        let mut rows = Rows::new((loaded, cells), table, &mut notes, Wants::Features, &mut take);
         fill(&mut rows)?;
         rows.flush();
         Ok::<_, Problem>(())
@@ -147,13 +150,12 @@ pub(crate) fn of_rows(
 
 /// Predicts rows of CSV, a batch at a time.
 pub(crate) fn of_csv(
+    source: csv::Source<'_, impl std::io::Read>,
     loaded: &Loaded,
-    input: impl std::io::Read,
-    chunk: usize,
     keep_ids: bool,
 ) -> Result<Predicted, Problem> {
     let (mut predicted, mut notes) = (Predicted::default(), Notes::default());
-    csv::read(input, chunk, loaded, Wants::Features, &mut notes, |table, notes| {
+    csv::read(source, loaded, Wants::Features, &mut notes, |table, notes| {
         predicted.append(loaded, table, notes, keep_ids);
     })?;
     predicted.sound(notes)

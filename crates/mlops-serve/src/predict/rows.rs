@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use mlops_core::cells::{CellReader, Spelling};
 use mlops_core::table::{Table, TextColumn};
 
 use super::faults::{Fault, Faults, excerpt};
@@ -58,6 +59,7 @@ impl Notes {
 /// Takes the values of rows, field by field.
 pub(crate) struct Rows<'a> {
     pub(crate) loaded: &'a Loaded,
+    cells: &'a CellReader,
     pub(crate) table: &'a mut Table,
     pub(crate) notes: &'a mut Notes,
     pub(crate) wants: Wants,
@@ -65,20 +67,25 @@ pub(crate) struct Rows<'a> {
     take: &'a mut dyn FnMut(&Table, &mut Notes),
     /// Whether the row at hand is lost.
     broken: bool,
+    /// The line of the row at hand, where the text has lines.
+    pub(crate) line: Option<u64>,
+    /// The spelling of numbers, once one had a certain one.
+    spelling: Spelling,
     /// The columns of the fields of the row before, in their order.
     order: Vec<usize>,
 }
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(
-        loaded: &'a Loaded,
+        (loaded, cells): (&'a Loaded, &'a CellReader),
         table: &'a mut Table,
         notes: &'a mut Notes,
         wants: Wants,
         take: &'a mut dyn FnMut(&Table, &mut Notes),
     ) -> Self {
         notes.imputed.resize(loaded.columns.len(), 0);
-        Self { loaded, table, notes, wants, take, broken: false, order: Vec::new() }
+        let (order, spelling, line) = (Vec::new(), Spelling::Any, None);
+        Self { loaded, cells, table, notes, wants, take, broken: false, line, spelling, order }
     }
 
     /// Hands on the rows that are in, while none was wrong.
@@ -111,10 +118,10 @@ impl<'a> Rows<'a> {
     /// Notes that the row at hand breaks the schema.
     pub(crate) fn fault(&mut self, column: Option<usize>, reason: impl FnOnce() -> String) {
         self.broken = true;
-        let (row, columns) = (self.notes.rows, &self.loaded.columns);
+        let (row, line, columns) = (self.notes.rows, self.line, &self.loaded.columns);
         self.notes.faults.add(|| Fault {
             row,
-            line: None,
+            line,
             column: column.map(|c| columns.name(c).to_owned()),
             reason: reason(),
         });
@@ -152,19 +159,23 @@ impl<'a> Rows<'a> {
     /// A text for column `c`.
     pub(crate) fn text(&mut self, c: usize, text: &str) {
         let rows = self.table.len();
-        let cells = &self.loaded.cells;
+        let cells = self.cells;
         match self.loaded.columns.slot(c) {
             Slot::Id(index) if self.table.ids[index].len() == rows => {
                 self.table.ids[index].push(text.trim());
             }
             Slot::Numeric { index, fills } if self.table.numeric[index].len() == rows => {
                 match cells.number(text) {
-                    Some(value) => {
+                    Some((value, spelling)) if self.agrees(spelling) => {
                         self.table.numeric[index].push(value);
                         if value.is_nan() {
                             self.missing(c, fills);
                         }
                     }
+                    Some(_) => self.fault(Some(c), || {
+                        let text = excerpt(text);
+                        format!("{text} is spelt otherwise than a number before it: {ONE_SPELLING}")
+                    }),
                     None => self.fault(Some(c), || cells.no_number(text)),
                 }
             }
@@ -204,6 +215,14 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Whether a number of this spelling may stand beside those before it.
+    fn agrees(&mut self, spelling: Spelling) -> bool {
+        if self.spelling == Spelling::Any {
+            self.spelling = spelling;
+        }
+        spelling == Spelling::Any || spelling == self.spelling
+    }
+
     fn missing(&mut self, c: usize, fills: bool) {
         if fills {
             self.notes.imputed[c] += 1;
@@ -213,7 +232,7 @@ impl<'a> Rows<'a> {
     }
 
     fn unknown_label(&mut self, c: usize, text: &str) {
-        let (positive, negative) = self.loaded.cells.labels();
+        let (positive, negative) = self.cells.labels();
         let expected = format!("expected {positive:?} or {negative:?}");
         self.fault(Some(c), || match text.trim() {
             "" => format!("the label is missing: {expected}"),
@@ -272,3 +291,4 @@ impl<'a> Rows<'a> {
 /// Why a missing value can be a fault.
 pub(crate) const UNFILLED: &str = "the value is missing, and this model fills none: it was trained with \"training.missing\" \
      \"drop\" or \"reject\"";
+const ONE_SPELLING: &str = "numbers of a request have a decimal comma or a decimal point, not both";

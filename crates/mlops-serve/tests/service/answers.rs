@@ -158,6 +158,8 @@ fn what_is_no_request_is_said_to_be_none() {
         r#"{"columns": ["age", "age"], "data": []}"#,
         r#"{"columns": ["age"], "columns": ["age"], "data": []}"#,
         r#"{"columns": 1, "data": []}"#,
+        r#"{"columns": ["age"], "data": [[1]], "data": [[2]]}"#,
+        r#"{"data": [[1]], "columns": ["age"], "data": [[2]]}"#,
         r#"{"columns": ["age"], "data": [1]}"#,
         r#"{"filepath": 1}"#,
         r#"{"filepath": "a.csv", "age": 1}"#,

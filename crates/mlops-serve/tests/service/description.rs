@@ -44,6 +44,11 @@ fn every_described_operation_is_there_and_every_answer_is_described() {
         assert_eq!(found, allowed, "{real}");
     }
     assert!(operations >= 24, "{operations}");
+    let ids =
+        api["paths"].as_object().unwrap().values().flat_map(|p| p.as_object().unwrap().values());
+    let ids: std::collections::BTreeSet<&str> =
+        ids.map(|o| o["operationId"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), operations, "an operationId is there twice");
     let row = &api["components"]["schemas"]["Row"];
     assert_eq!(row["required"], json!(["age", "balance", "country"]));
 }

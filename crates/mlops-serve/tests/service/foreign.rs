@@ -122,16 +122,37 @@ fn without_tokens_only_names_of_this_machine_are_served() {
         connection.answer(false).unwrap()
     };
     let service = scene.serve();
-    for host in ["localhost", "127.0.0.1:80", "[::1]:1", "Models.Example"] {
+    let names = ["localhost", "LocalHost:8000", "localhost.", "127.0.0.1:80", "[::1]:1", "[::1]"];
+    for host in names.into_iter().chain(["Models.Example", "models.example.:81"]) {
         ask(&service, host).ends_with(200);
     }
-    for host in ["evil.example", "localhost.evil.example", "10.0.0.1:8000", "0.0.0.0"] {
+    for host in [
+        "evil.example",
+        "localhost.evil.example",
+        "10.0.0.1:8000",
+        "0.0.0.0",
+        "[::2]:80",
+        "localhost@evil.example",
+        "evil.example:localhost",
+    ] {
         let refused = ask(&service, host).ends_with(421);
         assert!(refused.text().contains("service.host_names"), "{}", refused.text());
     }
-    let mut absolute = crate::http::Connection::open(service.address);
-    absolute.raw(b"GET http://evil.example/scoring HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    absolute.answer(false).unwrap().ends_with(421);
+    for (head, status) in [
+        // What stands in the address counts, not the header.
+        ("GET http://evil.example/scoring HTTP/1.1\r\nhost: localhost\r\n", 421),
+        ("GET http://localhost@evil.example/scoring HTTP/1.1\r\nhost: localhost\r\n", 421),
+        ("GET http://LOCALHOST:1/scoring HTTP/1.1\r\nhost: localhost:1\r\n", 200),
+        ("GET http://[::1]:8000/scoring HTTP/1.1\r\nhost: [::1]:8000\r\n", 200),
+        // Browsers name a host always, old programs need not.
+        ("GET /scoring HTTP/1.0\r\n", 200),
+        ("GET /scoring HTTP/1.0\r\nhost: evil.example\r\n", 421),
+        ("GET /scoring HTTP/1.1\r\nhost: \r\n", 421),
+    ] {
+        let mut connection = crate::http::Connection::open(service.address);
+        connection.raw(format!("{head}\r\n").as_bytes());
+        assert_eq!(connection.answer(false).unwrap().status, status, "{head}");
+    }
     let mut tokens = Tokens::default();
     tokens.add("read", "read-0123456789abcdef", "a test").unwrap();
     ask(&scene.serve_with(Options { tokens, ..Options::default() }), "any.example").ends_with(401);
@@ -149,6 +170,24 @@ fn pages_of_others_post_nothing() {
     assert_eq!(post(&[json, ("origin", "http://localhost")]), 200);
     let proxied = [json, ("origin", "https://m.example"), ("x-forwarded-host", "m.example")];
     assert_eq!(post(&proxied), 200);
+    let at = |host: &str, origin: &str| {
+        let mut connection = crate::http::Connection::open(service.address);
+        let head = format!(
+            "POST /prediction HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\ncontent-length: {}\r\n\r\n",
+            ROW.len()
+        );
+        connection.raw(&[head.as_bytes(), ROW].concat());
+        connection.answer(false).unwrap().status
+    };
+    for (host, origin, status) in [
+        ("[::1]:8000", "http://[::1]:8000", 200),
+        ("[::1]:8000", "http://[::1]:9000", 403),
+        ("LocalHost:8000", "http://localhost:8000", 200),
+        ("localhost.:8000", "http://localhost.:8000", 200),
+        ("127.0.0.1:8000", "http://localhost:8000", 403),
+    ] {
+        assert_eq!(at(host, origin), status, "{host} {origin}");
+    }
     for origin in ["http://evil.example", "null", "http://localhost:9999", ""] {
         assert_eq!(post(&[json, ("origin", origin)]), 403, "{origin}");
     }
@@ -169,6 +208,11 @@ fn what_is_almost_json_is_refused_in_words_that_help() {
         ("/prediction", br#"{"columns": ["age"], "data": [[1],[-Infinity]]}"#, "finite number"),
         ("/prediction", br#"{"age": None}"#, "send null"),
         ("/invocations", br#"{"instances": [[1, Infinity, "de"]]}"#, "finite number"),
+        (
+            "/invocations",
+            br#"{"dataframe_split": {"columns": ["age"], "data": [[1]], "data": [[2]]}}"#,
+            "is there twice",
+        ),
         (
             infer,
             br#"{"inputs": [{"name": "age", "shape": [1], "datatype": "FP64", "data": [NaN]}]}"#,
@@ -248,7 +292,18 @@ fn behind_a_proxy_the_description_leads_back_through_it() {
     }
     for path in ["/models/churn", "/models/churn/", "/models/churn/docs", "/"] {
         let page = service.get(path).ends_with(200);
-        assert!(!page.text().contains("\"/openapi.json\""));
+        // All that it asks for is beneath the path of the page itself, whatever that is.
+        let asked: Vec<&str> = page.text().split("fetch(").skip(1).collect();
+        assert_eq!(asked.len(), 2);
+        assert!(
+            page.text()
+                .contains(r#"const base = location.pathname.replace(/\/(docs)?$/, "") + "/""#)
+        );
+        assert!(asked[1].starts_with("base + \"openapi.json\""), "{}", asked[1]);
+        assert!(page.text().contains("let url = base + path.replace("));
+    }
+    for path in ["/models/churn/openapi.json", "/openapi.json"] {
+        service.get(path).ends_with(200);
     }
     service.get("/models/churned/livez").ends_with(404);
 }

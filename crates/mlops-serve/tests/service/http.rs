@@ -109,7 +109,27 @@ impl Connection {
         let length = headers.get("content-length").map_or(0, |n| n.parse().unwrap());
         let mut body = vec![0; if head_only { 0 } else { length }];
         self.0.read_exact(&mut body).unwrap();
+        if headers.get("transfer-encoding").is_some_and(|kind| kind == "chunked") && !head_only {
+            body = self.chunks()?;
+        }
         Some(Answer { status, headers, body })
+    }
+
+    /// A body that comes in pieces; nothing when it broke off.
+    fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).ok()?;
+            let size = usize::from_str_radix(line.trim_end(), 16).ok()?;
+            let start = body.len();
+            body.resize(start + size + 2, 0);
+            self.0.read_exact(&mut body[start..]).ok()?;
+            body.truncate(start + size);
+            if size == 0 {
+                return Some(body);
+            }
+        }
     }
 
     /// Whether the other side closed.

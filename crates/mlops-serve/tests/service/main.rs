@@ -13,12 +13,16 @@ mod access;
 mod answers;
 /// The description of the service against the service.
 mod description;
+/// A disk that hangs.
+mod disk;
 /// Files that a request names: which are read, and that no other is.
 mod files;
 /// Requests that no client of ours sends: from foreign pages, with numbers beyond all numbers.
 mod foreign;
 /// One batch of rows in every wire format against the batch path, to the bit.
 mod formats;
+/// A client that was generated from the description.
+mod generated;
 /// A small client that sees every byte.
 mod http;
 /// Limits of size, number and time; draining; the logs.
@@ -33,3 +37,5 @@ mod records;
 mod reload;
 /// The scene: a workspace, and the service over it.
 mod scene;
+/// The spelling of numbers in every protocol.
+mod spelling;

@@ -109,7 +109,12 @@ impl Scene {
     }
 
     pub(crate) fn serve_with(&self, options: Options) -> Service {
-        let (context, options) = (self.context(), Options { port: Some(0), ..options });
+        self.serve_in(self.context(), options)
+    }
+
+    /// The same in a world of the test's own.
+    pub(crate) fn serve_in(&self, context: Context, options: Options) -> Service {
+        let options = Options { port: Some(0), ..options };
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {

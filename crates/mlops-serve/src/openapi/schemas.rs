@@ -1,0 +1,223 @@
+//! The schemas of `/openapi.json`, each under a name of its own, so that generated clients have a type
+//! for every part of a request and of an answer.
+//!
+//! Not for addresses: see `super`.
+
+use serde_json::{Map, Value, json};
+
+use crate::columns::Slot;
+use crate::live::Loaded;
+use crate::v2::NUMBERS;
+
+/// A reference to the schema `name`.
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn list(items: &Value) -> Value {
+    json!({ "type": "array", "items": items })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// A whole number or a text: a label, an id.
+fn label() -> Value {
+    json!({ "type": ["integer", "string"] })
+}
+
+/// An object that has these members, and may have more.
+fn object(required: &[&str], properties: Value) -> Value {
+    let properties = if properties.is_null() { json!({}) } else { properties };
+    json!({ "type": "object", "required": required, "properties": properties,
+        "additionalProperties": true })
+}
+
+/// An object whose members are all of one kind.
+fn members(kind: &Value) -> Value {
+    json!({ "type": "object", "additionalProperties": kind })
+}
+
+/// The schemas; the one of a row has the model's columns.
+pub(super) fn schemas(loaded: Option<&Loaded>) -> Value {
+    let mut all = Map::new();
+    for group in [rows(loaded), own(), mlflow(), inference(), records(), errors()] {
+        if let Value::Object(group) = group {
+            all.extend(group);
+        }
+    }
+    Value::Object(all)
+}
+
+/// Rows as they are sent.
+fn rows(loaded: Option<&Loaded>) -> Value {
+    let mut row = Map::new();
+    let mut required = Vec::new();
+    for (name, slot) in loaded.iter().flat_map(|l| l.columns.iter()) {
+        let schema = match slot {
+            Slot::Numeric { .. } => json!({ "type": ["number", "string", "null"],
+                "description": "A number; as a text, in a spelling of the model's files" }),
+            Slot::Categorical { .. } => json!({ "type": ["string", "number", "boolean", "null"] }),
+            Slot::Id(_) => json!({ "type": ["integer", "string", "null"],
+                "description": "Kept with the prediction in the log, if there is one" }),
+            Slot::Target => json!({ "type": ["string", "number", "boolean", "null"],
+                "description": "The label; needed by /scoring alone" }),
+        };
+        if matches!(slot, Slot::Numeric { .. } | Slot::Categorical { .. }) {
+            required.push(name);
+        }
+        row.insert(name.to_owned(), schema);
+    }
+    json!({
+        "Cell": { "type": ["number", "string", "boolean", "null"] },
+        "CellList": list(&reference("Cell")),
+        "Row": object(&required, Value::Object(row)),
+        "Table": object(&["columns", "data"], json!({
+            "columns": list(&text()), "data": list(&reference("CellList")),
+            "index": { "type": "array", "items": reference("Cell"), "description": "Passed over" },
+        })),
+    })
+}
+
+/// `/prediction` and `/scoring`.
+fn own() -> Value {
+    let interval = || json!({ "anyOf": [reference("Interval"), { "type": "null" }] });
+    let figure = || json!({ "type": ["number", "null"] });
+    let score = json!({
+        "model_version": text(), "n": count(), "positives": count(),
+        "threshold": { "type": "number" },
+        "f1": { "type": "number" }, "f1_interval": reference("Interval"),
+        "accuracy": { "type": "number" }, "accuracy_interval": reference("Interval"),
+        "precision": figure(), "precision_interval": interval(),
+        "recall": figure(), "recall_interval": interval(),
+        "roc_auc": figure(), "roc_auc_interval": interval(),
+        "pr_auc": figure(), "log_loss": figure(), "brier": figure(),
+        "confusion_matrix": reference("ConfusionMatrix"),
+        "beats_constant": { "type": "boolean" },
+        "note": { "type": ["string", "null"] },
+    });
+    let counts = json!({ "imputed": reference("Counts"), "unknown_categories": count(),
+        "ignored": reference("Counts") });
+    let merged = |mut first: Value, second: Value| {
+        if let (Some(first), Value::Object(second)) = (first.as_object_mut(), second) {
+            first.extend(second);
+        }
+        first
+    };
+    let required = ["model_version", "n", "f1", "f1_interval", "confusion_matrix"];
+    json!({
+        "NamedFile": { "type": "object", "minProperties": 1, "properties": {
+            "filepath": text(), "data_path": text(), "file_name": text() },
+            "description": "A file in a folder of data; such files are spelt as the model's files are" },
+        "Rows": { "anyOf": [reference("Row"), list(&reference("Row")), reference("Table"),
+            reference("NamedFile")] },
+        "Counts": members(&count()),
+        "Predictions": object(
+            &["predictions", "probabilities", "model_version", "rows", "imputed",
+                "unknown_categories", "ignored"],
+            merged(json!({ "predictions": list(&label()),
+                "probabilities": list(&json!({ "type": "number", "minimum": 0, "maximum": 1 })),
+                "model_version": text(), "rows": count() }), counts.clone())),
+        "Interval": object(&["low", "high", "level", "method"], json!({
+            "low": { "type": "number" }, "high": { "type": "number" },
+            "level": { "type": "number" }, "method": text() })),
+        "ConfusionMatrix": object(&["tn", "fp", "fn", "tp"],
+            json!({ "tn": count(), "fp": count(), "fn": count(), "tp": count() })),
+        "Score": object(&[&required[..], &["imputed", "unknown_categories", "ignored"]].concat(),
+            merged(score.clone(), counts)),
+        "RecordedScore": object(&[&required[..], &["deployment"]].concat(),
+            merged(score, json!({ "deployment": { "anyOf": [reference("Record"),
+                { "type": "null" }] } }))),
+    })
+}
+
+/// `/invocations`.
+fn mlflow() -> Value {
+    let form = |name: &str, schema: Value| {
+        object(&[name], json!({ name: schema, "params": reference("Record") }))
+    };
+    let rows = || list(&json!({ "anyOf": [reference("Row"), reference("CellList")] }));
+    let columns = members(&json!({ "anyOf": [reference("CellList"), reference("Cell")] }));
+    json!({
+        "SplitInvocation": form("dataframe_split", reference("Table")),
+        "RecordsInvocation": form("dataframe_records", list(&reference("Row"))),
+        "InstancesInvocation": form("instances", rows()),
+        "InputsInvocation": form("inputs", json!({ "anyOf": [reference("InputColumns"), rows()] })),
+        "InputColumns": columns,
+        "Invocation": { "anyOf": [reference("SplitInvocation"), reference("RecordsInvocation"),
+            reference("InstancesInvocation"), reference("InputsInvocation")],
+            "description": "Exactly one of the four forms" },
+        "InvocationAnswer": object(&["predictions"], json!({ "predictions": list(&label()) })),
+    })
+}
+
+/// The Open Inference Protocol.
+fn inference() -> Value {
+    let shape = |smallest: i8| list(&json!({ "type": "integer", "minimum": smallest }));
+    let kinds: Vec<&str> = ["BOOL", "BYTES"].into_iter().chain(NUMBERS).collect();
+    let kind = json!({ "type": "string", "enum": kinds });
+    let elements = list(&json!({ "anyOf": [reference("Cell"), reference("CellList")] }));
+    json!({
+        "ServerMetadata": object(&["name", "version", "extensions"],
+            json!({ "name": text(), "version": text(), "extensions": list(&text()) })),
+        "ServerLive": object(&["live"], json!({ "live": { "type": "boolean" } })),
+        "Ready": object(&["ready"], json!({ "ready": { "type": "boolean" } })),
+        "TensorMetadata": object(&["name", "datatype", "shape"],
+            json!({ "name": text(), "datatype": kind, "shape": shape(-1) })),
+        "ModelMetadata": object(&["name", "versions", "platform", "inputs", "outputs"], json!({
+            "name": text(), "versions": list(&text()), "platform": text(),
+            "inputs": list(&reference("TensorMetadata")),
+            "outputs": list(&reference("TensorMetadata")) })),
+        "InferenceTensor": object(&["name", "shape", "datatype", "data"], json!({
+            "name": text(), "shape": shape(0), "datatype": kind, "data": elements,
+            "parameters": reference("Record") })),
+        "RequestedOutput": object(&["name"], json!({
+            "name": { "type": "string", "enum": ["prediction", "probability"] },
+            "parameters": reference("Record") })),
+        "Inference": object(&["inputs"], json!({ "id": text(),
+            "inputs": list(&reference("InferenceTensor")),
+            "outputs": list(&reference("RequestedOutput")),
+            "parameters": reference("Record") })),
+        "OutputTensor": object(&["name", "shape", "datatype", "data"], json!({
+            "name": text(), "shape": shape(0), "datatype": kind,
+            "data": list(&json!({ "type": ["number", "string"] })) })),
+        "InferenceAnswer": object(&["model_name", "model_version", "outputs"], json!({
+            "model_name": text(), "model_version": text(), "id": text(),
+            "outputs": list(&reference("OutputTensor")) })),
+    })
+}
+
+/// What is on record, and how the service is.
+fn records() -> Value {
+    json!({
+        "Record": object(&[], Value::Null),
+        "Alive": object(&["status"], json!({ "status": text() })),
+        "Trouble": object(&["release", "reason"],
+            json!({ "release": { "type": ["string", "null"] }, "reason": text() })),
+        "Readiness": object(&["status", "model_version", "sha256", "trouble"], json!({
+            "status": { "type": "string", "enum": ["ready", "degraded", "no model", "stopping"] },
+            "model_version": { "type": ["string", "null"] },
+            "sha256": { "type": ["string", "null"] },
+            "trouble": { "anyOf": [reference("Trouble"), { "type": "null" }] } })),
+    })
+}
+
+/// Errors in the words of each protocol.
+fn errors() -> Value {
+    let code = ["BAD_REQUEST", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
+    json!({
+        "Fault": object(&["row", "column", "reason"], json!({ "row": count(), "line": count(),
+            "column": { "type": ["string", "null"] }, "reason": text() })),
+        "Problem": object(&["type", "title", "status", "detail"], json!({
+            "type": text(), "title": text(), "status": { "type": "integer" }, "detail": text(),
+            "request_id": text(), "error_count": count(), "errors": list(&reference("Fault")) })),
+        "InferenceError": object(&["error"], json!({ "error": text() })),
+        "MlflowError": object(&["error_code", "message"], json!({
+            "error_code": { "type": "string", "enum": code }, "message": text() })),
+    })
+}

@@ -1,0 +1,95 @@
+//! How the numbers of a request are spelt.
+//!
+//! A JSON number is a number. Everything else, cells of CSV and texts of JSON, is read as the files of
+//! the model are. Where these have a decimal comma, programs and our own data sets still write a
+//! decimal point: both are read then, as long as no number could be two, and all of a request agree.
+//! Whoever says which it is (`decimal=point` or `decimal=comma` beside the type of the body) is
+//! believed. Not for what a number is: see `mlops_core::cells`.
+
+use mlops_core::cells::{CANONICAL, CellReader};
+use mlops_core::config::{Ingestion, NumberFormat};
+use mlops_core::model::Model;
+use mlops_core::schema::{Role, Schema};
+
+/// What a request says of its decimal separator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Decimal {
+    /// Nothing.
+    #[default]
+    Untold,
+    Point,
+    Comma,
+}
+
+impl Decimal {
+    /// The one that the header calls `name`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "point" => Some(Self::Point),
+            "comma" => Some(Self::Comma),
+            _ => None,
+        }
+    }
+}
+
+/// One way to read rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    pub(crate) cells: CellReader,
+    /// The same for rows of CSV. What counts as missing is the model's own.
+    pub(crate) rows: Ingestion,
+}
+
+/// All ways in which a release reads rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Readings {
+    untold: Reading,
+    point: Reading,
+    comma: Reading,
+    /// As the model's files are spelt.
+    pub(crate) files: Reading,
+    /// The schema with numbers as texts, for rows whose cells are looked at one by one.
+    pub(crate) texts: Schema,
+}
+
+impl Readings {
+    pub(crate) fn of(model: &Model, options: &Ingestion) -> Self {
+        let reading = |numbers: NumberFormat| Reading {
+            cells: CellReader::new(&model.schema, &model.missing_values, numbers),
+            rows: Ingestion {
+                missing_values: model.missing_values.clone(),
+                numbers,
+                ..options.clone()
+            },
+        };
+        let own = model.numbers;
+        let files = reading(own);
+        let untold = Reading { cells: files.cells.clone().or_canonical(), ..files.clone() };
+        let told = |decimal| {
+            let other = NumberFormat { decimal, ..CANONICAL };
+            reading(if own.decimal == decimal { own } else { other })
+        };
+        Self { untold, point: told('.'), comma: told(','), files, texts: texts(&model.schema) }
+    }
+
+    /// The one for a request that says `decimal`.
+    pub(crate) fn get(&self, decimal: Decimal) -> &Reading {
+        match decimal {
+            Decimal::Untold => &self.untold,
+            Decimal::Point => &self.point,
+            Decimal::Comma => &self.comma,
+        }
+    }
+}
+
+/// `schema` with its numbers as categories; all columns keep their places.
+fn texts(schema: &Schema) -> Schema {
+    let names = |roles: &[Role]| -> Vec<String> {
+        let names = roles.iter().flat_map(|role| schema.names(*role));
+        names.map(str::to_owned).collect()
+    };
+    let features = names(&[Role::Numeric, Role::Categorical]);
+    let ids = names(&[Role::Id]);
+    let (target, positive) = (schema.target(), schema.positive_label());
+    Schema::new(&ids, &[], &features, target, positive, schema.negative_label())
+}
