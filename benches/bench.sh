@@ -28,7 +28,7 @@ ROWS=${ROWS:-10000000}
 RUNS=${RUNS:-5}
 PYTHON=${PYTHON:-python3}
 WORKDIR=${WORKDIR:-$root/target/bench}
-BEFORE=${BEFORE:-}
+BEFORE=${BEFORE:+$(cd "$BEFORE" && pwd)}
 generate=$root/target/release/examples/generate
 time=$(command -v time || echo /usr/bin/time)
 
