@@ -1,6 +1,8 @@
 # Everything a user types. `make` alone lists the targets.
 CONFIG ?= config.json
 PYTHON ?= python3
+# Compiling takes minutes the first time: cargo shows how far it is. The second call says nothing.
+BUILD = cargo build --release --bin
 RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
@@ -11,7 +13,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 first-run: ## From a folder of CSV files to a live model with its reports
-	@cargo build --release --bin first_run
+	@$(BUILD) first_run
 	@$(RUN) first_run -- --config "$(CONFIG)" $(ARGS)
 
 ingestion: ## New CSV files become the next data set (options in ARGS="…", as in all steps)
@@ -24,6 +26,7 @@ fullprocess: ## What cron runs: decide, and act on it
 app: ## Serve predictions on http://127.0.0.1:8000 until Ctrl-C
 apicalls: ## Every endpoint of a running app, its answers in apireturns.txt
 ingestion training scoring deployment diagnostics reporting fullprocess app apicalls:
+	@$(BUILD) $@
 	@$(RUN) $@ -- --config "$(CONFIG)" $(ARGS)
 
 cron: ## Print the crontab line that runs fullprocess every ten minutes
@@ -38,11 +41,11 @@ cron-uninstall: ## Remove it from the crontab
 build: ## All binaries, into target/release
 	cargo build --release --workspace
 
-test: ## All tests, with reduced counts
-	cargo test --workspace --quiet
+test: ## All tests, with reduced counts; the last line has the totals
+	@.ci/test --workspace
 
-soak: ## The same tests with full counts: 200,000 inputs, 100,000 broken models (minutes)
-	MLOPS_SOAK=1 cargo test --release --workspace
+soak: ## The same tests with full counts, and the ignored ones (minutes)
+	MLOPS_SOAK=1 .ci/test --release --workspace -- --include-ignored $(if $(MLOPS_REFERENCE),,--skip reference_files) --skip a_generated_client
 
 bench: ## Beside peers, for minutes (PYTHON=… with polars and duckdb; ROWS, RUNS, WORK="…")
 	@PYTHON="$(PYTHON)" benches/bench.sh $(WORK)

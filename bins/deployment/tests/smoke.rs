@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::Scene;
 
 const DEPLOYMENT: Binary = Binary { name: "deployment", path: env!("CARGO_BIN_EXE_deployment") };
@@ -60,4 +61,60 @@ fn a_folder_of_earlier_scripts_is_refused_then_adopted_untouched() {
     assert!(nothing.stderr.contains("nothing to adopt"), "{nothing:#?}");
     DEPLOYMENT.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(scene.path("live/trainedmodel.bin").is_file());
+}
+
+#[test]
+fn mistakes_and_commands_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("There is no score", DEPLOYMENT, &Scene::trained(), &[]);
+    let scene = Scene::scored();
+    scene.file("live/trainedmodel.pkl", "old");
+    told.run("A real folder is where the link goes", DEPLOYMENT, &scene, &[]);
+    told.run("It is adopted", DEPLOYMENT, &scene, &["adopt"]);
+    told.run("There is nothing more to adopt", DEPLOYMENT, &scene, &["adopt"]);
+    let scene = Scene::deployed();
+    told.run("It is live already", DEPLOYMENT, &scene, &[]);
+    told.run("The history", DEPLOYMENT, &scene, &["history"]);
+    told.run("A sound release", DEPLOYMENT, &scene, &["verify"]);
+    let back = ["rollback", "--reason", "a test asks"];
+    told.run("There is nothing to go back to", DEPLOYMENT, &scene, &back);
+    told.run(
+        "A release that does not exist",
+        DEPLOYMENT,
+        &scene,
+        &[&back[..], &["--to", "r-7-0123456789ab"]].concat(),
+    );
+    scene.file("live/model.json", "{}");
+    told.run("A damaged release", DEPLOYMENT, &scene, &["verify"]);
+    for command in ["history", "rollback", "verify", "adopt"] {
+        told.run("Help", DEPLOYMENT, &scene, &[command, "--help"]);
+    }
+    told.compare("deployment-commands");
+}
+
+#[test]
+fn a_rollback_takes_the_reports_with_it_and_beginnings_of_names_are_names() {
+    let scene = Scene::deployed_twice();
+    let history = DEPLOYMENT.run(scene.root(), &["history"]).ends_with(0).stdout;
+    assert!(history.lines().all(|line| line.chars().count() <= 100), "{history}");
+    let ids: Vec<&str> = history.split_whitespace().filter(|w| w.starts_with("r-2-")).collect();
+    let [second, first] = ids[..] else { panic!("{history}") };
+    let several = DEPLOYMENT.run(scene.root(), &["verify", "r-2-"]).ends_with(1);
+    assert!(several.stderr.contains(first) && several.stderr.contains(second), "{several:#?}");
+    let sound = DEPLOYMENT.run(scene.root(), &["verify", &first[..9]]).ends_with(0);
+    assert!(sound.stdout.contains(first), "{sound:#?}");
+
+    let words = ["rollback", "--to", &first[..9], "--reason", "false alarms"];
+    let back = DEPLOYMENT.run(scene.root(), &words).ends_with(0);
+    assert!(back.stdout.contains(first), "{back:#?}");
+    let page = scene.read("model/report.html");
+    assert!(page.split("</title>").next().unwrap().contains(first), "the page is on another");
+    assert!(scene.read("model/diagnostics.json").contains(first));
+    let silent = DEPLOYMENT.run(scene.root(), &["rollback", "--reason", " "]).ends_with(2);
+    assert!(silent.stderr.contains("say why"), "{silent:#?}");
+}
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    DEPLOYMENT.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
 }

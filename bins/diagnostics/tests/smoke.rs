@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::Scene;
 use mlops_core::durable::{Disk, Lock};
 
@@ -51,6 +52,76 @@ fn predictions_of_a_named_file_stand_in_a_named_file() {
     assert_eq!(risk.lines().count(), 4, "{risk}");
     let missing = DIAGNOSTICS.run(&below, &["--config", "../config.json", "--data", "no.csv"]);
     assert!(missing.ends_with(1).stderr.contains("no.csv"));
+}
+
+#[test]
+fn each_row_has_its_line_and_so_has_each_record_that_cannot_be_read() {
+    let scene = Scene::deployed();
+    let rows = "lastmonth_activity,lastyear_activity,number_of_employees,corporation\n\
+                3,100,5,a\n\n97,many,5,b\n97,900,5\n97,900,5,d\n";
+    scene.file("clients.csv", rows);
+    let arguments = ["--data", "clients.csv", "--output", "risk.csv", "--json"];
+    let report = DIAGNOSTICS.run(scene.root(), &arguments).ends_with(0).json();
+    assert_eq!(report["predictions"]["rejected"], 2, "{report:#}");
+    let risk = scene.read("risk.csv");
+    let lines: Vec<Vec<&str>> =
+        risk.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let places: Vec<&str> = lines.iter().map(|fields| fields[3]).collect();
+    assert_eq!(places, ["2", "4", "5", "6"], "{risk}");
+    assert!(lines[0][1] == "1" && lines[3][1] == "0", "{risk}");
+    assert!(lines[1][1].is_empty() && risk.contains("lastyear_activity: \"\"many\"\""), "{risk}");
+    assert!(lines[2][1].is_empty() && risk.contains("expected 4 columns"), "{risk}");
+    // Another one of ours is replaced.
+    DIAGNOSTICS.run(scene.root(), &arguments).ends_with(0);
+    assert_eq!(scene.read("risk.csv"), risk);
+}
+
+#[test]
+fn nothing_but_a_file_of_predictions_is_replaced_by_one() {
+    let scene = Scene::deployed();
+    scene.file("clients.csv", binary::scene::rows(0..5));
+    scene.file("letter.txt", "dear all\n");
+    scene.file("look-alike.csv", "id,prediction\n1,0\n");
+    let ledger = std::fs::read(scene.path("out/ledger.sqlite")).unwrap();
+    let before = scene.snapshot();
+    for (output, why) in [
+        ("clients.csv", "is one of the files that are read"),
+        ("letter.txt", "already there"),
+        ("look-alike.csv", "already there"),
+        ("out/ledger.sqlite", "already there"),
+        ("out/finaldata2.csv", "already there"),
+        ("model/trainedmodel.bin", "already there"),
+        ("in/risk.csv", "would be read as data"),
+        ("test/risk.csv", "would be read as data"),
+        ("model", "is a folder"),
+    ] {
+        let arguments = ["--data", "clients.csv", "--output", output];
+        let refused = DIAGNOSTICS.run(scene.root(), &arguments);
+        assert!(matches!(refused.code, Some(1 | 2)), "{output}: {refused:#?}");
+        assert!(refused.stderr.contains(why), "{output}: {refused:#?}");
+    }
+    assert!(before == scene.snapshot());
+    // The records of these runs went into it, and it is still one.
+    assert!(std::fs::read(scene.path("out/ledger.sqlite")).unwrap()[..16] == ledger[..16]);
+    DIAGNOSTICS.run(scene.root(), &["--data", "clients.csv", "--output", "risk.csv"]).ends_with(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pre_release_is_not_offered_as_the_latest_version() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::deployed();
+    let cargo = "#!/bin/sh\ncase \"$5\" in bincode) echo 'version: 9.0.0-rc.1';; *) echo 'version: \
+                 9.1.0';; esac\n";
+    scene.file("bin/cargo", cargo);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(scene.path("bin/cargo"), mode).unwrap();
+    let mut command = DIAGNOSTICS.command(scene.root(), &["--check-latest"]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()));
+    let said = binary::ended(&mut command).ends_with(0).stdout;
+    let line = |name: &str| said.lines().find(|l| l.trim_start().starts_with(name)).unwrap();
+    assert!(line("bincode").contains("only a pre-release is newer, 9.0.0-rc.1"), "{said}");
+    assert!(line("chrono").ends_with("9.1.0 *"), "{said}");
 }
 
 #[test]
@@ -141,4 +212,37 @@ fn files_are_compared_on_keys_with_a_tolerance_and_joined() {
     }
     let help = DIAGNOSTICS.run(&below, &["compare", "--help"]).ends_with(0);
     assert!(help.stdout.contains("Examples:\n  diagnostics compare 2 3"), "{help:#?}");
+}
+
+#[test]
+fn mistakes_and_comparisons_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("Nothing is live", DIAGNOSTICS, &Scene::scored(), &[]);
+    let scene = Scene::deployed();
+    told.run("A file that does not exist", DIAGNOSTICS, &scene, &["--data", "no.csv"]);
+    scene.file("notes.csv", "mine\n");
+    let over = ["--data", "test/test.csv", "--output", "notes.csv"];
+    told.run("The output would replace a file of the user's", DIAGNOSTICS, &scene, &over);
+    scene.file("l.csv", "k,v,w\na,1,x\nb,2,y\nb,3,y\nc,4,z\n");
+    scene.file("r.csv", "w,k,v\nx,a,1.05\ny,b,2\nq,c,5\n");
+    let files = ["compare", "l.csv", "r.csv"];
+    let with = |more: &[&'static str]| [&files[..], more].concat();
+    told.run("Whole rows", DIAGNOSTICS, &scene, &files);
+    told.run("On a key", DIAGNOSTICS, &scene, &with(&["--on", "k"]));
+    told.run(
+        "A key that is not unique",
+        DIAGNOSTICS,
+        &scene,
+        &with(&["--on", "k", "--validate", "1:1"]),
+    );
+    told.run("A column that neither has", DIAGNOSTICS, &scene, &with(&["--on", "key"]));
+    told.run("A tolerance without a key", DIAGNOSTICS, &scene, &with(&["--abs-tol", "1"]));
+    told.run("A version that does not exist", DIAGNOSTICS, &scene, &["compare", "2", "9"]);
+    told.run("Help", DIAGNOSTICS, &scene, &["compare", "--help"]);
+    told.compare("diagnostics-commands");
+}
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    DIAGNOSTICS.keeps_its_countenance(&Scene::hostile(), &[]);
 }

@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::{Scene, rows};
 
 const FIRST_RUN: Binary = Binary { name: "first_run", path: env!("CARGO_BIN_EXE_first_run") };
@@ -128,4 +129,26 @@ fn new_test_data_alone_are_something_to_do_once() {
     assert!(again.stdout.contains("3  Scored"), "{again:#?}");
     let last = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(last.stdout.contains("Nothing to do"), "{last:#?}");
+}
+
+#[test]
+fn mistakes_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    let scene = Scene::new();
+    for file in ["in/a.csv", "in/b.csv"] {
+        scene.file(file, "");
+    }
+    told.run("Every input file is empty", FIRST_RUN, &scene, &[]);
+    let scene = Scene::new();
+    scene.file("test/test.csv", binary::scene::HEADER);
+    told.run("The test data have no row", FIRST_RUN, &scene, &[]);
+    let scene = Scene::deployed();
+    FIRST_RUN.run(scene.root(), &["--quiet"]).ends_with(0);
+    told.run("There is nothing to do", FIRST_RUN, &scene, &[]);
+    told.compare("first_run-mistakes");
+}
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    FIRST_RUN.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
 }

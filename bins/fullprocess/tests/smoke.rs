@@ -12,6 +12,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::{HEADER, Scene, alone};
 
 const FULLPROCESS: Binary = Binary { name: "fullprocess", path: env!("CARGO_BIN_EXE_fullprocess") };
@@ -101,6 +102,83 @@ fn it_promotes_explains_and_then_has_nothing_to_do() {
     assert!(state(&scene) == before && decisions(scene.root()) == 1);
 }
 
+/// The facts in the log of the newest run.
+fn facts(scene: &Scene) -> BTreeMap<String, String> {
+    let logs = std::fs::read_dir(scene.path("out/logs")).unwrap();
+    let newest = logs.map(|entry| entry.unwrap().path()).max().unwrap();
+    let text = std::fs::read_to_string(newest).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let fact = |line: serde_json::Value| {
+        let fields = &line["fields"];
+        let text = |name: &str| fields[name].as_str().map(str::to_owned);
+        Some((text("fact")?, text("value")?))
+    };
+    lines.filter_map(fact).collect()
+}
+
+#[test]
+fn the_log_of_a_run_holds_its_facts() {
+    let scene = drifted();
+    scene.file("source/bad.csv", "no,columns\n1,2\n");
+    let arguments = ["--json", "--accept", "--log-format", "json"];
+    let done = FULLPROCESS.run(scene.root(), &arguments).ends_with(1).json();
+    let decision = &done["decision"];
+    let found = facts(&scene);
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        number => number.to_string(),
+    };
+    for (name, value) in [
+        ("outcome", text(&decision["outcome"])),
+        ("reason", text(&decision["reason"])),
+        ("files", "c.csv".to_owned()),
+        ("rows", text(&decision["data"]["rows"])),
+        ("new_rows", "200".to_owned()),
+        ("duplicates", "0".to_owned()),
+        ("refused_files", "1".to_owned()),
+        ("live", text(&decision["live"]["release"])),
+        ("promoted", text(&decision["release"])),
+        ("verdict", "drift".to_owned()),
+    ] {
+        assert_eq!(found.get(name), Some(&value), "{name} in {found:#?}");
+    }
+    for name in ["new_f1", "deployed_f1", "retrained_f1", "champion_f1", "challenger_f1"] {
+        let f1: f64 = found[name].parse().unwrap();
+        assert!((0.0..=1.0).contains(&f1), "{name}: {f1}");
+    }
+    // What was refused is still there: a person is needed, and the next run says so.
+    let later = FULLPROCESS.run(scene.root(), &["--quiet", "--log-format", "json"]).ends_with(3);
+    assert!(later.stderr.contains("a person is needed: refused data are waiting"), "{later:#?}");
+    assert_eq!(facts(&scene)["outcome"], "nothing_new");
+    scene.file("source/bad.csv", HEADER);
+    FULLPROCESS.run(scene.root(), &["--quiet"]).ends_with(0);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let scene = drifted();
+    scene.file("source/bad.csv", "no,columns\n1,2\n");
+    let (files, ledger) = (scene.snapshot(), std::fs::read(scene.path("out/ledger.sqlite")));
+    let dry = FULLPROCESS.run(scene.root(), &["--dry-run"]);
+    assert!(dry.stdout.contains("a run would retrain now"), "{dry:#?}");
+    assert!(files == scene.snapshot(), "files changed");
+    assert!(ledger.unwrap() == std::fs::read(scene.path("out/ledger.sqlite")).unwrap());
+}
+
+#[test]
+fn a_test_file_of_the_user_s_is_never_overwritten_whatever_its_name() {
+    let scene = drifted();
+    let own = binary::scene::rows(400..440);
+    for name in ["testdata_new.csv", "testdata_new3.csv"] {
+        scene.file(&format!("test/{name}"), &own);
+    }
+    let done = FULLPROCESS.run(scene.root(), &["--accept", "--json"]);
+    assert!(matches!(done.code, Some(0 | 1 | 3)), "{done:#?}");
+    for name in ["testdata_new.csv", "testdata_new3.csv"] {
+        assert_eq!(scene.read(&format!("test/{name}")), own, "{name}");
+    }
+}
+
 #[test]
 fn of_many_at_once_one_works_and_the_others_give_way() {
     let scene = drifted();
@@ -137,4 +215,34 @@ fn killed_at_any_moment_it_ends_where_an_undisturbed_run_does() {
         assert_eq!(found.len(), expected.len(), "round {round}: litter");
         assert_eq!(decisions(scene.root()), 1, "round {round}");
     }
+}
+
+#[test]
+fn a_decision_and_mistakes_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    let none = Scene::new();
+    none.file("config.json", CONFIG);
+    std::fs::create_dir_all(none.path("source")).unwrap();
+    told.run("There is no new data and nothing is live", FULLPROCESS, &none, &[]);
+    let scene = drifted();
+    told.run("No decision was made yet", FULLPROCESS, &scene, &["--explain"]);
+    told.run("What it would decide", FULLPROCESS, &scene, &["--dry-run"]);
+    told.run("A promotion", FULLPROCESS, &scene, &["--accept"]);
+    told.run("Why", FULLPROCESS, &scene, &["--explain"]);
+    told.run("Nothing is new", FULLPROCESS, &scene, &[]);
+    told.run(
+        "A run that does not exist",
+        FULLPROCESS,
+        &scene,
+        &["--explain", "20200101T000000000Z-0000"],
+    );
+    let scene = drifted();
+    scene.file("source/d.csv", "corporation;exited\nx;1\n");
+    told.run("A refused file, and a model below the constant answer", FULLPROCESS, &scene, &[]);
+    told.compare("fullprocess-commands");
+}
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    FULLPROCESS.keeps_its_countenance(&Scene::hostile(), &["--accept", "--force"]);
 }

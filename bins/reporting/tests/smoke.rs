@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::{self, Transcript, text_of_page};
 use binary::scene::Scene;
 
 const REPORTING: Binary = Binary { name: "reporting", path: env!("CARGO_BIN_EXE_reporting") };
@@ -55,4 +56,20 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
         assert!(svg.starts_with(b"<svg") || svg.starts_with(b"<?xml"), "{name}");
     }
     assert!(before == after);
+}
+
+#[test]
+fn mistakes_and_the_page_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("There is no model", REPORTING, &Scene::ingested(), &[]);
+    told.compare("reporting-mistakes");
+    let scene = Scene::deployed();
+    REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
+    let page = text_of_page(&scene.read("model/report.html"));
+    golden::compare("reporting-page", &golden::stable(&page, scene.root()));
+}
+
+#[test]
+fn it_keeps_its_countenance_whatever_stands_in_files() {
+    REPORTING.keeps_its_countenance(&Scene::hostile(), &[]);
 }

@@ -116,8 +116,8 @@ fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &m
 
 /// The files with the number of their rows.
 fn named(predictions: &Predictions) -> String {
-    let names: Vec<&str> = predictions.files.iter().map(|file| file.name.as_str()).collect();
-    format!("{} ({})", names.join(", "), text::plural(predictions.rows, "row"))
+    let names = text::names(predictions.files.iter().map(|file| &file.name));
+    format!("{names} ({})", text::plural(predictions.rows, "row"))
 }
 
 fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<String>) {

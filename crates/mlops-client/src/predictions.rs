@@ -112,9 +112,10 @@ fn stop() -> Error {
 }
 
 fn no_rows(files: &[PathBuf], read: &Predictions) -> Error {
-    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-    let mut message = format!("no row to predict in {}", names.join(", "));
-    for example in read.files.iter().flat_map(|file| &file.examples) {
+    let names = text::names(files.iter().map(|path| path.to_string_lossy()));
+    let mut message = format!("no row to predict in {names}");
+    let examples = read.files.iter().flat_map(|file| &file.examples);
+    for example in examples.take(text::MOST_NAMES) {
         message.push_str("\n  - ");
         message.push_str(example);
     }

@@ -1,5 +1,5 @@
-//! Single values that come without a file, such as those of a request, cleaned as ingestion cleans
-//! the cells of one.
+//! Cleans single values that do not come from a file, such as those of a request, exactly as ingestion
+//! cleans the cells of a file.
 //!
 //! Not for records of a file: see [`crate::dataset`].
 
@@ -22,7 +22,7 @@ pub enum Spelling {
     Canonical,
 }
 
-/// Reads cells of one schema.
+/// Reads the cells of one schema.
 #[derive(Debug, Clone)]
 pub struct CellReader {
     missing_values: Vec<String>,
@@ -33,8 +33,7 @@ pub struct CellReader {
 }
 
 impl CellReader {
-    /// A reader that knows the labels of `schema`, the spellings of a missing value, and how numbers
-    /// are spelt.
+    /// A reader for the labels of `schema`, the spellings of a missing value, and the format of numbers.
     pub fn new(schema: &Schema, missing_values: &[String], numbers: NumberFormat) -> Self {
         let (missing_values, labels) = (missing_values.to_vec(), Labels::of(schema));
         Self { missing_values, numbers, both: false, labels }
@@ -72,7 +71,7 @@ impl CellReader {
         }
     }
 
-    /// Why `text` is not taken for a number, in words.
+    /// The reason why `text` is not read as a number.
     pub fn no_number(&self, text: &str) -> String {
         let text = text.trim();
         if self.both
@@ -90,13 +89,13 @@ impl CellReader {
         no_number(text, self.numbers).1
     }
 
-    /// The category that `text` spells; empty for a missing value.
+    /// The category in `text`; empty for a missing value.
     pub fn text<'t>(&self, text: &'t str) -> &'t str {
         let text = trim(text, &mut FormatChanges::default());
         if self.missing_values.iter().any(|m| m == text) { "" } else { text }
     }
 
-    /// Whether `text` spells the positive label; nothing when it is neither of the two.
+    /// Whether `text` is the positive label; `None` if it is neither of the two labels.
     pub fn label(&self, text: &str) -> Option<bool> {
         let text = trim(text, &mut FormatChanges::default());
         let (positive, negative) = self.labels();
@@ -109,7 +108,7 @@ impl CellReader {
         }
     }
 
-    /// The two labels, the positive one first; the other is empty while none was seen.
+    /// The two labels, the positive one first; the negative one is empty until it is known.
     pub fn labels(&self) -> (&str, &str) {
         (&self.labels.positive, self.labels.negative.as_deref().unwrap_or_default())
     }

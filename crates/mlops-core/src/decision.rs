@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attention::{self, Attention, Finding};
+use crate::attention::Finding;
 use crate::context::Report;
 use crate::digest::Digest;
 use crate::drift::{DataDrift, ModelDrift};
@@ -122,6 +122,30 @@ pub enum Concern {
         /// Why none could be made live.
         why: String,
     },
+    /// Files that were refused in earlier runs are still there.
+    RefusedData {
+        /// Each with the reason; of many, some.
+        files: Vec<String>,
+    },
+    /// New rows are overdue.
+    OverdueData {
+        /// When the last ones came, RFC 3339, UTC.
+        since: String,
+        /// How long ago that was, in hours.
+        hours: u64,
+        /// `monitoring.max_data_age_hours`.
+        limit: u64,
+        /// The folder from which they come.
+        folder: String,
+    },
+}
+
+impl Concern {
+    /// Whether it is on the live model, and so lasts until there is another: other concerns are looked
+    /// at in every run.
+    pub fn is_on_the_model(&self) -> bool {
+        !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. })
+    }
 }
 
 impl fmt::Display for Concern {
@@ -142,6 +166,17 @@ impl fmt::Display for Concern {
                 f,
                 "no release is live: {why}. Bring more data, or run `fullprocess --force`, with \
                  --accept to take a model that does no better than a constant answer"
+            ),
+            Self::RefusedData { files } => write!(
+                f,
+                "refused data are waiting to be put right or moved away: {}",
+                text::bounded(files.join("; "))
+            ),
+            Self::OverdueData { since, hours, limit, folder } => write!(
+                f,
+                "new data are overdue: the last rows came at {since}, {} ago, and \
+                 \"monitoring.max_data_age_hours\" allows {limit}. Look at what writes into {folder}",
+                text::plural(*hours, "hour")
             ),
         }
     }
@@ -168,6 +203,9 @@ pub struct DataSeen {
     pub duplicates: u64,
     /// What somebody should look at.
     pub warnings: Vec<String>,
+    /// Files that were refused in this run, with the reasons.
+    #[serde(default)]
+    pub failures: Vec<String>,
     /// Whether a file failed that had not failed before.
     pub new_failures: bool,
 }
@@ -217,13 +255,12 @@ impl Report for Decision {
     }
 
     fn findings(&self) -> Vec<Finding> {
+        let failures = self.data.failures.iter().map(Finding::failed);
         let warnings = self.data.warnings.iter().map(Finding::warning);
-        warnings.chain(self.concerns.iter().map(|c| Finding::person(c.to_string()))).collect()
-    }
-
-    fn attention(&self) -> Attention {
-        let failed = if self.data.new_failures { Attention::Failed } else { Attention::Fine };
-        failed.max(attention::most(&self.findings()))
+        failures
+            .chain(warnings)
+            .chain(self.concerns.iter().map(|c| Finding::person(c.to_string())))
+            .collect()
     }
 }
 

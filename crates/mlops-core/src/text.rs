@@ -1,20 +1,21 @@
-//! Numbers, tables and other people's words as people read them on a terminal.
+//! Numbers, tables and foreign text, formatted for people at a terminal.
 //!
-//! Whatever came from a file or a folder passes [`visible`] before anybody sees it, and a list
-//! passes [`names`]: a message stays short whatever the input holds. [`of_path`] is the one text of
-//! a path that [`to_path`] reads back. Not for files that programs read, except those paths.
+//! Text that came from a file or a folder goes through [`visible`] before it is printed, and a list
+//! goes through [`names`], so that a message stays short whatever the input holds. [`of_path`] is the
+//! one spelling of a path that [`to_path`] reads back. Not for files that programs read, except for
+//! those paths.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Names that a list shows; the rest is counted.
+/// How many names a list shows; the others are counted.
 pub const MOST_NAMES: usize = 10;
-/// Bytes of a name in a list, and of any other foreign text in a message.
+/// Longest name in a list, and longest foreign text in a message, in bytes.
 const NAME_BYTES: usize = 100;
 const WORDS_BYTES: usize = 300;
-/// Bytes of a whole message.
+/// Longest message, in bytes.
 const MESSAGE_BYTES: usize = 1800;
 
 /// `12,345`.
@@ -35,10 +36,66 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Foreign text made visible: control characters, unusual blanks and characters without width are
-/// written as escapes, and what is too long is cut.
+/// Foreign text made safe to print: control characters, unusual blanks and zero-width characters are
+/// escaped, and long text is cut.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, WORDS_BYTES)
+}
+
+/// A foreign name in a message: like [`visible`], and shorter.
+pub fn name(text: &str) -> Cow<'_, str> {
+    escaped(text, NAME_BYTES)
+}
+
+/// Foreign text on one line, however long.
+pub fn one_line(text: &str) -> String {
+    escaped(text, usize::MAX).into_owned()
+}
+
+/// A path in a message: on one line, its backslashes as they are.
+pub fn printed(path: &Path) -> String {
+    one_line(&path.to_string_lossy())
+}
+
+/// Our own text, of several lines, as a terminal or a line-based file may have it: whatever foreign
+/// characters are still in it are made visible.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c != '\n' && is_active(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_active(c) { push_escape(&mut out, c) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// The same for a JSON document, whose values stay what they are.
+pub fn printable_json(document: &str) -> Cow<'_, str> {
+    if !document.chars().any(|c| c != '\n' && is_active(c)) {
+        return Cow::Borrowed(document);
+    }
+    let mut out = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c != '\n' && is_active(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a text cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Cuts a list of messages to the first ten; `rest` says that there are more.
+pub fn few(messages: &mut Vec<String>, rest: impl FnOnce(u64) -> String) {
+    let more = messages.len().saturating_sub(MOST_NAMES) as u64;
+    if more > 0 {
+        messages.truncate(MOST_NAMES);
+        messages.push(rest(more));
+    }
 }
 
 /// At most ten of `names`, and the count of the rest: `a, b and 12 more`.
@@ -55,14 +112,14 @@ pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     }
 }
 
-/// The first ten of `names`, and how many more there are, for records.
+/// The first ten of `names` and how many more there are, for records.
 pub fn examples(names: &[String]) -> Vec<String> {
     let shown = names.iter().take(MOST_NAMES).map(|name| escaped(name, NAME_BYTES).into_owned());
     let more = names.len().saturating_sub(MOST_NAMES) as u64;
     shown.chain((more > 0).then(|| format!("and {} more", count(more)))).collect()
 }
 
-/// A message of our own, cut where foreign words made it too long: its start and its end stay.
+/// One of our own messages, shortened in the middle if foreign text made it too long.
 pub fn bounded(message: String) -> String {
     if message.len() <= MESSAGE_BYTES {
         return message;
@@ -97,10 +154,15 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// Whether a terminal would do something else with the character than show it.
+/// Whether the character looks like another one or like nothing.
 fn is_hidden(c: char) -> bool {
+    is_active(c) || (c.is_whitespace() && c != ' ')
+}
+
+/// Whether a terminal would act on the character, or show nothing, instead of printing it.
+fn is_active(c: char) -> bool {
     c.is_control()
-        || (c.is_whitespace() && c != ' ')
+        || matches!(c, '\u{2028}' | '\u{2029}')
         || matches!(c,
             // Soft hyphen, marks of direction, joiners, BOM, tags.
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -109,7 +171,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// A path as one line of text that [`to_path`] reads back to the byte: hidden characters, bytes that
-/// are no text, and backslashes are escaped.
+/// are not UTF-8 and backslashes are escaped.
 pub fn of_path(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
     let mut out = String::with_capacity(bytes.len());
@@ -144,8 +206,8 @@ pub fn to_path(text: &str) -> PathBuf {
     path_of_bytes(&bytes)
 }
 
-/// How long the escape is that `text` starts with, and what it stands for; a backslash that starts
-/// none stands for itself.
+/// The length of the escape at the start of `text` and the bytes that it stands for; a backslash that
+/// starts no escape stands for itself.
 fn unescape(text: &str) -> (usize, Vec<u8>) {
     let found = match text.as_bytes().get(1) {
         Some(b'\\') => Some((2, vec![b'\\'])),
@@ -267,6 +329,20 @@ mod tests {
         assert!(wide.len() < 1_200, "{}", wide.len());
         let message = bounded("ä".repeat(5_000) + " the end");
         assert!(message.len() < 2_000 && message.ends_with(" the end"), "{}", message.len());
+    }
+
+    #[test]
+    fn a_report_keeps_its_lines_and_a_document_its_values() {
+        assert_eq!(printable("a\nb  größer 5\u{a0}%\n"), "a\nb  größer 5\u{a0}%\n");
+        assert_eq!(printable("a\u{1b}[2J\r\n\u{9b}\u{202e}"), "a\\u{1b}[2J\\r\n\\u{9b}\\u{202e}");
+        let value = serde_json::json!({ "a\u{7f}": "\u{feff}\u{9b}\n\u{e0041}é中" });
+        let document = serde_json::to_string_pretty(&value).unwrap();
+        let shown = printable_json(&document);
+        assert!(!shown.chars().any(|c| c != '\n' && is_active(c)), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        let mut messages: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        few(&mut messages, |more| format!("and {more} more"));
+        assert_eq!((messages.len(), messages[10].as_str()), (11, "and 2 more"));
     }
 
     #[cfg(unix)]

@@ -200,8 +200,8 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
         first = next;
     }
     let policy = match model.encoder.missing {
-        MissingPolicy::Median => "the median, or the commonest category, of the training rows",
-        MissingPolicy::Mean => "the mean, or the commonest category, of the training rows",
+        MissingPolicy::Median => "the median, or the most frequent category, of the training rows",
+        MissingPolicy::Mean => "the mean, or the most frequent category, of the training rows",
         MissingPolicy::Drop => "rows with one are left out",
         MissingPolicy::Reject => "rows with one are an error",
     };

@@ -221,3 +221,82 @@ fn categories_are_told_against_the_most_frequent_one_of_their_column() {
     assert!(html.contains("rather than “no” raises the odds 12"), "no words");
     assert!(html.contains("member=yes") && !html.contains("member=no"), "one row for a pair");
 }
+
+/// A workspace with one number, whose folders hold `n` rows each, labelled as `label` says of the
+/// folder, the number (0 to 9) and a draw (0 to 9).
+fn place_of_one_number(label: impl Fn(&str, u32, u32) -> bool) -> Place {
+    let place = Place { folder: tempfile::tempdir().unwrap() };
+    let config = r#"{"input_folder_path": "in", "source_folder_path": "source",
+        "output_folder_path": "out", "test_data_path": "test",
+        "output_model_path": "practicemodels", "prod_deployment_path": "live",
+        "ingestion": {"settle_seconds": 0},
+        "schema": {"id": ["id"], "numeric": ["x"], "target": "y"}}"#;
+    fs::write(place.path("config.json"), config).unwrap();
+    for (folder, n) in [("in", 1000), ("test", 600), ("source", 2000)] {
+        let mut rows = vec!["id,x,y".to_owned()];
+        let mut random = 7_u32;
+        for i in 0..n {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (x, draw) = (i % 10, (random >> 16) % 10);
+            rows.push(format!("{folder}{i},{x},{}", u8::from(label(folder, x, draw))));
+        }
+        fs::create_dir(place.path(folder)).unwrap();
+        fs::write(place.path(folder).join("a.csv"), rows.join("\n")).unwrap();
+    }
+    place
+}
+
+#[test]
+fn drift_and_a_failing_model_are_among_the_findings_of_page_and_text() {
+    // The live model is good; the new labels say nothing of the number, so that nothing better is found.
+    let place = place_of_one_number(|folder, x, draw| match folder {
+        "source" => draw < 2,
+        _ => x > 4,
+    });
+    place.trained(true);
+    {
+        let context = place.context();
+        let mut workspace = context.open("fullprocess").unwrap();
+        let options = mlops_core::stage::decide::Options::default();
+        let decision = mlops_core::stage::decide::run(&context, &mut workspace, options).unwrap();
+        assert!(decision.release.is_none(), "{decision}");
+    }
+    let (reported, html) = place.report();
+    for said in ["A person is needed: ", "The model has drifted on the newest rows: "] {
+        assert!(says(&reported, said), "{said} not in {:?}", reported.warnings);
+        assert!(html.contains(said), "{said} not on the page");
+        let findings = mlops_core::context::Report::findings(&reported);
+        assert!(findings.iter().any(|f| f.text.contains(said)), "{findings:?}");
+    }
+    assert!(!html.contains("The checks found nothing"));
+}
+
+#[test]
+fn probabilities_that_do_not_come_true_are_a_finding() {
+    let sure = |x: u32| x > 4;
+    let unsure = |x: u32, draw: u32| sure(x) == (draw < 8);
+    let place = place_of_one_number(|folder, x, draw| match folder {
+        "in" => unsure(x, draw),
+        _ => sure(x),
+    });
+    place.trained(true);
+    let (reported, html) = place.report();
+    assert!(says(&reported, "The probabilities are off by 0."), "{:?}", reported.warnings);
+    assert!(html.contains("The probabilities are off by"));
+}
+
+#[test]
+fn thousands_of_names_make_a_short_page() {
+    let place = place_of_one_number(|_, x, _| x > 4);
+    for i in 0..400 {
+        fs::write(place.path("in").join(format!("bad{i:03}.csv")), "no\n1\n").unwrap();
+        let row = format!("id,x,y\nmore{i},{},{}\n", i % 10, u8::from(i % 10 > 4));
+        fs::write(place.path("in").join(format!("more{i:03}.csv")), row).unwrap();
+    }
+    place.trained(true);
+    let (reported, html) = place.report();
+    assert!(says(&reported, "and 390 more were refused"), "{:?}", reported.warnings);
+    assert!(reported.warnings.len() < 20, "{:?}", reported.warnings);
+    assert!(html.contains("<summary>And 791 more, of which the last 701 are left out</summary>"));
+    assert!(html.len() < 400_000, "{} bytes", html.len());
+}

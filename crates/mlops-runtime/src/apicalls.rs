@@ -31,6 +31,9 @@ const RELOAD: Duration = Duration::from_secs(10);
 /// How long the calls of `fullprocess` may take together.
 const CALLS: Duration = Duration::from_mins(1);
 
+/// Calls that people see; one of each endpoint is fewer.
+const MOST_CALLS: usize = 40;
+
 /// What the user may ask for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -103,8 +106,11 @@ impl Report for ApiCalls {
 
     fn findings(&self) -> Vec<Finding> {
         let examples = self.data.iter().flat_map(|file| &file.examples);
-        let mut findings: Vec<Finding> =
-            examples.map(|example| Finding::warning(format!("not sent: {example}"))).collect();
+        let mut words = examples.map(|example| format!("not sent: {example}")).collect();
+        text::few(&mut words, |more| {
+            format!("{}, not shown", text::plural(more, "more like these"))
+        });
+        let mut findings: Vec<Finding> = words.into_iter().map(Finding::warning).collect();
         if self.failed() {
             findings.push(Finding::failed(&self.words));
         }
@@ -134,10 +140,12 @@ pub fn run(context: &Context, options: &Options) -> Result<ApiCalls> {
         Outcome::Unreachable => Err(Error::remote(format!("{}. {advice}", report.words))),
         Outcome::Failed if report.calls.is_empty() => Err(Error::remote(report.words)),
         Outcome::OtherRelease | Outcome::Failed => {
-            let errors = report.errors.join("\n  - ");
+            let mut errors = report.errors;
+            text::few(&mut errors, |more| text::plural(more, "more error"));
             Err(Error::remote(format!(
-                "the app at {} did not answer as it should:\n  - {errors}\nall answers are in {}",
+                "the app at {} did not answer as it should:\n  - {}\nall answers are in {}",
                 report.url,
+                errors.join("\n  - "),
                 context.config.output_model.join(TEXT).display()
             )))
         }
@@ -268,7 +276,11 @@ impl ApiCalls {
         let release = returns.release.as_deref().unwrap_or("no single release");
         let words = match outcome {
             Outcome::Answered => format!("{} answers with {release}", returns.url),
-            _ => format!("the app at {} failed: {}", returns.url, returns.errors.join("; ")),
+            _ => {
+                let mut errors = returns.errors.clone();
+                text::few(&mut errors, |more| text::plural(more, "more error"));
+                text::bounded(format!("the app at {} failed: {}", returns.url, errors.join("; ")))
+            }
         };
         let predictions = returns.predictions.unwrap_or_default();
         let called = |call: Call| Called {
@@ -300,6 +312,7 @@ impl fmt::Display for ApiCalls {
         let rows: Vec<Vec<String>> = self
             .calls
             .iter()
+            .take(MOST_CALLS)
             .map(|call| {
                 let status = call.status.map_or("-".to_owned(), |status| status.to_string());
                 let more =
@@ -308,6 +321,10 @@ impl fmt::Display for ApiCalls {
             })
             .collect();
         f.write_str(&text::list(&rows))?;
+        match self.calls.len().saturating_sub(MOST_CALLS) as u64 {
+            0 => {}
+            more => writeln!(f, "  and {}", text::plural(more, "more call"))?,
+        }
         f.write_str(&comparison(self.compared_with.as_deref(), &self.changes))?;
         writeln!(f, "Written: {}", self.files.join(", "))
     }
@@ -329,7 +346,7 @@ impl ApiCalls {
         let files: Vec<String> = self
             .data
             .iter()
-            .map(|file| format!("{} of {}", text::plural(file.rows, "row"), file.name))
+            .map(|file| format!("{} of {}", text::plural(file.rows, "row"), text::name(&file.name)))
             .collect();
         let rejected: u64 = self.data.iter().map(|file| file.rejected).sum();
         let rejected = match rejected {
@@ -339,8 +356,8 @@ impl ApiCalls {
         let labels: Vec<String> = self
             .predictions
             .iter()
-            .map(|(label, rows)| format!("{} predicted {label}", text::count(*rows)))
+            .map(|(label, rows)| format!("{} predicted {}", text::count(*rows), text::name(label)))
             .collect();
-        format!("{}{rejected}: {}", files.join(", "), labels.join(", "))
+        format!("{}{rejected}: {}", text::names(&files), text::names(&labels))
     }
 }

@@ -12,7 +12,7 @@ use mlops_core::clock::{Clock as _, SystemClock, rfc3339};
 use mlops_core::context::Report;
 use mlops_core::ids::RunId;
 use mlops_core::lines::Lines;
-use mlops_core::text::plural;
+use mlops_core::text::{bounded, plural, printable, printable_json};
 use mlops_core::{Error, ErrorKind};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
@@ -116,11 +116,13 @@ where
             Style::Text(style) => {
                 let style = style.clone().with_ansi(writer.has_ansi_escapes());
                 style.format_event(context, Writer::new(&mut text), event)?;
+                let text = if writer.has_ansi_escapes() { text.into() } else { printable(&text) };
                 text.lines().try_for_each(|line| writeln!(writer, "{run} {line}"))
             }
             Style::Json(style) => {
                 style.format_event(context, Writer::new(&mut text), event)?;
                 // The line is an object, and a run's id needs no escapes.
+                let text = printable_json(&text);
                 let members = text.strip_prefix('{').unwrap_or(&text);
                 write!(writer, "{{\"run\":\"{run}\",{members}")
             }
@@ -142,9 +144,10 @@ pub(crate) fn log_panics(common: &Common) {
 /// Prints a report, for people or for programs; returns whether it could be delivered.
 pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
     if common.json {
-        deliver(&(serde_json::to_string_pretty(report).unwrap_or_default() + "\n"))
+        let document = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
+        deliver(&printable_json(&document))
     } else {
-        common.quiet || deliver(&report.to_string())
+        common.quiet || deliver(&printable(&report.to_string()))
     }
 }
 
@@ -152,7 +155,7 @@ pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
 pub(crate) fn say(common: &Common, text: &str) {
     if !common.json && !common.quiet {
         // What cannot be delivered is said at the end of the report, whose last lines fail too.
-        deliver(text);
+        deliver(&printable(text));
     }
 }
 
@@ -166,6 +169,7 @@ pub(crate) fn print_findings(common: &Common, report: &impl Report) {
         tracing::info!(target: REPORT, fact = name, value, "fact");
     }
     for Finding { attention, text } in report.findings() {
+        let text = bounded(text);
         let word = match attention {
             Attention::Fine => "warning",
             Attention::Person => "attention",
@@ -196,15 +200,14 @@ pub(crate) fn with_causes(error: &Error) -> String {
 
 /// Prints an error with its causes, and logs it.
 pub(crate) fn print_error(common: &Common, error: &Error) {
-    let text = with_causes(error);
+    let text = bounded(with_causes(error));
     tracing::error!(target: OUTCOME, kind = kind(error), "{text}");
     if !json(common) {
         complain(&format!("error: {text}\n"));
     }
     if common.json {
-        let document =
-            serde_json::json!({ "error": { "kind": kind(error), "message": error.to_string() } });
-        deliver(&format!("{document:#}\n"));
+        let document = serde_json::json!({ "error": { "kind": kind(error), "message": bounded(error.to_string()) } });
+        deliver(&printable_json(&format!("{document:#}\n")));
     }
 }
 
@@ -269,7 +272,7 @@ impl std::io::Write for Waiting {
 
 fn complain(text: &str) {
     // Without standard error there is nobody left to tell.
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(printable(text).as_bytes());
 }
 
 fn kind(error: &Error) -> &'static str {

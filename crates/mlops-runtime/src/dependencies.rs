@@ -125,14 +125,33 @@ fn latest(name: &str, deadline: Instant) -> Result<String, String> {
     }
     let version = text.lines().find_map(|line| line.strip_prefix("version: "));
     match version.and_then(|v| v.split_whitespace().next()) {
-        Some(version) if status.success() => Ok(version.to_owned()),
+        Some(version) if status.success() => stable(version),
         _ => Err("cargo could not tell (offline?)".to_owned()),
     }
+}
+
+/// A version that is made for everybody; what comes before a release is for those who try it out.
+fn stable(version: &str) -> Result<String, String> {
+    let bare = version.split('+').next().unwrap_or_default();
+    if bare.contains('-') {
+        return Err(format!("only a pre-release is newer, {version}"));
+    }
+    Ok(version.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pre_release_is_not_offered() {
+        assert_eq!(stable("1.2.3").unwrap(), "1.2.3");
+        assert_eq!(stable("1.2.3+zstd-1.5").unwrap(), "1.2.3+zstd-1.5");
+        for version in ["0.32.0-alpha.0", "2.0.0-rc.3+b"] {
+            let reason = stable(version).unwrap_err();
+            assert!(reason.contains("pre-release") && reason.contains(version), "{reason}");
+        }
+    }
 
     #[test]
     fn names_the_packages_that_the_user_chose_with_their_versions() {

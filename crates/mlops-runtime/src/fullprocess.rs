@@ -56,7 +56,7 @@ impl Report for FullProcess {
 
 /// What a log and a ping say of a decision.
 fn facts(decision: &Decision) -> Vec<Fact> {
-    let Decision { data, drift, retrained, gate, live, release, .. } = decision;
+    let Decision { data, drift, data_drift, retrained, gate, live, release, .. } = decision;
     let number = |value: f64| format!("{value:.4}");
     let mut facts = vec![
         Fact::new("outcome", decision.outcome.name()),
@@ -64,6 +64,7 @@ fn facts(decision: &Decision) -> Vec<Fact> {
         Fact::new("files", text::names(&data.files)),
         Fact::new("rows", data.rows),
         Fact::new("new_rows", data.new_rows),
+        Fact::new("refused_files", data.failures.len()),
         Fact::new("quarantined", data.quarantined),
         Fact::new("duplicates", data.duplicates),
     ];
@@ -71,9 +72,14 @@ fn facts(decision: &Decision) -> Vec<Fact> {
     if let Some(drift) = drift {
         facts.push(Fact::new("new_f1", number(drift.new_f1)));
         facts.push(Fact::new("deployed_f1", number(drift.deployed_f1)));
+        facts.push(Fact::new("constant_f1", number(drift.constant_f1)));
         let verdict =
             drift.drifted.map_or("undecided", |yes| if yes { "drift" } else { "no drift" });
         facts.push(Fact::new("verdict", verdict));
+    }
+    if let Some(data) = data_drift {
+        let drifted = data.columns.iter().filter(|column| column.drifted);
+        facts.push(Fact::new("data_drift", text::names(drifted.map(|column| &column.column))));
     }
     facts.extend(retrained.as_ref().map(|new| Fact::new("retrained_f1", number(new.f1))));
     if let Some(gate) = gate {
@@ -105,7 +111,10 @@ impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(decision) = self;
         write!(f, "{decision}")?;
-        decision.findings().iter().try_for_each(|finding| writeln!(f, "warning: {}", finding.text))
+        decision
+            .findings()
+            .into_iter()
+            .try_for_each(|finding| writeln!(f, "warning: {}", text::bounded(finding.text)))
     }
 }
 

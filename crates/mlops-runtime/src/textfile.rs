@@ -1,9 +1,8 @@
 //! The figures of unattended runs for node_exporter's textfile collector, in Prometheus' format: how
-//! the last run ended, rows ingested, and what `/metrics` of the service tells of the workspace too.
+//! the last run ended, and what `/metrics` of the service tells of the workspace too.
 //!
 //! Not for those: see `mlops_core::stage::figures`.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,30 +16,14 @@ pub(crate) fn write(context: &Context, path: &Path, step: &str, status: u8) -> R
     let mut text = String::new();
     let name = "mlops_last_exit_status";
     let help = "How the last run ended: 0 well, 3 a person is needed, otherwise it failed.";
-    family(&mut text, name, help, &[(format!("step=\"{step}\""), u64::from(status))]);
+    // Writing to a text cannot fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+    let _ = writeln!(text, "{name}{{step=\"{step}\"}} {status}");
     if let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? {
-        let mut rows: BTreeMap<&str, u64> = BTreeMap::new();
-        for file in ledger.files()? {
-            *rows.entry("kept").or_default() += file.counts.rows_kept;
-            *rows.entry("duplicate").or_default() += file.counts.duplicates();
-            *rows.entry("quarantined").or_default() += file.counts.quarantined;
-        }
-        let rows: Vec<_> =
-            rows.into_iter().map(|(name, rows)| (format!("outcome=\"{name}\""), rows)).collect();
-        let name = "mlops_ingest_rows_total";
-        family(&mut text, name, "Rows of all files so far, by what became of them.", &rows);
         // The record of what is live has its score, and needs no release to be read.
         let live = ledger.latest_deployment()?;
         let live = live.and_then(|live| Some((live.release.parse().ok()?, live.f1?)));
         text.push_str(&Figures::read(&ledger, live)?.prometheus());
     }
     context.disk.write(path, text.as_bytes())
-}
-
-fn family(text: &mut String, name: &str, help: &str, samples: &[(String, u64)]) {
-    // Writing to a text cannot fail.
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-    for (labels, value) in samples {
-        let _ = writeln!(text, "{name}{{{labels}}} {value}");
-    }
 }

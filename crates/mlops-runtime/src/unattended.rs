@@ -69,7 +69,7 @@ fn body<R: Report>(result: &Result<R>) -> String {
         }
         Err(error) => vec![console::with_causes(error)],
     };
-    text::bounded(lines.join("\n") + "\n")
+    text::bounded(text::printable(&lines.join("\n")).into_owned() + "\n")
 }
 
 /// The work itself; lock and watchdog are gone when it returns.

@@ -1,4 +1,4 @@
-//! The section `ingestion`: how files that arrive are read. Not for what a cell becomes: see
+//! The section `ingestion`: how arriving files are read. Not for how a cell is cleaned: see
 //! `ingest::clean`.
 
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,11 @@ pub struct Ingestion {
     pub max_rejected_share: f64,
     /// Spellings of a missing value in feature columns and of a missing label.
     pub missing_values: Vec<String>,
-    /// How numbers are spelt.
+    /// The format of numbers.
     pub numbers: NumberFormat,
     /// Longest record in bytes; a longer one goes to the quarantine.
     pub max_line_bytes: usize,
-    /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
+    /// `fullprocess` skips files that changed less than this many seconds ago.
     pub settle_seconds: f64,
     /// What becomes of a row that equals an earlier one; see [`Ingestion::keeps_equal_rows`].
     pub duplicates: Option<Duplicates>,
@@ -30,9 +30,9 @@ pub struct Ingestion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
-    /// It is the same row once more and is dropped.
+    /// It is the same row again, and is dropped.
     Drop,
-    /// It is another row that looks the same and is kept.
+    /// It is another row with the same values, and is kept.
     Keep,
 }
 
@@ -40,15 +40,15 @@ pub enum Duplicates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnChange {
-    /// The next version of the data set has its new rows in place of its old ones.
+    /// Its new rows replace its old ones in the next version of the data set.
     #[default]
     Supersede,
-    /// Its new content is one more file, beside the old one.
+    /// Its new content is added, as if it were another file.
     Append,
 }
 
-/// How numbers are spelt in files that arrive. Our own files always have a decimal point and nothing
-/// between thousands.
+/// The format of numbers in arriving files. Our own files always have a decimal point and no thousands
+/// separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberFormat {
     /// `ingestion.decimal`: a point or a comma.
@@ -58,7 +58,7 @@ pub struct NumberFormat {
 }
 
 impl NumberFormat {
-    /// Whether `c` stands between thousands. A blank may be one that does not break, an apostrophe the
+    /// Whether `c` is the thousands separator. A blank may be a no-break space, an apostrophe the
     /// typographic one.
     pub fn is_thousands(self, c: char) -> bool {
         match self.thousands {

@@ -1,4 +1,4 @@
-//! The sections for a run that nobody watches: `monitoring`, `logging`, `limits`.
+//! The sections for unattended runs: `monitoring`, `logging`, `limits`.
 //!
 //! Not for what the run decides: those sections are beside this one.
 
@@ -8,34 +8,36 @@ use std::time::Duration;
 
 use super::section::Section;
 
-/// Who is told that a run started and how it ended.
+/// Where a run reports that it started and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitoring {
-    /// The address of a dead-man switch; nobody is told without one.
+    /// The address of a dead-man switch; nothing is pinged without it.
     pub ping_url: Option<String>,
-    /// How long one ping may take.
+    /// Time limit of one ping.
     pub ping_timeout: Duration,
     /// The file that node_exporter's textfile collector is to read; none without it.
     pub metrics_textfile: Option<PathBuf>,
+    /// After how many hours without new rows a person is told; never without it.
+    pub max_data_age_hours: Option<u64>,
 }
 
 /// Which logs of earlier runs are kept: the newest ones and the recent ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logging {
-    /// So many are kept, however old.
+    /// This many of the newest logs are kept, however old.
     pub keep_runs: usize,
-    /// Younger ones are kept, however many; in days.
+    /// Logs younger than this many days are kept, however many.
     pub keep_days: u64,
 }
 
-/// What a run may take of the machine.
+/// Limits on the time, threads and memory of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long one stage may take; without a limit if it is absent.
+    /// Time limit of one stage; `None` for no limit.
     pub stage: Option<Duration>,
     /// How many threads may parse rows at the same time.
     pub threads: usize,
-    /// How much memory ingestion and training may take, in bytes; beyond, temporary files serve.
+    /// Memory limit of ingestion and training in bytes; what does not fit goes into temporary files.
     pub memory: usize,
 }
 
@@ -51,8 +53,10 @@ pub(super) fn monitoring(mut section: Section, at: impl Fn(String) -> PathBuf) -
     if metrics_textfile.as_ref().is_some_and(|path| path.extension().is_none_or(|e| e != "prom")) {
         section.problem("metrics_textfile", "must end with .prom: node_exporter reads no other");
     }
+    let max_data_age_hours = section.limit("max_data_age_hours", &(1..=87_600), None);
     section.finish();
-    Monitoring { ping_url, ping_timeout: Duration::from_secs(timeout), metrics_textfile }
+    let ping_timeout = Duration::from_secs(timeout);
+    Monitoring { ping_url, ping_timeout, metrics_textfile, max_data_age_hours }
 }
 
 pub(super) fn logging(mut section: Section) -> Logging {
@@ -94,6 +98,7 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!(config.monitoring.ping_url, None);
         assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(5));
+        assert_eq!(config.monitoring.max_data_age_hours, None);
         assert_eq!(config.logging, Logging { keep_runs: 100, keep_days: 30 });
         assert_eq!(config.limits.stage, Some(Duration::from_hours(1)));
         assert!(config.limits.threads >= 1, "as many as there are processors");
@@ -103,12 +108,14 @@ mod tests {
     #[test]
     fn values_are_taken_and_zero_turns_the_limit_off() {
         let config = parse(
-            r#","monitoring":{"ping_url":"https://ping.example/key","ping_timeout_seconds":2},
+            r#","monitoring":{"ping_url":"https://ping.example/key","ping_timeout_seconds":2,
+            "max_data_age_hours":36},
             "logging":{"keep_runs":7,"keep_days":0},"limits":{"stage_seconds":0,"threads":3,"memory_mib":40}"#,
         )
         .unwrap();
         assert_eq!(config.monitoring.ping_url.as_deref(), Some("https://ping.example/key"));
         assert_eq!(config.monitoring.ping_timeout, Duration::from_secs(2));
+        assert_eq!(config.monitoring.max_data_age_hours, Some(36));
         assert_eq!(config.logging, Logging { keep_runs: 7, keep_days: 0 });
         assert_eq!(config.limits, Limits { stage: None, threads: 3, memory: 40 << 20 });
     }

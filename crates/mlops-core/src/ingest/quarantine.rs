@@ -87,7 +87,9 @@ impl Rejected {
     /// The reason with its column, for a message.
     pub(crate) fn in_words(&self) -> String {
         match &self.column {
-            Some((_, name)) if !name.is_empty() => format!("{} (column {name})", self.message),
+            Some((_, name)) if !name.is_empty() => {
+                format!("{} (column {})", self.message, crate::text::name(name))
+            }
             _ => self.message.clone(),
         }
     }

@@ -133,6 +133,9 @@ pub struct TestSet {
 const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
     columns, recorded, base, stamp";
 
+/// A file whose rows are in a data set, by this record or by that of a copy.
+const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
+
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
@@ -199,6 +202,62 @@ impl Ledger {
         db.execute(sql, [digest.to_string()]).map(drop)
     }
 
+    /// Notes that the files which `records` describe are as their newest records say but for their
+    /// stamps: a time alone is no news.
+    pub fn restamp(&mut self, records: &[FileRecord]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.transaction(|db| {
+            let sql = "UPDATE files SET size = ?2, modified_ns = ?3, inode = ?4, recorded_ns = ?5
+                 WHERE id = (SELECT max(id) FROM files WHERE location = ?1)";
+            let mut statement = db.prepare(sql)?;
+            for FileRecord { location, stamp, recorded_ns, .. } in records {
+                let inode = stamp.inode.cast_signed();
+                let size = signed(stamp.size);
+                let place = location.as_str();
+                statement.execute(params![place, size, stamp.modified_ns, inode, recorded_ns])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps with the record of each content of `version` what there is to say of it.
+    pub fn note_files(&mut self, version: DatasetVersion, notes: &[(Digest, &str)]) -> Result<()> {
+        self.transaction(|db| {
+            let sql = "UPDATE files SET reason = ?3 WHERE sha256 = ?1 AND dataset = ?2
+                 AND status = 'ingested'";
+            let mut statement = db.prepare(sql)?;
+            for (digest, note) in notes {
+                statement.execute(params![digest.to_string(), version.0, note])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Rows of all files so far, by what became of them.
+    pub fn row_totals(&self) -> Result<[(&'static str, u64); 3]> {
+        self.query(|db| {
+            let sql = "SELECT total(json_extract(counts, '$.rows_kept')),
+                 total(json_extract(counts, '$.duplicates_within'))
+                     + total(json_extract(counts, '$.duplicates_across')),
+                 total(json_extract(counts, '$.quarantined')) FROM files";
+            db.query_row(sql, [], |row| {
+                let rows = |column| row.get::<_, f64>(column).map(|rows| rows as u64);
+                Ok([("kept", rows(0)?), ("duplicate", rows(1)?), ("quarantined", rows(2)?)])
+            })
+        })
+    }
+
+    /// When rows came last, in nanoseconds since 1970: contents count when they were first taken.
+    pub fn newest_data_ns(&self) -> Result<Option<i64>> {
+        self.query(|db| {
+            let sql = "SELECT max(taken) FROM (SELECT min(recorded_ns) AS taken FROM files
+                 WHERE status IN ('ingested', 'adopted') GROUP BY sha256)";
+            db.query_row(sql, [], |row| row.get(0))
+        })
+    }
+
     /// The newest record of the file at `location`.
     pub fn file_at(&self, location: &Location) -> Result<Option<FileRecord>> {
         self.query(|db| {
@@ -220,16 +279,29 @@ impl Ledger {
         })
     }
 
-    /// Where else than at `location` content `digest` was last seen.
-    pub fn holders(&self, digest: Digest, location: &Location) -> Result<Vec<Location>> {
+    /// The content with which the file at `location` counts: the last one that was taken.
+    pub fn counted_at(&self, location: &Location) -> Result<Option<Digest>> {
         self.query(|db| {
-            let sql = "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND location <> ?2
-                 AND status IN ('ingested', 'copy') AND NOT EXISTS (SELECT 1 FROM files later
-                 WHERE later.location = f.location AND later.id > f.id AND later.sha256 <> ?1)
-                 ORDER BY id";
-            let mut statement = db.prepare(sql)?;
-            let found =
-                statement.query_map([&digest.to_string(), location.as_str()], |row| row.get(0))?;
+            let sql = format!(
+                "SELECT sha256 FROM files WHERE location = ?1 AND {COUNTS} ORDER BY id DESC LIMIT 1"
+            );
+            let found: Option<String> =
+                db.query_row(&sql, [location.as_str()], |row| row.get(0)).optional()?;
+            found.map(|text| from_text(0, &text)).transpose()
+        })
+    }
+
+    /// The files that count with content `digest`, there or not.
+    pub fn holders(&self, digest: Digest) -> Result<Vec<Location>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND {COUNTS}
+                 AND NOT EXISTS (SELECT 1 FROM files later WHERE later.location = f.location
+                     AND later.id > f.id AND later.sha256 <> ?1 AND later.{COUNTS})
+                 ORDER BY id"
+            );
+            let mut statement = db.prepare(&sql)?;
+            let found = statement.query_map([digest.to_string()], |row| row.get(0))?;
             found.map(|text| text.map(Location::kept)).collect()
         })
     }
@@ -251,6 +323,25 @@ impl Ledger {
             let sql = format!("SELECT {FILE_COLUMNS} FROM files ORDER BY id");
             let mut statement = db.prepare(&sql)?;
             statement.query_map([], file)?.collect()
+        })
+    }
+
+    /// The records of files whose rows went to data sets after `version`, oldest first.
+    pub fn files_after(&self, version: DatasetVersion) -> Result<Vec<FileRecord>> {
+        self.query(|db| {
+            let sql = format!("SELECT {FILE_COLUMNS} FROM files WHERE dataset > ?1 ORDER BY id");
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([version.0], file)?.collect()
+        })
+    }
+
+    /// Names and fates of all files, oldest first: far less than [`Ledger::files`] reads.
+    pub fn names_of_files(&self) -> Result<Vec<(String, FileStatus)>> {
+        self.query(|db| {
+            let mut statement = db.prepare("SELECT name, status FROM files ORDER BY id")?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get(0)?, from_text(1, &row.get::<_, String>(1)?)?)))?;
+            rows.collect()
         })
     }
 

@@ -56,6 +56,22 @@ impl Ledger {
             Ok(batch.map(DatasetVersion))
         })
     }
+
+    /// The contents whose place `digest` took, one after the other: earlier ones of the same file.
+    pub fn predecessors(&self, digest: Digest) -> Result<Vec<Digest>> {
+        self.query(|db| {
+            let mut statement = db.prepare(
+                "WITH RECURSIVE chain (sha256) AS (
+                     SELECT ?1
+                     UNION SELECT s.replaces FROM chain JOIN segments s ON s.sha256 = chain.sha256
+                     WHERE s.replaces IS NOT NULL)
+                 SELECT sha256 FROM chain WHERE sha256 <> ?1",
+            )?;
+            let found = statement
+                .query_map([digest.to_string()], |row| from_text(0, &row.get::<_, String>(0)?))?;
+            found.collect()
+        })
+    }
 }
 
 /// Records the segments that data set `version` adds to its base, inside a transaction.

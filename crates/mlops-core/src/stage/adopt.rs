@@ -143,12 +143,11 @@ fn sources(
         }
     }
     if !missing.is_empty() {
-        let names: Vec<&str> = missing.iter().map(String::as_str).collect();
         report.warnings.push(format!(
             "{INGESTED_FILES} names {} not there any more ({}): whether {THEIRS} has all rows of \
              it cannot be seen",
             text::plural(missing.len() as u64, "file"),
-            names.join(", ")
+            text::names(&missing)
         ));
     }
     Ok(())

@@ -274,7 +274,7 @@ fn subject<'r>(
         let known: Vec<_> = records.iter().map(|(r, _)| r.version.to_string()).collect();
         let known = match known.as_slice() {
             [] => format!("no data set is recorded in {}", context.config.output_folder.display()),
-            some => format!("the data sets are: {}", some.join(", ")),
+            some => format!("the data sets are: {}", crate::text::names(some)),
         };
         return Err(Error::missing(format!(
             "there is no file {text}, and no such version of the data set ({known}): name a CSV file, \

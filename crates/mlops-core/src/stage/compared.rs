@@ -101,7 +101,6 @@ impl Compared {
     fn differences(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = &self.comparison.differences.columns;
         let touched = |c: &&ColumnDifference| c.cells + c.tolerated > 0;
-        let others = columns.iter().filter(touched).count().saturating_sub(text::MOST_NAMES) as u64;
         if !columns.iter().any(|c| touched(&c)) {
             return Ok(());
         }
@@ -116,8 +115,9 @@ impl Compared {
             ]
         }));
         f.write_str(&text::table(&rows))?;
-        if others > 0 {
-            writeln!(f, "and {} more, which --json lists", text::plural(others, "column"))?;
+        let more = columns.iter().filter(touched).count().saturating_sub(text::MOST_NAMES) as u64;
+        if more > 0 {
+            writeln!(f, "  and {} (--json has all)", text::plural(more, "more column"))?;
         }
         for column in columns.iter().filter(|c| c.cells > 0).take(text::MOST_NAMES) {
             writeln!(f, "{}{}:", shown(&column.column), first_of(column.cells))?;
@@ -192,8 +192,9 @@ fn or_missing(cell: &str) -> String {
 
 /// Text of a file as a terminal may have it: on one line, without control codes, not too long.
 fn shown(text: &str) -> String {
-    let text = text::visible(text);
-    let mut out: String = text.chars().take(LONGEST).collect();
+    let visible =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let mut out: String = text.chars().take(LONGEST).map(visible).collect();
     if text.chars().nth(LONGEST).is_some() {
         out.push('…');
     }

@@ -13,6 +13,7 @@ use crate::context::{Context, Report, Workspace};
 use crate::dataset::RowReader;
 use crate::durable::Disk;
 use crate::ids::ReleaseId;
+use crate::ledger::DatasetRecord;
 use crate::model::{Model, Predictor};
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::store::pretty;
@@ -124,7 +125,9 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
     let config = &context.config;
     let release = context.store().live_release()?;
     let model = &release.model;
-    let newest = workspace.ledger.latest_dataset()?.map(|d| d.location);
+    // A copy of the records has links to the data sets.
+    let place = |d: DatasetRecord| std::fs::read_link(&d.location).unwrap_or(d.location);
+    let newest = workspace.ledger.latest_dataset()?.map(place);
     let (path, reader) = match (&options.data, newest) {
         (Some(path), _) => (path.clone(), RowReader::prediction(&model.schema, &config.ingestion)),
         (None, Some(path)) => (path, RowReader::labelled(&model.schema, &config.ingestion)),
@@ -297,7 +300,7 @@ fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.predictions;
-        writeln!(f, "Release {} on {}", self.release, self.data)?;
+        writeln!(f, "Release {} on {}", self.release, text::one_line(&self.data))?;
         writeln!(
             f,
             "{}: {} predicted positive, {} negative{}{}{}{}",
@@ -310,7 +313,7 @@ impl fmt::Display for Diagnostics {
             more(counts.unknown_categories, "unknown categories"),
         )?;
         if let Some(output) = &self.output {
-            writeln!(f, "Predictions: {output}")?;
+            writeln!(f, "Predictions: {}", text::one_line(output))?;
         }
         f.write_str("\n")?;
         f.write_str(&columns_table(&self.columns))?;
@@ -318,17 +321,18 @@ impl fmt::Display for Diagnostics {
             ColumnSummary::Categorical(s) => Some((&c.name, s)),
             _ => None,
         });
-        for (name, summary) in categorical {
+        for (name, summary) in categorical.take(text::MOST_NAMES) {
             let top: Vec<String> = summary
                 .top
                 .iter()
                 .take(5)
-                .map(|(value, n)| format!("{value} ({})", text::count(*n)))
+                .map(|(value, n)| format!("{} ({})", text::name(value), text::count(*n)))
                 .collect();
             writeln!(
                 f,
-                "  {name}: {} different; most frequent {}",
-                summary.distinct,
+                "  {}: {} different; most frequent {}",
+                text::name(name),
+                text::count(summary.distinct),
                 top.join(", ")
             )?;
         }
@@ -389,9 +393,14 @@ fn spread(seconds: &[f64]) -> String {
     }
 }
 
-/// The statistics of columns as people read them.
+/// The statistics of columns as people read them; of many columns some.
 pub fn columns_table(columns: &[ColumnProfile]) -> String {
-    text::table(&column_rows(columns))
+    let shown = &columns[..columns.len().min(text::MOST_NAMES)];
+    let table = text::table(&column_rows(shown));
+    match (columns.len() - shown.len()) as u64 {
+        0 => table,
+        more => format!("{table}  and {} more in {DIAGNOSTICS}\n", text::count(more)),
+    }
 }
 
 /// The readable table of statistics.
@@ -412,7 +421,7 @@ fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for column in columns {
         let (_, missing, percent) = column.summary.presence();
-        let mut row = vec![column.name.clone()];
+        let mut row = vec![text::name(&column.name).into_owned()];
         match column.summary.numeric() {
             Some(s) => {
                 let mode = match (s.modes.first(), s.mode_count) {

@@ -12,6 +12,7 @@ use crate::Result;
 use crate::decision::Decision;
 use crate::ids::ReleaseId;
 use crate::ledger::Ledger;
+use crate::text;
 
 /// Steps whose last success is told.
 const STEPS: [&str; 3] = ["ingestion", "training", "fullprocess"];
@@ -25,6 +26,10 @@ pub struct Figures {
     pub decision: Option<Decision>,
     /// Steps with the time of their last success, RFC 3339.
     pub successes: Vec<(&'static str, String)>,
+    /// When rows came last, in nanoseconds since 1970.
+    pub newest_data_ns: Option<i64>,
+    /// Rows of all files so far, by what became of them.
+    pub rows: Vec<(&'static str, u64)>,
 }
 
 impl Figures {
@@ -42,7 +47,9 @@ impl Figures {
             }
             successes.extend(last.map(|at| (step, at)));
         }
-        Ok(Self { live, decision, successes })
+        let newest_data_ns = ledger.newest_data_ns()?;
+        let rows = ledger.row_totals()?.to_vec();
+        Ok(Self { live, decision, successes, newest_data_ns, rows })
     }
 
     /// The text.
@@ -92,13 +99,20 @@ impl Figures {
         });
         let help = "When a step ended well the last time, in seconds since 1970.";
         gauge("mlops_last_success_timestamp_seconds", help, times.collect());
+        let rows =
+            self.rows.iter().map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), *n as f64));
+        let help = "Rows of all files so far, by what became of them.";
+        gauge("mlops_ingest_rows_total", help, rows.collect());
+        let newest = self.newest_data_ns.map(|ns| (String::new(), ns as f64 / 1e9));
+        let help = "When rows came last, in seconds since 1970; a rebuild brings none.";
+        gauge("mlops_newest_data_timestamp_seconds", help, newest.into_iter().collect());
         out
     }
 }
 
 /// A label's value as it must be written.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text::printable(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -111,7 +125,7 @@ mod tests {
         assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
         let successes = vec![("fullprocess", "2026-11-29T06:30:00.500Z".to_owned())];
         let live = Some(("r-1-0123456789ab".parse().unwrap(), 0.75));
-        let text = Figures { live, successes, decision: None }.prometheus();
+        let text = Figures { live, successes, ..Figures::default() }.prometheus();
         let expected = [
             "# HELP mlops_model_f1 F1 of the live release on its test set.",
             "# TYPE mlops_model_f1 gauge",

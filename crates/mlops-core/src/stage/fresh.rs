@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::Result;
 use crate::context::{Context, Workspace};
-use crate::dataset::RowReader;
+use crate::dataset::{RowReader, RowSet};
 use crate::entity::{Identity, Members};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Segment};
@@ -67,8 +67,11 @@ pub(crate) fn after(
     let new = |s: &Segment| s.batch > before;
     let rows = Rows::of(&segments, new);
     // Corrections: what the corrected file had before is not new.
-    let corrected = |s: &Segment| new(s) && s.replaces.is_some();
-    let candidates = Rows::of(&segments, corrected);
+    let corrected = Rows::of(&segments, |s| new(s) && s.replaces.is_some());
+    // Where equal rows are one row, a data set that was built anew may have got it from another file.
+    let one = !context.config.ingestion.keeps_equal_rows(schema);
+    let anew = one && !continues(workspace, dataset, before)?;
+    let candidates = if anew { &rows } else { &corrected };
     if candidates.len() == 0 {
         return Ok((rows, None));
     }
@@ -80,26 +83,47 @@ pub(crate) fn after(
              count as new",
             before.file_name()
         );
-        return Ok((rows, Some(note)));
+        return Ok((rows, Some(note).filter(|_| corrected.len() > 0)));
     }
-    let known =
-        uncorrected(context, schema, &segments, &candidates, (path, &earlier, dataset), workspace)?;
+    let old = if one { None } else { Some(replaced(workspace, &segments, &earlier)?) };
+    let paths = (path, dataset.location.as_path());
+    let known = uncorrected(context, schema, candidates, old.as_ref(), paths)?;
     Ok((known.map_or(rows.clone(), |known| without(&rows, &known)), None))
 }
 
-/// The numbers of those `candidates` that the `earlier` data set had already, each as often as it had
-/// it.
+/// Whether `dataset` starts with all rows of version `before`, as they were.
+fn continues(
+    workspace: &Workspace,
+    dataset: &DatasetRecord,
+    before: DatasetVersion,
+) -> Result<bool> {
+    let mut start = Some(dataset.version);
+    while let Some(version) = start.filter(|version| *version > before) {
+        start = workspace.ledger.dataset(version)?.and_then(|record| record.base);
+    }
+    Ok(start == Some(before))
+}
+
+/// The rows of the `earlier` data set whose files have other contents in `segments`, however often
+/// they were corrected meanwhile.
+fn replaced(workspace: &Workspace, segments: &[Segment], earlier: &DatasetRecord) -> Result<Rows> {
+    let mut replaced = Vec::new();
+    for segment in segments.iter().filter(|s| s.replaces.is_some()) {
+        replaced.extend(workspace.ledger.predecessors(segment.sha256)?);
+    }
+    let old = workspace.ledger.segments(earlier.version)?;
+    Ok(Rows::of(&old, |s| replaced.contains(&s.sha256)))
+}
+
+/// The numbers of those `candidates` that the earlier data set had already, each as often as it had
+/// it among its rows `old`, or among all of them.
 fn uncorrected(
     context: &Context,
     schema: &Schema,
-    segments: &[Segment],
     candidates: &Rows,
-    (path, earlier, dataset): (&Path, &DatasetRecord, &DatasetRecord),
-    workspace: &Workspace,
+    old: Option<&Rows>,
+    (earlier, dataset): (&Path, &Path),
 ) -> Result<Option<Vec<u64>>> {
-    let replaced: Vec<_> = segments.iter().filter_map(|s| s.replaces).collect();
-    let old = workspace.ledger.segments(earlier.version)?;
-    let old = Rows::of(&old, |s| replaced.contains(&s.sha256));
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(schema, &options)
         .on_threads(context.config.limits.threads)
@@ -109,33 +133,39 @@ fn uncorrected(
     let Some(entities) = Identity::Rows.hasher(schema, context.config.training.seed) else {
         return Ok(None);
     };
-    let mut hashes = Vec::new();
-    let mut had = Members::default();
-    let mut seen = 0;
-    reader.read(path, |table| {
-        if old.meets(&(seen..seen + table.len() as u64)) {
-            entities.of(table, &mut hashes);
-            let of_old = hashes.iter().zip(seen..).filter(|(_, i)| old.has(*i));
-            of_old.for_each(|(hash, _)| had.add(*hash));
-        }
-        seen += table.len() as u64;
-        Ok(())
-    })?;
-    let mut known = Vec::new();
-    let mut seen = 0;
-    reader.read(dataset.location.as_path(), |table| {
-        if candidates.meets(&(seen..seen + table.len() as u64)) {
-            entities.of(table, &mut hashes);
-            for (hash, i) in hashes.iter().zip(seen..).filter(|(_, i)| candidates.has(*i)) {
-                if let Some(left) = had.0.get_mut(hash).filter(|left| **left > 0) {
-                    *left -= 1;
-                    known.push(i);
+    let each = |path: &Path, rows: Option<&Rows>, visit: &mut dyn FnMut(u128, u64)| {
+        let mut hashes = Vec::new();
+        let mut seen = 0;
+        reader.read(path, |table| {
+            let first = seen;
+            seen += table.len() as u64;
+            if rows.is_none_or(|rows| rows.meets(&(first..seen))) {
+                entities.of(table, &mut hashes);
+                for (hash, i) in hashes.iter().zip(first..) {
+                    if rows.is_none_or(|rows| rows.has(i)) {
+                        visit(*hash, i);
+                    }
                 }
             }
+            Ok(())
+        })
+    };
+    let mut offered = Vec::new();
+    each(dataset, Some(candidates), &mut |hash, i| offered.push((hash, i)))?;
+    let asked: RowSet = offered.iter().map(|(hash, _)| *hash).collect();
+    let mut had = Members::default();
+    each(earlier, old, &mut |hash, _| {
+        if asked.contains(&hash) {
+            had.add(hash);
         }
-        seen += table.len() as u64;
-        Ok(())
     })?;
+    let mut known = Vec::new();
+    for (hash, i) in offered {
+        if let Some(left) = had.0.get_mut(&hash).filter(|left| **left > 0) {
+            *left -= 1;
+            known.push(i);
+        }
+    }
     Ok(Some(known))
 }
 

@@ -13,6 +13,7 @@ use crate::attention::Finding;
 use crate::context::{Context, Report, Workspace};
 use crate::digest::Digest;
 use crate::ids::DatasetVersion;
+use crate::ingest::discover;
 use crate::ledger::projections;
 use crate::metrics::score::latest_score_text;
 use crate::metrics::{ConstantBaseline, Evaluation, Interval};
@@ -90,6 +91,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
             scored.unanswered
         )));
     }
+    let mut notes = scored.notes;
+    notes.extend(passed_over(&config.test_data)?);
     let training = model.training;
     let evaluation = Evaluation::of(&scored.labels, &scored.probabilities, training.threshold)?;
     let score = Score {
@@ -100,7 +103,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         rejected: scored.rejected,
         left_out: scored.left_out,
         unanswered: scored.unanswered,
-        notes: scored.notes,
+        notes,
         evaluation,
     };
     let text = pretty(&score);
@@ -117,6 +120,15 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
     Ok(score)
+}
+
+/// What is in the test folder and does not serve; a hidden file is nobody's data.
+fn passed_over(folder: &Path) -> Result<Option<String>> {
+    let mut ignored = discover::list(folder, "test_data_path")?.ignored;
+    ignored.retain(|file| !file.name.starts_with('.'));
+    let shown = ignored.iter().map(|file| format!("{} ({})", text::name(&file.name), file.reason));
+    let names = text::names(shown);
+    Ok((!ignored.is_empty()).then(|| format!("passed over in the test folder: {names}")))
 }
 
 /// The bytes of a model file, or what to do when there is none.

@@ -227,7 +227,7 @@ impl Compared {
     fn say(&mut self, context: &Context, holdouts: &[HoldoutRecord]) {
         let config = &context.config;
         let wanted = format!(
-            "a test wants {} and {MIN_OF_CLASS} of each class",
+            "a test needs {} and {MIN_OF_CLASS} of each class",
             text::plural(config.holdout.min_rows, "row")
         );
         let rows = |labels: &[bool]| {

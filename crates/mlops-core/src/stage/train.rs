@@ -94,9 +94,18 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
 
 /// The newest data set, or what to do when there is none.
 fn newest(workspace: &Workspace) -> Result<DatasetRecord> {
-    workspace.ledger.latest_dataset()?.ok_or_else(|| {
-        Error::missing("there is no ingested data yet: run `ingestion` first".to_owned())
-    })
+    if let Some(newest) = workspace.ledger.latest_dataset()? {
+        return Ok(newest);
+    }
+    let seen = workspace.ledger.files()?;
+    Err(Error::missing(match seen.len() {
+        0 => "there is no ingested data yet: run `ingestion` first".to_owned(),
+        _ => format!(
+            "there is no ingested data yet: none of the files so far had rows to take ({}). Put one \
+             with rows into the input folder and run `ingestion`, which says what is wrong with these",
+            text::names(seen.iter().map(|file| &file.name))
+        ),
+    }))
 }
 
 fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
@@ -284,12 +293,14 @@ impl fmt::Display for Trained {
         let mut rows = vec![["feature", "coefficient"].map(str::to_owned).to_vec()];
         let mut order: Vec<usize> = (0..card.features.len()).collect();
         order.sort_by(|a, b| card.coefficients[*b].abs().total_cmp(&card.coefficients[*a].abs()));
-        for j in order.iter().take(12) {
-            rows.push(vec![card.features[*j].clone(), format!("{:+.4}", card.coefficients[*j])]);
+        for j in order.iter().take(text::MOST_NAMES) {
+            let name = text::name(&card.features[*j]).into_owned();
+            rows.push(vec![name, format!("{:+.4}", card.coefficients[*j])]);
         }
         f.write_str(&text::table(&rows))?;
-        if order.len() > 12 {
-            writeln!(f, "  and {} more in {CARD}", order.len() - 12)?;
+        let more = order.len().saturating_sub(text::MOST_NAMES) as u64;
+        if more > 0 {
+            writeln!(f, "  and {} more in {CARD}", text::count(more))?;
         }
         writeln!(
             f,

@@ -63,7 +63,7 @@ fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_ow
     let report = scene.ingest().unwrap();
     assert!(report.new_failures && !report.new_version);
     let said = report.warnings.join("\n");
-    assert!(said.contains("the 1 row of its earlier content stay"), "{said}");
+    assert!(said.contains("the 1 row of its earlier content stays in the data set"), "{said}");
 
     fs::remove_file(scene.path("in/c.csv")).unwrap();
     let report = scene.ingest().unwrap();
@@ -180,4 +180,80 @@ fn renamed_and_copied_files_stay_what_they_are() {
     assert_eq!(record(&report, "b.csv").status, FileStatus::Copy);
     assert_eq!(newest(&scene, report.version), format!("{HEADER}a,9,2,3,1\nb,1,2,3,0\n"));
     assert!(scene.ingest().unwrap().files.is_empty());
+}
+
+#[test]
+fn two_files_that_change_names_keep_their_rows() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.rows("in/b.csv", "b,1,2,3,0\na,1,2,3,1\n");
+    scene.ingest().unwrap();
+    fs::rename(scene.path("in/a.csv"), scene.path("aside")).unwrap();
+    fs::rename(scene.path("in/b.csv"), scene.path("in/a.csv")).unwrap();
+    fs::rename(scene.path("aside"), scene.path("in/b.csv")).unwrap();
+    let report = scene.ingest().unwrap();
+    assert!(!report.new_version && report.superseded == 0, "{report}");
+    // A file whose name another one takes over, in the same run.
+    fs::rename(scene.path("in/a.csv"), scene.path("in/c.csv")).unwrap();
+    scene.rows("in/a.csv", "n,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    let found = newest(&scene, report.version);
+    assert_eq!(found, format!("{HEADER}a,1,2,3,1\nn,1,2,3,0\nb,1,2,3,0\n"));
+}
+
+#[test]
+fn rows_leave_with_the_last_file_that_has_them_wherever_they_were_found_first() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.rows("in/b.csv", "b,1,2,3,0\n");
+    scene.ingest().unwrap();
+    fs::copy(scene.path("in/a.csv"), scene.path("in/copy.csv")).unwrap();
+    scene.ingest().unwrap();
+    scene.rows("in/a.csv", "n,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(report.rows, 3, "{report}");
+    scene.rows("in/copy.csv", "m,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    let found = newest(&scene, report.version);
+    assert_eq!(found, format!("{HEADER}n,1,2,3,0\nm,1,2,3,0\nb,1,2,3,0\n"));
+    // A copy that was removed keeps its rows, whatever becomes of the file that it was made of.
+    fs::copy(scene.path("in/b.csv"), scene.path("in/copy2.csv")).unwrap();
+    scene.ingest().unwrap();
+    scene.rows("in/b.csv", "o,1,2,3,0\n");
+    scene.ingest().unwrap();
+    fs::remove_file(scene.path("in/copy2.csv")).unwrap();
+    scene.ingest().unwrap();
+    scene.rows("in/b.csv", "p,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    let found = newest(&scene, report.version);
+    assert_eq!(found, format!("{HEADER}n,1,2,3,0\nm,1,2,3,0\np,1,2,3,0\nb,1,2,3,0\n"));
+}
+
+#[test]
+fn a_file_that_lost_its_rows_takes_none_away_the_second_one_neither() {
+    let scene = Scene::new();
+    for name in ["a", "b", "c"] {
+        scene.rows(&format!("in/{name}.csv"), &format!("{name},1,2,3,1\n"));
+    }
+    scene.ingest().unwrap();
+    for name in ["in/a.csv", "in/b.csv"] {
+        scene.file(name, HEADER);
+        let report = scene.ingest().unwrap();
+        assert!(!report.new_version, "{name}: {report}");
+    }
+    assert_eq!(scene.ledger().latest_dataset().unwrap().unwrap().rows, 3);
+}
+
+#[test]
+fn where_old_contents_are_to_stay_a_rebuild_without_them_must_be_asked_for() {
+    let scene = Scene::with(&json!({"ingestion": {"on_change": "append"}}));
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.ingest().unwrap();
+    scene.rows("in/a.csv", "b,1,2,3,1\n");
+    assert_eq!(scene.ingest().unwrap().rows, 2);
+    let rebuild = Options { rebuild: true, ..Options::default() };
+    let error = scene.ingest_with(rebuild).unwrap_err().to_string();
+    assert!(error.contains("1 row") && error.contains("--partial"), "{error}");
+    let partial = Options { partial: true, ..rebuild };
+    assert_eq!(scene.ingest_with(partial).unwrap().rows, 1);
 }

@@ -540,3 +540,19 @@ fn changed_columns_are_a_reason_to_train_and_no_reason_to_stop() {
     assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
     assert!(decision.drift.is_none() && decision.reason.contains("the columns changed"));
 }
+
+#[test]
+fn a_file_that_was_corrected_twice_brings_only_what_is_new_in_it() {
+    for duplicates in ["drop", "keep"] {
+        let scene = live(&json!({"ingestion": {"duplicates": duplicates, "settle_seconds": 0}}));
+        let week = sample_rows(200, 4);
+        scene.rows("source/b.csv", &week);
+        decide(&scene);
+        for seed in [5, 6] {
+            scene.rows("source/b.csv", &(week.clone() + &visits(9000..9030, 1, 0, seed)));
+            scene.ingest_from("source", ingest::Options::default()).unwrap();
+        }
+        let decision = decide(&scene);
+        assert_eq!(decision.data.new_rows, 30, "{duplicates}: {decision}");
+    }
+}

@@ -131,7 +131,7 @@ fn an_unreadable_file_fails_alone_and_only_once_loudly() {
     assert_eq!(report.ignored[0].name, "b.csv");
     assert!(report.new_failures && report.new_version);
     let again = scene.ingest().unwrap();
-    assert!(!again.new_failures && !again.warnings.is_empty(), "{again:?}");
+    assert!(!again.new_failures && again.refused.len() == 1, "{again:?}");
     assert!(again.files.is_empty(), "out of reach as before: nothing is built or recorded");
     fs::remove_file(scene.path("in/a.csv")).unwrap();
     scene.rows("in/a.csv", "a,1,2,3,0\n");
@@ -176,11 +176,11 @@ fn a_failed_file_is_loud_once_then_a_warning_until_it_changes_or_is_retried() {
     assert!(first.new_failures && !first.new_version);
     let second = scene.ingest().unwrap();
     assert!(!second.new_failures && second.files.is_empty());
-    assert!(second.warnings[0].contains("failed before"), "{:?}", second.warnings);
+    assert!(second.refused[0].contains("failed before"), "{:?}", second.refused);
     // A copy of the failure is the same failure.
     fs::copy(scene.path("in/a.csv"), scene.path("in/b.csv")).unwrap();
     let copied = scene.ingest().unwrap();
-    assert!(!copied.new_failures && copied.warnings.len() == 2, "{copied:?}");
+    assert!(!copied.new_failures && copied.refused.len() == 2, "{copied:?}");
     fs::remove_file(scene.path("in/b.csv")).unwrap();
     let retried = scene.ingest_with(RETRY).unwrap();
     assert!(!retried.new_failures && record(&retried, "a.csv").status == FileStatus::Failed);
@@ -215,7 +215,7 @@ fn equal_files_that_fail_in_one_run_are_both_failures() {
     assert_eq!(status(&report), [("a.csv", failed), ("b.csv", failed)]);
     fs::remove_file(scene.path("in/a.csv")).unwrap();
     let later = scene.ingest().unwrap();
-    assert!(later.warnings.iter().any(|w| w.contains("b.csv")), "{later:?}");
+    assert!(later.refused.iter().any(|w| w.contains("b.csv")), "{later:?}");
     scene.configure(&json!({"ingestion": {"max_rejected_share": 1.0}}));
     assert_eq!(scene.ingest().unwrap().version, Some(DatasetVersion(1)));
 }

@@ -50,6 +50,8 @@ mod retention;
 mod rollback;
 /// Ingestion when memory is short.
 mod spilling;
+/// Data that come twice, are refused, or do not come: what is said of them.
+mod supply;
 /// Releases that are damaged, gone or not what they say.
 mod tampering;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.

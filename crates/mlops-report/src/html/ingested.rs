@@ -2,6 +2,8 @@
 //!
 //! Not for what the columns hold: see `data`.
 
+use mlops_core::text::MOST_NAMES;
+
 use crate::format::{count, counted};
 use crate::report::{IngestedFile, Report};
 
@@ -39,7 +41,11 @@ pub(super) fn section(report: &Report) -> String {
             ("Why, and notes", false),
         ],
     );
-    for file in files {
+    // Where not all have room, the newest come first.
+    let many = files.len() > MOST_NAMES;
+    let newest: Vec<&IngestedFile> =
+        if many { files.iter().rev().collect() } else { files.iter().collect() };
+    for file in newest {
         table.row(vec![
             name(&file.name),
             escape(&file.status),

@@ -18,7 +18,7 @@ mod table;
 mod verdict;
 mod worries;
 
-use mlops_core::Result;
+use mlops_core::{Result, text};
 
 use crate::font;
 use crate::pictures::{self, Picture};
@@ -87,7 +87,7 @@ pub fn escape(text: &str) -> String {
 
 /// A name that may be long, with hints where to break it.
 fn name(text: &str) -> String {
-    escape(text).replace('_', "_<wbr>").replace('=', "=<wbr>")
+    escape(&text::name(text)).replace('_', "_<wbr>").replace('=', "=<wbr>")
 }
 
 /// A picture with its caption.

@@ -2,6 +2,8 @@
 //!
 //! Not for how good it is: see `quality`.
 
+use mlops_core::text;
+
 use crate::charts::weightiest;
 use crate::format;
 use crate::pictures::Picture;
@@ -96,7 +98,10 @@ fn sentence(feature: &Coefficient, report: &Report) -> String {
     let odds = feature.value.exp();
     let step = match (report.model.standardised, feature.deviation) {
         _ if feature.against.is_some() => {
-            format!("rather than “{}”", escape(feature.against.as_deref().unwrap_or_default()))
+            format!(
+                "rather than “{}”",
+                escape(&text::name(feature.against.as_deref().unwrap_or_default()))
+            )
         }
         (true, Some(deviation)) => format!("{} more", format::plain(deviation)),
         (true, None) => "one deviation more".to_owned(),

@@ -56,6 +56,8 @@ a{color:var(--link)}
 a:focus-visible,.scroll:focus-visible{outline:2px solid var(--link);outline-offset:2px}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace;
 font-size:.92em;overflow-wrap:anywhere}
+details{margin:-.4rem 0 .9rem}
+summary{color:var(--link);cursor:pointer;padding:.2rem 0}
 .meta{color:var(--muted);display:flex;flex-wrap:wrap;gap:.1rem 1.4rem;margin-bottom:1.5rem;
 max-width:none}
 .small{color:var(--muted);font-size:.88rem}

@@ -1,8 +1,14 @@
 //! Tables that scroll by themselves on a narrow screen.
 //!
-//! Cells arrive as HTML that is already escaped. Not for what is in them.
+//! Of many rows the first ten stand there, more can be unfolded, and the rest is counted. Cells arrive
+//! as HTML that is already escaped. Not for what is in them.
+
+use mlops_core::text::{MOST_NAMES, count};
 
 use super::escape;
+
+/// Rows that a page holds; whoever wants thousands reads the files of the step.
+const MOST: usize = 100;
 
 /// A table under construction.
 pub(super) struct Table {
@@ -52,16 +58,31 @@ impl Table {
                 format!("<th scope=\"col\"{class}>{name}</th>")
             })
             .collect();
-        let body: String = self.rows.iter().map(|row| self.cells(row)).collect();
-        let foot = self
-            .total
-            .as_ref()
-            .map_or_else(String::new, |row| format!("<tfoot>\n{}</tfoot>\n", self.cells(row)));
-        let name = &self.name;
-        format!(
-            "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\n\
-             <table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n{foot}</table>\n\
-             </div>\n"
-        )
+        let table = |name: &str, rows: &[Vec<String>], total: Option<&Vec<String>>| {
+            let body: String = rows.iter().map(|row| self.cells(row)).collect();
+            let foot = total
+                .map_or_else(String::new, |row| format!("<tfoot>\n{}</tfoot>\n", self.cells(row)));
+            format!(
+                "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\n\
+                 <table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n{foot}</table>\n\
+                 </div>\n"
+            )
+        };
+        let (name, rows) = (&self.name, &self.rows);
+        let (first, rest) = rows.split_at(rows.len().min(MOST_NAMES));
+        let mut html = table(name, first, self.total.as_ref());
+        if !rest.is_empty() {
+            let shown = &rest[..rest.len().min(MOST - MOST_NAMES)];
+            let left = match rest.len() - shown.len() {
+                0 => String::new(),
+                n => format!(", of which the last {} are left out", count(n as u64)),
+            };
+            html.push_str(&format!(
+                "<details>\n<summary>And {} more{left}</summary>\n{}</details>\n",
+                count(rest.len() as u64),
+                table(&format!("{name}, continued"), shown, None)
+            ));
+        }
+        html
     }
 }

@@ -6,7 +6,7 @@ use mlops_core::context::{Context, Workspace};
 use mlops_core::dataset::RowReader;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
 use mlops_core::schema::Role;
-use mlops_core::{Error, Result, stage};
+use mlops_core::{Error, Result, stage, text};
 
 use super::worries::warning;
 use crate::report::{ColumnRow, Warning};
@@ -44,20 +44,42 @@ pub(super) fn of(
         }
     };
     let rows: Vec<_> = columns.iter().map(row).collect();
-    for (column, row) in columns.iter().zip(&rows) {
-        if row.missing_percent > MANY_MISSING {
-            warnings.push(warning(format!(
+    let features = || {
+        let rows = columns.iter().zip(&rows);
+        let role = |role| matches!(role, Role::Numeric | Role::Categorical);
+        rows.filter(move |(column, _)| role(column.role)).map(|(_, row)| row)
+    };
+    let mut missing = features()
+        .filter(|row| row.missing_percent > MANY_MISSING)
+        .map(|row| {
+            format!(
                 "{:.0} % of the values of \"{}\" are missing: they are filled in, not known.",
-                row.missing_percent, row.name
-            )));
-        }
-        let feature = matches!(column.role, Role::Numeric | Role::Categorical);
-        if feature && row.distinct.is_some_and(|n| n < 2) {
-            warnings.push(warning(format!(
-                "\"{}\" has the same value in every row: it tells nothing.",
-                row.name
-            )));
-        }
+                row.missing_percent,
+                text::name(&row.name)
+            )
+        })
+        .collect();
+    text::few(&mut missing, |more| {
+        format!(
+            "Of {}, too, more than {MANY_MISSING} % is missing.",
+            text::plural(more, "more column")
+        )
+    });
+    warnings.extend(missing.into_iter().map(warning));
+    let constant: Vec<String> = features()
+        .filter(|row| row.distinct.is_some_and(|n| n < 2))
+        .map(|row| format!("\"{}\"", text::name(&row.name)))
+        .collect();
+    match constant.len() {
+        0 => {}
+        1 => warnings.push(warning(format!(
+            "{} has the same value in every row: it tells nothing.",
+            constant[0]
+        ))),
+        _ => warnings.push(warning(format!(
+            "{} have the same value in every row each: they tell nothing.",
+            text::names(&constant)
+        ))),
     }
     Ok(rows)
 }

@@ -24,25 +24,48 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Warning>) -> Result<V
     // A version that consists of new rows alone starts afresh: what was before is not in it.
     let first = datasets.iter().rev().find(|d| d.rows == d.new_rows).map(|d| d.version);
     let records = current(workspace.ledger.files()?, first);
+    let named = |wanted: FileStatus| {
+        let files: Vec<&str> =
+            records.iter().filter(|f| f.status == wanted).map(|f| f.name.as_str()).collect();
+        (files.len(), text::names(&files))
+    };
+    // Ingestion said why, and the table of files has it.
+    match named(FileStatus::Failed) {
+        (0, _) => {}
+        (1, name) => warnings.push(warning(format!("{name} was refused and is not learned from."))),
+        (_, names) => {
+            warnings.push(warning(format!("{names} were refused and are not learned from.")));
+        }
+    }
+    match named(FileStatus::Changing) {
+        (0, _) => {}
+        (_, names) => warnings.push(warning(format!(
+            "{names} changed while ingestion read: the next run takes what was left out."
+        ))),
+    }
+    let mut others = Vec::new();
     for file in &records {
         let counts = &file.counts;
         let share = counts.quarantined as f64 / counts.rows_read.max(1) as f64;
-        let reason = file.reason.as_deref().unwrap_or("no reason was recorded");
-        match file.status {
-            // Ingestion said why, and the table of files has it.
-            FileStatus::Failed => warnings
-                .push(warning(format!("{} was refused and is not learned from.", file.name))),
-            FileStatus::Changing => warnings.push(warning(format!("{}: {reason}", file.name))),
-            _ if share > MANY_REJECTED => warnings.push(warning(format!(
+        if share > MANY_REJECTED && file.status.is_in() {
+            others.push(format!(
                 "{} of the rows of {} were rejected ({} of {}): see the quarantine file.",
                 format::percent(share),
-                file.name,
+                text::name(&file.name),
                 text::count(counts.quarantined),
                 text::count(counts.rows_read)
-            ))),
-            _ => {}
+            ));
         }
+        // Many of its rows were dropped as duplicates.
+        others.extend(file.reason.clone().filter(|_| file.status.is_in()).map(|note| note + "."));
     }
+    text::few(&mut others, |more| {
+        format!(
+            "There are {} of files like these: see the table.",
+            text::plural(more, "more warning")
+        )
+    });
+    warnings.extend(others.into_iter().map(warning));
     Ok(records.iter().map(line).collect())
 }
 
@@ -73,19 +96,27 @@ fn current(records: Vec<FileRecord>, first: Option<DatasetVersion>) -> Vec<FileR
 
 fn line(file: &FileRecord) -> IngestedFile {
     let counts = &file.counts;
-    let mut notes: Vec<String> = file.reason.iter().cloned().collect();
+    // Of a file that was taken it is a warning of its own.
+    let mut notes: Vec<String> =
+        file.reason.iter().filter(|_| !file.status.is_in()).cloned().collect();
     match (file.status, &file.same_as) {
-        (FileStatus::Copy, Some(other)) => notes.push(format!("the same content as {other}")),
+        (FileStatus::Copy, Some(other)) => {
+            notes.push(format!("the same content as {}", text::name(other)));
+        }
         (FileStatus::Ingested, _) if file.replaces.is_some() => {
-            notes.push("replaces an earlier content of the same file, whose rows stay".to_owned());
+            notes.push("replaces an earlier content of the same file".to_owned());
         }
         _ => {}
     }
     if !counts.extra_columns.is_empty() {
-        notes.push(format!("columns passed over: {}", counts.extra_columns.join(", ")));
+        notes.push(format!("columns passed over: {}", text::names(&counts.extra_columns)));
+    }
+    if counts.superseded > 0 {
+        let rows = text::plural(counts.superseded, "row");
+        notes.push(format!("{rows} left when the content of the file was replaced"));
     }
     IngestedFile {
-        name: file.name.clone(),
+        name: text::name(&file.name).into_owned(),
         rows_read: counts.rows_read,
         rows_kept: counts.rows_kept,
         duplicates: counts.duplicates(),

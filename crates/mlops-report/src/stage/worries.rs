@@ -56,15 +56,22 @@ pub(super) fn of_model(
             newest.version.file_name()
         )));
     }
-    for (name, value) in card.features.iter().zip(&card.coefficients) {
-        if value.abs() > LARGE {
-            warnings.push(serious(format!(
-                "The coefficient of \"{name}\" is {}: the feature may give the label away, or it \
+    let features = card.features.iter().zip(&card.coefficients);
+    let mut large = features
+        .filter(|(_, value)| value.abs() > LARGE)
+        .map(|(name, value)| {
+            format!(
+                "The coefficient of \"{}\" is {}: the feature may give the label away, or it \
                  separates the classes so cleanly that only the penalty keeps it finite.",
+                text::name(name),
                 format::number(*value)
-            )));
-        }
-    }
+            )
+        })
+        .collect();
+    text::few(&mut large, |more| {
+        format!("Of {}, too, the coefficient is as large.", text::plural(more, "more feature"))
+    });
+    warnings.extend(large.into_iter().map(serious));
     let features = card.features.len() as u64;
     if data.rows < ROWS_FOR_EACH * features {
         warnings.push(warning(format!(
@@ -98,9 +105,9 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<W
     let (alpha, matters) = CALIBRATION;
     if test.p_value < alpha && test.gap >= matters {
         warnings.push(warning(format!(
-            "The probabilities are off by {:.2} on average: in {} groups of test rows another share \
-             is positive than they say (Hosmer-Lemeshow {:.1}, p {}). The order of the rows may be \
-             right all the same, but do not take the numbers as chances.",
+            "The predicted probabilities are off by {:.2} on average: in {} groups of test rows the \
+             share of positives is another one than predicted (Hosmer-Lemeshow {:.1}, p {}). The \
+             ranking of the rows may still be right, but do not rely on the probabilities.",
             test.gap,
             test.groups,
             test.statistic,
@@ -156,14 +163,13 @@ pub(super) fn of_score(score: &Score, warnings: &mut Vec<Warning>) {
     }
     if score.f1 <= score.constant_f1 {
         warnings.push(serious(format!(
-            "The model does not beat the best answer that never looks at the row: F1 {:.4} \
-             against {:.4}.",
+            "The model does not beat the best constant answer: F1 {:.4} against {:.4}.",
             score.f1, score.constant_f1
         )));
     } else if !score.beats_constant && few.is_none() {
         warnings.push(warning(format!(
-            "The model is ahead of the best constant answer (F1 {:.4} against {:.4}), but no \
-             further than chance alone may take it.",
+            "The model is ahead of the best constant answer (F1 {:.4} against {:.4}), but \
+             chance alone could explain the lead.",
             score.f1, score.constant_f1
         )));
     }

@@ -8,6 +8,8 @@
 #![allow(clippy::format_push_string, reason = "short before fast")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+/// Whole outputs that are kept.
+pub(crate) mod golden;
 /// A small workspace, brought by core to where a program starts.
 pub(crate) mod scene;
 
@@ -72,6 +74,7 @@ impl Binary {
         for option in ["--config", "MLOPS_CONFIG", "--json", "--quiet", "--verbose"] {
             assert!(help.stdout.contains(option), "{option} in {help:#?}");
         }
+        golden::compare(&format!("{}-help", self.name), &help.stdout);
         let version = self.run(scene.root(), &["--version"]).ends_with(0);
         assert_eq!(version.stdout, format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION")));
         assert!(!scene.path("out").is_dir(), "asking made a folder");
@@ -118,7 +121,10 @@ impl Binary {
     pub(crate) fn speaks(self, ready: fn() -> Scene) {
         // Warnings go to standard error in any case, and the same ones.
         let warnings = |text: &str| text.lines().all(|line| line.starts_with("warning: "));
-        let words = self.run(ready().root(), &[] as &[&str]).ends_with(0);
+        let scene = ready();
+        let words = self.run(scene.root(), &[] as &[&str]).ends_with(0);
+        let report = format!("{}{}", words.stdout, words.stderr);
+        golden::compare(&format!("{}-report", self.name), &golden::stable(&report, scene.root()));
         assert!(!words.stdout.is_empty() && warnings(&words.stderr), "{words:#?}");
         let json = self.run(ready().root(), &["--json"]).ends_with(0);
         assert!(json.json().is_object() && json.stderr == words.stderr, "{json:#?}");
@@ -134,6 +140,35 @@ impl Binary {
         }
     }
 
+    /// Whatever stands in files and their names: short lines, and nothing that a terminal obeys.
+    pub(crate) fn keeps_its_countenance(self, scene: &Scene, arguments: &[&str]) {
+        for more in [&[][..], &["--json"], &["-v"], &["-v", "--log-format", "json"]] {
+            let output = self.run(scene.root(), &[arguments, more].concat());
+            assert!(matches!(output.code, Some(0 | 1 | 3)), "{output:#?}");
+            let is_json = more.contains(&"--json");
+            must_be_tame(&output.stderr, &format!("{} {more:?}, standard error", self.name));
+            let place = format!("{} {more:?}, standard output", self.name);
+            if is_json {
+                assert!(output.json().is_object());
+                must_be_plain(&output.stdout, &place);
+            } else {
+                must_be_tame(&output.stdout, &place);
+            }
+        }
+        for name in ["ingestedfiles.txt", "test_files.txt", "quarantine.csv"] {
+            if let Ok(text) = std::fs::read_to_string(scene.path("out").join(name)) {
+                must_be_plain(&text, name);
+            }
+        }
+        for log in std::fs::read_dir(scene.path("out/logs")).into_iter().flatten() {
+            must_be_tame(&std::fs::read_to_string(log.unwrap().path()).unwrap(), "a log");
+        }
+        if let Ok(page) = std::fs::read_to_string(scene.path("model/report.html")) {
+            must_be_plain(&page, "report.html");
+            assert!(page.len() < 1 << 20, "a page of {} bytes", page.len());
+        }
+    }
+
     /// A reader of standard output that left early is no failure, a full disk is one; neither is
     /// a panic.
     #[cfg(target_os = "linux")]
@@ -142,13 +177,14 @@ impl Binary {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut command = self.command(scene.root(), &["--json"]);
         let output = ended(command.stdout(full)).ends_with(1);
-        assert!(output.stderr.starts_with("error: cannot write to standard output"), "{output:#?}");
+        assert!(output.stderr.contains("error: cannot write to standard output"), "{output:#?}");
         let scene = ready();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut command = self.command(scene.root(), &["--json"]);
         let output = ended(command.stdout(writer)).ends_with(0);
-        assert!(output.stderr.is_empty(), "{output:#?}");
+        let warnings = output.stderr.lines().all(|line| line.starts_with("warning: "));
+        assert!(warnings, "{output:#?}");
     }
 
     /// Paths resolve from the configuration's folder, however it is named and from wherever.
@@ -168,6 +204,28 @@ impl Binary {
             assert!(!scene.path("in/out").is_dir());
         }
     }
+}
+
+/// Checks that no character of `text` does anything.
+fn must_be_plain(text: &str, place: &str) {
+    let active = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let found = text.char_indices().find(|(_, c)| active(*c));
+    let around = |at: usize| {
+        let start = text.floor_char_boundary(at.saturating_sub(80));
+        text[start..].chars().take(120).collect::<String>()
+    };
+    assert!(found.is_none(), "{place}: {found:?} in {:?}", around(found.unwrap().0));
+}
+
+/// Checks that besides `text` is short.
+fn must_be_tame(text: &str, place: &str) {
+    must_be_plain(text, place);
+    let longest = text.lines().max_by_key(|line| line.len()).unwrap_or_default();
+    assert!(longest.len() <= 2400, "{place}: a line of {} bytes: {longest}", longest.len());
+    assert!(text.len() < 40_000, "{place}: {} bytes in all: {text}", text.len());
 }
 
 /// Runs a command to its end.

@@ -87,6 +87,17 @@ impl Scene {
         scene
     }
 
+    /// The same, and then a second release of the same data.
+    pub(crate) fn deployed_twice() -> Self {
+        let scene = Self::deployed();
+        let config = scene.read("config.json").replacen('{', r#"{"training": {"C": 0.01},"#, 1);
+        scene.file("config.json", config);
+        scene.step(train::run);
+        scene.step(score::run);
+        scene.step(|context, w| deploy::run(context, w, "deployment", "a stronger penalty"));
+        scene
+    }
+
     /// As after `diagnostics`, with the predictions for the test rows in `risk.csv`.
     pub(crate) fn diagnosed() -> Self {
         let scene = Self::deployed();
@@ -94,6 +105,65 @@ impl Scene {
         let options = diagnose::Options { data, output, ..Default::default() };
         scene.step(|context, w| {
             context.step(w, "diagnostics", |w| diagnose::run(context, w, &options))
+        });
+        scene
+    }
+
+    /// Names, headers and cells as nobody would want them, brought to a live release.
+    pub(crate) fn hostile() -> Self {
+        let scene = Self::in_memory();
+        let odd = "odd\u{1b}[31m\u{202e}\u{200b}name";
+        let columns: Vec<String> = (0..300).map(|n| format!("{odd}{n}{}", "x".repeat(n))).collect();
+        let config = serde_json::json!({
+            "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
+            "test_data_path": "test", "output_model_path": "model", "prod_deployment_path": "live",
+            "ingestion": {"settle_seconds": 0}, "holdout": {"min_rows": 20},
+            "apicalls": {"url": "http://127.0.0.1:9"},
+            "schema": {"id": ["id\u{1b}"], "numeric": columns, "categorical": ["c\tc"], "target": "y"},
+        });
+        scene.file("config.json", config.to_string());
+        let header =
+            format!("\u{feff}\u{feff}id\u{1b},{},c\tc,extra\u{7},\u{200b},y\n", columns.join(","));
+        let rows = |letter: &str, range: std::ops::Range<usize>| {
+            let mut text = header.clone();
+            for i in range {
+                let cells: Vec<String> =
+                    (0..300).map(|n| ((i * 31 + n * 17) % 23).to_string()).collect();
+                let level = format!("level\u{1b}]0;{}\u{9b}{}", i % 40, "é".repeat(200));
+                let label = u8::from((i * 31) % 23 > 11) ^ u8::from(i % 9 == 0);
+                text += &format!("{letter}\u{1b}[2J{i},{},{level},e,z,{label}\n", cells.join(","));
+            }
+            text
+        };
+        for (name, letter, range) in [
+            ("in/line\nend \u{1b}[31mred.csv", "a", 0..150),
+            ("in/\u{202e}\u{feff}back.csv", "a", 100..190),
+            ("test/te\u{1b}st\n.csv", "t", 0..80),
+            ("source/new\r\n\u{9b}2J.csv", "s", 0..60),
+        ] {
+            scene.file(name, rows(letter, range));
+        }
+        for folder in ["in", "source", "test"] {
+            for i in 0..15 {
+                let long = format!("{i}\n\u{1b}{}", "\u{7}".repeat(200));
+                scene.file(&format!("{folder}/{long}.txt"), "");
+            }
+        }
+        for i in 0..60 {
+            let long = format!("{i}\n\u{1b}{}", "\u{7}".repeat(200));
+            scene.file(
+                &format!("in/{long}.csv"),
+                format!("wrong\u{1b}[2J,{}\n1,2\n", "w,".repeat(3000)),
+            );
+            scene.file(&format!("source/{long}.csv"), "a;b\u{200b}\r1;2\r");
+        }
+        scene.file("in/cells.csv", rows("b", 0..20).replace(",3,", ",no\u{1b}number,"));
+        scene.ingest();
+        scene.step(train::run);
+        scene.step(score::run);
+        scene.step(|context, w| {
+            let leave = deploy::Leave { accept: true, ..deploy::Leave::default() };
+            deploy::with(context, w, "deployment", "a \u{1b}[31mreason\n", leave)
         });
         scene
     }

@@ -12,6 +12,9 @@ mod restore;
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::DateTime;
+
+use crate::clock::rfc3339;
 use crate::context::{Context, Rehearsal, Report, Workspace};
 use crate::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
 use crate::drift::ModelDrift;
@@ -30,7 +33,7 @@ use super::deploy::{self, Candidate};
 use super::fresh::{self, Rows};
 use super::ingest::{self, Ingestion};
 use super::score::{self, Score, read_artifact};
-use super::{holdout, train};
+use super::{held_again, holdout, train};
 
 /// The name under which its work is recorded.
 pub const STEP: &str = "fullprocess";
@@ -97,11 +100,19 @@ impl<'a> Run<'a> {
         let data = data_seen(&self.workspace.ledger, &ingestion, judged)?;
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
+        self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
             return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
-        if dataset.version <= looked && !force {
+        let lost = self.is_lost(live.as_ref())?;
+        if lost {
+            self.decision.data.warnings.push(
+                "no release is live and none that was is there any more: a model is trained again"
+                    .to_owned(),
+            );
+        }
+        if dataset.version <= looked && !force && !lost {
             let reason = format!("no data came after {}", looked.file_name());
             return self.nothing_new(live.as_ref(), &reason);
         }
@@ -159,6 +170,40 @@ impl<'a> Run<'a> {
         self.retrain(live.as_ref(), &dataset)
     }
 
+    /// Whether nothing is live though something was, and cannot be made so again: the releases are
+    /// gone. Not after a run that found the same and refused what it trained, which the next one would
+    /// only repeat.
+    fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
+        let ledger = &self.workspace.ledger;
+        if live.is_some() || ledger.latest_deployment()?.is_none() {
+            return Ok(false);
+        }
+        let newest = ledger.decision(None)?;
+        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
+    }
+
+    /// Notes what is wrong with the data that should come: refused files, and none at all.
+    fn look_at_the_supply(&mut self, ingestion: &Ingestion) -> Result<()> {
+        let concerns = &mut self.decision.concerns;
+        if !ingestion.refused.is_empty() {
+            concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
+        }
+        let (Some(limit), Some(newest)) = (
+            self.context.config.monitoring.max_data_age_hours,
+            self.workspace.ledger.newest_data_ns()?,
+        ) else {
+            return Ok(());
+        };
+        let newest = DateTime::from_timestamp_nanos(newest);
+        let age = self.context.clock.now() - newest;
+        let hours = u64::try_from(age.num_hours()).unwrap_or(0);
+        if hours >= limit {
+            let (since, folder) = (rfc3339(newest), ingestion.folder.clone());
+            concerns.push(Concern::OverdueData { since, hours, limit, folder });
+        }
+        Ok(())
+    }
+
     /// Draws a hold-out from the rows that no earlier draw was offered.
     fn draw_holdout(
         &mut self,
@@ -200,7 +245,8 @@ impl<'a> Run<'a> {
             (Some(live), Some(newest)) => {
                 let of = newest.release.or(newest.live.map(|live| live.release));
                 if of.as_ref() == Some(&live.id) {
-                    self.decision.concerns = newest.concerns;
+                    let lasting = newest.concerns.into_iter().filter(Concern::is_on_the_model);
+                    self.decision.concerns.extend(lasting);
                 }
             }
             (None, newest) => {
@@ -215,6 +261,9 @@ impl<'a> Run<'a> {
 
     /// Trains, compares and promotes or refuses.
     fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
+        let lost = self.is_lost(live)?;
+        let again = held_again::run(self.context, self.workspace, lost)?;
+        self.decision.data.warnings.extend(again);
         let trained = self.step("training", train::run)?;
         let score = self.step("scoring", score::run)?;
         self.decision.retrained = Some(Retrained {
@@ -341,13 +390,21 @@ impl<'a> Run<'a> {
         match store.verify(&id) {
             Ok(release) => Ok(Some(self.note_live(release))),
             Err(_) if self.options.force => Ok(None),
-            Err(e) => Err(Error::artifact(
-                store.folder(&id).display().to_string(),
-                format!(
-                    "the live release is damaged ({e}): go back with `deployment rollback`, or \
-                     train a new one with `fullprocess --force`"
-                ),
-            )),
+            Err(e) => {
+                let earlier = self.workspace.ledger.earlier_releases(id.as_str())?;
+                let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
+                    "go back with `deployment rollback`, or "
+                } else {
+                    ""
+                };
+                Err(Error::artifact(
+                    store.folder(&id).display().to_string(),
+                    format!(
+                        "the live release is damaged ({e}): {back}train a new one with `fullprocess \
+                         --force`"
+                    ),
+                ))
+            }
         }
     }
 
@@ -488,8 +545,7 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
 /// What is to be decided on, for the record: all that came after `decided`, also what an
 /// interrupted run or `ingestion` brought in.
 fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
-    let mut files = ledger.files()?;
-    files.retain(|file| file.dataset.is_some_and(|version| version > decided));
+    let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
     datasets.retain(|dataset| dataset.version > decided);
     Ok(DataSeen {
@@ -502,6 +558,7 @@ fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) ->
         quarantined: files.iter().map(|f| f.counts.quarantined).sum(),
         duplicates: files.iter().map(|f| f.counts.duplicates()).sum(),
         warnings: ingestion.warnings.clone(),
+        failures: ingestion.failures.clone(),
         new_failures: ingestion.new_failures,
     })
 }
@@ -521,7 +578,9 @@ fn no_known_rows(live: &Release) -> String {
 pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
     let record = ledger.decision(run)?.ok_or_else(|| {
         Error::missing(match run {
-            Some(run) => format!("no decision of a run {run}: `--explain` alone shows the newest"),
+            Some(run) => {
+                format!("there is no decision of run {run}: `--explain` alone shows the newest")
+            }
             None => "no decision was made yet: run `fullprocess` first".to_owned(),
         })
     })?;

@@ -4,7 +4,7 @@
 //! Files that are still there are read again; the others give the rows that the last data set has
 //! of them. Not for new files at its end: see [`super`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::context::{Context, Workspace};
@@ -16,24 +16,30 @@ use crate::location::Location;
 use crate::text;
 use crate::{Error, Result};
 
-use super::{Ingestion, Part, Waiting, record};
+use super::{Ingestion, Part, Waiting, named, record};
 
 /// The key under which the ledger keeps which files are known to be gone.
 const GONE_KEY: &str = "gone_files";
 
-/// Which segments of the last data set change, by their numbers.
-pub(super) struct Changes {
-    /// Segments whose file waits to be read: the number of the file among those that wait.
-    read: BTreeMap<usize, usize>,
-    /// Segments whose file now has a content that is known.
-    known: BTreeSet<usize>,
-    /// Files that change in this run: what they held before they hold no more.
-    changed: BTreeSet<Location>,
+/// Contents of the last data set that files turned away from, by the numbers of their segments.
+///
+/// A file counts with the last content of it that was taken, wherever that was found first. A content
+/// leaves when the last file that counts with it and is there gets another one; one that was removed
+/// does not keep it, since then it was renamed.
+pub(super) struct Changes(BTreeMap<usize, Left>);
+
+/// What became of a content that a file turned away from.
+#[derive(Default)]
+struct Left {
+    /// The files that had it and wait to be read, by their numbers among those that wait.
+    waiting: Vec<usize>,
+    /// Whether another file that is there has it.
+    held: bool,
 }
 
 impl Changes {
     pub(super) fn none() -> Self {
-        Self { read: BTreeMap::new(), known: BTreeSet::new(), changed: BTreeSet::new() }
+        Self(BTreeMap::new())
     }
 
     /// What `waiting` and the copies among `files` change in `held`.
@@ -44,57 +50,62 @@ impl Changes {
         waiting: &[Waiting],
         files: &[FileRecord],
     ) -> Result<Self> {
-        let mut changes = Self::none();
-        changes.changed = waiting
-            .iter()
-            .map(|waiting| context.location(&waiting.candidate.path))
-            .chain(files.iter().map(|file| file.location.clone()))
-            .collect();
+        let copies = || files.iter().filter(|f| f.status == FileStatus::Copy);
+        if waiting.is_empty() && copies().next().is_none() {
+            return Ok(Self::none());
+        }
+        let numbers: HashMap<Digest, usize> =
+            held.iter().enumerate().map(|(number, segment)| (segment.sha256, number)).collect();
+        let counted = |location: &Location| -> Result<Option<usize>> {
+            let content = workspace.ledger.counted_at(location)?;
+            Ok(content.and_then(|digest| numbers.get(&digest).copied()))
+        };
+        let mut all: BTreeMap<usize, Left> = BTreeMap::new();
+        let mut away = BTreeSet::new();
         for (at, waiting) in waiting.iter().enumerate() {
             let location = context.location(&waiting.candidate.path);
-            let before = waiting.before.as_ref().and_then(|before| before.sha256);
-            for (number, segment) in held.iter().enumerate() {
-                // A file that was renamed and then changed is the same file.
-                let renamed = before == Some(segment.sha256)
-                    && is_gone(&segment.location.path(&context.config.base));
-                if segment.location == location || renamed {
-                    changes.read.insert(number, at);
-                }
+            if let Some(number) = counted(&location)? {
+                all.entry(number).or_default().waiting.push(at);
+                away.insert(location);
             }
         }
-        for file in files.iter().filter(|f| f.status == FileStatus::Copy) {
-            for (number, segment) in held.iter().enumerate() {
-                if segment.location == file.location
-                    && Some(segment.sha256) != file.sha256
-                    && !held_elsewhere(context, workspace, segment, &changes.changed)?
-                {
-                    changes.known.insert(number);
-                }
+        for file in copies() {
+            if let Some(number) = counted(&file.location)?
+                && Some(held[number].sha256) != file.sha256
+            {
+                all.entry(number).or_default();
+                away.insert(file.location.clone());
             }
         }
-        Ok(changes)
+        for (number, left) in &mut all {
+            let content = held[*number].sha256;
+            left.held = copies().any(|file| file.sha256 == Some(content))
+                || is_held(context, workspace, content, &away)?;
+        }
+        all.retain(|_, left| !left.held || !left.waiting.is_empty());
+        Ok(Self(all))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.read.is_empty() && self.known.is_empty()
+        self.0.is_empty()
     }
 
     /// Whether the file number `at` of those that wait is read in the place of its old content.
     pub(super) fn read_in_place(&self, at: usize) -> bool {
-        self.read.values().any(|waiting| *waiting == at)
+        self.0.values().any(|left| left.waiting.contains(&at))
     }
 }
 
-/// Whether another file that is still there, and is none of `changed`, has the content of `segment`.
-fn held_elsewhere(
+/// Whether a file that is there, and is none of `away`, counts with `content`.
+fn is_held(
     context: &Context,
     workspace: &Workspace,
-    segment: &Segment,
-    changed: &BTreeSet<Location>,
+    content: Digest,
+    away: &BTreeSet<Location>,
 ) -> Result<bool> {
-    let holders = workspace.ledger.holders(segment.sha256, &segment.location)?;
+    let holders = workspace.ledger.holders(content)?;
     let there = |location: &Location| location.path(&context.config.base).is_file();
-    Ok(holders.iter().any(|location| !changed.contains(location) && there(location)))
+    Ok(holders.iter().any(|location| !away.contains(location) && there(location)))
 }
 
 /// A data set on the way.
@@ -117,31 +128,30 @@ impl Anew<'_> {
         report: &mut Ingestion,
     ) -> Result<Vec<Digest>> {
         let mut superseded = Vec::new();
-        // Whether the new content of a file that waits was taken.
-        let mut taken: BTreeMap<usize, bool> = BTreeMap::new();
         let mut missing = (Vec::new(), 0);
         for (number, segment) in held.iter().enumerate() {
-            let mut stays = !changes.known.contains(&number);
-            if let Some(at) = changes.read.get(&number) {
-                let replaced = match taken.get(at) {
-                    Some(taken) => *taken,
-                    None => self.corrected(ingest, &self.waiting[*at], segment, parts, report)?,
-                };
-                taken.insert(*at, replaced);
-                stays = !replaced
-                    || held_elsewhere(self.context, self.workspace, segment, &changes.changed)?;
+            let mut stays = true;
+            if let Some(left) = changes.0.get(&number) {
+                stays = left.held;
+                for at in &left.waiting {
+                    let waiting = &self.waiting[*at];
+                    stays |= !self.corrected(ingest, waiting, segment, parts, report)?;
+                }
             }
             if stays {
-                self.again(ingest, segment, parts, &mut missing)?;
+                self.again(ingest, segment, parts, &report.files, &mut missing)?;
             } else {
                 superseded.push(segment.sha256);
             }
         }
         if missing.1 > 0 {
             report.warnings.push(format!(
-                "{} of files that are not there any more had been dropped as duplicates; where the \
-                 row that they equalled has left, they are missing now: {}",
+                "{} of files that are not there any more had been dropped as {}; where the row that {} \
+                 equalled has left, {} missing now: {}",
                 text::plural(missing.1, "row"),
+                if missing.1 == 1 { "a duplicate" } else { "duplicates" },
+                if missing.1 == 1 { "it" } else { "they" },
+                if missing.1 == 1 { "it is" } else { "they are" },
                 text::names(&missing.0)
             ));
         }
@@ -168,10 +178,14 @@ impl Anew<'_> {
                 ingest.know(digest);
             }
         } else {
-            report.warnings.push(format!(
-                "{} changed, but its new content was not taken: the {} of its earlier content stay",
-                waiting.candidate.name,
-                text::plural(old.rows, "row")
+            report.warnings.push(named(
+                &waiting.candidate.name,
+                &format!(
+                    "changed, but its new content was not taken: the {} of its earlier content {} in \
+                     the data set",
+                    text::plural(old.rows, "row"),
+                    if old.rows == 1 { "stays" } else { "stay" }
+                ),
             ));
         }
         report.files.push(record);
@@ -185,6 +199,7 @@ impl Anew<'_> {
         ingest: &mut Ingest,
         segment: &Segment,
         parts: &mut Vec<Part>,
+        seen: &[FileRecord],
         missing: &mut (Vec<String>, u64),
     ) -> Result<()> {
         if parts.iter().any(|part| part.sha256 == segment.sha256) {
@@ -198,7 +213,9 @@ impl Anew<'_> {
             record: None,
         };
         let mut places = vec![segment.location.clone()];
-        places.extend(self.workspace.ledger.holders(segment.sha256, &segment.location)?);
+        places.extend(self.workspace.ledger.holders(segment.sha256)?);
+        let same = seen.iter().filter(|file| file.sha256 == Some(segment.sha256));
+        places.extend(same.map(|file| file.location.clone()));
         for place in places {
             let path = place.path(&self.context.config.base);
             if Digest::of_file(&path).is_ok_and(|digest| digest == segment.sha256) {
@@ -213,6 +230,7 @@ impl Anew<'_> {
                         )));
                     }
                     part.counts = read.counts;
+                    part.location = place;
                     ingest.know(segment.sha256);
                     parts.push(part);
                     return Ok(());
@@ -260,7 +278,7 @@ pub(super) fn gone(
         let gone = if elsewhere { known.contains(name) } else { is_gone(&path) };
         if gone {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
-                || held_elsewhere(context, workspace, segment, &BTreeSet::new())?;
+                || is_held(context, workspace, segment.sha256, &BTreeSet::new())?;
             if renamed {
                 continue;
             }

@@ -5,6 +5,7 @@
 
 mod anew;
 mod publish;
+mod repeats;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,18 @@ pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
 
 /// Ingests what is new in `folder`, which the configuration calls `key`.
 pub fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    folder: &Path,
+    key: &str,
+    options: Options,
+) -> Result<Ingestion> {
+    let mut report = ingest(context, workspace, folder, key, options)?;
+    report.bound();
+    Ok(report)
+}
+
+fn ingest(
     context: &Context,
     workspace: &mut Workspace,
     folder: &Path,
@@ -147,7 +160,7 @@ pub fn run(
         }
     }
     if options.rebuild && !options.partial {
-        refuse_loss(&held, &report)?;
+        refuse_loss(context, workspace, &held, &report)?;
     }
     let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
     if taken == 0 && superseded.is_empty() {
@@ -161,6 +174,7 @@ pub fn run(
     let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0) + taken);
     let new = New { version, base: previous, parts, superseded };
     publish(context, workspace, ingest, new, meta, &mut report)?;
+    repeats::warn(context, workspace, &mut report)?;
     let old = super::retain::datasets(context, workspace);
     report.removed = old.datasets;
     report.warnings.extend(old.warnings);
@@ -181,30 +195,37 @@ fn start<'a>(context: &'a Context, schema: &'a Schema, rows: u64) -> Result<Inge
     Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)
 }
 
-/// A rebuild that has not all that the data set has must be asked for.
-fn refuse_loss(held: &[Segment], report: &Ingestion) -> Result<()> {
-    let there: BTreeSet<Digest> = report
-        .files
-        .iter()
-        .filter(|f| f.status == FileStatus::Ingested)
-        .filter_map(|f| f.sha256)
-        .collect();
-    let again: BTreeSet<&Location> = report
-        .files
-        .iter()
-        .filter(|f| f.status == FileStatus::Ingested)
-        .map(|f| &f.location)
-        .collect();
-    let lost: Vec<&Segment> = held
-        .iter()
-        .filter(|s| s.rows > 0 && !there.contains(&s.sha256) && !again.contains(&s.location))
-        .collect();
+/// A rebuild that has not all that the data set has must be asked for. A file that has another
+/// content now has not lost the one before, unless both are to count.
+fn refuse_loss(
+    context: &Context,
+    workspace: &Workspace,
+    held: &[Segment],
+    report: &Ingestion,
+) -> Result<()> {
+    let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
+    let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
+    let again: BTreeSet<&Location> = taken().map(|f| &f.location).collect();
+    let supersedes = context.config.ingestion.on_change == OnChange::Supersede;
+    let mut lost = Vec::new();
+    for segment in held.iter().filter(|s| s.rows > 0 && !there.contains(&s.sha256)) {
+        let holders = workspace.ledger.holders(segment.sha256)?;
+        if !(supersedes && holders.iter().any(|location| again.contains(location))) {
+            lost.push(segment);
+        }
+    }
     if lost.is_empty() {
         return Ok(());
     }
     let rows = lost.iter().map(|s| s.rows).sum();
     let names = text::names(lost.iter().map(|s| s.location.as_str()));
-    let why = report.warnings.first().map(|w| format!(" ({w})")).unwrap_or_default();
+    let why = report
+        .failures
+        .iter()
+        .chain(&report.refused)
+        .next()
+        .map(|w| format!(" ({w})"))
+        .unwrap_or_default();
     Err(Error::data(text::bounded(format!(
         "a rebuild would leave out {} of the data set that cannot be read any more, with {}: \
          {names}{why}. Nothing was changed: bring them back, or run `ingestion --rebuild --partial` \
@@ -303,11 +324,10 @@ fn settled(
     let (settled, changing): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|c| settle.is_zero() || !changed_within(context, &c.path, settle));
-    report.warnings.extend(
-        changing
-            .iter()
-            .map(|c| format!("{} changed less than {settle:?} ago: the next run takes it", c.name)),
-    );
+    report.warnings.extend(changing.iter().map(|c| {
+        let name = text::name(&c.name);
+        format!("{name} changed less than {settle:?} ago: the next run takes it")
+    }));
     settled
 }
 
@@ -322,7 +342,7 @@ pub fn changed_within(context: &Context, path: &Path, settle: Duration) -> bool 
 /// Separates files that must be read from those whose content is known.
 fn sift(
     context: &Context,
-    workspace: &Workspace,
+    workspace: &mut Workspace,
     candidates: Vec<Candidate>,
     held: &BTreeSet<Digest>,
     options: Options,
@@ -338,6 +358,7 @@ fn sift(
     }
     let mut digests = BTreeSet::new();
     let mut waiting = Vec::new();
+    let mut touched = Vec::new();
     for (candidate, stamp) in stamps {
         let before = workspace.ledger.file_at(&context.location(&candidate.path))?;
         if let Some(before) = &before
@@ -348,7 +369,7 @@ fn sift(
         {
             // Still out of reach: no reason to build a data set.
             report.unchanged += 1;
-            report.warnings.push(still_failing(before));
+            report.refused.push(still_failing(before));
             continue;
         }
         let size = stamp.map_or(0, |s| s.size);
@@ -368,7 +389,7 @@ fn sift(
             if unchanged {
                 report.unchanged += 1;
                 if before.status == FileStatus::Failed {
-                    report.warnings.push(still_failing(before));
+                    report.refused.push(still_failing(before));
                 }
                 continue;
             }
@@ -380,11 +401,21 @@ fn sift(
             // A content that a later one replaced is new again when it comes back.
             let known =
                 known.filter(|k| k.status != FileStatus::Ingested || held.contains(&digest));
+            let same = before.as_ref().filter(|b| b.sha256 == Some(digest));
             match known {
                 Some(known) if known.status == FileStatus::Failed && !options.retry => {
                     let record = copy_record(context, &candidate, stamp, digest, &known);
-                    report.warnings.push(still_failing(&record));
-                    report.files.push(record);
+                    report.refused.push(still_failing(&record));
+                    match same.filter(|before| before.status == FileStatus::Failed) {
+                        Some(_) => touched.push(record),
+                        None => report.files.push(record),
+                    }
+                    continue;
+                }
+                // What is recorded is not recorded again for a new time alone.
+                Some(known) if same.is_some_and(|b| b.status == FileStatus::Copy) => {
+                    touched.push(copy_record(context, &candidate, stamp, digest, &known));
+                    report.unchanged += 1;
                     continue;
                 }
                 Some(known) if known.status != FileStatus::Failed => {
@@ -397,6 +428,7 @@ fn sift(
         }
         waiting.push(Waiting { candidate, size, before, twin });
     }
+    workspace.ledger.restamp(&touched)?;
     Ok(waiting)
 }
 
@@ -408,14 +440,18 @@ fn copy_record(
     digest: Digest,
     known: &FileRecord,
 ) -> FileRecord {
-    let failed = known.status == FileStatus::Failed;
+    let status = match known.status {
+        // What brings no rows takes none away.
+        FileStatus::Failed | FileStatus::NoRows => known.status,
+        _ => FileStatus::Copy,
+    };
     FileRecord {
         name: candidate.name.clone(),
         location: context.location(&candidate.path),
         stamp,
         sha256: Some(digest),
-        status: if failed { FileStatus::Failed } else { FileStatus::Copy },
-        reason: known.reason.clone().filter(|_| failed),
+        status,
+        reason: known.reason.clone().filter(|_| status != FileStatus::Copy),
         same_as: Some(known.name.clone()),
         replaces: None,
         dataset: None,
@@ -445,12 +481,19 @@ fn must_look_again(before: &FileRecord, options: Options) -> bool {
 fn still_failing(file: &FileRecord) -> String {
     let reason = file.reason.as_deref().unwrap_or("no reason recorded");
     match file.sha256 {
-        None => format!("{} failed before and still does: {reason}", file.name),
-        Some(_) => format!(
-            "{} failed before and has not changed: {reason} (`ingestion --retry` looks again)",
-            file.name
+        None => named(&file.name, &format!("failed before and still does: {reason}")),
+        Some(_) => named(
+            &file.name,
+            &format!(
+                "failed before and has not changed: {reason} (`ingestion --retry` looks again)"
+            ),
         ),
     }
+}
+
+/// What there is to say of a file, short whatever its name and the words hold.
+fn named(name: &str, words: &str) -> String {
+    text::bounded(format!("{} {words}", text::name(name)))
 }
 
 /// The record of a file that was read.
@@ -468,7 +511,7 @@ fn record(
         Outcome::NoRows => (FileStatus::NoRows, Some("it has no data rows".to_owned())),
         Outcome::Changing => {
             let reason = "it changed while it was read; the next run takes it".to_owned();
-            report.warnings.push(format!("{}: {reason}", candidate.name));
+            report.warnings.push(named(&candidate.name, &format!("is left out: {reason}")));
             (FileStatus::Changing, Some(reason))
         }
         Outcome::Known => {
@@ -488,9 +531,11 @@ fn record(
             Some(digest) => workspace.ledger.content(digest)?.is_some(),
             None => before.as_ref().is_some_and(|b| b.reason == reason),
         };
-        report.new_failures |= !known;
         let reason = reason.as_deref().unwrap_or_default();
-        report.warnings.push(format!("{}: {reason}", candidate.name));
+        let words = named(&candidate.name, &format!("was refused: {reason}"));
+        report.new_failures |= !known;
+        let told = if known { &mut report.refused } else { &mut report.failures };
+        told.push(words);
     }
     let replaces = before.as_ref().and_then(|b| b.sha256).filter(|old| Some(*old) != sha256);
     Ok(FileRecord {

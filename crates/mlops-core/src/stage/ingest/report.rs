@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attention::{Attention, Finding};
+use crate::attention::{Fact, Finding};
 use crate::context::Report;
 use crate::ids::DatasetVersion;
 use crate::ingest::discover::Ignored;
@@ -38,8 +38,17 @@ pub struct Ingestion {
     pub unchanged: u64,
     /// Entries of the folder that are not taken.
     pub ignored: Vec<Ignored>,
+    /// How many those are; of many, only some are named.
+    #[serde(default)]
+    pub ignored_files: u64,
     /// What somebody should look at.
     pub warnings: Vec<String>,
+    /// Files that were refused now, with the reasons.
+    #[serde(default)]
+    pub failures: Vec<String>,
+    /// Files that were refused before and are still there.
+    #[serde(default)]
+    pub refused: Vec<String>,
     /// Whether a file failed that had not failed before.
     pub new_failures: bool,
     /// Whether there is a new version.
@@ -63,63 +72,126 @@ impl Ingestion {
             files: Vec::new(),
             unchanged: 0,
             ignored: Vec::new(),
+            ignored_files: 0,
             warnings: Vec::new(),
+            failures: Vec::new(),
+            refused: Vec::new(),
             new_failures: false,
             new_version: false,
             removed: Vec::new(),
         }
     }
+
+    /// Keeps of long lists some and the count of the rest: the records of files have each.
+    pub(super) fn bound(&mut self) {
+        let why = "the ledger has the reasons";
+        text::few(&mut self.failures, |more| {
+            format!("{}, refused now, not shown: {why}", text::plural(more, "more file"))
+        });
+        text::few(&mut self.refused, |more| {
+            format!("{}, refused before, not shown: {why}", text::plural(more, "more file"))
+        });
+        text::few(&mut self.warnings, |more| {
+            format!("{} of this ingestion, not shown", text::plural(more, "more warning"))
+        });
+        self.ignored_files = self.ignored.len() as u64;
+        self.ignored.truncate(text::MOST_NAMES);
+    }
+}
+
+impl Ingestion {
+    /// Files other than those that are where they were with the content that they had, and were only
+    /// looked into since they have another time or number: copied, restored or touched.
+    fn news(&self) -> impl Iterator<Item = &FileRecord> {
+        let as_before =
+            |f: &FileRecord| f.status == FileStatus::Copy && f.same_as.as_ref() == Some(&f.name);
+        self.files.iter().filter(move |f| !as_before(f))
+    }
 }
 
 impl Report for Ingestion {
     fn changed(&self) -> bool {
-        !self.files.is_empty()
+        self.news().next().is_some()
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.warnings.iter().map(Finding::warning).collect()
+        let warnings = self.refused.iter().chain(&self.warnings).map(Finding::warning);
+        self.failures.iter().map(Finding::failed).chain(warnings).collect()
     }
 
-    fn attention(&self) -> Attention {
-        if self.new_failures { Attention::Failed } else { Attention::Fine }
+    fn facts(&self) -> Vec<Fact> {
+        let files = |wanted: fn(&FileRecord) -> bool| self.files.iter().filter(move |f| wanted(f));
+        let sum = |count: fn(&FileRecord) -> u64| self.files.iter().map(count).sum::<u64>();
+        let taken = files(|f| f.status.is_in()).map(|f| &f.name);
+        let failed = files(|f| f.status == FileStatus::Failed).map(|f| &f.name);
+        let mut facts = vec![
+            Fact::new("files", text::names(taken)),
+            Fact::new("refused", text::names(failed)),
+            Fact::new("unchanged", self.unchanged),
+            Fact::new("rows", self.rows),
+            Fact::new("new_rows", self.new_rows),
+            Fact::new("duplicates", sum(|f| f.counts.duplicates())),
+            Fact::new("quarantined", sum(|f| f.counts.quarantined)),
+            Fact::new("superseded", self.superseded),
+        ];
+        facts.extend(self.version.map(|version| Fact::new("version", version.file_name())));
+        facts
     }
 }
 
 impl fmt::Display for Ingestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.files.is_empty() {
-            let unchanged = text::plural(self.unchanged, "file");
-            match self.unchanged {
+        if self.news().next().is_none() {
+            let unchanged = self.unchanged + self.files.len() as u64;
+            let recorded = text::plural(unchanged, "file");
+            match unchanged {
                 0 => writeln!(f, "No CSV file in {}.", self.folder)?,
-                _ => writeln!(f, "Nothing new in {}: {unchanged} as recorded.", self.folder)?,
+                _ => writeln!(f, "Nothing new in {}: {recorded} as recorded.", self.folder)?,
             }
         } else {
             let head = ["file", "read", "kept", "duplicates", "quarantined", ""];
             let mut rows = vec![head.map(str::to_owned).to_vec()];
-            for file in &self.files {
+            for file in self.news().take(text::MOST_NAMES) {
                 let counts = &file.counts;
                 let note = match file.status {
                     FileStatus::Adopted => "adopted".to_owned(),
                     FileStatus::Ingested if counts.extra_columns.is_empty() => String::new(),
                     FileStatus::Ingested => {
-                        format!("columns passed over: {}", counts.extra_columns.join(", "))
+                        format!("columns passed over: {}", text::names(&counts.extra_columns))
                     }
                     FileStatus::NoRows => "no data rows".to_owned(),
-                    FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
-                        "same content as before".to_owned()
-                    }
                     FileStatus::Copy => {
-                        format!("same content as {}", file.same_as.as_deref().unwrap_or("another"))
+                        let other = file.same_as.as_deref().unwrap_or("another");
+                        format!("same content as {}", text::name(other))
                     }
                     FileStatus::Failed => "FAILED, see below".to_owned(),
                     FileStatus::Changing => "still changing".to_owned(),
                 };
                 let numbers =
                     [counts.rows_read, counts.rows_kept, counts.duplicates(), counts.quarantined];
-                let mut row = vec![file.name.clone()];
+                let mut row = vec![text::name(&file.name).into_owned()];
                 row.extend(numbers.map(text::count));
                 row.push(note);
                 rows.push(row);
+            }
+            let rest: Vec<&FileRecord> = self.news().skip(text::MOST_NAMES).collect();
+            if !rest.is_empty() {
+                let sum = |count: fn(&FileRecord) -> u64| {
+                    text::count(rest.iter().copied().map(count).sum())
+                };
+                let refused = rest.iter().filter(|f| f.status == FileStatus::Failed).count() as u64;
+                let note = match refused {
+                    0 => String::new(),
+                    n => format!("{} of them FAILED", text::count(n)),
+                };
+                rows.push(vec![
+                    format!("and {} more", text::count(rest.len() as u64)),
+                    sum(|f| f.counts.rows_read),
+                    sum(|f| f.counts.rows_kept),
+                    sum(|f| f.counts.duplicates()),
+                    sum(|f| f.counts.quarantined),
+                    note,
+                ]);
             }
             f.write_str(&text::table(&rows))?;
         }
@@ -139,8 +211,11 @@ impl fmt::Display for Ingestion {
             writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;
         }
         for ignored in &self.ignored {
-            writeln!(f, "Passed over {}: {}", ignored.name, ignored.reason)?;
+            writeln!(f, "Passed over {}: {}", text::name(&ignored.name), ignored.reason)?;
         }
-        Ok(())
+        match self.ignored_files.saturating_sub(self.ignored.len() as u64) {
+            0 => Ok(()),
+            more => writeln!(f, "Passed over {} more", text::count(more)),
+        }
     }
 }

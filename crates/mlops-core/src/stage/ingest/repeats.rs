@@ -1,0 +1,175 @@
+//! A warning, with examples, for each new file of which many rows were dropped as duplicates: it was
+//! sent twice, or its ids do not tell its rows apart.
+//!
+//! The file is read again to find the examples, since nobody remembers the places of rows that were
+//! dropped. Not for dropping them: see `crate::ingest::keep`.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+
+use crate::context::{Context, Workspace};
+use crate::dataset::{RowReader, RowSet};
+use crate::ledger::{FileRecord, FileStatus, Segment};
+use crate::schema::{Role, Schema};
+use crate::table::Table;
+use crate::{Error, Result, files, text};
+
+use super::{Ingestion, named, schema};
+
+/// Share of a file's rows above which their loss is worth a warning.
+const MANY: f64 = 0.05;
+/// Rows that are shown.
+const EXAMPLES: usize = 3;
+/// How much is read to find them: of the file, and of the data set.
+const LOOK: (u64, u64) = (8 << 20, 512 << 20);
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 18;
+
+/// A row that was dropped.
+struct Example {
+    line: u64,
+    ids: String,
+    /// The line of the same file that it repeats; else it repeats a row of another.
+    within: Option<u64>,
+    /// The file whose row it repeats, where that was found.
+    of: Option<String>,
+}
+
+/// Adds a warning for each file that `report` says was taken with many rows dropped, and keeps it with
+/// the record of the file.
+pub(super) fn warn(
+    context: &Context,
+    workspace: &mut Workspace,
+    report: &mut Ingestion,
+) -> Result<()> {
+    let schema = schema(context, workspace)?;
+    let (Some(dataset), true) = (report.version, schema.count(Role::Id) > 0) else {
+        return Ok(());
+    };
+    let of_many = |file: &&mut FileRecord| {
+        let counts = &file.counts;
+        file.status == FileStatus::Ingested
+            && counts.duplicates() as f64 > MANY * counts.rows_read as f64
+    };
+    let segments = workspace.ledger.segments(dataset)?;
+    let data = context.config.output_folder.join(dataset.file_name());
+    let mut notes = Vec::new();
+    for (at, file) in report.files.iter_mut().filter(of_many).enumerate() {
+        // Of many such files, the first ones are enough to see what is going on.
+        let found = if at < text::MOST_NAMES {
+            examples(context, &schema, file, &segments, &data).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let warning = words(file, &found);
+        notes.extend(file.sha256.map(|digest| (digest, warning.clone())));
+        file.reason = Some(warning.clone());
+        report.warnings.push(warning);
+    }
+    let notes: Vec<_> = notes.iter().map(|(digest, note)| (*digest, note.as_str())).collect();
+    if notes.is_empty() { Ok(()) } else { workspace.ledger.note_files(dataset, &notes) }
+}
+
+/// The warning.
+fn words(file: &FileRecord, examples: &[Example]) -> String {
+    let counts = &file.counts;
+    let shown = examples.iter().map(|Example { line, ids, within, of }| {
+        let what = match (within, of) {
+            (Some(first), _) => format!("line {first}"),
+            (None, Some(name)) => format!("a row of {name}"),
+            (None, None) => "a row of an earlier file".to_owned(),
+        };
+        format!("line {line} ({ids}) repeats {what}")
+    });
+    let shown: Vec<String> = shown.collect();
+    let shown = if shown.is_empty() { String::new() } else { format!(": {}", shown.join("; ")) };
+    let share = 100.0 * counts.duplicates() as f64 / counts.rows_read.max(1) as f64;
+    named(
+        &file.name,
+        &format!(
+            "has {} of which {} ({share:.1} %) were dropped as duplicates{shown}. Nothing is lost if it \
+             was sent twice. If equal rows are different cases, set \"ingestion.duplicates\" to \
+             \"keep\" and run `ingestion --rebuild`",
+            text::plural(counts.rows_read, "row"),
+            text::count(counts.duplicates()),
+        ),
+    )
+}
+
+/// The first rows of `file` that were dropped, as far as a short look finds them.
+fn examples(
+    context: &Context,
+    schema: &Schema,
+    file: &FileRecord,
+    segments: &[Segment],
+    data: &Path,
+) -> Result<Vec<Example>> {
+    let options = context.config.ingestion.without_line_limit();
+    let reader = RowReader::labelled(schema, &options).with_ids();
+    let path = file.location.path(&context.config.base);
+    let opened = |path: &Path| files::open(path).map_err(|e| Error::io("read", path, e));
+    // The line and the ids of each row, by what the row is.
+    let mut rows: HashMap<u128, (u64, String)> = HashMap::new();
+    let mut found = Vec::new();
+    let input = opened(&path)?.0.take(LOOK.0);
+    reader.lines(input, &path, PIECE, |table, _, _, lines| {
+        for (i, (hash, line)) in table.hashes.iter().zip(lines).enumerate() {
+            match rows.get(hash) {
+                Some((first, _)) if found.len() < EXAMPLES => found.push(Example {
+                    line: *line,
+                    ids: ids(schema, table, i),
+                    within: Some(*first),
+                    of: None,
+                }),
+                Some(_) => {}
+                None => drop(rows.insert(*hash, (*line, ids(schema, table, i)))),
+            }
+        }
+        Ok(())
+    })?;
+    let own = segments.iter().find(|s| Some(s.sha256) == file.sha256);
+    if file.counts.duplicates_across == 0 || own.is_none_or(|own| own.first_row == 0) {
+        return Ok(found);
+    }
+    let end = own.map_or(0, |own| own.first_row);
+    found.truncate(EXAMPLES - 1);
+    let wanted: RowSet = rows.keys().copied().collect();
+    let mut number = 0;
+    let input = opened(data)?.0.take(LOOK.1);
+    let verbatim = context.config.ingestion.verbatim();
+    let reader = reader.reading(&verbatim);
+    let looked = reader.lines(input, data, PIECE, |table, _, _, _| {
+        for hash in &table.hashes {
+            if number >= end || found.len() >= EXAMPLES {
+                return Err(Error::missing("enough was seen"));
+            }
+            if let (true, Some((line, ids))) = (wanted.contains(hash), rows.remove(hash)) {
+                let from = segments.iter().rfind(|s| s.first_row <= number && s.rows > 0);
+                let of = from.map(|s| text::name(file_name(s.location.as_str())).into_owned());
+                found.push(Example { line, ids, within: None, of });
+            }
+            number += 1;
+        }
+        Ok(())
+    });
+    // Whatever stopped the look, what it found is true.
+    drop(looked);
+    found.sort_by_key(|example| example.line);
+    Ok(found)
+}
+
+/// The part of a location that a user calls the file's name.
+fn file_name(location: &str) -> &str {
+    location.rsplit('/').next().unwrap_or(location)
+}
+
+/// `id = a17, day = 2`.
+fn ids(schema: &Schema, table: &Table, i: usize) -> String {
+    let names = schema.names(Role::Id).zip(&table.ids);
+    let ids = names.map(|(name, ids)| {
+        let value = ids.get(i);
+        format!("{} = {}", text::name(name), text::name(value))
+    });
+    ids.take(EXAMPLES).collect::<Vec<_>>().join(", ")
+}
