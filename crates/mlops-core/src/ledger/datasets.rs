@@ -238,12 +238,12 @@ impl Ledger {
     /// Rows of all files so far, by what became of them.
     pub fn row_totals(&self) -> Result<[(&'static str, u64); 3]> {
         self.query(|db| {
-            let sql = "SELECT total(json_extract(counts, '$.rows_kept')),
-                 total(json_extract(counts, '$.duplicates_within'))
-                     + total(json_extract(counts, '$.duplicates_across')),
-                 total(json_extract(counts, '$.quarantined')) FROM files";
+            let sql = "SELECT coalesce(sum(json_extract(counts, '$.rows_kept')), 0),
+                 coalesce(sum(json_extract(counts, '$.duplicates_within')), 0)
+                     + coalesce(sum(json_extract(counts, '$.duplicates_across')), 0),
+                 coalesce(sum(json_extract(counts, '$.quarantined')), 0) FROM files";
             db.query_row(sql, [], |row| {
-                let rows = |column| row.get::<_, f64>(column).map(|rows| rows as u64);
+                let rows = |column| row.get(column).map(unsigned);
                 Ok([("kept", rows(0)?), ("duplicate", rows(1)?), ("quarantined", rows(2)?)])
             })
         })
