@@ -107,7 +107,7 @@ fn main() -> ExitCode {
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     match command {
-        None => mlops_runtime::run("diagnostics", &common, |context, workspace| {
+        None => mlops_runtime::run_or_look("diagnostics", &common, |context, workspace| {
             let Diagnose { data, output, measure, check_latest } = options;
             let mut dependencies = dependencies::built_in();
             if check_latest {

@@ -112,6 +112,13 @@ impl Error {
         &self.0
     }
 
+    /// Whether the system refused it since this user may not do it, or nobody may.
+    pub fn is_about_permission(&self) -> bool {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self.kind(), ErrorKind::Io { source, .. }
+            if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
+    }
+
     /// Configuration problems found in `place`.
     pub fn config(place: impl Into<String>, problems: Vec<String>) -> Self {
         ErrorKind::Config { place: place.into(), problems }.into()

@@ -47,6 +47,8 @@ impl fmt::Display for Location {
 
 /// `path` made absolute, without `.` and `a/..`.
 pub(crate) fn plain(path: &Path) -> PathBuf {
+    // The empty path is the working directory, though not for `absolute`.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut out = PathBuf::new();
     for component in path.components() {
@@ -74,6 +76,8 @@ mod tests {
         assert_eq!(of("/w/in/a.csv"), "in/a.csv");
         assert_eq!(of("/w/in/../in/a.csv"), "in/a.csv");
         assert_eq!(of("/wide/a.csv"), "/wide/a.csv");
+        // As of a configuration that is named without its folder.
+        assert_eq!(Location::of(Path::new(""), Path::new("in/a.csv")).0, "in/a.csv");
         let moved = Location::kept("in/a.csv".to_owned()).path(Path::new("/elsewhere"));
         assert_eq!(moved, Path::new("/elsewhere/in/a.csv"));
     }

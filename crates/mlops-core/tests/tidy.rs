@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
         "exact",
         "exponential",
         "location",
+        "threads",
     ],
     &[
         "ingest", "model", "fit", "metrics", "profile", "schema", "table", "dataset", "drift",

@@ -10,6 +10,7 @@ use super::interval::{auc_interval, f1_interval, wilson};
 use super::probability::{brier, log_loss};
 use super::{ConfusionMatrix, ConstantBaseline, Interval, Ranking, check_probabilities};
 use crate::error::{Error, Result};
+use crate::threads::both;
 
 /// Nominal coverage of the intervals in an [`Evaluation`].
 pub const LEVEL: f64 = 0.95;
@@ -90,16 +91,11 @@ impl Evaluation {
         let predicted = probabilities.iter().map(|&p| classify(p, threshold));
         let matrix = ConfusionMatrix::from_pairs(labels.iter().copied().zip(predicted));
         // Sorting takes as long as all the rest.
-        let (ranking, rest) = std::thread::scope(|scope| {
-            let rest = || (log_loss(labels, probabilities), brier(labels, probabilities));
-            if labels.len() < LARGE {
-                return (Ranking::new(labels, probabilities), rest());
-            }
-            let rest = scope.spawn(rest);
-            let ranking = Ranking::new(labels, probabilities);
-            (ranking, rest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        let (ranking, (log_loss, brier)) = (ranking?, rest);
+        let ranking = || Ranking::new(labels, probabilities);
+        let rest = || (log_loss(labels, probabilities), brier(labels, probabilities));
+        let (ranking, (log_loss, brier)) =
+            if labels.len() < LARGE { (ranking(), rest()) } else { both(ranking, rest) };
+        let ranking = ranking?;
         let (positives, negatives) = (matrix.positives(), matrix.negatives());
         let constant = ConstantBaseline::of(positives, negatives);
         let roc_auc = ranking.roc_auc();

@@ -135,7 +135,7 @@ pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<Hold
 }
 
 /// Hands the rows of `path` that are among `rows` to `visit`, with their entities.
-fn each_row(
+pub(super) fn each_row(
     reader: &RowReader,
     path: &Path,
     entities: &Entities,
@@ -224,16 +224,8 @@ impl Draw {
 
     /// Rows by themselves, each of a number of equal ones with its own chance.
     fn look_alikes(&self) -> Result<Vec<usize>> {
-        let mut copies = Members::default();
-        let of_copy = |row: &Offered| {
-            copies.add(row.entity);
-            let mut bytes = [0; 20];
-            bytes[..16].copy_from_slice(&row.entity.to_le_bytes());
-            bytes[16..].copy_from_slice(&copies.0[&row.entity].to_le_bytes());
-            (xxh3_128_with_seed(&bytes, self.key), row.positive)
-        };
-        let rows: Vec<(u128, bool)> = self.offered.iter().map(of_copy).collect();
-        split::hold_out(&rows, self.share)
+        let rows: Vec<_> = self.offered.iter().map(|row| (row.entity, row.positive)).collect();
+        look_alikes(&rows, self.key, self.share)
     }
 
     /// All rows of the entities that are drawn, and of those that earlier hold-outs have.
@@ -264,6 +256,20 @@ impl Draw {
     fn positions(&self, wanted: impl Fn(&Offered) -> bool) -> Vec<usize> {
         (0..self.offered.len()).filter(|i| wanted(&self.offered[*i])).collect()
     }
+}
+
+/// Those of `rows`, each by its hash and class, that are drawn one by one.
+pub(super) fn look_alikes(rows: &[(u128, bool)], key: u64, share: f64) -> Result<Vec<usize>> {
+    let mut copies = Members::default();
+    let of_copy = |(row, positive): &(u128, bool)| {
+        copies.add(*row);
+        let mut bytes = [0; 20];
+        bytes[..16].copy_from_slice(&row.to_le_bytes());
+        bytes[16..].copy_from_slice(&copies.0[row].to_le_bytes());
+        (xxh3_128_with_seed(&bytes, key), *positive)
+    };
+    let rows: Vec<(u128, bool)> = rows.iter().map(of_copy).collect();
+    split::hold_out(&rows, share)
 }
 
 /// A hold-out on its way to the disk and into the ledger.

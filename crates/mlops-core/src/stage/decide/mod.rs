@@ -33,7 +33,7 @@ use super::deploy::{self, Candidate};
 use super::fresh::{self, Rows};
 use super::ingest::{self, Ingestion};
 use super::score::{self, Score, read_artifact};
-use super::{holdout, train};
+use super::{held_again, holdout, train};
 
 /// The name under which its work is recorded.
 pub const STEP: &str = "fullprocess";
@@ -105,7 +105,14 @@ impl<'a> Run<'a> {
             return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
-        if dataset.version <= looked && !force {
+        let lost = self.is_lost(live.as_ref())?;
+        if lost {
+            self.decision.data.warnings.push(
+                "no release is live and none that was is there any more: a model is trained again"
+                    .to_owned(),
+            );
+        }
+        if dataset.version <= looked && !force && !lost {
             let reason = format!("no data came after {}", looked.file_name());
             return self.nothing_new(live.as_ref(), &reason);
         }
@@ -161,6 +168,18 @@ impl<'a> Run<'a> {
             return self.record(outcome, reason, &dataset);
         }
         self.retrain(live.as_ref(), &dataset)
+    }
+
+    /// Whether nothing is live though something was, and cannot be made so again: the releases are
+    /// gone. Not after a run that found the same and refused what it trained, which the next one would
+    /// only repeat.
+    fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
+        let ledger = &self.workspace.ledger;
+        if live.is_some() || ledger.latest_deployment()?.is_none() {
+            return Ok(false);
+        }
+        let newest = ledger.decision(None)?;
+        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
@@ -242,6 +261,9 @@ impl<'a> Run<'a> {
 
     /// Trains, compares and promotes or refuses.
     fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
+        let lost = self.is_lost(live)?;
+        let again = held_again::run(self.context, self.workspace, lost)?;
+        self.decision.data.warnings.extend(again);
         let trained = self.step("training", train::run)?;
         let score = self.step("scoring", score::run)?;
         self.decision.retrained = Some(Retrained {
@@ -368,13 +390,21 @@ impl<'a> Run<'a> {
         match store.verify(&id) {
             Ok(release) => Ok(Some(self.note_live(release))),
             Err(_) if self.options.force => Ok(None),
-            Err(e) => Err(Error::artifact(
-                store.folder(&id).display().to_string(),
-                format!(
-                    "the live release is damaged ({e}): go back with `deployment rollback`, or \
-                     train a new one with `fullprocess --force`"
-                ),
-            )),
+            Err(e) => {
+                let earlier = self.workspace.ledger.earlier_releases(id.as_str())?;
+                let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
+                    "go back with `deployment rollback`, or "
+                } else {
+                    ""
+                };
+                Err(Error::artifact(
+                    store.folder(&id).display().to_string(),
+                    format!(
+                        "the live release is damaged ({e}): {back}train a new one with `fullprocess \
+                         --force`"
+                    ),
+                ))
+            }
         }
     }
 
@@ -515,8 +545,7 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
 /// What is to be decided on, for the record: all that came after `decided`, also what an
 /// interrupted run or `ingestion` brought in.
 fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
-    let mut files = ledger.files()?;
-    files.retain(|file| file.dataset.is_some_and(|version| version > decided));
+    let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
     datasets.retain(|dataset| dataset.version > decided);
     Ok(DataSeen {
