@@ -278,17 +278,17 @@ fn check_schema(
     if !has_data || options.rebuild {
         return Ok(());
     }
-    let Config { schema, ingestion, .. } = &context.config;
+    let Config { ingestion, schema, .. } = &context.config;
     let meant = workspace.ledger.meta(MEANING_KEY)?;
-    if same && meant.is_some_and(|meant| !ingestion.means_the_same(schema, &meant)) {
+    let changes = meant.map_or_else(Vec::new, |meant| ingestion.changes(schema, &meant));
+    if same && !changes.is_empty() {
         return Err(Error::config(
             context.config.file.display().to_string(),
-            vec![
-                "\"ingestion\" says otherwise than for the data so far what a cell or an equal row \
-                 means (\"missing_values\", \"duplicates\" and the like): put it back, or run \
-                 `ingestion --rebuild` to read all source files again"
-                    .to_owned(),
-            ],
+            vec![format!(
+                "what a cell or an equal row means has changed since the data so far were ingested: {}. \
+                 Put it back, or run `ingestion --rebuild` to read all source files again",
+                changes.join("; ")
+            )],
         ));
     }
     if same {
