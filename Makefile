@@ -41,11 +41,11 @@ cron-uninstall: ## Remove it from the crontab
 build: ## All binaries, into target/release
 	cargo build --release --workspace
 
-test: ## All tests, with reduced counts
-	cargo test --workspace --quiet
+test: ## All tests, with reduced counts; the last line has the totals
+	@.ci/test --workspace
 
-soak: ## The same tests with full counts: 200,000 inputs, 100,000 broken models (minutes)
-	MLOPS_SOAK=1 cargo test --release --workspace
+soak: ## The same tests with full counts, and the ignored ones (minutes)
+	MLOPS_SOAK=1 .ci/test --release --workspace -- --include-ignored $(if $(MLOPS_REFERENCE),,--skip reference_files) --skip a_generated_client
 
 bench: ## Beside peers, for minutes (PYTHON=… with polars and duckdb; ROWS, RUNS, WORK="…")
 	@PYTHON="$(PYTHON)" benches/bench.sh $(WORK)

@@ -9,6 +9,7 @@ mod binary;
 use std::sync::OnceLock;
 
 use app::{App, Reply, healthy, nobody, problem};
+use binary::golden::Transcript;
 use binary::scene::Scene;
 use binary::{Binary, Output, ended};
 
@@ -167,6 +168,22 @@ fn without_test_data_a_file_must_be_named_and_exist() {
     scene.file("config.json", config);
     APICALLS.fails(&scene, "name a file with --data");
     assert!(app.requests().is_empty());
+}
+
+#[test]
+fn mistakes_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("Nobody answers", APICALLS, &scene(&nobody()), &[]);
+    let other = App::start(|_, _| Reply::Answer("200 OK", Vec::new(), b"<html>".to_vec()));
+    told.run("Somebody else answers", APICALLS, &scene(&other.url), &[]);
+    let closed = App::start(|_, _| problem("401 Unauthorized", "who are you?"));
+    told.run("No token", APICALLS, &scene(&closed.url), &[]);
+    let variables = [("MLOPS_READ_TOKEN", "wrong-r"), ("MLOPS_PREDICT_TOKEN", "wrong-p")];
+    told.run_with("Wrong tokens", APICALLS, &scene(&closed.url), (&[], &variables));
+    let scene = scene(&nobody());
+    told.run("An address that is none", APICALLS, &scene, &["--url", "app.example"]);
+    told.run("A file that does not exist", APICALLS, &scene, &["--data", "none.csv"]);
+    told.compare("apicalls-mistakes");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use mlops_serve::{Options, Reload, Settings, Tokens};
     version,
     after_help = "Examples:\n  app                          on http://127.0.0.1:8000\n  app \
                   --port 9000 --quiet       errors only\n  MLOPS_READ_TOKEN=… MLOPS_PREDICT_TOKEN=… \
-                  app --host 0.0.0.0\n\nSIGHUP makes it read configuration and tokens again.\n\nExit codes: 0 told to stop and all requests answered, 1 \
+                  app --host 0.0.0.0\n\nSIGHUP makes it reload configuration and tokens.\n\nExit codes: 0 stopped on request with all requests answered, 1 \
                   failed or requests were cut off, 2 wrong usage or configuration"
 )]
 struct Arguments {
@@ -30,12 +30,12 @@ struct Arguments {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// A file of tokens, each line a scope (read or predict), a blank and a token; besides those in
-    /// MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN
+    /// A file of tokens, one per line: a scope (read or predict), a blank and the token; in addition
+    /// to those in MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN
     #[arg(long, value_name = "PATH", env = "MLOPS_TOKENS_FILE")]
     tokens_file: Option<PathBuf>,
 
-    /// Let other machines ask without a token
+    /// Answer other machines without a token
     #[arg(long)]
     insecure: bool,
 }

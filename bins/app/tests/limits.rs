@@ -146,7 +146,7 @@ fn answers_that_nobody_takes_count_as_the_bodies_that_they_answer() {
         let _ = stream.write_all(request.as_bytes());
         held.push(stream);
     }
-    let small = predict(&format!("{HEADER}{}", "a,1,2,3,0\n".repeat(30_000)));
+    let small = predict(&format!("{HEADER}{}", "a,1,2,3,0\n".repeat(200_000)));
     let eventually = |expected: bool| {
         for _ in 0..1000 {
             let answer = started.ask(&small);

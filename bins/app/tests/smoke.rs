@@ -11,8 +11,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
-use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::{HEADER, Scene};
+use binary::{Binary, golden};
 use started::{Started, predict, start};
 
 const APP: Binary = Binary { name: "app", path: env!("CARGO_BIN_EXE_app") };
@@ -208,4 +209,41 @@ fn an_error_inside_is_logged_with_the_id_of_its_request() {
     let (_, _, stderr) = started.stopped("-TERM");
     let line = stderr.lines().find(|line| line.contains("ERROR")).unwrap();
     assert!(line.contains("find-me-again") && line.contains("ledger"), "{line}");
+}
+
+#[test]
+fn mistakes_and_pages_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    let scene = Scene::diagnosed();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let config = golden::config_with(&format!(", \"service\": {{\"port\": {port}}}"));
+    scene.file("config.json", config);
+    told.run("The port is in use", APP, &scene, &[]);
+    told.run("Open to others without a token", APP, &scene, &["--host", "0.0.0.0"]);
+    scene.file("tokens.txt", "read read-0123456789abcdef\npredict short\n");
+    told.run("A weak token", APP, &scene, &["--tokens-file", "tokens.txt"]);
+    told.run("A host that is no address", APP, &scene, &["--host", "app.example"]);
+    told.compare("app-mistakes");
+    let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
+    let get = |path: &str, kind: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        let head = head + "x-request-id: asked-by-a-test\r\n";
+        let answer = started.ask(&format!("{head}accept: {kind}\r\n\r\n"));
+        let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+        golden::stable(&body, scene.root())
+    };
+    let described: serde_json::Value =
+        serde_json::from_str(&get("/openapi.json", "application/json")).unwrap();
+    golden::compare("app-openapi", &format!("{described:#}"));
+    golden::compare("app-page", &golden::text_of_page(&get("/docs", "text/html")));
+    for path in ["scoring", "summarystats", "diagnostics", "nowhere"] {
+        golden::compare(&format!("app-{path}"), &get(&format!("/{path}"), "text/plain"));
+    }
+    let rows = predict("corporation,exited\nx,0\n");
+    let rows = rows.replacen("\r\n", "\r\nx-request-id: asked-by-a-test\r\n", 1);
+    let refused = started.ask(&rows);
+    let refused = refused.split_once("\r\n\r\n").unwrap().1;
+    golden::compare("app-refused-rows", &golden::stable(refused, scene.root()));
+    assert_eq!(started.stopped("-TERM").0, Some(0));
 }

@@ -40,12 +40,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// What was live from when to when, who decided it and why; the newest first
+    /// List what was live, from when to when, who decided it and why; newest first
     History,
 
-    /// Make an earlier release live again: the last one before the present one that is sound
+    /// Make an earlier release live again: the last sound one before the live one
     Rollback {
-        /// This release instead; the beginning of its name is enough
+        /// The release to make live; the beginning of its name is enough
         #[arg(long, value_name = "ID")]
         to: Option<ReleasePrefix>,
 
@@ -54,13 +54,13 @@ enum Action {
         reason: String,
     },
 
-    /// Load the live release from disk: digests, model, known predictions
+    /// Check the live release from disk: digests, model, known predictions
     Verify {
-        /// This release instead; the beginning of its name is enough
+        /// The release to check; the beginning of its name is enough
         #[arg(value_name = "ID")]
         release: Option<ReleasePrefix>,
 
-        /// Every release
+        /// Check every release
         #[arg(long, conflicts_with = "release")]
         all: bool,
     },
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match command {
         None => mlops_runtime::run("deployment", &common, |context, workspace| {
             let leave = deploy::Leave { again, accept };
-            deploy::with(context, workspace, "deployment", &reason, leave)
+            renew::deploy(context, workspace, &reason, leave)
         }),
         Some(Action::History) => mlops_runtime::look(&common, history::run),
         Some(Action::Rollback { to, reason }) => {

@@ -51,13 +51,13 @@ struct Diagnose {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Two CSV files, or two versions of the data set, row by row: which rows are in both, which in
-    /// one only; with --on, which cells differ. Neither file is changed, no lock is taken
+    /// Compare two CSV files, or two versions of the data set, row by row: which rows are in both,
+    /// which in one only; with --on, which cells differ. Changes neither file and takes no lock
     #[command(after_help = "Examples:\n  diagnostics compare 2 3\n  diagnostics compare \
                             finaldata2.csv export.csv --on customer\n  diagnostics compare old.csv \
                             new.csv --on customer,day --rel-tol 1e-9 --validate 1:1 --output \
                             joined.csv\n  diagnostics compare risk.csv risk_new.csv --exit-code \
-                            --quiet\n\nColumns belong together by name. Missing equals missing; \
+                            --quiet\n\nColumns are matched by name. Missing equals missing; \
                             columns of the schema are read as ingestion reads them, so that 1,234.0 \
                             is 1234. Rows whose key is repeated in either file are counted and \
                             listed, and never paired.\n\nExit codes: 0 compared; 1 failed, --validate \
@@ -71,18 +71,18 @@ struct Compare {
     /// A CSV file, or a version of the data set by its number or name (a file comes first)
     left: String,
 
-    /// The same
+    /// The other CSV file or version
     right: String,
 
-    /// Columns that together name a row [default: all that both files have]
+    /// Columns that together identify a row [default: all that both files have]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     on: Vec<String>,
 
-    /// Numbers that lie no further apart are equal, in units of the column
+    /// Treat numbers as equal if they differ by at most this much
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0, requires = "on")]
     abs_tol: f64,
 
-    /// The same as a share of the larger one
+    /// Treat numbers as equal if they differ by at most this share of the larger one
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "on")]
     rel_tol: f64,
 
@@ -94,7 +94,7 @@ struct Compare {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// End with 1 if anything differs
+    /// Exit with code 1 if anything differs
     #[arg(long)]
     exit_code: bool,
 }
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     match command {
-        None => mlops_runtime::run("diagnostics", &common, |context, workspace| {
+        None => mlops_runtime::run_or_look("diagnostics", &common, |context, workspace| {
             let Diagnose { data, output, measure, check_latest } = options;
             let mut dependencies = dependencies::built_in();
             if check_latest {

@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::Scene;
 use mlops_core::durable::{Disk, Lock};
 
@@ -211,6 +212,34 @@ fn files_are_compared_on_keys_with_a_tolerance_and_joined() {
     }
     let help = DIAGNOSTICS.run(&below, &["compare", "--help"]).ends_with(0);
     assert!(help.stdout.contains("Examples:\n  diagnostics compare 2 3"), "{help:#?}");
+}
+
+#[test]
+fn mistakes_and_comparisons_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("Nothing is live", DIAGNOSTICS, &Scene::scored(), &[]);
+    let scene = Scene::deployed();
+    told.run("A file that does not exist", DIAGNOSTICS, &scene, &["--data", "no.csv"]);
+    scene.file("notes.csv", "mine\n");
+    let over = ["--data", "test/test.csv", "--output", "notes.csv"];
+    told.run("The output would replace a file of the user's", DIAGNOSTICS, &scene, &over);
+    scene.file("l.csv", "k,v,w\na,1,x\nb,2,y\nb,3,y\nc,4,z\n");
+    scene.file("r.csv", "w,k,v\nx,a,1.05\ny,b,2\nq,c,5\n");
+    let files = ["compare", "l.csv", "r.csv"];
+    let with = |more: &[&'static str]| [&files[..], more].concat();
+    told.run("Whole rows", DIAGNOSTICS, &scene, &files);
+    told.run("On a key", DIAGNOSTICS, &scene, &with(&["--on", "k"]));
+    told.run(
+        "A key that is not unique",
+        DIAGNOSTICS,
+        &scene,
+        &with(&["--on", "k", "--validate", "1:1"]),
+    );
+    told.run("A column that neither has", DIAGNOSTICS, &scene, &with(&["--on", "key"]));
+    told.run("A tolerance without a key", DIAGNOSTICS, &scene, &with(&["--abs-tol", "1"]));
+    told.run("A version that does not exist", DIAGNOSTICS, &scene, &["compare", "2", "9"]);
+    told.run("Help", DIAGNOSTICS, &scene, &["compare", "--help"]);
+    told.compare("diagnostics-commands");
 }
 
 #[test]

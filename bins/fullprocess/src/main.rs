@@ -6,14 +6,14 @@ use clap::Parser;
 use mlops_core::stage::decide;
 use mlops_runtime::fullprocess;
 
-/// Decides and acts alone, from cron: is there new data, did the live model drift, retrain, may the
-/// new model go live? Records why
+/// Decides and acts by itself, started by cron: is there new data, has the live model drifted, may a
+/// retrained one go live? Records why
 #[derive(Parser)]
 #[command(
     version,
     after_help = "Examples:\n  fullprocess                  one run, as cron starts it\n  \
                   fullprocess --dry-run        what it would decide; writes nothing\n  \
-                  fullprocess --explain        why the newest decision fell as it did\n\nExit \
+                  fullprocess --explain        explain the most recent decision\n\nExit \
                   codes: 0 done or nothing to do, 1 failed or a file was refused, 2 wrong usage or \
                   configuration, 3 done but a person is needed, 75 another run is at work"
 )]
@@ -21,7 +21,7 @@ struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 
-    /// Decide and retrain although nothing is new or nothing drifted
+    /// Decide and retrain even if nothing is new or nothing drifted
     #[arg(long)]
     force: bool,
 
@@ -33,7 +33,7 @@ struct Arguments {
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
 
-    /// Print a recorded decision as sentences, the newest unless RUN is named
+    /// Print a recorded decision in sentences: that of RUN, or the most recent one
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "",
           conflicts_with_all = ["force", "dry_run"])]
     explain: Option<String>,

@@ -12,6 +12,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use binary::Binary;
+use binary::golden::Transcript;
 use binary::scene::{HEADER, Scene, alone};
 
 const FULLPROCESS: Binary = Binary { name: "fullprocess", path: env!("CARGO_BIN_EXE_fullprocess") };
@@ -214,6 +215,31 @@ fn killed_at_any_moment_it_ends_where_an_undisturbed_run_does() {
         assert_eq!(found.len(), expected.len(), "round {round}: litter");
         assert_eq!(decisions(scene.root()), 1, "round {round}");
     }
+}
+
+#[test]
+fn a_decision_and_mistakes_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    let none = Scene::new();
+    none.file("config.json", CONFIG);
+    std::fs::create_dir_all(none.path("source")).unwrap();
+    told.run("There is no new data and nothing is live", FULLPROCESS, &none, &[]);
+    let scene = drifted();
+    told.run("No decision was made yet", FULLPROCESS, &scene, &["--explain"]);
+    told.run("What it would decide", FULLPROCESS, &scene, &["--dry-run"]);
+    told.run("A promotion", FULLPROCESS, &scene, &["--accept"]);
+    told.run("Why", FULLPROCESS, &scene, &["--explain"]);
+    told.run("Nothing is new", FULLPROCESS, &scene, &[]);
+    told.run(
+        "A run that does not exist",
+        FULLPROCESS,
+        &scene,
+        &["--explain", "20200101T000000000Z-0000"],
+    );
+    let scene = drifted();
+    scene.file("source/d.csv", "corporation;exited\nx;1\n");
+    told.run("A refused file, and a model below the constant answer", FULLPROCESS, &scene, &[]);
+    told.compare("fullprocess-commands");
 }
 
 #[test]

@@ -19,15 +19,15 @@ struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 
-    /// Look again at files that failed before, even if they have not changed
+    /// Read files again that failed before, even if they have not changed
     #[arg(long)]
     retry: bool,
 
-    /// Make a new version from all source files that are still there, under the present schema
+    /// Make a new version from all source files that are still there, under the current schema
     #[arg(long)]
     rebuild: bool,
 
-    /// Rebuild also when files that the data set has cannot be read any more
+    /// Rebuild even if some files of the data set can no longer be read
     #[arg(long, requires = "rebuild")]
     partial: bool,
 

@@ -1,10 +1,14 @@
 //! The program `ingestion` from outside: options, streams, exit codes, files. Not for what happens inside a CSV file.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 #[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
 mod binary;
 
 use binary::Binary;
-use binary::scene::Scene;
+use binary::golden::{Transcript, config_with};
+use binary::scene::{Scene, alone};
+use mlops_core::durable::{Disk, Lock};
 
 const INGESTION: Binary = Binary { name: "ingestion", path: env!("CARGO_BIN_EXE_ingestion") };
 
@@ -64,6 +68,72 @@ fn a_bad_file_ends_with_1_once_and_the_others_go_in() {
     assert_eq!(retried.json()["files"][0]["name"], "c.csv");
     let rebuilt = INGESTION.run(scene.root(), &["--rebuild", "--json"]).json();
     assert_eq!((&rebuilt["rows"], &rebuilt["version"]), (&80.into(), &4.into()), "{rebuilt:#}");
+}
+
+#[test]
+fn mistakes_are_told_in_these_words() {
+    const GOOD: &str =
+        "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n";
+    let mut told = Transcript::default();
+    let mut run = |what: &str, scene: &Scene| told.run(what, INGESTION, scene, &[]);
+    run("There is no configuration", &Scene::empty());
+    let configured = |text: &str| {
+        let scene = Scene::new();
+        scene.file("config.json", text);
+        scene
+    };
+    run(
+        "The configuration is not JSON",
+        &configured("{\n    \"input_folder_path\": \"in\"\n    oh\n}"),
+    );
+    run(
+        "An unknown key",
+        &configured(&config_with(", \"trainin\": {}, \"schema\": {\"targt\": \"left\"}")),
+    );
+    run(
+        "A required key is missing, and a value has the wrong type",
+        &configured(r#"{"input_folder_path": "in", "training": {"C": "one"}}"#),
+    );
+    run(
+        "Two keys name the same folder",
+        &configured(&config_with("").replace("\"out\"", "\"in\"")),
+    );
+    let scene = Scene::new();
+    std::fs::remove_dir_all(scene.path("in")).unwrap();
+    run("There is no input folder", &scene);
+    std::fs::create_dir(scene.path("in")).unwrap();
+    run("The input folder has no CSV file", &scene);
+    let with = |content: &[u8]| {
+        let scene = Scene::new();
+        scene.file("in/c.csv", content);
+        scene
+    };
+    run(
+        "The target column is missing",
+        &with(b"corporation,lastmonth_activity,lastyear_activity,number_of_employees\nx,1,2,3\n"),
+    );
+    run("Another separator", &with(b"corporation;exited\nx;1\n"));
+    run("A label that nobody expects", &with(format!("{GOOD}x,1,2,3,maybe\n").as_bytes()));
+    run("All rows are bad", &with(format!("{GOOD}x,one,2,3,1\ny,two,2,3,0\n").as_bytes()));
+    run("Numbers with a decimal comma", &with(format!("{GOOD}x,\"0,125\",2,3,1\n").as_bytes()));
+    run("A file of another encoding", &with(&[0xFF, 0xFE, b'c', 0, b'o', 0, b'r', 0]));
+    run("An empty file", &with(b""));
+    let scene = Scene::ingested();
+    scene.file("in/c.csv", "corporation,age,exited\nx,30,1\n");
+    scene.file("config.json", config_with(", \"schema\": {\"id\": [\"corporation\"], \"numeric\": [\"age\"], \"target\": \"exited\"}"));
+    run("The columns changed", &scene);
+    let scene = Scene::new();
+    scene.file("out/finaldata.csv", format!("{GOOD}x,1,2,3,1\n"));
+    run("The folder of earlier scripts", &scene);
+    let scene = Scene::new();
+    let lock = scene.path("out/run.lock");
+    let _held = {
+        let _alone = alone();
+        Lock::acquire(&Disk::default(), &lock, "training (pid 7)").unwrap()
+    };
+    run("Another run is at work", &scene);
+    told.run("An option that does not exist", INGESTION, &scene, &["--rety"]);
+    told.compare("ingestion-mistakes");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod binary;
 
 use binary::Binary;
+use binary::golden::{self, Transcript, text_of_page};
 use binary::scene::Scene;
 
 const REPORTING: Binary = Binary { name: "reporting", path: env!("CARGO_BIN_EXE_reporting") };
@@ -55,6 +56,30 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
         assert!(svg.starts_with(b"<svg") || svg.starts_with(b"<?xml"), "{name}");
     }
     assert!(before == after);
+}
+
+#[test]
+fn the_page_says_which_rows_a_small_test_rests_on() {
+    let scene = Scene::deployed();
+    REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
+    let page = scene.read("model/report.html");
+    assert!(page.contains("a test wants 100 rows and 10 of each class"), "{page}");
+    // What the score's file says, the page says: one rule, one meaning.
+    let score = scene.read("model/score.json");
+    let score: serde_json::Value = serde_json::from_str(&score).unwrap();
+    let poor = page.contains("Always giving the same answer would do as well or better");
+    assert_eq!(score["beats_constant"], serde_json::json!(!poor), "{score:#}");
+}
+
+#[test]
+fn mistakes_and_the_page_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("There is no model", REPORTING, &Scene::ingested(), &[]);
+    told.compare("reporting-mistakes");
+    let scene = Scene::deployed();
+    REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
+    let page = text_of_page(&scene.read("model/report.html"));
+    golden::compare("reporting-page", &golden::stable(&page, scene.root()));
 }
 
 #[test]

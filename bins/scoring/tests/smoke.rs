@@ -4,7 +4,8 @@
 mod binary;
 
 use binary::Binary;
-use binary::scene::Scene;
+use binary::golden::{Transcript, config_with};
+use binary::scene::{HEADER, Scene};
 
 const SCORING: Binary = Binary { name: "scoring", path: env!("CARGO_BIN_EXE_scoring") };
 
@@ -47,6 +48,22 @@ fn the_bare_score_is_the_one_in_json() {
 #[test]
 fn it_bears_a_broken_standard_output() {
     SCORING.bears_a_broken_standard_output(Scene::trained);
+}
+
+#[test]
+fn mistakes_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("There is no model", SCORING, &Scene::ingested(), &[]);
+    let scene = Scene::trained();
+    scene.file("test/test.csv", HEADER);
+    told.run("The test data have no row", SCORING, &scene, &[]);
+    let scene = Scene::trained();
+    scene.file("config.json", config_with("").replace("\"test\"", "\"tests\""));
+    told.run("There is no folder of test data", SCORING, &scene, &[]);
+    let scene = Scene::trained();
+    scene.file("model/trainedmodel.bin", "this is no model");
+    told.run("The model is damaged", SCORING, &scene, &[]);
+    told.compare("scoring-mistakes");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mlops_core::stage::train;
 
-/// Trains a scaler and a logistic regression on the newest data set, test rows left out
+/// Trains a scaler and a logistic regression on the newest data set, leaving out test rows
 #[derive(Parser)]
 #[command(version, after_help = "Example:\n  training --json | jq .card.coefficients")]
 struct Arguments {

@@ -4,7 +4,8 @@
 mod binary;
 
 use binary::Binary;
-use binary::scene::Scene;
+use binary::golden::{Transcript, config_with};
+use binary::scene::{HEADER, Scene};
 
 const TRAINING: Binary = Binary { name: "training", path: env!("CARGO_BIN_EXE_training") };
 
@@ -45,6 +46,29 @@ fn the_same_data_give_the_same_files_and_the_same_figures_in_json() {
     }
     TRAINING.run(scene.root(), &["--quiet"]).ends_with(0);
     assert!(before == scene.snapshot());
+}
+
+#[test]
+fn mistakes_are_told_in_these_words() {
+    let mut told = Transcript::default();
+    told.run("There is no data set", TRAINING, &Scene::new(), &[]);
+    let scene = Scene::ingested();
+    scene.file("config.json", config_with(", \"schema\": {\"id\": [\"corporation\"], \"numeric\": [\"age\"], \"target\": \"exited\"}"));
+    told.run("The columns changed since", TRAINING, &scene, &[]);
+    let scene = Scene::new();
+    let one_class = scene
+        .read("in/a.csv")
+        .lines()
+        .filter(|l| !l.ends_with(",1"))
+        .fold(String::new(), |t, l| t + l + "\n");
+    scene.file("in/a.csv", one_class);
+    scene.file("in/b.csv", HEADER);
+    scene.ingest();
+    told.run("All rows have the same label", TRAINING, &scene, &[]);
+    let scene = Scene::ingested();
+    scene.file("out/finaldata2.csv", "corporation,oh\n");
+    told.run("The data set was changed by hand", TRAINING, &scene, &[]);
+    told.compare("training-mistakes");
 }
 
 #[test]

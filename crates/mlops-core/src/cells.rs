@@ -1,11 +1,11 @@
-//! Single values that come without a file, such as those of a request, cleaned as ingestion cleans
-//! the cells of one.
+//! Cleans single values that do not come from a file, such as those of a request, exactly as ingestion
+//! cleans the cells of a file.
 //!
 //! Not for records of a file: see [`crate::dataset`].
 
 use crate::config::NumberFormat;
 use crate::ingest::clean::{FormatChanges, Labels, Number, trim};
-use crate::ingest::parse::no_number;
+use crate::ingest::number::{missing_numbers, no_number};
 use crate::schema::Schema;
 
 /// Numbers as programs spell them, and as we do: a decimal point, nothing between thousands.
@@ -22,10 +22,11 @@ pub enum Spelling {
     Canonical,
 }
 
-/// Reads cells of one schema.
+/// Reads the cells of one schema.
 #[derive(Debug, Clone)]
 pub struct CellReader {
     missing_values: Vec<String>,
+    missing_numbers: Vec<Number>,
     numbers: NumberFormat,
     /// Whether canonical numbers are read beside those of `numbers`.
     both: bool,
@@ -33,11 +34,15 @@ pub struct CellReader {
 }
 
 impl CellReader {
-    /// A reader that knows the labels of `schema`, the spellings of a missing value, and how numbers
-    /// are spelt.
+    /// A reader for the labels of `schema`, the spellings of a missing value, and the format of numbers.
     pub fn new(schema: &Schema, missing_values: &[String], numbers: NumberFormat) -> Self {
-        let (missing_values, labels) = (missing_values.to_vec(), Labels::of(schema));
-        Self { missing_values, numbers, both: false, labels }
+        Self {
+            missing_values: missing_values.to_vec(),
+            missing_numbers: missing_numbers(missing_values, numbers),
+            numbers,
+            both: false,
+            labels: Labels::of(schema),
+        }
     }
 
     /// The same reader, which takes canonical numbers too, as far as they cannot be mistaken for
@@ -61,18 +66,22 @@ impl CellReader {
         if text.is_empty() {
             return Some((f64::NAN, Spelling::Any));
         }
-        let configured = Number::read(text, self.numbers).map(Number::value);
+        let read = |format| {
+            let number = Number::read(text, format)?;
+            Some(if self.missing_numbers.contains(&number) { f64::NAN } else { number.value() })
+        };
+        let configured = read(self.numbers);
         if !self.both {
             return configured.map(|value| (value, Spelling::Any));
         }
-        match (configured, Number::read(text, CANONICAL).map(Number::value)) {
+        match (configured, read(CANONICAL)) {
             (Some(a), Some(b)) => (a.to_bits() == b.to_bits()).then_some((a, Spelling::Any)),
             (Some(value), None) => Some((value, Spelling::Configured)),
             (None, canonical) => canonical.map(|value| (value, Spelling::Canonical)),
         }
     }
 
-    /// Why `text` is not taken for a number, in words.
+    /// The reason why `text` is not read as a number.
     pub fn no_number(&self, text: &str) -> String {
         let text = text.trim();
         if self.both
@@ -90,13 +99,13 @@ impl CellReader {
         no_number(text, self.numbers).1
     }
 
-    /// The category that `text` spells; empty for a missing value.
+    /// The category in `text`; empty for a missing value.
     pub fn text<'t>(&self, text: &'t str) -> &'t str {
         let text = trim(text, &mut FormatChanges::default());
         if self.missing_values.iter().any(|m| m == text) { "" } else { text }
     }
 
-    /// Whether `text` spells the positive label; nothing when it is neither of the two.
+    /// Whether `text` is the positive label; `None` if it is neither of the two labels.
     pub fn label(&self, text: &str) -> Option<bool> {
         let text = trim(text, &mut FormatChanges::default());
         let (positive, negative) = self.labels();
@@ -109,7 +118,7 @@ impl CellReader {
         }
     }
 
-    /// The two labels, the positive one first; the other is empty while none was seen.
+    /// The two labels, the positive one first; the negative one is empty until it is known.
     pub fn labels(&self) -> (&str, &str) {
         (&self.labels.positive, self.labels.negative.as_deref().unwrap_or_default())
     }
@@ -133,6 +142,12 @@ mod tests {
         assert!(["NA", " "].iter().all(|text| cells.number(text).unwrap().0.is_nan()));
         assert_eq!([cells.number("inf"), cells.number("0,125")], [None, None]);
         assert!(cells.no_number("0,125").contains("ingestion.decimal"));
+        let coded = CellReader::new(&schema, &names(&["-999"]), NumberFormat::default());
+        for (text, missing) in [("-999", true), ("-999.0", true), ("-9.99e2", true), ("999", false)]
+        {
+            let found = coded.number(text).map(|(value, _)| value.is_nan());
+            assert_eq!(found, Some(missing), "{text}");
+        }
         let comma = NumberFormat { decimal: ',', thousands: Some('.') };
         let comma = CellReader::new(&schema, &[], comma);
         let value = |text| comma.number(text).map(|(value, _)| value);

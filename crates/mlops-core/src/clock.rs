@@ -1,6 +1,6 @@
 //! The only place that reads time.
 //!
-//! Not for durations of the hot path: stages measure themselves with [`Clock::elapsed`].
+//! Stages measure their durations with [`Clock::elapsed`]. Not for profiling the hot path.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +15,7 @@ pub trait Clock: Send + Sync {
     /// Time since some fixed instant in the past; never goes backwards.
     fn elapsed(&self) -> Duration;
 
-    /// Waits.
+    /// Sleeps for a duration.
     fn sleep(&self, time: Duration);
 }
 

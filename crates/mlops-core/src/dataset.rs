@@ -1,9 +1,8 @@
-//! Reading a file of rows as typed batches: our own data sets, test files, files to predict.
+//! Reads a file of rows as typed batches: our own data sets, test files, files to predict.
 //!
-//! Rows go through the same cleaning as in ingestion, so that a test file may be spelt as badly
-//! as any other. Reading, parsing and what the caller makes of the rows overlap, see
-//! `ingest::pipeline`; the result is the same for any number of threads. Not for writing: see
-//! `ingest`.
+//! Rows are cleaned exactly as in ingestion, so that a test file may be as untidy as any other.
+//! Reading, parsing and the caller's work run in parallel, see `ingest::pipeline`; the result is the
+//! same for any number of threads. Not for writing: see `ingest`.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -41,23 +40,23 @@ pub struct RowReader<'a> {
     chunk_bytes: usize,
 }
 
-/// What came of a file besides its good rows.
+/// What was learned about a file besides its good rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Identity of the file's bytes; that of no bytes when it was not asked for.
+    /// Digest of the file's bytes; that of an empty file if it was not asked for.
     pub digest: Digest,
     /// Records in the file.
     pub rows_read: u64,
     /// Records that could not be used.
     pub rejected: u64,
-    /// The first of them, in words, with their lines.
+    /// Descriptions of the first of them, with their lines.
     pub examples: Vec<String>,
     /// Columns that the schema does not name.
     pub extra_columns: Vec<String>,
     /// The physical line after the header, counted from 1.
     #[serde(skip)]
     pub first_line: u64,
-    /// Physical lines from there on.
+    /// The number of physical lines from there on.
     #[serde(skip)]
     pub lines: u64,
 }
@@ -65,17 +64,17 @@ pub struct Reading {
 /// A record that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which record, counted from 0; good ones and bad ones count.
+    /// The record's index, counted from 0 over good and bad ones.
     pub row: u64,
     /// The physical line on which it begins, counted from 1.
     pub line: u64,
-    /// The column at fault; empty where no single one is.
+    /// The column at fault; empty if it is not a single one.
     pub column: String,
-    /// What is wrong, in words.
+    /// A description of the fault.
     pub message: String,
 }
 
-/// Identities of rows. They are hashes under a random key already and need no other.
+/// Identities of rows, used as they are: they are hashes under a random key already.
 pub type RowSet = HashSet<u128, BuildHasherDefault<Taken>>;
 
 /// Takes some of the bits of a row's identity for its hash.
@@ -98,7 +97,7 @@ impl Hasher for Taken {
     }
 }
 
-/// How many rejected rows a [`Reading`] describes.
+/// How many rejected rows a [`Reading`] describes at most.
 const EXAMPLES: usize = 5;
 
 impl<'a> RowReader<'a> {
@@ -117,59 +116,59 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// Reads rows to predict; ids are optional, labels are passed over.
+    /// Reads rows to predict; ids are optional, labels are ignored.
     pub fn prediction(schema: &'a Schema, options: &'a Ingestion) -> Self {
         Self { purpose: Purpose::Prediction, ..Self::labelled(schema, options) }
     }
 
-    /// Reads labelled rows whose ids are optional: to score them and nothing else.
+    /// Reads labelled rows whose ids are optional, for scoring only.
     pub fn evaluation(schema: &'a Schema, options: &'a Ingestion) -> Self {
         Self { purpose: Purpose::Evaluation, ..Self::labelled(schema, options) }
     }
 
-    /// The same reader, which keeps ids too.
+    /// Makes the reader keep ids too.
     #[must_use]
     pub fn with_ids(mut self) -> Self {
         self.wanted.ids = true;
         self
     }
 
-    /// The same reader, whose rows have no hashes.
+    /// Makes the reader leave out the hashes of rows.
     #[must_use]
     pub fn without_hashes(mut self) -> Self {
         self.wanted.hashes = false;
         self
     }
 
-    /// The same reader, which does not compute the digest of the file.
+    /// Makes the reader leave out the digest of the file.
     #[must_use]
     pub fn without_digest(mut self) -> Self {
         self.digest = false;
         self
     }
 
-    /// The same reader, whose hashes are the same in every run that uses `key`.
+    /// Makes the hashes of rows the same in every run that uses `key`.
     #[must_use]
     pub fn keyed(mut self, key: u64) -> Self {
         self.hasher = RowHasher(key);
         self
     }
 
-    /// The same reader on `threads` threads instead of one; the result is the same.
+    /// Uses `threads` threads instead of one; the result is the same.
     #[must_use]
     pub fn on_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
     }
 
-    /// The same reader, whose hashes are the same, under other options.
+    /// Uses other options; the hashes of rows stay the same.
     #[must_use]
     pub fn reading(mut self, options: &'a Ingestion) -> Self {
         self.options = options;
         self
     }
 
-    /// Reads pieces of `bytes` instead of the default; the result is the same.
+    /// Reads pieces of `bytes` instead of the default size; the result is the same.
     #[must_use]
     pub fn with_chunk_bytes(mut self, bytes: usize) -> Self {
         self.chunk_bytes = bytes.max(1);
@@ -190,9 +189,9 @@ impl<'a> RowReader<'a> {
     /// Hands the rows of `path` to `work`, a batch at a time, on several threads, and what it made
     /// of each batch to `take`, in file order, on this thread.
     ///
-    /// Each thread has a state of its own, which starts as `state()`; `work` may change its batch,
-    /// and finds in what it is to fill the leavings of an earlier batch. The states come back, in no
-    /// meaningful order.
+    /// Each thread has its own state, which starts as `state()`. `work` may modify its batch; its output
+    /// buffer still holds an earlier batch and must be cleared. The states are returned in no
+    /// particular order.
     pub fn each<S: Send, M: Default + Send>(
         &self,
         path: &Path,
@@ -268,7 +267,7 @@ impl<'a> RowReader<'a> {
         self.lines(input, place, chunk_bytes, |table, first, faults, _| visit(table, first, faults))
     }
 
-    /// Like [`Self::stream`], and `visit` is told the line of each good row, too.
+    /// Like [`Self::stream`], but also passes the line of each good row to `visit`.
     pub fn lines(
         &self,
         input: impl Read,
@@ -358,8 +357,8 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Whether the file is, by its name, a data set or a hold-out that we wrote: its numbers are canonical
-/// whatever is configured for files that arrive.
+/// Whether the file's name is that of a data set or a hold-out of ours: its numbers are canonical
+/// whatever format is configured for arriving files.
 #[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
 pub(crate) fn is_our_own(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -116,7 +116,7 @@ pub fn is_instruction() -> bool {
     found
 }
 
-/// Digest of bytes that pass by in pieces; a clone is a snapshot to return to.
+/// Digest of bytes that arrive in pieces; a clone is a snapshot that can be continued.
 #[derive(Clone)]
 pub struct Hasher(ring::digest::Context);
 
@@ -132,7 +132,7 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// The digest of everything added.
+    /// The digest of all bytes added.
     pub fn finish(self) -> Digest {
         let digest = self.0.finish();
         let mut bytes = [0; 32];

@@ -256,10 +256,10 @@ impl NewFile {
         self.hastened()?;
         self.unsynced = 0;
         let file = self.file.as_file().try_clone();
-        let syncing = file.and_then(|file| {
-            thread::Builder::new().name("mlops-sync".to_owned()).spawn(move || file.sync_data())
-        });
-        self.syncing = Some(syncing.map_err(|e| Error::io("sync", &self.path, e))?);
+        let file = file.map_err(|e| Error::io("sync", &self.path, e))?;
+        let sync = move || file.sync_data();
+        // Without a thread for it, all of it is done at the end.
+        self.syncing = thread::Builder::new().name("mlops-sync".to_owned()).spawn(sync).ok();
         Ok(())
     }
 

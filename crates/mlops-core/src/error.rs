@@ -22,12 +22,12 @@ use std::path::{Path, PathBuf};
 
 use crate::text;
 
-/// What went wrong, boxed so that `Result` stays one word wide.
+/// The error of every fallible function here, boxed so that `Result` stays one word wide.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<ErrorKind>);
 
-/// Short for a result with our [`Error`].
+/// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The kinds of failure, by what a caller can do about them.
@@ -70,28 +70,28 @@ pub enum ErrorKind {
     Artifact {
         /// The model file.
         place: String,
-        /// What is wrong with it.
+        /// Why it cannot be trusted, and what to do.
         message: String,
     },
     /// The operating system refused.
     #[error("cannot {op} {}", text::printed(.path))]
     Io {
-        /// What was tried: "read", "create", "rename"…
+        /// The operation that failed: "read", "create", "rename"…
         op: &'static str,
-        /// The path it was tried on.
+        /// The path on which it failed.
         path: PathBuf,
-        /// Why it was refused.
+        /// The reason that the operating system gave.
         source: std::io::Error,
     },
-    /// Somebody who was asked over the network did not answer as hoped.
+    /// A program that was asked over the network did not answer, or answered an error.
     #[error("{0}")]
     Remote(String),
     /// A library under us failed.
     #[error("{name} failed: {message}")]
     Backend {
-        /// Which library.
+        /// The library.
         name: &'static str,
-        /// What it said.
+        /// Its message.
         message: String,
     },
 }
@@ -107,9 +107,16 @@ fn bullets(problems: &[String]) -> String {
 }
 
 impl Error {
-    /// The kind, to decide by.
+    /// The kind of failure, for callers that act on it.
     pub fn kind(&self) -> &ErrorKind {
         &self.0
+    }
+
+    /// Whether the system refused it since this user may not do it, or nobody may.
+    pub fn is_about_permission(&self) -> bool {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self.kind(), ErrorKind::Io { source, .. }
+            if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
     }
 
     /// Configuration problems found in `place`.

@@ -1,8 +1,8 @@
 //! Sums of doubles without any rounding, and means rounded once.
 //!
-//! A sum is one whole number of 2^-1074, the least double, in 2,200 bits (Kulisch's long
-//! accumulator): nothing overflows, cancels or depends on the order. It takes some ten times as long
-//! as a plain addition. Not for a fit's own passes.
+//! A sum is kept as a whole multiple of 2^-1074, the smallest double, in 2,200 bits (Kulisch's long
+//! accumulator), so that nothing overflows, cancels or depends on the order. It takes about ten times
+//! as long as a plain addition. Not for the passes of a fit.
 
 use std::cmp::Ordering;
 
@@ -28,14 +28,14 @@ impl Default for ExactSum {
 }
 
 impl ExactSum {
-    /// Takes a finite number.
+    /// Adds a finite number.
     pub(crate) fn add(&mut self, value: f64) {
         let (mantissa, place) = parts(value);
         self.place(mantissa, place, value.is_sign_negative());
         self.count += 1;
     }
 
-    /// Takes a finite number `times` times.
+    /// Adds a finite number `times` times.
     pub(crate) fn add_times(&mut self, value: f64, times: u64) {
         let (mantissa, place) = parts(value);
         for (part, more) in [(times & 0xffff_ffff, 0), (times >> DIGIT, DIGIT)] {
@@ -59,7 +59,7 @@ impl ExactSum {
         }
     }
 
-    /// Leaves every digit but the highest from 0 to 2^32 - 1.
+    /// Carries over, so that every digit but the highest is from 0 to 2^32 - 1.
     fn carry(&mut self) {
         let mut carried = 0;
         let (lower, highest) = self.digits.split_at_mut(DIGITS - 1);
@@ -72,7 +72,7 @@ impl ExactSum {
         self.waiting = 0;
     }
 
-    /// The mean of the numbers taken, rounded once; nothing without any.
+    /// The mean of the numbers added, rounded once; `None` if there are none.
     pub(crate) fn mean(mut self) -> Option<f64> {
         if self.count == 0 {
             return None;

@@ -1,7 +1,7 @@
 //! The exponential and the logistic function without branches.
 //!
-//! Compilers turn them into vector code, and they give the same bits on every machine, which a system's
-//! own `exp` does not. Not for numbers that are far from doubles in size: under exp(-700) all is the same.
+//! Compilers vectorise them, and they give the same bits on every machine, which a system's own `exp`
+//! does not. Not for extreme exponents: every x below -700 gives exp(-700).
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 

@@ -1,4 +1,4 @@
-//! Names of things that are counted or run: data set versions, releases, runs.
+//! Identifiers of data set versions, releases and runs.
 //!
 //! Not for identities of content: see [`crate::digest`].
 
@@ -82,12 +82,12 @@ impl FromStr for ReleaseId {
     }
 }
 
-/// What the name of a release begins with, as people shorten it.
+/// The beginning of a release's name, as people abbreviate it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleasePrefix(String);
 
 impl ReleasePrefix {
-    /// Whether `id` begins with it.
+    /// Whether `id` begins with this prefix.
     pub fn is_of(&self, id: &ReleaseId) -> bool {
         id.0.starts_with(&self.0)
     }
@@ -114,7 +114,7 @@ impl FromStr for ReleasePrefix {
     }
 }
 
-/// A number that nobody else draws: for names, not for secrets.
+/// A random number for unique names; not suitable for secrets.
 pub fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // Each state has keys of its own, which the operating system drew.
@@ -132,7 +132,7 @@ impl RunId {
         Self(format!("{}-{number:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
     }
 
-    /// An id for a run that starts at `at` in process `pid`. Neither is its own: clocks are set
+    /// An id for a run that starts at `at` in process `pid`. Neither makes it unique: clocks are set
     /// back, and every container has a process 1.
     pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
         Self::new(at, u64::from(pid) << 32 | random() >> 32)

@@ -6,7 +6,7 @@
 //! | what a use case is given | [`context`] |
 //! | records, releases, files | [`ledger`], [`store`], [`dataset`], [`testdata`] |
 //! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`cells`], [`compare`] |
-//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`location`], [`text`], [`attention`], [`error`] |
+//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`location`], [`text`], [`threads`], [`attention`], [`error`] |
 //!
 //! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
 //!
@@ -78,5 +78,6 @@ pub mod store;
 pub mod table;
 pub mod testdata;
 pub mod text;
+pub mod threads;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,20 +1,19 @@
-//! Lines that wait to be written: whoever has something to say leaves a line and goes on, a thread
-//! writes them.
+//! A bounded queue of lines with a thread that writes them, so that callers never wait for a slow
+//! reader.
 //!
-//! Never blocks the work and never grows beyond a bound: a line that finds no room is counted and
-//! lost. Not for what the lines say.
+//! A line for which there is no room is dropped and counted. Not for what the lines say.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long lines wait at most for more of them.
+/// How long the writer waits at most to collect more lines.
 const WAIT: Duration = Duration::from_millis(200);
-/// How long the end of a queue may take when nobody reads what it writes.
+/// How long closing a queue may take if nobody reads what it writes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A queue of lines with the thread that writes them.
+/// A queue of lines and the thread that writes them.
 pub struct Lines {
     shared: Arc<Shared>,
     room: usize,
@@ -24,9 +23,9 @@ pub struct Lines {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// For the writer: there is something to do.
+    /// Wakes the writer: there are lines to write, or the queue is closing.
     wake: Condvar,
-    /// For those who wait: lines were written, or there is room again.
+    /// Wakes callers that wait: lines were written, or there is room again.
     done: Condvar,
     lost: AtomicU64,
 }
@@ -34,9 +33,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
-    /// Whether the writer is at work.
+    /// Whether the writer is writing.
     busy: bool,
-    /// Whether no more lines will come.
+    /// Whether the queue is closing.
     over: bool,
 }
 
@@ -47,8 +46,8 @@ impl Shared {
 }
 
 impl Lines {
-    /// Hands lines to `sink`, whole ones, many at a time; it returns how many of them it lost. At
-    /// most `room` bytes wait.
+    /// Passes whole lines to `sink`, many at a time; `sink` returns how many of them it lost. At most
+    /// `room` bytes wait.
     pub fn start(
         name: &str,
         room: usize,
@@ -83,8 +82,8 @@ impl Lines {
         Self { shared, room, writing: writer.is_ok() }
     }
 
-    /// Writes to `sink`. Lines that were lost are told there, in the words of `tell`, as soon as
-    /// lines are taken again.
+    /// Writes to `sink`. After lines were lost, `tell` writes a line that says so, as soon as lines are
+    /// accepted again.
     pub fn to(
         name: &str,
         room: usize,
@@ -109,12 +108,12 @@ impl Lines {
         lines
     }
 
-    /// Leaves one or more lines, their ends included; they stay together.
+    /// Queues one or more lines, including their line breaks; they stay together.
     pub fn push(&self, lines: &[u8]) {
         self.push_within(lines, Duration::ZERO);
     }
 
-    /// The same, but waits for room until `patience` is over.
+    /// Queues lines like [`Self::push`], but waits for room, for at most `patience`.
     pub fn push_within(&self, lines: &[u8], patience: Duration) {
         let mut state = self.shared.state();
         if state.waiting.len() + lines.len() > self.room && !patience.is_zero() {
@@ -138,12 +137,12 @@ impl Lines {
         }
     }
 
-    /// Lines that were not written.
+    /// How many lines were lost.
     pub fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything is written, but not for ever: the reader may have stalled.
+    /// Waits until everything is written, for a limited time, since the reader may have stalled.
     pub fn flush(&self) {
         let begun = Instant::now();
         let mut state = self.shared.state();
@@ -169,25 +168,25 @@ impl Drop for Lines {
     }
 }
 
-/// How many lines `text` is.
+/// The number of lines in `text`.
 fn count(text: &[u8]) -> u64 {
     text.split_inclusive(|b| *b == b'\n').count() as u64
 }
 
-/// Writes whole lines to a place that may fail in the middle of one. What was torn ends with a
-/// line break before the next line, so that one lost line never takes another with it.
+/// Writes whole lines to a sink that may fail in the middle of one. A torn line is ended with a line
+/// break before the next one is written, so that one lost line never damages another.
 #[derive(Debug)]
 pub struct WholeLines<W> {
     sink: W,
     torn: bool,
 }
 
-/// What became of some lines.
+/// The outcome of writing some lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
     /// Bytes that were written.
     pub bytes: u64,
-    /// Lines that were not, or not as a whole.
+    /// Lines that were not written, or only in part.
     pub lost: u64,
 }
 
@@ -202,7 +201,7 @@ impl<W: Write> WholeLines<W> {
         Self { sink, torn }
     }
 
-    /// Writes `lines` as far as it can.
+    /// Writes as many of `lines` as possible.
     pub fn write(&mut self, lines: &[u8]) -> Written {
         let mut bytes = 0;
         if self.torn {

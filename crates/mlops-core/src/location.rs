@@ -1,4 +1,4 @@
-//! Where a file is, as records keep it: relative to the workspace, so that this can be moved.
+//! Where a file is, as records store it: relative to the workspace, so that the workspace can be moved.
 //!
 //! The base is the folder of the configuration. What lies outside it is kept as an absolute path.
 //! Not for data sets and releases, which always lie in the folders that the configuration names.
@@ -16,24 +16,24 @@ use crate::text;
 pub struct Location(String);
 
 impl Location {
-    /// That of `path` in a workspace whose base is `base`; links are not read.
+    /// The location of `path` in a workspace whose base is `base`; links are not followed.
     pub fn of(base: &Path, path: &Path) -> Self {
         let path = plain(path);
         let inside = path.strip_prefix(plain(base)).ok().filter(|p| !p.as_os_str().is_empty());
         Self(text::of_path(inside.unwrap_or(&path)))
     }
 
-    /// One that was kept.
+    /// A location as it was read from a record.
     pub fn kept(text: String) -> Self {
         Self(text)
     }
 
-    /// The path that it stands for in a workspace whose base is `base`.
+    /// The path of this location in a workspace whose base is `base`.
     pub fn path(&self, base: &Path) -> PathBuf {
         base.join(text::to_path(&self.0))
     }
 
-    /// As records keep it.
+    /// The text that records store.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,8 +45,10 @@ impl fmt::Display for Location {
     }
 }
 
-/// An absolute path without `.` and `a/..`.
+/// `path` made absolute, without `.` and `a/..`.
 pub(crate) fn plain(path: &Path) -> PathBuf {
+    // The empty path is the working directory, though not for `absolute`.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut out = PathBuf::new();
     for component in path.components() {
@@ -74,6 +76,8 @@ mod tests {
         assert_eq!(of("/w/in/a.csv"), "in/a.csv");
         assert_eq!(of("/w/in/../in/a.csv"), "in/a.csv");
         assert_eq!(of("/wide/a.csv"), "/wide/a.csv");
+        // As of a configuration that is named without its folder.
+        assert_eq!(Location::of(Path::new(""), Path::new("in/a.csv")).0, "in/a.csv");
         let moved = Location::kept("in/a.csv".to_owned()).path(Path::new("/elsewhere"));
         assert_eq!(moved, Path::new("/elsewhere/in/a.csv"));
     }

@@ -1,23 +1,23 @@
 //! Inner loops compiled for the widest vectors that the processor at hand has.
 //!
 //! A program for any x86-64 may use vectors of two doubles; nearly every machine has vectors of
-//! four, many of eight. Work given to [`widest`] is compiled for each, and the choice is made at run
+//! four, and many have vectors of eight. Work given to [`widest`] is compiled for each, and the choice is made at run
 //! time. No fused multiplication is allowed in any of them and sums are written lane by lane, so that
 //! **all give the same bits**: a model does not tell on which machine it was trained.
 //!
-//! [`classify`] is for what no compiler turns into vector code by itself: a bit for each byte.
+//! [`classify`] computes one bit per byte, which compilers do not vectorise by themselves.
 //!
-//! Calling a function that needs more than every processor has is `unsafe`, and that is all that is
-//! so here. Not for what the loops compute.
+//! The only `unsafe` here calls functions that need instructions which not every processor has. Not
+//! for what the loops compute.
 
 /// Work that is compiled several times.
 ///
 /// `run` must be `#[inline(always)]`, as must be the functions that it calls in its loops: what is
 /// not inlined is compiled for the common processor only. That is slow, and never wrong.
 pub(crate) trait Work {
-    /// What comes of it.
+    /// The result.
     type Output;
-    /// Does it.
+    /// Does the work.
     fn run(self) -> Self::Output;
 }
 
@@ -59,11 +59,11 @@ fn four_wide<W: Work>(work: W) -> W::Output {
     work.run()
 }
 
-/// Kinds of bytes, as flags: those that the tables of both halves of a byte have.
+/// Classes of bytes, as flags: a byte has the flags that both tables give its halves.
 pub(crate) struct Classes {
-    /// By the low half.
+    /// Flags by the low half of a byte.
     pub(crate) low: [u8; 16],
-    /// By the high half.
+    /// Flags by the high half of a byte.
     pub(crate) high: [u8; 16],
 }
 

@@ -1,10 +1,10 @@
-//! A batch of rows, column by column: the currency between files, models and statistics.
+//! A batch of rows, column by column: what files, models and statistics exchange.
 //!
-//! Not for identity: canonical bytes decide that, see `ingest::dedup`.
+//! Not for deciding whether two rows are equal: canonical bytes decide that, see `ingest::dedup`.
 
 use crate::schema::{Role, Schema};
 
-/// Texts of one column, in one buffer. An empty text is a missing value.
+/// The texts of one column, in one buffer. An empty text is a missing value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextColumn {
     buffer: String,
@@ -73,7 +73,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// No rows of `schema`.
+    /// An empty table with the columns of `schema`.
     pub fn new(schema: &Schema) -> Self {
         Self {
             ids: vec![TextColumn::default(); schema.count(Role::Id)],
@@ -100,7 +100,7 @@ impl Table {
         self.rows == 0
     }
 
-    /// Drops all rows, keeps the memory.
+    /// Removes all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.truncate(0);
         self.id_cells.fill((0, 0));
@@ -134,7 +134,7 @@ impl Table {
         self.end_rows(1);
     }
 
-    /// The same of several.
+    /// Counts several such rows.
     pub(crate) fn end_rows(&mut self, rows: usize) {
         self.rows += rows;
     }
@@ -233,7 +233,7 @@ impl Table {
     }
 }
 
-/// Keeps the values at `kept`, which ascends, of a column that is there.
+/// Keeps the values at the ascending indices `kept`, of a column that has values.
 fn pick<T: Copy>(column: &mut Vec<T>, kept: &[usize]) {
     if !column.is_empty() {
         for (to, from) in kept.iter().enumerate() {
@@ -243,7 +243,7 @@ fn pick<T: Copy>(column: &mut Vec<T>, kept: &[usize]) {
     }
 }
 
-/// The cells of a canonical row, with whether they stand in quotes.
+/// The cells of a canonical row, each with whether it was quoted.
 struct Cells<'a> {
     row: &'a [u8],
     at: Option<usize>,

@@ -1,20 +1,21 @@
-//! Numbers, tables and other people's words as people read them on a terminal.
+//! Numbers, tables and foreign text, formatted for people at a terminal.
 //!
-//! Whatever came from a file or a folder passes [`visible`] before anybody sees it, and a list
-//! passes [`names`]: a message stays short whatever the input holds. [`of_path`] is the one text of
-//! a path that [`to_path`] reads back. Not for files that programs read, except those paths.
+//! Text that came from a file or a folder goes through [`visible`] before it is printed, and a list
+//! goes through [`names`], so that a message stays short whatever the input holds. [`of_path`] is the
+//! one spelling of a path that [`to_path`] reads back. Not for files that programs read, except for
+//! those paths.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Names that a list shows; the rest is counted.
+/// How many names a list shows; the others are counted.
 pub const MOST_NAMES: usize = 10;
-/// Bytes of a name in a list, and of any other foreign text in a message.
+/// Longest name in a list, and longest foreign text in a message, in bytes.
 const NAME_BYTES: usize = 100;
 const WORDS_BYTES: usize = 300;
-/// Bytes of a whole message.
+/// Longest message, in bytes.
 const MESSAGE_BYTES: usize = 1800;
 
 /// `12,345`.
@@ -35,8 +36,8 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Foreign text made visible: control characters, unusual blanks and characters without width are
-/// written as escapes, and what is too long is cut.
+/// Foreign text made safe to print: control characters, unusual blanks and zero-width characters are
+/// escaped, and long text is cut.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, WORDS_BYTES)
 }
@@ -111,14 +112,14 @@ pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     }
 }
 
-/// The first ten of `names`, and how many more there are, for records.
+/// The first ten of `names` and how many more there are, for records.
 pub fn examples(names: &[String]) -> Vec<String> {
     let shown = names.iter().take(MOST_NAMES).map(|name| escaped(name, NAME_BYTES).into_owned());
     let more = names.len().saturating_sub(MOST_NAMES) as u64;
     shown.chain((more > 0).then(|| format!("and {} more", count(more)))).collect()
 }
 
-/// A message of our own, cut where foreign words made it too long: its start and its end stay.
+/// One of our own messages, shortened in the middle if foreign text made it too long.
 pub fn bounded(message: String) -> String {
     if message.len() <= MESSAGE_BYTES {
         return message;
@@ -153,12 +154,12 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// Whether the character looks like another one or like none.
+/// Whether the character looks like another one or like nothing.
 fn is_hidden(c: char) -> bool {
     is_active(c) || (c.is_whitespace() && c != ' ')
 }
 
-/// Whether a terminal would do something else with the character than show it, or nothing at all.
+/// Whether a terminal would act on the character, or show nothing, instead of printing it.
 fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}')
@@ -170,7 +171,7 @@ fn is_active(c: char) -> bool {
 }
 
 /// A path as one line of text that [`to_path`] reads back to the byte: hidden characters, bytes that
-/// are no text, and backslashes are escaped.
+/// are not UTF-8 and backslashes are escaped.
 pub fn of_path(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
     let mut out = String::with_capacity(bytes.len());
@@ -205,8 +206,8 @@ pub fn to_path(text: &str) -> PathBuf {
     path_of_bytes(&bytes)
 }
 
-/// How long the escape is that `text` starts with, and what it stands for; a backslash that starts
-/// none stands for itself.
+/// The length of the escape at the start of `text` and the bytes that it stands for; a backslash that
+/// starts no escape stands for itself.
 fn unescape(text: &str) -> (usize, Vec<u8>) {
     let found = match text.as_bytes().get(1) {
         Some(b'\\') => Some((2, vec![b'\\'])),
@@ -267,13 +268,16 @@ pub fn list(rows: &[Vec<String>]) -> String {
 }
 
 fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String {
+    // Cells are foreign words, among others; a line end in one would tear the table apart.
+    let shown = |cell: &String| escaped(cell, usize::MAX).into_owned();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| {
         rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::from(" ");
         for (c, cell) in row.iter().enumerate() {
             let pad = widths[c].saturating_sub(cell.chars().count());
@@ -306,6 +310,8 @@ mod tests {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["bb".to_owned(), "10".to_owned()]];
         assert_eq!(table(&rows), "  a    1\n  bb  10\n");
         assert_eq!(list(&rows), "  a   1\n  bb  10\n");
+        let foreign = [vec!["c=bl\nue".to_owned(), "\u{1b}[31m".to_owned()]];
+        assert_eq!(list(&foreign), "  c=bl\\nue  \\u{1b}[31m\n");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! Not for drawing (see `charts`) and not for writing: the caller has the files.
 
-use std::thread::ScopedJoinHandle;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mlops_core::metrics::{PrPoint, RocPoint};
+use mlops_core::threads::each;
 use mlops_core::{Error, Result};
 
 use crate::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};
@@ -62,33 +63,28 @@ fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
     // Each picture is a fraction of a second of pixels; they have nothing in common.
-    std::thread::scope(|scope| {
-        let drawings = [
-            scope.spawn(|| one("confusionmatrix", CONFUSION, &confusion, with_png)),
-            scope.spawn(|| one("score_distribution", HISTOGRAM, &scores, with_png)),
-            scope.spawn(|| one("roc", ROC, &roc, with_png)),
-            scope.spawn(|| one("precision_recall", PR, &pr, with_png)),
-            scope.spawn(|| one("calibration", CALIBRATION, &calibration, with_png)),
-            scope.spawn(|| one("coefficients", COEFFICIENTS, &coefficients, with_png)),
-        ];
-        let drawn = |drawing: ScopedJoinHandle<'_, Result<Picture>>| {
-            drawing.join().unwrap_or_else(|_| Err(Error::backend("plotters", "a drawing failed")))
-        };
-        drawings.into_iter().map(drawn).collect()
-    })
+    let drawn = each::<Result<Picture>>(&[
+        &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
+        &|| one("score_distribution", HISTOGRAM, &scores, with_png),
+        &|| one("roc", ROC, &roc, with_png),
+        &|| one("precision_recall", PR, &pr, with_png),
+        &|| one("calibration", CALIBRATION, &calibration, with_png),
+        &|| one("coefficients", COEFFICIENTS, &coefficients, with_png),
+    ]);
+    drawn.into_iter().collect()
 }
 
 const CONFUSION: &str = "Each row is what was true, each column what the model said. The stronger \
     a cell's colour, the larger its share of the row; good models are strong from top left to \
     bottom right.";
-const HISTOGRAM: &str = "Right of the threshold the model names a row positive. The less the two \
-    shapes overlap, the easier the decision.";
-const ROC: &str = "Every point is a threshold: lower ones find more, at the price of more false \
-    alarms.";
-const PR: &str = "Every point is a threshold: naming more finds more, but more of the named are \
-    wrong.";
-const CALIBRATION: &str = "Points above the dashed line: the model says too little. Below: it says \
-    too much.";
+const HISTOGRAM: &str = "Rows to the right of the threshold are predicted positive. The less the \
+    two shapes overlap, the easier the decision.";
+const ROC: &str = "Every point is a threshold: lower ones find more positives, at the price of more \
+    false positives.";
+const PR: &str = "Every point is a threshold: lower ones find more positives, but more of the positive \
+    predictions are wrong.";
+const CALIBRATION: &str = "Points above the dashed line: the predicted probability is too low. Below \
+    it: too high.";
 const COEFFICIENTS: &str = "How strongly each feature pulls the answer, all features brought to \
     the same scale.";
 
@@ -98,8 +94,12 @@ fn one(
     chart: &impl Chart,
     with_png: bool,
 ) -> Result<Picture> {
-    let png = if with_png { picture::png(chart)? } else { Vec::new() };
-    Ok(Picture { name, caption, svg: picture::svg(chart)?, png })
+    let draw = || {
+        let png = if with_png { picture::png(chart)? } else { Vec::new() };
+        Ok(Picture { name, caption, svg: picture::svg(chart)?, png })
+    };
+    catch_unwind(AssertUnwindSafe(draw))
+        .unwrap_or_else(|_| Err(Error::backend("plotters", "a drawing failed")))
 }
 
 fn share(part: u64, rest: u64) -> Option<f64> {

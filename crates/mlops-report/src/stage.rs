@@ -200,8 +200,8 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
         first = next;
     }
     let policy = match model.encoder.missing {
-        MissingPolicy::Median => "the median, or the commonest category, of the training rows",
-        MissingPolicy::Mean => "the mean, or the commonest category, of the training rows",
+        MissingPolicy::Median => "the median, or the most frequent category, of the training rows",
+        MissingPolicy::Mean => "the mean, or the most frequent category, of the training rows",
         MissingPolicy::Drop => "rows with one are left out",
         MissingPolicy::Reject => "rows with one are an error",
     };
@@ -231,9 +231,9 @@ fn headline(score: &Score) -> String {
         let few = too_few(&score.confusion).map_or_else(String::new, |few| format!(": {few}"));
         format!("{:.0} % interval {:.3} to {:.3}{few}; ", i.level * 100.0, i.low, i.high)
     });
-    let verdict = if score.beats_constant {
+    let verdict = if score.beyond_chance {
         "better than always giving the same answer"
-    } else if score.f1 > score.constant_f1 {
+    } else if score.beats_constant {
         "better than always giving the same answer, but not beyond doubt"
     } else {
         "no better than always giving the same answer"

@@ -43,7 +43,7 @@ fn assert_well_nested(html: &str) {
 fn the_verdict_is_a_sentence() {
     let text = text_of(&render(&common::plausible()).unwrap());
     for sentence in [
-        "The model finds 77 % of the clients that left; of those it names, 77 % really left. \
+        "The model finds 77 % of the clients that left; of those it predicts, 77 % really left. \
          F1 0.77 (95 % interval 0.74 to 0.79), the best constant answer gets 0.57.",
         "That is better than always giving the same answer, by more than chance explains.",
         "There is one serious warning. Read it before relying on these numbers.",
@@ -65,9 +65,9 @@ fn the_verdict_is_a_sentence() {
 #[test]
 fn a_poor_model_is_called_poor() {
     let mut report = common::plausible();
-    report.score.beats_constant = false;
+    report.score.beyond_chance = false;
     assert!(text_of(&render(&report).unwrap()).contains("do not rely on the model yet"));
-    report.score.f1 = 0.3;
+    (report.score.f1, report.score.beats_constant) = (0.3, false);
     assert!(text_of(&render(&report).unwrap()).contains("do not use this model"));
 }
 
@@ -77,7 +77,7 @@ fn without_a_phrase_the_label_is_quoted() {
     report.positive_phrase = None;
     report.positive_label = "1".to_owned();
     let text = text_of(&render(&report).unwrap());
-    assert!(text.contains("of the clients labelled “1”; of those it names, 77 % really are."));
+    assert!(text.contains("of the clients labelled “1”; of those it predicts, 77 % really are."));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn one_class_or_no_answer_is_said_plainly() {
     report.score.confusion.tp = 0;
     report.score.confusion.fp = 0;
     report.score.precision = f64::NAN;
-    assert!(text_of(&render(&report).unwrap()).contains("it names none at all."));
+    assert!(text_of(&render(&report).unwrap()).contains("it predicts none at all."));
 }
 
 #[test]

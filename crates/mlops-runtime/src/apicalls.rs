@@ -274,13 +274,12 @@ impl ApiCalls {
     fn of(returns: Returns, files: Vec<String>) -> Self {
         let outcome = if returns.errors.is_empty() { Outcome::Answered } else { Outcome::Failed };
         let release = returns.release.as_deref().unwrap_or("no single release");
-        let words = match outcome {
-            Outcome::Answered => format!("{} answers with {release}", returns.url),
-            _ => {
-                let mut errors = returns.errors.clone();
-                text::few(&mut errors, |more| text::plural(more, "more error"));
-                text::bounded(format!("the app at {} failed: {}", returns.url, errors.join("; ")))
-            }
+        let words = if outcome == Outcome::Answered {
+            format!("{} answers with {release}", returns.url)
+        } else {
+            let mut errors = returns.errors.clone();
+            text::few(&mut errors, |more| text::plural(more, "more error"));
+            text::bounded(format!("the app at {} failed: {}", returns.url, errors.join("; ")))
         };
         let predictions = returns.predictions.unwrap_or_default();
         let called = |call: Call| Called {

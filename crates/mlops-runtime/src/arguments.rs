@@ -27,7 +27,7 @@ pub struct Common {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// How log lines look
+    /// Format of the log lines
     #[arg(
         long,
         global = true,

@@ -15,6 +15,7 @@ use mlops_core::stage::decide::{self, contest};
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
 use mlops_core::stage::diagnose::{self, Diagnostics};
+use mlops_core::stage::held_again;
 use mlops_core::stage::holdout;
 use mlops_core::stage::ingest::{self, Ingestion};
 use mlops_core::stage::score::{self, Score};
@@ -135,6 +136,7 @@ fn run_telling(
         let release = live.to_string();
         return Ok(FirstRun::TakenOver { release });
     }
+    let lost = live.is_none() && !deployments.is_empty();
     let input = &context.config.input_folder;
     let options = ingest::Options::default();
     let ingestion = context.step(workspace, "ingestion", |workspace| {
@@ -153,6 +155,9 @@ fn run_telling(
     // People need not split their files: without any test data some rows are set aside.
     let holdout = holdout::first(context, workspace)?;
     tell(&ingested(&ingestion, holdout.as_ref()));
+    if let Some(again) = held_again::run(context, workspace, lost)? {
+        tracing::warn!("{again}");
+    }
     let training = context.step(workspace, "training", |w| train::run(context, w))?;
     tell(&trained(&training));
     let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;

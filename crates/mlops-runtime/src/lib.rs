@@ -37,11 +37,12 @@ mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Report, Workspace};
+use mlops_core::context::{Context, Rehearsal, Report, Workspace};
 use mlops_core::durable::Disk;
 use mlops_core::lines::Lines;
 
@@ -74,6 +75,30 @@ pub fn look<R: Report>(
     ExitCode::from(tell(common, context(common).and_then(|context| work(&context))))
 }
 
+/// Runs one stage like [`run`]; where this user may not write to the workspace, on a copy of its records
+/// that vanishes: for what mostly looks.
+pub fn run_or_look<R: Report>(
+    step: &'static str,
+    common: &Common,
+    work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
+) -> ExitCode {
+    let result = context(common).and_then(|context| {
+        console::start_log(common, Some(&context.run), None);
+        match open(&context, step) {
+            Ok(mut workspace) => {
+                context.step(&mut workspace, step, |workspace| work(&context, workspace))
+            }
+            Err(error) if error.is_about_permission() => {
+                tracing::info!("nothing is recorded: {error}");
+                let mut rehearsal = Rehearsal::of(&context)?;
+                work(&rehearsal.context, &mut rehearsal.workspace)
+            }
+            Err(error) => Err(error),
+        }
+    });
+    ExitCode::from(tell(common, result))
+}
+
 /// How long the last words of a service may take, where nobody reads them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -92,9 +117,16 @@ pub fn attend<R: Report + Send + 'static>(
     });
     lines.flush();
     let expected = result.as_ref().map_or_else(exit::of_error, exit::of_report);
-    let (common, (said, heard)) = (common.clone(), std::sync::mpsc::channel());
-    std::thread::spawn(move || said.send(tell(&common, result)));
-    let code = heard.recv_timeout(PATIENCE).unwrap_or(expected);
+    let ((give, take), (said, heard)) = (channel(), channel());
+    let speak =
+        move || take.into_iter().try_for_each(|(common, result)| said.send(tell(&common, result)));
+    let code = if std::thread::Builder::new().spawn(speak).is_ok() {
+        // The thread waits for it.
+        let _ = give.send((common.clone(), result));
+        heard.recv_timeout(PATIENCE).unwrap_or(expected)
+    } else {
+        tell(common, result)
+    };
     lines.flush();
     ExitCode::from(code)
 }

@@ -54,6 +54,7 @@ impl fmt::Display for Done {
 
 /// The second process.
 #[test]
+#[ignore = "the second process of other tests"]
 fn second_process() {
     let Ok(task) = std::env::var(TASK) else { return };
     let (task, arguments) = task.split_once(' ').unwrap();
@@ -121,7 +122,7 @@ impl Scene {
         let config = self.at("config.json");
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "second_process", "--nocapture"])
+            .args(["--exact", "second_process", "--ignored", "--nocapture"])
             .env(TASK, format!("{task} {arguments} --config {}", config.display()));
         command
     }

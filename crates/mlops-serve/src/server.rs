@@ -105,6 +105,9 @@ impl fmt::Display for Served {
 /// `Config` for an address that others reach and no token; `Io` when it cannot listen.
 pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
+    // Where there is none to be had, tokio would panic.
+    let thread = std::thread::Builder::new().spawn(|| {});
+    thread.map_err(|_| Error::backend("tokio", mlops_core::threads::NONE))?;
     // For large bodies, of which each costs memory besides its size, and for those that wait.
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let blocking = body::DISK + 8 + 2 * processors;

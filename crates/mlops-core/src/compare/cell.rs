@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::ingest::clean::{self, FormatChanges, Labels, Number};
-use crate::ingest::parse::no_number;
+use crate::ingest::number::no_number;
 use crate::ingest::quarantine::Sign;
 use crate::ingest::spelling::{BareLabels, Cell};
 use crate::schema::{Role, Schema};

@@ -1,4 +1,4 @@
-//! The section `apicalls`: where the app is, for those who call it.
+//! The section `apicalls`: where the app is, for programs that call it.
 //!
 //! Not for the app itself, nor for its tokens, which come from the environment only.
 
@@ -11,9 +11,9 @@ use super::service::Service;
 /// How the app is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiCalls {
-    /// Its address; where it listens, unless it is named.
+    /// The app's address; by default the one on which it listens.
     pub url: String,
-    /// How long one try may take.
+    /// Time limit of one attempt.
     pub timeout: Duration,
 }
 

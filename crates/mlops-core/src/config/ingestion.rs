@@ -1,4 +1,4 @@
-//! The section `ingestion`: how files that arrive are read. Not for what a cell becomes: see
+//! The section `ingestion`: how arriving files are read. Not for how a cell is cleaned: see
 //! `ingest::clean`.
 
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::section::Section;
 use crate::schema::{Role, Schema};
+use crate::text;
 
 /// How files are read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,11 +15,11 @@ pub struct Ingestion {
     pub max_rejected_share: f64,
     /// Spellings of a missing value in feature columns and of a missing label.
     pub missing_values: Vec<String>,
-    /// How numbers are spelt.
+    /// The format of numbers.
     pub numbers: NumberFormat,
     /// Longest record in bytes; a longer one goes to the quarantine.
     pub max_line_bytes: usize,
-    /// `fullprocess` leaves a file alone that changed less than this many seconds ago.
+    /// `fullprocess` skips files that changed less than this many seconds ago.
     pub settle_seconds: f64,
     /// What becomes of a row that equals an earlier one; see [`Ingestion::keeps_equal_rows`].
     pub duplicates: Option<Duplicates>,
@@ -30,9 +31,9 @@ pub struct Ingestion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
-    /// It is the same row once more and is dropped.
+    /// It is the same row again, and is dropped.
     Drop,
-    /// It is another row that looks the same and is kept.
+    /// It is another row with the same values, and is kept.
     Keep,
 }
 
@@ -40,15 +41,15 @@ pub enum Duplicates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnChange {
-    /// The next version of the data set has its new rows in place of its old ones.
+    /// Its new rows replace its old ones in the next version of the data set.
     #[default]
     Supersede,
-    /// Its new content is one more file, beside the old one.
+    /// Its new content is added, as if it were another file.
     Append,
 }
 
-/// How numbers are spelt in files that arrive. Our own files always have a decimal point and nothing
-/// between thousands.
+/// The format of numbers in arriving files. Our own files always have a decimal point and no thousands
+/// separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberFormat {
     /// `ingestion.decimal`: a point or a comma.
@@ -58,7 +59,7 @@ pub struct NumberFormat {
 }
 
 impl NumberFormat {
-    /// Whether `c` stands between thousands. A blank may be one that does not break, an apostrophe the
+    /// Whether `c` is the thousands separator. A blank may be a no-break space, an apostrophe the
     /// typographic one.
     pub fn is_thousands(self, c: char) -> bool {
         match self.thousands {
@@ -107,6 +108,33 @@ impl Ingestion {
         value.to_string()
     }
 
+    /// The keys that say otherwise now than `then`, which [`Ingestion::meaning`] wrote, each with its old
+    /// and its new value.
+    pub fn changes(&self, schema: &Schema, then: &str) -> Vec<String> {
+        // The order of spellings does not matter.
+        let read = |text: &str| {
+            let mut value: Value = serde_json::from_str(text).unwrap_or_default();
+            if let Some(Value::Array(spellings)) = value.get_mut("missing_values") {
+                spellings.sort_by_key(Value::to_string);
+                spellings.dedup();
+            }
+            value
+        };
+        let (then, now) = (read(then), read(&self.meaning(schema)));
+        let mut changes = Vec::new();
+        for key in ["missing_values", "decimal", "thousands", "duplicates"] {
+            let of = |all: &Value| {
+                let section = if all["numbers"].get(key).is_some() { &all["numbers"] } else { all };
+                text::visible(&section[key].to_string()).into_owned()
+            };
+            let (old, new) = (of(&then), of(&now));
+            if then != now && old != new {
+                changes.push(format!("\"ingestion.{key}\" is {new} now and was {old}"));
+            }
+        }
+        changes
+    }
+
     /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
     /// so that is the rule, unless `duplicates` says otherwise.
     pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
@@ -150,7 +178,10 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
             &(0.0..=1.0),
             default.max_rejected_share,
         ),
-        missing_values: section.texts("missing_values").unwrap_or(default.missing_values),
+        // Cells are trimmed before they are compared.
+        missing_values: section.texts("missing_values").map_or(default.missing_values, |texts| {
+            texts.iter().map(|text| text.trim().to_owned()).collect()
+        }),
         numbers: numbers(&mut section),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
         settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
@@ -183,4 +214,40 @@ fn numbers(section: &mut Section) -> NumberFormat {
         );
     }
     NumberFormat { decimal, thousands }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_keys_are_named_with_their_values() {
+        let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let schema = Schema::new(&names(&["id"]), &names(&["x"]), &[], "y", "1", None);
+        let old = Ingestion { missing_values: names(&["NA"]), ..Ingestion::default() };
+        let then = old.meaning(&schema);
+        assert!(old.changes(&schema, &then).is_empty());
+        // What changes no cell is no change.
+        let other = Ingestion { settle_seconds: 9.0, on_change: OnChange::Append, ..old.clone() };
+        assert!(other.changes(&schema, &then).is_empty() && other.meaning(&schema) == then);
+        let new = Ingestion {
+            missing_values: names(&["NA", "-9"]),
+            numbers: NumberFormat { decimal: ',', thousands: None },
+            duplicates: Some(Duplicates::Keep),
+            ..old
+        };
+        assert_eq!(
+            new.changes(&schema, &then),
+            [
+                "\"ingestion.missing_values\" is [\"NA\",\"-9\"] now and was [\"NA\"]",
+                "\"ingestion.decimal\" is \",\" now and was \".\"",
+                "\"ingestion.thousands\" is null now and was \",\"",
+                "\"ingestion.duplicates\" is \"keep\" now and was \"drop\"",
+            ]
+        );
+        // The default of equal rows follows from the ids.
+        let bare = Schema::new(&[], &names(&["x"]), &[], "y", "1", None);
+        let changes = Ingestion::default().changes(&bare, &Ingestion::default().meaning(&schema));
+        assert_eq!(changes, ["\"ingestion.duplicates\" is \"keep\" now and was \"drop\""]);
+    }
 }

@@ -1,7 +1,7 @@
-//! `config.json`: what the user may set, checked once, every problem reported together.
+//! `config.json`: reads and checks the user's settings once and reports all problems together.
 //!
-//! Relative paths resolve from the folder of the file, never from the working directory: cron's
-//! is not ours. Not for command-line arguments: see the runtime crate.
+//! Relative paths are resolved against the folder of the file, never against the working directory,
+//! which is another one under cron. Not for command-line arguments: see the runtime crate.
 
 mod apicalls;
 mod ingestion;
@@ -35,7 +35,7 @@ pub use unattended::{Limits, Logging, Monitoring};
 pub struct Config {
     /// The file it came from.
     pub file: PathBuf,
-    /// The folder of that file, which paths resolve from.
+    /// The folder of that file, against which paths are resolved.
     pub base: PathBuf,
     /// `input_folder_path`: what `ingestion` and `first_run` read.
     pub input_folder: PathBuf,
@@ -82,16 +82,16 @@ pub struct Config {
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// Inverse of the L2 penalty's strength; nothing for no penalty.
+    /// Inverse of the L2 penalty's strength; `None` for no penalty.
     #[serde(rename = "C")]
     pub c: Option<f64>,
-    /// Which optimiser.
+    /// The optimiser.
     pub solver: Solver,
-    /// What a missing value becomes.
+    /// How missing values are treated.
     pub missing: MissingPolicy,
-    /// Whether the classes weigh the same.
+    /// Whether the classes are weighted by their frequency.
     pub class_weight: ClassWeight,
-    /// Probability from which a row is predicted positive.
+    /// A row is predicted positive if its probability is strictly above this.
     pub threshold: f64,
     /// Seed of everything random.
     pub seed: u64,
@@ -119,11 +119,13 @@ impl Default for Training {
 pub struct Holdout {
     /// Share of the new entities of each class.
     pub share: f64,
-    /// Fewest rows of a test; a smaller one takes in earlier hold-outs and the user's own test rows.
+    /// Smallest number of rows for a test; a smaller hold-out is extended by earlier ones and by the
+    /// user's own test rows.
     pub min_rows: u64,
-    /// Columns that name the entity of a row; nothing for the id columns, none for rows by themselves.
+    /// Columns that identify the entity of a row; `None` for the id columns, an empty list if every row is
+    /// an entity of its own.
     pub group: Option<Vec<String>>,
-    /// The column that tells when a row happened: then the newest rows are held out.
+    /// The column with the time of a row; if it is set, the newest rows are held out.
     pub time: Option<String>,
 }
 
@@ -138,7 +140,7 @@ impl Default for Holdout {
 pub struct Drift {
     /// The rule that decides; all are evaluated.
     pub rule: Rule,
-    /// Fewer new rows than this decide nothing.
+    /// Nothing is decided on fewer new rows.
     pub min_rows: u64,
     /// Family-wise rate of false alarms of the tests for drifted columns.
     pub alpha: f64,
@@ -153,14 +155,14 @@ impl Default for Drift {
 /// When `fullprocess` lets a new model go live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// Difference of the F1, challenger less champion, that is asked for.
+    /// The smallest difference in F1, challenger minus champion, at which the challenger goes live.
     pub min_improvement: f64,
 }
 
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        let bytes = crate::files::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::config(
                 path.display().to_string(),
                 vec![
@@ -169,11 +171,11 @@ impl Config {
                         .to_owned(),
                 ],
             ),
-            std::io::ErrorKind::InvalidData => Error::config(
-                path.display().to_string(),
-                vec!["it is not UTF-8: save it as UTF-8".to_owned()],
-            ),
             _ => Error::config(path.display().to_string(), vec![format!("cannot read it: {e}")]),
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let problem = "it is not UTF-8: save it as UTF-8".to_owned();
+            Error::config(path.display().to_string(), vec![problem])
         })?;
         Self::parse(&text, path)
     }
@@ -236,12 +238,12 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
     }
 
-    /// The SQLite file that records everything.
+    /// The path of the ledger.
     pub fn ledger_path(&self) -> PathBuf {
         self.output_folder.join("ledger.sqlite")
     }
 
-    /// The lock that one run at a time holds.
+    /// The path of the lock that one run at a time holds.
     pub fn lock_path(&self) -> PathBuf {
         self.output_folder.join("run.lock")
     }
@@ -363,7 +365,7 @@ fn gate(mut section: Section) -> Gate {
     Gate { min_improvement }
 }
 
-/// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not read.
+/// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not followed.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
@@ -428,6 +430,16 @@ mod tests {
         ] {
             assert!(error.contains(part), "missing {part:?} in:\n{error}");
         }
+    }
+
+    #[test]
+    fn folders_that_are_not_named_are_one_problem_each() {
+        let error = Config::parse("{\"input_folder_path\": \"in\"}", Path::new("config.json"));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.starts_with("4 problems") && error.matches("is missing").count() == 4,
+            "{error}"
+        );
     }
 
     #[test]

@@ -149,9 +149,13 @@ mod tests {
         for (one, other) in refused {
             let said = problems(dir.path(), &[(one, path(other))]);
             assert!(said.contains("must not be"), "{one} as {other}: {said}");
-            if one != "prod_deployment_path" {
-                let said = problems(dir.path(), &[(one, "real"), (other, "./link/")]);
-                assert!(said.contains("must not be"), "{one} through a link to {other}: {said}");
+            // The pointer is a link itself, which is not followed.
+            let spelt = ["real/", "./link/", "in/../real", "link/../real", "link/../in/../link"];
+            let followed =
+                if one == "prod_deployment_path" { &[0, 2, 3][..] } else { &[0, 1, 2, 3, 4] };
+            for spelt in followed.iter().map(|at| spelt[*at]) {
+                let said = problems(dir.path(), &[(one, "real"), (other, spelt)]);
+                assert!(said.contains("must not be"), "{one} and {other} as {spelt}: {said}");
             }
         }
         for key in ["output_folder_path", "input_folder_path", "models_path"] {

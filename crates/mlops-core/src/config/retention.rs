@@ -1,4 +1,4 @@
-//! The section "retention": how much of the past stays.
+//! The section `retention`: how many releases, data sets and records are kept.
 //!
 //! Not for what goes when: see `stage::retain` and `ledger`.
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::section::Section;
 
-/// How much of the past stays on the disk.
+/// How many releases, data sets and records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
-    /// Releases that went live, the last ones; nothing for all.
+    /// How many of the releases that went live last are kept; `None` for all.
     pub keep_releases: Option<u64>,
-    /// Data sets, the newest ones; nothing for all.
+    /// How many of the newest data sets are kept; `None` for all.
     pub keep_datasets: Option<u64>,
-    /// Details of runs and decisions: those of the last so many days; nothing for all.
+    /// For how many days details of runs and decisions are kept; `None` for ever.
     pub keep_days: Option<u64>,
 }
 

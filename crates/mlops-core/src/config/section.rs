@@ -80,7 +80,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A label: a text, or a number or truth value taken as it is spelt.
+    /// A label: a text, or a number or a Boolean as it is written.
     pub(super) fn label(&mut self, key: &'static str) -> Option<String> {
         if let Some(value @ (Value::Number(_) | Value::Bool(_))) = self.map.get(key).cloned() {
             self.take(key);
@@ -89,7 +89,7 @@ impl<'a> Section<'a> {
         self.text(key)
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub(super) fn required(&mut self, key: &'static str) -> String {
         if !self.has(key) {
             self.problem(key, "is missing: name a folder, relative to this file or absolute");
@@ -197,7 +197,7 @@ impl<'a> Section<'a> {
         frequency
     }
 
-    /// One of the texts that `parse` knows.
+    /// One of the known texts.
     pub(super) fn choice<T>(&mut self, key: &'static str, choices: &[(&str, T)], default: T) -> T
     where
         T: Copy,
@@ -211,7 +211,7 @@ impl<'a> Section<'a> {
         default
     }
 
-    /// Every key that was not taken is a mistake; names the nearest known one.
+    /// Reports every key that was not taken, with the nearest known one.
     pub(super) fn finish(self) {
         for key in self.map.keys() {
             let nearest = self

@@ -1,4 +1,4 @@
-//! The section `service`: where `app` listens, what it takes and what it refuses.
+//! The section `service`: where `app` listens, and its limits.
 //!
 //! Not for tokens: secrets come from the environment or from a file that it names.
 
@@ -17,9 +17,9 @@ pub struct Service {
     pub port: u16,
     /// The name of the model in the Open Inference Protocol.
     pub model_name: String,
-    /// Connections at a time.
+    /// Largest number of connections at a time.
     pub max_connections: usize,
-    /// Requests at a time.
+    /// Largest number of requests at a time.
     pub max_in_flight: usize,
     /// Largest body of a request.
     pub max_body_bytes: usize,
@@ -41,24 +41,24 @@ pub struct Service {
     pub cors_origins: Vec<String>,
     /// Names of this service that are served without tokens, besides those of this machine.
     pub host_names: Vec<String>,
-    /// Where a proxy puts the service: empty, or a path that begins with a slash and ends with none.
+    /// The path under which a proxy serves it: empty, or with a leading and without a trailing slash.
     pub root_path: String,
-    /// Where predictions are kept, if they are.
+    /// The log of predictions, if there is one.
     pub prediction_log: Option<PredictionLog>,
 }
 
-/// The record of predictions, for the day on which their labels are known.
+/// The log of predictions, to be joined with labels that come later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredictionLog {
     /// The folder of its files.
     pub folder: PathBuf,
-    /// A file that grew beyond this is followed by a new one.
+    /// Size in bytes after which a new file is begun.
     pub max_bytes: u64,
-    /// So many files stay.
+    /// How many files are kept.
     pub keep_files: usize,
 }
 
-/// The address that `text` means; `localhost` is this machine alone.
+/// The address in `text`; `localhost` is this machine only.
 pub fn address(text: &str) -> Option<IpAddr> {
     if text.eq_ignore_ascii_case("localhost") {
         return Some(IpAddr::from([127, 0, 0, 1]));
@@ -66,7 +66,7 @@ pub fn address(text: &str) -> Option<IpAddr> {
     text.parse().ok()
 }
 
-/// Whether `text` can stand in front of the addresses of the service.
+/// Whether `text` can be a prefix of the service's paths.
 pub fn is_root_path(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
     text.is_empty()

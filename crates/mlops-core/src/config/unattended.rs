@@ -1,4 +1,4 @@
-//! The sections for a run that nobody watches: `monitoring`, `logging`, `limits`.
+//! The sections for unattended runs: `monitoring`, `logging`, `limits`.
 //!
 //! Not for what the run decides: those sections are beside this one.
 
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::section::Section;
 
-/// Who is told that a run started and how it ended.
+/// Where a run reports that it started and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitoring {
-    /// The address of a dead-man switch; nobody is told without one.
+    /// The address of a dead-man switch; nothing is pinged without it.
     pub ping_url: Option<String>,
-    /// How long one ping may take.
+    /// Time limit of one ping.
     pub ping_timeout: Duration,
     /// The file that node_exporter's textfile collector is to read; none without it.
     pub metrics_textfile: Option<PathBuf>,
@@ -24,20 +24,20 @@ pub struct Monitoring {
 /// Which logs of earlier runs are kept: the newest ones and the recent ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logging {
-    /// So many are kept, however old.
+    /// This many of the newest logs are kept, however old.
     pub keep_runs: usize,
-    /// Younger ones are kept, however many; in days.
+    /// Logs younger than this many days are kept, however many.
     pub keep_days: u64,
 }
 
-/// What a run may take of the machine.
+/// Limits on the time, threads and memory of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long one stage may take; without a limit if it is absent.
+    /// Time limit of one stage; `None` for no limit.
     pub stage: Option<Duration>,
     /// How many threads may parse rows at the same time.
     pub threads: usize,
-    /// How much memory ingestion and training may take, in bytes; beyond, temporary files serve.
+    /// Memory limit of ingestion and training in bytes; what does not fit goes into temporary files.
     pub memory: usize,
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::block::{Block, Blocks, read_checked};
 use crate::error::{Error, Result};
+use crate::threads::together;
 
 /// Blocks in a unit: 8,192 rows, so that two threads share 20,000 wide rows, while even narrow
 /// units outlast their hand-over by far. Results hang on it.
@@ -91,16 +92,7 @@ pub(super) fn reduce<P: Pass>(
         }
     };
     let helpers = threads_of(threads).min(units).saturating_sub(1);
-    if helpers == 0 {
-        work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..helpers {
-                scope.spawn(work);
-            }
-            work();
-        });
-    }
+    together(helpers, &work);
     let shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     match shared.failed {
         Some((_, error)) => Err(error),

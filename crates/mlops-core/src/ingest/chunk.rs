@@ -72,11 +72,9 @@ impl<R: Read> ChunkReader<R> {
                 start += BYTE_ORDER_MARK.len();
                 byte_order_marks += 1;
             }
-            if buffer.starts_with(b"\xff\xfe") || buffer.starts_with(b"\xfe\xff") {
-                return Err(Error::schema(
-                    self.path.display().to_string(),
-                    "this looks like UTF-16: save the file as \"CSV UTF-8\"",
-                ));
+            // Told by bytes that stand before any line end, so that no cut of the file matters.
+            if let Some(message) = other_than_text(&buffer) {
+                return Err(Error::schema(self.path.display().to_string(), message));
             }
             let mut lines = 0;
             while let Some(length) = blank_line(&buffer[start..], self.ended) {
@@ -149,6 +147,21 @@ impl<R: Read> ChunkReader<R> {
             hasher.update(&buffer[start..]);
         }
         Ok(())
+    }
+}
+
+/// What a file is that is none of text, by its first bytes, and what to do.
+fn other_than_text(head: &[u8]) -> Option<&'static str> {
+    let packed: [&[u8]; 6] =
+        [b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"];
+    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
+        Some("this looks like UTF-16: save the file as \"CSV UTF-8\"")
+    } else if packed.iter().any(|magic| head.starts_with(magic)) {
+        Some("this is a compressed file or a workbook: unpack it, or save it as \"CSV UTF-8\"")
+    } else if head.starts_with(b"PAR1") || head.starts_with(b"\xd0\xcf\x11\xe0") {
+        Some("this is a table in a binary format: save it as \"CSV UTF-8\"")
+    } else {
+        None
     }
 }
 

@@ -85,11 +85,10 @@ impl FormatChanges {
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
-        '\u{ad}'
+        '\u{ad}' | '\u{61c}' | '\u{180e}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2064}'
-            | '\u{2066}'..='\u{2069}'
+            | '\u{2060}'..='\u{206f}'
             | '\u{feff}'
     )
 }
@@ -134,7 +133,9 @@ pub(crate) fn bare<'a>(
     let mut inner = trimmed;
     let mut unquoted = quoted;
     if !quoted && trimmed.len() >= 2 && trimmed.starts_with('"') && trimmed.ends_with('"') {
-        inner = trimmed[1..trimmed.len() - 1].trim();
+        let mut inside = FormatChanges::default();
+        inner = trim(&trimmed[1..trimmed.len() - 1], &mut inside);
+        changes.invisible += inside.invisible;
         unquoted = true;
     }
     let value = if (escaped || (unquoted && !quoted)) && inner.contains("\"\"") {
@@ -264,13 +265,34 @@ impl Census {
         }
     }
 
+    /// Each label in its best spelling with the count of all its spellings, most frequent first.
+    fn labels(&self) -> Vec<(&str, u64)> {
+        let mut labels: BTreeMap<String, (&str, u64)> = BTreeMap::new();
+        for (text, count) in &self.counts {
+            let number = Number::parse(text).map(|number| format!("{:?}", number.value()));
+            let same = number.unwrap_or_else(|| text.to_lowercase());
+            let (best, sum) = labels.entry(same).or_insert((text.as_str(), 0));
+            *sum += count;
+            if is_better(text, best) {
+                *best = text;
+            }
+        }
+        let mut labels: Vec<_> = labels.into_values().collect();
+        labels.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        labels
+    }
+
+    /// How many labels there are besides `positive`.
+    pub(crate) fn others(&self, positive: &str) -> usize {
+        self.labels().iter().filter(|(label, _)| !same_label(label, positive)).count()
+    }
+
     /// The labels with their counts, most frequent first.
     pub(crate) fn in_words(&self) -> String {
-        let mut counts: Vec<_> = self.counts.iter().collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let counts = self.labels();
         let name = |text: &str| text::names([text]);
         let counts = counts.into_iter();
-        text::names(counts.map(|(label, n)| format!("\"{}\" {}", name(label), text::count(*n))))
+        text::names(counts.map(|(label, n)| format!("\"{}\" {}", name(label), text::count(n))))
     }
 }
 
@@ -305,12 +327,13 @@ mod tests {
             ("\u{a0}x", false, false, "x"),
             ("\u{feff}\u{feff}x\u{200b}", false, false, "x"),
             (" \u{feff}\"a b\" ", false, false, "a b"),
+            (" \"q\u{feff}\" ", false, false, "q"),
             ("a\u{200d}b", false, false, "a\u{200d}b"),
             ("\u{200b}", false, false, ""),
         ] {
             assert_eq!(bare(text, quoted, escaped, &mut changes), expected, "{text}");
         }
-        assert_eq!((changes.invisible, changes.trimmed), (3, 4));
+        assert_eq!((changes.invisible, changes.trimmed), (4, 5));
         let mut out = Vec::new();
         push_text("Mira, \"the\" Ltd", &mut out);
         assert_eq!(out, b"\"Mira, \"\"the\"\" Ltd\"");

@@ -4,7 +4,7 @@
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,11 @@ pub struct Stamp {
 impl Stamp {
     /// The stamp in `metadata`.
     pub fn of(metadata: &Metadata) -> Self {
-        let since = metadata.modified().ok().and_then(|m| m.duration_since(UNIX_EPOCH).ok());
-        let modified_ns = since.and_then(|d| i64::try_from(d.as_nanos()).ok()).unwrap_or(0);
+        let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(0);
+        let modified_ns = metadata.modified().map_or(0, |m| match m.duration_since(UNIX_EPOCH) {
+            Ok(since) => nanos(since),
+            Err(before) => -nanos(before.duration()),
+        });
         #[cfg(unix)]
         let inode = std::os::unix::fs::MetadataExt::ino(metadata);
         #[cfg(not(unix))]
@@ -109,6 +112,16 @@ fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
 #[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_before_1970_are_told_apart() {
+        let file = tempfile::tempfile().unwrap();
+        let at = |seconds| {
+            file.set_modified(UNIX_EPOCH - Duration::from_secs(seconds)).unwrap();
+            Stamp::of(&file.metadata().unwrap()).modified_ns
+        };
+        assert_eq!([at(1), at(86_400)], [-1_000_000_000, -86_400_000_000_000]);
+    }
 
     #[test]
     fn takes_csv_files_of_any_case_in_order_and_says_why_not_others() {

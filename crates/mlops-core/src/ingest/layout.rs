@@ -140,13 +140,49 @@ fn find<'p>(
     found.map_or((&[], true), |(at, exact)| (at, *exact))
 }
 
+/// Whether people may take two different names for one: they differ in letter case, in blanks and
+/// marks between words, or in letters that look alike in several alphabets or spellings.
+fn is_alike(a: &str, b: &str) -> bool {
+    let words = |name: &str| -> String {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    // A letter and the mark above it may be one character or two.
+    let letters = |name: &str| -> Vec<char> {
+        name.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).collect()
+    };
+    let same = |(a, b): (&char, &char)| a == b || !a.is_ascii() || !b.is_ascii();
+    let (first, second) = (letters(a), letters(b));
+    let looks = first.len() == second.len()
+        && first.iter().zip(&second).all(same)
+        && (first.len() == 1 || first.iter().zip(&second).any(|(a, b)| a == b));
+    looks || (!words(a).is_empty() && words(a) == words(b))
+}
+
+/// `name` with all characters beyond ASCII as escapes.
+fn escape_non_ascii(name: &str) -> String {
+    let escape =
+        |c: char| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() };
+    name.chars().map(escape).collect()
+}
+
 fn missing_message(missing: &[&str], found: &[String], present: bool) -> String {
     let list = text::names(missing.iter().map(|name| format!("\"{name}\"")));
-    let hint = match found {
-        [only] if only.contains(';') => " (it seems to use ';': save it with commas)",
-        [only] if only.contains('\t') => " (it seems to use tabs: save it with commas)",
-        _ if !present => " (is its first line a header?)",
-        _ => "",
+    let pairs = missing.iter().take(10).flat_map(|name| found.iter().map(move |f| (*name, f)));
+    let alike = pairs.into_iter().find(|(name, found)| is_alike(name, found));
+    let hint = match (found, alike) {
+        _ if found.iter().any(|name| name.contains('\0')) => {
+            " (this is UTF-16 or no text at all: save it as \"CSV UTF-8\")".into()
+        }
+        (_, Some((name, found))) => format!(
+            " (\"{}\" is no other spelling of \"{}\": names must be equal, letter for letter)",
+            text::visible(&escape_non_ascii(found)),
+            text::visible(&escape_non_ascii(name)),
+        ),
+        ([only], _) if only.contains(';') => " (it seems to use ';': save it with commas)".into(),
+        ([only], _) if only.contains('\t') => " (it seems to use tabs: save it with commas)".into(),
+        ([only], _) if only.contains('|') => " (it seems to use '|': save it with commas)".into(),
+        _ if !present => " (is its first line a header?)".into(),
+        _ => String::new(),
     };
     let found = text::names(found);
     format!(

@@ -64,7 +64,7 @@ use outcome::{judge, not_as_recorded, own_fault};
 use parse::RowParser;
 use pipeline::Stopped;
 use rows::RowFile;
-use signs::{Signs, several_labels};
+use signs::{Signs, unnamed_labels};
 use spill::Late;
 
 /// Told of progress: bytes read of all files so far, rows read so far.
@@ -99,6 +99,8 @@ pub struct Ingest<'a> {
     keep: Keep<'a>,
     /// What single cells tell of the present file.
     signs: Signs,
+    /// Whether the files of this run teach the negative label, all together.
+    teaching: bool,
     /// Files that were carried over.
     carried: usize,
     bytes_read: u64,
@@ -158,6 +160,7 @@ impl<'a> Ingest<'a> {
             means,
             keep,
             signs,
+            teaching: false,
             carried: 0,
             bytes_read: 0,
             known: BTreeSet::new(),
@@ -183,6 +186,11 @@ impl<'a> Ingest<'a> {
             return Ok(());
         }
         Err(not_as_recorded(path))
+    }
+
+    /// No data came before: the negative label, if it is not known, is the only other one of all files.
+    pub fn is_first(&mut self) {
+        self.teaching = self.labels.learning;
     }
 
     /// A file with content `digest` is not taken from now on: its rows are in.
@@ -275,7 +283,7 @@ impl<'a> Ingest<'a> {
             read = self.read(path, name, self.options, audit, progress)?;
         }
         if let Outcome::Taken = read.outcome {
-            read.outcome = self.judge(path, labels.learning, &read.counts);
+            read.outcome = self.judge(path, &labels, &read.counts);
         }
         if matches!(read.outcome, Outcome::Taken)
             && read.digest.is_some_and(|digest| self.known.contains(&digest))
@@ -289,15 +297,16 @@ impl<'a> Ingest<'a> {
         Ok(read)
     }
 
-    /// Whether the file may be taken that was just read; `learning` says that the negative label was
-    /// not known before.
-    fn judge(&mut self, path: &Path, learning: bool, counts: &FileCounts) -> Outcome {
+    /// Whether the file may be taken that was just read; `before` are the labels as they were known
+    /// before.
+    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> Outcome {
         if let Some(refusal) = self.signs.refusal() {
             return Outcome::Failed(refusal);
         }
-        if learning && self.signs.other_label {
-            let reason = several_labels(path, self.schema, self.options);
-            return Outcome::Failed(reason.unwrap_or_else(|error| own_fault(&error)));
+        if (before.learning || self.teaching) && self.signs.other_label {
+            let learned = before.negative.as_deref();
+            let outcome = unnamed_labels(path, self.schema, self.options, learned);
+            return outcome.unwrap_or_else(|error| Outcome::Failed(own_fault(&error)));
         }
         self.labels.learning &= self.labels.negative.is_none();
         let first = self.keep.first_rejected.as_ref();

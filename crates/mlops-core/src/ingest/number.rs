@@ -7,8 +7,10 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use crate::config::NumberFormat;
+use crate::text;
 
 use super::clean::FormatChanges;
+use super::quarantine::Sign;
 
 /// From here on, neighbouring doubles lie further apart than whole numbers.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -159,6 +161,42 @@ pub(crate) fn shows_other_decimal(text: &str, format: NumberFormat) -> bool {
         let mirrored = NumberFormat { decimal: other, thousands: Some(thousands) };
         Number::read(text, mirrored).is_some()
     })
+}
+
+/// Writes the canonical spelling of `value`, or says why it has none.
+pub(super) fn push_number(
+    value: &str,
+    format: NumberFormat,
+    out: &mut Vec<u8>,
+    changes: &mut FormatChanges,
+) -> Result<(), (Sign, String)> {
+    let Some(number) = Number::read(value, format) else {
+        return Err(no_number(value, format));
+    };
+    let start = out.len();
+    number.push(out);
+    count_changes(value, format, &out[start..], changes);
+    Ok(())
+}
+
+/// Why `value` is not taken for a number.
+pub(crate) fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
+    let shown = text::visible(value);
+    if shows_other_decimal(value, format) {
+        let (name, other) = if format.decimal == ',' { ("point", '.') } else { ("comma", ',') };
+        let message = format!(
+            "\"{shown}\" has a decimal {name}: if the numbers are spelt so, set \
+             \"ingestion.decimal\" to \"{other}\" (and \"ingestion.thousands\" to what stands \
+             between thousands)"
+        );
+        return (Sign::OtherDecimal, message);
+    }
+    (Sign::Nothing, format!("\"{shown}\" is not a number"))
+}
+
+/// The numbers that are spellings of a missing value.
+pub(crate) fn missing_numbers(spellings: &[String], numbers: NumberFormat) -> Vec<Number> {
+    spellings.iter().filter_map(|text| Number::read(text, numbers)).collect()
 }
 
 /// Counts how the spelling `text` differs from the canonical one.

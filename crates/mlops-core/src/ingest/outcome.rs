@@ -61,6 +61,8 @@ pub enum Outcome {
     NoRows,
     /// Nothing of it was taken, for this reason.
     Failed(String),
+    /// Its labels are not those of an earlier file of the first ingestion: neither can be believed.
+    Contradicts(String),
     /// It changed while it was read; nothing of it was taken.
     Changing,
     /// Its content is in already; nothing of it was taken.

@@ -19,7 +19,7 @@ use super::clean::{self, FormatChanges, Labels};
 use super::dedup::RowHasher;
 use super::layout::Layout;
 use super::marks::Marks;
-use super::number::{self, Number};
+use super::number::{Number, missing_numbers, no_number, push_number};
 use super::quarantine::{ErrorType, Rejected, Sign};
 use super::record::{self, Field, Malformed, Scan, Shape};
 use super::spelling::{self, BareLabels, Cell};
@@ -127,6 +127,8 @@ pub(crate) struct RowParser<'a> {
     pub(super) kinds: Vec<Kind>,
     /// How numbers are spelt.
     numbers: NumberFormat,
+    /// Numbers that stand for a missing value.
+    missing_numbers: Vec<Number>,
     /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
     /// point is one.
     plain_numbers: bool,
@@ -161,7 +163,8 @@ impl<'a> RowParser<'a> {
             })
             .collect();
         let numbers = options.numbers;
-        let plain_numbers = numbers.decimal == '.' && !number_is_missing(options);
+        let missing_numbers = missing_numbers(&options.missing_values, numbers);
+        let plain_numbers = numbers.decimal == '.' && missing_numbers.is_empty();
         let fast = layout.identical && plain_numbers && labels.census.is_none();
         let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
         let marks = Marks::default();
@@ -173,6 +176,7 @@ impl<'a> RowParser<'a> {
             hasher,
             kinds,
             numbers,
+            missing_numbers,
             plain_numbers,
             fast,
             bare_labels,
@@ -185,7 +189,7 @@ impl<'a> RowParser<'a> {
     /// The same parser for a file of ours, whose numbers are canonical whatever is configured.
     pub(crate) fn of_our_own(mut self) -> Self {
         self.numbers = NumberFormat::default();
-        self.plain_numbers = !number_is_missing(self.options);
+        self.plain_numbers = self.missing_numbers.is_empty();
         self.fast = self.layout.identical && self.plain_numbers && self.labels.census.is_none();
         self
     }
@@ -367,6 +371,7 @@ impl<'a> RowParser<'a> {
             let target = column.role == Role::Target;
             let missing = value.is_empty()
                 || (feature && spelt_missing())
+                || (column.role == Role::Numeric && self.is_missing_number(&value))
                 || (target && spelt_missing() && !self.labels.knows(&value));
             if missing {
                 if target {
@@ -383,7 +388,11 @@ impl<'a> RowParser<'a> {
                 Role::Numeric => push_number(&value, self.numbers, &mut out.side, &mut changes),
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
-            pushed.map_err(|(sign, message)| Reason::cast(position, sign, message))?;
+            pushed.map_err(|(sign, message)| {
+                // A cell further on may tell more, of the whole file.
+                let reason = Reason::cast(position, sign, message);
+                self.other_decimal(index + 1, (text, at), fields).unwrap_or(reason)
+            })?;
         }
         out.side.push(b'\n');
         for index in &self.empty {
@@ -391,6 +400,32 @@ impl<'a> RowParser<'a> {
         }
         out.changes.add(&changes);
         Ok(())
+    }
+
+    /// Whether `value` is a number that stands for a missing value, however it is spelt.
+    fn is_missing_number(&self, value: &str) -> bool {
+        !self.missing_numbers.is_empty()
+            && Number::read(value, self.numbers).is_some_and(|n| self.missing_numbers.contains(&n))
+    }
+
+    /// The reason to reject the first number with the other decimal separator in the columns from
+    /// `first` on.
+    fn other_decimal(
+        &self,
+        first: usize,
+        (text, at): (&str, usize),
+        fields: &[Field],
+    ) -> Option<Reason> {
+        let columns = self.schema.columns().iter().zip(&self.layout.positions).skip(first);
+        columns.filter(|(column, _)| column.role == Role::Numeric).find_map(|(_, position)| {
+            let field = fields[(*position)?];
+            let raw = &text[field.start - at..field.end - at];
+            let mut ignored = FormatChanges::default();
+            let value = clean::bare(raw, field.quoted, field.escaped, &mut ignored);
+            let (sign, message) = no_number(&value, self.numbers);
+            let found = sign == Sign::OtherDecimal;
+            found.then_some(Reason::cast((*position)?, sign, message))
+        })
     }
 
     /// Appends a cell that is spelt canonically already and returns its length; most cells are,
@@ -503,11 +538,6 @@ pub(super) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
     !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
 }
 
-/// Whether a number is a spelling of a missing value.
-fn number_is_missing(options: &Ingestion) -> bool {
-    options.missing_values.iter().any(|m| Number::read(m, options.numbers).is_some())
-}
-
 struct CanonicalRow {
     /// Where its line end starts.
     end: usize,
@@ -549,36 +579,6 @@ fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash
     let start = narrow(range.start) | if side { IN_SIDE } else { 0 };
     out.rows.push(Row { start, length: narrow(range.len()), line: out.lines, lines, hash });
     out.lines += lines;
-}
-
-fn push_number(
-    value: &str,
-    format: NumberFormat,
-    out: &mut Vec<u8>,
-    changes: &mut FormatChanges,
-) -> Result<(), (Sign, String)> {
-    let Some(number) = Number::read(value, format) else {
-        return Err(no_number(value, format));
-    };
-    let start = out.len();
-    number.push(out);
-    number::count_changes(value, format, &out[start..], changes);
-    Ok(())
-}
-
-/// Why `value` is not taken for a number.
-pub(crate) fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
-    let shown = text::visible(value);
-    if number::shows_other_decimal(value, format) {
-        let (name, other) = if format.decimal == ',' { ("point", '.') } else { ("comma", ',') };
-        let message = format!(
-            "\"{shown}\" has a decimal {name}: if the numbers are spelt so, set \
-             \"ingestion.decimal\" to \"{other}\" (and \"ingestion.thousands\" to what stands \
-             between thousands)"
-        );
-        return (Sign::OtherDecimal, message);
-    }
-    (Sign::Nothing, format!("\"{shown}\" is not a number"))
 }
 
 /// Adds the empty cells of a canonical row; text cells of the fast path hold no quotes.

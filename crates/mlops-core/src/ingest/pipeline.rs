@@ -12,6 +12,7 @@
 //! - Piece n goes to worker n mod W and comes back from it, so that order needs no sorting and the
 //!   result is the same for any number of threads.
 //! - There is a fixed number of pieces; the reader waits for one to come back. Memory is bounded.
+//! - Where the system gives too few threads, everything happens on the caller's.
 //! - Whatever ends (the file, a worker, the caller's patience) closes its channels, and everybody
 //!   who waits for one of them ends too.
 //!
@@ -113,10 +114,9 @@ pub(crate) fn run_with<R: Read + Send, S: Send, M: Default + Send>(
     work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
     mut take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<(Labels, Vec<S>), Stopped> {
-    if workers == 0 {
-        return on_this_thread(reader, parser, work, &mut take);
-    }
-    on_workers(reader, parser, workers, work, &mut take)
+    let spread =
+        if workers == 0 { None } else { on_workers(reader, &parser, workers, work, &mut take) };
+    spread.unwrap_or_else(|| on_this_thread(reader, parser, work, &mut take))
 }
 
 fn on_this_thread<R: Read, S, M: Default>(
@@ -134,13 +134,15 @@ fn on_this_thread<R: Read, S, M: Default>(
     Ok((parser.labels, vec![state]))
 }
 
+/// Nothing, and nothing done, where there are no threads to be had.
 fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
-    mut parser: RowParser,
+    parser: &RowParser,
     workers: usize,
     work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
     take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
-) -> Result<(Labels, Vec<S>), Stopped> {
+) -> Option<Result<(Labels, Vec<S>), Stopped>> {
+    let mut parser = parser.clone();
     // Set by this thread only, in file order.
     let learned: OnceLock<String> = OnceLock::new();
     thread::scope(|scope| {
@@ -156,7 +158,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             inputs.push(input);
             outputs.push(output);
             let (mut parser, learned) = (parser.clone(), &learned);
-            working.push(scope.spawn(move || {
+            let worker = thread::Builder::new().spawn_scoped(scope, move || {
                 let mut state = (work.state)();
                 let must_learn = parser.labels.negative.is_none();
                 for mut piece in pieces {
@@ -169,10 +171,20 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
                     }
                 }
                 state
-            }));
+            });
+            if let Ok(worker) = worker {
+                working.push(worker);
+            } else {
+                // Those that there are take its pieces too.
+                (inputs.pop(), outputs.pop());
+                break;
+            }
+        }
+        if working.is_empty() {
+            return None;
         }
         let shape_of = parser.clone();
-        let reading = scope.spawn(move || {
+        let reading = thread::Builder::new().spawn_scoped(scope, move || {
             let mut turns = inputs.iter().cycle();
             while let (Ok(mut piece), Some(worker)) = (recycled.recv(), turns.next()) {
                 if !fill(reader, &shape_of, &mut piece)? || worker.send(piece).is_err() {
@@ -181,6 +193,8 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             }
             Ok(())
         });
+        // Without it the workers have no input, and end.
+        let Ok(reading) = reading else { return None };
         let mut taken = Ok(());
         for output in outputs.iter().cycle() {
             // The worker whose turn it is has nothing: that was the last piece.
@@ -206,9 +220,8 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
         let states =
             working.into_iter().map(|w| w.join().unwrap_or_else(|panic| resume_unwind(panic)));
         let states = states.collect();
-        taken.map_err(Stopped::Taking)?;
-        read.map_err(Stopped::Reading)?;
-        Ok((parser.labels, states))
+        let ended = taken.map_err(Stopped::Taking).and(read.map_err(Stopped::Reading));
+        Some(ended.map(|()| (parser.labels, states)))
     })
 }
 

@@ -4,17 +4,17 @@
 //! Each is the same however the file is cut into pieces. Not for rows that are bad by themselves: see
 //! [`super::quarantine`].
 
-use std::fs::File;
 use std::path::Path;
 
 use crate::config::Ingestion;
 use crate::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, Result, files, text};
 
 use super::chunk::{CHUNK_BYTES, ChunkReader};
 use super::clean::{Census, Labels, is_better};
 use super::dedup::RowHasher;
 use super::layout::{Layout, Purpose};
+use super::outcome::Outcome;
 use super::parse::{Parsed, RowParser};
 use super::quarantine::Sign;
 
@@ -68,22 +68,47 @@ impl Signs {
     }
 }
 
+/// What to do where nobody said which label is the negative one.
+const NAME_IT: &str = "Name the negative one as \"schema.negative_label\" (rows with any other label \
+     then go to the quarantine), or correct the file";
+
 /// Why a file is refused that has several labels besides the positive one, none of which was named.
-pub(crate) fn several_labels(path: &Path, schema: &Schema, options: &Ingestion) -> Result<String> {
-    let census = census(path, schema, options)?;
-    Ok(format!(
-        "besides the positive label \"{}\" the column \"{}\" has several others: {}. Name the negative \
-         one as \"schema.negative_label\" (rows with any other label then go to the quarantine), or \
-         correct the file",
+fn several_labels(schema: &Schema, census: &Census) -> String {
+    format!(
+        "besides the positive label \"{}\" the column \"{}\" has several others; its labels are {}. \
+         {NAME_IT}",
         schema.positive_label(),
         schema.target(),
         census.in_words(),
-    ))
+    )
+}
+
+/// What comes of a file with a label that is neither the positive one nor `learned`, which another
+/// file of the first ingestion has: if it has several itself, nothing but this file is doubtful.
+pub(crate) fn unnamed_labels(
+    path: &Path,
+    schema: &Schema,
+    options: &Ingestion,
+    learned: Option<&str>,
+) -> Result<Outcome> {
+    let census = census(path, schema, options)?;
+    match learned {
+        Some(learned) if census.others(schema.positive_label()) == 1 => {
+            Ok(Outcome::Contradicts(format!(
+                "the labels of the column \"{}\" are {}, but files before it have \"{}\" besides the \
+                 positive label. {NAME_IT}",
+                schema.target(),
+                census.in_words(),
+                text::visible(learned),
+            )))
+        }
+        _ => Ok(Outcome::Failed(several_labels(schema, &census))),
+    }
 }
 
 /// Counts the labels of all rows that are good otherwise.
 fn census(path: &Path, schema: &Schema, options: &Ingestion) -> Result<Census> {
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+    let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
     let mut reader = ChunkReader::new(file, path, CHUNK_BYTES).without_digest();
     let Some(header) = reader.header()? else { return Ok(Census::default()) };
     let place = path.display().to_string();

@@ -3,10 +3,10 @@
 //! Hashing and writing are a third of the work of ingestion; here they go on while the next rows
 //! are parsed. The thread does what it is told in the order in which it is told, so that the steps
 //! on the disk have the same order in every run. Its first error is its last act, and is what the
-//! next call returns. Not for the order in which files become visible: see the stage.
+//! next call returns. Where the system gives no thread, every order is carried out at once. Not for the order in which files become visible: see the stage.
 
 use std::fs::File;
-use std::mem::take;
+use std::mem::replace;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -42,8 +42,16 @@ pub(crate) struct Writer {
     block: Vec<u8>,
     /// Blocks that were written, to be filled again.
     used: Receiver<Vec<u8>>,
-    orders: Option<SyncSender<Order>>,
-    thread: Option<JoinHandle<Result<Files>>>,
+    far: Far,
+}
+
+/// Where orders are carried out.
+#[derive(Debug)]
+enum Far {
+    Thread(SyncSender<Order>, JoinHandle<Result<Files>>),
+    Here(Box<Files>),
+    /// Nowhere any more: an error ended it.
+    Over,
 }
 
 /// The far end: the files.
@@ -68,7 +76,7 @@ impl Writer {
         header: &[u8],
         quarantine: &Path,
     ) -> Result<Self> {
-        let mut files = Files {
+        let files = Files {
             data: RowFile::create(disk, data, header)?,
             quarantine: None,
             disk: disk.clone(),
@@ -79,7 +87,10 @@ impl Writer {
         };
         let (orders, waiting) = sync_channel(WAITING);
         let (give_back, used) = channel();
+        // Only a thread that there is gets the files.
+        let (hand_over, handed_over) = channel::<Files>();
         let work = move || {
+            let Ok(mut files) = handed_over.recv() else { return Err(ended()) };
             for order in waiting {
                 if let Some(mut block) = files.carry_out(order)? {
                     block.clear();
@@ -90,10 +101,15 @@ impl Writer {
             Ok(files)
         };
         let name = "mlops-writer".to_owned();
-        let thread = thread::Builder::new().name(name).spawn(work);
-        let thread = thread.map_err(|e| Error::io("start a thread to write", data, e))?;
-        let block = Vec::with_capacity(BLOCK_BYTES);
-        Ok(Self { block, used, orders: Some(orders), thread: Some(thread) })
+        let far = match thread::Builder::new().name(name).spawn(work) {
+            Ok(thread) => {
+                // The thread waits for them.
+                let _ = hand_over.send(files);
+                Far::Thread(orders, thread)
+            }
+            Err(_) => Far::Here(Box::new(files)),
+        };
+        Ok(Self { block: Vec::with_capacity(BLOCK_BYTES), used, far })
     }
 
     /// Appends rows of the data set.
@@ -169,24 +185,34 @@ impl Writer {
             return Ok(());
         }
         let next = self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK_BYTES));
-        let block = std::mem::replace(&mut self.block, next);
+        let block = replace(&mut self.block, next);
         self.order(Order::Rows(block))
     }
 
     fn order(&mut self, order: Order) -> Result<()> {
-        match self.orders.as_ref().map(|orders| orders.send(order)) {
-            Some(Ok(())) => Ok(()),
-            // The thread ended early, with an error.
-            _ => self.join().map(drop),
-        }
+        let taken = match &mut self.far {
+            Far::Thread(orders, _) => orders.send(order).is_ok(),
+            Far::Here(files) => {
+                let done = files.carry_out(order);
+                if done.is_err() {
+                    self.far = Far::Over;
+                }
+                return done.map(drop);
+            }
+            Far::Over => false,
+        };
+        // The thread ended early, with an error.
+        if taken { Ok(()) } else { self.join().map(drop) }
     }
 
     fn join(&mut self) -> Result<Files> {
-        drop(take(&mut self.orders));
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(panic)) => resume_unwind(panic),
-            None => Err(ended()),
+        match replace(&mut self.far, Far::Over) {
+            Far::Thread(orders, thread) => {
+                drop(orders);
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            }
+            Far::Here(files) => Ok(*files),
+            Far::Over => Err(ended()),
         }
     }
 }
@@ -198,8 +224,8 @@ fn ended() -> Error {
 impl Drop for Writer {
     /// Unfinished, the files are gone when this returns.
     fn drop(&mut self) {
-        drop(take(&mut self.orders));
-        if let Some(thread) = self.thread.take() {
+        if let Far::Thread(orders, thread) = replace(&mut self.far, Far::Over) {
+            drop(orders);
             // An error that nobody asked for any more.
             let _ = thread.join();
         }

@@ -238,12 +238,12 @@ impl Ledger {
     /// Rows of all files so far, by what became of them.
     pub fn row_totals(&self) -> Result<[(&'static str, u64); 3]> {
         self.query(|db| {
-            let sql = "SELECT total(json_extract(counts, '$.rows_kept')),
-                 total(json_extract(counts, '$.duplicates_within'))
-                     + total(json_extract(counts, '$.duplicates_across')),
-                 total(json_extract(counts, '$.quarantined')) FROM files";
+            let sql = "SELECT coalesce(sum(json_extract(counts, '$.rows_kept')), 0),
+                 coalesce(sum(json_extract(counts, '$.duplicates_within')), 0)
+                     + coalesce(sum(json_extract(counts, '$.duplicates_across')), 0),
+                 coalesce(sum(json_extract(counts, '$.quarantined')), 0) FROM files";
             db.query_row(sql, [], |row| {
-                let rows = |column| row.get::<_, f64>(column).map(|rows| rows as u64);
+                let rows = |column| row.get(column).map(unsigned);
                 Ok([("kept", rows(0)?), ("duplicate", rows(1)?), ("quarantined", rows(2)?)])
             })
         })
@@ -323,6 +323,25 @@ impl Ledger {
             let sql = format!("SELECT {FILE_COLUMNS} FROM files ORDER BY id");
             let mut statement = db.prepare(&sql)?;
             statement.query_map([], file)?.collect()
+        })
+    }
+
+    /// The records of files whose rows went to data sets after `version`, oldest first.
+    pub fn files_after(&self, version: DatasetVersion) -> Result<Vec<FileRecord>> {
+        self.query(|db| {
+            let sql = format!("SELECT {FILE_COLUMNS} FROM files WHERE dataset > ?1 ORDER BY id");
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([version.0], file)?.collect()
+        })
+    }
+
+    /// Names and fates of all files, oldest first: far less than [`Ledger::files`] reads.
+    pub fn names_of_files(&self) -> Result<Vec<(String, FileStatus)>> {
+        self.query(|db| {
+            let mut statement = db.prepare("SELECT name, status FROM files ORDER BY id")?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get(0)?, from_text(1, &row.get::<_, String>(1)?)?)))?;
+            rows.collect()
         })
     }
 

@@ -151,9 +151,13 @@ impl Ledger {
     pub fn earlier_releases(&self, present: &str) -> Result<Vec<ReleaseId>> {
         let all = self.deployments()?;
         let before = all.iter().rposition(|d| d.release == present).unwrap_or(all.len());
+        // What was live when records that were begun afresh began is known as the first one's
+        // predecessor alone.
+        let oldest = all.first().and_then(|d| d.previous.as_ref());
+        let releases = all[..before].iter().rev().map(|d| &d.release).chain(oldest);
         let mut found: Vec<ReleaseId> = Vec::new();
-        for deployment in all[..before].iter().rev() {
-            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
+        for release in releases {
+            let Ok(id) = release.parse::<ReleaseId>() else { continue };
             let passed_over = id.as_str() == present
                 || found.contains(&id)
                 || self.was_rolled_back(id.as_str())?.is_some()

@@ -129,17 +129,18 @@ impl Ledger {
         }
         let fail = |e: rusqlite::Error| failed(path, &e);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = |name: &Path, flags| {
+        let open = |name: &Path, flags, set: &str| {
             let connection = Connection::open_with_flags(name, flags)?;
             connection.busy_timeout(Duration::from_secs(2))?;
+            connection.execute_batch(set)?;
             let version = format(&connection)?;
             Ok((connection, version))
         };
         // Where nothing can be written, SQLite cannot take the locks that it reads under.
-        let (connection, version) = open(path, flags)
+        let (connection, version) = open(path, flags, "")
             .or_else(|e: rusqlite::Error| {
-                let uri = unchanging(path);
-                open(&uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(|_| e)
+                let (uri, set) = without_locks(path);
+                open(&uri, flags | OpenFlags::SQLITE_OPEN_URI, set).map_err(|_| e)
             })
             .map_err(fail)?;
         let connection = match version {
@@ -221,9 +222,14 @@ impl Ledger {
     }
 }
 
-/// The name under which SQLite reads a file that nobody changes, without any lock.
-fn unchanging(path: &Path) -> PathBuf {
+/// The name under which SQLite reads, without any lock, a file that nobody changes; and what to set
+/// first. "immutable" alone would show what was before the last commits, where a program that was
+/// killed left these in a file of their own, the log.
+fn without_locks(path: &Path) -> (PathBuf, &'static str) {
     use std::fmt::Write as _;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let logged = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -233,8 +239,15 @@ fn unchanging(path: &Path) -> PathBuf {
             byte => drop(write!(uri, "%{byte:02X}")),
         }
     }
-    uri.push_str("?mode=ro&immutable=1");
-    PathBuf::from(uri)
+    let (how, set) = if logged {
+        // Alone with the file, SQLite keeps the index of the log in memory.
+        ("vfs=unix-none", "PRAGMA locking_mode = EXCLUSIVE;")
+    } else {
+        ("immutable=1", "")
+    };
+    uri.push_str("?mode=ro&");
+    uri.push_str(how);
+    (PathBuf::from(uri), set)
 }
 
 fn format(db: &Connection) -> rusqlite::Result<i64> {

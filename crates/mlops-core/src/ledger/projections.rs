@@ -69,14 +69,14 @@ pub(crate) const ADOPTED_KEY: &str = "adopted_ingestedfiles";
 /// was.
 pub fn ingested_files(ledger: &Ledger) -> Result<String> {
     let adopted = ledger.meta(ADOPTED_KEY)?;
-    let files = ledger.files()?;
+    let files = ledger.names_of_files()?;
     let listed = adopted.is_some();
     let mut text = adopted.unwrap_or_default();
     let mut seen = names_in(&text);
     let names = files
         .into_iter()
-        .filter(|f| f.status == FileStatus::Ingested || (f.status.is_in() && !listed))
-        .map(|f| f.name)
+        .filter(|(_, status)| *status == FileStatus::Ingested || (status.is_in() && !listed))
+        .map(|(name, _)| name)
         .filter(|name| seen.insert(name.clone()));
     let more = lines(names);
     if !more.is_empty() && !text.is_empty() && !text.ends_with('\n') {

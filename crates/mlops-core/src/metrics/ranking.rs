@@ -6,6 +6,7 @@
 
 use super::{PrPoint, RocPoint, same_length};
 use crate::error::{Error, Result};
+use crate::threads::both;
 
 /// Labels ordered by score, ready for every ranking metric.
 ///
@@ -51,10 +52,7 @@ impl Ranking {
             positives.sort_unstable();
             negatives.sort_unstable();
         } else {
-            std::thread::scope(|scope| {
-                scope.spawn(|| positives.sort_unstable());
-                negatives.sort_unstable();
-            });
+            both(|| negatives.sort_unstable(), || positives.sort_unstable());
         }
         Ok(Self { positives, negatives })
     }

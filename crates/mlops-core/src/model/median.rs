@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::Result;
 use crate::fit::{BLOCK_ROWS, Blocks, PackedBlocks};
+use crate::threads::together;
 
 /// Bits of a digit; all divide the bits of every kind of key.
 const DIGIT_BITS: [u32; 3] = [16, 8, 4];
@@ -227,12 +228,7 @@ fn count(
         }
         flush(&mut counts);
     };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
-    });
+    together(threads.saturating_sub(1), &work);
     total.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -68,7 +68,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
         Outcome::Taken => None,
         Outcome::NoRows => Some("it has no data rows: there is nothing to adopt"),
         Outcome::Changing => Some("it changed while it was read: stop the scripts first"),
-        Outcome::Failed(reason) => Some(reason.as_str()),
+        Outcome::Failed(reason) | Outcome::Contradicts(reason) => Some(reason.as_str()),
         Outcome::Known => Some("its content is known"),
     };
     if let Some(why) = why {
@@ -132,7 +132,7 @@ fn sources(
                     ),
                     Outcome::NoRows => "it has no data rows".to_owned(),
                     Outcome::Changing => "it changed while it was read".to_owned(),
-                    Outcome::Failed(reason) => reason.clone(),
+                    Outcome::Failed(reason) | Outcome::Contradicts(reason) => reason.clone(),
                     Outcome::Known => "its content is known".to_owned(),
                 };
                 report.warnings.push(format!(

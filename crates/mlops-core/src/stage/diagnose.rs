@@ -13,6 +13,7 @@ use crate::context::{Context, Report, Workspace};
 use crate::dataset::RowReader;
 use crate::durable::Disk;
 use crate::ids::ReleaseId;
+use crate::ledger::DatasetRecord;
 use crate::model::{Model, Predictor};
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::store::pretty;
@@ -124,7 +125,9 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
     let config = &context.config;
     let release = context.store().live_release()?;
     let model = &release.model;
-    let newest = workspace.ledger.latest_dataset()?.map(|d| d.location);
+    // A copy of the records has links to the data sets.
+    let place = |d: DatasetRecord| std::fs::read_link(&d.location).unwrap_or(d.location);
+    let newest = workspace.ledger.latest_dataset()?.map(place);
     let (path, reader) = match (&options.data, newest) {
         (Some(path), _) => (path.clone(), RowReader::prediction(&model.schema, &config.ingestion)),
         (None, Some(path)) => (path, RowReader::labelled(&model.schema, &config.ingestion)),

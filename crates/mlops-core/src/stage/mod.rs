@@ -12,6 +12,7 @@ pub mod deploy;
 pub mod diagnose;
 pub mod figures;
 mod fresh;
+pub mod held_again;
 mod held_out;
 pub mod history;
 pub mod holdout;

@@ -57,7 +57,9 @@ pub(super) fn run(
         match read.outcome {
             Outcome::Taken | Outcome::NoRows | Outcome::Known => {}
             Outcome::Changing => return Err(gone(last, "a source changed while it was read")),
-            Outcome::Failed(why) => return Err(gone(last, &format!("{}: {why}", candidate.name))),
+            Outcome::Failed(why) | Outcome::Contradicts(why) => {
+                return Err(gone(last, &format!("{}: {why}", candidate.name)));
+            }
         }
     }
     let (data, bytes, digest) = ingest.finish()?.data;

@@ -72,6 +72,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
     let path = config.output_model.join(ARTIFACT);
     let bytes = read_artifact(&path)?;
     let model = artifact::decode(&bytes, &path.display().to_string())?;
+    super::ingest::check_meaning(context, workspace)?;
     let (tests, scored) = predict_current(context, workspace, &model)?;
     if tests.current.is_empty() {
         return Err(Error::missing(format!(

@@ -57,6 +57,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
              put it back, or run `ingestion --rebuild`",
         ));
     }
+    super::ingest::check_meaning(context, workspace)?;
     let holdouts = workspace.ledger.holdouts()?;
     let tests = TestFiles::find(&config.test_data, &holdouts)?;
     let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;

@@ -156,3 +156,97 @@ fn a_wide_header_is_refused_in_few_words() {
     assert!(why.len() < 2_000 && why.contains("15,991 more") && !why.contains('\u{1b}'), "{why}");
     assert_eq!(scene.read("out/finaldata1.csv"), format!("{HEADER}c,1,2,3,0\n"));
 }
+
+#[test]
+fn a_decimal_comma_is_seen_behind_another_bad_cell() {
+    let schema = [("schema.numeric", json!(["a", "x"]))];
+    for bad in ["oops,\"0,125\"", "\"1,2,3\",\"-0,5\"", "1_000,\"12,75\"", "0x10,\" 1.234,5 \""] {
+        let mut config = schema.to_vec();
+        config.push(("ingestion.max_rejected_share", json!(0.9)));
+        let scene = small(&config);
+        scene.file("in/a.csv", format!("id,a,x,y\nq,{bad},0\nr,2,\"1,500\",1\ns,3,4,0\n"));
+        let report = scene.ingest().unwrap();
+        let why = reason(&report, "a.csv");
+        assert!(why.contains("line 2") && why.contains("(column x)"), "{bad}: {why}");
+        assert!(!report.new_version, "{bad}");
+    }
+}
+
+#[test]
+fn files_of_the_first_ingestion_teach_the_negative_label_together() {
+    let rows = |prefix: &str, other: &str, n: usize| -> String {
+        let label = |i: usize| if i.is_multiple_of(2) { "yes" } else { other };
+        (0..n).map(|i| format!("{prefix}{i},{i},{}\n", label(i))).collect()
+    };
+    // Whichever comes first, neither of two labels is taken for the negative one.
+    for (first, second) in [("maybe", "no"), ("no", "maybe")] {
+        let scene = small(&[("schema.positive_label", json!("yes"))]);
+        scene.file("in/a.csv", format!("{SMALL}{}", rows("a", first, 50)));
+        scene.file("in/b.csv", format!("{SMALL}{}", rows("b", second, 400)));
+        let error = scene.ingest().unwrap_err().to_string();
+        assert!(error.contains("b.csv") && error.contains("schema.negative_label"), "{error}");
+        assert!(error.contains(first) && error.contains(&format!("\"{second}\" 200")), "{error}");
+        assert!(!scene.path("out/finaldata1.csv").exists());
+        let schema = json!({"id": ["id"], "numeric": ["x"], "target": "y",
+                            "positive_label": "yes", "negative_label": second});
+        scene.configure(&json!({"schema": schema}));
+        assert_eq!(scene.ingest().unwrap().rows, 400, "the other file has too many other labels");
+    }
+    // A file that has several by itself is doubtful, the others are not.
+    for at in ["a.csv", "c.csv"] {
+        let scene = small(&[("schema.positive_label", json!("yes"))]);
+        scene.file(&format!("in/{at}"), format!("{SMALL}{}z,1,maybe\n", rows("a", "no", 50)));
+        scene.file("in/b.csv", format!("{SMALL}{}", rows("b", "no", 50)));
+        let report = scene.ingest().unwrap();
+        assert!(reason(&report, at).contains("schema.negative_label"));
+        assert_eq!(report.rows, 50);
+    }
+}
+
+#[test]
+fn spellings_of_one_label_are_counted_together() {
+    let scene = small(&[("schema.positive_label", json!("true"))]);
+    let rows = "a,1,True\nb,2,False\nc,1,TRUE\nd,1,false\ne,1,'false'\nf,1, FALSE \n";
+    scene.file("in/a.csv", format!("{SMALL}{rows}"));
+    let report = scene.ingest().unwrap();
+    let why = reason(&report, "a.csv");
+    assert!(why.contains("\"false\" 3, \"True\" 2, \"'false'\" 1"), "{why}");
+}
+
+#[test]
+fn a_number_that_stands_for_a_missing_value_does_so_however_it_is_spelt() {
+    let scene = small(&[("ingestion.missing_values", json!(["-999", " none "]))]);
+    let rows = "a,-999,1\nb,-999.0,0\nc,-9.99e2,1\nd,\" -0999 \",0\ne,none,1\nf,999,0\ng,0,1\n";
+    scene.file("in/a.csv", format!("{SMALL}{rows}"));
+    scene.ingest().unwrap();
+    let expected = "a,,1\nb,,0\nc,,1\nd,,0\ne,,1\nf,999,0\ng,0,1\n";
+    assert_eq!(scene.read("out/finaldata1.csv"), format!("{SMALL}{expected}"));
+}
+
+#[test]
+fn what_is_no_text_and_names_that_look_alike_are_told_apart() {
+    let utf16: Vec<u8> = "id,x,y\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let cases: [(&[u8], &str); 9] = [
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "compressed"),
+        (b"PK\x03\x04\x14\x00", "workbook"),
+        (b"PAR1\x15\x04", "binary format"),
+        (&utf16, "UTF-16"),
+        (b"id|x|y\n1|2|0\n", "'|'"),
+        (b"ID,X,Y\n1,2,0\n", "\"ID\" is no other spelling of \"id\""),
+        ("id,\u{445},y\n1,2,0\n".as_bytes(), "\"\\u{445}\" is no other spelling of \"x\""),
+        (b"id,x,Y_\n1,2,0\n", "\"Y_\" is no other"),
+        (b"Report of 2024\nid,x,y\n", "is its first line a header?"),
+    ];
+    for (content, expected) in cases {
+        let scene = small(&[]);
+        scene.file("in/a.csv", content);
+        let report = scene.ingest().unwrap();
+        let why = reason(&report, "a.csv");
+        assert!(why.contains(expected) && why.len() < 400, "{why}");
+    }
+    let scene = small(&[("schema.numeric", json!(["gr\u{f6}\u{df}e"]))]);
+    scene.file("in/a.csv", "id,gro\u{308}\u{df}e,y\n1,2,0\n");
+    let report = scene.ingest().unwrap();
+    let why = reason(&report, "a.csv");
+    assert!(why.contains(r"gro\u{308}\u{df}e") && why.contains(r"gr\u{f6}"), "{why}");
+}

@@ -265,3 +265,62 @@ fn where_old_contents_are_to_stay_a_rebuild_without_them_must_be_asked_for() {
     let partial = Options { partial: true, ..rebuild };
     assert_eq!(scene.ingest_with(partial).unwrap().rows, 1);
 }
+
+#[test]
+fn files_that_change_places_keep_their_rows_and_are_corrected_where_they_are_now() {
+    let scene = Scene::new();
+    let (a, b) = ("a,1,2,3,1\nx,5,2,3,1\n", "b,1,2,3,0\ny,6,2,3,1\n");
+    scene.rows("in/a.csv", a);
+    scene.rows("in/b.csv", b);
+    scene.rows("in/c.csv", "c,1,2,3,0\n");
+    assert_eq!(scene.ingest().unwrap().rows, 5);
+    scene.rows("in/a.csv", b);
+    scene.rows("in/b.csv", a);
+    let report = scene.ingest().unwrap();
+    assert_eq!((report.rows, report.superseded, report.new_version), (5, 0, false));
+    // What stood in a.csv at first stands in b.csv now: it is corrected there.
+    scene.rows("in/b.csv", "a,9,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    let found = newest(&scene, report.version);
+    assert_eq!(found, format!("{HEADER}a,9,2,3,1\n{b}c,1,2,3,0\n"));
+    // Round again, by three, and one of them corrected on the way.
+    scene.rows("in/a.csv", "c,1,2,3,0\n");
+    scene.rows("in/c.csv", "a,9,2,3,1\n");
+    scene.rows("in/b.csv", "b,2,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    let rows: BTreeSet<String> =
+        newest(&scene, report.version).lines().skip(1).map(str::to_owned).collect();
+    let expected = ["a,9,2,3,1", "b,2,2,3,0", "c,1,2,3,0"].map(str::to_owned);
+    assert_eq!(rows, BTreeSet::from(expected));
+    assert!(scene.ingest().unwrap().files.is_empty());
+}
+
+#[test]
+fn files_that_were_emptied_keep_their_rows_and_say_so_each() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.rows("in/b.csv", "b,1,2,3,0\n");
+    scene.ingest().unwrap();
+    for (name, content) in
+        [("a.csv", ""), ("b.csv", ""), ("a.csv", "nonsense\n1\n"), ("b.csv", "nonsense\n1\n")]
+    {
+        if content.is_empty() {
+            scene.rows(&format!("in/{name}"), content);
+        } else {
+            scene.file(&format!("in/{name}"), content);
+        }
+        let report = scene.ingest().unwrap();
+        assert_eq!((report.rows, report.new_version), (2, false), "{name}");
+        let said = report.warnings.join("\n");
+        assert!(said.contains(&format!("{name} changed")) && said.contains("1 row"), "{said}");
+    }
+    // Renamed, refused, corrected: still the same file.
+    fs::rename(scene.path("in/a.csv"), scene.path("in/z.csv")).unwrap();
+    scene.rows("in/z.csv", "a,1,2,3,1\n");
+    scene.ingest().unwrap();
+    scene.file("in/z.csv", "other nonsense\n1\n");
+    scene.ingest().unwrap();
+    scene.rows("in/z.csv", "a,7,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(newest(&scene, report.version), format!("{HEADER}a,7,2,3,1\nb,1,2,3,0\n"));
+}

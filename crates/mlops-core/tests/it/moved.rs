@@ -187,3 +187,18 @@ fn a_file_at_work_outlives_the_start_of_another_run() {
     assert_eq!(scene.read("out/joined.csv"), "a,_merge\n");
     Lock::acquire(&Disk::default(), &scene.path("out/run.lock"), "free").unwrap();
 }
+
+#[test]
+fn that_rows_were_read_by_the_rules_of_an_earlier_version_is_said_once() {
+    let scene = scene();
+    let ledger = rusqlite::Connection::open(scene.path("out/ledger.sqlite")).unwrap();
+    // Versions before this one kept no rules.
+    let gone = ledger.execute("DELETE FROM meta WHERE key = 'ingestion_meaning'", []).unwrap();
+    assert_eq!(gone, 1);
+    drop(ledger);
+    let said = |name: &str, seed| {
+        scene.rows(&format!("in/{name}.csv"), &sample_rows(40, seed));
+        scene.ingest().unwrap().warnings.iter().filter(|w| w.contains("earlier version")).count()
+    };
+    assert_eq!([said("c", 3), said("d", 4)], [1, 0]);
+}

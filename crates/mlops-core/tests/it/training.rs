@@ -323,3 +323,46 @@ fn what_was_changed_or_damaged_is_not_learned_from() {
     scene.file("out/finaldata1.csv", data);
     scene.train().unwrap();
 }
+
+#[test]
+fn data_are_not_read_as_something_else_than_they_were_ingested_as() {
+    let schema = json!({"id": ["id"], "numeric": ["x"], "categorical": ["c"], "target": "y"});
+    let spelt = json!({"missing_values": ["?", "", "-"]});
+    let scene = Scene::with(&json!({"schema": schema, "ingestion": spelt}));
+    let rows = |prefix: &str| -> String {
+        let row = |i: usize| {
+            let country = ["NA", "ZA"][i / 2 % 2];
+            format!("{prefix}{i},{},{country},{}\n", i % 7, u8::from(i % 7 > 3))
+        };
+        "id,x,c,y\n".to_owned() + &(0..60).map(row).collect::<String>()
+    };
+    scene.file("in/a.csv", rows("a"));
+    scene.file("test/t.csv", rows("t"));
+    scene.ingest().unwrap();
+    let features = scene.train().unwrap().card.features;
+    scene.score().unwrap();
+    // Namibia would become a missing value, x a category, and so on.
+    let mut categories = schema.clone();
+    (categories["numeric"], categories["categorical"]) = (json!([]), json!(["x", "c"]));
+    let mut turned = schema.clone();
+    (turned["positive_label"], turned["negative_label"]) = (json!("0"), json!("1"));
+    for other in [
+        json!({"schema": schema}),
+        json!({"schema": schema, "ingestion": {"missing_values": ["?", "", "-", "NA"]}}),
+        json!({"schema": schema, "ingestion": {"missing_values": ["?", "", "-"], "decimal": ","}}),
+        json!({"schema": categories, "ingestion": spelt}),
+        json!({"schema": turned, "ingestion": spelt}),
+    ] {
+        scene.configure(&other);
+        for error in [scene.train().unwrap_err(), scene.score().unwrap_err()] {
+            assert!(error.to_string().contains("--rebuild"), "{error}");
+        }
+    }
+    // The order of the spellings, and defaults that are spelt out, change nothing.
+    let same =
+        json!({"missing_values": ["", " - ", "?", "?"], "decimal": ".", "duplicates": "drop"});
+    scene.configure(&json!({"schema": schema, "ingestion": same}));
+    assert!(scene.ingest().unwrap().files.is_empty());
+    assert_eq!(scene.train().unwrap().card.features, features);
+    scene.score().unwrap();
+}

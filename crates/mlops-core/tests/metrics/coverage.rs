@@ -1,7 +1,7 @@
 //! How often the intervals of a score hold the true value: the tables of `docs/intervals.md`.
 //!
 //! The coverage of the closed forms of counts is summed exactly; the percentile bootstrap, which
-//! they replaced, and the intervals of the ROC AUC are simulated, with `MLOPS_SOAK=1` only. Not for
+//! they replaced, and the intervals of the ROC AUC are simulated, on request only. Not for
 //! differences of scores: see the tests beside `metrics::difference`.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
@@ -161,13 +161,10 @@ fn areas_are_covered_about_as_often_as_promised() {
     }
 }
 
-/// Prints the tables of the documentation, with `MLOPS_SOAK=1`.
+/// Prints the tables of the documentation.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a switch for long tests, not configuration")]
+#[ignore = "prints the tables of docs/intervals.md, for minutes"]
 fn tables() {
-    if std::env::var("MLOPS_SOAK").is_err() {
-        return;
-    }
     let row = |n: u64, columns: &[Vec<f64>]| {
         let cells: Vec<String> = columns
             .iter()

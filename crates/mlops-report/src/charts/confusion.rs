@@ -49,15 +49,15 @@ impl Chart for Confusion<'_> {
         let m = self.matrix;
         let [found, missed, alarms, rest] = [m.tp, m.fn_, m.fp, m.tn].map(format::count);
         format!(
-            "Confusion matrix: of the {} rows {found} found and {missed} missed; of the {} rows \
-             {alarms} named by mistake and {rest} rightly not named",
+            "Confusion matrix: of the {} rows {found} true positives and {missed} false negatives; of \
+             the {} rows {alarms} false positives and {rest} true negatives",
             self.positive, self.negative
         )
     }
 
     fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         const WORDS: [[&str; 2]; 2] =
-            [["rightly not named", "named by mistake"], ["missed", "found"]];
+            [["true negative", "false positive"], ["false negative", "true positive"]];
         let title = format!("Confusion matrix (n = {})", format::count(self.total()));
         if self.total() == 0 {
             return picture::not_enough(canvas, &title, "no rows were scored");

@@ -50,7 +50,7 @@ impl Chart for Roc<'_> {
         picture::heading(canvas, &self.title(), "The closer to the top left corner, the better")?;
         let frame = Frame::down_to(352.0);
         frame.name_above(canvas, "True positive rate: share of the positives found")?;
-        let across = "False positive rate: share of the negatives named by mistake";
+        let across = "False positive rate: share of the negatives predicted positive";
         frame.name_below(canvas, across)?;
         let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
         plot.area(&points, theme::BLUE_TINT)?;

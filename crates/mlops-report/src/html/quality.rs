@@ -19,7 +19,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
         return "<p>Nothing was scored, so nothing can be said.</p>\n".to_owned();
     }
     let mut html = format!(
-        "<p>Tried on {} {}, {} of them “{}”. A row is named “{}” with a probability above {}. {}</p>\n",
+        "<p>Tested on {} {}, {} of them “{}”. A row is predicted “{}” if its probability is above {}. {}</p>\n",
         format::count(score.n),
         verdict::unit(report),
         format::count(score.positives),
@@ -33,9 +33,9 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
         format!(" Intervals: {}.", escape(note.trim_end_matches('.')))
     });
     html.push_str(&format!(
-        "<p class=\"small\">The constant answer is the best that does not look at the row: naming \
-         every row for F1, precision and recall, the commoner class for accuracy, the share of \
-         positives as probability for the others.{note}</p>\n"
+        "<p class=\"small\">The constant answer is the best one that does not look at the row: always \
+         “positive” for F1, precision and recall, the more frequent class for accuracy, the share of \
+         positives as the probability for the others.{note}</p>\n"
     ));
     html.push_str(&figures(
         pictures,
@@ -69,21 +69,21 @@ fn scores(score: &Score) -> String {
             Some(score.f1),
             score.f1_interval,
             score.constant_f1,
-            "precision and recall in one, higher is better",
+            "harmonic mean of precision and recall, higher is better",
         ),
         (
             "Precision",
             Some(score.precision),
             score.precision_interval,
             base,
-            "share of the named that are positive",
+            "share of positive predictions that are right",
         ),
         (
             "Recall",
             Some(score.recall),
             score.recall_interval,
             recall,
-            "share of the positives that are named",
+            "share of the positives that are found",
         ),
         (
             "Accuracy",
@@ -97,7 +97,7 @@ fn scores(score: &Score) -> String {
             score.roc_auc,
             score.roc_auc_interval,
             0.5,
-            "chance that a positive scores above a negative",
+            "probability that a positive scores above a negative",
         ),
         ("Average precision", score.pr_auc, None, base, "precision over all thresholds"),
         ("Log loss", score.log_loss, None, entropy, "surprise at the truth, lower is better"),

@@ -12,7 +12,7 @@ use super::escape;
 /// The top of the page.
 pub(super) fn section(report: &Report) -> String {
     let score = &report.score;
-    let class = if score.n > 0 && score.beats_constant { "good" } else { "poor" };
+    let class = if score.n > 0 && score.beyond_chance { "good" } else { "poor" };
     let mut html = format!(
         "<section id=\"verdict\" class=\"{class}\" aria-labelledby=\"verdict-h\">\n\
          <h2 id=\"verdict-h\">The verdict</h2>\n<p class=\"lead\">{}</p>\n",
@@ -63,11 +63,11 @@ fn really(report: &Report) -> String {
 fn lead(report: &Report) -> String {
     let score = &report.score;
     if score.n == 0 {
-        return "The model has not been scored: no rows were held out to try it on.".to_owned();
+        return "The model has not been scored: no rows were held out to test it on.".to_owned();
     }
     if score.positives == 0 || score.positives >= score.n {
         return format!(
-            "Nothing can be said: the {} {} that the model was tried on are all of one class.",
+            "Nothing can be said: the {} {} that the model was tested on are all of one class.",
             format::count(score.n),
             unit(report)
         );
@@ -79,10 +79,10 @@ fn lead(report: &Report) -> String {
     );
     let m = score.confusion;
     let named = if m.tp == 0 && m.fp == 0 {
-        "it names none at all.".to_owned()
+        "it predicts none at all.".to_owned()
     } else {
         format!(
-            "of those it names, <strong>{}</strong> {}.",
+            "of those it predicts, <strong>{}</strong> {}.",
             format::percent(score.precision),
             really(report)
         )
@@ -100,9 +100,9 @@ fn lead(report: &Report) -> String {
 }
 
 fn comparison(score: &Score) -> &'static str {
-    if score.beats_constant {
+    if score.beyond_chance {
         "That is better than always giving the same answer, by more than chance explains."
-    } else if score.f1 > score.constant_f1 {
+    } else if score.beats_constant {
         "That is a little better than always giving the same answer, but chance alone could \
          explain it: do not rely on the model yet."
     } else {
@@ -121,10 +121,14 @@ fn tiles(score: &Score) -> String {
     let positives = format::count(score.positives);
     [
         "<dl class=\"tiles\">\n".to_owned(),
-        tile(format::percent(score.recall), "Found", "of those it should find (recall)"),
-        tile(format::percent(score.precision), "Right", "of those it names (precision)"),
-        tile(format::score(score.f1), "F1", "both in one number, 1 is perfect"),
-        tile(n, "Tried on", &format!("rows it had not seen, {positives} of them positive")),
+        tile(format::percent(score.recall), "Recall", "of the positives are found"),
+        tile(
+            format::percent(score.precision),
+            "Precision",
+            "of its positive predictions are right",
+        ),
+        tile(format::score(score.f1), "F1", "harmonic mean of both, 1 is perfect"),
+        tile(n, "Tested on", &format!("rows it had not seen, {positives} of them positive")),
         "</dl>\n".to_owned(),
         gauge(score),
     ]

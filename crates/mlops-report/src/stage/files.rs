@@ -24,20 +24,20 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Warning>) -> Result<V
     // A version that consists of new rows alone starts afresh: what was before is not in it.
     let first = datasets.iter().rev().find(|d| d.rows == d.new_rows).map(|d| d.version);
     let records = current(workspace.ledger.files()?, first);
-    let named = |wanted: FileStatus| {
+    let of_status = |wanted: FileStatus| {
         let files: Vec<&str> =
             records.iter().filter(|f| f.status == wanted).map(|f| f.name.as_str()).collect();
         (files.len(), text::names(&files))
     };
     // Ingestion said why, and the table of files has it.
-    match named(FileStatus::Failed) {
+    match of_status(FileStatus::Failed) {
         (0, _) => {}
         (1, name) => warnings.push(warning(format!("{name} was refused and is not learned from."))),
         (_, names) => {
             warnings.push(warning(format!("{names} were refused and are not learned from.")));
         }
     }
-    match named(FileStatus::Changing) {
+    match of_status(FileStatus::Changing) {
         (0, _) => {}
         (_, names) => warnings.push(warning(format!(
             "{names} changed while ingestion read: the next run takes what was left out."

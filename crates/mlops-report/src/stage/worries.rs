@@ -105,9 +105,9 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<W
     let (alpha, matters) = CALIBRATION;
     if test.p_value < alpha && test.gap >= matters {
         warnings.push(warning(format!(
-            "The probabilities are off by {:.2} on average: in {} groups of test rows another share \
-             is positive than they say (Hosmer-Lemeshow {:.1}, p {}). The order of the rows may be \
-             right all the same, but do not take the numbers as chances.",
+            "The predicted probabilities are off by {:.2} on average: in {} groups of test rows the \
+             share of positives is another one than predicted (Hosmer-Lemeshow {:.1}, p {}). The \
+             ranking of the rows may still be right, but do not rely on the probabilities.",
             test.gap,
             test.groups,
             test.statistic,
@@ -161,16 +161,15 @@ pub(super) fn of_score(score: &Score, warnings: &mut Vec<Warning>) {
         let one = if score.confusion.one_class() { ", all of one class" } else { "" };
         warnings.push(warning(format!("{rows}{one}: {few} how good the model is.")));
     }
-    if score.f1 <= score.constant_f1 {
+    if !score.beats_constant {
         warnings.push(serious(format!(
-            "The model does not beat the best answer that never looks at the row: F1 {:.4} \
-             against {:.4}.",
+            "The model does not beat the best constant answer: F1 {:.4} against {:.4}.",
             score.f1, score.constant_f1
         )));
-    } else if !score.beats_constant && few.is_none() {
+    } else if !score.beyond_chance && few.is_none() {
         warnings.push(warning(format!(
-            "The model is ahead of the best constant answer (F1 {:.4} against {:.4}), but no \
-             further than chance alone may take it.",
+            "The model is ahead of the best constant answer (F1 {:.4} against {:.4}), but \
+             chance alone could explain the lead.",
             score.f1, score.constant_f1
         )));
     }

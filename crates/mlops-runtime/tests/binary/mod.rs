@@ -8,6 +8,8 @@
 #![allow(clippy::format_push_string, reason = "short before fast")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+/// Whole outputs that are kept.
+pub(crate) mod golden;
 /// A small workspace, brought by core to where a program starts.
 pub(crate) mod scene;
 
@@ -72,6 +74,7 @@ impl Binary {
         for option in ["--config", "MLOPS_CONFIG", "--json", "--quiet", "--verbose"] {
             assert!(help.stdout.contains(option), "{option} in {help:#?}");
         }
+        golden::compare(&format!("{}-help", self.name), &help.stdout);
         let version = self.run(scene.root(), &["--version"]).ends_with(0);
         assert_eq!(version.stdout, format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION")));
         assert!(!scene.path("out").is_dir(), "asking made a folder");
@@ -118,7 +121,10 @@ impl Binary {
     pub(crate) fn speaks(self, ready: fn() -> Scene) {
         // Warnings go to standard error in any case, and the same ones.
         let warnings = |text: &str| text.lines().all(|line| line.starts_with("warning: "));
-        let words = self.run(ready().root(), &[] as &[&str]).ends_with(0);
+        let scene = ready();
+        let words = self.run(scene.root(), &[] as &[&str]).ends_with(0);
+        let report = format!("{}{}", words.stdout, words.stderr);
+        golden::compare(&format!("{}-report", self.name), &golden::stable(&report, scene.root()));
         assert!(!words.stdout.is_empty() && warnings(&words.stderr), "{words:#?}");
         let json = self.run(ready().root(), &["--json"]).ends_with(0);
         assert!(json.json().is_object() && json.stderr == words.stderr, "{json:#?}");

@@ -4,6 +4,8 @@
 //! says so and proves nothing.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -17,8 +19,17 @@ use crate::world::{Program, State, copy, live, must_be_sound};
 /// Set for the second process.
 const TASK: &str = "MLOPS_TEST_MOUNTS";
 
-/// Runs the test `name` again where it may mount.
+/// Adds a line to the file of what did not run, which `.ci/test` shows.
 #[expect(clippy::print_stderr, reason = "that a test proved nothing must be seen")]
+fn not_run(name: &str, reason: &str) {
+    eprintln!("not run: {name}: {reason}");
+    if let Ok(notes) = std::env::var("MLOPS_NOT_RUN") {
+        let mut notes = fs::File::options().append(true).open(notes).unwrap();
+        writeln!(notes, "{name}: {reason}").unwrap();
+    }
+}
+
+/// Runs the test `name` again where it may mount.
 fn in_a_namespace(name: &str) {
     let command = || {
         let mut command = Command::new("unshare");
@@ -28,8 +39,7 @@ fn in_a_namespace(name: &str) {
     let _alone = alone();
     let probe = command().args(["mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: this system lets nobody mount in a namespace of one's own");
-        return;
+        return not_run(name, "this system lets nobody mount in a namespace of one's own");
     }
     let output = command()
         .arg(std::env::current_exe().unwrap())

@@ -9,6 +9,7 @@ pub mod contest;
 mod judge;
 mod restore;
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use super::deploy::{self, Candidate};
 use super::fresh::{self, Rows};
 use super::ingest::{self, Ingestion};
 use super::score::{self, Score, read_artifact};
-use super::{holdout, train};
+use super::{held_again, holdout, train};
 
 /// The name under which its work is recorded.
 pub const STEP: &str = "fullprocess";
@@ -105,7 +106,14 @@ impl<'a> Run<'a> {
             return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
-        if dataset.version <= looked && !force {
+        let lost = self.is_lost(live.as_ref())?;
+        if lost {
+            self.decision.data.warnings.push(
+                "no release is live and none that was is there any more: a model is trained again"
+                    .to_owned(),
+            );
+        }
+        if dataset.version <= looked && !force && !lost {
             let reason = format!("no data came after {}", looked.file_name());
             return self.nothing_new(live.as_ref(), &reason);
         }
@@ -140,11 +148,12 @@ impl<'a> Run<'a> {
                 if trained.is_none() {
                     self.decision.data.warnings.push(no_known_rows(live));
                 }
-                let (drift, data_drift) = self.timed("drift", |run| {
+                let judged = self.timed("drift", |run| {
                     judge::judge(run.context, run.workspace, live, &dataset, &new, known)
                 })?;
-                self.decision.drift = Some(drift);
-                self.decision.data_drift = data_drift;
+                self.decision.drift = Some(judged.model);
+                self.decision.data_drift = judged.data;
+                self.decision.concerns.extend(judged.concerns);
             }
             None => {}
         }
@@ -161,6 +170,18 @@ impl<'a> Run<'a> {
             return self.record(outcome, reason, &dataset);
         }
         self.retrain(live.as_ref(), &dataset)
+    }
+
+    /// Whether nothing is live though something was, and cannot be made so again: the releases are
+    /// gone. Not after a run that found the same and refused what it trained, which the next one would
+    /// only repeat.
+    fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
+        let ledger = &self.workspace.ledger;
+        if live.is_some() || ledger.latest_deployment()?.is_none() {
+            return Ok(false);
+        }
+        let newest = ledger.decision(None)?;
+        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
@@ -242,6 +263,9 @@ impl<'a> Run<'a> {
 
     /// Trains, compares and promotes or refuses.
     fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
+        let lost = self.is_lost(live)?;
+        let again = held_again::run(self.context, self.workspace, lost)?;
+        self.decision.data.warnings.extend(again);
         let trained = self.step("training", train::run)?;
         let score = self.step("scoring", score::run)?;
         self.decision.retrained = Some(Retrained {
@@ -252,6 +276,7 @@ impl<'a> Run<'a> {
             f1_interval: score.evaluation.f1_interval,
             constant_f1: score.evaluation.constant.f1,
             test_rows: score.evaluation.n,
+            notes: score.notes.clone(),
         });
         let path = self.context.config.output_model.join(ARTIFACT);
         let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
@@ -304,17 +329,16 @@ impl<'a> Run<'a> {
             text::plural(e.n, "test row"),
             e.constant.f1
         );
-        match (e.beats_constant, self.options.accept) {
-            (true, _) => (true, vec![format!("promoted: {what}, {beside}")]),
-            (false, true) => (true, vec![format!("promoted: {what}, accepted with {beside}")]),
-            (false, false) => (
-                false,
-                vec![format!(
-                    "refused: the new model does not beat a constant answer: {beside}, and --accept \
-                     was not given"
-                )],
+        let blessed = e.beats_constant || self.options.accept;
+        let reason = match (e.beats_constant, self.options.accept) {
+            (true, _) => format!("promoted: {what}, {beside}"),
+            (false, true) => format!("promoted: {what}, accepted with {beside}"),
+            (false, false) => format!(
+                "refused: the new model does not beat a constant answer: {beside}, and --accept \
+                 was not given"
             ),
-        }
+        };
+        (blessed, [vec![reason], score.notes.clone()].concat())
     }
 
     /// Notes what a person must look at, after a model was refused.
@@ -368,13 +392,21 @@ impl<'a> Run<'a> {
         match store.verify(&id) {
             Ok(release) => Ok(Some(self.note_live(release))),
             Err(_) if self.options.force => Ok(None),
-            Err(e) => Err(Error::artifact(
-                store.folder(&id).display().to_string(),
-                format!(
-                    "the live release is damaged ({e}): go back with `deployment rollback`, or \
-                     train a new one with `fullprocess --force`"
-                ),
-            )),
+            Err(e) => {
+                let earlier = self.workspace.ledger.earlier_releases(id.as_str())?;
+                let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
+                    "go back with `deployment rollback`, or "
+                } else {
+                    ""
+                };
+                Err(Error::artifact(
+                    store.folder(&id).display().to_string(),
+                    format!(
+                        "the live release is damaged ({e}): {back}train a new one with `fullprocess \
+                         --force`"
+                    ),
+                ))
+            }
         }
     }
 
@@ -417,8 +449,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Champion against challenger; a new model that fails on the newest rows is noted, though older
-    /// test rows may hide it.
+    /// Champion against challenger; a new model that goes live though it beats no constant answer is
+    /// noted, also where it fails on the newest rows and older test rows hide it.
     fn gate(
         &mut self,
         champion: &Model,
@@ -434,17 +466,21 @@ impl<'a> Run<'a> {
             accept,
         )?;
         let contest::Contest { verdict, newest } = held;
-        let constant = ConstantBaseline::of(newest.positives(), newest.negatives()).f1;
+        let constant = ConstantBaseline::of(newest.positives(), newest.negatives());
         let below = self.decision.drift.as_ref().is_some_and(|drift| drift.below_constant);
         let enough = newest.n() >= self.context.config.drift.min_rows && !newest.one_class();
-        if below && verdict.blessed && enough && newest.f1() <= constant {
-            self.decision.concerns.push(Concern::BelowConstant {
-                f1: newest.f1(),
-                constant_f1: constant,
-                rows: newest.n(),
-                newer: true,
-            });
-        }
+        let failed = if !verdict.blessed {
+            None
+        } else if verdict.loses_to_constant() && !accept {
+            Some((verdict.challenger_f1, verdict.constant_f1, verdict.n))
+        } else if below && enough && constant.met_by(newest.f1()) != Ordering::Greater {
+            Some((newest.f1(), constant.f1, newest.n()))
+        } else {
+            None
+        };
+        self.decision.concerns.extend(failed.map(|(f1, constant_f1, rows)| {
+            Concern::BelowConstant { f1, constant_f1, rows, newer: true }
+        }));
         Ok(verdict)
     }
 
@@ -515,8 +551,7 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
 /// What is to be decided on, for the record: all that came after `decided`, also what an
 /// interrupted run or `ingestion` brought in.
 fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
-    let mut files = ledger.files()?;
-    files.retain(|file| file.dataset.is_some_and(|version| version > decided));
+    let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
     datasets.retain(|dataset| dataset.version > decided);
     Ok(DataSeen {
@@ -549,7 +584,9 @@ fn no_known_rows(live: &Release) -> String {
 pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
     let record = ledger.decision(run)?.ok_or_else(|| {
         Error::missing(match run {
-            Some(run) => format!("no decision of a run {run}: `--explain` alone shows the newest"),
+            Some(run) => {
+                format!("there is no decision of run {run}: `--explain` alone shows the newest")
+            }
             None => "no decision was made yet: run `fullprocess` first".to_owned(),
         })
     })?;

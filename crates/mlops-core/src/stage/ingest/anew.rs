@@ -178,15 +178,7 @@ impl Anew<'_> {
                 ingest.know(digest);
             }
         } else {
-            report.warnings.push(named(
-                &waiting.candidate.name,
-                &format!(
-                    "changed, but its new content was not taken: the {} of its earlier content {} in \
-                     the data set",
-                    text::plural(old.rows, "row"),
-                    if old.rows == 1 { "stays" } else { "stay" }
-                ),
-            ));
+            report.warnings.push(rows_stay(&waiting.candidate.name, old.rows));
         }
         report.files.push(record);
         parts.extend(Part::of_last(&report.files));
@@ -249,6 +241,34 @@ impl Anew<'_> {
         }
         Ok(())
     }
+}
+
+/// That a file changed to something which is not taken.
+fn rows_stay(name: &str, rows: u64) -> String {
+    let words = format!(
+        "changed, but its new content was not taken: the {} of its earlier content {} in the data set",
+        text::plural(rows, "row"),
+        if rows == 1 { "stays" } else { "stay" }
+    );
+    named(name, &words)
+}
+
+/// Says the same of files whose new content needed no reading: it is known to have no rows, or to be
+/// refused.
+pub(super) fn say_what_stays(
+    workspace: &Workspace,
+    held: &[Segment],
+    report: &mut Ingestion,
+) -> Result<()> {
+    for file in &report.files {
+        if matches!(file.status, FileStatus::NoRows | FileStatus::Failed)
+            && let Some(content) = workspace.ledger.counted_at(&file.location)?
+            && let Some(segment) = held.iter().find(|segment| segment.sha256 == content)
+        {
+            report.warnings.push(rows_stay(&file.name, segment.rows));
+        }
+    }
+    Ok(())
 }
 
 /// Whether nothing is there. What cannot be looked at may be there.

@@ -24,7 +24,7 @@ use crate::location::Location;
 use crate::schema::Schema;
 use crate::{Error, Result, files, text};
 
-use anew::{Anew, Changes, gone};
+use anew::{Anew, Changes, gone, say_what_stays};
 pub(super) use publish::{New, Part, publish};
 pub use report::Ingestion;
 
@@ -114,6 +114,7 @@ fn ingest(
     meta.extend(gone);
     let mut changes = Changes::none();
     if config.ingestion.on_change == OnChange::Supersede && !options.rebuild {
+        say_what_stays(workspace, &held, &mut report)?;
         changes = Changes::of(context, workspace, &held, &waiting, &report.files)?;
     }
     if waiting.is_empty() && changes.is_empty() && !options.rebuild {
@@ -133,6 +134,9 @@ fn ingest(
     let mut ingest = start(context, &schema, expected)?;
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
+    if last.is_none() {
+        ingest.is_first();
+    }
     if let Some(previous) = previous {
         ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
         for digest in &contents {
@@ -254,6 +258,12 @@ fn settings(context: &Context) -> String {
     Digest::of(text.to_string().as_bytes()).to_string()
 }
 
+/// Refuses to read the data set as something else than it was ingested as.
+pub(super) fn check_meaning(context: &Context, workspace: &Workspace) -> Result<()> {
+    let has_data = workspace.ledger.latest_dataset()?.is_some();
+    check_schema(context, workspace, has_data, Options::default())
+}
+
 /// Refuses to mix rows of two schemas.
 fn check_schema(
     context: &Context,
@@ -270,17 +280,17 @@ fn check_schema(
     if !has_data || options.rebuild {
         return Ok(());
     }
-    let meaning = context.config.ingestion.meaning(&context.config.schema);
+    let Config { ingestion, schema, .. } = &context.config;
     let meant = workspace.ledger.meta(MEANING_KEY)?;
-    if same && meant.is_some_and(|meant| meant != meaning) {
+    let changes = meant.map_or_else(Vec::new, |meant| ingestion.changes(schema, &meant));
+    if same && !changes.is_empty() {
         return Err(Error::config(
             context.config.file.display().to_string(),
-            vec![
-                "\"ingestion\" says otherwise than for the data so far what a cell or an equal row \
-                 means (\"missing_values\", \"duplicates\" and the like): put it back, or run \
-                 `ingestion --rebuild` to read all source files again"
-                    .to_owned(),
-            ],
+            vec![format!(
+                "what a cell or an equal row means has changed since the data so far were ingested: {}. \
+                 Put it back, or run `ingestion --rebuild` to read all source files again",
+                changes.join("; ")
+            )],
         ));
     }
     if same {
@@ -526,6 +536,10 @@ fn record(
                 return Ok(copy_record(context, candidate, stamp, digest, &known));
             }
             (FileStatus::Copy, None)
+        }
+        Outcome::Contradicts(reason) => {
+            let message = format!("{}: {reason}. Nothing was ingested", candidate.name);
+            return Err(Error::data(text::bounded(message)));
         }
         Outcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
     };

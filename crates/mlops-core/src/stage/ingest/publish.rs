@@ -3,17 +3,15 @@
 //! Order of writes: names, commit, text files. What is derived is written beside that and named after
 //! it. Not for reading files: see [`super`].
 
-use std::panic::resume_unwind;
-use std::thread;
-
 use crate::context::{Context, Workspace};
 use crate::digest::Digest;
 use crate::durable::NewFile;
 use crate::ids::DatasetVersion;
-use crate::ingest::index::{self, Index};
+use crate::ingest::index;
 use crate::ingest::{FileCounts, Ingest};
 use crate::ledger::{DatasetRecord, FileRecord, Intent, Ledger, Segment, projections};
 use crate::location::Location;
+use crate::threads::both;
 use crate::{Error, Result};
 
 use super::{Ingestion, MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
@@ -110,27 +108,32 @@ pub(in crate::stage) fn publish(
     let segments = segments(&workspace.ledger, &dataset, &parts)?;
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
-    if base.is_none() || workspace.ledger.meta(MEANING_KEY)?.is_none() {
+    let meant = workspace.ledger.meta(MEANING_KEY)?;
+    if let (Some(base), None) = (base, &meant) {
+        report.warnings.push(format!(
+            "the rows of {} were read by an earlier version of this program, by its rules for what a \
+             cell means, and the new ones by the rules of this one and of \"ingestion\" as it is now: \
+             `ingestion --rebuild` reads all of them again by the same rules",
+            base.version.file_name()
+        ));
+    }
+    if base.is_none() || meant.is_none() {
         meta.push((MEANING_KEY, config.ingestion.meaning(&config.schema)));
     }
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
-    let index = thread::scope(|scope| {
+    let record = (&dataset, &segments[..], &superseded[..]);
+    let commit = || commit(context, workspace, (data, quarantine), record, &meta, report);
+    let index = if let Some(index) = index {
         // Nobody waits for the disk with it, so that it can be written while others do.
-        let write = |index: Index| index.write(&context.disk, &path, digest);
-        let index = index.map(|index| scope.spawn(move || write(index)));
-        commit(
-            context,
-            workspace,
-            (data, quarantine),
-            (&dataset, &segments, &superseded),
-            &meta,
-            report,
-        )?;
-        Ok::<_, Error>(
-            index.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))),
-        )
-    })?;
+        let write = || index.write(&context.disk, &path, digest);
+        let (committed, written) = both(commit, write);
+        committed?;
+        Some(written)
+    } else {
+        commit()?;
+        None
+    };
     if let Some(Err(e)) = index.map(|written| written.and_then(NewFile::publish_unsynced)) {
         let cost = "the next ingestion reads the whole data set instead";
         report.warnings.push(format!("{e}: without this index {cost}"));

@@ -99,9 +99,19 @@ impl Ingestion {
     }
 }
 
+impl Ingestion {
+    /// Files other than those that are where they were with the content that they had, and were only
+    /// looked into since they have another time or number: copied, restored or touched.
+    fn news(&self) -> impl Iterator<Item = &FileRecord> {
+        let as_before =
+            |f: &FileRecord| f.status == FileStatus::Copy && f.same_as.as_ref() == Some(&f.name);
+        self.files.iter().filter(move |f| !as_before(f))
+    }
+}
+
 impl Report for Ingestion {
     fn changed(&self) -> bool {
-        !self.files.is_empty()
+        self.news().next().is_some()
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -131,17 +141,17 @@ impl Report for Ingestion {
 
 impl fmt::Display for Ingestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.files.is_empty() {
-            let unchanged = text::plural(self.unchanged, "file");
-            match self.unchanged {
+        if self.news().next().is_none() {
+            let unchanged = self.unchanged + self.files.len() as u64;
+            let recorded = text::plural(unchanged, "file");
+            match unchanged {
                 0 => writeln!(f, "No CSV file in {}.", self.folder)?,
-                _ => writeln!(f, "Nothing new in {}: {unchanged} as recorded.", self.folder)?,
+                _ => writeln!(f, "Nothing new in {}: {recorded} as recorded.", self.folder)?,
             }
         } else {
             let head = ["file", "read", "kept", "duplicates", "quarantined", ""];
             let mut rows = vec![head.map(str::to_owned).to_vec()];
-            let shown = self.files.iter().take(text::MOST_NAMES);
-            for file in shown {
+            for file in self.news().take(text::MOST_NAMES) {
                 let counts = &file.counts;
                 let note = match file.status {
                     FileStatus::Adopted => "adopted".to_owned(),
@@ -150,9 +160,6 @@ impl fmt::Display for Ingestion {
                         format!("columns passed over: {}", text::names(&counts.extra_columns))
                     }
                     FileStatus::NoRows => "no data rows".to_owned(),
-                    FileStatus::Copy if file.same_as.as_ref() == Some(&file.name) => {
-                        "same content as before".to_owned()
-                    }
                     FileStatus::Copy => {
                         let other = file.same_as.as_deref().unwrap_or("another");
                         format!("same content as {}", text::name(other))
@@ -167,9 +174,11 @@ impl fmt::Display for Ingestion {
                 row.push(note);
                 rows.push(row);
             }
-            let rest = self.files.get(text::MOST_NAMES..).unwrap_or_default();
+            let rest: Vec<&FileRecord> = self.news().skip(text::MOST_NAMES).collect();
             if !rest.is_empty() {
-                let sum = |count: fn(&FileRecord) -> u64| text::count(rest.iter().map(count).sum());
+                let sum = |count: fn(&FileRecord) -> u64| {
+                    text::count(rest.iter().copied().map(count).sum())
+                };
                 let refused = rest.iter().filter(|f| f.status == FileStatus::Failed).count() as u64;
                 let note = match refused {
                     0 => String::new(),

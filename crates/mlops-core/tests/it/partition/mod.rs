@@ -138,7 +138,10 @@ fn holds(schema: &Schema, options: &Ingestion, dir: &TempDir, input: &[u8]) -> R
     // What we wrote is its own canonical spelling.
     let settled = bench.settled(&whole);
     let numbers = NumberFormat::default();
-    let wide = Ingestion { numbers, ..options.without_line_limit() };
+    // Which numbers stand for missing values is told in the spelling of the files that arrive.
+    let same = options.numbers == numbers;
+    let missing_values = if same { options.missing_values.clone() } else { Vec::new() };
+    let wide = Ingestion { numbers, missing_values, ..options.without_line_limit() };
     let again = Bench { schema: &settled, options: &wide, dir };
     fs::write(bench.path("input.csv"), &whole.output).unwrap();
     let twice = again.ingest(Means { chunk_bytes: 7, threads: 2, ..Means::default() });

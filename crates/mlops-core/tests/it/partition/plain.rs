@@ -99,20 +99,30 @@ fn canonical(
     cells: &[&str],
     other_decimal: &mut bool,
 ) -> Option<Row> {
+    let spelt = |cell: &str| {
+        if options.numbers.decimal == ',' { swapped(cell) } else { cell.to_owned() }
+    };
+    let coded = |cell: &str| {
+        options
+            .missing_values
+            .iter()
+            .any(|m| number(&spelt(m)).is_some_and(|m| number(&spelt(cell)) == Some(m)))
+    };
+    let cell = |name: &String| Some(cells[names.iter().position(|n| n == name)?]);
+    // Wherever it stands in the row.
+    for column in schema.columns().iter().filter(|column| column.role == Role::Numeric) {
+        let cell = spelt(cell(&column.name)?);
+        *other_decimal |= number(&cell).is_none() && is_decimal_comma(&cell);
+    }
     let mut row = String::new();
     for column in schema.columns() {
-        let cell = cells[names.iter().position(|n| *n == column.name)?];
+        let cell = cell(&column.name)?;
         let missing = cell.is_empty() || options.missing_values.iter().any(|m| m == cell);
         row += &match column.role {
             Role::Categorical | Role::Numeric if missing => String::new(),
+            Role::Numeric if coded(cell) => String::new(),
             Role::Id | Role::Categorical => quote(cell),
-            Role::Numeric => {
-                let cell =
-                    if options.numbers.decimal == ',' { swapped(cell) } else { cell.to_owned() };
-                let number = number(&cell);
-                *other_decimal |= number.is_none() && is_decimal_comma(&cell);
-                number?
-            }
+            Role::Numeric => number(&spelt(cell))?,
             Role::Target => {
                 let known = schema.negative_label().is_some_and(|n| same(cell, n));
                 if cell.is_empty() || (missing && !known && !same(cell, schema.positive_label())) {

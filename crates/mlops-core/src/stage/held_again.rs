@@ -1,0 +1,121 @@
+//! The newest hold-out, made again from the data set where no test file is left at all, or the releases
+//! are gone too, as after the restoring of a backup that has the ledger and the source files alone.
+//!
+//! The ledger says who was drawn and what the file's digest was; what comes out must have that digest.
+//! A hold-out that somebody moved away otherwise stays away: that may be meant.
+//! Not for drawing: see [`super::holdout`].
+
+use std::collections::BTreeSet;
+
+use crate::Result;
+use crate::context::{Context, Workspace};
+use crate::dataset::RowReader;
+use crate::durable::NewFile;
+use crate::entity::{Identity, Members};
+use crate::ids::DatasetVersion;
+use crate::ingest::rows::RowFile;
+use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord, Intent};
+use crate::schema::Schema;
+use crate::testdata::TestFiles;
+
+use super::fresh::Rows;
+
+/// Makes the newest hold-out again if there is no test file, or if the releases are `lost` and it is not
+/// there; says so.
+pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<Option<String>> {
+    let config = &context.config;
+    let holdouts = workspace.ledger.holdouts()?;
+    let (Some(last), Some(dataset)) = (holdouts.last(), workspace.ledger.latest_dataset()?) else {
+        return Ok(None);
+    };
+    let path = config.test_data.join(&last.name);
+    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let needed = tests.all.is_empty() || lost && tests.missing(&holdouts).contains(&last);
+    if !needed || path.symlink_metadata().is_ok() {
+        return Ok(None);
+    }
+    let schema = super::ingest::schema(context, workspace)?;
+    let Some(drawn) = workspace.ledger.drawn(last.version)? else { return Ok(None) };
+    let key = workspace.ledger.holdout_key()?;
+    // What was offered are the rows after the draw before, or after those that the live model knew.
+    let before = holdouts.iter().rev().nth(1).map(|h| h.version);
+    let mut starts: BTreeSet<DatasetVersion> =
+        workspace.ledger.models()?.iter().map(|m| m.dataset).collect();
+    starts.insert(DatasetVersion(0));
+    let starts = before.map_or_else(|| Vec::from_iter(starts), |version| vec![version]);
+    let segments = workspace.ledger.segments(dataset.version)?;
+    for start in starts.into_iter().filter(|start| *start < last.version) {
+        let offered = Rows::of(&segments, |s| s.batch > start && s.batch <= last.version);
+        let again = Again { context, schema: &schema, dataset: &dataset, drawn: &drawn, key };
+        let Some(file) = again.file(last, &offered)? else { continue };
+        let intent = Intent::PublishHoldout { name: last.name.clone(), sha256: last.sha256 };
+        let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
+        file.publish(false)?;
+        workspace.ledger.withdraw(intent)?;
+        let name = &last.name;
+        return Ok(Some(format!("{name} was gone and has been made again, byte for byte")));
+    }
+    Ok(None)
+}
+
+/// A file on its way.
+struct Again<'a> {
+    context: &'a Context,
+    schema: &'a Schema,
+    dataset: &'a DatasetRecord,
+    drawn: &'a Drawn,
+    key: u64,
+}
+
+impl Again<'_> {
+    /// The rows of `offered` that were drawn; nothing if they are not those of `holdout`.
+    fn file(&self, holdout: &HoldoutRecord, offered: &Rows) -> Result<Option<NewFile>> {
+        let Self { context, schema, dataset, drawn, key } = self;
+        let config = &context.config;
+        let Some(entities) = drawn.identity.hasher(schema, *key) else { return Ok(None) };
+        let options = config.ingestion.without_line_limit();
+        let reader = RowReader::labelled(schema, &options)
+            .on_threads(config.limits.threads)
+            .without_hashes()
+            .without_digest()
+            .with_ids();
+        let path = dataset.location.as_path();
+        let (mut chosen, mut of_offered) = (Vec::new(), Vec::new());
+        super::holdout::each_row(&reader, path, &entities, offered, |entity, table, i| {
+            of_offered.push((entity, table.labels[i]));
+        })?;
+        if drawn.identity == Identity::LookAlikes && drawn.start.is_none() {
+            // Which of several equal rows it was, the draw alone tells.
+            let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+            let negatives = holdout.rows.saturating_sub(holdout.positives);
+            let [negatives, positives] = [negatives, holdout.positives].map(count);
+            chosen = super::holdout::look_alikes(&of_offered, *key, |class, n| {
+                n.min(if class { positives } else { negatives })
+            });
+        } else {
+            let mut left = Members(drawn.members.0.clone());
+            for (at, (entity, _)) in of_offered.iter().enumerate() {
+                if let Some(times) = left.0.get_mut(entity).filter(|times| **times > 0) {
+                    *times -= 1;
+                    chosen.push(at);
+                }
+            }
+        }
+        let name = config.test_data.join(&holdout.name);
+        let mut file = RowFile::create(&context.disk, &name, &schema.header())?;
+        let (mut next, mut seen, mut at) = (0, 0_u64, 0_usize);
+        reader.rows(path, |row| {
+            if offered.has(seen) {
+                if chosen.get(next) == Some(&at) {
+                    file.append(row)?;
+                    next += 1;
+                }
+                at += 1;
+            }
+            seen += 1;
+            Ok(())
+        })?;
+        let (file, _, sha256) = file.finish()?;
+        Ok(Some(file).filter(|_| sha256 == holdout.sha256))
+    }
+}

@@ -1,0 +1,96 @@
+//! Work that several threads share, and that gets done as well where the system gives none: at a limit
+//! of processes (`ulimit -u`, `TasksMax`, `pids.max`) the calling thread does all of it.
+//!
+//! What comes out never depends on how many threads there were. Not for threads that live on beside
+//! their makers: whoever starts one says what is missing without it.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::{self, Builder};
+
+/// Runs `work` on this thread and on up to `helpers` more. Each run of it takes its share from where
+/// all find it, until nothing is left.
+pub fn together(helpers: usize, work: &(impl Fn() + Sync)) {
+    thread::scope(|scope| {
+        // Where one cannot be had, none of the next can.
+        let had = |_: &usize| Builder::new().spawn_scoped(scope, work).is_ok();
+        (0..helpers).take_while(had).for_each(drop);
+        work();
+    });
+}
+
+/// Does `here` on this thread and, meanwhile or after it, `there`.
+pub fn both<A, B: Send, There: FnOnce() -> B + Send>(
+    here: impl FnOnce() -> A,
+    there: There,
+) -> (A, B) {
+    thread::scope(|scope| {
+        // Handed over once there is somebody to take it: a thread that cannot be had takes what it
+        // was made with to its grave.
+        let (give, take) = mpsc::channel::<There>();
+        let work = move || take.into_iter().map(|there| there()).next();
+        let Ok(thread) = Builder::new().spawn_scoped(scope, work) else {
+            return (here(), there());
+        };
+        // The thread waits for it.
+        let _ = give.send(there);
+        drop(give);
+        let here = here();
+        match thread.join() {
+            Ok(Some(there)) => (here, there),
+            Ok(None) => unreachable!("the work was handed over"),
+            Err(panic) => resume_unwind(panic),
+        }
+    })
+}
+
+/// What each of `jobs` gives, in their order.
+pub fn each<T: Send>(jobs: &[&(dyn Fn() -> T + Sync)]) -> Vec<T> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    together(jobs.len().saturating_sub(1), &|| {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(at) else { break };
+            let given = job();
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, given));
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, given)| given).collect()
+}
+
+/// Why there is no thread, in words that help.
+pub const NONE: &str = "the system gives this program no more threads: raise the limit of processes \
+    (`ulimit -u`, TasksMax, pids.max)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_work_is_done_once_and_answers_come_in_the_order_of_the_jobs() {
+        let (next, sum) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        together(3, &|| {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number > 1000 {
+                    break;
+                }
+                sum.fetch_add(number, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(sum.into_inner(), 500_500);
+        let text = "moved".to_owned();
+        assert_eq!(both(|| 1, move || text.len()), (1, 5));
+        assert_eq!(each::<u32>(&[&|| 1, &|| 2, &|| 3]), [1, 2, 3]);
+        assert!(each::<u32>(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_panic_on_the_other_thread_is_one_here() {
+        let outcome = std::panic::catch_unwind(|| both(|| 1, || panic!("as it happens")));
+        assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"as it happens"));
+    }
+}
