@@ -1,17 +1,25 @@
 #!/bin/sh
 # Runs the binaries and their peers in turn, whole processes, and prints medians [min..max].
 #
-#   benches/bench.sh [WORK...]      works: ingestion ingestion_bounded ingestion_incremental
-#                                          training training_wide training_bounded
-#                                          scoring diagnostics compare compare_bounded first_run
+#   benches/bench.sh [WORK...]      works: ingestion ingestion_bounded ingestion_incremental increment
+#                                          increment_bounded training training_wide training_bounded
+#                                          median auto scoring diagnostics compare compare_bounded
+#                                          first_run many_columns
+#   BEFORE=FOLDER benches/bench.sh  the same works without peers: the binaries in FOLDER and ours in
+#                                   turn, each with workspaces of its own. The last columns say how
+#                                   often theirs is ours. FOLDER is the target/release of a worktree of
+#                                   an earlier commit.
 #
+# BEFORE  see above
 # ROWS    rows of generated data (10000000)
 # RUNS    rounds; in each, every contestant runs once, so that all meet the same noise (5)
 # PYTHON  an interpreter with polars, duckdb, pandas, scikit-learn and matplotlib; without them only our own figures are printed
 # WORKDIR where data and results go (target/bench)
 #
 # A work is a function below: it calls `contest NAME COMMAND` for each contestant, ours first. What
-# must be done before a contestant runs, and is not measured, goes into a function `before`.
+# must be done before a contestant runs, and is not measured, goes into a function `prepare`. What a
+# work makes goes to $place; `increment_1e8`, of which nobody wants more than one or two RUNS, takes
+# 15 GB of disk and is run only by its name.
 # Not for tests: what must hold is tested, how long it takes is measured here.
 set -eu
 
@@ -20,15 +28,16 @@ ROWS=${ROWS:-10000000}
 RUNS=${RUNS:-5}
 PYTHON=${PYTHON:-python3}
 WORKDIR=${WORKDIR:-$root/target/bench}
-bins=$root/target/release
+BEFORE=${BEFORE:+$(cd "$BEFORE" && pwd)}
+generate=$root/target/release/examples/generate
 time=$(command -v time || echo /usr/bin/time)
 
-has_module() { "$PYTHON" -c "import $1" 2>/dev/null; }
+has_module() { [ -z "$BEFORE" ] && "$PYTHON" -c "import $1" 2>/dev/null; }
 
 # One measured run of contestant $1 with the command behind it.
 contest() {
-    name=$1; shift
-    before
+    name=$side$1; shift
+    prepare
     if ! "$time" -f '%e %U %S %M' -o "$WORKDIR/time" "$@" >"$WORKDIR/log" 2>&1; then
         echo "$work, $name failed:" >&2; cat "$WORKDIR/log" >&2; exit 1
     fi
@@ -36,49 +45,50 @@ contest() {
         'END { print work, name, round, $1, $2 + $3, $4 / 1024 }' "$WORKDIR/time" >>"$results"
 }
 
-# A workspace in $WORKDIR/$1 whose input is the folder $2; $3 is more of the configuration.
+# A workspace in $place/$1 whose input is the folder $2; $3 is more of the configuration.
 workspace() {
-    mkdir -p "$WORKDIR/$1"
-    cat >"$WORKDIR/$1/config.json" <<END
+    mkdir -p "$place/$1"
+    cat >"$place/$1/config.json" <<END
 {"input_folder_path": "$2", "output_folder_path": "out", "test_data_path": "test",
  "output_model_path": "model", "prod_deployment_path": "live"$3}
 END
 }
 
-# Rows in $WORKDIR/$1: $2 of them, seed $3; $4 and on are more of the generator's options.
+# Rows in $place/$1: $2 of them, seed $3; $4 and on are more of the generator's options.
 generated() {
     folder=$1; rows=$2; seed=$3; shift 3
-    [ -d "$WORKDIR/$folder" ] ||
-        "$bins/examples/generate" large "$WORKDIR/$folder.part" "$rows" --seed "$seed" "$@"
-    set -- "$folder"
-    [ -d "$WORKDIR/$1" ] || mv "$WORKDIR/$1.part" "$WORKDIR/$1"
+    if [ ! -d "$WORKDIR/$folder" ]; then
+        "$generate" large "$WORKDIR/$folder.part" "$rows" --seed "$seed" "$@"
+        mv "$WORKDIR/$folder.part" "$WORKDIR/$folder"
+    fi
+    [ -e "$place/$folder" ] || ln -s "$WORKDIR/$folder" "$place/$folder"
 }
 
-ingest() { "$bins/ingestion" --quiet --config "$WORKDIR/$1/config.json"; }
+ingest() { "$bins/ingestion" --quiet --config "$place/$1/config.json"; }
 
 # Messy rows in four files to one canonical file without duplicates.
 ingestion() {
     generated rows "$ROWS" 42
     workspace full ../rows ''
-    before() { rm -rf "$WORKDIR/full/out" "$WORKDIR/peer.csv"; sync; }
-    contest ours "$bins/ingestion" --quiet --config "$WORKDIR/full/config.json"
+    prepare() { rm -rf "$place/full/out" "$place/peer.csv"; sync; }
+    contest ours "$bins/ingestion" --quiet --config "$place/full/config.json"
     for peer in polars duckdb; do
         has_module $peer || continue
-        contest $peer "$PYTHON" "$root/benches/peers/ingest_$peer.py" "$WORKDIR/peer.csv" \
-            "$WORKDIR"/rows/*.csv
+        contest $peer "$PYTHON" "$root/benches/peers/ingest_$peer.py" "$place/peer.csv" \
+            "$place"/rows/*.csv
     done
 }
 
 # The same within two limits of memory; `ours` is without one.
 ingestion_bounded() {
     generated rows "$ROWS" 42
-    before() { rm -rf "$WORKDIR"/full*/out; sync; }
+    prepare() { rm -rf "$place"/full*/out; sync; }
     for mib in "" 64 32; do
         name=${mib:+ours_${mib}MiB}
         limits=
         [ -z "$mib" ] || limits=", \"limits\": {\"memory_mib\": $mib}"
         workspace "full$mib" ../rows "$limits"
-        contest "${name:-ours}" "$bins/ingestion" --quiet --config "$WORKDIR/full$mib/config.json"
+        contest "${name:-ours}" "$bins/ingestion" --quiet --config "$place/full$mib/config.json"
     done
 }
 
@@ -88,32 +98,70 @@ ingestion_incremental() {
     # In four files, of which one is taken.
     generated more $((ROWS / 25)) 43
     workspace full ../rows ''
-    workspace grown in ''
-    before() { rm -rf "$WORKDIR/full/out"; sync; }
-    contest full "$bins/ingestion" --quiet --config "$WORKDIR/full/config.json"
-    before() {
-        rm -rf "$WORKDIR/grown/in" "$WORKDIR/grown/out"
-        # As old as they are: files that have just changed are hashed again.
-        cp -rp "$WORKDIR/rows" "$WORKDIR/grown/in"
-        "$bins/ingestion" --quiet --config "$WORKDIR/grown/config.json"
-        cp "$WORKDIR/more/dataset1.csv" "$WORKDIR/grown/in/more.csv"
+    prepare() { rm -rf "$place/full/out"; sync; }
+    contest full "$bins/ingestion" --quiet --config "$place/full/config.json"
+    grown rows more ours ''
+}
+
+# A thousand rows onto those that are there, beside a plain copy.
+increment() {
+    generated rows "$ROWS" 42
+    generated thousand 4000 44
+    grown rows thousand ours ''
+}
+
+# The same within less memory.
+increment_bounded() {
+    generated rows "$ROWS" 42
+    generated thousand 4000 44
+    grown rows thousand ours ', "limits": {"memory_mib": 64}'
+}
+
+# The same onto a hundred million rows.
+increment_1e8() {
+    generated many 100000000 42
+    generated thousand 4000 44
+    grown many thousand ours ', "limits": {"memory_mib": 64}'
+}
+
+# The first file of $2 onto the rows of $1, as contestant $3 with the configuration $4, beside a plain
+# copy of the data set. The workspace is made once; hard links to its files are what each run finds, for
+# files that have just changed, or are others than those that were recorded, are hashed again.
+grown() {
+    rows=$1 more=$2 kept=$place/grown_$work
+    if [ ! -e "$kept/out" ]; then
+        workspace "grown_$work" in "$4"
+        mkdir -p "$kept/in"
+        cp -p "$place/$rows"/*.csv "$kept/in"
+        touch -d '1 hour ago' "$kept"/in/*.csv
+        "$bins/ingestion" --quiet --config "$kept/config.json"
+        sleep 3
+    fi
+    prepare() {
+        rm -rf "$kept.run"
+        cp -rl "$kept" "$kept.run"
+        # The ledger is the one file that is changed where it is.
+        rm "$kept.run"/out/ledger.sqlite*
+        cp -p "$kept"/out/ledger.sqlite* "$kept.run/out"
+        cp "$place/$more/dataset1.csv" "$kept.run/in/more.csv"
         sync
     }
-    contest ours "$bins/ingestion" --quiet --config "$WORKDIR/grown/config.json"
-    before() { rm -f "$WORKDIR/copy.csv"; sync; }
-    contest copy cp --reflink=never "$WORKDIR/full/out/finaldata4.csv" "$WORKDIR/copy.csv"
+    contest "$3" "$bins/ingestion" --quiet --config "$kept.run/config.json"
+    prepare() { rm -rf "$kept.run" "$place/copy.csv"; sync; }
+    contest copy cp --reflink=never "$kept/out/finaldata4.csv" "$place/copy.csv"
+    rm "$place/copy.csv"
 }
 
 # A workspace as above, with its data ingested.
 ingested() {
     workspace "$@"
     ingest "$1"
-    data=$WORKDIR/$1/out/finaldata4.csv
+    data=$place/$1/out/finaldata4.csv
 }
 
 # Training in the workspace $1, beside scikit-learn on its data.
 trained() {
-    contest ours "$bins/training" --quiet --config "$WORKDIR/$1/config.json"
+    contest ours "$bins/training" --quiet --config "$place/$1/config.json"
     has_module sklearn || return 0
     contest lbfgs+pandas "$PYTHON" "$root/benches/peers/train_sklearn.py" pandas lbfgs "$data"
     contest lbfgs+polars "$PYTHON" "$root/benches/peers/train_sklearn.py" polars lbfgs "$data"
@@ -124,7 +172,7 @@ trained() {
 training() {
     generated rows "$ROWS" 42
     ingested narrow ../rows ', "training": {"missing": "drop"}'
-    before() { :; }
+    prepare() { :; }
     trained narrow
 }
 
@@ -138,7 +186,7 @@ wide() {
 training_wide() {
     generated columns $((ROWS / 10)) 43 --extra-columns 27
     ingested wide ../columns "$(wide)"
-    before() { :; }
+    prepare() { :; }
     trained wide
 }
 
@@ -147,10 +195,37 @@ training_bounded() {
     generated columns $((ROWS / 10)) 43 --extra-columns 27
     ingested wide ../columns "$(wide)"
     ingested wide32 ../columns "$(wide), \"limits\": {\"memory_mib\": 32}"
-    before() { :; }
-    contest ours "$bins/training" --quiet --config "$WORKDIR/wide/config.json"
-    contest ours_32MiB "$bins/training" --quiet --config "$WORKDIR/wide32/config.json"
-    cmp "$WORKDIR/wide/model/trainedmodel.bin" "$WORKDIR/wide32/model/trainedmodel.bin"
+    prepare() { :; }
+    contest ours "$bins/training" --quiet --config "$place/wide/config.json"
+    contest ours_32MiB "$bins/training" --quiet --config "$place/wide32/config.json"
+    cmp "$place/wide/model/trainedmodel.bin" "$place/wide32/model/trainedmodel.bin"
+}
+
+# Medians in place of missing values.
+median() {
+    generated fifth $((ROWS / 5)) 60
+    ingested medians ../fifth ', "training": {"missing": "median"}'
+    prepare() { :; }
+    contest ours "$bins/training" --quiet --config "$place/medians/config.json"
+}
+
+# So few rows that the start of the process counts.
+auto() {
+    generated small $((ROWS / 500)) 61
+    ingested auto ../small ''
+    prepare() { :; }
+    contest ours "$bins/training" --quiet --config "$place/auto/config.json"
+}
+
+# 2,500 columns of 10,000 rows, from the files to a live model with its reports; then within 64 MiB.
+many_columns() {
+    generated broad 10000 45 --extra-columns 2494
+    names=$(seq -s, -f '"x%g"' 1 2494)
+    for mib in "" 64; do
+        workspace "broad$mib" ../broad ", \"schema\": {\"id\": [\"corporation\"], \"numeric\": [\"lastmonth_activity\", \"lastyear_activity\", \"number_of_employees\", $names], \"target\": \"exited\", \"positive_label\": \"1\"}, \"training\": {\"missing\": \"median\"}${mib:+, \"limits\": {\"memory_mib\": $mib\}}"
+        prepare() { (cd "$place/broad$mib" && rm -rf out model models live); sync; }
+        contest "ours${mib:+_${mib}MiB}" "$bins/first_run" --quiet --config "$place/broad$mib/config.json"
+    done
 }
 
 # A model, once, in the workspace `scored`, whose test data has as many rows as its data; it is
@@ -158,23 +233,23 @@ training_bounded() {
 scored_workspace() {
     generated few $((ROWS / 100)) 44
     generated tests "$ROWS" 45 --files 1 --messy 0
-    mkdir -p "$WORKDIR/scored"
-    [ -e "$WORKDIR/scored/test" ] || ln -s ../tests "$WORKDIR/scored/test"
+    mkdir -p "$place/scored"
+    [ -e "$place/scored/test" ] || ln -s ../tests "$place/scored/test"
     workspace scored ../few ''
     ingest scored
-    [ -e "$WORKDIR/scored/model/trainedmodel.bin" ] ||
-        "$bins/training" --quiet --config "$WORKDIR/scored/config.json"
+    [ -e "$place/scored/model/trainedmodel.bin" ] ||
+        "$bins/training" --quiet --config "$place/scored/config.json"
 }
 
 # The model on the test data: all figures, with intervals.
 scoring() {
     scored_workspace
-    before() { :; }
-    contest ours "$bins/scoring" --quiet --config "$WORKDIR/scored/config.json"
+    prepare() { :; }
+    contest ours "$bins/scoring" --quiet --config "$place/scored/config.json"
     has_module sklearn || return 0
     for reader in pandas polars; do
         contest sklearn+$reader "$PYTHON" "$root/benches/peers/score_sklearn.py" $reader \
-            "$WORKDIR/scored/model/model.json" "$WORKDIR/tests/dataset1.csv"
+            "$place/scored/model/model.json" "$place/tests/dataset1.csv"
     done
 }
 
@@ -182,13 +257,13 @@ scoring() {
 diagnostics() {
     generated rows "$ROWS" 42
     ingested looked ../rows ''
-    config=$WORKDIR/looked/config.json
-    if [ ! -e "$WORKDIR/looked/live" ]; then
-        mkdir -p "$WORKDIR/looked/test"
-        head -n 1001 "$WORKDIR/rows/dataset1.csv" >"$WORKDIR/looked/test/rows.csv"
+    config=$place/looked/config.json
+    if [ ! -e "$place/looked/live" ]; then
+        mkdir -p "$place/looked/test"
+        head -n 1001 "$place/rows/dataset1.csv" >"$place/looked/test/rows.csv"
         for step in training scoring deployment; do "$bins/$step" --quiet --config "$config"; done
     fi
-    before() { :; }
+    prepare() { :; }
     contest ours "$bins/diagnostics" --quiet --config "$config"
     has_module polars || return 0
     for engine in streaming auto; do
@@ -201,17 +276,17 @@ diagnostics() {
 compared_workspace() {
     generated pair $((ROWS / 9)) 46 --messy 0
     workspace paired ../pair "$1"
-    left=$WORKDIR/paired/out/finaldata4.csv; right=$WORKDIR/paired/right.csv
+    left=$place/paired/out/finaldata4.csv; right=$place/paired/right.csv
     [ -e "$right" ] || {
         ingest paired
         awk -F, 'NR == 1 || NR % 20 > 1; NR > 1 && NR % 20 == 1 { sub(/^/, "z"); print }' "$left" >"$right"
     }
-    before() { rm -f "$WORKDIR/joined.csv"; sync; }
+    prepare() { rm -f "$place/joined.csv"; sync; }
 }
 
 compare_ours() {
     contest "$1" "$bins/diagnostics" compare "$left" "$right" --quiet \
-        --output "$WORKDIR/joined.csv" --config "$WORKDIR/paired/config.json"
+        --output "$place/joined.csv" --config "$place/paired/config.json"
 }
 
 # Outer join on all columns, written to a file.
@@ -220,7 +295,7 @@ compare() {
     compare_ours ours
     for peer in polars duckdb; do
         has_module $peer || continue
-        contest $peer "$PYTHON" "$root/benches/peers/compare_$peer.py" "$WORKDIR/joined.csv" \
+        contest $peer "$PYTHON" "$root/benches/peers/compare_$peer.py" "$place/joined.csv" \
             "$left" "$right"
     done
 }
@@ -236,19 +311,19 @@ compare_bounded() {
 # The shipped files, from CSV to a live model with its report. Both get copies without the rows that
 # pandas cannot read as numbers.
 first_run() {
-    mkdir -p "$WORKDIR/first/practicedata" "$WORKDIR/first/testdata"
+    mkdir -p "$place/first/practicedata" "$place/first/testdata"
     for file in practicedata/dataset1.csv practicedata/dataset2.csv testdata/testdata.csv; do
         tr -d '\r' <"$root/data/$file" | iconv -c -f UTF-8 -t UTF-8 | awk -F, '
             NR == 1 || (NF == 5 && !/"/ && $2 "," $3 "," $4 "," $5 ~ /^[0-9]+,[0-9]+,[0-9]+,[01]$/)
-            ' >"$WORKDIR/first/$file"
+            ' >"$place/first/$file"
     done
     printf '{"input_folder_path": "practicedata", "output_folder_path": "out", "test_data_path": "testdata", "output_model_path": "model", "prod_deployment_path": "live"}' \
-        >"$WORKDIR/first/config.json"
-    before() { (cd "$WORKDIR/first" && rm -rf out model models live peer); sync; }
-    contest ours "$bins/first_run" --quiet --config "$WORKDIR/first/config.json"
+        >"$place/first/config.json"
+    prepare() { (cd "$place/first" && rm -rf out model models live peer); sync; }
+    contest ours "$bins/first_run" --quiet --config "$place/first/config.json"
     has_module sklearn && has_module matplotlib || return 0
     contest python "$PYTHON" "$root/benches/peers/first_run_sklearn.py" \
-        "$WORKDIR/first/practicedata" "$WORKDIR/first/testdata/testdata.csv" "$WORKDIR/first/peer"
+        "$place/first/practicedata" "$place/first/testdata/testdata.csv" "$place/first/peer"
 }
 
 report() {
@@ -261,25 +336,28 @@ report() {
         }
         function cell(form, key, base, divide,    i, n, list, m) {
             for (i = 1; i <= rounds; i++) if ((key, i) in base)
-                list[++n] = divide == "" ? base[key, i] : base[key, i] / base[divide, i]
+                list[++n] = divide == "" ? base[key, i] : base[key, i] / (base[divide, i] > 0.005 ? base[divide, i] : 0.005)
             m = median(list, n)
             return sprintf(form " [" form ".." form "]", m, low, high)
         }
         { key = $1 " " $2; if (!(key in seen)) { seen[key] = 1; order[++keys] = key }
           wall[key, $3] = $4; cpu[key, $3] = $5; peak[key, $3] = $6; if ($3 > rounds) rounds = $3 }
         END {
-            row = "%-22s %-12s %-22s %-22s %-20s %s\n"
-            printf row, "work", "who", "wall s", "CPU s", "peak MiB", "wall / ours"
+            row = "%-22s %-18s %-22s %-22s %-20s %-20s %s\n"
+            printf row, "work", "who", "wall s", "CPU s", "peak MiB", "wall / ours", "CPU / ours"
             for (k = 1; k <= keys; k++) {
                 split(order[k], part, " "); ours = part[1] " ours"
-                printf row, part[1], part[2], cell("%.2f", order[k], wall), cell("%.2f", order[k], cpu), cell("%.0f", order[k], peak), cell("%.2f", order[k], wall, ours)
+                if (sub(/^before:/, "", part[2])) { ours = part[1] " " part[2]; part[2] = "before:" part[2] }
+                printf row, part[1], part[2], cell("%.2f", order[k], wall), cell("%.2f", order[k], cpu), cell("%.0f", order[k], peak), cell("%.2f", order[k], wall, ours), cell("%.2f", order[k], cpu, ours)
             }
         }'
 }
 
-[ $# -gt 0 ] || set -- ingestion ingestion_bounded ingestion_incremental training training_wide \
-    training_bounded scoring diagnostics compare compare_bounded first_run
+[ $# -gt 0 ] || set -- ingestion ingestion_bounded ingestion_incremental increment increment_bounded \
+    training training_wide training_bounded median auto scoring diagnostics compare compare_bounded \
+    first_run many_columns
 mkdir -p "$WORKDIR"
+WORKDIR=$(cd "$WORKDIR" && pwd)
 results=$WORKDIR/results
 : >"$results"
 (cd "$root" && cargo build --release --quiet $(for bin in ingestion training scoring deployment diagnostics \
@@ -287,6 +365,13 @@ results=$WORKDIR/results
 for work in "$@"; do
     round=1
     while [ "$round" -le "$RUNS" ]; do
+        if [ -n "$BEFORE" ]; then
+            side=before: bins=$BEFORE place=$WORKDIR/before
+            mkdir -p "$place"
+            "$work"
+        fi
+        side= bins=$root/target/release place=$WORKDIR/now
+        mkdir -p "$place"
         "$work"
         round=$((round + 1))
     done

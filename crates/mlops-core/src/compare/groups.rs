@@ -1,99 +1,159 @@
-//! The rows of the right file by key, and how often each key comes on either side.
+//! How often each key comes in either file; and where rows of one key are compared, the rows of the
+//! right file.
 //!
 //! A key is known by a 128-bit hash under a random key: one half picks a slot, 63 bits of the other
-//! are stored in it beside the place of its group. Groups lie one behind the other in one large
-//! piece of memory, each with its counts and, if the right file has the key, its first row there.
-//! Not for what follows from the counts: see [`super::join`].
+//! are stored in it, beside how often the key comes on either side, so that a look costs the memory
+//! one access. Rows that are kept lie one behind the other in one large piece of memory, in file
+//! order; a third number of the slot is the place of the first one. Not for what follows from the
+//! counts: see [`super::join`].
 
 use std::hint::black_box;
 
 use crate::Result;
 use crate::ingest::slots::Slots;
 
-use super::rows::Row;
-
-/// Bytes before a row: its length, that of its key, how often the key comes in the left file, in the
-/// right file, and how many rows were given a partner so far; 32 bits each.
-const HEADER: usize = 20;
-const LENGTH: usize = 0;
-const KEY: usize = 1;
-const LEFT: usize = 2;
-const RIGHT: usize = 3;
-const USED: usize = 4;
-/// In place of the key's length: the row's key came before, and its group is in the next two fields.
-const REPEATED: u32 = u32::MAX;
+/// Numbers of a slot: what is stored of the hash, how often the key comes, where its row is kept.
+const TAG: usize = 0;
+const COUNTS: usize = 1;
+const KEPT: usize = 2;
+/// Bytes before a row: its length, that of its key, the place of its group.
+const HEADER: usize = 16;
 /// The least memory that a table takes, in rows.
 const LEAST_ROWS: usize = 1 << 4;
+/// Slots of a table are numbered in 32 bits; of more rows there are more tables.
+const MOST_ROWS: usize = 1 << 31;
 
 /// Groups to warm at a time.
 pub(crate) const BATCH: usize = 64;
 
-/// Where a group is.
+/// Where a group is: its table, its slot there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place(usize);
+pub(crate) struct Place {
+    table: u32,
+    slot: u32,
+}
 
 /// Where a row is kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kept(usize);
+
+/// Either of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum File {
+    Left,
+    Right,
+}
 
 /// How often a key comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) left: u32,
     pub(crate) right: u32,
-    /// Pairs of equal rows so far.
-    pub(crate) used: u32,
+}
+
+impl Counts {
+    fn of(number: u64) -> Self {
+        let [left, right] = halves(number);
+        Self { left, right }
+    }
+
+    fn number(self) -> u64 {
+        u64::from(self.left) | u64::from(self.right) << 32
+    }
 }
 
 /// All groups.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    /// Tables of growing size; a key is in one of them.
-    tables: Vec<Table>,
+    /// Full tables of growing size, and the one that takes new keys; a key is in one of them.
+    full: Vec<Table>,
+    table: Table,
     arena: Vec<u8>,
-    /// Memory that they may take together, in bytes.
-    memory: usize,
+    /// Whether rows of the right file are kept.
+    keep: bool,
+    /// Memory that the tables leave to it, in bytes.
+    room: usize,
 }
 
 #[derive(Debug)]
 struct Table {
-    /// Two numbers a group: what is stored of its hash, and its place.
     slots: Slots,
+    /// Numbers a slot.
+    width: usize,
+    /// Slots there are, and how many of them are in use.
+    length: usize,
     used: usize,
 }
 
 impl Table {
-    fn new(rows: usize) -> Result<Self> {
-        Ok(Self { slots: Slots::zeroed(2 * Self::length_for(rows))?, used: 0 })
+    fn new(rows: usize, width: usize) -> Result<Self> {
+        let length = Self::length_for(rows);
+        let slots = Slots::zeroed(length.saturating_mul(width))?;
+        Ok(Self { slots, width, length, used: 0 })
     }
 
     /// A fifth stays free, so that searches are short.
     fn length_for(rows: usize) -> usize {
-        (rows.max(LEAST_ROWS) / 4).saturating_mul(5)
+        rows.clamp(LEAST_ROWS, MOST_ROWS) / 4 * 5
     }
 
-    fn length(&self) -> usize {
-        self.slots.len() / 2
+    fn bytes(&self) -> usize {
+        8 * self.slots.len()
+    }
+
+    /// At seven eighths searches get long.
+    fn is_full(&self) -> bool {
+        self.used >= self.length / 8 * 7
     }
 
     /// The slot where the search for `hash` begins.
+    #[inline]
     fn home(&self, hash: u128) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
-        let slot = ((u128::from(hash as u64) * self.length() as u128) >> 64) as usize;
+        let slot = ((u128::from(hash as u64) * self.length as u128) >> 64) as usize;
         slot
     }
 
-    /// The place of the group with `tag`, or the free slot where it belongs.
-    fn find(&self, hash: u128, tag: u64) -> std::result::Result<Place, usize> {
+    #[inline]
+    fn get(&self, slot: usize, number: usize) -> u64 {
+        self.slots.get(self.width * slot + number)
+    }
+
+    #[inline]
+    fn set(&mut self, slot: usize, number: usize, value: u64) {
+        self.slots.set(self.width * slot + number, value);
+    }
+
+    /// The slot of the group with `tag`, or the free slot where it belongs.
+    #[inline]
+    fn find(&self, hash: u128, tag: u64) -> std::result::Result<usize, usize> {
         let mut at = self.home(hash);
         loop {
-            match self.slots.get(2 * at) {
+            match self.get(at, TAG) {
                 0 => return Err(at),
-                #[expect(clippy::cast_possible_truncation, reason = "it was a usize")]
-                found if found == tag => return Ok(Place(self.slots.get(2 * at + 1) as usize)),
-                _ => at = if at + 1 == self.length() { 0 } else { at + 1 },
+                found if found == tag => return Ok(at),
+                _ => at = if at + 1 == self.length { 0 } else { at + 1 },
             }
         }
+    }
+
+    /// Counts a row of a group.
+    #[inline]
+    fn count(&mut self, slot: usize, file: File) -> Counts {
+        let mut counts = Counts::of(self.get(slot, COUNTS));
+        let side = match file {
+            File::Left => &mut counts.left,
+            File::Right => &mut counts.right,
+        };
+        *side = side.saturating_add(1);
+        self.set(slot, COUNTS, counts.number());
+        counts
+    }
+
+    /// The counts of all groups.
+    fn all(&self) -> impl Iterator<Item = Counts> {
+        let used = (0..self.length).filter(|slot| self.get(*slot, TAG) != 0);
+        used.map(|slot| Counts::of(self.get(slot, COUNTS)))
     }
 }
 
@@ -103,197 +163,219 @@ fn tag(hash: u128) -> u64 {
 }
 
 impl Groups {
-    /// No groups; about `rows` are expected, and all may take `memory` bytes.
-    pub(crate) fn expecting(rows: usize, memory: usize) -> Result<Self> {
-        let rows = rows.min(memory / 64);
-        Ok(Self { tables: vec![Table::new(rows)?], arena: Vec::new(), memory })
+    /// No groups; about `rows` keys are expected, and all may take `memory` bytes. Rows of the right
+    /// file are kept if `keep`.
+    pub(crate) fn expecting(rows: usize, keep: bool, memory: usize) -> Result<Self> {
+        let width = if keep { KEPT + 1 } else { KEPT };
+        let table = Table::new(rows.min(memory / 16 / width), width)?;
+        let room = memory.saturating_sub(table.bytes());
+        Ok(Self { full: Vec::new(), table, arena: Vec::new(), keep, room })
     }
 
-    /// Adds a row of the right file. Returns how often its key has come there, or nothing when
-    /// memory is short. A row whose key came before is kept only if `keep_repeated`.
+    /// Memory that so many keys take without rows, in bytes.
+    pub(crate) fn bytes_for(keys: usize) -> usize {
+        (keys / 4 * 5).saturating_mul(8 * KEPT)
+    }
+
+    /// Counts a row of the right file; nothing when memory is short. A row whose key came before is
+    /// kept only if `keep_repeated`.
+    #[inline]
     pub(crate) fn add_right(
         &mut self,
         row: &[u8],
         key: u32,
         hash: u128,
         keep_repeated: bool,
-    ) -> Result<Option<u32>> {
-        if !self.make_room(row.len())? {
+    ) -> Result<Option<Counts>> {
+        if !self.make_room(if self.keep { HEADER + row.len() } else { 0 })? {
             return Ok(None);
         }
-        let Some(place) = self.find(hash) else {
-            self.insert(hash, [length(row), key, 0, 1, 0], row);
-            return Ok(Some(1));
-        };
-        let count = self.increase(place, RIGHT);
-        if keep_repeated {
-            let [low, high] = halves(place.0 as u64);
-            self.push([length(row), REPEATED, low, high, 0], row);
+        let (place, counts) = self.count_or_insert(hash, File::Right);
+        if self.keep && (counts.right == 1 || keep_repeated) {
+            if counts.right == 1 {
+                let at = self.arena.len() as u64;
+                self.table_mut(place).set(place.slot as usize, KEPT, at);
+            }
+            self.arena.extend_from_slice(&length(row).to_le_bytes());
+            self.arena.extend_from_slice(&key.to_le_bytes());
+            self.arena.extend_from_slice(&place.table.to_le_bytes());
+            self.arena.extend_from_slice(&place.slot.to_le_bytes());
+            self.arena.extend_from_slice(row);
         }
-        Ok(Some(count))
+        Ok(Some(counts))
     }
 
-    /// Counts a row of the left file, whose group is at `place` unless that is not known. Returns
-    /// its group and how often its key has come there, or nothing when memory is short.
-    pub(crate) fn add_left(
-        &mut self,
-        place: Option<Place>,
-        hash: u128,
-    ) -> Result<Option<(Place, u32)>> {
-        if let Some(place) = place.or_else(|| self.find(hash)) {
-            return Ok(Some((place, self.increase(place, LEFT))));
-        }
+    /// Counts a row of the left file. Returns its group and the counts so far, or nothing when memory
+    /// is short.
+    #[inline]
+    pub(crate) fn add_left(&mut self, hash: u128) -> Result<Option<(Place, Counts)>> {
         if !self.make_room(0)? {
             return Ok(None);
         }
-        Ok(Some((self.insert(hash, [0, 0, 1, 0, 0], &[]), 1)))
+        Ok(Some(self.count_or_insert(hash, File::Left)))
+    }
+
+    /// Counts one more row of a group.
+    #[inline]
+    pub(crate) fn count(&mut self, place: Place, file: File) -> Counts {
+        self.table_mut(place).count(place.slot as usize, file)
+    }
+
+    #[inline]
+    fn count_or_insert(&mut self, hash: u128, file: File) -> (Place, Counts) {
+        let tag = tag(hash);
+        for (number, table) in self.full.iter_mut().enumerate() {
+            if let Ok(slot) = table.find(hash, tag) {
+                return (Place::of(number, slot), table.count(slot, file));
+            }
+        }
+        let (number, table) = (self.full.len(), &mut self.table);
+        let slot = table.find(hash, tag).unwrap_or_else(|free| {
+            table.set(free, TAG, tag);
+            table.used += 1;
+            free
+        });
+        (Place::of(number, slot), table.count(slot, file))
     }
 
     /// The group with this hash.
+    #[inline]
     pub(crate) fn find(&self, hash: u128) -> Option<Place> {
         let tag = tag(hash);
-        self.tables.iter().find_map(|table| table.find(hash, tag).ok())
-    }
-
-    /// The groups of `rows`. The loads do not depend on each other, so that the processor waits once
-    /// for all of them.
-    pub(crate) fn find_all(&self, rows: &[Row], places: &mut Vec<Option<Place>>) {
-        self.warm(rows);
-        places.clear();
-        places.extend(rows.iter().map(|row| self.find(row.hash)));
-        let counts = places.iter().flatten().map(|place| self.arena[place.0]);
-        black_box(counts.fold(0, |sum, byte| sum ^ byte));
-    }
-
-    /// Brings the slots of `rows` into the cache.
-    pub(crate) fn warm(&self, rows: &[Row]) {
-        for table in &self.tables {
-            let slots = rows.iter().map(|row| table.slots.get(2 * table.home(row.hash)));
-            black_box(slots.fold(0, |sum, slot| sum ^ slot));
+        for (number, table) in self.full.iter().enumerate() {
+            if let Ok(slot) = table.find(hash, tag) {
+                return Some(Place::of(number, slot));
+            }
         }
+        self.table.find(hash, tag).ok().map(|slot| Place::of(self.full.len(), slot))
+    }
+
+    /// Brings the slots of some rows into the cache. The loads do not depend on each other, so that the
+    /// processor waits once for all of them.
+    #[inline]
+    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u128> + Clone) {
+        let warm = |table: &Table| {
+            let slots = hashes.clone().map(|hash| table.get(table.home(hash), TAG));
+            black_box(slots.fold(0, |sum, slot| sum ^ slot));
+        };
+        self.full.iter().for_each(warm);
+        warm(&self.table);
+    }
+
+    /// The same for the rows that are kept of the groups at `places`.
+    pub(crate) fn warm_rows(&self, places: &[Option<Place>]) {
+        let rows = places.iter().flatten().map(|place| self.row_of(*place));
+        black_box(rows.fold(0, |sum, at| sum ^ self.arena.get(at).copied().unwrap_or_default()));
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.full.iter().chain([&self.table])
+    }
+
+    #[inline]
+    fn table(&self, place: Place) -> &Table {
+        self.full.get(place.table as usize).unwrap_or(&self.table)
+    }
+
+    #[inline]
+    fn table_mut(&mut self, place: Place) -> &mut Table {
+        self.full.get_mut(place.table as usize).unwrap_or(&mut self.table)
     }
 
     /// The counts of a group.
+    #[inline]
     pub(crate) fn counts(&self, place: Place) -> Counts {
-        let get = |field| self.get(place.0, field);
-        Counts { left: get(LEFT), right: get(RIGHT), used: get(USED) }
+        Counts::of(self.table(place).get(place.slot as usize, COUNTS))
     }
 
-    /// Notes how many rows of a group have a partner.
-    pub(crate) fn set_used(&mut self, place: Place, used: u32) {
-        self.set(place.0, USED, used);
+    /// Sets the counts of a group.
+    pub(crate) fn set_counts(&mut self, place: Place, counts: Counts) {
+        self.table_mut(place).set(place.slot as usize, COUNTS, counts.number());
     }
 
-    /// The group's first row in the right file, and the length of its key.
-    pub(crate) fn row(&self, place: Place) -> (&[u8], u32) {
-        (self.row_at(place.0), self.get(place.0, KEY))
-    }
-
-    /// All groups, by their counts.
-    pub(crate) fn all(&self) -> impl Iterator<Item = Counts> {
-        self.records().filter(|at| self.get(*at, KEY) != REPEATED).map(|at| self.counts(Place(at)))
-    }
-
-    /// Where the rows of the right file that are kept begin, in file order, groups of the left file
-    /// among them.
-    fn records(&self) -> impl Iterator<Item = usize> {
-        let mut next = 0;
-        std::iter::from_fn(move || {
-            let at = next;
-            let there = at < self.arena.len();
-            next += if there { HEADER + self.get(at, LENGTH) as usize } else { 0 };
-            there.then_some(at)
-        })
-    }
-
-    /// The row of the right file that is kept at or after `cursor`, with its group; moves the cursor
-    /// behind it. Nothing after the last one. Rows come in file order.
-    pub(crate) fn next_right(&self, cursor: &mut usize) -> Option<(Place, Kept)> {
-        while *cursor < self.arena.len() {
-            let at = *cursor;
-            *cursor += HEADER + self.get(at, LENGTH) as usize;
-            if self.get(at, KEY) == REPEATED {
-                let place = u64::from(self.get(at, LEFT)) | u64::from(self.get(at, RIGHT)) << 32;
-                #[expect(clippy::cast_possible_truncation, reason = "it was a usize")]
-                return Some((Place(place as usize), Kept(at)));
-            }
-            if self.get(at, RIGHT) > 0 {
-                return Some((Place(at), Kept(at)));
+    /// Forgets how often keys come in the left file: its rows are counted once more.
+    pub(crate) fn forget_left(&mut self) {
+        for table in self.full.iter_mut().chain([&mut self.table]) {
+            for slot in 0..table.length {
+                // Memory that was never used stays so.
+                if table.get(slot, TAG) != 0 {
+                    let counts = Counts { left: 0, ..Counts::of(table.get(slot, COUNTS)) };
+                    table.set(slot, COUNTS, counts.number());
+                }
             }
         }
-        None
     }
 
-    /// A row that is kept.
-    pub(crate) fn kept(&self, kept: Kept) -> &[u8] {
+    /// The counts of all groups.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Counts> {
+        self.tables().flat_map(Table::all)
+    }
+
+    /// The first row of the right file in a group, and the length of its key; it was kept.
+    pub(crate) fn row(&self, place: Place) -> (&[u8], u32) {
+        self.row_at(self.row_of(place))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "it was a usize")]
+    fn row_of(&self, place: Place) -> usize {
+        self.table(place).get(place.slot as usize, KEPT) as usize
+    }
+
+    /// The row of the right file that is kept at `cursor`, with its group; moves the cursor behind it.
+    /// Nothing after the last one. Rows come in file order.
+    pub(crate) fn next_right(&self, cursor: &mut usize) -> Option<(Place, Kept)> {
+        let at = *cursor;
+        if at >= self.arena.len() {
+            return None;
+        }
+        *cursor = at + HEADER + self.header(at, 0) as usize;
+        Some((Place { table: self.header(at, 2), slot: self.header(at, 3) }, Kept(at)))
+    }
+
+    /// A row that is kept, and the length of its key.
+    pub(crate) fn kept(&self, kept: Kept) -> (&[u8], u32) {
         self.row_at(kept.0)
     }
 
-    fn row_at(&self, at: usize) -> &[u8] {
+    fn row_at(&self, at: usize) -> (&[u8], u32) {
         let start = at + HEADER;
-        &self.arena[start..start + self.get(at, LENGTH) as usize]
+        (&self.arena[start..start + self.header(at, 0) as usize], self.header(at, 1))
     }
 
-    fn make_room(&mut self, row: usize) -> Result<bool> {
-        let slots: usize = self.tables.iter().map(Table::length).sum();
-        let taken = 16 * slots + self.arena.len() + HEADER + row;
-        // One row always fits: else halving the rows would never end.
-        if self.arena.is_empty() {
-            return Ok(true);
-        }
-        if taken > self.memory {
-            return Ok(false);
-        }
-        // At seven eighths searches get long.
-        if self.tables.last().is_some_and(|t| t.used < t.length() / 8 * 7) {
-            return Ok(true);
-        }
-        let rows = slots;
-        let fits = taken + 16 * Table::length_for(rows) <= self.memory;
-        if fits {
-            self.tables.push(Table::new(rows)?);
-        }
-        Ok(fits)
-    }
-
-    /// Adds a group that is not there; there is room.
-    fn insert(&mut self, hash: u128, header: [u32; 5], row: &[u8]) -> Place {
-        let place = Place(self.arena.len());
-        let tag = tag(hash);
-        if let Some(table) = self.tables.last_mut()
-            && let Err(at) = table.find(hash, tag)
-        {
-            table.slots.set(2 * at, tag);
-            table.slots.set(2 * at + 1, place.0 as u64);
-            table.used += 1;
-        }
-        self.push(header, row);
-        place
-    }
-
-    fn push(&mut self, header: [u32; 5], row: &[u8]) {
-        let mut bytes = [0; HEADER];
-        for (field, number) in bytes.as_chunks_mut().0.iter_mut().zip(header) {
-            *field = number.to_le_bytes();
-        }
-        self.arena.extend_from_slice(&bytes);
-        self.arena.extend_from_slice(row);
-    }
-
-    fn get(&self, at: usize, field: usize) -> u32 {
+    fn header(&self, at: usize, field: usize) -> u32 {
         let at = at + 4 * field;
         self.arena[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
     }
 
-    fn set(&mut self, at: usize, field: usize, number: u32) {
-        let at = at + 4 * field;
-        self.arena[at..at + 4].copy_from_slice(&number.to_le_bytes());
+    /// Whether one more key and so many bytes of the arena fit; makes room for them.
+    #[inline]
+    fn make_room(&mut self, bytes: usize) -> Result<bool> {
+        let taken = self.arena.len() + bytes;
+        // One row always fits: else halving the rows would never end.
+        let is_empty = self.full.is_empty() && self.table.used == 0;
+        let fits = taken <= self.room || is_empty;
+        if fits && self.table.is_full() { self.grow(taken) } else { Ok(fits) }
     }
 
-    fn increase(&mut self, place: Place, field: usize) -> u32 {
-        let count = self.get(place.0, field).saturating_add(1);
-        self.set(place.0, field, count);
-        count
+    /// Adds a table as large as all others together, if it fits beside `taken` bytes of the arena.
+    #[cold]
+    fn grow(&mut self, taken: usize) -> Result<bool> {
+        let rows = self.tables().map(|table| table.length).sum();
+        let bytes = 8 * self.table.width * Table::length_for(rows);
+        if taken + bytes > self.room {
+            return Ok(false);
+        }
+        let table = Table::new(rows, self.table.width)?;
+        self.full.push(std::mem::replace(&mut self.table, table));
+        self.room -= bytes;
+        Ok(true)
+    }
+}
+
+impl Place {
+    #[expect(clippy::cast_possible_truncation, reason = "a table has fewer slots, see MOST_ROWS")]
+    fn of(table: usize, slot: usize) -> Self {
+        Self { table: table as u32, slot: slot as u32 }
     }
 }
 
@@ -316,54 +398,62 @@ mod tests {
 
     #[test]
     fn groups_are_counted_and_found_also_after_growing() {
-        let mut groups = Groups::expecting(10, usize::MAX).unwrap();
-        let mut naive: BTreeMap<String, (u32, u32)> = BTreeMap::new();
-        let hash = |row: &str| RowHasher(5).hash(row.as_bytes());
-        for i in 0..20_000_u32 {
-            let row = format!("{}\n", i * 7919 % 6007);
-            let count = groups.add_right(row.as_bytes(), 1, hash(&row), true).unwrap();
-            let entry = naive.entry(row).or_default();
-            entry.1 += 1;
-            assert_eq!(count, Some(entry.1));
+        for keep in [true, false] {
+            let mut groups = Groups::expecting(10, keep, usize::MAX).unwrap();
+            let mut naive: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+            let hash = |row: &str| RowHasher(5).hash(row.as_bytes());
+            for i in 0..20_000_u32 {
+                let row = format!("{}\n", i * 7919 % 6007);
+                let counts = groups.add_right(row.as_bytes(), 1, hash(&row), true).unwrap();
+                let entry = naive.entry(row).or_default();
+                entry.1 += 1;
+                assert_eq!(counts.unwrap(), Counts { left: 0, right: entry.1 });
+            }
+            for i in 0..20_000_u32 {
+                let row = format!("{}\n", i * 31 % 9001);
+                let (place, counts) = groups.add_left(hash(&row)).unwrap().unwrap();
+                let entry = naive.entry(row.clone()).or_default();
+                entry.0 += 1;
+                assert_eq!((counts.left, counts.right), *entry);
+                assert_eq!(groups.find(hash(&row)), Some(place));
+                assert_eq!(groups.counts(place), counts);
+            }
+            assert!(groups.full.len() > 1, "the test must grow the table");
+            let sorted = |mut counts: Vec<(u32, u32)>| {
+                counts.sort_unstable();
+                counts
+            };
+            let found = sorted(groups.all().map(|c| (c.left, c.right)).collect());
+            assert_eq!(found, sorted(naive.values().copied().collect()));
+            let mut cursor = 0;
+            for i in 0..if keep { 20_000_u32 } else { 0 } {
+                let (place, kept) = groups.next_right(&mut cursor).unwrap();
+                let expected = format!("{}\n", i * 7919 % 6007);
+                assert_eq!(groups.kept(kept), (expected.as_bytes(), 1));
+                assert_eq!(groups.row(place).0, expected.as_bytes());
+                assert_eq!(groups.counts(place).right, naive[&expected].1);
+            }
+            assert!(groups.next_right(&mut cursor).is_none());
+            groups.forget_left();
+            let found = sorted(groups.all().map(|c| (c.left, c.right)).collect());
+            assert_eq!(found, sorted(naive.values().map(|(_, right)| (0, *right)).collect()));
         }
-        for i in 0..20_000_u32 {
-            let row = format!("{}\n", i * 31 % 9001);
-            let (place, count) = groups.add_left(None, hash(&row)).unwrap().unwrap();
-            let entry = naive.entry(row.clone()).or_default();
-            entry.0 += 1;
-            assert_eq!(count, entry.0);
-            assert_eq!(groups.find(hash(&row)), Some(place));
-        }
-        assert!(groups.tables.len() > 1, "the test must grow the table");
-        let mut found: Vec<_> = groups.all().map(|c| (c.left, c.right)).collect();
-        let mut expected: Vec<_> = naive.values().copied().collect();
-        found.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(found, expected);
-        let mut cursor = 0;
-        for i in 0..20_000_u32 {
-            let (place, kept) = groups.next_right(&mut cursor).unwrap();
-            let expected = format!("{}\n", i * 7919 % 6007);
-            assert_eq!(groups.kept(kept), expected.as_bytes());
-            assert_eq!(groups.counts(place).right, naive[&expected].1);
-        }
-        assert!(groups.next_right(&mut cursor).is_none());
     }
 
     #[test]
     fn the_limit_is_kept() {
-        let memory = 100_000;
-        let mut groups = Groups::expecting(1_000_000, memory).unwrap();
-        let mut n = 0_u32;
-        while groups
-            .add_right(b"0123456789\n", 10, RowHasher(1).hash(&n.to_le_bytes()), false)
-            .unwrap()
-            == Some(1)
-        {
-            n += 1;
+        for (keep, least) in [(true, 1000), (false, 3000)] {
+            let memory = 100_000;
+            let mut groups = Groups::expecting(1_000_000, keep, memory).unwrap();
+            let mut n = 0_u32;
+            let one = Some(Counts { left: 0, right: 1 });
+            let hash = |n: u32| RowHasher(1).hash(&n.to_le_bytes());
+            while groups.add_right(b"0123456789\n", 10, hash(n), false).unwrap() == one {
+                n += 1;
+            }
+            assert!(n > least, "{n}");
+            let tables: usize = groups.tables().map(Table::bytes).sum();
+            assert!(tables + groups.arena.len() <= memory);
         }
-        assert!(n > 1000, "{n}");
-        let slots: usize = groups.tables.iter().map(Table::length).sum();
-        assert!(16 * slots + groups.arena.len() <= memory);
     }
 }

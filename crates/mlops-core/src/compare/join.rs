@@ -6,8 +6,9 @@
 //! | `--on` | a pair, compared cell by cell | the same | a group that is reported and not paired |
 //!
 //! The rows of the right file come first, then those of the left file; with `--on` twice, since how
-//! often a key comes must be known before a row is paired. Memory that runs short is an answer, not
-//! an error: see [`super::partition`]. Not for where rows come from or go to.
+//! often a key comes must be known before a row is paired. On all columns the count so far says of a
+//! row of the left file whether one of the equal ones on the right is left for it. Memory that runs
+//! short is an answer, not an error: see [`super::partition`]. Not for where rows come from or go to.
 
 use crate::Result;
 use crate::ingest::dedup::RowHasher;
@@ -15,7 +16,7 @@ use crate::ingest::dedup::RowHasher;
 use super::columns::Columns;
 use super::difference::{Tolerance, compare_rows};
 use super::findings::{Findings, RIGHT, cells};
-use super::groups::{Counts, Groups, Place};
+use super::groups::{Counts, File, Groups, Place};
 use super::output::{Merge, Sink};
 
 /// What is asked for.
@@ -67,21 +68,23 @@ impl<'a> Join<'a> {
     }
 
     /// Takes a row of the right file; false when memory is short.
+    #[inline]
     pub(crate) fn right(&mut self, row: Numbered, keep_repeated: bool) -> Result<bool> {
-        let count = self.groups.add_right(row.row, row.key, row.hash, keep_repeated)?;
-        if count == Some(2) {
+        let counts = self.groups.add_right(row.row, row.key, row.hash, keep_repeated)?;
+        if counts.is_some_and(|counts| counts.right == 2) {
             self.findings.repeats(RIGHT | row.ordinal, row.key_bytes(), row.hash);
         }
-        Ok(count.is_some())
+        Ok(counts.is_some())
     }
 
-    /// Counts a row of the left file; nothing when memory is short, else its group.
-    pub(crate) fn left(&mut self, place: Option<Place>, row: Numbered) -> Result<Option<Place>> {
-        let Some((place, count)) = self.groups.add_left(place, row.hash)? else { return Ok(None) };
-        if count == 2 {
+    /// Counts a row of the left file; nothing when memory is short, else its group and the counts.
+    #[inline]
+    pub(crate) fn left(&mut self, row: Numbered) -> Result<Option<(Place, Counts)>> {
+        let counted = self.groups.add_left(row.hash)?;
+        if counted.is_some_and(|(_, counts)| counts.left == 2) {
             self.findings.repeats(row.ordinal, row.key_bytes(), row.hash);
         }
-        Ok(Some(place))
+        Ok(counted)
     }
 
     /// When all rows are counted: the sums.
@@ -92,23 +95,28 @@ impl<'a> Join<'a> {
         }
         for example in self.findings.repeated.examples.iter_mut() {
             if let Some(place) = self.groups.find(example.hash) {
-                let Counts { left, right, .. } = self.groups.counts(place);
+                let Counts { left, right } = self.groups.counts(place);
                 (example.left, example.right) = (left, right);
             }
         }
     }
 
-    /// Says what a row of the left file is and hands it to `sink`. On all columns that may be done
-    /// when the row has just been counted; else when all are.
-    pub(crate) fn give_left(&mut self, place: Place, row: Numbered, sink: &mut Sink) -> Result<()> {
-        let counts = self.groups.counts(place);
-        let taken = if self.plan.columns.keyed { 0 } else { counts.used };
-        if counts.right <= taken {
+    /// Says what a row of the left file is and hands it to `sink`. On all columns its counts are those
+    /// up to this row; else those of all rows.
+    #[inline]
+    pub(crate) fn give_left(
+        &mut self,
+        (place, counts): (Place, Counts),
+        row: Numbered,
+        sink: &mut Sink,
+    ) -> Result<()> {
+        let keyed = self.plan.columns.keyed;
+        let shared = if keyed { counts.right > 0 } else { counts.left <= counts.right };
+        if !shared {
             self.findings.left_examples.offer(row.ordinal, || cells(row.row));
             return sink.put(row.ordinal, Merge::LeftOnly, (Some(row), None), counts);
         }
-        if !self.plan.columns.keyed {
-            self.groups.set_used(place, counts.used + 1);
+        if !keyed {
             return sink.put(row.ordinal, Merge::Both, (Some(row), None), counts);
         }
         if counts.open() {
@@ -126,49 +134,64 @@ impl<'a> Join<'a> {
         sink.put(row.ordinal, Merge::Both, (Some(row), Some(right)), counts)
     }
 
-    /// Says what a row of the right file is, when all rows of the left file have been given; hands
-    /// it to `sink` unless it has a partner. Its number there follows `lefts`.
+    /// Before rows of the left file that were all counted are given, in their order, by
+    /// [`Join::give_left_again`].
+    pub(crate) fn begin_again(&mut self) {
+        if !self.plan.columns.keyed {
+            self.groups.forget_left();
+        }
+    }
+
+    /// [`Join::give_left`] for a row that was counted before.
+    pub(crate) fn give_left_again(&mut self, row: Numbered, sink: &mut Sink) -> Result<()> {
+        let Some(place) = self.groups.find(row.hash) else { return Ok(()) };
+        let counts = if self.plan.columns.keyed {
+            self.groups.counts(place)
+        } else {
+            self.groups.count(place, File::Left)
+        };
+        self.give_left((place, counts), row, sink)
+    }
+
+    /// What a row of the right file is, when all rows of the left file have been given; nothing if it
+    /// has a partner. Rows with the same key are asked about in their order, each once.
+    #[inline]
+    pub(crate) fn right_alone(&mut self, place: Place) -> Option<(Merge, Counts)> {
+        let counts = self.groups.counts(place);
+        if counts.left == 0 {
+            return Some((Merge::RightOnly, counts));
+        }
+        if self.plan.columns.keyed {
+            return counts.open().then_some((Merge::Both, counts));
+        }
+        // Each row of the left file is the partner of one.
+        self.groups.set_counts(place, Counts { left: counts.left - 1, ..counts });
+        None
+    }
+
+    /// Hands a row of the right file that is `alone` to `sink`. Its number there follows `lefts`.
     pub(crate) fn give_right(
         &mut self,
-        place: Place,
+        alone: (Merge, Counts),
         row: Numbered,
         lefts: u64,
         sink: &mut Sink,
     ) -> Result<()> {
-        match self.right_without_partner(place) {
-            Some((merge, counts)) => {
-                give_right(self.plan, &mut self.findings, row, (merge, counts), lefts, sink)
-            }
-            None => Ok(()),
-        }
+        give_right(self.plan, &mut self.findings, row, alone, lefts, sink)
     }
 
-    /// [`Join::give_right`] for each row of the right file, all of which were kept.
+    /// The same for each row of the right file, all of which were kept.
     pub(crate) fn give_kept_right(&mut self, lefts: u64, sink: &mut Sink) -> Result<()> {
         let (mut cursor, mut ordinal) = (0, 0);
         while let Some((place, kept)) = self.groups.next_right(&mut cursor) {
-            if let Some(what) = self.right_without_partner(place) {
-                let (row, key) = (self.groups.kept(kept), self.groups.row(place).1);
+            if let Some(alone) = self.right_alone(place) {
+                let (row, key) = self.groups.kept(kept);
                 let row = Numbered { ordinal, row, key, hash: 0 };
-                give_right(self.plan, &mut self.findings, row, what, lefts, sink)?;
+                give_right(self.plan, &mut self.findings, row, alone, lefts, sink)?;
             }
             ordinal += 1;
         }
         Ok(())
-    }
-
-    fn right_without_partner(&mut self, place: Place) -> Option<(Merge, Counts)> {
-        let counts = self.groups.counts(place);
-        let keyed = self.plan.columns.keyed;
-        let partners = if keyed { counts.left } else { counts.used };
-        if partners == 0 {
-            return Some((Merge::RightOnly, counts));
-        }
-        if keyed {
-            return counts.open().then_some((Merge::Both, counts));
-        }
-        self.groups.set_used(place, counts.used - 1);
-        None
     }
 }
 

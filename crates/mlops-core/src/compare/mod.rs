@@ -7,7 +7,7 @@
 //! | spell | `cell` | cells are equal if their spellings are; a missing one equals a missing one |
 //! | group | `groups` | rows by key; memory stays in its limit |
 //! | join | `join` | no row is paired by chance |
-//! | keep | `memory` | each file is read once, with `--on` the left one twice |
+//! | keep | `memory` | one file is read once, the other one twice; none is more than once in memory |
 //! | compare | `difference` | numbers may lie apart by the tolerance |
 //! | spill | `partition`, `spool` | what does not fit into memory goes through temporary files |
 //! | write | `output` | the joined rows, in the order of the files |
@@ -128,11 +128,12 @@ pub fn compare(request: &Request) -> Result<Compared> {
         },
         left_fields: columns.fields(&left.names),
         right_fields: columns.fields(&right.names),
-        total: left.size() * if columns.keyed { 2 } else { 1 } + right.size(),
+        total: left.size() + right.size() + if columns.keyed { left.size() } else { right.size() },
     };
     let again = left.regular && right.regular;
     let stamps = (left.stamp(), right.stamp());
-    let fits = again && right.size() <= request.means.memory as u64;
+    // With a key rows are kept; else their hashes, of which the first rows say how many there are.
+    let fits = again && (!columns.keyed || right.size() <= request.means.memory as u64);
     let done = if !fits {
         run.partitioned(left, right)?
     } else if let Some(done) = memory::join(&run, left, right)? {

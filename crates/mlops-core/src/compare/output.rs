@@ -5,11 +5,12 @@
 //! left row, those of the right row, `_rows` (how often the key comes on either side, as `2:1`) and
 //! `_merge`. Not for deciding what a row is: see [`super::join`].
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::durable::{Disk, NewFile};
 use crate::ingest::clean::push_text;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 use super::columns::Columns;
 use super::groups::Counts;
@@ -95,11 +96,12 @@ fn names(columns: &Columns) -> Result<Vec<String>> {
         names.push(ROWS.to_owned());
     }
     names.push(MERGE.to_owned());
-    let twice = |(i, name): &(usize, &String)| names[..*i].contains(name);
-    match names.iter().enumerate().find(twice) {
-        Some((_, name)) => Err(Error::data(format!(
-            "the joined rows would have two columns \"{name}\": rename that column in both files, \
-             or compare without --output"
+    let mut known = HashSet::new();
+    match names.iter().find(|name| !known.insert(name.as_str())) {
+        Some(name) => Err(Error::data(format!(
+            "the joined rows would have two columns \"{}\": rename that column in both files, \
+             or compare without --output",
+            text::visible(name)
         ))),
         None => Ok(names),
     }

@@ -152,30 +152,27 @@ impl Partitioned<'_> {
         share: Share,
         mut runs: Option<&mut Runs>,
     ) -> Result<Option<Findings>> {
-        let plan = self.plan;
+        let (plan, keyed) = (self.plan, self.plan.columns.keyed);
         let memory = if share.depth < DEEPEST { self.memory } else { usize::MAX };
         let rows = self.left.spool.rows(part) + self.right.spool.rows(part);
-        let mut join = Join::new(plan, Groups::expecting(rows >> share.depth, memory)?);
+        let mut join = Join::new(plan, Groups::expecting(rows >> share.depth, keyed, memory)?);
         let which = (part, share);
         // Rows of a key that came before are read again: of one key there may be any number.
         let fits = self.right.each(plan, which, |row| join.right(row, false))?
-            && self.left.each(plan, which, |row| Ok(join.left(None, row)?.is_some()))?;
+            && self.left.each(plan, which, |row| Ok(join.left(row)?.is_some()))?;
         if !fits {
             return Ok(None);
         }
         join.count();
         let mut sink = Sink::new(Runs::target(&mut runs, |runs| &mut runs.left), plan.columns);
-        self.left.each(plan, which, |row| {
-            if let Some(place) = join.groups.find(row.hash) {
-                join.give_left(place, row, &mut sink)?;
-            }
-            Ok(true)
-        })?;
+        join.begin_again();
+        self.left.each(plan, which, |row| join.give_left_again(row, &mut sink).map(|()| true))?;
         let mut sink = Sink::new(Runs::target(&mut runs, |runs| &mut runs.right), plan.columns);
         let lefts = self.left.rows;
         self.right.each(plan, which, |row| {
-            if let Some(place) = join.groups.find(row.hash) {
-                join.give_right(place, row, lefts, &mut sink)?;
+            let place = join.groups.find(row.hash);
+            if let Some(alone) = place.and_then(|place| join.right_alone(place)) {
+                join.give_right(alone, row, lefts, &mut sink)?;
             }
             Ok(true)
         })?;

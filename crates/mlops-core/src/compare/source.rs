@@ -103,6 +103,15 @@ impl Source {
         if self.regular { self.stamp.size } else { 0 }
     }
 
+    /// Opens a file that was read to its end, and had the stamp `first`, once more.
+    pub(crate) fn again(side: Side, options: &Ingestion, first: Stamp) -> Result<Self> {
+        let mut source = Self::open(side, options)?;
+        source.same_as(first, side.path)?;
+        // It is known.
+        source.reader = source.reader.without_digest();
+        Ok(source)
+    }
+
     /// Refuses a file that is not the one that `first` is.
     pub(crate) fn same_as(&self, first: Stamp, path: &Path) -> Result<()> {
         if self.stamp == first { Ok(()) } else { Err(changed(path)) }

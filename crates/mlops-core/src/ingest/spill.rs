@@ -13,9 +13,12 @@
 //! result is the same as that of [`super::dedup`] alone. Hashes pass by in order, so that a new part of
 //! the index is written on the way. Not for deciding when to do so: see [`super::keep`].
 
-use std::io::{BufReader, ErrorKind, Read};
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::mem::replace;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
 
 use crate::durable::Disk;
 use crate::{Error, Result};
@@ -29,6 +32,11 @@ const PARTITIONS: usize = 1 << PARTITION_BITS;
 /// Temporary files of the writer: the candidates, then the partitions.
 const CANDIDATES: usize = 0;
 const ENTRY: usize = 16;
+/// Entries of a partition are written so many bytes at a time: those of all partitions stay in the
+/// processor's cache.
+const ENTRIES_BYTES: usize = 1 << 14;
+/// Candidates are written, and entries are read, about so many bytes at a time.
+const BLOCK_BYTES: usize = 1 << 18;
 /// The low bits of an entry are the number of its row, in place of those that are not looked at.
 const NUMBER: u128 = UNUSED;
 /// The number of a row of the data set whose place is of no matter.
@@ -128,7 +136,7 @@ impl Spill {
         let length = u32::try_from(row.len()).unwrap_or(u32::MAX);
         self.lengths.extend_from_slice(&length.to_le_bytes());
         self.rows.extend_from_slice(row);
-        if self.rows.len() >= (self.memory / 8).min(1 << 22) {
+        if self.rows.len() >= BLOCK_BYTES {
             self.write_block(writer)?;
         }
         self.remember(hash, self.next, writer)?;
@@ -138,7 +146,7 @@ impl Spill {
 
     fn remember(&mut self, hash: u128, number: u64, writer: &mut Writer) -> Result<()> {
         let partition = usize::from(hash.to_be_bytes()[0]) * PARTITIONS / 256;
-        let most = (self.memory / 8 / PARTITIONS).min(1 << 16);
+        let most = (self.memory / 8 / PARTITIONS).min(ENTRIES_BYTES) / ENTRY * ENTRY;
         let (entries, written) = &mut self.entries[partition];
         entries.extend_from_slice(&(hash & !NUMBER | u128::from(number)).to_le_bytes());
         if entries.len() >= most {
@@ -197,30 +205,41 @@ impl Spill {
         };
         let mut late = vec![Late::default(); spans.len()];
         let mut out = vec![0_u64; candidates.div_ceil(64)];
-        let mut entries = Vec::new();
-        for partition in 0..PARTITIONS {
-            let (rest, written) = &self.entries[partition];
-            let mut rows = rest.len() / ENTRY;
-            if *written {
-                let file = writer.reopen(1 + partition)?;
-                let bytes = file.metadata().map_err(|e| self.failed(e))?.len();
-                rows += usize::try_from(bytes).unwrap_or(usize::MAX) / ENTRY;
+        let written = |partition: usize| self.entries[partition].1;
+        let files = (0..PARTITIONS).map(|p| written(p).then(|| writer.reopen(1 + p)).transpose());
+        let files: Vec<Option<File>> = files.collect::<Result<_>>()?;
+        // Entries are sorted while those before them are looked at.
+        let settled = thread::scope(|scope| {
+            let (sorted, parts) = sync_channel(1);
+            let (give_back, used) = channel();
+            let sort = move || {
+                for (partition, file) in files.into_iter().enumerate() {
+                    if let Err(error) = self.sort(partition, file, spans, &used, &sorted) {
+                        // Who does not wait any more has an error of its own.
+                        let _ = sorted.send(Err(error));
+                        break;
+                    }
+                }
+            };
+            let name = "mlops-sort".to_owned();
+            let thread = thread::Builder::new().name(name).spawn_scoped(scope, sort);
+            thread.map_err(|e| Error::io("start a thread to sort rows for", &self.place, e))?;
+            for buffer in [Vec::new(), Vec::new()] {
+                // The receiver ends when it has no more to sort.
+                let _ = give_back.send(buffer);
             }
-            // The rest is for what waits to be written, and for the marks of candidates.
-            let passes = rows.saturating_mul(ENTRY).div_ceil(self.memory / 3).clamp(1, 256);
-            // Hashes are evenly spread: it need not grow, for which it would take twice as much.
-            entries.clear();
-            entries.reserve_exact(rows / passes + rows / passes / 16 + 64);
-            for pass in 0..passes {
-                self.read(partition, (pass, passes), spans, writer, &mut entries)?;
-                entries.sort_unstable();
-                let settled = self.settle(&entries, spans, &mut late, &mut out, &mut addition);
-                if settled.is_none() {
+            for entries in parts {
+                let entries = entries?;
+                if self.settle(&entries, spans, &mut late, &mut out, &mut addition).is_none() {
                     return Ok(None);
                 }
+                let _ = give_back.send(entries);
             }
+            Ok::<_, Error>(Some(()))
+        })?;
+        if settled.is_none() {
+            return Ok(None);
         }
-        drop(entries);
         let index = match addition.map(Addition::finish) {
             Ok(Err(Trouble::Damaged)) => return Ok(None),
             Ok(Ok((body, added))) => (body, known.map_or(0, |known| known.rows) + added),
@@ -229,34 +248,69 @@ impl Spill {
         Ok(Some(Found { late, out, index }))
     }
 
-    /// Fills `entries` with those of a partition that count. Of several passes, each takes another
-    /// range of hashes, and these rise.
+    /// Sorts the entries of a partition and hands them over, in several passes when they are too many;
+    /// each takes another range of hashes, and these rise.
+    fn sort(
+        &self,
+        partition: usize,
+        mut file: Option<File>,
+        spans: &[Span],
+        used: &Receiver<Vec<u128>>,
+        sorted: &SyncSender<Result<Vec<u128>>>,
+    ) -> Result<()> {
+        let size = file.as_ref().map(File::metadata).transpose().map_err(|e| self.failed(e))?;
+        let bytes = usize::try_from(size.map_or(0, |m| m.len())).unwrap_or(usize::MAX);
+        let rows = (self.entries[partition].0.len() + bytes) / ENTRY;
+        // Two passes are in memory, one in work and one that waits; the rest is for what waits to be
+        // written, and for the marks of candidates.
+        let passes = rows.saturating_mul(ENTRY).div_ceil(self.memory / 4).clamp(1, 256);
+        for pass in 0..passes {
+            let Ok(mut entries) = used.recv() else { break };
+            // Hashes are evenly spread: it need not grow, for which it would take twice as much.
+            entries.clear();
+            entries.reserve_exact(rows / passes + rows / passes / 16 + 64);
+            self.read(partition, file.as_mut(), (pass, passes), spans, &mut entries)?;
+            entries.sort_unstable();
+            if sorted.send(Ok(entries)).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the entries of a partition that count, and are of the pass, to `entries`.
     fn read(
         &self,
         partition: usize,
+        file: Option<&mut File>,
         (pass, passes): (usize, usize),
         spans: &[Span],
-        writer: &mut Writer,
         entries: &mut Vec<u128>,
     ) -> Result<()> {
-        entries.clear();
-        let mut take = |entry: [u8; ENTRY]| {
-            let entry = u128::from_le_bytes(entry);
-            let number = number_of(entry);
-            let range = usize::from((entry << PARTITION_BITS).to_be_bytes()[0]) * passes / 256;
-            if range == pass && (number == BASE || !spans[span_of(number, spans)].dropped) {
-                entries.push(entry);
-            }
+        let all = passes == 1 && spans.iter().all(|span| !span.dropped);
+        let mut take = |bytes: &[u8]| {
+            let each = bytes.as_chunks().0.iter().map(|entry| u128::from_le_bytes(*entry));
+            entries.extend(each.filter(|entry| {
+                let range = usize::from((entry << PARTITION_BITS).to_be_bytes()[0]) * passes / 256;
+                let number = number_of(*entry);
+                let dropped = || number != BASE && spans[span_of(number, spans)].dropped;
+                all || (range == pass && !dropped())
+            }));
         };
-        let (rest, written) = &self.entries[partition];
-        if *written {
-            let mut reader = BufReader::with_capacity(1 << 16, writer.reopen(1 + partition)?);
-            let mut entry = [0; ENTRY];
-            while self.fill(&mut reader, &mut entry)? {
-                take(entry);
+        if let Some(file) = file {
+            file.rewind().map_err(|e| self.failed(e))?;
+            let mut block = Vec::with_capacity(BLOCK_BYTES);
+            loop {
+                let read = file.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut block);
+                let read = read.map_err(|e| self.failed(e))?;
+                take(&block[..read]);
+                if read < BLOCK_BYTES {
+                    break;
+                }
+                block.clear();
             }
         }
-        rest.as_chunks().0.iter().copied().for_each(take);
+        take(&self.entries[partition].0);
         Ok(())
     }
 
@@ -270,15 +324,9 @@ impl Spill {
         out: &mut [u64],
         addition: &mut Result<Addition>,
     ) -> Option<()> {
-        let mut groups = entries.chunk_by(|a, b| a & !NUMBER == b & !NUMBER).peekable();
-        while groups.peek().is_some() {
-            let asked: Vec<&[u128]> = groups.by_ref().take(ASKED).collect();
-            let hashes: Vec<u128> = asked.iter().map(|group| group[0] & !NUMBER).collect();
-            let known = match &self.known {
-                Some(known) => known.find(&hashes)?,
-                None => vec![false; hashes.len()],
-            };
-            for ((group, hash), known) in asked.into_iter().zip(hashes).zip(known) {
+        let mut each = |group: &[u128], known: bool| {
+            let hash = group[0] & !NUMBER;
+            if group.len() > 1 || known {
                 let first = number_of(group[0]);
                 let owner = (!known && first != BASE).then(|| span_of(first, spans));
                 let duplicates = if known { group } else { &group[1..] };
@@ -295,16 +343,29 @@ impl Spill {
                     let at = usize::try_from(at).unwrap_or(usize::MAX);
                     out[at / 64] |= 1 << (at % 64);
                 }
-                if !known && let Ok(adding) = addition {
-                    match adding.push(hash) {
-                        Ok(()) => {}
-                        Err(Trouble::Damaged) => return None,
-                        Err(Trouble::Disk(error)) => *addition = Err(error),
-                    }
+            }
+            if !known && let Ok(adding) = addition {
+                match adding.push(hash) {
+                    Ok(()) => {}
+                    Err(Trouble::Damaged) => return None,
+                    Err(Trouble::Disk(error)) => *addition = Err(error),
                 }
             }
+            Some(())
+        };
+        let mut groups = entries.chunk_by(|a, b| a & !NUMBER == b & !NUMBER);
+        let Some(known) = &self.known else {
+            return groups.try_for_each(|group| each(group, false));
+        };
+        loop {
+            let asked: Vec<&[u128]> = groups.by_ref().take(ASKED).collect();
+            if asked.is_empty() {
+                return Some(());
+            }
+            let hashes: Vec<u128> = asked.iter().map(|group| group[0] & !NUMBER).collect();
+            let mut found = asked.into_iter().zip(known.find(&hashes)?);
+            found.try_for_each(|(group, known)| each(group, known))?;
         }
-        Some(())
     }
 
     /// Reads the candidates again and writes those that stay.
