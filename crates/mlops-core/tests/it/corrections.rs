@@ -242,6 +242,14 @@ fn a_file_that_lost_its_rows_takes_none_away_the_second_one_neither() {
         assert!(!report.new_version, "{name}: {report}");
     }
     assert_eq!(scene.ledger().latest_dataset().unwrap().unwrap().rows, 3);
+    // Written again, as an export does that has nothing to say: no news.
+    let records = scene.ledger().files().unwrap().len();
+    for _ in 0..2 {
+        fs::remove_file(scene.path("in/a.csv")).unwrap();
+        scene.file("in/a.csv", HEADER);
+        scene.ingest().unwrap();
+    }
+    assert_eq!(scene.ledger().files().unwrap().len(), records);
 }
 
 #[test]

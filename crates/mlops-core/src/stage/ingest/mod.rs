@@ -423,7 +423,11 @@ fn sift(
                     continue;
                 }
                 // What is recorded is not recorded again for a new time alone.
-                Some(known) if same.is_some_and(|b| b.status == FileStatus::Copy) => {
+                Some(known)
+                    if same.is_some_and(|b| {
+                        matches!(b.status, FileStatus::Copy | FileStatus::NoRows)
+                    }) =>
+                {
                     touched.push(copy_record(context, &candidate, stamp, digest, &known));
                     report.unchanged += 1;
                     continue;
