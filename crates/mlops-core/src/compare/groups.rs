@@ -10,7 +10,7 @@
 use std::hint::black_box;
 
 use crate::Result;
-use crate::ingest::slots::Slots;
+use crate::platform::huge_vec::HugeVec;
 
 /// Numbers of a slot: what is stored of the hash, how often the key comes, where its row is kept.
 const TAG: usize = 0;
@@ -20,7 +20,7 @@ const KEPT: usize = 2;
 const HEADER: usize = 16;
 /// The least memory that a table takes, in rows.
 const LEAST_ROWS: usize = 1 << 4;
-/// Slots of a table are numbered in 32 bits; of more rows there are more tables.
+/// HugeVec of a table are numbered in 32 bits; of more rows there are more tables.
 const MOST_ROWS: usize = 1 << 31;
 
 /// Groups to warm at a time.
@@ -77,10 +77,10 @@ pub(crate) struct Groups {
 
 #[derive(Debug)]
 struct Table {
-    slots: Slots,
+    slots: HugeVec,
     /// Numbers a slot.
     width: usize,
-    /// Slots there are, and how many of them are in use.
+    /// HugeVec there are, and how many of them are in use.
     length: usize,
     used: usize,
 }
@@ -88,7 +88,7 @@ struct Table {
 impl Table {
     fn new(rows: usize, width: usize) -> Result<Self> {
         let length = Self::length_for(rows);
-        let slots = Slots::zeroed(length.saturating_mul(width))?;
+        let slots = HugeVec::zeroed(length.saturating_mul(width))?;
         Ok(Self { slots, width, length, used: 0 })
     }
 
@@ -394,7 +394,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::ingest::dedup::RowHasher;
+    use crate::csv::row_hash::RowHasher;
 
     #[test]
     fn groups_are_counted_and_found_also_after_growing() {

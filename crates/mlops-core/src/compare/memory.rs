@@ -9,11 +9,12 @@ use std::cell::Cell;
 use crate::{Error, Result};
 
 use super::groups::{BATCH, Groups};
-use super::join::{Join, Numbered};
+use super::join::Join;
 use super::output::{Sink, Target};
 use super::rows::Rows;
 use super::source::{Reading, Source};
 use super::{Done, Run};
+use crate::compare::rows::Numbered;
 
 /// Joins two files; nothing when memory is short.
 pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done>> {

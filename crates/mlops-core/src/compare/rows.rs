@@ -6,12 +6,12 @@
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
-use crate::ingest::chunk::blank_line;
-use crate::ingest::dedup::RowHasher;
-use crate::ingest::marks::Marks;
-use crate::ingest::record::{self, Field, Malformed, Scan, Shape};
-use crate::ingest::spelling::Cell;
-use crate::simd::{Work, widest};
+use crate::csv::chunk::blank_line;
+use crate::csv::record::{self, Field, Malformed, Scan, Shape};
+use crate::csv::row_hash::RowHasher;
+use crate::csv::spelling::Cell;
+use crate::csv::structural_index::Marks;
+use crate::platform::simd::{Work, widest};
 
 use super::cell::Spelling;
 use super::columns::Fields;
@@ -287,5 +287,25 @@ impl Work for Making<'_, '_> {
                 None => maker.careful(chunk, at, out),
             };
         }
+    }
+}
+
+/// A row on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbered<'a> {
+    /// Its number in its file, from 0.
+    pub(crate) ordinal: u64,
+    /// Its cells, keys first, newline included.
+    pub(crate) row: &'a [u8],
+    /// Bytes of its key.
+    pub(crate) key: u32,
+    /// Of its key.
+    pub(crate) hash: u128,
+}
+
+impl<'a> Numbered<'a> {
+    /// Its key cells.
+    pub(crate) fn key_bytes(&self) -> &'a [u8] {
+        &self.row[..self.key as usize]
     }
 }
