@@ -103,16 +103,13 @@ fn state_after(world: &World, records: &Records, task: &Task, end: &End) -> Resu
     if program.rebuilds() {
         let after = model.rebuilt(folder);
         let lost = model.lost_by_rebuild(folder);
-        if !committed || after.contents().is_empty() {
+        if !committed || after.contents.is_empty() {
             return Ok(model.state.clone());
         }
         if program == Program::Rebuild {
             let (_, may) = model.expected(&after);
-            let alone = State {
-                counts: lost.iter().map(|id| (id.to_string(), *id)).collect(),
-                doubts: model.state.doubts.clone(),
-                ..State::default()
-            };
+            let alone =
+                State { contents: lost, doubts: model.state.doubts.clone(), ..State::default() };
             let (rows, _) = model.expected(&alone);
             let gone = rows.keys().find(|row| !may.contains_key(*row));
             ensure(gone.is_none(), || format!("a rebuild lost {gone:?} without --partial"))?;
@@ -130,13 +127,15 @@ fn state_after(world: &World, records: &Records, task: &Task, end: &End) -> Resu
     if !looked {
         return Ok(model.state.clone());
     }
-    let (before, now) = (model.state.contents(), after.contents());
+    let (before, now) = (&model.state.contents, &after.contents);
     let grew = version(records) > version(old);
     ensure(before == now || grew, || {
         format!("files changed, and there is no version after {}", version(old))
     })?;
-    ensure(before != now || !grew || !after.doubts.is_empty(), || {
-        format!("nothing changed, and there is a version {}", version(records))
+    ensure(before != now || !grew, || {
+        let taken = records.files.iter().skip(old.files.len());
+        let taken: Vec<String> = taken.map(|f| format!("{} {}", f.name, f.status)).collect();
+        format!("nothing changed, and there is a version {}: {taken:?}", version(records))
     })?;
     Ok(after)
 }
@@ -147,7 +146,7 @@ fn excused(world: &World, task: &Task, why: &str) -> bool {
     let records = &memory.records;
     let newest = records.newest().map_or(0, |d| d.version);
     if memory.deleted.contains(&newest) {
-        let sources = model.state.contents().iter().all(|id| model.is_there(*id));
+        let sources = model.state.contents.iter().all(|id| model.is_there(*id));
         let remade = sources && model.state.doubts.is_empty();
         if !(program.ingests() && remade) && why.contains("finaldata") {
             return true;

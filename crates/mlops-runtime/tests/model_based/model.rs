@@ -1,9 +1,10 @@
 //! What the product promises about files and rows, as a model of a few sets.
 //!
-//! A file counts with the last content of it that could be taken. One that was removed keeps
-//! counting, unless its content is there under another name: then it was renamed. A data set is what
-//! the contents that count consist of: each row once where rows have ids, as often as it occurs
-//! where they have none. Not for what is on record: see [`super::invariants`].
+//! A file counts with the last content of it that could be taken, by its name. A content stays until
+//! the last file that counts with it and is there gets another one: so a file that was removed keeps
+//! its rows, and one that was renamed takes them along. A data set is what the contents that are in
+//! consist of: each row once where rows have ids, as often as it occurs where they have none. Not for
+//! what is on record: see [`super::invariants`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,22 +36,15 @@ pub(crate) struct Model {
 /// What an ingestion leaves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
-    /// The content with which each file counts.
-    pub(crate) counts: BTreeMap<Place, Id>,
-    /// Contents that stay although their file has another one now.
-    pub(crate) appended: BTreeSet<Id>,
+    /// The contents that are in.
+    pub(crate) contents: BTreeSet<Id>,
+    /// The content with which each name counts.
+    pub(crate) claims: BTreeMap<Place, Id>,
     /// Files that any ingestion ever saw.
     pub(crate) known: BTreeSet<Place>,
     /// Rows of a content that may be missing: the file is gone, and they had been dropped as
     /// duplicates of rows that have left since.
     pub(crate) doubts: BTreeMap<Id, BTreeSet<Row>>,
-}
-
-impl State {
-    /// The contents that count.
-    pub(crate) fn contents(&self) -> BTreeSet<Id> {
-        self.counts.values().chain(&self.appended).copied().collect()
-    }
 }
 
 impl Model {
@@ -99,78 +93,79 @@ impl Model {
 
     /// What an ingestion of `folder` leaves.
     pub(crate) fn ingested(&self, folder: &str) -> State {
-        let before = &self.state;
-        let mut after = before.clone();
-        let inside = |place: &&Place| place.starts_with(folder);
-        for (place, id) in self.disk.iter().filter(|(place, _)| inside(place)) {
+        let mut after = self.state.clone();
+        let mut left = BTreeSet::new();
+        for (place, id) in self.disk.iter().filter(|(place, _)| place.starts_with(folder)) {
             after.known.insert(place.clone());
             if self.has_rows(*id) {
-                let old = after.counts.insert(place.clone(), *id);
-                after.appended.extend(old.filter(|old| self.appends && old != id));
+                let old = after.claims.insert(place.clone(), *id);
+                left.extend(old.filter(|old| old != id && !self.appends));
+                after.contents.insert(*id);
             }
         }
-        // What is gone and lies elsewhere was renamed.
-        let there: BTreeSet<Id> = after
-            .counts
-            .iter()
-            .filter(|(p, _)| self.disk.contains_key(*p))
-            .map(|(_, id)| *id)
-            .collect();
-        after.counts.retain(|place, id| self.disk.contains_key(place) || !there.contains(id));
-        self.doubt(before, &mut after);
+        for (place, id) in &after.claims {
+            if self.disk.contains_key(place) {
+                left.remove(id);
+            }
+        }
+        after.contents.retain(|id| !left.contains(id));
+        self.doubt(&mut after);
         after
     }
 
     /// Notes which rows may be missing in `after`.
-    fn doubt(&self, before: &State, after: &mut State) {
-        let (old, new) = (before.contents(), after.contents());
-        let left: BTreeSet<&Row> = old.difference(&new).flat_map(|id| self.rows(*id)).collect();
-        let anew = old.difference(&new).next().is_some();
-        if anew {
+    fn doubt(&self, after: &mut State) {
+        let lost = self.state.contents.difference(&after.contents);
+        let lost: BTreeSet<&Row> = lost.flat_map(|id| self.rows(*id)).collect();
+        if !lost.is_empty() {
+            // All is read again that is there.
             after.doubts.retain(|id, _| !self.is_there(*id));
-        }
-        for id in new.iter().filter(|id| !self.is_there(**id)) {
-            // Of two files with one content one is gone and the other changed: renamed, or not?
-            let twins = before.counts.iter().filter(|(_, other)| *other == id);
-            let (gone, there): (Vec<_>, Vec<_>) =
-                twins.partition(|(place, _)| !self.disk.contains_key(*place));
-            if !gone.is_empty() && !there.is_empty() {
-                after.doubts.entry(*id).or_default().extend(self.rows(*id).iter().cloned());
-            } else if anew && self.with_ids {
-                let dropped = self.rows(*id).iter().filter(|row| left.contains(row)).cloned();
-                let dropped: Vec<Row> = dropped.collect();
-                after.doubts.entry(*id).or_default().extend(dropped);
+            if self.with_ids {
+                for id in after.contents.iter().filter(|id| !self.is_there(**id)) {
+                    let rows = self.rows(*id).iter().filter(|row| lost.contains(row)).cloned();
+                    after.doubts.entry(*id).or_default().extend(rows);
+                }
             }
         }
-        after.doubts.retain(|id, rows| new.contains(id) && !rows.is_empty());
+        let State { contents, doubts, .. } = after;
+        doubts.retain(|id, rows| contents.contains(id) && !rows.is_empty());
     }
 
     /// What a rebuild leaves: everything that lies in `folder` or was ever seen.
     pub(crate) fn rebuilt(&self, folder: &str) -> State {
-        let mut after = State { known: self.state.known.clone(), ..State::default() };
+        let State { claims, known, .. } = self.state.clone();
+        let mut after = State { claims, known, ..State::default() };
         for (place, id) in &self.disk {
             if !place.starts_with(folder) && !after.known.contains(place) {
                 continue;
             }
             after.known.insert(place.clone());
             if self.has_rows(*id) {
-                after.counts.insert(place.clone(), *id);
+                after.claims.insert(place.clone(), *id);
+                after.contents.insert(*id);
             }
         }
         after
     }
 
-    /// The contents of which a rebuild of `folder` would lose rows.
+    /// The contents that a rebuild of `folder` would lose. One whose file has another content now is
+    /// not lost, unless old contents are to stay.
     pub(crate) fn lost_by_rebuild(&self, folder: &str) -> BTreeSet<Id> {
         let after = self.rebuilt(folder);
-        let contents = after.contents();
-        let lost = |(place, id): &(&Place, &Id)| {
-            !contents.contains(id) && !after.counts.contains_key(*place)
+        let replaced = |id: &Id| {
+            let changed = |(place, old): (&Place, &Id)| {
+                old == id
+                    && self.disk.get(place).is_some_and(|now| self.has_rows(*now))
+                    && after.known.contains(place)
+            };
+            !self.appends && self.state.claims.iter().any(changed)
         };
-        let mut ids: BTreeSet<Id> =
-            self.state.counts.iter().filter(lost).map(|(_, id)| *id).collect();
-        ids.extend(self.state.appended.difference(&contents));
-        ids
+        self.state
+            .contents
+            .difference(&after.contents)
+            .copied()
+            .filter(|id| !replaced(id))
+            .collect()
     }
 
     /// The rows that a data set must have and those that it may have.
@@ -180,9 +175,9 @@ impl Model {
             let times = rows.entry(row.clone()).or_default();
             *times = if self.with_ids { 1 } else { *times + 1 };
         };
-        for id in state.contents() {
-            let doubts = state.doubts.get(&id);
-            for row in self.rows(id) {
+        for id in &state.contents {
+            let doubts = state.doubts.get(id);
+            for row in self.rows(*id) {
                 add(&mut may, row);
                 if doubts.is_none_or(|doubts| !doubts.contains(row)) {
                     add(&mut must, row);

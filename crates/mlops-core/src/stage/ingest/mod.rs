@@ -200,7 +200,9 @@ fn refuse_loss(
 ) -> Result<()> {
     let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
     let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
-    let again: BTreeSet<&Location> = taken().map(|f| &f.location).collect();
+    let again = |f: &&FileRecord| matches!(f.status, FileStatus::Ingested | FileStatus::Copy);
+    let again: BTreeSet<&Location> =
+        report.files.iter().filter(again).map(|f| &f.location).collect();
     let supersedes = context.config.ingestion.on_change == OnChange::Supersede;
     let mut lost = Vec::new();
     for segment in held.iter().filter(|s| s.rows > 0 && !there.contains(&s.sha256)) {
