@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match command {
         None => mlops_runtime::run("deployment", &common, |context, workspace| {
             let leave = deploy::Leave { again, accept };
-            deploy::with(context, workspace, "deployment", &reason, leave)
+            renew::deploy(context, workspace, &reason, leave)
         }),
         Some(Action::History) => mlops_runtime::look(&common, history::run),
         Some(Action::Rollback { to, reason }) => {

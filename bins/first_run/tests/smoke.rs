@@ -132,6 +132,98 @@ fn new_test_data_alone_are_something_to_do_once() {
 }
 
 #[test]
+fn without_test_data_it_sets_rows_aside_once_and_they_serve_for_ever() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.path("test/test.csv")).unwrap();
+    scene.file("in/c.csv", rows(200..600));
+    let first = FIRST_RUN.run(scene.root(), &["--json"]).ends_with(0).json();
+    let held = &first["done"]["holdout"];
+    assert_eq!(held["name"], "testdata_new3.csv", "{first:#}");
+    assert_eq!(first["done"]["training"]["data"]["held_out"], held["rows"], "{first:#}");
+    assert_eq!(first["done"]["scoring"]["n"], held["rows"], "{first:#}");
+    let last = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(last.stdout.contains("Nothing to do"), "{last:#?}");
+    // More data: no second draw, and nobody of the first one is trained on.
+    scene.file("in/d.csv", rows(600..700));
+    let next = FIRST_RUN.run(scene.root(), &["--json"]).ends_with(0).json();
+    assert!(next["done"]["holdout"].is_null(), "{next:#}");
+    assert_eq!(next["done"]["training"]["data"]["held_out"], held["rows"], "{next:#}");
+}
+
+#[test]
+fn after_a_rollback_it_does_not_bring_back_what_was_left() {
+    let scene = Scene::new();
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    let first = std::fs::read_link(scene.path("live")).unwrap();
+    scene.file("in/c.csv", rows(200..260));
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    assert_ne!(std::fs::read_link(scene.path("live")).unwrap(), first);
+    scene.roll_back();
+    let again = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
+    assert!(again.stdout.contains("Nothing to do"), "{again:#?}");
+    assert_eq!(std::fs::read_link(scene.path("live")).unwrap(), first);
+    // Nor when the model has to be made again.
+    std::fs::remove_dir_all(scene.path("model")).unwrap();
+    let refused = FIRST_RUN.run(scene.root(), &["-q"]).ends_with(1);
+    assert!(refused.stderr.contains("was rolled back"), "{refused:#?}");
+    assert_eq!(std::fs::read_link(scene.path("live")).unwrap(), first);
+    // New data make another release, which is not that one.
+    scene.file("in/d.csv", rows(300..400));
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    assert!(std::fs::read_link(scene.path("live")).unwrap() != first);
+}
+
+#[test]
+fn after_a_reset_a_worse_model_does_not_replace_the_live_one() {
+    let scene = Scene::new();
+    scene.file("in/c.csv", rows(200..600));
+    scene.file("test/test.csv", rows(600..900));
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    let live = std::fs::read_link(scene.path("live")).unwrap();
+    std::fs::remove_dir_all(scene.path("out")).unwrap();
+    for file in ["in/a.csv", "in/b.csv"] {
+        std::fs::remove_file(scene.path(file)).unwrap();
+    }
+    // Every third label is wrong in what is left.
+    let spoilt = |(i, line): (usize, &str)| match line.strip_suffix(",0") {
+        Some(rest) if i % 3 == 0 => format!("{rest},1\n"),
+        _ => format!("{line}\n"),
+    };
+    let text = rows(200..300).lines().enumerate().map(spoilt).collect::<String>();
+    scene.file("in/c.csv", text);
+    let refused = FIRST_RUN.run(scene.root(), &["-q"]).ends_with(1);
+    assert!(refused.stderr.contains("though these records do not know it"), "{refused:#?}");
+    assert_eq!(std::fs::read_link(scene.path("live")).unwrap(), live);
+    // As good a model does.
+    scene.file("in/c.csv", rows(200..600));
+    scene.file("in/a.csv", rows(0..60));
+    scene.file("in/b.csv", rows(50..80));
+    FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+}
+
+#[test]
+fn a_model_under_the_constant_is_not_made_live_unless_it_is_accepted() {
+    let scene = Scene::new();
+    let coin = |range: std::ops::Range<u32>| {
+        let flip = |(i, line): (usize, &str)| {
+            let (rest, _) = line.rsplit_once(',').unwrap();
+            let label = if i == 0 { "exited" } else { ["0", "1", "1"][(i * i + i / 7) % 3] };
+            format!("{rest},{label}\n")
+        };
+        rows(range).lines().enumerate().map(flip).collect::<String>()
+    };
+    scene.file("in/a.csv", coin(0..200));
+    scene.file("in/b.csv", coin(200..300));
+    scene.file("test/test.csv", coin(300..500));
+    let refused = FIRST_RUN.run(scene.root(), &["-q"]).ends_with(1);
+    assert!(refused.stderr.contains("does not beat the best constant answer"), "{refused:#?}");
+    assert!(!scene.path("live").exists());
+    let accepted = FIRST_RUN.run(scene.root(), &["-q", "--accept"]);
+    assert!(matches!(accepted.code, Some(0 | 3)), "{accepted:#?}");
+    assert!(scene.path("live/trainedmodel.bin").is_file());
+}
+
+#[test]
 fn mistakes_are_told_in_these_words() {
     let mut told = Transcript::default();
     let scene = Scene::new();

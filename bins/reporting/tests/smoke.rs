@@ -59,6 +59,19 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
 }
 
 #[test]
+fn the_page_says_which_rows_a_small_test_rests_on() {
+    let scene = Scene::deployed();
+    REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
+    let page = scene.read("model/report.html");
+    assert!(page.contains("a test wants 100 rows and 10 of each class"), "{page}");
+    // What the score's file says, the page says: one rule, one meaning.
+    let score = scene.read("model/score.json");
+    let score: serde_json::Value = serde_json::from_str(&score).unwrap();
+    let poor = page.contains("Always giving the same answer would do as well or better");
+    assert_eq!(score["beats_constant"], serde_json::json!(!poor), "{score:#}");
+}
+
+#[test]
 fn mistakes_and_the_page_are_told_in_these_words() {
     let mut told = Transcript::default();
     told.run("There is no model", REPORTING, &Scene::ingested(), &[]);

@@ -122,6 +122,22 @@ pub enum Concern {
         /// Why none could be made live.
         why: String,
     },
+    /// All new rows are of one class, which chance does not explain: nothing can be decided on them.
+    OneClass {
+        /// How many they are.
+        rows: u64,
+        /// Whether that is the positive class.
+        positive: bool,
+        /// The share of that class in the test data of the live release.
+        usual: f64,
+    },
+    /// The live model has no answer to most of the new rows.
+    Unanswered {
+        /// How many those are.
+        rows: u64,
+        /// Of so many.
+        of: u64,
+    },
     /// Files that were refused in earlier runs are still there.
     RefusedData {
         /// Each with the reason; of many, some.
@@ -153,11 +169,15 @@ impl fmt::Display for Concern {
         match self {
             Self::BelowConstant { f1, constant_f1, rows, newer } => write!(
                 f,
-                "the {} does worse than a constant answer: F1 {f1:.4} on {}, where the best \
-                 constant answer has {constant_f1:.4}. Look at the labels and features of the newest \
-                 files, or take the model down",
-                if *newer { "model that is live now" } else { "live model" },
-                text::plural(*rows, "new row")
+                "the {} a constant answer: F1 {f1:.4} on {}, where the best constant answer has \
+                 {constant_f1:.4}. Look at the labels and features of the newest files, or take the \
+                 model down",
+                if *newer {
+                    "model that is live now does no better than"
+                } else {
+                    "live model does worse than"
+                },
+                text::plural(*rows, if *newer { "test row" } else { "new row" })
             ),
             Self::NoBetterModel { drift, why } => {
                 write!(f, "the live model drifted, and no better one was found. {drift}. {why}")
@@ -166,6 +186,21 @@ impl fmt::Display for Concern {
                 f,
                 "no release is live: {why}. Bring more data, or run `fullprocess --force`, with \
                  --accept to take a model that does no better than a constant answer"
+            ),
+            Self::OneClass { rows, positive, usual } => write!(
+                f,
+                "all {} are of the {} class, which was {:.0} % of the test data of the live model: \
+                 nothing can be decided on them. Look at the labels of the newest files",
+                text::plural(*rows, "new row"),
+                if *positive { "positive" } else { "negative" },
+                100.0 * usual
+            ),
+            Self::Unanswered { rows, of } => write!(
+                f,
+                "the live model has no answer to {} of {}, since values are missing that it needs: it \
+                 is judged on the others alone. Look at the empty cells of the newest files",
+                text::count(*rows),
+                text::plural(*of, "new row")
             ),
             Self::RefusedData { files } => write!(
                 f,
@@ -238,6 +273,9 @@ pub struct Retrained {
     pub constant_f1: f64,
     /// Rows that it was scored on.
     pub test_rows: u64,
+    /// Which test data these are, where the newest were too few or are gone.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// How long a step took.
@@ -357,6 +395,9 @@ impl fmt::Display for Decision {
                 text::count(new.test_rows),
                 new.constant_f1
             )?;
+            for note in &new.notes {
+                writeln!(f, "  {note}.")?;
+            }
         }
         if let Some(gate) = &self.gate {
             writeln!(

@@ -17,16 +17,15 @@
 //! Without evidence nothing changes: on rows of one class the F1 says nothing, and the challenger is
 //! refused. Not for scores of two different test sets: those are never compared here.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::bootstrap::{RESAMPLES, too_few};
 use crate::metrics::score::LEVEL;
-use crate::metrics::{ConstantBaseline, Interval, PairedCounts};
+use crate::metrics::{ConstantBaseline, Interval, PairedCounts, SAME_F1, against_constant};
 use crate::text;
 use crate::{Error, Result};
-
-/// Differences are equal within this: 0.75 less 0.70 is not quite 0.05 in doubles.
-const ROUNDING: f64 = 1e-12;
 
 /// The verdict, with every number that it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,19 +117,19 @@ pub fn gate(
 impl GateVerdict {
     /// Whether the challenger does no better than the best constant answer.
     pub fn loses_to_constant(&self) -> bool {
-        self.challenger_f1 <= self.constant_f1 + ROUNDING
+        against_constant(self.challenger_f1, self.constant_f1) != Ordering::Greater
     }
 
     /// `constant`: whether the challenger gives every row the same answer.
     fn decide(&mut self, constant: bool) {
         let Self { champion_f1, challenger_f1, difference, min_improvement, constant_f1, .. } =
             *self;
-        let not_worse = difference >= min_improvement - ROUNDING;
+        let not_worse = difference >= min_improvement - SAME_F1;
         let loses = self.loses_to_constant();
-        let champion_loses = champion_f1 <= constant_f1 + ROUNDING;
-        let relieves = champion_loses && !constant && self.interval.low > ROUNDING;
+        let champion_loses = against_constant(champion_f1, constant_f1) != Ordering::Greater;
+        let relieves = champion_loses && !constant && self.interval.low > SAME_F1;
         self.blessed = not_worse && (!loses || self.accepted || relieves);
-        let need = if min_improvement.abs() < ROUNDING {
+        let need = if min_improvement.abs() < SAME_F1 {
             "at least the champion's F1".to_owned()
         } else {
             format!("{min_improvement:+} on the champion's F1")

@@ -6,6 +6,8 @@
 //! who does not know the secret can steer a row into or out of the test data. Not for what an entity
 //! is: see [`crate::entity`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Result};
 
 /// Indices of the hold-out rows, ascending.
@@ -21,10 +23,19 @@ pub fn hold_out(rows: &[(u128, bool)], share: f64) -> Result<Vec<usize>> {
             "the share of hold-out rows is {share}: it must lie within 0 and 1"
         )));
     }
+    Ok(smallest_of_each(rows, |_, n| share_of(n, share)))
+}
+
+/// Indices of the rows with the smallest hashes, ascending; of each class as many as `take` says of its
+/// number.
+pub(crate) fn smallest_of_each(
+    rows: &[(u128, bool)],
+    take: impl Fn(bool, usize) -> usize,
+) -> Vec<usize> {
     let mut chosen = Vec::new();
     for class in [false, true] {
         let mut of_class: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].1 == class).collect();
-        let take = share_of(of_class.len(), share);
+        let take = take(class, of_class.len());
         if take < of_class.len() {
             // The index makes the order a total one.
             of_class.select_nth_unstable_by_key(take, |&i| (rows[i].0, i));
@@ -33,7 +44,7 @@ pub fn hold_out(rows: &[(u128, bool)], share: f64) -> Result<Vec<usize>> {
         chosen.append(&mut of_class);
     }
     chosen.sort_unstable();
-    Ok(chosen)
+    chosen
 }
 
 /// `ceil(share * n)`, as in decimals: 7 % of 100 rows are 7, though 0.07 * 100 in doubles is more.
@@ -41,6 +52,40 @@ pub fn hold_out(rows: &[(u128, bool)], share: f64) -> Result<Vec<usize>> {
 pub(crate) fn share_of(n: usize, share: f64) -> usize {
     let exact = share * n as f64;
     ((exact * (1.0 - 1e-12)).ceil() as usize).min(n)
+}
+
+/// Below so many rows or entities of a class in the share of a draw, earlier draws count: to round up each
+/// time would in the end hold out every row that comes alone.
+const FEW: f64 = 5.0;
+
+/// What all draws of a workspace were offered and took, of the negative class and of the positive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Offered.
+    pub offered: [u64; 2],
+    /// Taken.
+    pub taken: [u64; 2],
+}
+
+impl Tally {
+    /// How many of `n` more of `class` are to be drawn: the share of them, rounded up; of few, what is
+    /// missing to the share of all that were ever offered.
+    pub(crate) fn take(&self, class: bool, n: usize, share: f64) -> usize {
+        let most = share_of(n, share);
+        if share * n as f64 >= FEW {
+            return most;
+        }
+        let [offered, taken] = [self.offered, self.taken]
+            .map(|of| usize::try_from(of[usize::from(class)]).unwrap_or(0));
+        share_of(offered.saturating_add(n), share).saturating_sub(taken).min(most)
+    }
+
+    /// Adds a draw of `taken` out of `n` of `class`.
+    pub(crate) fn add(&mut self, class: bool, n: usize, taken: usize) {
+        let class = usize::from(class);
+        self.offered[class] += n as u64;
+        self.taken[class] += taken as u64;
+    }
 }
 
 /// The `take` smallest of `hashes`.
@@ -64,6 +109,31 @@ mod tests {
     fn rows(count: u32, key: u64) -> Vec<(u128, bool)> {
         let hasher = RowHasher(key);
         (0..count).map(|i| (hasher.hash(format!("{i},x\n").as_bytes()), i % 3 == 0)).collect()
+    }
+
+    #[test]
+    fn rows_that_come_one_by_one_are_held_out_at_the_same_share() {
+        for (batch, share) in [(1, 0.3), (2, 0.3), (3, 0.1), (16, 0.3), (7, 0.5), (1, 1.0)] {
+            let (mut tally, mut waiting) = (Tally::default(), 0);
+            for _ in 0..200 {
+                // What no draw took stays on offer.
+                let n = waiting + batch;
+                match tally.take(true, n, share) {
+                    0 => waiting = n,
+                    taken => {
+                        tally.add(true, n, taken);
+                        waiting = 0;
+                    }
+                }
+                let [offered, taken] = [tally.offered, tally.taken].map(|of| of[1] as f64);
+                assert!((taken - share * offered).abs() <= 1.0, "{batch} {share}: {tally:?}");
+            }
+            assert!(tally.taken[1] > 0 && tally.offered[0] == 0);
+        }
+        // Many at once are rounded up by themselves, whatever was before.
+        let over = Tally { offered: [0, 10], taken: [0, 9] };
+        assert_eq!((over.take(true, 100, 0.3), over.take(true, 10, 0.3)), (30, 0));
+        assert_eq!(over.take(false, 1, 0.3), 1, "the other class has its own account");
     }
 
     #[test]

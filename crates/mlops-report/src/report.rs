@@ -183,8 +183,10 @@ pub struct Score {
     pub constant_f1: f64,
     /// Accuracy of the best constant answer.
     pub constant_accuracy: f64,
-    /// Whether the model's F1 is above the constant's beyond doubt (the whole interval).
+    /// Whether the model's F1 is above the constant's, as in `score.json`.
     pub beats_constant: bool,
+    /// Whether it is so by more than chance explains: with its whole interval.
+    pub beyond_chance: bool,
 }
 
 /// The curves behind the pictures.

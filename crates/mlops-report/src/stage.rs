@@ -231,9 +231,9 @@ fn headline(score: &Score) -> String {
         let few = too_few(&score.confusion).map_or_else(String::new, |few| format!(": {few}"));
         format!("{:.0} % interval {:.3} to {:.3}{few}; ", i.level * 100.0, i.low, i.high)
     });
-    let verdict = if score.beats_constant {
+    let verdict = if score.beyond_chance {
         "better than always giving the same answer"
-    } else if score.f1 > score.constant_f1 {
+    } else if score.beats_constant {
         "better than always giving the same answer, but not beyond doubt"
     } else {
         "no better than always giving the same answer"

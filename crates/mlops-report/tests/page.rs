@@ -65,9 +65,9 @@ fn the_verdict_is_a_sentence() {
 #[test]
 fn a_poor_model_is_called_poor() {
     let mut report = common::plausible();
-    report.score.beats_constant = false;
+    report.score.beyond_chance = false;
     assert!(text_of(&render(&report).unwrap()).contains("do not rely on the model yet"));
-    report.score.f1 = 0.3;
+    (report.score.f1, report.score.beats_constant) = (0.3, false);
     assert!(text_of(&render(&report).unwrap()).contains("do not use this model"));
 }
 

@@ -8,6 +8,7 @@ use mlops_core::Result;
 use mlops_core::attention::Finding;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::ReleaseId;
+use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
 use mlops_core::stage::rollback::{self, RolledBack};
 use mlops_report::stage::{PAGE, Reported};
@@ -42,12 +43,12 @@ pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) 
     Ok(true)
 }
 
-/// A rollback, and the reports on what is live after it.
+/// What made another release live, and the reports on that.
 #[derive(Debug, Serialize)]
-pub struct Renewed {
-    /// The rollback.
+pub struct Renewed<T> {
+    /// The rollback, or the deployment.
     #[serde(flatten)]
-    pub rolled_back: RolledBack,
+    pub done: T,
     /// The report on the release that is live now.
     pub reporting: Option<Box<Reported>>,
     /// Why there is none.
@@ -61,18 +62,42 @@ pub fn roll_back(
     workspace: &mut Workspace,
     to: Option<&ReleaseId>,
     reason: &str,
-) -> Result<Renewed> {
-    let rolled_back = rollback::run(context, workspace, to, reason)?;
-    let (reporting, stale) = match run(context, workspace) {
-        Ok((_, reporting)) => (Some(Box::new(reporting)), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    Ok(Renewed { rolled_back, reporting, stale })
+) -> Result<Renewed<RolledBack>> {
+    let done = rollback::run(context, workspace, to, reason)?;
+    Ok(Renewed::of(context, workspace, done))
 }
 
-impl Report for Renewed {
+/// Deploys by hand; diagnostics and reports follow if that made another release live.
+pub fn deploy(
+    context: &Context,
+    workspace: &mut Workspace,
+    reason: &str,
+    leave: deploy::Leave,
+) -> Result<Renewed<Deployed>> {
+    let done = deploy::with(context, workspace, "deployment", reason, leave)?;
+    if !done.promoted {
+        return Ok(Renewed { done, reporting: None, stale: None });
+    }
+    Ok(Renewed::of(context, workspace, done))
+}
+
+impl<T> Renewed<T> {
+    fn of(context: &Context, workspace: &mut Workspace, done: T) -> Self {
+        let (reporting, stale) = match run(context, workspace) {
+            Ok((_, reporting)) => (Some(Box::new(reporting)), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self { done, reporting, stale }
+    }
+}
+
+impl<T: Report + fmt::Display> Report for Renewed<T> {
+    fn changed(&self) -> bool {
+        self.done.changed()
+    }
+
     fn findings(&self) -> Vec<Finding> {
-        let mut findings = self.rolled_back.findings();
+        let mut findings = self.done.findings();
         findings.extend(self.stale.iter().map(|why| {
             Finding::warning(format!(
                 "the report is not on the release that is live now ({why}): the next `fullprocess` \
@@ -83,9 +108,9 @@ impl Report for Renewed {
     }
 }
 
-impl fmt::Display for Renewed {
+impl<T: fmt::Display> fmt::Display for Renewed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.rolled_back)?;
+        write!(f, "{}", self.done)?;
         match &self.reporting {
             Some(reporting) => writeln!(f, "The report in {} is on it.", reporting.folder),
             None => Ok(()),

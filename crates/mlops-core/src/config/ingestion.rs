@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::section::Section;
 use crate::schema::{Role, Schema};
+use crate::text;
 
 /// How files are read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -107,6 +108,25 @@ impl Ingestion {
         value.to_string()
     }
 
+    /// The keys that say otherwise now than `then`, which [`Ingestion::meaning`] wrote, each with its old
+    /// and its new value.
+    pub fn changes(&self, schema: &Schema, then: &str) -> Vec<String> {
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        let (then, now) = (read(then), read(&self.meaning(schema)));
+        let mut changes = Vec::new();
+        for key in ["missing_values", "decimal", "thousands", "duplicates"] {
+            let of = |all: &Value| {
+                let section = if all["numbers"].get(key).is_some() { &all["numbers"] } else { all };
+                text::visible(&section[key].to_string()).into_owned()
+            };
+            let (old, new) = (of(&then), of(&now));
+            if then != now && old != new {
+                changes.push(format!("\"ingestion.{key}\" is {new} now and was {old}"));
+            }
+        }
+        changes
+    }
+
     /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
     /// so that is the rule, unless `duplicates` says otherwise.
     pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
@@ -183,4 +203,40 @@ fn numbers(section: &mut Section) -> NumberFormat {
         );
     }
     NumberFormat { decimal, thousands }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_keys_are_named_with_their_values() {
+        let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let schema = Schema::new(&names(&["id"]), &names(&["x"]), &[], "y", "1", None);
+        let old = Ingestion { missing_values: names(&["NA"]), ..Ingestion::default() };
+        let then = old.meaning(&schema);
+        assert!(old.changes(&schema, &then).is_empty());
+        // What changes no cell is no change.
+        let other = Ingestion { settle_seconds: 9.0, on_change: OnChange::Append, ..old.clone() };
+        assert!(other.changes(&schema, &then).is_empty() && other.meaning(&schema) == then);
+        let new = Ingestion {
+            missing_values: names(&["NA", "-9"]),
+            numbers: NumberFormat { decimal: ',', thousands: None },
+            duplicates: Some(Duplicates::Keep),
+            ..old
+        };
+        assert_eq!(
+            new.changes(&schema, &then),
+            [
+                "\"ingestion.missing_values\" is [\"NA\",\"-9\"] now and was [\"NA\"]",
+                "\"ingestion.decimal\" is \",\" now and was \".\"",
+                "\"ingestion.thousands\" is null now and was \",\"",
+                "\"ingestion.duplicates\" is \"keep\" now and was \"drop\"",
+            ]
+        );
+        // The default of equal rows follows from the ids.
+        let bare = Schema::new(&[], &names(&["x"]), &[], "y", "1", None);
+        let changes = Ingestion::default().changes(&bare, &Ingestion::default().meaning(&schema));
+        assert_eq!(changes, ["\"ingestion.duplicates\" is \"keep\" now and was \"drop\""]);
+    }
 }

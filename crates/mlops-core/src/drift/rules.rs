@@ -17,19 +17,18 @@
 //! F1 below that of the best constant answer is a finding of its own. Not for features: see the
 //! siblings.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::bootstrap::{RESAMPLES, percentile, too_few};
 use crate::metrics::difference::two_sample_interval;
 use crate::metrics::score::LEVEL;
-use crate::metrics::{ConfusionMatrix, ConstantBaseline, Interval};
+use crate::metrics::{ConfusionMatrix, ConstantBaseline, Interval, SAME_F1};
 use crate::text;
 
 /// Fewest scores of a history with a spread worth naming.
 pub const MIN_HISTORY: usize = 5;
-
-/// Scores are equal within this: the mean of equal scores may differ from them in the last digit.
-const ROUNDING: f64 = 1e-12;
 
 /// A way to tell whether a score has drifted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -169,11 +168,12 @@ pub fn model_drift(
 ) -> ModelDrift {
     let (n, new_f1) = (new.n(), new.f1());
     let Past { deployed, history, batches } = past;
+    let constant = ConstantBaseline::of(new.positives(), new.negatives());
     let mut drift = ModelDrift {
         n,
         new_f1,
         matrix: Some(*new),
-        constant_f1: ConstantBaseline::of(new.positives(), new.negatives()).f1,
+        constant_f1: constant.f1,
         below_constant: false,
         deployed_f1: deployed.f1,
         history: history.len(),
@@ -188,7 +188,7 @@ pub fn model_drift(
         drift.reason = format!("undecided: {obstacle}");
         return drift;
     }
-    drift.below_constant = new_f1 < drift.constant_f1 - ROUNDING;
+    drift.below_constant = constant.met_by(new_f1) == Ordering::Less;
     drift.verdicts = vec![
         raw(new_f1, deployed.f1),
         parametric(new_f1, history),
@@ -279,7 +279,7 @@ fn not_evaluated(rule: Rule, why: &str) -> RuleVerdict {
 
 /// A rule with a lowest F1; `of` says where that comes from.
 fn lowest(rule: Rule, new_f1: f64, limit: f64, of: &str) -> RuleVerdict {
-    let drifted = new_f1 < limit - ROUNDING;
+    let drifted = new_f1 < limit - SAME_F1;
     let relation = if drifted { "below" } else { "not below" };
     RuleVerdict {
         rule,
@@ -290,7 +290,7 @@ fn lowest(rule: Rule, new_f1: f64, limit: f64, of: &str) -> RuleVerdict {
 }
 
 fn raw(new_f1: f64, deployed: f64) -> RuleVerdict {
-    let drifted = new_f1 < deployed - ROUNDING;
+    let drifted = new_f1 < deployed - SAME_F1;
     let explanation = if drifted {
         format!("F1 fell from {deployed:.4} to {new_f1:.4}")
     } else {

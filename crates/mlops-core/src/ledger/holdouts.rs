@@ -11,6 +11,7 @@ use super::{Ledger, from_json, from_text, set_meta, signed, to_json, unsigned};
 use crate::digest::Digest;
 use crate::entity::{Identity, Members};
 use crate::ids::DatasetVersion;
+use crate::split::Tally;
 use crate::{Error, Result};
 
 /// A hold-out that was drawn from new rows.
@@ -49,6 +50,9 @@ pub struct Drawn {
 /// The key under which rows are drawn into hold-outs, fixed with the first draw.
 const HOLDOUT_KEY: &str = "holdout_key";
 
+/// What all draws were offered and took.
+const TALLY: &str = "holdout_tally";
+
 const HOLDOUT: &str = "version, name, sha256, rows, positives, drawn_from, recorded, known_rows";
 
 impl Ledger {
@@ -76,15 +80,23 @@ impl Ledger {
         self.transaction(|db| set_meta(db, HOLDOUT_KEY, &key.to_string()))
     }
 
-    /// Records a hold-out, which ends `intent`.
+    /// What all draws were offered and took; nothing before the first one that was counted.
+    pub fn holdout_tally(&self) -> Result<Tally> {
+        let text = self.meta(TALLY)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    /// Records a hold-out with the count of all draws, which ends `intent`.
     pub fn record_holdout(
         &mut self,
         run_id: &str,
         holdout: &HoldoutRecord,
         drawn: &Drawn,
+        tally: Tally,
         intent: i64,
     ) -> Result<()> {
         self.transaction(|db| {
+            set_meta(db, TALLY, &to_json(&tally))?;
             db.execute(
                 "INSERT INTO holdouts (version, run_id, name, sha256, rows, positives, drawn_from,
                      recorded, known_rows, identity, members, start)
@@ -171,4 +183,13 @@ fn holdout(row: &Row) -> rusqlite::Result<HoldoutRecord> {
         recorded: row.get(6)?,
         known_rows: unsigned(row.get(7)?),
     })
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// Leaves a hold-out as format 1 had it: no word of who was drawn.
+    pub(crate) fn forget_drawn(&mut self) -> Result<()> {
+        let sql = "UPDATE holdouts SET identity = NULL, members = NULL, start = NULL";
+        self.transaction(|db| db.execute(sql, []).map(drop))
+    }
 }

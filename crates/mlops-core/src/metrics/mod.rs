@@ -7,6 +7,7 @@
 //! Definitions and names are scikit-learn's; where it would warn or return NaN, we return 0 (as its
 //! `zero_division=0` does) or `None`.
 
+use std::cmp::Ordering;
 use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub use difference::PairedCounts;
 pub use interval::{Interval, Method};
 pub use ranking::Ranking;
 pub use score::{Evaluation, classify};
+
+/// Two F1 are equal within this: 2/3 may come out of two formulas with another last digit.
+pub const SAME_F1: f64 = 1e-12;
 
 /// Predictions against labels at one threshold; rows are the truth, columns the prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -171,6 +175,20 @@ impl ConstantBaseline {
         let (accuracy, accuracy_always) = best(ConfusionMatrix::accuracy);
         Self { f1, f1_always, accuracy, accuracy_always }
     }
+
+    /// How an F1 on the same labels stands to that of the best constant answer: greater beats it, less
+    /// is worse than to answer without looking. This is the only comparison of the two.
+    pub fn met_by(&self, f1: f64) -> Ordering {
+        against_constant(f1, self.f1)
+    }
+}
+
+/// [`ConstantBaseline::met_by`], for records that hold nothing but the two numbers.
+pub fn against_constant(f1: f64, constant_f1: f64) -> Ordering {
+    if (f1 - constant_f1).abs() <= SAME_F1 {
+        return Ordering::Equal;
+    }
+    f1.partial_cmp(&constant_f1).unwrap_or(Ordering::Less)
 }
 
 /// A point of a receiver operating characteristic: (false positive rate, true positive rate).
@@ -267,6 +285,20 @@ mod tests {
     fn lengths_must_agree() {
         let error = ConfusionMatrix::from_predictions(&[true], &[]).unwrap_err();
         assert_eq!(error.to_string(), "1 labels but 0 predictions: give one for each row");
+    }
+
+    #[test]
+    fn an_f1_beats_the_constant_or_equals_it_within_the_last_digits() {
+        let baseline = ConstantBaseline::of(3, 2);
+        for (f1, expected) in [
+            (0.75, Ordering::Equal),
+            (0.75 + 1e-15, Ordering::Equal),
+            (0.76, Ordering::Greater),
+            (0.0, Ordering::Less),
+            (f64::NAN, Ordering::Less),
+        ] {
+            assert_eq!(baseline.met_by(f1), expected, "{f1}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Here is also the one rule that turns a probability into a class, [`classify`], and the text of
 //! the bare score file. Not for deciding whether a model may go live.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::too_few;
@@ -71,7 +73,8 @@ pub struct Evaluation {
     pub confusion_matrix: ConfusionMatrix,
     /// What the best constant answer reaches on the same labels.
     pub constant: ConstantBaseline,
-    /// Whether the F1 is above that of the best constant answer.
+    /// Whether the F1 is above that of the best constant answer on these rows, as
+    /// [`ConstantBaseline::met_by`] says.
     pub beats_constant: bool,
 }
 
@@ -119,8 +122,14 @@ impl Evaluation {
             brier: brier?,
             confusion_matrix: matrix,
             constant,
-            beats_constant: matrix.f1() > constant.f1,
+            beats_constant: constant.met_by(matrix.f1()) == Ordering::Greater,
         })
+    }
+
+    /// Whether it beats the constant answer by more than chance explains: with the whole interval of
+    /// its F1, on enough rows of both classes.
+    pub fn beats_constant_beyond_chance(&self) -> bool {
+        self.note.is_none() && self.constant.met_by(self.f1_interval.low) == Ordering::Greater
     }
 }
 
@@ -182,8 +191,30 @@ mod tests {
         assert!(evaluation.f1_interval.low < evaluation.f1_interval.high);
         let auc = evaluation.roc_auc_interval.unwrap();
         assert!(auc.low.abs() < 1e-15 && auc.high > 0.4, "{auc:?}");
-        assert!(!evaluation.beats_constant);
+        assert!(!evaluation.beats_constant && !evaluation.beats_constant_beyond_chance());
         assert!(evaluation.roc_auc.unwrap().abs() < 1e-15);
+    }
+
+    #[test]
+    fn to_beat_the_constant_and_to_do_so_beyond_chance_are_two_things() {
+        let of = |right: usize| {
+            let labels: Vec<bool> = (0..100).map(|i| i % 2 == 0).collect();
+            let p: Vec<f64> = labels
+                .iter()
+                .enumerate()
+                .map(|(i, l)| f64::from(u8::from(*l == (i < right))))
+                .collect();
+            Evaluation::of(&labels, &p, 0.5).unwrap()
+        };
+        // The constant has 2/3 in all three.
+        for (right, beats, surely) in [(66, false, false), (70, true, false), (90, true, true)] {
+            let e = of(right);
+            assert_eq!(
+                (e.beats_constant, e.beats_constant_beyond_chance()),
+                (beats, surely),
+                "{e:?}"
+            );
+        }
     }
 
     #[test]

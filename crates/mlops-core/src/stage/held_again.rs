@@ -86,7 +86,12 @@ impl Again<'_> {
         })?;
         if drawn.identity == Identity::LookAlikes && drawn.start.is_none() {
             // Which of several equal rows it was, the draw alone tells.
-            chosen = super::holdout::look_alikes(&of_offered, *key, config.holdout.share)?;
+            let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+            let negatives = holdout.rows.saturating_sub(holdout.positives);
+            let [negatives, positives] = [negatives, holdout.positives].map(count);
+            chosen = super::holdout::look_alikes(&of_offered, *key, |class, n| {
+                n.min(if class { positives } else { negatives })
+            });
         } else {
             let mut left = Members(drawn.members.0.clone());
             for (at, (entity, _)) in of_offered.iter().enumerate() {

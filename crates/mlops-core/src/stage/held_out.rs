@@ -259,3 +259,60 @@ impl InOrder {
         table.retain(|i| !out[i]);
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+#[expect(clippy::format_collect, reason = "short before fast")]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SteppingClock;
+    use crate::config::Config;
+    use crate::durable::Disk;
+    use crate::stage::{holdout, ingest, train};
+
+    #[test]
+    fn a_hold_out_of_an_earlier_format_is_completed_from_its_file_once_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let config = r#"{
+            "input_folder_path": "in", "output_folder_path": "out", "test_data_path": "test",
+            "output_model_path": "model", "prod_deployment_path": "live",
+            "schema": {"id": ["id"], "numeric": ["x"], "target": "y"}
+        }"#;
+        fs::write(path("config.json"), config).unwrap();
+        fs::create_dir(path("in")).unwrap();
+        fs::create_dir(path("test")).unwrap();
+        let row = |i| format!("c{i},{},{}\n", i * 37 % 101, u8::from(i * 37 % 101 > 50));
+        let rows = (0..200).map(row).collect::<String>();
+        fs::write(path("in/a.csv"), "id,x,y\n".to_owned() + &rows).unwrap();
+
+        let config = Config::load(&path("config.json")).unwrap();
+        let clock = Arc::new(SteppingClock::starting_at(2_000_000_000));
+        let context = Context::new(config, clock, Disk::default(), "test");
+        let mut workspace = context.open("test").unwrap();
+        let options = ingest::Options::default();
+        ingest::run(&context, &mut workspace, &path("in"), "input_folder_path", options).unwrap();
+        let held = holdout::first(&context, &mut workspace).unwrap().unwrap();
+        assert!(held.rows >= 60, "{held:?}");
+        workspace.ledger.forget_drawn().unwrap();
+
+        let file = path("test").join(&held.name);
+        fs::rename(&file, path("away.csv")).unwrap();
+        let trained = train::run(&context, &mut workspace).unwrap();
+        let said = |n: &String| n.contains(&held.name) && n.contains("put it back");
+        assert!(trained.notes.iter().any(said), "{:?}", trained.notes);
+        assert_eq!(trained.data.held_out, 0, "nobody knows who was drawn");
+        // Back under another name; from then on the records know.
+        fs::rename(path("away.csv"), path("test/back.csv")).unwrap();
+        assert_eq!(train::run(&context, &mut workspace).unwrap().data.held_out, held.rows);
+        let drawn = workspace.ledger.drawn(held.version).unwrap().unwrap();
+        assert_eq!(drawn.members.0.len() as u64, held.rows);
+        fs::remove_file(path("test/back.csv")).unwrap();
+        let trained = train::run(&context, &mut workspace).unwrap();
+        assert_eq!(trained.data.held_out, held.rows);
+        assert!(!trained.notes.iter().any(said), "{:?}", trained.notes);
+    }
+}

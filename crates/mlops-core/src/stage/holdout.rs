@@ -20,6 +20,7 @@ use crate::ingest::rows::RowFile;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord, Intent};
 use crate::moment::Moments;
 use crate::schema::Schema;
+use crate::split::Tally;
 use crate::testdata::{Kind, TestFiles};
 use crate::{Error, Result, split};
 
@@ -80,15 +81,27 @@ pub(crate) fn draw(
         offered.push(Offered { entity, positive: table.labels[i], moment });
     })?;
 
-    let mut draw = Draw { share: config.holdout.share, key, offered, start: None, known_rows: 0 };
+    let tally = workspace.ledger.holdout_tally()?;
+    let mut draw =
+        Draw { share: config.holdout.share, key, offered, tally, start: None, known_rows: 0 };
     let chosen = match (moments, &identity) {
         (Some(_), _) => {
             let last = workspace.ledger.holdouts()?;
             let last =
                 last.last().map(|h| workspace.ledger.drawn(h.version)).transpose()?.flatten();
-            draw.newest(last.and_then(|drawn| drawn.start))
+            let chosen = draw.newest(last.and_then(|drawn| drawn.start));
+            if let Some(known) = known.filter(|_| matches!(identity, Identity::Columns(_))) {
+                // Whoever is in an earlier hold-out was not trained on.
+                let (held, _) = others(context, workspace, schema, &identity, &entities)?;
+                let mut trained = RowSet::default();
+                each_row(&reader, path, &entities, known, |hash, _, _| {
+                    trained.insert(hash);
+                })?;
+                draw.count_known(&chosen, |e| trained.contains(&e) && !held.contains(&e));
+            }
+            chosen
         }
-        (None, Identity::LookAlikes) => draw.look_alikes()?,
+        (None, Identity::LookAlikes) => draw.look_alikes(),
         (None, _) => {
             let (held, own) = others(context, workspace, schema, &identity, &entities)?;
             let mut of: ByEntity<Entity> = ByEntity::default();
@@ -200,6 +213,7 @@ struct Draw {
     share: f64,
     key: u64,
     offered: Vec<Offered>,
+    tally: Tally,
     start: Option<f64>,
     known_rows: u64,
 }
@@ -209,7 +223,7 @@ impl Draw {
     /// before `last`, where an earlier hold-out starts. Rows that tell no time are not drawn.
     fn newest(&mut self, last: Option<f64>) -> Vec<usize> {
         let mut moments: Vec<f64> = self.offered.iter().filter_map(|row| row.moment).collect();
-        let take = split::share_of(moments.len(), self.share);
+        let take = self.tally.take(false, moments.len(), self.share);
         if take == 0 {
             return Vec::new();
         }
@@ -218,14 +232,21 @@ impl Draw {
         let start = last.map_or(*start, |last| start.max(last));
         let drawn = |row: &Offered| row.moment.is_some_and(|moment| moment >= start);
         let chosen: Vec<usize> = self.positions(drawn);
+        self.tally.add(false, moments.len(), chosen.len());
         self.start = Some(start).filter(|_| !chosen.is_empty());
         chosen
     }
 
     /// Rows by themselves, each of a number of equal ones with its own chance.
-    fn look_alikes(&self) -> Result<Vec<usize>> {
+    fn look_alikes(&mut self) -> Vec<usize> {
         let rows: Vec<_> = self.offered.iter().map(|row| (row.entity, row.positive)).collect();
-        look_alikes(&rows, self.key, self.share)
+        let Self { tally, share, key, .. } = self;
+        let chosen = look_alikes(&rows, *key, |class, n| tally.take(class, n, *share));
+        for class in [false, true] {
+            let taken = chosen.iter().filter(|i| rows[**i].1 == class).count();
+            tally.add(class, rows.iter().filter(|row| row.1 == class).count(), taken);
+        }
+        chosen
     }
 
     /// All rows of the entities that are drawn, and of those that earlier hold-outs have.
@@ -234,7 +255,8 @@ impl Draw {
         for class in [false, true] {
             let of_class = || of.iter().filter(|(_, entity)| entity.positive == class);
             let held = of_class().filter(|(_, entity)| entity.held).count();
-            let take = split::share_of(of_class().count(), self.share).saturating_sub(held);
+            let n = of_class().count();
+            let take = self.tally.take(class, n, self.share).saturating_sub(held);
             let free = |known: bool| {
                 let free = of_class().filter(move |(_, e)| !e.held && (known || !e.known));
                 free.map(|(hash, _)| *hash).collect::<Vec<u128>>()
@@ -243,14 +265,21 @@ impl Draw {
             if from.len() < take {
                 from = free(true);
             }
-            drawn.extend(split::smallest(from, take));
+            let taken = split::smallest(from, take);
+            self.tally.add(class, n, held + taken.len());
+            drawn.extend(taken);
         }
         let chosen = self.positions(|row| {
             drawn.contains(&row.entity) || of.get(&row.entity).is_some_and(|entity| entity.held)
         });
-        let known = |i: &&usize| of.get(&self.offered[**i].entity).is_some_and(|e| e.known);
-        self.known_rows = chosen.iter().filter(known).count() as u64;
+        self.count_known(&chosen, |entity| of.get(&entity).is_some_and(|e| e.known));
         chosen
+    }
+
+    /// Counts rows of entities that the live model was trained on.
+    fn count_known(&mut self, chosen: &[usize], known: impl Fn(u128) -> bool) {
+        let known = chosen.iter().filter(|i| known(self.offered[**i].entity));
+        self.known_rows = known.count() as u64;
     }
 
     fn positions(&self, wanted: impl Fn(&Offered) -> bool) -> Vec<usize> {
@@ -258,8 +287,13 @@ impl Draw {
     }
 }
 
-/// Those of `rows`, each by its hash and class, that are drawn one by one.
-pub(super) fn look_alikes(rows: &[(u128, bool)], key: u64, share: f64) -> Result<Vec<usize>> {
+/// Those of `rows`, each by its hash and class, that are drawn one by one: of each class as many as `take`
+/// says of its number.
+pub(super) fn look_alikes(
+    rows: &[(u128, bool)],
+    key: u64,
+    take: impl Fn(bool, usize) -> usize,
+) -> Vec<usize> {
     let mut copies = Members::default();
     let of_copy = |(row, positive): &(u128, bool)| {
         copies.add(*row);
@@ -269,7 +303,7 @@ pub(super) fn look_alikes(rows: &[(u128, bool)], key: u64, share: f64) -> Result
         (xxh3_128_with_seed(&bytes, key), *positive)
     };
     let rows: Vec<(u128, bool)> = rows.iter().map(of_copy).collect();
-    split::hold_out(&rows, share)
+    split::smallest_of_each(&rows, take)
 }
 
 /// A hold-out on its way to the disk and into the ledger.
@@ -320,7 +354,13 @@ impl Publication<'_> {
             known_rows: draw.known_rows,
             recorded: context.now(),
         };
-        workspace.ledger.record_holdout(context.run.as_str(), &holdout, drawn, intent)?;
+        workspace.ledger.record_holdout(
+            context.run.as_str(),
+            &holdout,
+            drawn,
+            draw.tally,
+            intent,
+        )?;
         Ok(holdout)
     }
 }
@@ -352,7 +392,8 @@ mod tests {
             positive: *positive,
             moment: *moment,
         });
-        Draw { share: 0.3, key: 42, offered: offered.collect(), start: None, known_rows: 0 }
+        let (offered, tally) = (offered.collect(), Tally::default());
+        Draw { share: 0.3, key: 42, offered, tally, start: None, known_rows: 0 }
     }
 
     fn by_entity(draw: &Draw, known: &[u128], held: &[u128]) -> ByEntity<Entity> {
@@ -422,7 +463,7 @@ mod tests {
     fn look_alikes_are_drawn_one_by_one() {
         // Two kinds of rows, a hundred of each: a draw by kinds would take one kind alone.
         let rows: Vec<_> = (0..200).map(|i| (i % 2, false, None)).collect();
-        let chosen = draw(&rows).look_alikes().unwrap();
+        let chosen = draw(&rows).look_alikes();
         let odd = chosen.iter().filter(|i| *i % 2 == 1).count();
         assert!(chosen.len() == 60 && (15..=45).contains(&odd), "{odd} of {}", chosen.len());
     }

@@ -60,7 +60,7 @@ pub struct Compared {
     /// The files that serve, in the order in which they were taken.
     pub used: Vec<TestFile>,
     /// Rows of the newest tier: the first ones.
-    pub newest: usize,
+    pub newest: Option<usize>,
     /// See [`Scored`].
     pub notes: Vec<String>,
 }
@@ -215,9 +215,7 @@ impl Compared {
 
     /// Notes that a tier was read; returns whether the rows are enough for a test.
     fn tier_ends(&mut self, context: &Context) -> bool {
-        if self.newest == 0 {
-            self.newest = self.labels.len();
-        }
+        self.newest.get_or_insert(self.labels.len());
         let (positives, negatives) = Self::classes(&self.labels);
         let enough = positives + negatives >= context.config.holdout.min_rows;
         enough && positives.min(negatives) >= MIN_OF_CLASS
@@ -249,7 +247,7 @@ impl Compared {
                 notes.push(format!(
                     "{} has {}, and {wanted}: the test takes in {}, {} together",
                     names(&of_newest),
-                    rows(&self.labels[..self.newest]),
+                    rows(&self.labels[..self.newest.unwrap_or(self.labels.len())]),
                     names(&added),
                     rows(&self.labels)
                 ));

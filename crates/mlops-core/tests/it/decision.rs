@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::workspace::{HEADER, Random, Scene, repetitions, sample_rows};
 
 /// A workspace with a live release, whose source folder is apart.
-fn live(more: &Value) -> Scene {
+pub(crate) fn live(more: &Value) -> Scene {
     let mut config = json!({"source_folder_path": "source", "holdout": {"share": 0.25}});
     for (key, value) in more.as_object().unwrap() {
         config[key] = value.clone();
@@ -29,7 +29,7 @@ fn live(more: &Value) -> Scene {
 }
 
 /// Rows whose labels say the opposite.
-fn turned(rows: u64, seed: u64) -> String {
+pub(crate) fn turned(rows: u64, seed: u64) -> String {
     let turn = |line: &str| match line.strip_suffix(",1") {
         Some(rest) => format!("{rest},0\n"),
         None => format!("{},1\n", line.strip_suffix(",0").unwrap()),
@@ -37,11 +37,11 @@ fn turned(rows: u64, seed: u64) -> String {
     sample_rows(rows, seed).lines().map(turn).collect()
 }
 
-fn decide_with(scene: &Scene, options: Options) -> Result<Decision> {
+pub(crate) fn decide_with(scene: &Scene, options: Options) -> Result<Decision> {
     scene.step("fullprocess", |context, workspace| decide::run(context, workspace, options))
 }
 
-fn decide(scene: &Scene) -> Decision {
+pub(crate) fn decide(scene: &Scene) -> Decision {
     decide_with(scene, Options::default()).unwrap()
 }
 
@@ -307,13 +307,13 @@ fn a_decision_that_was_half_written_is_removed_by_the_next_run() {
     assert!(!scene.path("out/decisions/.mlops-x.tmp").is_file());
 }
 
-fn person_needed(decision: &Decision) -> bool {
+pub(crate) fn person_needed(decision: &Decision) -> bool {
     decision.attention() == Attention::Person
 }
 
 /// Rows of `clients`, each `times`, whose label follows from the first feature; `wrong` ones in a
 /// hundred do not.
-fn visits(clients: std::ops::Range<u64>, times: u64, wrong: u64, seed: u64) -> String {
+pub(crate) fn visits(clients: std::ops::Range<u64>, times: u64, wrong: u64, seed: u64) -> String {
     let mut random = Random(seed);
     let mut text = String::new();
     for client in clients {
@@ -326,7 +326,7 @@ fn visits(clients: std::ops::Range<u64>, times: u64, wrong: u64, seed: u64) -> S
     text
 }
 
-fn clients(text: &str) -> BTreeSet<String> {
+pub(crate) fn clients(text: &str) -> BTreeSet<String> {
     text.lines().skip(1).filter_map(|l| l.split(',').next()).map(str::to_owned).collect()
 }
 

@@ -26,6 +26,8 @@ mod fault;
 mod incremental;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.
 mod ingestion;
+/// What a decision rests on: new rows, test rows, and what it must not do in silence.
+mod judged;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
 /// The model file in hostile hands, and files of earlier versions.
@@ -48,6 +50,8 @@ mod release;
 mod retention;
 /// The history of releases, and the way back from one.
 mod rollback;
+/// Test rows and training rows: no entity is ever on both sides.
+mod sides;
 /// Ingestion when memory is short.
 mod spilling;
 /// Data that come twice, are refused, or do not come: what is said of them.

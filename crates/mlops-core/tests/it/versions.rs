@@ -168,7 +168,8 @@ fn later_options_do_not_touch_rows_that_are_in() {
     scene.configure(&json!({"ingestion": {"missing_values": ["-9"]}}));
     scene.rows("in/b.csv", "c,-9,2,3,1\n");
     let error = scene.ingest().unwrap_err().to_string();
-    assert!(error.contains("--rebuild"), "{error}");
+    let named = "\"ingestion.missing_values\" is [\"-9\"] now and was [\"?\"]";
+    assert!(error.contains("--rebuild") && error.contains(named), "{error}");
     scene.rows("in/b.csv", "c,?,2,3,1\n");
     scene.configure(&json!({"ingestion": {"missing_values": ["?"], "max_line_bytes": 64}}));
     let report = scene.ingest().unwrap();

@@ -12,7 +12,7 @@ use super::escape;
 /// The top of the page.
 pub(super) fn section(report: &Report) -> String {
     let score = &report.score;
-    let class = if score.n > 0 && score.beats_constant { "good" } else { "poor" };
+    let class = if score.n > 0 && score.beyond_chance { "good" } else { "poor" };
     let mut html = format!(
         "<section id=\"verdict\" class=\"{class}\" aria-labelledby=\"verdict-h\">\n\
          <h2 id=\"verdict-h\">The verdict</h2>\n<p class=\"lead\">{}</p>\n",
@@ -100,9 +100,9 @@ fn lead(report: &Report) -> String {
 }
 
 fn comparison(score: &Score) -> &'static str {
-    if score.beats_constant {
+    if score.beyond_chance {
         "That is better than always giving the same answer, by more than chance explains."
-    } else if score.f1 > score.constant_f1 {
+    } else if score.beats_constant {
         "That is a little better than always giving the same answer, but chance alone could \
          explain it: do not rely on the model yet."
     } else {

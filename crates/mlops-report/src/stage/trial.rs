@@ -75,6 +75,8 @@ impl Trial {
         if scored.labels.is_empty() {
             return Ok(None);
         }
+        // Which rows the figures rest on, where that is not the newest test file alone.
+        warnings.extend(scored.notes.iter().map(|n| note(sentence(n))));
         let Scored { labels, probabilities, .. } = &scored;
         let training = subject.model.training;
         let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
@@ -131,6 +133,11 @@ impl Trial {
     }
 }
 
+/// A note as a sentence of the page. A name keeps its letters.
+fn sentence(note: &str) -> String {
+    format!("{}.", note.trim_end_matches('.'))
+}
+
 /// `a`, `a and b`, `a, b and c`.
 fn listed(names: &[&str]) -> String {
     match names {
@@ -173,6 +180,7 @@ fn score(e: &Evaluation, held_out: String) -> Score {
         confusion: matrix,
         constant_f1: e.constant.f1,
         constant_accuracy: e.constant.accuracy,
-        beats_constant: e.f1_interval.low > e.constant.f1 && e.note.is_none(),
+        beats_constant: e.beats_constant,
+        beyond_chance: e.beats_constant_beyond_chance(),
     }
 }

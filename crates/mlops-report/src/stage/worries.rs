@@ -161,12 +161,12 @@ pub(super) fn of_score(score: &Score, warnings: &mut Vec<Warning>) {
         let one = if score.confusion.one_class() { ", all of one class" } else { "" };
         warnings.push(warning(format!("{rows}{one}: {few} how good the model is.")));
     }
-    if score.f1 <= score.constant_f1 {
+    if !score.beats_constant {
         warnings.push(serious(format!(
             "The model does not beat the best constant answer: F1 {:.4} against {:.4}.",
             score.f1, score.constant_f1
         )));
-    } else if !score.beats_constant && few.is_none() {
+    } else if !score.beyond_chance && few.is_none() {
         warnings.push(warning(format!(
             "The model is ahead of the best constant answer (F1 {:.4} against {:.4}), but \
              chance alone could explain the lead.",

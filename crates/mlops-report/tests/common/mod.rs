@@ -128,6 +128,7 @@ pub(crate) fn plausible() -> Report {
             constant_f1: 2.0 * base / (1.0 + base),
             constant_accuracy: base.max(1.0 - base),
             beats_constant: true,
+            beyond_chance: true,
         },
         curves: Curves {
             roc,

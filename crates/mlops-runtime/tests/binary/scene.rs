@@ -12,7 +12,7 @@ use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
 use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::durable::Disk;
-use mlops_core::stage::{deploy, diagnose, ingest, score, train};
+use mlops_core::stage::{deploy, diagnose, ingest, rollback, score, train};
 use tempfile::TempDir;
 
 /// The header of the default schema.
@@ -85,6 +85,18 @@ impl Scene {
             deploy::run(context, w, "deployment", "a test asks")
         });
         scene
+    }
+
+    /// What `ingestion`, `training` and `scoring` do.
+    pub(crate) fn again(&self) {
+        self.ingest();
+        self.step(train::run);
+        self.step(score::run);
+    }
+
+    /// What `deployment rollback` does.
+    pub(crate) fn roll_back(&self) {
+        self.step(|context, w| rollback::run(context, w, None, "a test asks"));
     }
 
     /// The same, and then a second release of the same data.

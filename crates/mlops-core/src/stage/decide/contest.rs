@@ -9,6 +9,7 @@ use crate::metrics::{ConfusionMatrix, classify};
 use crate::model::{Model, artifact};
 use crate::store::{ARTIFACT, Release};
 use crate::testdata::TestFiles;
+use crate::text;
 
 use super::super::score::{compare_tests, read_artifact};
 
@@ -56,7 +57,15 @@ pub fn contest(
     let mut verdict = gate(&compared.labels, &champion, &challenger, terms, config.training.seed)?;
     verdict.reasons.extend(compared.notes.iter().cloned());
     verdict.reasons.extend(unchecked);
-    let newest = compared.labels.iter().copied().zip(challenger).take(compared.newest);
+    for (n, why) in [
+        (compared.rejected, "could not be read"),
+        (compared.left_out, "took no part, since one of the models was trained on them"),
+        (compared.unanswered, "took no part, since one of the models has no answer to them"),
+    ] {
+        let rows = text::plural(n, "test row");
+        verdict.reasons.extend((n > 0).then(|| format!("{rows} {why}")));
+    }
+    let newest = compared.labels.iter().copied().zip(challenger).take(compared.newest.unwrap_or(0));
     Ok(Contest { verdict, newest: ConfusionMatrix::from_pairs(newest) })
 }
 

@@ -6,6 +6,7 @@
 use crate::Result;
 use crate::context::{Context, Workspace};
 use crate::dataset::RowReader;
+use crate::decision::Concern;
 use crate::drift::{
     DataDrift, Deployed, ModelDrift, Past, Reference, Sample, SampleBuilder, data_drift,
     model_drift,
@@ -18,6 +19,19 @@ use crate::store::{Release, SCORE, parse};
 use super::super::fresh::Rows;
 use super::super::score::Score;
 
+/// The chance below which rows of one class are no accident.
+const NO_ACCIDENT: f64 = 0.001;
+
+/// The answers.
+pub(super) struct Judged {
+    /// On the model.
+    pub(super) model: ModelDrift,
+    /// On the rows; nothing where nothing is decided.
+    pub(super) data: Option<DataDrift>,
+    /// What a person must look at, since no run can mend it.
+    pub(super) concerns: Vec<Concern>,
+}
+
 /// Judges `live` on the rows `new` of `dataset`; `trained` are those that it learned from, where that
 /// can be told.
 pub(super) fn judge(
@@ -27,10 +41,11 @@ pub(super) fn judge(
     dataset: &DatasetRecord,
     new: &Rows,
     trained: Option<&Rows>,
-) -> Result<(ModelDrift, Option<DataDrift>)> {
+) -> Result<Judged> {
     let config = &context.config;
     let nothing = Rows::default();
     let trained = trained.unwrap_or(&nothing);
+    let rows = new.len();
     let Seen { matrix, before, new } = seen(context, &live.model, dataset, new, trained)?;
     let score: Score = parse(&live.folder.join(SCORE))?;
     let deployed =
@@ -46,7 +61,30 @@ pub(super) fn judge(
         let verdict = data_drift(&Reference::of(&before), &new, drift.alpha)?;
         Some(verdict.with_exact_kolmogorov_smirnov(&before, &new))
     };
-    Ok((model, data))
+    let own = score.evaluation.confusion_matrix;
+    let worries = [one_class(&matrix, &own), unanswered(&matrix, rows)];
+    let worries = worries.into_iter().flatten();
+    let concerns = worries.filter(|_| rows >= drift.min_rows).collect();
+    Ok(Judged { model, data, concerns })
+}
+
+/// Whether `new` rows are of one class, where `own` test rows make that next to impossible: then somebody
+/// broke the labels, and no later run can decide either.
+fn one_class(new: &ConfusionMatrix, own: &ConfusionMatrix) -> Option<Concern> {
+    if new.n() == 0 || own.n() == 0 || !new.one_class() {
+        return None;
+    }
+    let positive = new.positives() > 0;
+    let of_class = if positive { own.positives() } else { own.negatives() };
+    let usual = of_class as f64 / own.n() as f64;
+    let accident = usual.powf(new.n() as f64);
+    (accident < NO_ACCIDENT).then_some(Concern::OneClass { rows: new.n(), positive, usual })
+}
+
+/// Whether the model answered less than half of the rows.
+fn unanswered(new: &ConfusionMatrix, rows: u64) -> Option<Concern> {
+    let missing = rows.saturating_sub(new.n());
+    (missing > new.n()).then_some(Concern::Unanswered { rows: missing, of: rows })
 }
 
 /// F1 of decided batches and of promotions, oldest first.

@@ -9,6 +9,7 @@ pub mod contest;
 mod judge;
 mod restore;
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -147,11 +148,12 @@ impl<'a> Run<'a> {
                 if trained.is_none() {
                     self.decision.data.warnings.push(no_known_rows(live));
                 }
-                let (drift, data_drift) = self.timed("drift", |run| {
+                let judged = self.timed("drift", |run| {
                     judge::judge(run.context, run.workspace, live, &dataset, &new, known)
                 })?;
-                self.decision.drift = Some(drift);
-                self.decision.data_drift = data_drift;
+                self.decision.drift = Some(judged.model);
+                self.decision.data_drift = judged.data;
+                self.decision.concerns.extend(judged.concerns);
             }
             None => {}
         }
@@ -274,6 +276,7 @@ impl<'a> Run<'a> {
             f1_interval: score.evaluation.f1_interval,
             constant_f1: score.evaluation.constant.f1,
             test_rows: score.evaluation.n,
+            notes: score.notes.clone(),
         });
         let path = self.context.config.output_model.join(ARTIFACT);
         let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
@@ -326,17 +329,16 @@ impl<'a> Run<'a> {
             text::plural(e.n, "test row"),
             e.constant.f1
         );
-        match (e.beats_constant, self.options.accept) {
-            (true, _) => (true, vec![format!("promoted: {what}, {beside}")]),
-            (false, true) => (true, vec![format!("promoted: {what}, accepted with {beside}")]),
-            (false, false) => (
-                false,
-                vec![format!(
-                    "refused: the new model does not beat a constant answer: {beside}, and --accept \
-                     was not given"
-                )],
+        let blessed = e.beats_constant || self.options.accept;
+        let reason = match (e.beats_constant, self.options.accept) {
+            (true, _) => format!("promoted: {what}, {beside}"),
+            (false, true) => format!("promoted: {what}, accepted with {beside}"),
+            (false, false) => format!(
+                "refused: the new model does not beat a constant answer: {beside}, and --accept \
+                 was not given"
             ),
-        }
+        };
+        (blessed, [vec![reason], score.notes.clone()].concat())
     }
 
     /// Notes what a person must look at, after a model was refused.
@@ -447,8 +449,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Champion against challenger; a new model that fails on the newest rows is noted, though older
-    /// test rows may hide it.
+    /// Champion against challenger; a new model that goes live though it beats no constant answer is
+    /// noted, also where it fails on the newest rows and older test rows hide it.
     fn gate(
         &mut self,
         champion: &Model,
@@ -464,17 +466,21 @@ impl<'a> Run<'a> {
             accept,
         )?;
         let contest::Contest { verdict, newest } = held;
-        let constant = ConstantBaseline::of(newest.positives(), newest.negatives()).f1;
+        let constant = ConstantBaseline::of(newest.positives(), newest.negatives());
         let below = self.decision.drift.as_ref().is_some_and(|drift| drift.below_constant);
         let enough = newest.n() >= self.context.config.drift.min_rows && !newest.one_class();
-        if below && verdict.blessed && enough && newest.f1() <= constant {
-            self.decision.concerns.push(Concern::BelowConstant {
-                f1: newest.f1(),
-                constant_f1: constant,
-                rows: newest.n(),
-                newer: true,
-            });
-        }
+        let failed = if !verdict.blessed {
+            None
+        } else if verdict.loses_to_constant() && !accept {
+            Some((verdict.challenger_f1, verdict.constant_f1, verdict.n))
+        } else if below && enough && constant.met_by(newest.f1()) != Ordering::Greater {
+            Some((newest.f1(), constant.f1, newest.n()))
+        } else {
+            None
+        };
+        self.decision.concerns.extend(failed.map(|(f1, constant_f1, rows)| {
+            Concern::BelowConstant { f1, constant_f1, rows, newer: true }
+        }));
         Ok(verdict)
     }
 

@@ -268,17 +268,16 @@ fn check_schema(
     if !has_data || options.rebuild {
         return Ok(());
     }
-    let meaning = context.config.ingestion.meaning(&context.config.schema);
+    let Config { ingestion, schema, .. } = &context.config;
     let meant = workspace.ledger.meta(MEANING_KEY)?;
-    if same && meant.is_some_and(|meant| meant != meaning) {
+    if let Some(meant) = meant.filter(|meant| same && *meant != ingestion.meaning(schema)) {
         return Err(Error::config(
             context.config.file.display().to_string(),
-            vec![
-                "\"ingestion\" says otherwise than for the data so far what a cell or an equal row \
-                 means (\"missing_values\", \"duplicates\" and the like): put it back, or run \
-                 `ingestion --rebuild` to read all source files again"
-                    .to_owned(),
-            ],
+            vec![format!(
+                "what a cell or an equal row means has changed since the data so far were ingested: {}. \
+                 Put it back, or run `ingestion --rebuild` to read all source files again",
+                ingestion.changes(schema, &meant).join("; ")
+            )],
         ));
     }
     if same {
