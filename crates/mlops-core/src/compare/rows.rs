@@ -41,13 +41,7 @@ pub(crate) struct Rows {
     pub(crate) other_decimal: Option<(u64, String)>,
     /// Physical lines in the piece.
     pub(crate) lines: u64,
-    /// The numbers of all rows in the order of their hashes, roughly, equal ones in the order of the
-    /// piece: who visits a large table in this order finds its pages where the last visit left them.
-    pub(crate) by_hash: Vec<u32>,
 }
-
-/// How many bits of the hashes give the order.
-const ORDER_BITS: u32 = 10;
 
 impl Rows {
     /// The bytes of `row`, newline included; `chunk` is the piece it came from.
@@ -55,27 +49,6 @@ impl Rows {
         let start = (row.start & !IN_SIDE) as usize;
         let from = if row.start & IN_SIDE == 0 { chunk } else { &self.side };
         &from[start..start + row.length as usize]
-    }
-
-    /// Finds the order of the hashes.
-    fn order(&mut self) {
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is what picks a slot")]
-        let bucket = |row: &Row| (row.hash as u64 >> (u64::BITS - ORDER_BITS)) as usize;
-        let mut next = [0_u32; 1 << ORDER_BITS];
-        for row in &self.all {
-            next[bucket(row)] += 1;
-        }
-        let mut before = 0;
-        for next in &mut next {
-            before += std::mem::replace(next, before);
-        }
-        self.by_hash.clear();
-        self.by_hash.resize(self.all.len(), 0);
-        for (number, row) in (0..).zip(&self.all) {
-            let next = &mut next[bucket(row)];
-            self.by_hash[*next as usize] = number;
-            *next += 1;
-        }
     }
 
     fn push(&mut self, (start, side): (usize, bool), row: &[u8], key: usize, hash: u128) {
@@ -130,8 +103,7 @@ impl<'a> RowMaker<'a> {
         out.other_decimal = None;
         out.lines = 0;
         self.marks.look_at(chunk);
-        widest(Making { maker: self, chunk, out: &mut *out });
-        out.order();
+        widest(Making { maker: self, chunk, out });
     }
 
     /// Where a row in canonical spelling that starts at `at` ends, and the length of its line end.

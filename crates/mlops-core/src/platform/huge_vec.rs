@@ -44,6 +44,11 @@ impl HugeVec {
         u64::from_le_bytes(self.memory.as_chunks().0[at])
     }
 
+    /// The bytes of `count` numbers from `at` on, all of which are there.
+    pub(crate) fn some(&self, at: usize, count: usize) -> &[[u8; BYTES]] {
+        &self.memory.as_chunks().0[at..at + count]
+    }
+
     /// Sets the number at `at`, which is below the length.
     pub(crate) fn set(&mut self, at: usize, value: u64) {
         self.memory.as_chunks_mut().0[at] = value.to_le_bytes();
