@@ -10,14 +10,13 @@
 use libfuzzer_sys::fuzz_target;
 use mlops_core::ErrorKind;
 use mlops_core::config::{NumberFormat, Training};
-use mlops_core::digest::Digest;
-use mlops_core::fit::{
-    BLOCK_ROWS, Block, Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler,
-    Solver,
-};
+use mlops_core::platform::digest::Digest;
+use mlops_core::model::fit::{BLOCK_ROWS, Block, Blocks, Fitted, LogisticRegression, PackedBlocks, Scaler};
+use mlops_core::config::choices::{ClassWeight, Solver};
 use mlops_core::ids::DatasetVersion;
-use mlops_core::model::{Encoder, MissingPolicy, Model, NumericFeature, Predictor, TrainingData};
-use mlops_core::schema::Schema;
+use mlops_core::model::{Encoder, Model, NumericFeature, Predictor, TrainingData};
+use mlops_core::config::choices::MissingPolicy;
+use mlops_core::table::schema::Schema;
 use mlops_core::table::Table;
 
 const MOST_ROWS: usize = 2_000;

@@ -16,8 +16,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use mlops_core::config::Ingestion;
-use mlops_core::dataset::{Fault, Reading, RowReader};
-use mlops_core::schema::{Role, Schema};
+use mlops_core::csv::reader::{Fault, Reading, RowReader};
+use mlops_core::table::schema::{Role, Schema};
 use mlops_core::table::{Table, TextColumn};
 use tempfile::NamedTempFile;
 

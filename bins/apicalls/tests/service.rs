@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use binary::scene::{HEADER, Scene, alone};
 use binary::{Binary, ended};
-use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
-use mlops_core::context::Context;
-use mlops_core::durable::Disk;
+use mlops_core::platform::clock::SystemClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::run::context::Context;
 use mlops_core::stage::decide;
 use mlops_runtime::apicalls::Outcome;
 use mlops_runtime::fullprocess;

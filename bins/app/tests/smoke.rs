@@ -45,8 +45,9 @@ fn it_serves_until_it_is_told_to_stop() {
 fn while_another_run_is_at_work_it_serves_all_the_same() {
     let scene = Scene::deployed();
     let lock = scene.path("out/run.lock");
-    let disk = mlops_core::durable::Disk::default();
-    let _held = mlops_core::durable::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
+    let disk = mlops_core::platform::disk::Disk::default();
+    let _held =
+        mlops_core::platform::lock::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
     let answer =
         started.ask("GET /scoring HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

@@ -6,7 +6,8 @@ mod binary;
 use binary::Binary;
 use binary::golden::Transcript;
 use binary::scene::Scene;
-use mlops_core::durable::{Disk, Lock};
+use mlops_core::platform::disk::Disk;
+use mlops_core::platform::lock::Lock;
 
 const DIAGNOSTICS: Binary = Binary { name: "diagnostics", path: env!("CARGO_BIN_EXE_diagnostics") };
 

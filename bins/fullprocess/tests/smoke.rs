@@ -75,8 +75,9 @@ fn it_explains_itself_and_refuses_wrong_usage() {
 fn it_gives_way_to_another_run() {
     let scene = drifted();
     let lock = scene.path("out/run.lock");
-    let disk = mlops_core::durable::Disk::default();
-    let _held = mlops_core::durable::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
+    let disk = mlops_core::platform::disk::Disk::default();
+    let _held =
+        mlops_core::platform::lock::Lock::acquire(&disk, &lock, "training (pid 7)").unwrap();
     let locked = FULLPROCESS.run(scene.root(), &["--json"]).ends_with(75);
     assert_eq!(locked.json()["error"]["kind"], "locked");
 }

@@ -8,7 +8,8 @@ mod binary;
 use binary::Binary;
 use binary::golden::{Transcript, config_with};
 use binary::scene::{Scene, alone};
-use mlops_core::durable::{Disk, Lock};
+use mlops_core::platform::disk::Disk;
+use mlops_core::platform::lock::Lock;
 
 const INGESTION: Binary = Binary { name: "ingestion", path: env!("CARGO_BIN_EXE_ingestion") };
 

@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::api::{Call, plain};
 use crate::predictions::{PATH as PREDICTION, Predictions};
 use crate::readable::cell;
-use crate::returns::Returns;
 
 /// Changed values of one call that are named; the others are counted.
 const NAMED: usize = 8;
@@ -20,8 +19,21 @@ const NAMES: [&str; 2] = ["name", "step"];
 /// Characters of a value that are shown.
 const SHOWN: usize = 60;
 
+/// What one round brought, as far as rounds are compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Answers<'a> {
+    /// Who was asked.
+    pub url: &'a str,
+    /// The release that answered, if it was one.
+    pub release: &'a Option<String>,
+    /// The calls with their answers.
+    pub calls: &'a [Call],
+    /// The predictions, put together.
+    pub predictions: &'a Option<Predictions>,
+}
+
 /// What is different in `now`, a line each; nothing if all is the same.
-pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
+pub fn between(before: Answers, now: Answers) -> Vec<String> {
     let mut changes = Vec::new();
     if before.url != now.url {
         changes.push(format!("another address: {} → {}", before.url, now.url));
@@ -29,15 +41,15 @@ pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
     if before.release != now.release {
         let name =
             |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
-        changes.push(format!("release: {} → {}", name(&before.release), name(&now.release)));
+        changes.push(format!("release: {} → {}", name(before.release), name(now.release)));
     }
-    for call in &now.calls {
+    for call in now.calls {
         match before.calls.iter().find(|other| other.path == call.path) {
             Some(other) => {
                 of_status(other, call, &mut changes);
                 // Counts of other rows are other counts.
                 if call.path != PREDICTION || same_rows(before, now) {
-                    let releases = [&before.release, &now.release].map(|r| r.as_deref());
+                    let releases = [before.release, now.release].map(|r| r.as_deref());
                     of_answer(other, call, releases, &mut changes);
                 }
             }
@@ -61,8 +73,8 @@ pub fn between(before: &Returns, now: &Returns) -> Vec<String> {
 }
 
 /// Whether the same rows were predicted.
-fn same_rows(before: &Returns, now: &Returns) -> bool {
-    let identity = |returns: &Returns| -> Vec<_> {
+fn same_rows(before: Answers, now: Answers) -> bool {
+    let identity = |returns: Answers| -> Vec<_> {
         let files = returns.predictions.iter().flat_map(|predictions| &predictions.files);
         files.map(|file| (file.sha256, file.rows, file.rejected)).collect()
     };

@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod changes;
+pub mod data;
 pub mod ping;
 pub mod predictions;
 pub mod readable;

@@ -7,16 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use mlops_core::dataset::RowReader;
-use mlops_core::digest::Digest;
-use mlops_core::schema::{Role, Schema};
+use mlops_core::csv::reader::RowReader;
+use mlops_core::platform::digest::Digest;
+use mlops_core::table::schema::{Role, Schema};
 use mlops_core::text;
 use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api::{Api, Call};
-use crate::round::Data;
+use crate::data::Data;
 
 /// Where rows are sent.
 pub const PATH: &str = "/prediction";

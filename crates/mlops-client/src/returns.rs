@@ -5,14 +5,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mlops_core::durable::Disk;
-use mlops_core::{Result, store, text};
+use mlops_core::platform::disk::Disk;
+use mlops_core::{Result, release, text};
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Call, PREDICT_TOKEN, READ_TOKEN};
+use crate::changes::{self, Answers};
 use crate::predictions::Predictions;
+use crate::readable;
 use crate::round::Round;
-use crate::{changes, readable};
 
 /// For programs, and for the next round to compare with.
 pub const JSON: &str = "apireturns.json";
@@ -67,17 +68,23 @@ impl Returns {
             predictions: round.predictions,
         };
         // Answers that cannot be read, or are of another format, are nothing to compare with.
-        let before: Option<Self> = store::parse(&folder.join(JSON)).ok();
+        let before: Option<Self> = release::parse(&folder.join(JSON)).ok();
         if let Some(before) = before.filter(|before| before.format_version == 1) {
-            returns.changes = changes::between(&before, &returns);
+            returns.changes = changes::between(before.answers(), returns.answers());
             returns.compared_with = Some(before.recorded);
         }
         returns
     }
 
+    /// What is compared with other rounds.
+    fn answers(&self) -> Answers<'_> {
+        let Self { url, release, calls, predictions, .. } = self;
+        Answers { url, release, calls, predictions }
+    }
+
     /// Writes both files into `folder`, each in one step.
     pub fn write(&self, disk: &Disk, folder: &Path) -> Result<()> {
-        disk.write(&folder.join(JSON), &store::pretty(self))?;
+        disk.write(&folder.join(JSON), &release::pretty(self))?;
         disk.write(&folder.join(TEXT), self.text().as_bytes())
     }
 

@@ -4,14 +4,12 @@
 //! Not for what a single call goes through: see [`crate::api`].
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use mlops_core::Result;
-use mlops_core::config::Ingestion;
-use mlops_core::schema::Schema;
 
 use crate::api::{Api, Call};
+use crate::data::Data;
 use crate::predictions::{self, Predictions};
 
 /// What the app keeps on record, in the order of the calls.
@@ -21,19 +19,6 @@ const ROUNDS: u32 = 3;
 
 /// Between two looks at which release the app serves.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// The rows to predict.
-#[derive(Debug, Clone)]
-pub struct Data<'a> {
-    /// Their columns.
-    pub schema: &'a Schema,
-    /// How files are read.
-    pub options: &'a Ingestion,
-    /// The files; none to make no prediction.
-    pub files: &'a [PathBuf],
-    /// The largest body that the app is known to take, in bytes.
-    pub max_body: usize,
-}
 
 /// What came of all calls.
 #[derive(Debug, Clone, Default)]

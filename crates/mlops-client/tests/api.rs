@@ -11,7 +11,7 @@ use std::time::Duration;
 use app::{App, Reply, healthy, nobody, problem, reply};
 use chrono::{DateTime, Utc};
 use mlops_client::api::{Api, Call, Options};
-use mlops_core::clock::Clock;
+use mlops_core::platform::clock::Clock;
 use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);

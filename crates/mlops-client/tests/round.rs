@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use app::{App, Reply, Request, healthy, nobody, problem, reply};
 use mlops_client::api::{Api, Options};
+use mlops_client::data::Data;
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
-use mlops_client::round::{self, Data, Round};
-use mlops_core::clock::{SteppingClock, SystemClock};
+use mlops_client::round::{self, Round};
 use mlops_core::config::Ingestion;
-use mlops_core::durable::{Disk, Probe, Step};
-use mlops_core::schema::Schema;
+use mlops_core::platform::clock::{SteppingClock, SystemClock};
+use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::table::schema::Schema;
 use serde_json::{Value, json};
 
 fn schema() -> Schema {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use mlops_core::durable::Disk;
-use mlops_core::fit::PackedBlocks;
-use mlops_core::schema::{Role, Schema};
+use mlops_core::model::fit::PackedBlocks;
+use mlops_core::platform::disk::Disk;
+use mlops_core::table::schema::{Role, Schema};
 use tempfile::TempDir;
 
 fn main() {
@@ -156,7 +156,7 @@ impl File {
 /// Rows of a file as values.
 mod reading {
     use mlops_core::config::Ingestion;
-    use mlops_core::dataset::RowReader;
+    use mlops_core::csv::reader::RowReader;
     use mlops_core::table::Table;
 
     use super::{ALL_ROWS, Bencher, Rows};
@@ -195,15 +195,16 @@ mod ingestion {
     use std::path::Path;
 
     use mlops_core::config::Ingestion;
-    use mlops_core::durable::Disk;
-    use mlops_core::ingest::discover::Candidate;
-    use mlops_core::ingest::{Ingest, Means};
+    use mlops_core::dataset::builder::Ingest;
+    use mlops_core::dataset::discover::Candidate;
+    use mlops_core::dataset::resources::Resources;
+    use mlops_core::platform::disk::Disk;
 
     use super::{Bencher, File, Rows};
 
     fn build(file: &File, options: &Ingestion, path: &Path) -> u64 {
         let quarantine = file.folder.path().join("quarantine.csv");
-        let means = Means { expected_rows: file.rows, ..Means::default() };
+        let means = Resources { expected_rows: file.rows, ..Resources::default() };
         let disk = Disk::default();
         let ingest = Ingest::start(&file.schema, options, &disk, path, &quarantine, means);
         let mut ingest = ingest.expect("a folder to write to");
@@ -256,7 +257,8 @@ fn packed((columns, labels): &(Vec<Vec<f64>>, Vec<bool>)) -> PackedBlocks {
 
 /// From packed rows to coefficients.
 mod fit {
-    use mlops_core::fit::{Block, Blocks, LogisticRegression, Scaler, Solver};
+    use mlops_core::config::choices::Solver;
+    use mlops_core::model::fit::{Block, Blocks, LogisticRegression, Scaler};
 
     use super::{Bencher, BytesCount, ItemsCount, NUMBERS, Numbers, columns, packed};
 
@@ -340,15 +342,17 @@ mod statistics {
 
 /// From columns to probabilities.
 mod predictions {
+    use mlops_core::config::choices::MissingPolicy;
+    use mlops_core::config::choices::Solver;
     use mlops_core::config::{NumberFormat, Training};
-    use mlops_core::digest::Digest;
-    use mlops_core::fit::{Fitted, Scaler, Solver};
     use mlops_core::ids::DatasetVersion;
+    use mlops_core::model::fit::{Fitted, Scaler};
     use mlops_core::model::{
-        CategoricalFeature, Encoder, MissingPolicy, Model, NumericFeature, Predictor, TrainingData,
+        CategoricalFeature, Encoder, Model, NumericFeature, Predictor, TrainingData,
     };
-    use mlops_core::schema::Schema;
+    use mlops_core::platform::digest::Digest;
     use mlops_core::table::Table;
+    use mlops_core::table::schema::Schema;
 
     use super::{Bencher, BytesCount, ItemsCount, Numbers, columns};
 
@@ -437,7 +441,8 @@ mod predictions {
 
 /// SHA-256.
 mod digests {
-    use mlops_core::digest::{Digest, Resumable};
+    use mlops_core::platform::digest::Digest;
+    use mlops_core::platform::sha256_state::Sha256State;
 
     use super::{Bencher, BytesCount, Random};
 
@@ -458,7 +463,7 @@ mod digests {
     fn resumable(bencher: Bencher) {
         let bytes = bytes();
         bencher.counter(BytesCount::of_slice(&bytes)).bench_local(|| {
-            let mut sum = Resumable::default();
+            let mut sum = Sha256State::default();
             sum.update(&bytes);
             sum.finish()
         });
@@ -467,9 +472,9 @@ mod digests {
 
 /// What predictions are worth.
 mod metrics {
-    use mlops_core::metrics::bootstrap::RESAMPLES;
-    use mlops_core::metrics::difference::two_sample_interval;
-    use mlops_core::metrics::{ConfusionMatrix, Ranking};
+    use mlops_core::evaluation::metrics::bootstrap::RESAMPLES;
+    use mlops_core::evaluation::metrics::difference::two_sample_interval;
+    use mlops_core::evaluation::metrics::{ConfusionMatrix, Ranking};
 
     use super::{Bencher, BytesCount, ItemsCount, Numbers, columns};
 

@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
-use mlops_core::context::Context;
-use mlops_core::durable::Disk;
+use mlops_core::platform::clock::SystemClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::run::context::Context;
 use mlops_core::{Error, Result};
 
 fn main() -> Result<()> {

@@ -1,6 +1,6 @@
 //! Identifiers of data set versions, releases and runs.
 //!
-//! Not for identities of content: see [`crate::digest`].
+//! Not for identities of content: see [`crate::platform::digest`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
+use crate::platform::digest::Digest;
 
 /// The N of `finaldata{N}.csv`: distinct contents with at least one data row ingested so far.
 #[derive(

@@ -1,22 +1,25 @@
 //! The nouns and the work of the toolset: from CSV files as they arrive to a verified release.
 //!
-//! | layer | modules |
+//! Nouns below, verbs above; each room uses only those above it in this table:
+//!
+//! | room | what is in it |
 //! |---|---|
-//! | use cases | [`stage`] |
-//! | what a use case is given | [`context`] |
-//! | records, releases, files | [`ledger`], [`store`], [`dataset`], [`testdata`] |
-//! | the domain | [`ingest`], [`model`], [`fit`], [`metrics`], [`profile`], [`schema`], [`table`], [`cells`], [`compare`] |
-//! | the ground | [`config`], [`durable`], [`digest`], [`clock`], [`ids`], [`location`], [`text`], [`threads`], [`attention`], [`error`] |
+//! | [`text`], [`error`], [`platform`], [`ids`] | words, errors, files that survive a crash |
+//! | [`table`], [`config`] | columns and their meaning; the configuration |
+//! | [`csv`], [`dataset`], [`compare`] | reading, building a data set, comparing two files |
+//! | [`evaluation`], [`model`], [`drift`], [`profile`] | scores, fits, changes, summaries |
+//! | [`release`], [`ledger`] | sealed folders and the pointer; records |
+//! | [`run`], [`stage`] | what a use case is given; the use cases |
 //!
 //! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
 //!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use mlops_core::clock::SystemClock;
+//! use mlops_core::platform::clock::SystemClock;
 //! use mlops_core::config::Config;
-//! use mlops_core::context::Context;
-//! use mlops_core::durable::Disk;
+//! use mlops_core::run::context::Context;
+//! use mlops_core::platform::disk::Disk;
 //! use mlops_core::stage::{ingest, train};
 //!
 //! # fn main() -> mlops_core::Result<()> {
@@ -43,41 +46,22 @@
 //!
 //! Not for the terminal, HTTP or pictures: see the other crates.
 
-pub mod attention;
-pub mod cells;
-pub mod clock;
 pub mod compare;
 pub mod config;
-pub mod context;
+pub mod csv;
 pub mod dataset;
-pub mod decision;
-pub mod digest;
 pub mod drift;
-pub mod durable;
-pub mod entity;
 pub mod error;
-mod exact;
-mod exponential;
-pub mod files;
-pub mod fit;
-pub mod gate;
+pub mod evaluation;
 pub mod ids;
-pub mod ingest;
 pub mod ledger;
-pub mod lines;
-pub mod location;
-pub mod metrics;
 pub mod model;
-pub mod moment;
+pub mod platform;
 pub mod profile;
-pub mod schema;
-mod simd;
-pub mod split;
+pub mod release;
+pub mod run;
 pub mod stage;
-pub mod store;
 pub mod table;
-pub mod testdata;
 pub mod text;
-pub mod threads;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,8 +1,11 @@
 //! A batch of rows, column by column: what files, models and statistics exchange.
 //!
-//! Not for deciding whether two rows are equal: canonical bytes decide that, see `ingest::dedup`.
+//! Not for deciding whether two rows are equal: canonical bytes decide that, see `dataset::dedup`.
 
-use crate::schema::{Role, Schema};
+pub(crate) mod quote;
+pub mod schema;
+
+use schema::{Role, Schema};
 
 /// The texts of one column, in one buffer. An empty text is a missing value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,10 +2,9 @@
 //!
 //! The goldens come from `golden/make_fit.py`, which generates the same rows as `generate` here.
 
-use mlops_core::durable::Disk;
-use mlops_core::fit::{
-    Block, Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler, Solver,
-};
+use mlops_core::config::choices::{ClassWeight, Solver};
+use mlops_core::model::fit::{Block, Blocks, Fitted, LogisticRegression, PackedBlocks, Scaler};
+use mlops_core::platform::disk::Disk;
 use mlops_core::{ErrorKind, Result};
 
 /// As in `make_fit.py`.

@@ -5,9 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use mlops_core::fit::{
-    Blocks, ClassWeight, Fitted, LogisticRegression, PackedBlocks, Scaler, Solver,
-};
+use mlops_core::config::choices::{ClassWeight, Solver};
+use mlops_core::model::fit::{Blocks, Fitted, LogisticRegression, PackedBlocks, Scaler};
 
 struct Random(u64);
 

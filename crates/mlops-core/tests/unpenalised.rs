@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use mlops_core::ErrorKind;
-use mlops_core::fit::{Blocks, Fitted, LogisticRegression, PackedBlocks, Scaler};
+use mlops_core::model::fit::{Blocks, Fitted, LogisticRegression, PackedBlocks, Scaler};
 
 #[derive(serde::Deserialize)]
 struct Case {

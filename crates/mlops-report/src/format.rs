@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use mlops_core::metrics::Interval;
+use mlops_core::evaluation::metrics::Interval;
 
 /// A space that does not break, between a number and its unit.
 pub const NBSP: char = '\u{A0}';
@@ -142,7 +142,7 @@ pub fn duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mlops_core::metrics::Method;
+    use mlops_core::evaluation::metrics::Method;
 
     use super::*;
 

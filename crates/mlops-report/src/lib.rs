@@ -22,6 +22,7 @@ mod axes;
 mod canvas;
 pub mod charts;
 mod coverage;
+mod escape;
 pub mod font;
 pub mod format;
 pub mod html;

@@ -7,7 +7,7 @@ use mlops_core::Result;
 use plotters::prelude::{DrawingBackend, SVGBackend};
 
 use crate::canvas::{Align, Canvas, Text, failed};
-use crate::html::escape;
+use crate::escape::escape;
 use crate::raster::Raster;
 use crate::{font, theme};
 

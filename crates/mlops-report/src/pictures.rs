@@ -4,8 +4,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mlops_core::metrics::{PrPoint, RocPoint};
-use mlops_core::threads::each;
+use mlops_core::evaluation::metrics::{PrPoint, RocPoint};
+use mlops_core::platform::threads::each;
 use mlops_core::{Error, Result};
 
 use crate::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};

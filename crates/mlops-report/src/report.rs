@@ -3,7 +3,7 @@
 //! Owned data with public fields and no behaviour beyond small sums. Not for serialising: what is
 //! kept of a run lives in `mlops-core`.
 
-use mlops_core::metrics::{
+use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
 };
 
@@ -255,4 +255,19 @@ pub struct Warning {
     pub severity: Severity,
     /// What it is, as a sentence or two.
     pub text: String,
+}
+
+/// Good to know.
+pub(crate) fn note(text: String) -> Warning {
+    Warning { severity: Severity::Note, text }
+}
+
+/// To be looked at.
+pub(crate) fn warning(text: String) -> Warning {
+    Warning { severity: Severity::Warning, text }
+}
+
+/// To be settled first.
+pub(crate) fn serious(text: String) -> Warning {
+    Warning { severity: Severity::Serious, text }
 }

@@ -12,9 +12,9 @@ mod worries;
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::attention::Finding;
-use mlops_core::context::{Context, Workspace};
-use mlops_core::metrics::bootstrap::too_few;
+use mlops_core::evaluation::metrics::bootstrap::too_few;
+use mlops_core::run::attention::Finding;
+use mlops_core::run::context::{Context, Workspace};
 use mlops_core::text;
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ pub struct Worry {
     pub told: bool,
 }
 
-impl mlops_core::context::Report for Reported {
+impl mlops_core::run::context::Report for Reported {
     fn findings(&self) -> Vec<Finding> {
         let loud = self.warnings.iter().filter(|worry| worry.severity != NOTE);
         loud.map(|worry| Finding::warning(&worry.text)).collect()
@@ -169,7 +169,7 @@ fn references(subject: &Subject, columns: &[ColumnRow]) -> Vec<usize> {
 }
 
 fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
-    use mlops_core::model::MissingPolicy;
+    use mlops_core::config::choices::MissingPolicy;
     let model = &subject.model;
     let card = &subject.card;
     let numeric = model.encoder.numeric.len();

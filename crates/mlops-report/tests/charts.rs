@@ -4,7 +4,7 @@
 
 mod common;
 
-use mlops_core::metrics::{
+use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, Method, PrPoint, RocPoint, ScoreHistogram,
 };
 use mlops_report::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};

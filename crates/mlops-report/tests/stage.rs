@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mlops_core::clock::SteppingClock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Workspace};
-use mlops_core::durable::Disk;
+use mlops_core::platform::clock::SteppingClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::{deploy, ingest, score, train};
 use mlops_report::stage::{self, Reported};
 use tempfile::TempDir;
@@ -265,7 +265,7 @@ fn drift_and_a_failing_model_are_among_the_findings_of_page_and_text() {
     for said in ["A person is needed: ", "The model has drifted on the newest rows: "] {
         assert!(says(&reported, said), "{said} not in {:?}", reported.warnings);
         assert!(html.contains(said), "{said} not on the page");
-        let findings = mlops_core::context::Report::findings(&reported);
+        let findings = mlops_core::run::context::Report::findings(&reported);
         assert!(findings.iter().any(|f| f.text.contains(said)), "{findings:?}");
     }
     assert!(!html.contains("The checks found nothing"));

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlops_client::api::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
+use mlops_client::data::Data;
 use mlops_client::predictions::{DataFile, PATH as PREDICTION};
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
-use mlops_client::round::{self, Data};
-use mlops_core::attention::Finding;
-use mlops_core::context::{Context, Report};
+use mlops_client::round;
 use mlops_core::ledger::Ledger;
-use mlops_core::testdata::TestFiles;
+use mlops_core::run::attention::Finding;
+use mlops_core::run::context::{Context, Report};
+use mlops_core::run::test_files::TestFiles;
 use mlops_core::{Error, Result, text};
 use serde::Serialize;
 

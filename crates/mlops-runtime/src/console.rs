@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 
-use mlops_core::attention::{Attention, Fact, Finding};
-use mlops_core::clock::{Clock as _, SystemClock, rfc3339};
-use mlops_core::context::Report;
 use mlops_core::ids::RunId;
-use mlops_core::lines::Lines;
+use mlops_core::platform::clock::{Clock as _, SystemClock, rfc3339};
+use mlops_core::platform::lines::Lines;
+use mlops_core::run::attention::{Attention, Fact, Finding};
+use mlops_core::run::context::Report;
 use mlops_core::text::{bounded, plural, printable, printable_json};
 use mlops_core::{Error, ErrorKind};
 use tracing::Subscriber;

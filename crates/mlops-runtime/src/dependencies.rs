@@ -9,7 +9,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mlops_core::context::Context;
+use mlops_core::run::context::Context;
 use mlops_core::stage::diagnose::Dependency;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ struct Cache {
 pub fn check_latest(context: &Context, dependencies: &mut [Dependency]) -> mlops_core::Result<()> {
     let path = context.config.output_model.join(CACHE);
     let now = context.clock.now().timestamp();
-    let mut cache: Cache = mlops_core::store::parse(&path).unwrap_or_default();
+    let mut cache: Cache = mlops_core::release::parse(&path).unwrap_or_default();
     if !(0..DAY_SECONDS).contains(&(now - cache.asked)) {
         cache = Cache { asked: now, ..Cache::default() };
     }
@@ -88,7 +88,7 @@ pub fn check_latest(context: &Context, dependencies: &mut [Dependency]) -> mlops
             Err(reason) => dependency.reason = Some(reason),
         }
     }
-    context.disk.write(&path, &mlops_core::store::pretty(&cache))
+    context.disk.write(&path, &mlops_core::release::pretty(&cache))
 }
 
 /// The latest version of `name`, as cargo knows it.

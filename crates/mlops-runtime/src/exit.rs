@@ -3,8 +3,8 @@
 //!
 //! 75 is `EX_TEMPFAIL` of BSD's sysexits: try again later. Not for messages.
 
-use mlops_core::attention::Attention;
-use mlops_core::context::Report;
+use mlops_core::run::attention::Attention;
+use mlops_core::run::context::Report;
 use mlops_core::{Error, ErrorKind};
 
 /// The work is done, but what it found needs a person.

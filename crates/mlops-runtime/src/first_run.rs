@@ -7,21 +7,22 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use mlops_core::attention::{Attention, Finding};
-use mlops_core::context::{Context, Report, Workspace};
 use mlops_core::ids::{DatasetVersion, ReleaseId};
 use mlops_core::ledger::{Action, Deployment, HoldoutRecord, Ledger};
-use mlops_core::stage::decide::{self, contest};
+use mlops_core::release::ARTIFACT;
+use mlops_core::run::attention::{Attention, Finding};
+use mlops_core::run::context::{Context, Report, Workspace};
+use mlops_core::run::test_files::TestFiles;
+use mlops_core::stage::decide::contest;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::Deployed;
 use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_core::stage::held_again;
 use mlops_core::stage::holdout;
-use mlops_core::stage::ingest::{self, Ingestion};
+use mlops_core::stage::ingest;
+use mlops_core::stage::ingest::report::Ingestion;
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
-use mlops_core::store::ARTIFACT;
-use mlops_core::testdata::TestFiles;
 use mlops_core::text;
 use mlops_core::{Error, Result};
 use mlops_report::stage::{PAGE, Reported};
@@ -129,7 +130,8 @@ fn run_telling(
     let live = context.store().live()?;
     // Also after a rollback to a release of an earlier first run.
     let deployments = workspace.ledger.deployments()?;
-    let decided = |d: &Deployment| d.action == Action::Deploy && d.step == decide::STEP;
+    let decided =
+        |d: &Deployment| d.action == Action::Deploy && d.step == mlops_core::run::decision::STEP;
     if let Some(live) = &live
         && deployments.iter().any(decided)
     {

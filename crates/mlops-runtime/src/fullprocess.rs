@@ -6,11 +6,12 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::attention::{self, Attention, Fact, Finding};
-use mlops_core::context::{Context, Report, Workspace};
-use mlops_core::decision::{Decision, Outcome};
 use mlops_core::ledger::Ledger;
-use mlops_core::stage::decide::{self, Options, STEP};
+use mlops_core::run::attention::{self, Attention, Fact, Finding};
+use mlops_core::run::context::{Context, Report, Workspace};
+use mlops_core::run::decision::STEP;
+use mlops_core::run::decision::{Decision, Outcome};
+use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::text;
 use mlops_report::stage::Reported;

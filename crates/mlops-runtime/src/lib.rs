@@ -40,11 +40,11 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Rehearsal, Report, Workspace};
-use mlops_core::durable::Disk;
-use mlops_core::lines::Lines;
+use mlops_core::platform::clock::SystemClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::platform::lines::Lines;
+use mlops_core::run::context::{Context, Rehearsal, Report, Workspace};
 
 pub use arguments::Common;
 pub use environment::secret;

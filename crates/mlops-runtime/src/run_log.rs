@@ -10,8 +10,8 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mlops_core::context::Context;
 use mlops_core::ids::RunId;
+use mlops_core::run::context::Context;
 use mlops_core::{Error, Result};
 
 fn folder(context: &Context) -> PathBuf {
@@ -77,9 +77,9 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use mlops_core::clock::{Clock, SteppingClock};
     use mlops_core::config::Config;
-    use mlops_core::durable::Disk;
+    use mlops_core::platform::clock::{Clock, SteppingClock};
+    use mlops_core::platform::disk::Disk;
 
     use super::*;
 

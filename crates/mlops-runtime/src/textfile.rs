@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use mlops_core::Result;
-use mlops_core::context::Context;
 use mlops_core::ledger::Ledger;
+use mlops_core::run::context::Context;
 use mlops_core::stage::figures::Figures;
 
 /// Writes the file `path` after a run of `step` that ended with `status`.

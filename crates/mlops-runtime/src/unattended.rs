@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mlops_client::ping::{Pings, Signal};
 use mlops_core::Result;
-use mlops_core::context::{Context, Report, Workspace};
+use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::text;
 
 use crate::console::OUTCOME;
@@ -35,7 +35,7 @@ pub fn run_unattended<R: Report>(
     let monitoring = &context.config.monitoring;
     let pings = Arc::new(Pings::new(monitoring.ping_url.as_deref(), monitoring.ping_timeout));
     // Drops last, so that a panic is told after everything else was let go.
-    let mut vow = Vow { pings: Arc::clone(&pings), kept: false };
+    let mut vow = PanicPing { pings: Arc::clone(&pings), kept: false };
     let result = attempt(step, &context, &pings, work);
 
     let changed = result.as_ref().is_ok_and(Report::changed);
@@ -114,7 +114,7 @@ fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
     let limit = context.config.limits.stage;
     let alarm = Alarm {
         grace: 2 * context.config.monitoring.ping_timeout + Duration::from_secs(5),
-        last_words: move |stage: &str| {
+        on_timeout: move |stage: &str| {
             let seconds = limit.unwrap_or_default().as_secs();
             tracing::error!(
                 "the stage {stage} took longer than {seconds} s (limits.stage_seconds): this run \
@@ -129,12 +129,12 @@ fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
 }
 
 /// Says "fail" unless the run came to its end: only a panic can prevent that here.
-struct Vow {
+struct PanicPing {
     pings: Arc<Pings>,
     kept: bool,
 }
 
-impl Drop for Vow {
+impl Drop for PanicPing {
     fn drop(&mut self) {
         if !self.kept {
             self.pings.send(Signal::Fail);

@@ -17,7 +17,7 @@ pub struct Watchdog {
 /// What happens when a stage takes too long.
 pub(crate) struct Alarm<W, E> {
     /// Told the stage. It may log and ping, and may itself be stuck behind what is stuck.
-    pub last_words: W,
+    pub on_timeout: W,
     /// How long it is waited for.
     pub grace: Duration,
     /// Then this ends the process.
@@ -53,10 +53,10 @@ impl Watchdog {
                     Err(RecvTimeoutError::Timeout) => break,
                 }
             }
-            let Alarm { last_words, grace, exit } = alarm;
+            let Alarm { on_timeout, grace, exit } = alarm;
             let (sender, said) = channel();
             let spoken = std::thread::Builder::new().spawn(move || {
-                last_words(stage);
+                on_timeout(stage);
                 // Too late for anybody to hear: the process ends anyway.
                 let _ = sender.send(());
             });
@@ -105,10 +105,10 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(1);
 
     /// A watchdog with what its alarm does.
-    fn watched(last_words: impl FnOnce(&str) + Send + 'static) -> (Watchdog, Receiver<Instant>) {
+    fn watched(on_timeout: impl FnOnce(&str) + Send + 'static) -> (Watchdog, Receiver<Instant>) {
         let (sender, ended) = channel();
         let exit = move || sender.send(Instant::now()).unwrap();
-        let alarm = Alarm { last_words, grace: LIMIT, exit };
+        let alarm = Alarm { on_timeout, grace: LIMIT, exit };
         (Watchdog::start(Some(LIMIT), "recovery", alarm), ended)
     }
 

@@ -15,8 +15,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use mlops_core::attention::{Fact, Finding};
-use mlops_core::context::Report;
+use mlops_core::run::attention::{Fact, Finding};
+use mlops_core::run::context::Report;
 use mlops_runtime::Common;
 use serde::Serialize;
 use serde_json::Value;

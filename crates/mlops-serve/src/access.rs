@@ -3,7 +3,7 @@
 //! Tokens are kept as digests. Not for where they come from: see `bins/app`.
 
 use axum::http::{HeaderMap, StatusCode, header};
-use mlops_core::digest::Digest;
+use mlops_core::platform::digest::Digest;
 use mlops_core::{Error, Result};
 
 use crate::endpoint::Scope;

@@ -19,7 +19,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
-use mlops_core::clock::rfc3339;
+use mlops_core::platform::clock::rfc3339;
 use tower_service::Service as _;
 
 use crate::endpoint::{ENDPOINTS, Scope, index};

@@ -1,7 +1,7 @@
 //! Where the value of a named column goes. Not for the values: see `predict::rows`.
 
 use mlops_core::model::Model;
-use mlops_core::schema::Role;
+use mlops_core::table::schema::Role;
 
 /// The place of a column's values in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

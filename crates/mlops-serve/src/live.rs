@@ -1,7 +1,7 @@
 //! The release that is served: loaded and verified before it is swapped in, whole.
 //!
 //! A request takes the release once and keeps it to its end. A release that does not verify leaves
-//! the one before it in service. Not for what is live on disk: see `mlops_core::store`.
+//! the one before it in service. Not for what is live on disk: see `mlops_core::release`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use axum::http::HeaderValue;
-use mlops_core::context::Context;
-use mlops_core::digest::Digest;
 use mlops_core::ids::ReleaseId;
 use mlops_core::model::Model;
+use mlops_core::platform::digest::Digest;
+use mlops_core::release::{ARTIFACT, Release, SCORE, parse};
+use mlops_core::run::context::Context;
 use mlops_core::stage::score::Score;
-use mlops_core::store::{ARTIFACT, Release, SCORE, parse};
 
 use crate::columns::Columns;
 use crate::metrics::{ClassCounts, Metrics};

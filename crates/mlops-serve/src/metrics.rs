@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mlops_core::metrics::classify;
+use mlops_core::evaluation::metrics::classify;
 
 use crate::endpoint::ENDPOINTS;
 

@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mlops_core::Result;
-use mlops_core::clock::rfc3339;
 use mlops_core::config::PredictionLog as Settings;
-use mlops_core::context::Context;
-use mlops_core::lines::Lines;
-use mlops_core::metrics::classify;
-use mlops_core::schema::Role;
+use mlops_core::evaluation::metrics::classify;
+use mlops_core::platform::clock::rfc3339;
+use mlops_core::platform::lines::Lines;
+use mlops_core::run::context::Context;
+use mlops_core::table::schema::Role;
 use serde_json::Value;
 
 use crate::around::RequestId;

@@ -5,7 +5,7 @@
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use mlops_core::metrics::Evaluation;
+use mlops_core::evaluation::metrics::Evaluation;
 use mlops_core::table::Table;
 use serde_json::json;
 

@@ -20,9 +20,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use mlops_core::attention::Finding;
-use mlops_core::context::{Context, Report};
-use mlops_core::lines::Lines;
+use mlops_core::platform::lines::Lines;
+use mlops_core::run::attention::Finding;
+use mlops_core::run::context::{Context, Report};
 use mlops_core::{Error, Result};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -107,7 +107,7 @@ pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
     // Where there is none to be had, tokio would panic.
     let thread = std::thread::Builder::new().spawn(|| {});
-    thread.map_err(|_| Error::backend("tokio", mlops_core::threads::NONE))?;
+    thread.map_err(|_| Error::backend("tokio", mlops_core::platform::threads::NONE))?;
     // For large bodies, of which each costs memory besides its size, and for those that wait.
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let blocking = body::DISK + 8 + 2 * processors;

@@ -31,6 +31,6 @@ fn listen(name: &str, signals: &[i32]) -> Result<UnboundedReceiver<()>> {
         // The other end lives as long as the process.
         while reader.read(&mut [0]).is_ok_and(|n| n > 0) && tell.send(()).is_ok() {}
     });
-    thread.map_err(|_| Error::backend("signals", mlops_core::threads::NONE))?;
+    thread.map_err(|_| Error::backend("signals", mlops_core::platform::threads::NONE))?;
     Ok(told)
 }

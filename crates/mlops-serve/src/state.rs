@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::{ArcSwap, Guard};
 use mlops_core::config::{Config, Service};
-use mlops_core::context::Context;
-use mlops_core::lines::Lines;
+use mlops_core::platform::lines::Lines;
+use mlops_core::run::context::Context;
 use tokio::sync::Semaphore;
 
 use crate::access::Tokens;

@@ -4,16 +4,16 @@
 //! quarantine is compared as the text it is; only numbers with the other decimal separator refuse
 //! their file, as there. In other columns a cell is a number
 //! only if its spelling loses nothing by being one: `1.0` is `1`, but `007`, `+5` and `1,234` are
-//! texts, since they may be codes. Not for splitting records: see `ingest::record`.
+//! texts, since they may be codes. Not for splitting records: see `csv::record`.
 
 use std::borrow::Cow;
 
 use crate::config::{Ingestion, NumberFormat};
-use crate::ingest::clean::{self, FormatChanges, Labels, Number};
-use crate::ingest::number::no_number;
-use crate::ingest::quarantine::Sign;
-use crate::ingest::spelling::{BareLabels, Cell};
-use crate::schema::{Role, Schema};
+use crate::csv::clean::{self, FormatChanges, Labels, Number};
+use crate::csv::number::no_number;
+use crate::csv::quarantine::Sign;
+use crate::csv::spelling::{BareLabels, Cell};
+use crate::table::schema::{Role, Schema};
 
 /// Digits that a double holds, whatever they are, up to its shortest spelling.
 const DOUBLE_DIGITS: usize = 17;
@@ -143,12 +143,12 @@ impl<'a> Spelling<'a> {
                 labels.negative.get_or_insert_default();
                 match labels.resolve(&value, &mut changes) {
                     Some(true) => {
-                        clean::push_text(&self.labels.positive, out);
+                        crate::table::quote::push_text(&self.labels.positive, out);
                         return Ok(());
                     }
                     Some(false) => {
                         let negative = self.labels.negative.as_deref();
-                        clean::push_text(negative.unwrap_or(&value), out);
+                        crate::table::quote::push_text(negative.unwrap_or(&value), out);
                         return Ok(());
                     }
                     None => plain_number(&value),
@@ -159,7 +159,7 @@ impl<'a> Spelling<'a> {
         };
         match number {
             Some(number) => number.push(out),
-            None => clean::push_text(&value, out),
+            None => crate::table::quote::push_text(&value, out),
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ pub(crate) fn unquoted(cell: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::ingest::spelling;
+    use crate::csv::spelling;
 
     use super::*;
 

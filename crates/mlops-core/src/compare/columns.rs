@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::schema::{Role, Schema};
+use crate::table::schema::{Role, Schema};
 use crate::text;
 use crate::{Error, Result};
 

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::ingest::clean::Number;
+use crate::csv::clean::Number;
 
 use super::cell::{Cells, Kind, unquoted};
 use super::examples::Examples;

@@ -10,17 +10,21 @@
 use std::hint::black_box;
 
 use crate::Result;
-use crate::ingest::slots::Slots;
+use crate::platform::huge_vec::HugeVec;
+
+use super::rows::Row;
 
 /// Numbers of a slot: what is stored of the hash, how often the key comes, where its row is kept.
 const TAG: usize = 0;
 const COUNTS: usize = 1;
 const KEPT: usize = 2;
+/// Slots that are searched together; without rows, they are a cache line.
+const LINE: usize = 4;
 /// Bytes before a row: its length, that of its key, the place of its group.
 const HEADER: usize = 16;
 /// The least memory that a table takes, in rows.
 const LEAST_ROWS: usize = 1 << 4;
-/// Slots of a table are numbered in 32 bits; of more rows there are more tables.
+/// HugeVec of a table are numbered in 32 bits; of more rows there are more tables.
 const MOST_ROWS: usize = 1 << 31;
 
 /// Groups to warm at a time.
@@ -77,10 +81,10 @@ pub(crate) struct Groups {
 
 #[derive(Debug)]
 struct Table {
-    slots: Slots,
+    slots: HugeVec,
     /// Numbers a slot.
     width: usize,
-    /// Slots there are, and how many of them are in use.
+    /// HugeVec there are, and how many of them are in use.
     length: usize,
     used: usize,
 }
@@ -88,13 +92,13 @@ struct Table {
 impl Table {
     fn new(rows: usize, width: usize) -> Result<Self> {
         let length = Self::length_for(rows);
-        let slots = Slots::zeroed(length.saturating_mul(width))?;
+        let slots = HugeVec::zeroed(length.saturating_mul(width))?;
         Ok(Self { slots, width, length, used: 0 })
     }
 
     /// A fifth stays free, so that searches are short.
     fn length_for(rows: usize) -> usize {
-        rows.clamp(LEAST_ROWS, MOST_ROWS) / 4 * 5
+        (rows.clamp(LEAST_ROWS, MOST_ROWS) / 4 * 5).next_multiple_of(LINE)
     }
 
     fn bytes(&self) -> usize {
@@ -106,12 +110,12 @@ impl Table {
         self.used >= self.length / 8 * 7
     }
 
-    /// The slot where the search for `hash` begins.
+    /// The line where the search for `hash` begins.
     #[inline]
     fn home(&self, hash: u128) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
-        let slot = ((u128::from(hash as u64) * self.length as u128) >> 64) as usize;
-        slot
+        let line = ((u128::from(hash as u64) * (self.length / LINE) as u128) >> 64) as usize;
+        line
     }
 
     #[inline]
@@ -124,17 +128,38 @@ impl Table {
         self.slots.set(self.width * slot + number, value);
     }
 
-    /// The slot of the group with `tag`, or the free slot where it belongs.
+    /// The slot of the group with `tag`, or the free slot where it belongs; there is one. The slots of a
+    /// line are looked at together: which of them it is costs no branch.
     #[inline]
     fn find(&self, hash: u128, tag: u64) -> std::result::Result<usize, usize> {
-        let mut at = self.home(hash);
+        let mut line = self.home(hash);
         loop {
-            match self.get(at, TAG) {
-                0 => return Err(at),
-                found if found == tag => return Ok(at),
-                _ => at = if at + 1 == self.length { 0 } else { at + 1 },
+            let first = LINE * line;
+            let (equal, free) = match self.width {
+                KEPT => self.look::<KEPT>(first, tag),
+                _ => self.look::<{ KEPT + 1 }>(first, tag),
+            };
+            if equal != 0 {
+                return Ok(first + equal.trailing_zeros() as usize);
             }
+            if free != 0 {
+                return Err(first + free.trailing_zeros() as usize);
+            }
+            line = if first + LINE == self.length { 0 } else { line + 1 };
         }
+    }
+
+    /// A bit for each slot of the line from `first` on that has the tag, and for each that is free.
+    #[inline]
+    fn look<const WIDTH: usize>(&self, first: usize, tag: u64) -> (u32, u32) {
+        let (mut equal, mut free) = (0, 0);
+        let line = self.slots.some(WIDTH * first, WIDTH * LINE);
+        for (i, slot) in line.as_chunks::<WIDTH>().0.iter().enumerate() {
+            let stored = u64::from_le_bytes(slot[TAG]);
+            equal |= u32::from(stored == tag) << i;
+            free |= u32::from(stored == 0) << i;
+        }
+        (equal, free)
     }
 
     /// Counts a row of a group.
@@ -252,10 +277,9 @@ impl Groups {
 
     /// Brings the slots of some rows into the cache. The loads do not depend on each other, so that the
     /// processor waits once for all of them.
-    #[inline]
-    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u128> + Clone) {
+    pub(crate) fn warm(&self, rows: &[Row]) {
         let warm = |table: &Table| {
-            let slots = hashes.clone().map(|hash| table.get(table.home(hash), TAG));
+            let slots = rows.iter().map(|row| table.get(LINE * table.home(row.hash), TAG));
             black_box(slots.fold(0, |sum, slot| sum ^ slot));
         };
         self.full.iter().for_each(warm);
@@ -394,7 +418,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::ingest::dedup::RowHasher;
+    use crate::csv::row_hash::RowHasher;
 
     #[test]
     fn groups_are_counted_and_found_also_after_growing() {

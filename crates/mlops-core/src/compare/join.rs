@@ -11,7 +11,8 @@
 //! short is an answer, not an error: see [`super::partition`]. Not for where rows come from or go to.
 
 use crate::Result;
-use crate::ingest::dedup::RowHasher;
+use crate::compare::rows::Numbered;
+use crate::csv::row_hash::RowHasher;
 
 use super::columns::Columns;
 use super::difference::{Tolerance, compare_rows};
@@ -25,26 +26,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) columns: &'a Columns,
     pub(crate) tolerance: Tolerance,
     pub(crate) hasher: RowHasher,
-}
-
-/// A row on its way.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Numbered<'a> {
-    /// Its number in its file, from 0.
-    pub(crate) ordinal: u64,
-    /// Its cells, keys first, newline included.
-    pub(crate) row: &'a [u8],
-    /// Bytes of its key.
-    pub(crate) key: u32,
-    /// Of its key.
-    pub(crate) hash: u128,
-}
-
-impl<'a> Numbered<'a> {
-    /// Its key cells.
-    pub(crate) fn key_bytes(&self) -> &'a [u8] {
-        &self.row[..self.key as usize]
-    }
 }
 
 impl Counts {

@@ -9,11 +9,12 @@ use std::cell::Cell;
 use crate::{Error, Result};
 
 use super::groups::{BATCH, Groups};
-use super::join::{Join, Numbered};
+use super::join::Join;
 use super::output::{Sink, Target};
-use super::rows::Rows;
+use super::rows::{Row, Rows};
 use super::source::{Reading, Source};
 use super::{Done, Run};
+use crate::compare::rows::Numbered;
 
 /// Joins two files; nothing when memory is short.
 pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done>> {
@@ -24,26 +25,22 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
     let mut file = run.file()?;
     let target = file.as_mut().map_or(Target::Nowhere, Target::File);
     let mut sink = Sink::new(target, run.plan.columns);
-    let (mut fits, mut ordinal, mut counted) = (true, 0, Vec::new());
+    let (mut fits, mut ordinal) = (true, 0);
     let read = run.read_left(left, &told, |chunk, rows| {
-        counted.clear();
-        counted.resize(rows.all.len(), None);
-        for batch in rows.by_hash.chunks(BATCH) {
-            join.groups.warm(hashes(rows, batch));
-            for i in batch {
-                counted[*i as usize] = join.left(numbered(ordinal, *i, chunk, rows))?;
+        for batch in rows.all.chunks(BATCH) {
+            join.groups.warm(batch);
+            for row in batch {
+                let row = numbered(ordinal, row, chunk, rows);
+                let Some(counted) = join.left(row)? else {
+                    fits = false;
+                    return Err(short());
+                };
+                if !keyed {
+                    join.give_left(counted, row, &mut sink)?;
+                }
+                ordinal += 1;
             }
         }
-        for (i, counted) in (0..).zip(&counted) {
-            let Some(counted) = *counted else {
-                fits = false;
-                return Err(short());
-            };
-            if !keyed {
-                join.give_left(counted, numbered(ordinal, i, chunk, rows), &mut sink)?;
-            }
-        }
-        ordinal += rows.all.len() as u64;
         Ok(())
     });
     if !fits {
@@ -55,51 +52,39 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
         let (mut ordinal, mut places) = (0, Vec::new());
         let source = Source::again(run.request.left, run.making.options, stamps.0)?;
         run.read_left(source, &told, |chunk, rows| {
-            places.clear();
-            places.resize(rows.all.len(), None);
-            for batch in rows.by_hash.chunks(BATCH) {
-                join.groups.warm(hashes(rows, batch));
-                for i in batch {
-                    places[*i as usize] = join.groups.find(rows.all[*i as usize].hash);
-                }
-            }
-            let mut i = 0;
-            for places in places.chunks(BATCH) {
-                join.groups.warm_rows(places);
-                for place in places {
+            for batch in rows.all.chunks(BATCH) {
+                join.groups.warm(batch);
+                places.clear();
+                places.extend(batch.iter().map(|row| join.groups.find(row.hash)));
+                join.groups.warm_rows(&places);
+                for (row, place) in batch.iter().zip(&places) {
                     // All were counted.
                     if let Some(place) = *place {
+                        let row = numbered(ordinal, row, chunk, rows);
                         let counts = join.groups.counts(place);
-                        let row = numbered(ordinal, i, chunk, rows);
                         join.give_left((place, counts), row, &mut sink)?;
                     }
-                    i += 1;
+                    ordinal += 1;
                 }
             }
-            ordinal += rows.all.len() as u64;
             Ok(())
         })?;
         join.give_kept_right(left.rows, &mut sink)?;
     } else if join.findings.right_only > 0 {
-        let (mut ordinal, mut alone) = (0, Vec::new());
+        let mut ordinal = 0;
         let source = Source::again(run.request.right, run.making.options, stamps.1)?;
         run.read_right(source, &told, |chunk, rows| {
-            alone.clear();
-            alone.resize(rows.all.len(), None);
-            for batch in rows.by_hash.chunks(BATCH) {
-                join.groups.warm(hashes(rows, batch));
-                for i in batch {
-                    let place = join.groups.find(rows.all[*i as usize].hash);
-                    alone[*i as usize] = place.and_then(|place| join.right_alone(place));
+            for batch in rows.all.chunks(BATCH) {
+                join.groups.warm(batch);
+                for row in batch {
+                    let place = join.groups.find(row.hash);
+                    if let Some(alone) = place.and_then(|place| join.right_alone(place)) {
+                        let row = numbered(ordinal, row, chunk, rows);
+                        join.give_right(alone, row, left.rows, &mut sink)?;
+                    }
+                    ordinal += 1;
                 }
             }
-            for (i, alone) in (0..).zip(&alone) {
-                if let Some(alone) = *alone {
-                    let row = numbered(ordinal, i, chunk, rows);
-                    join.give_right(alone, row, left.rows, &mut sink)?;
-                }
-            }
-            ordinal += rows.all.len() as u64;
             Ok(())
         })?;
     }
@@ -117,7 +102,7 @@ fn read_right<'r>(
     let keyed = plan.columns.keyed;
     let new = |rows| Ok::<_, Error>(Join::new(plan, Groups::expecting(rows, keyed, memory)?));
     let mut join = None;
-    let (mut fits, mut ordinal, mut in_order) = (true, 0, Vec::new());
+    let (mut fits, mut ordinal) = (true, 0);
     let read = run.read_right(source, told, |chunk, rows| {
         let join = match &mut join {
             Some(join) => join,
@@ -132,20 +117,16 @@ fn read_right<'r>(
                 none.insert(new(rows)?)
             }
         };
-        // Rows that are kept lie in their order.
-        let count = u32::try_from(rows.all.len()).unwrap_or(u32::MAX);
-        in_order.extend(u32::try_from(in_order.len()).unwrap_or(u32::MAX)..count);
-        let visits = if keyed { &in_order[..rows.all.len()] } else { &rows.by_hash };
-        for batch in visits.chunks(BATCH) {
-            join.groups.warm(hashes(rows, batch));
-            for i in batch {
-                if !join.right(numbered(ordinal, *i, chunk, rows), true)? {
+        for batch in rows.all.chunks(BATCH) {
+            join.groups.warm(batch);
+            for row in batch {
+                if !join.right(numbered(ordinal, row, chunk, rows), true)? {
                     fits = false;
                     return Err(short());
                 }
+                ordinal += 1;
             }
         }
-        ordinal += rows.all.len() as u64;
         Ok(())
     });
     if !fits {
@@ -159,16 +140,8 @@ fn read_right<'r>(
     Ok(Some((join, reading)))
 }
 
-/// The row with the number `i` in its piece, whose first row is `first`.
-fn numbered<'a>(first: u64, i: u32, chunk: &'a [u8], rows: &'a Rows) -> Numbered<'a> {
-    let row = &rows.all[i as usize];
-    let bytes = rows.bytes(chunk, row);
-    Numbered { ordinal: first + u64::from(i), row: bytes, key: row.key, hash: row.hash }
-}
-
-/// The hashes of some rows of a piece.
-fn hashes<'a>(rows: &'a Rows, numbers: &'a [u32]) -> impl Iterator<Item = u128> + Clone + 'a {
-    numbers.iter().map(|i| rows.all[*i as usize].hash)
+fn numbered<'a>(ordinal: u64, row: &Row, chunk: &'a [u8], rows: &'a Rows) -> Numbered<'a> {
+    Numbered { ordinal, row: rows.bytes(chunk, row), key: row.key, hash: row.hash }
 }
 
 /// Stops the reading; whoever reads knows why and tries otherwise.

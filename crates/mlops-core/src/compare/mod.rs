@@ -36,10 +36,10 @@ use std::path::Path;
 
 use crate::Result;
 use crate::config::Ingestion;
-use crate::digest::Digest;
-use crate::durable::{Disk, NewFile};
-use crate::ingest::dedup::RowHasher;
-use crate::schema::Schema;
+use crate::csv::row_hash::RowHasher;
+use crate::platform::digest::Digest;
+use crate::platform::disk::{Disk, NewFile};
+use crate::table::schema::Schema;
 
 use cell::Spelling;
 use columns::Fields;
@@ -74,14 +74,14 @@ pub struct Request<'a> {
     /// Where the joined rows will be, if anybody wants them.
     pub output: Option<&'a Path>,
     /// What may be taken of the machine.
-    pub means: Means<'a>,
+    pub means: Resources<'a>,
     /// Told of progress: bytes read of both files, bytes to read, rows read.
     pub progress: &'a dyn Fn(u64, u64, u64),
 }
 
 /// What may be taken of the machine. None of it changes a byte of the result.
 #[derive(Debug, Clone, Copy)]
-pub struct Means<'a> {
+pub struct Resources<'a> {
     /// The way to write.
     pub disk: &'a Disk,
     /// A folder for temporary files.
@@ -214,7 +214,7 @@ impl Run<'_> {
 
     /// Joins through temporary files.
     fn partitioned(&self, left: Source, right: Source) -> Result<Done> {
-        let Means { disk, scratch, memory, .. } = self.request.means;
+        let Resources { disk, scratch, memory, .. } = self.request.means;
         let told = Cell::default();
         let mut rights = Parts::create(disk, scratch)?;
         let right = self.read_right(right, &told, |chunk, rows| rights.add(chunk, rows))?;

@@ -8,14 +8,14 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::durable::{Disk, NewFile};
-use crate::ingest::clean::push_text;
+use crate::platform::disk::{Disk, NewFile};
+use crate::table::quote::push_text;
 use crate::{Error, Result, text};
 
 use super::columns::Columns;
 use super::groups::Counts;
-use super::join::Numbered;
 use super::spool::Spool;
+use crate::compare::rows::Numbered;
 
 /// The column that says where a row is.
 pub const MERGE: &str = "_merge";
@@ -73,7 +73,7 @@ impl JoinedFile {
     fn flush(&mut self, least: usize) -> Result<()> {
         if self.buffer.len() >= least {
             self.file.write_all(&self.buffer)?;
-            self.file.hasten()?;
+            self.file.start_writeback()?;
             self.buffer.clear();
         }
         Ok(())

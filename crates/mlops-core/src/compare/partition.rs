@@ -15,14 +15,15 @@ use std::collections::BinaryHeap;
 use std::path::Path;
 
 use crate::Result;
-use crate::durable::Disk;
+use crate::platform::disk::Disk;
 
 use super::findings::Findings;
 use super::groups::Groups;
-use super::join::{Join, Numbered, Plan};
+use super::join::{Join, Plan};
 use super::output::{JoinedFile, Sink, Target};
 use super::rows::Rows;
 use super::spool::{Cursor, Spool};
+use crate::compare::rows::Numbered;
 
 const PARTITION_BITS: u32 = 8;
 const PARTITIONS: usize = 1 << PARTITION_BITS;

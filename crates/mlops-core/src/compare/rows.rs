@@ -6,12 +6,12 @@
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
-use crate::ingest::chunk::blank_line;
-use crate::ingest::dedup::RowHasher;
-use crate::ingest::marks::Marks;
-use crate::ingest::record::{self, Field, Malformed, Scan, Shape};
-use crate::ingest::spelling::Cell;
-use crate::simd::{Work, widest};
+use crate::csv::chunk::blank_line;
+use crate::csv::record::{self, Field, Malformed, Scan, Shape};
+use crate::csv::row_hash::RowHasher;
+use crate::csv::spelling::Cell;
+use crate::csv::structural_index::Marks;
+use crate::platform::simd::{Work, widest};
 
 use super::cell::Spelling;
 use super::columns::Fields;
@@ -41,13 +41,7 @@ pub(crate) struct Rows {
     pub(crate) other_decimal: Option<(u64, String)>,
     /// Physical lines in the piece.
     pub(crate) lines: u64,
-    /// The numbers of all rows in the order of their hashes, roughly, equal ones in the order of the
-    /// piece: who visits a large table in this order finds its pages where the last visit left them.
-    pub(crate) by_hash: Vec<u32>,
 }
-
-/// How many bits of the hashes give the order.
-const ORDER_BITS: u32 = 10;
 
 impl Rows {
     /// The bytes of `row`, newline included; `chunk` is the piece it came from.
@@ -55,27 +49,6 @@ impl Rows {
         let start = (row.start & !IN_SIDE) as usize;
         let from = if row.start & IN_SIDE == 0 { chunk } else { &self.side };
         &from[start..start + row.length as usize]
-    }
-
-    /// Finds the order of the hashes.
-    fn order(&mut self) {
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is what picks a slot")]
-        let bucket = |row: &Row| (row.hash as u64 >> (u64::BITS - ORDER_BITS)) as usize;
-        let mut next = [0_u32; 1 << ORDER_BITS];
-        for row in &self.all {
-            next[bucket(row)] += 1;
-        }
-        let mut before = 0;
-        for next in &mut next {
-            before += std::mem::replace(next, before);
-        }
-        self.by_hash.clear();
-        self.by_hash.resize(self.all.len(), 0);
-        for (number, row) in (0..).zip(&self.all) {
-            let next = &mut next[bucket(row)];
-            self.by_hash[*next as usize] = number;
-            *next += 1;
-        }
     }
 
     fn push(&mut self, (start, side): (usize, bool), row: &[u8], key: usize, hash: u128) {
@@ -130,8 +103,7 @@ impl<'a> RowMaker<'a> {
         out.other_decimal = None;
         out.lines = 0;
         self.marks.look_at(chunk);
-        widest(Making { maker: self, chunk, out: &mut *out });
-        out.order();
+        widest(Making { maker: self, chunk, out });
     }
 
     /// Where a row in canonical spelling that starts at `at` ends, and the length of its line end.
@@ -287,5 +259,25 @@ impl Work for Making<'_, '_> {
                 None => maker.careful(chunk, at, out),
             };
         }
+    }
+}
+
+/// A row on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbered<'a> {
+    /// Its number in its file, from 0.
+    pub(crate) ordinal: u64,
+    /// Its cells, keys first, newline included.
+    pub(crate) row: &'a [u8],
+    /// Bytes of its key.
+    pub(crate) key: u32,
+    /// Of its key.
+    pub(crate) hash: u128,
+}
+
+impl<'a> Numbered<'a> {
+    /// Its key cells.
+    pub(crate) fn key_bytes(&self) -> &'a [u8] {
+        &self.row[..self.key as usize]
     }
 }

@@ -7,17 +7,17 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::config::{Ingestion, NumberFormat};
-use crate::dataset::is_our_own;
-use crate::digest::Digest;
-use crate::files;
-use crate::ingest::chunk::{CHUNK_BYTES, ChunkReader};
-use crate::ingest::clean::{FormatChanges, Labels};
-use crate::ingest::dedup::RowHasher;
-use crate::ingest::discover::Stamp;
-use crate::ingest::layout::{self, Layout};
-use crate::ingest::parse::RowParser;
-use crate::ingest::pipeline::{self, Work};
-use crate::schema::Schema;
+use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
+use crate::csv::clean::{FormatChanges, Labels};
+use crate::csv::header::{self, Layout};
+use crate::csv::parse::RowParser;
+use crate::csv::pipeline::{self, Work};
+use crate::csv::reader::is_our_own;
+use crate::csv::row_hash::RowHasher;
+use crate::dataset::discover::Stamp;
+use crate::platform::digest::Digest;
+use crate::platform::files;
+use crate::table::schema::Schema;
 use crate::{Error, Result};
 
 use super::cell::Spelling;
@@ -86,7 +86,7 @@ impl Source {
             Error::schema(&place, "the file is empty: its first line must name the columns")
         })?;
         let mut ignored = FormatChanges::default();
-        let names = layout::names(&header.bytes, &header.fields, &place, &mut ignored)?;
+        let names = header::names(&header.bytes, &header.fields, &place, &mut ignored)?;
         Ok(Self {
             reader,
             names,

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::Result;
-use crate::durable::{Disk, Scratch};
+use crate::platform::disk::{Disk, Scratch};
 
 /// Bytes of a part that are written at a time.
 const PIECE_BYTES: usize = 1 << 14;

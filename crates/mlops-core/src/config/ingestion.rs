@@ -1,11 +1,11 @@
 //! The section `ingestion`: how arriving files are read. Not for how a cell is cleaned: see
-//! `ingest::clean`.
+//! `csv::clean`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::section::Section;
-use crate::schema::{Role, Schema};
+use crate::table::schema::{Role, Schema};
 use crate::text;
 
 /// How files are read.

@@ -4,6 +4,7 @@
 //! which is another one under cron. Not for command-line arguments: see the runtime crate.
 
 mod apicalls;
+pub mod choices;
 mod ingestion;
 mod places;
 mod retention;
@@ -18,10 +19,10 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::drift::Rule;
-use crate::fit::{ClassWeight, Solver};
-use crate::model::{MissingPolicy, Pooling};
-use crate::schema::{Role, Schema};
+use crate::config::choices::Rule;
+use crate::config::choices::{ClassWeight, Solver};
+use crate::config::choices::{MissingPolicy, Pooling};
+use crate::table::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
@@ -162,7 +163,7 @@ pub struct Gate {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = crate::files::read(path).map_err(|e| match e.kind() {
+        let bytes = crate::platform::files::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::config(
                 path.display().to_string(),
                 vec![
@@ -208,7 +209,7 @@ impl Config {
         let (schema, pooling) = schema(root.section("schema"));
         let config = Self {
             file: path.to_owned(),
-            base: crate::location::plain(&base),
+            base: crate::platform::location::plain(&base),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
             models_by_default: models.is_none(),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
@@ -384,7 +385,7 @@ fn normal(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::Frequency;
+    use crate::config::choices::Frequency;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::section::Section;
-use crate::location::plain;
+use crate::platform::location::plain;
 
 /// Reports all pairs of folders that would do harm to each other.
 pub(super) fn check(config: &Config, root: &Section) {
@@ -64,7 +64,7 @@ pub(super) fn check(config: &Config, root: &Section) {
 }
 
 fn parent(path: &Path) -> &Path {
-    crate::durable::parent_of(path)
+    crate::platform::disk::parent_of(path)
 }
 
 /// Whether two paths mean one folder.

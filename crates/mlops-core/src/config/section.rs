@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use crate::model::Frequency;
+use crate::config::choices::Frequency;
 
 /// Problems found so far, shared by all sections of a file.
 pub(super) type Problems = RefCell<Vec<String>>;

@@ -17,62 +17,19 @@
 //! F1 below that of the best constant answer is a finding of its own. Not for features: see the
 //! siblings.
 
+use crate::config::choices::Rule;
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::bootstrap::{RESAMPLES, percentile, too_few};
-use crate::metrics::difference::two_sample_interval;
-use crate::metrics::score::LEVEL;
-use crate::metrics::{ConfusionMatrix, ConstantBaseline, Interval, SAME_F1};
+use crate::evaluation::metrics::bootstrap::{RESAMPLES, percentile, too_few};
+use crate::evaluation::metrics::difference::two_sample_interval;
+use crate::evaluation::metrics::interval::LEVEL;
+use crate::evaluation::metrics::{ConfusionMatrix, ConstantBaseline, Interval, SAME_F1};
 use crate::text;
 
 /// Fewest scores of a history with a spread worth naming.
 pub const MIN_HISTORY: usize = 5;
-
-/// A way to tell whether a score has drifted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Lower than the deployed score.
-    #[default]
-    Raw,
-    /// Two standard deviations below the mean of the history.
-    Parametric,
-    /// Below Tukey's lower fence of the history.
-    #[serde(rename = "nonparametric", alias = "non_parametric")]
-    NonParametric,
-    /// Lower than the deployed score by more than chance explains.
-    Significant,
-    /// Lower by more than chance explains than on the test set and all earlier batches together.
-    Pooled,
-    /// Every batch that is large enough.
-    Every,
-}
-
-impl Rule {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 6] = [
-        Self::Raw,
-        Self::Parametric,
-        Self::NonParametric,
-        Self::Significant,
-        Self::Pooled,
-        Self::Every,
-    ];
-
-    /// As in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Parametric => "parametric",
-            Self::NonParametric => "nonparametric",
-            Self::Significant => "significant",
-            Self::Pooled => "pooled",
-            Self::Every => "every",
-        }
-    }
-}
 
 /// How well the live release did on its own test set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::schema::{Role, Schema};
 use crate::table::Table;
+use crate::table::schema::{Role, Schema};
 
 /// Most rows that a [`Sample`] keeps.
 pub const SAMPLE_ROWS: usize = 100_000;

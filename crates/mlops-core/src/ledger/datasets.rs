@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::segments::insert_segments;
 use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, unsigned};
 use crate::Result;
-use crate::digest::Digest;
+use crate::dataset::counts::FileCounts;
+use crate::dataset::discover::Stamp;
 use crate::ids::DatasetVersion;
-use crate::ingest::FileCounts;
-use crate::ingest::discover::Stamp;
-use crate::location::Location;
+use crate::platform::digest::Digest;
+use crate::platform::location::Location;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

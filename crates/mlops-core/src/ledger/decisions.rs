@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_json, to_json};
 use crate::Result;
+use crate::evaluation::metrics::ConfusionMatrix;
 use crate::ids::DatasetVersion;
-use crate::metrics::ConfusionMatrix;
 
 /// A decision as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Releases that went live or were rolled back, and files that were removed on purpose.
 //!
-//! Not for what a release consists of: see [`crate::store`].
+//! Not for what a release consists of: see [`crate::release`].
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};

@@ -8,10 +8,10 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_json, from_text, set_meta, signed, to_json, unsigned};
-use crate::digest::Digest;
-use crate::entity::{Identity, Members};
+use crate::evaluation::entity::{Identity, Members};
+use crate::evaluation::split::Tally;
 use crate::ids::DatasetVersion;
-use crate::split::Tally;
+use crate::platform::digest::Digest;
 use crate::{Error, Result};
 
 /// A hold-out that was drawn from new rows.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::{Ledger, set_meta};
 use crate::Result;
 use crate::ids::random;
-use crate::location::Location;
+use crate::platform::location::Location;
 use crate::text;
 
 /// The key of the mark.
@@ -71,7 +71,7 @@ fn relocate(db: &Connection, base: &Path, folder: &Path) -> rusqlite::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::durable::Disk;
+    use crate::platform::disk::Disk;
 
     /// What becomes of two paths that a version before wrote while the workspace was `/a/ws`.
     fn after(base: &str, ledger: &Path) -> Vec<String> {

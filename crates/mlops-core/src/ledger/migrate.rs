@@ -14,7 +14,7 @@ use rusqlite::{Connection, params};
 use super::segments::insert_segments;
 use super::{FORMAT_VERSION, Segment};
 use crate::ids::DatasetVersion;
-use crate::location::Location;
+use crate::platform::location::Location;
 use crate::text;
 
 /// The oldest format that can be brought to the present one.
@@ -154,7 +154,7 @@ mod tests {
 
     use super::super::{Ledger, TABLES};
     use super::*;
-    use crate::durable::Disk;
+    use crate::platform::disk::Disk;
 
     /// Written by the last program of format 1: three ingestions, a rebuild without two of the
     /// files, two decisions.

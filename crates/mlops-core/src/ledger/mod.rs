@@ -30,7 +30,7 @@ pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 
-use crate::durable::{Disk, Step};
+use crate::platform::disk::{Disk, Step};
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`; see [`migrate`] for older ones.
@@ -187,7 +187,7 @@ impl Ledger {
 
     /// The folder of the ledger, which data sets lie in.
     fn folder(&self) -> PathBuf {
-        crate::durable::parent_of(&self.path).to_owned()
+        crate::platform::disk::parent_of(&self.path).to_owned()
     }
 
     /// Writes a copy to the new file `path`, as of now.

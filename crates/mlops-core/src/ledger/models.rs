@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_text, signed, unsigned};
 use crate::Result;
-use crate::digest::Digest;
 use crate::ids::DatasetVersion;
+use crate::platform::digest::Digest;
 
 /// A model that was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::{FileStatus, Ledger};
 use crate::Result;
-use crate::durable::Disk;
-use crate::store::pretty;
+use crate::platform::disk::Disk;
+use crate::release::pretty;
 
 /// Files whose rows are in the data set, one name a line.
 pub const INGESTED_FILES: &str = "ingestedfiles.txt";

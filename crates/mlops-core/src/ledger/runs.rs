@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Deployment, Ledger, Removed, from_json, to_json};
 use crate::Result;
-use crate::digest::Digest;
 use crate::ids::DatasetVersion;
+use crate::platform::digest::Digest;
 
 /// One step of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_text, signed, unsigned};
 use crate::Result;
-use crate::digest::Digest;
 use crate::ids::DatasetVersion;
-use crate::location::Location;
+use crate::platform::digest::Digest;
+use crate::platform::location::Location;
 
 /// The rows of one content in a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use rusqlite::params;
 
 use super::{Ledger, set_meta};
 use crate::Result;
-use crate::clock::rfc3339;
+use crate::platform::clock::rfc3339;
 
 /// The key of the day on which this was done last.
 const THINNED_KEY: &str = "thinned";

@@ -8,14 +8,14 @@
 
 use bincode::{Decode, Encode};
 
-use super::{
-    CategoricalFeature, Encoder, MissingPolicy, Model, NumericFeature, Pooling, TrainingData,
-};
+use super::{CategoricalFeature, Encoder, Model, NumericFeature, TrainingData};
+use crate::config::choices::{ClassWeight, Solver};
+use crate::config::choices::{MissingPolicy, Pooling};
 use crate::config::{NumberFormat, Training};
-use crate::digest::Digest;
-use crate::fit::{ClassWeight, Fitted, Scaler, Solver};
 use crate::ids::DatasetVersion;
-use crate::schema::{Role, Schema};
+use crate::model::fit::{Fitted, Scaler};
+use crate::platform::digest::Digest;
+use crate::table::schema::{Role, Schema};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"MLOPSMDL";

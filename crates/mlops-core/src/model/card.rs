@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Model, TrainingData, class_weight_name, solver_name};
-use crate::digest::Digest;
-use crate::fit::CrossCheck;
+use crate::model::fit::CrossCheck;
+use crate::platform::digest::Digest;
 
 /// The readable card of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct Card {
 /// Mean and scale of each feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CardScaler {
-    /// Means.
+    /// Resources.
     pub mean: Vec<f64>,
     /// Standard deviations with ddof 0; 1 for constant and one-hot features.
     pub scale: Vec<f64>,

@@ -6,61 +6,15 @@
 //! that was not seen in training becomes all zeros. Not for scaling: see `fit::Scaler`; not for
 //! learning from rows: see [`super::TrainingRows`].
 
+use crate::config::choices::Pooling;
 use bincode::{Decode, Encode};
 
-use serde::{Deserialize, Serialize};
-
-use super::MissingPolicy;
+use crate::config::choices::MissingPolicy;
 use crate::text;
 use crate::{Error, Result};
 
 /// What the feature that rare levels share is called in the place of a level.
 pub(super) const POOL: &str = "(infrequent)";
-
-/// Which levels of a categorical column share one feature, as scikit-learn's `OneHotEncoder` has it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
-pub struct Pooling {
-    /// Most features of a column, the shared one included.
-    pub max_levels: Option<u64>,
-    /// Levels in fewer rows share a feature.
-    pub min_frequency: Option<Frequency>,
-}
-
-/// A number of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "snake_case")]
-pub enum Frequency {
-    /// So many.
-    Rows(u64),
-    /// This share of all.
-    Share(f64),
-}
-
-impl Pooling {
-    /// For levels of these counts, whether each is rare.
-    fn rare(self, counts: &[u64]) -> Vec<bool> {
-        let rows: u64 = counts.iter().sum();
-        let is_rare = |count: &u64| match self.min_frequency {
-            None => false,
-            Some(Frequency::Rows(least)) => *count < least,
-            Some(Frequency::Share(share)) => (*count as f64) < share * rows as f64,
-        };
-        let mut rare: Vec<bool> = counts.iter().map(is_rare).collect();
-        let frequent = rare.iter().filter(|rare| !**rare).count();
-        let features = frequent + usize::from(frequent < rare.len());
-        if let Some(most) = self.max_levels.and_then(|most| usize::try_from(most).ok())
-            && features > most
-        {
-            let mut by_count: Vec<usize> = (0..counts.len()).collect();
-            by_count.sort_by_key(|i| counts[*i]);
-            // Of equally frequent levels the last ones in order keep their features.
-            for i in &by_count[..counts.len() - (most - 1)] {
-                rare[*i] = true;
-            }
-        }
-        rare
-    }
-}
 
 /// A numeric column.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -199,6 +153,7 @@ pub fn check_width(encoder: &Encoder, memory: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::choices::Frequency;
 
     fn pooled(counts: &[u64], max_levels: Option<u64>, least: Option<Frequency>) -> String {
         let rare = Pooling { max_levels, min_frequency: least }.rare(counts);

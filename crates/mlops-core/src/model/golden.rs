@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Model, Predictor};
-use crate::digest::Digest;
-use crate::schema::Schema;
+use crate::platform::digest::Digest;
 use crate::table::Table;
+use crate::table::schema::Schema;
 use crate::{Error, Result};
 
 /// Rows kept.

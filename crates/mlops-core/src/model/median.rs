@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Result;
-use crate::fit::{BLOCK_ROWS, Blocks, PackedBlocks};
-use crate::threads::together;
+use crate::model::fit::{BLOCK_ROWS, Blocks, PackedBlocks};
+use crate::platform::threads::together;
 
 /// Bits of a digit; all divide the bits of every kind of key.
 const DIGIT_BITS: [u32; 3] = [16, 8, 4];

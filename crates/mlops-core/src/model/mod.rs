@@ -10,44 +10,30 @@
 //! | `Card` | `card`: the readable `model.json` |
 //! | the file | `artifact`: bytes and back |
 //!
-//! Not for finding coefficients: see [`crate::fit`].
+//! Not for finding coefficients: see [`crate::model::fit`].
 
 pub mod artifact;
 pub mod card;
-mod encoded;
+mod design_matrix;
 mod encoder;
+pub mod fit;
 pub mod golden;
 mod median;
 mod predict;
 
-use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-pub use encoded::{EncodedRows, TrainingBatch, TrainingRows};
-pub use encoder::{CategoricalFeature, Encoder, Frequency, NumericFeature, Pooling, check_width};
+pub use crate::model::design_matrix::{EncodedRows, TrainingBatch, TrainingRows};
+pub use encoder::{CategoricalFeature, Encoder, NumericFeature, check_width};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
 
+use crate::config::choices::{ClassWeight, Solver};
 use crate::config::{NumberFormat, Training};
-use crate::digest::Digest;
-use crate::fit::{ClassWeight, Fitted, Scaler, Solver};
 use crate::ids::DatasetVersion;
-use crate::schema::{Role, Schema};
-
-/// What a missing value becomes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "lowercase")]
-pub enum MissingPolicy {
-    /// The training data's median; the most frequent category.
-    #[default]
-    Median,
-    /// The training data's mean; the most frequent category.
-    Mean,
-    /// The row is left out, in training and in prediction.
-    Drop,
-    /// The row is an error, in training and in prediction.
-    Reject,
-}
+use crate::model::fit::{Fitted, Scaler};
+use crate::platform::digest::Digest;
+use crate::table::schema::{Role, Schema};
 
 /// Which data a model was trained on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,9 +6,9 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use super::Model;
-use crate::exponential::logistic;
-use crate::metrics::score::classify;
-use crate::simd::{Work, widest};
+use crate::evaluation::metrics::score::classify;
+use crate::platform::math::logistic;
+use crate::platform::simd::{Work, widest};
 use crate::table::Table;
 
 /// A model made ready to predict.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{CategoricalProfile, CategoricalSummary, NumericProfile, NumericSummary};
 use crate::Result;
-use crate::dataset::{Reading, RowReader};
-use crate::schema::{Role, Schema};
+use crate::csv::reader::{Reading, RowReader};
 use crate::table::Table;
+use crate::table::schema::{Role, Schema};
 
 /// What is known of a column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

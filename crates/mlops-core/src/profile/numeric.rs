@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::percent;
-use crate::exact::{ExactSum, unit_of};
+use crate::platform::exact_sum::{ExactSum, unit_of};
 
 /// Most modes that [`NumericSummary::modes`] lists.
 pub const MODES: usize = 100;

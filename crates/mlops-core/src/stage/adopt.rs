@@ -10,16 +10,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Duplicates};
-use crate::context::{Context, Workspace};
+use crate::csv::outcome::Outcome;
+use crate::dataset::builder::Ingest;
+use crate::dataset::counts::FileRead;
+use crate::dataset::discover::{self, Candidate, Stamp};
+use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
-use crate::ingest::discover::{self, Candidate, Stamp};
-use crate::ingest::{FileRead, Ingest, Means, Outcome};
 use crate::ledger::projections::{ADOPTED_KEY, INGESTED_FILES, names_in};
 use crate::ledger::{FileRecord, FileStatus};
+use crate::platform::files;
+use crate::run::context::{Context, Workspace};
+use crate::text;
 use crate::{Error, Result};
-use crate::{files, text};
 
-use super::ingest::{Ingestion, New, Part, now_ns, publish, schema};
+use super::ingest::publish;
+use crate::stage::ingest::identity::schema;
+use crate::stage::ingest::publish::{New, Part};
+use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::waiting::now_ns;
 
 /// The data set of the scripts.
 const THEIRS: &str = "finaldata.csv";
@@ -57,7 +65,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     let asking =
         config::Ingestion { duplicates: Some(Duplicates::Drop), ..config.ingestion.clone() };
     // All in memory: what `look` says must be known at once.
-    let means = Means { threads: config.limits.threads, expected_rows, ..Means::default() };
+    let means = Resources { threads: config.limits.threads, expected_rows, ..Resources::default() };
     let places = (data_path.as_path(), quarantine_path.as_path());
     let start = |options| Ingest::start(&schema, options, &context.disk, places.0, places.1, means);
     let mut ingest = start(&config.ingestion)?;

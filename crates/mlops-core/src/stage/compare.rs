@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::attention::{self, Attention, Finding};
-use crate::compare::{self, Comparison, MERGE, Means, Request, Side, Tolerance};
-use crate::context::{Context, Report};
-use crate::durable::parent_of;
+use crate::compare::{self, Comparison, MERGE, Request, Resources, Side, Tolerance};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Ledger};
+use crate::platform::disk::parent_of;
+use crate::run::attention::{self, Attention, Finding};
+use crate::run::context::{Context, Report};
 use crate::{Error, Result};
 
 use super::output::Output;
@@ -185,7 +185,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
         schema: &config.schema,
         options: &config.ingestion,
         output,
-        means: Means {
+        means: Resources {
             disk: &context.disk,
             scratch,
             threads,

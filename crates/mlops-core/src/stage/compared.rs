@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::compare::{Compared, Rule, Validation};
-use crate::attention::Finding;
 use crate::compare::{ColumnDifference, EXAMPLES};
+use crate::run::attention::Finding;
 use crate::text;
 
 /// A cell or a row longer than this is cut, in characters.

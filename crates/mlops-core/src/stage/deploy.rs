@@ -9,14 +9,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::attention::Finding;
-use crate::context::{Context, Report, Workspace};
-use crate::digest::Digest;
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
-use crate::store::{ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, SCORE, parse};
+use crate::platform::digest::Digest;
+use crate::release::{ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, SCORE, parse};
+use crate::run::attention::Finding;
+use crate::run::context::{Context, Report, Workspace};
 use crate::{Error, Result};
 
 use super::retain::Retained;
@@ -198,7 +198,7 @@ pub fn decided(
     reason: &str,
     decision: DecisionRecord,
 ) -> Result<Deployed> {
-    deploy(context, workspace, candidate, super::decide::STEP, reason, Some(decision))
+    deploy(context, workspace, candidate, crate::run::decision::STEP, reason, Some(decision))
 }
 
 fn deploy(

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Context, Report, Workspace};
-use crate::dataset::RowReader;
-use crate::durable::Disk;
+use crate::csv::reader::RowReader;
 use crate::ids::ReleaseId;
 use crate::ledger::DatasetRecord;
 use crate::model::{Model, Predictor};
+use crate::platform::disk::Disk;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
-use crate::store::pretty;
+use crate::release::pretty;
+use crate::run::context::{Context, Report, Workspace};
 use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use chrono::DateTime;
 
 use crate::Result;
-use crate::decision::Decision;
 use crate::ids::ReleaseId;
 use crate::ledger::Ledger;
+use crate::run::decision::Decision;
 use crate::text;
 
 /// Steps whose last success is told.

@@ -7,12 +7,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::Result;
-use crate::context::{Context, Workspace};
-use crate::dataset::{RowReader, RowSet};
-use crate::entity::{Identity, Members};
+use crate::csv::reader::{RowReader, RowSet};
+use crate::evaluation::entity::{Identity, Members};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Segment};
-use crate::schema::Schema;
+use crate::run::context::{Context, Workspace};
+use crate::table::schema::Schema;
 
 /// Numbers of rows: ranges in ascending order, none of which touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -189,13 +189,13 @@ fn without(rows: &Rows, known: &[u64]) -> Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
+    use crate::platform::digest::Digest;
 
     #[test]
     fn rows_are_those_of_the_segments_after_a_version() {
         let segment = |batch, first_row, rows| Segment {
             sha256: Digest::of(b"x"),
-            location: crate::location::Location::kept(String::new()),
+            location: crate::platform::location::Location::kept(String::new()),
             batch: DatasetVersion(batch),
             replaces: None,
             first_row,

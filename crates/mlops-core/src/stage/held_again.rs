@@ -8,15 +8,15 @@
 use std::collections::BTreeSet;
 
 use crate::Result;
-use crate::context::{Context, Workspace};
-use crate::dataset::RowReader;
-use crate::durable::NewFile;
-use crate::entity::{Identity, Members};
+use crate::csv::reader::RowReader;
+use crate::dataset::rows::RowFile;
+use crate::evaluation::entity::{Identity, Members};
 use crate::ids::DatasetVersion;
-use crate::ingest::rows::RowFile;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord, Intent};
-use crate::schema::Schema;
-use crate::testdata::TestFiles;
+use crate::platform::disk::NewFile;
+use crate::run::context::{Context, Workspace};
+use crate::run::test_files::TestFiles;
+use crate::table::schema::Schema;
 
 use super::fresh::Rows;
 
@@ -34,7 +34,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
     if !needed || path.symlink_metadata().is_ok() {
         return Ok(None);
     }
-    let schema = super::ingest::schema(context, workspace)?;
+    let schema = crate::stage::ingest::identity::schema(context, workspace)?;
     let Some(drawn) = workspace.ledger.drawn(last.version)? else { return Ok(None) };
     let key = workspace.ledger.holdout_key()?;
     // What was offered are the rows after the draw before, or after those that the live model knew.

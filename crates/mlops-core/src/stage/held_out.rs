@@ -7,15 +7,15 @@
 //! hold-outs: see [`super::holdout`].
 
 use crate::Result;
-use crate::context::{Context, Workspace};
-use crate::dataset::{RowReader, RowSet};
-use crate::digest::Digest;
-use crate::entity::{Entities, Identity, Members};
+use crate::csv::reader::{RowReader, RowSet};
+use crate::evaluation::entity::{Entities, Identity, Members};
+use crate::evaluation::moment::Moments;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord};
-use crate::moment::Moments;
-use crate::schema::Schema;
+use crate::platform::digest::Digest;
+use crate::run::context::{Context, Workspace};
+use crate::run::test_files::{Kind, TestFile, TestFiles};
 use crate::table::Table;
-use crate::testdata::{Kind, TestFile, TestFiles};
+use crate::table::schema::Schema;
 use crate::text;
 
 use super::fresh::Rows;
@@ -268,9 +268,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clock::SteppingClock;
     use crate::config::Config;
-    use crate::durable::Disk;
+    use crate::platform::clock::SteppingClock;
+    use crate::platform::disk::Disk;
     use crate::stage::{holdout, ingest, train};
 
     #[test]

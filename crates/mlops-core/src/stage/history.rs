@@ -8,10 +8,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::context::{Context, Report};
 use crate::ids::{DatasetVersion, ReleaseId, ReleasePrefix};
 use crate::ledger::{Action, Intent, Ledger};
-use crate::store::Pointer;
+use crate::release::Pointer;
+use crate::run::context::{Context, Report};
 use crate::text;
 use crate::{Error, Result};
 

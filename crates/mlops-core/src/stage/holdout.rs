@@ -4,7 +4,7 @@
 //! the live model was not trained on. Entities of earlier hold-outs stay in them, so that their new
 //! rows are test rows too and count towards the share. With `holdout.time` the newest rows are drawn
 //! instead. Only `fullprocess` draws, and `first_run` where there are no test data. Not for the rule
-//! of the draw: see [`crate::split`].
+//! of the draw: see [`crate::evaluation::split`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -12,17 +12,18 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::context::{Context, Workspace};
-use crate::dataset::{RowReader, RowSet, Taken};
-use crate::entity::{Entities, Identity, Members};
+use crate::csv::reader::{RowReader, RowSet, Taken};
+use crate::dataset::rows::RowFile;
+use crate::evaluation::entity::{Entities, Identity, Members};
+use crate::evaluation::moment::Moments;
+use crate::evaluation::split;
+use crate::evaluation::split::Tally;
 use crate::ids::DatasetVersion;
-use crate::ingest::rows::RowFile;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord, Intent};
-use crate::moment::Moments;
-use crate::schema::Schema;
-use crate::split::Tally;
-use crate::testdata::{Kind, TestFiles};
-use crate::{Error, Result, split};
+use crate::run::context::{Context, Workspace};
+use crate::run::test_files::{Kind, TestFiles};
+use crate::table::schema::Schema;
+use crate::{Error, Result};
 
 use super::fresh::Rows;
 
@@ -142,7 +143,7 @@ pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<Hold
     if !holdouts.is_empty() || !tests.all.is_empty() {
         return Ok(None);
     }
-    let schema = super::ingest::schema(context, workspace)?;
+    let schema = crate::stage::ingest::identity::schema(context, workspace)?;
     let segments = workspace.ledger.segments(dataset.version)?;
     draw(context, workspace, &schema, &dataset, &Rows::of(&segments, |_| true), None)
 }

@@ -1,7 +1,7 @@
 //! The use cases, one file each: they read the seams, decide, and write.
 //!
-//! A stage takes a [`Context`](crate::context::Context), a locked
-//! [`Workspace`](crate::context::Workspace) and its options, and returns a typed report. It
+//! A stage takes a [`Context`](crate::run::context::Context), a locked
+//! [`Workspace`](crate::run::context::Workspace) and its options, and returns a typed report. It
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;

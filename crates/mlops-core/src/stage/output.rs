@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::config::Config;
-use crate::durable::parent_of;
+use crate::platform::disk::parent_of;
 use crate::{Error, Result};
 
 /// A file that a command writes.

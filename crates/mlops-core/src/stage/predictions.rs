@@ -7,13 +7,13 @@ use std::path::Path;
 
 use super::output::Output;
 use crate::config::Config;
-use crate::context::Context;
-use crate::dataset::{Fault, RowReader};
-use crate::durable::NewFile;
-use crate::files;
+use crate::csv::reader::{Fault, RowReader};
 use crate::model::{Model, Predictor};
-use crate::schema::Role;
+use crate::platform::disk::NewFile;
+use crate::platform::files;
+use crate::run::context::Context;
 use crate::table::TextColumn;
+use crate::table::schema::Role;
 use crate::{Error, Result};
 
 /// How the header ends, now and in earlier versions.

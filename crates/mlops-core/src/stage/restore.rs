@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::context::{Context, Workspace};
-use crate::digest::Digest;
-use crate::ingest::discover::{self, Candidate};
-use crate::ingest::{Ingest, Means, Outcome};
+use crate::csv::outcome::Outcome;
+use crate::dataset::builder::Ingest;
+use crate::dataset::discover::{self, Candidate};
+use crate::dataset::resources::Resources;
 use crate::ledger::{DatasetRecord, Segment};
+use crate::platform::digest::Digest;
+use crate::run::context::{Context, Workspace};
 use crate::{Error, Result, text};
 
 /// Makes data set `last` again if its file is gone; says so.
@@ -37,13 +39,13 @@ pub(super) fn run(
         ));
     }
 
-    let schema = super::ingest::schema(context, workspace)?;
+    let schema = crate::stage::ingest::identity::schema(context, workspace)?;
     let config = &context.config;
-    let means = Means {
+    let means = Resources {
         threads: config.limits.threads,
         memory: config.limits.memory,
         expected_rows: usize::try_from(last.rows).unwrap_or(usize::MAX),
-        ..Means::default()
+        ..Resources::default()
     };
     let rejected = config.output_folder.join("quarantine.csv");
     let mut ingest =

@@ -11,10 +11,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Result;
-use crate::context::{Context, Workspace};
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::ledger::{Intent, Ledger, Removed};
-use crate::store::{ARTIFACT, Store};
+use crate::release::{ARTIFACT, Store};
+use crate::run::context::{Context, Workspace};
 use crate::text;
 
 /// What was removed.

@@ -8,11 +8,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::attention::Finding;
-use crate::context::{Context, Report, Workspace};
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::ledger::{Action, Deployment, Ledger};
-use crate::store::Release;
+use crate::release::Release;
+use crate::run::attention::Finding;
+use crate::run::context::{Context, Report, Workspace};
 use crate::{Error, Result};
 
 /// What `deployment rollback` did.

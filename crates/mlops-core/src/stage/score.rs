@@ -9,16 +9,16 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attention::Finding;
-use crate::context::{Context, Report, Workspace};
-use crate::digest::Digest;
+use crate::dataset::discover;
+use crate::evaluation::metrics::score::latest_score_text;
+use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
 use crate::ids::DatasetVersion;
-use crate::ingest::discover;
 use crate::ledger::projections;
-use crate::metrics::score::latest_score_text;
-use crate::metrics::{ConstantBaseline, Evaluation, Interval};
 use crate::model::artifact;
-use crate::store::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
+use crate::platform::digest::Digest;
+use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
+use crate::run::attention::Finding;
+use crate::run::context::{Context, Report, Workspace};
 use crate::text;
 use crate::{Error, Result};
 
@@ -56,8 +56,8 @@ impl Report for Score {
             return Vec::new();
         }
         let class = match e.constant.f1_always {
-            crate::metrics::Class::Positive => "positive",
-            crate::metrics::Class::Negative => "negative",
+            crate::evaluation::metrics::Class::Positive => "positive",
+            crate::evaluation::metrics::Class::Negative => "negative",
         };
         vec![Finding::warning(format!(
             "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",

@@ -9,16 +9,16 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::context::{Context, Workspace};
-use crate::dataset::{RowReader, RowSet};
-use crate::digest::Digest;
-use crate::entity::{Entities, Identity};
+use crate::csv::reader::{RowReader, RowSet};
+use crate::dataset::discover::Candidate;
+use crate::evaluation::entity::{Entities, Identity};
 use crate::ids::DatasetVersion;
-use crate::ingest::discover::Candidate;
 use crate::ledger::HoldoutRecord;
 use crate::model::{Model, Predictor};
+use crate::platform::digest::Digest;
+use crate::run::context::{Context, Workspace};
+use crate::run::test_files::{Kind, TestFile, TestFiles};
 use crate::table::Table;
-use crate::testdata::{Kind, TestFile, TestFiles};
 use crate::text;
 use crate::{Error, Result};
 

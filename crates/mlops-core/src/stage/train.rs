@@ -6,21 +6,21 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::context::{Context, Report, Workspace};
-use crate::dataset::RowReader;
-use crate::digest::Digest;
-use crate::fit::{Blocks, CrossCheck, LogisticRegression, Scaler, threads_within};
+use crate::config::choices::MissingPolicy;
+use crate::csv::reader::RowReader;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
+use crate::model::fit::{Blocks, CrossCheck, LogisticRegression, Scaler, threads_within};
 use crate::model::{
-    Golden, MissingPolicy, Model, TrainingBatch, TrainingData, TrainingRows, artifact, check_width,
-    golden,
+    Golden, Model, TrainingBatch, TrainingData, TrainingRows, artifact, check_width, golden,
 };
-use crate::schema::Schema;
-use crate::store::{ARTIFACT, CARD, GOLDEN, pretty};
+use crate::platform::digest::Digest;
+use crate::release::{ARTIFACT, CARD, GOLDEN, pretty};
+use crate::run::context::{Context, Report, Workspace};
+use crate::run::test_files::TestFiles;
 use crate::table::Table;
-use crate::testdata::TestFiles;
+use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
@@ -49,7 +49,7 @@ impl Report for Trained {}
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let config = &context.config;
     let dataset = newest(workspace)?;
-    let schema = super::ingest::schema(context, workspace)?;
+    let schema = crate::stage::ingest::identity::schema(context, workspace)?;
     if schema.digest() != config.schema.digest() || !same_columns(&dataset, &schema) {
         return Err(Error::schema(
             dataset.location.display().to_string(),

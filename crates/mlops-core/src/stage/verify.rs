@@ -7,9 +7,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::attention::Finding;
-use crate::context::{Context, Report};
 use crate::ids::{DatasetVersion, ReleaseId};
+use crate::run::attention::Finding;
+use crate::run::context::{Context, Report};
 use crate::text;
 use crate::{Error, Result};
 

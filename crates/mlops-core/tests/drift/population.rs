@@ -1,8 +1,8 @@
 //! Populations to draw rows from: skewed, tied, gappy and categorical features, and their shifts.
 
 use mlops_core::drift::{Reference, Sample, SampleBuilder};
-use mlops_core::schema::Schema;
 use mlops_core::table::Table;
+use mlops_core::table::schema::Schema;
 use rand_distr::{Distribution, Exp1, Poisson, StandardNormal, StandardUniform};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

@@ -1,7 +1,8 @@
 //! How often each rule on the F1 calls a model drifted that did not, or did.
 
-use mlops_core::drift::{Past, Rule, model_drift};
-use mlops_core::metrics::ConfusionMatrix;
+use mlops_core::config::choices::Rule;
+use mlops_core::drift::{Past, model_drift};
+use mlops_core::evaluation::metrics::ConfusionMatrix;
 use rand_distr::{Distribution, StandardUniform};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

@@ -3,10 +3,11 @@
 use std::fs;
 
 use mlops_core::Result;
-use mlops_core::context::{Context, Workspace};
-use mlops_core::durable::Disk;
 use mlops_core::ledger::FileStatus;
-use mlops_core::stage::ingest::{Ingestion, Options};
+use mlops_core::platform::disk::Disk;
+use mlops_core::run::context::{Context, Workspace};
+use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest::report::Ingestion;
 use mlops_core::stage::{adopt, deploy};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! What a cell, a label, a header and a line are, in whole workspaces: decimal commas, whole numbers,
 //! missing and unknown labels, CR line ends, characters that nobody sees. Not for single rules: see the
-//! tests beside `ingest::clean` and `ingest::number`; not for random files: see `partition`.
+//! tests beside `csv::clean` and `csv::number`; not for random files: see `partition`.
 
 use serde_json::json;
 

@@ -5,9 +5,9 @@
 use std::fs;
 
 use mlops_core::Result;
-use mlops_core::attention::Attention;
 use mlops_core::compare::Tolerance;
-use mlops_core::context::Report;
+use mlops_core::run::attention::Attention;
+use mlops_core::run::context::Report;
 use mlops_core::stage::compare::{Compared, Options, Rule};
 use serde_json::json;
 

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::compare::{
-    self, CellDifference, Comparison, EXAMPLES, Means, Request, Side, Tolerance,
+    self, CellDifference, Comparison, EXAMPLES, Request, Resources, Side, Tolerance,
 };
 use mlops_core::config::Ingestion;
-use mlops_core::durable::Disk;
-use mlops_core::schema::Schema;
+use mlops_core::platform::disk::Disk;
+use mlops_core::table::schema::Schema;
 
 use crate::workspace::{Random, folder, repetitions};
 
@@ -304,7 +304,7 @@ fn compare(
         schema: &schema,
         options: &options,
         output: Some(&output),
-        means: Means { disk: &disk, scratch: dir, threads, memory },
+        means: Resources { disk: &disk, scratch: dir, threads, memory },
         progress: &|_, _, _| {},
     })?;
     compared.joined.unwrap().0.publish(true)?;

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use mlops_core::Result;
-use mlops_core::attention::Attention;
-use mlops_core::context::Report;
-use mlops_core::decision::{Decision, Outcome};
-use mlops_core::drift::Rule;
+use mlops_core::config::choices::Rule;
+use mlops_core::run::attention::Attention;
+use mlops_core::run::context::Report;
+use mlops_core::run::decision::{Decision, Outcome};
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::ingest;
 use serde_json::{Value, json};
@@ -245,7 +245,7 @@ fn a_fault_at_any_step_of_a_decision_is_put_in_order() {
         let mut scene = make();
         scene.disk = Fault::error(at, 28).disk();
         let _ = decide_with(&scene, Options::default());
-        scene.disk = mlops_core::durable::Disk::default();
+        scene.disk = mlops_core::platform::disk::Disk::default();
         decide(&scene);
         let found = files(&scene);
         for (path, entry) in &expected {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use mlops_core::durable::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, Probe, Step};
 
 /// An event at one step; counts and remembers all of them.
 pub(crate) struct Fault {

@@ -6,12 +6,15 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::digest::Digest;
-use mlops_core::durable::Disk;
-use mlops_core::ingest::discover::Candidate;
-use mlops_core::ingest::index::path_of;
-use mlops_core::ingest::{FileCounts, Ingest, Means, Outcome};
-use mlops_core::schema::Schema;
+use mlops_core::csv::outcome::Outcome;
+use mlops_core::dataset::builder::Ingest;
+use mlops_core::dataset::counts::FileCounts;
+use mlops_core::dataset::discover::Candidate;
+use mlops_core::dataset::index::path_of;
+use mlops_core::dataset::resources::Resources;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::disk::Disk;
+use mlops_core::table::schema::Schema;
 
 use crate::fault::{Dead, Fault};
 use crate::workspace::{HEADER, Random, Scene, folder, repetitions};
@@ -55,7 +58,7 @@ fn ingest_to(
 ) -> Result<(Vec<u8>, Vec<FileCounts>)> {
     let (schema, options, disk) = (schema(), Ingestion::default(), Disk::default());
     let (data, quarantine) = (dir.join(to), dir.join("quarantine.csv"));
-    let means = Means { threads: 2, expected_rows, ..Means::default() };
+    let means = Resources { threads: 2, expected_rows, ..Resources::default() };
     let mut ingest = Ingest::start(&schema, &options, &disk, &data, &quarantine, means)?;
     if let Some(previous) = previous {
         let sound = if previous.starts_with("step") { previous } else { "sound.csv" };

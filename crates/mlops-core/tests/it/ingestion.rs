@@ -7,7 +7,8 @@ use std::os::unix::fs::symlink;
 
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{FileRecord, FileStatus};
-use mlops_core::stage::ingest::{Ingestion, Options};
+use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest::report::Ingestion;
 use serde_json::json;
 
 use crate::workspace::{HEADER, Scene};

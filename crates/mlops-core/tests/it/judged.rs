@@ -4,10 +4,10 @@
 
 use std::fs;
 
-use mlops_core::attention::Attention;
-use mlops_core::context::Report;
-use mlops_core::decision::{Concern, Decision, Outcome};
-use mlops_core::drift::Rule;
+use mlops_core::config::choices::Rule;
+use mlops_core::run::attention::Attention;
+use mlops_core::run::context::Report;
+use mlops_core::run::decision::{Concern, Decision, Outcome};
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::{deploy, ingest};
 use serde_json::json;

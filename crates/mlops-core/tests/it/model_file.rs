@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use mlops_core::digest::Digest;
 use mlops_core::model::card::Card;
 use mlops_core::model::{Golden, Model, artifact};
+use mlops_core::platform::digest::Digest;
 use mlops_core::table::Table;
 use serde_json::json;
 

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use mlops_core::durable::{Disk, Lock};
+use mlops_core::platform::disk::Disk;
+use mlops_core::platform::lock::Lock;
+use mlops_core::release::NOT_BLESSED;
 use mlops_core::stage::ingest::Options;
-use mlops_core::store::NOT_BLESSED;
 use serde_json::json;
 
 use crate::workspace::{Scene, sample_rows};

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use mlops_core::config::Ingestion;
-use mlops_core::dataset::{Reading, RowReader};
-use mlops_core::schema::{Role, Schema};
+use mlops_core::csv::reader::{Reading, RowReader};
 use mlops_core::table::Table;
+use mlops_core::table::schema::{Role, Schema};
 
 use crate::partition::input;
 use crate::workspace::{Random, folder, repetitions};

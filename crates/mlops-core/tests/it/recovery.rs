@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use mlops_core::digest::Digest;
-use mlops_core::durable::{Disk, Step};
-use mlops_core::store::Pointer;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::disk::{Disk, Step};
+use mlops_core::release::Pointer;
 use serde_json::json;
 
 use crate::fault::Fault;

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mlops_core::config::Ingestion;
-use mlops_core::dataset::RowReader;
-use mlops_core::ingest::FileCounts;
-use mlops_core::metrics::ConfusionMatrix;
+use mlops_core::csv::reader::RowReader;
+use mlops_core::dataset::counts::FileCounts;
+use mlops_core::evaluation::metrics::ConfusionMatrix;
 use mlops_core::model::{Predictor, artifact};
 use mlops_core::profile::NumericProfile;
 use mlops_core::stage::compare;

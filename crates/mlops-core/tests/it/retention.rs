@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use mlops_core::context::Report as _;
-use mlops_core::digest::Digest;
-use mlops_core::durable::{Disk, Probe, Step};
 use mlops_core::ids::ReleaseId;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::run::context::Report as _;
 use mlops_core::stage::rollback;
 use mlops_core::stage::verify::{self, Which};
 use serde_json::json;

@@ -3,13 +3,13 @@
 
 use std::fs;
 
-use mlops_core::durable::Disk;
 use mlops_core::ids::ReleaseId;
 use mlops_core::ledger::{Action, Intent};
+use mlops_core::platform::disk::Disk;
+use mlops_core::release::Pointer;
 use mlops_core::stage::history::{self, History};
 use mlops_core::stage::rollback::{self, RolledBack};
 use mlops_core::stage::verify::{self, Verified, Which};
-use mlops_core::store::Pointer;
 use mlops_core::{Result, stage};
 
 use crate::fault::{Dead, Fault};

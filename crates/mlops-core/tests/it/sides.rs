@@ -244,7 +244,7 @@ impl std::fmt::Display for Said {
     }
 }
 
-impl mlops_core::context::Report for Said {}
+impl mlops_core::run::context::Report for Said {}
 
 #[test]
 fn by_time_and_by_group_nothing_later_and_nobody_of_the_hold_out_is_trained_on() {
@@ -280,7 +280,7 @@ fn by_time_and_by_group_nothing_later_and_nobody_of_the_hold_out_is_trained_on()
     let mut held: BTreeSet<String> = body(&text).map(client).collect();
     assert!(body(&text).all(|row| day(row).as_str() >= "2024-03-07"), "{text}");
     let rows_of =
-        |decision: &mlops_core::decision::Decision| decision.retrained.as_ref().unwrap().rows;
+        |decision: &mlops_core::run::decision::Decision| decision.retrained.as_ref().unwrap().rows;
     let first = trained_on("2024-03-07", &held);
     assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(first));
     assert_eq!(first, 6 * 20, "the ten who come every day are in the hold-out");

@@ -6,11 +6,14 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::digest::Digest;
-use mlops_core::durable::{Disk, Step};
-use mlops_core::ingest::discover::Candidate;
-use mlops_core::ingest::{FileCounts, Ingest, Means, Outcome};
-use mlops_core::schema::Schema;
+use mlops_core::csv::outcome::Outcome;
+use mlops_core::dataset::builder::Ingest;
+use mlops_core::dataset::counts::FileCounts;
+use mlops_core::dataset::discover::Candidate;
+use mlops_core::dataset::resources::Resources;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::disk::{Disk, Step};
+use mlops_core::table::schema::Schema;
 
 use crate::fault::Fault;
 use crate::workspace::{HEADER, Random, folder, repetitions};
@@ -19,7 +22,11 @@ use crate::workspace::{HEADER, Random, folder, repetitions};
 const NOTHING: usize = 15 << 20;
 
 /// The data set and the counts of each file; and how many files were created on the way.
-fn ingest(dir: &Path, previous: Option<&[u8]>, means: Means) -> (Vec<u8>, Vec<FileCounts>, usize) {
+fn ingest(
+    dir: &Path,
+    previous: Option<&[u8]>,
+    means: Resources,
+) -> (Vec<u8>, Vec<FileCounts>, usize) {
     let watched = Fault::never();
     let (data, counts) = attempt(dir, &watched.disk(), previous, means).unwrap();
     let created = watched.steps().iter().filter(|(step, _)| *step == Step::CreateFile).count();
@@ -31,7 +38,7 @@ fn attempt(
     dir: &Path,
     disk: &Disk,
     previous: Option<&[u8]>,
-    means: Means,
+    means: Resources,
 ) -> Result<(Vec<u8>, Vec<FileCounts>)> {
     let names = ["corporation"].map(str::to_owned);
     let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
@@ -81,7 +88,7 @@ fn a_memory_limit_changes_no_byte_and_no_count() {
     scene(dir.path(), &mut random);
     let expected_rows = 4000;
     for threads in [1, 2, 3, 7] {
-        let free = Means { threads, expected_rows, ..Means::default() };
+        let free = Resources { threads, expected_rows, ..Resources::default() };
         let (data, counts, created) = ingest(dir.path(), None, free);
         assert!(counts.iter().all(|c| c.duplicates_within > 100), "{counts:?}");
         assert!(counts[1..].iter().all(|c| c.duplicates_across > 100), "{counts:?}");
@@ -90,7 +97,7 @@ fn a_memory_limit_changes_no_byte_and_no_count() {
         assert_eq!(again.0, data, "all rows are known");
         // From the start; after a whole table; after two.
         for memory in [0, NOTHING + 45_000, NOTHING + 90_000] {
-            let short = Means { threads: 1, memory, ..free };
+            let short = Resources { threads: 1, memory, ..free };
             let (bytes, late, created) = ingest(dir.path(), None, short);
             assert!(created > 20, "{memory}: temporary files, not {created}");
             assert_eq!(late, counts, "{memory}");
@@ -110,7 +117,7 @@ fn a_fault_at_any_step_of_spilling_is_told_and_leaves_nothing() {
     let before = sources();
     // From the start; and after a whole table, when rows are read again.
     for memory in [0, NOTHING + 45_000] {
-        let short = Means { threads: 2, memory, expected_rows: 4000, ..Means::default() };
+        let short = Resources { threads: 2, memory, expected_rows: 4000, ..Resources::default() };
         let watched = Fault::never();
         let expected = attempt(dir.path(), &watched.disk(), None, short).unwrap();
         let steps = watched.steps();

@@ -5,13 +5,14 @@ use std::fs::{self, File};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mlops_core::attention::Attention;
-use mlops_core::clock::SteppingClock;
-use mlops_core::context::Report;
-use mlops_core::decision::{Concern, Decision, Outcome};
 use mlops_core::ledger::FileStatus;
+use mlops_core::platform::clock::SteppingClock;
+use mlops_core::run::attention::Attention;
+use mlops_core::run::context::Report;
+use mlops_core::run::decision::{Concern, Decision, Outcome};
 use mlops_core::stage::decide;
-use mlops_core::stage::ingest::{Ingestion, Options};
+use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest::report::Ingestion;
 use serde_json::json;
 
 use crate::workspace::{Scene, sample_rows};

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use mlops_core::context::Report as _;
 use mlops_core::ids::ReleaseId;
+use mlops_core::run::context::Report as _;
 use mlops_core::stage::verify::{self, Which};
 
 use crate::rollback::{damage, lived, refused, roll_back, verified};

@@ -4,7 +4,7 @@
 use std::fs;
 
 use mlops_core::config::Ingestion;
-use mlops_core::dataset::RowReader;
+use mlops_core::csv::reader::RowReader;
 use mlops_core::model::{Model, Prediction, Predictor, artifact};
 use serde_json::{Value, json};
 

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::Result;
-use mlops_core::clock::SteppingClock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Report, Workspace};
-use mlops_core::durable::Disk;
 use mlops_core::ledger::Ledger;
+use mlops_core::platform::clock::SteppingClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::deploy::{self, Deployed};
-use mlops_core::stage::ingest::{self, Ingestion, Options};
+use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::{self, Options};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use serde_json::{Value, json};

@@ -2,12 +2,12 @@
 //!
 //! The coverage of the closed forms of counts is summed exactly; the percentile bootstrap, which
 //! they replaced, and the intervals of the ROC AUC are simulated, on request only. Not for
-//! differences of scores: see the tests beside `metrics::difference`.
+//! differences of scores: see the tests beside `evaluation::metrics::difference`.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use mlops_core::metrics::interval::{auc_interval, f1_interval, wilson};
-use mlops_core::metrics::{ConfusionMatrix, Interval, Ranking};
+use mlops_core::evaluation::metrics::interval::{auc_interval, f1_interval, wilson};
+use mlops_core::evaluation::metrics::{ConfusionMatrix, Interval, Ranking};
 use rand_distr::{Binomial, Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

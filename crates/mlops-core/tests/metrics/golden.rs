@@ -1,7 +1,7 @@
 //! Golden numbers of scikit-learn and pandas, made by `tests/golden/make_metrics.py`.
 
-use mlops_core::metrics::probability::{calibration_curve, score_histogram};
-use mlops_core::metrics::{ConfusionMatrix, Evaluation, Ranking};
+use mlops_core::evaluation::metrics::probability::{calibration_curve, score_histogram};
+use mlops_core::evaluation::metrics::{ConfusionMatrix, Evaluation, Ranking};
 use mlops_core::profile::{CategoricalProfile, NumericProfile};
 use serde::Deserialize;
 

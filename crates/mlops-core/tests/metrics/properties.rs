@@ -1,6 +1,6 @@
 //! Properties that hold for any labels, scores and columns, checked against slow definitions.
 
-use mlops_core::metrics::{ConfusionMatrix, Ranking};
+use mlops_core::evaluation::metrics::{ConfusionMatrix, Ranking};
 use mlops_core::profile::{CategoricalProfile, NumericProfile, NumericSummary};
 use proptest::collection::vec;
 use proptest::prelude::*;

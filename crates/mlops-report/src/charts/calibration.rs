@@ -3,7 +3,7 @@
 //! Not for binning: the bins are given.
 
 use mlops_core::Result;
-use mlops_core::metrics::CalibrationBin;
+use mlops_core::evaluation::metrics::CalibrationBin;
 use plotters::prelude::DrawingBackend;
 
 use crate::axes::{self, Frame, Mark};

@@ -3,7 +3,7 @@
 //! Not for counting: the matrix is given.
 
 use mlops_core::Result;
-use mlops_core::metrics::{ConfusionMatrix, Interval};
+use mlops_core::evaluation::metrics::{ConfusionMatrix, Interval};
 use plotters::prelude::DrawingBackend;
 
 use crate::canvas::{Align, Canvas, Text};

@@ -4,7 +4,7 @@
 //! lost beside a common one. Not for binning: the counts are given.
 
 use mlops_core::Result;
-use mlops_core::metrics::ScoreHistogram;
+use mlops_core::evaluation::metrics::ScoreHistogram;
 use plotters::prelude::DrawingBackend;
 
 use crate::axes::Frame;

@@ -3,7 +3,7 @@
 //! Not for computing the curve or the average precision: they are given.
 
 use mlops_core::Result;
-use mlops_core::metrics::PrPoint;
+use mlops_core::evaluation::metrics::PrPoint;
 use plotters::prelude::DrawingBackend;
 
 use crate::axes::{self, Frame, Mark};

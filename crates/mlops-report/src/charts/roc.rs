@@ -3,7 +3,7 @@
 //! Not for computing the curve or the area: the points and the AUC are given.
 
 use mlops_core::Result;
-use mlops_core::metrics::RocPoint;
+use mlops_core::evaluation::metrics::RocPoint;
 use plotters::prelude::DrawingBackend;
 
 use crate::axes::{self, Frame, Mark};

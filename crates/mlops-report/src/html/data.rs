@@ -5,8 +5,9 @@
 use crate::format;
 use crate::report::Report;
 
+use super::name;
 use super::table::Table;
-use super::{escape, name};
+use crate::escape::escape;
 
 /// The section.
 pub(super) fn section(report: &Report) -> String {

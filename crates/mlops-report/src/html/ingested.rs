@@ -7,8 +7,9 @@ use mlops_core::text::MOST_NAMES;
 use crate::format::{count, counted};
 use crate::report::{IngestedFile, Report};
 
+use super::name;
 use super::table::Table;
-use super::{escape, name};
+use crate::escape::escape;
 
 /// The section.
 pub(super) fn section(report: &Report) -> String {

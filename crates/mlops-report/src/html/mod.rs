@@ -20,7 +20,7 @@ mod worries;
 
 use mlops_core::{Result, text};
 
-use crate::font;
+use crate::escape::escape;
 use crate::pictures::{self, Picture};
 use crate::report::Report;
 
@@ -67,22 +67,6 @@ pub fn page(report: &Report, pictures: &[Picture]) -> String {
          </header>\n<main>\n{verdict}\
          <nav aria-label=\"Sections\">\n{links}</nav>\n{body}</main>\n{footer}</body>\n</html>\n"
     )
-}
-
-/// Text made safe between tags and inside quoted attributes.
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in font::clean(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 /// A name that may be long, with hints where to break it.

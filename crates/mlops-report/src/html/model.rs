@@ -10,7 +10,8 @@ use crate::pictures::Picture;
 use crate::report::{Coefficient, Report};
 
 use super::table::Table;
-use super::{digest, escape, figures, name, verdict};
+use super::{digest, figures, name, verdict};
+use crate::escape::escape;
 
 /// The section.
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {

@@ -3,14 +3,15 @@
 //! Not for computing scores, but for the few that the base rate alone gives: those of answers
 //! that do not look at the row.
 
-use mlops_core::metrics::Interval;
+use mlops_core::evaluation::metrics::Interval;
 
 use crate::format;
 use crate::pictures::Picture;
 use crate::report::{Report, Score};
 
 use super::table::Table;
-use super::{escape, figures, verdict};
+use super::{figures, verdict};
+use crate::escape::escape;
 
 /// The section.
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {

@@ -5,7 +5,7 @@
 
 use mlops_core::text::{MOST_NAMES, count};
 
-use super::escape;
+use crate::escape::escape;
 
 /// Rows that a page holds; whoever wants thousands reads the files of the step.
 const MOST: usize = 100;

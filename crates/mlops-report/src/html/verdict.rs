@@ -2,12 +2,12 @@
 //!
 //! Not for the details: they are in `quality`.
 
-use mlops_core::metrics::bootstrap::too_few;
+use mlops_core::evaluation::metrics::bootstrap::too_few;
 
 use crate::format;
 use crate::report::{Report, Score, Severity};
 
-use super::escape;
+use crate::escape::escape;
 
 /// The top of the page.
 pub(super) fn section(report: &Report) -> String {

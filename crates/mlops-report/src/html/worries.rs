@@ -4,7 +4,7 @@
 
 use crate::report::{Report, Severity};
 
-use super::escape;
+use crate::escape::escape;
 
 /// The section.
 pub(super) fn section(report: &Report) -> String {

@@ -2,13 +2,13 @@
 //!
 //! Not for computing the statistics: `mlops_core::profile` does.
 
-use mlops_core::context::{Context, Workspace};
-use mlops_core::dataset::RowReader;
+use mlops_core::csv::reader::RowReader;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
-use mlops_core::schema::Role;
+use mlops_core::run::context::{Context, Workspace};
+use mlops_core::table::schema::Role;
 use mlops_core::{Error, Result, stage, text};
 
-use super::worries::warning;
+use crate::report::warning;
 use crate::report::{ColumnRow, Warning};
 
 /// Percentage of missing values above which a column is worth a warning.
@@ -24,7 +24,7 @@ pub(super) fn of(
         warnings.push(warning("Nothing was ingested yet: there are no column statistics.".into()));
         return Ok(Vec::new());
     };
-    let schema = stage::ingest::schema(context, workspace)?;
+    let schema = stage::ingest::identity::schema(context, workspace)?;
     let reader = RowReader::labelled(&schema, &context.config.ingestion)
         .on_threads(context.config.limits.threads);
     let profiled = profile_file(&reader, &schema, &dataset.location);

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use mlops_core::Result;
-use mlops_core::context::Workspace;
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{FileRecord, FileStatus};
-use mlops_core::location::Location;
+use mlops_core::platform::location::Location;
+use mlops_core::run::context::Workspace;
 use mlops_core::text;
 
-use super::worries::warning;
 use crate::format;
+use crate::report::warning;
 use crate::report::{IngestedFile, Reason, Warning};
 
 /// Share of rejected rows above which a file is worth a warning.

@@ -5,17 +5,17 @@
 use std::fs;
 use std::path::Path;
 
-use mlops_core::context::Context;
-use mlops_core::digest::Digest;
 use mlops_core::ids::ReleaseId;
 use mlops_core::model::card::Card;
 use mlops_core::model::{Model, artifact};
+use mlops_core::platform::digest::Digest;
+use mlops_core::release::{ARTIFACT, SCORE, parse};
+use mlops_core::run::context::Context;
 use mlops_core::stage::score;
-use mlops_core::store::{ARTIFACT, SCORE, parse};
 use mlops_core::{Error, Result};
 
-use super::worries::{note, serious, warning};
 use crate::report::Warning;
+use crate::report::{note, serious, warning};
 
 /// A model with what lies beside it.
 pub(super) struct Subject {

@@ -3,18 +3,18 @@
 //! Without test data the recorded score stands in, without curves. Not for deciding what the
 //! figures mean: see `worries`.
 
-use mlops_core::context::{Context, Workspace};
-use mlops_core::metrics::probability::{
+use mlops_core::evaluation::metrics::probability::{
     CalibrationTest, calibration_curve, hosmer_lemeshow, score_histogram,
 };
-use mlops_core::metrics::{Evaluation, Ranking};
+use mlops_core::evaluation::metrics::{Evaluation, Ranking};
+use mlops_core::run::context::{Context, Workspace};
+use mlops_core::run::test_files::TestFiles;
 use mlops_core::stage::score::{Scored, predict_current};
-use mlops_core::testdata::TestFiles;
 use mlops_core::{Result, text};
 
 use super::subject::Subject;
-use super::worries::{note, warning};
 use crate::report::{Curves, Score, Warning};
+use crate::report::{note, warning};
 
 /// Points of a curve that are drawn at most: more than there are pixels.
 const CURVE_POINTS: usize = 500;

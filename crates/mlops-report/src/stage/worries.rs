@@ -3,14 +3,14 @@
 //! Not for files and columns: `files` and `columns` warn of what they find themselves.
 
 use mlops_core::Result;
-use mlops_core::context::Workspace;
-use mlops_core::metrics::probability::CalibrationTest;
+use mlops_core::evaluation::metrics::probability::CalibrationTest;
+use mlops_core::run::context::Workspace;
 use mlops_core::stage::decide;
 use mlops_core::text;
 
 use super::subject::Subject;
 use crate::format;
-use crate::report::{Score, Severity, Warning};
+use crate::report::{Score, Warning, note, serious, warning};
 
 /// A coefficient of a standardised feature beyond this takes the odds from one in a thousand to a
 /// thousand to one within one deviation.
@@ -19,21 +19,6 @@ const LARGE: f64 = 15.0;
 const ROWS_FOR_EACH: u64 = 10;
 /// Share of the rarer class below which the classes are out of balance.
 const RARE: f64 = 0.05;
-
-/// Good to know.
-pub(super) fn note(text: String) -> Warning {
-    Warning { severity: Severity::Note, text }
-}
-
-/// To be looked at.
-pub(super) fn warning(text: String) -> Warning {
-    Warning { severity: Severity::Warning, text }
-}
-
-/// To be settled first.
-pub(super) fn serious(text: String) -> Warning {
-    Warning { severity: Severity::Serious, text }
-}
 
 /// Worries about the fit and its data.
 pub(super) fn of_model(
@@ -155,7 +140,7 @@ pub(super) fn of_drift(
 
 /// Worries about the figures.
 pub(super) fn of_score(score: &Score, warnings: &mut Vec<Warning>) {
-    let few = mlops_core::metrics::bootstrap::too_few(&score.confusion);
+    let few = mlops_core::evaluation::metrics::bootstrap::too_few(&score.confusion);
     if let Some(few) = few {
         let rows = text::plural(score.n, "test row");
         let one = if score.confusion.one_class() { ", all of one class" } else { "" };

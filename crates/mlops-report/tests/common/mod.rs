@@ -1,7 +1,7 @@
 //! Made-up reports for the tests and the gallery: one plausible, one hostile.
 #![allow(dead_code, reason = "each user needs a part")]
 
-use mlops_core::metrics::{
+use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, Method, PrPoint, RocPoint, ScoreHistogram,
 };
 use mlops_report::{

@@ -17,7 +17,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use mlops_core::durable::{Disk, Lock};
+use mlops_core::platform::disk::Disk;
+use mlops_core::platform::lock::Lock;
 use serde_json::Value;
 
 use scene::Scene;

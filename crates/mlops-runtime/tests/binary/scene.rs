@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mlops_core::Result;
-use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Report, Workspace};
-use mlops_core::durable::Disk;
+use mlops_core::platform::clock::SystemClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::{deploy, diagnose, ingest, rollback, score, train};
 use tempfile::TempDir;
 

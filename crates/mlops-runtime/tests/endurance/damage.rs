@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::Error;
-use mlops_core::clock::SteppingClock;
 use mlops_core::config::Config;
-use mlops_core::context::Context;
-use mlops_core::durable::{Disk, Probe, Step};
+use mlops_core::platform::clock::SteppingClock;
+use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::release::Pointer;
+use mlops_core::run::context::Context;
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::rollback;
-use mlops_core::store::Pointer;
 
 use crate::scene::{Scene, alone};
 use crate::world::{Program, State, live};

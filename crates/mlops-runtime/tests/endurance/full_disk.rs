@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use mlops_core::durable::Disk;
+use mlops_core::platform::disk::Disk;
 use tempfile::TempDir;
 
 use crate::scene::alone;

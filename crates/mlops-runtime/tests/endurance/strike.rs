@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use mlops_core::durable::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, Probe, Step};
 
 use crate::scene::{Scene, alone};
 use crate::soak;

@@ -15,15 +15,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use mlops_core::Result;
-use mlops_core::clock::Clock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Report};
-use mlops_core::digest::Digest;
-use mlops_core::durable::Disk;
 use mlops_core::ids::RunId;
 use mlops_core::ledger::{DatasetRecord, DecisionRecord, FileRecord, Ledger};
+use mlops_core::platform::clock::Clock;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::disk::Disk;
+use mlops_core::release::Pointer;
+use mlops_core::run::context::{Context, Report};
 use mlops_core::stage::decide;
-use mlops_core::store::Pointer;
 use mlops_runtime::{first_run, fullprocess};
 
 use crate::scene::{HEADER, Scene, alone, rows};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use mlops_core::digest::Digest;
+use mlops_core::platform::digest::Digest;
 
 use crate::model::{Rows, State};
 use crate::operation::Program;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mlops_core::digest::Digest;
+use mlops_core::platform::digest::Digest;
 
 use crate::content::{Content, Row, Worth};
 

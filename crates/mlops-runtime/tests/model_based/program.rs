@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use mlops_core::clock::Clock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Report, Workspace};
-use mlops_core::durable::{Disk, Probe, Step};
+use mlops_core::platform::clock::Clock;
+use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::{decide, deploy, diagnose, ingest, score, train};
 use mlops_core::{Error, Result};
 use mlops_runtime::{first_run, fullprocess, renew};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use mlops_core::digest::Digest;
+use mlops_core::platform::digest::Digest;
 use serde_json::Value;
 
 use crate::invariants::{Held, ensure};

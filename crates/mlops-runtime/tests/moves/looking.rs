@@ -60,8 +60,11 @@ fn looks(place: &Place, start: &dyn Fn(&str, &[&str]) -> Output) {
 
 fn merged(place: &Place) {
     drop(
-        Ledger::open(&place.path("out/ledger.sqlite"), &mlops_core::durable::Disk::default())
-            .unwrap(),
+        Ledger::open(
+            &place.path("out/ledger.sqlite"),
+            &mlops_core::platform::disk::Disk::default(),
+        )
+        .unwrap(),
     );
     assert!(!place.path("out/ledger.sqlite-wal").is_file());
 }

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use mlops_core::durable::Disk;
 use mlops_core::ledger::Ledger;
+use mlops_core::platform::disk::Disk;
 
 use crate::binary::scene::rows;
 use crate::binary::{Output, ended};

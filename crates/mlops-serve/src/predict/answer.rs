@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::Frame;
-use mlops_core::metrics::classify;
+use mlops_core::evaluation::metrics::classify;
 use mlops_core::model::Predictor;
 use mlops_core::table::{Table, TextColumn};
 use serde_json::Value;

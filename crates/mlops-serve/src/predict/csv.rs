@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use mlops_core::ErrorKind;
-use mlops_core::dataset::{Fault as Unread, RowReader};
+use mlops_core::csv::reader::{Fault as Unread, RowReader};
 use mlops_core::table::Table;
 
 use super::faults::Fault;

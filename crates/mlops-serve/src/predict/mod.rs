@@ -200,7 +200,7 @@ pub(crate) fn with_table<T>(
     let model = &loaded.model;
     let fits = table.numeric.len() == model.encoder.numeric.len()
         && table.categorical.len() == model.encoder.categorical.len()
-        && table.ids.len() == model.schema.count(mlops_core::schema::Role::Id);
+        && table.ids.len() == model.schema.count(mlops_core::table::schema::Role::Id);
     if fits {
         table.clear();
     } else {

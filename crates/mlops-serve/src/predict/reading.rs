@@ -4,12 +4,12 @@
 //! the model are. Where these have a decimal comma, programs and our own data sets still write a
 //! decimal point: both are read then, as long as no number could be two, and all of a request agree.
 //! Whoever says which it is (`decimal=point` or `decimal=comma` beside the type of the body) is
-//! believed. Not for what a number is: see `mlops_core::cells`.
+//! believed. Not for what a number is: see `mlops_core::csv::cell_reader`.
 
-use mlops_core::cells::{CANONICAL, CellReader};
 use mlops_core::config::{Ingestion, NumberFormat};
+use mlops_core::csv::cell_reader::{CANONICAL, CellReader};
 use mlops_core::model::Model;
-use mlops_core::schema::{Role, Schema};
+use mlops_core::table::schema::{Role, Schema};
 
 /// What a request says of its decimal separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

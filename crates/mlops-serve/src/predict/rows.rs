@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mlops_core::cells::{CellReader, Spelling};
+use mlops_core::csv::cell_reader::{CellReader, Spelling};
 use mlops_core::table::{Table, TextColumn};
 
 use super::faults::{Fault, Faults, excerpt};

@@ -13,11 +13,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mlops_core::clock::Clock;
 use mlops_core::config::PredictionLog as Settings;
-use mlops_core::context::Context;
-use mlops_core::durable::Disk;
-use mlops_core::lines::WholeLines;
+use mlops_core::platform::clock::Clock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::platform::lines::WholeLines;
+use mlops_core::run::context::Context;
 use mlops_core::{Error, Result};
 
 const PREFIX: &str = "predictions-";

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use mlops_core::metrics::Evaluation;
+use mlops_core::evaluation::metrics::Evaluation;
 use serde_json::{Value, json};
 
 use crate::scene::{HEADER, Scene, rows};

@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use mlops_core::clock::{Clock, SystemClock};
-use mlops_core::context::Context;
+use mlops_core::platform::clock::{Clock, SystemClock};
+use mlops_core::run::context::Context;
 use serde_json::json;
 
 use crate::scene::{Scene, rows};

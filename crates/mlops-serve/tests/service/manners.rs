@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlops_core::context::Report as _;
-use mlops_core::lines::Lines;
+use mlops_core::platform::lines::Lines;
+use mlops_core::run::context::Report as _;
 use mlops_serve::Options;
 use serde_json::{Value, json};
 

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use mlops_core::Result;
-use mlops_core::clock::SystemClock;
 use mlops_core::config::Config;
-use mlops_core::context::{Context, Report, Workspace};
-use mlops_core::durable::Disk;
 use mlops_core::ids::ReleaseId;
+use mlops_core::platform::clock::SystemClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::{deploy, diagnose, ingest, score, train};
 use mlops_serve::{Options, Served, Server};
 use serde_json::{Value, json};

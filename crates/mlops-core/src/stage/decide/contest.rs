@@ -1,14 +1,14 @@
 //! Champion against challenger on the same test rows, the newest hold-out first.
 //!
-//! Not for the rule that decides: see [`crate::gate`].
+//! Not for the rule that decides: see [`crate::evaluation::gate`].
 
 use crate::Result;
-use crate::context::{Context, Workspace};
-use crate::gate::{GateVerdict, Terms, gate};
-use crate::metrics::{ConfusionMatrix, classify};
+use crate::evaluation::gate::{GateVerdict, Terms, gate};
+use crate::evaluation::metrics::{ConfusionMatrix, classify};
 use crate::model::{Model, artifact};
-use crate::store::{ARTIFACT, Release};
-use crate::testdata::TestFiles;
+use crate::release::{ARTIFACT, Release};
+use crate::run::context::{Context, Workspace};
+use crate::run::test_files::TestFiles;
 use crate::text;
 
 use super::super::score::{compare_tests, read_artifact};

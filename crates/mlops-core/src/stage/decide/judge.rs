@@ -4,17 +4,17 @@
 //! Not for what follows from the answers: see [`super`].
 
 use crate::Result;
-use crate::context::{Context, Workspace};
-use crate::dataset::RowReader;
-use crate::decision::Concern;
+use crate::csv::reader::RowReader;
 use crate::drift::{
     DataDrift, Deployed, ModelDrift, Past, Reference, Sample, SampleBuilder, data_drift,
     model_drift,
 };
+use crate::evaluation::metrics::ConfusionMatrix;
 use crate::ledger::{Action, DatasetRecord};
-use crate::metrics::ConfusionMatrix;
 use crate::model::{Model, Predictor};
-use crate::store::{Release, SCORE, parse};
+use crate::release::{Release, SCORE, parse};
+use crate::run::context::{Context, Workspace};
+use crate::run::decision::Concern;
 
 use super::super::fresh::Rows;
 use super::super::score::Score;

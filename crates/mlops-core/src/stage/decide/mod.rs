@@ -15,29 +15,28 @@ use std::time::Duration;
 
 use chrono::DateTime;
 
-use crate::clock::rfc3339;
-use crate::context::{Context, Rehearsal, Report, Workspace};
-use crate::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
+use crate::dataset::discover;
 use crate::drift::ModelDrift;
-use crate::gate::GateVerdict;
+use crate::evaluation::gate::GateVerdict;
+use crate::evaluation::metrics::ConstantBaseline;
 use crate::ids::DatasetVersion;
-use crate::ingest::discover;
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
-use crate::metrics::ConstantBaseline;
 use crate::model::{Model, artifact};
-use crate::schema::Schema;
-use crate::store::{ARTIFACT, Release};
+use crate::platform::clock::rfc3339;
+use crate::release::{ARTIFACT, Release};
+use crate::run::context::{Context, Rehearsal, Report, Workspace};
+use crate::run::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
+use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
 use super::fresh::{self, Rows};
-use super::ingest::{self, Ingestion};
+use super::ingest;
 use super::score::{self, Score, read_artifact};
 use super::{held_again, holdout, train};
+use crate::stage::ingest::report::Ingestion;
 
-/// The name under which its work is recorded.
-pub const STEP: &str = "fullprocess";
 /// How much longer than one settling time a run waits for files that keep changing.
 const SETTLE_ROUNDS: u32 = 5;
 
@@ -117,7 +116,7 @@ impl<'a> Run<'a> {
             let reason = format!("no data came after {}", looked.file_name());
             return self.nothing_new(live.as_ref(), &reason);
         }
-        let schema = ingest::schema(self.context, self.workspace)?;
+        let schema = ingest::identity::schema(self.context, self.workspace)?;
         let (new, note) = self.after(&schema, &dataset, judged)?;
         self.decision.data.new_rows = new.len();
         self.decision.data.warnings.extend(note);

@@ -5,7 +5,7 @@
 use crate::Result;
 use crate::ids::ReleaseId;
 use crate::ledger::{Action, Deployment};
-use crate::store::Release;
+use crate::release::Release;
 
 use super::super::deploy;
 use super::Run;

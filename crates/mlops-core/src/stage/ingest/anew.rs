@@ -7,16 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use crate::context::{Context, Workspace};
-use crate::digest::Digest;
-use crate::ingest::discover::Candidate;
-use crate::ingest::{Ingest, Outcome};
+use crate::csv::outcome::Outcome;
+use crate::dataset::builder::Ingest;
+use crate::dataset::discover::Candidate;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Segment};
-use crate::location::Location;
+use crate::platform::digest::Digest;
+use crate::platform::location::Location;
+use crate::run::context::{Context, Workspace};
 use crate::text;
 use crate::{Error, Result};
 
-use super::{Ingestion, Part, Waiting, named, record};
+use crate::stage::ingest::publish::Part;
+use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::waiting::{Waiting, named, record};
 
 /// The key under which the ledger keeps which files are known to be gone.
 const GONE_KEY: &str = "gone_files";
@@ -201,7 +204,7 @@ impl Anew<'_> {
             sha256: segment.sha256,
             location: segment.location.clone(),
             replaces: segment.replaces,
-            counts: crate::ingest::FileCounts::default(),
+            counts: crate::dataset::counts::FileCounts::default(),
             record: None,
         };
         let mut places = vec![segment.location.clone()];

@@ -1,28 +1,36 @@
 //! `ingestion`: new files of the input folder become the next version of the data set.
 //!
 //! Order of writes: data set under a temporary name, intent in the ledger, final names, commit,
-//! text files. Not for what happens inside a file: see [`crate::ingest`].
+//! text files. Not for what happens inside a file: see [`crate::dataset::builder`].
 
 mod anew;
-mod publish;
+pub mod identity;
+pub(crate) mod publish;
 mod repeats;
-mod report;
+pub mod report;
+pub(crate) mod waiting;
 
+use crate::stage::ingest::identity::{
+    MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
+};
+use crate::stage::ingest::waiting::{Waiting, copy_record, named, now_ns, record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{Config, OnChange};
-use crate::context::{Context, Workspace};
-use crate::digest::Digest;
+use crate::dataset::builder::Ingest;
+use crate::dataset::discover::{self, Candidate, Stamp};
+use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
-use crate::ingest::discover::{self, Candidate, Stamp};
-use crate::ingest::{FileRead, Ingest, Means, Outcome};
 use crate::ledger::{FileRecord, FileStatus, Segment};
-use crate::location::Location;
-use crate::schema::Schema;
-use crate::{Error, Result, files, text};
+use crate::platform::digest::Digest;
+use crate::platform::files;
+use crate::platform::location::Location;
+use crate::run::context::{Context, Workspace};
+use crate::table::schema::Schema;
+use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
 pub(super) use publish::{New, Part, publish};
@@ -39,23 +47,6 @@ pub struct Options {
     pub partial: bool,
     /// Leave a file that changed less than this long ago to the next run.
     pub settle: Duration,
-}
-
-/// The keys under which the ledger keeps what was learned of the schema.
-const SCHEMA_KEY: &str = "schema";
-const NEGATIVE_KEY: &str = "negative_label";
-/// The key of the settings that say what a cell means.
-const MEANING_KEY: &str = "ingestion_meaning";
-/// The key of the settings under which files were last looked into.
-const SETTINGS_KEY: &str = "ingestion_settings";
-
-/// The schema of the workspace: the configured one, with the negative label that its data taught.
-pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
-    let schema = context.config.schema.clone();
-    match (schema.negative_label(), workspace.ledger.meta(NEGATIVE_KEY)?) {
-        (None, Some(label)) => Ok(schema.with_negative_label(&label)),
-        _ => Ok(schema),
-    }
 }
 
 /// Ingests what is new in `folder`, which the configuration calls `key`.
@@ -190,11 +181,11 @@ fn start<'a>(context: &'a Context, schema: &'a Schema, rows: u64) -> Result<Inge
     let config = &context.config;
     let data = config.output_folder.join("finaldata.csv");
     let quarantine = config.output_folder.join("quarantine.csv");
-    let means = Means {
+    let means = Resources {
         threads: config.limits.threads,
         memory: config.limits.memory,
         expected_rows: usize::try_from(rows).unwrap_or(usize::MAX),
-        ..Means::default()
+        ..Resources::default()
     };
     Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)
 }
@@ -239,23 +230,6 @@ fn refuse_loss(
         text::plural(lost.len() as u64, "file"),
         text::plural(rows, "row"),
     ))))
-}
-
-/// A file to be read.
-struct Waiting {
-    candidate: Candidate,
-    size: u64,
-    /// What was recorded of the same path before.
-    before: Option<FileRecord>,
-    /// Its digest, when a file before it in this run has the same; and when it had it.
-    twin: Option<(Digest, Stamp)>,
-}
-
-/// What decides whether a file is refused, as text to compare.
-fn settings(context: &Context) -> String {
-    let Config { schema, ingestion, .. } = &context.config;
-    let text = serde_json::json!([schema.digest(), schema.negative_label(), ingestion]);
-    Digest::of(text.to_string().as_bytes()).to_string()
 }
 
 /// Refuses to read the data set as something else than it was ingested as.
@@ -377,7 +351,7 @@ fn sift(
             && before.status == FileStatus::Failed
             && before.sha256.is_none()
             && let Err(error) = files::open(&candidate.path)
-            && before.reason == Some(crate::ingest::unreadable(&error))
+            && before.reason == Some(crate::dataset::counts::unreadable(&error))
         {
             // Still out of reach: no reason to build a data set.
             report.unchanged += 1;
@@ -448,34 +422,6 @@ fn sift(
     Ok(waiting)
 }
 
-/// The record of a file whose content is that of `known`.
-fn copy_record(
-    context: &Context,
-    candidate: &Candidate,
-    stamp: Stamp,
-    digest: Digest,
-    known: &FileRecord,
-) -> FileRecord {
-    let status = match known.status {
-        // What brings no rows takes none away.
-        FileStatus::Failed | FileStatus::NoRows => known.status,
-        _ => FileStatus::Copy,
-    };
-    FileRecord {
-        name: candidate.name.clone(),
-        location: context.location(&candidate.path),
-        stamp,
-        sha256: Some(digest),
-        status,
-        reason: known.reason.clone().filter(|_| status != FileStatus::Copy),
-        same_as: Some(known.name.clone()),
-        replaces: None,
-        dataset: None,
-        counts: crate::ingest::FileCounts::default(),
-        recorded_ns: now_ns(context),
-    }
-}
-
 /// The record of a file whose twin was taken in this run. When the twin failed or changed under
 /// our eyes there is none: the file is read itself, so that no content is lost.
 fn twin_record(context: &Context, waiting: &Waiting, read: &[FileRecord]) -> Option<FileRecord> {
@@ -505,76 +451,6 @@ fn still_failing(file: &FileRecord) -> String {
             ),
         ),
     }
-}
-
-/// What there is to say of a file, short whatever its name and the words hold.
-fn named(name: &str, words: &str) -> String {
-    text::bounded(format!("{} {words}", text::name(name)))
-}
-
-/// The record of a file that was read.
-fn record(
-    context: &Context,
-    workspace: &Workspace,
-    waiting: &Waiting,
-    read: FileRead,
-    report: &mut Ingestion,
-) -> Result<FileRecord> {
-    let Waiting { candidate, size, before, .. } = waiting;
-    let stamp = read.stamp.unwrap_or(Stamp { size: *size, modified_ns: 0, inode: 0 });
-    let (status, reason) = match read.outcome {
-        Outcome::Taken => (FileStatus::Ingested, None),
-        Outcome::NoRows => (FileStatus::NoRows, Some("it has no data rows".to_owned())),
-        Outcome::Changing => {
-            let reason = "it changed while it was read; the next run takes it".to_owned();
-            report.warnings.push(named(&candidate.name, &format!("is left out: {reason}")));
-            (FileStatus::Changing, Some(reason))
-        }
-        Outcome::Known => {
-            let known = read.digest.map(|digest| workspace.ledger.content(digest)).transpose()?;
-            if let (Some(digest), Some(known)) = (read.digest, known.flatten()) {
-                return Ok(copy_record(context, candidate, stamp, digest, &known));
-            }
-            (FileStatus::Copy, None)
-        }
-        Outcome::Contradicts(reason) => {
-            let message = format!("{}: {reason}. Nothing was ingested", candidate.name);
-            return Err(Error::data(text::bounded(message)));
-        }
-        Outcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
-    };
-    let mut sha256 = read.digest;
-    if status == FileStatus::Failed {
-        // Identity, so that it fails quietly until its content changes; unreadable ones have none.
-        sha256 = sha256.or_else(|| Digest::of_file(&candidate.path).ok());
-        let known = match sha256 {
-            Some(digest) => workspace.ledger.content(digest)?.is_some(),
-            None => before.as_ref().is_some_and(|b| b.reason == reason),
-        };
-        let reason = reason.as_deref().unwrap_or_default();
-        let words = named(&candidate.name, &format!("was refused: {reason}"));
-        report.new_failures |= !known;
-        let told = if known { &mut report.refused } else { &mut report.failures };
-        told.push(words);
-    }
-    let replaces = before.as_ref().and_then(|b| b.sha256).filter(|old| Some(*old) != sha256);
-    Ok(FileRecord {
-        name: candidate.name.clone(),
-        location: context.location(&candidate.path),
-        stamp,
-        sha256,
-        status,
-        reason,
-        same_as: None,
-        replaces: replaces.filter(|_| status == FileStatus::Ingested),
-        dataset: None,
-        counts: read.counts,
-        recorded_ns: now_ns(context),
-    })
-}
-
-pub(super) fn now_ns(context: &Context) -> i64 {
-    context.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX)
 }
 
 /// A guess from the start of the first file, to size the set of seen rows.

@@ -3,18 +3,20 @@
 //! Order of writes: names, commit, text files. What is derived is written beside that and named after
 //! it. Not for reading files: see [`super`].
 
-use crate::context::{Context, Workspace};
-use crate::digest::Digest;
-use crate::durable::NewFile;
+use crate::dataset::builder::Ingest;
+use crate::dataset::counts::FileCounts;
+use crate::dataset::index;
 use crate::ids::DatasetVersion;
-use crate::ingest::index;
-use crate::ingest::{FileCounts, Ingest};
 use crate::ledger::{DatasetRecord, FileRecord, Intent, Ledger, Segment, projections};
-use crate::location::Location;
-use crate::threads::both;
+use crate::platform::digest::Digest;
+use crate::platform::disk::NewFile;
+use crate::platform::location::Location;
+use crate::platform::threads::both;
+use crate::run::context::{Context, Workspace};
 use crate::{Error, Result};
 
-use super::{Ingestion, MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
+use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
+use crate::stage::ingest::report::Ingestion;
 
 /// Smaller data sets are read again sooner than an index of them is worth a file.
 const INDEX_FROM_ROWS: u64 = 100_000;

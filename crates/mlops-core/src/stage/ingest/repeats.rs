@@ -2,20 +2,23 @@
 //! sent twice, or its ids do not tell its rows apart.
 //!
 //! The file is read again to find the examples, since nobody remembers the places of rows that were
-//! dropped. Not for dropping them: see `crate::ingest::keep`.
+//! dropped. Not for dropping them: see `crate::dataset::sink`.
 
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
-use crate::context::{Context, Workspace};
-use crate::dataset::{RowReader, RowSet};
+use crate::csv::reader::{RowReader, RowSet};
 use crate::ledger::{FileRecord, FileStatus, Segment};
-use crate::schema::{Role, Schema};
+use crate::platform::files;
+use crate::run::context::{Context, Workspace};
 use crate::table::Table;
-use crate::{Error, Result, files, text};
+use crate::table::schema::{Role, Schema};
+use crate::{Error, Result, text};
 
-use super::{Ingestion, named, schema};
+use crate::stage::ingest::identity::schema;
+use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::waiting::named;
 
 /// Share of a file's rows above which their loss is worth a warning.
 const MANY: f64 = 0.05;

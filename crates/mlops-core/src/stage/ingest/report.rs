@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attention::{Fact, Finding};
-use crate::context::Report;
+use crate::dataset::discover::Ignored;
 use crate::ids::DatasetVersion;
-use crate::ingest::discover::Ignored;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus};
+use crate::run::attention::{Fact, Finding};
+use crate::run::context::Report;
 use crate::text;
 
 /// What `ingestion` did.

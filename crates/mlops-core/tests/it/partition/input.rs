@@ -1,7 +1,7 @@
 //! Random files: settings, well-formed rows in many spellings, and mutations of their bytes.
 
 use mlops_core::config::{Ingestion, NumberFormat};
-use mlops_core::schema::{Role, Schema};
+use mlops_core::table::schema::{Role, Schema};
 
 use crate::workspace::Random;
 

@@ -9,13 +9,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use mlops_core::config::{Ingestion, NumberFormat};
-use mlops_core::digest::Digest;
-use mlops_core::durable::Disk;
-use mlops_core::ingest::clean::FormatChanges;
-use mlops_core::ingest::dedup::Fate;
-use mlops_core::ingest::discover::Candidate;
-use mlops_core::ingest::{Audit, FileCounts, Ingest, Means, Outcome};
-use mlops_core::schema::Schema;
+use mlops_core::csv::clean::FormatChanges;
+use mlops_core::csv::outcome::Outcome;
+use mlops_core::dataset::builder::Ingest;
+use mlops_core::dataset::counts::{Audit, FileCounts};
+use mlops_core::dataset::dedup::RowOutcome;
+use mlops_core::dataset::discover::Candidate;
+use mlops_core::dataset::resources::Resources;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::disk::Disk;
+use mlops_core::table::schema::Schema;
 use tempfile::TempDir;
 
 use crate::workspace::{Random, folder, repetitions};
@@ -39,15 +42,15 @@ struct Result {
     digest: Option<Digest>,
     output: Vec<u8>,
     quarantine: Vec<u8>,
-    fates: Vec<(u64, u32, Fate)>,
+    fates: Vec<(u64, u32, RowOutcome)>,
     negative: Option<String>,
 }
 
 #[derive(Default)]
-struct Fates(Vec<(u64, u32, Fate)>);
+struct Fates(Vec<(u64, u32, RowOutcome)>);
 
 impl Audit for Fates {
-    fn row(&mut self, line: u64, lines: u32, fate: Fate) {
+    fn row(&mut self, line: u64, lines: u32, fate: RowOutcome) {
         self.0.push((line, lines, fate));
     }
 
@@ -62,7 +65,7 @@ impl Bench<'_> {
     }
 
     /// Ingests the file `input.csv` with `means`.
-    fn ingest(&self, means: Means) -> Result {
+    fn ingest(&self, means: Resources) -> Result {
         let disk = Disk::default();
         let quarantine = self.path("quarantine.csv");
         let data = self.path("finaldata.csv");
@@ -94,7 +97,7 @@ impl Bench<'_> {
         let (old, new) = (self.path("old.csv"), self.path("finaldata.csv"));
         fs::write(&old, &result.output).unwrap();
         let known = self.settled(result);
-        let means = Means::default();
+        let means = Resources::default();
         let mut ingest =
             Ingest::start(&known, self.options, &disk, &new, &quarantine, means).unwrap();
         ingest.carry_over(&old, Digest::of(&result.output), None).unwrap();
@@ -116,12 +119,12 @@ impl Bench<'_> {
 fn holds(schema: &Schema, options: &Ingestion, dir: &TempDir, input: &[u8]) -> Result {
     let bench = Bench { schema, options, dir };
     fs::write(bench.path("input.csv"), input).unwrap();
-    let whole = bench.ingest(Means::default());
+    let whole = bench.ingest(Resources::default());
     for (chunk_bytes, threads) in CHUNKS {
-        let means = Means { chunk_bytes, threads, ..Means::default() };
+        let means = Resources { chunk_bytes, threads, ..Resources::default() };
         assert_eq!(bench.ingest(means), whole, "{means:?}");
         // Through temporary files, where fates are known too late to be told.
-        let means = Means { memory: 0, ..means };
+        let means = Resources { memory: 0, ..means };
         let late = Result { fates: whole.fates.clone(), ..bench.ingest(means) };
         if !whole.outcome.starts_with("Failed") {
             assert_eq!(late, whole, "{means:?}");
@@ -144,7 +147,7 @@ fn holds(schema: &Schema, options: &Ingestion, dir: &TempDir, input: &[u8]) -> R
     let wide = Ingestion { numbers, missing_values, ..options.without_line_limit() };
     let again = Bench { schema: &settled, options: &wide, dir };
     fs::write(bench.path("input.csv"), &whole.output).unwrap();
-    let twice = again.ingest(Means { chunk_bytes: 7, threads: 2, ..Means::default() });
+    let twice = again.ingest(Resources { chunk_bytes: 7, threads: 2, ..Resources::default() });
     assert_eq!(twice.output, whole.output);
     assert_eq!(twice.counts.rows_kept, twice.counts.rows_read);
     assert_eq!(twice.counts.changes, FormatChanges::default());
@@ -163,10 +166,10 @@ fn partitions(result: &Result, input: &[u8]) {
     let mut blank = 0;
     for (line, length, fate) in &result.fates {
         let kind = match fate {
-            Fate::Kept => "kept",
-            Fate::DuplicateWithin => "within",
-            Fate::DuplicateAcross => "across",
-            Fate::Quarantined => "quarantined",
+            RowOutcome::Kept => "kept",
+            RowOutcome::DuplicateWithin => "within",
+            RowOutcome::DuplicateAcross => "across",
+            RowOutcome::Quarantined => "quarantined",
         };
         *found.entry(kind).or_default() += 1;
         let (first, length) = (usize::try_from(line - 1).unwrap(), *length as usize);
@@ -241,7 +244,7 @@ fn byte_exact(result: &Result, input: &[u8]) {
     let expected: Vec<_> = result
         .fates
         .iter()
-        .filter(|(.., fate)| *fate == Fate::Quarantined)
+        .filter(|(.., fate)| *fate == RowOutcome::Quarantined)
         .map(|(line, lines, _)| (*line, u64::from(*lines)))
         .collect();
     assert_eq!(lines, expected);

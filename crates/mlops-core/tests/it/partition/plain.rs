@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use mlops_core::config::Ingestion;
-use mlops_core::schema::{Role, Schema};
+use mlops_core::table::schema::{Role, Schema};
 
 /// What came of a file.
 pub(super) struct Plain {

@@ -1,0 +1,195 @@
+//! Cleans single values that do not come from a file, such as those of a request, exactly as ingestion
+//! cleans the cells of a file.
+//!
+//! Not for records of a file: see [`crate::csv::reader`].
+
+use crate::config::NumberFormat;
+use crate::csv::clean::{FormatChanges, Labels, Number, trim};
+use crate::csv::number::{missing_numbers, no_number};
+use crate::table::schema::Schema;
+
+/// Numbers as programs spell them, and as we do: a decimal point, nothing between thousands.
+pub const CANONICAL: NumberFormat = NumberFormat { decimal: '.', thousands: None };
+
+/// In which spelling a number stands for what it was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// In all that are read.
+    Any,
+    /// In the configured one alone, which has a decimal comma.
+    Configured,
+    /// In the canonical one alone.
+    Canonical,
+}
+
+/// Reads the cells of one schema.
+#[derive(Debug, Clone)]
+pub struct CellReader {
+    missing_values: Vec<String>,
+    missing_numbers: Vec<Number>,
+    numbers: NumberFormat,
+    /// Whether canonical numbers are read beside those of `numbers`.
+    both: bool,
+    labels: Labels,
+}
+
+impl CellReader {
+    /// A reader for the labels of `schema`, the spellings of a missing value, and the format of numbers.
+    pub fn new(schema: &Schema, missing_values: &[String], numbers: NumberFormat) -> Self {
+        Self {
+            missing_values: missing_values.to_vec(),
+            missing_numbers: missing_numbers(missing_values, numbers),
+            numbers,
+            both: false,
+            labels: Labels::of(schema),
+        }
+    }
+
+    /// The same reader, which takes canonical numbers too, as far as they cannot be mistaken for
+    /// others: rows come from files and from programs, and nobody said from which.
+    #[must_use]
+    pub fn or_canonical(mut self) -> Self {
+        // With a decimal point, all that is canonical is read already, and means the same.
+        self.both = self.numbers.decimal != CANONICAL.decimal;
+        self
+    }
+
+    /// Whether canonical numbers are read beside others.
+    pub fn reads_both(&self) -> bool {
+        self.both
+    }
+
+    /// The number that `text` spells, and in which spelling; NaN for a missing value, nothing for
+    /// anything else, nor for what is one number in one spelling and another one in the other.
+    pub fn number(&self, text: &str) -> Option<(f64, Spelling)> {
+        let text = self.text(text);
+        if text.is_empty() {
+            return Some((f64::NAN, Spelling::Any));
+        }
+        let read = |format| {
+            let number = Number::read(text, format)?;
+            Some(if self.missing_numbers.contains(&number) { f64::NAN } else { number.value() })
+        };
+        let configured = read(self.numbers);
+        if !self.both {
+            return configured.map(|value| (value, Spelling::Any));
+        }
+        match (configured, read(CANONICAL)) {
+            (Some(a), Some(b)) => (a.to_bits() == b.to_bits()).then_some((a, Spelling::Any)),
+            (Some(value), None) => Some((value, Spelling::Configured)),
+            (None, canonical) => canonical.map(|value| (value, Spelling::Canonical)),
+        }
+    }
+
+    /// The reason why `text` is not read as a number.
+    pub fn no_number(&self, text: &str) -> String {
+        let text = text.trim();
+        if self.both
+            && let Some(configured) = Number::read(text, self.numbers)
+            && let Some(canonical) = Number::read(text, CANONICAL)
+        {
+            let shown = crate::text::visible(text);
+            let (configured, canonical) = (configured.value(), canonical.value());
+            return format!(
+                "\"{shown}\" is {configured} as the files of this model spell numbers, and {canonical} \
+                 with a decimal point: send it as a JSON number, or say which it is with \
+                 \"decimal=comma\" or \"decimal=point\" in the header Content-Type"
+            );
+        }
+        no_number(text, self.numbers).1
+    }
+
+    /// The category in `text`; empty for a missing value.
+    pub fn text<'t>(&self, text: &'t str) -> &'t str {
+        let text = trim(text, &mut FormatChanges::default());
+        if self.missing_values.iter().any(|m| m == text) { "" } else { text }
+    }
+
+    /// Whether `text` is the positive label; `None` if it is neither of the two labels.
+    pub fn label(&self, text: &str) -> Option<bool> {
+        let text = trim(text, &mut FormatChanges::default());
+        let (positive, negative) = self.labels();
+        match text {
+            "" => None,
+            _ if text == positive => Some(true),
+            _ if text == negative => Some(false),
+            _ if self.missing_values.iter().any(|m| m == text) && !self.labels.knows(text) => None,
+            _ => self.labels.clone().resolve(text, &mut FormatChanges::default()),
+        }
+    }
+
+    /// The two labels, the positive one first; the negative one is empty until it is known.
+    pub fn labels(&self) -> (&str, &str) {
+        (&self.labels.positive, self.labels.negative.as_deref().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_cleaned_as_those_of_files() {
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let schema = Schema::new(&[], &names(&["x"]), &names(&["c"]), "t", "yes", Some("no"));
+        let cells = CellReader::new(&schema, &names(&["", "NA"]), NumberFormat::default());
+        for (text, number) in
+            [("007", 7.0_f64), (" 1,234.5 ", 1234.5), ("-0", 0.0), ("1e3", 1000.0)]
+        {
+            let found = cells.number(text).map(|(value, _)| value.to_bits());
+            assert_eq!(found, Some(number.to_bits()), "{text}");
+        }
+        assert!(["NA", " "].iter().all(|text| cells.number(text).unwrap().0.is_nan()));
+        assert_eq!([cells.number("inf"), cells.number("0,125")], [None, None]);
+        assert!(cells.no_number("0,125").contains("ingestion.decimal"));
+        let coded = CellReader::new(&schema, &names(&["-999"]), NumberFormat::default());
+        for (text, missing) in [("-999", true), ("-999.0", true), ("-9.99e2", true), ("999", false)]
+        {
+            let found = coded.number(text).map(|(value, _)| value.is_nan());
+            assert_eq!(found, Some(missing), "{text}");
+        }
+        let comma = NumberFormat { decimal: ',', thousands: Some('.') };
+        let comma = CellReader::new(&schema, &[], comma);
+        let value = |text| comma.number(text).map(|(value, _)| value);
+        assert_eq!(
+            [value("0,125"), value("1.500"), value("0.5")],
+            [Some(0.125), Some(1500.0), None]
+        );
+        assert_eq!((cells.text(" red "), cells.text("NA")), ("red", ""));
+        assert_eq!(
+            [" YES", "\u{feff}no", "maybe", "NA"].map(|t| cells.label(t)),
+            [Some(true), Some(false), None, None]
+        );
+    }
+    #[test]
+    fn a_number_that_could_be_another_is_none() {
+        let schema = Schema::new(&[], &["x".to_owned()], &[], "t", "yes", Some("no"));
+        let cells = |decimal, thousands| {
+            CellReader::new(&schema, &[], NumberFormat { decimal, thousands }).or_canonical()
+        };
+        use Spelling::{Any, Canonical, Configured};
+        let comma = cells(',', Some('.'));
+        for (text, expected) in [
+            ("7", Some((7.0, Any))),
+            ("-1e3", Some((-1000.0, Any))),
+            ("0,125", Some((0.125, Configured))),
+            ("1.234,5", Some((1234.5, Configured))),
+            ("1.234.567", Some((1_234_567.0, Configured))),
+            ("0.125", Some((0.125, Canonical))),
+            ("12.5", Some((12.5, Canonical))),
+            ("1.5e3", Some((1500.0, Canonical))),
+            ("1.234", None),
+            ("-12.500", None),
+            ("1,234.5", None),
+            ("1.2.3", None),
+        ] {
+            assert_eq!(comma.number(text), expected, "{text}");
+        }
+        let words = comma.no_number(" 1.234 ");
+        assert!(words.contains("is 1234 as") && words.contains("and 1.234 with"), "{words}");
+        assert!(comma.no_number("1.2.3").contains("is not a number"));
+        assert_eq!(cells(',', Some(' ')).number("1.234"), Some((1.234, Canonical)));
+        assert!(!cells('.', Some(',')).reads_both());
+        assert_eq!(cells('.', Some(',')).number("1,234"), Some((1234.0, Any)));
+    }
+}

@@ -1,0 +1,180 @@
+//! Reads a file once, front to back, in pieces that end where a record ends; hashes it meanwhile.
+//!
+//! Memory: one piece, unless a single record is longer. Not for rows: see [`super::parse`].
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::platform::digest::{Digest, Hasher};
+use crate::{Error, Result};
+
+use super::record::{self, Field, Shape};
+
+/// Bytes read at a time.
+pub(crate) const CHUNK_BYTES: usize = 1 << 18;
+/// A line longer than this is not quarantined: the file is not a CSV file at all.
+const LONGEST_LINE: usize = 1 << 26;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A reader that hands out whole records.
+pub(crate) struct ChunkReader<R> {
+    input: R,
+    path: PathBuf,
+    chunk_bytes: usize,
+    /// Nothing when nobody asks for the digest.
+    hasher: Option<Hasher>,
+    /// Bytes read that belong to the next chunk.
+    carry: Vec<u8>,
+    /// Position in the file of the next chunk's first byte.
+    offset: u64,
+    ended: bool,
+    fields: Vec<Field>,
+}
+
+/// The first record of a file.
+pub(crate) struct Header {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fields: Vec<Field>,
+    /// How many byte-order marks stand before it.
+    pub(crate) byte_order_marks: u64,
+    /// Physical lines up to the first row, blank ones included.
+    pub(crate) lines: u64,
+}
+
+impl<R: Read> ChunkReader<R> {
+    /// A reader of `input`, which errors call `path`.
+    pub(crate) fn new(input: R, path: &Path, chunk_bytes: usize) -> Self {
+        Self {
+            input,
+            path: path.to_owned(),
+            chunk_bytes,
+            hasher: Some(Hasher::default()),
+            carry: Vec::new(),
+            offset: 0,
+            ended: false,
+            fields: Vec::new(),
+        }
+    }
+
+    /// The same reader, whose digest is that of no bytes: hashing is most of the work of reading.
+    pub(crate) fn without_digest(mut self) -> Self {
+        self.hasher = None;
+        self
+    }
+
+    /// Reads the header; `None` when the file holds nothing but blank lines.
+    pub(crate) fn header(&mut self) -> Result<Option<Header>> {
+        let mut buffer = std::mem::take(&mut self.carry);
+        loop {
+            self.fill(&mut buffer)?;
+            let (mut start, mut byte_order_marks) = (0, 0);
+            while buffer[start..].starts_with(BYTE_ORDER_MARK) {
+                start += BYTE_ORDER_MARK.len();
+                byte_order_marks += 1;
+            }
+            // Told by bytes that stand before any line end, so that no cut of the file matters.
+            if let Some(message) = other_than_text(&buffer) {
+                return Err(Error::schema(self.path.display().to_string(), message));
+            }
+            let mut lines = 0;
+            while let Some(length) = blank_line(&buffer[start..], self.ended) {
+                start += length;
+                lines += 1;
+            }
+            if start == buffer.len() && self.ended {
+                return Ok(None);
+            }
+            let end = record::scan_header(&buffer[start..], self.ended, &mut self.fields);
+            if let Some(end) = end.map(|e| start + e) {
+                let bytes = buffer[start..end].to_vec();
+                lines += record::line_ends(&bytes);
+                self.carry = buffer.split_off(end);
+                self.offset = end as u64;
+                let fields = std::mem::take(&mut self.fields);
+                return Ok(Some(Header { bytes, fields, byte_order_marks, lines }));
+            }
+            if self.ended {
+                let message = "the header has a quote that is never closed";
+                return Err(Error::schema(self.path.display().to_string(), message));
+            }
+        }
+    }
+
+    /// Fills `chunk` with the next whole records; returns the position of its first byte, or
+    /// `None` after the last. The previous content of `chunk` is lost, its memory is reused.
+    pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
+        chunk.clear();
+        chunk.append(&mut self.carry);
+        loop {
+            if self.ended {
+                break;
+            }
+            self.fill(chunk)?;
+            if self.ended {
+                break;
+            }
+            let cut = record::last_record_end(chunk, shape, &mut self.fields);
+            if cut > 0 {
+                self.carry.extend_from_slice(&chunk[cut..]);
+                chunk.truncate(cut);
+                break;
+            }
+        }
+        let at = self.offset;
+        self.offset += chunk.len() as u64;
+        Ok((!chunk.is_empty()).then_some(at))
+    }
+
+    /// The digest of everything read; complete after the last chunk.
+    pub(crate) fn digest(&self) -> Digest {
+        self.hasher.clone().unwrap_or_default().finish()
+    }
+
+    fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
+        let start = buffer.len();
+        if start > LONGEST_LINE {
+            return Err(Error::schema(
+                self.path.display().to_string(),
+                format!("no line end within {LONGEST_LINE} bytes: this is not a CSV file"),
+            ));
+        }
+        // Into memory that nobody clears first, and past interruptions.
+        buffer.reserve(self.chunk_bytes);
+        let read = self.input.by_ref().take(self.chunk_bytes as u64).read_to_end(buffer);
+        let read = read.map_err(|e| Error::io("read", &self.path, e))?;
+        self.ended = read < self.chunk_bytes;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[start..]);
+        }
+        Ok(())
+    }
+}
+
+/// What a file is that is none of text, by its first bytes, and what to do.
+fn other_than_text(head: &[u8]) -> Option<&'static str> {
+    let packed: [&[u8]; 6] =
+        [b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"];
+    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
+        Some("this looks like UTF-16: save the file as \"CSV UTF-8\"")
+    } else if packed.iter().any(|magic| head.starts_with(magic)) {
+        Some("this is a compressed file or a workbook: unpack it, or save it as \"CSV UTF-8\"")
+    } else if head.starts_with(b"PAR1") || head.starts_with(b"\xd0\xcf\x11\xe0") {
+        Some("this is a table in a binary format: save it as \"CSV UTF-8\"")
+    } else {
+        None
+    }
+}
+
+/// The length, line end included, of a line of nothing but blanks at the start of `bytes`.
+#[expect(clippy::match_same_arms, reason = "a line feed, and a carriage return alone")]
+pub(crate) fn blank_line(bytes: &[u8], last: bool) -> Option<usize> {
+    let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match (bytes.get(blanks), bytes.get(blanks + 1)) {
+        (Some(b'\n'), _) => Some(blanks + 1),
+        (Some(b'\r'), Some(b'\n')) => Some(blanks + 2),
+        (Some(b'\r'), Some(_)) => Some(blanks + 1),
+        (Some(b'\r'), None) if last => Some(blanks + 1),
+        (None, _) if last && blanks > 0 => Some(blanks),
+        _ => None,
+    }
+}

@@ -1,0 +1,580 @@
+//! A chunk of records to canonical rows: the fast path and the careful path.
+//!
+//! Most rows are already spelt as we would spell them. The fast path proves that in one look and
+//! the row is used where it stands; every other row is taken apart, cleaned and written again into
+//! a side buffer, or rejected with its reason. Both paths give the same bytes.
+//! Not for duplicates: see [`crate::dataset::dedup`].
+
+#![expect(clippy::inline_always, reason = "see `simd`")]
+
+use crate::csv::row_hash::Row;
+use std::ops::Range;
+
+use crate::config::{Ingestion, NumberFormat};
+use crate::platform::simd::{Work, widest};
+use crate::table::schema::{Role, Schema};
+use crate::text;
+
+use super::chunk::blank_line;
+use super::clean::{self, FormatChanges, Labels};
+use super::number::{Number, missing_numbers, no_number, push_number};
+use super::quarantine::{ErrorType, Rejected, Sign};
+use super::record::{self, Field, Malformed, Scan, Shape};
+use super::spelling::{self, BareLabels, Cell};
+use crate::csv::header::Layout;
+use crate::csv::row_hash::RowHasher;
+use crate::csv::structural_index::Marks;
+
+/// Set in `Row::start` when the row is in the side buffer.
+const IN_SIDE: u32 = 1 << 31;
+
+/// Canonical rows that stand one behind the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Run {
+    start: u32,
+    length: u32,
+}
+
+impl Run {
+    /// One row.
+    pub(crate) fn of(row: &Row) -> Self {
+        Self { start: row.start, length: row.length }
+    }
+
+    /// Adds `row` if it follows.
+    pub(crate) fn extend(&mut self, row: &Row) -> bool {
+        let follows = self.start + self.length == row.start;
+        self.length += if follows { row.length } else { 0 };
+        follows
+    }
+}
+
+/// What a chunk became; reused from chunk to chunk.
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) changes: FormatChanges,
+    /// Missing cells by column of the schema.
+    pub(crate) missing: Vec<u64>,
+    pub(crate) blank_lines: u64,
+    /// Physical lines in the chunk.
+    pub(crate) lines: u32,
+    /// The negative label, when the chunk taught it. Had another one been known, the chunk would
+    /// have been parsed otherwise; with this one known, exactly like this.
+    pub(crate) learned: Option<String>,
+    /// The best spelling of the negative label in the chunk, while that is being learned.
+    pub(crate) better: Option<String>,
+    side: Vec<u8>,
+}
+
+impl Parsed {
+    /// The bytes of `row`, which came from `chunk`.
+    pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
+        self.run(chunk, Run::of(row))
+    }
+
+    /// The bytes of `run`, which came from `chunk`.
+    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: Run) -> &'a [u8] {
+        let start = (run.start & !IN_SIDE) as usize;
+        let from = if run.start & IN_SIDE == 0 { chunk } else { &self.side };
+        &from[start..start + run.length as usize]
+    }
+
+    pub(crate) fn clear(&mut self, width: usize) {
+        self.rows.clear();
+        self.rejected.clear();
+        self.side.clear();
+        self.missing.clear();
+        self.missing.resize(width, 0);
+        self.changes = FormatChanges::default();
+        self.blank_lines = 0;
+        self.lines = 0;
+        self.learned = None;
+        self.better = None;
+    }
+}
+
+/// What the fast path must find in a column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Id,
+    Numeric,
+    Categorical,
+    Target,
+}
+
+/// Turns chunks of one file into rows.
+#[derive(Debug, Clone)]
+pub(crate) struct RowParser<'a> {
+    pub(crate) schema: &'a Schema,
+    layout: Layout,
+    pub(crate) options: &'a Ingestion,
+    pub(crate) labels: Labels,
+    pub(crate) hasher: RowHasher,
+    pub(crate) kinds: Vec<Kind>,
+    /// How numbers are spelt.
+    numbers: NumberFormat,
+    /// Numbers that stand for a missing value.
+    missing_numbers: Vec<Number>,
+    /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
+    /// point is one.
+    plain_numbers: bool,
+    /// Whether the fast path applies: that, and the columns stand as in the schema.
+    pub(crate) fast: bool,
+    /// What the fast path takes for a label.
+    pub(crate) bare_labels: BareLabels,
+    fields: Vec<Field>,
+    /// Columns of the row at hand without a value.
+    empty: Vec<usize>,
+    /// What is known of the bytes of the chunk at hand, where the fast path applies.
+    pub(crate) marks: Marks,
+}
+
+impl<'a> RowParser<'a> {
+    /// A parser for a file with `layout`.
+    pub(crate) fn new(
+        schema: &'a Schema,
+        layout: Layout,
+        options: &'a Ingestion,
+        labels: Labels,
+        hasher: RowHasher,
+    ) -> Self {
+        let kinds = schema
+            .columns()
+            .iter()
+            .map(|column| match column.role {
+                Role::Id => Kind::Id,
+                Role::Numeric => Kind::Numeric,
+                Role::Categorical => Kind::Categorical,
+                Role::Target => Kind::Target,
+            })
+            .collect();
+        let numbers = options.numbers;
+        let missing_numbers = missing_numbers(&options.missing_values, numbers);
+        let plain_numbers = numbers.decimal == '.' && missing_numbers.is_empty();
+        let fast = layout.identical && plain_numbers && labels.census.is_none();
+        let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
+        let marks = Marks::default();
+        Self {
+            schema,
+            layout,
+            options,
+            labels,
+            hasher,
+            kinds,
+            numbers,
+            missing_numbers,
+            plain_numbers,
+            fast,
+            bare_labels,
+            fields,
+            empty,
+            marks,
+        }
+    }
+
+    /// The same parser for a file of ours, whose numbers are canonical whatever is configured.
+    pub(crate) fn of_our_own(mut self) -> Self {
+        self.numbers = NumberFormat::default();
+        self.plain_numbers = self.missing_numbers.is_empty();
+        self.fast = self.layout.identical && self.plain_numbers && self.labels.census.is_none();
+        self
+    }
+
+    /// The shape of the file's records.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { width: self.layout.width, max_bytes: self.options.max_line_bytes }
+    }
+
+    /// Parses the whole records in `chunk`, whose first byte stands at `offset` in the file.
+    pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
+        out.clear(self.schema.width());
+        let unknown = self.labels.negative.is_none();
+        self.look(chunk);
+        widest(Rows { parser: self, chunk, offset, out });
+        self.tell_labels(unknown, out);
+    }
+
+    /// Tells what the chunk taught of the negative label.
+    pub(crate) fn tell_labels(&mut self, unknown: bool, out: &mut Parsed) {
+        if unknown {
+            out.learned.clone_from(&self.labels.negative);
+        }
+        out.better = self.labels.better.take();
+    }
+
+    /// Parses the record at `at`; returns where the next one starts.
+    #[inline(always)]
+    fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
+        let fast = if self.fast { self.canonical_row(chunk, at) } else { None };
+        let Some(CanonicalRow { end, next, empty_cells }) = fast else {
+            return self.careful(chunk, at, offset, out);
+        };
+        if empty_cells {
+            count_empty(&chunk[at..end], &mut out.missing);
+        }
+        if chunk[end] == b'\r' {
+            count_line_end(&chunk[end..next], &mut out.changes);
+            let start = out.side.len();
+            out.side.extend_from_slice(&chunk[at..end]);
+            out.side.push(b'\n');
+            let hash = self.hasher.hash(&out.side[start..]);
+            push_row(out, &(start..out.side.len()), true, 1, hash);
+            return next;
+        }
+        let row = at..end + 1;
+        let hash = self.hasher.hash(&chunk[row.clone()]);
+        push_row(out, &row, false, 1, hash);
+        row.end
+    }
+
+    /// Prepares for the rows of `chunk`.
+    pub(crate) fn look(&mut self, chunk: &[u8]) {
+        if self.labels.census.is_none() {
+            self.bare_labels = BareLabels::of(&self.labels);
+        }
+        if self.fast {
+            self.marks.look_at(chunk);
+        }
+    }
+
+    /// Whether a row in canonical spelling starts at `at`. Steps from cell to cell.
+    #[inline(always)]
+    fn canonical_row(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
+        let width = self.kinds.len();
+        let ends = self.marks.row(at, width)?;
+        let (mut start, mut end) = (at, at);
+        let mut empty_cells = false;
+        for (column, kind) in self.kinds.iter().enumerate() {
+            end = ends[column] as usize;
+            let cell = Cell { chunk, start, end };
+            let canonical = match kind {
+                Kind::Numeric => cell.is_number(),
+                Kind::Id => cell.is_text(),
+                Kind::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
+                Kind::Target => self.bare_labels.find(cell).0,
+            };
+            if !canonical || (chunk[end] == b',') != (column + 1 < width) {
+                return None;
+            }
+            empty_cells |= cell.len() == 0;
+            start = end + 1;
+        }
+        if end - at > self.options.max_line_bytes.saturating_sub(2) {
+            return None;
+        }
+        let both = chunk[end] == b'\r' && chunk.get(end + 1) == Some(&b'\n');
+        self.marks.pass(width);
+        Some(CanonicalRow { end, next: end + 1 + usize::from(both), empty_cells })
+    }
+
+    /// Takes the record at `at` apart; returns where the next one starts.
+    #[inline(never)]
+    pub(crate) fn careful(
+        &mut self,
+        chunk: &[u8],
+        at: usize,
+        offset: u64,
+        out: &mut Parsed,
+    ) -> usize {
+        if self.layout.width > 1
+            && let Some(length) = blank_line(&chunk[at..], true)
+        {
+            out.blank_lines += 1;
+            out.lines += 1;
+            return at + length;
+        }
+        let mut fields = std::mem::take(&mut self.fields);
+        let scan = record::scan(chunk, at, true, self.shape(), &mut fields);
+        // A chunk ends with a record, so that the scan never asks for more.
+        let (end, lines, problem) = match scan {
+            Scan::Record { end, lines, problem } => (end, lines, problem),
+            Scan::NeedMore => (chunk.len(), 1, Some(Malformed::Quote(0))),
+        };
+        let start = out.side.len();
+        let checked = match problem {
+            Some(problem) => Err(self.malformed(problem)),
+            None => self.clean(&chunk[at..end], at, &fields, out),
+        };
+        match checked {
+            Ok(()) => {
+                count_line_end(&chunk[at..end], &mut out.changes);
+                let hash = self.hasher.hash(&out.side[start..]);
+                push_row(out, &(start..out.side.len()), true, lines, hash);
+            }
+            Err(Reason { column, error, message, sign }) => {
+                out.side.truncate(start);
+                out.rejected.push(Rejected {
+                    line: u64::from(out.lines),
+                    lines,
+                    position: offset + at as u64,
+                    column: column.map(|c| (c + 1, self.column_name(c))),
+                    error,
+                    record: record::without_line_end(&chunk[at..end]).to_vec(),
+                    message,
+                    sign,
+                });
+                out.lines += lines;
+            }
+        }
+        self.fields = fields;
+        end
+    }
+
+    /// Writes the canonical row of `record`, which stands at `at` in the chunk, to the side buffer.
+    /// Counts are added only when the whole row is good.
+    fn clean(
+        &mut self,
+        record: &[u8],
+        at: usize,
+        fields: &[Field],
+        out: &mut Parsed,
+    ) -> Result<(), Reason> {
+        let text = std::str::from_utf8(record).map_err(|e| {
+            let bad = at + e.valid_up_to();
+            let column = fields.iter().position(|f| bad < f.end.max(f.start + 1));
+            let message = "the bytes are not UTF-8: save the file as UTF-8".to_owned();
+            Reason { column, error: ErrorType::InvalidUnicode, message, sign: Sign::Nothing }
+        })?;
+        let schema = self.schema;
+        let mut changes = FormatChanges::default();
+        self.empty.clear();
+        for (index, column) in schema.columns().iter().enumerate() {
+            if index > 0 {
+                out.side.push(b',');
+            }
+            let Some(position) = self.layout.positions[index] else { continue };
+            let field = fields[position];
+            if let Some(length) = self.push_canonical(column.role, record, at, field, out) {
+                if length == 0 {
+                    self.empty.push(index);
+                }
+                continue;
+            }
+            let raw = &text[field.start - at..field.end - at];
+            let value = clean::bare(raw, field.quoted, field.escaped, &mut changes);
+            let feature = matches!(column.role, Role::Numeric | Role::Categorical);
+            let spelt_missing = || self.options.missing_values.iter().any(|m| *m == value);
+            let target = column.role == Role::Target;
+            let missing = value.is_empty()
+                || (feature && spelt_missing())
+                || (column.role == Role::Numeric && self.is_missing_number(&value))
+                || (target && spelt_missing() && !self.labels.knows(&value));
+            if missing {
+                if target {
+                    return Err(Reason::no_label(position));
+                }
+                self.empty.push(index);
+                continue;
+            }
+            let pushed = match column.role {
+                Role::Id | Role::Categorical => {
+                    crate::table::quote::push_text(&value, &mut out.side);
+                    Ok(())
+                }
+                Role::Numeric => push_number(&value, self.numbers, &mut out.side, &mut changes),
+                Role::Target => self.push_label(&value, &mut out.side, &mut changes),
+            };
+            pushed.map_err(|(sign, message)| {
+                // A cell further on may tell more, of the whole file.
+                let reason = Reason::cast(position, sign, message);
+                self.other_decimal(index + 1, (text, at), fields).unwrap_or(reason)
+            })?;
+        }
+        out.side.push(b'\n');
+        for index in &self.empty {
+            out.missing[*index] += 1;
+        }
+        out.changes.add(&changes);
+        Ok(())
+    }
+
+    /// Whether `value` is a number that stands for a missing value, however it is spelt.
+    fn is_missing_number(&self, value: &str) -> bool {
+        !self.missing_numbers.is_empty()
+            && Number::read(value, self.numbers).is_some_and(|n| self.missing_numbers.contains(&n))
+    }
+
+    /// The reason to reject the first number with the other decimal separator in the columns from
+    /// `first` on.
+    fn other_decimal(
+        &self,
+        first: usize,
+        (text, at): (&str, usize),
+        fields: &[Field],
+    ) -> Option<Reason> {
+        let columns = self.schema.columns().iter().zip(&self.layout.positions).skip(first);
+        columns.filter(|(column, _)| column.role == Role::Numeric).find_map(|(_, position)| {
+            let field = fields[(*position)?];
+            let raw = &text[field.start - at..field.end - at];
+            let mut ignored = FormatChanges::default();
+            let value = clean::bare(raw, field.quoted, field.escaped, &mut ignored);
+            let (sign, message) = no_number(&value, self.numbers);
+            let found = sign == Sign::OtherDecimal;
+            found.then_some(Reason::cast((*position)?, sign, message))
+        })
+    }
+
+    /// Appends a cell that is spelt canonically already and returns its length; most cells are,
+    /// even of a row in which another one is not. Nothing, and nothing is done, for all others.
+    fn push_canonical(
+        &self,
+        role: Role,
+        record: &[u8],
+        at: usize,
+        field: Field,
+        out: &mut Parsed,
+    ) -> Option<usize> {
+        let (start, end) = (field.start - at, field.end - at);
+        let cell = &record[start..end];
+        let canonical = match role {
+            Role::Numeric => self.plain_numbers && spelling::is_number(cell),
+            Role::Id => spelling::is_text(cell),
+            // Its missing values have spellings of their own.
+            Role::Categorical => false,
+            Role::Target => {
+                start < end && self.bare_labels.find(Cell { chunk: record, start, end }).0
+            }
+        };
+        if !canonical || field.quoted {
+            return None;
+        }
+        out.side.extend_from_slice(cell);
+        Some(cell.len())
+    }
+
+    fn push_label(
+        &mut self,
+        value: &str,
+        out: &mut Vec<u8>,
+        changes: &mut FormatChanges,
+    ) -> Result<(), (Sign, String)> {
+        match self.labels.resolve(value, changes) {
+            Some(true) => crate::table::quote::push_text(&self.labels.positive, out),
+            Some(false) => crate::table::quote::push_text(
+                self.labels.negative.as_deref().unwrap_or(value),
+                out,
+            ),
+            None => {
+                let message = format!(
+                    "unknown label \"{}\": expected \"{}\" or \"{}\" (\"schema.negative_label\" \
+                     names the second)",
+                    text::visible(value),
+                    self.labels.positive,
+                    self.labels.negative.as_deref().unwrap_or_default(),
+                );
+                return Err((Sign::OtherLabel, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn malformed(&self, problem: Malformed) -> Reason {
+        let width = self.layout.width;
+        let (column, error, message) = match problem {
+            Malformed::TooFew(found) => (
+                Some(found),
+                ErrorType::MissingColumns,
+                format!("expected {width} columns, found {found}"),
+            ),
+            Malformed::TooMany(found) => (
+                Some(width),
+                ErrorType::TooManyColumns,
+                format!("expected {width} columns, found {found}"),
+            ),
+            Malformed::Quote(field) => (
+                Some(field),
+                ErrorType::UnquotedValue,
+                "a quote is not closed on its line, or text follows it".to_owned(),
+            ),
+            Malformed::TooLong => (
+                None,
+                ErrorType::LineSizeOverMaximum,
+                format!("longer than {} bytes", self.options.max_line_bytes),
+            ),
+        };
+        Reason { column, error, message, sign: Sign::Nothing }
+    }
+
+    fn column_name(&self, field: usize) -> String {
+        let mapped = self.layout.positions.iter().position(|p| *p == Some(field));
+        mapped.map_or_else(String::new, |index| self.schema.columns()[index].name.clone())
+    }
+}
+
+/// The rows of a chunk.
+struct Rows<'a, 'p> {
+    parser: &'a mut RowParser<'p>,
+    chunk: &'a [u8],
+    offset: u64,
+    out: &'a mut Parsed,
+}
+
+impl Work for Rows<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { parser, chunk, offset, out } = self;
+        let mut at = 0;
+        while at < chunk.len() {
+            at = parser.row(chunk, at, offset, out);
+        }
+    }
+}
+
+/// Whether a category that is there is one of the spellings of a missing value.
+pub(crate) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
+    !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
+}
+
+struct CanonicalRow {
+    /// Where its line end starts.
+    end: usize,
+    /// Where the next row starts.
+    next: usize,
+    empty_cells: bool,
+}
+
+/// Counts the line end of a good row, unless it is LF.
+fn count_line_end(row: &[u8], changes: &mut FormatChanges) {
+    changes.crlf += u64::from(row.ends_with(b"\r\n"));
+    changes.carriage_return += u64::from(row.ends_with(b"\r"));
+}
+
+/// Why a record is rejected.
+struct Reason {
+    /// Field of the file, from 0.
+    column: Option<usize>,
+    error: ErrorType,
+    message: String,
+    sign: Sign,
+}
+
+impl Reason {
+    fn cast(column: usize, sign: Sign, message: String) -> Self {
+        Self { column: Some(column), error: ErrorType::Cast, message, sign }
+    }
+
+    fn no_label(column: usize) -> Self {
+        let (error, message) = (ErrorType::MissingLabel, "the label is missing".to_owned());
+        Self { column: Some(column), error, message, sign: Sign::Nothing }
+    }
+}
+
+#[inline(always)]
+fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash: u128) {
+    // Chunks stay far below 2 GiB: the reader gives up on lines of 64 MiB.
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);
+    let start = narrow(range.start) | if side { IN_SIDE } else { 0 };
+    out.rows.push(Row { start, length: narrow(range.len()), line: out.lines, lines, hash });
+    out.lines += lines;
+}
+
+/// Adds the empty cells of a canonical row; text cells of the fast path hold no quotes.
+fn count_empty(row: &[u8], missing: &mut [u64]) {
+    for (cell, count) in row.split(|b| *b == b',').zip(missing) {
+        *count += u64::from(cell.is_empty());
+    }
+}

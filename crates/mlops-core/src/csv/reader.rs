@@ -1,0 +1,401 @@
+//! Reads a file of rows as typed batches: our own data sets, test files, files to predict.
+//!
+//! Rows are cleaned exactly as in ingestion, so that a test file may be as untidy as any other.
+//! Reading, parsing and the caller's work run in parallel, see `csv::pipeline`; the result is the
+//! same for any number of threads. Not for writing: see `ingest`.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Ingestion;
+use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
+use crate::csv::clean::Labels;
+use crate::csv::header::{Layout, Purpose};
+use crate::csv::parse::{Parsed, RowParser};
+use crate::csv::pipeline::{self, Piece, Work};
+use crate::csv::quarantine::Rejected;
+use crate::csv::row_hash::RowHasher;
+use crate::csv::signs::Signs;
+use crate::csv::values::Wanted;
+use crate::platform::digest::Digest;
+use crate::platform::files;
+use crate::table::Table;
+use crate::table::schema::Schema;
+use crate::{Error, Result, text};
+
+/// How to read a file.
+#[derive(Debug, Clone, Copy)]
+pub struct RowReader<'a> {
+    schema: &'a Schema,
+    options: &'a Ingestion,
+    purpose: Purpose,
+    hasher: RowHasher,
+    wanted: Wanted,
+    digest: bool,
+    threads: usize,
+    chunk_bytes: usize,
+}
+
+/// What was learned about a file besides its good rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Digest of the file's bytes; that of an empty file if it was not asked for.
+    pub digest: Digest,
+    /// Records in the file.
+    pub rows_read: u64,
+    /// Records that could not be used.
+    pub rejected: u64,
+    /// Descriptions of the first of them, with their lines.
+    pub examples: Vec<String>,
+    /// Columns that the schema does not name.
+    pub extra_columns: Vec<String>,
+    /// The physical line after the header, counted from 1.
+    #[serde(skip)]
+    pub first_line: u64,
+    /// The number of physical lines from there on.
+    #[serde(skip)]
+    pub lines: u64,
+}
+
+/// A record that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The record's index, counted from 0 over good and bad ones.
+    pub row: u64,
+    /// The physical line on which it begins, counted from 1.
+    pub line: u64,
+    /// The column at fault; empty if it is not a single one.
+    pub column: String,
+    /// A description of the fault.
+    pub message: String,
+}
+
+/// Identities of rows, used as they are: they are hashes under a random key already.
+pub type RowSet = HashSet<u128, BuildHasherDefault<Taken>>;
+
+/// Takes some of the bits of a row's identity for its hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only whole identities come here, by `write_u128`; this serves anything else.
+        self.0 = bytes.iter().fold(self.0, |hash, b| hash.rotate_left(8) ^ u64::from(*b));
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "half of the bits are plenty")]
+    fn write_u128(&mut self, identity: u128) {
+        self.0 = identity as u64;
+    }
+}
+
+/// How many rejected rows a [`Reading`] describes at most.
+const EXAMPLES: usize = 5;
+
+impl<'a> RowReader<'a> {
+    /// Reads labelled rows of `schema`. Hashes of two readers cannot be compared, unless one is
+    /// a copy of the other.
+    pub fn labelled(schema: &'a Schema, options: &'a Ingestion) -> Self {
+        Self {
+            schema,
+            options,
+            purpose: Purpose::Labelled,
+            hasher: RowHasher::random(),
+            wanted: Wanted { ids: false, hashes: true },
+            digest: true,
+            threads: 1,
+            chunk_bytes: CHUNK_BYTES,
+        }
+    }
+
+    /// Reads rows to predict; ids are optional, labels are ignored.
+    pub fn prediction(schema: &'a Schema, options: &'a Ingestion) -> Self {
+        Self { purpose: Purpose::Prediction, ..Self::labelled(schema, options) }
+    }
+
+    /// Reads labelled rows whose ids are optional, for scoring only.
+    pub fn evaluation(schema: &'a Schema, options: &'a Ingestion) -> Self {
+        Self { purpose: Purpose::Evaluation, ..Self::labelled(schema, options) }
+    }
+
+    /// Makes the reader keep ids too.
+    #[must_use]
+    pub fn with_ids(mut self) -> Self {
+        self.wanted.ids = true;
+        self
+    }
+
+    /// Makes the reader leave out the hashes of rows.
+    #[must_use]
+    pub fn without_hashes(mut self) -> Self {
+        self.wanted.hashes = false;
+        self
+    }
+
+    /// Makes the reader leave out the digest of the file.
+    #[must_use]
+    pub fn without_digest(mut self) -> Self {
+        self.digest = false;
+        self
+    }
+
+    /// Makes the hashes of rows the same in every run that uses `key`.
+    #[must_use]
+    pub fn keyed(mut self, key: u64) -> Self {
+        self.hasher = RowHasher(key);
+        self
+    }
+
+    /// Uses `threads` threads instead of one; the result is the same.
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Uses other options; the hashes of rows stay the same.
+    #[must_use]
+    pub fn reading(mut self, options: &'a Ingestion) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Reads pieces of `bytes` instead of the default size; the result is the same.
+    #[must_use]
+    pub fn with_chunk_bytes(mut self, bytes: usize) -> Self {
+        self.chunk_bytes = bytes.max(1);
+        self
+    }
+
+    /// Hands the rows of `path` to `visit`, a batch at a time, in order.
+    pub fn read(
+        &self,
+        path: &Path,
+        mut visit: impl FnMut(&Table) -> Result<()>,
+    ) -> Result<Reading> {
+        let swap = |(): &mut (), table: &mut Table, made: &mut Table| std::mem::swap(table, made);
+        let (reading, _) = self.each(path, || (), swap, |table| visit(table))?;
+        Ok(reading)
+    }
+
+    /// Hands the rows of `path` to `work`, a batch at a time, on several threads, and what it made
+    /// of each batch to `take`, in file order, on this thread.
+    ///
+    /// Each thread has its own state, which starts as `state()`. `work` may modify its batch; its output
+    /// buffer still holds an earlier batch and must be cleared. The states are returned in no
+    /// particular order.
+    pub fn each<S: Send, M: Default + Send>(
+        &self,
+        path: &Path,
+        state: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, &mut Table, &mut M) + Sync,
+        mut take: impl FnMut(&mut M) -> Result<()>,
+    ) -> Result<(Reading, Vec<S>)> {
+        let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+        let length = metadata.len();
+        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        if !self.digest {
+            reader = reader.without_digest();
+        }
+        let mut reading = Reading::default();
+        let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? else {
+            reading.digest = reader.digest();
+            return Ok((reading, Vec::new()));
+        };
+        let one_piece = length <= self.chunk_bytes as u64;
+        reading.first_line = line;
+        // While the negative label is unknown a piece may have to be worked on twice.
+        let workers = match self.threads {
+            _ if one_piece || parser.labels.negative.is_none() => 0,
+            1 => 0,
+            // A digest by calculation keeps one processor busy.
+            threads if self.digest && !crate::platform::digest::is_instruction() => threads - 1,
+            threads => threads,
+        };
+        let wanted = self.wanted;
+        let schema = self.schema;
+        let work = Work {
+            state: || (state(), Table::new(schema)),
+            make: |(state, table): &mut (S, Table),
+                   parser: &mut RowParser,
+                   piece: &mut Piece<(u64, M)>| {
+                let Piece { chunk, offset, parsed, made: (rows, made) } = piece;
+                // Another one may have been left here.
+                if !table.is_of(schema) {
+                    *table = Table::new(schema);
+                }
+                parser.values(chunk, *offset, wanted, parsed, table);
+                *rows = table.len() as u64;
+                work(state, table, made);
+            },
+        };
+        let mut signs = Signs::default();
+        let read = pipeline::run_with(&mut reader, parser, workers, &work, |piece| {
+            let Piece { parsed, made: (rows, made), .. } = piece;
+            signs.note(parsed, line);
+            signs.check(path)?;
+            reading.note(&parsed.rejected, line);
+            reading.rows_read += *rows + parsed.rejected.len() as u64;
+            line += u64::from(parsed.lines);
+            take(made)
+        });
+        let (_, states) = read?;
+        reading.lines = line - reading.first_line;
+        reading.digest = reader.digest();
+        Ok((reading, states.into_iter().map(|(state, _)| state).collect()))
+    }
+
+    /// Hands the rows that `input` spells to `visit`, a batch at a time, in order, together with
+    /// the number of the batch's first record and the records in it that cannot be used.
+    ///
+    /// `input` is read in pieces of `chunk_bytes`, on this thread; errors call it `place`.
+    pub fn stream(
+        &self,
+        input: impl Read,
+        place: &Path,
+        chunk_bytes: usize,
+        mut visit: impl FnMut(&Table, u64, Vec<Fault>) -> Result<()>,
+    ) -> Result<Reading> {
+        self.lines(input, place, chunk_bytes, |table, first, faults, _| visit(table, first, faults))
+    }
+
+    /// Like [`Self::stream`], but also passes the line of each good row to `visit`.
+    pub fn lines(
+        &self,
+        input: impl Read,
+        place: &Path,
+        chunk_bytes: usize,
+        mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[u64]) -> Result<()>,
+    ) -> Result<Reading> {
+        let mut reader = ChunkReader::new(input, place, chunk_bytes).without_digest();
+        let mut reading = Reading::default();
+        let Some((mut parser, mut line)) = self.parser(&mut reader, place, &mut reading)? else {
+            return Ok(reading);
+        };
+        let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
+        let mut batch = Table::new(self.schema);
+        let mut first = 0;
+        while let Some(offset) = reader.next_chunk(&mut chunk, parser.shape())? {
+            parser.parse(&chunk, offset, &mut parsed);
+            batch.clear();
+            for row in &parsed.rows {
+                let bytes = parsed.bytes(&chunk, row);
+                let hash = Some(row.hash).filter(|_| self.wanted.hashes);
+                batch.push_canonical(bytes, self.schema, hash, self.wanted.ids);
+            }
+            let faults = parsed.rejected.iter().enumerate().map(|(before, rejected)| {
+                let good = parsed.rows.partition_point(|row| u64::from(row.line) < rejected.line);
+                Fault {
+                    row: first + (before + good) as u64,
+                    line: line + rejected.line,
+                    column: rejected.column.as_ref().map(|c| c.1.clone()).unwrap_or_default(),
+                    message: rejected.message.clone(),
+                }
+            });
+            let faults = faults.collect();
+            reading.note(&parsed.rejected, line);
+            let records = (parsed.rows.len() + parsed.rejected.len()) as u64;
+            reading.rows_read += records;
+            let lines: Vec<u64> =
+                parsed.rows.iter().map(|row| line + u64::from(row.line)).collect();
+            visit(&batch, first, faults, &lines)?;
+            first += records;
+            line += u64::from(parsed.lines);
+        }
+        Ok(reading)
+    }
+
+    /// Hands each row of `path` to `visit` in canonical spelling, newline included, in order.
+    pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
+        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        let (mut reading, mut signs) = (Reading::default(), Signs::default());
+        if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
+            pipeline::run(
+                &mut reader,
+                parser,
+                self.threads,
+                |_, _, (): &mut ()| {},
+                |Piece { chunk, parsed, .. }| {
+                    signs.note(parsed, line);
+                    signs.check(path)?;
+                    reading.note(&parsed.rejected, line);
+                    reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
+                    line += u64::from(parsed.lines);
+                    parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row)))
+                },
+            )?;
+        }
+        reading.digest = reader.digest();
+        Ok(reading)
+    }
+
+    /// A parser for what follows the header, and the line on which that begins; nothing for a file
+    /// of nothing but blank lines.
+    fn parser(
+        &self,
+        reader: &mut ChunkReader<impl Read>,
+        path: &Path,
+        reading: &mut Reading,
+    ) -> Result<Option<(RowParser<'a>, u64)>> {
+        let Some(header) = reader.header()? else { return Ok(None) };
+        let place = path.display().to_string();
+        let layout = Layout::of(&header.bytes, &header.fields, self.schema, self.purpose, &place)?;
+        reading.extra_columns.clone_from(&layout.extra);
+        let labels = Labels::of(self.schema);
+        let parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
+        let parser = if is_our_own(path) { parser.of_our_own() } else { parser };
+        Ok(Some((parser, header.lines + 1)))
+    }
+}
+
+/// Whether the file's name is that of a data set or a hold-out of ours: its numbers are canonical
+/// whatever format is configured for arriving files.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
+pub(crate) fn is_our_own(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            digest: Digest::of(b""),
+            rows_read: 0,
+            rejected: 0,
+            examples: Vec::new(),
+            extra_columns: Vec::new(),
+            first_line: 0,
+            lines: 0,
+        }
+    }
+}
+
+impl Reading {
+    /// Whether each line is a row that could be used.
+    pub fn is_plain(&self) -> bool {
+        self.rejected == 0 && self.lines == self.rows_read
+    }
+
+    fn note(&mut self, rejected: &[Rejected], first_line: u64) {
+        self.rejected += rejected.len() as u64;
+        let room = EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(rejected.iter().take(room).map(|r| {
+            let column = r.column.as_ref().map(|(_, name)| name.as_str()).unwrap_or_default();
+            let place = format!("line {}", first_line + r.line);
+            if column.is_empty() {
+                format!("{place}: {}", r.message)
+            } else {
+                format!("{place}, column \"{}\": {}", text::name(column), r.message)
+            }
+        }));
+    }
+}

@@ -1,0 +1,124 @@
+//! What single cells tell of their whole file: numbers with the other decimal separator, more than two
+//! labels, a better spelling of the label that is being learned.
+//!
+//! Each is the same however the file is cut into pieces. Not for rows that are bad by themselves: see
+//! [`super::quarantine`].
+
+use std::path::Path;
+
+use crate::config::Ingestion;
+use crate::platform::files;
+use crate::table::schema::Schema;
+use crate::{Error, Result, text};
+
+use super::chunk::{CHUNK_BYTES, ChunkReader};
+use super::clean::{Census, Labels, is_better};
+use super::parse::{Parsed, RowParser};
+use super::quarantine::Sign;
+use crate::csv::header::{Layout, Purpose};
+use crate::csv::outcome::Outcome;
+use crate::csv::row_hash::RowHasher;
+
+/// What was seen so far of one file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Signs {
+    /// Line and words of the first number with the other decimal separator.
+    other_decimal: Option<(u64, String)>,
+    /// Whether there is a third label.
+    pub(crate) other_label: bool,
+    /// The best spelling of the label that is being learned.
+    pub(crate) better: Option<String>,
+}
+
+impl Signs {
+    /// Looks at a piece of the file whose first line is `line`.
+    pub(crate) fn note(&mut self, parsed: &Parsed, line: u64) {
+        if let Some(better) = &parsed.better
+            && self.better.as_ref().is_none_or(|known| is_better(better, known))
+        {
+            self.better = Some(better.clone());
+        }
+        for rejected in &parsed.rejected {
+            match rejected.sign {
+                Sign::Nothing => {}
+                Sign::OtherLabel => self.other_label = true,
+                Sign::OtherDecimal => {
+                    let words = || (line + rejected.line, rejected.in_words());
+                    self.other_decimal.get_or_insert_with(words);
+                }
+            }
+        }
+    }
+
+    /// Why nothing of the file can be believed, if that is so: where one number has the other decimal
+    /// separator, those that look like ours mean something else.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let (line, words) = self.other_decimal.as_ref()?;
+        Some(format!(
+            "line {line}: {words}. Nothing of the file is taken, since its other numbers could be \
+             misread"
+        ))
+    }
+
+    /// The same as an error about the file `place`.
+    pub(crate) fn check(&self, place: &Path) -> Result<()> {
+        match self.refusal() {
+            Some(message) => Err(Error::schema(place.display().to_string(), message)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What to do where nobody said which label is the negative one.
+const NAME_IT: &str = "Name the negative one as \"schema.negative_label\" (rows with any other label \
+     then go to the quarantine), or correct the file";
+
+/// Why a file is refused that has several labels besides the positive one, none of which was named.
+fn several_labels(schema: &Schema, census: &Census) -> String {
+    format!(
+        "besides the positive label \"{}\" the column \"{}\" has several others; its labels are {}. \
+         {NAME_IT}",
+        schema.positive_label(),
+        schema.target(),
+        census.in_words(),
+    )
+}
+
+/// What comes of a file with a label that is neither the positive one nor `learned`, which another
+/// file of the first ingestion has: if it has several itself, nothing but this file is doubtful.
+pub(crate) fn unnamed_labels(
+    path: &Path,
+    schema: &Schema,
+    options: &Ingestion,
+    learned: Option<&str>,
+) -> Result<Outcome> {
+    let census = census(path, schema, options)?;
+    match learned {
+        Some(learned) if census.others(schema.positive_label()) == 1 => {
+            Ok(Outcome::Contradicts(format!(
+                "the labels of the column \"{}\" are {}, but files before it have \"{}\" besides the \
+                 positive label. {NAME_IT}",
+                schema.target(),
+                census.in_words(),
+                text::visible(learned),
+            )))
+        }
+        _ => Ok(Outcome::Failed(several_labels(schema, &census))),
+    }
+}
+
+/// Counts the labels of all rows that are good otherwise.
+fn census(path: &Path, schema: &Schema, options: &Ingestion) -> Result<Census> {
+    let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+    let mut reader = ChunkReader::new(file, path, CHUNK_BYTES).without_digest();
+    let Some(header) = reader.header()? else { return Ok(Census::default()) };
+    let place = path.display().to_string();
+    let layout = Layout::of(&header.bytes, &header.fields, schema, Purpose::Labelled, &place)?;
+    let labels = Labels { census: Some(Census::default()), ..Labels::of(schema) };
+    let mut parser = RowParser::new(schema, layout, options, labels, RowHasher::random());
+    let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
+    while let Some(offset) = reader.next_chunk(&mut chunk, parser.shape())? {
+        parser.parse(&chunk, offset, &mut parsed);
+    }
+    Ok(parser.labels.census.unwrap_or_default())
+}

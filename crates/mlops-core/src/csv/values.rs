@@ -1,0 +1,260 @@
+//! A chunk of records straight to typed columns, for readers that do not need the rows' bytes.
+//!
+//! Our own data sets are spelt canonically. A row that proves to be so on the way, cell by cell, is
+//! read where it stands; any other row, also one that stops being plain half-way, is taken back and
+//! goes the general way ([`super::parse`]), whose canonical bytes are then read. Both ways give the
+//! same values. Not for writing, and not for counting how rows were spelt.
+
+#![expect(clippy::inline_always, reason = "see `simd`")]
+
+use crate::platform::simd::{Work, widest};
+use crate::table::{Table, TextColumn, number};
+
+use super::parse::{Kind, Parsed, RowParser, spells_missing};
+use super::spelling::{BareLabels, Cell};
+
+/// Rows that are read column by column: so many stay in the first cache.
+const MOST_ROWS: usize = 256;
+const LEAST_ROWS: usize = 8;
+
+/// What a reader needs of a row besides its features and its label.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// The texts of id columns.
+    pub(crate) ids: bool,
+    /// The identity of the row.
+    pub(crate) hashes: bool,
+}
+
+impl RowParser<'_> {
+    /// Reads the whole records in `chunk`, whose first byte stands at `offset` in the file, into
+    /// `table`, which is cleared first. `out` gets what was rejected, and the lines.
+    pub(crate) fn values(
+        &mut self,
+        chunk: &[u8],
+        offset: u64,
+        wanted: Wanted,
+        out: &mut Parsed,
+        table: &mut Table,
+    ) {
+        out.clear(self.schema.width());
+        table.clear();
+        let unknown = self.labels.negative.is_none();
+        self.look(chunk);
+        widest(Values { parser: self, chunk, offset, wanted, out, table });
+        self.tell_labels(unknown, out);
+    }
+
+    /// Reads a row that is not plain; returns where the next one starts.
+    #[inline(never)]
+    fn other_row(
+        &mut self,
+        (chunk, at, offset): (&[u8], usize, u64),
+        wanted: Wanted,
+        out: &mut Parsed,
+        table: &mut Table,
+    ) -> usize {
+        let next = self.careful(chunk, at, offset, out);
+        if let Some(row) = out.rows.pop() {
+            let bytes = out.bytes(chunk, &row);
+            let hash = wanted.hashes.then_some(row.hash);
+            table.push_canonical(bytes, self.schema, hash, wanted.ids);
+        }
+        next
+    }
+
+    /// Reads the plain rows from `at` on, `most` at most, column by column; returns how many they are
+    /// and where the next row starts. A row is plain if it is canonical, without quotes, and ends in a
+    /// bare newline.
+    #[inline(always)]
+    fn plain_rows(
+        &mut self,
+        (chunk, at, most): (&[u8], usize, usize),
+        wanted: Wanted,
+        table: &mut Table,
+    ) -> (usize, usize) {
+        let width = self.kinds.len();
+        let ends = self.marks.rows(chunk, at, width, most);
+        let before = table.len();
+        let mut good = ends.len() / width;
+        let (mut id, mut numeric, mut categorical) = (0, 0, 0);
+        // Whether ids are missing; how many is counted when it is known which rows are taken.
+        let mut gaps = false;
+        for (column, kind) in self.kinds.iter().enumerate() {
+            let cells = Column { chunk, at, ends: &ends[..good * width], width, position: column };
+            match kind {
+                Kind::Numeric => {
+                    let values = &mut table.numeric[numeric];
+                    values.resize(before + good, 0.0);
+                    good = cells.numbers(&mut values[before..]);
+                    numeric += 1;
+                }
+                Kind::Id => {
+                    let texts = wanted.ids.then(|| &mut table.ids[id]);
+                    good = cells.texts(texts, |text| {
+                        gaps |= text.is_empty();
+                        false
+                    });
+                    id += 1;
+                }
+                Kind::Categorical => {
+                    let missing = |text: &[u8]| spells_missing(self.options, text);
+                    good = cells.texts(Some(&mut table.categorical[categorical]), missing);
+                    categorical += 1;
+                }
+                Kind::Target => {
+                    table.labels.resize(before + good, false);
+                    let labels = &mut table.labels[before..];
+                    good = cells.labels(&self.bare_labels, labels);
+                }
+            }
+        }
+        let longest = self.options.max_line_bytes.saturating_sub(2);
+        if longest < chunk.len() {
+            let fits = |(start, end): &(usize, usize)| end - start <= longest;
+            good = rows_of(at, &ends[..good * width], width).take_while(fits).count();
+        }
+        table.truncate(before + good);
+        let ends = &ends[..good * width];
+        if wanted.hashes {
+            let rows = rows_of(at, ends, width);
+            table.hashes.extend(rows.map(|(start, end)| self.hasher.hash(&chunk[start..=end])));
+        }
+        let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, Kind::Id));
+        for (id, (column, _)) in ids.enumerate() {
+            let cells = Column { chunk, at, ends, width, position: column };
+            table.count_ids(id, good as u64, if gaps { cells.empty() } else { 0 });
+        }
+        table.end_rows(good);
+        let next = ends.last().map_or(at, |end| *end as usize + 1);
+        let taken = ends.len();
+        self.marks.pass(taken);
+        (good, next)
+    }
+}
+
+/// Where rows start, and where their line ends.
+#[inline(always)]
+fn rows_of(at: usize, ends: &[u32], width: usize) -> impl Iterator<Item = (usize, usize)> {
+    let lasts = ends.chunks_exact(width).map(move |row| row[width - 1] as usize);
+    lasts.scan(at, |start, last| Some((std::mem::replace(start, last + 1), last)))
+}
+
+/// The cells of a column in rows that follow each other.
+#[derive(Clone, Copy)]
+struct Column<'a> {
+    chunk: &'a [u8],
+    /// Where the first row starts.
+    at: usize,
+    /// Where all their cells end.
+    ends: &'a [u32],
+    width: usize,
+    /// Which of them it is.
+    position: usize,
+}
+
+impl<'a> Column<'a> {
+    /// Hands each cell to `take` until it refuses one, or until one is not followed by what must follow
+    /// a cell of this column; how many were taken.
+    #[inline(always)]
+    fn each(self, mut take: impl FnMut(usize, Cell<'a>) -> bool) -> usize {
+        let Self { chunk, at, ends, width, position } = self;
+        let separator = if position + 1 == width { b'\n' } else { b',' };
+        let mut before = at.wrapping_sub(1);
+        for (row, cells) in ends.chunks_exact(width).enumerate() {
+            let end = cells[position] as usize;
+            let start = if position == 0 { before } else { cells[position - 1] as usize };
+            let cell = Cell { chunk, start: start.wrapping_add(1), end };
+            before = cells[width - 1] as usize;
+            if chunk[end] != separator || !take(row, cell) {
+                return row;
+            }
+        }
+        ends.len() / width
+    }
+
+    /// Reads numbers; NaN is a missing value.
+    #[inline(always)]
+    fn numbers(self, values: &mut [f64]) -> usize {
+        self.each(|row, cell| {
+            values[row] = match cell.short_number() {
+                Some(value) => value,
+                None if cell.is_number() => number(cell.bytes()),
+                None => return false,
+            };
+            true
+        })
+    }
+
+    /// Reads texts, unless they are to be looked at only; an empty one is a missing value.
+    #[inline(always)]
+    fn texts(
+        self,
+        mut into: Option<&mut TextColumn>,
+        mut refuse: impl FnMut(&[u8]) -> bool,
+    ) -> usize {
+        self.each(|_, cell| {
+            let good = cell.is_text() && !refuse(cell.bytes());
+            if let (true, Some(into)) = (good, &mut into) {
+                // Plain bytes are UTF-8.
+                into.push(std::str::from_utf8(cell.bytes()).unwrap_or_default());
+            }
+            good
+        })
+    }
+
+    /// Reads labels: whether each is the positive one.
+    #[inline(always)]
+    fn labels(self, known: &BareLabels, labels: &mut [bool]) -> usize {
+        self.each(|row, cell| {
+            let (is_label, is_positive) = known.find(cell);
+            labels[row] = is_positive;
+            is_label
+        })
+    }
+
+    /// How many are empty.
+    #[inline(always)]
+    fn empty(self) -> u64 {
+        let mut empty = 0;
+        self.each(|_, cell| {
+            empty += u64::from(cell.len() == 0);
+            true
+        });
+        empty
+    }
+}
+
+/// The values of the rows of a chunk.
+struct Values<'a, 'p> {
+    parser: &'a mut RowParser<'p>,
+    chunk: &'a [u8],
+    offset: u64,
+    wanted: Wanted,
+    out: &'a mut Parsed,
+    table: &'a mut Table,
+}
+
+impl Work for Values<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { parser, chunk, offset, wanted, out, table } = self;
+        let (mut at, mut most) = (0, MOST_ROWS);
+        while at < chunk.len() {
+            if parser.fast {
+                let rows;
+                (rows, at) = parser.plain_rows((chunk, at, most), wanted, table);
+                out.lines += u32::try_from(rows).unwrap_or(u32::MAX);
+                // Where other rows are frequent, fewer are begun in vain.
+                let all = rows == most;
+                most = if all { MOST_ROWS } else { (2 * rows).clamp(LEAST_ROWS, MOST_ROWS) };
+                if all || at == chunk.len() {
+                    continue;
+                }
+            }
+            at = parser.other_row((chunk, at, offset), wanted, out, table);
+        }
+    }
+}

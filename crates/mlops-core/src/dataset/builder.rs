@@ -1,0 +1,382 @@
+//! From files as they arrive to one cumulative, canonical, duplicate-free data set.
+//!
+//! | step | file | what it guarantees |
+//! |---|---|---|
+//! | find | [`discover`] | sorted, repeatable; what is passed over is named |
+//! | map | [`layout`] | every column of the schema has its field, or the file is refused |
+//! | read | `chunk` | each byte is read once; a piece ends where a record ends |
+//! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
+//! | look | `marks` | what each byte is, 64 at a time, is exactly known |
+//! | parse | `parse`, `spelling`, `record`, `clean`, `number` | each record is a canonical row or a rejection |
+//! | judge | `signs`, [`outcome`] | a file that cannot be believed, or has too many bad rows, is refused |
+//! | keep | `keep` | every row is kept, a duplicate or quarantined; memory stays in its limit |
+//! | de-duplicate | [`dedup`], `slots`, `spill` | the first of equal rows stays, in file order |
+//! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
+//! | write | `writer`, `rows`, [`quarantine`] | bytes reach the disk in the order of the rows |
+//! | count | [`outcome`] | rows read = kept + duplicates + quarantined |
+//!
+//! This file joins the steps for one file at a time: a file counts whole or not at all.
+//! Not for the ledger, versions or publishing: see `stage::ingest`.
+
+use crate::dataset::resources::Resources;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+use crate::config::Ingestion;
+use crate::platform::digest::Digest;
+use crate::platform::disk::{Disk, NewFile};
+use crate::platform::files;
+use crate::table::schema::Schema;
+use crate::{Error, Result, text};
+
+use crate::csv::chunk::ChunkReader;
+use crate::csv::clean::Labels;
+use crate::csv::header::{Layout, Purpose};
+use crate::csv::outcome::Outcome;
+use crate::csv::parse::RowParser;
+use crate::csv::pipeline::Stopped;
+use crate::csv::row_hash::RowHasher;
+use crate::csv::signs::{Signs, unnamed_labels};
+use crate::dataset::counts::unreadable;
+use crate::dataset::counts::{Audit, FileCounts, FileRead};
+use crate::dataset::counts::{judge, not_as_recorded, own_fault};
+use crate::dataset::discover::{Candidate, Stamp};
+use crate::dataset::index::Index;
+use crate::dataset::rows::RowFile;
+use crate::dataset::sink::RowSink;
+use crate::dataset::spill::Late;
+
+/// Told of progress: bytes read of all files so far, rows read so far.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// The data set being built: earlier rows, new rows, rejected rows.
+pub struct Ingest<'a> {
+    schema: &'a Schema,
+    options: &'a Ingestion,
+    labels: Labels,
+    hasher: RowHasher,
+    means: Resources,
+    keep: RowSink<'a>,
+    /// What single cells tell of the present file.
+    signs: Signs,
+    /// Whether the files of this run teach the negative label, all together.
+    teaching: bool,
+    /// Files that were carried over.
+    carried: usize,
+    bytes_read: u64,
+    /// Contents that are in already.
+    known: BTreeSet<Digest>,
+}
+
+/// The finished parts, ready to be published.
+#[derive(Debug)]
+pub struct Built {
+    /// The data set, its length and its identity.
+    pub data: (NewFile, u64, Digest),
+    /// What the file system says of it.
+    pub stamp: Stamp,
+    /// The rejected rows, if there are any, as the data set.
+    pub quarantine: Option<(NewFile, u64, Digest)>,
+    /// The negative label, once it is known.
+    pub negative_label: Option<String>,
+    /// The rows seen, for the next ingestion.
+    pub index: Option<Index>,
+    /// For each file that was taken, duplicates within and across that were found at the end.
+    late: Vec<Late>,
+}
+
+impl Built {
+    /// Corrects the counts of the files that were taken, in their order: when memory was short,
+    /// they count duplicates as kept.
+    pub fn settle<'c>(&self, counts: impl Iterator<Item = &'c mut FileCounts>) {
+        for (counts, late) in counts.zip(&self.late) {
+            counts.rows_kept -= late.within + late.across;
+            counts.duplicates_within += late.within;
+            counts.duplicates_across += late.across;
+        }
+    }
+}
+
+impl<'a> Ingest<'a> {
+    /// Starts a data set that will be published near `data` and `quarantine`.
+    pub fn start(
+        schema: &'a Schema,
+        options: &'a Ingestion,
+        disk: &Disk,
+        data: &Path,
+        quarantine: &Path,
+        means: Resources,
+    ) -> Result<Self> {
+        let hasher = RowHasher::random();
+        let means = Resources { threads: crate::dataset::sink::threads(means), ..means };
+        let keep = RowSink::start((schema, options), disk, (data, quarantine), hasher, means)?;
+        let labels = Labels::of(schema);
+        let signs = Signs::default();
+        Ok(Self {
+            schema,
+            options,
+            labels,
+            hasher,
+            means,
+            keep,
+            signs,
+            teaching: false,
+            carried: 0,
+            bytes_read: 0,
+            known: BTreeSet::new(),
+        })
+    }
+
+    /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
+    /// `stamp` is what the file system said of it when it was recorded, if that is known. The rows
+    /// are canonical: options that were changed since do not touch them.
+    pub fn carry_over(&mut self, path: &Path, digest: Digest, stamp: Option<Stamp>) -> Result<()> {
+        if let Some(hasher) = self.keep.copy(path, digest, stamp)? {
+            self.hasher = hasher;
+            self.carried += 1;
+            return Ok(());
+        }
+        let verbatim = self.options.verbatim();
+        self.keep.next_file(true)?;
+        let read = self.read(path, "", &verbatim, &mut (), &mut |_, _| {})?;
+        self.carried += 1;
+        self.bytes_read = 0;
+        self.keep.rows_read = 0;
+        if read.digest == Some(digest) && read.counts.rows_read == read.counts.rows_kept {
+            return Ok(());
+        }
+        Err(not_as_recorded(path))
+    }
+
+    /// No data came before: the negative label, if it is not known, is the only other one of all files.
+    pub fn is_first(&mut self) {
+        self.teaching = self.labels.learning;
+    }
+
+    /// A file with content `digest` is not taken from now on: its rows are in.
+    pub fn know(&mut self, digest: Digest) {
+        self.known.insert(digest);
+    }
+
+    /// Takes the `rows` rows from number `first` on of the earlier data set at `path`, which must have
+    /// `digest`: for a file that is not there any more.
+    pub fn stretch(
+        &mut self,
+        path: &Path,
+        digest: Digest,
+        (first, rows): (u64, u64),
+    ) -> Result<FileCounts> {
+        self.keep.next_file(false)?;
+        let mut counts =
+            FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() };
+        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
+        let verbatim = self.options.verbatim();
+        let Some(header) = reader.header()? else { return Err(not_as_recorded(path)) };
+        let place = path.display().to_string();
+        let (bytes, fields) = (&header.bytes, &header.fields);
+        let layout = Layout::of(bytes, fields, self.schema, Purpose::Labelled, &place)?;
+        let labels = self.labels.clone();
+        let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
+        let mut number = 0;
+        self.labels = crate::csv::pipeline::run(
+            &mut reader,
+            parser,
+            self.means.threads,
+            |_, _, (): &mut ()| {},
+            |piece| {
+                let there = piece.parsed.rows.len() as u64;
+                let within = |row: u64| {
+                    usize::try_from(row.saturating_sub(number).min(there)).unwrap_or(usize::MAX)
+                };
+                let (from, to) = (within(first), within(first + rows));
+                number += there;
+                if from < to {
+                    piece.parsed.rows.truncate(to);
+                    piece.parsed.rows.drain(..from);
+                    self.keep.take(piece, 1, "", &mut counts, &mut ())?;
+                }
+                Ok(())
+            },
+        )?;
+        if reader.digest() == digest && counts.rows_read == rows {
+            return Ok(counts);
+        }
+        Err(not_as_recorded(path))
+    }
+
+    /// Reads one file; its rows are in whole, or not at all.
+    pub fn file(
+        &mut self,
+        candidate: &Candidate,
+        audit: &mut impl Audit,
+        progress: Progress,
+    ) -> Result<FileRead> {
+        self.one(candidate, audit, progress, true)
+    }
+
+    /// Reads one file and takes nothing of it; the counts say what would be new.
+    pub fn look(&mut self, candidate: &Candidate) -> Result<FileRead> {
+        self.one(candidate, &mut (), &mut |_, _| {}, false)
+    }
+
+    fn one(
+        &mut self,
+        candidate: &Candidate,
+        audit: &mut impl Audit,
+        progress: Progress,
+        take: bool,
+    ) -> Result<FileRead> {
+        self.keep.next_file(false)?;
+        let labels = self.labels.clone();
+
+        let Candidate { name, path } = candidate;
+        let before = (self.bytes_read, self.keep.rows_read);
+        let mut read = self.read(path, name, self.options, audit, progress)?;
+        if let (Outcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
+            // Which spelling stands for the label must not hang on which row came first.
+            self.keep.forget_file()?;
+            self.keep.next_file(false)?;
+            (self.bytes_read, self.keep.rows_read) = before;
+            audit.again();
+            self.labels = Labels { negative: Some(better), learning: false, ..labels.clone() };
+            read = self.read(path, name, self.options, audit, progress)?;
+        }
+        if let Outcome::Taken = read.outcome {
+            read.outcome = self.judge(path, &labels, &read.counts);
+        }
+        if matches!(read.outcome, Outcome::Taken)
+            && read.digest.is_some_and(|digest| self.known.contains(&digest))
+        {
+            read.outcome = Outcome::Known;
+        }
+        if !take || !matches!(read.outcome, Outcome::Taken) {
+            self.keep.forget_file()?;
+            self.labels = labels;
+        }
+        Ok(read)
+    }
+
+    /// Whether the file may be taken that was just read; `before` are the labels as they were known
+    /// before.
+    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> Outcome {
+        if let Some(refusal) = self.signs.refusal() {
+            return Outcome::Failed(refusal);
+        }
+        if (before.learning || self.teaching) && self.signs.other_label {
+            let learned = before.negative.as_deref();
+            let outcome = unnamed_labels(path, self.schema, self.options, learned);
+            return outcome.unwrap_or_else(|error| Outcome::Failed(own_fault(&error)));
+        }
+        self.labels.learning &= self.labels.negative.is_none();
+        let first = self.keep.first_rejected.as_ref();
+        judge(counts, first, self.options.max_rejected_share)
+    }
+
+    /// Reads a file to its end. An error that is the file's own fault becomes its outcome; one
+    /// that concerns our output is returned.
+    fn read(
+        &mut self,
+        path: &Path,
+        name: &str,
+        options: &Ingestion,
+        audit: &mut impl Audit,
+        progress: Progress,
+    ) -> Result<FileRead> {
+        let mut read = FileRead {
+            outcome: Outcome::Taken,
+            counts: FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() },
+            digest: None,
+            stamp: None,
+        };
+        let opened = files::open(path).map(|(file, metadata)| (file, Stamp::of(&metadata)));
+        let (file, stamp) = match opened {
+            Ok(opened) => opened,
+            Err(e) => {
+                read.outcome = Outcome::Failed(unreadable(&e));
+                return Ok(read);
+            }
+        };
+        read.stamp = Some(stamp);
+        self.signs = Signs::default();
+        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
+        let counts = &mut read.counts;
+        let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
+        read.digest = Some(reader.digest());
+        let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
+        read.outcome = match (now, outcome) {
+            (Ok(now), outcome) if now == stamp => outcome,
+            _ => Outcome::Changing,
+        };
+        if let Outcome::Failed(_) | Outcome::Changing = read.outcome {
+            // Not read to its end, perhaps; the digest would be of a part.
+            read.digest = None;
+        }
+        Ok(read)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one file, for one caller")]
+    fn rows(
+        &mut self,
+        reader: &mut ChunkReader<File>,
+        name: &str,
+        path: &Path,
+        options: &Ingestion,
+        counts: &mut FileCounts,
+        audit: &mut impl Audit,
+        progress: Progress,
+    ) -> Result<Outcome> {
+        let place = path.display().to_string();
+        let header = match reader.header() {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(Outcome::NoRows),
+            Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
+        };
+        let mapped =
+            Layout::of(&header.bytes, &header.fields, self.schema, Purpose::Labelled, &place);
+        let layout = match mapped {
+            Ok(layout) => layout,
+            Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
+        };
+        counts.extra_columns = text::examples(&layout.extra);
+        counts.reordered = layout.reordered();
+        counts.changes.byte_order_mark += header.byte_order_marks;
+        counts.changes.invisible += layout.invisible;
+        let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
+        let mut line = header.lines + 1;
+        let taken = crate::csv::pipeline::run(
+            reader,
+            parser,
+            self.means.threads,
+            |_, _, (): &mut ()| {},
+            |piece| {
+                self.signs.note(&piece.parsed, line);
+                self.keep.take(piece, line, name, counts, audit)?;
+                line += u64::from(piece.parsed.lines);
+                self.bytes_read += piece.chunk.len() as u64;
+                progress(self.bytes_read, self.keep.rows_read);
+                Ok(())
+            },
+        );
+        match taken {
+            Ok(labels) => self.labels = labels,
+            Err(Stopped::Reading(e)) => return Ok(Outcome::Failed(own_fault(&e))),
+            Err(Stopped::Taking(e)) => return Err(e),
+        }
+        Ok(if counts.rows_read == 0 { Outcome::NoRows } else { Outcome::Taken })
+    }
+
+    /// The finished files.
+    pub fn finish(self) -> Result<Built> {
+        let (mut files, late, index) = self.keep.finish()?;
+        Ok(Built {
+            stamp: files.data.stamp()?,
+            data: files.data.finish()?,
+            quarantine: files.quarantine.map(RowFile::finish).transpose()?,
+            negative_label: self.labels.negative,
+            index,
+            late: late.into_iter().skip(self.carried).collect(),
+        })
+    }
+}

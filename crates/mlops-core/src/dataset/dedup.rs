@@ -1,0 +1,302 @@
+//! Remembers every row seen, in eight bytes a row, and says whether one comes again.
+//!
+//! A row is known by 88 bits of a hash under a random key: the first 32 pick a slot, the other 56 are
+//! stored in it beside the file that brought the row. Two different rows are taken for one with a
+//! probability of about rows² / 2^80: for ten million rows, one run in ten billion. HugeVec stand in
+//! the order of the hashes, so that sorted hashes visit them from the first to the last.
+//! Not for the rows themselves: the caller keeps or drops them.
+
+use std::hint::black_box;
+
+use crate::Result;
+
+use crate::csv::row_hash::Row;
+use crate::platform::huge_vec::HugeVec;
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowOutcome {
+    /// The first of its kind.
+    Kept,
+    /// Seen before in the same file.
+    DuplicateWithin,
+    /// Seen before in another file.
+    DuplicateAcross,
+    /// Rejected.
+    Quarantined,
+}
+
+/// The low byte of an entry says which file brought the row; this one: an earlier one.
+const EARLIER: u64 = 0;
+/// Files are numbered from 1 up to this; then all are made "earlier" and counting restarts.
+const LAST_FILE: u64 = 254;
+const FILE: u64 = 0xff;
+/// An entry that was taken back. Its tag is zero, which no row has.
+const REMOVED: u64 = 0xff;
+
+/// HugeVec in a cache line.
+pub(crate) const LINE: usize = 8;
+/// Bytes of an entry without its file.
+pub(crate) const KEPT_BYTES: usize = 7;
+
+/// The bits of a hash that are not looked at; without them it is a key, and those of all rows differ.
+pub(crate) const UNUSED: u128 = (1 << 40) - 1;
+/// What an index has where a row was taken back. A row with these bits, of which there is none in
+/// 2^56, is not known to later ingestions.
+const GONE: u64 = u64::MAX >> 8;
+
+/// What an index keeps of an entry, in 56 bits, when nobody asks any more which file brought its row;
+/// zero for a free slot.
+pub(crate) fn kept_of(entry: u64) -> u64 {
+    if entry == 0 || entry & !FILE != 0 { entry >> 8 } else { GONE }
+}
+
+/// The entry of which `kept` is kept; an earlier file brought its row.
+pub(crate) fn entry_of(kept: u64) -> u64 {
+    if kept == GONE { REMOVED } else { kept << 8 | EARLIER }
+}
+
+/// What an index keeps of a row.
+pub(crate) fn kept_of_row(hash: u128) -> u64 {
+    tag(hash) >> 8
+}
+
+/// The slot, of `slots`, where the search for a row begins.
+pub(crate) fn home(hash: u128, slots: usize) -> usize {
+    (((hash >> 96) as u64).wrapping_mul(slots as u64) >> 32) as usize
+}
+
+/// Rows to warm at a time: their slots are on the way from memory all at once.
+pub(crate) const BATCH: usize = 64;
+
+/// Memory that the set takes for `rows` rows, in bytes.
+pub(crate) fn bytes_for(rows: usize) -> usize {
+    Table::slots_for(rows).saturating_mul(8)
+}
+
+/// The set of rows seen.
+#[derive(Debug)]
+pub(crate) struct SeenRows {
+    /// Tables of growing size; a row is in one of them. With a good first guess there is one.
+    tables: Vec<Table>,
+    file: u64,
+}
+
+#[derive(Debug)]
+struct Table {
+    slots: HugeVec,
+    used: usize,
+}
+
+impl Table {
+    fn new(rows: usize) -> Result<Self> {
+        Ok(Self { slots: HugeVec::zeroed(Self::slots_for(rows))?, used: 0 })
+    }
+
+    /// A fifth stays free, so that searches are short.
+    fn slots_for(rows: usize) -> usize {
+        (rows.max(1 << 12) / 4).saturating_mul(5) / LINE * LINE
+    }
+
+    /// Whether `more` rows fit; at seven eighths searches get long.
+    fn has_room(&self, more: usize) -> bool {
+        self.used + more <= self.slots.len() / 8 * 7
+    }
+
+    /// The file of the entry with `tag`, or the free slot where it belongs. There is one: a table is
+    /// never full. A cache line is searched to its end before the next one is fetched.
+    #[inline]
+    fn find(&self, hash: u128, tag: u64) -> std::result::Result<u64, usize> {
+        let home = home(hash, self.slots.len());
+        let (mut line, first) = (home / LINE * LINE, home % LINE);
+        loop {
+            for i in first..first + LINE {
+                let at = line + i % LINE;
+                match self.slots.get(at) {
+                    0 => return Err(at),
+                    entry if entry & !FILE == tag => return Ok(entry & FILE),
+                    _ => {}
+                }
+            }
+            line = if line + LINE < self.slots.len() { line + LINE } else { 0 };
+        }
+    }
+
+    /// Adds the row unless it is there; there is room.
+    #[inline]
+    fn insert(&mut self, hash: u128, tag: u64, file: u64) -> RowOutcome {
+        match self.find(hash, tag) {
+            Ok(known) => duplicate(known, file),
+            Err(free) => {
+                self.slots.set(free, tag | file);
+                self.used += 1;
+                RowOutcome::Kept
+            }
+        }
+    }
+}
+
+/// The part of a hash that is stored; never zero.
+fn tag(hash: u128) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "the bits in the middle are asked for")]
+    let bits = (hash >> 32) as u64;
+    (bits & !FILE).max(FILE + 1)
+}
+
+impl SeenRows {
+    /// An empty set that expects about `rows` rows; more are fine, only a little slower.
+    pub(crate) fn expecting(rows: usize) -> Result<Self> {
+        Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
+    }
+
+    /// A set for data sets whose rows nobody compares.
+    pub(crate) fn none() -> Self {
+        Self { tables: Vec::new(), file: EARLIER }
+    }
+
+    /// A set of the tables that an earlier one had, all of whose rows are now an earlier file's: each
+    /// with its number of rows.
+    pub(crate) fn of(tables: impl IntoIterator<Item = (HugeVec, usize)>) -> Self {
+        let tables = tables.into_iter().map(|(slots, used)| Table { slots, used }).collect();
+        Self { tables, file: EARLIER }
+    }
+
+    /// Whether there is no table to put rows into.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// Adds a table for `rows` rows.
+    pub(crate) fn grow(&mut self, rows: usize) -> Result<()> {
+        self.tables.push(Table::new(rows)?);
+        Ok(())
+    }
+
+    /// Each table: its slots, and how many of them are in use.
+    pub(crate) fn tables(&self) -> impl ExactSizeIterator<Item = (&HugeVec, usize)> {
+        self.tables.iter().map(|table| (&table.slots, table.used))
+    }
+
+    /// Rows from now on belong to another file.
+    pub(crate) fn next_file(&mut self) {
+        if self.file == LAST_FILE {
+            for table in &mut self.tables {
+                table.slots.change(|slot| if slot & !FILE == 0 { slot } else { slot & !FILE });
+            }
+            self.file = EARLIER;
+        }
+        self.file += 1;
+    }
+
+    /// Takes back every row of the current file.
+    pub(crate) fn forget_file(&mut self) {
+        let file = self.file;
+        for table in &mut self.tables {
+            table.slots.change(|slot| if slot & FILE == file { REMOVED } else { slot });
+        }
+    }
+
+    /// Makes room for `more` rows; false when that would take more than `memory` bytes.
+    pub(crate) fn make_room(&mut self, more: usize, memory: usize) -> Result<bool> {
+        if self.tables.last().is_some_and(|table| table.has_room(more)) {
+            return Ok(true);
+        }
+        let now: usize = self.tables.iter().map(|table| table.slots.len()).sum();
+        let rows = now / 2;
+        let fits = (now * 8).saturating_add(bytes_for(rows)) <= memory;
+        if fits {
+            self.tables.push(Table::new(rows)?);
+        }
+        Ok(fits)
+    }
+
+    /// Adds those rows that are not there, in their order, and says what becomes of each. There must
+    /// be room.
+    pub(crate) fn insert_all(&mut self, rows: &[Row], fates: &mut Vec<RowOutcome>) {
+        fates.clear();
+        let Some((table, older)) = self.tables.split_last_mut() else { return };
+        // Brings all slots into the cache first. The loads do not depend on each other, so that the
+        // processor waits once for all of them and not at every row.
+        for table in older.iter().chain([&*table]) {
+            let slots = rows.iter().map(|row| table.slots.get(home(row.hash, table.slots.len())));
+            black_box(slots.fold(0, |sum, slot| sum ^ slot));
+        }
+        for row in rows {
+            let tag = tag(row.hash);
+            let known = older.iter().find_map(|table| table.find(row.hash, tag).ok());
+            fates.push(match known {
+                Some(file) => duplicate(file, self.file),
+                None => table.insert(row.hash, tag, self.file),
+            });
+        }
+    }
+
+    /// Adds a row unless it is there.
+    pub(crate) fn insert(&mut self, hash: u128) -> Result<RowOutcome> {
+        self.make_room(1, usize::MAX)?;
+        let Some((table, older)) = self.tables.split_last_mut() else {
+            return Ok(RowOutcome::Kept);
+        };
+        let tag = tag(hash);
+        let known = older.iter().find_map(|table| table.find(hash, tag).ok());
+        Ok(match known {
+            Some(file) => duplicate(file, self.file),
+            None => table.insert(hash, tag, self.file),
+        })
+    }
+}
+
+/// The fate of a row that `file` brought before, seen in `present`.
+fn duplicate(file: u64, present: u64) -> RowOutcome {
+    if file == present { RowOutcome::DuplicateWithin } else { RowOutcome::DuplicateAcross }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::csv::row_hash::RowHasher;
+    use std::collections::HashMap;
+
+    fn hash(n: u64) -> u128 {
+        RowHasher(7).hash(&n.to_le_bytes())
+    }
+
+    #[test]
+    fn says_where_a_duplicate_comes_from_also_after_growing_and_renumbering() {
+        let mut seen = SeenRows::expecting(10).unwrap();
+        let mut first: HashMap<u64, u64> = HashMap::new();
+        for file in 0..600 {
+            seen.next_file();
+            for i in 0..100 {
+                let n = (file * 61 + i * 7) % 20_000;
+                let expected = match first.get(&n) {
+                    None => RowOutcome::Kept,
+                    Some(f) if *f == file => RowOutcome::DuplicateWithin,
+                    Some(_) => RowOutcome::DuplicateAcross,
+                };
+                first.entry(n).or_insert(file);
+                assert_eq!(seen.insert(hash(n)).unwrap(), expected, "file {file} row {n}");
+                if expected == RowOutcome::DuplicateAcross {
+                    continue;
+                }
+                assert_eq!(seen.insert(hash(n)).unwrap(), RowOutcome::DuplicateWithin);
+            }
+        }
+        assert!(seen.tables.len() > 1, "the test must grow the set");
+    }
+
+    #[test]
+    fn a_forgotten_file_leaves_the_others() {
+        let mut seen = SeenRows::expecting(10).unwrap();
+        seen.next_file();
+        assert!((0..1000).all(|n| seen.insert(hash(n)).unwrap() == RowOutcome::Kept));
+        seen.next_file();
+        let kept =
+            (500..2000).filter(|n| seen.insert(hash(*n)).unwrap() == RowOutcome::Kept).count();
+        assert_eq!(kept, 1000);
+        seen.forget_file();
+        seen.next_file();
+        assert!((0..1000).all(|n| seen.insert(hash(n)).unwrap() == RowOutcome::DuplicateAcross));
+        assert!((1000..2000).all(|n| seen.insert(hash(n)).unwrap() == RowOutcome::Kept));
+    }
+}

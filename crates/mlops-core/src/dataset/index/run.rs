@@ -1,0 +1,192 @@
+//! A sorted run: the keys of rows, 88 bits each, in rising order, in pages that are full.
+//!
+//! Keys are hashes, and as evenly spread: where one stands is known to a few pages, and two or three
+//! looks find it. Runs are merged as they are written. A run never changes.
+//! Not for when runs are merged: see [`super`].
+
+use super::super::dedup::UNUSED;
+use super::page::{BODY, PageReader, PageWriter, Pages, pages_between};
+use crate::Result;
+use crate::dataset::index::trouble::Trouble;
+use crate::platform::disk::NewFile;
+
+const KEY: usize = 11;
+/// Keys of a full page; their number stands before them.
+const KEYS: usize = (BODY - 2) / KEY;
+
+/// Pages that `keys` keys take.
+pub(crate) fn pages_of(keys: u64) -> u64 {
+    keys.div_ceil(KEYS as u64)
+}
+
+/// A run on its way to a file.
+#[derive(Debug)]
+pub(crate) struct RunWriter {
+    pages: PageWriter,
+    page: Vec<u8>,
+    /// How many there are.
+    pub(crate) keys: u64,
+    /// Older runs that go into this one.
+    older: Vec<Keys>,
+}
+
+impl RunWriter {
+    /// A run that the runs `older` go into, too.
+    pub(crate) fn new(
+        seed: u64,
+        older: impl IntoIterator<Item = Pages>,
+    ) -> std::result::Result<Self, Trouble> {
+        let older = older.into_iter().map(Keys::new).collect::<Option<_>>();
+        let older = older.ok_or(Trouble::Damaged)?;
+        Ok(Self { pages: PageWriter::new(seed), page: Vec::new(), keys: 0, older })
+    }
+
+    /// Appends the key of a row whose hash is above all before.
+    pub(crate) fn push(
+        &mut self,
+        hash: u128,
+        out: &mut NewFile,
+    ) -> std::result::Result<(), Trouble> {
+        self.merge(Some(hash), out)?;
+        Ok(self.put(hash, out)?)
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(&mut self, out: &mut NewFile) -> std::result::Result<(), Trouble> {
+        self.merge(None, out)?;
+        if !self.page.is_empty() {
+            self.end_page(out)?;
+        }
+        Ok(self.pages.flush(out)?)
+    }
+
+    /// Appends the keys of older runs that are below `limit`.
+    fn merge(
+        &mut self,
+        limit: Option<u128>,
+        out: &mut NewFile,
+    ) -> std::result::Result<(), Trouble> {
+        loop {
+            let keys = self.older.iter_mut().filter(|keys| keys.next.is_some());
+            let Some(keys) = keys.min_by_key(|keys| keys.next) else { return Ok(()) };
+            let Some(key) = keys.next.filter(|key| limit.is_none_or(|limit| *key < limit)) else {
+                return Ok(());
+            };
+            keys.advance().ok_or(Trouble::Damaged)?;
+            self.put(key, out)?;
+        }
+    }
+
+    fn put(&mut self, hash: u128, out: &mut NewFile) -> Result<()> {
+        self.page.extend_from_slice(&hash.to_be_bytes()[..KEY]);
+        self.keys += 1;
+        if self.page.len() == KEYS * KEY { self.end_page(out) } else { Ok(()) }
+    }
+
+    fn end_page(&mut self, out: &mut NewFile) -> Result<()> {
+        let keys = &self.page;
+        let count = u16::try_from(keys.len() / KEY).unwrap_or(u16::MAX);
+        self.pages.push(out, |page| {
+            page[..2].copy_from_slice(&count.to_le_bytes());
+            page[2..2 + keys.len()].copy_from_slice(keys);
+        })?;
+        self.page.clear();
+        Ok(())
+    }
+}
+
+/// The keys of a page, as hashes without the bits that nobody looks at.
+fn key(body: &[u8], i: usize) -> Option<u128> {
+    let mut bytes = [0; 16];
+    bytes[..KEY].copy_from_slice(body.get(2 + i * KEY..2 + (i + 1) * KEY)?);
+    Some(u128::from_be_bytes(bytes))
+}
+
+fn count(body: &[u8]) -> Option<usize> {
+    let count = usize::from(u16::from_le_bytes(*body.first_chunk()?));
+    (1..=KEYS).contains(&count).then_some(count)
+}
+
+/// The keys of a run, one after the other.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    reader: PageReader,
+    page: u64,
+    at: usize,
+    /// The next one; nothing after the last.
+    pub(crate) next: Option<u128>,
+}
+
+impl Keys {
+    /// Nothing when the run is damaged.
+    pub(crate) fn new(pages: Pages) -> Option<Self> {
+        let reader = PageReader::all(pages);
+        let mut keys = Self { reader, page: 0, at: 0, next: None };
+        keys.read()?;
+        Some(keys)
+    }
+
+    /// Passes to the next one; nothing when the run is damaged.
+    pub(crate) fn advance(&mut self) -> Option<()> {
+        self.at += 1;
+        self.read()
+    }
+
+    fn read(&mut self) -> Option<()> {
+        if self.page == self.reader.count() {
+            self.next = None;
+            return Some(());
+        }
+        let body = self.reader.body(self.page)?;
+        if self.at < count(body)? {
+            self.next = Some(key(body, self.at)?);
+            return Some(());
+        }
+        (self.page, self.at) = (self.page + 1, 0);
+        self.read()
+    }
+}
+
+/// Sets `hits` where the row of the same place among `hashes`, which rise, is in the run; nothing
+/// when a page is damaged.
+pub(crate) fn find(pages: Pages, hashes: &[u128], hits: &mut [bool]) -> Option<()> {
+    let mut reader = PageReader::for_hashes(pages, hashes);
+    // Pages below are passed for good.
+    let mut begin = 0;
+    let mut guess = 0;
+    for (hash, hit) in hashes.iter().zip(hits) {
+        let wanted = hash & !UNUSED;
+        let mut above = reader.count();
+        while begin < above {
+            guess = guess.clamp(begin, above - 1);
+            let body = reader.body(guess)?;
+            let keys = count(body)?;
+            let (first, last) = (key(body, 0)?, key(body, keys - 1)?);
+            if wanted < first {
+                above = guess;
+                guess = guess.saturating_sub(pages_between(wanted, first, reader.count()));
+            } else if wanted > last {
+                begin = guess + 1;
+                guess += pages_between(last, wanted, reader.count());
+            } else {
+                *hit |= search(body, keys, wanted)?;
+                break;
+            }
+        }
+    }
+    Some(())
+}
+
+/// Whether a page has a key.
+fn search(body: &[u8], keys: usize, wanted: u128) -> Option<bool> {
+    let (mut low, mut high) = (0, keys);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        match key(body, middle)?.cmp(&wanted) {
+            std::cmp::Ordering::Equal => return Some(true),
+            std::cmp::Ordering::Less => low = middle + 1,
+            std::cmp::Ordering::Greater => high = middle,
+        }
+    }
+    Some(false)
+}

@@ -1,0 +1,24 @@
+//! The data set that ingestion builds: cumulative, canonical, free of duplicates.
+//!
+//! | step | file | what it guarantees |
+//! |---|---|---|
+//! | find | [`discover`] | sorted, repeatable; what is passed over is named |
+//! | build | [`builder`] | a file counts whole or not at all |
+//! | keep | `sink` | every row is kept, a duplicate or quarantined; memory stays in its limit |
+//! | de-duplicate | [`dedup`], `spill` | the first of equal rows stays, in file order |
+//! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
+//! | write | `writer`, `rows` | bytes reach the disk in the order of the rows |
+//! | count | [`counts`] | rows read = kept + duplicates + quarantined |
+//!
+//! Not for the ledger, versions or publishing: see [`crate::stage::ingest`].
+
+pub mod builder;
+pub mod counts;
+pub mod dedup;
+pub mod discover;
+pub mod index;
+pub mod resources;
+pub(crate) mod rows;
+pub(crate) mod sink;
+pub(crate) mod spill;
+pub(crate) mod writer;

@@ -1,0 +1,263 @@
+//! Files of rows that grow and can be cut back: the new data set and its quarantine.
+//!
+//! A file that turns out bad is undone by returning to the mark set before it. Not for the order
+//! in which files become visible: see the stage.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::platform::digest::Digest;
+use crate::platform::disk::{Disk, NewFile};
+use crate::platform::sha256_state::Sha256State;
+use crate::{Error, Result};
+
+use super::discover::Stamp;
+use crate::dataset::counts::not_as_recorded;
+
+/// A data set is copied so many bytes at a time.
+const COPY_BYTES: usize = 1 << 18;
+const BUFFER_BYTES: usize = 1 << 20;
+/// So many bytes at once are not worth a copy to the buffer.
+const DIRECT_BYTES: usize = 1 << 16;
+
+/// A growing, unpublished file with the digest of its bytes.
+#[derive(Debug)]
+pub(crate) struct RowFile {
+    file: NewFile,
+    buffer: Vec<u8>,
+    sums: Sums,
+    length: u64,
+}
+
+/// What identifies the bytes so far. The digest of a data set that is copied is taken up where it
+/// ended; the checksum, which is much faster, tells whether the bytes are those that had it. There is
+/// none when the file shares the blocks of another one, whose bytes were never seen.
+#[derive(Clone)]
+struct Sums {
+    digest: Sha256State,
+    checksum: Option<Xxh3>,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self { digest: Sha256State::default(), checksum: Some(Xxh3::new()) }
+    }
+}
+
+impl fmt::Debug for Sums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sums").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// A data set to be copied.
+#[derive(Debug)]
+pub(crate) struct Original {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What it must have.
+    pub(crate) digest: Digest,
+    /// What the file system said of it when it was recorded.
+    pub(crate) stamp: Option<Stamp>,
+    /// What spares hashing it.
+    pub(crate) resume: Option<Resume>,
+}
+
+/// What is known of a whole data set, to append to a copy of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Resume {
+    /// Its digest, to be taken up.
+    pub(crate) digest: Sha256State,
+    /// Its checksum, XXH3 of 128 bits, if its bytes were seen.
+    pub(crate) checksum: Option<u128>,
+}
+
+impl Sums {
+    fn update(&mut self, bytes: &[u8]) {
+        self.digest.update(bytes);
+        self.add_up(bytes);
+    }
+
+    /// Adds bytes to the checksum alone.
+    fn add_up(&mut self, bytes: &[u8]) {
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(bytes);
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest.clone().finish()
+    }
+}
+
+/// A state to return to.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    length: u64,
+    sums: Sums,
+}
+
+impl RowFile {
+    /// A file that will be `path`, starting with `header`.
+    pub(crate) fn create(disk: &Disk, path: &Path, header: &[u8]) -> Result<Self> {
+        let file = disk.new_file(path)?;
+        let mut rows = Self { file, buffer: Vec::new(), sums: Sums::default(), length: 0 };
+        rows.append(header)?;
+        Ok(rows)
+    }
+
+    /// Appends bytes.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.buffer.is_empty() && bytes.len() >= DIRECT_BYTES {
+            return self.put(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let put = if buffer.is_empty() { Ok(()) } else { self.put(&buffer) };
+        buffer.clear();
+        self.buffer = buffer;
+        put
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.sums.update(bytes);
+        self.put_known(bytes)
+    }
+
+    /// Writes bytes that the sums know.
+    fn put_known(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes)?;
+        self.length += bytes.len() as u64;
+        self.file.start_writeback()
+    }
+
+    /// Appends the rows of the data set `source` to the header, which both must share, and checks
+    /// that it is the one with the digest.
+    ///
+    /// Where the file system can, the copy shares the blocks of its original, and no byte passes by.
+    /// What guards then is the stamp of the file: size, time and number are those that were recorded
+    /// when it was written. Blocks that went bad beneath an unchanged file are noticed by whoever
+    /// reads the data set, as training does, for its digest is that of the sound bytes. Otherwise
+    /// the bytes are copied, and the checksum says whether they are those that had the digest; without
+    /// a checksum they are hashed again.
+    pub(crate) fn copy(&mut self, source: File, from: &Original) -> Result<()> {
+        self.flush()?;
+        if let Some(resume) = &from.resume
+            && self.share(&source, from, resume)?
+        {
+            return Ok(());
+        }
+        let mut source = source;
+        let Original { path, digest, resume, .. } = from;
+        let failed = |e| Error::io("read", path, e);
+        let known = resume.as_ref().and_then(|r| r.checksum.map(|sum| (sum, &r.digest)));
+        let header = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let mut block = vec![0; COPY_BYTES.max(header)];
+        let mut skip = header;
+        loop {
+            let read = read_full(&mut source, &mut block).map_err(failed)?;
+            if skip > 0 && Digest::of(&block[..read.min(skip)]) != self.sums.digest() {
+                return Err(not_as_recorded(path));
+            }
+            let rows = block[..read].get(skip..).unwrap_or_default();
+            match known {
+                Some(_) => self.sums.add_up(rows),
+                None => self.sums.update(rows),
+            }
+            self.put_known(rows)?;
+            skip = 0;
+            if read < block.len() {
+                break;
+            }
+        }
+        let mut same = true;
+        if let Some((sum, state)) = known {
+            self.sums.digest = state.clone();
+            same = self.sums.checksum.as_ref().is_some_and(|c| c.digest128() == sum)
+                && self.length == state.length();
+        }
+        if same && self.sums.digest() == *digest { Ok(()) } else { Err(not_as_recorded(path)) }
+    }
+
+    /// Lets this file share the blocks of `source`; false when it may not or cannot.
+    fn share(&mut self, source: &File, from: &Original, resume: &Resume) -> Result<bool> {
+        let unchanged = |m: &std::fs::Metadata| {
+            m.len() == resume.digest.length() && from.stamp == Some(Stamp::of(m))
+        };
+        let mut header = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
+        let same = source.metadata().is_ok_and(|m| unchanged(&m))
+            && source.read_exact_at(&mut header, 0).is_ok()
+            && Digest::of(&header) == self.sums.digest();
+        if !same || !self.file.share(source)? {
+            return Ok(false);
+        }
+        self.length = resume.digest.length();
+        self.sums = Sums { digest: resume.digest.clone(), checksum: None };
+        Ok(true)
+    }
+
+    /// What a copy of this file can be appended to with.
+    pub(crate) fn resume(&mut self) -> Result<Resume> {
+        self.flush()?;
+        let Sums { digest, checksum } = &self.sums;
+        Ok(Resume { digest: digest.clone(), checksum: checksum.as_ref().map(Xxh3::digest128) })
+    }
+
+    /// The present state.
+    pub(crate) fn mark(&mut self) -> Result<Mark> {
+        self.flush()?;
+        Ok(Mark { length: self.length, sums: self.sums.clone() })
+    }
+
+    /// Returns to `mark`.
+    pub(crate) fn cut_back(&mut self, mark: Mark) -> Result<()> {
+        self.buffer.clear();
+        if self.length > mark.length {
+            self.file.truncate(mark.length)?;
+        }
+        (self.length, self.sums) = (mark.length, mark.sums);
+        Ok(())
+    }
+
+    /// What there is, to be read from its start.
+    pub(crate) fn reopen(&mut self) -> Result<File> {
+        self.flush()?;
+        self.file.reopen()
+    }
+
+    /// What the file system says of it, once it is written.
+    pub(crate) fn stamp(&mut self) -> Result<Stamp> {
+        self.flush()?;
+        Ok(Stamp::of(&self.file.metadata()?))
+    }
+
+    /// Everything written; gives the file, to be published, with its length and digest.
+    pub(crate) fn finish(mut self) -> Result<(NewFile, u64, Digest)> {
+        self.flush()?;
+        let digest = self.sums.digest();
+        Ok((self.file, self.length, digest))
+    }
+}
+
+/// Fills `block` unless the source ends before; returns how much it is.
+fn read_full(source: &mut File, block: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match source.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}

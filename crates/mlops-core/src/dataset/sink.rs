@@ -1,0 +1,349 @@
+//! What becomes of parsed rows: kept, dropped as duplicates, or quarantined; and counted.
+//!
+//! As long as the rows seen fit into the memory that is given, a row's fate is known at once. When
+//! they do not, or do not any more, rows go through temporary files ([`super::spill`]) and
+//! duplicates are found at the end. Either way the first of equal rows stays, in file order, and the
+//! bytes of the data set are the same. Not for reading files: see [`super`].
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::config::Ingestion;
+use crate::platform::digest::Digest;
+use crate::platform::disk::Disk;
+use crate::table::schema::Schema;
+use crate::{Error, Result};
+
+use super::dedup::{BATCH, RowOutcome, SeenRows, bytes_for};
+use super::discover::Stamp;
+use super::index::{Body, Index, Opened};
+use super::rows::Original;
+use super::spill::{Late, Span, Spill};
+use super::writer::{Files, Writer};
+use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
+use crate::csv::clean::Labels;
+use crate::csv::header::{Layout, Purpose};
+use crate::csv::parse::{RowParser, Run};
+use crate::csv::pipeline::{self, Piece};
+use crate::csv::quarantine;
+use crate::csv::row_hash::Row;
+use crate::csv::row_hash::RowHasher;
+use crate::dataset::counts::{Audit, FileCounts};
+use crate::dataset::resources::Resources;
+
+/// Memory of a process besides the rows seen: program, ledger, blocks on the way to the disk.
+const FIXED_BYTES: usize = 12 << 20;
+/// Memory of a thread that parses, with the pieces on their way to it and from it.
+const THREAD_BYTES: usize = 3 << 20;
+
+/// An index is read whole and written anew when new rows are at least this share of its rows: then that
+/// is cheaper than looking each of them up.
+const MANY: u64 = 8;
+
+/// How many threads may parse within the memory of `means`: half of it, at most, is theirs.
+pub(crate) fn threads(means: Resources) -> usize {
+    means.threads.clamp(1, (means.memory / 2 / THREAD_BYTES).max(1))
+}
+
+/// Where rows end up.
+pub(crate) struct RowSink<'a> {
+    schema: &'a Schema,
+    options: &'a Ingestion,
+    disk: Disk,
+    data: PathBuf,
+    hasher: RowHasher,
+    writer: Writer,
+    expected_rows: usize,
+    /// Memory for the rows seen, in bytes.
+    memory: usize,
+    /// Whether equal rows are all kept: nobody need remember any.
+    all: bool,
+    seen: Option<SeenRows>,
+    spill: Option<Spill>,
+    /// Of the rows at hand.
+    fates: Vec<RowOutcome>,
+    /// Files so far, by the numbers of their kept rows.
+    spans: Vec<Span>,
+    kept: u64,
+    /// Whether the rows at hand are known to differ from each other: those of a data set.
+    distinct: bool,
+    pub(crate) rows_read: u64,
+    /// Line and reason of the first row of the present file that was rejected.
+    pub(crate) first_rejected: Option<(u64, String)>,
+}
+
+impl<'a> RowSink<'a> {
+    pub(crate) fn start(
+        (schema, options): (&'a Schema, &'a Ingestion),
+        disk: &Disk,
+        (data, quarantine): (&Path, &Path),
+        hasher: RowHasher,
+        means: Resources,
+    ) -> Result<Self> {
+        let besides = FIXED_BYTES + THREAD_BYTES * means.threads;
+        let memory = means.memory.saturating_sub(besides);
+        let all = options.keeps_equal_rows(schema);
+        let fits = bytes_for(means.expected_rows) <= memory;
+        let seen = !all && fits;
+        Ok(Self {
+            schema,
+            options,
+            disk: disk.clone(),
+            data: data.to_owned(),
+            hasher,
+            expected_rows: means.expected_rows,
+            writer: Writer::start(disk, data, &schema.header(), quarantine)?,
+            memory,
+            all,
+            seen: seen.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
+            spill: (!all && !fits).then(|| Spill::new(disk, data, memory, None)),
+            fates: Vec::new(),
+            spans: Vec::new(),
+            kept: 0,
+            distinct: false,
+            rows_read: 0,
+            first_rejected: None,
+        })
+    }
+
+    /// Takes the data set at `path`, which has `digest` and had `stamp` when it was recorded, by its
+    /// index: its rows are copied, not looked at. Returns what they were hashed with; nothing, and
+    /// nothing is done, when there is no index to rely on.
+    pub(crate) fn copy(
+        &mut self,
+        path: &Path,
+        digest: Digest,
+        stamp: Option<Stamp>,
+    ) -> Result<Option<RowHasher>> {
+        let (Some(index), Ok(source)) = (Opened::of(path, digest), File::open(path)) else {
+            return Ok(None);
+        };
+        if !self.all && !index.knows_all_rows() {
+            return Ok(None);
+        }
+        // The copy goes on while the index is read, and is undone when that fails.
+        self.next_file(true)?;
+        let resume = Some(index.resume.clone());
+        let original = Original { path: path.to_owned(), digest, stamp, resume };
+        self.writer.copy(source, original)?;
+        let (hasher, rows) = (index.hasher, index.rows);
+        let new = (self.expected_rows as u64).saturating_sub(rows);
+        let fits = self.seen.is_some() && index.memory() <= self.memory;
+        if self.all {
+            // Nobody asks for them.
+        } else if fits && new >= rows / MANY {
+            let Some(seen) = index.load() else {
+                self.forget_file()?;
+                return Ok(None);
+            };
+            self.seen = Some(seen);
+        } else {
+            self.seen = None;
+            let spill = Spill::new(&self.disk, &self.data, self.memory, Some(index));
+            self.spans = vec![Span { start: spill.next(), dropped: false }];
+            self.spill = Some(spill);
+        }
+        self.kept += rows;
+        self.hasher = hasher;
+        Ok(Some(hasher))
+    }
+
+    /// Rows from now on are those of another file; `distinct` ones are taken without a question.
+    pub(crate) fn next_file(&mut self, distinct: bool) -> Result<()> {
+        self.distinct = distinct;
+        self.first_rejected = None;
+        self.spans.push(Span { start: self.next(), dropped: false });
+        if let Some(seen) = &mut self.seen {
+            seen.next_file();
+        }
+        self.writer.mark()
+    }
+
+    /// Nothing of the present file is taken.
+    pub(crate) fn forget_file(&mut self) -> Result<()> {
+        if let Some(seen) = &mut self.seen {
+            seen.forget_file();
+            self.kept = self.spans.pop().map_or(0, |span| span.start);
+        } else if self.all {
+            self.kept = self.spans.pop().map_or(0, |span| span.start);
+        } else if let Some(span) = self.spans.last_mut() {
+            span.dropped = true;
+        }
+        self.writer.cut_back()
+    }
+
+    /// De-duplicates and keeps the rows of a piece whose first line is `line`.
+    pub(crate) fn take(
+        &mut self,
+        piece: &Piece<()>,
+        line: u64,
+        name: &str,
+        counts: &mut FileCounts,
+        audit: &mut impl Audit,
+    ) -> Result<()> {
+        let parsed = &piece.parsed;
+        // Rows to keep that stand one behind the other are copied at once.
+        let mut run = Run::default();
+        for batch in parsed.rows.chunks(BATCH) {
+            if !self.has_room(batch.len())? {
+                self.writer.rows(piece.bytes(std::mem::take(&mut run)))?;
+                self.spill_over()?;
+            }
+            self.settle(batch, piece)?;
+            for (row, fate) in batch.iter().zip(&self.fates) {
+                let fate = *fate;
+                match fate {
+                    RowOutcome::Kept => {
+                        counts.rows_kept += 1;
+                        let here = self.spill.is_none() || self.distinct;
+                        if here && !run.extend(row) {
+                            self.writer.rows(piece.bytes(run))?;
+                            run = Run::of(row);
+                        }
+                    }
+                    RowOutcome::DuplicateWithin => counts.duplicates_within += 1,
+                    RowOutcome::DuplicateAcross => counts.duplicates_across += 1,
+                    RowOutcome::Quarantined => {}
+                }
+                audit.row(line + u64::from(row.line), row.lines, fate);
+            }
+        }
+        self.writer.rows(piece.bytes(run))?;
+        for rejected in &parsed.rejected {
+            let mut rejected = rejected.clone();
+            rejected.line += line;
+            audit.row(rejected.line, rejected.lines, RowOutcome::Quarantined);
+            *counts.rejections.entry(rejected.error).or_default() += 1;
+            self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
+            let text = quarantine::line(name, &rejected).map_err(|e| Error::backend("csv", e))?;
+            self.writer.rejected(text)?;
+        }
+        let read = (parsed.rows.len() + parsed.rejected.len()) as u64;
+        counts.rows_read += read;
+        counts.quarantined += parsed.rejected.len() as u64;
+        counts.blank_lines += parsed.blank_lines;
+        counts.changes.add(&parsed.changes);
+        counts.missing.iter_mut().zip(&parsed.missing).for_each(|(sum, n)| *sum += n);
+        self.rows_read += read;
+        Ok(())
+    }
+
+    /// The fates of rows, as far as they are known now.
+    fn settle(&mut self, rows: &[Row], piece: &Piece<()>) -> Result<()> {
+        if let Some(seen) = &mut self.seen {
+            seen.insert_all(rows, &mut self.fates);
+            self.kept += self.fates.iter().filter(|fate| **fate == RowOutcome::Kept).count() as u64;
+        } else {
+            self.fates.clear();
+            self.fates.resize(rows.len(), RowOutcome::Kept);
+            let Some(spill) = &mut self.spill else {
+                self.kept += rows.len() as u64;
+                return Ok(());
+            };
+            for row in rows {
+                if self.distinct {
+                    spill.known(row.hash, &mut self.writer)?;
+                } else {
+                    let bytes = piece.bytes(Run::of(row));
+                    spill.candidate(row.hash, bytes, &mut self.writer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> u64 {
+        self.spill.as_ref().map_or(self.kept, Spill::next)
+    }
+
+    /// Whether `rows` more may come; makes room for them within the memory that is given.
+    fn has_room(&mut self, rows: usize) -> Result<bool> {
+        match &mut self.seen {
+            Some(seen) => seen.make_room(rows, self.memory),
+            None => Ok(true),
+        }
+    }
+
+    /// From memory to temporary files. The set of rows seen does not hold whole hashes; the rows
+    /// that were kept do, so they are read again.
+    fn spill_over(&mut self) -> Result<()> {
+        self.seen = None;
+        // The present file keeps its place; numbers of a spill begin at 1.
+        self.spans.iter_mut().for_each(|span| span.start += 1);
+        let mut spill = Spill::new(&self.disk, &self.data, self.memory, None);
+        self.again().each(&mut self.writer, |hash, writer| spill.known(hash, writer))?;
+        if spill.count() != self.kept {
+            let place = self.data.display();
+            let (found, kept) = (spill.count(), self.kept);
+            return Err(Error::data(format!(
+                "{place}: of {kept} rows just written, {found} came back: the disk is not to be \
+                 trusted; nothing was changed"
+            )));
+        }
+        self.spill = Some(spill);
+        Ok(())
+    }
+
+    fn again(&self) -> Again<'a> {
+        let Self { schema, options, hasher, .. } = *self;
+        Again { schema, options, hasher, data: self.data.clone() }
+    }
+
+    /// Everything on the disk, under temporary names; for each file that was taken, the
+    /// duplicates that its counts do not know yet; and the rows seen, if they are to be indexed.
+    pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
+        let mut late = vec![Late::default(); self.spans.len()];
+        let (hasher, rows) = (self.hasher, self.kept);
+        let seen = self.seen.take().or_else(|| self.all.then(SeenRows::none));
+        let mut known = seen.map(|seen| (Body::Seen(seen), rows));
+        if let Some(spill) = self.spill.take() {
+            let again = self.again();
+            let read_base = |spill: &mut Spill, writer: &mut Writer| {
+                again.each(writer, |hash, writer| spill.base(hash, writer))
+            };
+            let (found, body, rows) = spill.resolve(&self.spans, &mut self.writer, read_base)?;
+            (late, known) = (found, Some((body, rows)));
+        }
+        let taken = late.into_iter().zip(&self.spans).filter(|(_, span)| !span.dropped);
+        let late = taken.map(|(late, _)| late).collect();
+        let mut files = self.writer.finish()?;
+        let resume = files.data.resume()?;
+        let index = known.map(|(body, rows)| Index { hasher, rows, resume, body });
+        Ok((files, late, index))
+    }
+}
+
+/// How rows that were written are read once more.
+struct Again<'a> {
+    schema: &'a Schema,
+    options: &'a Ingestion,
+    hasher: RowHasher,
+    data: PathBuf,
+}
+
+impl Again<'_> {
+    /// Tells the hash of each row of the data set so far.
+    fn each(
+        &self,
+        writer: &mut Writer,
+        mut tell: impl FnMut(u128, &mut Writer) -> Result<()>,
+    ) -> Result<()> {
+        let Self { schema, options, hasher, data } = self;
+        let mut reader = ChunkReader::new(writer.reopen_data()?, data, CHUNK_BYTES);
+        let verbatim = options.verbatim();
+        if let Some(header) = reader.header()? {
+            let place = data.display().to_string();
+            let (bytes, fields) = (&header.bytes, &header.fields);
+            let layout = Layout::of(bytes, fields, schema, Purpose::Labelled, &place)?;
+            let parser = RowParser::new(schema, layout, &verbatim, Labels::of(schema), *hasher);
+            pipeline::run(
+                &mut reader,
+                parser,
+                1,
+                |_, _, (): &mut ()| {},
+                |piece| piece.parsed.rows.iter().try_for_each(|row| tell(row.hash, writer)),
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,276 @@
+//! May the challenger go live? Champion against challenger on the same hold-out.
+//!
+//! "Not worse" means: on these very rows the challenger's F1 is at least the champion's plus
+//! `min_improvement` (default 0). The point difference decides, not the interval. To ask for proof
+//! that the challenger is better would keep an outdated model for ever where hold-outs are small; to
+//! refuse only what is proven worse would let the score sink a little with each promotion. With the
+//! same score the challenger wins: it has learnt from newer rows. The interval says how much of the
+//! difference is luck, for the reader of the record. Who wants a margin sets `min_improvement`.
+//!
+//! A challenger that does no better than the best constant answer is refused: two bad models beside
+//! each other prove nothing. There are two ways around that. A person may accept it (`--accept`). And
+//! when the champion loses to the constant too, and the challenger is better than it beyond chance (the
+//! whole paired interval lies above 0) and no constant itself, the challenger replaces it: to keep what is proven worse in
+//! production would only add to the harm. Such a promotion is never silent; the live model stays a
+//! finding that a person must see until it beats the constant.
+//!
+//! Without evidence nothing changes: on rows of one class the F1 says nothing, and the challenger is
+//! refused. Not for scores of two different test sets: those are never compared here.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluation::metrics::bootstrap::{RESAMPLES, too_few};
+use crate::evaluation::metrics::interval::LEVEL;
+use crate::evaluation::metrics::{
+    ConstantBaseline, Interval, PairedCounts, SAME_F1, against_constant,
+};
+use crate::text;
+use crate::{Error, Result};
+
+/// The verdict, with every number that it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateVerdict {
+    /// Whether the challenger may go live.
+    pub blessed: bool,
+    /// Rows of the hold-out.
+    pub n: u64,
+    /// Rows to which the two give different answers.
+    pub disagreements: u64,
+    /// F1 of the live release on the hold-out.
+    pub champion_f1: f64,
+    /// F1 of the new model on the same rows.
+    pub challenger_f1: f64,
+    /// Challenger less champion.
+    pub difference: f64,
+    /// Paired 95 % bootstrap interval of the difference.
+    pub interval: Interval,
+    /// What the difference had to reach.
+    pub min_improvement: f64,
+    /// F1 of the best constant answer on the same rows.
+    pub constant_f1: f64,
+    /// Whether a person accepts a challenger that does no better than that.
+    #[serde(default)]
+    pub accepted: bool,
+    /// Why, one sentence each; the one that decided comes first.
+    pub reasons: Vec<String>,
+}
+
+/// What the user asks of a challenger.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// Difference of the F1, challenger less champion, that is asked for.
+    pub min_improvement: f64,
+    /// Accept a challenger that does no better than the best constant answer.
+    pub accept: bool,
+}
+
+/// Holds the challenger against the champion: n labels, and the answers of both to the same rows.
+///
+/// # Errors
+/// `Data` when there is no row, the lengths differ, or `min_improvement` is not a finite number.
+pub fn gate(
+    labels: &[bool],
+    champion: &[bool],
+    challenger: &[bool],
+    terms: Terms,
+    seed: u64,
+) -> Result<GateVerdict> {
+    let Terms { min_improvement, accept } = terms;
+    if labels.is_empty() {
+        return Err(Error::data("no hold-out rows to compare the models on"));
+    }
+    if !min_improvement.is_finite() {
+        return Err(Error::data(format!(
+            "the least improvement is {min_improvement}: it must be a finite number"
+        )));
+    }
+    let counts = PairedCounts::from_predictions(labels, champion, challenger)?;
+    let matrix = counts.champion();
+    let constant = ConstantBaseline::of(matrix.positives(), matrix.negatives());
+    let mut verdict = GateVerdict {
+        blessed: false,
+        n: counts.n(),
+        disagreements: counts.disagreements(),
+        champion_f1: matrix.f1(),
+        challenger_f1: counts.challenger().f1(),
+        difference: counts.difference(),
+        interval: counts.interval(LEVEL, RESAMPLES, seed),
+        min_improvement,
+        constant_f1: constant.f1,
+        accepted: accept,
+        reasons: Vec::new(),
+    };
+    if matrix.one_class() {
+        verdict.reasons.push(format!(
+            "refused: all {} hold-out rows are of one class, so the F1 cannot compare the models",
+            verdict.n
+        ));
+        return Ok(verdict);
+    }
+    verdict.decide(challenger.iter().all(|answer| *answer == challenger[0]));
+    if let Some(note) = too_few(&matrix) {
+        verdict.reasons.push(format!("the hold-out has {} rows: {note}", verdict.n));
+    }
+    Ok(verdict)
+}
+
+impl GateVerdict {
+    /// Whether the challenger does no better than the best constant answer.
+    pub fn loses_to_constant(&self) -> bool {
+        against_constant(self.challenger_f1, self.constant_f1) != Ordering::Greater
+    }
+
+    /// `constant`: whether the challenger gives every row the same answer.
+    fn decide(&mut self, constant: bool) {
+        let Self { champion_f1, challenger_f1, difference, min_improvement, constant_f1, .. } =
+            *self;
+        let not_worse = difference >= min_improvement - SAME_F1;
+        let loses = self.loses_to_constant();
+        let champion_loses = against_constant(champion_f1, constant_f1) != Ordering::Greater;
+        let relieves = champion_loses && !constant && self.interval.low > SAME_F1;
+        self.blessed = not_worse && (!loses || self.accepted || relieves);
+        let need = if min_improvement.abs() < SAME_F1 {
+            "at least the champion's F1".to_owned()
+        } else {
+            format!("{min_improvement:+} on the champion's F1")
+        };
+        let comparison = format!(
+            "the challenger has F1 {challenger_f1:.4} and the champion {champion_f1:.4} on the same \
+             {} hold-out rows, a difference of {difference:+.4} ({:.0} % interval {:+.4} to \
+             {:+.4}); required: {need}",
+            text::count(self.n),
+            100.0 * self.interval.level,
+            self.interval.low,
+            self.interval.high
+        );
+        let outcome = if self.blessed { "promoted" } else { "refused" };
+        let constant = format!("the best constant answer has F1 {constant_f1:.4}");
+        match (loses, not_worse) {
+            (false, _) | (true, false) => self.reasons.push(format!("{outcome}: {comparison}")),
+            (true, true) if self.accepted => {
+                self.reasons.push(format!("{outcome}: {comparison}"));
+                self.reasons
+                    .push(format!("{constant}, and the challenger was accepted all the same"));
+            }
+            (true, true) if relieves => {
+                self.reasons.push(format!("{outcome}: {comparison}"));
+                self.reasons.push(format!(
+                    "neither beats a constant answer ({constant} on the same rows), but the \
+                     challenger is better than the champion beyond chance"
+                ));
+            }
+            (true, true) => {
+                self.reasons.push(format!(
+                    "refused: the challenger's F1 {challenger_f1:.4} does not beat a constant answer: \
+                     {constant} on the same rows, and --accept was not given"
+                ));
+                self.reasons.push(comparison);
+            }
+        }
+        if champion_loses && !(relieves && loses) {
+            self.reasons.push(format!("the champion does not beat it either: {constant}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 40 rows, every other one positive, of which the model gets all but the last `wrong` right.
+    fn answers(wrong: usize) -> (Vec<bool>, Vec<bool>) {
+        let labels: Vec<bool> = (0..40).map(|i| i % 2 == 0).collect();
+        let answers = labels.iter().enumerate().map(|(i, l)| *l != (i >= 40 - wrong)).collect();
+        (labels, answers)
+    }
+
+    fn verdict(champion_wrong: usize, challenger_wrong: usize, least: f64) -> GateVerdict {
+        let (labels, champion) = answers(champion_wrong);
+        let terms = Terms { min_improvement: least, accept: false };
+        gate(&labels, &champion, &answers(challenger_wrong).1, terms, 42).unwrap()
+    }
+
+    #[test]
+    fn the_same_score_is_promoted_and_one_row_worse_is_refused() {
+        let same = verdict(8, 8, 0.0);
+        assert!(same.blessed && same.disagreements == 0, "{same:?}");
+        assert!(same.reasons[0].starts_with("promoted: the challenger has F1 0.8000"), "{same:?}");
+        let worse = verdict(8, 9, 0.0);
+        assert!(!worse.blessed && worse.difference < 0.0);
+        assert!(worse.reasons[0].starts_with("refused: "), "{worse:?}");
+        // One row is not significant, and is refused all the same.
+        assert!(worse.interval.high >= 0.0);
+    }
+
+    #[test]
+    fn the_least_improvement_is_met_by_exactly_that_much() {
+        let gain = verdict(8, 6, 0.0).difference;
+        assert!(verdict(8, 6, gain).blessed);
+        let (champion, challenger) = (verdict(8, 6, 0.0).champion_f1, 0.85_f64);
+        assert!((challenger - champion - 0.05).abs() < 1e-15);
+        assert!(verdict(8, 6, 0.05).blessed);
+        let short = verdict(8, 6, 0.051);
+        assert!(!short.blessed);
+        assert!(short.reasons[0].contains("required: +0.051 on the champion's F1"), "{short:?}");
+        assert!(verdict(8, 9, -0.1).blessed);
+    }
+
+    #[test]
+    fn nothing_that_loses_to_a_constant_is_promoted_unless_it_is_accepted() {
+        // All wrong: both score 0, the constant 2/3.
+        let both = verdict(40, 40, 0.0);
+        assert!(!both.blessed && both.loses_to_constant(), "{both:?}");
+        assert_eq!(
+            both.reasons[0],
+            "refused: the challenger's F1 0.0000 does not beat a constant answer: the best \
+             constant answer has F1 0.6667 on the same rows, and --accept was not given"
+        );
+        assert!(both.reasons[2].starts_with("the champion does not beat it either"), "{both:?}");
+        // Two rows fewer wrong are chance; no row wrong more than half of them are not.
+        let chance = verdict(40, 38, 0.0);
+        assert!(!chance.blessed && chance.interval.low <= 0.0, "{chance:?}");
+        let relief = verdict(40, 16, 0.0);
+        assert!(relief.loses_to_constant() && relief.blessed, "{relief:?}");
+        assert!(relief.reasons[1].starts_with("neither beats a constant answer"), "{relief:?}");
+        // A champion that beats the constant is never given up for one that does not.
+        let only = verdict(8, 20, -1.0);
+        assert!(!only.blessed && only.reasons.len() == 2, "{only:?}");
+        // A model that always answers "positive" is the constant, and does not beat it.
+        let labels: Vec<bool> = (0..40).map(|i| i % 4 != 0).collect();
+        let same = gate(&labels, &[false; 40], &[true; 40], Terms::default(), 42).unwrap();
+        assert!(!same.blessed && same.loses_to_constant(), "{same:?}");
+        let accept = Terms { accept: true, ..Terms::default() };
+        let same = gate(&labels, &[false; 40], &[true; 40], accept, 42).unwrap();
+        assert!(same.blessed && same.reasons[1].contains("accepted all the same"), "{same:?}");
+        // To accept a weak model is not to accept one that is worse than the champion.
+        let worse = gate(&labels, &labels, &[true; 40], accept, 42).unwrap();
+        assert!(!worse.blessed && worse.reasons[0].starts_with("refused: "), "{worse:?}");
+    }
+
+    #[test]
+    fn one_class_refuses_and_few_rows_say_so() {
+        let one = gate(&[true; 50], &[true; 50], &[true; 50], Terms::default(), 1).unwrap();
+        assert!(!one.blessed && one.reasons[0].contains("one class"), "{one:?}");
+        let labels = [true, false, true];
+        let few = gate(&labels, &labels, &labels, Terms::default(), 1).unwrap();
+        assert!(few.blessed);
+        assert_eq!(few.reasons[1], "the hold-out has 3 rows: too few rows to tell");
+    }
+
+    #[test]
+    fn impossible_input_is_refused() {
+        let nan = Terms { min_improvement: f64::NAN, accept: false };
+        assert!(gate(&[], &[], &[], Terms::default(), 1).is_err());
+        assert!(gate(&[true], &[true], &[], Terms::default(), 1).is_err());
+        assert!(gate(&[true], &[true], &[true], nan, 1).is_err());
+    }
+
+    #[test]
+    fn the_verdict_survives_json() {
+        let verdict = verdict(8, 6, 0.0);
+        let text = serde_json::to_string(&verdict).unwrap();
+        assert_eq!(serde_json::from_str::<GateVerdict>(&text).unwrap(), verdict);
+    }
+}

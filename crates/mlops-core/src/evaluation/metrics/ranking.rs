@@ -1,0 +1,237 @@
+//! Scores that depend on the order of the rows only: ROC AUC, average precision and both curves.
+//!
+//! The rows are sorted once, in [`Ranking::new`]; everything else is a walk over the sorted rows.
+//! Rows with equal scores form one group, so that no result depends on their order in the input.
+//! Not for thresholds or probabilities: see [`super::score`] and [`super::probability`].
+
+use super::{PrPoint, RocPoint, same_length};
+use crate::error::{Error, Result};
+use crate::platform::threads::both;
+
+/// Labels ordered by score, ready for every ranking metric.
+///
+/// Holds eight bytes a row.
+#[derive(Debug, Clone)]
+pub struct Ranking {
+    /// Order-preserving keys of the scores of each class, ascending.
+    positives: Vec<u64>,
+    negatives: Vec<u64>,
+}
+
+/// Rows with a score at or above that of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reached {
+    fp: u64,
+    tp: u64,
+}
+
+/// From so many rows on a second thread is worth its start.
+const LARGE: usize = 100_000;
+
+impl Ranking {
+    /// Sorts n labels by their n scores; a score is any finite number, higher meaning more positive.
+    ///
+    /// O(n log n) time. Each class is sorted alone as 64-bit integers, which is faster than
+    /// sorting rows, and the two are merged on the fly.
+    ///
+    /// # Errors
+    /// `Data` when the lengths differ or a score is NaN or infinite.
+    pub fn new(labels: &[bool], scores: &[f64]) -> Result<Self> {
+        same_length(labels.len(), scores.len())?;
+        if let Some(row) = scores.iter().position(|s| !s.is_finite()) {
+            let score = scores[row];
+            return Err(Error::data(format!("row {row} has the score {score}: it must be finite")));
+        }
+        let positive = labels.iter().filter(|&&label| label).count();
+        let mut positives = Vec::with_capacity(positive);
+        let mut negatives = Vec::with_capacity(labels.len() - positive);
+        for (&label, &score) in labels.iter().zip(scores) {
+            if label { positives.push(key(score)) } else { negatives.push(key(score)) }
+        }
+        if labels.len() < LARGE {
+            positives.sort_unstable();
+            negatives.sort_unstable();
+        } else {
+            both(|| negatives.sort_unstable(), || positives.sort_unstable());
+        }
+        Ok(Self { positives, negatives })
+    }
+
+    /// Area under the receiver operating characteristic (`roc_auc_score`); `None` with one class.
+    ///
+    /// The probability that a positive scores above a negative, a tie counting half
+    /// (Mann-Whitney U). Counted in integers, divided once.
+    pub fn roc_auc(&self) -> Option<f64> {
+        let (n, p) = self.both_classes()?;
+        let mut before = Reached { fp: 0, tp: 0 };
+        let mut twice_wins = 0_u128;
+        for reached in self.groups() {
+            let ties = u128::from(reached.fp - before.fp);
+            twice_wins += ties * u128::from(before.tp + reached.tp);
+            before = reached;
+        }
+        Some(twice_wins as f64 / (2 * u128::from(n) * u128::from(p)) as f64)
+    }
+
+    /// Average precision (`average_precision_score`), our "PR AUC"; `None` with one class.
+    ///
+    /// The sum over groups of precision times the recall gained, without interpolation.
+    pub fn average_precision(&self) -> Option<f64> {
+        let (_, p) = self.both_classes()?;
+        let (mut sum, mut lost, mut before) = (0.0_f64, 0.0_f64, 0);
+        for Reached { fp, tp } in self.groups() {
+            if tp > before {
+                // Kahan: ten million terms would otherwise cost three or four digits.
+                let term = (tp - before) as f64 * (tp as f64 / (tp + fp) as f64) - lost;
+                let next = sum + term;
+                lost = (next - sum) - term;
+                sum = next;
+                before = tp;
+            }
+        }
+        Some(sum / p as f64)
+    }
+
+    /// The receiver operating characteristic from (0, 0) to (1, 1); empty with one class.
+    ///
+    /// At most `max_points` points (at least two), spread evenly along the curve; every one of them
+    /// lies on the full curve, and the end points are always there.
+    pub fn roc_curve(&self, max_points: usize) -> Vec<RocPoint> {
+        let Some((n, p)) = self.both_classes() else { return Vec::new() };
+        let point =
+            |at: Reached| RocPoint { fpr: at.fp as f64 / n as f64, tpr: at.tp as f64 / p as f64 };
+        let start = RocPoint { fpr: 0.0, tpr: 0.0 };
+        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
+    }
+
+    /// The precision-recall curve by ascending recall; empty with one class.
+    ///
+    /// It starts at recall 0 and precision 1, which belongs to no threshold (scikit-learn adds the
+    /// same point), and ends where every row is predicted positive. At most `max_points` points, as
+    /// in [`roc_curve`](Self::roc_curve).
+    pub fn precision_recall_curve(&self, max_points: usize) -> Vec<PrPoint> {
+        let Some((n, p)) = self.both_classes() else { return Vec::new() };
+        let point = |at: Reached| PrPoint {
+            recall: at.tp as f64 / p as f64,
+            precision: at.tp as f64 / (at.tp + at.fp) as f64,
+        };
+        let start = PrPoint { recall: 0.0, precision: 1.0 };
+        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
+    }
+
+    /// Counts of negatives and positives, if there are both.
+    fn both_classes(&self) -> Option<(u64, u64)> {
+        let (n, p) = (self.negatives.len() as u64, self.positives.len() as u64);
+        (n > 0 && p > 0).then_some((n, p))
+    }
+
+    /// Cumulated counts after each distinct score, from the highest down: a merge of both classes.
+    fn groups(&self) -> impl Iterator<Item = Reached> {
+        let (mut p, mut n) = (self.positives.as_slice(), self.negatives.as_slice());
+        std::iter::from_fn(move || {
+            let score = p.last().into_iter().chain(n.last()).copied().max()?;
+            p = without_last(p, score);
+            n = without_last(n, score);
+            Some(Reached {
+                fp: (self.negatives.len() - n.len()) as u64,
+                tp: (self.positives.len() - p.len()) as u64,
+            })
+        })
+    }
+
+    /// The groups, or `max_points - 1` of them when there are more, the last always among them.
+    fn thinned(&self, n: u64, p: u64, max_points: usize) -> impl Iterator<Item = Reached> {
+        let room = max_points.max(2) - 1;
+        let all = self.groups().nth(room).is_none();
+        let (n, p) = (u128::from(n), u128::from(p));
+        let mut last_step = 0;
+        self.groups().filter(move |at| {
+            // Progress along the curve, (fpr + tpr) / 2, in `room` equal steps; 1 only at the end.
+            let progress = u128::from(at.fp) * p + u128::from(at.tp) * n;
+            let step = progress * room as u128 / (2 * n * p);
+            let keep = all || step > last_step;
+            last_step = step;
+            keep
+        })
+    }
+}
+
+/// `keys` without the run of `score` at its end.
+fn without_last(mut keys: &[u64], score: u64) -> &[u64] {
+    while let [rest @ .., last] = keys
+        && *last == score
+    {
+        keys = rest;
+    }
+    keys
+}
+
+/// A finite number as an integer that sorts the same way; both zeros have the same key.
+fn key(score: f64) -> u64 {
+    let bits = (score + 0.0).to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABELS: [bool; 8] = [false, true, false, true, true, false, true, false];
+    const SCORES: [f64; 8] = [0.1, 0.4, 0.4, 0.8, 0.8, 0.8, 0.9, 0.2];
+
+    fn ranking() -> Ranking {
+        Ranking::new(&LABELS, &SCORES).unwrap()
+    }
+
+    #[test]
+    fn keys_sort_as_numbers() {
+        let ascending = [-1e300, -2.5, -1e-300, 0.0, 1e-300, 0.3, 0.5, 7.0, 1e300];
+        assert!(ascending.windows(2).all(|w| key(w[0]) < key(w[1])));
+        assert_eq!(key(-0.0), key(0.0));
+    }
+
+    #[test]
+    fn tied_rows_form_one_group() {
+        let groups: Vec<_> = ranking().groups().map(|at| (at.fp, at.tp)).collect();
+        assert_eq!(groups, [(0, 1), (1, 3), (2, 4), (3, 4), (4, 4)]);
+    }
+
+    #[test]
+    fn one_class_has_no_ranking() {
+        let one = Ranking::new(&[true, true], &[0.1, 0.2]).unwrap();
+        assert_eq!((one.roc_auc(), one.average_precision()), (None, None));
+        assert!(one.roc_curve(10).is_empty() && one.precision_recall_curve(10).is_empty());
+    }
+
+    #[test]
+    fn equal_scores_tell_nothing() {
+        let same = Ranking::new(&LABELS, &[0.5; 8]).unwrap();
+        assert!((same.roc_auc().unwrap() - 0.5).abs() < 1e-15);
+        assert!((same.average_precision().unwrap() - 0.5).abs() < 1e-15);
+        assert_eq!(same.roc_curve(100).len(), 2);
+    }
+
+    #[test]
+    fn nan_is_refused() {
+        let error = Ranking::new(&[true, false], &[0.1, f64::NAN]).unwrap_err();
+        assert_eq!(error.to_string(), "row 1 has the score NaN: it must be finite");
+    }
+
+    #[test]
+    fn thinning_keeps_the_ends() {
+        let labels: Vec<bool> = (0..1000).map(|i| i % 3 == 0 || i > 800).collect();
+        let scores: Vec<f64> = (0..1000).map(|i| f64::from(i) / 1000.0).collect();
+        let ranking = Ranking::new(&labels, &scores).unwrap();
+        let full = ranking.roc_curve(usize::MAX);
+        assert_eq!(full.len(), 1001);
+        for max in [0, 2, 3, 10, 100, 1000, 1001] {
+            let thin = ranking.roc_curve(max);
+            assert!(thin.len() <= max.max(2), "{} points for {max}", thin.len());
+            assert_eq!((thin[0], thin[thin.len() - 1]), (full[0], full[1000]));
+            assert!(thin.iter().all(|point| full.contains(point)));
+            let recall = ranking.precision_recall_curve(max);
+            assert!(recall.len() <= max.max(2));
+            assert!((recall[recall.len() - 1].recall - 1.0).abs() < 1e-15);
+        }
+    }
+}

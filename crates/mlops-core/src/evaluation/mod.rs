@@ -1,0 +1,11 @@
+//! How good predictions are, and which rows may say so.
+//!
+//! [`metrics`] scores predictions with intervals, [`gate`] compares challenger and champion,
+//! [`split`], [`entity`] and [`moment`] say which rows are held out of training.
+//! Not for the records of hold-outs: see [`crate::ledger`].
+
+pub mod entity;
+pub mod gate;
+pub mod metrics;
+pub mod moment;
+pub mod split;

@@ -1,0 +1,564 @@
+//! Training rows as they come from a file, and as a fit wants them.
+//!
+//! Rows are kept raw and packed: a missing value is still missing, a category is a number in the
+//! order of first appearance. What is to become of them is known only after the last row, and then
+//! applied whenever a fit reads a block; the file is read once. Not for single rows: see
+//! [`super::Predictor`].
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::config::Training;
+use crate::model::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks, constant};
+use crate::platform::disk::Disk;
+use crate::platform::exact_sum::ExactSum;
+use crate::table::Table;
+use crate::table::schema::{Role, Schema};
+use crate::text;
+use crate::{Error, Result};
+
+use super::encoder::empty_columns;
+use super::median::{Column, medians};
+use super::{CategoricalFeature, Encoder, NumericFeature};
+use crate::config::choices::MissingPolicy;
+use crate::config::choices::Pooling;
+
+/// A batch of rows made ready by the thread that parsed them.
+#[derive(Debug, Default)]
+pub struct TrainingBatch {
+    /// Numeric columns, then categories by their place in `levels`; NaN is missing.
+    columns: Vec<Vec<f64>>,
+    labels: Vec<bool>,
+    /// For each categorical column its values by first appearance, with their counts.
+    levels: Vec<Vec<(String, u64)>>,
+    missing_cells: Vec<u64>,
+    missing_rows: u64,
+    dropped: u64,
+    known: Vec<Known>,
+}
+
+/// What is known of the values of a numeric column.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    lowest: f64,
+    highest: f64,
+    whole: bool,
+}
+
+impl Known {
+    const NOTHING: Self = Self { lowest: f64::INFINITY, highest: f64::NEG_INFINITY, whole: true };
+
+    fn of(values: &[f64]) -> Self {
+        /// Rounds to a whole number when added and subtracted.
+        const ROUND: f64 = 6_755_399_441_055_744.0;
+        let mut known = [Self::NOTHING; 4];
+        for four in values.chunks(4) {
+            for (known, &v) in known.iter_mut().zip(four) {
+                // Numbers beyond 2^51 count as not whole, which costs time and no digit.
+                let whole = ((v + ROUND) - ROUND).to_bits() == v.to_bits();
+                known.whole &= whole | v.is_nan();
+                known.lowest = if v < known.lowest { v } else { known.lowest };
+                known.highest = if v > known.highest { v } else { known.highest };
+            }
+        }
+        known.into_iter().fold(Self::NOTHING, Self::and)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            lowest: self.lowest.min(other.lowest),
+            highest: self.highest.max(other.highest),
+            whole: self.whole && other.whole,
+        }
+    }
+}
+
+impl TrainingBatch {
+    /// Takes the rows out of `table`; under the policy `drop` those without missing values.
+    pub fn fill(&mut self, table: &mut Table, missing: MissingPolicy) {
+        let (numeric, rows) = (table.numeric.len(), table.len());
+        self.columns.resize_with(numeric + table.categorical.len(), Vec::new);
+        for (mine, column) in self.columns.iter_mut().zip(&mut table.numeric) {
+            std::mem::swap(mine, column);
+        }
+        std::mem::swap(&mut self.labels, &mut table.labels);
+        self.levels.clear();
+        for (codes, texts) in self.columns[numeric..].iter_mut().zip(&table.categorical) {
+            let mut levels = Levels::default();
+            codes.clear();
+            codes.extend(texts.iter().map(|text| levels.code(text)));
+            self.levels.push(levels.found);
+        }
+        self.missing_cells.clear();
+        let gaps =
+            |column: &Vec<f64>| -> u64 { column.iter().map(|v| u64::from(v.is_nan())).sum() };
+        self.missing_cells.extend(self.columns.iter().map(gaps));
+        (self.missing_rows, self.dropped) = (0, 0);
+        if self.missing_cells.iter().any(|n| *n > 0) {
+            let complete = |i: &usize| self.columns.iter().all(|column| !column[*i].is_nan());
+            let complete: Vec<usize> = (0..rows).filter(complete).collect();
+            self.missing_rows = (rows - complete.len()) as u64;
+            if missing == MissingPolicy::Drop {
+                self.dropped = self.missing_rows;
+                for column in &mut self.columns {
+                    pick(column, &complete);
+                }
+                pick(&mut self.labels, &complete);
+            }
+        }
+        self.known.clear();
+        self.known.extend(self.columns[..numeric].iter().map(|column| Known::of(column)));
+    }
+}
+
+/// Keeps the values at `kept`, which ascends.
+fn pick<T: Copy>(values: &mut Vec<T>, kept: &[usize]) {
+    for (to, from) in kept.iter().enumerate() {
+        values[to] = values[*from];
+    }
+    values.truncate(kept.len());
+}
+
+/// The values of a categorical column, by first appearance and with their counts.
+#[derive(Debug, Default)]
+struct Levels {
+    found: Vec<(String, u64)>,
+    places: HashMap<String, usize>,
+}
+
+impl Levels {
+    /// The place of `text`; NaN for a missing value.
+    fn code(&mut self, text: &str) -> f64 {
+        if text.is_empty() {
+            return f64::NAN;
+        }
+        self.add(text, 1) as f64
+    }
+
+    /// Counts `text`; returns its place.
+    #[expect(clippy::single_match_else, reason = "the place is found or made")]
+    fn add(&mut self, text: &str, count: u64) -> usize {
+        let place = match self.places.get(text) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(text.to_owned(), self.found.len());
+                self.found.push((text.to_owned(), 0));
+                self.found.len() - 1
+            }
+        };
+        self.found[place].1 += count;
+        place
+    }
+}
+
+/// Training rows, growing batch by batch.
+#[derive(Debug)]
+pub struct TrainingRows {
+    names: (Vec<String>, Vec<String>),
+    missing: MissingPolicy,
+    pooling: Pooling,
+    rows: PackedBlocks,
+    known: Vec<Known>,
+    levels: Vec<Levels>,
+    missing_rows: u64,
+    missing_cells: Vec<u64>,
+    dropped: u64,
+    /// What finding the encoding may take, in bytes.
+    memory: usize,
+}
+
+impl TrainingRows {
+    /// No rows of `schema` yet.
+    pub fn new(schema: &Schema, training: &Training) -> Self {
+        let numeric = super::owned(schema, Role::Numeric);
+        let categorical = super::owned(schema, Role::Categorical);
+        let columns = numeric.len() + categorical.len();
+        Self {
+            missing: training.missing,
+            pooling: training.pooling,
+            rows: PackedBlocks::new(columns),
+            known: vec![Known::NOTHING; numeric.len()],
+            levels: categorical.iter().map(|_| Levels::default()).collect(),
+            missing_rows: 0,
+            missing_cells: vec![0; columns],
+            dropped: 0,
+            memory: usize::MAX,
+            names: (numeric, categorical),
+        }
+    }
+
+    /// The same, of which about `bytes` stay in memory and the rest in a file in `folder`.
+    #[must_use]
+    pub fn within(mut self, bytes: usize, disk: &Disk, folder: &Path) -> Self {
+        self.memory = bytes / 4;
+        self.rows = self.rows.within(bytes, disk, folder.to_owned());
+        self
+    }
+
+    /// Appends a batch.
+    ///
+    /// # Errors
+    /// As a temporary file fails.
+    pub fn push(&mut self, batch: &mut TrainingBatch) -> Result<()> {
+        let numeric = self.names.0.len();
+        for (j, found) in batch.levels.iter().enumerate() {
+            let levels = &mut self.levels[j];
+            let mut places = Vec::with_capacity(found.len());
+            for (text, count) in found {
+                places.push(levels.add(text, *count) as f64);
+            }
+            for code in batch.columns[numeric + j].iter_mut().filter(|code| !code.is_nan()) {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a place in the list"
+                )]
+                let place = *code as usize;
+                *code = places[place];
+            }
+        }
+        for (known, more) in self.known.iter_mut().zip(&batch.known) {
+            *known = known.and(*more);
+        }
+        for (sum, more) in self.missing_cells.iter_mut().zip(&batch.missing_cells) {
+            *sum += more;
+        }
+        self.missing_rows += batch.missing_rows;
+        self.dropped += batch.dropped;
+        let columns: Vec<&[f64]> = batch.columns.iter().map(Vec::as_slice).collect();
+        self.rows.push_columns(&columns, &batch.labels)
+    }
+
+    /// Rows left out for a missing value.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Rows to learn from.
+    pub fn rows(&self) -> u64 {
+        self.rows.rows()
+    }
+
+    /// The columns in which all rows have the same value.
+    pub fn constants(&self) -> Vec<&str> {
+        let present = |j: usize| self.missing_cells[j] < self.rows.rows();
+        let numeric = self.names.0.iter().zip(&self.known).enumerate();
+        let numeric = numeric
+            .filter(|(j, (_, known))| present(*j) && constant(known.lowest, known.highest))
+            .map(|(_, (name, _))| name.as_str());
+        let categorical = self.names.1.iter().zip(&self.levels);
+        let categorical = categorical.filter(|(_, levels)| levels.found.len() == 1);
+        numeric.chain(categorical.map(|(name, _)| name.as_str())).collect()
+    }
+
+    /// The encoding that the rows teach.
+    ///
+    /// # Errors
+    /// `Data` for missing values under the policy `reject`, and for a column without any value.
+    pub fn encoder(&self, threads: usize) -> Result<Encoder> {
+        if self.missing == MissingPolicy::Reject && self.missing_rows > 0 {
+            let names = self.names.0.iter().chain(&self.names.1);
+            let columns = names
+                .zip(&self.missing_cells)
+                .filter(|(_, n)| **n > 0)
+                .map(|(name, n)| format!("\"{name}\" {n}"));
+            return Err(Error::data(format!(
+                "{} rows have missing values ({}) and \"training.missing\" is \"reject\": \
+                 complete the data, or choose \"median\", \"mean\" or \"drop\"",
+                self.missing_rows,
+                text::names(columns)
+            )));
+        }
+        let imputes = matches!(self.missing, MissingPolicy::Median | MissingPolicy::Mean);
+        // Under a policy that leaves rows out, all of them may be gone.
+        let left_out = if self.rows.rows() == 0 { self.dropped } else { 0 };
+        let all = if imputes { self.rows.rows() } else { left_out };
+        let names = self.names.0.iter().chain(&self.names.1).zip(&self.missing_cells);
+        let empty: Vec<&String> = names.filter(|(_, n)| **n == all).map(|(name, _)| name).collect();
+        if all > 0 && !empty.is_empty() {
+            return Err(empty_columns(&empty));
+        }
+        let middles = match self.missing {
+            MissingPolicy::Drop | MissingPolicy::Reject => vec![None; self.names.0.len()],
+            MissingPolicy::Mean => self.means()?,
+            MissingPolicy::Median => {
+                medians(&self.rows, &self.known_columns(), threads, self.memory)?
+            }
+        };
+        let names = self.names.0.iter().zip(middles);
+        let numeric =
+            names.map(|(name, fill)| NumericFeature { name: name.clone(), fill }).collect();
+        let missing = &self.missing_cells[self.names.0.len()..];
+        let columns = self.names.1.iter().zip(&self.levels).zip(missing);
+        let learn = |((name, levels), missing): ((&String, &Levels), &u64)| {
+            let missing = imputes.then_some(*missing);
+            CategoricalFeature::learn(name, &levels.found, missing, self.pooling)
+        };
+        let categorical = columns.map(learn).collect();
+        Ok(Encoder { missing: self.missing, numeric, categorical })
+    }
+
+    fn known_columns(&self) -> Vec<Column> {
+        let known = self.known.iter().zip(&self.missing_cells);
+        known
+            .map(|(known, missing)| Column {
+                count: self.rows.rows() - missing,
+                lowest: known.lowest,
+                highest: known.highest,
+                whole: known.whole,
+            })
+            .collect()
+    }
+
+    /// Arithmetic means, rounded once.
+    fn means(&self) -> Result<Vec<Option<f64>>> {
+        let mut sums = vec![ExactSum::default(); self.names.0.len()];
+        let wanted: Vec<usize> = (0..sums.len()).collect();
+        let mut buffer = Vec::new();
+        for index in 0..self.rows.blocks() {
+            self.rows.columns(index, &wanted, &mut buffer, |j, values| {
+                values.iter().filter(|v| !v.is_nan()).for_each(|v| sums[j].add(*v));
+            })?;
+        }
+        Ok(sums.into_iter().map(ExactSum::mean).collect())
+    }
+
+    /// The rows as `encoder`, which they taught, encodes them.
+    pub fn encoded<'a>(&'a self, encoder: &'a Encoder) -> EncodedRows<'a> {
+        let fills = encoder.numeric.iter().map(|f| f.fill.unwrap_or(f64::NAN)).collect();
+        let categories = encoder.categorical.iter().zip(&self.levels).map(|(feature, known)| {
+            let level = |(text, _): &(String, u64)| feature.level(text).unwrap_or(usize::MAX);
+            Categories {
+                levels: feature.width(),
+                of_code: known.found.iter().map(level).collect(),
+                fill: feature.fill.map_or(usize::MAX, |l| l as usize),
+            }
+        });
+        let categories = categories.collect();
+        EncodedRows { rows: &self.rows, encoder, width: encoder.width(), fills, categories }
+    }
+}
+
+/// How a categorical column becomes features.
+#[derive(Debug)]
+struct Categories {
+    levels: usize,
+    /// The level of each value by first appearance.
+    of_code: Vec<usize>,
+    /// The level of a missing value.
+    fill: usize,
+}
+
+/// Training rows for a fit: imputed and one-hot encoded block by block.
+#[derive(Debug)]
+pub struct EncodedRows<'a> {
+    rows: &'a PackedBlocks,
+    encoder: &'a Encoder,
+    width: usize,
+    fills: Vec<f64>,
+    categories: Vec<Categories>,
+}
+
+impl EncodedRows<'_> {
+    /// Sets the features of one categorical column, from feature `first` on.
+    fn spread(categories: &Categories, codes: &[f64], first: usize, into: &mut Block) {
+        for level in 0..categories.levels {
+            into.column_mut(first + level)[..codes.len()].fill(0.0);
+        }
+        for (row, code) in codes.iter().enumerate() {
+            let level = if code.is_nan() {
+                categories.fill
+            } else {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a place in the list"
+                )]
+                categories.of_code.get(*code as usize).copied().unwrap_or(usize::MAX)
+            };
+            if level < categories.levels {
+                into.column_mut(first + level)[row] = 1.0;
+            }
+        }
+    }
+}
+
+impl Blocks for EncodedRows<'_> {
+    fn features(&self) -> usize {
+        self.width
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows.rows()
+    }
+
+    fn positives(&self) -> u64 {
+        self.rows.positives()
+    }
+
+    fn name(&self, j: usize) -> String {
+        let names = self.encoder.feature_names();
+        names.get(j).map_or_else(String::new, |name| format!("\"{name}\""))
+    }
+
+    fn blocks(&self) -> usize {
+        self.rows.blocks()
+    }
+
+    fn read(&self, index: usize, into: &mut Block) -> Result<()> {
+        let numeric = self.fills.len();
+        if let Some(last) = self.rows.last(index) {
+            let rows = last.rows();
+            into.labels_mut()[..rows].copy_from_slice(last.labels());
+            for (j, fill) in self.fills.iter().enumerate() {
+                for (to, from) in into.column_mut(j).iter_mut().zip(last.column(j)) {
+                    *to = if from.is_nan() { *fill } else { *from };
+                }
+            }
+            let mut first = numeric;
+            for (j, categories) in self.categories.iter().enumerate() {
+                Self::spread(categories, last.column(numeric + j), first, into);
+                first += categories.levels;
+            }
+            into.set_rows(rows);
+            return Ok(());
+        }
+        let mut buffer = std::mem::take(into.bytes_mut());
+        let mut frame = self.rows.frame(index, &mut buffer)?;
+        frame.labels(into.labels_mut());
+        for (j, fill) in self.fills.iter().enumerate() {
+            frame.column(into.column_mut(j), *fill)?;
+        }
+        let mut first = numeric;
+        for categories in &self.categories {
+            let mut codes = [0.0; BLOCK_ROWS];
+            frame.column(&mut codes, f64::NAN)?;
+            Self::spread(categories, &codes, first, into);
+            first += categories.levels;
+        }
+        into.set_rows(BLOCK_ROWS);
+        *into.bytes_mut() = buffer;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::choices::Frequency;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    /// The features of a row as the words of the documentation have them.
+    fn plain(encoder: &Encoder, x: Option<f64>, g: &str) -> Vec<f64> {
+        let feature = &encoder.categorical[0];
+        let fill = feature.fill.map_or("", |l| feature.levels[l as usize].as_str());
+        let g = if g.is_empty() { fill } else { g };
+        let mut features = vec![x.or(encoder.numeric[0].fill).unwrap_or(f64::NAN)];
+        features.extend(feature.levels.iter().map(|level| f64::from(u8::from(level == g))));
+        features
+    }
+
+    #[test]
+    fn rows_are_encoded_as_one_by_one_whatever_the_batches() {
+        let schema = Schema::new(&[], &names(&["x"]), &names(&["g"]), "t", "1", Some("0"));
+        let groups = ["violet", "", "red", "blue", "amber"];
+        let row = |i: usize| {
+            let x = (!i.is_multiple_of(7)).then_some((i * 31 % 1_000) as f64 / 4.0);
+            (x, groups[i * 7 % 13 % 5], i.is_multiple_of(3))
+        };
+        for missing in [MissingPolicy::Median, MissingPolicy::Mean, MissingPolicy::Drop] {
+            let training = Training { missing, ..Training::default() };
+            let mut rows = TrainingRows::new(&schema, &training);
+            let mut batch = TrainingBatch::default();
+            let (mut next, total) = (0, 1_500);
+            for size in (0..).map(|n| n * 71 % 400) {
+                let mut table = Table::new(&schema);
+                for (x, g, label) in (next..total.min(next + size)).map(row) {
+                    table.push_values(&[x], &[g.to_owned()]);
+                    table.labels.push(label);
+                }
+                next += table.len();
+                batch.fill(&mut table, missing);
+                rows.push(&mut batch).unwrap();
+                if next == total {
+                    break;
+                }
+            }
+            let encoder = rows.encoder(2).unwrap();
+            assert_eq!(encoder.categorical[0].levels, ["amber", "blue", "red", "violet"]);
+            let complete = |i: &usize| row(*i).0.is_some() && !row(*i).1.is_empty();
+            let kept: Vec<usize> =
+                (0..total).filter(|i| missing != MissingPolicy::Drop || complete(i)).collect();
+            assert_eq!(rows.rows(), kept.len() as u64);
+            assert_eq!(rows.dropped(), (total - kept.len()) as u64);
+            let blocks = rows.encoded(&encoder);
+            let mut block = Block::new(blocks.features());
+            for (n, i) in kept.into_iter().enumerate() {
+                if n % BLOCK_ROWS == 0 {
+                    blocks.read(n / BLOCK_ROWS, &mut block).unwrap();
+                }
+                let (x, g, label) = row(i);
+                let found: Vec<f64> =
+                    (0..blocks.features()).map(|j| block.column(j)[n % BLOCK_ROWS]).collect();
+                assert_eq!(found, plain(&encoder, x, g), "row {i}");
+                assert_eq!(block.labels()[n % BLOCK_ROWS] > 0.5, label);
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_levels_and_rare_ones_share_a_feature() {
+        let schema = Schema::new(&[], &[], &names(&["g"]), "t", "1", Some("0"));
+        let learn = |pooling, missing| {
+            let training = Training { missing, pooling, ..Training::default() };
+            let mut rows = TrainingRows::new(&schema, &training);
+            for from in [0, 400, 1_000] {
+                let mut table = Table::new(&schema);
+                for i in from..from + 1_000 {
+                    table.push_values(&[], &[format!("name{i:05}")]);
+                    table.labels.push(i % 2 == 0);
+                }
+                let mut batch = TrainingBatch::default();
+                batch.fill(&mut table, missing);
+                rows.push(&mut batch).unwrap();
+            }
+            let encoder = rows.encoder(1).unwrap();
+            let width = encoder.width();
+            let blocks = rows.encoded(&encoder);
+            let mut block = Block::new(blocks.features());
+            let mut ones = 0.0;
+            for index in 0..blocks.blocks() {
+                blocks.read(index, &mut block).unwrap();
+                let last = block.column(width - 1);
+                ones += last[..block.rows()].iter().sum::<f64>();
+            }
+            (width, ones)
+        };
+        let pooling = Pooling { min_frequency: Some(Frequency::Rows(2)), ..Pooling::default() };
+        assert_eq!(learn(Pooling::default(), MissingPolicy::Median), (2_000, 1.0));
+        // 400 to 1,399 come twice.
+        assert_eq!(learn(pooling, MissingPolicy::Drop), (1_001, 1_000.0));
+    }
+
+    #[test]
+    fn columns_without_any_value_are_named() {
+        let schema = Schema::new(&[], &names(&["x", "n"]), &names(&["g"]), "t", "1", Some("0"));
+        for missing in [MissingPolicy::Median, MissingPolicy::Mean, MissingPolicy::Drop] {
+            let training = Training { missing, ..Training::default() };
+            let mut rows = TrainingRows::new(&schema, &training);
+            let mut table = Table::new(&schema);
+            for i in 0..5 {
+                table.push_values(&[Some(f64::from(i)), None], &[String::new()]);
+                table.labels.push(i % 2 == 0);
+            }
+            let mut batch = TrainingBatch::default();
+            batch.fill(&mut table, missing);
+            rows.push(&mut batch).unwrap();
+            let error = rows.encoder(1).unwrap_err().to_string();
+            assert!(error.contains("\"n\", \"g\" are empty"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a fit reads: blocks of rows, feature by feature, from any kind of source.
+//!
+//! Not for parsing, imputing or encoding: a source has done all of that, and hands over plain
+//! numbers in their own units (unscaled) and labels. Not for scoring single rows either.
+
+use crate::error::{Error, Result};
+
+/// Rows in a full block. Fixed, because the order of summation, and so the last bit of every
+/// result, hangs on it. 256 values of one feature are 2 KiB: a few features fit the first cache.
+pub const BLOCK_ROWS: usize = 256;
+
+/// Up to [`BLOCK_ROWS`] rows, feature-major: feature `j` lies at `values[j * BLOCK_ROWS..]`.
+#[derive(Debug, Clone)]
+pub struct Block {
+    features: usize,
+    rows: usize,
+    values: Vec<f64>,
+    labels: Vec<f64>,
+    /// Room for a source to read bytes into.
+    bytes: Vec<u8>,
+}
+
+impl Block {
+    /// A block of no rows with room for [`BLOCK_ROWS`] rows of `features` values.
+    pub fn new(features: usize) -> Self {
+        Self {
+            features,
+            rows: 0,
+            values: vec![0.0; features * BLOCK_ROWS],
+            labels: vec![0.0; BLOCK_ROWS],
+            bytes: Vec::new(),
+        }
+    }
+
+    /// How many features a row has.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// A buffer that goes along with the block, to be taken and put back.
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// How many rows are filled.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Says how many rows are filled. Old contents stay where they are.
+    ///
+    /// # Panics
+    /// If `rows` is more than [`BLOCK_ROWS`].
+    pub fn set_rows(&mut self, rows: usize) {
+        assert!(rows <= BLOCK_ROWS, "a block holds {BLOCK_ROWS} rows, not {rows}");
+        self.rows = rows;
+    }
+
+    /// The filled values of feature `j`.
+    ///
+    /// # Panics
+    /// If there is no feature `j`.
+    pub fn column(&self, j: usize) -> &[f64] {
+        &self.values[j * BLOCK_ROWS..][..self.rows]
+    }
+
+    /// All [`BLOCK_ROWS`] places of feature `j`, to be filled before [`Block::set_rows`].
+    ///
+    /// # Panics
+    /// If there is no feature `j`.
+    pub fn column_mut(&mut self, j: usize) -> &mut [f64] {
+        &mut self.values[j * BLOCK_ROWS..][..BLOCK_ROWS]
+    }
+
+    /// The labels of the filled rows: 1 is positive, 0 is negative.
+    pub fn labels(&self) -> &[f64] {
+        &self.labels[..self.rows]
+    }
+
+    /// All [`BLOCK_ROWS`] places for labels.
+    pub fn labels_mut(&mut self) -> &mut [f64] {
+        &mut self.labels
+    }
+}
+
+/// Rows for a fit with random access by block: in memory, packed, or on disk.
+///
+/// Every block but the last is full. Values are raw (unscaled), imputed and one-hot encoded;
+/// labels are 0 or 1. Several threads read at the same time, each into a block of its own.
+pub trait Blocks: Sync {
+    /// Values in a row.
+    fn features(&self) -> usize;
+
+    /// All rows.
+    fn rows(&self) -> u64;
+
+    /// Rows with label 1.
+    fn positives(&self) -> u64;
+
+    /// What people call feature `j`.
+    fn name(&self, j: usize) -> String {
+        format!("feature {j} (counted from 0)")
+    }
+
+    /// `rows()` divided by [`BLOCK_ROWS`], rounded up.
+    fn blocks(&self) -> usize;
+
+    /// Fills `into` with block `index`, counted from 0.
+    ///
+    /// # Errors
+    /// If there is no such block, or the source cannot be read.
+    fn read(&self, index: usize, into: &mut Block) -> Result<()>;
+}
+
+/// Reads block `index` and holds the source to its word about sizes, so that a file that changed
+/// under a fit is an error rather than a slightly wrong model.
+pub(crate) fn read_checked(source: &dyn Blocks, index: usize, into: &mut Block) -> Result<()> {
+    source.read(index, into)?;
+    let before = index as u64 * BLOCK_ROWS as u64;
+    let expected = source.rows().saturating_sub(before).min(BLOCK_ROWS as u64);
+    if into.features() != source.features() || into.rows() as u64 != expected {
+        return Err(Error::data(format!(
+            "block {index} of the training data has {} rows of {} features where {expected} rows \
+             of {} were announced; the source changed while it was read: run the training again",
+            into.rows(),
+            into.features(),
+            source.features()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! The fit kernel: standardisation and logistic regression over blocks of encoded rows.
+//!
+//! Not for reading, imputing or encoding rows (a source of [`Blocks`] does that), and not for
+//! predictions. Names follow scikit-learn; so do the objective and its optimum:
+//!
+//! sum over rows of weight * log(1 + exp(-s z)) + |w|² / (2 C), with z = x·w + b on standardised
+//! features, s = ±1 the label, the intercept b not penalised.
+//!
+//! All solvers stop at the same test, results do not depend on the number of threads, and a fit
+//! that did not get there is an error, never a warning. Without a penalty (C infinite) rows that can
+//! be told apart without error are an error too, since nothing is optimal then; features that are
+//! sums of others share their weight as a pseudo-inverse has it.
+
+mod block;
+mod check;
+mod cholesky;
+mod column;
+mod conjugate;
+mod kernel;
+mod lbfgs;
+mod newton;
+mod packed;
+mod reduce;
+mod repeats;
+mod scaler;
+
+use crate::config::choices::{ClassWeight, Solver};
+use serde::{Deserialize, Serialize};
+
+pub use block::{BLOCK_ROWS, Block, Blocks};
+pub use check::{CHECK_CELLS, CrossCheck};
+pub use packed::PackedBlocks;
+pub use scaler::Scaler;
+pub(crate) use scaler::constant;
+
+use crate::error::{Error, Result};
+use newton::Newton;
+
+/// Hyper-parameters of a fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogisticRegression {
+    /// Inverse strength of the penalty, above 0; smaller is stronger, infinity switches it off.
+    pub c: f64,
+    /// How much a row counts.
+    pub class_weight: ClassWeight,
+    /// Who looks for the optimum.
+    pub solver: Solver,
+    /// Newton steps on all rows before giving up.
+    pub max_iter: usize,
+    /// Largest [`Fitted::gradient_norm`] of an optimum. The default is far below scikit-learn's,
+    /// so that coefficients agree to 1e-9 whatever the solver.
+    pub tol: f64,
+    /// Threads to use; 0 for all. Changes no bit of the result.
+    pub threads: usize,
+    /// What a fit may take beside the rows, about, in bytes: fewer threads and, with a penalty, no
+    /// Hessian keep to it.
+    pub memory: usize,
+}
+
+impl Default for LogisticRegression {
+    fn default() -> Self {
+        Self {
+            c: 1.0,
+            class_weight: ClassWeight::None,
+            solver: Solver::Auto,
+            max_iter: 100,
+            tol: 1e-12,
+            threads: 0,
+            memory: usize::MAX,
+        }
+    }
+}
+
+/// An optimum, and how it was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fitted {
+    /// One for each feature, of the standardised value.
+    pub coefficients: Vec<f64>,
+    /// Log-odds where all standardised values are 0.
+    pub intercept: f64,
+    /// The solver that was used, never `Auto`. `Lbfgs` includes its polish.
+    pub solver: Solver,
+    /// Why L-BFGS was tried and its result thrown away.
+    pub fallback: Option<String>,
+    /// Newton steps on all rows: for `Lbfgs` those of the polish. Steps on a sample and smartcore's
+    /// own iterations (it does not tell) are not counted.
+    pub iterations: usize,
+    /// Largest absolute component of the gradient of the penalised objective, divided by the sum
+    /// of the row weights. At most `tol`, unless rounding of the sums allowed no less.
+    pub gradient_norm: f64,
+    /// The penalised objective: a sum over rows, not a mean.
+    pub loss: f64,
+    /// Rows that were learned from.
+    pub rows: u64,
+}
+
+impl LogisticRegression {
+    /// Finds the optimum for `blocks`, standardised by `scaler`.
+    ///
+    /// # Errors
+    /// `Config` for impossible hyper-parameters; `Data` for no rows, rows of one class only and
+    /// values that are not finite; `NotConverged` if the gradient test was not met.
+    ///
+    /// # Panics
+    /// If the scaler has another number of features than the blocks.
+    pub fn fit(&self, blocks: &dyn Blocks, scaler: &Scaler) -> Result<Fitted> {
+        assert_eq!(scaler.mean.len(), blocks.features(), "a scaler of the same features");
+        assert_eq!(scaler.scale.len(), blocks.features(), "a scaler of the same features");
+        self.check()?;
+        check_classes(blocks)?;
+        let newton = Newton {
+            blocks,
+            scaler,
+            weights: self.row_weights(blocks),
+            c: self.c,
+            tol: self.tol,
+            max_iter: self.max_iter,
+            threads: threads_within(self.threads, blocks.features(), self.memory),
+            matrix: self.c.is_infinite() || with_matrix(blocks.features(), self.memory),
+        };
+        let mut solver = match self.solver {
+            // smartcore knows no fit without a penalty.
+            Solver::Lbfgs if self.c.is_finite() => Solver::Lbfgs,
+            _ => Solver::Newton,
+        };
+        let mut fallback = None;
+        let mut start = None;
+        if solver == Solver::Lbfgs {
+            match lbfgs::solve(blocks, scaler, self.c)? {
+                Ok(beta) => start = Some(beta),
+                Err(reason) => {
+                    solver = Solver::Newton;
+                    fallback = Some(reason);
+                }
+            }
+        }
+        let optimum = newton.minimise(start)?;
+        let mut coefficients = optimum.beta;
+        let intercept = coefficients.pop().unwrap_or_default();
+        Ok(Fitted {
+            coefficients,
+            intercept,
+            solver,
+            fallback,
+            iterations: optimum.iterations,
+            gradient_norm: optimum.gradient_norm,
+            loss: optimum.loss,
+            rows: blocks.rows(),
+        })
+    }
+
+    /// Weight of a negative and of a positive row.
+    fn row_weights(&self, blocks: &dyn Blocks) -> [f64; 2] {
+        let (rows, positives) = (blocks.rows() as f64, blocks.positives() as f64);
+        match self.class_weight {
+            ClassWeight::None => [1.0, 1.0],
+            ClassWeight::Balanced => [rows / (2.0 * (rows - positives)), rows / (2.0 * positives)],
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        let usable = self.c.is_normal() && (1.0 / self.c).is_normal() || self.c.is_infinite();
+        if !(usable && self.c > 0.0) {
+            problems.push(format!("c is {}; it must be a number above 0", self.c));
+        }
+        if !(self.tol.is_finite() && self.tol > 0.0) {
+            problems.push(format!("tol is {}; it must be a finite number above 0", self.tol));
+        }
+        if self.max_iter == 0 {
+            problems.push("max_iter is 0; it must be at least 1".to_owned());
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::config("logistic regression", problems))
+        }
+    }
+}
+
+/// Features from which on a matrix of them takes longer than passes without one.
+const MOST_WITH_MATRIX: usize = 1_000;
+
+/// Whether a Hessian of so many features is worth its time and memory: sums, their total, the one at
+/// hand, its factor and a copy.
+fn with_matrix(features: usize, memory: usize) -> bool {
+    features <= MOST_WITH_MATRIX && 6 * 8 * (features + 1).pow(2) <= memory
+}
+
+/// As many of `threads` (0: all) as keep to `memory` when each has a block of rows, twice, and sums.
+pub fn threads_within(threads: usize, features: usize, memory: usize) -> usize {
+    let columns = 2 * 8 * BLOCK_ROWS * (features + 1);
+    let sums = if with_matrix(features, memory) { 2 * 8 * (features + 1).pow(2) } else { 0 };
+    reduce::threads_of(threads).min(memory / (columns + sums)).max(1)
+}
+
+fn check_classes(blocks: &dyn Blocks) -> Result<()> {
+    let (rows, positives) = (blocks.rows(), blocks.positives());
+    if rows == 0 || blocks.features() == 0 {
+        let lacking = if rows == 0 { "rows" } else { "features" };
+        return Err(Error::data(format!(
+            "the training data have no {lacking}; check the schema and the ingested data"
+        )));
+    }
+    if positives == 0 || positives >= rows {
+        return Err(Error::data(format!(
+            "all {rows} training rows are {}; a classifier needs rows of both classes: ingest \
+             more data, or check the positive label in the configuration",
+            if positives == 0 { "negative" } else { "positive" }
+        )));
+    }
+    Ok(())
+}

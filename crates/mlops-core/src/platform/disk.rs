@@ -1,0 +1,479 @@
+//! The only code that writes files: atomic, fsynced, and observable step by step.
+//!
+//! Every change of the disk passes through [`Disk`], which announces it to a [`Probe`] first.
+//! A test that records, refuses or kills at a step therefore sees every step there is.
+//! Not for reading: readers open files as usual and see the old content or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tempfile::NamedTempFile;
+
+use crate::platform::temporary::Names;
+
+use crate::{Error, Result};
+
+/// A step that changes the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A folder is created.
+    CreateFolder,
+    /// A temporary file is created.
+    CreateFile,
+    /// Bytes are written to a temporary file.
+    Write,
+    /// A file's content is forced to the disk.
+    SyncFile,
+    /// A file or folder gets its final name.
+    Rename,
+    /// The pointer is swapped.
+    SwapLink,
+    /// A folder's entries are forced to the disk.
+    SyncFolder,
+    /// A file or folder is removed.
+    Remove,
+    /// A transaction of the ledger is committed.
+    Commit,
+}
+
+/// Told of every step before it happens; an error prevents it.
+pub trait Probe: Send + Sync {
+    /// `path` is about to undergo `step`.
+    fn before(&self, step: Step, path: &Path) -> io::Result<()>;
+}
+
+/// The disk, with an optional observer.
+#[derive(Clone, Default)]
+pub struct Disk {
+    probe: Option<Arc<dyn Probe>>,
+    pub(crate) names: Names,
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Disk").field("observed", &self.probe.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module owns writing")]
+impl Disk {
+    /// A disk whose steps `probe` sees, for fault injection.
+    pub fn observed(probe: Arc<dyn Probe>) -> Self {
+        Self { probe: Some(probe), names: Names::default() }
+    }
+
+    /// Announces a step; used by the ledger for its commits.
+    pub fn announce(&self, step: Step, path: &Path) -> Result<()> {
+        let operation = match step {
+            Step::CreateFolder => "create the folder",
+            Step::CreateFile => "create a file in",
+            Step::Write => "write",
+            Step::SyncFile | Step::SyncFolder => "sync",
+            Step::Rename => "rename to",
+            Step::SwapLink => "point",
+            Step::Remove => "remove",
+            Step::Commit => "commit to",
+        };
+        match &self.probe {
+            Some(probe) => probe.before(step, path).map_err(|e| Error::io(operation, path, e)),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates `folder` and its parents, durably; fine when it is there already.
+    pub fn create_folder(&self, folder: &Path) -> Result<()> {
+        // The empty path is the working directory.
+        if folder.as_os_str().is_empty() || folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent() {
+            self.create_folder(parent)?;
+        }
+        self.announce(Step::CreateFolder, folder)?;
+        match fs::create_dir(folder) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            Err(e) => Err(Error::io("create the folder", folder, e)),
+            Ok(()) => self.sync_folder(parent_of(folder)),
+        }
+    }
+
+    /// Replaces the content of `path` in one step, creating its folder when needed.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.new_file(path)?;
+        file.write_all(bytes)?;
+        file.publish(true)
+    }
+
+    /// Like [`Disk::write`], but a file that already holds these bytes is not touched.
+    pub fn write_if_changed(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        match fs::read(path) {
+            Ok(old) if old == bytes => Ok(()),
+            _ => self.write(path, bytes),
+        }
+    }
+
+    /// Like [`Disk::write_if_changed`] for several files of one folder, given by their names: each is
+    /// durable before any gets its name, and all names are forced to the disk at once. They appear
+    /// in their order.
+    pub fn write_changed(&self, folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+        let mut ready = Vec::new();
+        for (name, bytes) in files {
+            let path = folder.join(name);
+            if !fs::read(&path).is_ok_and(|old| old == *bytes) {
+                let mut file = self.new_file(&path)?;
+                file.write_all(bytes)?;
+                file.sync()?;
+                ready.push(file);
+            }
+        }
+        let any = !ready.is_empty();
+        ready.into_iter().try_for_each(|file| file.rename(true))?;
+        if any { self.sync_folder(folder) } else { Ok(()) }
+    }
+
+    /// A file that appears at `path` only when it is published.
+    pub fn new_file(&self, path: &Path) -> Result<NewFile> {
+        let folder = parent_of(path);
+        self.create_folder(folder)?;
+        self.announce(Step::CreateFile, folder)?;
+        let file = self.names.file(folder).map_err(|e| Error::io("create", path, e))?;
+        let disk = self.clone();
+        Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
+    }
+
+    /// Makes an empty file at `path` that whoever may write to its folder's files may write to, as
+    /// the user's umask says; fine when it is there already.
+    pub fn create_shared(&self, path: &Path) -> Result<()> {
+        if path.try_exists().map_err(|e| Error::io("read", path, e))? {
+            return Ok(());
+        }
+        self.announce(Step::CreateFile, path)?;
+        let made = File::options().append(true).create(true).open(path);
+        made.map(drop).map_err(|e| Error::io("create", path, e))
+    }
+
+    /// A file without a name in `folder`, for what does not fit into memory.
+    pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
+        self.create_folder(folder)?;
+        self.announce(Step::CreateFile, folder)?;
+        let file = tempfile::tempfile_in(folder);
+        let file = file.map_err(|e| Error::io("create a temporary file in", folder, e))?;
+        Ok(Scratch { disk: self.clone(), folder: folder.to_owned(), file, length: 0 })
+    }
+
+    /// Gives the folder `from` the free name `to`, after forcing its files to the disk.
+    pub fn publish_folder(&self, from: &Path, to: &Path) -> Result<()> {
+        self.sync_folder(from)?;
+        self.announce(Step::Rename, to)?;
+        // On a folder, rename replaces nothing but an empty folder.
+        fs::rename(from, to).map_err(|e| Error::io("rename to", to, e))?;
+        self.sync_folder(parent_of(to))?;
+        if parent_of(from) == parent_of(to) { Ok(()) } else { self.sync_folder(parent_of(from)) }
+    }
+
+    /// Makes `link` a symbolic link to `target`, replacing an older link in one step.
+    #[cfg(unix)]
+    pub fn swap_link(&self, target: &Path, link: &Path) -> Result<()> {
+        let folder = parent_of(link);
+        self.create_folder(folder)?;
+        // In a folder of its own: a link cannot be locked against whoever tidies up.
+        let temporary = self.temporary_folder(folder)?;
+        let made = temporary.path().join("link");
+        self.announce(Step::CreateFile, &made)?;
+        std::os::unix::fs::symlink(target, &made)
+            .map_err(|e| Error::io("create the link", link, e))?;
+        self.announce(Step::SwapLink, link)?;
+        fs::rename(&made, link).map_err(|e| Error::io("point", link, e))?;
+        drop(temporary);
+        self.sync_folder(folder)
+    }
+
+    /// Makes the free name `link` a symbolic link to `target`.
+    #[cfg(unix)]
+    pub fn link(&self, target: &Path, link: &Path) -> Result<()> {
+        self.announce(Step::CreateFile, link)?;
+        std::os::unix::fs::symlink(target, link).map_err(|e| Error::io("create", link, e))
+    }
+
+    /// Removes a file, a link or a whole folder; fine when it is not there.
+    pub fn remove(&self, path: &Path) -> Result<()> {
+        let failed = |e| Error::io("remove", path, e);
+        let kind = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata.file_type(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(failed(e)),
+        };
+        self.announce(Step::Remove, path)?;
+        if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+            .map_err(failed)?;
+        self.sync_folder(parent_of(path))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> Result<()> {
+        self.announce(Step::SyncFolder, folder)?;
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io("sync", folder, e))
+    }
+}
+
+/// A file being written under a temporary name; dropped unpublished, it is gone.
+#[derive(Debug)]
+pub struct NewFile {
+    disk: Disk,
+    path: PathBuf,
+    file: NamedTempFile,
+    /// Bytes written since the disk was last told to begin.
+    unsynced: usize,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// A large file is on its way to the disk in pieces of so many bytes while it is still written.
+const SYNC_BYTES: usize = 1 << 23;
+
+impl NewFile {
+    /// Appends `bytes`.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        self.disk.announce(Step::Write, &self.path)?;
+        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))?;
+        self.unsynced += bytes.len();
+        Ok(())
+    }
+
+    /// Lets the disk begin with what was written, once that is much, so that it need not do all of it
+    /// at the end. No step: nothing can be relied on before [`NewFile::publish`].
+    pub fn start_writeback(&mut self) -> Result<()> {
+        let busy = self.syncing.as_ref().is_some_and(|thread| !thread.is_finished());
+        if busy || self.unsynced < SYNC_BYTES {
+            return Ok(());
+        }
+        self.hastened()?;
+        self.unsynced = 0;
+        let file = self.file.as_file().try_clone();
+        let file = file.map_err(|e| Error::io("sync", &self.path, e))?;
+        let sync = move || file.sync_data();
+        // Without a thread for it, all of it is done at the end.
+        self.syncing = thread::Builder::new().name("mlops-sync".to_owned()).spawn(sync).ok();
+        Ok(())
+    }
+
+    /// Waits for what was begun. An error is told once only, here or to the last sync.
+    fn hastened(&mut self) -> Result<()> {
+        let Some(thread) = self.syncing.take() else { return Ok(()) };
+        let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        done.map_err(|e| Error::io("sync", &self.path, e))
+    }
+
+    /// Makes the whole of `source` the content of this file, whose blocks both share from then on; false
+    /// when the file system cannot do that, and nothing is done.
+    #[cfg(target_os = "linux")]
+    pub fn share(&mut self, source: &File) -> Result<bool> {
+        self.disk.announce(Step::Write, &self.path)?;
+        if rustix::fs::ioctl_ficlone(self.file.as_file(), source).is_err() {
+            return Ok(false);
+        }
+        let end = self.file.as_file_mut().seek(SeekFrom::End(0));
+        end.map(|_| true).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    /// No file system of this machine is known to share blocks.
+    #[cfg(not(target_os = "linux"))]
+    pub fn share(&mut self, _: &File) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// What the file system says of the file.
+    pub fn metadata(&self) -> Result<fs::Metadata> {
+        self.file.as_file().metadata().map_err(|e| Error::io("read", &self.path, e))
+    }
+
+    /// Cuts the file back to `length` bytes.
+    pub fn truncate(&mut self, length: u64) -> Result<()> {
+        self.disk.announce(Step::Write, &self.path)?;
+        let file = self.file.as_file_mut();
+        file.set_len(length)
+            .and_then(|()| file.seek(SeekFrom::Start(length)))
+            .map(drop)
+            .map_err(|e| Error::io("truncate", &self.path, e))
+    }
+
+    /// What was written so far, to be read from its start.
+    pub fn reopen(&self) -> Result<File> {
+        self.file.reopen().map_err(|e| Error::io("open again", &self.path, e))
+    }
+
+    /// Changes the final name, within the same folder.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.path.set_file_name(name);
+        self
+    }
+
+    /// Gives the file its final name, replacing what has it, without waiting for the disk: after a
+    /// power cut it may be there in part. For what is checked when it is read, and can be made again.
+    pub fn publish_unsynced(self) -> Result<()> {
+        let Self { disk, path, file, .. } = self;
+        disk.announce(Step::Rename, &path)?;
+        file.persist(&path).map(drop).map_err(|e| Error::io("rename to", &path, e.error))
+    }
+
+    /// Makes the file durable under its final name. Without `replace`, a file of that name is
+    /// an error: it is somebody else's.
+    pub fn publish(mut self, replace: bool) -> Result<()> {
+        let (disk, folder) = (self.disk.clone(), parent_of(&self.path).to_owned());
+        self.sync()?;
+        self.rename(replace)?;
+        disk.sync_folder(&folder)
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.hastened()?;
+        self.disk.announce(Step::SyncFile, &self.path)?;
+        self.file.as_file().sync_all().map_err(|e| Error::io("sync", &self.path, e))
+    }
+
+    fn rename(self, replace: bool) -> Result<()> {
+        let Self { disk, path, file, .. } = self;
+        disk.announce(Step::Rename, &path)?;
+        let persisted = if replace { file.persist(&path) } else { file.persist_noclobber(&path) };
+        match persisted {
+            Ok(_) => Ok(()),
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::conflict(format!(
+                    "{} is already there and was not written by this workspace; \
+                     move it to another name and run again",
+                    path.display()
+                )))
+            }
+            Err(e) => Err(Error::io("rename to", &path, e.error)),
+        }
+    }
+}
+
+/// A file without a name, for what does not fit into memory: gone with its holder, even with
+/// `kill -9`, and out of the way of whoever tidies up the folder. Never synced.
+#[derive(Debug)]
+pub struct Scratch {
+    disk: Disk,
+    folder: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Scratch {
+    /// Appends `bytes`; returns where they begin.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<u64> {
+        self.disk.announce(Step::Write, &self.folder)?;
+        let at = self.length;
+        let written = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.write_all(bytes));
+        written.map_err(|e| Error::io("write a temporary file in", &self.folder, e))?;
+        self.length += bytes.len() as u64;
+        Ok(at)
+    }
+
+    /// Fills `bytes` with what stands at `offset`; several threads may do so at the same time.
+    pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        let read = std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset);
+        read.map_err(|e| Error::io("read a temporary file in", &self.folder, e))
+    }
+}
+
+/// The folder that holds `path`; `.` for a bare name.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use super::Step::{CreateFile, Rename, SyncFile, SyncFolder, Write};
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<Step>>);
+    impl Probe for Recorder {
+        fn before(&self, step: Step, _: &Path) -> io::Result<()> {
+            self.0.lock().unwrap().push(step);
+            Ok(())
+        }
+    }
+
+    struct Full;
+    impl Probe for Full {
+        fn before(&self, step: Step, _: &Path) -> io::Result<()> {
+            match step {
+                Step::Write => Err(io::ErrorKind::StorageFull.into()),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_goes_through_every_durable_step_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let recorder = Arc::new(Recorder::default());
+        Disk::observed(recorder.clone()).write(&dir.path().join("a.txt"), b"x").unwrap();
+        assert_eq!(*recorder.0.lock().unwrap(), [CreateFile, Write, SyncFile, Rename, SyncFolder]);
+    }
+
+    #[test]
+    fn several_files_are_durable_before_any_has_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("b"), "same").unwrap();
+        let recorder = Arc::new(Recorder::default());
+        let disk = Disk::observed(recorder.clone());
+        let files: [(&str, &[u8]); 3] = [("a", b"1"), ("b", b"same"), ("c", b"3")];
+        disk.write_changed(dir.path(), &files).unwrap();
+        let one = [CreateFile, Write, SyncFile];
+        let expected = [&one[..], &one, &[Rename, Rename, SyncFolder]].concat();
+        assert_eq!(*recorder.0.lock().unwrap(), expected);
+        for (name, bytes) in files {
+            assert_eq!(fs::read(dir.path().join(name)).unwrap(), bytes);
+        }
+        disk.write_changed(dir.path(), &files).unwrap();
+        assert_eq!(recorder.0.lock().unwrap().len(), expected.len(), "nothing left to do");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content_and_no_litter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        Disk::default().write(&path, b"old").unwrap();
+        let error = Disk::observed(Arc::new(Full)).write(&path, b"new").unwrap_err();
+        assert!(error.to_string().contains("a.txt"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn publishing_without_replacing_spares_a_foreign_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("finaldata2.csv");
+        fs::write(&path, "theirs").unwrap();
+        let mut file = Disk::default().new_file(&path).unwrap();
+        file.write_all(b"ours").unwrap();
+        let error = file.publish(false).unwrap_err();
+        assert!(error.to_string().contains("move it"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_link_is_swapped_and_temporaries_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        let link = dir.path().join("live");
+        disk.swap_link(Path::new("r-1"), &link).unwrap();
+        disk.swap_link(Path::new("r-2"), &link).unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("r-2"));
+        fs::create_dir(dir.path().join(".mlops-stage.tmp")).unwrap();
+        fs::write(dir.path().join("keep.tmp"), "").unwrap();
+        assert_eq!(disk.remove_temporaries(dir.path()).unwrap(), [".mlops-stage.tmp"]);
+        assert!(dir.path().join("keep.tmp").is_file());
+    }
+}

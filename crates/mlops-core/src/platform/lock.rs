@@ -1,0 +1,117 @@
+//! Locks that die with their holder, even with `kill -9`: one for a workspace, and one for each
+//! place that several workspaces may use.
+//!
+//! Not for temporary files, which hold themselves: see [`crate::platform::sweep`].
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::platform::disk::{Disk, parent_of};
+use crate::{Error, Result, text};
+
+/// Enough of a lock file to name its holder.
+const HOLDER_BYTES: u64 = 200;
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, or says who holds it. `holder` is written for others to read.
+    #[expect(clippy::disallowed_methods, reason = "this module is a part of `durable`")]
+    pub fn acquire(disk: &Disk, path: &Path, holder: &str) -> Result<Self> {
+        let failed = |e| Error::io("lock", path, e);
+        disk.create_folder(parent_of(path))?;
+        // What a link leads to is somebody else's file, and would be written over.
+        if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
+            return Err(Error::conflict(format!(
+                "{} must be a file of this program, and is a link, a folder or a device: remove \
+                 it and run again",
+                path.display()
+            )));
+        }
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut other = Vec::new();
+                // Between its lock and its first write the holder is unknown; that is no failure.
+                let _ = file.take(HOLDER_BYTES).read_to_end(&mut other);
+                let other = String::from_utf8_lossy(&other);
+                let other = text::visible(other.trim());
+                let who = if other.is_empty() { "another run" } else { &other };
+                return Err(Error::locked(format!(
+                    "{who} holds {}; this run stops and changes nothing",
+                    path.display()
+                )));
+            }
+            Err(TryLockError::Error(e)) => return Err(failed(e)),
+        }
+        // It may have been exchanged or removed since it was opened.
+        let (ours, there) = (file.metadata().map_err(failed)?, fs::symlink_metadata(path));
+        if !there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            return Err(Error::locked(format!(
+                "{} was exchanged while this run took it; this run stops and changes nothing",
+                path.display()
+            )));
+        }
+        file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// A folder that several workspaces may change, held until this is dropped. Leaves no file.
+#[derive(Debug)]
+pub struct FolderLock {
+    _folder: File,
+}
+
+impl FolderLock {
+    /// Takes the lock of `folder`, unless somebody has it.
+    pub fn acquire(folder: &Path) -> Result<Self> {
+        let failed = |e| Error::io("lock", folder, e);
+        let file = File::open(folder).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _folder: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::locked(format!(
+                "another workspace keeps {} busy; this run stops there, and the next one goes on",
+                folder.display()
+            ))),
+            Err(TryLockError::Error(e)) => Err(failed(e)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::acquire(&Disk::default(), &path, "training (pid 7)").unwrap();
+        let error = Lock::acquire(&Disk::default(), &path, "x").unwrap_err();
+        assert!(error.to_string().contains("training (pid 7)"), "{error}");
+        drop(held);
+        Lock::acquire(&Disk::default(), &path, "x").unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, theirs) = (dir.path().join("run.lock"), dir.path().join("thesis.txt"));
+        fs::write(&theirs, "years of work").unwrap();
+        std::os::unix::fs::symlink(&theirs, &path).unwrap();
+        let error = Lock::acquire(&Disk::default(), &path, "x").unwrap_err();
+        assert!(error.to_string().contains("is a link"), "{error}");
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "years of work");
+    }
+}

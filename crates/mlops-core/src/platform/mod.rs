@@ -1,0 +1,33 @@
+//! What the rest stands on: files that survive a crash, clocks, digests, vector code.
+//!
+//! | noun | file |
+//! |---|---|
+//! | [`disk::Disk`] | `disk`: atomic and durable writes, with a seam for faults |
+//! | [`lock::Lock`] | `lock`: one process at a time in a folder |
+//! | [`temporary::TemporaryFolder`] | `temporary`: names of temporary files and folders, and whose they are |
+//! | what a killed run left | `sweep`: is removed by a later one of the same workspace |
+//! | [`files`] | opening regular files only, links followed |
+//! | [`location::Location`] | where a file is, relative to its workspace |
+//! | [`lines`] | lines to a reader that may stall |
+//! | [`clock::Clock`] | `clock`: the time, which tests set |
+//! | [`digest::Digest`] | `digest`, `sha256_state`: SHA-256 at once, and continued from a saved state |
+//! | [`threads`] | work on several threads, or on one where no more are to be had |
+//! | arithmetic | `simd`, `math`, `exact_sum`, `huge_vec` |
+//!
+//! Not for anything that knows rows, models or releases.
+
+pub mod clock;
+pub mod digest;
+pub mod disk;
+pub(crate) mod exact_sum;
+pub mod files;
+pub(crate) mod huge_vec;
+pub mod lines;
+pub mod location;
+pub mod lock;
+pub(crate) mod math;
+pub mod sha256_state;
+pub(crate) mod simd;
+pub(crate) mod sweep;
+pub mod temporary;
+pub mod threads;

@@ -1,0 +1,345 @@
+//! Releases: sealed folders of a model with its score, and the pointer to the live one.
+//!
+//! Contract: a sealed release never changes; a reader of the pointer sees the old release or the
+//! new one, never a mix; `promote` is durable when it returns. Not for deciding what goes live.
+
+mod claims;
+mod files;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use claims::Held;
+pub use files::{parse, pretty};
+
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::model::{Golden, Model, artifact};
+use crate::platform::digest::Digest;
+use crate::platform::disk::{Disk, parent_of};
+use crate::platform::location::plain;
+use crate::platform::temporary::TemporaryFolder;
+use crate::{Error, Result};
+use files::relative;
+
+/// The model.
+pub const ARTIFACT: &str = "trainedmodel.bin";
+/// The model for people.
+pub const CARD: &str = "model.json";
+/// Rows with known probabilities.
+pub const GOLDEN: &str = "golden.json";
+/// All scores.
+pub const SCORE: &str = "score.json";
+/// The F1 alone.
+pub const LATEST_SCORE: &str = "latestscore.txt";
+/// The verdict of a gate that let the model pass.
+pub const BLESSED: &str = "BLESSED";
+/// The verdict of a gate that did not.
+pub const NOT_BLESSED: &str = "NOT_BLESSED";
+/// What every release has.
+const PARTS: [&str; 5] = [ARTIFACT, CARD, GOLDEN, SCORE, LATEST_SCORE];
+/// What a release consists of.
+pub const MANIFEST: &str = "manifest.json";
+
+/// The content of `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this file's format.
+    pub format_version: u32,
+    /// The release.
+    pub release: ReleaseId,
+    /// The data set that the model was trained on.
+    pub dataset: DatasetVersion,
+    /// SHA-256 of each other file.
+    pub files: BTreeMap<String, Digest>,
+}
+
+/// A release that was loaded from disk and checked.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its name.
+    pub id: ReleaseId,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it consists of.
+    pub manifest: Manifest,
+    /// Its model.
+    pub model: Model,
+}
+
+/// What stands at the pointer's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pointer {
+    /// Nothing, or an empty folder that may be replaced.
+    Vacant,
+    /// A link to a release.
+    Release(ReleaseId),
+    /// A link to something else.
+    Foreign(PathBuf),
+    /// A real folder or file with content.
+    Occupied,
+}
+
+/// The folder of releases and the pointer.
+#[derive(Debug, Clone, Copy)]
+pub struct Store<'a> {
+    models: &'a Path,
+    pointer: &'a Path,
+    disk: &'a Disk,
+}
+
+impl<'a> Store<'a> {
+    /// Releases in `models`, the live one at `pointer`.
+    pub fn new(models: &'a Path, pointer: &'a Path, disk: &'a Disk) -> Self {
+        Self { models, pointer, disk }
+    }
+
+    /// The folder of release `id`.
+    pub fn folder(&self, id: &ReleaseId) -> PathBuf {
+        self.models.join(id.as_str())
+    }
+
+    /// Makes a release of `files`, which appears whole or not at all. One that is there already
+    /// is left as it is; false says so. One that was damaged is moved aside first.
+    pub fn seal(
+        &self,
+        id: &ReleaseId,
+        dataset: DatasetVersion,
+        files: &[(&str, Vec<u8>)],
+    ) -> Result<bool> {
+        let folder = self.folder(id);
+        if self.has(id)? && self.verify(id).is_ok() {
+            return Ok(false);
+        }
+        let staging = self.stage(id, dataset, files)?;
+        if self.has(id)? {
+            let aside = self.free_name("damaged")?;
+            tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
+            self.disk.publish_folder(&folder, &aside)?;
+        }
+        self.disk.publish_temporary(staging, &folder)?;
+        Ok(true)
+    }
+
+    /// The files of a release with their manifest, under a temporary name.
+    fn stage(
+        &self,
+        id: &ReleaseId,
+        dataset: DatasetVersion,
+        files: &[(&str, Vec<u8>)],
+    ) -> Result<TemporaryFolder> {
+        let staging = self.disk.temporary_folder(self.models)?;
+        let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
+        let manifest =
+            Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
+        let manifest = pretty(&manifest);
+        let mut all: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+        all.push((MANIFEST, &manifest));
+        self.disk.write_changed(staging.path(), &all)?;
+        Ok(staging)
+    }
+
+    /// Takes the mark of an earlier refusal off release `id`, which is about to go live: it is sealed
+    /// anew with `mark` instead, if there is one. The name of a release does not depend on marks.
+    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<()> {
+        let manifest = self.manifest(id)?;
+        if !manifest.files.contains_key(NOT_BLESSED) {
+            return Ok(());
+        }
+        let folder = self.folder(id);
+        let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
+        for name in manifest.files.keys().filter(|name| *name != NOT_BLESSED) {
+            let path = folder.join(name);
+            files.push((name, fs::read(&path).map_err(|e| Error::io("read", &path, e))?));
+        }
+        files.extend(mark);
+        let staging = self.stage(id, manifest.dataset, &files)?;
+        let before = self.disk.temporary_folder(self.models)?;
+        self.disk.publish_folder(&folder, &before.path().join(id.as_str()))?;
+        self.disk.publish_temporary(staging, &folder)
+    }
+
+    /// Loads release `id` from disk: every digest, the model, its golden predictions.
+    pub fn verify(&self, id: &ReleaseId) -> Result<Release> {
+        let folder = self.folder(id);
+        let place = folder.display().to_string();
+        let bad = |message: String| Error::artifact(&place, message);
+        let manifest = self.manifest(id)?;
+        if manifest.release != *id {
+            return Err(bad(format!("its manifest is that of {}", manifest.release)));
+        }
+        if let Some(name) = PARTS.iter().find(|name| !manifest.files.contains_key(**name)) {
+            return Err(bad(format!("its manifest does not list {name}")));
+        }
+        // The name is made of the digests: nobody can exchange both a file and its digest.
+        let (model, score) = (manifest.files[ARTIFACT], manifest.files[SCORE]);
+        if ReleaseId::new(manifest.dataset, model, score) != *id {
+            return Err(bad("its manifest was changed after it was sealed".to_owned()));
+        }
+        for (name, expected) in &manifest.files {
+            if Digest::of_file(&folder.join(name))? != *expected {
+                return Err(bad(format!(
+                    "{name} is not the file that was sealed: deploy the model again, or roll back"
+                )));
+            }
+        }
+        let path = folder.join(ARTIFACT);
+        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let model = artifact::decode(&bytes, &path.display().to_string())?;
+        let golden: Golden = parse(&folder.join(GOLDEN))?;
+        golden.verify(&model, Digest::of(&bytes), &place)?;
+        Ok(Release { id: id.clone(), folder, manifest, model })
+    }
+
+    /// All releases in the folder, sorted by name; whatever else is there is passed over.
+    pub fn releases(&self) -> Result<Vec<ReleaseId>> {
+        let failed = |e| Error::io("list", self.models, e);
+        let entries = match fs::read_dir(self.models) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if let Ok(id) = entry.file_name().to_string_lossy().parse()
+                && entry.file_type().map_err(failed)?.is_dir()
+            {
+                found.push(id);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Whether the folder of release `id` is there.
+    pub fn has(&self, id: &ReleaseId) -> Result<bool> {
+        let folder = self.folder(id);
+        folder.try_exists().map_err(|e| Error::io("read", &folder, e))
+    }
+
+    /// The manifest of release `id`, as it stands there.
+    pub fn manifest(&self, id: &ReleaseId) -> Result<Manifest> {
+        parse(&self.folder(id).join(MANIFEST))
+    }
+
+    /// Removes release `id`, whole or not at all; says whether it is gone. What is live is the
+    /// caller's to spare.
+    pub fn remove(&self, id: &ReleaseId) -> Result<bool> {
+        if self.has(id)? {
+            let doomed = self.disk.temporary_folder(self.models)?;
+            let aside = doomed.path().join(id.as_str());
+            self.disk.publish_folder(&self.folder(id), &aside)?;
+            // From here on it is in a temporary folder, which a later run removes if need be.
+            let _ = self.disk.remove(doomed.path());
+        }
+        Ok(true)
+    }
+
+    /// What the pointer points to.
+    pub fn pointer(&self) -> Result<Pointer> {
+        let failed = |e| Error::io("read", self.pointer, e);
+        let metadata = match fs::symlink_metadata(self.pointer) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Pointer::Vacant),
+            other => other.map_err(failed)?,
+        };
+        if metadata.is_symlink() {
+            let target = fs::read_link(self.pointer).map_err(failed)?;
+            let name = target.file_name().unwrap_or_default().to_string_lossy();
+            return Ok(match name.parse() {
+                Ok(id) if self.points_here(&target) => Pointer::Release(id),
+                _ => Pointer::Foreign(target),
+            });
+        }
+        let empty = metadata.is_dir()
+            && fs::read_dir(self.pointer)
+                .map_err(failed)?
+                .all(|entry| entry.is_ok_and(|e| e.file_name() == ".gitkeep"));
+        Ok(if empty { Pointer::Vacant } else { Pointer::Occupied })
+    }
+
+    /// Whether a link's target lies in our folder of releases.
+    fn points_here(&self, target: &Path) -> bool {
+        let release = parent_of(self.pointer).join(target);
+        match (parent_of(&release).canonicalize(), self.models.canonicalize()) {
+            (Ok(found), Ok(ours)) => found == ours,
+            // Both are gone: what remains is the path.
+            (Err(_), Err(_)) => plain(parent_of(&release)) == plain(self.models),
+            _ => false,
+        }
+    }
+
+    /// The live release, if there is one; a pointer that is not ours is an error that says what
+    /// to do.
+    pub fn live(&self) -> Result<Option<ReleaseId>> {
+        let place = self.pointer.display();
+        match self.pointer()? {
+            Pointer::Vacant => Ok(None),
+            Pointer::Release(id) => Ok(Some(id)),
+            Pointer::Foreign(target) => Err(Error::conflict(format!(
+                "{place} is a link to {}, which is no release of {}: remove the link and deploy",
+                target.display(),
+                self.models.display()
+            ))),
+            Pointer::Occupied => Err(Error::conflict(format!(
+                "{place} is a folder with files of its own, not a pointer to a release: run \
+                 `deployment adopt`, which moves it into {} untouched, and deploy again",
+                self.models.display()
+            ))),
+        }
+    }
+
+    /// The live release, loaded and checked; an error when there is none.
+    pub fn live_release(&self) -> Result<Release> {
+        match self.live()? {
+            Some(id) => self.verify(&id),
+            None => Err(Error::missing(format!(
+                "no model is deployed at {}: run `deployment` first",
+                self.pointer.display()
+            ))),
+        }
+    }
+
+    /// Points to release `id`, in one step.
+    pub fn promote(&self, id: &ReleaseId) -> Result<()> {
+        self.live()?;
+        let real = fs::symlink_metadata(self.pointer).is_ok_and(|m| m.is_dir());
+        if real {
+            self.disk.remove(self.pointer)?;
+        }
+        let parent = parent_of(self.pointer);
+        self.disk.create_folder(parent)?;
+        let target = relative(&self.folder(id), parent)?;
+        self.disk.swap_link(&target, self.pointer)
+    }
+
+    /// Moves the real folder at the pointer's place into the folder of releases, as it is;
+    /// returns where it went.
+    pub fn adopt(&self) -> Result<PathBuf> {
+        if self.pointer()? != Pointer::Occupied {
+            return Err(Error::missing(format!(
+                "there is nothing to adopt: {} is not a folder with files of its own",
+                self.pointer.display()
+            )));
+        }
+        self.disk.create_folder(self.models)?;
+        let to = self.free_name("foreign")?;
+        self.disk.publish_folder(self.pointer, &to)?;
+        Ok(to)
+    }
+
+    /// The first of `{kind}-1`, `{kind}-2` and so on that is free in the folder of releases.
+    fn free_name(&self, kind: &str) -> Result<PathBuf> {
+        let mut number = 1;
+        loop {
+            let path = self.models.join(format!("{kind}-{number}"));
+            match fs::symlink_metadata(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(path),
+                other => other.map_err(|e| Error::io("read", &path, e))?,
+            };
+            number += 1;
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! What every stage gets from outside: configuration, time, disk, the name of the run; and the
+//! workspace it works in, locked and put in order.
+//!
+//! Not for the stages themselves: see `stage`.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::dataset::discover::Stamp;
+use crate::ids::RunId;
+use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
+use crate::platform::clock::{Clock, rfc3339};
+use crate::platform::digest::Digest;
+use crate::platform::disk::Disk;
+use crate::platform::location::Location;
+use crate::platform::lock::Lock;
+use crate::platform::temporary::TemporaryFolder;
+use crate::release::{Held, Pointer, Store};
+use crate::run::attention::{self, Attention, Fact, Finding};
+use crate::{Error, Result, text};
+
+/// The outside world of one run.
+#[derive(Clone)]
+pub struct Context {
+    /// The checked configuration.
+    pub config: Config,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The only way to write.
+    pub disk: Disk,
+    /// This run.
+    pub run: RunId,
+    /// The machine's name, for records.
+    pub host: String,
+    /// The program's version, for records.
+    pub tool_version: String,
+    /// Told how far a long step is: done and total, in bytes, and rows so far.
+    pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
+    /// Told each step as it begins: for whoever watches how long they take.
+    pub step_begins: Arc<dyn Fn(&'static str) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+/// What a step reports: for people (`Display`), for programs (`Serialize`), for the record.
+pub trait Report: Serialize + std::fmt::Display {
+    /// Whether anything changed; else the record says "nothing to do".
+    fn changed(&self) -> bool {
+        true
+    }
+
+    /// What somebody should know who does not read the report. It is not repeated in `Display`.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Whether the work was done but somebody is needed: an exit code of its own.
+    fn attention(&self) -> Attention {
+        attention::most(&self.findings())
+    }
+
+    /// The facts for logs and pings.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
+    }
+}
+
+/// A workspace under lock, in a sound state.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The records.
+    pub ledger: Ledger,
+    /// What an interrupted run left behind and what was done about it.
+    pub recovered: Vec<String>,
+    _lock: Lock,
+}
+
+/// A copy of the records in folders that vanish, to try something on: what is there is read where
+/// it is, and whatever is written goes elsewhere.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The same outside world, but for the folders.
+    pub context: Context,
+    /// The copy.
+    pub workspace: Workspace,
+    _folder: TemporaryFolder,
+}
+
+impl Rehearsal {
+    /// A copy of the workspace as it is now. Needs no lock, and no right to write to it.
+    pub fn of(context: &Context) -> Result<Self> {
+        let config = &context.config;
+        let ledger = Ledger::open_to_read(&config.ledger_path())?;
+        if let Some(mark) = ledger.as_ref().map(Ledger::known_mark).transpose()?.flatten() {
+            context.disk.mark_temporaries(&mark);
+        }
+        let folder = Self::folder(context)?;
+        let mut scratch = context.clone();
+        scratch.config.output_folder = folder.path().join("data");
+        scratch.config.output_model = folder.path().join("model");
+        let (disk, config) = (&scratch.disk, &scratch.config);
+        let lock = Lock::acquire(disk, &config.lock_path(), "a dry run")?;
+        if let Some(ledger) = ledger {
+            ledger.copy_to(&config.ledger_path())?;
+            for DatasetRecord { version, location, .. } in ledger.datasets()? {
+                if location.is_file() {
+                    let location = std::path::absolute(&location)
+                        .map_err(|e| Error::io("resolve", &location, e))?;
+                    disk.link(&location, &config.output_folder.join(version.file_name()))?;
+                }
+            }
+        }
+        let mut ledger = Ledger::open(&config.ledger_path(), disk)?;
+        disk.mark_temporaries(&ledger.mark(&config.base)?);
+        // What an interrupted run was about to do is not for a rehearsal to complete.
+        for (id, _) in ledger.intents()? {
+            ledger.withdraw(id)?;
+        }
+        let workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
+        Ok(Self { context: scratch, workspace, _folder: folder })
+    }
+
+    /// Where the next run finds it, should this one be killed; elsewhere if need be.
+    fn folder(context: &Context) -> Result<TemporaryFolder> {
+        let config = &context.config;
+        let near = [&config.output_folder, crate::platform::disk::parent_of(&config.deployment)];
+        let near = near.into_iter().filter(|folder| folder.is_dir());
+        let mut made = near.filter_map(|folder| context.disk.temporary_folder(folder).ok());
+        if let Some(folder) = made.next() {
+            return Ok(folder);
+        }
+        let elsewhere = std::env::temp_dir();
+        context.disk.remove_temporaries(&elsewhere)?;
+        context.disk.temporary_folder(&elsewhere)
+    }
+}
+
+impl Context {
+    /// A context without progress reports.
+    pub fn new(config: Config, clock: Arc<dyn Clock>, disk: Disk, tool_version: &str) -> Self {
+        let run = RunId::unique(clock.now(), std::process::id());
+        Self {
+            config,
+            clock,
+            disk,
+            run,
+            host: host_name(),
+            tool_version: tool_version.to_owned(),
+            progress: Arc::new(|_, _, _| {}),
+            step_begins: Arc::new(|_| {}),
+        }
+    }
+
+    /// The current time, as records write it.
+    pub fn now(&self) -> String {
+        rfc3339(self.clock.now())
+    }
+
+    /// Where `path` is, as records keep it.
+    pub fn location(&self, path: &Path) -> Location {
+        Location::of(&self.config.base, path)
+    }
+
+    /// The store that the configuration names.
+    pub fn store(&self) -> Store<'_> {
+        Store::new(&self.config.models, &self.config.deployment, &self.disk)
+    }
+
+    /// Holds the places that other workspaces may use, too.
+    pub(crate) fn hold_releases(&self) -> Result<Held> {
+        self.store().hold(&*self.clock)
+    }
+
+    /// Locks the workspace for `step`, opens its ledger and completes or undoes what an
+    /// interrupted run left.
+    pub fn open(&self, step: &str) -> Result<Workspace> {
+        let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
+        // Whoever has worked here before has left the file of the lock.
+        let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
+        let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
+        if known {
+            self.refuse_lost_ledger()?;
+        }
+        let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
+        self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
+        self.refuse_foreign_releases(&ledger)?;
+        let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
+        self.recover(&mut workspace)?;
+        Ok(workspace)
+    }
+
+    /// Data sets without their records are not to be mixed with a new ledger's.
+    fn refuse_lost_ledger(&self) -> Result<()> {
+        let (folder, path) = (&self.config.output_folder, self.config.ledger_path());
+        let state = match fs::metadata(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is not there",
+            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => "is empty",
+            _ => return Ok(()),
+        };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("finaldata").and_then(|n| n.strip_suffix(".csv"));
+            number.is_some_and(|n| n.parse::<u32>().is_ok())
+        };
+        let names = entries.filter_map(|e| e.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| numbered(name)).collect();
+        names.sort();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "{} holds data sets ({}), but the ledger {}, which says what they are, {state}. \
+             Restore it from a backup; or, to start afresh from the source files, move the folder \
+             to another name and run again. Nothing was changed",
+            folder.display(),
+            text::names(&names),
+            path.display()
+        )))
+    }
+
+    /// The folder of releases that a workspace has by default belongs to one workspace. One that
+    /// has deployed there goes on: no release that another one names or keeps is removed.
+    fn refuse_foreign_releases(&self, ledger: &Ledger) -> Result<()> {
+        let config = &self.config;
+        let store = self.store();
+        let new = config.models_by_default
+            && ledger.latest_deployment()?.is_none()
+            && matches!(store.pointer(), Ok(Pointer::Vacant));
+        if !new {
+            return Ok(());
+        }
+        let (_, Some(other)) = store.of_others()? else { return Ok(()) };
+        let problem = format!(
+            "\"models_path\" is not set, and {}, which it is by default, belongs to the workspace \
+             whose live release is at {}: set it to a folder of this workspace's own",
+            config.models.display(),
+            other.display()
+        );
+        Err(Error::config(config.file.display().to_string(), vec![problem]))
+    }
+
+    /// Runs `work` as one recorded step.
+    pub fn step<R: Report>(
+        &self,
+        workspace: &mut Workspace,
+        step: &'static str,
+        work: impl FnOnce(&mut Workspace) -> Result<R>,
+    ) -> Result<R> {
+        (self.step_begins)(step);
+        tracing::info!(step, "begins");
+        let begun = self.clock.elapsed();
+        let record = RunRecord {
+            run_id: self.run.to_string(),
+            step: step.to_owned(),
+            started: self.now(),
+            ended: None,
+            seconds: None,
+            outcome: None,
+            detail: None,
+            tool_version: self.tool_version.clone(),
+            host: self.host.clone(),
+        };
+        let id = workspace.ledger.begin_run(&record)?;
+        let result = work(workspace);
+        let (outcome, detail) = match &result {
+            Ok(report) => {
+                let changed = report.changed();
+                let mut detail = serde_json::to_value(report).unwrap_or_default();
+                shorten(&mut detail, if changed { 100 } else { 10 });
+                (if changed { "done" } else { "nothing to do" }, detail.to_string())
+            }
+            Err(error) => ("failed", error.to_string()),
+        };
+        let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
+        let ended = workspace.ledger.end_run(id, &self.now(), seconds, outcome, &detail);
+        // The step's own error is the one to report.
+        match (result, ended) {
+            (Ok(report), Ok(())) => Ok(report),
+            (Ok(_), Err(e)) | (Err(e), _) => Err(e),
+        }
+    }
+
+    fn recover(&self, workspace: &mut Workspace) -> Result<()> {
+        let config = &self.config;
+        let mut notes = Vec::new();
+        let intents = workspace.ledger.intents()?;
+        let releases = |i: &Intent| matches!(i, Intent::Promote(_) | Intent::Remove(_));
+        let any = intents.iter().any(|(_, intent)| releases(intent));
+        let _held = any.then(|| self.hold_releases()).transpose()?;
+        for (id, intent) in intents {
+            match intent {
+                Intent::PublishDataset { version, data, quarantine } => {
+                    let parts = [
+                        (version.file_name(), Some(data)),
+                        (version.quarantine_name(), quarantine),
+                    ];
+                    for (name, digest) in parts {
+                        let path = config.output_folder.join(&name);
+                        // Only what we wrote: the digest tells.
+                        if let Some(digest) = digest
+                            && path.is_file()
+                            && Digest::of_file(&path)? == digest
+                        {
+                            self.disk.remove(&path)?;
+                            notes.push(format!("{name} of an interrupted run was undone"));
+                        }
+                    }
+                    workspace.ledger.withdraw(id)?;
+                }
+                Intent::PublishHoldout { name, sha256 } => {
+                    let path = config.test_data.join(&name);
+                    if path.is_file() && Digest::of_file(&path)? == sha256 {
+                        self.disk.remove(&path)?;
+                        notes.push(format!("{name} of an interrupted run was undone"));
+                    }
+                    workspace.ledger.withdraw(id)?;
+                }
+                Intent::Promote(deployment) => {
+                    let release = &deployment.release;
+                    let live = self.store().live().ok().flatten();
+                    // Whether it is sound is not asked: it is live, and that is the record.
+                    if live.is_some_and(|live| live.as_str() == release) {
+                        workspace.ledger.record_deployment(&deployment, id)?;
+                        notes.push(format!("the interrupted promotion of {release} was completed"));
+                    } else {
+                        workspace.ledger.withdraw(id)?;
+                        notes.push(format!("the interrupted promotion of {release} was undone"));
+                    }
+                }
+                Intent::Remove(removed) => {
+                    let (_, failed) = self.remove_for_good(&mut workspace.ledger, removed, id)?;
+                    notes.push("an interrupted removal of old releases was completed".to_owned());
+                    notes.extend(failed);
+                }
+            }
+        }
+        let pointer_folder = crate::platform::disk::parent_of(&config.deployment);
+        let decisions = config.output_folder.join(projections::DECISIONS);
+        let folders = [
+            config.output_folder.as_path(),
+            &decisions,
+            &config.test_data,
+            &config.output_model,
+            &config.models,
+            pointer_folder,
+        ];
+        for folder in folders {
+            for name in self.disk.remove_temporaries(folder)? {
+                notes.push(format!("{name}, half-written by an interrupted run, was removed"));
+            }
+        }
+        self.thin(&mut workspace.ledger)?;
+        projections::write(&workspace.ledger, &self.disk, &config.output_folder)?;
+        workspace.recovered = notes;
+        Ok(())
+    }
+
+    /// Once a day, lets go of old details of runs and decisions, and of the files of these.
+    fn thin(&self, ledger: &mut Ledger) -> Result<()> {
+        let (now, days) = (self.clock.now(), self.config.retention.keep_days);
+        if !ledger.is_due_to_thin(now)? {
+            return Ok(());
+        }
+        let folder = self.config.output_folder.join(projections::DECISIONS);
+        for run in ledger.old_decisions(now, days)? {
+            self.disk.remove(&folder.join(format!("{run}.json")))?;
+        }
+        ledger.thin(now, days)
+    }
+
+    /// Carries out the removal of releases and data sets that `intent` announces: never of what is
+    /// live, and of no file that is not the recorded one. Records what is gone, returns it, and
+    /// says what could not be removed; the next promotion tries again.
+    pub(crate) fn remove_for_good(
+        &self,
+        ledger: &mut Ledger,
+        mut removed: Removed,
+        intent: i64,
+    ) -> Result<(Removed, Vec<String>)> {
+        let mut failures = Vec::new();
+        let mut gone = |result: Result<bool>| {
+            result.unwrap_or_else(|e| {
+                failures.push(format!("{e}; the next promotion tries again"));
+                false
+            })
+        };
+        let live = self.store().live().ok().flatten();
+        let store = self.store();
+        removed.releases.retain(|id| live.as_ref() != Some(id) && gone(store.remove(id)));
+        let records = ledger.datasets()?;
+        removed.datasets.retain(|version| {
+            let record = records.iter().find(|d| d.version == *version);
+            gone(record.map_or(Ok(false), |d| self.remove_dataset(d)))
+        });
+        ledger.record_removal(&removed, intent)?;
+        Ok((removed, failures))
+    }
+
+    /// Removes the file of a data set, unless it is not the file that was recorded.
+    fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
+        let path = record.location.as_path();
+        if path.try_exists().map_err(|e| Error::io("read", path, e))? {
+            let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
+            let now = now.map_err(|e| Error::io("read", path, e))?;
+            // A large file need not be read again when it is as it was written.
+            let recorded = record.stamp == Some(now)
+                || now.size == record.bytes && Digest::of_file(path)? == record.sha256;
+            if !recorded {
+                return Ok(false);
+            }
+            self.disk.remove(path)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing can have happened to a file after it was recorded that its stamp would
+    /// not show: file systems keep times no finer than a few milliseconds, some two seconds.
+    pub(crate) fn settled(stamp: Stamp, recorded_ns: i64) -> bool {
+        recorded_ns.saturating_sub(stamp.modified_ns) > 2_000_000_000
+    }
+}
+
+/// Cuts lists of a record to `longest` items, and says how many there were; and long texts.
+fn shorten(value: &mut Value, longest: usize) {
+    const LONGEST_TEXT: usize = 2000;
+    match value {
+        Value::Array(items) => {
+            let all = items.len();
+            items.truncate(longest);
+            for item in items.iter_mut() {
+                shorten(item, longest);
+            }
+            if all > longest {
+                items.push(Value::String(format!("and {} more", all - longest)));
+            }
+        }
+        Value::Object(map) => map.values_mut().for_each(|item| shorten(item, longest)),
+        Value::String(text) if text.len() > LONGEST_TEXT => {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            text.push('…');
+        }
+        _ => {}
+    }
+}
+
+/// The machine's name, or "unknown".
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}

@@ -1,0 +1,437 @@
+//! A decision of `fullprocess`: every input, number, threshold and verdict, as data and as
+//! sentences.
+//!
+//! Not for making it: see `stage::decide`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::drift::{DataDrift, ModelDrift};
+use crate::evaluation::gate::GateVerdict;
+use crate::evaluation::metrics::Interval;
+use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ledger::HoldoutRecord;
+use crate::platform::digest::Digest;
+use crate::run::attention::Finding;
+use crate::run::context::Report;
+use crate::text;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// No data set after the last decided one.
+    #[default]
+    NothingNew,
+    /// The live model does as well on new rows.
+    NoDrift,
+    /// Too few new rows to tell; they count again.
+    Undecided,
+    /// A new model was trained and did not pass the gate.
+    Refused,
+    /// A new model went live.
+    Promoted,
+    /// A dry run stopped before training.
+    DryRun,
+}
+
+impl Outcome {
+    /// As in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NothingNew => "nothing_new",
+            Self::NoDrift => "no_drift",
+            Self::Undecided => "undecided",
+            Self::Refused => "refused",
+            Self::Promoted => "promoted",
+            Self::DryRun => "dry_run",
+        }
+    }
+}
+
+/// The content of `decisions/<run-id>.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Version of this file's format.
+    pub format_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// When it began, RFC 3339, UTC.
+    pub recorded: String,
+    /// Version of the program.
+    pub tool_version: String,
+    /// Whether `--force` was given.
+    pub forced: bool,
+    /// Whether `--dry-run` was given.
+    pub dry_run: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// What data there was.
+    pub data: DataSeen,
+    /// The hold-out that was drawn from them.
+    pub holdout: Option<HoldoutRecord>,
+    /// The release that was live when it began.
+    pub live: Option<Live>,
+    /// The verdict on the live model.
+    pub drift: Option<ModelDrift>,
+    /// New rows against the training rows, column by column; it informs and decides nothing.
+    pub data_drift: Option<DataDrift>,
+    /// The new model.
+    pub retrained: Option<Retrained>,
+    /// Champion against challenger.
+    pub gate: Option<GateVerdict>,
+    /// The release that went live.
+    pub release: Option<ReleaseId>,
+    /// The release that was made live again since nothing was.
+    #[serde(default)]
+    pub restored: Option<ReleaseId>,
+    /// What a person must look at.
+    #[serde(default)]
+    pub concerns: Vec<Concern>,
+    /// How long each step took.
+    pub steps: Vec<StepTime>,
+}
+
+/// What a person must look at, since no run can mend it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Concern {
+    /// The live model does worse on new rows than a constant answer, and no better one was found.
+    BelowConstant {
+        /// Its F1 on them.
+        f1: f64,
+        /// That of the best constant answer.
+        constant_f1: f64,
+        /// How many they are.
+        rows: u64,
+        /// Whether that is the model that this run promoted, on the new rows of its test.
+        newer: bool,
+    },
+    /// The live model drifted, and the new one was refused.
+    NoBetterModel {
+        /// The finding.
+        drift: String,
+        /// Why the new one was refused.
+        why: String,
+    },
+    /// No release is live.
+    NothingLive {
+        /// Why none could be made live.
+        why: String,
+    },
+    /// All new rows are of one class, which chance does not explain: nothing can be decided on them.
+    OneClass {
+        /// How many they are.
+        rows: u64,
+        /// Whether that is the positive class.
+        positive: bool,
+        /// The share of that class in the test data of the live release.
+        usual: f64,
+    },
+    /// The live model has no answer to most of the new rows.
+    Unanswered {
+        /// How many those are.
+        rows: u64,
+        /// Of so many.
+        of: u64,
+    },
+    /// Files that were refused in earlier runs are still there.
+    RefusedData {
+        /// Each with the reason; of many, some.
+        files: Vec<String>,
+    },
+    /// New rows are overdue.
+    OverdueData {
+        /// When the last ones came, RFC 3339, UTC.
+        since: String,
+        /// How long ago that was, in hours.
+        hours: u64,
+        /// `monitoring.max_data_age_hours`.
+        limit: u64,
+        /// The folder from which they come.
+        folder: String,
+    },
+}
+
+impl Concern {
+    /// Whether it is on the live model, and so lasts until there is another: other concerns are looked
+    /// at in every run.
+    pub fn is_on_the_model(&self) -> bool {
+        !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. })
+    }
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BelowConstant { f1, constant_f1, rows, newer } => write!(
+                f,
+                "the {} a constant answer: F1 {f1:.4} on {}, where the best constant answer has \
+                 {constant_f1:.4}. Look at the labels and features of the newest files, or take the \
+                 model down",
+                if *newer {
+                    "model that is live now does no better than"
+                } else {
+                    "live model does worse than"
+                },
+                text::plural(*rows, if *newer { "test row" } else { "new row" })
+            ),
+            Self::NoBetterModel { drift, why } => {
+                write!(f, "the live model drifted, and no better one was found. {drift}. {why}")
+            }
+            Self::NothingLive { why } => write!(
+                f,
+                "no release is live: {why}. Bring more data, or run `fullprocess --force`, with \
+                 --accept to take a model that does no better than a constant answer"
+            ),
+            Self::OneClass { rows, positive, usual } => write!(
+                f,
+                "all {} are of the {} class, which was {:.0} % of the test data of the live model: \
+                 nothing can be decided on them. Look at the labels of the newest files",
+                text::plural(*rows, "new row"),
+                if *positive { "positive" } else { "negative" },
+                100.0 * usual
+            ),
+            Self::Unanswered { rows, of } => write!(
+                f,
+                "the live model has no answer to {} of {}, since values are missing that it needs: it \
+                 is judged on the others alone. Look at the empty cells of the newest files",
+                text::count(*rows),
+                text::plural(*of, "new row")
+            ),
+            Self::RefusedData { files } => write!(
+                f,
+                "refused data are waiting to be put right or moved away: {}",
+                text::bounded(files.join("; "))
+            ),
+            Self::OverdueData { since, hours, limit, folder } => write!(
+                f,
+                "new data are overdue: the last rows came at {since}, {} ago, and \
+                 \"monitoring.max_data_age_hours\" allows {limit}. Look at what writes into {folder}",
+                text::plural(*hours, "hour")
+            ),
+        }
+    }
+}
+
+/// What data a run saw.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataSeen {
+    /// The folder that was looked at.
+    pub folder: String,
+    /// The newest data set decided before.
+    pub decided: DatasetVersion,
+    /// The newest data set now.
+    pub version: Option<DatasetVersion>,
+    /// Its rows.
+    pub rows: u64,
+    /// Files that came after it.
+    pub files: Vec<String>,
+    /// Their rows.
+    pub new_rows: u64,
+    /// Their rejected rows.
+    pub quarantined: u64,
+    /// Their duplicates, which were dropped.
+    pub duplicates: u64,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
+    /// Files that were refused in this run, with the reasons.
+    #[serde(default)]
+    pub failures: Vec<String>,
+    /// Whether a file failed that had not failed before.
+    pub new_failures: bool,
+}
+
+/// The release that was live.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// Its name.
+    pub release: ReleaseId,
+    /// The data set that it was trained on.
+    pub dataset: DatasetVersion,
+    /// Its F1 on the test data of its time.
+    pub f1: Option<f64>,
+}
+
+/// The model that was trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retrained {
+    /// SHA-256 of its file.
+    pub artifact: Digest,
+    /// Rows that it learned from.
+    pub rows: u64,
+    /// Rows kept from it for testing.
+    pub held_out: u64,
+    /// Its F1 on the newest test data.
+    pub f1: f64,
+    /// The interval of that.
+    pub f1_interval: Interval,
+    /// What the best constant answer reaches there.
+    pub constant_f1: f64,
+    /// Rows that it was scored on.
+    pub test_rows: u64,
+    /// Which test data these are, where the newest were too few or are gone.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// The step.
+    pub step: String,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+impl Report for Decision {
+    fn changed(&self) -> bool {
+        self.outcome != Outcome::NothingNew || self.restored.is_some()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let failures = self.data.failures.iter().map(Finding::failed);
+        let warnings = self.data.warnings.iter().map(Finding::warning);
+        failures
+            .chain(warnings)
+            .chain(self.concerns.iter().map(|c| Finding::person(c.to_string())))
+            .collect()
+    }
+}
+
+impl Decision {
+    /// The sentences on drift.
+    fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(drift) = &self.drift {
+            writeln!(f, "{}.", drift.reason)?;
+            for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
+                writeln!(
+                    f,
+                    "  {}: {}",
+                    verdict.rule.name(),
+                    verdict.explanation.trim_end_matches(',')
+                )?;
+            }
+        }
+        if let Some(data) = &self.data_drift {
+            let drifted: Vec<_> = data.columns.iter().filter(|c| c.drifted).collect();
+            writeln!(
+                f,
+                "Data drift: in {} of {} columns, against the training rows, at a family-wise level of {}.",
+                drifted.len(),
+                data.columns.len(),
+                data.alpha
+            )?;
+            for column in drifted {
+                writeln!(f, "  {}", column.explanation)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = &self.data;
+        let dry = if self.dry_run { " (dry run: nothing was written)" } else { "" };
+        writeln!(f, "Run {} of {}{dry}", self.run_id, self.recorded)?;
+        match &self.live {
+            Some(live) => writeln!(
+                f,
+                "Live when it began: {}, trained on {}{}.",
+                live.release,
+                live.dataset.file_name(),
+                live.f1.map_or(String::new(), |f1| format!(", F1 {f1:.4} on its test data"))
+            )?,
+            None => writeln!(f, "No model was live when it began.")?,
+        }
+        match (data.version, data.new_rows) {
+            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder)?,
+            (Some(version), 0) => {
+                writeln!(f, "Data: {}, nothing new in {}.", version.file_name(), data.folder)?;
+            }
+            (Some(version), new) => writeln!(
+                f,
+                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
+                text::plural(new, "new row"),
+                text::names(&data.files),
+                text::plural(data.duplicates, "duplicate"),
+                text::count(data.quarantined),
+                version.file_name()
+            )?,
+        }
+        if let Some(holdout) = &self.holdout {
+            writeln!(
+                f,
+                "Hold-out: {} of {} new rows ({} positive) went to {}; no model is trained on them.",
+                text::count(holdout.rows),
+                text::count(holdout.drawn_from),
+                text::count(holdout.positives),
+                holdout.name
+            )?;
+            if holdout.known_rows > 0 {
+                writeln!(
+                    f,
+                    "  {} of them are of entities whose earlier rows the live model was trained on, \
+                     which favours it in the comparison.",
+                    text::count(holdout.known_rows)
+                )?;
+            }
+        }
+        self.write_drift(f)?;
+        if let Some(new) = &self.retrained {
+            writeln!(
+                f,
+                "Retrained on {} rows, {} held out: F1 {:.4} ({:.3} to {:.3}) on {} test rows; best \
+                 constant answer {:.4}.",
+                text::count(new.rows),
+                text::count(new.held_out),
+                new.f1,
+                new.f1_interval.low,
+                new.f1_interval.high,
+                text::count(new.test_rows),
+                new.constant_f1
+            )?;
+            for note in &new.notes {
+                writeln!(f, "  {note}.")?;
+            }
+        }
+        if let Some(gate) = &self.gate {
+            writeln!(
+                f,
+                "Gate: F1 of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference {:+.4} \
+                 ({:+.3} to {:+.3}).",
+                gate.champion_f1,
+                gate.challenger_f1,
+                text::count(gate.n),
+                gate.difference,
+                gate.interval.low,
+                gate.interval.high
+            )?;
+        }
+        let forced = if self.forced { " (forced)" } else { "" };
+        match self.outcome {
+            Outcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
+            Outcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
+            Outcome::Undecided => {
+                writeln!(f, "Decision: none yet; these rows count again with the next ones.")
+            }
+            Outcome::DryRun => writeln!(f, "Decision: a run would retrain now: {}.", self.reason),
+            Outcome::Refused => {
+                writeln!(f, "Decision: the new model is refused: {}.{forced}", self.reason)
+            }
+            Outcome::Promoted => writeln!(
+                f,
+                "Decision: {} is live now: {}.{forced}",
+                self.release.as_ref().map_or("the new model", ReleaseId::as_str),
+                self.reason
+            ),
+        }
+    }
+}
+
+/// The name under which its work is recorded.
+pub const STEP: &str = "fullprocess";

@@ -1,0 +1,8 @@
+//! What a use case is given and leaves behind: its context, its test files, its decision.
+//!
+//! Not for the use cases themselves: see [`crate::stage`].
+
+pub mod attention;
+pub mod context;
+pub mod decision;
+pub mod test_files;

@@ -1,0 +1,198 @@
+//! The labelled rows that no model is trained on: which files they are, and in which order they serve.
+//!
+//! Two kinds: the user's own files, and hold-outs, `testdata_new{N}.csv`, which `fullprocess` drew.
+//! A hold-out is known by its content, whatever its name is now; a file that is only named like one,
+//! with a number, counts as an earlier hold-out; any other name is the user's. A model is scored on
+//! the newest hold-out, else on the user's files; where those are too few rows, on older ones too.
+//! Not for drawing hold-outs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::Result;
+use crate::dataset::discover::{self, Candidate};
+use crate::ids::DatasetVersion;
+use crate::ledger::HoldoutRecord;
+use crate::platform::digest::Digest;
+
+/// A test file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestFile {
+    /// Its name in the folder.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its identity.
+    pub digest: Digest,
+    /// What kind of test data it is.
+    pub kind: Kind,
+}
+
+/// What kind of test data a file is. The newest hold-out is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The user's own.
+    Own,
+    /// Named like a hold-out with this number; the ledger does not know its content.
+    Named(u32),
+    /// A hold-out that the ledger knows.
+    HoldOut(DatasetVersion),
+}
+
+/// The test files of a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestFiles {
+    /// What models are scored on first: the newest hold-out, else the user's own files.
+    pub current: Vec<TestFile>,
+    /// The files of all kinds: what models are not trained on.
+    pub all: Vec<TestFile>,
+}
+
+/// The number in `testdata_new{N}.csv`, also where a second file of that number has a suffix:
+/// `testdata_new{N}-2.csv`.
+fn number(name: &str) -> Option<u32> {
+    let (stem, _) = name.rsplit_once('.')?;
+    let rest = stem.strip_prefix("testdata_new")?;
+    rest.split_once('-').map_or(rest, |(number, _)| number).parse().ok()
+}
+
+impl Kind {
+    /// What a file is by its name alone.
+    pub(crate) fn of_name(name: &str, holdouts: &[HoldoutRecord]) -> Self {
+        match (holdouts.iter().find(|h| h.name == name), number(name)) {
+            (Some(holdout), _) => Self::HoldOut(holdout.version),
+            (None, Some(number)) => Self::Named(number),
+            (None, None) => Self::Own,
+        }
+    }
+
+    /// What a file is by its content, which tells more.
+    pub(crate) fn of(name: &str, digest: Digest, holdouts: &[HoldoutRecord]) -> Self {
+        match (holdouts.iter().find(|h| h.sha256 == digest), number(name)) {
+            (Some(holdout), _) => Self::HoldOut(holdout.version),
+            (None, Some(number)) => Self::Named(number),
+            (None, None) => Self::Own,
+        }
+    }
+}
+
+/// Splits items into tiers of one kind, the newest first; the order of the items stays.
+fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> Kind) -> Vec<Vec<T>> {
+    let mut tiers = BTreeMap::<Kind, Vec<T>>::new();
+    for item in items {
+        tiers.entry(kind(&item)).or_default().push(item);
+    }
+    tiers.into_values().rev().collect()
+}
+
+impl TestFiles {
+    /// Finds the test files in `folder`, of which the ledger knows `holdouts`; a folder that does
+    /// not exist has none.
+    pub fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Self> {
+        if !folder.is_dir() {
+            return Ok(Self::default());
+        }
+        let mut all = Vec::new();
+        for Candidate { name, path, .. } in discover::list(folder, "test_data_path")?.candidates {
+            let digest = Digest::of_file(&path)?;
+            let kind = Kind::of(&name, digest, holdouts);
+            all.push(TestFile { name, path, digest, kind });
+        }
+        let current = tiers(all.clone(), |f| f.kind).into_iter().next().unwrap_or_default();
+        Ok(Self { current, all })
+    }
+
+    /// Names and places of the files in `folder`, by tier, the newest hold-out first, the user's own
+    /// last. Their digests nobody asked for yet: whoever reads them computes them on the way.
+    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<Candidate>>> {
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let files = discover::list(folder, "test_data_path")?.candidates;
+        Ok(tiers(files, |f| Kind::of_name(&f.name, holdouts)))
+    }
+
+    /// All files, by tier, the newest hold-out first, the user's own last.
+    pub fn tiers(&self) -> Vec<Vec<TestFile>> {
+        tiers(self.all.clone(), |f| f.kind)
+    }
+
+    /// Hold-outs of the ledger whose file is not here, or not as it was: their rows stay out of
+    /// training, but cannot be scored.
+    pub fn missing<'a>(&self, holdouts: &'a [HoldoutRecord]) -> Vec<&'a HoldoutRecord> {
+        let here = |h: &HoldoutRecord| self.all.iter().any(|f| f.digest == h.sha256);
+        holdouts.iter().filter(|h| !here(h)).collect()
+    }
+
+    /// Names and digests of the current files, for the ledger.
+    pub fn identity(&self) -> Vec<(String, Digest)> {
+        self.current.iter().map(|f| (f.name.clone(), f.digest)).collect()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_batch_is_current() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = |files: &[TestFile]| files.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+        assert_eq!(TestFiles::find(&dir.path().join("none"), &[]).unwrap(), TestFiles::default());
+        for name in ["testdata.csv", "more.csv", "notes.txt"] {
+            fs(dir.path(), name);
+        }
+        assert_eq!(
+            names(&TestFiles::find(dir.path(), &[]).unwrap().current),
+            ["more.csv", "testdata.csv"]
+        );
+        fs(dir.path(), "testdata_new4.csv");
+        fs(dir.path(), "testdata_new10.csv");
+        let found = TestFiles::find(dir.path(), &[]).unwrap();
+        assert_eq!(names(&found.current), ["testdata_new10.csv"]);
+        let tiers: Vec<_> = found.tiers().iter().map(|tier| names(tier)).collect();
+        let own = ["more.csv", "testdata.csv"];
+        assert_eq!(
+            tiers[..],
+            [vec!["testdata_new10.csv"], vec!["testdata_new4.csv"], own.to_vec()]
+        );
+        let listed = TestFiles::list(dir.path(), &[]).unwrap();
+        assert_eq!(listed[0][0].name, "testdata_new10.csv");
+    }
+
+    #[test]
+    fn a_hold_out_is_known_by_its_content_and_a_name_without_a_number_is_the_user_s() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["testdata_new.csv", "testdata_new3-2.csv", "moved.csv", "testdata_new9.csv"] {
+            fs(dir.path(), name);
+        }
+        let of = |version, content: &str| HoldoutRecord {
+            version: DatasetVersion(version),
+            name: format!("testdata_new{version}.csv"),
+            sha256: Digest::of(content.as_bytes()),
+            rows: 1,
+            positives: 1,
+            drawn_from: 1,
+            known_rows: 0,
+            recorded: String::new(),
+        };
+        let (holdout, gone) = (of(7, "moved.csv"), of(8, "gone"));
+        let holdouts = [holdout, gone];
+        let found = TestFiles::find(dir.path(), &holdouts).unwrap();
+        let kinds: Vec<_> = found.all.iter().map(|f| (f.name.as_str(), f.kind)).collect();
+        let expected = [
+            ("moved.csv", Kind::HoldOut(DatasetVersion(7))),
+            ("testdata_new.csv", Kind::Own),
+            ("testdata_new3-2.csv", Kind::Named(3)),
+            ("testdata_new9.csv", Kind::Named(9)),
+        ];
+        assert_eq!(kinds, expected);
+        assert_eq!(found.current[0].name, "moved.csv", "the records count more than a number");
+        assert_eq!(found.missing(&holdouts), [&holdouts[1]]);
+    }
+
+    fn fs(folder: &Path, name: &str) {
+        std::fs::write(folder.join(name), name).unwrap();
+    }
+}

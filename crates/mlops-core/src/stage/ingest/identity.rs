@@ -1,0 +1,36 @@
+//! What the rows of a data set mean: schema, negative label and cleaning keys, as the ledger remembers them.
+//!
+//! Rows of two meanings never stand in one data set. Not for reading the configuration: see [`crate::config`].
+
+use crate::Result;
+use crate::config::Config;
+use crate::platform::digest::Digest;
+use crate::run::context::{Context, Workspace};
+use crate::table::schema::Schema;
+
+/// The keys under which the ledger keeps what was learned of the schema.
+pub(crate) const SCHEMA_KEY: &str = "schema";
+
+pub(crate) const NEGATIVE_KEY: &str = "negative_label";
+
+/// The key of the settings that say what a cell means.
+pub(crate) const MEANING_KEY: &str = "ingestion_meaning";
+
+/// The key of the settings under which files were last looked into.
+pub(crate) const SETTINGS_KEY: &str = "ingestion_settings";
+
+/// The schema of the workspace: the configured one, with the negative label that its data taught.
+pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
+    let schema = context.config.schema.clone();
+    match (schema.negative_label(), workspace.ledger.meta(NEGATIVE_KEY)?) {
+        (None, Some(label)) => Ok(schema.with_negative_label(&label)),
+        _ => Ok(schema),
+    }
+}
+
+/// What decides whether a file is refused, as text to compare.
+pub(crate) fn settings(context: &Context) -> String {
+    let Config { schema, ingestion, .. } = &context.config;
+    let text = serde_json::json!([schema.digest(), schema.negative_label(), ingestion]);
+    Digest::of(text.to_string().as_bytes()).to_string()
+}

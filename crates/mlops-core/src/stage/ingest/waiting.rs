@@ -1,0 +1,120 @@
+//! A file that waits to be read, and the record of what became of it.
+//!
+//! Not for reading it: see [`crate::dataset::builder`].
+
+use crate::csv::outcome::Outcome;
+use crate::dataset::counts::FileRead;
+use crate::dataset::discover::{Candidate, Stamp};
+use crate::ledger::{FileRecord, FileStatus};
+use crate::platform::digest::Digest;
+use crate::run::context::{Context, Workspace};
+use crate::stage::ingest::report::Ingestion;
+use crate::{Error, Result, text};
+
+/// A file to be read.
+pub(crate) struct Waiting {
+    pub(crate) candidate: Candidate,
+    pub(crate) size: u64,
+    /// What was recorded of the same path before.
+    pub(crate) before: Option<FileRecord>,
+    /// Its digest, when a file before it in this run has the same; and when it had it.
+    pub(crate) twin: Option<(Digest, Stamp)>,
+}
+
+/// The record of a file whose content is that of `known`.
+pub(crate) fn copy_record(
+    context: &Context,
+    candidate: &Candidate,
+    stamp: Stamp,
+    digest: Digest,
+    known: &FileRecord,
+) -> FileRecord {
+    let status = match known.status {
+        // What brings no rows takes none away.
+        FileStatus::Failed | FileStatus::NoRows => known.status,
+        _ => FileStatus::Copy,
+    };
+    FileRecord {
+        name: candidate.name.clone(),
+        location: context.location(&candidate.path),
+        stamp,
+        sha256: Some(digest),
+        status,
+        reason: known.reason.clone().filter(|_| status != FileStatus::Copy),
+        same_as: Some(known.name.clone()),
+        replaces: None,
+        dataset: None,
+        counts: crate::dataset::counts::FileCounts::default(),
+        recorded_ns: now_ns(context),
+    }
+}
+
+/// What there is to say of a file, short whatever its name and the words hold.
+pub(crate) fn named(name: &str, words: &str) -> String {
+    text::bounded(format!("{} {words}", text::name(name)))
+}
+
+/// The record of a file that was read.
+pub(crate) fn record(
+    context: &Context,
+    workspace: &Workspace,
+    waiting: &Waiting,
+    read: FileRead,
+    report: &mut Ingestion,
+) -> Result<FileRecord> {
+    let Waiting { candidate, size, before, .. } = waiting;
+    let stamp = read.stamp.unwrap_or(Stamp { size: *size, modified_ns: 0, inode: 0 });
+    let (status, reason) = match read.outcome {
+        Outcome::Taken => (FileStatus::Ingested, None),
+        Outcome::NoRows => (FileStatus::NoRows, Some("it has no data rows".to_owned())),
+        Outcome::Changing => {
+            let reason = "it changed while it was read; the next run takes it".to_owned();
+            report.warnings.push(named(&candidate.name, &format!("is left out: {reason}")));
+            (FileStatus::Changing, Some(reason))
+        }
+        Outcome::Known => {
+            let known = read.digest.map(|digest| workspace.ledger.content(digest)).transpose()?;
+            if let (Some(digest), Some(known)) = (read.digest, known.flatten()) {
+                return Ok(copy_record(context, candidate, stamp, digest, &known));
+            }
+            (FileStatus::Copy, None)
+        }
+        Outcome::Contradicts(reason) => {
+            let message = format!("{}: {reason}. Nothing was ingested", candidate.name);
+            return Err(Error::data(text::bounded(message)));
+        }
+        Outcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
+    };
+    let mut sha256 = read.digest;
+    if status == FileStatus::Failed {
+        // Identity, so that it fails quietly until its content changes; unreadable ones have none.
+        sha256 = sha256.or_else(|| Digest::of_file(&candidate.path).ok());
+        let known = match sha256 {
+            Some(digest) => workspace.ledger.content(digest)?.is_some(),
+            None => before.as_ref().is_some_and(|b| b.reason == reason),
+        };
+        let reason = reason.as_deref().unwrap_or_default();
+        let words = named(&candidate.name, &format!("was refused: {reason}"));
+        report.new_failures |= !known;
+        let told = if known { &mut report.refused } else { &mut report.failures };
+        told.push(words);
+    }
+    let replaces = before.as_ref().and_then(|b| b.sha256).filter(|old| Some(*old) != sha256);
+    Ok(FileRecord {
+        name: candidate.name.clone(),
+        location: context.location(&candidate.path),
+        stamp,
+        sha256,
+        status,
+        reason,
+        same_as: None,
+        replaces: replaces.filter(|_| status == FileStatus::Ingested),
+        dataset: None,
+        counts: read.counts,
+        recorded_ns: now_ns(context),
+    })
+}
+
+pub(crate) fn now_ns(context: &Context) -> i64 {
+    context.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX)
+}

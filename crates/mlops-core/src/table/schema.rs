@@ -1,0 +1,128 @@
+//! The columns of a data set: their names, roles and label spellings.
+//!
+//! Not for values: see `csv::clean` for what a cell may hold.
+
+use serde::{Deserialize, Serialize};
+
+use crate::platform::digest::Digest;
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Names the row; kept as text, never a feature.
+    Id,
+    /// A number, a feature.
+    Numeric,
+    /// One of few texts, one-hot encoded into features.
+    Categorical,
+    /// The label.
+    Target,
+}
+
+/// A named column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// As in the header, trimmed.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// The columns in the order in which every file of ours has them: ids, numeric, categorical,
+/// target. Checked by the configuration: names are unique, there is at least one feature and
+/// exactly one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    columns: Vec<Column>,
+    positive_label: String,
+    negative_label: Option<String>,
+}
+
+impl Schema {
+    /// A schema of these names.
+    pub fn new(
+        id: &[String],
+        numeric: &[String],
+        categorical: &[String],
+        target: &str,
+        positive_label: &str,
+        negative_label: Option<&str>,
+    ) -> Self {
+        let of = |names: &[String], role| -> Vec<Column> {
+            names.iter().map(|name| Column { name: name.clone(), role }).collect()
+        };
+        let mut columns = of(id, Role::Id);
+        columns.extend(of(numeric, Role::Numeric));
+        columns.extend(of(categorical, Role::Categorical));
+        columns.extend(of(&[target.to_owned()], Role::Target));
+        let negative_label = match (positive_label, negative_label) {
+            (_, Some(label)) => Some(label.to_owned()),
+            ("1", None) => Some("0".to_owned()),
+            _ => None,
+        };
+        Self { columns, positive_label: positive_label.to_owned(), negative_label }
+    }
+
+    /// All columns, in file order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Names of the columns with `role`, in order.
+    pub fn names(&self, role: Role) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(move |c| c.role == role).map(|c| c.name.as_str())
+    }
+
+    /// How many columns have `role`.
+    pub fn count(&self, role: Role) -> usize {
+        self.names(role).count()
+    }
+
+    /// The name of the label column.
+    pub fn target(&self) -> &str {
+        self.names(Role::Target).next().unwrap_or_default()
+    }
+
+    /// The label that counts as positive.
+    pub fn positive_label(&self) -> &str {
+        &self.positive_label
+    }
+
+    /// The other label, when it is configured or implied; else the first one seen decides.
+    pub fn negative_label(&self) -> Option<&str> {
+        self.negative_label.as_deref()
+    }
+
+    /// The same schema with its negative label settled.
+    #[must_use]
+    pub fn with_negative_label(mut self, label: &str) -> Self {
+        self.negative_label = Some(label.to_owned());
+        self
+    }
+
+    /// Identity of the columns and the positive label. The negative label is not part of it,
+    /// since it may be learned from the data.
+    pub fn digest(&self) -> Digest {
+        let text = serde_json::json!([self.columns, self.positive_label]).to_string();
+        Digest::of(text.as_bytes())
+    }
+
+    /// The header line of our files, newline included, quoted where CSV needs it.
+    pub fn header(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        for (i, column) in self.columns.iter().enumerate() {
+            if i > 0 {
+                line.push(b',');
+            }
+            crate::table::quote::push_text(&column.name, &mut line);
+        }
+        line.push(b'\n');
+        line
+    }
+}
