@@ -253,7 +253,7 @@ impl Groups {
     /// Brings the slots of some rows into the cache. The loads do not depend on each other, so that the
     /// processor waits once for all of them.
     #[inline]
-    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u128> + Clone) {
+    pub(crate) fn warm(&self, hashes: &(impl Iterator<Item = u128> + Clone)) {
         let warm = |table: &Table| {
             let slots = hashes.clone().map(|hash| table.get(table.home(hash), TAG));
             black_box(slots.fold(0, |sum, slot| sum ^ slot));

@@ -29,7 +29,7 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
         counted.clear();
         counted.resize(rows.all.len(), None);
         for batch in rows.by_hash.chunks(BATCH) {
-            join.groups.warm(hashes(rows, batch));
+            join.groups.warm(&hashes(rows, batch));
             for i in batch {
                 counted[*i as usize] = join.left(numbered(ordinal, *i, chunk, rows))?;
             }
@@ -58,7 +58,7 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
             places.clear();
             places.resize(rows.all.len(), None);
             for batch in rows.by_hash.chunks(BATCH) {
-                join.groups.warm(hashes(rows, batch));
+                join.groups.warm(&hashes(rows, batch));
                 for i in batch {
                     places[*i as usize] = join.groups.find(rows.all[*i as usize].hash);
                 }
@@ -87,7 +87,7 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
             alone.clear();
             alone.resize(rows.all.len(), None);
             for batch in rows.by_hash.chunks(BATCH) {
-                join.groups.warm(hashes(rows, batch));
+                join.groups.warm(&hashes(rows, batch));
                 for i in batch {
                     let place = join.groups.find(rows.all[*i as usize].hash);
                     alone[*i as usize] = place.and_then(|place| join.right_alone(place));
@@ -137,7 +137,7 @@ fn read_right<'r>(
         in_order.extend(u32::try_from(in_order.len()).unwrap_or(u32::MAX)..count);
         let visits = if keyed { &in_order[..rows.all.len()] } else { &rows.by_hash };
         for batch in visits.chunks(BATCH) {
-            join.groups.warm(hashes(rows, batch));
+            join.groups.warm(&hashes(rows, batch));
             for i in batch {
                 if !join.right(numbered(ordinal, *i, chunk, rows), true)? {
                     fits = false;
