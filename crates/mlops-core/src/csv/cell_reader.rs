@@ -161,13 +161,15 @@ mod tests {
             [Some(true), Some(false), None, None]
         );
     }
+
     #[test]
     fn a_number_that_could_be_another_is_none() {
+        use Spelling::{Any, Canonical, Configured};
+
         let schema = Schema::new(&[], &["x".to_owned()], &[], "t", "yes", Some("no"));
         let cells = |decimal, thousands| {
             CellReader::new(&schema, &[], NumberFormat { decimal, thousands }).or_canonical()
         };
-        use Spelling::{Any, Canonical, Configured};
         let comma = cells(',', Some('.'));
         for (text, expected) in [
             ("7", Some((7.0, Any))),

@@ -176,7 +176,8 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
                 working.push(worker);
             } else {
                 // Those that there are take its pieces too.
-                (inputs.pop(), outputs.pop());
+                inputs.pop();
+                outputs.pop();
                 break;
             }
         }

@@ -25,17 +25,18 @@ use super::fresh::Rows;
 pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<Option<String>> {
     let config = &context.config;
     let holdouts = workspace.ledger.holdouts()?;
-    let (Some(last), Some(dataset)) = (holdouts.last(), workspace.ledger.latest_dataset()?) else {
+    let (Some(newest), Some(dataset)) = (holdouts.last(), workspace.ledger.latest_dataset()?)
+    else {
         return Ok(None);
     };
-    let path = config.test_data.join(&last.name);
+    let path = config.test_data.join(&newest.name);
     let tests = TestFiles::find(&config.test_data, &holdouts)?;
-    let needed = tests.all.is_empty() || lost && tests.missing(&holdouts).contains(&last);
+    let needed = tests.all.is_empty() || lost && tests.missing(&holdouts).contains(&newest);
     if !needed || path.symlink_metadata().is_ok() {
         return Ok(None);
     }
     let schema = crate::stage::ingest::identity::schema(context, workspace)?;
-    let Some(drawn) = workspace.ledger.drawn(last.version)? else { return Ok(None) };
+    let Some(drawn) = workspace.ledger.drawn(newest.version)? else { return Ok(None) };
     let key = workspace.ledger.holdout_key()?;
     // What was offered are the rows after the draw before, or after those that the live model knew.
     let before = holdouts.iter().rev().nth(1).map(|h| h.version);
@@ -44,15 +45,15 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
     starts.insert(DatasetVersion(0));
     let starts = before.map_or_else(|| Vec::from_iter(starts), |version| vec![version]);
     let segments = workspace.ledger.segments(dataset.version)?;
-    for start in starts.into_iter().filter(|start| *start < last.version) {
-        let offered = Rows::of(&segments, |s| s.batch > start && s.batch <= last.version);
+    for start in starts.into_iter().filter(|start| *start < newest.version) {
+        let offered = Rows::of(&segments, |s| s.batch > start && s.batch <= newest.version);
         let again = Again { context, schema: &schema, dataset: &dataset, drawn: &drawn, key };
-        let Some(file) = again.file(last, &offered)? else { continue };
-        let intent = Intent::PublishHoldout { name: last.name.clone(), sha256: last.sha256 };
+        let Some(file) = again.file(newest, &offered)? else { continue };
+        let intent = Intent::PublishHoldout { name: newest.name.clone(), sha256: newest.sha256 };
         let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
         file.publish(false)?;
         workspace.ledger.withdraw(intent)?;
-        let name = &last.name;
+        let name = &newest.name;
         return Ok(Some(format!("{name} was gone and has been made again, byte for byte")));
     }
     Ok(None)

@@ -262,7 +262,6 @@ impl InOrder {
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
-#[expect(clippy::format_collect, reason = "short before fast")]
 mod tests {
     use std::fs;
     use std::sync::Arc;

@@ -123,8 +123,11 @@ fn of_a_corrected_file_only_the_corrected_rows_are_new() {
     assert_eq!((decision.data.rows, decision.data.new_rows), (602, 17), "{decision}");
     assert_eq!(decision.drift.as_ref().unwrap().n, 17, "{decision}");
     // The new rows of whoever is in a test go there; the draw was offered no more than those.
-    let drawn = decision.holdout.unwrap();
-    assert_eq!((drawn.drawn_from, scene.ledger().holdouts().unwrap().len()), (17, draws.len() + 1));
+    let second = decision.holdout.unwrap();
+    assert_eq!(
+        (second.drawn_from, scene.ledger().holdouts().unwrap().len()),
+        (17, draws.len() + 1)
+    );
     // Corrected back: all these rows were decided on when they came first.
     scene.rows("source/b.csv", &text);
     let decision = decide(&scene);
@@ -149,7 +152,7 @@ fn without_the_earlier_version_all_rows_of_a_corrected_file_count_and_that_is_sa
 
 #[test]
 fn a_small_test_is_pooled_and_said_in_the_record_in_words_and_by_explain() {
-    let wanted = "a test wants 100 rows and 10 of each class";
+    let wanted = "a test needs 100 rows and 10 of each class";
     let said = |scene: &Scene, decision: &Decision| {
         assert!(decision.reason.contains(wanted), "{decision}");
         let record = scene.json(&format!("out/decisions/{}.json", decision.run_id));

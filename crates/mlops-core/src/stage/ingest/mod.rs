@@ -110,8 +110,7 @@ fn ingest(
     }
     if waiting.is_empty() && changes.is_empty() && !options.rebuild {
         if news || !report.files.is_empty() {
-            let run = context.run.as_str();
-            workspace.ledger.commit_ingestion(run, &report.files, None, &[], &meta, None)?;
+            record_files(context, workspace, &report, &meta)?;
         }
         return Ok(report);
     }
@@ -122,12 +121,9 @@ fn ingest(
     let total: u64 = waiting.iter().filter(|w| w.twin.is_none()).map(|w| w.size).sum();
     let expected = last.as_ref().map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
-    let mut ingest = start(context, &schema, expected)?;
+    let mut ingest = start(context, &schema, expected, last.is_none())?;
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
-    if last.is_none() {
-        ingest.is_first();
-    }
     if let Some(previous) = previous {
         ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
         for digest in &contents {
@@ -159,8 +155,7 @@ fn ingest(
     }
     let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
     if taken == 0 && superseded.is_empty() {
-        let run = context.run.as_str();
-        workspace.ledger.commit_ingestion(run, &report.files, None, &[], &meta, None)?;
+        record_files(context, workspace, &report, &meta)?;
         return Ok(report);
     }
     let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
@@ -176,8 +171,24 @@ fn ingest(
     Ok(report)
 }
 
-/// A data set on the way, of about `rows` rows.
-fn start<'a>(context: &'a Context, schema: &'a Schema, rows: u64) -> Result<Ingest<'a>> {
+/// Records what came of files that bring no new version.
+fn record_files(
+    context: &Context,
+    workspace: &mut Workspace,
+    report: &Ingestion,
+    meta: &[(&str, String)],
+) -> Result<()> {
+    let run = context.run.as_str();
+    workspace.ledger.commit_ingestion(run, &report.files, None, &[], meta, None)
+}
+
+/// A data set on the way, of about `rows` rows; the `first` one teaches the negative label.
+fn start<'a>(
+    context: &'a Context,
+    schema: &'a Schema,
+    rows: u64,
+    first: bool,
+) -> Result<Ingest<'a>> {
     let config = &context.config;
     let data = config.output_folder.join("finaldata.csv");
     let quarantine = config.output_folder.join("quarantine.csv");
@@ -187,7 +198,12 @@ fn start<'a>(context: &'a Context, schema: &'a Schema, rows: u64) -> Result<Inge
         expected_rows: usize::try_from(rows).unwrap_or(usize::MAX),
         ..Resources::default()
     };
-    Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)
+    let mut ingest =
+        Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)?;
+    if first {
+        ingest.is_first();
+    }
+    Ok(ingest)
 }
 
 /// A rebuild that has not all that the data set has must be asked for. A file that has another
