@@ -77,7 +77,8 @@ for id in $(grep -oE '[0-9]{8}T[0-9]{9}Z-[0-9a-f]+' "$page" | awk '!seen[$0]++')
     sed -i "s/$id/$(printf '20260704T12%02d00000Z-0000000000%02d' "$n" "$n")/g" "$page"
 done
 day='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}'
-sed -E "s/$day(\\.[0-9]{3})?Z/2026-07-04T12:00:00\\1Z/g; s/(12:00:00)\\.[0-9]{3}Z/\\1.000Z/g" "$page" > "$work/stable.md"
+sed -E "s/$day(\\.[0-9]{3})?Z/2026-07-04T12:00:00\\1Z/g; s/(12:00:00)\\.[0-9]{3}Z/\\1.000Z/g" "$page" |
+    sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}/2026-07-04 12:00/g' > "$work/stable.md"
 if [ "${1-}" = --check ]; then
     diff -u "$kept" "$work/stable.md" || {
         echo "docs/transcript.md is not what the programs say: run docs/transcript.sh" >&2
