@@ -60,8 +60,8 @@ impl Changes {
         let numbers: HashMap<Digest, usize> =
             held.iter().enumerate().map(|(number, segment)| (segment.sha256, number)).collect();
         let counted = |location: &Location| -> Result<Option<usize>> {
-            let content = workspace.ledger.counted_at(location)?;
-            Ok(content.and_then(|digest| numbers.get(&digest).copied()))
+            let digest = workspace.ledger.counted_at(location)?;
+            Ok(digest.and_then(|digest| numbers.get(&digest).copied()))
         };
         let mut all: BTreeMap<usize, Left> = BTreeMap::new();
         let mut away = BTreeSet::new();
@@ -81,9 +81,9 @@ impl Changes {
             }
         }
         for (number, left) in &mut all {
-            let content = held[*number].sha256;
-            left.held = copies().any(|file| file.sha256 == Some(content))
-                || is_held(context, workspace, content, &away)?;
+            let digest = held[*number].sha256;
+            left.held = copies().any(|file| file.sha256 == Some(digest))
+                || is_held(context, workspace, digest, &away)?;
         }
         all.retain(|_, left| !left.held || !left.waiting.is_empty());
         Ok(Self(all))
@@ -99,14 +99,14 @@ impl Changes {
     }
 }
 
-/// Whether a file that is there, and is none of `away`, counts with `content`.
+/// Whether a file that is there, and is none of `away`, counts with content `digest`.
 fn is_held(
     context: &Context,
     workspace: &Workspace,
-    content: Digest,
+    digest: Digest,
     away: &BTreeSet<Location>,
 ) -> Result<bool> {
-    let holders = workspace.ledger.holders(content)?;
+    let holders = workspace.ledger.holders(digest)?;
     let there = |location: &Location| location.path(&context.config.base).is_file();
     Ok(holders.iter().any(|location| !away.contains(location) && there(location)))
 }
