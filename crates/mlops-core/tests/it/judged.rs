@@ -149,7 +149,7 @@ fn without_the_earlier_version_all_rows_of_a_corrected_file_count_and_that_is_sa
 
 #[test]
 fn a_small_test_is_pooled_and_said_in_the_record_in_words_and_by_explain() {
-    let wanted = "a test wants 100 rows and 10 of each class";
+    let wanted = "a test needs 100 rows and 10 of each class";
     let said = |scene: &Scene, decision: &Decision| {
         assert!(decision.reason.contains(wanted), "{decision}");
         let record = scene.json(&format!("out/decisions/{}.json", decision.run_id));
