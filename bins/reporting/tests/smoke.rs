@@ -63,7 +63,7 @@ fn the_page_says_which_rows_a_small_test_rests_on() {
     let scene = Scene::deployed();
     REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
     let page = scene.read("model/report.html");
-    assert!(page.contains("a test wants 100 rows and 10 of each class"), "{page}");
+    assert!(page.contains("a test needs 100 rows and 10 of each class"), "{page}");
     // What the score's file says, the page says: one rule, one meaning.
     let score = scene.read("model/score.json");
     let score: serde_json::Value = serde_json::from_str(&score).unwrap();

@@ -58,7 +58,7 @@ pub struct Worry {
     pub severity: &'static str,
     /// What it is.
     pub text: String,
-    /// Whether the step that found it has told of it: a file that was refused, drift.
+    /// Whether the step that found it has told of it: a file that was refused, drift, which rows served.
     #[serde(skip)]
     pub told: bool,
 }
@@ -77,7 +77,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     let mut known = Vec::new();
     let ingested = files::of(workspace, &mut known)?;
     worries::of_drift(workspace, &subject, &mut known)?;
-    let told: Vec<String> = known.iter().map(|warning| warning.text.clone()).collect();
+    let mut told: Vec<String> = known.iter().map(|warning| warning.text.clone()).collect();
+    told.extend(trial.told.iter().cloned());
     warnings.append(&mut known);
     let columns = columns::of(context, workspace, &mut warnings)?;
     worries::of_model(workspace, &subject, &mut warnings)?;
@@ -280,7 +281,7 @@ impl fmt::Display for Reported {
                 names.iter().map(|n| format!("{n}.png, .svg")).collect::<Vec<_>>().join("; ")
             )?;
         }
-        let mut notes = self.warnings.iter().filter(|worry| worry.severity == NOTE);
+        let mut notes = self.warnings.iter().filter(|worry| worry.severity == NOTE && !worry.told);
         notes.try_for_each(|worry| writeln!(f, "note: {}", worry.text))
     }
 }

@@ -395,7 +395,8 @@ impl fmt::Display for Decision {
                 text::count(new.test_rows),
                 new.constant_f1
             )?;
-            for note in &new.notes {
+            // The reason tells most of them again.
+            for note in new.notes.iter().filter(|note| !self.reason.contains(*note)) {
                 writeln!(f, "  {note}.")?;
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Trial {
     /// Whether its probabilities come true; nothing when there are too few rows to tell.
     pub(super) calibration: Option<CalibrationTest>,
     tests: TestFiles,
+    /// What the scoring has told already.
+    pub(super) told: Vec<String>,
 }
 
 impl Trial {
@@ -76,7 +78,8 @@ impl Trial {
             return Ok(None);
         }
         // Which rows the figures rest on, where that is not the newest test file alone.
-        warnings.extend(scored.notes.iter().map(|n| note(sentence(n))));
+        let told: Vec<String> = scored.notes.iter().map(|n| sentence(n)).collect();
+        warnings.extend(told.iter().map(|text| note(text.clone())));
         let Scored { labels, probabilities, .. } = &scored;
         let training = subject.model.training;
         let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
@@ -102,7 +105,7 @@ impl Trial {
             format!("They come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
         let calibration = hosmer_lemeshow(labels, probabilities)?;
-        Ok(Some(Self { score, curves, calibration, tests }))
+        Ok(Some(Self { score, curves, calibration, tests, told }))
     }
 
     /// The figures of the last scoring, if there are any.
