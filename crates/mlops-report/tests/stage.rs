@@ -281,8 +281,12 @@ fn probabilities_that_do_not_come_true_are_a_finding() {
     });
     place.trained(true);
     let (reported, html) = place.report();
-    assert!(says(&reported, "The probabilities are off by 0."), "{:?}", reported.warnings);
-    assert!(html.contains("The probabilities are off by"));
+    assert!(
+        says(&reported, "The predicted probabilities are off by 0."),
+        "{:?}",
+        reported.warnings
+    );
+    assert!(html.contains("The predicted probabilities are off by"));
 }
 
 #[test]

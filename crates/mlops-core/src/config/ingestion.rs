@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(
             new.changes(&schema, &then),
             [
-                "\"ingestion.missing_values\" is [\"NA\",\"-9\"] now and was [\"NA\"]",
+                "\"ingestion.missing_values\" is [\"-9\",\"NA\"] now and was [\"NA\"]",
                 "\"ingestion.decimal\" is \",\" now and was \".\"",
                 "\"ingestion.thousands\" is null now and was \",\"",
                 "\"ingestion.duplicates\" is \"keep\" now and was \"drop\"",

@@ -138,7 +138,7 @@ fn on_a_full_disk_the_old_state_stays_and_with_room_the_next_run_goes_on() {
         let (expected, promoted) = (State::of(folder), live(folder));
         let mut stages = BTreeSet::new();
         // Until it succeeds; reporting writes the most, and is the same everywhere.
-        for room in (0..).step_by(soak(12, 4)) {
+        for room in (0..).step_by(soak(8, 4)) {
             mount.fill(fresh.folder());
             mount.leave(Some(room));
             let what = format!("{} with {room} KiB", program.name());

@@ -87,12 +87,12 @@ impl Program {
         };
         file("config.json", CONFIG);
         file("in/a.csv", &rows(0..60));
-        file("in/b.csv", &(rows(50..80) + "broken,row\n"));
+        file("in/b.csv", &(rows(59..80) + "broken,row\n"));
         file("test/test.csv", &rows(100..140));
         if self == Self::FullProcess {
             Self::FirstRun.run(folder, Disk::default()).unwrap();
             file("source/c.csv", &turned(0..150));
-            file("source/d.csv", &(turned(100..200) + "x,1,,\n"));
+            file("source/d.csv", &(turned(148..200) + "x,1,,\n"));
         }
     }
 
