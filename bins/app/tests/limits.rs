@@ -196,9 +196,12 @@ fn on_a_disk_that_is_full_every_lost_line_is_counted_and_none_is_glued_to_anothe
     let lost = || metric(&started, "mlops_log_lines_lost_total ");
     let mut sent = 0;
     let mut ask = |rows: usize| {
-        let rows: String = (0..rows).map(|i| format!("c{sent}x{i},1,2,3,0\n")).collect();
-        sent += rows.lines().count() as u64;
-        let answer = started.ask(&predict(&format!("{HEADER}{rows}")));
+        let mut body = HEADER.to_owned();
+        for i in 0..rows {
+            body.extend(["c", &sent.to_string(), "x", &i.to_string(), ",1,2,3,0\n"]);
+        }
+        sent += rows as u64;
+        let answer = started.ask(&predict(&body));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         std::thread::sleep(std::time::Duration::from_millis(300));
     };

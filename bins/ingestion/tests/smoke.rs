@@ -1,7 +1,5 @@
 //! The program `ingestion` from outside: options, streams, exit codes, files. Not for what happens inside a CSV file.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
-
 #[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
 mod binary;
 

@@ -73,8 +73,8 @@ pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
     if bytes.is_empty() {
         return Err(Problem::malformed("the body is empty: send rows"));
     }
-    let (size, share, _place) = (bytes.len(), limits.share, place(app)?);
-    Ok(Body { bytes, size, format, decimal, large: size > INLINE, share, _place })
+    let (size, share, place) = (bytes.len(), limits.share, place(app)?);
+    Ok(Body { bytes, size, format, decimal, large: size > INLINE, share, _place: place })
 }
 
 /// A place among the requests at work.

@@ -61,14 +61,16 @@ impl Maker {
         let Worth::Rows(rows, _) = &old.worth else { return self.rows(chance, 20) };
         let mut rows = rows.clone();
         rows.retain(|_| !chance.once_in(12));
-        for _ in 0..1 + chance.below(6) {
+        for _ in 0..=chance.below(6) {
             let at = chance.below(rows.len());
             if let Some(row) = rows.get_mut(at) {
                 let label = row.len() - 1;
                 let cell = label - 1 - chance.below(3);
-                match chance.below(3) {
-                    0 => row[label] = if row[label] == "1" { "0" } else { "1" }.to_owned(),
-                    _ => row[cell] = chance.below(97).to_string(),
+                if chance.once_in(3) {
+                    let other = if row[label] == "1" { "0" } else { "1" };
+                    other.clone_into(&mut row[label]);
+                } else {
+                    row[cell] = chance.below(97).to_string();
                 }
             }
         }

@@ -154,11 +154,14 @@ fn excused(world: &World, task: &Task, why: &str) -> bool {
     }
     let nothing = records.datasets.is_empty();
     match program {
-        Program::Ingestion | Program::FullProcess | Program::FullProcessForced => false,
+        Program::Ingestion
+        | Program::FullProcess
+        | Program::FullProcessForced
+        | Program::RebuildPartial
+        | Program::DryRun => false,
         Program::Rebuild => {
             why.contains("--partial") && !model.lost_by_rebuild(world.folder_of(program)).is_empty()
         }
-        Program::RebuildPartial => false,
         Program::FirstRun => nothing && why.contains("CSV file"),
         Program::Training => nothing && why.contains("run `ingestion`"),
         Program::Scoring | Program::Deployment | Program::DeploymentAgain => {
@@ -174,7 +177,6 @@ fn excused(world: &World, task: &Task, why: &str) -> bool {
                 || why.contains("is live already")
                 || why.contains("as \"retention\" says")
         }
-        Program::DryRun => false,
     }
 }
 
@@ -195,16 +197,16 @@ fn rows_are_those_of_the_model(world: &mut World, records: &Records, state: &Sta
     }
     let Some(newest) = records.newest() else { return Ok(()) };
     let Some(rows) = world.memory.datasets.get(&newest.version) else { return Ok(()) };
-    let (must, may) = world.model.expected(state);
+    let (least, most) = world.model.expected(state);
     let name = format!("finaldata{}.csv", newest.version);
-    for (row, times) in &must {
+    for (row, times) in &least {
         let found = rows.get(row).copied().unwrap_or(0);
         ensure(found >= *times, || {
             format!("{name} has {} {found} times, it must have it {times} times", row.join(","))
         })?;
     }
     for (row, times) in rows {
-        let most = may.get(row).copied().unwrap_or(0);
+        let most = most.get(row).copied().unwrap_or(0);
         ensure(*times <= most, || {
             format!("{name} has {} {times} times, at most {most} are right", row.join(","))
         })?;

@@ -38,7 +38,8 @@ fn carry_out(seed: u64, list: &[Operation]) -> Result<Counts, Failure> {
     let mut world = World::new(seed);
     for (at, operation) in list.iter().enumerate() {
         if std::env::var("MLOPS_MODEL_TRACE").is_ok() {
-            writeln!(std::io::stdout(), "{operation}").unwrap();
+            let mut out = std::io::stdout();
+            writeln!(out, "{operation}").unwrap();
         }
         let applied = catch_unwind(AssertUnwindSafe(|| world.apply(operation)));
         applied
@@ -50,29 +51,29 @@ fn carry_out(seed: u64, list: &[Operation]) -> Result<Counts, Failure> {
 
 /// The shortest list that still fails, found by leaving out one operation after the other.
 fn shortened(seed: u64, mut list: Vec<Operation>, failure: Failure) -> (Vec<Operation>, Failure) {
-    let begun = Instant::now();
+    let start = Instant::now();
     list.truncate(failure.at + 1);
-    let mut last = failure;
+    let mut newest = failure;
     let mut size = list.len().div_ceil(4).max(1);
     loop {
         let mut from = 0;
-        let before = list.len();
+        let length = list.len();
         while from < list.len() {
-            if begun.elapsed() > Duration::from_mins(3) {
-                return (list, last);
+            if start.elapsed() > Duration::from_mins(3) {
+                return (list, newest);
             }
             let mut shorter = list.clone();
             shorter.drain(from..(from + size).min(list.len()));
             match carry_out(seed, &shorter) {
                 Err(failure) => {
                     shorter.truncate(failure.at + 1);
-                    (list, last) = (shorter, failure);
+                    (list, newest) = (shorter, failure);
                 }
                 Ok(_) => from += size,
             }
         }
-        match (size, before == list.len()) {
-            (1, true) => return (list, last),
+        match (size, length == list.len()) {
+            (1, true) => return (list, newest),
             (1, false) => {}
             _ => size = size.div_ceil(2),
         }

@@ -133,14 +133,14 @@ impl Task {
         let context = &context;
         let decide = |force| decide::Options { force, accept: true, dry_run: false };
         match self.program {
-            Program::Ingestion => self.ingest(context, ingest::Options::default()),
+            Program::Ingestion => ingest_with(context, ingest::Options::default()),
             Program::Rebuild => {
-                self.ingest(context, ingest::Options { rebuild: true, ..Default::default() })
+                ingest_with(context, ingest::Options { rebuild: true, ..Default::default() })
             }
             Program::RebuildPartial => {
                 let options =
                     ingest::Options { rebuild: true, partial: true, ..Default::default() };
-                self.ingest(context, options)
+                ingest_with(context, options)
             }
             Program::Training => step(context, "training", train::run),
             Program::Scoring => step(context, "scoring", score::run),
@@ -166,11 +166,11 @@ impl Task {
             }
         }
     }
+}
 
-    fn ingest(&self, context: &Context, options: ingest::Options) -> Result<()> {
-        let folder = &context.config.input_folder;
-        step(context, "ingestion", |c, w| ingest::run(c, w, folder, "input_folder_path", options))
-    }
+fn ingest_with(context: &Context, options: ingest::Options) -> Result<()> {
+    let folder = &context.config.input_folder;
+    step(context, "ingestion", |c, w| ingest::run(c, w, folder, "input_folder_path", options))
 }
 
 fn deploy(context: &Context, again: bool) -> Result<()> {

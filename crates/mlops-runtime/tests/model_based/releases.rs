@@ -69,18 +69,15 @@ pub(crate) fn are_sound(world: &mut World, records: &Records, task: &Task, end: 
     if news && live.is_some() {
         world.memory.pointer_removed = false;
     }
-    match &live {
-        Some(id) => {
-            ensure(releases.contains_key(id), || format!("{id} is live and not there"))?;
-            let known = recorded == Some(id) || promised.contains(&id.as_str());
-            ensure(known, || format!("{id} is live, on record is {recorded:?}"))?;
-            let refused = world.root.join("live/NOT_BLESSED").is_file();
-            ensure(!refused || *end == End::Killed, || format!("{id} is live and NOT_BLESSED"))?;
-        }
-        None => {
-            let vacant = last.is_none() || world.memory.pointer_removed;
-            ensure(vacant, || format!("nothing is live, on record is {recorded:?}"))?;
-        }
+    if let Some(id) = &live {
+        ensure(releases.contains_key(id), || format!("{id} is live and not there"))?;
+        let known = recorded == Some(id) || promised.contains(&id.as_str());
+        ensure(known, || format!("{id} is live, on record is {recorded:?}"))?;
+        let refused = world.root.join("live/NOT_BLESSED").is_file();
+        ensure(!refused || *end == End::Killed, || format!("{id} is live and NOT_BLESSED"))?;
+    } else {
+        let vacant = last.is_none() || world.memory.pointer_removed;
+        ensure(vacant, || format!("nothing is live, on record is {recorded:?}"))?;
     }
     if *end == End::Done && promised.is_empty() && recorded == live.as_deref() {
         let text = fs::read_to_string(world.root.join("live/latestscore.txt"));

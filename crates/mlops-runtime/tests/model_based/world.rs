@@ -40,6 +40,7 @@ pub(crate) struct World {
 }
 
 /// What a seed decides for good, and the keys of retention.
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 #[derive(Debug, Clone)]
 struct Settings {
     with_ids: bool,
@@ -255,9 +256,7 @@ impl World {
             Event::DeleteOldDataset => self.delete_dataset(chance, false),
             Event::DeleteNewestDataset => self.delete_dataset(chance, true),
             Event::RemovePointer => {
-                if fs::remove_file(self.root.join("live")).is_ok() {
-                    self.memory.pointer_removed = true;
-                }
+                self.memory.pointer_removed |= fs::remove_file(self.root.join("live")).is_ok();
             }
             Event::MoveWorkspace => {
                 let to = self.next_root();

@@ -37,7 +37,8 @@ fn a_lost_or_empty_ledger_is_said_and_the_live_model_stays() {
         before.retain(|path, _| !path.starts_with(place.path("out/logs")));
         // The lock says who held it last.
         let lock = place.path("out/run.lock");
-        (before.remove(&lock), after.remove(&lock));
+        before.remove(&lock);
+        after.remove(&lock);
         assert!(before == after, "something was changed");
         // The other way on.
         fs::rename(place.path("out"), place.path("out-damaged")).unwrap();

@@ -4,6 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -191,13 +192,19 @@ pub(crate) fn everything(folder: &Path) -> std::collections::BTreeMap<PathBuf, V
     found
 }
 
-/// Whether `words` can be started here; says so if not.
+/// Whether `words` can be started here; says so if not, in the file that `.ci/test` shows too.
+#[expect(clippy::print_stderr, reason = "that a test proved nothing must be seen")]
 pub(crate) fn possible(words: &[&str]) -> bool {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
     let possible = command.status().is_ok_and(|status| status.success());
     if !possible {
-        println!("ignored: this machine does not allow `{}`", words.join(" "));
+        let what = format!("this machine does not allow `{}`", words.join(" "));
+        eprintln!("not run: {what}");
+        if let Ok(notes) = std::env::var("MLOPS_NOT_RUN") {
+            let mut notes = fs::File::options().append(true).open(notes).unwrap();
+            writeln!(notes, "{what}").unwrap();
+        }
     }
     possible
 }

@@ -16,7 +16,9 @@ fn give_to_group(folder: &std::path::Path) {
     let mode = if folder.is_dir() { 0o2775 } else { 0o664 };
     fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
     if folder.is_dir() {
-        fs::read_dir(folder).unwrap().for_each(|entry| give_to_group(&entry.unwrap().path()));
+        for entry in fs::read_dir(folder).unwrap() {
+            give_to_group(&entry.unwrap().path());
+        }
     }
 }
 

@@ -31,7 +31,9 @@ fn open_to_all(folder: &Path) {
     let mode = if folder.is_dir() { 0o777 } else { 0o666 };
     fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
     if folder.is_dir() {
-        fs::read_dir(folder).unwrap().for_each(|entry| open_to_all(&entry.unwrap().path()));
+        for entry in fs::read_dir(folder).unwrap() {
+            open_to_all(&entry.unwrap().path());
+        }
     }
 }
 

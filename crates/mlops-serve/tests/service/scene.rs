@@ -109,11 +109,11 @@ impl Scene {
     }
 
     pub(crate) fn serve_with(&self, options: Options) -> Service {
-        self.serve_in(self.context(), options)
+        Self::serve_in(self.context(), options)
     }
 
     /// The same in a world of the test's own.
-    pub(crate) fn serve_in(&self, context: Context, options: Options) -> Service {
+    pub(crate) fn serve_in(context: Context, options: Options) -> Service {
         let options = Options { port: Some(0), ..options };
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();

@@ -18,9 +18,12 @@ fn scene(comma: bool) -> Scene {
         let mut text = "id,a,b,y\n".to_owned();
         for i in first..first + n {
             let (a, b) = (f64::from(i * 37 % 101) / 8.0, f64::from(i * 53 % 97) / 8.0);
-            let [a, b] = [a, b].map(|v| match comma {
-                true => format!("\"{}\"", v.to_string().replace('.', ",")),
-                false => v.to_string(),
+            let [a, b] = [a, b].map(|v| {
+                if comma {
+                    format!("\"{}\"", v.to_string().replace('.', ","))
+                } else {
+                    v.to_string()
+                }
             });
             text += &format!("r{i},{a},{b},{}\n", u8::from(i * 37 % 101 > i * 53 % 97));
         }
