@@ -11,7 +11,7 @@
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
 //! | [`run`], [`stage`] | what a use case is given; the use cases |
 //!
-//! A stage takes a [`context::Context`] and a locked [`context::Workspace`]:
+//! A stage takes a [`run::context::Context`] and a locked [`run::context::Workspace`]:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -45,6 +45,9 @@
 //! ```
 //!
 //! Not for the terminal, HTTP or pictures: see the other crates.
+
+// Headers of files lead to their neighbours, private ones too: they are read in the sources.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod compare;
 pub mod config;

@@ -1,22 +1,8 @@
 //! From files as they arrive to one cumulative, canonical, duplicate-free data set.
 //!
-//! | step | file | what it guarantees |
-//! |---|---|---|
-//! | find | [`discover`] | sorted, repeatable; what is passed over is named |
-//! | map | [`layout`] | every column of the schema has its field, or the file is refused |
-//! | read | `chunk` | each byte is read once; a piece ends where a record ends |
-//! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
-//! | look | `marks` | what each byte is, 64 at a time, is exactly known |
-//! | parse | `parse`, `spelling`, `record`, `clean`, `number` | each record is a canonical row or a rejection |
-//! | judge | `signs`, [`outcome`] | a file that cannot be believed, or has too many bad rows, is refused |
-//! | keep | `keep` | every row is kept, a duplicate or quarantined; memory stays in its limit |
-//! | de-duplicate | [`dedup`], `slots`, `spill` | the first of equal rows stays, in file order |
-//! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
-//! | write | `writer`, `rows`, [`quarantine`] | bytes reach the disk in the order of the rows |
-//! | count | [`outcome`] | rows read = kept + duplicates + quarantined |
-//!
-//! This file joins the steps for one file at a time: a file counts whole or not at all.
-//! Not for the ledger, versions or publishing: see `stage::ingest`.
+//! Joins the steps for one file at a time: pieces are read and parsed ([`crate::csv`]), each row is
+//! kept, a duplicate or quarantined (`sink`), and a file counts whole or not at all.
+//! Not for the ledger, versions or publishing: see [`crate::stage::ingest`].
 
 use crate::dataset::resources::Resources;
 use std::collections::BTreeSet;

@@ -8,7 +8,7 @@
 //!
 //! | noun | file |
 //! |---|---|
-//! | [`Rule`], [`ModelDrift`] | `rules`: the six rules on the F1 |
+//! | [`ModelDrift`] | `rules`: the six rules on the F1 |
 //! | [`DataDrift`] | `data`: the verdict on all columns |
 //! | [`Sample`] | `sample`: the features of some rows, in bounded memory |
 //! | [`Reference`] | `reference`: what a model remembers of its training rows |

@@ -1,7 +1,7 @@
 //! Golden predictions: a few rows with their probabilities, kept beside a model to verify it.
 //!
 //! They are computed at training by the plain formula, row by row, feature by feature; never by
-//! the [`Predictor`](super::Predictor) that they verify.
+//! the [`Predictor`] that they verify.
 
 use serde::{Deserialize, Serialize};
 

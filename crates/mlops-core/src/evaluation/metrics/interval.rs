@@ -116,7 +116,7 @@ fn edge(inside: f64, end: f64, within: impl Fn(f64) -> bool) -> f64 {
     }
 }
 
-/// Nominal coverage of the intervals in an [`Evaluation`].
+/// Nominal coverage of the intervals in an [`Evaluation`](super::Evaluation).
 pub const LEVEL: f64 = 0.95;
 
 #[cfg(test)]
