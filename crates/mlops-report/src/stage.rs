@@ -13,6 +13,7 @@ use std::fmt;
 
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
+use mlops_core::ids::ReleaseId;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::text;
@@ -36,7 +37,7 @@ pub struct Reported {
     /// Which model the report is on: the live release, or the candidate.
     pub subject: String,
     /// Its release, if it is live.
-    pub release: Option<String>,
+    pub release: Option<ReleaseId>,
     /// SHA-256 of its file.
     pub artifact: String,
     /// How good it is, in a sentence.
@@ -112,7 +113,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     let scored = report.score.n > 0;
     Ok(Reported {
         subject: subject.name(),
-        release: subject.release.as_ref().map(ToString::to_string),
+        release: subject.release.clone(),
         artifact: subject.artifact.to_string(),
         headline: headline(&report.score),
         f1: scored.then_some(report.score.f1),

@@ -5,15 +5,14 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::{ReleaseId, Step};
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
 use mlops_core::stage::rollback::{self, RolledBack};
 use mlops_report::stage::{PAGE, Reported};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::dependencies;
 
@@ -21,9 +20,9 @@ use crate::dependencies;
 pub(crate) fn run(context: &Context, workspace: &mut Workspace) -> Result<(Diagnostics, Reported)> {
     let look = diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
     let diagnostics =
-        context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &look))?;
+        context.step(workspace, Step::Diagnostics, |w| diagnose::run(context, w, &look))?;
     let reporting =
-        context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+        context.step(workspace, Step::Reporting, |w| mlops_report::stage::run(context, w))?;
     Ok((diagnostics, reporting))
 }
 
@@ -33,14 +32,19 @@ pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) 
     if ![PAGE, DIAGNOSTICS].iter().all(|name| folder.join(name).is_file()) {
         return Ok(false);
     }
-    for step in ["diagnostics", "reporting"] {
-        let last = workspace.ledger.runs(step, 1)?.pop();
-        let report = last.and_then(|run| serde_json::from_str::<Value>(&run.detail?).ok());
-        if report.is_none_or(|report| report["release"] != live.as_str()) {
+    for step in [Step::Diagnostics, Step::Reporting] {
+        let last: Option<Subject> = workspace.ledger.last_report(step)?;
+        if last.and_then(|report| report.release).as_ref() != Some(live) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// What a report is on.
+#[derive(Deserialize)]
+struct Subject {
+    release: Option<ReleaseId>,
 }
 
 /// What made another release live, and the reports on that.
@@ -74,7 +78,7 @@ pub fn deploy(
     reason: &str,
     leave: deploy::Leave,
 ) -> Result<Renewed<Deployed>> {
-    let done = deploy::with(context, workspace, "deployment", reason, leave)?;
+    let done = deploy::with(context, workspace, Step::Deployment, reason, leave)?;
     if !done.promoted {
         return Ok(Renewed { done, reporting: None, stale: None });
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::config::InputFolder;
 use crate::platform::files;
 use crate::{Error, Result, text};
 
@@ -71,8 +72,9 @@ pub struct Listing {
     pub ignored: Vec<Ignored>,
 }
 
-/// Lists `folder`, which the configuration calls `key`. Links are followed.
-pub fn list(folder: &Path, key: &str) -> Result<Listing> {
+/// Lists `folder`. Links are followed.
+pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
+    let InputFolder { path: folder, key } = folder;
     let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::missing(format!(
             "there is no folder {}: create it and put CSV files there, or change \"{key}\" in \
@@ -124,6 +126,10 @@ mod tests {
         assert_eq!([at(1), at(86_400)], [-1_000_000_000, -86_400_000_000_000]);
     }
 
+    fn input(path: &Path) -> InputFolder<'_> {
+        InputFolder { path, key: "input_folder_path" }
+    }
+
     #[test]
     fn takes_csv_files_of_any_case_in_order_and_says_why_not_others() {
         let dir = tempfile::tempdir().unwrap();
@@ -131,11 +137,11 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("h.csv")).unwrap();
-        let listing = list(dir.path(), "input_folder_path").unwrap();
+        let listing = list(input(dir.path())).unwrap();
         let names: Vec<_> = listing.candidates.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["a.CSV", "b.csv"]);
         assert_eq!(listing.ignored.len(), 6);
-        let error = list(&dir.path().join("none"), "input_folder_path").unwrap_err().to_string();
+        let error = list(input(&dir.path().join("none"))).unwrap_err().to_string();
         assert!(error.contains("input_folder_path"), "{error}");
     }
 }

@@ -213,6 +213,21 @@ impl Ledger {
         work(&self.connection).map_err(|e| failed(&self.path, &e))
     }
 
+    /// What is kept under `key` is not what this program writes.
+    fn damaged(&self, key: &str, why: &dyn std::fmt::Display) -> Error {
+        Error::conflict(format!(
+            "the ledger {} is damaged: what it keeps as {key:?} cannot be read ({why}). Restore it \
+             from a backup",
+            self.path.display()
+        ))
+    }
+
+    /// The value kept under `key` as JSON.
+    pub(crate) fn kept<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let Some(text) = self.meta(key)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|e| self.damaged(key, &e))
+    }
+
     /// The value kept under `key`.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         self.query(|db| {
@@ -295,9 +310,9 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     }
 }
 
-/// JSON of our own types, which always have one.
-fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+/// JSON of our own types; nothing is recorded in place of one that has none.
+fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
 /// Reads JSON that [`to_json`] wrote.
@@ -326,7 +341,7 @@ fn unsigned(n: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::DatasetVersion;
+    use crate::ids::{DatasetVersion, DecisionOutcome};
 
     #[test]
     fn a_ledger_that_another_program_keeps_locked_is_waited_for_then_left_alone() {
@@ -338,7 +353,7 @@ mod tests {
         let decision = DecisionRecord {
             run_id: "run".to_owned(),
             dataset: DatasetVersion(1),
-            outcome: "no_drift".to_owned(),
+            outcome: DecisionOutcome::NoDrift,
             f1: None,
             matrix: None,
             release: None,

@@ -75,7 +75,7 @@ impl Store<'_> {
         claims.retain(|claim| claim.pointer != own);
         claims.push(Claim { pointer: own, keep: keep.clone() });
         claims.sort_by(|a, b| a.pointer.cmp(&b.pointer));
-        self.disk.write_if_changed(&self.models.join(CLAIMS), &pretty(&claims))
+        self.disk.write_if_changed(&self.models.join(CLAIMS), &pretty(&claims)?)
     }
 
     /// Claims `id` besides what this workspace has claimed.

@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::{Error, Result};
 
 /// JSON for files: indented, with a final newline.
-pub fn pretty(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+pub fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::backend("JSON", e))?;
     bytes.push(b'\n');
-    bytes
+    Ok(bytes)
 }
 
 /// Reads a JSON file of ours.

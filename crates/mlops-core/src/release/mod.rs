@@ -134,7 +134,7 @@ impl<'a> Store<'a> {
         let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
         let manifest =
             Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
-        let manifest = pretty(&manifest);
+        let manifest = pretty(&manifest)?;
         let mut all: Vec<(&str, &[u8])> =
             files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
         all.push((MANIFEST, &manifest));

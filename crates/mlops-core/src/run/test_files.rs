@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
+use crate::config::InputFolder;
 use crate::dataset::discover::{self, Candidate};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
@@ -93,7 +94,9 @@ impl TestFiles {
             return Ok(Self::default());
         }
         let mut all = Vec::new();
-        for Candidate { name, path, .. } in discover::list(folder, "test_data_path")?.candidates {
+        for Candidate { name, path, .. } in
+            discover::list(InputFolder::of_tests(folder))?.candidates
+        {
             let digest = Digest::of_file(&path)?;
             let kind = Kind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
@@ -108,7 +111,7 @@ impl TestFiles {
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
-        let files = discover::list(folder, "test_data_path")?.candidates;
+        let files = discover::list(InputFolder::of_tests(folder))?.candidates;
         Ok(tiers(files, |f| Kind::of_name(&f.name, holdouts)))
     }
 

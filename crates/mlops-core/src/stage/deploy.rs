@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, ReleaseId, Step};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
@@ -150,7 +150,7 @@ pub struct Leave {
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
-    step: &str,
+    step: Step,
     reason: &str,
 ) -> Result<Deployed> {
     with(context, workspace, step, reason, Leave::default())
@@ -160,13 +160,13 @@ pub fn run(
 pub fn with(
     context: &Context,
     workspace: &mut Workspace,
-    step: &str,
+    step: Step,
     reason: &str,
     leave: Leave,
 ) -> Result<Deployed> {
     let previous = context.store().live()?;
     let candidate = Candidate::read(context)?;
-    let id = candidate.id.as_str();
+    let id = &candidate.id;
     let is_live = previous.as_ref() == Some(&candidate.id);
     let score = &candidate.score.evaluation;
     if !score.beats_constant && !leave.accept && !is_live {
@@ -198,14 +198,14 @@ pub fn decided(
     reason: &str,
     decision: DecisionRecord,
 ) -> Result<Deployed> {
-    deploy(context, workspace, candidate, crate::run::decision::STEP, reason, Some(decision))
+    deploy(context, workspace, candidate, Step::FullProcess, reason, Some(decision))
 }
 
 fn deploy(
     context: &Context,
     workspace: &mut Workspace,
     candidate: Candidate,
-    step: &str,
+    step: Step,
     reason: &str,
     decision: Option<DecisionRecord>,
 ) -> Result<Deployed> {
@@ -221,10 +221,10 @@ fn deploy(
         releases.clear(&id, blessing)?;
         let deployment = Deployment {
             run_id: context.run.to_string(),
-            step: step.to_owned(),
+            step,
             action: Action::Deploy,
-            release: id.to_string(),
-            previous: previous.as_ref().map(ToString::to_string),
+            release: id.clone(),
+            previous: previous.clone(),
             f1: Some(f1),
             dataset,
             reason: reason.to_owned(),

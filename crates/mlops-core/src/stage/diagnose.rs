@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::csv::reader::RowReader;
-use crate::ids::ReleaseId;
+use crate::ids::{ReleaseId, RunOutcome, Step};
 use crate::ledger::DatasetRecord;
 use crate::model::{Model, Predictor};
 use crate::platform::disk::Disk;
@@ -104,7 +104,7 @@ pub struct PredictionCounts {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Timing {
     /// The step.
-    pub step: String,
+    pub step: Step,
     /// The last run that did something.
     pub last_seconds: f64,
     /// Start and seconds of past runs, oldest first.
@@ -115,7 +115,7 @@ pub struct Timing {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     /// The step.
-    pub step: String,
+    pub step: Step,
     /// Each run.
     pub seconds: Vec<f64>,
 }
@@ -150,7 +150,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
         dependencies: options.dependencies.clone(),
         output: options.output.as_ref().map(|p| p.display().to_string()),
     };
-    context.disk.write(&config.output_model.join(DIAGNOSTICS), &pretty(&report))?;
+    context.disk.write(&config.output_model.join(DIAGNOSTICS), &pretty(&report)?)?;
     Ok(report)
 }
 
@@ -258,13 +258,13 @@ impl Look {
 
 fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
     let mut timings = Vec::new();
-    for step in ["ingestion", "training"] {
+    for step in [Step::Ingestion, Step::Training] {
         let runs = workspace.ledger.runs(step, HISTORY)?;
-        let done = runs.iter().filter(|r| r.outcome.as_deref() == Some("done"));
+        let done = runs.iter().filter(|r| r.outcome == Some(RunOutcome::Done));
         let history: Vec<(String, f64)> =
             done.filter_map(|r| r.seconds.map(|s| (r.started.clone(), s))).collect();
         if let Some((_, last_seconds)) = history.last() {
-            timings.push(Timing { step: step.to_owned(), last_seconds: *last_seconds, history });
+            timings.push(Timing { step, last_seconds: *last_seconds, history });
         }
     }
     Ok(timings)
@@ -272,8 +272,8 @@ fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
 
 /// Times whole ingestions and trainings in folders of their own, which vanish afterwards.
 fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
-    let mut ingestion = Measured { step: "ingestion".to_owned(), seconds: Vec::new() };
-    let mut training = Measured { step: "training".to_owned(), seconds: Vec::new() };
+    let mut ingestion = Measured { step: Step::Ingestion, seconds: Vec::new() };
+    let mut training = Measured { step: Step::Training, seconds: Vec::new() };
     for _ in 0..runs {
         let folder = tempfile::tempdir()
             .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
@@ -285,9 +285,8 @@ fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
         scratch.config.deployment = folder.path().join("live");
         let mut workspace = scratch.open("measure")?;
         let begun = context.clock.elapsed();
-        let input = &context.config.input_folder;
         let options = super::ingest::Options::default();
-        super::ingest::run(&scratch, &mut workspace, input, "input_folder_path", options)?;
+        super::ingest::run(&scratch, &mut workspace, context.config.input(), options)?;
         let ingested = context.clock.elapsed();
         super::train::run(&scratch, &mut workspace)?;
         let trained = context.clock.elapsed();

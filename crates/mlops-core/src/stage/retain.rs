@@ -131,7 +131,7 @@ fn kept_releases(
 ) -> Result<BTreeSet<ReleaseId>> {
     let deployments = ledger.deployments()?;
     let mut kept = BTreeSet::from([live.clone()]);
-    for id in ledger.earlier_releases(live.as_str())? {
+    for id in ledger.earlier_releases(live)? {
         let sound = store.verify(&id).is_ok();
         kept.insert(id);
         if sound {
@@ -140,10 +140,8 @@ fn kept_releases(
     }
     let mut last: Vec<ReleaseId> = Vec::new();
     for deployment in deployments.iter().rev() {
-        if let Ok(id) = deployment.release.parse()
-            && !last.contains(&id)
-        {
-            last.push(id);
+        if !last.contains(&deployment.release) {
+            last.push(deployment.release.clone());
         }
     }
     // Two at least: the live one, and the one before it, even if it was rolled back.

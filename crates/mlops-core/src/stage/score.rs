@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::InputFolder;
 use crate::dataset::discover;
 use crate::evaluation::metrics::score::latest_score_text;
 use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
@@ -93,7 +94,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         )));
     }
     let mut notes = scored.notes;
-    notes.extend(passed_over(&config.test_data)?);
+    notes.extend(passed_over(config.tests())?);
     let training = model.training;
     let evaluation = Evaluation::of(&scored.labels, &scored.probabilities, training.threshold)?;
     let score = Score {
@@ -107,11 +108,11 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         notes,
         evaluation,
     };
-    let text = pretty(&score);
+    let text = pretty(&score)?;
     let f1 = score.evaluation.f1;
     let files: [(&str, &[u8]); 2] = [(SCORE, &text), (LATEST_SCORE, &latest_score_file(f1))];
     context.disk.write_changed(&config.output_model, &files)?;
-    let json = serde_json::to_string(&score).unwrap_or_default();
+    let json = serde_json::to_string(&score).map_err(|e| Error::backend("JSON", e))?;
     workspace.ledger.record_score(
         context.run.as_str(),
         score.artifact,
@@ -124,8 +125,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
 }
 
 /// What is in the test folder and does not serve; a hidden file is nobody's data.
-fn passed_over(folder: &Path) -> Result<Option<String>> {
-    let mut ignored = discover::list(folder, "test_data_path")?.ignored;
+fn passed_over(folder: InputFolder<'_>) -> Result<Option<String>> {
+    let mut ignored = discover::list(folder)?.ignored;
     ignored.retain(|file| !file.name.starts_with('.'));
     let shown = ignored.iter().map(|file| format!("{} ({})", text::name(&file.name), file.reason));
     let names = text::names(shown);

@@ -69,7 +69,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let card = Card { cross_check: check, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
-    let (golden, card_text) = (pretty(&golden), pretty(&card));
+    let (golden, card_text) = (pretty(&golden)?, pretty(&card)?);
     let files: [(&str, &[u8]); 3] = [(GOLDEN, &golden), (CARD, &card_text), (ARTIFACT, &bytes)];
     context.disk.write_changed(folder, &files)?;
     workspace.ledger.record_model(

@@ -10,22 +10,22 @@ mod judge;
 mod restore;
 
 use std::cmp::Ordering;
-use std::path::Path;
 use std::time::Duration;
 
 use chrono::DateTime;
 
+use crate::config::InputFolder;
 use crate::dataset::discover;
 use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, DecisionOutcome, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::model::{Model, artifact};
 use crate::platform::clock::rfc3339;
 use crate::release::{ARTIFACT, Release};
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
-use crate::run::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
+use crate::run::decision::{Concern, DataSeen, Decision, Live, Retrained, StepTime};
 use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
         self.decision.data.warnings.splice(0..0, earlier);
         self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
-            return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
+            return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
         let lost = self.is_lost(live.as_ref())?;
@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
                 if trained.is_none() {
                     self.decision.data.warnings.push(no_known_rows(live));
                 }
-                let judged = self.timed("drift", |run| {
+                let judged = self.timed(Step::Drift, |run| {
                     judge::judge(run.context, run.workspace, live, &dataset, &new, known)
                 })?;
                 self.decision.drift = Some(judged.model);
@@ -160,11 +160,13 @@ impl<'a> Run<'a> {
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked) {
             let (outcome, reason) = match drift {
-                None if live.is_some() => (Outcome::DryRun, "the columns changed".to_owned()),
-                None => (Outcome::DryRun, "there is no live model yet".to_owned()),
-                Some(d) if asked => (Outcome::DryRun, d.reason.clone()),
-                Some(d) if d.drifted.is_none() => (Outcome::Undecided, d.reason.clone()),
-                Some(d) => (Outcome::NoDrift, d.reason.clone()),
+                None if live.is_some() => {
+                    (DecisionOutcome::DryRun, "the columns changed".to_owned())
+                }
+                None => (DecisionOutcome::DryRun, "there is no live model yet".to_owned()),
+                Some(d) if asked => (DecisionOutcome::DryRun, d.reason.clone()),
+                Some(d) if d.drifted.is_none() => (DecisionOutcome::Undecided, d.reason.clone()),
+                Some(d) => (DecisionOutcome::NoDrift, d.reason.clone()),
             };
             return self.record(outcome, reason, &dataset);
         }
@@ -180,7 +182,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         let newest = ledger.decision(None)?;
-        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
+        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != DecisionOutcome::Refused))
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
@@ -218,7 +220,7 @@ impl<'a> Run<'a> {
         let offered = drawn.or(trained).unwrap_or_default();
         if !self.options.dry_run && offered < dataset.version {
             let (new, _) = self.after(schema, dataset, offered)?;
-            self.timed("holdout", |run| {
+            self.timed(Step::Holdout, |run| {
                 holdout::draw(run.context, run.workspace, schema, dataset, &new, known)
             })?;
         }
@@ -251,13 +253,13 @@ impl<'a> Run<'a> {
                 }
             }
             (None, newest) => {
-                let refused = newest.filter(|d| d.outcome == Outcome::Refused);
+                let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
                 let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
                 self.decision.concerns.push(Concern::NothingLive { why });
             }
             (Some(_), None) => {}
         }
-        Ok(self.end(Outcome::NothingNew, reason))
+        Ok(self.end(DecisionOutcome::NothingNew, reason))
     }
 
     /// Trains, compares and promotes or refuses.
@@ -265,8 +267,8 @@ impl<'a> Run<'a> {
         let lost = self.is_lost(live)?;
         let again = held_again::run(self.context, self.workspace, lost)?;
         self.decision.data.warnings.extend(again);
-        let trained = self.step("training", train::run)?;
-        let score = self.step("scoring", score::run)?;
+        let trained = self.step(Step::Training, train::run)?;
+        let score = self.step(Step::Scoring, score::run)?;
         self.decision.retrained = Some(Retrained {
             artifact: trained.sha256,
             rows: trained.data.rows,
@@ -282,7 +284,7 @@ impl<'a> Run<'a> {
         let verdict = match live {
             Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
                 let recorded = self.trained_version(Some(live))?.is_some();
-                Some(self.timed("gate", |run| run.gate(&live.model, &challenger, recorded))?)
+                Some(self.timed(Step::Gate, |run| run.gate(&live.model, &challenger, recorded))?)
             }
             _ => None,
         };
@@ -299,17 +301,17 @@ impl<'a> Run<'a> {
         if !blessed {
             candidate.seal(self.context, &self.workspace.ledger)?;
             self.worry(live.is_some(), &reason);
-            return self.record(Outcome::Refused, reason, dataset);
+            return self.record(DecisionOutcome::Refused, reason, dataset);
         }
         let is_live = live.is_some_and(|live| live.id == candidate.id);
-        let rolled_back = self.workspace.ledger.was_rolled_back(candidate.id.as_str())?;
+        let rolled_back = self.workspace.ledger.was_rolled_back(&candidate.id)?;
         if let Some(rollback) = rolled_back.filter(|_| !is_live) {
             let reason = format!(
                 "{} was rolled back at {} ({}); it does not go live again by itself",
                 candidate.id, rollback.recorded, rollback.reason
             );
             self.worry(live.is_some(), &reason);
-            return self.record(Outcome::Refused, reason, dataset);
+            return self.record(DecisionOutcome::Refused, reason, dataset);
         }
         self.promote(candidate, reason, dataset)
     }
@@ -367,16 +369,16 @@ impl<'a> Run<'a> {
         dataset: &DatasetRecord,
     ) -> Result<Decision> {
         self.decision.release = Some(candidate.id.clone());
-        self.decision.outcome = Outcome::Promoted;
+        self.decision.outcome = DecisionOutcome::Promoted;
         self.decision.reason.clone_from(&reason);
-        let record = record_of(&self.decision, dataset);
+        let record = record_of(&self.decision, dataset)?;
         // Not timed: the record of the decision is written in the middle of it.
         let context = self.context;
-        let deployed = context.step(self.workspace, "deployment", |workspace| {
+        let deployed = context.step(self.workspace, Step::Deployment, |workspace| {
             deploy::decided(context, workspace, candidate, &reason, record)
         })?;
         if !deployed.promoted {
-            return self.record(Outcome::Promoted, reason, dataset);
+            return self.record(DecisionOutcome::Promoted, reason, dataset);
         }
         let Self { workspace, decision, .. } = self;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
@@ -392,7 +394,7 @@ impl<'a> Run<'a> {
             Ok(release) => Ok(Some(self.note_live(release))),
             Err(_) if self.options.force => Ok(None),
             Err(e) => {
-                let earlier = self.workspace.ledger.earlier_releases(id.as_str())?;
+                let earlier = self.workspace.ledger.earlier_releases(&id)?;
                 let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
                     "go back with `deployment rollback`, or "
                 } else {
@@ -426,18 +428,19 @@ impl<'a> Run<'a> {
 
     fn ingest(&mut self) -> Result<Ingestion> {
         let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
-        let folder = self.context.config.source_folder.clone();
-        self.wait_for(&folder, settle)?;
+        let context = self.context;
+        let folder = context.config.source();
+        self.wait_for(folder, settle)?;
         let options = ingest::Options { settle, ..ingest::Options::default() };
-        self.step("ingestion", |context, workspace| {
-            ingest::run(context, workspace, &folder, "source_folder_path", options)
+        self.step(Step::Ingestion, |context, workspace| {
+            ingest::run(context, workspace, folder, options)
         })
     }
 
     /// Waits, within a bound, until no file of `folder` changed just now.
-    fn wait_for(&self, folder: &Path, settle: Duration) -> Result<()> {
+    fn wait_for(&self, folder: InputFolder<'_>, settle: Duration) -> Result<()> {
         for _ in 0..SETTLE_ROUNDS {
-            let files = discover::list(folder, "source_folder_path")?.candidates;
+            let files = discover::list(folder)?.candidates;
             let changing =
                 |c: &discover::Candidate| ingest::changed_within(self.context, &c.path, settle);
             if settle.is_zero() || !files.iter().any(changing) {
@@ -486,27 +489,23 @@ impl<'a> Run<'a> {
     /// Runs a stage as a recorded step, and notes how long it took.
     fn step<R: Report>(
         &mut self,
-        name: &'static str,
+        step: Step,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
     ) -> Result<R> {
-        self.timed(name, |run| {
-            run.context.step(run.workspace, name, |workspace| work(run.context, workspace))
+        self.timed(step, |run| {
+            run.context.step(run.workspace, step, |workspace| work(run.context, workspace))
         })
     }
 
-    fn timed<T>(
-        &mut self,
-        name: &'static str,
-        work: impl FnOnce(&mut Self) -> Result<T>,
-    ) -> Result<T> {
+    fn timed<T>(&mut self, step: Step, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let begun = self.context.clock.elapsed();
         let result = work(self);
         let seconds = self.context.clock.elapsed().saturating_sub(begun).as_secs_f64();
-        self.decision.steps.push(StepTime { step: name.to_owned(), seconds });
+        self.decision.steps.push(StepTime { step, seconds });
         result
     }
 
-    fn end(mut self, outcome: Outcome, reason: &str) -> Decision {
+    fn end(mut self, outcome: DecisionOutcome, reason: &str) -> Decision {
         self.decision.outcome = outcome;
         reason.clone_into(&mut self.decision.reason);
         self.decision
@@ -515,7 +514,7 @@ impl<'a> Run<'a> {
     /// Keeps the decision in the ledger and beside the data.
     fn record(
         mut self,
-        outcome: Outcome,
+        outcome: DecisionOutcome,
         reason: String,
         dataset: &DatasetRecord,
     ) -> Result<Decision> {
@@ -526,25 +525,25 @@ impl<'a> Run<'a> {
         if options.dry_run {
             return Ok(decision);
         }
-        workspace.ledger.record_decision(&record_of(&decision, dataset))?;
+        workspace.ledger.record_decision(&record_of(&decision, dataset)?)?;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
         Ok(decision)
     }
 }
 
 /// The decision as the ledger keeps it.
-fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
+fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRecord> {
     let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
-    DecisionRecord {
+    Ok(DecisionRecord {
         run_id: decision.run_id.clone(),
         dataset: dataset.version,
-        outcome: decision.outcome.name().to_owned(),
+        outcome: decision.outcome,
         f1: drift.map(|d| d.new_f1),
         matrix: drift.and_then(|d| d.matrix),
-        release: decision.live.as_ref().map(|live| live.release.to_string()),
-        decision: serde_json::to_string(decision).unwrap_or_default(),
+        release: decision.live.as_ref().map(|live| live.release.clone()),
+        decision: serde_json::to_string(decision).map_err(|e| Error::backend("JSON", e))?,
         recorded: decision.recorded.clone(),
-    }
+    })
 }
 
 /// What is to be decided on, for the record: all that came after `decided`, also what an
