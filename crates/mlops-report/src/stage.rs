@@ -14,8 +14,11 @@ use std::fmt;
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
 use mlops_core::ids::ReleaseId;
+use mlops_core::release::Release;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Workspace};
+use mlops_core::stage::diagnose::Diagnostics;
+use mlops_core::stage::score::Scoring;
 use mlops_core::text;
 use serde::Serialize;
 
@@ -71,17 +74,38 @@ impl mlops_core::run::context::Report for Reported {
     }
 }
 
+/// What earlier steps of the same run have read or made, which then is not read again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The live release, verified.
+    pub release: Option<&'a Release>,
+    /// The score of its model.
+    pub scoring: Option<&'a Scoring>,
+    /// Its diagnostics.
+    pub diagnostics: Option<&'a Diagnostics>,
+}
+
 /// Writes the pictures and the page into the folder of the model.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
-    let (subject, mut warnings) = Subject::find(context)?;
-    let trial = Trial::of(context, workspace, &subject, &mut warnings);
+    knowing(context, workspace, Known::default())
+}
+
+/// The same, with what is `known` already.
+pub fn knowing(
+    context: &Context,
+    workspace: &mut Workspace,
+    known: Known<'_>,
+) -> Result<Reported> {
+    let Known { release, scoring, diagnostics } = known;
+    let (subject, mut warnings) = Subject::find(context, release)?;
+    let trial = Trial::of(context, workspace, &subject, scoring, &mut warnings);
     let mut known = Vec::new();
     let ingested = files::of(workspace, &mut known)?;
     worries::of_drift(workspace, &subject, &mut known)?;
     let mut told: Vec<String> = known.iter().map(|warning| warning.text.clone()).collect();
     told.extend(trial.told.iter().cloned());
     warnings.append(&mut known);
-    let columns = columns::of(context, workspace, &mut warnings)?;
+    let columns = columns::of(context, workspace, &subject, diagnostics, &mut warnings)?;
     worries::of_model(workspace, &subject, &mut warnings)?;
     if let Some(score) = &trial.score {
         worries::of_score(score, &mut warnings);

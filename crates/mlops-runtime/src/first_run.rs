@@ -9,14 +9,15 @@ use std::process::ExitCode;
 
 use mlops_core::ids::{DatasetVersion, ReleaseId, Step};
 use mlops_core::ledger::{Action, Deployment, HoldoutRecord, Ledger};
+use mlops_core::model::Model;
 use mlops_core::release::ARTIFACT;
 use mlops_core::run::attention::{Attention, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::run::test_files::TestFiles;
 use mlops_core::stage::decide::contest;
 use mlops_core::stage::deploy;
-use mlops_core::stage::deploy::Deployed;
-use mlops_core::stage::diagnose::{self, Diagnostics};
+use mlops_core::stage::deploy::{Candidate, Deployed};
+use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::stage::held_again;
 use mlops_core::stage::holdout;
 use mlops_core::stage::ingest;
@@ -28,7 +29,7 @@ use mlops_core::{Error, Result};
 use mlops_report::stage::{PAGE, Reported};
 use serde::{Deserialize, Serialize};
 
-use crate::{Common, console, dependencies};
+use crate::{Common, console, renew};
 
 /// What `first_run` did.
 #[derive(Debug, Serialize)]
@@ -156,26 +157,26 @@ fn run_telling(
     }
     let training = context.step(workspace, Step::Training, |w| train::run(context, w))?;
     tell(&trained(&training));
-    let scoring = context.step(workspace, Step::Scoring, |w| score::run(context, w))?;
-    tell(&scored(&scoring));
+    let model = &training.made.model;
+    let scoring = context
+        .step(workspace, Step::Scoring, |w| score::of(context, w, model, training.sha256))?;
+    tell(&scored(&scoring.score));
     let deployment = context.step(workspace, Step::Deployment, |w| {
-        not_worse_than_unknown(context, w, accept)?;
+        not_worse_than_unknown(context, w, model, accept)?;
         let leave = deploy::Leave { accept, ..deploy::Leave::default() };
-        deploy::with(context, w, Step::FirstRun, "first run on the input folder", leave)
+        let candidate = Candidate::of(&training, &scoring);
+        let reason = "first run on the input folder";
+        deploy::of(context, w, candidate, Step::FirstRun, reason, leave)
     })?;
     tell(&deployed(&deployment));
-    let options =
-        diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
-    let diagnostics =
-        context.step(workspace, Step::Diagnostics, |w| diagnose::run(context, w, &options))?;
-    let reporting =
-        context.step(workspace, Step::Reporting, |w| mlops_report::stage::run(context, w))?;
+    let release = deployment.verified.clone();
+    let (diagnostics, reporting) = renew::run(context, workspace, Some(release), Some(&scoring))?;
     tell(&reported(&reporting));
     Ok(FirstRun::Done(Box::new(Steps {
         ingestion,
         holdout,
         training,
-        scoring,
+        scoring: scoring.score,
         deployment,
         diagnostics,
         reporting,
@@ -185,7 +186,12 @@ fn run_telling(
 
 /// A live release that these records do not know (they were lost, or begun afresh) is not replaced by a
 /// worse model.
-fn not_worse_than_unknown(context: &Context, workspace: &Workspace, accept: bool) -> Result<()> {
+fn not_worse_than_unknown(
+    context: &Context,
+    workspace: &Workspace,
+    model: &Model,
+    accept: bool,
+) -> Result<()> {
     let store = context.store();
     let Some(live) = store.live()? else { return Ok(()) };
     if deployed_by(&workspace.ledger, &live)?.is_some() {
@@ -193,7 +199,7 @@ fn not_worse_than_unknown(context: &Context, workspace: &Workspace, accept: bool
     }
     // One that is damaged or foreign is no measure.
     let Ok(release) = store.verify(&live) else { return Ok(()) };
-    match contest::with_unknown(context, workspace, &release, accept)? {
+    match contest::with_unknown(context, workspace, &release, model, accept)? {
         Some(verdict) if !verdict.blessed => Err(Error::conflict(format!(
             "{live} is live, though these records do not know it, and stays so: {}. To replace it all \
              the same, run `deployment`",
@@ -234,7 +240,7 @@ fn scored_on_present_tests(context: &Context, workspace: &Workspace) -> Result<b
     let score: Option<Score> = workspace.ledger.last_report(Step::Scoring)?;
     let Some(score) = score else { return Ok(true) };
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&context.config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     Ok(tests.current.iter().all(|test| score.test_files.get(&test.name) == Some(&test.digest)))
 }
 

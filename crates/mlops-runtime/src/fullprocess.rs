@@ -11,7 +11,7 @@ use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::run::decision::Decision;
-use mlops_core::stage::decide::{self, Options};
+use mlops_core::stage::decide::{self, Decided, Options};
 use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::text;
 use mlops_report::stage::Reported;
@@ -123,7 +123,8 @@ impl fmt::Display for Explained {
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<FullProcess> {
     let unfinished =
         !workspace.ledger.previous_run_completed(Step::FullProcess, context.run.as_str())?;
-    let decision = decide::run(context, workspace, options)?;
+    let Decided { decision, live: verified, scoring } =
+        decide::decided(context, workspace, options)?;
     let mut report = FullProcess { decision, diagnostics: None, reporting: None, apicalls: None };
     let Some(live) = context.store().live()?.filter(|_| !options.dry_run) else {
         return Ok(report);
@@ -132,7 +133,10 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     if !due && renew::is_of(context, workspace, &live)? {
         return Ok(report);
     }
-    let (diagnostics, reporting) = renew::run(context, workspace)?;
+    let (diagnostics, reporting) = {
+        let verified = verified.filter(|release| release.id == live);
+        renew::run(context, workspace, verified, scoring.as_ref())?
+    };
     report.diagnostics = Some(Box::new(diagnostics));
     report.reporting = Some(Box::new(reporting));
     // A run that was cut off may have been cut off after a promotion.

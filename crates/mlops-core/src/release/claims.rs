@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{parse, pretty, relative};
+use super::json::{parse, pretty, relative};
 use super::{Pointer, Store};
 use crate::ids::ReleaseId;
 use crate::platform::clock::Clock;

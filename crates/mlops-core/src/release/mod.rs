@@ -4,7 +4,7 @@
 //! new one, never a mix; `promote` is durable when it returns. Not for deciding what goes live.
 
 mod claims;
-mod files;
+mod json;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,16 +13,17 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use claims::Held;
-pub use files::{parse, pretty};
+pub use json::{parse, pretty};
 
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::model::{Golden, Model, artifact};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, parent_of};
+use crate::platform::files;
 use crate::platform::location::plain;
 use crate::platform::temporary::TemporaryFolder;
 use crate::{Error, Result};
-use files::relative;
+use json::{parsed, relative};
 
 /// The model.
 pub const ARTIFACT: &str = "trainedmodel.bin";
@@ -102,16 +103,19 @@ impl<'a> Store<'a> {
     }
 
     /// Makes a release of `files`, which appears whole or not at all. One that is there already
-    /// is left as it is; false says so. One that was damaged is moved aside first.
+    /// is left as it is; false says so. One that was damaged is moved aside first. What stands there
+    /// then is verified from disk.
     pub fn seal(
         &self,
         id: &ReleaseId,
         dataset: DatasetVersion,
         files: &[(&str, Vec<u8>)],
-    ) -> Result<bool> {
+    ) -> Result<(bool, Release)> {
         let folder = self.folder(id);
-        if self.has(id)? && self.verify(id).is_ok() {
-            return Ok(false);
+        if self.has(id)?
+            && let Ok(release) = self.verify(id)
+        {
+            return Ok((false, release));
         }
         let staging = self.stage(id, dataset, files)?;
         if self.has(id)? {
@@ -120,7 +124,7 @@ impl<'a> Store<'a> {
             self.disk.publish_folder(&folder, &aside)?;
         }
         self.disk.publish_temporary(staging, &folder)?;
-        Ok(true)
+        Ok((true, self.verify(id)?))
     }
 
     /// The files of a release with their manifest, under a temporary name.
@@ -144,10 +148,11 @@ impl<'a> Store<'a> {
 
     /// Takes the mark of an earlier refusal off release `id`, which is about to go live: it is sealed
     /// anew with `mark` instead, if there is one. The name of a release does not depend on marks.
-    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<()> {
+    /// False when there was no such mark.
+    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<bool> {
         let manifest = self.manifest(id)?;
         if !manifest.files.contains_key(NOT_BLESSED) {
-            return Ok(());
+            return Ok(false);
         }
         let folder = self.folder(id);
         let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
@@ -159,7 +164,8 @@ impl<'a> Store<'a> {
         let staging = self.stage(id, manifest.dataset, &files)?;
         let before = self.disk.temporary_folder(self.models)?;
         self.disk.publish_folder(&folder, &before.path().join(id.as_str()))?;
-        self.disk.publish_temporary(staging, &folder)
+        self.disk.publish_temporary(staging, &folder)?;
+        Ok(true)
     }
 
     /// Loads release `id` from disk: every digest, the model, its golden predictions.
@@ -179,18 +185,27 @@ impl<'a> Store<'a> {
         if ReleaseId::new(manifest.dataset, model, score) != *id {
             return Err(bad("its manifest was changed after it was sealed".to_owned()));
         }
+        let mut contents = BTreeMap::new();
         for (name, expected) in &manifest.files {
-            if Digest::of_file(&folder.join(name))? != *expected {
+            let path = folder.join(name);
+            let digest = if [ARTIFACT, GOLDEN].contains(&name.as_str()) {
+                let bytes = files::read(&path).map_err(|e| Error::io("read", &path, e))?;
+                let digest = Digest::of(&bytes);
+                contents.insert(name.as_str(), bytes);
+                digest
+            } else {
+                Digest::of_file(&path)?
+            };
+            if digest != *expected {
                 return Err(bad(format!(
                     "{name} is not the file that was sealed: deploy the model again, or roll back"
                 )));
             }
         }
-        let path = folder.join(ARTIFACT);
-        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-        let model = artifact::decode(&bytes, &path.display().to_string())?;
-        let golden: Golden = parse(&folder.join(GOLDEN))?;
-        golden.verify(&model, Digest::of(&bytes), &place)?;
+        let model =
+            artifact::decode(&contents[ARTIFACT], &folder.join(ARTIFACT).display().to_string())?;
+        let golden: Golden = parsed(&contents[GOLDEN], &folder.join(GOLDEN))?;
+        golden.verify(&model, manifest.files[ARTIFACT], &place)?;
         Ok(Release { id: id.clone(), folder, manifest, model })
     }
 

@@ -22,6 +22,7 @@ use crate::platform::lock::Lock;
 use crate::platform::temporary::TemporaryFolder;
 use crate::release::{Held, Pointer, Store};
 use crate::run::attention::{self, Attention, Fact, Finding};
+use crate::run::digests::Digests;
 use crate::{Error, Result, text};
 
 /// The outside world of one run.
@@ -43,6 +44,8 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Told each step as it begins: for whoever watches how long they take.
     pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
+    /// Digests of files that this run knows.
+    pub digests: Arc<Digests>,
 }
 
 impl std::fmt::Debug for Context {
@@ -157,12 +160,18 @@ impl Context {
             tool_version: tool_version.to_owned(),
             progress: Arc::new(|_, _, _| {}),
             step_begins: Arc::new(|_| {}),
+            digests: Arc::default(),
         }
     }
 
     /// The current time, as records write it.
     pub fn now(&self) -> String {
         rfc3339(self.clock.now())
+    }
+
+    /// The digest of the file at `path`, which is read for that once in a run.
+    pub fn digest_of(&self, path: &Path) -> Result<Digest> {
+        self.digests.of(path, self.clock.now().timestamp_nanos_opt().unwrap_or(i64::MIN))
     }
 
     /// Where `path` is, as records keep it.
@@ -416,12 +425,6 @@ impl Context {
             self.disk.remove(path)?;
         }
         Ok(true)
-    }
-
-    /// Whether nothing can have happened to a file after it was recorded that its stamp would
-    /// not show: file systems keep times no finer than a few milliseconds, some two seconds.
-    pub(crate) fn settled(stamp: Stamp, recorded_ns: i64) -> bool {
-        recorded_ns.saturating_sub(stamp.modified_ns) > 2_000_000_000
     }
 }
 

@@ -15,6 +15,7 @@ use crate::dataset::discover::{self, Candidate};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
+use crate::run::context::Context;
 
 /// A test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,9 +88,17 @@ fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> Kind) -> Vec<Vec<T>> {
 }
 
 impl TestFiles {
-    /// Finds the test files in `folder`, of which the ledger knows `holdouts`; a folder that does
-    /// not exist has none.
-    pub fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Self> {
+    /// Finds the test files, of which the ledger knows `holdouts`; a folder that does not exist has
+    /// none.
+    pub fn find(context: &Context, holdouts: &[HoldoutRecord]) -> Result<Self> {
+        Self::of(&context.config.test_data, holdouts, |path| context.digest_of(path))
+    }
+
+    fn of(
+        folder: &Path,
+        holdouts: &[HoldoutRecord],
+        digest_of: impl Fn(&Path) -> Result<Digest>,
+    ) -> Result<Self> {
         if !folder.is_dir() {
             return Ok(Self::default());
         }
@@ -97,7 +106,7 @@ impl TestFiles {
         for Candidate { name, path, .. } in
             discover::list(InputFolder::of_tests(folder))?.candidates
         {
-            let digest = Digest::of_file(&path)?;
+            let digest = digest_of(&path)?;
             let kind = Kind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
         }
@@ -142,17 +151,17 @@ mod tests {
     fn the_newest_batch_is_current() {
         let dir = tempfile::tempdir().unwrap();
         let names = |files: &[TestFile]| files.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
-        assert_eq!(TestFiles::find(&dir.path().join("none"), &[]).unwrap(), TestFiles::default());
+        assert_eq!(find(&dir.path().join("none"), &[]).unwrap(), TestFiles::default());
         for name in ["testdata.csv", "more.csv", "notes.txt"] {
             fs(dir.path(), name);
         }
         assert_eq!(
-            names(&TestFiles::find(dir.path(), &[]).unwrap().current),
+            names(&find(dir.path(), &[]).unwrap().current),
             ["more.csv", "testdata.csv"]
         );
         fs(dir.path(), "testdata_new4.csv");
         fs(dir.path(), "testdata_new10.csv");
-        let found = TestFiles::find(dir.path(), &[]).unwrap();
+        let found = find(dir.path(), &[]).unwrap();
         assert_eq!(names(&found.current), ["testdata_new10.csv"]);
         let tiers: Vec<_> = found.tiers().iter().map(|tier| names(tier)).collect();
         let own = ["more.csv", "testdata.csv"];
@@ -182,7 +191,7 @@ mod tests {
         };
         let (holdout, gone) = (of(7, "moved.csv"), of(8, "gone"));
         let holdouts = [holdout, gone];
-        let found = TestFiles::find(dir.path(), &holdouts).unwrap();
+        let found = find(dir.path(), &holdouts).unwrap();
         let kinds: Vec<_> = found.all.iter().map(|f| (f.name.as_str(), f.kind)).collect();
         let expected = [
             ("moved.csv", Kind::HoldOut(DatasetVersion(7))),
@@ -193,6 +202,10 @@ mod tests {
         assert_eq!(kinds, expected);
         assert_eq!(found.current[0].name, "moved.csv", "the records count more than a number");
         assert_eq!(found.missing(&holdouts), [&holdouts[1]]);
+    }
+
+    fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<TestFiles> {
+        TestFiles::of(folder, holdouts, Digest::of_file)
     }
 
     fn fs(folder: &Path, name: &str) {

@@ -13,9 +13,10 @@ use crate::csv::reader::RowReader;
 use crate::ids::{ReleaseId, RunOutcome, Step};
 use crate::ledger::DatasetRecord;
 use crate::model::{Model, Predictor};
+use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
-use crate::release::pretty;
+use crate::release::{Release, pretty};
 use crate::run::context::{Context, Report, Workspace};
 use crate::table::{Table, TextColumn};
 use crate::text;
@@ -39,6 +40,8 @@ pub struct Options {
     pub measure: u32,
     /// What the program is built from.
     pub dependencies: Vec<Dependency>,
+    /// Whether to tell which content the rows were, for whoever goes on with the statistics.
+    pub identify: bool,
 }
 
 /// A direct dependency.
@@ -77,6 +80,9 @@ pub struct Diagnostics {
     pub dependencies: Vec<Dependency>,
     /// Where the predictions are, row by row.
     pub output: Option<String>,
+    /// The content that the rows were, if that was asked for.
+    #[serde(skip)]
+    pub content: Option<Digest>,
 }
 
 impl Report for Diagnostics {}
@@ -122,8 +128,18 @@ pub struct Measured {
 
 /// Looks at the live release and its data; writes `diagnostics.json`.
 pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> Result<Diagnostics> {
-    let config = &context.config;
     let release = context.store().live_release()?;
+    of(context, workspace, &release, options)
+}
+
+/// The same of the live `release`, which was just read from disk.
+pub fn of(
+    context: &Context,
+    workspace: &mut Workspace,
+    release: &Release,
+    options: &Options,
+) -> Result<Diagnostics> {
+    let config = &context.config;
     let model = &release.model;
     // A copy of the records has links to the data sets.
     let place = |d: DatasetRecord| std::fs::read_link(&d.location).unwrap_or(d.location);
@@ -137,11 +153,11 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
             ));
         }
     };
-    let (predictions, columns) = predict(context, model, &reader, &path, options)?;
+    let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),
-        release: release.id,
+        release: release.id.clone(),
         data: path.display().to_string(),
         predictions,
         columns,
@@ -149,6 +165,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
         measured: measure(context, options.measure)?,
         dependencies: options.dependencies.clone(),
         output: options.output.as_ref().map(|p| p.display().to_string()),
+        content: Some(digest).filter(|_| options.identify),
     };
     context.disk.write(&config.output_model.join(DIAGNOSTICS), &pretty(&report)?)?;
     Ok(report)
@@ -161,7 +178,7 @@ fn predict(
     reader: &RowReader,
     path: &Path,
     options: &Options,
-) -> Result<(PredictionCounts, Vec<ColumnProfile>)> {
+) -> Result<(PredictionCounts, Vec<ColumnProfile>, Digest)> {
     let predictor = Predictor::new(model);
     let mut file = match &options.output {
         Some(output) => {
@@ -170,7 +187,10 @@ fn predict(
         }
         None => None,
     };
-    let mut reader = reader.without_hashes().without_digest();
+    let mut reader = reader.without_hashes();
+    if !options.identify {
+        reader = reader.without_digest();
+    }
     if file.is_some() {
         reader = reader.with_ids();
     }
@@ -213,7 +233,7 @@ fn predict(
     if let Some(file) = file {
         file.publish()?;
     }
-    Ok((counts, profile.finish(&model.schema)))
+    Ok((counts, profile.finish(&model.schema), reading.digest))
 }
 
 /// What one thread has seen of the rows.

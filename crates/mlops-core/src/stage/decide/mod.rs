@@ -21,9 +21,9 @@ use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
 use crate::ids::{DatasetVersion, DecisionOutcome, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
-use crate::model::{Model, artifact};
+use crate::model::Model;
 use crate::platform::clock::rfc3339;
-use crate::release::{ARTIFACT, Release};
+use crate::release::Release;
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
 use crate::run::decision::{Concern, DataSeen, Decision, Live, Retrained, StepTime};
 use crate::table::schema::Schema;
@@ -33,7 +33,7 @@ use crate::{Error, Result};
 use super::deploy::{self, Candidate};
 use super::fresh::{self, Rows};
 use super::ingest;
-use super::score::{self, Score, read_artifact};
+use super::score::{self, Score, Scoring};
 use super::{held_again, holdout, train};
 use crate::stage::ingest::report::Ingestion;
 
@@ -51,12 +51,33 @@ pub struct Options {
     pub accept: bool,
 }
 
+/// A decision with what was made or read for it.
+#[derive(Debug)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// The release that is live now, as it was read from disk; nothing if none is, or if it is damaged.
+    pub live: Option<Release>,
+    /// The score of the new model.
+    pub scoring: Option<Scoring>,
+}
+
 /// Decides and acts.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decision> {
+    decided(context, workspace, options).map(|decided| decided.decision)
+}
+
+/// The same, with what was made on the way.
+pub fn decided(
+    context: &Context,
+    workspace: &mut Workspace,
+    options: Options,
+) -> Result<Decided> {
     if !options.dry_run {
-        return Run::new(context, workspace, options).decide();
+        return Run::new(context, workspace, options).act();
     }
-    rehearse(context, options)
+    let decision = rehearse(context, options)?;
+    Ok(Decided { decision, live: None, scoring: None })
 }
 
 /// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
@@ -64,8 +85,11 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     let options = Options { dry_run: true, ..options };
     let mut rehearsal = Rehearsal::of(context)?;
     let Rehearsal { context, workspace, .. } = &mut rehearsal;
-    Run::new(context, workspace, options).decide()
+    Run::new(context, workspace, options).act().map(|decided| decided.decision)
 }
+
+/// What a run makes: the release that goes live, and the score of the new model.
+type News = (Option<Release>, Option<Scoring>);
 
 /// One run at work.
 struct Run<'a> {
@@ -89,9 +113,17 @@ impl<'a> Run<'a> {
         Self { context, workspace, options, decision }
     }
 
-    fn decide(mut self) -> Result<Decision> {
+    fn act(mut self) -> Result<Decided> {
         let live = self.live()?;
-        let trained = self.trained_version(live.as_ref())?;
+        let mut made = (None, None);
+        let decision = self.decide(live.as_ref(), &mut made)?;
+        let (promoted, scoring) = made;
+        Ok(Decided { decision, live: promoted.or(live), scoring })
+    }
+
+    /// Notes in `made` the release that goes live and the score of the new model.
+    fn decide(mut self, live: Option<&Release>, made: &mut News) -> Result<Decision> {
+        let trained = self.trained_version(live)?;
         let ledger = &self.workspace.ledger;
         let judged = ledger.judged()?.max(trained).unwrap_or_default();
         let looked = ledger.decision(None)?.map(|d| d.dataset).max(trained).unwrap_or_default();
@@ -105,7 +137,7 @@ impl<'a> Run<'a> {
             return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
-        let lost = self.is_lost(live.as_ref())?;
+        let lost = self.is_lost(live)?;
         if lost {
             self.decision.data.warnings.push(
                 "no release is live and none that was is there any more: a model is trained again"
@@ -114,17 +146,17 @@ impl<'a> Run<'a> {
         }
         if dataset.version <= looked && !force && !lost {
             let reason = format!("no data came after {}", looked.file_name());
-            return self.nothing_new(live.as_ref(), &reason);
+            return self.nothing_new(live, &reason);
         }
         let schema = ingest::identity::schema(self.context, self.workspace)?;
         let (new, note) = self.after(&schema, &dataset, judged)?;
         self.decision.data.new_rows = new.len();
         self.decision.data.warnings.extend(note);
         let same_columns =
-            live.as_ref().is_none_or(|live| live.model.schema.digest() == schema.digest());
+            live.is_none_or(|live| live.model.schema.digest() == schema.digest());
         if new.len() == 0 && live.is_some() && same_columns && !force {
             let reason = format!("no row of {} is new", dataset.version.file_name());
-            return self.nothing_new(live.as_ref(), &reason);
+            return self.nothing_new(live, &reason);
         }
         let trained_rows = match trained {
             Some(version) => {
@@ -136,7 +168,7 @@ impl<'a> Run<'a> {
         let known = trained_rows.as_ref();
         self.draw_holdout(&schema, &dataset, trained, known, judged)?;
 
-        match &live {
+        match live {
             Some(_) if !same_columns => {
                 self.decision.data.warnings.push(
                     "the columns changed, so that the live model cannot be judged on these rows"
@@ -170,7 +202,7 @@ impl<'a> Run<'a> {
             };
             return self.record(outcome, reason, &dataset);
         }
-        self.retrain(live.as_ref(), &dataset)
+        self.retrain(live, &dataset, made)
     }
 
     /// Whether nothing is live though something was, and cannot be made so again: the releases are
@@ -263,12 +295,21 @@ impl<'a> Run<'a> {
     }
 
     /// Trains, compares and promotes or refuses.
-    fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
+    fn retrain(
+        mut self,
+        live: Option<&Release>,
+        dataset: &DatasetRecord,
+        made: &mut News,
+    ) -> Result<Decision> {
         let lost = self.is_lost(live)?;
         let again = held_again::run(self.context, self.workspace, lost)?;
         self.decision.data.warnings.extend(again);
         let trained = self.step(Step::Training, train::run)?;
-        let score = self.step(Step::Scoring, score::run)?;
+        let challenger = &trained.made.model;
+        let scoring = self.step(Step::Scoring, |context, workspace| {
+            score::of(context, workspace, challenger, trained.sha256)
+        })?;
+        let score = &scoring.score;
         self.decision.retrained = Some(Retrained {
             artifact: trained.sha256,
             rows: trained.data.rows,
@@ -279,22 +320,21 @@ impl<'a> Run<'a> {
             test_rows: score.evaluation.n,
             notes: score.notes.clone(),
         });
-        let path = self.context.config.output_model.join(ARTIFACT);
-        let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
         let verdict = match live {
             Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
                 let recorded = self.trained_version(Some(live))?.is_some();
-                Some(self.timed(Step::Gate, |run| run.gate(&live.model, &challenger, recorded))?)
+                Some(self.timed(Step::Gate, |run| run.gate(&live.model, challenger, recorded))?)
             }
             _ => None,
         };
-        let mut candidate = Candidate::read(self.context)?;
+        let mut candidate = Candidate::of(&trained, &scoring);
         let (blessed, reasons) = match &verdict {
             Some(verdict) => (verdict.blessed, verdict.reasons.clone()),
-            None => self.ungated(live.is_some(), &score),
+            None => self.ungated(live.is_some(), score),
         };
         candidate = candidate.judged(blessed, &reasons);
         self.decision.gate = verdict;
+        made.1 = Some(scoring);
         // The outcome says the first word of the verdict already.
         let reasons = reasons.join("; ");
         let reason = reasons.split_once(": ").map_or(reasons.as_str(), |(_, rest)| rest).to_owned();
@@ -313,7 +353,7 @@ impl<'a> Run<'a> {
             self.worry(live.is_some(), &reason);
             return self.record(DecisionOutcome::Refused, reason, dataset);
         }
-        self.promote(candidate, reason, dataset)
+        self.promote(candidate, reason, dataset, live, made)
     }
 
     /// The verdict on a model that there is none to compare with.
@@ -367,6 +407,8 @@ impl<'a> Run<'a> {
         candidate: Candidate,
         reason: String,
         dataset: &DatasetRecord,
+        live: Option<&Release>,
+        made: &mut News,
     ) -> Result<Decision> {
         self.decision.release = Some(candidate.id.clone());
         self.decision.outcome = DecisionOutcome::Promoted;
@@ -375,8 +417,9 @@ impl<'a> Run<'a> {
         // Not timed: the record of the decision is written in the middle of it.
         let context = self.context;
         let deployed = context.step(self.workspace, Step::Deployment, |workspace| {
-            deploy::decided(context, workspace, candidate, &reason, record)
+            deploy::decided(context, workspace, candidate, &reason, record, live.map(|l| &l.id))
         })?;
+        made.0 = Some(deployed.verified);
         if !deployed.promoted {
             return self.record(DecisionOutcome::Promoted, reason, dataset);
         }

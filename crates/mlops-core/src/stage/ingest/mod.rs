@@ -381,7 +381,7 @@ fn sift(
             && !must_look_again(before, options)
         {
             // A stamp alone is no proof soon after a change; the content is.
-            let unchanged = Context::settled(stamp, before.recorded_ns) || {
+            let unchanged = stamp.is_settled(before.recorded_ns) || {
                 looked_up = digest();
                 looked_up.is_some() && looked_up == before.sha256
             };

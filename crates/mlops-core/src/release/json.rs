@@ -2,7 +2,6 @@
 //!
 //! Not for the model file: see [`crate::model::artifact`].
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -18,8 +17,13 @@ pub fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
 
 /// Reads a JSON file of ours.
 pub fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
+    let bytes = crate::platform::files::read(path).map_err(|e| Error::io("read", path, e))?;
+    parsed(&bytes, path)
+}
+
+/// What the JSON file of ours at `path` holds, whose content is `bytes`.
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| {
         let message = format!("it is not what this program writes ({e}): make it again");
         Error::artifact(path.display().to_string(), message)
     })
