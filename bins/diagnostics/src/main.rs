@@ -114,7 +114,8 @@ fn main() -> ExitCode {
             if check_latest {
                 dependencies::check_latest(context, &mut dependencies)?;
             }
-            let options = diagnose::Options { data, output, measure, dependencies, identify: false };
+            let options =
+                diagnose::Options { data, output, measure, dependencies, identify: false };
             diagnose::run(context, workspace, &options)
         }),
         Some(Action::Compare(arguments)) => {

@@ -91,11 +91,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
 }
 
 /// The same, with what is `known` already.
-pub fn knowing(
-    context: &Context,
-    workspace: &mut Workspace,
-    known: Known<'_>,
-) -> Result<Reported> {
+pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -> Result<Reported> {
     let Known { release, scoring, diagnostics } = known;
     let (subject, mut warnings) = Subject::find(context, release)?;
     let trial = Trial::of(context, workspace, &subject, scoring, &mut warnings);

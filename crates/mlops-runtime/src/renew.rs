@@ -108,12 +108,7 @@ pub fn deploy(
 }
 
 impl<T> Renewed<T> {
-    fn of(
-        context: &Context,
-        workspace: &mut Workspace,
-        done: T,
-        release: Option<Release>,
-    ) -> Self {
+    fn of(context: &Context, workspace: &mut Workspace, done: T, release: Option<Release>) -> Self {
         let (reporting, stale) = match run(context, workspace, release, None) {
             Ok((_, reporting)) => (Some(Box::new(reporting)), None),
             Err(error) => (None, Some(error.to_string())),

@@ -155,10 +155,7 @@ mod tests {
         for name in ["testdata.csv", "more.csv", "notes.txt"] {
             fs(dir.path(), name);
         }
-        assert_eq!(
-            names(&find(dir.path(), &[]).unwrap().current),
-            ["more.csv", "testdata.csv"]
-        );
+        assert_eq!(names(&find(dir.path(), &[]).unwrap().current), ["more.csv", "testdata.csv"]);
         fs(dir.path(), "testdata_new4.csv");
         fs(dir.path(), "testdata_new10.csv");
         let found = find(dir.path(), &[]).unwrap();

@@ -30,8 +30,8 @@ pub(super) fn of(
     };
     let schema = stage::ingest::identity::schema(context, workspace)?;
     // The same statistics of the same rows.
-    let known = diagnostics
-        .filter(|d| d.content == Some(dataset.sha256) && subject.model.schema == schema);
+    let known =
+        diagnostics.filter(|d| d.content == Some(dataset.sha256) && subject.model.schema == schema);
     let profiled = if let Some(known) = known {
         Ok((known.columns.clone(), dataset.sha256))
     } else {

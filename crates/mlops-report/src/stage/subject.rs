@@ -67,11 +67,7 @@ impl Subject {
         Ok((subject, warnings))
     }
 
-    fn released(
-        context: &Context,
-        id: &ReleaseId,
-        verified: Option<&Release>,
-    ) -> Result<Self> {
+    fn released(context: &Context, id: &ReleaseId, verified: Option<&Release>) -> Result<Self> {
         let release = match verified.filter(|release| release.id == *id) {
             Some(release) => release.clone(),
             None => context.store().verify(id)?,

@@ -7,6 +7,7 @@
 
 pub mod contest;
 mod judge;
+mod live;
 mod restore;
 
 use std::cmp::Ordering;
@@ -25,7 +26,7 @@ use crate::model::Model;
 use crate::platform::clock::rfc3339;
 use crate::release::Release;
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
-use crate::run::decision::{Concern, DataSeen, Decision, Live, Retrained, StepTime};
+use crate::run::decision::{Concern, DataSeen, Decision, Retrained, StepTime};
 use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
@@ -68,11 +69,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
 }
 
 /// The same, with what was made on the way.
-pub fn decided(
-    context: &Context,
-    workspace: &mut Workspace,
-    options: Options,
-) -> Result<Decided> {
+pub fn decided(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decided> {
     if !options.dry_run {
         return Run::new(context, workspace, options).act();
     }
@@ -152,8 +149,7 @@ impl<'a> Run<'a> {
         let (new, note) = self.after(&schema, &dataset, judged)?;
         self.decision.data.new_rows = new.len();
         self.decision.data.warnings.extend(note);
-        let same_columns =
-            live.is_none_or(|live| live.model.schema.digest() == schema.digest());
+        let same_columns = live.is_none_or(|live| live.model.schema.digest() == schema.digest());
         if new.len() == 0 && live.is_some() && same_columns && !force {
             let reason = format!("no row of {} is new", dataset.version.file_name());
             return self.nothing_new(live, &reason);
@@ -177,7 +173,7 @@ impl<'a> Run<'a> {
             }
             Some(live) => {
                 if trained.is_none() {
-                    self.decision.data.warnings.push(no_known_rows(live));
+                    self.decision.data.warnings.push(live::no_known_rows(live));
                 }
                 let judged = self.timed(Step::Drift, |run| {
                     judge::judge(run.context, run.workspace, live, &dataset, &new, known)
@@ -203,18 +199,6 @@ impl<'a> Run<'a> {
             return self.record(outcome, reason, &dataset);
         }
         self.retrain(live, &dataset, made)
-    }
-
-    /// Whether nothing is live though something was, and cannot be made so again: the releases are
-    /// gone. Not after a run that found the same and refused what it trained, which the next one would
-    /// only repeat.
-    fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
-        let ledger = &self.workspace.ledger;
-        if live.is_some() || ledger.latest_deployment()?.is_none() {
-            return Ok(false);
-        }
-        let newest = ledger.decision(None)?;
-        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != DecisionOutcome::Refused))
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
@@ -428,47 +412,6 @@ impl<'a> Run<'a> {
         Ok(decision)
     }
 
-    /// The live release, verified; one that is damaged stops the run unless it is forced. Where none
-    /// is live, the one that was last is made live again.
-    fn live(&mut self) -> Result<Option<Release>> {
-        let store = self.context.store();
-        let Some(id) = store.live()? else { return self.restore() };
-        match store.verify(&id) {
-            Ok(release) => Ok(Some(self.note_live(release))),
-            Err(_) if self.options.force => Ok(None),
-            Err(e) => {
-                let earlier = self.workspace.ledger.earlier_releases(&id)?;
-                let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
-                    "go back with `deployment rollback`, or "
-                } else {
-                    ""
-                };
-                Err(Error::artifact(
-                    store.folder(&id).display().to_string(),
-                    format!(
-                        "the live release is damaged ({e}): {back}train a new one with `fullprocess \
-                         --force`"
-                    ),
-                ))
-            }
-        }
-    }
-
-    fn note_live(&mut self, release: Release) -> Release {
-        let f1 = score::f1_of(&release.folder);
-        let dataset = release.manifest.dataset;
-        self.decision.live = Some(Live { release: release.id.clone(), dataset, f1 });
-        release
-    }
-
-    /// The data set that the live model was trained on, if these records have it: the number alone
-    /// does not tell, since records that were begun afresh count from the start.
-    fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
-        let Some(live) = live else { return Ok(None) };
-        let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
-        Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
-    }
-
     fn ingest(&mut self) -> Result<Ingestion> {
         let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
         let context = self.context;
@@ -608,17 +551,6 @@ fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) ->
         failures: ingestion.failures.clone(),
         new_failures: ingestion.new_failures,
     })
-}
-
-/// What to know when the rows that a live model was trained on cannot be told from new ones.
-fn no_known_rows(live: &Release) -> String {
-    format!(
-        "the rows that {} was trained on cannot be told from the others, since its {} is not in these \
-         records, which were lost, moved or begun afresh. All rows count as new, so that its F1 on \
-         them may be too good",
-        live.id,
-        live.manifest.dataset.file_name()
-    )
 }
 
 /// The decision that a run recorded, or the newest one.
