@@ -4,7 +4,7 @@
 
 /// How the reading of one file ended.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum FileOutcome {
     /// Its rows are in.
     Taken,
     /// No data rows: nothing to take.

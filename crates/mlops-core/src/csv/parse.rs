@@ -30,12 +30,12 @@ const IN_SIDE: u32 = 1 << 31;
 
 /// Canonical rows that stand one behind the other.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Run {
+pub(crate) struct RowRun {
     start: u32,
     length: u32,
 }
 
-impl Run {
+impl RowRun {
     /// One row.
     pub(crate) fn of(row: &Row) -> Self {
         Self { start: row.start, length: row.length }
@@ -71,11 +71,11 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// The bytes of `row`, which came from `chunk`.
     pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
-        self.run(chunk, Run::of(row))
+        self.run(chunk, RowRun::of(row))
     }
 
     /// The bytes of `run`, which came from `chunk`.
-    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: Run) -> &'a [u8] {
+    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: RowRun) -> &'a [u8] {
         let start = (run.start & !IN_SIDE) as usize;
         let from = if run.start & IN_SIDE == 0 { chunk } else { &self.side };
         &from[start..start + run.length as usize]
@@ -97,7 +97,7 @@ impl Parsed {
 
 /// What the fast path must find in a column.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum CellKind {
     Id,
     Numeric,
     Categorical,
@@ -112,7 +112,7 @@ pub(crate) struct RowParser<'a> {
     pub(crate) options: &'a Ingestion,
     pub(crate) labels: Labels,
     pub(crate) hasher: RowHasher,
-    pub(crate) kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<CellKind>,
     /// How numbers are spelt.
     numbers: NumberFormat,
     /// Numbers that stand for a missing value.
@@ -144,10 +144,10 @@ impl<'a> RowParser<'a> {
             .columns()
             .iter()
             .map(|column| match column.role {
-                Role::Id => Kind::Id,
-                Role::Numeric => Kind::Numeric,
-                Role::Categorical => Kind::Categorical,
-                Role::Target => Kind::Target,
+                Role::Id => CellKind::Id,
+                Role::Numeric => CellKind::Numeric,
+                Role::Categorical => CellKind::Categorical,
+                Role::Target => CellKind::Target,
             })
             .collect();
         let numbers = options.numbers;
@@ -192,7 +192,7 @@ impl<'a> RowParser<'a> {
         out.clear(self.schema.width());
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
-        widest(Rows { parser: self, chunk, offset, out });
+        widest(ChunkRows { parser: self, chunk, offset, out });
         self.tell_labels(unknown, out);
     }
 
@@ -250,10 +250,12 @@ impl<'a> RowParser<'a> {
             end = ends[column] as usize;
             let cell = Cell { chunk, start, end };
             let canonical = match kind {
-                Kind::Numeric => cell.is_number(),
-                Kind::Id => cell.is_text(),
-                Kind::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
-                Kind::Target => self.bare_labels.find(cell).0,
+                CellKind::Numeric => cell.is_number(),
+                CellKind::Id => cell.is_text(),
+                CellKind::Categorical => {
+                    cell.is_text() && !spells_missing(self.options, cell.bytes())
+                }
+                CellKind::Target => self.bare_labels.find(cell).0,
             };
             if !canonical || (chunk[end] == b',') != (column + 1 < width) {
                 return None;
@@ -504,14 +506,14 @@ impl<'a> RowParser<'a> {
 }
 
 /// The rows of a chunk.
-struct Rows<'a, 'p> {
+struct ChunkRows<'a, 'p> {
     parser: &'a mut RowParser<'p>,
     chunk: &'a [u8],
     offset: u64,
     out: &'a mut Parsed,
 }
 
-impl Work for Rows<'_, '_> {
+impl Work for ChunkRows<'_, '_> {
     type Output = ();
 
     #[inline(always)]

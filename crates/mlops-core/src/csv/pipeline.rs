@@ -28,7 +28,7 @@ use crate::{Error, Result};
 
 use super::chunk::ChunkReader;
 use super::clean::Labels;
-use super::parse::{Parsed, RowParser, Run};
+use super::parse::{Parsed, RowParser, RowRun};
 
 /// Some whole records of a file with what became of them; its memory is used again and again.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(crate) struct Piece<M> {
 
 impl<M> Piece<M> {
     /// The bytes of some of its rows, newlines included.
-    pub(crate) fn bytes(&self, run: Run) -> &[u8] {
+    pub(crate) fn bytes(&self, run: RowRun) -> &[u8] {
         self.parsed.run(&self.chunk, run)
     }
 
@@ -84,7 +84,7 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     make: impl Fn(&[u8], &Parsed, &mut M) + Sync,
     take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<Labels, Stopped> {
-    let work = Work {
+    let work = Worker {
         state: || (),
         make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<M>| {
             piece.parse(parser, &make);
@@ -96,7 +96,7 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
 }
 
 /// What workers do.
-pub(crate) struct Work<New, Make> {
+pub(crate) struct Worker<New, Make> {
     /// Makes the state of a worker.
     pub(crate) state: New,
     /// Fills what is to be made of a piece whose records are read; it must clear what it fills.
@@ -111,7 +111,7 @@ pub(crate) fn run_with<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     parser: RowParser,
     workers: usize,
-    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
+    work: &Worker<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
     mut take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<(Labels, Vec<S>), Stopped> {
     let spread =
@@ -122,7 +122,7 @@ pub(crate) fn run_with<R: Read + Send, S: Send, M: Default + Send>(
 fn on_this_thread<R: Read, S, M: Default>(
     reader: &mut ChunkReader<R>,
     mut parser: RowParser,
-    work: &Work<impl Fn() -> S, impl Fn(&mut S, &mut RowParser, &mut Piece<M>)>,
+    work: &Worker<impl Fn() -> S, impl Fn(&mut S, &mut RowParser, &mut Piece<M>)>,
     take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<(Labels, Vec<S>), Stopped> {
     let mut piece = Piece::default();
@@ -139,7 +139,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     parser: &RowParser,
     workers: usize,
-    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
+    work: &Worker<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
     take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Option<Result<(Labels, Vec<S>), Stopped>> {
     let mut parser = parser.clone();

@@ -16,7 +16,7 @@ use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::parse::{Parsed, RowParser};
-use crate::csv::pipeline::{self, Piece, Work};
+use crate::csv::pipeline::{self, Piece, Worker};
 use crate::csv::quarantine::Rejected;
 use crate::csv::row_hash::RowHasher;
 use crate::csv::signs::Signs;
@@ -222,7 +222,7 @@ impl<'a> RowReader<'a> {
         };
         let wanted = self.wanted;
         let schema = self.schema;
-        let work = Work {
+        let work = Worker {
             state: || (state(), Table::new(schema)),
             make: |(state, table): &mut (S, Table),
                    parser: &mut RowParser,

@@ -16,7 +16,7 @@ use super::clean::{Census, Labels, is_better};
 use super::parse::{Parsed, RowParser};
 use super::quarantine::Sign;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::csv::row_hash::RowHasher;
 
 /// What was seen so far of one file.
@@ -91,11 +91,11 @@ pub(crate) fn unnamed_labels(
     schema: &Schema,
     options: &Ingestion,
     learned: Option<&str>,
-) -> Result<Outcome> {
+) -> Result<FileOutcome> {
     let census = census(path, schema, options)?;
     match learned {
         Some(learned) if census.others(schema.positive_label()) == 1 => {
-            Ok(Outcome::Contradicts(format!(
+            Ok(FileOutcome::Contradicts(format!(
                 "the labels of the column \"{}\" are {}, but files before it have \"{}\" besides the \
                  positive label. {NAME_IT}",
                 schema.target(),
@@ -103,7 +103,7 @@ pub(crate) fn unnamed_labels(
                 text::visible(learned),
             )))
         }
-        _ => Ok(Outcome::Failed(several_labels(schema, &census))),
+        _ => Ok(FileOutcome::Failed(several_labels(schema, &census))),
     }
 }
 

@@ -10,7 +10,7 @@
 use crate::platform::simd::{Work, widest};
 use crate::table::{Table, TextColumn, number};
 
-use super::parse::{Kind, Parsed, RowParser, spells_missing};
+use super::parse::{CellKind, Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
 
 /// Rows that are read column by column: so many stay in the first cache.
@@ -81,15 +81,16 @@ impl RowParser<'_> {
         // Whether ids are missing; how many is counted when it is known which rows are taken.
         let mut gaps = false;
         for (column, kind) in self.kinds.iter().enumerate() {
-            let cells = Column { chunk, at, ends: &ends[..good * width], width, position: column };
+            let cells =
+                CellColumn { chunk, at, ends: &ends[..good * width], width, position: column };
             match kind {
-                Kind::Numeric => {
+                CellKind::Numeric => {
                     let values = &mut table.numeric[numeric];
                     values.resize(before + good, 0.0);
                     good = cells.numbers(&mut values[before..]);
                     numeric += 1;
                 }
-                Kind::Id => {
+                CellKind::Id => {
                     let texts = wanted.ids.then(|| &mut table.ids[id]);
                     good = cells.texts(texts, |text| {
                         gaps |= text.is_empty();
@@ -97,12 +98,12 @@ impl RowParser<'_> {
                     });
                     id += 1;
                 }
-                Kind::Categorical => {
+                CellKind::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
                     good = cells.texts(Some(&mut table.categorical[categorical]), missing);
                     categorical += 1;
                 }
-                Kind::Target => {
+                CellKind::Target => {
                     table.labels.resize(before + good, false);
                     let labels = &mut table.labels[before..];
                     good = cells.labels(&self.bare_labels, labels);
@@ -120,9 +121,9 @@ impl RowParser<'_> {
             let rows = rows_of(at, ends, width);
             table.hashes.extend(rows.map(|(start, end)| self.hasher.hash(&chunk[start..=end])));
         }
-        let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, Kind::Id));
+        let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, CellKind::Id));
         for (id, (column, _)) in ids.enumerate() {
-            let cells = Column { chunk, at, ends, width, position: column };
+            let cells = CellColumn { chunk, at, ends, width, position: column };
             table.count_ids(id, good as u64, if gaps { cells.empty() } else { 0 });
         }
         table.end_rows(good);
@@ -142,7 +143,7 @@ fn rows_of(at: usize, ends: &[u32], width: usize) -> impl Iterator<Item = (usize
 
 /// The cells of a column in rows that follow each other.
 #[derive(Clone, Copy)]
-struct Column<'a> {
+struct CellColumn<'a> {
     chunk: &'a [u8],
     /// Where the first row starts.
     at: usize,
@@ -153,7 +154,7 @@ struct Column<'a> {
     position: usize,
 }
 
-impl<'a> Column<'a> {
+impl<'a> CellColumn<'a> {
     /// Hands each cell to `take` until it refuses one, or until one is not followed by what must follow
     /// a cell of this column; how many were taken.
     #[inline(always)]

@@ -25,17 +25,19 @@ use crate::model::{Model, artifact};
 use crate::platform::clock::rfc3339;
 use crate::release::{ARTIFACT, Release};
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
-use crate::run::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
+use crate::run::decision::{
+    Concern, DataSeen, Decision, DecisionOutcome, Live, Retrained, StepTime,
+};
 use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
-use super::fresh::{self, Rows};
+use super::fresh::{self, RowRanges};
 use super::ingest;
 use super::score::{self, Score, read_artifact};
 use super::{held_again, holdout, train};
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::IngestionReport;
 
 /// How much longer than one settling time a run waits for files that keep changing.
 const SETTLE_ROUNDS: u32 = 5;
@@ -54,7 +56,7 @@ pub struct Options {
 /// Decides and acts.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decision> {
     if !options.dry_run {
-        return Run::new(context, workspace, options).decide();
+        return DecisionRun::new(context, workspace, options).decide();
     }
     rehearse(context, options)
 }
@@ -64,18 +66,18 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     let options = Options { dry_run: true, ..options };
     let mut rehearsal = Rehearsal::of(context)?;
     let Rehearsal { context, workspace, .. } = &mut rehearsal;
-    Run::new(context, workspace, options).decide()
+    DecisionRun::new(context, workspace, options).decide()
 }
 
 /// One run at work.
-struct Run<'a> {
+struct DecisionRun<'a> {
     context: &'a Context,
     workspace: &'a mut Workspace,
     options: Options,
     decision: Decision,
 }
 
-impl<'a> Run<'a> {
+impl<'a> DecisionRun<'a> {
     fn new(context: &'a Context, workspace: &'a mut Workspace, options: Options) -> Self {
         let decision = Decision {
             format_version: 1,
@@ -102,7 +104,7 @@ impl<'a> Run<'a> {
         self.decision.data.warnings.splice(0..0, earlier);
         self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
-            return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
+            return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
         let lost = self.is_lost(live.as_ref())?;
@@ -129,7 +131,7 @@ impl<'a> Run<'a> {
         let trained_rows = match trained {
             Some(version) => {
                 let segments = self.workspace.ledger.segments(dataset.version)?;
-                Some(Rows::of(&segments, |s| s.batch <= version))
+                Some(RowRanges::of(&segments, |s| s.batch <= version))
             }
             None => None,
         };
@@ -160,11 +162,13 @@ impl<'a> Run<'a> {
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked) {
             let (outcome, reason) = match drift {
-                None if live.is_some() => (Outcome::DryRun, "the columns changed".to_owned()),
-                None => (Outcome::DryRun, "there is no live model yet".to_owned()),
-                Some(d) if asked => (Outcome::DryRun, d.reason.clone()),
-                Some(d) if d.drifted.is_none() => (Outcome::Undecided, d.reason.clone()),
-                Some(d) => (Outcome::NoDrift, d.reason.clone()),
+                None if live.is_some() => {
+                    (DecisionOutcome::DryRun, "the columns changed".to_owned())
+                }
+                None => (DecisionOutcome::DryRun, "there is no live model yet".to_owned()),
+                Some(d) if asked => (DecisionOutcome::DryRun, d.reason.clone()),
+                Some(d) if d.drifted.is_none() => (DecisionOutcome::Undecided, d.reason.clone()),
+                Some(d) => (DecisionOutcome::NoDrift, d.reason.clone()),
             };
             return self.record(outcome, reason, &dataset);
         }
@@ -180,11 +184,12 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         let newest = ledger.decision(None)?;
-        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
+        Ok(newest
+            .is_none_or(|d| d.release.is_some() || d.outcome != DecisionOutcome::Refused.name()))
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
-    fn look_at_the_supply(&mut self, ingestion: &Ingestion) -> Result<()> {
+    fn look_at_the_supply(&mut self, ingestion: &IngestionReport) -> Result<()> {
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
             concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
@@ -211,7 +216,7 @@ impl<'a> Run<'a> {
         schema: &Schema,
         dataset: &DatasetRecord,
         trained: Option<DatasetVersion>,
-        known: Option<&Rows>,
+        known: Option<&RowRanges>,
         judged: DatasetVersion,
     ) -> Result<()> {
         let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);
@@ -233,7 +238,7 @@ impl<'a> Run<'a> {
         schema: &Schema,
         dataset: &DatasetRecord,
         version: DatasetVersion,
-    ) -> Result<(Rows, Option<String>)> {
+    ) -> Result<(RowRanges, Option<String>)> {
         fresh::after(self.context, self.workspace, schema, dataset, version)
     }
 
@@ -251,13 +256,13 @@ impl<'a> Run<'a> {
                 }
             }
             (None, newest) => {
-                let refused = newest.filter(|d| d.outcome == Outcome::Refused);
+                let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
                 let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
                 self.decision.concerns.push(Concern::NothingLive { why });
             }
             (Some(_), None) => {}
         }
-        Ok(self.end(Outcome::NothingNew, reason))
+        Ok(self.end(DecisionOutcome::NothingNew, reason))
     }
 
     /// Trains, compares and promotes or refuses.
@@ -299,7 +304,7 @@ impl<'a> Run<'a> {
         if !blessed {
             candidate.seal(self.context, &self.workspace.ledger)?;
             self.worry(live.is_some(), &reason);
-            return self.record(Outcome::Refused, reason, dataset);
+            return self.record(DecisionOutcome::Refused, reason, dataset);
         }
         let is_live = live.is_some_and(|live| live.id == candidate.id);
         let rolled_back = self.workspace.ledger.was_rolled_back(candidate.id.as_str())?;
@@ -309,7 +314,7 @@ impl<'a> Run<'a> {
                 candidate.id, rollback.recorded, rollback.reason
             );
             self.worry(live.is_some(), &reason);
-            return self.record(Outcome::Refused, reason, dataset);
+            return self.record(DecisionOutcome::Refused, reason, dataset);
         }
         self.promote(candidate, reason, dataset)
     }
@@ -367,7 +372,7 @@ impl<'a> Run<'a> {
         dataset: &DatasetRecord,
     ) -> Result<Decision> {
         self.decision.release = Some(candidate.id.clone());
-        self.decision.outcome = Outcome::Promoted;
+        self.decision.outcome = DecisionOutcome::Promoted;
         self.decision.reason.clone_from(&reason);
         let record = record_of(&self.decision, dataset);
         // Not timed: the record of the decision is written in the middle of it.
@@ -376,7 +381,7 @@ impl<'a> Run<'a> {
             deploy::decided(context, workspace, candidate, &reason, record)
         })?;
         if !deployed.promoted {
-            return self.record(Outcome::Promoted, reason, dataset);
+            return self.record(DecisionOutcome::Promoted, reason, dataset);
         }
         let Self { workspace, decision, .. } = self;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
@@ -424,7 +429,7 @@ impl<'a> Run<'a> {
         Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
     }
 
-    fn ingest(&mut self) -> Result<Ingestion> {
+    fn ingest(&mut self) -> Result<IngestionReport> {
         let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
         let folder = self.context.config.source_folder.clone();
         self.wait_for(&folder, settle)?;
@@ -439,7 +444,7 @@ impl<'a> Run<'a> {
         for _ in 0..SETTLE_ROUNDS {
             let files = discover::list(folder, "source_folder_path")?.candidates;
             let changing =
-                |c: &discover::Candidate| ingest::changed_within(self.context, &c.path, settle);
+                |c: &discover::SourceFile| ingest::changed_within(self.context, &c.path, settle);
             if settle.is_zero() || !files.iter().any(changing) {
                 break;
             }
@@ -506,7 +511,7 @@ impl<'a> Run<'a> {
         result
     }
 
-    fn end(mut self, outcome: Outcome, reason: &str) -> Decision {
+    fn end(mut self, outcome: DecisionOutcome, reason: &str) -> Decision {
         self.decision.outcome = outcome;
         reason.clone_into(&mut self.decision.reason);
         self.decision
@@ -515,7 +520,7 @@ impl<'a> Run<'a> {
     /// Keeps the decision in the ledger and beside the data.
     fn record(
         mut self,
-        outcome: Outcome,
+        outcome: DecisionOutcome,
         reason: String,
         dataset: &DatasetRecord,
     ) -> Result<Decision> {
@@ -549,7 +554,11 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
 
 /// What is to be decided on, for the record: all that came after `decided`, also what an
 /// interrupted run or `ingestion` brought in.
-fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
+fn data_seen(
+    ledger: &Ledger,
+    ingestion: &IngestionReport,
+    decided: DatasetVersion,
+) -> Result<DataSeen> {
     let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
     datasets.retain(|dataset| dataset.version > decided);
