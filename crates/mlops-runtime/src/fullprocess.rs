@@ -10,7 +10,7 @@ use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::run::decision::STEP;
-use mlops_core::run::decision::{Decision, DecisionOutcome};
+use mlops_core::run::decision::{Decision, Outcome};
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::text;
@@ -127,7 +127,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     let Some(live) = context.store().live()?.filter(|_| !options.dry_run) else {
         return Ok(report);
     };
-    let due = report.decision.outcome != DecisionOutcome::NothingNew || unfinished;
+    let due = report.decision.outcome != Outcome::NothingNew || unfinished;
     if !due && renew::is_of(context, workspace, &live)? {
         return Ok(report);
     }
@@ -135,7 +135,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     report.diagnostics = Some(Box::new(diagnostics));
     report.reporting = Some(Box::new(reporting));
     // A run that was cut off may have been cut off after a promotion.
-    if report.decision.outcome == DecisionOutcome::Promoted || unfinished {
+    if report.decision.outcome == Outcome::Promoted || unfinished {
         let calls = context.step(workspace, "apicalls", |_| {
             Ok(apicalls::after_promotion(context, live.as_str()))
         })?;

@@ -20,7 +20,7 @@ use crate::text;
 /// How a run ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DecisionOutcome {
+pub enum Outcome {
     /// No data set after the last decided one.
     #[default]
     NothingNew,
@@ -36,7 +36,7 @@ pub enum DecisionOutcome {
     DryRun,
 }
 
-impl DecisionOutcome {
+impl Outcome {
     /// As in the ledger.
     pub fn name(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ pub struct Decision {
     /// Whether `--dry-run` was given.
     pub dry_run: bool,
     /// How it ended.
-    pub outcome: DecisionOutcome,
+    pub outcome: Outcome,
     /// Why.
     pub reason: String,
     /// What data there was.
@@ -289,7 +289,7 @@ pub struct StepTime {
 
 impl Report for Decision {
     fn changed(&self) -> bool {
-        self.outcome != DecisionOutcome::NothingNew || self.restored.is_some()
+        self.outcome != Outcome::NothingNew || self.restored.is_some()
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -415,18 +415,18 @@ impl fmt::Display for Decision {
         }
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {
-            DecisionOutcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
-            DecisionOutcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
-            DecisionOutcome::Undecided => {
+            Outcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
+            Outcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
+            Outcome::Undecided => {
                 writeln!(f, "Decision: none yet; these rows count again with the next ones.")
             }
-            DecisionOutcome::DryRun => {
+            Outcome::DryRun => {
                 writeln!(f, "Decision: a run would retrain now: {}.", self.reason)
             }
-            DecisionOutcome::Refused => {
+            Outcome::Refused => {
                 writeln!(f, "Decision: the new model is refused: {}.{forced}", self.reason)
             }
-            DecisionOutcome::Promoted => writeln!(
+            Outcome::Promoted => writeln!(
                 f,
                 "Decision: {} is live now: {}.{forced}",
                 self.release.as_ref().map_or("the new model", ReleaseId::as_str),

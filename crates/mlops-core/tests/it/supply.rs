@@ -9,7 +9,7 @@ use mlops_core::ledger::FileStatus;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
-use mlops_core::run::decision::{Concern, Decision, DecisionOutcome};
+use mlops_core::run::decision::{Concern, Decision, Outcome};
 use mlops_core::stage::decide;
 use mlops_core::stage::ingest::Options;
 use mlops_core::stage::ingest::report::IngestionReport;
@@ -171,10 +171,7 @@ fn overdue_data_need_a_person_until_rows_come() {
     scene.everything().unwrap();
     fs::create_dir(scene.path("source")).unwrap();
     let decision = decide_after(&scene, 20);
-    assert_eq!(
-        (decision.outcome, decision.attention()),
-        (DecisionOutcome::NothingNew, Attention::Fine)
-    );
+    assert_eq!((decision.outcome, decision.attention()), (Outcome::NothingNew, Attention::Fine));
     let decision = decide_after(&scene, 49);
     assert_eq!(decision.attention(), Attention::Person, "{decision}");
     let [Concern::OverdueData { hours, limit, .. }] = decision.concerns.as_slice() else {

@@ -25,19 +25,16 @@ use crate::model::{Model, artifact};
 use crate::platform::clock::rfc3339;
 use crate::release::{ARTIFACT, Release};
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
-use crate::run::decision::{
-    Concern, DataSeen, Decision, DecisionOutcome, Live, Retrained, StepTime,
-};
+use crate::run::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
 use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
 use super::fresh::{self, RowRanges};
-use super::ingest;
+use super::ingest::{self, report::IngestionReport};
 use super::score::{self, Score, read_artifact};
 use super::{held_again, holdout, train};
-use crate::stage::ingest::report::IngestionReport;
 
 /// How much longer than one settling time a run waits for files that keep changing.
 const SETTLE_ROUNDS: u32 = 5;
@@ -104,7 +101,7 @@ impl<'a> DecisionRun<'a> {
         self.decision.data.warnings.splice(0..0, earlier);
         self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
-            return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
+            return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
         let lost = self.is_lost(live.as_ref())?;
@@ -162,13 +159,11 @@ impl<'a> DecisionRun<'a> {
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked) {
             let (outcome, reason) = match drift {
-                None if live.is_some() => {
-                    (DecisionOutcome::DryRun, "the columns changed".to_owned())
-                }
-                None => (DecisionOutcome::DryRun, "there is no live model yet".to_owned()),
-                Some(d) if asked => (DecisionOutcome::DryRun, d.reason.clone()),
-                Some(d) if d.drifted.is_none() => (DecisionOutcome::Undecided, d.reason.clone()),
-                Some(d) => (DecisionOutcome::NoDrift, d.reason.clone()),
+                None if live.is_some() => (Outcome::DryRun, "the columns changed".to_owned()),
+                None => (Outcome::DryRun, "there is no live model yet".to_owned()),
+                Some(d) if asked => (Outcome::DryRun, d.reason.clone()),
+                Some(d) if d.drifted.is_none() => (Outcome::Undecided, d.reason.clone()),
+                Some(d) => (Outcome::NoDrift, d.reason.clone()),
             };
             return self.record(outcome, reason, &dataset);
         }
@@ -184,8 +179,7 @@ impl<'a> DecisionRun<'a> {
             return Ok(false);
         }
         let newest = ledger.decision(None)?;
-        Ok(newest
-            .is_none_or(|d| d.release.is_some() || d.outcome != DecisionOutcome::Refused.name()))
+        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
@@ -256,13 +250,13 @@ impl<'a> DecisionRun<'a> {
                 }
             }
             (None, newest) => {
-                let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
+                let refused = newest.filter(|d| d.outcome == Outcome::Refused);
                 let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
                 self.decision.concerns.push(Concern::NothingLive { why });
             }
             (Some(_), None) => {}
         }
-        Ok(self.end(DecisionOutcome::NothingNew, reason))
+        Ok(self.end(Outcome::NothingNew, reason))
     }
 
     /// Trains, compares and promotes or refuses.
@@ -304,7 +298,7 @@ impl<'a> DecisionRun<'a> {
         if !blessed {
             candidate.seal(self.context, &self.workspace.ledger)?;
             self.worry(live.is_some(), &reason);
-            return self.record(DecisionOutcome::Refused, reason, dataset);
+            return self.record(Outcome::Refused, reason, dataset);
         }
         let is_live = live.is_some_and(|live| live.id == candidate.id);
         let rolled_back = self.workspace.ledger.was_rolled_back(candidate.id.as_str())?;
@@ -314,7 +308,7 @@ impl<'a> DecisionRun<'a> {
                 candidate.id, rollback.recorded, rollback.reason
             );
             self.worry(live.is_some(), &reason);
-            return self.record(DecisionOutcome::Refused, reason, dataset);
+            return self.record(Outcome::Refused, reason, dataset);
         }
         self.promote(candidate, reason, dataset)
     }
@@ -372,7 +366,7 @@ impl<'a> DecisionRun<'a> {
         dataset: &DatasetRecord,
     ) -> Result<Decision> {
         self.decision.release = Some(candidate.id.clone());
-        self.decision.outcome = DecisionOutcome::Promoted;
+        self.decision.outcome = Outcome::Promoted;
         self.decision.reason.clone_from(&reason);
         let record = record_of(&self.decision, dataset);
         // Not timed: the record of the decision is written in the middle of it.
@@ -381,7 +375,7 @@ impl<'a> DecisionRun<'a> {
             deploy::decided(context, workspace, candidate, &reason, record)
         })?;
         if !deployed.promoted {
-            return self.record(DecisionOutcome::Promoted, reason, dataset);
+            return self.record(Outcome::Promoted, reason, dataset);
         }
         let Self { workspace, decision, .. } = self;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
@@ -511,7 +505,7 @@ impl<'a> DecisionRun<'a> {
         result
     }
 
-    fn end(mut self, outcome: DecisionOutcome, reason: &str) -> Decision {
+    fn end(mut self, outcome: Outcome, reason: &str) -> Decision {
         self.decision.outcome = outcome;
         reason.clone_into(&mut self.decision.reason);
         self.decision
@@ -520,7 +514,7 @@ impl<'a> DecisionRun<'a> {
     /// Keeps the decision in the ledger and beside the data.
     fn record(
         mut self,
-        outcome: DecisionOutcome,
+        outcome: Outcome,
         reason: String,
         dataset: &DatasetRecord,
     ) -> Result<Decision> {
