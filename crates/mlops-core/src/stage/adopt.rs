@@ -26,18 +26,18 @@ use crate::{Error, Result};
 use super::ingest::publish;
 use crate::stage::ingest::identity::schema;
 use crate::stage::ingest::publish::{New, Part};
-use crate::stage::ingest::report::IngestionReport;
+use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::now_ns;
 
 /// The data set of the scripts.
 const THEIRS: &str = "finaldata.csv";
 
 /// Records what scripts ingested into the output folder.
-pub fn run(context: &Context, workspace: &mut Workspace) -> Result<IngestionReport> {
+pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let config = &context.config;
     let path = config.output_folder.join(THEIRS);
     let last = workspace.ledger.latest_dataset()?;
-    let mut report = IngestionReport::of(&config.output_folder, last.as_ref());
+    let mut report = Ingested::of(&config.output_folder, last.as_ref());
     if let Some(before) = workspace.ledger.file_at(&context.location(&path))?
         && before.status == FileStatus::Adopted
     {
@@ -116,7 +116,7 @@ fn sources(
     context: &Context,
     ingest: &mut Ingest,
     names: &BTreeSet<String>,
-    report: &mut IngestionReport,
+    report: &mut Ingested,
 ) -> Result<()> {
     let config = &context.config;
     let folders: BTreeSet<&PathBuf> = [&config.input_folder, &config.source_folder].into();

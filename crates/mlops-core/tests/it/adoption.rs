@@ -7,7 +7,7 @@ use mlops_core::ledger::FileStatus;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::ingest::Options;
-use mlops_core::stage::ingest::report::IngestionReport;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::{adopt, deploy};
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn theirs() -> Scene {
     scene
 }
 
-fn adopt(scene: &Scene) -> Result<IngestionReport> {
+fn adopt(scene: &Scene) -> Result<Ingested> {
     scene.step("ingestion --adopt", adopt::run)
 }
 

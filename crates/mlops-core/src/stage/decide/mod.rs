@@ -32,7 +32,7 @@ use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
 use super::fresh::{self, RowRanges};
-use super::ingest::{self, report::IngestionReport};
+use super::ingest::{self, report::Ingested};
 use super::score::{self, Score, read_artifact};
 use super::{held_again, holdout, train};
 
@@ -183,7 +183,7 @@ impl<'a> DecisionRun<'a> {
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
-    fn look_at_the_supply(&mut self, ingestion: &IngestionReport) -> Result<()> {
+    fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
             concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
@@ -423,7 +423,7 @@ impl<'a> DecisionRun<'a> {
         Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
     }
 
-    fn ingest(&mut self) -> Result<IngestionReport> {
+    fn ingest(&mut self) -> Result<Ingested> {
         let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
         let folder = self.context.config.source_folder.clone();
         self.wait_for(&folder, settle)?;
@@ -548,11 +548,7 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
 
 /// What is to be decided on, for the record: all that came after `decided`, also what an
 /// interrupted run or `ingestion` brought in.
-fn data_seen(
-    ledger: &Ledger,
-    ingestion: &IngestionReport,
-    decided: DatasetVersion,
-) -> Result<DataSeen> {
+fn data_seen(ledger: &Ledger, ingestion: &Ingested, decided: DatasetVersion) -> Result<DataSeen> {
     let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
     datasets.retain(|dataset| dataset.version > decided);

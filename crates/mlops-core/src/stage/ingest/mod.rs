@@ -34,7 +34,7 @@ use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
 pub(super) use publish::{New, Part, publish};
-pub use report::IngestionReport;
+pub use report::Ingested;
 
 /// What the user may ask for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +56,7 @@ pub fn run(
     folder: &Path,
     key: &str,
     options: Options,
-) -> Result<IngestionReport> {
+) -> Result<Ingested> {
     let mut report = ingest(context, workspace, folder, key, options)?;
     report.bound();
     Ok(report)
@@ -68,7 +68,7 @@ fn ingest(
     folder: &Path,
     key: &str,
     options: Options,
-) -> Result<IngestionReport> {
+) -> Result<Ingested> {
     let config = &context.config;
     let listing = discover::list(folder, key)?;
     let last = workspace.ledger.latest_dataset()?;
@@ -82,7 +82,7 @@ fn ingest(
     let retry = options.retry || before.is_some_and(|before| before != settings);
     let options = Options { retry, ..options };
 
-    let mut report = IngestionReport::of(folder, last.as_ref());
+    let mut report = Ingested::of(folder, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore::run(context, workspace, last)?);
     }
@@ -175,7 +175,7 @@ fn ingest(
 fn record_files(
     context: &Context,
     workspace: &mut Workspace,
-    report: &IngestionReport,
+    report: &Ingested,
     meta: &[(&str, String)],
 ) -> Result<()> {
     let run = context.run.as_str();
@@ -212,7 +212,7 @@ fn refuse_loss(
     context: &Context,
     workspace: &Workspace,
     held: &[Segment],
-    report: &IngestionReport,
+    report: &Ingested,
 ) -> Result<()> {
     let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
     let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
@@ -321,7 +321,7 @@ fn settled(
     context: &Context,
     candidates: Vec<SourceFile>,
     settle: Duration,
-    report: &mut IngestionReport,
+    report: &mut Ingested,
 ) -> Vec<SourceFile> {
     let (settled, changing): (Vec<_>, Vec<_>) = candidates
         .into_iter()
@@ -348,7 +348,7 @@ fn sift(
     candidates: Vec<SourceFile>,
     held: &BTreeSet<Digest>,
     options: Options,
-    report: &mut IngestionReport,
+    report: &mut Ingested,
 ) -> Result<Vec<Waiting>> {
     let mut stamps = Vec::new();
     let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();

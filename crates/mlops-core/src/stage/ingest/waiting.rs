@@ -8,7 +8,7 @@ use crate::dataset::discover::{SourceFile, Stamp};
 use crate::ledger::{FileRecord, FileStatus};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
-use crate::stage::ingest::report::IngestionReport;
+use crate::stage::ingest::report::Ingested;
 use crate::{Error, Result, text};
 
 /// A file to be read.
@@ -60,7 +60,7 @@ pub(crate) fn record(
     workspace: &Workspace,
     waiting: &Waiting,
     read: FileRead,
-    report: &mut IngestionReport,
+    report: &mut Ingested,
 ) -> Result<FileRecord> {
     let Waiting { candidate, size, before, .. } = waiting;
     let stamp = read.stamp.unwrap_or(Stamp { size: *size, modified_ns: 0, inode: 0 });
