@@ -19,7 +19,7 @@ use crate::{Error, Result, text};
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::csv::parse::RowParser;
 use crate::csv::pipeline::Stopped;
 use crate::csv::row_hash::RowHasher;
@@ -27,7 +27,7 @@ use crate::csv::signs::{Signs, unnamed_labels};
 use crate::dataset::counts::unreadable;
 use crate::dataset::counts::{Audit, FileCounts, FileRead};
 use crate::dataset::counts::{judge, not_as_recorded, own_fault};
-use crate::dataset::discover::{Candidate, Stamp};
+use crate::dataset::discover::{SourceFile, Stamp};
 use crate::dataset::index::Index;
 use crate::dataset::rows::RowFile;
 use crate::dataset::sink::RowSink;
@@ -195,7 +195,7 @@ impl<'a> Ingest<'a> {
     /// Reads one file; its rows are in whole, or not at all.
     pub fn file(
         &mut self,
-        candidate: &Candidate,
+        candidate: &SourceFile,
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
@@ -203,13 +203,13 @@ impl<'a> Ingest<'a> {
     }
 
     /// Reads one file and takes nothing of it; the counts say what would be new.
-    pub fn look(&mut self, candidate: &Candidate) -> Result<FileRead> {
+    pub fn look(&mut self, candidate: &SourceFile) -> Result<FileRead> {
         self.one(candidate, &mut (), &mut |_, _| {}, false)
     }
 
     fn one(
         &mut self,
-        candidate: &Candidate,
+        candidate: &SourceFile,
         audit: &mut impl Audit,
         progress: Progress,
         take: bool,
@@ -217,10 +217,10 @@ impl<'a> Ingest<'a> {
         self.keep.next_file(false)?;
         let labels = self.labels.clone();
 
-        let Candidate { name, path } = candidate;
+        let SourceFile { name, path } = candidate;
         let before = (self.bytes_read, self.keep.rows_read);
         let mut read = self.read(path, name, self.options, audit, progress)?;
-        if let (Outcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
+        if let (FileOutcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
             // Which spelling stands for the label must not hang on which row came first.
             self.keep.forget_file()?;
             self.keep.next_file(false)?;
@@ -229,15 +229,15 @@ impl<'a> Ingest<'a> {
             self.labels = Labels { negative: Some(better), learning: false, ..labels.clone() };
             read = self.read(path, name, self.options, audit, progress)?;
         }
-        if let Outcome::Taken = read.outcome {
+        if let FileOutcome::Taken = read.outcome {
             read.outcome = self.judge(path, &labels, &read.counts);
         }
-        if matches!(read.outcome, Outcome::Taken)
+        if matches!(read.outcome, FileOutcome::Taken)
             && read.digest.is_some_and(|digest| self.known.contains(&digest))
         {
-            read.outcome = Outcome::Known;
+            read.outcome = FileOutcome::Known;
         }
-        if !take || !matches!(read.outcome, Outcome::Taken) {
+        if !take || !matches!(read.outcome, FileOutcome::Taken) {
             self.keep.forget_file()?;
             self.labels = labels;
         }
@@ -246,14 +246,14 @@ impl<'a> Ingest<'a> {
 
     /// Whether the file may be taken that was just read; `before` are the labels as they were known
     /// before.
-    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> Outcome {
+    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> FileOutcome {
         if let Some(refusal) = self.signs.refusal() {
-            return Outcome::Failed(refusal);
+            return FileOutcome::Failed(refusal);
         }
         if (before.learning || self.teaching) && self.signs.other_label {
             let learned = before.negative.as_deref();
             let outcome = unnamed_labels(path, self.schema, self.options, learned);
-            return outcome.unwrap_or_else(|error| Outcome::Failed(own_fault(&error)));
+            return outcome.unwrap_or_else(|error| FileOutcome::Failed(own_fault(&error)));
         }
         self.labels.learning &= self.labels.negative.is_none();
         let first = self.keep.first_rejected.as_ref();
@@ -271,7 +271,7 @@ impl<'a> Ingest<'a> {
         progress: Progress,
     ) -> Result<FileRead> {
         let mut read = FileRead {
-            outcome: Outcome::Taken,
+            outcome: FileOutcome::Taken,
             counts: FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() },
             digest: None,
             stamp: None,
@@ -280,7 +280,7 @@ impl<'a> Ingest<'a> {
         let (file, stamp) = match opened {
             Ok(opened) => opened,
             Err(e) => {
-                read.outcome = Outcome::Failed(unreadable(&e));
+                read.outcome = FileOutcome::Failed(unreadable(&e));
                 return Ok(read);
             }
         };
@@ -293,9 +293,9 @@ impl<'a> Ingest<'a> {
         let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
         read.outcome = match (now, outcome) {
             (Ok(now), outcome) if now == stamp => outcome,
-            _ => Outcome::Changing,
+            _ => FileOutcome::Changing,
         };
-        if let Outcome::Failed(_) | Outcome::Changing = read.outcome {
+        if let FileOutcome::Failed(_) | FileOutcome::Changing = read.outcome {
             // Not read to its end, perhaps; the digest would be of a part.
             read.digest = None;
         }
@@ -312,18 +312,18 @@ impl<'a> Ingest<'a> {
         counts: &mut FileCounts,
         audit: &mut impl Audit,
         progress: Progress,
-    ) -> Result<Outcome> {
+    ) -> Result<FileOutcome> {
         let place = path.display().to_string();
         let header = match reader.header() {
             Ok(Some(header)) => header,
-            Ok(None) => return Ok(Outcome::NoRows),
-            Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
+            Ok(None) => return Ok(FileOutcome::NoRows),
+            Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
         let mapped =
             Layout::of(&header.bytes, &header.fields, self.schema, Purpose::Labelled, &place);
         let layout = match mapped {
             Ok(layout) => layout,
-            Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
+            Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
         counts.extra_columns = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
@@ -347,10 +347,10 @@ impl<'a> Ingest<'a> {
         );
         match taken {
             Ok(labels) => self.labels = labels,
-            Err(Stopped::Reading(e)) => return Ok(Outcome::Failed(own_fault(&e))),
+            Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),
             Err(Stopped::Taking(e)) => return Err(e),
         }
-        Ok(if counts.rows_read == 0 { Outcome::NoRows } else { Outcome::Taken })
+        Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
     }
 
     /// The finished files.

@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind};
 use super::dedup::RowOutcome;
 use super::discover::Stamp;
 use crate::csv::clean::FormatChanges;
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::csv::quarantine::Rejections;
 
 /// What was found in one file. `rows_read = rows_kept + duplicates + quarantined +
@@ -57,7 +57,7 @@ impl FileCounts {
 #[derive(Debug, Clone)]
 pub struct FileRead {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: FileOutcome,
     /// What was found, as far as it was read.
     pub counts: FileCounts,
     /// Its identity; absent when it could not be read to the end.
@@ -84,16 +84,16 @@ pub(crate) fn judge(
     counts: &FileCounts,
     first_rejected: Option<&(u64, String)>,
     max_rejected_share: f64,
-) -> Outcome {
+) -> FileOutcome {
     let share = counts.quarantined as f64 / counts.rows_read.max(1) as f64;
     if share <= max_rejected_share {
-        return Outcome::Taken;
+        return FileOutcome::Taken;
     }
     let reasons: Vec<String> =
         counts.rejections.iter().map(|(error, n)| format!("{n} {}", error.as_str())).collect();
     let first = first_rejected
         .map_or_else(String::new, |(line, words)| format!("; the first is line {line}: {words}"));
-    Outcome::Failed(format!(
+    FileOutcome::Failed(format!(
         "{} of {} rows are bad ({}), {:.1} % where {:.1} % are allowed{first}. Nothing of the file \
          was taken: correct it, or raise \"ingestion.max_rejected_share\"",
         counts.quarantined,

@@ -71,24 +71,24 @@ pub(crate) const BATCH: usize = 64;
 
 /// Memory that the set takes for `rows` rows, in bytes.
 pub(crate) fn bytes_for(rows: usize) -> usize {
-    Table::slots_for(rows).saturating_mul(8)
+    SlotTable::slots_for(rows).saturating_mul(8)
 }
 
 /// The set of rows seen.
 #[derive(Debug)]
 pub(crate) struct SeenRows {
     /// Tables of growing size; a row is in one of them. With a good first guess there is one.
-    tables: Vec<Table>,
+    tables: Vec<SlotTable>,
     file: u64,
 }
 
 #[derive(Debug)]
-struct Table {
+struct SlotTable {
     slots: HugeVec,
     used: usize,
 }
 
-impl Table {
+impl SlotTable {
     fn new(rows: usize) -> Result<Self> {
         Ok(Self { slots: HugeVec::zeroed(Self::slots_for(rows))?, used: 0 })
     }
@@ -146,7 +146,7 @@ fn tag(hash: u128) -> u64 {
 impl SeenRows {
     /// An empty set that expects about `rows` rows; more are fine, only a little slower.
     pub(crate) fn expecting(rows: usize) -> Result<Self> {
-        Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
+        Ok(Self { tables: vec![SlotTable::new(rows)?], file: EARLIER })
     }
 
     /// A set for data sets whose rows nobody compares.
@@ -157,7 +157,7 @@ impl SeenRows {
     /// A set of the tables that an earlier one had, all of whose rows are now an earlier file's: each
     /// with its number of rows.
     pub(crate) fn of(tables: impl IntoIterator<Item = (HugeVec, usize)>) -> Self {
-        let tables = tables.into_iter().map(|(slots, used)| Table { slots, used }).collect();
+        let tables = tables.into_iter().map(|(slots, used)| SlotTable { slots, used }).collect();
         Self { tables, file: EARLIER }
     }
 
@@ -168,7 +168,7 @@ impl SeenRows {
 
     /// Adds a table for `rows` rows.
     pub(crate) fn grow(&mut self, rows: usize) -> Result<()> {
-        self.tables.push(Table::new(rows)?);
+        self.tables.push(SlotTable::new(rows)?);
         Ok(())
     }
 
@@ -205,7 +205,7 @@ impl SeenRows {
         let rows = now / 2;
         let fits = (now * 8).saturating_add(bytes_for(rows)) <= memory;
         if fits {
-            self.tables.push(Table::new(rows)?);
+            self.tables.push(SlotTable::new(rows)?);
         }
         Ok(fits)
     }

@@ -53,7 +53,7 @@ impl Stamp {
 
 /// A CSV file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct SourceFile {
     /// Its name in the folder.
     pub name: String,
     /// Where it is.
@@ -73,7 +73,7 @@ pub struct Ignored {
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// CSV files, sorted by name.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<SourceFile>,
     /// All other entries, sorted by name.
     pub ignored: Vec<Ignored>,
 }
@@ -94,7 +94,7 @@ pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
         let path = entry.map_err(|e| Error::io("list", folder, e))?.path();
         let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
         match reason_to_ignore(&name, &path) {
-            None => listing.candidates.push(Candidate { name, path }),
+            None => listing.candidates.push(SourceFile { name, path }),
             Some(reason) => listing.ignored.push(Ignored { name, reason: reason.to_owned() }),
         }
     }

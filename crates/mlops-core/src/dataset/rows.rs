@@ -30,7 +30,7 @@ const DIRECT_BYTES: usize = 1 << 16;
 pub(crate) struct RowFile {
     file: NewFile,
     buffer: Vec<u8>,
-    sums: Sums,
+    sums: FileSums,
     length: u64,
 }
 
@@ -38,18 +38,18 @@ pub(crate) struct RowFile {
 /// ended; the checksum, which is much faster, tells whether the bytes are those that had it. There is
 /// none when the file shares the blocks of another one, whose bytes were never seen.
 #[derive(Clone)]
-struct Sums {
+struct FileSums {
     digest: Sha256State,
     checksum: Option<Xxh3>,
 }
 
-impl Default for Sums {
+impl Default for FileSums {
     fn default() -> Self {
         Self { digest: Sha256State::default(), checksum: Some(Xxh3::new()) }
     }
 }
 
-impl fmt::Debug for Sums {
+impl fmt::Debug for FileSums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sums").field("digest", &self.digest).finish_non_exhaustive()
     }
@@ -77,7 +77,7 @@ pub(crate) struct Resume {
     pub(crate) checksum: Option<u128>,
 }
 
-impl Sums {
+impl FileSums {
     fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
         self.add_up(bytes);
@@ -99,14 +99,14 @@ impl Sums {
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     length: u64,
-    sums: Sums,
+    sums: FileSums,
 }
 
 impl RowFile {
     /// A file that will be `path`, starting with `header`.
     pub(crate) fn create(disk: &Disk, path: &Path, header: &[u8]) -> Result<Self> {
         let file = disk.new_file(path)?;
-        let mut rows = Self { file, buffer: Vec::new(), sums: Sums::default(), length: 0 };
+        let mut rows = Self { file, buffer: Vec::new(), sums: FileSums::default(), length: 0 };
         rows.append(header)?;
         Ok(rows)
     }
@@ -201,14 +201,14 @@ impl RowFile {
             return Ok(false);
         }
         self.length = resume.digest.length();
-        self.sums = Sums { digest: resume.digest.clone(), checksum: None };
+        self.sums = FileSums { digest: resume.digest.clone(), checksum: None };
         Ok(true)
     }
 
     /// What a copy of this file can be appended to with.
     pub(crate) fn resume(&mut self) -> Result<Resume> {
         self.flush()?;
-        let Sums { digest, checksum } = &self.sums;
+        let FileSums { digest, checksum } = &self.sums;
         Ok(Resume { digest: digest.clone(), checksum: checksum.as_ref().map(Xxh3::digest128) })
     }
 

@@ -19,11 +19,11 @@ use super::discover::Stamp;
 use super::index::{Body, Index, Opened};
 use super::rows::Original;
 use super::spill::{Late, Span, Spill};
-use super::writer::{Files, Writer};
+use super::writer::{DatasetWriter, Files};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::parse::{RowParser, Run};
+use crate::csv::parse::{RowParser, RowRun};
 use crate::csv::pipeline::{self, Piece};
 use crate::csv::quarantine;
 use crate::csv::row_hash::Row;
@@ -52,7 +52,7 @@ pub(crate) struct RowSink<'a> {
     disk: Disk,
     data: PathBuf,
     hasher: RowHasher,
-    writer: Writer,
+    writer: DatasetWriter,
     expected_rows: usize,
     /// Memory for the rows seen, in bytes.
     memory: usize,
@@ -92,7 +92,7 @@ impl<'a> RowSink<'a> {
             data: data.to_owned(),
             hasher,
             expected_rows: means.expected_rows,
-            writer: Writer::start(disk, data, &schema.header(), quarantine)?,
+            writer: DatasetWriter::start(disk, data, &schema.header(), quarantine)?,
             memory,
             all,
             seen: seen.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
@@ -183,7 +183,7 @@ impl<'a> RowSink<'a> {
     ) -> Result<()> {
         let parsed = &piece.parsed;
         // Rows to keep that stand one behind the other are copied at once.
-        let mut run = Run::default();
+        let mut run = RowRun::default();
         for batch in parsed.rows.chunks(BATCH) {
             if !self.has_room(batch.len())? {
                 self.writer.rows(piece.bytes(std::mem::take(&mut run)))?;
@@ -198,7 +198,7 @@ impl<'a> RowSink<'a> {
                         let here = self.spill.is_none() || self.distinct;
                         if here && !run.extend(row) {
                             self.writer.rows(piece.bytes(run))?;
-                            run = Run::of(row);
+                            run = RowRun::of(row);
                         }
                     }
                     RowOutcome::DuplicateWithin => counts.duplicates_within += 1,
@@ -244,7 +244,7 @@ impl<'a> RowSink<'a> {
                 if self.distinct {
                     spill.known(row.hash, &mut self.writer)?;
                 } else {
-                    let bytes = piece.bytes(Run::of(row));
+                    let bytes = piece.bytes(RowRun::of(row));
                     spill.candidate(row.hash, bytes, &mut self.writer)?;
                 }
             }
@@ -284,9 +284,9 @@ impl<'a> RowSink<'a> {
         Ok(())
     }
 
-    fn again(&self) -> Again<'a> {
+    fn again(&self) -> Reread<'a> {
         let Self { schema, options, hasher, .. } = *self;
-        Again { schema, options, hasher, data: self.data.clone() }
+        Reread { schema, options, hasher, data: self.data.clone() }
     }
 
     /// Everything on the disk, under temporary names; for each file that was taken, the
@@ -298,7 +298,7 @@ impl<'a> RowSink<'a> {
         let mut known = seen.map(|seen| (Body::Seen(seen), rows));
         if let Some(spill) = self.spill.take() {
             let again = self.again();
-            let read_base = |spill: &mut Spill, writer: &mut Writer| {
+            let read_base = |spill: &mut Spill, writer: &mut DatasetWriter| {
                 again.each(writer, |hash, writer| spill.base(hash, writer))
             };
             let (found, body, rows) = spill.resolve(&self.spans, &mut self.writer, read_base)?;
@@ -314,19 +314,19 @@ impl<'a> RowSink<'a> {
 }
 
 /// How rows that were written are read once more.
-struct Again<'a> {
+struct Reread<'a> {
     schema: &'a Schema,
     options: &'a Ingestion,
     hasher: RowHasher,
     data: PathBuf,
 }
 
-impl Again<'_> {
+impl Reread<'_> {
     /// Tells the hash of each row of the data set so far.
     fn each(
         &self,
-        writer: &mut Writer,
-        mut tell: impl FnMut(u128, &mut Writer) -> Result<()>,
+        writer: &mut DatasetWriter,
+        mut tell: impl FnMut(u128, &mut DatasetWriter) -> Result<()>,
     ) -> Result<()> {
         let Self { schema, options, hasher, data } = self;
         let mut reader = ChunkReader::new(writer.reopen_data()?, data, CHUNK_BYTES);

@@ -25,7 +25,7 @@ use crate::{Error, Result};
 
 use super::dedup::UNUSED;
 use super::index::{Addition, Body, Opened};
-use super::writer::Writer;
+use super::writer::DatasetWriter;
 use crate::dataset::index::trouble::Trouble;
 
 const PARTITION_BITS: u32 = 6;
@@ -119,7 +119,7 @@ impl Spill {
     }
 
     /// Remembers a row that is in the data set.
-    pub(crate) fn known(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
+    pub(crate) fn known(&mut self, hash: u128, writer: &mut DatasetWriter) -> Result<()> {
         self.first_candidate = self.next + 1;
         self.remember(hash, self.next, writer)?;
         self.next += 1;
@@ -127,12 +127,17 @@ impl Spill {
     }
 
     /// Remembers a row that the index should have known; before others or behind them.
-    pub(crate) fn base(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
+    pub(crate) fn base(&mut self, hash: u128, writer: &mut DatasetWriter) -> Result<()> {
         self.remember(hash, BASE, writer)
     }
 
     /// Takes a row that may be a duplicate.
-    pub(crate) fn candidate(&mut self, hash: u128, row: &[u8], writer: &mut Writer) -> Result<()> {
+    pub(crate) fn candidate(
+        &mut self,
+        hash: u128,
+        row: &[u8],
+        writer: &mut DatasetWriter,
+    ) -> Result<()> {
         // A row is shorter than a chunk, which is far below 4 GiB.
         let length = u32::try_from(row.len()).unwrap_or(u32::MAX);
         self.lengths.extend_from_slice(&length.to_le_bytes());
@@ -145,7 +150,7 @@ impl Spill {
         Ok(())
     }
 
-    fn remember(&mut self, hash: u128, number: u64, writer: &mut Writer) -> Result<()> {
+    fn remember(&mut self, hash: u128, number: u64, writer: &mut DatasetWriter) -> Result<()> {
         let partition = usize::from(hash.to_be_bytes()[0]) * PARTITIONS / 256;
         let most = (self.memory / 8 / PARTITIONS).min(ENTRIES_BYTES) / ENTRY * ENTRY;
         let (entries, written) = &mut self.entries[partition];
@@ -159,7 +164,7 @@ impl Spill {
     }
 
     /// A block: the number of its rows, the number of its bytes, the lengths, the bytes.
-    fn write_block(&mut self, writer: &mut Writer) -> Result<()> {
+    fn write_block(&mut self, writer: &mut DatasetWriter) -> Result<()> {
         let count = (self.lengths.len() / 4) as u64;
         let mut block = Vec::with_capacity(16 + self.lengths.len() + self.rows.len());
         block.extend_from_slice(&count.to_le_bytes());
@@ -176,8 +181,8 @@ impl Spill {
     pub(crate) fn resolve(
         mut self,
         spans: &[Span],
-        writer: &mut Writer,
-        read_base: impl FnOnce(&mut Self, &mut Writer) -> Result<()>,
+        writer: &mut DatasetWriter,
+        read_base: impl FnOnce(&mut Self, &mut DatasetWriter) -> Result<()>,
     ) -> Result<(Vec<Late>, Body, u64)> {
         let mut found = self.find(spans, writer)?;
         if found.is_none() {
@@ -195,7 +200,7 @@ impl Spill {
     }
 
     /// Looks through all partitions; nothing when the index turns out to be damaged.
-    fn find(&self, spans: &[Span], writer: &mut Writer) -> Result<Option<Found>> {
+    fn find(&self, spans: &[Span], writer: &mut DatasetWriter) -> Result<Option<Found>> {
         let candidates = usize::try_from(self.next - self.first_candidate).unwrap_or(usize::MAX);
         let known = self.known.as_ref();
         let mut addition = match Addition::start(&self.disk, &self.place, known, candidates as u64)
@@ -370,7 +375,7 @@ impl Spill {
     }
 
     /// Reads the candidates again and writes those that stay.
-    fn keep(&self, out: &[u64], spans: &[Span], writer: &mut Writer) -> Result<()> {
+    fn keep(&self, out: &[u64], spans: &[Span], writer: &mut DatasetWriter) -> Result<()> {
         let mut reader = BufReader::with_capacity(1 << 16, writer.reopen(CANDIDATES)?);
         let mut number = self.first_candidate;
         let (mut head, mut lengths, mut rows) = ([0; 16], Vec::new(), Vec::new());

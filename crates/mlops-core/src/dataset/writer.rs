@@ -38,7 +38,7 @@ enum Order {
 
 /// The near end: collects rows and gives orders.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct DatasetWriter {
     block: Vec<u8>,
     /// Blocks that were written, to be filled again.
     used: Receiver<Vec<u8>>,
@@ -68,7 +68,7 @@ pub(crate) struct Files {
     temporary: Vec<Option<NewFile>>,
 }
 
-impl Writer {
+impl DatasetWriter {
     /// Starts the files that will be published near `data` and `quarantine`.
     pub(crate) fn start(
         disk: &Disk,
@@ -221,7 +221,7 @@ fn ended() -> Error {
     Error::data("writing had failed before; the first error says why")
 }
 
-impl Drop for Writer {
+impl Drop for DatasetWriter {
     /// Unfinished, the files are gone when this returns.
     fn drop(&mut self) {
         if let Far::Thread(orders, thread) = replace(&mut self.far, Far::Over) {

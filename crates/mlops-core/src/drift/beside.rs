@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::cells::Cell;
+use super::cells::CellCounts;
 use super::reference::{ColumnReference, Present, bin};
 use super::sample::{CategoricalSample, Sample};
 
@@ -20,9 +20,9 @@ const ROWS_A_BIN: u64 = 10;
 const MISSING: &str = "missing";
 
 /// A column of both samples, cell by cell.
-pub(super) struct Compared {
+pub(super) struct SampleCells {
     /// The cells of the deciding test, missing values among them.
-    pub(super) cells: Vec<Cell>,
+    pub(super) cells: Vec<CellCounts>,
     /// Reference and new rows in all bins of a number, ascending.
     pub(super) bins: Option<Vec<(u64, u64)>>,
     /// Missing values of the new rows.
@@ -31,7 +31,7 @@ pub(super) struct Compared {
 
 impl ColumnReference {
     /// The same column of the new rows beside this one; nothing if they have none of its kind.
-    pub(super) fn beside(&self, new: &Sample) -> Option<Compared> {
+    pub(super) fn beside(&self, new: &Sample) -> Option<SampleCells> {
         let mut compared = match &self.present {
             Present::Numeric { edges, counts } => {
                 let column = new.numeric.iter().find(|c| c.name == self.name)?;
@@ -43,12 +43,12 @@ impl ColumnReference {
             }
         };
         let (reference, new) = (self.missing, compared.missing);
-        compared.cells.push(Cell { label: MISSING.to_owned(), reference, new });
+        compared.cells.push(CellCounts { label: MISSING.to_owned(), reference, new });
         Some(compared)
     }
 }
 
-fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
+fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> SampleCells {
     let mut bins: Vec<(u64, u64)> = counts.iter().map(|count| (*count, 0)).collect();
     let mut present = 0;
     for value in values.iter().filter(|x| x.is_finite()) {
@@ -58,7 +58,7 @@ fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
     let n: u64 = counts.iter().sum();
     let groups = (n.min(present) / ROWS_A_BIN).clamp(1, COMPARED_BINS);
     let frequent = |bin: usize| counts[bin] * groups >= n;
-    let (mut cells, mut first, mut below) = (Vec::<Cell>::new(), 0, 0);
+    let (mut cells, mut first, mut below) = (Vec::<CellCounts>::new(), 0, 0);
     let mut last_group = None;
     for (i, (reference, new)) in bins.iter().enumerate() {
         // The tenth (for ten groups) in which the middle of the bin lies; chosen by the reference
@@ -69,7 +69,7 @@ fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
         last_group = Some(group);
         if !joins {
             first = i;
-            cells.push(Cell { label: String::new(), reference: 0, new: 0 });
+            cells.push(CellCounts { label: String::new(), reference: 0, new: 0 });
         }
         if let Some(cell) = cells.last_mut() {
             cell.reference += reference;
@@ -77,7 +77,7 @@ fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
             cell.label = range(edges, first, i);
         }
     }
-    Compared { cells, bins: Some(bins), missing: values.len() as u64 - present }
+    SampleCells { cells, bins: Some(bins), missing: values.len() as u64 - present }
 }
 
 /// The numbers of the bins from `first` to `last`, in words.
@@ -105,32 +105,32 @@ fn compare_texts(
     counts: &[u64],
     other: u64,
     new: &CategoricalSample,
-) -> Compared {
+) -> SampleCells {
     let found = new.counts();
     let mut fresh: HashMap<&str, u64> =
         new.levels.iter().map(String::as_str).zip(found.iter().copied()).skip(1).collect();
-    let mut cells: Vec<Cell> = levels
+    let mut cells: Vec<CellCounts> = levels
         .iter()
         .zip(counts)
         .map(|(level, reference)| {
             let new = fresh.remove(level.as_str()).unwrap_or(0);
-            Cell { label: level.clone(), reference: *reference, new }
+            CellCounts { label: level.clone(), reference: *reference, new }
         })
         .collect();
     if other > 0 {
         // Levels that were not kept and levels that never occurred cannot be told apart.
         let label = "any other value".to_owned();
-        cells.push(Cell { label, reference: other, new: fresh.into_values().sum() });
+        cells.push(CellCounts { label, reference: other, new: fresh.into_values().sum() });
     } else {
         let mut fresh: Vec<(&str, u64)> = fresh.into_iter().collect();
         fresh.sort_unstable();
-        cells.extend(fresh.into_iter().map(|(level, new)| Cell {
+        cells.extend(fresh.into_iter().map(|(level, new)| CellCounts {
             label: level.to_owned(),
             reference: 0,
             new,
         }));
     }
-    Compared { cells, bins: None, missing: found.first().copied().unwrap_or(0) }
+    SampleCells { cells, bins: None, missing: found.first().copied().unwrap_or(0) }
 }
 
 #[cfg(test)]

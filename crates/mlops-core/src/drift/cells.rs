@@ -27,7 +27,7 @@ const HALF: f64 = 0.5;
 
 /// Rows of both samples in one cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
+pub struct CellCounts {
     /// What is in it, for people: `(3.5, 7]`, a category, `missing`.
     pub label: String,
     /// Rows of the reference.
@@ -84,13 +84,13 @@ pub struct Comparison {
     /// `scipy.spatial.distance.jensenshannon`; 0 to 0.833. Informs.
     pub jensen_shannon: Option<Statistic>,
     /// The cell with the largest part in Pearson's statistic.
-    pub largest: Option<Cell>,
+    pub largest: Option<CellCounts>,
 }
 
 /// Compares two samples at a level in (0, 1): the chance of an alarm without drift.
-pub fn compare(cells: Vec<Cell>, level: f64) -> Comparison {
+pub fn compare(cells: Vec<CellCounts>, level: f64) -> Comparison {
     let sizes = Sizes::of(&cells);
-    let (mut tested, rare): (Vec<Cell>, Vec<Cell>) =
+    let (mut tested, rare): (Vec<CellCounts>, Vec<CellCounts>) =
         cells.into_iter().partition(|cell| sizes.expected(cell) >= MIN_EXPECTED);
     let mut rare = lump(rare).filter(|cell| cell.reference + cell.new > 0);
     if rare.as_ref().is_some_and(|cell| sizes.expected(cell) >= MIN_EXPECTED) {
@@ -108,7 +108,7 @@ pub fn compare(cells: Vec<Cell>, level: f64) -> Comparison {
     });
     let smallest = chi_square.map_or(1.0, |test| test.statistic.p_value);
     let smallest = rare_test.map_or(smallest, |test| smallest.min(test.p_value));
-    let all: Vec<Cell> = tested.into_iter().chain(rare).collect();
+    let all: Vec<CellCounts> = tested.into_iter().chain(rare).collect();
     let informs = all.len() > 1 && sizes.reference.min(sizes.new) > 0;
     Comparison {
         p_value: (smallest * f64::from(tests.max(1))).min(1.0),
@@ -131,7 +131,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(cells: &[Cell]) -> Self {
+    fn of(cells: &[CellCounts]) -> Self {
         Self {
             reference: cells.iter().map(|cell| cell.reference).sum(),
             new: cells.iter().map(|cell| cell.new).sum(),
@@ -139,7 +139,7 @@ impl Sizes {
     }
 
     /// Rows of the smaller sample that would be in the cell if both had the same shares.
-    fn expected(self, cell: &Cell) -> f64 {
+    fn expected(self, cell: &CellCounts) -> f64 {
         let all = (self.reference + self.new).max(1) as f64;
         (cell.reference + cell.new) as f64 * self.reference.min(self.new) as f64 / all
     }
@@ -151,7 +151,7 @@ impl Sizes {
     }
 
     /// The cell's part in Pearson's statistic, of both samples.
-    fn pearson(self, cell: &Cell) -> f64 {
+    fn pearson(self, cell: &CellCounts) -> f64 {
         let (n, m) = (self.reference as f64, self.new as f64);
         let both = (cell.reference + cell.new) as f64;
         if both * n * m < 1.0 {
@@ -162,28 +162,28 @@ impl Sizes {
     }
 
     /// Shares of the cell in the reference and in the new rows, with `more` rows in each of `k`.
-    fn shares(self, cell: &Cell, more: f64, k: usize) -> (f64, f64) {
+    fn shares(self, cell: &CellCounts, more: f64, k: usize) -> (f64, f64) {
         let share = |count: u64, all: u64| (count as f64 + more) / (all as f64 + more * k as f64);
         (share(cell.reference, self.reference), share(cell.new, self.new))
     }
 }
 
 /// All cells as one; nothing if there is none.
-fn lump(cells: Vec<Cell>) -> Option<Cell> {
+fn lump(cells: Vec<CellCounts>) -> Option<CellCounts> {
     let reference = cells.iter().map(|cell| cell.reference).sum();
     let new = cells.iter().map(|cell| cell.new).sum();
     let mut filled = cells.into_iter().filter(|cell| cell.reference + cell.new > 0);
     let first = filled.next()?.label;
     let more = filled.count();
     let label = if more == 0 { first } else { format!("{first} and {more} other rare values") };
-    Some(Cell { label, reference, new })
+    Some(CellCounts { label, reference, new })
 }
 
-fn degrees(cells: &[Cell]) -> u32 {
+fn degrees(cells: &[CellCounts]) -> u32 {
     u32::try_from(cells.len().saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
-fn chi_square(cells: &[Cell], level: f64) -> ChiSquare {
+fn chi_square(cells: &[CellCounts], level: f64) -> ChiSquare {
     // A rare cell that is tested apart is no part of this table.
     let sizes = Sizes::of(cells);
     let degrees_of_freedom = degrees(cells);
@@ -196,7 +196,7 @@ fn chi_square(cells: &[Cell], level: f64) -> ChiSquare {
     ChiSquare { statistic, degrees_of_freedom }
 }
 
-fn psi(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
+fn psi(cells: &[CellCounts], sizes: Sizes, level: f64) -> Statistic {
     let parts = cells.iter().map(|cell| {
         let (p, q) = sizes.shares(cell, HALF, cells.len());
         (p - q) * (p / q).ln()
@@ -209,7 +209,7 @@ fn psi(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
     }
 }
 
-fn jensen_shannon(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
+fn jensen_shannon(cells: &[CellCounts], sizes: Sizes, level: f64) -> Statistic {
     let parts = cells.iter().map(|cell| {
         let (p, q) = sizes.shares(cell, 0.0, cells.len());
         let middle = p.midpoint(q);
@@ -228,8 +228,8 @@ fn jensen_shannon(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
 mod tests {
     use super::*;
 
-    fn cells(counts: &[(u64, u64)]) -> Vec<Cell> {
-        let cell = |(i, &(reference, new))| Cell { label: format!("c{i}"), reference, new };
+    fn cells(counts: &[(u64, u64)]) -> Vec<CellCounts> {
+        let cell = |(i, &(reference, new))| CellCounts { label: format!("c{i}"), reference, new };
         counts.iter().enumerate().map(cell).collect()
     }
 

@@ -20,10 +20,10 @@ use super::{Sample, kolmogorov};
 use crate::text;
 use crate::{Error, Result};
 
-/// The usual words for a PSI, whatever the sample sizes. For information only.
+/// The usual bands of a PSI, which disregard sample sizes. For information: no verdict depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Folklore {
+pub enum PsiBand {
     /// PSI below 0.1.
     Stable,
     /// PSI from 0.1 to 0.25.
@@ -32,7 +32,7 @@ pub enum Folklore {
     Large,
 }
 
-impl Folklore {
+impl PsiBand {
     fn of(psi: f64) -> Self {
         match psi {
             psi if psi < 0.1 => Self::Stable,
@@ -60,8 +60,9 @@ pub struct ColumnDrift {
     pub comparison: Comparison,
     /// Kolmogorov-Smirnov's D of a numeric column, missing values apart. Informs.
     pub kolmogorov_smirnov: Option<Statistic>,
-    /// The usual words for the PSI. Informs.
-    pub folklore: Option<Folklore>,
+    /// The band of the PSI, for information. Older records call it `folklore`.
+    #[serde(alias = "folklore")]
+    pub psi_band: Option<PsiBand>,
     /// All that in a sentence.
     pub explanation: String,
 }
@@ -138,7 +139,7 @@ fn column_drift(column: &ColumnReference, new: &Sample, level: f64) -> Result<Co
         level,
         missing_reference: share(column.missing, column.rows()),
         missing_new: share(beside.missing, new.rows() as u64),
-        folklore: comparison.psi.map(|psi| Folklore::of(psi.value)),
+        psi_band: comparison.psi.map(|psi| PsiBand::of(psi.value)),
         kolmogorov_smirnov: beside.bins.and_then(|bins| kolmogorov::binned(&bins, level)),
         comparison,
         explanation: String::new(),
@@ -221,11 +222,21 @@ mod tests {
         let text = &drift.columns[0].explanation;
         assert!(text.contains("most of all, above "), "{text}");
         assert!(text.ends_with(" to 100.0 % of the rows"), "{text}");
-        assert_eq!(drift.columns[0].folklore, Some(Folklore::Large));
+        assert_eq!(drift.columns[0].psi_band, Some(PsiBand::Large));
         let renamed = data_drift(&reference, &rows(700, 0.0, "z"), 0.05).unwrap();
         assert_eq!(renamed.columns.iter().map(|c| c.drifted).collect::<Vec<_>>(), [false, true]);
         let json = serde_json::to_string(&renamed).unwrap();
         assert_eq!(serde_json::from_str::<DataDrift>(&json).unwrap(), renamed);
+    }
+
+    #[test]
+    fn an_old_record_keeps_its_psi_band() {
+        let reference = Reference::of(&rows(2_000, 0.0, "a"));
+        let drift = data_drift(&reference, &rows(700, 200.0, "a"), 0.05).unwrap();
+        let json = serde_json::to_string(&drift).unwrap();
+        assert!(json.contains("\"psi_band\":\"large\"") && !json.contains("folklore"), "{json}");
+        let old = json.replace("\"psi_band\"", "\"folklore\"");
+        assert_eq!(serde_json::from_str::<DataDrift>(&old).unwrap(), drift);
     }
 
     #[test]

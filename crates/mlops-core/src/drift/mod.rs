@@ -31,5 +31,5 @@ pub mod sample;
 pub use cells::Comparison;
 pub use data::{ColumnDrift, DataDrift, data_drift};
 pub use reference::Reference;
-pub use rules::{Deployed, Limit, ModelDrift, Past, RuleVerdict, model_drift};
+pub use rules::{DeployedScore, Limit, ModelDrift, Past, RuleVerdict, model_drift};
 pub use sample::{Sample, SampleBuilder};

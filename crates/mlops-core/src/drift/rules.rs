@@ -33,14 +33,14 @@ pub const MIN_HISTORY: usize = 5;
 
 /// How well the live release did on its own test set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Deployed {
+pub struct DeployedScore {
     /// Its F1.
     pub f1: f64,
     /// The counts behind it; nothing for a release that was adopted with a bare score.
     pub matrix: Option<ConfusionMatrix>,
 }
 
-impl From<ConfusionMatrix> for Deployed {
+impl From<ConfusionMatrix> for DeployedScore {
     fn from(matrix: ConfusionMatrix) -> Self {
         Self { f1: matrix.f1(), matrix: Some(matrix) }
     }
@@ -50,7 +50,7 @@ impl From<ConfusionMatrix> for Deployed {
 #[derive(Debug, Clone, Copy)]
 pub struct Past<'a> {
     /// The release on its own test set.
-    pub deployed: &'a Deployed,
+    pub deployed: &'a DeployedScore,
     /// F1 of decided batches and of promotions, in any order.
     pub history: &'a [f64],
     /// Answers of this release to the batches that were decided while it was live.
@@ -304,7 +304,7 @@ fn non_parametric(new_f1: f64, history: &[f64]) -> RuleVerdict {
     })
 }
 
-fn significant(new: &ConfusionMatrix, deployed: &Deployed, seed: u64) -> RuleVerdict {
+fn significant(new: &ConfusionMatrix, deployed: &DeployedScore, seed: u64) -> RuleVerdict {
     match deployed.matrix {
         Some(matrix) => below(Rule::Significant, new, &matrix, "the deployed", seed),
         None => not_evaluated(
@@ -316,7 +316,7 @@ fn significant(new: &ConfusionMatrix, deployed: &Deployed, seed: u64) -> RuleVer
 
 fn pooled(
     new: &ConfusionMatrix,
-    deployed: &Deployed,
+    deployed: &DeployedScore,
     mut batches: ConfusionMatrix,
     seed: u64,
 ) -> RuleVerdict {
@@ -375,7 +375,7 @@ mod tests {
 
     fn drift_of(
         history: &[f64],
-        deployed: &Deployed,
+        deployed: &DeployedScore,
         new: &ConfusionMatrix,
         rule: Rule,
     ) -> ModelDrift {
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn an_adopted_score_or_a_tiny_test_set_cannot_be_significant() {
-        let bare = Deployed { f1: 0.7, matrix: None };
+        let bare = DeployedScore { f1: 0.7, matrix: None };
         let tiny = ConfusionMatrix { tn: 2, fp: 0, fn_: 0, tp: 3 }.into();
         for deployed in [bare, tiny] {
             let drift = drift_of(&HISTORY, &deployed, &NEW, Rule::Significant);

@@ -11,9 +11,9 @@ use crate::table::schema::Schema;
 
 /// The column that tells when a row happened.
 #[derive(Debug, Clone, Copy)]
-pub struct Moments(Place);
+pub struct MomentColumn(Place);
 
-impl Moments {
+impl MomentColumn {
     /// The column `name`; nothing if the schema lacks it.
     pub fn of(schema: &Schema, name: &str) -> Option<Self> {
         Place::of(schema, name).map(Self)

@@ -18,7 +18,7 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::encoder::empty_columns;
-use super::median::{Column, medians};
+use super::median::{ColumnRange, medians};
 use super::{CategoricalFeature, Encoder, NumericFeature};
 use crate::config::choices::MissingPolicy;
 use crate::config::choices::Pooling;
@@ -34,18 +34,18 @@ pub struct TrainingBatch {
     missing_cells: Vec<u64>,
     missing_rows: u64,
     dropped: u64,
-    known: Vec<Known>,
+    known: Vec<KnownRange>,
 }
 
 /// What is known of the values of a numeric column.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KnownRange {
     lowest: f64,
     highest: f64,
     whole: bool,
 }
 
-impl Known {
+impl KnownRange {
     const NOTHING: Self = Self { lowest: f64::INFINITY, highest: f64::NEG_INFINITY, whole: true };
 
     fn of(values: &[f64]) -> Self {
@@ -107,7 +107,7 @@ impl TrainingBatch {
             }
         }
         self.known.clear();
-        self.known.extend(self.columns[..numeric].iter().map(|column| Known::of(column)));
+        self.known.extend(self.columns[..numeric].iter().map(|column| KnownRange::of(column)));
     }
 }
 
@@ -158,7 +158,7 @@ pub struct TrainingRows {
     missing: MissingPolicy,
     pooling: Pooling,
     rows: PackedBlocks,
-    known: Vec<Known>,
+    known: Vec<KnownRange>,
     levels: Vec<Levels>,
     missing_rows: u64,
     missing_cells: Vec<u64>,
@@ -177,7 +177,7 @@ impl TrainingRows {
             missing: training.missing,
             pooling: training.pooling,
             rows: PackedBlocks::new(columns),
-            known: vec![Known::NOTHING; numeric.len()],
+            known: vec![KnownRange::NOTHING; numeric.len()],
             levels: categorical.iter().map(|_| Levels::default()).collect(),
             missing_rows: 0,
             missing_cells: vec![0; columns],
@@ -298,10 +298,10 @@ impl TrainingRows {
         Ok(Encoder { missing: self.missing, numeric, categorical })
     }
 
-    fn known_columns(&self) -> Vec<Column> {
+    fn known_columns(&self) -> Vec<ColumnRange> {
         let known = self.known.iter().zip(&self.missing_cells);
         known
-            .map(|(known, missing)| Column {
+            .map(|(known, missing)| ColumnRange {
                 count: self.rows.rows() - missing,
                 lowest: known.lowest,
                 highest: known.highest,

@@ -24,7 +24,7 @@ const UNIT: usize = 64;
 
 /// What is known of a column beforehand.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
+pub(super) struct ColumnRange {
     /// Values that are there.
     pub(super) count: u64,
     /// The smallest and the largest of them.
@@ -80,11 +80,11 @@ impl Way {
 /// values.
 pub(super) fn medians(
     rows: &PackedBlocks,
-    columns: &[Column],
+    columns: &[ColumnRange],
     threads: usize,
     memory: usize,
 ) -> Result<Vec<Option<f64>>> {
-    let keys: Vec<Keys> = columns.iter().map(Keys::of).collect();
+    let keys: Vec<KeyEncoding> = columns.iter().map(KeyEncoding::of).collect();
     let threads = threads.clamp(1, rows.blocks().div_ceil(UNIT).max(1));
     // Columns that need as many passes go together.
     let mut order: Vec<usize> = (0..columns.len()).filter(|j| columns[*j].count > 0).collect();
@@ -132,8 +132,8 @@ fn gather(rows: &PackedBlocks, wanted: &[usize]) -> Result<Vec<[f64; 2]>> {
 /// The same by counting digits of `bits`.
 fn search(
     rows: &PackedBlocks,
-    columns: &[Column],
-    keys: &[Keys],
+    columns: &[ColumnRange],
+    keys: &[KeyEncoding],
     wanted: &[usize],
     bits: u32,
     threads: usize,
@@ -179,7 +179,7 @@ fn search(
 /// For each table, how many keys with its prefix have each next digit.
 fn count(
     rows: &PackedBlocks,
-    keys: &[Keys],
+    keys: &[KeyEncoding],
     tables: &[Search],
     bits: u32,
     threads: usize,
@@ -234,15 +234,15 @@ fn count(
 
 /// How numbers of a column become keys that sort the same way.
 #[derive(Debug, Clone, Copy)]
-enum Keys {
+enum KeyEncoding {
     /// Distance from the lowest, which is whole and below 2^16 or 2^32.
     Whole { lowest: f64, bits: u32 },
     /// The bits of the number.
     Real,
 }
 
-impl Keys {
-    fn of(column: &Column) -> Self {
+impl KeyEncoding {
+    fn of(column: &ColumnRange) -> Self {
         let range = column.highest - column.lowest;
         let exact = column.whole && column.lowest.abs() < 9e15 && range < 4_294_967_296.0;
         match exact {
@@ -309,11 +309,11 @@ mod tests {
         let labels = vec![true; columns[0].len()];
         let slices: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
         rows.push_columns(&slices, &labels).unwrap();
-        let known: Vec<Column> = columns
+        let known: Vec<ColumnRange> = columns
             .iter()
             .map(|values| {
                 let there = || values.iter().copied().filter(|v| !v.is_nan());
-                Column {
+                ColumnRange {
                     count: there().count() as u64,
                     lowest: there().fold(f64::INFINITY, f64::min),
                     highest: there().fold(f64::NEG_INFINITY, f64::max),
@@ -337,7 +337,7 @@ mod tests {
             }
         }
         let there: Vec<usize> = (0..columns.len()).filter(|j| known[*j].count > 0).collect();
-        let keys: Vec<Keys> = known.iter().map(Keys::of).collect();
+        let keys: Vec<KeyEncoding> = known.iter().map(KeyEncoding::of).collect();
         let gathered = gather(&rows, &there).unwrap();
         for bits in DIGIT_BITS {
             let found = search(&rows, &known, &keys, &there, bits, 2).unwrap();

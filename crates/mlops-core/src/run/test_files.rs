@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::config::InputFolder;
-use crate::dataset::discover::{self, Candidate};
+use crate::dataset::discover::{self, SourceFile};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
@@ -27,12 +27,12 @@ pub struct TestFile {
     /// Its identity.
     pub digest: Digest,
     /// What kind of test data it is.
-    pub kind: Kind,
+    pub kind: TestFileKind,
 }
 
 /// What kind of test data a file is. The newest hold-out is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum TestFileKind {
     /// The user's own.
     Own,
     /// Named like a hold-out with this number; the ledger does not know its content.
@@ -58,7 +58,7 @@ fn number(name: &str) -> Option<u32> {
     rest.split_once('-').map_or(rest, |(number, _)| number).parse().ok()
 }
 
-impl Kind {
+impl TestFileKind {
     /// What a file is by its name alone.
     pub(crate) fn of_name(name: &str, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.name == name), number(name)) {
@@ -79,8 +79,8 @@ impl Kind {
 }
 
 /// Splits items into tiers of one kind, the newest first; the order of the items stays.
-fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> Kind) -> Vec<Vec<T>> {
-    let mut tiers = BTreeMap::<Kind, Vec<T>>::new();
+fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
+    let mut tiers = BTreeMap::<TestFileKind, Vec<T>>::new();
     for item in items {
         tiers.entry(kind(&item)).or_default().push(item);
     }
@@ -103,11 +103,11 @@ impl TestFiles {
             return Ok(Self::default());
         }
         let mut all = Vec::new();
-        for Candidate { name, path, .. } in
+        for SourceFile { name, path, .. } in
             discover::list(InputFolder::of_tests(folder))?.candidates
         {
             let digest = digest_of(&path)?;
-            let kind = Kind::of(&name, digest, holdouts);
+            let kind = TestFileKind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
         }
         let current = tiers(all.clone(), |f| f.kind).into_iter().next().unwrap_or_default();
@@ -116,12 +116,12 @@ impl TestFiles {
 
     /// Names and places of the files in `folder`, by tier, the newest hold-out first, the user's own
     /// last. Their digests nobody asked for yet: whoever reads them computes them on the way.
-    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<Candidate>>> {
+    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<SourceFile>>> {
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
         let files = discover::list(InputFolder::of_tests(folder))?.candidates;
-        Ok(tiers(files, |f| Kind::of_name(&f.name, holdouts)))
+        Ok(tiers(files, |f| TestFileKind::of_name(&f.name, holdouts)))
     }
 
     /// All files, by tier, the newest hold-out first, the user's own last.
@@ -191,10 +191,10 @@ mod tests {
         let found = find(dir.path(), &holdouts).unwrap();
         let kinds: Vec<_> = found.all.iter().map(|f| (f.name.as_str(), f.kind)).collect();
         let expected = [
-            ("moved.csv", Kind::HoldOut(DatasetVersion(7))),
-            ("testdata_new.csv", Kind::Own),
-            ("testdata_new3-2.csv", Kind::Named(3)),
-            ("testdata_new9.csv", Kind::Named(9)),
+            ("moved.csv", TestFileKind::HoldOut(DatasetVersion(7))),
+            ("testdata_new.csv", TestFileKind::Own),
+            ("testdata_new3-2.csv", TestFileKind::Named(3)),
+            ("testdata_new9.csv", TestFileKind::Named(9)),
         ];
         assert_eq!(kinds, expected);
         assert_eq!(found.current[0].name, "moved.csv", "the records count more than a number");

@@ -8,7 +8,7 @@ use mlops_core::ledger::FileStatus;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::ingest::Options;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::{adopt, deploy};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn theirs() -> Scene {
     scene
 }
 
-fn adopt(scene: &Scene) -> Result<Ingestion> {
+fn adopt(scene: &Scene) -> Result<Ingested> {
     scene.step(Step::AdoptData, adopt::run)
 }
 

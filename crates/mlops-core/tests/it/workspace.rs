@@ -14,7 +14,7 @@ use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::deploy::{self, Deployed};
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::ingest::{self, Options};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
@@ -135,12 +135,12 @@ impl Scene {
     }
 
     /// `ingestion` with options.
-    pub(crate) fn ingest_with(&self, options: Options) -> Result<Ingestion> {
+    pub(crate) fn ingest_with(&self, options: Options) -> Result<Ingested> {
         self.ingest_from("in", options)
     }
 
     /// `ingestion` of another folder.
-    pub(crate) fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingestion> {
+    pub(crate) fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingested> {
         self.step(Step::Ingestion, |context, workspace| {
             let folder = InputFolder { path: &self.path(folder), ..context.config.input() };
             ingest::run(context, workspace, folder, options)
@@ -148,7 +148,7 @@ impl Scene {
     }
 
     /// `ingestion`.
-    pub(crate) fn ingest(&self) -> Result<Ingestion> {
+    pub(crate) fn ingest(&self) -> Result<Ingested> {
         self.ingest_with(Options::default())
     }
 

@@ -11,7 +11,7 @@ use mlops_core::{Error, Result, stage, text};
 
 use super::subject::Subject;
 use crate::report::warning;
-use crate::report::{ColumnRow, Warning};
+use crate::report::{ColumnRow, Finding};
 
 /// Percentage of missing values above which a column is worth a warning.
 const MANY_MISSING: f64 = 20.0;
@@ -22,7 +22,7 @@ pub(super) fn of(
     workspace: &Workspace,
     subject: &Subject,
     diagnostics: Option<&Diagnostics>,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<Finding>,
 ) -> Result<Vec<ColumnRow>> {
     let Some(dataset) = workspace.ledger.latest_dataset()? else {
         warnings.push(warning("Nothing was ingested yet: there are no column statistics.".into()));

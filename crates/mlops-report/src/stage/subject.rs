@@ -14,7 +14,7 @@ use mlops_core::run::context::Context;
 use mlops_core::stage::score;
 use mlops_core::{Error, Result};
 
-use crate::report::Warning;
+use crate::report::Finding;
 use crate::report::{note, serious, warning};
 
 /// A model with what lies beside it.
@@ -35,7 +35,7 @@ impl Subject {
     pub(super) fn find(
         context: &Context,
         verified: Option<&Release>,
-    ) -> Result<(Self, Vec<Warning>)> {
+    ) -> Result<(Self, Vec<Finding>)> {
         let store = context.store();
         let mut warnings = Vec::new();
         let live = match store.live() {
@@ -78,7 +78,7 @@ impl Subject {
         Ok(Self::beside(model, &release.folder, Some(release.id), &mut Vec::new()))
     }
 
-    fn candidate(folder: &Path, warnings: &mut Vec<Warning>) -> Result<Self> {
+    fn candidate(folder: &Path, warnings: &mut Vec<Finding>) -> Result<Self> {
         let path = folder.join(ARTIFACT);
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::missing(format!(
@@ -97,7 +97,7 @@ impl Subject {
         (model, artifact): (Model, Digest),
         folder: &Path,
         release: Option<ReleaseId>,
-        warnings: &mut Vec<Warning>,
+        warnings: &mut Vec<Finding>,
     ) -> Self {
         let place = folder.join(SCORE);
         let score = if place.is_file() { Some(parse::<score::Score>(&place)) } else { None };
@@ -125,7 +125,7 @@ impl Subject {
     }
 
     /// Says so when the candidate is another model than the live one.
-    fn compare(&self, candidate: &Path, warnings: &mut Vec<Warning>) {
+    fn compare(&self, candidate: &Path, warnings: &mut Vec<Finding>) {
         if Digest::of_file(candidate).is_ok_and(|digest| digest != self.artifact) {
             warnings.push(note(
                 "There is a candidate that is not the live model; this report is on the live one."

@@ -38,7 +38,7 @@ use super::dedup::{LINE, SeenRows};
 use super::rows::Resume;
 use crate::csv::row_hash::RowHasher;
 use page::{PAGE, PageWriter, Pages};
-use run::{Keys, RunWriter};
+use run::{RunKeys, RunWriter};
 
 const MAGIC: [u8; 8] = *b"mlopsrow";
 /// What stands before the first part: the mark, and the version, which changes with the layout and
@@ -80,18 +80,18 @@ pub(crate) enum Body {
 pub(crate) struct Part {
     /// The file's name; empty for the file in which this stands.
     file: String,
-    kind: Kind,
+    kind: PartKind,
     offset: u64,
     seed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum PartKind {
     Table { slots: usize, used: usize },
     Run { keys: u64 },
 }
 
-impl Kind {
+impl PartKind {
     fn pages(self) -> u64 {
         match self {
             Self::Table { slots, .. } => table::pages_of(slots),
@@ -156,7 +156,7 @@ impl Index {
                 for (seed, (slots, used)) in (seed..=u64::MAX).step_by(1 << 32).zip(set.tables()) {
                     let mut pages = PageWriter::new(seed);
                     table::write(slots, &mut pages, &mut file)?;
-                    let kind = Kind::Table { slots: slots.len(), used };
+                    let kind = PartKind::Table { slots: slots.len(), used };
                     parts.push(Part { file: String::new(), kind, offset, seed });
                     offset += pages.count * PAGE as u64;
                 }
@@ -209,7 +209,7 @@ impl Addition {
         let mut older = Vec::new();
         let all = parts.len() >= MANY_PARTS;
         while let Some((part, pages)) = parts.last()
-            && let Kind::Run { keys } = part.kind
+            && let PartKind::Run { keys } = part.kind
             && (all || keys / 2 <= size)
         {
             size += keys;
@@ -237,7 +237,7 @@ impl Addition {
     pub(crate) fn finish(mut self) -> std::result::Result<(Body, u64), Trouble> {
         self.run.finish(&mut self.file)?;
         if self.run.keys > 0 {
-            let kind = Kind::Run { keys: self.run.keys };
+            let kind = PartKind::Run { keys: self.run.keys };
             self.parts.push(Part {
                 file: String::new(),
                 kind,
@@ -293,8 +293,8 @@ impl Opened {
     /// kept, nobody remembers them.
     pub(crate) fn knows_all_rows(&self) -> bool {
         let known = self.parts.iter().map(|(part, _)| match part.kind {
-            Kind::Table { used, .. } => used as u64,
-            Kind::Run { keys } => keys,
+            PartKind::Table { used, .. } => used as u64,
+            PartKind::Run { keys } => keys,
         });
         known.fold(0, u64::saturating_add) >= self.rows
     }
@@ -302,8 +302,8 @@ impl Opened {
     /// Bytes that its rows take in memory.
     pub(crate) fn memory(&self) -> usize {
         let bytes = self.parts.iter().map(|(part, _)| match part.kind {
-            Kind::Table { slots, .. } => slots.saturating_mul(8),
-            Kind::Run { keys } => {
+            PartKind::Table { slots, .. } => slots.saturating_mul(8),
+            PartKind::Run { keys } => {
                 super::dedup::bytes_for(usize::try_from(keys).unwrap_or(usize::MAX))
             }
         });
@@ -315,10 +315,10 @@ impl Opened {
         let (mut tables, mut runs, mut keys_of_runs) = (Vec::new(), Vec::new(), 0_u64);
         for (part, pages) in self.parts {
             match part.kind {
-                Kind::Table { slots, used } => {
+                PartKind::Table { slots, used } => {
                     tables.push((table::load(pages, slots, used)?, used));
                 }
-                Kind::Run { keys } => {
+                PartKind::Run { keys } => {
                     keys_of_runs = keys_of_runs.checked_add(keys)?;
                     runs.push((pages, keys));
                 }
@@ -329,7 +329,7 @@ impl Opened {
             seen.grow(usize::try_from(keys_of_runs).ok()?).ok()?;
         }
         for (pages, expected) in runs {
-            let (mut keys, mut found) = (Keys::new(pages)?, 0);
+            let (mut keys, mut found) = (RunKeys::new(pages)?, 0);
             while let Some(hash) = keys.next {
                 seen.insert(hash).ok()?;
                 found += 1;
@@ -349,8 +349,8 @@ impl Opened {
         for (part, pages) in &self.parts {
             let pages = pages.clone();
             match part.kind {
-                Kind::Table { slots, .. } => table::find(pages, slots, hashes, &mut hits)?,
-                Kind::Run { .. } => run::find(pages, hashes, &mut hits)?,
+                PartKind::Table { slots, .. } => table::find(pages, slots, hashes, &mut hits)?,
+                PartKind::Run { .. } => run::find(pages, hashes, &mut hits)?,
             }
         }
         Some(hits)
@@ -392,8 +392,8 @@ impl Head {
         for part in &self.parts {
             push_bytes(&mut out, part.file.as_bytes());
             let (kind, slots, used) = match part.kind {
-                Kind::Table { slots, used } => (0, slots as u64, used as u64),
-                Kind::Run { keys } => (1, 0, keys),
+                PartKind::Table { slots, used } => (0, slots as u64, used as u64),
+                PartKind::Run { keys } => (1, 0, keys),
             };
             for number in [kind, slots, used, part.offset, part.seed] {
                 out.extend_from_slice(&number.to_le_bytes());
@@ -438,14 +438,14 @@ impl Head {
             let (offset, seed) = (rest.number()?, rest.number()?);
             let slots = usize::try_from(slots).ok()?;
             let kind = match kind {
-                0 => Kind::Table { slots, used: usize::try_from(used).ok()? },
-                1 => Kind::Run { keys: used },
+                0 => PartKind::Table { slots, used: usize::try_from(used).ok()? },
+                1 => PartKind::Run { keys: used },
                 _ => return None,
             };
             let sound = match kind {
                 // Lines are whole, and a search ends somewhere.
-                Kind::Table { slots, used } => slots % LINE == 0 && used < slots,
-                Kind::Run { keys } => keys > 0,
+                PartKind::Table { slots, used } => slots % LINE == 0 && used < slots,
+                PartKind::Run { keys } => keys > 0,
             };
             if !sound || file.contains('/') {
                 return None;

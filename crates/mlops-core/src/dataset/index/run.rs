@@ -27,7 +27,7 @@ pub(crate) struct RunWriter {
     /// How many there are.
     pub(crate) keys: u64,
     /// Older runs that go into this one.
-    older: Vec<Keys>,
+    older: Vec<RunKeys>,
 }
 
 impl RunWriter {
@@ -36,7 +36,7 @@ impl RunWriter {
         seed: u64,
         older: impl IntoIterator<Item = Pages>,
     ) -> std::result::Result<Self, Trouble> {
-        let older = older.into_iter().map(Keys::new).collect::<Option<_>>();
+        let older = older.into_iter().map(RunKeys::new).collect::<Option<_>>();
         let older = older.ok_or(Trouble::Damaged)?;
         Ok(Self { pages: PageWriter::new(seed), page: Vec::new(), keys: 0, older })
     }
@@ -109,7 +109,7 @@ fn count(body: &[u8]) -> Option<usize> {
 
 /// The keys of a run, one after the other.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub(crate) struct RunKeys {
     reader: PageReader,
     page: u64,
     at: usize,
@@ -117,7 +117,7 @@ pub(crate) struct Keys {
     pub(crate) next: Option<u128>,
 }
 
-impl Keys {
+impl RunKeys {
     /// Nothing when the run is damaged.
     pub(crate) fn new(pages: Pages) -> Option<Self> {
         let reader = PageReader::all(pages);

@@ -94,7 +94,7 @@ impl Pass for Times<'_> {
     fn scratch(&self) {}
 
     fn add(&self, _: usize, block: &Block, (): &mut (), sums: &mut Vec<f64>) -> Result<()> {
-        widest(AddBlock { pass: self, block, sums });
+        widest(AddProduct { pass: self, block, sums });
         Ok(())
     }
 
@@ -105,14 +105,14 @@ impl Pass for Times<'_> {
     }
 }
 
-struct AddBlock<'a> {
+struct AddProduct<'a> {
     pass: &'a Times<'a>,
     block: &'a Block,
     sums: &'a mut [f64],
 }
 
 #[expect(clippy::inline_always, reason = "see `simd`")]
-impl Work for AddBlock<'_> {
+impl Work for AddProduct<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -16,7 +16,7 @@ use crate::platform::math::exp_of_negative;
 use crate::platform::simd::{Work, widest};
 
 /// One feature of one block, padded with zeros.
-type Column = [f64; BLOCK_ROWS];
+type PaddedColumn = [f64; BLOCK_ROWS];
 
 /// Running sums in a scalar product: the doubles in the widest vector there is. Narrower vectors
 /// take several for one, so that the order of summation is the same on every processor.
@@ -60,16 +60,16 @@ pub(crate) struct Sums {
 /// and zeros up to a multiple of [`TILE`].
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    columns: Vec<Column>,
-    margin: Column,
-    labels: Column,
-    weights: Column,
-    residual: Column,
-    curvature: Column,
+    columns: Vec<PaddedColumn>,
+    margin: PaddedColumn,
+    labels: PaddedColumn,
+    weights: PaddedColumn,
+    residual: PaddedColumn,
+    curvature: PaddedColumn,
     /// exp(-|z|).
-    small: Column,
-    linear: Column,
-    curved: [Column; 2],
+    small: PaddedColumn,
+    linear: PaddedColumn,
+    curved: [PaddedColumn; 2],
 }
 
 impl Pass for Likelihood<'_> {
@@ -100,7 +100,7 @@ impl Pass for Likelihood<'_> {
     }
 
     fn add(&self, _: usize, block: &Block, s: &mut Scratch, sums: &mut Sums) -> Result<()> {
-        widest(AddBlock { pass: self, block, scratch: s, sums });
+        widest(AddLikelihood { pass: self, block, scratch: s, sums });
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Pass for Likelihood<'_> {
 }
 
 /// The work of one block.
-struct AddBlock<'a> {
+struct AddLikelihood<'a> {
     pass: &'a Likelihood<'a>,
     block: &'a Block,
     scratch: &'a mut Scratch,
@@ -126,7 +126,7 @@ struct AddBlock<'a> {
 }
 
 #[expect(clippy::inline_always, reason = "see `simd`")]
-impl Work for AddBlock<'_> {
+impl Work for AddLikelihood<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -243,7 +243,7 @@ fn above_one(s: &Scratch) -> [f64; 2] {
 /// A sum in several lanes: one running sum would wait for every addition.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `simd`")]
-fn sum(column: &Column) -> f64 {
+fn sum(column: &PaddedColumn) -> f64 {
     let mut lanes = [0.0; PRODUCTS];
     for chunk in column.as_chunks::<PRODUCTS>().0 {
         for (lane, value) in lanes.iter_mut().zip(chunk) {
@@ -298,8 +298,8 @@ fn add_hessian(s: &mut Scratch, size: usize, hessian: &mut [f64]) {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `simd`")]
 fn products<const J: usize, const K: usize>(
-    left: &[Column; J],
-    right: &[Column; K],
+    left: &[PaddedColumn; J],
+    right: &[PaddedColumn; K],
 ) -> [[f64; K]; J] {
     let mut sums = [[[0.0; LANES]; K]; J];
     for i in 0..BLOCK_ROWS / LANES {
@@ -352,7 +352,7 @@ mod tests {
             let bits = |widest_there_is: bool| {
                 let (mut sums, mut scratch) = (pass.zero(), pass.scratch());
                 let scratch = &mut scratch;
-                let work = AddBlock { pass: &pass, block: &block, scratch, sums: &mut sums };
+                let work = AddLikelihood { pass: &pass, block: &block, scratch, sums: &mut sums };
                 if widest_there_is {
                     widest(work);
                 } else {

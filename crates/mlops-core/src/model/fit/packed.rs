@@ -29,14 +29,14 @@ pub struct PackedBlocks {
     segments: Vec<(u64, Vec<u8>)>,
     /// The last block while it fills.
     open: Block,
-    limit: Option<Limit>,
+    limit: Option<MemoryLimit>,
     /// The frames before those of the segments, once there were too many.
     file: Option<Scratch>,
 }
 
 /// From how many bytes on frames go to a file, and where that is.
 #[derive(Debug)]
-struct Limit {
+struct MemoryLimit {
     bytes: usize,
     disk: Disk,
     folder: PathBuf,
@@ -69,7 +69,7 @@ impl PackedBlocks {
     /// file in `folder`.
     #[must_use]
     pub fn within(mut self, bytes: usize, disk: &Disk, folder: PathBuf) -> Self {
-        self.limit = Some(Limit { bytes, disk: disk.clone(), folder });
+        self.limit = Some(MemoryLimit { bytes, disk: disk.clone(), folder });
         self
     }
 

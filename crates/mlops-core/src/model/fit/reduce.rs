@@ -61,7 +61,7 @@ pub(crate) fn reduce<P: Pass>(
     let units = picked.div_ceil(UNIT_BLOCKS);
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let shared = Mutex::new(InOrder::<P::Sums> {
+    let shared = Mutex::new(OrderedSum::<P::Sums> {
         next: 0,
         total: None,
         waiting: BTreeMap::new(),
@@ -102,14 +102,14 @@ pub(crate) fn reduce<P: Pass>(
 
 /// Units as they arrive, added in their order. Units are claimed in order, so about as many wait
 /// as there are threads, and memory does not grow with the data.
-struct InOrder<S> {
+struct OrderedSum<S> {
     next: usize,
     total: Option<S>,
     waiting: BTreeMap<usize, S>,
     failed: Option<(usize, Error)>,
 }
 
-impl<S> InOrder<S> {
+impl<S> OrderedSum<S> {
     fn add<P: Pass<Sums = S>>(&mut self, pass: &P, unit: usize, sums: S) {
         self.waiting.insert(unit, sums);
         while let Some(sums) = self.waiting.remove(&self.next) {

@@ -54,7 +54,7 @@ impl Scaler {
                 "there are no rows to learn the scaling from; ingest data before training",
             ));
         }
-        let first = reduce(blocks, 1, threads, &Moments(blocks))?;
+        let first = reduce(blocks, 1, threads, &MomentPass(blocks))?;
         let mut scaler = Self::identity(numeric.len());
         let rows = blocks.rows();
         let mut inexact = Vec::new();
@@ -130,7 +130,7 @@ pub(crate) fn constant(lowest: f64, highest: f64) -> bool {
 }
 
 /// First pass: sums in integers while they are possible, a compensated sum in any case.
-struct Moments<'a>(&'a dyn Blocks);
+struct MomentPass<'a>(&'a dyn Blocks);
 
 #[derive(Debug, Clone)]
 struct FeatureSums {
@@ -164,7 +164,7 @@ impl FeatureSums {
     }
 }
 
-impl Pass for Moments<'_> {
+impl Pass for MomentPass<'_> {
     type Sums = Vec<FeatureSums>;
     type Scratch = ();
 

@@ -8,9 +8,9 @@ use crate::run::decision::Live;
 use crate::{Error, Result};
 
 use super::super::score;
-use super::Run;
+use super::DecisionRun;
 
-impl Run<'_> {
+impl DecisionRun<'_> {
     /// The live release, verified; one that is damaged stops the run unless it is forced. Where none
     /// is live, the one that was last is made live again.
     pub(super) fn live(&mut self) -> Result<Option<Release>> {
