@@ -23,7 +23,7 @@ use super::record::{self, Field, Malformed, Scan, Shape};
 use super::spelling::{self, BareLabels, Cell};
 use crate::csv::header::Layout;
 use crate::csv::row_hash::RowHasher;
-use crate::csv::structural_index::Marks;
+use crate::csv::structural_index::StructuralIndex;
 
 /// Flag in `Row::start` for a row in the side buffer.
 const IN_SIDE: u32 = 1 << 31;
@@ -129,7 +129,7 @@ pub(crate) struct RowParser<'a> {
     /// Columns of the current row without a value.
     empty: Vec<usize>,
     /// The structural index of the current chunk, if the fast path applies.
-    pub(crate) marks: Marks,
+    pub(crate) index: StructuralIndex,
 }
 
 impl<'a> RowParser<'a> {
@@ -156,7 +156,7 @@ impl<'a> RowParser<'a> {
         let plain_numbers = numbers.decimal == '.' && missing_numbers.is_empty();
         let fast = layout.identical && plain_numbers && labels.census.is_none();
         let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
-        let marks = Marks::default();
+        let index = StructuralIndex::default();
         Self {
             schema,
             layout,
@@ -171,7 +171,7 @@ impl<'a> RowParser<'a> {
             bare_labels,
             fields,
             empty,
-            marks,
+            index,
         }
     }
 
@@ -211,7 +211,7 @@ impl<'a> RowParser<'a> {
     fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
         let fast = if self.fast { self.canonical_row(chunk, at) } else { None };
         let Some(CanonicalRow { end, next, empty_cells }) = fast else {
-            return self.careful(chunk, at, offset, out);
+            return self.slow_path(chunk, at, offset, out);
         };
         if empty_cells {
             count_empty(&chunk[at..end], &mut out.missing);
@@ -237,7 +237,7 @@ impl<'a> RowParser<'a> {
             self.bare_labels = BareLabels::of(&self.labels);
         }
         if self.fast {
-            self.marks.look_at(chunk);
+            self.index.look_at(chunk);
         }
     }
 
@@ -245,7 +245,7 @@ impl<'a> RowParser<'a> {
     #[inline(always)]
     fn canonical_row(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
         let width = self.kinds.len();
-        let ends = self.marks.row(at, width)?;
+        let ends = self.index.row(at, width)?;
         let (mut start, mut end) = (at, at);
         let mut empty_cells = false;
         for (column, kind) in self.kinds.iter().enumerate() {
@@ -269,13 +269,13 @@ impl<'a> RowParser<'a> {
             return None;
         }
         let both = chunk[end] == b'\r' && chunk.get(end + 1) == Some(&b'\n');
-        self.marks.pass(width);
+        self.index.pass(width);
         Some(CanonicalRow { end, next: end + 1 + usize::from(both), empty_cells })
     }
 
     /// Splits and cleans the record at `at`; returns the start of the next one.
     #[inline(never)]
-    pub(crate) fn careful(
+    pub(crate) fn slow_path(
         &mut self,
         chunk: &[u8],
         at: usize,

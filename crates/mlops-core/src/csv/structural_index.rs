@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 
 /// The structural index of a chunk; its memory is reused from chunk to chunk.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Marks {
+pub(crate) struct StructuralIndex {
     /// Ends of cells; entries from `count` on are garbage.
     ends: Vec<u32>,
     count: usize,
@@ -51,7 +51,7 @@ fn is_end(byte: u8) -> bool {
     (byte == b',') | (byte == b'\n') | (byte == b'\r')
 }
 
-impl Marks {
+impl StructuralIndex {
     /// Builds the index of `chunk`, replacing that of an earlier one.
     pub(crate) fn look_at(&mut self, chunk: &[u8]) {
         (self.count, self.passed, self.next_odd) = (0, 0, 0);
@@ -214,30 +214,30 @@ mod tests {
         (ends.collect(), chunk.iter().map(odd).collect())
     }
 
-    fn check(marks: &mut Marks, chunk: &[u8]) {
-        marks.look_at(chunk);
+    fn check(index: &mut StructuralIndex, chunk: &[u8]) {
+        index.look_at(chunk);
         let (ends, odd) = plainly(chunk);
-        assert_eq!(marks.ends[..marks.count], ends);
+        assert_eq!(index.ends[..index.count], ends);
         // Whichever way this processor takes, the one of all others says the same.
-        for (block, bits) in chunk.as_chunks().0.iter().zip(&marks.bits) {
+        for (block, bits) in chunk.as_chunks().0.iter().zip(&index.bits) {
             assert_eq!(look(block), *bits);
         }
         for at in 0..=chunk.len() {
             let expected = odd[at..].iter().position(|odd| *odd).map_or(usize::MAX, |i| at + i);
-            assert_eq!(marks.odd_from(at), expected, "from {at}");
+            assert_eq!(index.odd_from(at), expected, "from {at}");
         }
     }
 
     #[test]
     fn every_byte_in_every_place_is_marked_for_what_it_is() {
-        let mut marks = Marks::default();
-        check(&mut marks, b"");
+        let mut index = StructuralIndex::default();
+        check(&mut index, b"");
         for byte in 0..=u8::MAX {
             for place in (0..BLOCK).chain([BLOCK + 9, 2 * BLOCK]) {
                 for other in [b'7', b',', b'"'] {
                     let mut chunk = vec![other; 2 * BLOCK + 1];
                     chunk[place] = byte;
-                    check(&mut marks, &chunk);
+                    check(&mut index, &chunk);
                 }
             }
         }
@@ -245,27 +245,27 @@ mod tests {
 
     #[test]
     fn rows_are_given_while_their_bytes_are_plain() {
-        let mut marks = Marks::default();
+        let mut index = StructuralIndex::default();
         let long = "x".repeat(150);
         let chunk = format!("a,1\nb,\"2\"\n{long},3\nlast,4\nshort\n");
-        marks.look_at(chunk.as_bytes());
-        assert_eq!(marks.row(0, 2), Some(&[1, 3][..]));
-        assert_eq!(marks.row(0, 2), Some(&[1, 3][..]), "nothing was taken");
-        marks.pass(2);
-        assert_eq!(marks.row(4, 2), None, "a quote");
-        assert_eq!(marks.row(10, 2), Some(&[160, 162][..]));
+        index.look_at(chunk.as_bytes());
+        assert_eq!(index.row(0, 2), Some(&[1, 3][..]));
+        assert_eq!(index.row(0, 2), Some(&[1, 3][..]), "nothing was taken");
+        index.pass(2);
+        assert_eq!(index.row(4, 2), None, "a quote");
+        assert_eq!(index.row(10, 2), Some(&[160, 162][..]));
         // Whoever reads a row in another way simply goes on behind it.
-        assert_eq!(marks.row(163, 2), Some(&[167, 169][..]));
-        marks.pass(2);
-        assert_eq!(marks.row(170, 1), Some(&[175][..]));
-        assert_eq!(marks.row(170, 2), None, "there are not so many cells");
+        assert_eq!(index.row(163, 2), Some(&[167, 169][..]));
+        index.pass(2);
+        assert_eq!(index.row(170, 1), Some(&[175][..]));
+        assert_eq!(index.row(170, 2), None, "there are not so many cells");
         let too_long = [b"a,1\n".repeat(3), vec![b'x'; LONGEST]].concat();
-        marks.look_at(&too_long);
-        assert_eq!(marks.row(0, 2), None);
-        assert!(marks.rows(&too_long, 0, 2, 9).is_empty());
+        index.look_at(&too_long);
+        assert_eq!(index.row(0, 2), None);
+        assert!(index.rows(&too_long, 0, 2, 9).is_empty());
         // The memory is used again: what is left of a longer chunk must not be seen.
-        marks.look_at(b"a,b");
-        assert_eq!(marks.row(0, 2), None);
-        assert_eq!(marks.row(0, 1), Some(&[1][..]));
+        index.look_at(b"a,b");
+        assert_eq!(index.row(0, 2), None);
+        assert_eq!(index.row(0, 1), Some(&[1][..]));
     }
 }

@@ -56,7 +56,7 @@ impl RowParser<'_> {
         out: &mut Parsed,
         table: &mut Table,
     ) -> usize {
-        let next = self.careful(chunk, at, offset, out);
+        let next = self.slow_path(chunk, at, offset, out);
         if let Some(row) = out.rows.pop() {
             let bytes = out.bytes(chunk, &row);
             let hash = wanted.hashes.then_some(row.hash);
@@ -76,7 +76,7 @@ impl RowParser<'_> {
         table: &mut Table,
     ) -> (usize, usize) {
         let width = self.kinds.len();
-        let ends = self.marks.rows(chunk, at, width, most);
+        let ends = self.index.rows(chunk, at, width, most);
         let before = table.len();
         let mut good = ends.len() / width;
         let (mut id, mut numeric, mut categorical) = (0, 0, 0);
@@ -131,7 +131,7 @@ impl RowParser<'_> {
         table.end_rows(good);
         let next = ends.last().map_or(at, |end| *end as usize + 1);
         let taken = ends.len();
-        self.marks.pass(taken);
+        self.index.pass(taken);
         (good, next)
     }
 }

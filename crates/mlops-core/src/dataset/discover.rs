@@ -1,4 +1,4 @@
-//! The files of an input folder: which are taken, which are passed over and why.
+//! Lists an input folder: which files are taken, which are ignored and why.
 //!
 //! Not for reading them: see [`crate::csv::chunk`].
 
@@ -13,14 +13,14 @@ use crate::config::InputFolder;
 use crate::platform::files;
 use crate::{Error, Result, text};
 
-/// What the file system says of a file; equal stamps mean that it need not be read again.
+/// Metadata of a file; if it is unchanged, the file need not be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Time of the last change, in nanoseconds since 1970.
+    /// Time of the last modification, in nanoseconds since 1970.
     pub modified_ns: i64,
-    /// Number of the file in its file system; 0 where there is none.
+    /// Inode number; 0 if there is none.
     pub inode: u64,
 }
 
@@ -45,7 +45,7 @@ impl Stamp {
         recorded_ns.saturating_sub(self.modified_ns) > 2_000_000_000
     }
 
-    /// When the file was last changed.
+    /// The time of the last modification.
     pub fn modified(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_nanos(self.modified_ns)
     }
@@ -54,22 +54,22 @@ impl Stamp {
 /// A CSV file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// Its name in the folder.
+    /// The file name.
     pub name: String,
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
 }
 
-/// A file that is passed over.
+/// A folder entry that is ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {
-    /// Its name in the folder.
+    /// The name of the entry.
     pub name: String,
-    /// Why.
+    /// Why it is ignored.
     pub reason: String,
 }
 
-/// What a folder holds.
+/// The content of a folder.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// CSV files, sorted by name.
@@ -78,7 +78,7 @@ pub struct Listing {
     pub ignored: Vec<Ignored>,
 }
 
-/// Lists `folder`. Links are followed.
+/// Lists `folder`, which the configuration key `key` names. Links are followed.
 pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
     let InputFolder { path: folder, key } = folder;
     let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
@@ -112,7 +112,7 @@ fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
     } else if !extension {
         Some("its name does not end in .csv")
     } else {
-        // What cannot be looked at is taken, so that it is recorded as unreadable.
+        // An entry that cannot be examined is taken, so that it is recorded as unreadable.
         fs::metadata(path).ok().and_then(|found| files::other_than_data(found.file_type()))
     }
 }

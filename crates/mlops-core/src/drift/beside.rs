@@ -1,7 +1,7 @@
-//! A column of the reference and of the new rows side by side, in the cells that the test compares.
+//! Compares a column of the reference with the new rows, in the cells of the test.
 //!
-//! Bins of a number are joined to about ten (fewer for few rows), by the counts of the reference
-//! alone; categories are matched by their text. Not for the test itself: see [`super::cells`].
+//! Bins of numbers are joined to about ten (fewer for few rows) by the counts of the reference
+//! alone; categories are matched by text. Not for the test itself: see [`super::cells`].
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use super::cells::CellCounts;
 use super::reference::{ColumnReference, Present, bin};
 use super::sample::{CategoricalSample, Sample};
 
-/// Most bins that are compared: neighbours are joined up to these. More would find a change of a
-/// single tenth sooner and a shift of the whole later.
+/// The number of bins compared, to which neighbours are joined. More bins would detect a change in
+/// a single tenth sooner and a shift of the whole later.
 const COMPARED_BINS: u64 = 10;
 
-/// Rows of the smaller sample for each bin compared.
+/// Rows of the smaller sample per bin.
 const ROWS_A_BIN: u64 = 10;
 
 /// Label of the cell of missing values.
@@ -21,16 +21,16 @@ const MISSING: &str = "missing";
 
 /// A column of both samples, cell by cell.
 pub(super) struct SampleCells {
-    /// The cells of the deciding test, missing values among them.
+    /// The cells of the deciding test, including missing values.
     pub(super) cells: Vec<CellCounts>,
-    /// Reference and new rows in all bins of a number, ascending.
+    /// Reference and new rows in all bins of a numeric column, ascending.
     pub(super) bins: Option<Vec<(u64, u64)>>,
-    /// Missing values of the new rows.
+    /// The number of missing values in the new rows.
     pub(super) missing: u64,
 }
 
 impl ColumnReference {
-    /// The same column of the new rows beside this one; nothing if they have none of its kind.
+    /// Compares with the same column of the new rows; `None` if they have none of the same kind.
     pub(super) fn beside(&self, new: &Sample) -> Option<SampleCells> {
         let mut compared = match &self.present {
             Present::Numeric { edges, counts } => {
@@ -61,8 +61,7 @@ fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> SampleCells
     let (mut cells, mut first, mut below) = (Vec::<CellCounts>::new(), 0, 0);
     let mut last_group = None;
     for (i, (reference, new)) in bins.iter().enumerate() {
-        // The tenth (for ten groups) in which the middle of the bin lies; chosen by the reference
-        // alone.
+        // The tenth (with ten groups) that contains the middle of the bin, by the reference alone.
         let group = ((2 * below + reference) * groups / (2 * n).max(1)).min(groups - 1);
         below += reference;
         let joins = last_group == Some(group) && !frequent(i) && !frequent(i - 1);
@@ -80,7 +79,7 @@ fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> SampleCells
     SampleCells { cells, bins: Some(bins), missing: values.len() as u64 - present }
 }
 
-/// The numbers of the bins from `first` to `last`, in words.
+/// The range of the bins from `first` to `last`, in words.
 fn range(edges: &[f64], first: usize, last: usize) -> String {
     let above = first.checked_sub(1).map(|i| edges[i]);
     match (above, edges.get(last)) {
@@ -89,7 +88,7 @@ fn range(edges: &[f64], first: usize, last: usize) -> String {
         (Some(low), Some(high)) if low.next_up() >= *high => format!("{high}"),
         (low, Some(high)) => {
             let low = low.map_or(String::new(), |low| format!("above {low} and "));
-            // The lower side of a frequent value.
+            // The bin below a frequent value.
             match edges.get(last + 1) {
                 Some(next) if high.next_up() >= *next => {
                     format!("{low}below {next}")
@@ -118,7 +117,7 @@ fn compare_texts(
         })
         .collect();
     if other > 0 {
-        // Levels that were not kept and levels that never occurred cannot be told apart.
+        // Levels that were not stored cannot be told from levels that never occurred.
         let label = "any other value".to_owned();
         cells.push(CellCounts { label, reference: other, new: fresh.into_values().sum() });
     } else {

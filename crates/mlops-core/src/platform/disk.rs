@@ -247,7 +247,7 @@ impl NewFile {
         if busy || self.unsynced < SYNC_BYTES {
             return Ok(());
         }
-        self.hastened()?;
+        self.await_writeback()?;
         self.unsynced = 0;
         let file = self.file.as_file().try_clone();
         let file = file.map_err(|e| Error::io("sync", &self.path, e))?;
@@ -258,7 +258,7 @@ impl NewFile {
     }
 
     /// Waits for writeback that was started. An error is reported once, here or by the last sync.
-    fn hastened(&mut self) -> Result<()> {
+    fn await_writeback(&mut self) -> Result<()> {
         let Some(thread) = self.syncing.take() else { return Ok(()) };
         let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         done.map_err(|e| Error::io("sync", &self.path, e))
@@ -328,7 +328,7 @@ impl NewFile {
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.hastened()?;
+        self.await_writeback()?;
         self.disk.announce(Step::SyncFile, &self.path)?;
         self.file.as_file().sync_all().map_err(|e| Error::io("sync", &self.path, e))
     }

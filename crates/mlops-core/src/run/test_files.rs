@@ -1,10 +1,10 @@
-//! The labelled rows that no model is trained on: which files they are, and in which order they serve.
+//! The test files: labelled rows that no model is trained on, and the order in which they are used.
 //!
-//! Two kinds: the user's own files, and hold-outs, `testdata_new{N}.csv`, which `fullprocess` drew.
-//! A hold-out is known by its content, whatever its name is now; a file that is only named like one,
-//! with a number, counts as an earlier hold-out; any other name is the user's. A model is scored on
-//! the newest hold-out, else on the user's files; where those are too few rows, on older ones too.
-//! Not for drawing hold-outs.
+//! There are two kinds: the user's own files, and hold-outs, `testdata_new{N}.csv`, which
+//! `fullprocess` drew. A hold-out is recognised by its content, whatever its name; a file that only
+//! has the name of a hold-out counts as an earlier one; any other file is the user's. A model is
+//! scored on the newest hold-out, or else on the user's files; if those have too few rows, on older
+//! ones too. Not for drawing hold-outs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,38 +20,39 @@ use crate::run::context::Context;
 /// A test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestFile {
-    /// Its name in the folder.
+    /// The file name.
     pub name: String,
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// Its identity.
+    /// The digest of the content.
     pub digest: Digest,
-    /// What kind of test data it is.
+    /// The kind of test data.
     pub kind: TestFileKind,
 }
 
-/// What kind of test data a file is. The newest hold-out is the greatest.
+/// The kind of test data in a file. The newest hold-out is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TestFileKind {
     /// The user's own.
     Own,
     /// Named like a hold-out with this number; the ledger does not know its content.
     Named(u32),
-    /// A hold-out that the ledger knows.
+    /// A hold-out recorded in the ledger.
     HoldOut(DatasetVersion),
 }
 
 /// The test files of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TestFiles {
-    /// What models are scored on first: the newest hold-out, else the user's own files.
+    /// The files that models are scored on first: the newest hold-out, or else the user's own
+    /// files.
     pub current: Vec<TestFile>,
-    /// The files of all kinds: what models are not trained on.
+    /// The files of all kinds, none of which models are trained on.
     pub all: Vec<TestFile>,
 }
 
-/// The number in `testdata_new{N}.csv`, also where a second file of that number has a suffix:
-/// `testdata_new{N}-2.csv`.
+/// The number in `testdata_new{N}.csv`, or in the name with a suffix of a second file with that
+/// number: `testdata_new{N}-2.csv`.
 fn number(name: &str) -> Option<u32> {
     let (stem, _) = name.rsplit_once('.')?;
     let rest = stem.strip_prefix("testdata_new")?;
@@ -59,7 +60,7 @@ fn number(name: &str) -> Option<u32> {
 }
 
 impl TestFileKind {
-    /// What a file is by its name alone.
+    /// The kind of a file by its name alone.
     pub(crate) fn of_name(name: &str, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.name == name), number(name)) {
             (Some(holdout), _) => Self::HoldOut(holdout.version),
@@ -68,7 +69,7 @@ impl TestFileKind {
         }
     }
 
-    /// What a file is by its content, which tells more.
+    /// The kind of a file by its content, which is more reliable.
     pub(crate) fn of(name: &str, digest: Digest, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.sha256 == digest), number(name)) {
             (Some(holdout), _) => Self::HoldOut(holdout.version),
@@ -78,7 +79,7 @@ impl TestFileKind {
     }
 }
 
-/// Splits items into tiers of one kind, the newest first; the order of the items stays.
+/// Groups items by kind, the newest first; the order within a group is kept.
 fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
     let mut tiers = BTreeMap::<TestFileKind, Vec<T>>::new();
     for item in items {
@@ -88,8 +89,8 @@ fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
 }
 
 impl TestFiles {
-    /// Finds the test files, of which the ledger knows `holdouts`; a folder that does not exist has
-    /// none.
+    /// Finds the test files in `folder`; `holdouts` are those in the ledger. A folder that does not
+    /// exist has none.
     pub fn find(context: &Context, holdouts: &[HoldoutRecord]) -> Result<Self> {
         Self::of(&context.config.test_data, holdouts, |path| context.digest_of(path))
     }
@@ -114,8 +115,8 @@ impl TestFiles {
         Ok(Self { current, all })
     }
 
-    /// Names and places of the files in `folder`, by tier, the newest hold-out first, the user's own
-    /// last. Their digests nobody asked for yet: whoever reads them computes them on the way.
+    /// Names and paths of the files in `folder`, by tier, the newest hold-out first, the user's own
+    /// last. Their digests are not computed; whoever reads the files does that.
     pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<SourceFile>>> {
         if !folder.is_dir() {
             return Ok(Vec::new());
@@ -129,8 +130,8 @@ impl TestFiles {
         tiers(self.all.clone(), |f| f.kind)
     }
 
-    /// Hold-outs of the ledger whose file is not here, or not as it was: their rows stay out of
-    /// training, but cannot be scored.
+    /// Hold-outs of the ledger whose file is missing or changed: their rows stay out of training
+    /// but cannot be scored.
     pub fn missing<'a>(&self, holdouts: &'a [HoldoutRecord]) -> Vec<&'a HoldoutRecord> {
         let here = |h: &HoldoutRecord| self.all.iter().any(|f| f.digest == h.sha256);
         holdouts.iter().filter(|h| !here(h)).collect()
