@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mlops_core::evaluation::metrics::Interval;
+use mlops_core::ids::Step;
 use mlops_core::ledger::{Deployment, Ledger};
 use mlops_core::stage::diagnose::{Diagnostics, columns_table};
 use mlops_core::text;
@@ -142,12 +143,12 @@ fn ledger(app: &Shared) -> Result<Ledger, Problem> {
 /// How the live release went live.
 fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Problem> {
     let all = ledger(app)?.deployments().map_err(Failure::Inside)?;
-    Ok(all.into_iter().rev().find(|d| d.release == loaded.id.as_str()))
+    Ok(all.into_iter().rev().find(|d| d.release == loaded.id))
 }
 
 /// The newest diagnostics of the live release, without paths.
 fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
-    let detail = ledger(app)?.report_on("diagnostics", &loaded.id).map_err(Failure::Inside)?;
+    let detail = ledger(app)?.report_on(Step::Diagnostics, &loaded.id).map_err(Failure::Inside)?;
     // One that another version wrote may lack what this one tells.
     let report = detail.and_then(|detail| serde_json::from_str::<Diagnostics>(&detail).ok());
     let mut found = report.ok_or_else(|| {

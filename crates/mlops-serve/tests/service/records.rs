@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mlops_core::Error;
+use mlops_core::ids::Step;
 use mlops_core::run::context::Workspace;
 use mlops_core::stage::diagnose::Diagnostics;
 use serde_json::{Value, json};
@@ -74,10 +75,10 @@ fn diagnostics_are_found_however_many_runs_failed_since() {
     let scene = Scene::deployed(&json!({}));
     scene.diagnose(None, None);
     let context = scene.context();
-    let mut workspace = context.open("test").unwrap();
+    let mut workspace = context.open("diagnostics").unwrap();
     for _ in 0..60 {
         let fails = |_: &mut Workspace| Err::<Diagnostics, _>(Error::backend("a test", "fails"));
-        context.step(&mut workspace, "diagnostics", fails).unwrap_err();
+        context.step(&mut workspace, Step::Diagnostics, fails).unwrap_err();
     }
     drop(workspace);
     let service = scene.serve();
