@@ -1,10 +1,10 @@
 //! The rows of a data set that no model is trained on: those of hold-outs and of test files.
 //!
-//! Hold-outs are known from the ledger, whether their files are there or not. Where rows have an
-//! identity, all rows of an entity that is in any of them are left out, later ones too. Where they
-//! have none, a hold-out takes away as many equal rows as were drawn, and a test file only the rows
-//! that came from that very file: that another row looks alike proves nothing. Not for drawing
-//! hold-outs: see [`super::holdout`].
+//! Hold-outs are known from the ledger, whether their files exist or not. If rows have an identity,
+//! all rows of an entity that is in any of them are left out, later ones too. If they have none, a
+//! hold-out removes as many equal rows as were drawn, and a test file only the rows that came from
+//! that very file: another row that looks alike proves nothing. Not for drawing hold-outs: see
+//! [`super::holdout`].
 
 use crate::Result;
 use crate::csv::reader::{RowReader, RowSet};
@@ -20,20 +20,20 @@ use crate::text;
 
 use super::fresh::RowRanges;
 
-/// Rows that are left out wherever they stand.
+/// Rows that are left out wherever they are.
 #[derive(Debug, Default)]
 pub(crate) struct HeldOut {
-    /// Entities, by each identity that they were recorded under.
+    /// Entities, by each identity under which they were recorded.
     entities: Vec<(Entities, RowSet)>,
-    /// From here on nothing is trained on.
+    /// Rows from this moment on are left out.
     start: Option<(MomentColumn, f64)>,
-    /// What a model was kept from, for its record: test files and hold-outs.
+    /// Digests of the test files and hold-outs that the model is not trained on, for its record.
     pub(crate) digests: Vec<Digest>,
-    /// What somebody should know.
+    /// Notes for the report.
     pub(crate) notes: Vec<String>,
 }
 
-/// Rows that are left out by how often they come, or by where they stand: in the order of the file.
+/// Rows that are left out by number or by position, which requires reading the file in order.
 #[derive(Debug, Default)]
 pub(crate) struct LeftOutRows {
     copies: Option<(Entities, Members)>,
@@ -42,7 +42,7 @@ pub(crate) struct LeftOutRows {
     hashes: Vec<u128>,
 }
 
-/// What is to be left out of `dataset` before a model is trained on it.
+/// Determines what to leave out of `dataset` before a model is trained on it.
 pub(crate) fn held_out(
     context: &Context,
     workspace: &mut Workspace,
@@ -86,7 +86,7 @@ pub(crate) fn held_out(
                 holdout.name
             ));
         }
-        // An entity of today's identity, where it was drawn by another.
+        // An entity by today's identity that was drawn under another one.
         if let Some(file) = file.filter(|_| drawn.identity != identity && identity.tells()) {
             gathered.read(file, &identity)?;
         }
@@ -127,8 +127,8 @@ pub(crate) fn held_out(
     Ok((held, in_order))
 }
 
-/// Who is in `holdout`: as recorded, or, where an earlier version of this program drew it, as its file
-/// says; the record is then completed.
+/// The members of `holdout` as recorded or, if an earlier version of this program drew it, from its
+/// file; the record is then completed.
 fn drawn(
     gathered: &Gathered,
     workspace: &mut Workspace,
@@ -145,7 +145,7 @@ fn drawn(
     Ok(Some(drawn))
 }
 
-/// Entities as they are found.
+/// Collects entities.
 struct Gathered<'a> {
     context: &'a Context,
     schema: &'a Schema,
@@ -166,7 +166,7 @@ impl Gathered<'_> {
         self.found.get_mut(at).map(|(.., set)| set)
     }
 
-    /// Adds who was drawn; false when the schema lacks the columns that tell.
+    /// Adds the members of a hold-out; returns false if the schema lacks the identifying columns.
     fn take(&mut self, drawn: &Drawn) -> bool {
         let set = self.set(&drawn.identity);
         set.map(|set| set.extend(drawn.members.0.keys())).is_some()
@@ -182,7 +182,7 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    /// Adds the rows of a file that is a hold-out of look-alikes.
+    /// Adds the rows of a hold-out of rows without identity.
     fn count(&self, file: &TestFile, copies: &mut Members) -> Result<()> {
         self.each(file, &Identity::LookAlikes, |hash| copies.add(hash))
     }
@@ -208,12 +208,12 @@ impl Gathered<'_> {
 }
 
 impl HeldOut {
-    /// Whether no row is left out for what it is.
+    /// Whether no row is left out by its content.
     pub(crate) fn is_empty(&self) -> bool {
         self.entities.is_empty() && self.start.is_none()
     }
 
-    /// Takes the rows that are left out from `table`, which was read with ids.
+    /// Removes the rows to leave out from `table`, which must have been read with ids.
     pub(crate) fn leave_out(&self, table: &mut Table) {
         if self.is_empty() {
             return;
@@ -236,12 +236,12 @@ impl HeldOut {
 }
 
 impl LeftOutRows {
-    /// Whether no row is left out for how often it comes or where it stands.
+    /// Whether no row is left out by number or position.
     pub(crate) fn is_empty(&self) -> bool {
         self.copies.is_none() && self.contents.len() == 0
     }
 
-    /// Takes the rows that are left out from `table`, the next one of the file.
+    /// Removes the rows to leave out from `table`, the next batch of the file.
     pub(crate) fn leave_out(&mut self, table: &mut Table) {
         let Self { copies, contents, seen, hashes } = self;
         let first = *seen;

@@ -1,9 +1,9 @@
-//! `fullprocess`, up to the live model: is there new data, did the live model drift, is it time to
-//! retrain, may the new model go live?
+//! `fullprocess`, up to the live model: is there new data, did the live model drift, should a new
+//! model be trained, may it be promoted?
 //!
-//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. A run that is killed
-//! in between is taken up by the next one: what is recorded is not done again. Not for what
-//! follows a decision (diagnostics, reports, calls): see the runtime crate.
+//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. If a run is killed,
+//! the next one continues: what is recorded is not done again. Not for what follows a decision
+//! (diagnostics, reports, calls): see the runtime crate.
 
 pub mod contest;
 mod judge;
@@ -36,13 +36,13 @@ use super::ingest::{self, report::Ingested};
 use super::score::{self, Score, read_artifact};
 use super::{held_again, holdout, train};
 
-/// How much longer than one settling time a run waits for files that keep changing.
+/// A run waits for files that keep changing at most this many settling times.
 const SETTLE_ROUNDS: u32 = 5;
 
-/// What the user may ask for.
+/// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Decide and retrain although nothing is new or nothing drifted.
+    /// Decide and retrain even if nothing is new or nothing drifted.
     pub force: bool,
     /// Stop after the verdict on drift, and write nothing.
     pub dry_run: bool,
@@ -58,7 +58,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     rehearse(context, options)
 }
 
-/// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
+/// Returns what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
 pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     let options = Options { dry_run: true, ..options };
     let mut rehearsal = Rehearsal::of(context)?;
@@ -66,7 +66,7 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     DecisionRun::new(context, workspace, options).decide()
 }
 
-/// One run at work.
+/// A run in progress.
 struct DecisionRun<'a> {
     context: &'a Context,
     workspace: &'a mut Workspace,
@@ -170,9 +170,9 @@ impl<'a> DecisionRun<'a> {
         self.retrain(live.as_ref(), &dataset)
     }
 
-    /// Whether nothing is live though something was, and cannot be made so again: the releases are
-    /// gone. Not after a run that found the same and refused what it trained, which the next one would
-    /// only repeat.
+    /// Whether no release is live although one was, and none can be made live again because the
+    /// releases are gone. False after a run that found this and refused the model that it trained,
+    /// since the next run would only repeat that.
     fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
         let ledger = &self.workspace.ledger;
         if live.is_some() || ledger.latest_deployment()?.is_none() {
@@ -182,7 +182,7 @@ impl<'a> DecisionRun<'a> {
         Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
     }
 
-    /// Notes what is wrong with the data that should come: refused files, and none at all.
+    /// Notes problems with incoming data: refused files, and no data for too long.
     fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
@@ -236,8 +236,8 @@ impl<'a> DecisionRun<'a> {
         fresh::after(self.context, self.workspace, schema, dataset, version)
     }
 
-    /// Ends a run without new data. What was wrong with the live release still is; that nothing is
-    /// live is never "nothing to do".
+    /// Ends a run without new data. Concerns about the live release persist, and that none is live
+    /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
         let newest = self.workspace.ledger.decision(None)?;
         let newest = newest.and_then(|d| serde_json::from_str::<Decision>(&d.decision).ok());
@@ -292,7 +292,7 @@ impl<'a> DecisionRun<'a> {
         };
         candidate = candidate.judged(blessed, &reasons);
         self.decision.gate = verdict;
-        // The outcome says the first word of the verdict already.
+        // The outcome already says the first word of the verdict.
         let reasons = reasons.join("; ");
         let reason = reasons.split_once(": ").map_or(reasons.as_str(), |(_, rest)| rest).to_owned();
         if !blessed {
@@ -313,7 +313,7 @@ impl<'a> DecisionRun<'a> {
         self.promote(candidate, reason, dataset)
     }
 
-    /// The verdict on a model that there is none to compare with.
+    /// The verdict on a model without one to compare with.
     fn ungated(&self, replaces: bool, score: &Score) -> (bool, Vec<String>) {
         let e = &score.evaluation;
         let what = if replaces {
@@ -339,7 +339,7 @@ impl<'a> DecisionRun<'a> {
         (blessed, [vec![reason], score.notes.clone()].concat())
     }
 
-    /// Notes what a person must look at, after a model was refused.
+    /// Notes what needs a person after a model was refused.
     fn worry(&mut self, is_live: bool, why: &str) {
         let why = why.to_owned();
         let concern = match &self.decision.drift {
@@ -369,7 +369,7 @@ impl<'a> DecisionRun<'a> {
         self.decision.outcome = Outcome::Promoted;
         self.decision.reason.clone_from(&reason);
         let record = record_of(&self.decision, dataset);
-        // Not timed: the record of the decision is written in the middle of it.
+        // Not timed, since the decision is recorded in the middle of it.
         let context = self.context;
         let deployed = context.step(self.workspace, "deployment", |workspace| {
             deploy::decided(context, workspace, candidate, &reason, record)
@@ -382,8 +382,8 @@ impl<'a> DecisionRun<'a> {
         Ok(decision)
     }
 
-    /// The live release, verified; one that is damaged stops the run unless it is forced. Where none
-    /// is live, the one that was last is made live again.
+    /// The live release, verified; a damaged one stops the run unless it is forced. If none is
+    /// live, the one that was last is made live again.
     fn live(&mut self) -> Result<Option<Release>> {
         let store = self.context.store();
         let Some(id) = store.live()? else { return self.restore() };
@@ -415,8 +415,8 @@ impl<'a> DecisionRun<'a> {
         release
     }
 
-    /// The data set that the live model was trained on, if these records have it: the number alone
-    /// does not tell, since records that were begun afresh count from the start.
+    /// The data set that the live model was trained on, if it is in these records: its number is
+    /// not enough, since records that were begun anew count from the start.
     fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
         let Some(live) = live else { return Ok(None) };
         let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
@@ -433,7 +433,7 @@ impl<'a> DecisionRun<'a> {
         })
     }
 
-    /// Waits, within a bound, until no file of `folder` changed just now.
+    /// Waits, for a limited time, until no file of `folder` has just changed.
     fn wait_for(&self, folder: &Path, settle: Duration) -> Result<()> {
         for _ in 0..SETTLE_ROUNDS {
             let files = discover::list(folder, "source_folder_path")?.candidates;
@@ -447,8 +447,9 @@ impl<'a> DecisionRun<'a> {
         Ok(())
     }
 
-    /// Champion against challenger; a new model that goes live though it beats no constant answer is
-    /// noted, also where it fails on the newest rows and older test rows hide it.
+    /// Compares champion and challenger. A new model that is promoted although it does not beat a
+    /// constant answer is noted, also if it fails only on the newest rows and older test rows hide
+    /// that.
     fn gate(
         &mut self,
         champion: &Model,
@@ -482,7 +483,7 @@ impl<'a> DecisionRun<'a> {
         Ok(verdict)
     }
 
-    /// Runs a stage as a recorded step, and notes how long it took.
+    /// Runs a stage as a recorded step and notes its duration.
     fn step<R: Report>(
         &mut self,
         name: &'static str,
@@ -511,7 +512,7 @@ impl<'a> DecisionRun<'a> {
         self.decision
     }
 
-    /// Keeps the decision in the ledger and beside the data.
+    /// Stores the decision in the ledger and beside the data.
     fn record(
         mut self,
         outcome: Outcome,
@@ -531,7 +532,7 @@ impl<'a> DecisionRun<'a> {
     }
 }
 
-/// The decision as the ledger keeps it.
+/// The decision in the form of the ledger.
 fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
     let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
     DecisionRecord {
@@ -546,8 +547,8 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
     }
 }
 
-/// What is to be decided on, for the record: all that came after `decided`, also what an
-/// interrupted run or `ingestion` brought in.
+/// The data to decide on, for the record: everything after `decided`, also what an interrupted run
+/// or `ingestion` added.
 fn data_seen(ledger: &Ledger, ingestion: &Ingested, decided: DatasetVersion) -> Result<DataSeen> {
     let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
@@ -567,7 +568,7 @@ fn data_seen(ledger: &Ledger, ingestion: &Ingested, decided: DatasetVersion) -> 
     })
 }
 
-/// What to know when the rows that a live model was trained on cannot be told from new ones.
+/// The note for a live model whose training rows cannot be told from new ones.
 fn no_known_rows(live: &Release) -> String {
     format!(
         "the rows that {} was trained on cannot be told from the others, since its {} is not in these \

@@ -1,8 +1,7 @@
-//! A warning, with examples, for each new file of which many rows were dropped as duplicates: it was
-//! sent twice, or its ids do not tell its rows apart.
-//!
-//! The file is read again to find the examples, since nobody remembers the places of rows that were
-//! dropped. Not for dropping them: see `crate::dataset::sink`.
+//! Warns, with examples, of each new file of which many rows were dropped as duplicates: it was
+//! sent twice, or its ids do not identify its rows.
+//! The file is read again to find examples, since positions of dropped rows are not stored. Not for
+//! dropping them: see `crate::dataset::sink`.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -20,27 +19,27 @@ use crate::stage::ingest::identity::schema;
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::named;
 
-/// Share of a file's rows above which their loss is worth a warning.
+/// The share of dropped rows in a file that is worth a warning.
 const MANY: f64 = 0.05;
-/// Rows that are shown.
+/// The number of example rows.
 const EXAMPLES: usize = 3;
-/// How much is read to find them: of the file, and of the data set.
+/// How many bytes to search for examples: of the file, and of the data set.
 const LOOK: (u64, u64) = (8 << 20, 512 << 20);
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 const PIECE: usize = 1 << 18;
 
-/// A row that was dropped.
+/// A dropped row.
 struct Example {
     line: u64,
     ids: String,
-    /// The line of the same file that it repeats; else it repeats a row of another.
+    /// The line of the same file that it repeats; `None` if it repeats a row of another file.
     within: Option<u64>,
-    /// The file whose row it repeats, where that was found.
+    /// The file whose row it repeats, if that was found.
     of: Option<String>,
 }
 
-/// Adds a warning for each file that `report` says was taken with many rows dropped, and keeps it with
-/// the record of the file.
+/// Adds a warning for each file in `report` that was taken with many rows dropped, and stores it
+/// with the record of the file.
 pub(super) fn warn(
     context: &Context,
     workspace: &mut Workspace,
@@ -59,7 +58,7 @@ pub(super) fn warn(
     let data = context.config.output_folder.join(dataset.file_name());
     let mut notes = Vec::new();
     for (at, file) in report.files.iter_mut().filter(of_many).enumerate() {
-        // Of many such files, the first ones are enough to see what is going on.
+        // If there are many such files, examples from the first ones suffice.
         let found = if at < text::MOST_NAMES {
             examples(context, &schema, file, &segments, &data).unwrap_or_default()
         } else {
@@ -74,7 +73,7 @@ pub(super) fn warn(
     if notes.is_empty() { Ok(()) } else { workspace.ledger.note_files(dataset, &notes) }
 }
 
-/// The warning.
+/// The text of the warning.
 fn words(file: &FileRecord, examples: &[Example]) -> String {
     let counts = &file.counts;
     let shown = examples.iter().map(|Example { line, ids, within, of }| {
@@ -100,7 +99,7 @@ fn words(file: &FileRecord, examples: &[Example]) -> String {
     )
 }
 
-/// The first rows of `file` that were dropped, as far as a short look finds them.
+/// The first dropped rows of `file`, as far as a short search finds them.
 fn examples(
     context: &Context,
     schema: &Schema,
@@ -112,7 +111,7 @@ fn examples(
     let reader = RowReader::labelled(schema, &options).with_ids();
     let path = file.location.path(&context.config.base);
     let opened = |path: &Path| files::open(path).map_err(|e| Error::io("read", path, e));
-    // The line and the ids of each row, by what the row is.
+    // The line and the ids of each row, by its hash.
     let mut rows: HashMap<u128, (u64, String)> = HashMap::new();
     let mut found = Vec::new();
     let input = opened(&path)?.0.take(LOOK.0);
@@ -156,18 +155,18 @@ fn examples(
         }
         Ok(())
     });
-    // Whatever stopped the look, what it found is true.
+    // If the search stopped early, what it found is still true.
     drop(looked);
     found.sort_by_key(|example| example.line);
     Ok(found)
 }
 
-/// The part of a location that a user calls the file's name.
+/// The part of a location that users see as the file's name.
 fn file_name(location: &str) -> &str {
     location.rsplit('/').next().unwrap_or(location)
 }
 
-/// `id = a17, day = 2`.
+/// The ids of row `i`: `id = a17, day = 2`.
 fn ids(schema: &Schema, table: &Table, i: usize) -> String {
     let names = schema.names(Role::Id).zip(&table.ids);
     let ids = names.map(|(name, ids)| {
