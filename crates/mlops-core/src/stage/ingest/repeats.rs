@@ -1,5 +1,6 @@
 //! Warns, with examples, of each new file of which many rows were dropped as duplicates: it was
 //! sent twice, or its ids do not identify its rows.
+//!
 //! The file is read again to find examples, since positions of dropped rows are not stored. Not for
 //! dropping them: see `crate::dataset::sink`.
 
