@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::stage::score;
 
 /// Scores the latest model on the current test data: F1 with its interval, beside the best
@@ -17,5 +18,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    mlops_runtime::run("scoring", &Arguments::parse().common, score::run)
+    mlops_runtime::run(Step::Scoring, &Arguments::parse().common, score::run)
 }

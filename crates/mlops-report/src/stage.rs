@@ -13,8 +13,12 @@ use std::fmt;
 
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
+use mlops_core::ids::ReleaseId;
+use mlops_core::release::Release;
 use mlops_core::run::attention;
 use mlops_core::run::context::{Context, Workspace};
+use mlops_core::stage::diagnose::Diagnostics;
+use mlops_core::stage::score::Scoring;
 use mlops_core::text;
 use serde::Serialize;
 
@@ -33,7 +37,7 @@ pub struct Reported {
     /// The model that the page is about: the live release, or the candidate.
     pub subject: String,
     /// The release id, if it is live.
-    pub release: Option<String>,
+    pub release: Option<ReleaseId>,
     /// SHA-256 of the model file.
     pub artifact: String,
     /// The model's quality in a sentence.
@@ -55,15 +59,32 @@ impl mlops_core::run::context::Report for Reported {
     }
 }
 
+/// What earlier steps of the same run have read or made, which then is not read again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The live release, verified.
+    pub release: Option<&'a Release>,
+    /// The score of its model.
+    pub scoring: Option<&'a Scoring>,
+    /// Its diagnostics.
+    pub diagnostics: Option<&'a Diagnostics>,
+}
+
 /// Writes the pictures and the page into the folder of the model.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
-    let (subject, mut warnings) = Subject::find(context)?;
-    let trial = Trial::of(context, workspace, &subject, &mut warnings);
+    knowing(context, workspace, Known::default())
+}
+
+/// The same, with what is `known` already.
+pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -> Result<Reported> {
+    let Known { release, scoring, diagnostics } = known;
+    let (subject, mut warnings) = Subject::find(context, release)?;
+    let trial = Trial::of(context, workspace, &subject, scoring, &mut warnings);
     let mut known = Vec::new();
     let ingested = files::of(workspace, &mut known)?;
     findings::of_drift(workspace, &subject, &mut known)?;
     warnings.extend(known.into_iter().map(|found| Finding { told: true, ..found }));
-    let columns = columns::of(context, workspace, &mut warnings)?;
+    let columns = columns::of(context, workspace, &subject, diagnostics, &mut warnings)?;
     findings::of_model(workspace, &subject, &mut warnings)?;
     if let Some(score) = &trial.score {
         findings::of_score(score, &mut warnings);
@@ -95,7 +116,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     let scored = report.score.n > 0;
     Ok(Reported {
         subject: subject.name(),
-        release: subject.release.as_ref().map(ToString::to_string),
+        release: subject.release.clone(),
         artifact: subject.artifact.to_string(),
         headline: headline(&report.score),
         f1: scored.then_some(report.score.f1),

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{self, Duplicates};
 use crate::csv::outcome::FileOutcome;
@@ -119,10 +119,12 @@ fn sources(
     report: &mut Ingested,
 ) -> Result<()> {
     let config = &context.config;
-    let folders: BTreeSet<&PathBuf> = [&config.input_folder, &config.source_folder].into();
+    let (input, source) = (config.input(), config.source());
+    let source = Some(source).filter(|source| source.path != input.path);
+    let folders = [input].into_iter().chain(source);
     let mut missing = names.clone();
-    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-        for candidate in discover::list(folder, "input_folder_path")?.candidates {
+    for folder in folders.filter(|folder| folder.path.is_dir()) {
+        for candidate in discover::list(folder)?.candidates {
             if !names.contains(&candidate.name) {
                 continue;
             }

@@ -30,7 +30,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
         return Ok(None);
     };
     let path = config.test_data.join(&newest.name);
-    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let needed = tests.all.is_empty() || lost && tests.missing(&holdouts).contains(&newest);
     if !needed || path.symlink_metadata().is_ok() {
         return Ok(None);

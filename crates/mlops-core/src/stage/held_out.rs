@@ -293,7 +293,7 @@ mod tests {
         let context = Context::new(config, clock, Disk::default(), "test");
         let mut workspace = context.open("test").unwrap();
         let options = ingest::Options::default();
-        ingest::run(&context, &mut workspace, &path("in"), "input_folder_path", options).unwrap();
+        ingest::run(&context, &mut workspace, context.config.input(), options).unwrap();
         let held = holdout::first(&context, &mut workspace).unwrap().unwrap();
         assert!(held.rows >= 60, "{held:?}");
         workspace.ledger.forget_drawn().unwrap();

@@ -138,7 +138,7 @@ pub(crate) fn draw(
 /// there are test files or records of a hold-out.
 pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<HoldoutRecord>> {
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&context.config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let Some(dataset) = workspace.ledger.latest_dataset()? else { return Ok(None) };
     if !holdouts.is_empty() || !tests.all.is_empty() {
         return Ok(None);
@@ -198,7 +198,7 @@ fn others(
         .without_hashes()
         .with_ids();
     let mut hashes = Vec::new();
-    for file in TestFiles::find(&config.test_data, &holdouts)?.all {
+    for file in TestFiles::find(context, &holdouts)?.all {
         let set = if file.kind == TestFileKind::Own { &mut own } else { &mut held };
         reader.read(&file.path, |table| {
             entities.of(table, &mut hashes);
@@ -346,6 +346,7 @@ impl Publication<'_> {
         let intent = Intent::PublishHoldout { name: name.clone(), sha256 };
         let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
         file.publish(false)?;
+        context.digests.know(&folder.join(&name), sha256);
         let holdout = HoldoutRecord {
             version: dataset.version,
             name,

@@ -84,11 +84,9 @@ fn sources(context: &Context, segments: &[Segment]) -> Result<BTreeMap<Digest, P
     let config = &context.config;
     let mut candidates: Vec<PathBuf> =
         segments.iter().map(|segment| segment.location.path(&config.base)).collect();
-    for (key, folder) in
-        [("input_folder_path", &config.input_folder), ("source_folder_path", &config.source_folder)]
-    {
-        if folder.is_dir() {
-            candidates.extend(discover::list(folder, key)?.candidates.into_iter().map(|c| c.path));
+    for folder in [config.input(), config.source()] {
+        if folder.path.is_dir() {
+            candidates.extend(discover::list(folder)?.candidates.into_iter().map(|c| c.path));
         }
     }
     let mut found = BTreeMap::new();

@@ -107,7 +107,7 @@ pub fn predict_current(
         let all = compared.used.clone();
         TestFiles { current: all.clone(), all }
     } else {
-        let tests = TestFiles::find(folder, &holdouts)?;
+        let tests = TestFiles::find(context, &holdouts)?;
         compared = compare_tests(context, workspace, &[model], &[model], &tests)?;
         TestFiles { current: compared.used.clone(), all: tests.all }
     };

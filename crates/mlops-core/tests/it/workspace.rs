@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::Result;
-use mlops_core::config::Config;
+use mlops_core::config::{Config, InputFolder};
+use mlops_core::ids::Step;
 use mlops_core::ledger::Ledger;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
@@ -125,12 +126,12 @@ impl Scene {
     /// One recorded step, as a binary runs it.
     pub(crate) fn step<R: Report>(
         &self,
-        name: &'static str,
+        step: Step,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
     ) -> Result<R> {
         let context = self.context()?;
-        let mut workspace = context.open(name)?;
-        context.step(&mut workspace, name, |workspace| work(&context, workspace))
+        let mut workspace = context.open(step)?;
+        context.step(&mut workspace, step, |workspace| work(&context, workspace))
     }
 
     /// `ingestion` with options.
@@ -140,8 +141,9 @@ impl Scene {
 
     /// `ingestion` of another folder.
     pub(crate) fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingested> {
-        self.step("ingestion", |context, workspace| {
-            ingest::run(context, workspace, &self.path(folder), "input_folder_path", options)
+        self.step(Step::Ingestion, |context, workspace| {
+            let folder = InputFolder { path: &self.path(folder), ..context.config.input() };
+            ingest::run(context, workspace, folder, options)
         })
     }
 
@@ -152,18 +154,18 @@ impl Scene {
 
     /// `training`.
     pub(crate) fn train(&self) -> Result<Trained> {
-        self.step("training", train::run)
+        self.step(Step::Training, train::run)
     }
 
     /// `scoring`.
     pub(crate) fn score(&self) -> Result<Score> {
-        self.step("scoring", score::run)
+        self.step(Step::Scoring, score::run)
     }
 
     /// `deployment`.
     pub(crate) fn deploy(&self) -> Result<Deployed> {
-        self.step("deployment", |context, workspace| {
-            deploy::run(context, workspace, "deployment", "asked for")
+        self.step(Step::Deployment, |context, workspace| {
+            deploy::run(context, workspace, Step::Deployment, "asked for")
         })
     }
 

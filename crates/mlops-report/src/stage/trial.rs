@@ -9,7 +9,7 @@ use mlops_core::evaluation::metrics::probability::{
 use mlops_core::evaluation::metrics::{Evaluation, Ranking};
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::run::test_files::TestFiles;
-use mlops_core::stage::score::{Scored, predict_current};
+use mlops_core::stage::score::{Scored, Scoring, predict_current};
 use mlops_core::{Result, text};
 
 use super::subject::Subject;
@@ -41,9 +41,10 @@ impl Trial {
         context: &Context,
         workspace: &Workspace,
         subject: &Subject,
+        scoring: Option<&Scoring>,
         warnings: &mut Vec<Finding>,
     ) -> Self {
-        match Self::on_test_data(context, workspace, subject, warnings) {
+        match Self::on_test_data(context, workspace, subject, scoring, warnings) {
             Ok(Some(trial)) => trial,
             Ok(None) => Self::recorded(subject, "There is no test data", warnings),
             Err(error) => {
@@ -57,9 +58,17 @@ impl Trial {
         context: &Context,
         workspace: &Workspace,
         subject: &Subject,
+        scoring: Option<&Scoring>,
         warnings: &mut Vec<Finding>,
     ) -> Result<Option<Self>> {
-        let (tests, scored) = predict_current(context, workspace, &subject.model)?;
+        let read;
+        let known = scoring.filter(|scoring| scoring.score.artifact == subject.artifact);
+        let (tests, scored) = if let Some(scoring) = known {
+            (&scoring.tests, &scoring.answers)
+        } else {
+            read = predict_current(context, workspace, &subject.model)?;
+            (&read.0, &read.1)
+        };
         if tests.current.is_empty() {
             return Ok(None);
         }
@@ -78,7 +87,7 @@ impl Trial {
         // Which rows the figures are based on, unless it is just the newest test file.
         let told = scored.notes.iter().map(|n| Finding { told: true, ..note(sentence(n)) });
         warnings.extend(told);
-        let Scored { labels, probabilities, .. } = &scored;
+        let Scored { labels, probabilities, .. } = scored;
         let training = subject.model.training;
         let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
         match &subject.score {
@@ -103,7 +112,7 @@ impl Trial {
             format!("They come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
         let calibration = hosmer_lemeshow(labels, probabilities)?;
-        Ok(Some(Self { score, curves, calibration, tests }))
+        Ok(Some(Self { score, curves, calibration, tests: tests.clone() }))
     }
 
     /// The figures of the last scoring, if there are any.

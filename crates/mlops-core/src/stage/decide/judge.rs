@@ -51,7 +51,7 @@ pub(super) fn judge(
     let deployed =
         DeployedScore { f1: score.evaluation.f1, matrix: Some(score.evaluation.confusion_matrix) };
     let history = history(workspace)?;
-    let batches = workspace.ledger.judged_batches(live.id.as_str())?;
+    let batches = workspace.ledger.judged_batches(&live.id)?;
     let past = Past { deployed: &deployed, history: &history, batches };
     let drift = config.drift;
     let model = model_drift(&past, &matrix, drift.rule, drift.min_rows, config.training.seed);

@@ -3,7 +3,6 @@
 //! Not for going back from a live release: see `stage::rollback`.
 
 use crate::Result;
-use crate::ids::ReleaseId;
 use crate::ledger::{Action, Deployment};
 use crate::release::Release;
 
@@ -20,9 +19,9 @@ impl DecisionRun<'_> {
                 continue;
             }
             tried.push(deployment.release.clone());
-            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
+            let id = deployment.release.clone();
             let ledger = &self.workspace.ledger;
-            if ledger.was_rolled_back(&deployment.release)?.is_some() {
+            if ledger.was_rolled_back(&id)?.is_some() {
                 continue;
             }
             let Ok(release) = store.verify(&id) else { continue };
@@ -34,7 +33,6 @@ impl DecisionRun<'_> {
             if !self.options.dry_run {
                 let again = Deployment {
                     run_id: self.context.run.to_string(),
-                    step: deployment.step.clone(),
                     action: Action::Deploy,
                     reason: "nothing was live, and this release was so last".to_owned(),
                     recorded: self.context.now(),

@@ -287,11 +287,7 @@ pub(super) fn gone(
     held: &[Segment],
     report: &mut Ingested,
 ) -> Result<Option<(&'static str, String)>> {
-    let known: BTreeSet<String> = workspace
-        .ledger
-        .meta(GONE_KEY)?
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
+    let known: BTreeSet<String> = workspace.ledger.kept(GONE_KEY)?.unwrap_or_default();
     let mut now = BTreeSet::new();
     let mut rows = 0;
     for segment in held {
@@ -323,5 +319,6 @@ pub(super) fn gone(
             text::plural(rows, "row"),
         ));
     }
-    Ok(Some((GONE_KEY, serde_json::to_string(&now).unwrap_or_default())))
+    let now = serde_json::to_string(&now).map_err(|e| Error::backend("JSON", e))?;
+    Ok(Some((GONE_KEY, now)))
 }

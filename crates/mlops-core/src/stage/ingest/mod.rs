@@ -19,7 +19,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{Config, OnChange};
+use crate::config::{Config, InputFolder, OnChange};
 use crate::dataset::builder::Ingest;
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
@@ -49,15 +49,14 @@ pub struct Options {
     pub settle: Duration,
 }
 
-/// Ingests what is new in `folder`, which the configuration key `key` names.
+/// Ingests what is new in `folder`.
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
-    folder: &Path,
-    key: &str,
+    folder: InputFolder<'_>,
     options: Options,
 ) -> Result<Ingested> {
-    let mut report = ingest(context, workspace, folder, key, options)?;
+    let mut report = ingest(context, workspace, folder, options)?;
     report.bound();
     Ok(report)
 }
@@ -65,12 +64,11 @@ pub fn run(
 fn ingest(
     context: &Context,
     workspace: &mut Workspace,
-    folder: &Path,
-    key: &str,
+    folder: InputFolder<'_>,
     options: Options,
 ) -> Result<Ingested> {
     let config = &context.config;
-    let listing = discover::list(folder, key)?;
+    let listing = discover::list(folder)?;
     let last = workspace.ledger.latest_dataset()?;
     if last.is_none() {
         super::adopt::refuse_silent_takeover(context)?;
@@ -82,7 +80,7 @@ fn ingest(
     let retry = options.retry || before.is_some_and(|before| before != settings);
     let options = Options { retry, ..options };
 
-    let mut report = Ingested::of(folder, last.as_ref());
+    let mut report = Ingested::of(folder.path, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore::run(context, workspace, last)?);
     }
@@ -100,7 +98,7 @@ fn ingest(
     let mut meta = vec![(SETTINGS_KEY, settings)];
     let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
     let waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
-    let gone = gone(context, workspace, folder, &held, &mut report)?;
+    let gone = gone(context, workspace, folder.path, &held, &mut report)?;
     let news = gone.is_some();
     meta.extend(gone);
     let mut changes = Changes::none();
@@ -272,7 +270,8 @@ fn check_schema(
     }
     let Config { ingestion, schema, .. } = &context.config;
     let meant = workspace.ledger.meta(MEANING_KEY)?;
-    let changes = meant.map_or_else(Vec::new, |meant| ingestion.changes(schema, &meant));
+    let changes = meant.map(|meant| ingestion.changes(schema, &meant)).transpose()?;
+    let changes = changes.unwrap_or_default();
     if same && !changes.is_empty() {
         return Err(Error::config(
             context.config.file.display().to_string(),
@@ -364,14 +363,12 @@ fn sift(
     for (candidate, stamp) in stamps {
         let before = workspace.ledger.file_at(&context.location(&candidate.path))?;
         if let Some(before) = &before
-            && before.status == FileStatus::Failed
-            && before.sha256.is_none()
+            && before.is_unreadable()
             && let Err(error) = files::open(&candidate.path)
-            && before.reason == Some(crate::dataset::counts::unreadable(&error))
         {
             // It is still unreadable, which is no reason to build a data set.
             report.unchanged += 1;
-            report.refused.push(still_failing(before));
+            report.refused.push(still_unreadable(&candidate.name, &error));
             continue;
         }
         let size = stamp.map_or(0, |s| s.size);
@@ -384,7 +381,7 @@ fn sift(
             && !must_look_again(before, options)
         {
             // Soon after a change, metadata prove nothing; the content does.
-            let unchanged = Context::settled(stamp, before.recorded_ns) || {
+            let unchanged = stamp.is_settled(before.recorded_ns) || {
                 looked_up = digest();
                 looked_up.is_some() && looked_up == before.sha256
             };
@@ -451,9 +448,14 @@ fn twin_record(context: &Context, waiting: &Waiting, read: &[FileRecord]) -> Opt
 fn must_look_again(before: &FileRecord, options: Options) -> bool {
     match before.status {
         FileStatus::Changing => true,
-        FileStatus::Failed => options.retry || before.sha256.is_none(),
+        FileStatus::Failed => options.retry || before.is_unreadable(),
         _ => false,
     }
+}
+
+fn still_unreadable(name: &str, error: &std::io::Error) -> String {
+    let reason = crate::dataset::counts::unreadable(error);
+    named(name, &format!("failed before and still does: {reason}"))
 }
 
 fn still_failing(file: &FileRecord) -> String {

@@ -120,7 +120,7 @@ pub(in crate::stage) fn publish(
         ));
     }
     if base.is_none() || meant.is_none() {
-        meta.push((MEANING_KEY, config.ingestion.meaning(&config.schema)));
+        meta.push((MEANING_KEY, config.ingestion.meaning(&config.schema)?));
     }
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);

@@ -92,7 +92,7 @@ pub(crate) fn record(
         sha256 = sha256.or_else(|| Digest::of_file(&candidate.path).ok());
         let known = match sha256 {
             Some(digest) => workspace.ledger.content(digest)?.is_some(),
-            None => before.as_ref().is_some_and(|b| b.reason == reason),
+            None => before.as_ref().is_some_and(FileRecord::is_unreadable),
         };
         let reason = reason.as_deref().unwrap_or_default();
         let words = named(&candidate.name, &format!("was refused: {reason}"));
