@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::platform::simd::{Work, widest};
+use crate::table::RawTexts;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
@@ -127,6 +128,8 @@ pub(crate) struct RowParser<'a> {
     fields: Vec<Field>,
     /// Columns of the row at hand without a value.
     empty: Vec<usize>,
+    /// Texts of a column on their way into a table.
+    pub(crate) texts: RawTexts,
     /// What is known of the bytes of the chunk at hand, where the fast path applies.
     pub(crate) marks: Marks,
 }
@@ -170,6 +173,7 @@ impl<'a> RowParser<'a> {
             bare_labels,
             fields,
             empty,
+            texts: RawTexts::default(),
             marks,
         }
     }

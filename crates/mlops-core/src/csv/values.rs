@@ -8,7 +8,7 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use crate::platform::simd::{Work, widest};
-use crate::table::{Table, TextColumn, number};
+use crate::table::{RawTexts, Table, TextColumn, number};
 
 use super::parse::{Kind, Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
@@ -91,7 +91,7 @@ impl RowParser<'_> {
                 }
                 Kind::Id => {
                     let texts = wanted.ids.then(|| &mut table.ids[id]);
-                    good = cells.texts(texts, |text| {
+                    good = cells.texts(texts, &mut self.texts, |text| {
                         gaps |= text.is_empty();
                         false
                     });
@@ -99,7 +99,8 @@ impl RowParser<'_> {
                 }
                 Kind::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
-                    good = cells.texts(Some(&mut table.categorical[categorical]), missing);
+                    let texts = Some(&mut table.categorical[categorical]);
+                    good = cells.texts(texts, &mut self.texts, missing);
                     categorical += 1;
                 }
                 Kind::Target => {
@@ -186,21 +187,28 @@ impl<'a> Column<'a> {
         })
     }
 
-    /// Reads texts, unless they are to be looked at only; an empty one is a missing value.
+    /// Reads texts, unless they are to be looked at only; an empty one is a missing value. They are
+    /// gathered in `found`, so that one check tells that all of them are ASCII.
     #[inline(always)]
     fn texts(
         self,
-        mut into: Option<&mut TextColumn>,
+        into: Option<&mut TextColumn>,
+        found: &mut RawTexts,
         mut refuse: impl FnMut(&[u8]) -> bool,
     ) -> usize {
-        self.each(|_, cell| {
+        let Some(into) = into else {
+            return self.each(|_, cell| cell.is_text() && !refuse(cell.bytes()));
+        };
+        found.clear();
+        let good = self.each(|_, cell| {
             let good = cell.is_text() && !refuse(cell.bytes());
-            if let (true, Some(into)) = (good, &mut into) {
-                // Plain bytes are UTF-8.
-                into.push(std::str::from_utf8(cell.bytes()).unwrap_or_default());
+            if good {
+                found.push(cell.bytes());
             }
             good
-        })
+        });
+        // Plain bytes are ASCII; if they were not, the general way would say what is wrong.
+        if into.extend(found) { good } else { 0 }
     }
 
     /// Reads labels: whether each is the positive one.
