@@ -7,7 +7,8 @@
 //! [`super::holdout`].
 
 use crate::Result;
-use crate::csv::reader::{RowReader, RowSet};
+use crate::csv::reader::RowReader;
+use crate::dataset::dedup::SeenRows;
 use crate::evaluation::entity::{Entities, Identity, Members};
 use crate::evaluation::moment::MomentColumn;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord};
@@ -24,7 +25,7 @@ use super::fresh::RowRanges;
 #[derive(Debug, Default)]
 pub(crate) struct HeldOut {
     /// Entities, by each identity under which they were recorded.
-    entities: Vec<(Entities, RowSet)>,
+    entities: Vec<(Entities, SeenRows)>,
     /// Rows from this moment on are left out.
     start: Option<(MomentColumn, f64)>,
     /// Digests of the test files and hold-outs that the model is not trained on, for its record.
@@ -118,12 +119,10 @@ pub(crate) fn held_out(
     if !copies.0.is_empty() {
         in_order.copies = Identity::LookAlikes.hasher(schema, key).map(|found| (found, copies));
     }
-    held.entities = gathered
-        .found
-        .into_iter()
-        .map(|(_, entities, set)| (entities, set))
-        .filter(|(_, set)| !set.is_empty())
-        .collect();
+    for (_, entities, hashes) in gathered.found.into_iter().filter(|(.., found)| !found.is_empty())
+    {
+        held.entities.push((entities, SeenRows::from_hashes(&hashes)?));
+    }
     Ok((held, in_order))
 }
 
@@ -139,7 +138,7 @@ fn drawn(
     let recorded = workspace.ledger.drawn(holdout.version)?;
     let (None, Some(file)) = (&recorded, file) else { return Ok(recorded) };
     let mut members = Members::default();
-    gathered.each(file, identity, |hash| members.add(hash))?;
+    gathered.each(file, identity, |hashes| hashes.iter().for_each(|hash| members.add(*hash)))?;
     let drawn = Drawn { identity: identity.clone(), members, start: None };
     workspace.ledger.complete_holdout(holdout.version, &drawn)?;
     Ok(Some(drawn))
@@ -150,44 +149,53 @@ struct Gathered<'a> {
     context: &'a Context,
     schema: &'a Schema,
     key: u64,
-    found: Vec<(Identity, Entities, RowSet)>,
+    found: Vec<(Identity, Entities, Vec<u128>)>,
 }
 
 impl Gathered<'_> {
-    fn set(&mut self, identity: &Identity) -> Option<&mut RowSet> {
+    /// Those found by `identity`; nothing when the schema lacks the columns that tell.
+    fn by(&mut self, identity: &Identity) -> Option<&mut Vec<u128>> {
         let known = self.found.iter().position(|(known, ..)| known == identity);
         let at = if let Some(at) = known {
             at
         } else {
             let entities = identity.hasher(self.schema, self.key)?;
-            self.found.push((identity.clone(), entities, RowSet::default()));
+            self.found.push((identity.clone(), entities, Vec::new()));
             self.found.len() - 1
         };
-        self.found.get_mut(at).map(|(.., set)| set)
+        self.found.get_mut(at).map(|(.., found)| found)
     }
 
     /// Adds the members of a hold-out; returns false if the schema lacks the identifying columns.
     fn take(&mut self, drawn: &Drawn) -> bool {
-        let set = self.set(&drawn.identity);
-        set.map(|set| set.extend(drawn.members.0.keys())).is_some()
+        let found = self.by(&drawn.identity);
+        found.map(|found| found.extend(drawn.members.0.keys())).is_some()
     }
 
     /// Adds the entities of a file.
     fn read(&mut self, file: &TestFile, identity: &Identity) -> Result<()> {
-        let mut found = Vec::new();
-        self.each(file, identity, |hash| found.push(hash))?;
-        if let Some(set) = self.set(identity) {
-            set.extend(found);
+        let mut hashes = Vec::new();
+        self.each(file, identity, |batch| hashes.extend_from_slice(batch))?;
+        if let Some(found) = self.by(identity) {
+            found.append(&mut hashes);
         }
         Ok(())
     }
 
     /// Adds the rows of a hold-out of rows without identity.
     fn count(&self, file: &TestFile, copies: &mut Members) -> Result<()> {
-        self.each(file, &Identity::LookAlikes, |hash| copies.add(hash))
+        self.each(file, &Identity::LookAlikes, |hashes| {
+            hashes.iter().for_each(|hash| copies.add(*hash));
+        })
     }
 
-    fn each(&self, file: &TestFile, identity: &Identity, mut take: impl FnMut(u128)) -> Result<()> {
+    /// Hands the entities of the rows of `file` to `take`, a batch at a time, in order.
+    fn each(
+        &self,
+        file: &TestFile,
+        identity: &Identity,
+        mut take: impl FnMut(&[u128]),
+    ) -> Result<()> {
         let Some(entities) = identity.hasher(self.schema, self.key) else { return Ok(()) };
         let config = &self.context.config;
         let options = config.ingestion.without_line_limit();
@@ -195,14 +203,15 @@ impl Gathered<'_> {
             .on_threads(config.limits.threads)
             .without_hashes()
             .with_ids();
-        let mut hashes = Vec::new();
-        reader.read(&file.path, |table| {
-            entities.of(table, &mut hashes);
-            for hash in &hashes {
-                take(*hash);
-            }
-            Ok(())
-        })?;
+        reader.each(
+            &file.path,
+            || (),
+            |(), table, hashes: &mut Vec<u128>| entities.of(table, hashes),
+            |hashes| {
+                take(hashes);
+                Ok(())
+            },
+        )?;
         Ok(())
     }
 }
@@ -213,24 +222,24 @@ impl HeldOut {
         self.entities.is_empty() && self.start.is_none()
     }
 
-    /// Removes the rows to leave out from `table`, which must have been read with ids.
+    /// Takes the rows that are left out from `table`, which was read with ids, and the ids too: nothing
+    /// is learnt from them.
     pub(crate) fn leave_out(&self, table: &mut Table) {
         if self.is_empty() {
             return;
         }
         let mut out = vec![false; table.len()];
-        let mut hashes = Vec::new();
+        let mut hashes = Vec::with_capacity(table.len());
         for (entities, set) in &self.entities {
             entities.of(table, &mut hashes);
-            for (out, hash) in out.iter_mut().zip(&hashes) {
-                *out |= set.contains(hash);
-            }
+            set.mark(&hashes, &mut out);
         }
         if let Some((moments, start)) = &self.start {
             for (i, out) in out.iter_mut().enumerate() {
                 *out |= moments.at(table, i).is_some_and(|at| at >= *start);
             }
         }
+        table.forget_ids();
         table.retain(|i| !out[i]);
     }
 }
