@@ -1,5 +1,6 @@
-//! `diagnostics`: the command line of `diagnose` and `compare` of `mlops_core::stage`. Nothing else
-//! happens here.
+//! The command line of `diagnose` and `compare` of `mlops_core::stage`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
