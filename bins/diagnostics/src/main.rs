@@ -1,13 +1,14 @@
-//! `diagnostics`: the command line of `diagnose` and `compare` of `mlops_core::stage`. Nothing else
-//! happens here.
+//! `diagnostics`: the command line of `mlops_core::stage::diagnose` and `mlops_compare::command`.
+//! Nothing else happens here.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use mlops_core::compare::Tolerance;
-use mlops_core::stage::{compare, diagnose};
+use mlops_compare::Tolerance;
+use mlops_compare::command as compare;
+use mlops_core::stage::diagnose;
 use mlops_runtime::dependencies;
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past

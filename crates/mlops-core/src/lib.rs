@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`text`], [`error`], [`platform`], [`ids`] | words, errors, files that survive a crash |
 //! | [`table`], [`config`] | columns and their meaning; the configuration |
-//! | [`csv`], [`dataset`], [`compare`] | reading, building a data set, comparing two files |
+//! | [`csv`], [`dataset`] | reading, building a data set |
 //! | [`evaluation`], [`model`], [`drift`], [`profile`] | scores, fits, changes, summaries |
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
 //! | [`run`], [`stage`] | what a use case is given; the use cases |
@@ -49,7 +49,6 @@
 // Headers of files lead to their neighbours, private ones too: they are read in the sources.
 #![allow(rustdoc::private_intra_doc_links)]
 
-pub mod compare;
 pub mod config;
 pub mod csv;
 pub mod dataset;

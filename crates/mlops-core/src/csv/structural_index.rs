@@ -26,7 +26,7 @@ const AT_ONCE: usize = 8;
 
 /// What is known of the bytes of a chunk; its memory is used from chunk to chunk.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Marks {
+pub struct Marks {
     /// Where cells end; behind `count`, anything.
     ends: Vec<u32>,
     count: usize,
@@ -52,7 +52,7 @@ fn is_end(byte: u8) -> bool {
 
 impl Marks {
     /// Looks at `chunk`; what was known of another one is forgotten.
-    pub(crate) fn look_at(&mut self, chunk: &[u8]) {
+    pub fn look_at(&mut self, chunk: &[u8]) {
         (self.count, self.passed, self.next_odd) = (0, 0, 0);
         self.bits.clear();
         if chunk.len() > LONGEST {

@@ -8,9 +8,10 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use crate::platform::simd::{Work, widest};
+use crate::table::schema::Role;
 use crate::table::{Table, TextColumn, number};
 
-use super::parse::{Kind, Parsed, RowParser, spells_missing};
+use super::parse::{Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
 
 /// Rows that are read column by column: so many stay in the first cache.
@@ -56,7 +57,7 @@ impl RowParser<'_> {
     ) -> usize {
         let next = self.careful(chunk, at, offset, out);
         if let Some(row) = out.rows.pop() {
-            let bytes = out.bytes(chunk, &row);
+            let bytes = out.bytes(chunk, row.extent);
             let hash = wanted.hashes.then_some(row.hash);
             table.push_canonical(bytes, self.schema, hash, wanted.ids);
         }
@@ -73,23 +74,23 @@ impl RowParser<'_> {
         wanted: Wanted,
         table: &mut Table,
     ) -> (usize, usize) {
-        let width = self.kinds.len();
+        let width = self.roles.len();
         let ends = self.marks.rows(chunk, at, width, most);
         let before = table.len();
         let mut good = ends.len() / width;
         let (mut id, mut numeric, mut categorical) = (0, 0, 0);
         // Whether ids are missing; how many is counted when it is known which rows are taken.
         let mut gaps = false;
-        for (column, kind) in self.kinds.iter().enumerate() {
+        for (column, role) in self.roles.iter().enumerate() {
             let cells = Column { chunk, at, ends: &ends[..good * width], width, position: column };
-            match kind {
-                Kind::Numeric => {
+            match role {
+                Role::Numeric => {
                     let values = &mut table.numeric[numeric];
                     values.resize(before + good, 0.0);
                     good = cells.numbers(&mut values[before..]);
                     numeric += 1;
                 }
-                Kind::Id => {
+                Role::Id => {
                     let texts = wanted.ids.then(|| &mut table.ids[id]);
                     good = cells.texts(texts, |text| {
                         gaps |= text.is_empty();
@@ -97,12 +98,12 @@ impl RowParser<'_> {
                     });
                     id += 1;
                 }
-                Kind::Categorical => {
+                Role::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
                     good = cells.texts(Some(&mut table.categorical[categorical]), missing);
                     categorical += 1;
                 }
-                Kind::Target => {
+                Role::Target => {
                     table.labels.resize(before + good, false);
                     let labels = &mut table.labels[before..];
                     good = cells.labels(&self.bare_labels, labels);
@@ -120,7 +121,7 @@ impl RowParser<'_> {
             let rows = rows_of(at, ends, width);
             table.hashes.extend(rows.map(|(start, end)| self.hasher.hash(&chunk[start..=end])));
         }
-        let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, Kind::Id));
+        let ids = self.roles.iter().enumerate().filter(|(_, role)| **role == Role::Id);
         for (id, (column, _)) in ids.enumerate() {
             let cells = Column { chunk, at, ends, width, position: column };
             table.count_ids(id, good as u64, if gaps { cells.empty() } else { 0 });

@@ -14,7 +14,7 @@
 ///
 /// `run` must be `#[inline(always)]`, as must be the functions that it calls in its loops: what is
 /// not inlined is compiled for the common processor only. That is slow, and never wrong.
-pub(crate) trait Work {
+pub trait Work {
     /// The result.
     type Output;
     /// Does the work.
@@ -23,7 +23,7 @@ pub(crate) trait Work {
 
 /// Runs `work` in its widest version.
 #[inline]
-pub(crate) fn widest<W: Work>(work: W) -> W::Output {
+pub fn widest<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     {
         let four = is_x86_feature_detected!("avx2")

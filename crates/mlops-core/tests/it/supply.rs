@@ -13,9 +13,9 @@ use mlops_core::run::decision::{Concern, Decision, Outcome};
 use mlops_core::stage::decide;
 use mlops_core::stage::ingest::Options;
 use mlops_core::stage::ingest::report::Ingestion;
+use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
 
-use crate::workspace::{Scene, sample_rows};
 
 /// `n` good rows whose ids begin with `id`.
 fn good(id: &str, n: u32) -> String {

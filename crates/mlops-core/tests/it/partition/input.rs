@@ -2,8 +2,8 @@
 
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::table::schema::{Role, Schema};
+use mlops_testkit::Random;
 
-use crate::workspace::Random;
 
 const IDS: &[&str] = &[
     "a",
