@@ -10,8 +10,8 @@
 //! row of the left file whether one of the equal ones on the right is left for it. Memory that runs
 //! short is an answer, not an error: see [`crate::partition`]. Not for where rows come from or go to.
 
-use mlops_core::Result;
 use crate::rows::Numbered;
+use mlops_core::Result;
 use mlops_core::csv::row_hash::RowHasher;
 
 use crate::columns::Columns;

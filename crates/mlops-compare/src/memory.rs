@@ -11,10 +11,10 @@ use mlops_core::{Error, Result};
 use crate::groups::{BATCH, Groups};
 use crate::join::Join;
 use crate::output::{Sink, Target};
+use crate::rows::Numbered;
 use crate::rows::{Row, Rows};
 use crate::source::{Reading, Source};
 use crate::{Done, Run};
-use crate::rows::Numbered;
 
 /// Joins two files; nothing when memory is short.
 pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done>> {

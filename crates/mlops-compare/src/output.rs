@@ -14,8 +14,8 @@ use mlops_core::{Error, Result, text};
 
 use crate::columns::Columns;
 use crate::groups::Counts;
-use crate::spool::Spool;
 use crate::rows::Numbered;
+use crate::spool::Spool;
 
 /// The column that says where a row is.
 pub const MERGE: &str = "_merge";

@@ -21,9 +21,9 @@ use crate::findings::Findings;
 use crate::groups::Groups;
 use crate::join::{Join, Plan};
 use crate::output::{JoinedFile, Sink, Target};
+use crate::rows::Numbered;
 use crate::rows::Rows;
 use crate::spool::{Cursor, Spool};
-use crate::rows::Numbered;
 
 const PARTITION_BITS: u32 = 8;
 const PARTITIONS: usize = 1 << PARTITION_BITS;

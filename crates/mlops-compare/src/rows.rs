@@ -7,9 +7,9 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use mlops_core::csv::record::{self, Field, Next, Shape};
-use mlops_core::csv::row_hash::{RowHasher, Extent};
+use mlops_core::csv::row_hash::{Extent, RowHasher};
 use mlops_core::csv::spelling::{Canonical, CanonicalRow, Cell, canonical_row};
-use mlops_core::csv::structural_index::Marks;
+use mlops_core::csv::structural_index::StructuralIndex;
 use mlops_core::platform::simd::{Work, widest};
 
 use crate::cell::{Kind, Spelling};
@@ -72,7 +72,7 @@ pub(crate) struct RowMaker<'a> {
     /// Start and end of each field of the row at hand.
     cells: Vec<(usize, usize)>,
     found: Vec<Field>,
-    marks: Marks,
+    index: StructuralIndex,
 }
 
 impl<'a> RowMaker<'a> {
@@ -85,8 +85,8 @@ impl<'a> RowMaker<'a> {
     ) -> Self {
         let in_order = (0..fields.kinds.len()).eq(fields.positions.iter().copied());
         let cells = vec![(0, 0); fields.kinds.len()];
-        let (found, marks) = (Vec::new(), Marks::default());
-        Self { spelling, fields, hasher, shape, in_order, cells, found, marks }
+        let (found, index) = (Vec::new(), StructuralIndex::default());
+        Self { spelling, fields, hasher, shape, in_order, cells, found, index }
     }
 
     /// Makes the rows of `chunk`, whole records.
@@ -96,16 +96,16 @@ impl<'a> RowMaker<'a> {
         out.unreadable.clear();
         out.other_decimal = None;
         out.lines = 0;
-        self.marks.look_at(chunk);
+        self.index.look_at(chunk);
         widest(Making { maker: self, chunk, out });
     }
 
     /// The row in canonical spelling that starts at `at`, if there is one. Notes where its cells are.
     #[inline(always)]
     fn canonical(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
-        let Self { spelling, fields, shape, cells, marks, .. } = self;
+        let Self { spelling, fields, shape, cells, index, .. } = self;
         let cells = Cells { spelling, kinds: &fields.kinds, places: cells };
-        canonical_row(marks, chunk, at, *shape, cells)
+        canonical_row(index, chunk, at, *shape, cells)
     }
 
     /// Takes the canonical row from `at` to `end` whose cells were noted.
@@ -132,7 +132,7 @@ impl<'a> RowMaker<'a> {
     }
 
     /// Takes the record at `at` apart; returns where the next one starts.
-    fn careful(&mut self, chunk: &[u8], at: usize, out: &mut Rows) -> usize {
+    fn slow_path(&mut self, chunk: &[u8], at: usize, out: &mut Rows) -> usize {
         let mut found = std::mem::take(&mut self.found);
         let (end, lines) = match record::next(chunk, at, self.shape, &mut found) {
             Next::Blank(end) => (end, 1),
@@ -218,7 +218,7 @@ impl Work for Making<'_, '_> {
                     out.lines += 1;
                     next
                 }
-                None => maker.careful(chunk, at, out),
+                None => maker.slow_path(chunk, at, out),
             };
         }
     }

@@ -10,7 +10,7 @@ use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use mlops_core::csv::clean::FormatChanges;
 use mlops_core::csv::header;
-use mlops_core::csv::pipeline::{self, Piece, Work};
+use mlops_core::csv::pipeline::{self, Piece, Worker};
 use mlops_core::csv::reader::is_our_own;
 use mlops_core::csv::record::Shape;
 use mlops_core::csv::row_hash::RowHasher;
@@ -134,7 +134,7 @@ impl Source {
         let numbers = if own { NumberFormat::default() } else { making.options.numbers };
         let spelling = making.spelling.clone().with_numbers(numbers);
         let shape = Shape { width: fields.kinds.len(), max_bytes: self.max_bytes };
-        let work = Work {
+        let work = Worker {
             state: || RowMaker::new(&spelling, fields, making.hasher, shape),
             make: |maker: &mut RowMaker, piece: &mut Piece<Rows>| {
                 maker.make(&piece.chunk, &mut piece.made);

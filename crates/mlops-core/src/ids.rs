@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::digest::Digest;
 
-/// The N of `finaldata{N}.csv`: distinct contents with at least one data row ingested so far.
+/// The N of `finaldata{N}.csv`: the number of distinct contents with at least one data row ingested
+/// so far.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -18,12 +19,12 @@ use crate::platform::digest::Digest;
 pub struct DatasetVersion(pub u32);
 
 impl DatasetVersion {
-    /// `finaldata{N}.csv`.
+    /// The file name of the data set: `finaldata{N}.csv`.
     pub fn file_name(self) -> String {
         format!("finaldata{}.csv", self.0)
     }
 
-    /// `quarantine{N}.csv`.
+    /// The file name of the quarantine: `quarantine{N}.csv`.
     pub fn quarantine_name(self) -> String {
         format!("quarantine{}.csv", self.0)
     }
@@ -37,24 +38,24 @@ impl fmt::Display for DatasetVersion {
 
 /// `r-{N}-{12 hex}`: the data version and a digest of the artifact and its score.
 ///
-/// No time is part of it, so that deploying the same thing again is a no-op.
+/// It contains no time, so that deploying the same model again is a no-op.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReleaseId(String);
 
 impl ReleaseId {
-    /// The release of an artifact with its score.
+    /// The id of an artifact with its score.
     pub fn new(version: DatasetVersion, artifact: Digest, score: Digest) -> Self {
         let both = [artifact.bytes().as_slice(), score.bytes()].concat();
         Self(format!("r-{version}-{}", Digest::of(&both).short()))
     }
 
-    /// The text, which is also the name of the folder.
+    /// The id as text, which is also the name of the release's folder.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The data version in the name.
+    /// The data version in the id.
     pub fn dataset(&self) -> DatasetVersion {
         let number = self.0.split('-').nth(1).and_then(|n| n.parse().ok());
         DatasetVersion(number.unwrap_or_default())
@@ -82,7 +83,7 @@ impl FromStr for ReleaseId {
     }
 }
 
-/// The beginning of a release's name, as people abbreviate it.
+/// The first characters of a release id, as people abbreviate it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleasePrefix(String);
 
@@ -117,28 +118,28 @@ impl FromStr for ReleasePrefix {
 /// A random number for unique names; not suitable for secrets.
 pub fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    // Each state has keys of its own, which the operating system drew.
+    // Each state has its own keys, drawn by the operating system.
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-/// One start of one binary: sortable by time, unique by a number.
+/// Identifies one start of one binary: sortable by time, made unique by a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// An id for a run that starts at `at` and has the number `number`.
+    /// The id of a run that starts at `at`, with `number` to tell it from others.
     pub fn new(at: DateTime<Utc>, number: u64) -> Self {
         Self(format!("{}-{number:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
     }
 
-    /// An id for a run that starts at `at` in process `pid`. Neither makes it unique: clocks are set
-    /// back, and every container has a process 1.
+    /// A unique id for a run that starts at `at` in process `pid`. Neither is unique by itself:
+    /// clocks are set back, and every container has a process 1.
     pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
         Self::new(at, u64::from(pid) << 32 | random() >> 32)
     }
 
-    /// The text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

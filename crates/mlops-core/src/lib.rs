@@ -1,4 +1,4 @@
-//! The nouns and the work of the toolset: from CSV files as they arrive to a verified release.
+//! The core of the toolset: everything between arriving CSV files and a verified release.
 //!
 //! Nouns below, verbs above; each room uses only those above it in this table:
 //!
@@ -44,9 +44,9 @@
 //! # }
 //! ```
 //!
-//! Not for the terminal, HTTP or pictures: see the other crates.
+//! Not for the terminal, HTTP or charts: see the other crates.
 
-// Headers of files lead to their neighbours, private ones too: they are read in the sources.
+// The header of a file may link to private items: it is read in the sources.
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod config;

@@ -31,7 +31,8 @@ const ROOMS: &[&str] = &[
 ];
 
 /// Crates whose files form no circles; those of `mlops-serve` still do, around its state.
-const CRATES: &[&str] = &["mlops-core", "mlops-compare", "mlops-client", "mlops-report", "mlops-runtime"];
+const CRATES: &[&str] =
+    &["mlops-core", "mlops-compare", "mlops-client", "mlops-report", "mlops-runtime"];
 
 /// A module's path within its crate; empty for `lib.rs`.
 type Module = Vec<String>;

@@ -13,6 +13,7 @@ use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::{deploy, ingest, score, train};
+use mlops_report::Severity;
 use mlops_report::stage::{self, Reported};
 use tempfile::TempDir;
 
@@ -182,7 +183,7 @@ fn new_data_failed_files_and_a_damaged_release_are_said() {
     let model = place.context().store().folder(&id).join("trainedmodel.bin");
     fs::write(model, "damaged").unwrap();
     let (reported, _) = place.report();
-    assert_eq!(reported.warnings[0].severity, "serious");
+    assert_eq!(reported.warnings[0].severity, Severity::Serious);
     assert!(says(&reported, &format!("The live release {id} cannot be used")));
     assert_eq!(reported.subject, "candidate, not deployed");
 }

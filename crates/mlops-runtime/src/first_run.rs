@@ -20,7 +20,7 @@ use mlops_core::stage::diagnose::{self, Diagnostics};
 use mlops_core::stage::held_again;
 use mlops_core::stage::holdout;
 use mlops_core::stage::ingest;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use mlops_core::text;
@@ -44,7 +44,7 @@ pub enum FirstRun {
         /// The live release.
         release: ReleaseId,
         /// What the look at the input folder gave.
-        ingestion: Box<Ingestion>,
+        ingestion: Box<Ingested>,
     },
     /// Nothing: `fullprocess` has taken over.
     TakenOver {
@@ -57,7 +57,7 @@ pub enum FirstRun {
 #[derive(Debug, Serialize)]
 pub struct Steps {
     /// The files.
-    pub ingestion: Ingestion,
+    pub ingestion: Ingested,
     /// The hold-out that was drawn, where there were no test data.
     pub holdout: Option<HoldoutRecord>,
     /// The model.
@@ -236,7 +236,7 @@ fn results_are_there(context: &Context) -> bool {
     [ARTIFACT, PAGE].iter().all(|name| folder.join(name).is_file())
 }
 
-fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
+fn nothing_to_learn_from(ingestion: &Ingested) -> Error {
     let folder = &ingestion.folder;
     let mut message = match ingestion.files.len() as u64 + ingestion.unchanged {
         0 => format!("there is no CSV file in {folder}: put some there and run again"),
@@ -297,7 +297,7 @@ impl fmt::Display for Steps {
     }
 }
 
-fn ingested(ingestion: &Ingestion, holdout: Option<&HoldoutRecord>) -> String {
+fn ingested(ingestion: &Ingested, holdout: Option<&HoldoutRecord>) -> String {
     let set_aside = holdout.map_or_else(String::new, |holdout| {
         format!(
             "   there are no test data: {} of {} rows were set aside in {}\n",

@@ -18,10 +18,7 @@ pub struct Fault {
 
 impl Fault {
     /// `event` before step `at`, counted from 0; its error prevents the step.
-    pub fn at(
-        at: usize,
-        event: impl Fn() -> io::Result<()> + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    pub fn at(at: usize, event: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Arc<Self> {
         let (count, steps) = (AtomicUsize::new(0), Mutex::default());
         Arc::new(Self { at, event: Box::new(event), count, steps })
     }

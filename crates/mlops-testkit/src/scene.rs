@@ -13,7 +13,7 @@ use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::deploy::{self, Deployed};
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::ingest::{self, Options};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
@@ -139,19 +139,19 @@ impl Scene {
     }
 
     /// `ingestion` with options.
-    pub fn ingest_with(&self, options: Options) -> Result<Ingestion> {
+    pub fn ingest_with(&self, options: Options) -> Result<Ingested> {
         self.ingest_from("in", options)
     }
 
     /// `ingestion` of another folder.
-    pub fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingestion> {
+    pub fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingested> {
         self.step("ingestion", |context, workspace| {
             ingest::run(context, workspace, &self.path(folder), "input_folder_path", options)
         })
     }
 
     /// `ingestion`.
-    pub fn ingest(&self) -> Result<Ingestion> {
+    pub fn ingest(&self) -> Result<Ingested> {
         self.ingest_with(Options::default())
     }
 

@@ -4,14 +4,13 @@
 
 use std::fs;
 
-use mlops_core::Result;
 use mlops_compare::Tolerance;
 use mlops_compare::command::{self, Compared, Options, Rule};
+use mlops_core::Result;
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
 use mlops_testkit::{HEADER, Scene};
 use serde_json::json;
-
 
 /// `diagnostics compare` with these options; relative names are of the scene's folder.
 fn look(scene: &Scene, left: &str, right: &str, more: Options) -> Result<Compared> {

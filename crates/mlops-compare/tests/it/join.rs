@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use mlops_compare::{CellDifference, Comparison, EXAMPLES, Request, Resources, Side, Tolerance};
 use mlops_core::Result;
-use mlops_compare::{
-    CellDifference, Comparison, EXAMPLES, Request, Resources, Side, Tolerance,
-};
 use mlops_core::config::Ingestion;
 use mlops_core::platform::disk::Disk;
 use mlops_core::table::schema::Schema;
 use mlops_testkit::{Random, folder, repetitions};
-
 
 /// What is compared, and how.
 struct Case {

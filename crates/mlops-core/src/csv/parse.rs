@@ -1,8 +1,8 @@
-//! A chunk of records to canonical rows: the fast path and the careful path.
+//! Turns a chunk of records into canonical rows, by a fast path and a slow path.
 //!
-//! Most rows are already spelt as we would spell them. The fast path proves that in one look and
-//! the row is used where it stands; every other row is taken apart, cleaned and written again into
-//! a side buffer, or rejected with its reason. Both paths give the same bytes.
+//! Most rows are canonical already. The fast path verifies that in one pass and uses the row in
+//! place; every other row is split, cleaned and written to a side buffer, or rejected with a
+//! reason. Both paths give the same bytes.
 //! Not for duplicates: see [`crate::dataset::dedup`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
@@ -20,8 +20,8 @@ use super::quarantine::{ErrorType, Rejected, Sign};
 use super::record::{self, Field, Malformed, Next, Shape};
 use super::spelling::{self, BareLabels, Canonical, CanonicalRow, Cell, canonical_row};
 use crate::csv::header::Layout;
-use crate::csv::row_hash::{Row, RowHasher, Extent};
-use crate::csv::structural_index::Marks;
+use crate::csv::row_hash::{Extent, Row, RowHasher};
+use crate::csv::structural_index::StructuralIndex;
 
 /// What a chunk became; reused from chunk to chunk.
 #[derive(Debug, Default)]
@@ -32,12 +32,12 @@ pub(crate) struct Parsed {
     /// Missing cells by column of the schema.
     pub(crate) missing: Vec<u64>,
     pub(crate) blank_lines: u64,
-    /// Physical lines in the chunk.
+    /// The number of physical lines in the chunk.
     pub(crate) lines: u32,
-    /// The negative label, when the chunk taught it. Had another one been known, the chunk would
-    /// have been parsed otherwise; with this one known, exactly like this.
+    /// The negative label, if this chunk taught it. If another one was known already, the chunk
+    /// must be parsed again; if this one was, the result is the same.
     pub(crate) learned: Option<String>,
-    /// The best spelling of the negative label in the chunk, while that is being learned.
+    /// The best spelling of the negative label in the chunk, while it is being learned.
     pub(crate) better: Option<String>,
     side: Vec<u8>,
 }
@@ -75,18 +75,19 @@ pub(crate) struct RowParser<'a> {
     numbers: NumberFormat,
     /// Numbers that stand for a missing value.
     missing_numbers: Vec<Number>,
-    /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
-    /// point is one.
+    /// Canonical numbers can be taken as they are: none is a spelling of a missing value, and the
+    /// decimal separator is a point.
     plain_numbers: bool,
-    /// Whether the fast path applies: that, and the columns stand as in the schema.
+    /// The fast path applies: canonical numbers can be taken as they are, and the columns are in
+    /// schema order.
     pub(crate) fast: bool,
-    /// What the fast path takes for a label.
+    /// The labels that the fast path accepts.
     pub(crate) bare_labels: BareLabels,
     fields: Vec<Field>,
-    /// Columns of the row at hand without a value.
+    /// Columns of the current row without a value.
     empty: Vec<usize>,
-    /// What is known of the bytes of the chunk at hand, where the fast path applies.
-    pub(crate) marks: Marks,
+    /// The structural index of the current chunk, if the fast path applies.
+    pub(crate) index: StructuralIndex,
 }
 
 impl<'a> RowParser<'a> {
@@ -104,7 +105,7 @@ impl<'a> RowParser<'a> {
         let plain_numbers = numbers.decimal == '.' && missing_numbers.is_empty();
         let fast = layout.identical && plain_numbers && labels.census.is_none();
         let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
-        let marks = Marks::default();
+        let index = StructuralIndex::default();
         Self {
             schema,
             layout,
@@ -119,11 +120,12 @@ impl<'a> RowParser<'a> {
             bare_labels,
             fields,
             empty,
-            marks,
+            index,
         }
     }
 
-    /// The same parser for a file of ours, whose numbers are canonical whatever is configured.
+    /// The same parser for a file of our own, whose numbers are canonical whatever the
+    /// configuration.
     pub(crate) fn of_our_own(mut self) -> Self {
         self.numbers = NumberFormat::default();
         self.plain_numbers = self.missing_numbers.is_empty();
@@ -131,21 +133,21 @@ impl<'a> RowParser<'a> {
         self
     }
 
-    /// The shape of the file's records.
+    /// The expected shape of the file's records.
     pub(crate) fn shape(&self) -> Shape {
         Shape { width: self.layout.width, max_bytes: self.options.max_line_bytes }
     }
 
-    /// Parses the whole records in `chunk`, whose first byte stands at `offset` in the file.
+    /// Parses the whole records in `chunk`, whose first byte is at `offset` in the file.
     pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
         out.clear(self.schema.width());
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
-        widest(Rows { parser: self, chunk, offset, out });
+        widest(ChunkRows { parser: self, chunk, offset, out });
         self.tell_labels(unknown, out);
     }
 
-    /// Tells what the chunk taught of the negative label.
+    /// Stores in `out` what the chunk taught about the negative label.
     pub(crate) fn tell_labels(&mut self, unknown: bool, out: &mut Parsed) {
         if unknown {
             out.learned.clone_from(&self.labels.negative);
@@ -153,12 +155,12 @@ impl<'a> RowParser<'a> {
         out.better = self.labels.better.take();
     }
 
-    /// Parses the record at `at`; returns where the next one starts.
+    /// Parses the record at `at`; returns the start of the next one.
     #[inline(always)]
     fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
         let fast = if self.fast { self.canonical_row(chunk, at) } else { None };
         let Some((CanonicalRow { end, next }, empty_cells)) = fast else {
-            return self.careful(chunk, at, offset, out);
+            return self.slow_path(chunk, at, offset, out);
         };
         if empty_cells {
             count_empty(&chunk[at..end], &mut out.missing);
@@ -178,13 +180,13 @@ impl<'a> RowParser<'a> {
         row.end
     }
 
-    /// Prepares for the rows of `chunk`.
+    /// Builds the structural index of `chunk`, if the fast path applies.
     pub(crate) fn look(&mut self, chunk: &[u8]) {
         if self.labels.census.is_none() {
             self.bare_labels = BareLabels::of(&self.labels);
         }
         if self.fast {
-            self.marks.look_at(chunk);
+            self.index.look_at(chunk);
         }
     }
 
@@ -192,17 +194,17 @@ impl<'a> RowParser<'a> {
     /// empty.
     #[inline(always)]
     fn canonical_row(&mut self, chunk: &[u8], at: usize) -> Option<(CanonicalRow, bool)> {
-        let Self { marks, roles, options, bare_labels, .. } = self;
+        let Self { index, roles, options, bare_labels, .. } = self;
         let shape = Shape { width: roles.len(), max_bytes: options.max_line_bytes };
         let mut empty_cells = false;
         let cells = Cells { roles, options, bare_labels, empty_cells: &mut empty_cells };
-        let row = canonical_row(marks, chunk, at, shape, cells)?;
+        let row = canonical_row(index, chunk, at, shape, cells)?;
         Some((row, empty_cells))
     }
 
-    /// Takes the record at `at` apart; returns where the next one starts.
+    /// Splits and cleans the record at `at`; returns the start of the next one.
     #[inline(never)]
-    pub(crate) fn careful(
+    pub(crate) fn slow_path(
         &mut self,
         chunk: &[u8],
         at: usize,
@@ -249,8 +251,8 @@ impl<'a> RowParser<'a> {
         end
     }
 
-    /// Writes the canonical row of `record`, which stands at `at` in the chunk, to the side buffer.
-    /// Counts are added only when the whole row is good.
+    /// Writes the canonical row of `record`, which is at `at` in the chunk, to the side buffer.
+    /// Counts are added only if the whole row is good.
     fn clean(
         &mut self,
         record: &[u8],
@@ -304,7 +306,7 @@ impl<'a> RowParser<'a> {
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
             pushed.map_err(|(sign, message)| {
-                // A cell further on may tell more, of the whole file.
+                // A later cell may say more about the whole file.
                 let reason = Reason::cast(position, sign, message);
                 self.other_decimal(index + 1, (text, at), fields).unwrap_or(reason)
             })?;
@@ -317,14 +319,14 @@ impl<'a> RowParser<'a> {
         Ok(())
     }
 
-    /// Whether `value` is a number that stands for a missing value, however it is spelt.
+    /// Whether `value` is, in any spelling, a number that stands for a missing value.
     fn is_missing_number(&self, value: &str) -> bool {
         !self.missing_numbers.is_empty()
             && Number::read(value, self.numbers).is_some_and(|n| self.missing_numbers.contains(&n))
     }
 
-    /// The reason to reject the first number with the other decimal separator in the columns from
-    /// `first` on.
+    /// The reason to reject the first number with the other decimal separator, from column `first`
+    /// on.
     fn other_decimal(
         &self,
         first: usize,
@@ -343,8 +345,8 @@ impl<'a> RowParser<'a> {
         })
     }
 
-    /// Appends a cell that is spelt canonically already and returns its length; most cells are,
-    /// even of a row in which another one is not. Nothing, and nothing is done, for all others.
+    /// Appends a cell that is already canonical and returns its length; most cells are, even in a
+    /// row with one that is not. Returns `None`, and appends nothing, for other cells.
     fn push_canonical(
         &self,
         role: Role,
@@ -358,7 +360,7 @@ impl<'a> RowParser<'a> {
         let canonical = match role {
             Role::Numeric => self.plain_numbers && spelling::is_number(cell),
             Role::Id => spelling::is_text(cell),
-            // Its missing values have spellings of their own.
+            // Missing categories have spellings of their own.
             Role::Categorical => false,
             Role::Target => {
                 start < end && self.bare_labels.find(Cell { chunk: record, start, end }).0
@@ -415,14 +417,14 @@ impl<'a> RowParser<'a> {
 }
 
 /// The rows of a chunk.
-struct Rows<'a, 'p> {
+struct ChunkRows<'a, 'p> {
     parser: &'a mut RowParser<'p>,
     chunk: &'a [u8],
     offset: u64,
     out: &'a mut Parsed,
 }
 
-impl Work for Rows<'_, '_> {
+impl Work for ChunkRows<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -457,7 +459,7 @@ impl Canonical for Cells<'_> {
     }
 }
 
-/// Whether a category that is there is one of the spellings of a missing value.
+/// Whether a category that is not empty is a spelling of a missing value.
 pub(crate) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
     !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
 }
@@ -494,7 +496,7 @@ fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash
     out.lines += lines;
 }
 
-/// Adds the empty cells of a canonical row; text cells of the fast path hold no quotes.
+/// Counts the empty cells of a canonical row; text cells of the fast path contain no quotes.
 fn count_empty(row: &[u8], missing: &mut [u64]) {
     for (cell, count) in row.split(|b| *b == b',').zip(missing) {
         *count += u64::from(cell.is_empty());

@@ -13,7 +13,7 @@ use crate::Result;
 use super::chunk::ChunkReader;
 use super::clean::Labels;
 use super::parse::{Parsed, RowParser};
-use super::pipeline::{self, Piece, Stopped, Work};
+use super::pipeline::{self, Piece, Stopped, Worker};
 use super::row_hash::Extent;
 
 /// What a worker made of the records of a piece.
@@ -32,7 +32,7 @@ impl<M> Piece<Made<M>> {
     }
 }
 
-/// Parses what `reader` has after its header on `threads` threads and hands each piece, in file
+/// Parses what `reader` has after its header on `threads` threads and passes each piece, in file
 /// order, to `take` on this thread. Returns the labels, of which the file may have taught the
 /// negative one.
 pub(crate) fn run<R: Read + Send>(
@@ -41,7 +41,7 @@ pub(crate) fn run<R: Read + Send>(
     threads: usize,
     take: impl FnMut(&mut Piece<Made<()>>) -> Result<()>,
 ) -> Result<Labels, Stopped> {
-    let work = Work {
+    let work = Worker {
         state: || (),
         make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<Made<()>>| {
             parser.parse(&piece.chunk, piece.offset, &mut piece.made.parsed);
@@ -60,14 +60,17 @@ pub(crate) fn run_with<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     mut parser: RowParser,
     workers: usize,
-    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<Made<M>>) + Sync>,
+    work: &Worker<
+        impl Fn() -> S + Sync,
+        impl Fn(&mut S, &mut RowParser, &mut Piece<Made<M>>) + Sync,
+    >,
     mut take: impl FnMut(&mut Piece<Made<M>>) -> Result<()>,
 ) -> Result<(Labels, Vec<S>), Stopped> {
     let must_learn = parser.labels.negative.is_none();
     // Set by this thread only, in file order.
     let learned: OnceLock<String> = OnceLock::new();
     let (first, shape) = (parser.clone(), parser.shape());
-    let parsing = Work {
+    let parsing = Worker {
         state: || ((work.state)(), first.clone()),
         make: |(state, parser): &mut (S, RowParser), piece: &mut Piece<Made<M>>| {
             if must_learn {

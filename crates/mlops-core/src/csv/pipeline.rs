@@ -1,4 +1,4 @@
-//! The pieces of one file, in file order, with the work on them spread over threads.
+//! Works on the pieces of one file on several threads and delivers them in file order.
 //!
 //! ```text
 //! reader: reads, cuts at record ends, hashes ──► worker 0 ──► the caller: takes pieces
@@ -6,17 +6,21 @@
 //!    └───────────── pieces that were taken, to be filled again ◄───┘
 //! ```
 //!
-//! - The caller gives the shape of a record, by which pieces are cut, and the work on a piece.
-//! - A worker has a state of its own, such as a parser and sums of what it has seen; the states come
-//!   back at the end. Which pieces a state has seen depends on the number of threads: what is made of
-//!   the states together must not.
-//! - Piece n goes to worker n mod W and comes back from it, so that order needs no sorting and the
+//! - The caller defines the shape of a record, by which the file is cut into pieces, and the work on
+//!   a piece.
+//! - A worker has a state of its own, such as a parser or running sums; the states are returned at the
+//!   end. Which pieces a state has seen depends on the number of threads, so whatever is computed
+//!   from all states must not.
+//! - Piece n goes to worker n mod W and comes back from it, so that no sorting is needed and the
 //!   result is the same for any number of threads.
-//! - There is a fixed number of pieces; the reader waits for one to come back. Memory is bounded.
-//! - Where the system gives too few threads, everything happens on the caller's.
-//! - When the reader, a worker or the caller stops, its channels close and every other thread stops too.
+//! - The number of pieces is fixed and the reader waits for one to come back, so that memory is
+//!   bounded.
+//! - If the system gives too few threads, everything runs on the caller's.
+//! - When the reader, a worker or the caller stops, its channels close and every other thread stops
+//!   too.
 //!
-//! Not for what a record is, nor for what becomes of its row: see [`super::parsing`] and the caller.
+//! Not for the grammar of records, nor for what becomes of a row: see [`super::parsing`] and the
+//! caller.
 
 use std::io::Read;
 use std::panic::resume_unwind;
@@ -28,12 +32,12 @@ use crate::{Error, Result};
 use super::chunk::ChunkReader;
 use super::record::Shape;
 
-/// Some whole records of a file with what was made of them; its memory is used again and again.
+/// Some whole records of a file and what a worker made of them; its memory is reused.
 #[derive(Debug, Default)]
 pub struct Piece<M> {
-    /// The records as they stand in the file.
+    /// The records as they are in the file.
     pub chunk: Vec<u8>,
-    /// Position in the file of the first byte.
+    /// Offset in the file of the first byte.
     pub offset: u64,
     /// What a worker made of them.
     pub made: M,
@@ -42,9 +46,9 @@ pub struct Piece<M> {
 /// Why a file was not read to its end.
 #[derive(Debug)]
 pub enum Stopped {
-    /// It could not be read.
+    /// The file could not be read.
     Reading(Error),
-    /// The caller could not take a piece.
+    /// The caller failed on a piece.
     Taking(Error),
 }
 
@@ -56,25 +60,25 @@ impl From<Stopped> for Error {
     }
 }
 
-/// What workers do.
-pub struct Work<New, Make> {
-    /// Makes the state of a worker.
+/// The work of a worker thread.
+pub struct Worker<New, Make> {
+    /// Creates the state of a worker.
     pub state: New,
-    /// Fills what is to be made of a piece whose records are read; it must clear what it fills.
+    /// Computes something from a piece that was read; its output buffer is reused and must be cleared.
     pub make: Make,
 }
 
 /// Cuts what `reader` has after its header into pieces of records of `shape`, works on them on
-/// `workers` threads besides the reader's and the caller's, and hands each piece, in file order, to
-/// `take` on this thread. With no workers, everything happens on this thread. Returns the states of
-/// the workers.
+/// `workers` threads besides the reader's and the caller's, and passes each piece, in file order, to
+/// `take` on this thread; without workers everything runs on this thread. Returns the states of the
+/// workers.
 ///
-/// Then `reader` knows the digest of the whole file.
+/// Afterwards `reader` knows the digest of the whole file.
 pub fn run<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     shape: Shape,
     workers: usize,
-    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut Piece<M>) + Sync>,
+    work: &Worker<impl Fn() -> S + Sync, impl Fn(&mut S, &mut Piece<M>) + Sync>,
     mut take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<Vec<S>, Stopped> {
     let spread =
@@ -85,7 +89,7 @@ pub fn run<R: Read + Send, S: Send, M: Default + Send>(
 fn on_this_thread<R: Read, S, M: Default>(
     reader: &mut ChunkReader<R>,
     shape: Shape,
-    work: &Work<impl Fn() -> S, impl Fn(&mut S, &mut Piece<M>)>,
+    work: &Worker<impl Fn() -> S, impl Fn(&mut S, &mut Piece<M>)>,
     take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<Vec<S>, Stopped> {
     let mut piece = Piece::default();
@@ -97,18 +101,18 @@ fn on_this_thread<R: Read, S, M: Default>(
     Ok(vec![state])
 }
 
-/// Nothing, and nothing done, where there are no threads to be had.
+/// Returns `None`, and does nothing, if no threads can be had.
 fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     shape: Shape,
     workers: usize,
-    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut Piece<M>) + Sync>,
+    work: &Worker<impl Fn() -> S + Sync, impl Fn(&mut S, &mut Piece<M>) + Sync>,
     take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Option<Result<Vec<S>, Stopped>> {
     thread::scope(|scope| {
         let (give_back, recycled) = mpsc::channel();
         for _ in 0..=2 * workers + 1 {
-            // The receiver is at hand: this cannot fail.
+            // The receiver still exists, so that this cannot fail.
             let _ = give_back.send(Piece::default());
         }
         let (mut inputs, mut outputs, mut working) = (Vec::new(), Vec::new(), Vec::new());
@@ -130,7 +134,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             if let Ok(worker) = worker {
                 working.push(worker);
             } else {
-                // Those that there are take its pieces too.
+                // The workers that exist take its pieces too.
                 inputs.pop();
                 outputs.pop();
                 break;
@@ -148,7 +152,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             }
             Ok(())
         });
-        // Without it the workers have no input, and end.
+        // Without the reader the workers have no input and stop.
         let Ok(reading) = reading else { return None };
         let mut taken = Ok(());
         for output in outputs.iter().cycle() {
@@ -158,7 +162,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             if taken.is_err() {
                 break;
             }
-            // At the end of the file the reader does not wait for it any more.
+            // At the end of the file the reader no longer waits for it.
             let _ = give_back.send(piece);
         }
         drop((outputs, give_back));
@@ -171,7 +175,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     })
 }
 
-/// Reads the next records into `piece`; false after the last.
+/// Reads the next records into `piece`; returns false after the last.
 fn fill<R: Read, M>(
     reader: &mut ChunkReader<R>,
     shape: Shape,

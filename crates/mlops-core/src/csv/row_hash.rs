@@ -1,4 +1,4 @@
-//! A canonical row in a batch, where its bytes are, and the keyed hash that tells equal rows.
+//! A canonical row in a batch, where its bytes are, and the keyed hash that identifies equal rows.
 //!
 //! Not for the set of rows seen: see [`crate::dataset::dedup`].
 
@@ -11,13 +11,13 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 pub struct RowHasher(pub u64);
 
 impl RowHasher {
-    /// A key that nobody who writes our input can know.
+    /// A random key, so that nobody can craft rows whose hashes collide.
     pub fn random() -> Self {
         use std::hash::{BuildHasher, RandomState};
         Self(RandomState::new().hash_one(0))
     }
 
-    /// The row's hash; `row` ends with its newline.
+    /// The hash of `row`, which must include its newline.
     #[inline]
     pub fn hash(self, row: &[u8]) -> u128 {
         xxh3_128_with_seed(row, self.0)
@@ -69,8 +69,8 @@ pub(crate) struct Row {
     pub(crate) extent: Extent,
     /// Physical line in the chunk, from 0.
     pub(crate) line: u32,
-    /// Physical lines it stands on.
+    /// The number of physical lines that it spans.
     pub(crate) lines: u32,
-    /// See [`RowHasher`].
+    /// The hash by [`RowHasher`].
     pub(crate) hash: u128,
 }

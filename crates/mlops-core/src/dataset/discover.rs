@@ -1,4 +1,4 @@
-//! The files of an input folder: which are taken, which are passed over and why.
+//! Lists an input folder: which files are taken, which are ignored and why.
 //!
 //! Not for reading them: see [`crate::csv::chunk`].
 
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::platform::files;
 use crate::{Error, Result, text};
 
-/// What the file system says of a file; equal stamps mean that it need not be read again.
+/// Metadata of a file; if it is unchanged, the file need not be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Time of the last change, in nanoseconds since 1970.
+    /// Time of the last modification, in nanoseconds since 1970.
     pub modified_ns: i64,
-    /// Number of the file in its file system; 0 where there is none.
+    /// Inode number; 0 if there is none.
     pub inode: u64,
 }
 
@@ -38,7 +38,7 @@ impl Stamp {
         Self { size: metadata.len(), modified_ns, inode }
     }
 
-    /// When the file was last changed.
+    /// The time of the last modification.
     pub fn modified(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_nanos(self.modified_ns)
     }
@@ -46,32 +46,32 @@ impl Stamp {
 
 /// A CSV file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its name in the folder.
+pub struct SourceFile {
+    /// The file name.
     pub name: String,
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
 }
 
-/// A file that is passed over.
+/// A folder entry that is ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {
-    /// Its name in the folder.
+    /// The name of the entry.
     pub name: String,
-    /// Why.
+    /// Why it is ignored.
     pub reason: String,
 }
 
-/// What a folder holds.
+/// The content of a folder.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// CSV files, sorted by name.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<SourceFile>,
     /// All other entries, sorted by name.
     pub ignored: Vec<Ignored>,
 }
 
-/// Lists `folder`, which the configuration calls `key`. Links are followed.
+/// Lists `folder`, which the configuration key `key` names. Links are followed.
 pub fn list(folder: &Path, key: &str) -> Result<Listing> {
     let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::missing(format!(
@@ -86,7 +86,7 @@ pub fn list(folder: &Path, key: &str) -> Result<Listing> {
         let path = entry.map_err(|e| Error::io("list", folder, e))?.path();
         let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
         match reason_to_ignore(&name, &path) {
-            None => listing.candidates.push(Candidate { name, path }),
+            None => listing.candidates.push(SourceFile { name, path }),
             Some(reason) => listing.ignored.push(Ignored { name, reason: reason.to_owned() }),
         }
     }
@@ -104,7 +104,7 @@ fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
     } else if !extension {
         Some("its name does not end in .csv")
     } else {
-        // What cannot be looked at is taken, so that it is recorded as unreadable.
+        // An entry that cannot be examined is taken, so that it is recorded as unreadable.
         fs::metadata(path).ok().and_then(|found| files::other_than_data(found.file_type()))
     }
 }

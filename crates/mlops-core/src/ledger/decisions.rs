@@ -1,4 +1,6 @@
-//! Decisions that were made. Not for the hold-outs that they rest on: see [`super::holdouts`].
+//! Records of decisions.
+//!
+//! Not for the hold-outs that they are based on: see [`super::holdouts`].
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use crate::Result;
 use crate::evaluation::metrics::ConfusionMatrix;
 use crate::ids::DatasetVersion;
 
-/// A decision as it is kept.
+/// A decision as the ledger stores it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// The run that made it.
@@ -17,7 +19,7 @@ pub struct DecisionRecord {
     pub dataset: DatasetVersion,
     /// `no_drift`, `undecided`, `refused`, `promoted`…
     pub outcome: String,
-    /// F1 of the live release on the new rows, where it could be told.
+    /// F1 of the live release on the new rows, if it was decided.
     pub f1: Option<f64>,
     /// The counts behind it.
     pub matrix: Option<ConfusionMatrix>,
@@ -25,7 +27,7 @@ pub struct DecisionRecord {
     pub release: Option<String>,
     /// The whole decision, as JSON.
     pub decision: String,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
 
@@ -67,7 +69,7 @@ impl Ledger {
         })
     }
 
-    /// The newest data set whose rows were judged: those of an undecided run count again.
+    /// The newest data set whose rows were judged; rows of an undecided run count again.
     pub fn judged(&self) -> Result<Option<DatasetVersion>> {
         self.query(|db| {
             let sql = "SELECT MAX(dataset) FROM decisions WHERE outcome <> 'undecided'";
@@ -76,7 +78,7 @@ impl Ledger {
         })
     }
 
-    /// When batches were decided and the F1 of the live release on them, oldest first.
+    /// The times of decisions with the F1 of the live release on their rows, oldest first.
     pub fn judged_scores(&self) -> Result<Vec<(String, f64)>> {
         self.query(|db| {
             let sql = "SELECT recorded, f1 FROM decisions
@@ -86,7 +88,7 @@ impl Ledger {
         })
     }
 
-    /// Answers of `release` to all batches that were decided while it was live.
+    /// The predictions of `release` for all batches that were decided while it was live.
     pub fn judged_batches(&self, release: &str) -> Result<ConfusionMatrix> {
         self.query(|db| {
             let sql = "SELECT matrix FROM decisions

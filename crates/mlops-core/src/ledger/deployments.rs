@@ -1,6 +1,6 @@
-//! Releases that went live or were rolled back, and files that were removed on purpose.
+//! Records of releases that went live or were rolled back, and of files removed on purpose.
 //!
-//! Not for what a release consists of: see [`crate::release`].
+//! Not for the content of a release: see [`crate::release`].
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,12 @@ use crate::ids::{DatasetVersion, ReleaseId};
 pub enum Action {
     /// As the newest model.
     Deploy,
-    /// As the way back from another release.
+    /// By rolling back another release.
     Rollback,
 }
 
 impl Action {
-    /// The word for it.
+    /// The name of the action.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deploy => "deploy",
@@ -44,11 +44,11 @@ impl std::str::FromStr for Action {
 /// A release that went live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
-    /// The run that did it.
+    /// The run that deployed it.
     pub run_id: String,
-    /// The step that did it: `deployment`, `first_run`…
+    /// The step that deployed it: `deployment`, `first_run`…
     pub step: String,
-    /// How.
+    /// How it went live.
     pub action: Action,
     /// The release.
     pub release: String,
@@ -58,34 +58,34 @@ pub struct Deployment {
     pub f1: Option<f64>,
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
-    /// The decision that led to it, recorded in the same commit. Not kept with it: see
+    /// The decision behind it, recorded in the same commit. It is not stored here: see
     /// [`Ledger::decision`].
     #[serde(default)]
     pub decision: Option<DecisionRecord>,
 }
 
-/// What was removed to save space.
+/// Releases and data sets that were removed to save space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Removed {
-    /// The run that did it.
+    /// The run that removed them.
     pub run_id: String,
     /// The releases.
     pub releases: Vec<ReleaseId>,
     /// The data sets.
     pub datasets: Vec<DatasetVersion>,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
 
 const DEPLOYMENT: &str = "run_id, step, action, release, previous, f1, dataset, reason, recorded";
 
 impl Ledger {
-    /// Records that a release went live, which ends `intent`. A release that was removed and
-    /// made again counts as there.
+    /// Records that a release went live, and ends `intent`. A release that was removed and made
+    /// again counts as existing.
     pub fn record_deployment(&mut self, deployment: &Deployment, intent: i64) -> Result<()> {
         self.transaction(|db| {
             let sql = format!(
@@ -132,8 +132,8 @@ impl Ledger {
         })
     }
 
-    /// The rollback that took `release` out of service, unless it was made live again since:
-    /// nothing but a person's word brings such a release back.
+    /// The rollback that took `release` out of service, unless it was redeployed since. A
+    /// rolled-back release is only redeployed on explicit request.
     pub fn was_rolled_back(&self, release: &str) -> Result<Option<Deployment>> {
         let newest = self.query(|db| {
             let sql = format!(
@@ -146,13 +146,13 @@ impl Ledger {
         Ok(newest.filter(|d| d.release != release))
     }
 
-    /// The way back from `present`: releases that were live before it, the last one first, those
-    /// left out that were rolled back or removed.
+    /// The releases that a rollback from `present` may return to: those that were live before it,
+    /// the last one first, without those that were rolled back or removed.
     pub fn earlier_releases(&self, present: &str) -> Result<Vec<ReleaseId>> {
         let all = self.deployments()?;
         let before = all.iter().rposition(|d| d.release == present).unwrap_or(all.len());
-        // What was live when records that were begun afresh began is known as the first one's
-        // predecessor alone.
+        // If the records were begun anew, the release that was live then is known only as the first
+        // one's predecessor.
         let oldest = all.first().and_then(|d| d.previous.as_ref());
         let releases = all[..before].iter().rev().map(|d| &d.release).chain(oldest);
         let mut found: Vec<ReleaseId> = Vec::new();
@@ -169,7 +169,7 @@ impl Ledger {
         Ok(found)
     }
 
-    /// Records what was removed, which ends `intent`.
+    /// Records what was removed, and ends `intent`.
     pub fn record_removal(&mut self, removed: &Removed, intent: i64) -> Result<()> {
         let releases = removed.releases.iter().map(|id| ("release", id.to_string()));
         let datasets = removed.datasets.iter().map(|version| ("dataset", version.to_string()));
@@ -185,12 +185,12 @@ impl Ledger {
         })
     }
 
-    /// When release `id` was removed on purpose, if it was.
+    /// When release `id` was removed on purpose; `None` if it was not.
     pub fn release_removed(&self, id: &ReleaseId) -> Result<Option<String>> {
         self.removed("release", id.as_str())
     }
 
-    /// When data set `version` was removed on purpose, if it was.
+    /// When data set `version` was removed on purpose; `None` if it was not.
     pub fn dataset_removed(&self, version: DatasetVersion) -> Result<Option<String>> {
         self.removed("dataset", &version.to_string())
     }

@@ -1,4 +1,4 @@
-//! Who ran when and with what end; and what an interrupted run was about to do.
+//! Records of runs, and of what an interrupted run was about to do.
 
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -11,15 +11,15 @@ use crate::platform::digest::Digest;
 /// One step of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The run.
+    /// The id of the run.
     pub run_id: String,
     /// The step: `ingestion`, `training`…
     pub step: String,
-    /// RFC 3339, UTC.
+    /// When it began, RFC 3339, UTC.
     pub started: String,
-    /// The same, once it ended.
+    /// When it ended, if it did.
     pub ended: Option<String>,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: Option<f64>,
     /// `done`, `nothing to do` or `failed`.
     pub outcome: Option<String>,
@@ -31,11 +31,11 @@ pub struct RunRecord {
     pub host: String,
 }
 
-/// What a run is about to do to files, written before it does.
+/// A planned change of files, recorded before it is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Intent {
-    /// To publish a data set and its quarantine.
+    /// Publishing a data set and its quarantine.
     PublishDataset {
         /// Its version.
         version: DatasetVersion,
@@ -44,21 +44,21 @@ pub enum Intent {
         /// SHA-256 of the quarantine, if there is one.
         quarantine: Option<Digest>,
     },
-    /// To publish a hold-out.
+    /// Publishing a hold-out.
     PublishHoldout {
-        /// Its name in the test folder.
+        /// The file name in the test folder.
         name: String,
-        /// Its SHA-256.
+        /// SHA-256 of the file.
         sha256: Digest,
     },
-    /// To point production at a release; the record that its success leaves.
+    /// Promoting a release; contains the record of the promotion.
     Promote(Box<Deployment>),
-    /// To remove releases and data sets; the record that it leaves.
+    /// Removing releases and data sets; contains the record of the removal.
     Remove(Removed),
 }
 
 impl Ledger {
-    /// Records that `record`'s step began; returns its number.
+    /// Records that `record`'s step began; returns the record's number.
     pub fn begin_run(&mut self, record: &RunRecord) -> Result<i64> {
         self.transaction(|db| {
             db.execute(
@@ -95,7 +95,7 @@ impl Ledger {
         })
     }
 
-    /// Whether the run of `step` before the present one came to a good end; true without any.
+    /// Whether the run of `step` before `present` succeeded; true if there was none.
     pub fn previous_run_completed(&self, step: &str, present: &str) -> Result<bool> {
         self.query(|db| {
             let outcome: Option<Option<String>> = db
@@ -110,7 +110,7 @@ impl Ledger {
         })
     }
 
-    /// When `step` ended the last time without a failure; RFC 3339, UTC.
+    /// When `step` last ended without failure, RFC 3339, UTC.
     pub fn last_success(&self, step: &str) -> Result<Option<String>> {
         self.query(|db| {
             db.query_row(
@@ -149,7 +149,7 @@ impl Ledger {
         })
     }
 
-    /// Writes down what is about to happen; returns its number.
+    /// Records an intent; returns its number.
     pub fn intend(&mut self, run_id: &str, intent: &Intent) -> Result<i64> {
         self.transaction(|db| {
             db.execute(
@@ -160,7 +160,7 @@ impl Ledger {
         })
     }
 
-    /// What interrupted runs were about to do, oldest first.
+    /// Intents of interrupted runs, oldest first.
     pub fn intents(&self) -> Result<Vec<(i64, Intent)>> {
         self.query(|db| {
             let mut statement = db.prepare("SELECT id, payload FROM intents ORDER BY id")?;
@@ -170,7 +170,7 @@ impl Ledger {
         })
     }
 
-    /// Forgets an intent that was undone.
+    /// Removes an intent that was undone.
     pub fn withdraw(&mut self, intent: i64) -> Result<()> {
         self.transaction(|db| db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop))
     }

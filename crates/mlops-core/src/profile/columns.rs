@@ -1,4 +1,6 @@
-//! Statistics of all columns of a file, in one pass. Not for a single column: see the siblings.
+//! Statistics of all columns of a file, in one pass.
+//!
+//! Not for a single column: see the siblings.
 
 use std::path::Path;
 
@@ -10,12 +12,12 @@ use crate::csv::reader::{Reading, RowReader};
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 
-/// What is known of a column.
+/// A column with its statistics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnProfile {
-    /// The column.
+    /// The column's name.
     pub name: String,
-    /// What it is for.
+    /// How the column is used.
     pub role: Role,
     /// Its statistics.
     #[serde(flatten)]
@@ -32,17 +34,17 @@ pub enum ColumnSummary {
     Categorical(CategoricalSummary),
     /// Ids: how many there are, and how many are missing.
     Id {
-        /// Values that are there.
+        /// Number of ids present.
         count: u64,
-        /// Empty cells.
+        /// Number of empty cells.
         missing: u64,
-        /// The same as a share, 0 to 100.
+        /// Share of empty cells in percent.
         missing_percent: f64,
     },
 }
 
 impl ColumnSummary {
-    /// Values, missing values and their percentage.
+    /// The number of values, of missing values, and the percentage of the latter.
     pub fn presence(&self) -> (u64, u64, f64) {
         match self {
             Self::Numeric(s) => (s.count, s.missing, s.missing_percent),
@@ -51,7 +53,7 @@ impl ColumnSummary {
         }
     }
 
-    /// The statistics of a numeric column.
+    /// The statistics, if the column is numeric.
     pub fn numeric(&self) -> Option<&NumericSummary> {
         match self {
             Self::Numeric(summary) => Some(summary),
@@ -60,7 +62,7 @@ impl ColumnSummary {
     }
 }
 
-/// Profiles of all columns of a schema, growing batch by batch.
+/// Profiles all columns of a schema, batch by batch.
 #[derive(Debug)]
 pub struct ColumnsProfile {
     ids: Vec<(u64, u64)>,
@@ -71,7 +73,7 @@ pub struct ColumnsProfile {
 }
 
 impl ColumnsProfile {
-    /// No rows of `schema` yet.
+    /// Starts without rows of `schema`.
     pub fn new(schema: &Schema) -> Self {
         Self {
             ids: vec![(0, 0); schema.count(Role::Id)],
@@ -102,7 +104,7 @@ impl ColumnsProfile {
         self.rows += table.len() as u64;
     }
 
-    /// Adds what was seen of other rows.
+    /// Adds the profiles of other rows.
     pub fn merge(&mut self, other: Self) {
         for ((count, missing), (there, gaps)) in self.ids.iter_mut().zip(other.ids) {
             *count += there;
@@ -115,7 +117,7 @@ impl ColumnsProfile {
         self.rows += other.rows;
     }
 
-    /// Rows added.
+    /// The number of rows added.
     pub fn rows(&self) -> u64 {
         self.rows
     }

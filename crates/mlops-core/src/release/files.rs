@@ -1,4 +1,5 @@
-//! Small files of releases: JSON as we write it, and the path from the pointer to a release.
+//! Small files of releases: JSON in our format, and the relative path from the pointer to a
+//! release.
 //!
 //! Not for the model file: see [`crate::model::artifact`].
 
@@ -25,7 +26,7 @@ pub fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     })
 }
 
-/// The path that leads from folder `from` to `to`, both existing.
+/// The relative path from folder `from` to `to`, both of which must exist.
 pub(crate) fn relative(to: &Path, from: &Path) -> Result<PathBuf> {
     let real = |path: &Path| -> Result<PathBuf> {
         path.canonicalize().map_err(|e| Error::io("read", path, e))

@@ -1,4 +1,4 @@
-//! What a use case is given and leaves behind: its context, its test files, its decision.
+//! The environment and the results of a use case: its context, its test files, its decision.
 //!
 //! Not for the use cases themselves: see [`crate::stage`].
 

@@ -1,16 +1,16 @@
-//! The labelled rows that no model is trained on: which files they are, and in which order they serve.
+//! The test files: labelled rows that no model is trained on, and the order in which they are used.
 //!
-//! Two kinds: the user's own files, and hold-outs, `testdata_new{N}.csv`, which `fullprocess` drew.
-//! A hold-out is known by its content, whatever its name is now; a file that is only named like one,
-//! with a number, counts as an earlier hold-out; any other name is the user's. A model is scored on
-//! the newest hold-out, else on the user's files; where those are too few rows, on older ones too.
-//! Not for drawing hold-outs.
+//! There are two kinds: the user's own files, and hold-outs, `testdata_new{N}.csv`, which
+//! `fullprocess` drew. A hold-out is recognised by its content, whatever its name; a file that only
+//! has the name of a hold-out counts as an earlier one; any other file is the user's. A model is
+//! scored on the newest hold-out, or else on the user's files; if those have too few rows, on older
+//! ones too. Not for drawing hold-outs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::dataset::discover::{self, Candidate};
+use crate::dataset::discover::{self, SourceFile};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
@@ -18,46 +18,47 @@ use crate::platform::digest::Digest;
 /// A test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestFile {
-    /// Its name in the folder.
+    /// The file name.
     pub name: String,
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// Its identity.
+    /// The digest of the content.
     pub digest: Digest,
-    /// What kind of test data it is.
-    pub kind: Kind,
+    /// The kind of test data.
+    pub kind: TestFileKind,
 }
 
-/// What kind of test data a file is. The newest hold-out is the greatest.
+/// The kind of test data in a file. The newest hold-out is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum TestFileKind {
     /// The user's own.
     Own,
     /// Named like a hold-out with this number; the ledger does not know its content.
     Named(u32),
-    /// A hold-out that the ledger knows.
+    /// A hold-out recorded in the ledger.
     HoldOut(DatasetVersion),
 }
 
 /// The test files of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TestFiles {
-    /// What models are scored on first: the newest hold-out, else the user's own files.
+    /// The files that models are scored on first: the newest hold-out, or else the user's own
+    /// files.
     pub current: Vec<TestFile>,
-    /// The files of all kinds: what models are not trained on.
+    /// The files of all kinds, none of which models are trained on.
     pub all: Vec<TestFile>,
 }
 
-/// The number in `testdata_new{N}.csv`, also where a second file of that number has a suffix:
-/// `testdata_new{N}-2.csv`.
+/// The number in `testdata_new{N}.csv`, or in the name with a suffix of a second file with that
+/// number: `testdata_new{N}-2.csv`.
 fn number(name: &str) -> Option<u32> {
     let (stem, _) = name.rsplit_once('.')?;
     let rest = stem.strip_prefix("testdata_new")?;
     rest.split_once('-').map_or(rest, |(number, _)| number).parse().ok()
 }
 
-impl Kind {
-    /// What a file is by its name alone.
+impl TestFileKind {
+    /// The kind of a file by its name alone.
     pub(crate) fn of_name(name: &str, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.name == name), number(name)) {
             (Some(holdout), _) => Self::HoldOut(holdout.version),
@@ -66,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// What a file is by its content, which tells more.
+    /// The kind of a file by its content, which is more reliable.
     pub(crate) fn of(name: &str, digest: Digest, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.sha256 == digest), number(name)) {
             (Some(holdout), _) => Self::HoldOut(holdout.version),
@@ -76,9 +77,9 @@ impl Kind {
     }
 }
 
-/// Splits items into tiers of one kind, the newest first; the order of the items stays.
-fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> Kind) -> Vec<Vec<T>> {
-    let mut tiers = BTreeMap::<Kind, Vec<T>>::new();
+/// Groups items by kind, the newest first; the order within a group is kept.
+fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
+    let mut tiers = BTreeMap::<TestFileKind, Vec<T>>::new();
     for item in items {
         tiers.entry(kind(&item)).or_default().push(item);
     }
@@ -86,30 +87,30 @@ fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> Kind) -> Vec<Vec<T>> {
 }
 
 impl TestFiles {
-    /// Finds the test files in `folder`, of which the ledger knows `holdouts`; a folder that does
-    /// not exist has none.
+    /// Finds the test files in `folder`; `holdouts` are those in the ledger. A folder that does not
+    /// exist has none.
     pub fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Self> {
         if !folder.is_dir() {
             return Ok(Self::default());
         }
         let mut all = Vec::new();
-        for Candidate { name, path, .. } in discover::list(folder, "test_data_path")?.candidates {
+        for SourceFile { name, path, .. } in discover::list(folder, "test_data_path")?.candidates {
             let digest = Digest::of_file(&path)?;
-            let kind = Kind::of(&name, digest, holdouts);
+            let kind = TestFileKind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
         }
         let current = tiers(all.clone(), |f| f.kind).into_iter().next().unwrap_or_default();
         Ok(Self { current, all })
     }
 
-    /// Names and places of the files in `folder`, by tier, the newest hold-out first, the user's own
-    /// last. Their digests nobody asked for yet: whoever reads them computes them on the way.
-    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<Candidate>>> {
+    /// Names and paths of the files in `folder`, by tier, the newest hold-out first, the user's own
+    /// last. Their digests are not computed; whoever reads the files does that.
+    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<SourceFile>>> {
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
         let files = discover::list(folder, "test_data_path")?.candidates;
-        Ok(tiers(files, |f| Kind::of_name(&f.name, holdouts)))
+        Ok(tiers(files, |f| TestFileKind::of_name(&f.name, holdouts)))
     }
 
     /// All files, by tier, the newest hold-out first, the user's own last.
@@ -117,8 +118,8 @@ impl TestFiles {
         tiers(self.all.clone(), |f| f.kind)
     }
 
-    /// Hold-outs of the ledger whose file is not here, or not as it was: their rows stay out of
-    /// training, but cannot be scored.
+    /// Hold-outs of the ledger whose file is missing or changed: their rows stay out of training
+    /// but cannot be scored.
     pub fn missing<'a>(&self, holdouts: &'a [HoldoutRecord]) -> Vec<&'a HoldoutRecord> {
         let here = |h: &HoldoutRecord| self.all.iter().any(|f| f.digest == h.sha256);
         holdouts.iter().filter(|h| !here(h)).collect()
@@ -182,10 +183,10 @@ mod tests {
         let found = TestFiles::find(dir.path(), &holdouts).unwrap();
         let kinds: Vec<_> = found.all.iter().map(|f| (f.name.as_str(), f.kind)).collect();
         let expected = [
-            ("moved.csv", Kind::HoldOut(DatasetVersion(7))),
-            ("testdata_new.csv", Kind::Own),
-            ("testdata_new3-2.csv", Kind::Named(3)),
-            ("testdata_new9.csv", Kind::Named(9)),
+            ("moved.csv", TestFileKind::HoldOut(DatasetVersion(7))),
+            ("testdata_new.csv", TestFileKind::Own),
+            ("testdata_new3-2.csv", TestFileKind::Named(3)),
+            ("testdata_new9.csv", TestFileKind::Named(9)),
         ];
         assert_eq!(kinds, expected);
         assert_eq!(found.current[0].name, "moved.csv", "the records count more than a number");

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
-use crate::dataset::discover::{self, Candidate};
+use crate::dataset::discover::{self, SourceFile};
 use crate::dataset::resources::Resources;
 use crate::ledger::{DatasetRecord, Segment};
 use crate::platform::digest::Digest;
@@ -53,13 +53,13 @@ pub(super) fn run(
     for segment in &segments {
         let path = sources[&segment.sha256].clone();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let candidate = Candidate { name, path };
+        let candidate = SourceFile { name, path };
         let progress = &mut |bytes, rows| (context.progress)(bytes, last.bytes, rows);
         let read = ingest.file(&candidate, &mut (), progress)?;
         match read.outcome {
-            Outcome::Taken | Outcome::NoRows | Outcome::Known => {}
-            Outcome::Changing => return Err(gone(last, "a source changed while it was read")),
-            Outcome::Failed(why) | Outcome::Contradicts(why) => {
+            FileOutcome::Taken | FileOutcome::NoRows | FileOutcome::Known => {}
+            FileOutcome::Changing => return Err(gone(last, "a source changed while it was read")),
+            FileOutcome::Failed(why) | FileOutcome::Contradicts(why) => {
                 return Err(gone(last, &format!("{}: {why}", candidate.name)));
             }
         }

@@ -24,7 +24,7 @@ use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
-use super::held_out::{self, HeldOut, InOrder};
+use super::held_out::{self, HeldOut, LeftOutRows};
 
 /// What `training` did.
 #[derive(Debug, Clone, Serialize)]
@@ -118,7 +118,7 @@ fn fit(
     context: &Context,
     dataset: &DatasetRecord,
     schema: Schema,
-    (held, mut in_order): (HeldOut, InOrder),
+    (held, mut in_order): (HeldOut, LeftOutRows),
 ) -> Result<Learnt> {
     let config = &context.config;
     let training = config.training;

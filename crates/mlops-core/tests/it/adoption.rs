@@ -7,11 +7,10 @@ use mlops_core::ledger::FileStatus;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::ingest::Options;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::{adopt, deploy};
 use mlops_testkit::{Dead, Fault, HEADER, Scene, sample_rows};
 use serde_json::json;
-
 
 /// A folder in which scripts worked: `a` and `c` ingested, `gone` too and deleted since.
 fn theirs() -> Scene {
@@ -28,7 +27,7 @@ fn theirs() -> Scene {
     scene
 }
 
-fn adopt(scene: &Scene) -> Result<Ingestion> {
+fn adopt(scene: &Scene) -> Result<Ingested> {
     scene.step("ingestion --adopt", adopt::run)
 }
 

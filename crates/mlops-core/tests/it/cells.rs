@@ -4,8 +4,8 @@
 
 use serde_json::json;
 
-use mlops_testkit::{HEADER, Scene};
 use crate::ingestion::{reason, record};
+use mlops_testkit::{HEADER, Scene};
 
 const SMALL: &str = "id,x,y\n";
 

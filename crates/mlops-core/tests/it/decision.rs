@@ -12,7 +12,6 @@ use mlops_core::stage::ingest;
 use mlops_testkit::{Fault, HEADER, Random, Scene, repetitions, sample_rows};
 use serde_json::{Value, json};
 
-
 /// A workspace with a live release, whose source folder is apart.
 pub(crate) fn live(more: &Value) -> Scene {
     let mut config = json!({"source_folder_path": "source", "holdout": {"share": 0.25}});

@@ -5,7 +5,6 @@ use mlops_core::stage::ingest::Options;
 use mlops_testkit::{Random, Scene};
 use serde_json::{Value, json};
 
-
 fn without_id(more: &Value) -> Scene {
     let mut keys = json!({"schema": {"numeric": ["age"], "categorical": ["sex"], "target": "y"}});
     for (key, value) in more.as_object().unwrap() {

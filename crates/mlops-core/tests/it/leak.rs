@@ -5,7 +5,6 @@ use std::fs;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
 
-
 #[test]
 fn test_rows_known_at_training_are_held_out_whatever_their_spelling() {
     let scene = Scene::new();

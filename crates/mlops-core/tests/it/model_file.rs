@@ -12,7 +12,6 @@ use mlops_core::table::Table;
 use mlops_testkit::{Random, Scene, repetitions, variable};
 use serde_json::json;
 
-
 /// Magic, format version, length; then the checksum, then the payload.
 const LENGTH: std::ops::Range<usize> = 12..20;
 const CHECKSUM: std::ops::Range<usize> = 20..52;

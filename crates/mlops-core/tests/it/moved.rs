@@ -11,7 +11,6 @@ use mlops_core::stage::ingest::Options;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
 
-
 fn scene() -> Scene {
     let scene = Scene::with(&json!({"retention": {"keep_releases": 2, "keep_datasets": 2}}));
     scene.rows("in/a.csv", &sample_rows(40, 1));

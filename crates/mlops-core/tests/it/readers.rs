@@ -4,7 +4,6 @@
 use mlops_testkit::{Scene, repetitions, sample_rows};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-
 #[test]
 fn a_reader_sees_one_whole_release_at_any_moment_of_many_promotions() {
     let scene = Scene::new();

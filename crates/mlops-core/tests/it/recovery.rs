@@ -9,7 +9,6 @@ use mlops_core::release::Pointer;
 use mlops_testkit::{Entry, Fault, Scene, Snapshot, repetitions, sample_rows};
 use serde_json::json;
 
-
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 

@@ -14,7 +14,6 @@ use mlops_core::stage::ingest::Options;
 use mlops_testkit::{Scene, variable};
 use serde_json::{Value, json};
 
-
 const CLOSE: f64 = 1e-9;
 
 fn repository() -> PathBuf {

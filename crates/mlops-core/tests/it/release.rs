@@ -9,7 +9,6 @@ use mlops_core::stage::deploy;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
 
-
 /// A workspace with a scored model.
 fn scored() -> Scene {
     let scene = Scene::new();

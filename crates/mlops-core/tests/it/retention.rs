@@ -15,7 +15,6 @@ use mlops_core::stage::verify::{self, Which};
 use mlops_testkit::{Dead, Fault, Random, Scene, repetitions, sample_rows};
 use serde_json::json;
 
-
 fn scene(keep_releases: Option<u64>, keep_datasets: Option<u64>) -> Scene {
     let limits = json!({"keep_releases": keep_releases, "keep_datasets": keep_datasets});
     let scene = Scene::with(&json!({"retention": limits}));

@@ -13,7 +13,6 @@ use mlops_core::stage::verify::{self, Verified, Which};
 use mlops_core::{Result, stage};
 use mlops_testkit::{Dead, Fault, Scene, sample_rows};
 
-
 /// A workspace in which `n` releases went live one after the other, the last one still is.
 pub(crate) fn lived(n: u64) -> (Scene, Vec<ReleaseId>) {
     let scene = Scene::new();

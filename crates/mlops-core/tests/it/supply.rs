@@ -12,17 +12,16 @@ use mlops_core::run::context::Report;
 use mlops_core::run::decision::{Concern, Decision, Outcome};
 use mlops_core::stage::decide;
 use mlops_core::stage::ingest::Options;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
-
 
 /// `n` good rows whose ids begin with `id`.
 fn good(id: &str, n: u32) -> String {
     (0..n).map(|i| format!("{id}{i},{},2,3,{}\n", i % 50, i % 2)).collect()
 }
 
-fn only(report: &Ingestion) -> &str {
+fn only(report: &Ingested) -> &str {
     assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
     &report.warnings[0]
 }

@@ -9,7 +9,6 @@ use mlops_core::model::{Model, Prediction, Predictor, artifact};
 use mlops_testkit::{HEADER, Random, Scene, sample_rows};
 use serde_json::{Value, json};
 
-
 /// Two features and `yes`/`no`.
 fn small(training: &Value, rows: &str) -> Scene {
     let scene = Scene::with(&json!({"training": training, "schema": {"id": ["who"],

@@ -9,7 +9,7 @@ use mlops_core::table::schema::Role;
 use mlops_core::{Error, Result, stage, text};
 
 use crate::report::warning;
-use crate::report::{ColumnRow, Warning};
+use crate::report::{ColumnRow, Finding};
 
 /// Percentage of missing values above which a column is worth a warning.
 const MANY_MISSING: f64 = 20.0;
@@ -18,7 +18,7 @@ const MANY_MISSING: f64 = 20.0;
 pub(super) fn of(
     context: &Context,
     workspace: &Workspace,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<Finding>,
 ) -> Result<Vec<ColumnRow>> {
     let Some(dataset) = workspace.ledger.latest_dataset()? else {
         warnings.push(warning("Nothing was ingested yet: there are no column statistics.".into()));

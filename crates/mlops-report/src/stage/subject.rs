@@ -14,7 +14,7 @@ use mlops_core::run::context::Context;
 use mlops_core::stage::score;
 use mlops_core::{Error, Result};
 
-use crate::report::Warning;
+use crate::report::Finding;
 use crate::report::{note, serious, warning};
 
 /// A model with what lies beside it.
@@ -31,7 +31,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// Finds the model and says what is odd about it.
-    pub(super) fn find(context: &Context) -> Result<(Self, Vec<Warning>)> {
+    pub(super) fn find(context: &Context) -> Result<(Self, Vec<Finding>)> {
         let store = context.store();
         let mut warnings = Vec::new();
         let live = match store.live() {
@@ -72,7 +72,7 @@ impl Subject {
     fn in_folder(
         folder: &Path,
         release: Option<ReleaseId>,
-        warnings: &mut Vec<Warning>,
+        warnings: &mut Vec<Finding>,
     ) -> Result<Self> {
         let path = folder.join(ARTIFACT);
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
@@ -110,7 +110,7 @@ impl Subject {
     }
 
     /// Says so when the candidate is another model than the live one.
-    fn compare(&self, candidate: &Path, warnings: &mut Vec<Warning>) {
+    fn compare(&self, candidate: &Path, warnings: &mut Vec<Finding>) {
         if Digest::of_file(candidate).is_ok_and(|digest| digest != self.artifact) {
             warnings.push(note(
                 "There is a candidate that is not the live model; this report is on the live one."

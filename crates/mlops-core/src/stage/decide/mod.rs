@@ -31,11 +31,10 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
-use super::fresh::{self, Rows};
-use super::ingest;
+use super::fresh::{self, RowRanges};
+use super::ingest::{self, report::Ingested};
 use super::score::{self, Score, read_artifact};
 use super::{held_again, holdout, train};
-use crate::stage::ingest::report::Ingestion;
 
 /// How much longer than one settling time a run waits for files that keep changing.
 const SETTLE_ROUNDS: u32 = 5;
@@ -54,7 +53,7 @@ pub struct Options {
 /// Decides and acts.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decision> {
     if !options.dry_run {
-        return Run::new(context, workspace, options).decide();
+        return DecisionRun::new(context, workspace, options).decide();
     }
     rehearse(context, options)
 }
@@ -64,18 +63,18 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     let options = Options { dry_run: true, ..options };
     let mut rehearsal = Rehearsal::of(context)?;
     let Rehearsal { context, workspace, .. } = &mut rehearsal;
-    Run::new(context, workspace, options).decide()
+    DecisionRun::new(context, workspace, options).decide()
 }
 
 /// One run at work.
-struct Run<'a> {
+struct DecisionRun<'a> {
     context: &'a Context,
     workspace: &'a mut Workspace,
     options: Options,
     decision: Decision,
 }
 
-impl<'a> Run<'a> {
+impl<'a> DecisionRun<'a> {
     fn new(context: &'a Context, workspace: &'a mut Workspace, options: Options) -> Self {
         let decision = Decision {
             format_version: 1,
@@ -129,7 +128,7 @@ impl<'a> Run<'a> {
         let trained_rows = match trained {
             Some(version) => {
                 let segments = self.workspace.ledger.segments(dataset.version)?;
-                Some(Rows::of(&segments, |s| s.batch <= version))
+                Some(RowRanges::of(&segments, |s| s.batch <= version))
             }
             None => None,
         };
@@ -184,7 +183,7 @@ impl<'a> Run<'a> {
     }
 
     /// Notes what is wrong with the data that should come: refused files, and none at all.
-    fn look_at_the_supply(&mut self, ingestion: &Ingestion) -> Result<()> {
+    fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
             concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
@@ -211,7 +210,7 @@ impl<'a> Run<'a> {
         schema: &Schema,
         dataset: &DatasetRecord,
         trained: Option<DatasetVersion>,
-        known: Option<&Rows>,
+        known: Option<&RowRanges>,
         judged: DatasetVersion,
     ) -> Result<()> {
         let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);
@@ -233,7 +232,7 @@ impl<'a> Run<'a> {
         schema: &Schema,
         dataset: &DatasetRecord,
         version: DatasetVersion,
-    ) -> Result<(Rows, Option<String>)> {
+    ) -> Result<(RowRanges, Option<String>)> {
         fresh::after(self.context, self.workspace, schema, dataset, version)
     }
 
@@ -424,7 +423,7 @@ impl<'a> Run<'a> {
         Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
     }
 
-    fn ingest(&mut self) -> Result<Ingestion> {
+    fn ingest(&mut self) -> Result<Ingested> {
         let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
         let folder = self.context.config.source_folder.clone();
         self.wait_for(&folder, settle)?;
@@ -439,7 +438,7 @@ impl<'a> Run<'a> {
         for _ in 0..SETTLE_ROUNDS {
             let files = discover::list(folder, "source_folder_path")?.candidates;
             let changing =
-                |c: &discover::Candidate| ingest::changed_within(self.context, &c.path, settle);
+                |c: &discover::SourceFile| ingest::changed_within(self.context, &c.path, settle);
             if settle.is_zero() || !files.iter().any(changing) {
                 break;
             }
@@ -549,7 +548,7 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
 
 /// What is to be decided on, for the record: all that came after `decided`, also what an
 /// interrupted run or `ingestion` brought in.
-fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
+fn data_seen(ledger: &Ledger, ingestion: &Ingested, decided: DatasetVersion) -> Result<DataSeen> {
     let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
     datasets.retain(|dataset| dataset.version > decided);

@@ -8,9 +8,9 @@ use crate::ledger::{Action, Deployment};
 use crate::release::Release;
 
 use super::super::deploy;
-use super::Run;
+use super::DecisionRun;
 
-impl Run<'_> {
+impl DecisionRun<'_> {
     /// Makes the release live again that was so last, of those that are sound and were not rolled
     /// back: somebody removed the pointer.
     pub(super) fn restore(&mut self) -> Result<Option<Release>> {

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
-use crate::dataset::discover::Candidate;
+use crate::dataset::discover::SourceFile;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Segment};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
@@ -18,7 +18,7 @@ use crate::text;
 use crate::{Error, Result};
 
 use crate::stage::ingest::publish::Part;
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::{Waiting, named, record};
 
 /// The key under which the ledger keeps which files are known to be gone.
@@ -128,7 +128,7 @@ impl Anew<'_> {
         held: &[Segment],
         changes: &Changes,
         parts: &mut Vec<Part>,
-        report: &mut Ingestion,
+        report: &mut Ingested,
     ) -> Result<Vec<Digest>> {
         let mut superseded = Vec::new();
         let mut missing = (Vec::new(), 0);
@@ -168,7 +168,7 @@ impl Anew<'_> {
         waiting: &Waiting,
         old: &Segment,
         parts: &mut Vec<Part>,
-        report: &mut Ingestion,
+        report: &mut Ingested,
     ) -> Result<bool> {
         let (context, total) = (self.context, self.total);
         let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
@@ -217,8 +217,8 @@ impl Anew<'_> {
                 let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
                 let (context, total) = (self.context, self.total);
                 let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
-                let read = ingest.file(&Candidate { name, path }, &mut (), progress)?;
-                if let Outcome::Taken = read.outcome {
+                let read = ingest.file(&SourceFile { name, path }, &mut (), progress)?;
+                if let FileOutcome::Taken = read.outcome {
                     if read.digest != Some(segment.sha256) {
                         return Err(Error::data(format!(
                             "{place} changed while the data set was built anew: run again"
@@ -261,7 +261,7 @@ fn rows_stay(name: &str, rows: u64) -> String {
 pub(super) fn say_what_stays(
     workspace: &Workspace,
     held: &[Segment],
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<()> {
     for file in &report.files {
         if matches!(file.status, FileStatus::NoRows | FileStatus::Failed)
@@ -285,7 +285,7 @@ pub(super) fn gone(
     workspace: &Workspace,
     folder: &Path,
     held: &[Segment],
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<Option<(&'static str, String)>> {
     let known: BTreeSet<String> = workspace
         .ledger

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::config::{Config, OnChange};
 use crate::dataset::builder::Ingest;
-use crate::dataset::discover::{self, Candidate, Stamp};
+use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
 use crate::ledger::{FileRecord, FileStatus, Segment};
@@ -34,7 +34,7 @@ use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
 pub(super) use publish::{New, Part, publish};
-pub use report::Ingestion;
+pub use report::Ingested;
 
 /// What the user may ask for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +56,7 @@ pub fn run(
     folder: &Path,
     key: &str,
     options: Options,
-) -> Result<Ingestion> {
+) -> Result<Ingested> {
     let mut report = ingest(context, workspace, folder, key, options)?;
     report.bound();
     Ok(report)
@@ -68,7 +68,7 @@ fn ingest(
     folder: &Path,
     key: &str,
     options: Options,
-) -> Result<Ingestion> {
+) -> Result<Ingested> {
     let config = &context.config;
     let listing = discover::list(folder, key)?;
     let last = workspace.ledger.latest_dataset()?;
@@ -82,7 +82,7 @@ fn ingest(
     let retry = options.retry || before.is_some_and(|before| before != settings);
     let options = Options { retry, ..options };
 
-    let mut report = Ingestion::of(folder, last.as_ref());
+    let mut report = Ingested::of(folder, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore::run(context, workspace, last)?);
     }
@@ -175,7 +175,7 @@ fn ingest(
 fn record_files(
     context: &Context,
     workspace: &mut Workspace,
-    report: &Ingestion,
+    report: &Ingested,
     meta: &[(&str, String)],
 ) -> Result<()> {
     let run = context.run.as_str();
@@ -212,7 +212,7 @@ fn refuse_loss(
     context: &Context,
     workspace: &Workspace,
     held: &[Segment],
-    report: &Ingestion,
+    report: &Ingested,
 ) -> Result<()> {
     let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
     let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
@@ -301,13 +301,13 @@ fn check_schema(
 fn known_sources(
     context: &Context,
     workspace: &Workspace,
-    found: Vec<Candidate>,
-) -> Result<Vec<Candidate>> {
+    found: Vec<SourceFile>,
+) -> Result<Vec<SourceFile>> {
     let mut sources = Vec::new();
     for file in workspace.ledger.files()? {
         let path = file.location.path(&context.config.base);
         if path.is_file() {
-            sources.push(Candidate { name: file.name, path });
+            sources.push(SourceFile { name: file.name, path });
         }
     }
     sources.extend(found);
@@ -319,10 +319,10 @@ fn known_sources(
 /// Those files that have not changed just now: others may still be written to.
 fn settled(
     context: &Context,
-    candidates: Vec<Candidate>,
+    candidates: Vec<SourceFile>,
     settle: Duration,
-    report: &mut Ingestion,
-) -> Vec<Candidate> {
+    report: &mut Ingested,
+) -> Vec<SourceFile> {
     let (settled, changing): (Vec<_>, Vec<_>) = candidates
         .into_iter()
         .partition(|c| settle.is_zero() || !changed_within(context, &c.path, settle));
@@ -345,10 +345,10 @@ pub fn changed_within(context: &Context, path: &Path, settle: Duration) -> bool 
 fn sift(
     context: &Context,
     workspace: &mut Workspace,
-    candidates: Vec<Candidate>,
+    candidates: Vec<SourceFile>,
     held: &BTreeSet<Digest>,
     options: Options,
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<Vec<Waiting>> {
     let mut stamps = Vec::new();
     let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();

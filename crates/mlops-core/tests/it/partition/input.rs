@@ -4,7 +4,6 @@ use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::table::schema::{Role, Schema};
 use mlops_testkit::Random;
 
-
 const IDS: &[&str] = &[
     "a",
     "b1",
