@@ -1,10 +1,12 @@
-//! `deployment`: the command line of the life of a release (`deploy`, `history`, `rollback` and
-//! `verify` of `mlops_core::stage`). Nothing else happens here.
+//! The command line for the life of a release: `deploy`, `history`, `rollback` and `verify` of
+//! `mlops_core::stage`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mlops_core::ids::ReleasePrefix;
+use mlops_core::ids::{ReleasePrefix, Step};
 use mlops_core::stage::{deploy, history, verify};
 use mlops_runtime::renew;
 
@@ -69,7 +71,7 @@ enum Action {
     Adopt,
 }
 
-/// A reason is there for others to read.
+/// Refuses an empty reason, since others will read it.
 fn in_words(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("say why in a few words: whoever reads the history will ask".to_owned()),
@@ -80,13 +82,13 @@ fn in_words(text: &str) -> Result<String, String> {
 fn main() -> ExitCode {
     let Arguments { common, reason, again, accept, command } = Arguments::parse();
     match command {
-        None => mlops_runtime::run("deployment", &common, |context, workspace| {
+        None => mlops_runtime::run(Step::Deployment, &common, |context, workspace| {
             let leave = deploy::Leave { again, accept };
             renew::deploy(context, workspace, &reason, leave)
         }),
         Some(Action::History) => mlops_runtime::look(&common, history::run),
         Some(Action::Rollback { to, reason }) => {
-            mlops_runtime::run("deployment rollback", &common, |context, workspace| {
+            mlops_runtime::run(Step::Rollback, &common, |context, workspace| {
                 let to = to.map(|to| history::find(context, &to)).transpose()?;
                 renew::roll_back(context, workspace, to.as_ref(), &reason)
             })
@@ -100,7 +102,7 @@ fn main() -> ExitCode {
             verify::run(context, &which)
         }),
         Some(Action::Adopt) => {
-            mlops_runtime::run("deployment adopt", &common, |context, _| deploy::adopt(context))
+            mlops_runtime::run(Step::AdoptFolder, &common, |context, _| deploy::adopt(context))
         }
     }
 }

@@ -1,5 +1,6 @@
-//! `diagnostics`: the command line of `mlops_core::stage::diagnose` and `mlops_compare::command`.
-//! Nothing else happens here.
+//! The command line of `mlops_core::stage::diagnose` and `mlops_compare::command`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use mlops_compare::Tolerance;
 use mlops_compare::command as compare;
+use mlops_core::ids::Step;
 use mlops_core::stage::diagnose;
 use mlops_runtime::dependencies;
 
@@ -108,13 +110,14 @@ fn main() -> ExitCode {
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     match command {
-        None => mlops_runtime::run_or_look("diagnostics", &common, |context, workspace| {
+        None => mlops_runtime::run_or_look(Step::Diagnostics, &common, |context, workspace| {
             let Diagnose { data, output, measure, check_latest } = options;
             let mut dependencies = dependencies::built_in();
             if check_latest {
                 dependencies::check_latest(context, &mut dependencies)?;
             }
-            let options = diagnose::Options { data, output, measure, dependencies };
+            let options =
+                diagnose::Options { data, output, measure, dependencies, identify: false };
             diagnose::run(context, workspace, &options)
         }),
         Some(Action::Compare(arguments)) => {

@@ -1,8 +1,11 @@
-//! `fullprocess`: the command line of `mlops_runtime::fullprocess`. Nothing else happens here.
+//! The command line of `mlops_runtime::fullprocess`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::stage::decide;
 use mlops_runtime::fullprocess;
 
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
     if dry_run {
         return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
     }
-    mlops_runtime::run_unattended("fullprocess", &common, |context, workspace, _| {
+    mlops_runtime::run_unattended(Step::FullProcess, &common, |context, workspace, _| {
         fullprocess::run(context, workspace, options)
     })
 }

@@ -1,8 +1,11 @@
-//! `reporting`: the command line of `mlops_report::stage`. Nothing else happens here.
+//! The command line of `mlops_report::stage`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 
 /// Draws the confusion matrix and five more pictures, and writes report.html
 #[derive(Parser)]
@@ -16,5 +19,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    mlops_runtime::run("reporting", &Arguments::parse().common, mlops_report::stage::run)
+    mlops_runtime::run(Step::Reporting, &Arguments::parse().common, mlops_report::stage::run)
 }

@@ -1,8 +1,11 @@
-//! `scoring`: the command line of `mlops_core::stage::score`. Nothing else happens here.
+//! The command line of `mlops_core::stage::score`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::stage::score;
 
 /// Scores the latest model on the current test data: F1 with its interval, beside the best
@@ -15,5 +18,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    mlops_runtime::run("scoring", &Arguments::parse().common, score::run)
+    mlops_runtime::run(Step::Scoring, &Arguments::parse().common, score::run)
 }

@@ -34,9 +34,8 @@
 //!
 //! let context = Context::new(config, Arc::new(SystemClock::default()), disk, "example");
 //! let mut workspace = context.open("example")?;
-//! let input = context.config.input_folder.clone();
 //! let options = ingest::Options::default();
-//! let ingested = ingest::run(&context, &mut workspace, &input, "input_folder_path", options)?;
+//! let ingested = ingest::run(&context, &mut workspace, context.config.input(), options)?;
 //! assert_eq!((ingested.rows, ingested.version.map(|v| v.0)), (3, Some(1)));
 //! let trained = train::run(&context, &mut workspace)?;
 //! assert_eq!(trained.data.rows, 3);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::config::Config;
+use mlops_core::ids::Step;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
@@ -58,7 +59,7 @@ impl Place {
         train::run(&context, &mut workspace).unwrap();
         score::run(&context, &mut workspace).unwrap();
         if deployed {
-            deploy::run(&context, &mut workspace, "test", "the first").unwrap();
+            deploy::run(&context, &mut workspace, Step::Deployment, "the first").unwrap();
         }
     }
 
@@ -71,9 +72,8 @@ impl Place {
 }
 
 fn ingested(context: &Context, workspace: &mut Workspace) {
-    let folder = context.config.input_folder.clone();
     let options = ingest::Options::default();
-    ingest::run(context, workspace, &folder, "input_folder_path", options).unwrap();
+    ingest::run(context, workspace, context.config.input(), options).unwrap();
 }
 
 fn says(reported: &Reported, text: &str) -> bool {

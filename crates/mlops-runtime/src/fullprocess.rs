@@ -1,17 +1,17 @@
-//! `fullprocess`: the decision, and what follows it: diagnostics and reports on what is live, and
-//! calls to the app that serves it.
+//! `fullprocess`: the decision and what follows it: diagnostics and reports on the live release,
+//! and calls to the app that serves it.
 //!
 //! Not for deciding: see `mlops_core::stage::decide`.
 
 use std::fmt;
 
 use mlops_core::Result;
+use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
-use mlops_core::run::decision::STEP;
-use mlops_core::run::decision::{Decision, Outcome};
-use mlops_core::stage::decide::{self, Options};
+use mlops_core::run::decision::Decision;
+use mlops_core::stage::decide::{self, Decided, Options};
 use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::text;
 use mlops_report::stage::Reported;
@@ -20,16 +20,16 @@ use serde::Serialize;
 use crate::apicalls::{self, ApiCalls};
 use crate::renew;
 
-/// What `fullprocess` did.
+/// The report of `fullprocess`.
 #[derive(Debug, Serialize)]
 pub struct FullProcess {
     /// The decision, with all its numbers.
     pub decision: Decision,
-    /// Diagnostics of what is live.
+    /// Diagnostics of the live release.
     pub diagnostics: Option<Box<Diagnostics>>,
-    /// Reports on what is live.
+    /// The report on the live release.
     pub reporting: Option<Box<Reported>>,
-    /// The app's answers with what is live.
+    /// The app's answers.
     pub apicalls: Option<Box<ApiCalls>>,
 }
 
@@ -41,7 +41,7 @@ impl Report for FullProcess {
     fn findings(&self) -> Vec<Finding> {
         let mut findings = self.decision.findings();
         findings.extend(self.reporting.iter().flat_map(|reported| reported.on_the_model()));
-        // The promotion stands. But clients of the app do not get what it promised.
+        // The promotion stands, but clients of the app do not benefit from it yet.
         findings.extend(self.apicalls.iter().flat_map(|calls| calls.findings()));
         findings
     }
@@ -55,12 +55,12 @@ impl Report for FullProcess {
     }
 }
 
-/// What a log and a ping say of a decision.
+/// The facts of a decision, for logs and pings.
 fn facts(decision: &Decision) -> Vec<Fact> {
     let Decision { data, drift, data_drift, retrained, gate, live, release, .. } = decision;
     let number = |value: f64| format!("{value:.4}");
     let mut facts = vec![
-        Fact::new("outcome", decision.outcome.name()),
+        Fact::new("outcome", decision.outcome),
         Fact::new("reason", text::bounded(decision.reason.clone())),
         Fact::new("files", text::names(&data.files)),
         Fact::new("rows", data.rows),
@@ -91,7 +91,7 @@ fn facts(decision: &Decision) -> Vec<Fact> {
     facts
 }
 
-/// A recorded decision, told again. What it found was said when it was made.
+/// A recorded decision, explained again. Its findings were reported when it was made.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Explained(Decision);
@@ -121,22 +121,27 @@ impl fmt::Display for Explained {
 
 /// Decides, acts, and reports on the result.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<FullProcess> {
-    let unfinished = !workspace.ledger.previous_run_completed(STEP, context.run.as_str())?;
-    let decision = decide::run(context, workspace, options)?;
+    let unfinished =
+        !workspace.ledger.previous_run_completed(Step::FullProcess, context.run.as_str())?;
+    let Decided { decision, live: verified, scoring } =
+        decide::decided(context, workspace, options)?;
     let mut report = FullProcess { decision, diagnostics: None, reporting: None, apicalls: None };
     let Some(live) = context.store().live()?.filter(|_| !options.dry_run) else {
         return Ok(report);
     };
-    let due = report.decision.outcome != Outcome::NothingNew || unfinished;
+    let due = report.decision.outcome != DecisionOutcome::NothingNew || unfinished;
     if !due && renew::is_of(context, workspace, &live)? {
         return Ok(report);
     }
-    let (diagnostics, reporting) = renew::run(context, workspace)?;
+    let (diagnostics, reporting) = {
+        let verified = verified.filter(|release| release.id == live);
+        renew::run(context, workspace, verified, scoring.as_ref())?
+    };
     report.diagnostics = Some(Box::new(diagnostics));
     report.reporting = Some(Box::new(reporting));
-    // A run that was cut off may have been cut off after a promotion.
-    if report.decision.outcome == Outcome::Promoted || unfinished {
-        let calls = context.step(workspace, "apicalls", |_| {
+    // An interrupted run may have been interrupted after a promotion.
+    if report.decision.outcome == DecisionOutcome::Promoted || unfinished {
+        let calls = context.step(workspace, Step::ApiCalls, |_| {
             Ok(apicalls::after_promotion(context, live.as_str()))
         })?;
         report.apicalls = Some(Box::new(calls));

@@ -1,6 +1,6 @@
-//! The life of a run that nobody watches: a log file of its own, pings, and a limit for each stage.
+//! Unattended runs: a log file for each, pings, and a time limit per stage.
 //!
-//! Not for what the run does: that is the caller's. See [`crate::run`] for runs that are watched.
+//! Not for the work itself, which the caller provides. See [`crate::run`] for attended runs.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mlops_client::ping::{Pings, Signal};
 use mlops_core::Result;
+use mlops_core::ids::Step;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::text;
 
@@ -15,15 +16,15 @@ use crate::console::OUTCOME;
 use crate::watchdog::Alarm;
 use crate::{Common, Watchdog, console, exit, run_log, textfile};
 
-/// Runs `work` as the step `step`. It tells the [`Watchdog`] of each of its stages; one that takes
-/// longer than `limits.stage_seconds` ends the process with exit status 1.
+/// Runs `work` as the step `step`. It reports its stages to the [`Watchdog`]; one that takes longer
+/// than `limits.stage_seconds` ends the process with exit status 1.
 ///
-/// Every line of the log names the run and goes to standard error and, from "info" on, to
-/// `logs/{run}.log` in the output folder. The configured address is pinged when the work begins
-/// and when the run has ended, and never waited for in between. A run that finds another one at
-/// work pings nothing: it is the other one's to say how it goes.
+/// Every log line names the run and goes to standard error and, from "info" on, to `logs/{run}.log`
+/// in the output folder. The configured address is pinged when the work begins and when the run has
+/// ended, without waiting in between. A run that finds the workspace locked pings nothing: the
+/// other run does.
 pub fn run_unattended<R: Report>(
-    step: &'static str,
+    step: Step,
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace, &Watchdog) -> Result<R>,
 ) -> ExitCode {
@@ -34,7 +35,7 @@ pub fn run_unattended<R: Report>(
     start_log(common, &context);
     let monitoring = &context.config.monitoring;
     let pings = Arc::new(Pings::new(monitoring.ping_url.as_deref(), monitoring.ping_timeout));
-    // Drops last, so that a panic is told after everything else was let go.
+    // Dropped last, so that a panic is reported after everything else was released.
     let mut vow = PanicPing { pings: Arc::clone(&pings), kept: false };
     let result = attempt(step, &context, &pings, work);
 
@@ -58,7 +59,7 @@ pub fn run_unattended<R: Report>(
     ExitCode::from(status)
 }
 
-/// What a ping says of a run: what somebody should know first, then the facts.
+/// The text of a ping: findings first, then the facts.
 fn body<R: Report>(result: &Result<R>) -> String {
     let lines: Vec<String> = match result {
         Ok(report) => {
@@ -72,9 +73,9 @@ fn body<R: Report>(result: &Result<R>) -> String {
     text::bounded(text::printable(&lines.join("\n")).into_owned() + "\n")
 }
 
-/// The work itself; lock and watchdog are gone when it returns.
+/// Runs the work; when it returns, lock and watchdog are released.
 fn attempt<R: Report>(
-    step: &'static str,
+    step: Step,
     context: &Context,
     pings: &Arc<Pings>,
     work: impl FnOnce(&Context, &mut Workspace, &Watchdog) -> Result<R>,
@@ -84,7 +85,7 @@ fn attempt<R: Report>(
     let watched = Arc::downgrade(&watchdog);
     context.step_begins = Arc::new(move |step| {
         if let Some(watchdog) = watched.upgrade() {
-            watchdog.stage(step);
+            watchdog.stage(step.as_str());
         }
     });
     let context = &context;
@@ -96,7 +97,7 @@ fn attempt<R: Report>(
     context.step(&mut workspace, step, |workspace| work(context, workspace, &watchdog))
 }
 
-/// A log without its file is better than no run.
+/// If the log file cannot be opened, the run goes on without it.
 fn start_log(common: &Common, context: &Context) {
     let (file, missing) = match run_log::open(context) {
         Ok(file) => (Some(file), None),
@@ -109,7 +110,7 @@ fn start_log(common: &Common, context: &Context) {
     console::log_panics(common);
 }
 
-/// What happens when a stage takes too long.
+/// Ends the process if a stage takes too long.
 fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
     let limit = context.config.limits.stage;
     let alarm = Alarm {
@@ -128,7 +129,7 @@ fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
     Watchdog::start(limit, "recovery", alarm)
 }
 
-/// Says "fail" unless the run came to its end: only a panic can prevent that here.
+/// Pings "fail" on drop unless the run came to its end, which only a panic can prevent here.
 struct PanicPing {
     pings: Arc<Pings>,
     kept: bool,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::Result;
-use mlops_core::config::Config;
+use mlops_core::config::{Config, InputFolder};
+use mlops_core::ids::Step;
 use mlops_core::ledger::Ledger;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
@@ -130,12 +131,12 @@ impl Scene {
     /// One recorded step, as a binary runs it.
     pub fn step<R: Report>(
         &self,
-        name: &'static str,
+        step: Step,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
     ) -> Result<R> {
         let context = self.context()?;
-        let mut workspace = context.open(name)?;
-        context.step(&mut workspace, name, |workspace| work(&context, workspace))
+        let mut workspace = context.open(step)?;
+        context.step(&mut workspace, step, |workspace| work(&context, workspace))
     }
 
     /// `ingestion` with options.
@@ -145,8 +146,9 @@ impl Scene {
 
     /// `ingestion` of another folder.
     pub fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingested> {
-        self.step("ingestion", |context, workspace| {
-            ingest::run(context, workspace, &self.path(folder), "input_folder_path", options)
+        self.step(Step::Ingestion, |context, workspace| {
+            let folder = InputFolder { path: &self.path(folder), ..context.config.input() };
+            ingest::run(context, workspace, folder, options)
         })
     }
 
@@ -157,18 +159,18 @@ impl Scene {
 
     /// `training`.
     pub fn train(&self) -> Result<Trained> {
-        self.step("training", train::run)
+        self.step(Step::Training, train::run)
     }
 
     /// `scoring`.
     pub fn score(&self) -> Result<Score> {
-        self.step("scoring", score::run)
+        self.step(Step::Scoring, score::run)
     }
 
     /// `deployment`.
     pub fn deploy(&self) -> Result<Deployed> {
-        self.step("deployment", |context, workspace| {
-            deploy::run(context, workspace, "deployment", "asked for")
+        self.step(Step::Deployment, |context, workspace| {
+            deploy::run(context, workspace, Step::Deployment, "asked for")
         })
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::section::Section;
 use crate::table::schema::{Role, Schema};
 use crate::text;
+use crate::{Error, Result};
 
 /// How arriving files are read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,8 +98,8 @@ impl Default for Ingestion {
 impl Ingestion {
     /// The settings that decide what a cell or a row means, as comparable text: rows read under one
     /// set are not mixed with rows read under another.
-    pub fn meaning(&self, schema: &Schema) -> String {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
+    pub fn meaning(&self, schema: &Schema) -> Result<String> {
+        let mut value = serde_json::to_value(self).map_err(|e| Error::backend("JSON", e))?;
         if let Value::Object(keys) = &mut value {
             for key in ["max_rejected_share", "max_line_bytes", "settle_seconds", "on_change"] {
                 keys.remove(key);
@@ -106,22 +107,23 @@ impl Ingestion {
             let duplicates = if self.keeps_equal_rows(schema) { "keep" } else { "drop" };
             keys.insert("duplicates".to_owned(), duplicates.into());
         }
-        value.to_string()
+        Ok(value.to_string())
     }
 
     /// The keys that differ from `then`, which an earlier [`Ingestion::meaning`] wrote, each with
     /// its old and its new value.
-    pub fn changes(&self, schema: &Schema, then: &str) -> Vec<String> {
+    pub fn changes(&self, schema: &Schema, then: &str) -> Result<Vec<String>> {
         // The order of spellings does not matter.
-        let read = |text: &str| {
-            let mut value: Value = serde_json::from_str(text).unwrap_or_default();
+        let read = |text: &str| -> Result<Value> {
+            let mut value: Value = serde_json::from_str(text)
+                .map_err(|e| Error::backend("the record of the settings of \"ingestion\"", e))?;
             if let Some(Value::Array(spellings)) = value.get_mut("missing_values") {
                 spellings.sort_by_key(Value::to_string);
                 spellings.dedup();
             }
-            value
+            Ok(value)
         };
-        let (then, now) = (read(then), read(&self.meaning(schema)));
+        let (then, now) = (read(then)?, read(&self.meaning(schema)?)?);
         let mut changes = Vec::new();
         for key in ["missing_values", "decimal", "thousands", "duplicates"] {
             let of = |all: &Value| {
@@ -133,7 +135,7 @@ impl Ingestion {
                 changes.push(format!("\"ingestion.{key}\" is {new} now and was {old}"));
             }
         }
-        changes
+        Ok(changes)
     }
 
     /// Whether equal rows are all kept. Without an id column nothing says that equal rows are the
@@ -226,11 +228,14 @@ mod tests {
         let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let schema = Schema::new(&names(&["id"]), &names(&["x"]), &[], "y", "1", None);
         let old = Ingestion { missing_values: names(&["NA"]), ..Ingestion::default() };
-        let then = old.meaning(&schema);
-        assert!(old.changes(&schema, &then).is_empty());
+        let then = old.meaning(&schema).unwrap();
+        assert!(old.changes(&schema, &then).unwrap().is_empty());
         // What changes no cell is no change.
         let other = Ingestion { settle_seconds: 9.0, on_change: OnChange::Append, ..old.clone() };
-        assert!(other.changes(&schema, &then).is_empty() && other.meaning(&schema) == then);
+        assert!(
+            other.changes(&schema, &then).unwrap().is_empty()
+                && other.meaning(&schema).unwrap() == then
+        );
         let new = Ingestion {
             missing_values: names(&["NA", "-9"]),
             numbers: NumberFormat { decimal: ',', thousands: None },
@@ -238,7 +243,7 @@ mod tests {
             ..old
         };
         assert_eq!(
-            new.changes(&schema, &then),
+            new.changes(&schema, &then).unwrap(),
             [
                 "\"ingestion.missing_values\" is [\"-9\",\"NA\"] now and was [\"NA\"]",
                 "\"ingestion.decimal\" is \",\" now and was \".\"",
@@ -248,7 +253,9 @@ mod tests {
         );
         // The default of equal rows follows from the ids.
         let bare = Schema::new(&[], &names(&["x"]), &[], "y", "1", None);
-        let changes = Ingestion::default().changes(&bare, &Ingestion::default().meaning(&schema));
+        let changes = Ingestion::default()
+            .changes(&bare, &Ingestion::default().meaning(&schema).unwrap())
+            .unwrap();
         assert_eq!(changes, ["\"ingestion.duplicates\" is \"keep\" now and was \"drop\""]);
     }
 }

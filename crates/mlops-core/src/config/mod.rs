@@ -6,6 +6,7 @@
 mod apicalls;
 pub mod choices;
 mod ingestion;
+mod input_folder;
 mod places;
 mod retention;
 mod section;
@@ -26,6 +27,7 @@ use crate::table::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
+pub use input_folder::InputFolder;
 pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::platform::simd::{Work, widest};
+use crate::table::RawTexts;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
@@ -86,6 +87,8 @@ pub(crate) struct RowParser<'a> {
     fields: Vec<Field>,
     /// Columns of the current row without a value.
     empty: Vec<usize>,
+    /// Texts of a column on their way into a table.
+    pub(crate) texts: RawTexts,
     /// The structural index of the current chunk, if the fast path applies.
     pub(crate) index: StructuralIndex,
 }
@@ -120,6 +123,7 @@ impl<'a> RowParser<'a> {
             bare_labels,
             fields,
             empty,
+            texts: RawTexts::default(),
             index,
         }
     }

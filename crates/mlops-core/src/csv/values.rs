@@ -10,7 +10,7 @@
 
 use crate::platform::simd::{Work, widest};
 use crate::table::schema::Role;
-use crate::table::{Table, TextColumn, number};
+use crate::table::{RawTexts, Table, TextColumn, number};
 
 use super::parse::{Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
@@ -95,7 +95,7 @@ impl RowParser<'_> {
                 }
                 Role::Id => {
                     let texts = wanted.ids.then(|| &mut table.ids[id]);
-                    good = cells.texts(texts, |text| {
+                    good = cells.texts(texts, &mut self.texts, |text| {
                         gaps |= text.is_empty();
                         false
                     });
@@ -103,7 +103,8 @@ impl RowParser<'_> {
                 }
                 Role::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
-                    good = cells.texts(Some(&mut table.categorical[categorical]), missing);
+                    let texts = Some(&mut table.categorical[categorical]);
+                    good = cells.texts(texts, &mut self.texts, missing);
                     categorical += 1;
                 }
                 Role::Target => {
@@ -190,21 +191,28 @@ impl<'a> CellColumn<'a> {
         })
     }
 
-    /// Reads texts, or only checks them; an empty one is a missing value.
+    /// Reads texts, or only checks them; an empty one is a missing value. They are collected in
+    /// `found`, so that one check covers all of them.
     #[inline(always)]
     fn texts(
         self,
-        mut into: Option<&mut TextColumn>,
+        into: Option<&mut TextColumn>,
+        found: &mut RawTexts,
         mut refuse: impl FnMut(&[u8]) -> bool,
     ) -> usize {
-        self.each(|_, cell| {
+        let Some(into) = into else {
+            return self.each(|_, cell| cell.is_text() && !refuse(cell.bytes()));
+        };
+        found.clear();
+        let good = self.each(|_, cell| {
             let good = cell.is_text() && !refuse(cell.bytes());
-            if let (true, Some(into)) = (good, &mut into) {
-                // Plain bytes are UTF-8.
-                into.push(std::str::from_utf8(cell.bytes()).unwrap_or_default());
+            if good {
+                found.push(cell.bytes());
             }
             good
-        })
+        });
+        // Plain bytes are ASCII; if they were not, the general way would say what is wrong.
+        if into.extend(found) { good } else { 0 }
     }
 
     /// Reads labels; true is the positive one.

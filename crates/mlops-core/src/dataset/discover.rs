@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::config::InputFolder;
 use crate::platform::files;
 use crate::{Error, Result, text};
 
@@ -36,6 +37,12 @@ impl Stamp {
         #[cfg(not(unix))]
         let inode = 0;
         Self { size: metadata.len(), modified_ns, inode }
+    }
+
+    /// Whether nothing can have happened to a file after it was recorded that its stamp would not
+    /// show: file systems keep times no finer than a few milliseconds, some two seconds.
+    pub(crate) fn is_settled(self, recorded_ns: i64) -> bool {
+        recorded_ns.saturating_sub(self.modified_ns) > 2_000_000_000
     }
 
     /// The time of the last modification.
@@ -72,7 +79,8 @@ pub struct Listing {
 }
 
 /// Lists `folder`, which the configuration key `key` names. Links are followed.
-pub fn list(folder: &Path, key: &str) -> Result<Listing> {
+pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
+    let InputFolder { path: folder, key } = folder;
     let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::missing(format!(
             "there is no folder {}: create it and put CSV files there, or change \"{key}\" in \
@@ -124,6 +132,10 @@ mod tests {
         assert_eq!([at(1), at(86_400)], [-1_000_000_000, -86_400_000_000_000]);
     }
 
+    fn input(path: &Path) -> InputFolder<'_> {
+        InputFolder { path, key: "input_folder_path" }
+    }
+
     #[test]
     fn takes_csv_files_of_any_case_in_order_and_says_why_not_others() {
         let dir = tempfile::tempdir().unwrap();
@@ -131,11 +143,11 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("h.csv")).unwrap();
-        let listing = list(dir.path(), "input_folder_path").unwrap();
+        let listing = list(input(dir.path())).unwrap();
         let names: Vec<_> = listing.candidates.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["a.CSV", "b.csv"]);
         assert_eq!(listing.ignored.len(), 6);
-        let error = list(&dir.path().join("none"), "input_folder_path").unwrap_err().to_string();
+        let error = list(input(&dir.path().join("none"))).unwrap_err().to_string();
         assert!(error.contains("input_folder_path"), "{error}");
     }
 }

@@ -10,55 +10,32 @@ use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, un
 use crate::Result;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, spelt};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 
-/// The outcome for a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FileStatus {
-    /// Its rows are in a data set.
-    Ingested,
-    /// Its rows are in a data set, by way of the data set of earlier scripts.
-    Adopted,
-    /// It has no data rows.
-    NoRows,
-    /// Its content is recorded under another name or time.
-    Copy,
-    /// It was refused.
-    Failed,
-    /// It changed while it was read and waits for the next run.
-    Changing,
+spelt! {
+    /// What became of a file.
+    pub enum FileStatus {
+        /// Its rows are in a data set.
+        Ingested = "ingested",
+        /// Its rows are in a data set, by way of the data set of earlier scripts.
+        Adopted = "adopted",
+        /// It has no data rows.
+        NoRows = "no_rows",
+        /// Its content is recorded under another name or time.
+        Copy = "copy",
+        /// It was refused.
+        Failed = "failed",
+        /// It changed while it was read and waits for the next run.
+        Changing = "changing",
+    }
 }
 
 impl FileStatus {
     /// Whether the file's rows are in a data set.
     pub fn is_in(self) -> bool {
         matches!(self, Self::Ingested | Self::Adopted)
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingested => "ingested",
-            Self::Adopted => "adopted",
-            Self::NoRows => "no_rows",
-            Self::Copy => "copy",
-            Self::Failed => "failed",
-            Self::Changing => "changing",
-        }
-    }
-}
-
-impl std::str::FromStr for FileStatus {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        use FileStatus::{Adopted, Changing, Copy, Failed, Ingested, NoRows};
-        [Ingested, Adopted, NoRows, Copy, Failed, Changing]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| format!("unknown file status {text:?}"))
     }
 }
 
@@ -87,6 +64,14 @@ pub struct FileRecord {
     pub counts: FileCounts,
     /// When it was recorded, in nanoseconds since 1970.
     pub recorded_ns: i64,
+}
+
+impl FileRecord {
+    /// Whether it was refused since it could not be read at all: then it has no identity, and only
+    /// another look can tell whether that is still so.
+    pub fn is_unreadable(&self) -> bool {
+        self.status == FileStatus::Failed && self.sha256.is_none()
+    }
 }
 
 /// A data set.
@@ -168,10 +153,10 @@ impl Ledger {
                         signed(d.rows),
                         signed(d.new_rows),
                         signed(d.quarantined),
-                        to_json(&d.columns),
+                        to_json(&d.columns)?,
                         d.recorded,
                         d.base.map(|base| base.0),
-                        d.stamp.map(|stamp| to_json(&stamp)),
+                        d.stamp.map(|stamp| to_json(&stamp)).transpose()?,
                     ],
                 )?;
                 insert_segments(db, d.version, segments)?;
@@ -385,7 +370,7 @@ impl Ledger {
         self.transaction(|db| {
             db.execute(
                 "INSERT INTO test_sets VALUES (?1, ?2, ?3, ?4)",
-                params![version, run_id, to_json(&files), now],
+                params![version, run_id, to_json(&files)?, now],
             )
             .map(drop)
         })
@@ -429,7 +414,7 @@ fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Re
             file.same_as,
             file.replaces.map(|d| d.to_string()),
             file.dataset.map(|v| v.0),
-            to_json(&file.counts),
+            to_json(&file.counts)?,
             file.recorded_ns,
         ],
     )

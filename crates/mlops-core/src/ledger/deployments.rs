@@ -8,36 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::decisions::insert_decision;
 use super::{DecisionRecord, Ledger, from_text};
 use crate::Result;
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, ReleaseId, Step, spelt};
 
-/// How a release went live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// As the newest model.
-    Deploy,
-    /// By rolling back another release.
-    Rollback,
-}
-
-impl Action {
-    /// The name of the action.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deploy => "deploy",
-            Self::Rollback => "rollback",
-        }
-    }
-}
-
-impl std::str::FromStr for Action {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Deploy, Self::Rollback]
-            .into_iter()
-            .find(|action| action.as_str() == text)
-            .ok_or_else(|| format!("unknown action {text:?}"))
+spelt! {
+    /// How a release went live.
+    pub enum Action {
+        /// As the newest model.
+        Deploy = "deploy",
+        /// By rolling back another release.
+        Rollback = "rollback",
     }
 }
 
@@ -47,13 +26,13 @@ pub struct Deployment {
     /// The run that deployed it.
     pub run_id: String,
     /// The step that deployed it: `deployment`, `first_run`…
-    pub step: String,
+    pub step: Step,
     /// How it went live.
     pub action: Action,
     /// The release.
-    pub release: String,
+    pub release: ReleaseId,
     /// The release that was live before.
-    pub previous: Option<String>,
+    pub previous: Option<ReleaseId>,
     /// Its F1 on the test data of its time.
     pub f1: Option<f64>,
     /// The data set that it was trained on.
@@ -96,10 +75,10 @@ impl Ledger {
                 &sql,
                 params![
                     deployment.run_id,
-                    deployment.step,
+                    deployment.step.as_str(),
                     deployment.action.as_str(),
-                    deployment.release,
-                    deployment.previous,
+                    deployment.release.as_str(),
+                    deployment.previous.as_ref().map(ReleaseId::as_str),
                     deployment.f1,
                     deployment.dataset.0,
                     deployment.reason,
@@ -110,7 +89,7 @@ impl Ledger {
                 insert_decision(db, decision)?;
             }
             let sql = "DELETE FROM removed WHERE kind = 'release' AND name = ?1";
-            db.execute(sql, [&deployment.release])?;
+            db.execute(sql, [deployment.release.as_str()])?;
             db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
         })
     }
@@ -134,36 +113,35 @@ impl Ledger {
 
     /// The rollback that took `release` out of service, unless it was redeployed since. A
     /// rolled-back release is only redeployed on explicit request.
-    pub fn was_rolled_back(&self, release: &str) -> Result<Option<Deployment>> {
+    pub fn was_rolled_back(&self, release: &ReleaseId) -> Result<Option<Deployment>> {
         let newest = self.query(|db| {
             let sql = format!(
                 "SELECT {DEPLOYMENT} FROM deployments
                  WHERE release = ?1 OR (action = 'rollback' AND previous = ?1)
                  ORDER BY id DESC LIMIT 1"
             );
-            db.query_row(&sql, [release], deployment).optional()
+            db.query_row(&sql, [release.as_str()], deployment).optional()
         })?;
-        Ok(newest.filter(|d| d.release != release))
+        Ok(newest.filter(|d| d.release != *release))
     }
 
     /// The releases that a rollback from `present` may return to: those that were live before it,
     /// the last one first, without those that were rolled back or removed.
-    pub fn earlier_releases(&self, present: &str) -> Result<Vec<ReleaseId>> {
+    pub fn earlier_releases(&self, present: &ReleaseId) -> Result<Vec<ReleaseId>> {
         let all = self.deployments()?;
-        let before = all.iter().rposition(|d| d.release == present).unwrap_or(all.len());
+        let before = all.iter().rposition(|d| d.release == *present).unwrap_or(all.len());
         // If the records were begun anew, the release that was live then is known only as the first
         // one's predecessor.
         let oldest = all.first().and_then(|d| d.previous.as_ref());
         let releases = all[..before].iter().rev().map(|d| &d.release).chain(oldest);
         let mut found: Vec<ReleaseId> = Vec::new();
-        for release in releases {
-            let Ok(id) = release.parse::<ReleaseId>() else { continue };
-            let passed_over = id.as_str() == present
-                || found.contains(&id)
-                || self.was_rolled_back(id.as_str())?.is_some()
-                || self.release_removed(&id)?.is_some();
+        for id in releases {
+            let passed_over = id == present
+                || found.contains(id)
+                || self.was_rolled_back(id)?.is_some()
+                || self.release_removed(id)?.is_some();
             if !passed_over {
-                found.push(id);
+                found.push(id.clone());
             }
         }
         Ok(found)
@@ -204,12 +182,13 @@ impl Ledger {
 }
 
 fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
+    let previous: Option<String> = row.get(4)?;
     Ok(Deployment {
         run_id: row.get(0)?,
-        step: row.get(1)?,
+        step: from_text(1, &row.get::<_, String>(1)?)?,
         action: from_text(2, &row.get::<_, String>(2)?)?,
-        release: row.get(3)?,
-        previous: row.get(4)?,
+        release: from_text(3, &row.get::<_, String>(3)?)?,
+        previous: previous.map(|text| from_text(4, &text)).transpose()?,
         f1: row.get(5)?,
         dataset: DatasetVersion(row.get(6)?),
         reason: row.get(7)?,

@@ -58,7 +58,8 @@ const HOLDOUT: &str = "version, name, sha256, rows, positives, drawn_from, recor
 impl Ledger {
     /// The secret under which rows are drawn and remembered, if there is one yet.
     pub fn known_holdout_key(&self) -> Result<Option<u64>> {
-        Ok(self.meta(HOLDOUT_KEY)?.and_then(|text| text.parse().ok()))
+        let Some(text) = self.meta(HOLDOUT_KEY)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|e| self.damaged(HOLDOUT_KEY, &e))
     }
 
     /// The secret; a workspace without one gets a random one, permanently.
@@ -82,8 +83,7 @@ impl Ledger {
 
     /// The totals of all draws; zero before the first one that was counted.
     pub fn holdout_tally(&self) -> Result<Tally> {
-        let text = self.meta(TALLY)?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        Ok(self.kept(TALLY)?.unwrap_or_default())
     }
 
     /// Records a hold-out with the totals of all draws, and ends `intent`.
@@ -96,7 +96,7 @@ impl Ledger {
         intent: i64,
     ) -> Result<()> {
         self.transaction(|db| {
-            set_meta(db, TALLY, &to_json(&tally))?;
+            set_meta(db, TALLY, &to_json(&tally)?)?;
             db.execute(
                 "INSERT INTO holdouts (version, run_id, name, sha256, rows, positives, drawn_from,
                      recorded, known_rows, identity, members, start)
@@ -111,7 +111,7 @@ impl Ledger {
                     signed(holdout.drawn_from),
                     holdout.recorded,
                     signed(holdout.known_rows),
-                    to_json(&drawn.identity),
+                    to_json(&drawn.identity)?,
                     drawn.members.to_bytes(),
                     drawn.start.map(|start| start.to_string()),
                 ],
@@ -127,7 +127,7 @@ impl Ledger {
                 "UPDATE holdouts SET identity = ?2, members = ?3, start = ?4 WHERE version = ?1",
                 params![
                     version.0,
-                    to_json(&drawn.identity),
+                    to_json(&drawn.identity)?,
                     drawn.members.to_bytes(),
                     drawn.start.map(|start| start.to_string()),
                 ],
@@ -164,12 +164,19 @@ impl Ledger {
                 Ok(Drawn {
                     identity: from_json(0, &row.get::<_, String>(0)?)?,
                     members: Members::from_bytes(&row.get::<_, Vec<u8>>(1)?),
-                    start: start.and_then(|text| text.parse().ok()),
+                    start: start.map(|text| number(2, &text)).transpose()?,
                 })
             })
             .optional()
         })
     }
+}
+
+/// Reads a number that is kept as text.
+fn number(column: usize, text: &str) -> rusqlite::Result<f64> {
+    text.parse().map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+    })
 }
 
 fn holdout(row: &Row) -> rusqlite::Result<HoldoutRecord> {

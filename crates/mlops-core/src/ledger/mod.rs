@@ -212,6 +212,21 @@ impl Ledger {
         work(&self.connection).map_err(|e| failed(&self.path, &e))
     }
 
+    /// What is kept under `key` is not what this program writes.
+    fn damaged(&self, key: &str, why: &dyn std::fmt::Display) -> Error {
+        Error::conflict(format!(
+            "the ledger {} is damaged: what it keeps as {key:?} cannot be read ({why}). Restore it \
+             from a backup",
+            self.path.display()
+        ))
+    }
+
+    /// The value kept under `key` as JSON.
+    pub(crate) fn kept<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let Some(text) = self.meta(key)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|e| self.damaged(key, &e))
+    }
+
     /// The value stored under `key`.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         self.query(|db| {
@@ -295,8 +310,8 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
 }
 
 /// Serialises one of our own types, which cannot fail.
-fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
 /// Reads JSON that [`to_json`] wrote.
@@ -325,7 +340,7 @@ fn unsigned(n: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::DatasetVersion;
+    use crate::ids::{DatasetVersion, DecisionOutcome};
 
     #[test]
     fn a_ledger_that_another_program_keeps_locked_is_waited_for_then_left_alone() {
@@ -337,7 +352,7 @@ mod tests {
         let decision = DecisionRecord {
             run_id: "run".to_owned(),
             dataset: DatasetVersion(1),
-            outcome: "no_drift".to_owned(),
+            outcome: DecisionOutcome::NoDrift,
             f1: None,
             matrix: None,
             release: None,

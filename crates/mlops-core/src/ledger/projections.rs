@@ -54,9 +54,9 @@ pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
     for decision in ledger.recent_decisions(DECISION_FILES)? {
         let path = folder.join(DECISIONS).join(format!("{}.json", decision.run_id));
         if !path.is_file() {
-            let value: serde_json::Value =
-                serde_json::from_str(&decision.decision).unwrap_or_default();
-            disk.write(&path, &pretty(&value))?;
+            let value: serde_json::Value = serde_json::from_str(&decision.decision)
+                .map_err(|e| ledger.damaged(&format!("the decision of {}", decision.run_id), &e))?;
+            disk.write(&path, &pretty(&value)?)?;
         }
     }
     Ok(())

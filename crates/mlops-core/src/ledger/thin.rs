@@ -87,12 +87,12 @@ fn days_before(now: DateTime<Utc>, days: u64) -> Option<String> {
 mod tests {
     use super::super::{DecisionRecord, RunRecord};
     use super::*;
-    use crate::ids::DatasetVersion;
+    use crate::ids::{DatasetVersion, DecisionOutcome, RunOutcome, Step};
 
-    fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: &str) {
+    fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: RunOutcome) {
         let record = RunRecord {
             run_id: crate::ids::RunId::new(at, 1).to_string(),
-            step: "fullprocess".to_owned(),
+            step: Step::FullProcess,
             started: rfc3339(at),
             ended: None,
             seconds: None,
@@ -105,11 +105,11 @@ mod tests {
         ledger.end_run(id, &rfc3339(at), 1.0, outcome, "{}").unwrap();
     }
 
-    fn decide(ledger: &mut Ledger, at: DateTime<Utc>, outcome: &str) {
+    fn decide(ledger: &mut Ledger, at: DateTime<Utc>, outcome: DecisionOutcome) {
         let decision = DecisionRecord {
             run_id: crate::ids::RunId::new(at, 1).to_string(),
             dataset: DatasetVersion(1),
-            outcome: outcome.to_owned(),
+            outcome,
             f1: Some(0.5),
             matrix: None,
             release: None,
@@ -131,10 +131,14 @@ mod tests {
                 assert!(!ledger.is_due_to_thin(midnight).unwrap());
             }
             for run_of_day in 0..12 {
-                run(&mut ledger, midnight + Duration::hours(2 * run_of_day), "nothing to do");
+                run(
+                    &mut ledger,
+                    midnight + Duration::hours(2 * run_of_day),
+                    RunOutcome::NothingToDo,
+                );
             }
             if day % 7 == 0 {
-                run(&mut ledger, midnight + Duration::hours(23), "done");
+                run(&mut ledger, midnight + Duration::hours(23), RunOutcome::Done);
             }
             let rows: u64 = ledger
                 .connection
@@ -145,14 +149,15 @@ mod tests {
         }
         // Three days in full, one of every other day, and the weekly ones.
         assert!(most <= 3 * 12 + 90 + 90 / 7 + 15, "{most}");
-        assert!(ledger.previous_run_completed("fullprocess", "present").unwrap());
+        assert!(ledger.previous_run_completed(Step::FullProcess, "present").unwrap());
     }
 
     #[test]
     fn old_decisions_lose_their_details_and_keep_their_figures() {
         let mut ledger = Ledger::in_memory().unwrap();
         let at = |day| DateTime::UNIX_EPOCH + Duration::days(day);
-        for (day, outcome) in [(0, "no_drift"), (1, "promoted"), (2, "no_drift"), (99, "refused")] {
+        use DecisionOutcome::{NoDrift, Promoted, Refused};
+        for (day, outcome) in [(0, NoDrift), (1, Promoted), (2, NoDrift), (99, Refused)] {
             decide(&mut ledger, at(day), outcome);
         }
         let old = ledger.old_decisions(at(100), Some(90)).unwrap();

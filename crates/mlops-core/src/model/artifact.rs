@@ -173,6 +173,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
 pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     let bad = |message: String| Error::artifact(place, message);
     let (version, payload) = checked(bytes).map_err(bad)?;
+    tracing::trace!(place, "decoded");
     let wrong = |e| bad(format!("its content cannot be decoded ({e}): train again"));
     let ((payload, added), used) = if version == 1 {
         let decoded = bincode::decode_from_slice(payload, encoding());

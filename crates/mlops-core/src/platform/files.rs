@@ -14,6 +14,7 @@ pub fn open(path: &Path) -> Result<(File, Metadata)> {
     let file = open_at_once(path)?;
     let metadata = file.metadata()?;
     regular(&metadata)?;
+    tracing::trace!(path = %path.display(), "opened");
     Ok((file, metadata))
 }
 

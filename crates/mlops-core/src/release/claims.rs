@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{parse, pretty, relative};
+use super::json::{parse, pretty, relative};
 use super::{Pointer, Store};
 use crate::ids::ReleaseId;
 use crate::platform::clock::Clock;
@@ -76,7 +76,7 @@ impl Store<'_> {
         claims.retain(|claim| claim.pointer != own);
         claims.push(Claim { pointer: own, keep: keep.clone() });
         claims.sort_by(|a, b| a.pointer.cmp(&b.pointer));
-        self.disk.write_if_changed(&self.models.join(CLAIMS), &pretty(&claims))
+        self.disk.write_if_changed(&self.models.join(CLAIMS), &pretty(&claims)?)
     }
 
     /// Claims `id` besides what this workspace has claimed.

@@ -5,7 +5,7 @@
 //! live.
 
 mod claims;
-mod files;
+mod json;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,16 +14,17 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use claims::Held;
-pub use files::{parse, pretty};
+pub use json::{parse, pretty};
 
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::model::{Golden, Model, artifact};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, parent_of};
+use crate::platform::files;
 use crate::platform::location::plain;
 use crate::platform::temporary::TemporaryFolder;
 use crate::{Error, Result};
-use files::relative;
+use json::{parsed, relative};
 
 /// The file of the model.
 pub const ARTIFACT: &str = "trainedmodel.bin";
@@ -103,16 +104,19 @@ impl<'a> Store<'a> {
     }
 
     /// Makes a release of `files`, which appears whole or not at all. An existing one is left
-    /// alone, and false is returned; a damaged one is moved aside first.
+    /// alone, and false is returned; a damaged one is moved aside first. Either is verified from
+    /// disk.
     pub fn seal(
         &self,
         id: &ReleaseId,
         dataset: DatasetVersion,
         files: &[(&str, Vec<u8>)],
-    ) -> Result<bool> {
+    ) -> Result<(bool, Release)> {
         let folder = self.folder(id);
-        if self.has(id)? && self.verify(id).is_ok() {
-            return Ok(false);
+        if self.has(id)?
+            && let Ok(release) = self.verify(id)
+        {
+            return Ok((false, release));
         }
         let staging = self.stage(id, dataset, files)?;
         if self.has(id)? {
@@ -121,7 +125,7 @@ impl<'a> Store<'a> {
             self.disk.publish_folder(&folder, &aside)?;
         }
         self.disk.publish_temporary(staging, &folder)?;
-        Ok(true)
+        Ok((true, self.verify(id)?))
     }
 
     /// Writes the files of a release with their manifest under a temporary name.
@@ -135,7 +139,7 @@ impl<'a> Store<'a> {
         let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
         let manifest =
             Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
-        let manifest = pretty(&manifest);
+        let manifest = pretty(&manifest)?;
         let mut all: Vec<(&str, &[u8])> =
             files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
         all.push((MANIFEST, &manifest));
@@ -145,10 +149,11 @@ impl<'a> Store<'a> {
 
     /// Removes the mark of an earlier refusal from release `id`, which is about to go live: it is
     /// sealed again with `mark` instead, if there is one. Marks are not part of a release's id.
-    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<()> {
+    /// Returns false when there was no such mark.
+    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<bool> {
         let manifest = self.manifest(id)?;
         if !manifest.files.contains_key(NOT_BLESSED) {
-            return Ok(());
+            return Ok(false);
         }
         let folder = self.folder(id);
         let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
@@ -160,7 +165,8 @@ impl<'a> Store<'a> {
         let staging = self.stage(id, manifest.dataset, &files)?;
         let before = self.disk.temporary_folder(self.models)?;
         self.disk.publish_folder(&folder, &before.path().join(id.as_str()))?;
-        self.disk.publish_temporary(staging, &folder)
+        self.disk.publish_temporary(staging, &folder)?;
+        Ok(true)
     }
 
     /// Loads release `id` from disk and verifies every digest, the model and its golden
@@ -181,18 +187,27 @@ impl<'a> Store<'a> {
         if ReleaseId::new(manifest.dataset, model, score) != *id {
             return Err(bad("its manifest was changed after it was sealed".to_owned()));
         }
+        let mut contents = BTreeMap::new();
         for (name, expected) in &manifest.files {
-            if Digest::of_file(&folder.join(name))? != *expected {
+            let path = folder.join(name);
+            let digest = if [ARTIFACT, GOLDEN].contains(&name.as_str()) {
+                let bytes = files::read(&path).map_err(|e| Error::io("read", &path, e))?;
+                let digest = Digest::of(&bytes);
+                contents.insert(name.as_str(), bytes);
+                digest
+            } else {
+                Digest::of_file(&path)?
+            };
+            if digest != *expected {
                 return Err(bad(format!(
                     "{name} is not the file that was sealed: deploy the model again, or roll back"
                 )));
             }
         }
-        let path = folder.join(ARTIFACT);
-        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-        let model = artifact::decode(&bytes, &path.display().to_string())?;
-        let golden: Golden = parse(&folder.join(GOLDEN))?;
-        golden.verify(&model, Digest::of(&bytes), &place)?;
+        let model =
+            artifact::decode(&contents[ARTIFACT], &folder.join(ARTIFACT).display().to_string())?;
+        let golden: Golden = parsed(&contents[GOLDEN], &folder.join(GOLDEN))?;
+        golden.verify(&model, manifest.files[ARTIFACT], &place)?;
         Ok(Release { id: id.clone(), folder, manifest, model })
     }
 

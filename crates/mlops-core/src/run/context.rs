@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::dataset::discover::Stamp;
-use crate::ids::RunId;
+use crate::ids::{RunId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::digest::Digest;
@@ -22,6 +22,7 @@ use crate::platform::lock::Lock;
 use crate::platform::temporary::TemporaryFolder;
 use crate::release::{Held, Pointer, Store};
 use crate::run::attention::{self, Attention, Fact, Finding};
+use crate::run::digests::Digests;
 use crate::{Error, Result, text};
 
 /// The environment of one run.
@@ -42,7 +43,9 @@ pub struct Context {
     /// Called with the progress of a long step: bytes done and total, and rows so far.
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Called with the name of each step as it begins, for a watchdog.
-    pub step_begins: Arc<dyn Fn(&'static str) + Send + Sync>,
+    pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
+    /// Digests of files that this run knows.
+    pub digests: Arc<Digests>,
 }
 
 impl std::fmt::Debug for Context {
@@ -158,12 +161,18 @@ impl Context {
             tool_version: tool_version.to_owned(),
             progress: Arc::new(|_, _, _| {}),
             step_begins: Arc::new(|_| {}),
+            digests: Arc::default(),
         }
     }
 
     /// The current time in the format of records.
     pub fn now(&self) -> String {
         rfc3339(self.clock.now())
+    }
+
+    /// The digest of the file at `path`, which is read for that once in a run.
+    pub fn digest_of(&self, path: &Path) -> Result<Digest> {
+        self.digests.of(path, self.clock.now().timestamp_nanos_opt().unwrap_or(i64::MIN))
     }
 
     /// The location of `path` in the form of records.
@@ -181,10 +190,10 @@ impl Context {
         self.store().hold(&*self.clock)
     }
 
-    /// Locks the workspace for `step`, opens its ledger, and completes or undoes what an
+    /// Locks the workspace for `holder`, usually a [`Step`], opens its ledger, and completes or undoes what an
     /// interrupted run left.
-    pub fn open(&self, step: &str) -> Result<Workspace> {
-        let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
+    pub fn open(&self, holder: impl std::fmt::Display) -> Result<Workspace> {
+        let holder = format!("{holder} (pid {}, since {})", std::process::id(), self.now());
         // The lock file shows that a run worked here before.
         let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
@@ -253,15 +262,15 @@ impl Context {
     pub fn step<R: Report>(
         &self,
         workspace: &mut Workspace,
-        step: &'static str,
+        step: Step,
         work: impl FnOnce(&mut Workspace) -> Result<R>,
     ) -> Result<R> {
         (self.step_begins)(step);
-        tracing::info!(step, "begins");
+        tracing::info!(step = step.as_str(), "begins");
         let begun = self.clock.elapsed();
         let record = RunRecord {
             run_id: self.run.to_string(),
-            step: step.to_owned(),
+            step,
             started: self.now(),
             ended: None,
             seconds: None,
@@ -271,21 +280,17 @@ impl Context {
             host: self.host.clone(),
         };
         let id = workspace.ledger.begin_run(&record)?;
-        let result = work(workspace);
+        let result = work(workspace).and_then(|report| Ok((detail(&report)?, report)));
         let (outcome, detail) = match &result {
-            Ok(report) => {
-                let changed = report.changed();
-                let mut detail = serde_json::to_value(report).unwrap_or_default();
-                shorten(&mut detail, if changed { 100 } else { 10 });
-                (if changed { "done" } else { "nothing to do" }, detail.to_string())
-            }
-            Err(error) => ("failed", error.to_string()),
+            Ok((detail, report)) if report.changed() => (RunOutcome::Done, detail.clone()),
+            Ok((detail, _)) => (RunOutcome::NothingToDo, detail.clone()),
+            Err(error) => (RunOutcome::Failed, error.to_string()),
         };
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let ended = workspace.ledger.end_run(id, &self.now(), seconds, outcome, &detail);
         // The step's own error is the one to report.
         match (result, ended) {
-            (Ok(report), Ok(())) => Ok(report),
+            (Ok((_, report)), Ok(())) => Ok(report),
             (Ok(_), Err(e)) | (Err(e), _) => Err(e),
         }
     }
@@ -330,7 +335,7 @@ impl Context {
                     let live = self.store().live().ok().flatten();
                     // It is live, which is what the record says; whether it is sound is not checked
                     // here.
-                    if live.is_some_and(|live| live.as_str() == release) {
+                    if live.is_some_and(|live| live == *release) {
                         workspace.ledger.record_deployment(&deployment, id)?;
                         notes.push(format!("the interrupted promotion of {release} was completed"));
                     } else {
@@ -423,12 +428,13 @@ impl Context {
         }
         Ok(true)
     }
+}
 
-    /// Whether any change to a file after it was recorded would show in its metadata: file systems
-    /// keep times to a few milliseconds, some to two seconds.
-    pub(crate) fn settled(stamp: Stamp, recorded_ns: i64) -> bool {
-        recorded_ns.saturating_sub(stamp.modified_ns) > 2_000_000_000
-    }
+/// A report as the record keeps it.
+fn detail(report: &impl Report) -> Result<String> {
+    let mut detail = serde_json::to_value(report).map_err(|e| Error::backend("JSON", e))?;
+    shorten(&mut detail, if report.changed() { 100 } else { 10 });
+    Ok(detail.to_string())
 }
 
 /// Cuts lists of a record to `longest` items, with a count of the rest, and long texts.

@@ -9,45 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
 use crate::run::attention::Finding;
 use crate::run::context::Report;
 use crate::text;
-
-/// The outcome of a decision.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// No data set is newer than the last decided one.
-    #[default]
-    NothingNew,
-    /// The live model does as well on the new rows.
-    NoDrift,
-    /// There are too few new rows to decide; they count again next time.
-    Undecided,
-    /// A new model was trained but did not pass the gate.
-    Refused,
-    /// A new model was promoted.
-    Promoted,
-    /// A dry run stopped before training.
-    DryRun,
-}
-
-impl Outcome {
-    /// The name in the ledger.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NothingNew => "nothing_new",
-            Self::NoDrift => "no_drift",
-            Self::Undecided => "undecided",
-            Self::Refused => "refused",
-            Self::Promoted => "promoted",
-            Self::DryRun => "dry_run",
-        }
-    }
-}
 
 /// The content of `decisions/<run-id>.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,7 +32,7 @@ pub struct Decision {
     /// `--dry-run` was given.
     pub dry_run: bool,
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: DecisionOutcome,
     /// The reason for the outcome.
     pub reason: String,
     /// The data that the run saw.
@@ -282,14 +249,14 @@ pub struct Retrained {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepTime {
     /// The name of the step.
-    pub step: String,
+    pub step: Step,
     /// The duration in seconds.
     pub seconds: f64,
 }
 
 impl Report for Decision {
     fn changed(&self) -> bool {
-        self.outcome != Outcome::NothingNew || self.restored.is_some()
+        self.outcome != DecisionOutcome::NothingNew || self.restored.is_some()
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -415,18 +382,18 @@ impl fmt::Display for Decision {
         }
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {
-            Outcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
-            Outcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
-            Outcome::Undecided => {
+            DecisionOutcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
+            DecisionOutcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
+            DecisionOutcome::Undecided => {
                 writeln!(f, "Decision: none yet; these rows count again with the next ones.")
             }
-            Outcome::DryRun => {
+            DecisionOutcome::DryRun => {
                 writeln!(f, "Decision: a run would retrain now: {}.", self.reason)
             }
-            Outcome::Refused => {
+            DecisionOutcome::Refused => {
                 writeln!(f, "Decision: the new model is refused: {}.{forced}", self.reason)
             }
-            Outcome::Promoted => writeln!(
+            DecisionOutcome::Promoted => writeln!(
                 f,
                 "Decision: {} is live now: {}.{forced}",
                 self.release.as_ref().map_or("the new model", ReleaseId::as_str),
@@ -435,6 +402,3 @@ impl fmt::Display for Decision {
         }
     }
 }
-
-/// The name of the recorded step.
-pub const STEP: &str = "fullprocess";

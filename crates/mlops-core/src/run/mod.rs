@@ -5,4 +5,5 @@
 pub mod attention;
 pub mod context;
 pub mod decision;
+pub mod digests;
 pub mod test_files;

@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
+use crate::config::InputFolder;
 use crate::dataset::discover::{self, SourceFile};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
+use crate::run::context::Context;
 
 /// A test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +91,23 @@ fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
 impl TestFiles {
     /// Finds the test files in `folder`; `holdouts` are those in the ledger. A folder that does not
     /// exist has none.
-    pub fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Self> {
+    pub fn find(context: &Context, holdouts: &[HoldoutRecord]) -> Result<Self> {
+        Self::of(&context.config.test_data, holdouts, |path| context.digest_of(path))
+    }
+
+    fn of(
+        folder: &Path,
+        holdouts: &[HoldoutRecord],
+        digest_of: impl Fn(&Path) -> Result<Digest>,
+    ) -> Result<Self> {
         if !folder.is_dir() {
             return Ok(Self::default());
         }
         let mut all = Vec::new();
-        for SourceFile { name, path, .. } in discover::list(folder, "test_data_path")?.candidates {
-            let digest = Digest::of_file(&path)?;
+        for SourceFile { name, path, .. } in
+            discover::list(InputFolder::of_tests(folder))?.candidates
+        {
+            let digest = digest_of(&path)?;
             let kind = TestFileKind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
         }
@@ -109,7 +121,7 @@ impl TestFiles {
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
-        let files = discover::list(folder, "test_data_path")?.candidates;
+        let files = discover::list(InputFolder::of_tests(folder))?.candidates;
         Ok(tiers(files, |f| TestFileKind::of_name(&f.name, holdouts)))
     }
 
@@ -140,17 +152,14 @@ mod tests {
     fn the_newest_batch_is_current() {
         let dir = tempfile::tempdir().unwrap();
         let names = |files: &[TestFile]| files.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
-        assert_eq!(TestFiles::find(&dir.path().join("none"), &[]).unwrap(), TestFiles::default());
+        assert_eq!(find(&dir.path().join("none"), &[]).unwrap(), TestFiles::default());
         for name in ["testdata.csv", "more.csv", "notes.txt"] {
             fs(dir.path(), name);
         }
-        assert_eq!(
-            names(&TestFiles::find(dir.path(), &[]).unwrap().current),
-            ["more.csv", "testdata.csv"]
-        );
+        assert_eq!(names(&find(dir.path(), &[]).unwrap().current), ["more.csv", "testdata.csv"]);
         fs(dir.path(), "testdata_new4.csv");
         fs(dir.path(), "testdata_new10.csv");
-        let found = TestFiles::find(dir.path(), &[]).unwrap();
+        let found = find(dir.path(), &[]).unwrap();
         assert_eq!(names(&found.current), ["testdata_new10.csv"]);
         let tiers: Vec<_> = found.tiers().iter().map(|tier| names(tier)).collect();
         let own = ["more.csv", "testdata.csv"];
@@ -180,7 +189,7 @@ mod tests {
         };
         let (holdout, gone) = (of(7, "moved.csv"), of(8, "gone"));
         let holdouts = [holdout, gone];
-        let found = TestFiles::find(dir.path(), &holdouts).unwrap();
+        let found = find(dir.path(), &holdouts).unwrap();
         let kinds: Vec<_> = found.all.iter().map(|f| (f.name.as_str(), f.kind)).collect();
         let expected = [
             ("moved.csv", TestFileKind::HoldOut(DatasetVersion(7))),
@@ -191,6 +200,10 @@ mod tests {
         assert_eq!(kinds, expected);
         assert_eq!(found.current[0].name, "moved.csv", "the records count more than a number");
         assert_eq!(found.missing(&holdouts), [&holdouts[1]]);
+    }
+
+    fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<TestFiles> {
+        TestFiles::of(folder, holdouts, Digest::of_file)
     }
 
     fn fs(folder: &Path, name: &str) {

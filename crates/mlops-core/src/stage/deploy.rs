@@ -1,7 +1,7 @@
-//! `deployment`: the latest model with its score becomes a release, and the release goes live.
+//! `deployment`: makes a release of the latest model with its score, and makes it live.
 //!
-//! Order of writes: sealed release, check from disk, intent, pointer swap, commit. Not for the
-//! decision whether a model deserves it: this stage only warns.
+//! Order of writes: sealed release, verification from disk, intent, pointer swap, commit. Not for
+//! deciding whether a model deserves it.
 
 use std::fmt;
 use std::fs;
@@ -9,40 +9,46 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, ReleaseId, Step};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
 use crate::platform::digest::Digest;
-use crate::release::{ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, SCORE, parse};
+use crate::release::{
+    ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, Release, SCORE, parse,
+};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
 use crate::{Error, Result};
 
 use super::retain::Retained;
-use super::score::{Score, latest_score_file, read_artifact};
+use super::score::{Score, Scoring, latest_score_file, read_artifact};
+use super::train::Trained;
 
-/// What `deployment` did.
+/// The report of `deployment`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Deployed {
     /// The live release.
     pub release: ReleaseId,
-    /// Its folder.
+    /// The release's folder.
     pub folder: String,
-    /// The pointer to it.
+    /// The path of the pointer.
     pub pointer: String,
     /// The release that was live before.
     pub previous: Option<ReleaseId>,
-    /// Whether the release is new, rather than sealed by an earlier run.
+    /// The release is new, not sealed by an earlier run.
     pub sealed: bool,
-    /// Whether the pointer moved.
+    /// The pointer moved.
     pub promoted: bool,
-    /// Its F1.
+    /// The release's F1.
     pub f1: f64,
-    /// Whether that is more than the best constant answer has.
+    /// F1 is above that of the best constant answer.
     pub beats_constant: bool,
-    /// Old releases and data sets that were removed, as "retention" says.
+    /// Old releases and data sets that were removed by the rules of "retention".
     pub removed: Retained,
+    /// The live release, as it was read from disk.
+    #[serde(skip)]
+    pub verified: Release,
 }
 
 impl Report for Deployed {
@@ -62,20 +68,20 @@ impl Report for Deployed {
     }
 }
 
-/// The model in the output folder with its score, checked, ready to be sealed.
+/// The model in the output folder with its score, verified and ready to be sealed.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The release that it becomes.
+    /// The id of the release that it becomes.
     pub id: ReleaseId,
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
-    /// Its score.
+    /// The model's score.
     pub score: Score,
     files: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Candidate {
-    /// Reads what `training` and `scoring` left, and checks that it belongs together.
+    /// Reads the output of `training` and `scoring`, and checks that it belongs together.
     pub fn read(context: &Context) -> Result<Self> {
         let folder = &context.config.output_model;
         let path = folder.join(ARTIFACT);
@@ -103,16 +109,28 @@ impl Candidate {
             (CARD, read(CARD)?),
             (GOLDEN, read(GOLDEN)?),
             (SCORE, score_bytes),
-            // From the score, not from the file: a crash may have left that one behind.
+            // From `score.json`, not from its own file, which a crash may have left from an earlier
+            // score.
             (LATEST_SCORE, latest_score_file(score.evaluation.f1)),
         ];
         Ok(Self { id, dataset, score, files })
     }
+
+    /// The same of what was just made.
+    pub fn of(trained: &Trained, scoring: &Scoring) -> Self {
+        let dataset = trained.version;
+        let score = scoring.score.clone();
+        let id = ReleaseId::new(dataset, trained.sha256, Digest::of(&scoring.file));
+        let mut files = trained.made.files.to_vec();
+        files.push((SCORE, scoring.file.clone()));
+        files.push((LATEST_SCORE, latest_score_file(score.evaluation.f1)));
+        Self { id, dataset, score, files }
+    }
 }
 
 impl Candidate {
-    /// The same with the verdict of the gate, which is sealed with it: a file `BLESSED` or
-    /// `NOT_BLESSED` that holds the reasons.
+    /// Adds the verdict of the gate, which is sealed with the release: a file `BLESSED` or
+    /// `NOT_BLESSED` with the reasons.
     #[must_use]
     pub fn judged(mut self, blessed: bool, reasons: &[String]) -> Self {
         let name = if blessed { BLESSED } else { NOT_BLESSED };
@@ -120,53 +138,62 @@ impl Candidate {
         self
     }
 
-    /// Seals and verifies the release without making it live; false when it was there already.
+    /// Seals and verifies the release without making it live; returns false if it existed already.
     pub fn seal(self, context: &Context, ledger: &Ledger) -> Result<bool> {
         let _held = context.hold_releases()?;
-        self.seal_held(context, ledger)
+        Ok(self.seal_held(context, ledger)?.0)
     }
 
-    fn seal_held(self, context: &Context, ledger: &Ledger) -> Result<bool> {
+    fn seal_held(self, context: &Context, ledger: &Ledger) -> Result<(bool, Release)> {
         let Self { id, dataset, mut files, .. } = self;
         files.push((projections::INGESTED_FILES, projections::ingested_files(ledger)?.into()));
-        let releases = context.store();
-        let sealed = releases.seal(&id, dataset, &files)?;
-        releases.verify(&id)?;
-        Ok(sealed)
+        context.store().seal(&id, dataset, &files)
     }
 }
 
-/// What a person allows who deploys.
+/// What the user explicitly allows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Leave {
-    /// A release that was rolled back.
+    /// Deploying a release that was rolled back.
     pub again: bool,
-    /// A model that does no better than the best constant answer.
+    /// Deploying a model that does no better than the best constant answer.
     pub accept: bool,
 }
 
-/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that was
-/// rolled back, and one that does no better than a constant answer, is refused: see [`with`].
+/// Deploys the model in the output folder, with `reason`, as step `step`. Refuses a release that
+/// was rolled back, and a model that does no better than a constant answer: see [`with`].
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
-    step: &str,
+    step: Step,
     reason: &str,
 ) -> Result<Deployed> {
     with(context, workspace, step, reason, Leave::default())
 }
 
-/// Like [`run`], with what a person allows.
+/// Like [`run`], with explicit permissions.
 pub fn with(
     context: &Context,
     workspace: &mut Workspace,
-    step: &str,
+    step: Step,
+    reason: &str,
+    leave: Leave,
+) -> Result<Deployed> {
+    let candidate = Candidate::read(context)?;
+    of(context, workspace, candidate, step, reason, leave)
+}
+
+/// Like [`with`], of what was just made.
+pub fn of(
+    context: &Context,
+    workspace: &mut Workspace,
+    candidate: Candidate,
+    step: Step,
     reason: &str,
     leave: Leave,
 ) -> Result<Deployed> {
     let previous = context.store().live()?;
-    let candidate = Candidate::read(context)?;
-    let id = candidate.id.as_str();
+    let id = &candidate.id;
     let is_live = previous.as_ref() == Some(&candidate.id);
     let score = &candidate.score.evaluation;
     if !score.beats_constant && !leave.accept && !is_live {
@@ -187,44 +214,49 @@ pub fn with(
             rollback.recorded, rollback.reason
         )));
     }
-    deploy(context, workspace, candidate, step, reason, None)
+    deploy(context, workspace, candidate, (step, reason), None, None)
 }
 
-/// Deploys `candidate`, as `decision` says; both are recorded in one commit.
+/// Deploys `candidate`, as `decision` says; both are recorded in one commit. The release `sound` was
+/// verified before in this run.
 pub fn decided(
     context: &Context,
     workspace: &mut Workspace,
     candidate: Candidate,
     reason: &str,
     decision: DecisionRecord,
+    sound: Option<&ReleaseId>,
 ) -> Result<Deployed> {
-    deploy(context, workspace, candidate, crate::run::decision::STEP, reason, Some(decision))
+    let by = (Step::FullProcess, reason);
+    deploy(context, workspace, candidate, by, Some(decision), sound)
 }
 
 fn deploy(
     context: &Context,
     workspace: &mut Workspace,
     candidate: Candidate,
-    step: &str,
-    reason: &str,
+    (step, reason): (Step, &str),
     decision: Option<DecisionRecord>,
+    sound: Option<&ReleaseId>,
 ) -> Result<Deployed> {
     let _held = context.hold_releases()?;
     let releases = context.store();
     let previous = releases.live()?;
     let blessing = candidate.files.iter().find(|(name, _)| *name == BLESSED).cloned();
     let (id, dataset, score) = (candidate.id.clone(), candidate.dataset, candidate.score.clone());
-    let sealed = candidate.seal_held(context, &workspace.ledger)?;
+    let (sealed, mut verified) = candidate.seal_held(context, &workspace.ledger)?;
     let promoted = previous.as_ref() != Some(&id);
     let f1 = score.evaluation.f1;
     if promoted {
-        releases.clear(&id, blessing)?;
+        if releases.clear(&id, blessing)? {
+            verified = releases.verify(&id)?;
+        }
         let deployment = Deployment {
             run_id: context.run.to_string(),
-            step: step.to_owned(),
+            step,
             action: Action::Deploy,
-            release: id.to_string(),
-            previous: previous.as_ref().map(ToString::to_string),
+            release: id.clone(),
+            previous: previous.clone(),
             f1: Some(f1),
             dataset,
             reason: reason.to_owned(),
@@ -241,12 +273,13 @@ fn deploy(
         promoted,
         f1,
         beats_constant: score.evaluation.beats_constant,
-        removed: super::retain::run(context, workspace, &id),
+        removed: super::retain::run(context, workspace, &id, sound),
+        verified,
         release: id,
     })
 }
 
-/// The score in the file at `path`, which must be that of the model `artifact`.
+/// The score in the file at `path`, which must be that of model `artifact`.
 fn score_of(path: &Path, artifact: Digest) -> Result<Score> {
     let place = path.display();
     if !path.is_file() {
@@ -279,16 +312,16 @@ pub(super) fn promote(
     workspace.ledger.record_deployment(deployment, intent)
 }
 
-/// What `deployment adopt` did.
+/// The report of `deployment adopt`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Adopted {
-    /// Where the folder went.
+    /// The new path of the folder.
     pub folder: String,
 }
 
 impl Report for Adopted {}
 
-/// Moves a folder that stands where the pointer belongs out of the way, untouched.
+/// Moves a real folder at the pointer's path out of the way, unchanged.
 pub fn adopt(context: &Context) -> Result<Adopted> {
     let _held = context.hold_releases()?;
     Ok(Adopted { folder: context.store().adopt()?.display().to_string() })

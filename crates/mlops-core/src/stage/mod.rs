@@ -1,4 +1,4 @@
-//! The use cases, one file each: they read the seams, decide, and write.
+//! The use cases, one per file: they read their inputs, decide, and write.
 //!
 //! A stage takes a [`Context`](crate::run::context::Context), a locked
 //! [`Workspace`](crate::run::context::Workspace) and its options, and returns a typed report. It

@@ -1,5 +1,5 @@
-//! Whether a file that the user names with `--output` may be written: what we did not make is never
-//! replaced, and nothing is put where it would be read as data.
+//! Checks whether a file named with `--output` may be written: files that are not ours are never
+//! replaced, and no output goes where it would be read as data.
 //!
 //! Not for writing it: see `platform::disk`.
 
@@ -12,18 +12,18 @@ use crate::platform::disk::parent_of;
 use crate::platform::files::same_file;
 use crate::{Error, Result};
 
-/// A file that a command writes.
+/// A file that a command is to write.
 pub struct Output<'a> {
-    /// Where.
+    /// Its path.
     pub path: &'a Path,
-    /// What the command calls it: `no comparison` is what another file would be.
+    /// The kind of file in an error message: another file is `no comparison`.
     pub kind: &'a str,
     /// How its header ends, in this version and in earlier ones.
     pub endings: &'a [&'a str],
 }
 
 impl Output<'_> {
-    /// Refuses a file that would do harm; says whether it replaces an earlier one of ours.
+    /// Refuses a path that would do damage; returns whether an earlier output of ours is replaced.
     pub fn check(&self, config: &Config, inputs: &[&Path]) -> Result<bool> {
         let Self { path, kind, endings } = self;
         let refuse = |why: &str| {

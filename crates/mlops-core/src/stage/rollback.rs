@@ -1,36 +1,36 @@
-//! `deployment rollback`: an earlier release becomes live again.
+//! `deployment rollback`: makes an earlier release live again.
 //!
-//! Order of writes: check of the target from disk, intent, pointer swap, commit. Only the pointer
-//! moves; the release that is left is untouched, and may be damaged or gone.
-//! Not for the candidate in the output folder: that stays.
+//! Order of writes: verification of the target from disk, intent, pointer swap, commit. Only the
+//! pointer moves; the release that is left stays as it is and may be damaged or gone. Not for the
+//! candidate in the output folder, which stays.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, ReleaseId, Step};
 use crate::ledger::{Action, Deployment, Ledger};
 use crate::release::Release;
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
 use crate::{Error, Result};
 
-/// What `deployment rollback` did.
+/// The report of `deployment rollback`.
 #[derive(Debug, Clone, Serialize)]
 pub struct RolledBack {
     /// The live release.
     pub release: ReleaseId,
-    /// The release that was live before, and is not promoted again by itself.
+    /// The release that was live before; it will not be promoted again automatically.
     pub from: Option<ReleaseId>,
-    /// The pointer.
+    /// The path of the pointer.
     pub pointer: String,
     /// The data set that the release was trained on.
     pub dataset: DatasetVersion,
-    /// Its F1.
+    /// The release's F1.
     pub f1: Option<f64>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Releases on the way back that could not be used, and why.
+    /// Earlier releases that could not be used, with reasons.
     pub skipped: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ impl Report for RolledBack {
     }
 }
 
-/// Makes `to` live, or else the last release before the present one that is sound.
+/// Makes `to` live, or by default the last sound release before the present one.
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
@@ -51,8 +51,8 @@ pub fn run(
     let store = context.store();
     let pointed = store.live()?;
     let latest = workspace.ledger.latest_deployment()?;
-    // Without a pointer, the record knows what was live last.
-    let from = pointed.clone().or_else(|| latest.and_then(|d| d.release.parse().ok()));
+    // Without a pointer, the record has the last live release.
+    let from = pointed.clone().or_else(|| latest.map(|d| d.release));
     let mut skipped = Vec::new();
     let target = match to {
         Some(id) if pointed.as_ref() == Some(id) => {
@@ -64,10 +64,10 @@ pub fn run(
     let f1 = crate::stage::score::f1_of(&target.folder);
     let deployment = Deployment {
         run_id: context.run.to_string(),
-        step: "deployment rollback".to_owned(),
+        step: Step::Rollback,
         action: Action::Rollback,
-        release: target.id.to_string(),
-        previous: from.as_ref().map(ToString::to_string),
+        release: target.id.clone(),
+        previous: from.clone(),
         f1,
         dataset: target.manifest.dataset,
         reason: reason.to_owned(),
@@ -87,7 +87,7 @@ pub fn run(
     })
 }
 
-/// The release that was asked for, if it is sound.
+/// The requested release, if it is sound.
 fn named(context: &Context, ledger: &Ledger, id: &ReleaseId) -> Result<Release> {
     let store = context.store();
     if store.has(id)? {
@@ -100,7 +100,7 @@ fn named(context: &Context, ledger: &Ledger, id: &ReleaseId) -> Result<Release> 
     Err(Error::missing(format!("{id} {why}: see `deployment history` for the others")))
 }
 
-/// The way back from `from`.
+/// The last sound release before `from`.
 fn found(
     context: &Context,
     ledger: &Ledger,
@@ -110,7 +110,7 @@ fn found(
     let Some(from) = from else {
         return Err(Error::missing("nothing was deployed yet: there is no way back".to_owned()));
     };
-    for id in ledger.earlier_releases(from.as_str())? {
+    for id in ledger.earlier_releases(from)? {
         match context.store().verify(&id) {
             Ok(release) => return Ok(release),
             Err(error) => skipped.push(format!("{id}: {error}")),

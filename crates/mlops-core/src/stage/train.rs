@@ -1,4 +1,4 @@
-//! `training`: the newest data set, less all test rows, becomes a model.
+//! `training`: fits a model to the newest data set without any test rows.
 //!
 //! Not for judging the model: see [`super::score`].
 
@@ -26,21 +26,33 @@ use crate::{Error, Result};
 
 use super::held_out::{self, HeldOut, LeftOutRows};
 
-/// What `training` did.
+/// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trained {
-    /// Where the model is.
+    /// The path of the model file.
     pub artifact: String,
-    /// SHA-256 of its file.
+    /// SHA-256 of the model file.
     pub sha256: Digest,
     /// The data set it was trained on.
     pub version: DatasetVersion,
-    /// Rows learned from, of the positive class, left out for missing values, held out.
+    /// Numbers of training rows, of positives, of rows dropped for missing values, and held out.
     pub data: TrainingData,
     /// The readable card.
     pub card: Card,
-    /// What somebody should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
+    /// The model itself.
+    #[serde(skip)]
+    pub made: Made,
+}
+
+/// A model as its file has it, and the files.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The model, read back from the bytes of its file.
+    pub model: Model,
+    /// The files in the output folder.
+    pub(super) files: [(&'static str, Vec<u8>); 3],
 }
 
 impl Report for Trained {}
@@ -59,18 +71,23 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     }
     super::ingest::check_meaning(context, workspace)?;
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
+    let place = config.output_model.join(ARTIFACT).display().to_string();
     let card = Card { cross_check: check, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
-    let (golden, card_text) = (pretty(&golden), pretty(&card));
-    let files: [(&str, &[u8]); 3] = [(GOLDEN, &golden), (CARD, &card_text), (ARTIFACT, &bytes)];
+    let made = Made {
+        model: artifact::decode(&bytes, &place)?,
+        files: [(GOLDEN, pretty(&golden)?), (CARD, pretty(&card)?), (ARTIFACT, bytes)],
+    };
+    let files: Vec<(&str, &[u8])> =
+        made.files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
     context.disk.write_changed(folder, &files)?;
     workspace.ledger.record_model(
         context.run.as_str(),
@@ -84,16 +101,17 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
     notes.extend(notes_on(&model, &constants));
     Ok(Trained {
-        artifact: folder.join(ARTIFACT).display().to_string(),
+        artifact: place,
         sha256,
         version: dataset.version,
         data: model.data,
         card,
         notes,
+        made,
     })
 }
 
-/// The newest data set, or what to do when there is none.
+/// The newest data set, or an error that says what to do if there is none.
 fn newest(workspace: &Workspace) -> Result<DatasetRecord> {
     if let Some(newest) = workspace.ledger.latest_dataset()? {
         return Ok(newest);
@@ -113,7 +131,7 @@ fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
     dataset.columns.iter().eq(schema.columns().iter().map(|c| &c.name))
 }
 
-/// One pass over the data set, which packs its rows; then the encoding, and the fit.
+/// One pass over the data set, which packs its rows; then the encoding and the fit.
 fn fit(
     context: &Context,
     dataset: &DatasetRecord,
@@ -126,13 +144,13 @@ fn fit(
     let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
     let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
-    // Rows that are left out for their place or number are found one batch after the other.
+    // Rows to leave out by position or number are found one batch after the other.
     let ordered = !in_order.is_empty();
     if ordered || !held.is_empty() {
         reader = reader.with_ids();
     }
 
-    // Half of what may be taken is for the rows; buffers and counters need far less than the rest.
+    // Half of the memory is for the rows; buffers and counters need far less than the rest.
     let mut rows = TrainingRows::new(&schema, &training).within(
         config.limits.memory / 2,
         &context.disk,
@@ -143,7 +161,7 @@ fn fit(
     let reading = reader.each(
         path,
         || (),
-        |(), table, made: &mut Made| {
+        |(), table, made: &mut Batch| {
             if ordered {
                 std::mem::swap(&mut made.rows, table);
             } else {
@@ -213,7 +231,7 @@ fn fit(
     Ok(Learnt { model, golden_rows, constants, check })
 }
 
-/// What the rows teach.
+/// What was learned from the rows.
 struct Learnt {
     model: Model,
     golden_rows: Table,
@@ -222,19 +240,19 @@ struct Learnt {
     check: Option<CrossCheck>,
 }
 
-/// What becomes of a batch of rows on the thread that parsed it.
+/// A batch of rows, processed on the thread that parsed it.
 #[derive(Default)]
-struct Made {
+struct Batch {
     batch: TrainingBatch,
     held_out: u64,
     /// Its first rows, for golden predictions.
     first: Table,
-    /// All its rows, where they are left out on another thread.
+    /// All its rows, if some must be left out on another thread.
     rows: Table,
 }
 
-impl Made {
-    /// Takes what a batch has to teach.
+impl Batch {
+    /// Takes the training rows of a batch.
     fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
         let all = table.len();
         held.leave_out(table);

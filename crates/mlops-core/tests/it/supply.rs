@@ -5,11 +5,12 @@ use std::fs::{self, File};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::ledger::FileStatus;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
-use mlops_core::run::decision::{Concern, Decision, Outcome};
+use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide;
 use mlops_core::stage::ingest::Options;
 use mlops_core::stage::ingest::report::Ingested;
@@ -155,7 +156,9 @@ fn decide_after(scene: &Scene, hours: i64) -> Decision {
     let mut workspace = context.open("fullprocess").unwrap();
     let options = decide::Options::default();
     context
-        .step(&mut workspace, "fullprocess", |workspace| decide::run(&context, workspace, options))
+        .step(&mut workspace, Step::FullProcess, |workspace| {
+            decide::run(&context, workspace, options)
+        })
         .unwrap()
 }
 
@@ -170,7 +173,10 @@ fn overdue_data_need_a_person_until_rows_come() {
     scene.everything().unwrap();
     fs::create_dir(scene.path("source")).unwrap();
     let decision = decide_after(&scene, 20);
-    assert_eq!((decision.outcome, decision.attention()), (Outcome::NothingNew, Attention::Fine));
+    assert_eq!(
+        (decision.outcome, decision.attention()),
+        (DecisionOutcome::NothingNew, Attention::Fine)
+    );
     let decision = decide_after(&scene, 49);
     assert_eq!(decision.attention(), Attention::Person, "{decision}");
     let [Concern::OverdueData { hours, limit, .. }] = decision.concerns.as_slice() else {

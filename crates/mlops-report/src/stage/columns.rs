@@ -1,23 +1,27 @@
-//! What the columns of the newest data set hold, and what is odd about them.
+//! The statistics of the newest data set's columns, and findings about them.
 //!
-//! Not for computing the statistics: `mlops_core::profile` does.
+//! Not for computing the statistics: see `mlops_core::profile`.
 
 use mlops_core::csv::reader::RowReader;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
 use mlops_core::run::context::{Context, Workspace};
+use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::table::schema::Role;
 use mlops_core::{Error, Result, stage, text};
 
+use super::subject::Subject;
 use crate::report::warning;
 use crate::report::{ColumnRow, Finding};
 
-/// Percentage of missing values above which a column is worth a warning.
+/// The percentage of missing values above which a column gets a warning.
 const MANY_MISSING: f64 = 20.0;
 
-/// One row for each column; none when the data set is gone or cannot be read.
+/// One row per column; none if the data set is gone or cannot be read.
 pub(super) fn of(
     context: &Context,
     workspace: &Workspace,
+    subject: &Subject,
+    diagnostics: Option<&Diagnostics>,
     warnings: &mut Vec<Finding>,
 ) -> Result<Vec<ColumnRow>> {
     let Some(dataset) = workspace.ledger.latest_dataset()? else {
@@ -25,11 +29,19 @@ pub(super) fn of(
         return Ok(Vec::new());
     };
     let schema = stage::ingest::identity::schema(context, workspace)?;
-    let reader = RowReader::labelled(&schema, &context.config.ingestion)
-        .on_threads(context.config.limits.threads);
-    let profiled = profile_file(&reader, &schema, &dataset.location);
+    // The same statistics of the same rows.
+    let known =
+        diagnostics.filter(|d| d.content == Some(dataset.sha256) && subject.model.schema == schema);
+    let profiled = if let Some(known) = known {
+        Ok((known.columns.clone(), dataset.sha256))
+    } else {
+        let reader = RowReader::labelled(&schema, &context.config.ingestion)
+            .on_threads(context.config.limits.threads);
+        profile_file(&reader, &schema, &dataset.location)
+            .map(|(columns, reading)| (columns, reading.digest))
+    };
     let columns = match profiled {
-        Ok((columns, reading)) if reading.digest == dataset.sha256 => columns,
+        Ok((columns, digest)) if digest == dataset.sha256 => columns,
         other => {
             let why = other.err().unwrap_or_else(|| {
                 Error::conflict(format!(

@@ -1,7 +1,7 @@
-//! The model tried on the current test data: figures and curves.
+//! Scores the model on the current test data: figures and curves.
 //!
-//! Without test data the recorded score stands in, without curves. Not for deciding what the
-//! figures mean: see `findings`.
+//! Without test data the recorded score is used, without curves. Not for interpreting the figures:
+//! see `findings`.
 
 use mlops_core::evaluation::metrics::probability::{
     CalibrationTest, calibration_curve, hosmer_lemeshow, score_histogram,
@@ -9,41 +9,42 @@ use mlops_core::evaluation::metrics::probability::{
 use mlops_core::evaluation::metrics::{Evaluation, Ranking};
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::run::test_files::TestFiles;
-use mlops_core::stage::score::{Scored, predict_current};
+use mlops_core::stage::score::{Scored, Scoring, predict_current};
 use mlops_core::{Result, text};
 
 use super::subject::Subject;
 use crate::report::{Curves, Finding, Score};
 use crate::report::{note, warning};
 
-/// Points of a curve that are drawn at most: more than there are pixels.
+/// Maximum number of points drawn for a curve: more than there are pixels.
 const CURVE_POINTS: usize = 500;
 /// Bins of the calibration curve.
 const CALIBRATION_BINS: usize = 10;
 /// Bins of the score distribution.
 const HISTOGRAM_BINS: usize = 25;
 
-/// What came of it.
+/// The result of a trial.
 #[derive(Default)]
 pub(super) struct Trial {
-    /// The figures; nothing when there are none at all.
+    /// The figures; `None` if there are none at all.
     pub(super) score: Option<Score>,
     /// The curves; empty without test data.
     pub(super) curves: Curves,
-    /// Whether its probabilities come true; nothing when there are too few rows to tell.
+    /// The test of calibration; `None` if there are too few rows.
     pub(super) calibration: Option<CalibrationTest>,
     tests: TestFiles,
 }
 
 impl Trial {
-    /// Tries the model as far as the test data allows.
+    /// Scores the model as far as the test data allow.
     pub(super) fn of(
         context: &Context,
         workspace: &Workspace,
         subject: &Subject,
+        scoring: Option<&Scoring>,
         warnings: &mut Vec<Finding>,
     ) -> Self {
-        match Self::on_test_data(context, workspace, subject, warnings) {
+        match Self::on_test_data(context, workspace, subject, scoring, warnings) {
             Ok(Some(trial)) => trial,
             Ok(None) => Self::recorded(subject, "There is no test data", warnings),
             Err(error) => {
@@ -57,9 +58,17 @@ impl Trial {
         context: &Context,
         workspace: &Workspace,
         subject: &Subject,
+        scoring: Option<&Scoring>,
         warnings: &mut Vec<Finding>,
     ) -> Result<Option<Self>> {
-        let (tests, scored) = predict_current(context, workspace, &subject.model)?;
+        let read;
+        let known = scoring.filter(|scoring| scoring.score.artifact == subject.artifact);
+        let (tests, scored) = if let Some(scoring) = known {
+            (&scoring.tests, &scoring.answers)
+        } else {
+            read = predict_current(context, workspace, &subject.model)?;
+            (&read.0, &read.1)
+        };
         if tests.current.is_empty() {
             return Ok(None);
         }
@@ -75,10 +84,10 @@ impl Trial {
         if scored.labels.is_empty() {
             return Ok(None);
         }
-        // Which rows the figures rest on, where that is not the newest test file alone.
+        // Which rows the figures are based on, unless it is just the newest test file.
         let told = scored.notes.iter().map(|n| Finding { told: true, ..note(sentence(n)) });
         warnings.extend(told);
-        let Scored { labels, probabilities, .. } = &scored;
+        let Scored { labels, probabilities, .. } = scored;
         let training = subject.model.training;
         let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
         match &subject.score {
@@ -103,7 +112,7 @@ impl Trial {
             format!("They come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
         let calibration = hosmer_lemeshow(labels, probabilities)?;
-        Ok(Some(Self { score, curves, calibration, tests }))
+        Ok(Some(Self { score, curves, calibration, tests: tests.clone() }))
     }
 
     /// The figures of the last scoring, if there are any.
@@ -122,7 +131,7 @@ impl Trial {
         Self { score: Some(score(&recorded.evaluation, held_out)), ..Self::default() }
     }
 
-    /// What identifies the model and the data of the report.
+    /// The digests that identify the model and the data of the report.
     pub(super) fn digests(&self, subject: &Subject) -> Vec<(String, String)> {
         let data = &subject.model.data;
         let mut digests = vec![
@@ -134,7 +143,7 @@ impl Trial {
     }
 }
 
-/// A note as a sentence of the page. A name keeps its letters.
+/// A note as a sentence of the page; the case of names is kept.
 fn sentence(note: &str) -> String {
     format!("{}.", note.trim_end_matches('.'))
 }
@@ -150,7 +159,7 @@ fn listed(names: &[&str]) -> String {
 
 fn score(e: &Evaluation, held_out: String) -> Score {
     let matrix = e.confusion_matrix;
-    // A share of nothing is no number; files say 0 there, people should see a dash.
+    // A share of nothing is undefined; files have 0 there, but people should see a dash.
     let share = |value: f64, whole: u64| if whole == 0 { f64::NAN } else { value };
     let mut interval_note = format!("{} intervals of 95 %", e.f1_interval.method.name());
     if let Some(area) = e.roc_auc_interval {

@@ -1,30 +1,30 @@
-//! Champion against challenger on the same test rows, the newest hold-out first.
+//! Compares champion and challenger on the same test rows, the newest hold-out first.
 //!
 //! Not for the rule that decides: see [`crate::evaluation::gate`].
 
 use crate::Result;
 use crate::evaluation::gate::{GateVerdict, Terms, gate};
 use crate::evaluation::metrics::{ConfusionMatrix, classify};
-use crate::model::{Model, artifact};
-use crate::release::{ARTIFACT, Release};
+use crate::model::Model;
+use crate::release::Release;
 use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
 use crate::text;
 
-use super::super::score::{compare_tests, read_artifact};
+use super::super::score::compare_tests;
 
-/// How it went.
+/// The result of a contest.
 #[derive(Debug)]
 pub struct Contest {
     /// The verdict.
     pub verdict: GateVerdict,
-    /// Answers of the challenger to the newest test rows alone.
+    /// Predictions of the challenger for the newest test rows only.
     pub newest: ConfusionMatrix,
 }
 
-/// Holds the challenger against the champion. What a champion was trained on that is not `recorded`,
-/// or cannot be read any more, is unknown: test rows that it knows favour it, so that a challenger which
-/// passes all the same has passed.
+/// Compares the challenger with the champion. If the champion's training data are not `recorded`,
+/// or cannot be read any more, they are unknown: test rows among them favour the champion, so that
+/// a challenger which passes nevertheless has really passed.
 pub fn contest(
     context: &Context,
     workspace: &Workspace,
@@ -34,7 +34,7 @@ pub fn contest(
 ) -> Result<Contest> {
     let config = &context.config;
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let compare = |held: &[&Model]| compare_tests(context, workspace, &models, held, &tests);
     let mut unchecked = None;
     let compared = match compare(if recorded { &models } else { &models[1..] }) {
@@ -69,19 +69,18 @@ pub fn contest(
     Ok(Contest { verdict, newest: ConfusionMatrix::from_pairs(newest) })
 }
 
-/// Holds the model in the output folder against a live release that these records do not know, if
-/// their columns are the same.
+/// Holds `challenger` against a live release that these records do not know, if their columns are the
+/// same.
 pub fn with_unknown(
     context: &Context,
     workspace: &Workspace,
     live: &Release,
+    challenger: &Model,
     accept: bool,
 ) -> Result<Option<GateVerdict>> {
-    let path = context.config.output_model.join(ARTIFACT);
-    let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
     if live.model.schema.digest() != challenger.schema.digest() {
         return Ok(None);
     }
-    let models = [&live.model, &challenger];
+    let models = [&live.model, challenger];
     Ok(Some(contest(context, workspace, models, false, accept)?.verdict))
 }

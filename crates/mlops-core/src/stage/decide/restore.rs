@@ -1,9 +1,8 @@
-//! Nothing is live though something was: somebody removed the pointer.
+//! Makes a release live again after the pointer was removed.
 //!
-//! Not for going back from a release that is live: see `stage::rollback`.
+//! Not for going back from a live release: see `stage::rollback`.
 
 use crate::Result;
-use crate::ids::ReleaseId;
 use crate::ledger::{Action, Deployment};
 use crate::release::Release;
 
@@ -11,8 +10,7 @@ use super::super::deploy;
 use super::DecisionRun;
 
 impl DecisionRun<'_> {
-    /// Makes the release live again that was so last, of those that are sound and were not rolled
-    /// back: somebody removed the pointer.
+    /// Makes the last live release live again that is sound and was not rolled back.
     pub(super) fn restore(&mut self) -> Result<Option<Release>> {
         let store = self.context.store();
         let mut tried = Vec::new();
@@ -21,9 +19,9 @@ impl DecisionRun<'_> {
                 continue;
             }
             tried.push(deployment.release.clone());
-            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
+            let id = deployment.release.clone();
             let ledger = &self.workspace.ledger;
-            if ledger.was_rolled_back(&deployment.release)?.is_some() {
+            if ledger.was_rolled_back(&id)?.is_some() {
                 continue;
             }
             let Ok(release) = store.verify(&id) else { continue };
@@ -35,7 +33,6 @@ impl DecisionRun<'_> {
             if !self.options.dry_run {
                 let again = Deployment {
                     run_id: self.context.run.to_string(),
-                    step: deployment.step.clone(),
                     action: Action::Deploy,
                     reason: "nothing was live, and this release was so last".to_owned(),
                     recorded: self.context.now(),
