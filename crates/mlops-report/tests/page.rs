@@ -29,7 +29,7 @@ fn xml(html: &str) -> String {
     let mut xml = pieces.next().unwrap().to_owned();
     for piece in pieces {
         let (attributes, rest) = piece.split_once('>').unwrap();
-        xml += &format!("<meta {attributes}/>{rest}");
+        xml.extend(["<meta ", attributes, "/>", rest]);
     }
     xml
 }
