@@ -1,9 +1,9 @@
-//! `fullprocess`, up to the live model: is there new data, did the live model drift, is it time to
-//! retrain, may the new model go live?
+//! `fullprocess`, up to the live model: is there new data, did the live model drift, should a new
+//! model be trained, may it be promoted?
 //!
-//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. A run that is killed
-//! in between is taken up by the next one: what is recorded is not done again. Not for what
-//! follows a decision (diagnostics, reports, calls): see the runtime crate.
+//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. If a run is killed,
+//! the next one continues: what is recorded is not done again. Not for what follows a decision
+//! (diagnostics, reports, calls): see the runtime crate.
 
 pub mod contest;
 mod judge;
@@ -37,13 +37,13 @@ use super::ingest::{self, report::Ingested};
 use super::score::{self, Score, Scoring};
 use super::{held_again, holdout, train};
 
-/// How much longer than one settling time a run waits for files that keep changing.
+/// A run waits for files that keep changing at most this many settling times.
 const SETTLE_ROUNDS: u32 = 5;
 
-/// What the user may ask for.
+/// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Decide and retrain although nothing is new or nothing drifted.
+    /// Decide and retrain even if nothing is new or nothing drifted.
     pub force: bool,
     /// Stop after the verdict on drift, and write nothing.
     pub dry_run: bool,
@@ -76,7 +76,7 @@ pub fn decided(context: &Context, workspace: &mut Workspace, options: Options) -
     Ok(Decided { decision, live: None, scoring: None })
 }
 
-/// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
+/// Returns what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
 pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     let options = Options { dry_run: true, ..options };
     let mut rehearsal = Rehearsal::of(context)?;
@@ -87,7 +87,7 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
 /// What a run makes: the release that goes live, and the score of the new model.
 type News = (Option<Release>, Option<Scoring>);
 
-/// One run at work.
+/// A run in progress.
 struct DecisionRun<'a> {
     context: &'a Context,
     workspace: &'a mut Workspace,
@@ -200,7 +200,7 @@ impl<'a> DecisionRun<'a> {
         self.retrain(live, &dataset, made)
     }
 
-    /// Notes what is wrong with the data that should come: refused files, and none at all.
+    /// Notes problems with incoming data: refused files, and no data for too long.
     fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
@@ -254,8 +254,8 @@ impl<'a> DecisionRun<'a> {
         fresh::after(self.context, self.workspace, schema, dataset, version)
     }
 
-    /// Ends a run without new data. What was wrong with the live release still is; that nothing is
-    /// live is never "nothing to do".
+    /// Ends a run without new data. Concerns about the live release persist, and that none is live
+    /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
         let newest = self.workspace.ledger.decision(None)?;
         let newest = newest.and_then(|d| serde_json::from_str::<Decision>(&d.decision).ok());
@@ -348,7 +348,7 @@ impl<'a> DecisionRun<'a> {
         }
     }
 
-    /// The verdict on a model that there is none to compare with.
+    /// The verdict on a model without one to compare with.
     fn ungated(&self, replaces: bool, score: &Score) -> (bool, Reasons) {
         let e = &score.evaluation;
         let accepted = self.options.accept;
@@ -366,7 +366,7 @@ impl<'a> DecisionRun<'a> {
         (blessed, Reasons { ruling: Some(Ruling::of(blessed)), all })
     }
 
-    /// Notes what a person must look at, after a model was refused.
+    /// Notes what needs a person after a model was refused.
     fn worry(&mut self, is_live: bool, why: &str) {
         let why = why.to_owned();
         let concern = match &self.decision.drift {
@@ -398,7 +398,7 @@ impl<'a> DecisionRun<'a> {
         self.decision.outcome = DecisionOutcome::Promoted;
         self.decision.reason.clone_from(&reason);
         let record = record_of(&self.decision, dataset)?;
-        // Not timed: the record of the decision is written in the middle of it.
+        // Not timed, since the decision is recorded in the middle of it.
         let context = self.context;
         let deployed = context.step(self.workspace, Step::Deployment, |workspace| {
             deploy::decided(context, workspace, candidate, &reason, record, live.map(|l| &l.id))
@@ -423,7 +423,7 @@ impl<'a> DecisionRun<'a> {
         })
     }
 
-    /// Waits, within a bound, until no file of `folder` changed just now.
+    /// Waits, for a limited time, until no file of `folder` has just changed.
     fn wait_for(&self, folder: InputFolder<'_>, settle: Duration) -> Result<()> {
         for _ in 0..SETTLE_ROUNDS {
             let files = discover::list(folder)?.candidates;
@@ -437,8 +437,9 @@ impl<'a> DecisionRun<'a> {
         Ok(())
     }
 
-    /// Champion against challenger; a new model that goes live though it beats no constant answer is
-    /// noted, also where it fails on the newest rows and older test rows hide it.
+    /// Compares champion and challenger. A new model that is promoted although it does not beat a
+    /// constant answer is noted, also if it fails only on the newest rows and older test rows hide
+    /// that.
     fn gate(
         &mut self,
         champion: &Model,
@@ -472,7 +473,7 @@ impl<'a> DecisionRun<'a> {
         Ok(verdict)
     }
 
-    /// Runs a stage as a recorded step, and notes how long it took.
+    /// Runs a stage as a recorded step and notes its duration.
     fn step<R: Report>(
         &mut self,
         step: Step,
@@ -497,7 +498,7 @@ impl<'a> DecisionRun<'a> {
         self.decision
     }
 
-    /// Keeps the decision in the ledger and beside the data.
+    /// Stores the decision in the ledger and beside the data.
     fn record(
         mut self,
         outcome: DecisionOutcome,
@@ -517,7 +518,7 @@ impl<'a> DecisionRun<'a> {
     }
 }
 
-/// The decision as the ledger keeps it.
+/// The decision in the form of the ledger.
 fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRecord> {
     let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
     Ok(DecisionRecord {
@@ -532,8 +533,8 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
     })
 }
 
-/// What is to be decided on, for the record: all that came after `decided`, also what an
-/// interrupted run or `ingestion` brought in.
+/// The data to decide on, for the record: everything after `decided`, also what an interrupted run
+/// or `ingestion` added.
 fn data_seen(ledger: &Ledger, ingestion: &Ingested, decided: DatasetVersion) -> Result<DataSeen> {
     let files = ledger.files_after(decided)?;
     let mut datasets = ledger.datasets()?;
