@@ -7,8 +7,10 @@
 pub enum Outcome {
     /// Its rows are in.
     Taken,
-    /// No data rows: nothing to take.
+    /// A header and no data rows: nothing to take.
     NoRows,
+    /// Not even a header.
+    Empty,
     /// Nothing of it was taken, for this reason.
     Failed(String),
     /// Its labels are not those of an earlier file of the first ingestion: neither can be believed.

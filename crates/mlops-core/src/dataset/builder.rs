@@ -316,7 +316,7 @@ impl<'a> Ingest<'a> {
         let place = path.display().to_string();
         let header = match reader.header() {
             Ok(Some(header)) => header,
-            Ok(None) => return Ok(Outcome::NoRows),
+            Ok(None) => return Ok(Outcome::Empty),
             Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
         };
         let mapped =

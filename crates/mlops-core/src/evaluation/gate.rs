@@ -134,12 +134,12 @@ impl GateVerdict {
         let need = if min_improvement.abs() < SAME_F1 {
             "at least the champion's F1".to_owned()
         } else {
-            format!("{min_improvement:+} on the champion's F1")
+            format!("at least the champion's F1 {min_improvement:+}")
         };
         let comparison = format!(
             "the challenger has F1 {challenger_f1:.4} and the champion {champion_f1:.4} on the same \
              {} hold-out rows, a difference of {difference:+.4} ({:.0} % interval {:+.4} to \
-             {:+.4}); required: {need}",
+             {:+.4}); to go live it needs {need}",
             text::count(self.n),
             100.0 * self.interval.level,
             self.interval.low,
@@ -169,9 +169,22 @@ impl GateVerdict {
                 self.reasons.push(comparison);
             }
         }
-        if champion_loses && !(relieves && loses) {
-            self.reasons.push(format!("the champion does not beat it either: {constant}"));
-        }
+        let also = match (loses, not_worse) {
+            _ if !champion_loses => None,
+            (false, _) => Some(format!(
+                "the champion does not beat the best constant answer, which has F1 \
+                 {constant_f1:.4} on the same rows"
+            )),
+            (true, false) => Some(format!(
+                "neither beats the best constant answer, which has F1 {constant_f1:.4} on the same \
+                 rows"
+            )),
+            (true, true) if relieves => None,
+            (true, true) => {
+                Some("the champion does not beat the best constant answer either".to_owned())
+            }
+        };
+        self.reasons.extend(also);
     }
 }
 
@@ -213,7 +226,10 @@ mod tests {
         assert!(verdict(8, 6, 0.05).blessed);
         let short = verdict(8, 6, 0.051);
         assert!(!short.blessed);
-        assert!(short.reasons[0].contains("required: +0.051 on the champion's F1"), "{short:?}");
+        assert!(
+            short.reasons[0].contains("to go live it needs at least the champion's F1 +0.051"),
+            "{short:?}"
+        );
         assert!(verdict(8, 9, -0.1).blessed);
     }
 
@@ -227,7 +243,7 @@ mod tests {
             "refused: the challenger's F1 0.0000 does not beat a constant answer: the best \
              constant answer has F1 0.6667 on the same rows, and --accept was not given"
         );
-        assert!(both.reasons[2].starts_with("the champion does not beat it either"), "{both:?}");
+        assert!(both.reasons[2].starts_with("the champion does not beat the best"), "{both:?}");
         // Two rows fewer wrong are chance; no row wrong more than half of them are not.
         let chance = verdict(40, 38, 0.0);
         assert!(!chance.blessed && chance.interval.low <= 0.0, "{chance:?}");

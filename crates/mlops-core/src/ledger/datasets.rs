@@ -297,7 +297,8 @@ impl Ledger {
             let sql = format!(
                 "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND {COUNTS}
                  AND NOT EXISTS (SELECT 1 FROM files later WHERE later.location = f.location
-                     AND later.id > f.id AND later.sha256 <> ?1 AND later.{COUNTS})
+                     AND later.id > f.id AND later.sha256 <> ?1
+                     AND (later.{COUNTS} OR later.status = 'no_rows'))
                  ORDER BY id"
             );
             let mut statement = db.prepare(&sql)?;

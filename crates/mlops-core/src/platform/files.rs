@@ -26,6 +26,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether `path` is a link behind which there is nothing, or which leads back to itself.
+pub fn leads_nowhere(path: &Path) -> bool {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    is_link
+        && fs::metadata(path).is_err_and(|e| {
+            #[cfg(unix)]
+            let circle = e.raw_os_error() == Some(libc::ELOOP);
+            #[cfg(not(unix))]
+            let circle = false;
+            circle || matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        })
+}
+
 /// What a file that is none of data is; nothing for a regular file.
 pub fn other_than_data(kind: FileType) -> Option<&'static str> {
     #[cfg(unix)]

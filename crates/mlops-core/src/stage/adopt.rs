@@ -74,7 +74,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     let read = ingest.file(&theirs, &mut (), progress)?;
     let why = match &read.outcome {
         Outcome::Taken => None,
-        Outcome::NoRows => Some("it has no data rows: there is nothing to adopt"),
+        Outcome::NoRows | Outcome::Empty => Some("it has no data rows: there is nothing to adopt"),
         Outcome::Changing => Some("it changed while it was read: stop the scripts first"),
         Outcome::Failed(reason) | Outcome::Contradicts(reason) => Some(reason.as_str()),
         Outcome::Known => Some("its content is known"),
@@ -138,7 +138,7 @@ fn sources(
                         "{} of its rows are not in {THEIRS}, {} cannot be read",
                         counts.rows_kept, counts.quarantined
                     ),
-                    Outcome::NoRows => "it has no data rows".to_owned(),
+                    Outcome::NoRows | Outcome::Empty => "it has no data rows".to_owned(),
                     Outcome::Changing => "it changed while it was read".to_owned(),
                     Outcome::Failed(reason) | Outcome::Contradicts(reason) => reason.clone(),
                     Outcome::Known => "its content is known".to_owned(),

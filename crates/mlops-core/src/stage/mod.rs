@@ -17,6 +17,7 @@ mod held_out;
 pub mod history;
 pub mod holdout;
 pub mod ingest;
+mod look_alikes;
 mod output;
 mod predictions;
 mod restore;

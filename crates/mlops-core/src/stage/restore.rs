@@ -57,7 +57,7 @@ pub(super) fn run(
         let progress = &mut |bytes, rows| (context.progress)(bytes, last.bytes, rows);
         let read = ingest.file(&candidate, &mut (), progress)?;
         match read.outcome {
-            Outcome::Taken | Outcome::NoRows | Outcome::Known => {}
+            Outcome::Taken | Outcome::NoRows | Outcome::Empty | Outcome::Known => {}
             Outcome::Changing => return Err(gone(last, "a source changed while it was read")),
             Outcome::Failed(why) | Outcome::Contradicts(why) => {
                 return Err(gone(last, &format!("{}: {why}", candidate.name)));

@@ -19,6 +19,7 @@ use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
+use crate::run::test_files::TestFiles;
 use crate::text;
 use crate::{Error, Result};
 
@@ -127,9 +128,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
 fn passed_over(folder: &Path) -> Result<Option<String>> {
     let mut ignored = discover::list(folder, "test_data_path")?.ignored;
     ignored.retain(|file| !file.name.starts_with('.'));
-    let shown = ignored.iter().map(|file| format!("{} ({})", text::name(&file.name), file.reason));
-    let names = text::names(shown);
-    Ok((!ignored.is_empty()).then(|| format!("passed over in the test folder: {names}")))
+    ignored.extend(TestFiles::links_to_nothing(folder)?);
+    Ok(TestFiles::passed_over(&ignored))
 }
 
 /// The bytes of a model file, or what to do when there is none.

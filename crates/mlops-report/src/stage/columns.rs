@@ -27,7 +27,8 @@ pub(super) fn of(
     let schema = stage::ingest::identity::schema(context, workspace)?;
     let reader = RowReader::labelled(&schema, &context.config.ingestion)
         .on_threads(context.config.limits.threads);
-    let profiled = profile_file(&reader, &schema, &dataset.location);
+    let room = context.config.limits.profile_room();
+    let profiled = profile_file(&reader, &schema, &dataset.location, room);
     let columns = match profiled {
         Ok((columns, reading)) if reading.digest == dataset.sha256 => columns,
         other => {

@@ -8,24 +8,20 @@
 pub mod contest;
 mod judge;
 mod restore;
+mod supply;
 
 use std::cmp::Ordering;
-use std::path::Path;
 use std::time::Duration;
 
-use chrono::DateTime;
-
-use crate::dataset::discover;
 use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::model::{Model, artifact};
-use crate::platform::clock::rfc3339;
 use crate::release::{ARTIFACT, Release};
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
-use crate::run::decision::{Concern, DataSeen, Decision, Live, Outcome, Retrained, StepTime};
+use crate::run::decision::{Concern, Decision, Live, Outcome, Retrained, StepTime};
 use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
@@ -36,9 +32,6 @@ use super::ingest;
 use super::score::{self, Score, read_artifact};
 use super::{held_again, holdout, train};
 use crate::stage::ingest::report::Ingestion;
-
-/// How much longer than one settling time a run waits for files that keep changing.
-const SETTLE_ROUNDS: u32 = 5;
 
 /// What the user may ask for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,7 +90,7 @@ impl<'a> Run<'a> {
         let looked = ledger.decision(None)?.map(|d| d.dataset).max(trained).unwrap_or_default();
         let ingestion = self.ingest()?;
         let dataset = self.workspace.ledger.latest_dataset()?;
-        let data = data_seen(&self.workspace.ledger, &ingestion, judged)?;
+        let data = self.data_seen(&ingestion, judged, looked)?;
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
         self.look_at_the_supply(&ingestion)?;
@@ -183,28 +176,6 @@ impl<'a> Run<'a> {
         Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
     }
 
-    /// Notes what is wrong with the data that should come: refused files, and none at all.
-    fn look_at_the_supply(&mut self, ingestion: &Ingestion) -> Result<()> {
-        let concerns = &mut self.decision.concerns;
-        if !ingestion.refused.is_empty() {
-            concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
-        }
-        let (Some(limit), Some(newest)) = (
-            self.context.config.monitoring.max_data_age_hours,
-            self.workspace.ledger.newest_data_ns()?,
-        ) else {
-            return Ok(());
-        };
-        let newest = DateTime::from_timestamp_nanos(newest);
-        let age = self.context.clock.now() - newest;
-        let hours = u64::try_from(age.num_hours()).unwrap_or(0);
-        if hours >= limit {
-            let (since, folder) = (rfc3339(newest), ingestion.folder.clone());
-            concerns.push(Concern::OverdueData { since, hours, limit, folder });
-        }
-        Ok(())
-    }
-
     /// Draws a hold-out from the rows that no earlier draw was offered.
     fn draw_holdout(
         &mut self,
@@ -244,10 +215,15 @@ impl<'a> Run<'a> {
         let newest = newest.and_then(|d| serde_json::from_str::<Decision>(&d.decision).ok());
         match (live, newest) {
             (Some(live), Some(newest)) => {
-                let of = newest.release.or(newest.live.map(|live| live.release));
+                let judged = newest.live.as_ref().map(|live| &live.release);
+                let of = newest.release.as_ref().or(judged).cloned();
                 if of.as_ref() == Some(&live.id) {
                     let lasting = newest.concerns.into_iter().filter(Concern::is_on_the_model);
                     self.decision.concerns.extend(lasting);
+                } else if newest.live.is_some_and(|judged| judged.release == live.id) {
+                    // It was replaced for what was found then, and somebody went back to it.
+                    let drift = newest.drift.as_ref().filter(|drift| drift.below_constant);
+                    self.decision.concerns.extend(drift.map(below_constant));
                 }
             }
             (None, newest) => {
@@ -345,12 +321,7 @@ impl<'a> Run<'a> {
         let why = why.to_owned();
         let concern = match &self.decision.drift {
             _ if !is_live => Some(Concern::NothingLive { why }),
-            Some(drift) if drift.below_constant => Some(Concern::BelowConstant {
-                f1: drift.new_f1,
-                constant_f1: drift.constant_f1,
-                rows: drift.n,
-                newer: false,
-            }),
+            Some(drift) if drift.below_constant => Some(below_constant(drift)),
             Some(drift) if drift.is_serious() => {
                 Some(Concern::NoBetterModel { drift: drift.reason.clone(), why })
             }
@@ -432,20 +403,6 @@ impl<'a> Run<'a> {
         self.step("ingestion", |context, workspace| {
             ingest::run(context, workspace, &folder, "source_folder_path", options)
         })
-    }
-
-    /// Waits, within a bound, until no file of `folder` changed just now.
-    fn wait_for(&self, folder: &Path, settle: Duration) -> Result<()> {
-        for _ in 0..SETTLE_ROUNDS {
-            let files = discover::list(folder, "source_folder_path")?.candidates;
-            let changing =
-                |c: &discover::Candidate| ingest::changed_within(self.context, &c.path, settle);
-            if settle.is_zero() || !files.iter().any(changing) {
-                break;
-            }
-            self.context.clock.sleep(settle);
-        }
-        Ok(())
     }
 
     /// Champion against challenger; a new model that goes live though it beats no constant answer is
@@ -532,6 +489,12 @@ impl<'a> Run<'a> {
     }
 }
 
+/// That the live model does worse than a constant answer.
+fn below_constant(drift: &ModelDrift) -> Concern {
+    let ModelDrift { new_f1: f1, constant_f1, n: rows, .. } = *drift;
+    Concern::BelowConstant { f1, constant_f1, rows, newer: false }
+}
+
 /// The decision as the ledger keeps it.
 fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
     let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
@@ -545,27 +508,6 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
         decision: serde_json::to_string(decision).unwrap_or_default(),
         recorded: decision.recorded.clone(),
     }
-}
-
-/// What is to be decided on, for the record: all that came after `decided`, also what an
-/// interrupted run or `ingestion` brought in.
-fn data_seen(ledger: &Ledger, ingestion: &Ingestion, decided: DatasetVersion) -> Result<DataSeen> {
-    let files = ledger.files_after(decided)?;
-    let mut datasets = ledger.datasets()?;
-    datasets.retain(|dataset| dataset.version > decided);
-    Ok(DataSeen {
-        folder: ingestion.folder.clone(),
-        decided,
-        version: ingestion.version,
-        rows: ingestion.rows,
-        files: files.iter().map(|f| f.name.clone()).collect(),
-        new_rows: datasets.iter().map(|d| d.new_rows).sum(),
-        quarantined: files.iter().map(|f| f.counts.quarantined).sum(),
-        duplicates: files.iter().map(|f| f.counts.duplicates()).sum(),
-        warnings: ingestion.warnings.clone(),
-        failures: ingestion.failures.clone(),
-        new_failures: ingestion.new_failures,
-    })
 }
 
 /// What to know when the rows that a live model was trained on cannot be told from new ones.

@@ -24,6 +24,10 @@ use crate::stage::ingest::waiting::{Waiting, named, record};
 /// The key under which the ledger keeps which files are known to be gone.
 const GONE_KEY: &str = "gone_files";
 
+/// A header alone says that there are no rows; nothing at all says nothing.
+const EMPTIED: &str = "it is empty now and has not even a header, as if its writing had been cut off. \
+                       Write it again; with a header alone its earlier rows leave the data set";
+
 /// Contents of the last data set that files turned away from, by the numbers of their segments.
 ///
 /// A file counts with the last content of it that was taken, wherever that was found first. A content
@@ -172,15 +176,19 @@ impl Anew<'_> {
     ) -> Result<bool> {
         let (context, total) = (self.context, self.total);
         let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
-        let read = ingest.file(&waiting.candidate, &mut (), progress)?;
+        let mut read = ingest.file(&waiting.candidate, &mut (), progress)?;
+        if let Outcome::Empty = read.outcome {
+            read.outcome = Outcome::Failed(EMPTIED.to_owned());
+        }
         let mut record = record(context, self.workspace, waiting, read, report)?;
-        let replaced = matches!(record.status, FileStatus::Ingested | FileStatus::Copy);
-        if replaced {
+        let taken = matches!(record.status, FileStatus::Ingested | FileStatus::Copy);
+        let replaced = taken || record.status == FileStatus::NoRows;
+        if taken {
             record.replaces = Some(old.sha256);
             if let Some(digest) = record.sha256 {
                 ingest.know(digest);
             }
-        } else {
+        } else if !replaced {
             report.warnings.push(rows_stay(&waiting.candidate.name, old.rows));
         }
         report.files.push(record);
@@ -256,15 +264,14 @@ fn rows_stay(name: &str, rows: u64) -> String {
     named(name, &words)
 }
 
-/// Says the same of files whose new content needed no reading: it is known to have no rows, or to be
-/// refused.
+/// Says the same of files whose new content needed no reading: it is known to be refused.
 pub(super) fn say_what_stays(
     workspace: &Workspace,
     held: &[Segment],
     report: &mut Ingestion,
 ) -> Result<()> {
     for file in &report.files {
-        if matches!(file.status, FileStatus::NoRows | FileStatus::Failed)
+        if file.status == FileStatus::Failed
             && let Some(digest) = workspace.ledger.counted_at(&file.location)?
             && let Some(segment) = held.iter().find(|segment| segment.sha256 == digest)
         {

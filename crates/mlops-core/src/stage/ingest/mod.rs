@@ -6,7 +6,7 @@
 mod anew;
 pub mod identity;
 pub(crate) mod publish;
-mod repeats;
+pub(super) mod repeats;
 pub mod report;
 pub(crate) mod waiting;
 
@@ -216,7 +216,12 @@ fn refuse_loss(
 ) -> Result<()> {
     let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
     let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
-    let again = |f: &&FileRecord| matches!(f.status, FileStatus::Ingested | FileStatus::Copy);
+    let again = |f: &&FileRecord| match f.status {
+        FileStatus::Ingested | FileStatus::Copy => true,
+        // A header alone, which is not nothing.
+        FileStatus::NoRows => f.stamp.size > 0,
+        _ => false,
+    };
     let again: BTreeSet<&Location> =
         report.files.iter().filter(again).map(|f| &f.location).collect();
     let supersedes = context.config.ingestion.on_change == OnChange::Supersede;
@@ -404,7 +409,13 @@ fn sift(
             let known =
                 known.filter(|k| k.status != FileStatus::Ingested || held.contains(&digest));
             let same = before.as_ref().filter(|b| b.sha256 == Some(digest));
+            // A file that had rows and has none now must be read, however well it is known.
+            let had_rows = || -> Result<bool> {
+                let location = context.location(&candidate.path);
+                Ok(workspace.ledger.counted_at(&location)?.is_some_and(|d| held.contains(&d)))
+            };
             match known {
+                Some(known) if known.status == FileStatus::NoRows && had_rows()? => {}
                 Some(known) if known.status == FileStatus::Failed && !options.retry => {
                     let record = copy_record(context, &candidate, stamp, digest, &known);
                     report.refused.push(still_failing(&record));
