@@ -4,8 +4,8 @@
 //! Files that are still there are read again; the others give the rows that the last data set has
 //! of them. Not for new files at its end: see [`super`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use crate::csv::outcome::Outcome;
 use crate::dataset::builder::Ingest;
@@ -286,12 +286,12 @@ fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Says once which files of `folder` are gone; what to keep of that, when it changed.
+/// Says once which files of `folder`, in which `there` are, are gone; what to keep of that, when it changed.
 pub(super) fn gone(
     context: &Context,
     workspace: &Workspace,
     folder: &Path,
-    held: &[Segment],
+    (held, there): (&[Segment], &HashSet<PathBuf>),
     report: &mut Ingestion,
 ) -> Result<Option<(&'static str, String)>> {
     let known: BTreeSet<String> = workspace
@@ -305,7 +305,10 @@ pub(super) fn gone(
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
-        let gone = if elsewhere { known.contains(name) } else { is_gone(&path) };
+        let gone = match elsewhere {
+            true => known.contains(name),
+            false => !there.contains(&path) && is_gone(&path),
+        };
         if gone {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
                 || is_held(context, workspace, segment.sha256, &BTreeSet::new())?;
