@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_runtime::apicalls;
 
 /// Calls every endpoint of a running app with the rows of a data file, keeps all answers in
@@ -32,5 +33,5 @@ struct Arguments {
 fn main() -> ExitCode {
     let Arguments { common, url, data } = Arguments::parse();
     let options = apicalls::Options { url, data };
-    mlops_runtime::run("apicalls", &common, |context, _| apicalls::run(context, &options))
+    mlops_runtime::run(Step::ApiCalls, &common, |context, _| apicalls::run(context, &options))
 }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mlops_core::ids::ReleasePrefix;
+use mlops_core::ids::{ReleasePrefix, Step};
 use mlops_core::stage::{deploy, history, verify};
 use mlops_runtime::renew;
 
@@ -80,13 +80,13 @@ fn in_words(text: &str) -> Result<String, String> {
 fn main() -> ExitCode {
     let Arguments { common, reason, again, accept, command } = Arguments::parse();
     match command {
-        None => mlops_runtime::run("deployment", &common, |context, workspace| {
+        None => mlops_runtime::run(Step::Deployment, &common, |context, workspace| {
             let leave = deploy::Leave { again, accept };
             renew::deploy(context, workspace, &reason, leave)
         }),
         Some(Action::History) => mlops_runtime::look(&common, history::run),
         Some(Action::Rollback { to, reason }) => {
-            mlops_runtime::run("deployment rollback", &common, |context, workspace| {
+            mlops_runtime::run(Step::Rollback, &common, |context, workspace| {
                 let to = to.map(|to| history::find(context, &to)).transpose()?;
                 renew::roll_back(context, workspace, to.as_ref(), &reason)
             })
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
             verify::run(context, &which)
         }),
         Some(Action::Adopt) => {
-            mlops_runtime::run("deployment adopt", &common, |context, _| deploy::adopt(context))
+            mlops_runtime::run(Step::AdoptFolder, &common, |context, _| deploy::adopt(context))
         }
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use mlops_core::compare::Tolerance;
+use mlops_core::ids::Step;
 use mlops_core::stage::{compare, diagnose};
 use mlops_runtime::dependencies;
 
@@ -107,13 +108,14 @@ fn main() -> ExitCode {
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     match command {
-        None => mlops_runtime::run_or_look("diagnostics", &common, |context, workspace| {
+        None => mlops_runtime::run_or_look(Step::Diagnostics, &common, |context, workspace| {
             let Diagnose { data, output, measure, check_latest } = options;
             let mut dependencies = dependencies::built_in();
             if check_latest {
                 dependencies::check_latest(context, &mut dependencies)?;
             }
-            let options = diagnose::Options { data, output, measure, dependencies };
+            let options =
+                diagnose::Options { data, output, measure, dependencies, identify: false };
             diagnose::run(context, workspace, &options)
         }),
         Some(Action::Compare(arguments)) => {

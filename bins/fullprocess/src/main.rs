@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::stage::decide;
 use mlops_runtime::fullprocess;
 
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     if dry_run {
         return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
     }
-    mlops_runtime::run_unattended("fullprocess", &common, |context, workspace, _| {
+    mlops_runtime::run_unattended(Step::FullProcess, &common, |context, workspace, _| {
         fullprocess::run(context, workspace, options)
     })
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::stage::{adopt, ingest};
 
 /// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
@@ -41,10 +42,9 @@ fn main() -> ExitCode {
     let Arguments { retry, rebuild, partial, .. } = arguments;
     let options = ingest::Options { retry, rebuild, partial, ..Default::default() };
     if arguments.adopt {
-        return mlops_runtime::run("ingestion --adopt", &arguments.common, adopt::run);
+        return mlops_runtime::run(Step::AdoptData, &arguments.common, adopt::run);
     }
-    mlops_runtime::run("ingestion", &arguments.common, |context, workspace| {
-        let folder = &context.config.input_folder;
-        ingest::run(context, workspace, folder, "input_folder_path", options)
+    mlops_runtime::run(Step::Ingestion, &arguments.common, |context, workspace| {
+        ingest::run(context, workspace, context.config.input(), options)
     })
 }

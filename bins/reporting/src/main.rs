@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 
 /// Draws the confusion matrix and five more pictures, and writes report.html
 #[derive(Parser)]
@@ -16,5 +17,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    mlops_runtime::run("reporting", &Arguments::parse().common, mlops_report::stage::run)
+    mlops_runtime::run(Step::Reporting, &Arguments::parse().common, mlops_report::stage::run)
 }

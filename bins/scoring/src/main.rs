@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::stage::score;
 
 /// Scores the latest model on the current test data: F1 with its interval, beside the best
@@ -15,5 +16,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    mlops_runtime::run("scoring", &Arguments::parse().common, score::run)
+    mlops_runtime::run(Step::Scoring, &Arguments::parse().common, score::run)
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::stage::train;
 
 /// Trains a scaler and a logistic regression on the newest data set, leaving out test rows
@@ -14,5 +15,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    mlops_runtime::run("training", &Arguments::parse().common, train::run)
+    mlops_runtime::run(Step::Training, &Arguments::parse().common, train::run)
 }

@@ -84,7 +84,7 @@ impl Returns {
 
     /// Writes both files into `folder`, each in one step.
     pub fn write(&self, disk: &Disk, folder: &Path) -> Result<()> {
-        disk.write(&folder.join(JSON), &release::pretty(self))?;
+        disk.write(&folder.join(JSON), &release::pretty(self)?)?;
         disk.write(&folder.join(TEXT), self.text().as_bytes())
     }
 

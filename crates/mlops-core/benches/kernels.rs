@@ -196,7 +196,7 @@ mod ingestion {
 
     use mlops_core::config::Ingestion;
     use mlops_core::dataset::builder::Ingest;
-    use mlops_core::dataset::discover::Candidate;
+    use mlops_core::dataset::discover::SourceFile;
     use mlops_core::dataset::resources::Resources;
     use mlops_core::platform::disk::Disk;
 
@@ -208,7 +208,7 @@ mod ingestion {
         let disk = Disk::default();
         let ingest = Ingest::start(&file.schema, options, &disk, path, &quarantine, means);
         let mut ingest = ingest.expect("a folder to write to");
-        let candidate = Candidate { name: "rows.csv".to_owned(), path: file.path.clone() };
+        let candidate = SourceFile { name: "rows.csv".to_owned(), path: file.path.clone() };
         ingest.file(&candidate, &mut (), &mut |_, _| {}).expect("a file of rows");
         ingest.finish().expect("room on the disk").data.1
     }

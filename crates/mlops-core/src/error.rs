@@ -1,6 +1,6 @@
-//! The one error type of the core, and which kind to use where.
+//! The error type of the core, and which kind to use where.
 //!
-//! Not for bad rows: those are data, and go to the quarantine.
+//! Not for bad rows: they are data, and go to the quarantine.
 //!
 //! | kind | when |
 //! |---|---|
@@ -8,13 +8,13 @@
 //! | `Schema` | a file or a model does not have the columns that the schema asks for |
 //! | `Data` | the rows are readable but cannot do what was asked (one class only, too few rows) |
 //! | `Missing` | something that an earlier step makes is not there yet |
-//! | `Conflict` | somebody else's file or record is in the way |
+//! | `Conflict` | a file or record that is not ours is in the way |
 //! | `Locked` | another run holds the workspace |
-//! | `NotConverged` | a fit stopped before the gradient test was met |
+//! | `NotConverged` | a fit stopped before it met the gradient test |
 //! | `Artifact` | a model file is damaged, foreign or of another version |
 //! | `Io` | the operating system refused an operation on a path |
-//! | `Remote` | a program that is asked over the network did not answer, or answered an error |
-//! | `Backend` | a library under us failed (SQLite, a solver) |
+//! | `Remote` | a program called over the network did not answer, or answered with an error |
+//! | `Backend` | a library that we call failed (SQLite, a solver) |
 //!
 //! Messages are lowercase, name the thing and the place, and say what to do.
 
@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 
 use crate::text;
 
-/// The error of every fallible function here, boxed so that `Result` stays one word wide.
+/// The error of every fallible function of this crate; boxed, so that a `Result` stays one word
+/// wide.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<ErrorKind>);
@@ -39,7 +40,7 @@ pub enum ErrorKind {
     Config {
         /// The file (or argument list) that holds the problems.
         place: String,
-        /// One line each, naming the key and what it should be.
+        /// One line per problem, naming the key and what it should be.
         problems: Vec<String>,
     },
     /// Columns do not match the schema.
@@ -50,10 +51,10 @@ pub enum ErrorKind {
         /// What is wrong and what to do.
         message: String,
     },
-    /// Readable data that cannot serve the purpose.
+    /// The data is readable but unfit for the purpose.
     #[error("{0}")]
     Data(String),
-    /// A result of an earlier step is not there.
+    /// A result of an earlier step does not exist yet.
     #[error("{0}")]
     Missing(String),
     /// A file or record that is not ours is in the way.
@@ -62,7 +63,7 @@ pub enum ErrorKind {
     /// Another run holds the lock of this workspace.
     #[error("{0}")]
     Locked(String),
-    /// The optimiser stopped early.
+    /// The optimiser stopped before it converged.
     #[error("{0}")]
     NotConverged(String),
     /// A model file cannot be trusted.
@@ -83,10 +84,10 @@ pub enum ErrorKind {
         /// The reason that the operating system gave.
         source: std::io::Error,
     },
-    /// A program that was asked over the network did not answer, or answered an error.
+    /// A program called over the network did not answer, or answered with an error.
     #[error("{0}")]
     Remote(String),
-    /// A library under us failed.
+    /// A library that we call failed.
     #[error("{name} failed: {message}")]
     Backend {
         /// The library.
@@ -112,66 +113,67 @@ impl Error {
         &self.0
     }
 
-    /// Whether the system refused it since this user may not do it, or nobody may.
+    /// Whether the operating system refused the operation for lack of permission, or because the
+    /// file system is read-only.
     pub fn is_about_permission(&self) -> bool {
         use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         matches!(self.kind(), ErrorKind::Io { source, .. }
             if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
     }
 
-    /// Configuration problems found in `place`.
+    /// An error that lists configuration problems found in `place`.
     pub fn config(place: impl Into<String>, problems: Vec<String>) -> Self {
         ErrorKind::Config { place: place.into(), problems }.into()
     }
 
-    /// Columns of `place` do not fit.
+    /// An error about columns of `place` that do not match the schema.
     pub fn schema(place: impl Into<String>, message: impl Into<String>) -> Self {
         let place = text::one_line(&place.into());
         ErrorKind::Schema { place, message: message.into() }.into()
     }
 
-    /// The data cannot do what was asked.
+    /// An error about data that is unfit for the purpose.
     pub fn data(message: impl Into<String>) -> Self {
         ErrorKind::Data(message.into()).into()
     }
 
-    /// An earlier step has not run yet.
+    /// An error about an earlier step that has not run yet.
     pub fn missing(message: impl Into<String>) -> Self {
         ErrorKind::Missing(message.into()).into()
     }
 
-    /// Somebody else's file is in the way.
+    /// An error about a file that is not ours.
     pub fn conflict(message: impl Into<String>) -> Self {
         ErrorKind::Conflict(message.into()).into()
     }
 
-    /// The workspace is locked by another run.
+    /// An error about a workspace that another run has locked.
     pub fn locked(message: impl Into<String>) -> Self {
         ErrorKind::Locked(message.into()).into()
     }
 
-    /// A fit that stopped early.
+    /// An error about a fit that stopped early.
     pub fn not_converged(message: impl Into<String>) -> Self {
         ErrorKind::NotConverged(message.into()).into()
     }
 
-    /// A model file that cannot be trusted.
+    /// An error about a model file that cannot be trusted.
     pub fn artifact(place: impl Into<String>, message: impl Into<String>) -> Self {
         let place = text::one_line(&place.into());
         ErrorKind::Artifact { place, message: message.into() }.into()
     }
 
-    /// A failed operation on a path.
+    /// An error about a failed operation on a path.
     pub fn io(op: &'static str, path: &Path, source: std::io::Error) -> Self {
         ErrorKind::Io { op, path: path.to_owned(), source }.into()
     }
 
-    /// No answer over the network, or an error for an answer.
+    /// An error about a network call without a usable answer.
     pub fn remote(message: impl Into<String>) -> Self {
         ErrorKind::Remote(message.into()).into()
     }
 
-    /// A library's own error.
+    /// An error of a library that we call.
     pub fn backend(name: &'static str, message: impl std::fmt::Display) -> Self {
         ErrorKind::Backend { name, message: message.to_string() }.into()
     }

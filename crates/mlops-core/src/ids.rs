@@ -1,4 +1,5 @@
-//! Identifiers of data set versions, releases and runs.
+//! Identifiers of data set versions, releases and runs; the steps of a run, and how steps and
+//! decisions end.
 //!
 //! Not for identities of content: see [`crate::platform::digest`].
 
@@ -10,7 +11,135 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::digest::Digest;
 
-/// The N of `finaldata{N}.csv`: distinct contents with at least one data row ingested so far.
+/// An enum whose variants have one spelling each: in the ledger, in JSON and where people read.
+macro_rules! spelt {
+    (
+        $(#[$doc:meta])*
+        pub enum $name:ident {
+            $($(#[$of:meta])* $variant:ident = $text:literal,)+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$of])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its spelling.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                let known = Self::ALL.iter().find(|known| known.as_str() == text);
+                known.copied().ok_or_else(|| {
+                    format!("{text:?} is no {} that this program knows", stringify!($name))
+                })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use spelt;
+
+spelt! {
+    /// A step of a run: what one binary, or one part of `fullprocess`, does.
+    pub enum Step {
+        /// New files become the next data set.
+        Ingestion = "ingestion",
+        /// The data set of earlier scripts becomes the first one.
+        AdoptData = "ingestion --adopt",
+        /// The newest data set becomes a model.
+        Training = "training",
+        /// The model is scored on the test data.
+        Scoring = "scoring",
+        /// The model goes live.
+        Deployment = "deployment",
+        /// An earlier release goes live again.
+        Rollback = "deployment rollback",
+        /// A folder is moved away from the pointer's place.
+        AdoptFolder = "deployment adopt",
+        /// The live release and its data are looked at.
+        Diagnostics = "diagnostics",
+        /// Pictures and the page are made.
+        Reporting = "reporting",
+        /// Every endpoint of the app is called.
+        ApiCalls = "apicalls",
+        /// Everything, the first time.
+        FirstRun = "first_run",
+        /// Everything, decided by the program.
+        FullProcess = "fullprocess",
+        /// Part of `fullprocess`: rows are set aside for testing.
+        Holdout = "holdout",
+        /// Part of `fullprocess`: the live model is judged on new rows.
+        Drift = "drift",
+        /// Part of `fullprocess`: champion against challenger.
+        Gate = "gate",
+    }
+}
+
+spelt! {
+    /// How a step ended.
+    pub enum RunOutcome {
+        /// It changed something.
+        Done = "done",
+        /// There was nothing to change.
+        NothingToDo = "nothing to do",
+        /// It stopped with an error.
+        Failed = "failed",
+    }
+}
+
+spelt! {
+    /// How a decision of `fullprocess` ended.
+    #[derive(Default)]
+    pub enum DecisionOutcome {
+        /// No data set after the last decided one.
+        #[default]
+        NothingNew = "nothing_new",
+        /// The live model does as well on new rows.
+        NoDrift = "no_drift",
+        /// Too few new rows to tell; they count again.
+        Undecided = "undecided",
+        /// A new model was trained and did not pass the gate.
+        Refused = "refused",
+        /// A new model went live.
+        Promoted = "promoted",
+        /// A dry run stopped before training.
+        DryRun = "dry_run",
+    }
+}
+
+/// The N of `finaldata{N}.csv`: the number of distinct contents with at least one data row ingested
+/// so far.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -18,12 +147,12 @@ use crate::platform::digest::Digest;
 pub struct DatasetVersion(pub u32);
 
 impl DatasetVersion {
-    /// `finaldata{N}.csv`.
+    /// The file name of the data set: `finaldata{N}.csv`.
     pub fn file_name(self) -> String {
         format!("finaldata{}.csv", self.0)
     }
 
-    /// `quarantine{N}.csv`.
+    /// The file name of the quarantine: `quarantine{N}.csv`.
     pub fn quarantine_name(self) -> String {
         format!("quarantine{}.csv", self.0)
     }
@@ -37,24 +166,24 @@ impl fmt::Display for DatasetVersion {
 
 /// `r-{N}-{12 hex}`: the data version and a digest of the artifact and its score.
 ///
-/// No time is part of it, so that deploying the same thing again is a no-op.
+/// It contains no time, so that deploying the same model again is a no-op.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReleaseId(String);
 
 impl ReleaseId {
-    /// The release of an artifact with its score.
+    /// The id of an artifact with its score.
     pub fn new(version: DatasetVersion, artifact: Digest, score: Digest) -> Self {
         let both = [artifact.bytes().as_slice(), score.bytes()].concat();
         Self(format!("r-{version}-{}", Digest::of(&both).short()))
     }
 
-    /// The text, which is also the name of the folder.
+    /// The id as text, which is also the name of the release's folder.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The data version in the name.
+    /// The data version in the id.
     pub fn dataset(&self) -> DatasetVersion {
         let number = self.0.split('-').nth(1).and_then(|n| n.parse().ok());
         DatasetVersion(number.unwrap_or_default())
@@ -82,7 +211,7 @@ impl FromStr for ReleaseId {
     }
 }
 
-/// The beginning of a release's name, as people abbreviate it.
+/// The first characters of a release id, as people abbreviate it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleasePrefix(String);
 
@@ -117,28 +246,28 @@ impl FromStr for ReleasePrefix {
 /// A random number for unique names; not suitable for secrets.
 pub fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    // Each state has keys of its own, which the operating system drew.
+    // Each state has its own keys, drawn by the operating system.
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-/// One start of one binary: sortable by time, unique by a number.
+/// Identifies one start of one binary: sortable by time, made unique by a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// An id for a run that starts at `at` and has the number `number`.
+    /// The id of a run that starts at `at`, with `number` to tell it from others.
     pub fn new(at: DateTime<Utc>, number: u64) -> Self {
         Self(format!("{}-{number:x}", at.format("%Y%m%dT%H%M%S%3fZ")))
     }
 
-    /// An id for a run that starts at `at` in process `pid`. Neither makes it unique: clocks are set
-    /// back, and every container has a process 1.
+    /// A unique id for a run that starts at `at` in process `pid`. Neither is unique by itself:
+    /// clocks are set back, and every container has a process 1.
     pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
         Self::new(at, u64::from(pid) << 32 | random() >> 32)
     }
 
-    /// The text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -159,6 +288,21 @@ mod tests {
         let ids: std::collections::BTreeSet<_> =
             (0..1000).map(|_| RunId::unique(DateTime::UNIX_EPOCH, 1).to_string()).collect();
         assert_eq!(ids.len(), 1000);
+    }
+
+    #[test]
+    fn a_spelling_reads_back_and_another_one_is_refused() {
+        for step in Step::ALL {
+            assert_eq!(step.as_str().parse(), Ok(*step));
+            let json = serde_json::to_string(step).unwrap();
+            assert_eq!(json, format!("\"{step}\""));
+            assert_eq!(serde_json::from_str::<Step>(&json).unwrap(), *step);
+        }
+        assert_eq!("nothing to do".parse(), Ok(RunOutcome::NothingToDo));
+        assert_eq!("no_drift".parse(), Ok(DecisionOutcome::NoDrift));
+        let error = "Training".parse::<Step>().unwrap_err();
+        assert_eq!(error, "\"Training\" is no Step that this program knows");
+        assert!(serde_json::from_str::<RunOutcome>("\"nothing_to_do\"").is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The nouns and the work of the toolset: from CSV files as they arrive to a verified release.
+//! The core of the toolset: everything between arriving CSV files and a verified release.
 //!
 //! Nouns below, verbs above; each room uses only those above it in this table:
 //!
@@ -34,9 +34,8 @@
 //!
 //! let context = Context::new(config, Arc::new(SystemClock::default()), disk, "example");
 //! let mut workspace = context.open("example")?;
-//! let input = context.config.input_folder.clone();
 //! let options = ingest::Options::default();
-//! let ingested = ingest::run(&context, &mut workspace, &input, "input_folder_path", options)?;
+//! let ingested = ingest::run(&context, &mut workspace, context.config.input(), options)?;
 //! assert_eq!((ingested.rows, ingested.version.map(|v| v.0)), (3, Some(1)));
 //! let trained = train::run(&context, &mut workspace)?;
 //! assert_eq!(trained.data.rows, 3);
@@ -44,9 +43,9 @@
 //! # }
 //! ```
 //!
-//! Not for the terminal, HTTP or pictures: see the other crates.
+//! Not for the terminal, HTTP or charts: see the other crates.
 
-// Headers of files lead to their neighbours, private ones too: they are read in the sources.
+// The header of a file may link to private items: it is read in the sources.
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod compare;

@@ -1,4 +1,4 @@
-//! A batch of rows, column by column: what files, models and statistics exchange.
+//! A batch of rows, column by column: the common currency of files, models and statistics.
 //!
 //! Not for deciding whether two rows are equal: canonical bytes decide that, see `dataset::dedup`.
 
@@ -26,7 +26,7 @@ impl TextColumn {
         self.ends.len()
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -59,7 +59,7 @@ impl TextColumn {
 /// Rows of one schema. All columns have the same length.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
-    /// Id columns, in schema order; empty vectors of rows when ids were not asked for.
+    /// Id columns, in schema order; their texts are missing if ids were not asked for.
     pub ids: Vec<TextColumn>,
     /// Numeric columns; NaN is a missing value.
     pub numeric: Vec<Vec<f64>>,
@@ -69,8 +69,8 @@ pub struct Table {
     pub labels: Vec<bool>,
     /// Identity of each row under the reader's key; empty when hashes were not asked for.
     pub hashes: Vec<u128>,
-    /// Id cells by column, with and without a text, of the rows that a reader pushed since the table
-    /// was cleared; also when texts were not asked for.
+    /// For each id column, the cells with and without a text among the rows that a reader pushed
+    /// since the table was cleared; counted even if texts were not asked for.
     pub(crate) id_cells: Vec<(u64, u64)>,
     rows: usize,
 }
@@ -98,18 +98,18 @@ impl Table {
         self.rows
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
-    /// Removes all rows and keeps the memory.
+    /// Removes all rows but keeps the memory.
     pub fn clear(&mut self) {
         self.truncate(0);
         self.id_cells.fill((0, 0));
     }
 
-    /// Keeps the first `rows` rows.
+    /// Keeps only the first `rows` rows.
     pub fn truncate(&mut self, rows: usize) {
         self.ids
             .iter_mut()
@@ -121,7 +121,7 @@ impl Table {
         self.rows = self.rows.min(rows);
     }
 
-    /// Appends a row of values without id and label; `None` and empty texts are missing.
+    /// Appends a row of values without ids and label; `None` and empty texts are missing.
     pub fn push_values(&mut self, numeric: &[Option<f64>], categorical: &[String]) {
         for (column, value) in self.numeric.iter_mut().zip(numeric) {
             column.push(value.unwrap_or(f64::NAN));
@@ -132,17 +132,18 @@ impl Table {
         self.rows += 1;
     }
 
-    /// Counts a row of which the caller has pushed one value to each column that it uses.
+    /// Counts a row; the caller must have pushed one value to each column that it uses.
     pub fn end_row(&mut self) {
         self.end_rows(1);
     }
 
-    /// Counts several such rows.
+    /// Counts several rows like [`Self::end_row`].
     pub(crate) fn end_rows(&mut self, rows: usize) {
         self.rows += rows;
     }
 
-    /// Appends a canonical row as `ingest` writes it, newline included. Ids are kept on demand.
+    /// Appends a canonical row as `ingest` writes it, newline included. Ids are stored only on
+    /// demand.
     pub(crate) fn push_canonical(
         &mut self,
         row: &[u8],
@@ -187,7 +188,7 @@ impl Table {
         self.rows += 1;
     }
 
-    /// Counts cells of id column `j`, some of which are empty.
+    /// Counts `cells` cells of id column `j`, `empty` of which are empty.
     pub(crate) fn count_ids(&mut self, j: usize, cells: u64, empty: u64) {
         if let Some((there, missing)) = self.id_cells.get_mut(j) {
             *there += cells - empty;
@@ -214,7 +215,7 @@ impl Table {
         }
     }
 
-    /// Keeps the rows that `keep` wants, by their index.
+    /// Keeps the rows for which `keep`, given their index, returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let kept: Vec<usize> = (0..self.rows).filter(|i| keep(*i)).collect();
         if kept.len() == self.rows {
@@ -236,7 +237,7 @@ impl Table {
     }
 }
 
-/// Keeps the values at the ascending indices `kept`, of a column that has values.
+/// Keeps the values at the ascending indices `kept`; does nothing to an empty column.
 fn pick<T: Copy>(column: &mut Vec<T>, kept: &[usize]) {
     if !column.is_empty() {
         for (to, from) in kept.iter().enumerate() {
@@ -246,7 +247,7 @@ fn pick<T: Copy>(column: &mut Vec<T>, kept: &[usize]) {
     }
 }
 
-/// The cells of a canonical row, each with whether it was quoted.
+/// The cells of a canonical row, each with a flag for quotes.
 struct Cells<'a> {
     row: &'a [u8],
     at: Option<usize>,

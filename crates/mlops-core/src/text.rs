@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// How many names a list shows; the others are counted.
+/// How many names a list shows; the rest are only counted.
 pub const MOST_NAMES: usize = 10;
 /// Longest name in a list, and longest foreign text in a message, in bytes.
 const NAME_BYTES: usize = 100;
@@ -18,7 +18,7 @@ const WORDS_BYTES: usize = 300;
 /// Longest message, in bytes.
 const MESSAGE_BYTES: usize = 1800;
 
-/// `12,345`.
+/// `n` with thousands separators: `12,345`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -31,34 +31,34 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// `1 file`, `2 files`.
+/// `n` with its noun: `1 file`, `2 files`.
 pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Foreign text made safe to print: control characters, unusual blanks and zero-width characters are
-/// escaped, and long text is cut.
+/// Makes foreign text safe to print: escapes control characters, unusual spaces and zero-width
+/// characters, and cuts long text.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, WORDS_BYTES)
 }
 
-/// A foreign name in a message: like [`visible`], and shorter.
+/// A foreign name for a message: like [`visible`], but cut shorter.
 pub fn name(text: &str) -> Cow<'_, str> {
     escaped(text, NAME_BYTES)
 }
 
-/// Foreign text on one line, however long.
+/// Foreign text on one line, uncut.
 pub fn one_line(text: &str) -> String {
     escaped(text, usize::MAX).into_owned()
 }
 
-/// A path in a message: on one line, its backslashes as they are.
+/// A path for a message: on one line, backslashes unescaped.
 pub fn printed(path: &Path) -> String {
     one_line(&path.to_string_lossy())
 }
 
-/// Our own text, of several lines, as a terminal or a line-based file may have it: whatever foreign
-/// characters are still in it are made visible.
+/// Our own text of several lines, for a terminal or a line-based file: foreign characters left in
+/// it are made visible.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c != '\n' && is_active(c)) {
         return Cow::Borrowed(text);
@@ -70,7 +70,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The same for a JSON document, whose values stay what they are.
+/// Like [`printable`] for a JSON document; its values do not change.
 pub fn printable_json(document: &str) -> Cow<'_, str> {
     if !document.chars().any(|c| c != '\n' && is_active(c)) {
         return Cow::Borrowed(document);
@@ -79,7 +79,7 @@ pub fn printable_json(document: &str) -> Cow<'_, str> {
     for c in document.chars() {
         if c != '\n' && is_active(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a text cannot fail.
+                // Writing to a String cannot fail.
                 let _ = write!(out, "\\u{unit:04x}");
             }
         } else {
@@ -89,7 +89,7 @@ pub fn printable_json(document: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Cuts a list of messages to the first ten; `rest` says that there are more.
+/// Cuts a list of messages to the first ten; `rest` words the count of the others.
 pub fn few(messages: &mut Vec<String>, rest: impl FnOnce(u64) -> String) {
     let more = messages.len().saturating_sub(MOST_NAMES) as u64;
     if more > 0 {
@@ -98,7 +98,7 @@ pub fn few(messages: &mut Vec<String>, rest: impl FnOnce(u64) -> String) {
     }
 }
 
-/// At most ten of `names`, and the count of the rest: `a, b and 12 more`.
+/// At most ten of `names` and the count of the rest: `a, b and 12 more`.
 pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     let mut names = names.into_iter();
     let shown: Vec<String> = names
@@ -112,14 +112,14 @@ pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     }
 }
 
-/// The first ten of `names` and how many more there are, for records.
+/// The first ten of `names` and the count of the rest, for records.
 pub fn examples(names: &[String]) -> Vec<String> {
     let shown = names.iter().take(MOST_NAMES).map(|name| escaped(name, NAME_BYTES).into_owned());
     let more = names.len().saturating_sub(MOST_NAMES) as u64;
     shown.chain((more > 0).then(|| format!("and {} more", count(more)))).collect()
 }
 
-/// One of our own messages, shortened in the middle if foreign text made it too long.
+/// One of our own messages, cut in the middle if foreign text made it too long.
 pub fn bounded(message: String) -> String {
     if message.len() <= MESSAGE_BYTES {
         return message;
@@ -149,28 +149,28 @@ fn push_escape(out: &mut String, c: char) {
         '\t' => out.push_str("\\t"),
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         c => drop(write!(out, "\\u{{{:x}}}", u32::from(c))),
     }
 }
 
-/// Whether the character looks like another one or like nothing.
+/// Whether the character is invisible or easily mistaken for another.
 fn is_hidden(c: char) -> bool {
     is_active(c) || (c.is_whitespace() && c != ' ')
 }
 
-/// Whether a terminal would act on the character, or show nothing, instead of printing it.
+/// Whether a terminal would act on the character or show nothing for it.
 fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}')
         || matches!(c,
-            // Soft hyphen, marks of direction, joiners, BOM, tags.
+            // Soft hyphen, direction marks, joiners, BOM, tags.
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A path as one line of text that [`to_path`] reads back to the byte: hidden characters, bytes that
+/// A path as one line of text, which [`to_path`] reads back exactly: hidden characters, bytes that
 /// are not UTF-8 and backslashes are escaped.
 pub fn of_path(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
@@ -184,14 +184,14 @@ pub fn of_path(path: &Path) -> String {
             }
         }
         for byte in chunk.invalid() {
-            // Writing to a text cannot fail.
+            // Writing to a String cannot fail.
             let _ = write!(out, "\\x{byte:02x}");
         }
     }
     out
 }
 
-/// The path whose text is `text`.
+/// The path that [`of_path`] wrote as `text`.
 pub fn to_path(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -206,7 +206,7 @@ pub fn to_path(text: &str) -> PathBuf {
     path_of_bytes(&bytes)
 }
 
-/// The length of the escape at the start of `text` and the bytes that it stands for; a backslash that
+/// The length of the escape at the start of `text` and the bytes that it encodes; a backslash that
 /// starts no escape stands for itself.
 fn unescape(text: &str) -> (usize, Vec<u8>) {
     let found = match text.as_bytes().get(1) {
@@ -239,7 +239,7 @@ fn path_of_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::new(&*String::from_utf8_lossy(bytes)))
 }
 
-/// Three significant digits, in plain notation where that is short.
+/// `value` with three significant digits, in plain notation where that is short.
 pub fn number(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
@@ -257,18 +257,18 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// Columns aligned by spaces: the first to the left, the others to the right.
+/// Space-aligned columns: the first flush left, the others flush right.
 pub fn table(rows: &[Vec<String>]) -> String {
     aligned(rows, |c| c == 0)
 }
 
-/// Columns aligned by spaces, all to the left: for words.
+/// Space-aligned columns, all flush left: for words.
 pub fn list(rows: &[Vec<String>]) -> String {
     aligned(rows, |_| true)
 }
 
 fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String {
-    // Cells are foreign words, among others; a line end in one would tear the table apart.
+    // Cells may be foreign text; a line break in one would break the table.
     let shown = |cell: &String| escaped(cell, usize::MAX).into_owned();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -282,7 +282,7 @@ fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String 
         for (c, cell) in row.iter().enumerate() {
             let pad = widths[c].saturating_sub(cell.chars().count());
             let blanks = " ".repeat(pad);
-            // Writing to a text cannot fail.
+            // Writing to a String cannot fail.
             let _ = match (c, to_the_left(c)) {
                 (0, _) => write!(line, " {cell}{blanks}"),
                 (_, true) => write!(line, "  {cell}{blanks}"),

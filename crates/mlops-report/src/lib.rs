@@ -39,5 +39,5 @@ pub use html::{page, render};
 pub use picture::{Chart, png, svg};
 pub use pictures::{Picture, pictures};
 pub use report::{
-    Coefficient, ColumnRow, Curves, IngestedFile, Model, Reason, Report, Score, Severity, Warning,
+    Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report, Score, Severity,
 };

@@ -1,11 +1,12 @@
 //! The plain data that a report is made of; whoever has it fills it in.
 //!
-//! Owned data with public fields and no behaviour beyond small sums. Not for serialising: what is
-//! kept of a run lives in `mlops-core`.
+//! Owned data with public fields and no behaviour beyond small sums. Only findings are serialised;
+//! the records of a run live in `mlops-core`.
 
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
 };
+use serde::Serialize;
 
 /// Everything that the page says.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +43,8 @@ pub struct Report {
     pub curves: Curves,
     /// What the columns hold.
     pub columns: Vec<ColumnRow>,
-    /// What to worry about, in any order.
-    pub warnings: Vec<Warning>,
+    /// Findings, in any order.
+    pub warnings: Vec<Finding>,
 }
 
 impl Default for Report {
@@ -237,7 +238,8 @@ pub struct ColumnRow {
 }
 
 /// How much a warning matters; the order is from least to most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Good to know.
     #[default]
@@ -248,26 +250,30 @@ pub enum Severity {
     Serious,
 }
 
-/// Something to worry about.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Warning {
+/// Something that a reader should know about the model or its data.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
-    /// What it is, as a sentence or two.
+    /// The finding in a sentence or two.
     pub text: String,
+    /// An earlier step of the same run has already reported it: a refused file, drift, which rows
+    /// the figures rest on.
+    #[serde(skip)]
+    pub told: bool,
 }
 
 /// Good to know.
-pub(crate) fn note(text: String) -> Warning {
-    Warning { severity: Severity::Note, text }
+pub(crate) fn note(text: String) -> Finding {
+    Finding { severity: Severity::Note, text, told: false }
 }
 
 /// To be looked at.
-pub(crate) fn warning(text: String) -> Warning {
-    Warning { severity: Severity::Warning, text }
+pub(crate) fn warning(text: String) -> Finding {
+    Finding { severity: Severity::Warning, text, told: false }
 }
 
 /// To be settled first.
-pub(crate) fn serious(text: String) -> Warning {
-    Warning { severity: Severity::Serious, text }
+pub(crate) fn serious(text: String) -> Finding {
+    Finding { severity: Severity::Serious, text, told: false }
 }

@@ -5,30 +5,31 @@
 
 mod columns;
 mod files;
+mod findings;
 mod subject;
 mod trial;
-mod worries;
 
 use std::fmt;
 
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
-use mlops_core::run::attention::Finding;
+use mlops_core::ids::ReleaseId;
+use mlops_core::release::Release;
+use mlops_core::run::attention;
 use mlops_core::run::context::{Context, Workspace};
+use mlops_core::stage::diagnose::Diagnostics;
+use mlops_core::stage::score::Scoring;
 use mlops_core::text;
 use serde::Serialize;
 
 use crate::html;
 use crate::pictures::{self, Picture};
-use crate::report::{Coefficient, ColumnRow, Model, Report, Score, Severity, Warning};
+use crate::report::{Coefficient, ColumnRow, Finding, Model, Report, Score, Severity};
 use subject::Subject;
 use trial::Trial;
 
 /// The page.
 pub const PAGE: &str = "report.html";
-
-/// A worry that is only good to know.
-const NOTE: &str = "note";
 
 /// What `reporting` did.
 #[derive(Debug, Clone, Serialize)]
@@ -36,7 +37,7 @@ pub struct Reported {
     /// Which model the report is on: the live release, or the candidate.
     pub subject: String,
     /// Its release, if it is live.
-    pub release: Option<String>,
+    pub release: Option<ReleaseId>,
     /// SHA-256 of its file.
     pub artifact: String,
     /// How good it is, in a sentence.
@@ -47,45 +48,48 @@ pub struct Reported {
     pub folder: String,
     /// The files written there.
     pub files: Vec<String>,
-    /// What to worry about, the worst first.
-    pub warnings: Vec<Worry>,
-}
-
-/// A warning of the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Worry {
-    /// `note`, `warning` or `serious`.
-    pub severity: &'static str,
-    /// What it is.
-    pub text: String,
-    /// Whether the step that found it has told of it: a file that was refused, drift, which rows served.
-    #[serde(skip)]
-    pub told: bool,
+    /// Findings, the most severe first.
+    pub warnings: Vec<Finding>,
 }
 
 impl mlops_core::run::context::Report for Reported {
-    fn findings(&self) -> Vec<Finding> {
-        let loud = self.warnings.iter().filter(|worry| worry.severity != NOTE);
-        loud.map(|worry| Finding::warning(&worry.text)).collect()
+    fn findings(&self) -> Vec<attention::Finding> {
+        let loud = self.warnings.iter().filter(|found| found.severity != Severity::Note);
+        loud.map(|found| attention::Finding::warning(&found.text)).collect()
     }
+}
+
+/// What earlier steps of the same run have read or made, which then is not read again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The live release, verified.
+    pub release: Option<&'a Release>,
+    /// The score of its model.
+    pub scoring: Option<&'a Scoring>,
+    /// Its diagnostics.
+    pub diagnostics: Option<&'a Diagnostics>,
 }
 
 /// Writes the pictures and the page into the folder of the model.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
-    let (subject, mut warnings) = Subject::find(context)?;
-    let trial = Trial::of(context, workspace, &subject, &mut warnings);
+    knowing(context, workspace, Known::default())
+}
+
+/// The same, with what is `known` already.
+pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -> Result<Reported> {
+    let Known { release, scoring, diagnostics } = known;
+    let (subject, mut warnings) = Subject::find(context, release)?;
+    let trial = Trial::of(context, workspace, &subject, scoring, &mut warnings);
     let mut known = Vec::new();
     let ingested = files::of(workspace, &mut known)?;
-    worries::of_drift(workspace, &subject, &mut known)?;
-    let mut told: Vec<String> = known.iter().map(|warning| warning.text.clone()).collect();
-    told.extend(trial.told.iter().cloned());
-    warnings.append(&mut known);
-    let columns = columns::of(context, workspace, &mut warnings)?;
-    worries::of_model(workspace, &subject, &mut warnings)?;
+    findings::of_drift(workspace, &subject, &mut known)?;
+    warnings.extend(known.into_iter().map(|found| Finding { told: true, ..found }));
+    let columns = columns::of(context, workspace, &subject, diagnostics, &mut warnings)?;
+    findings::of_model(workspace, &subject, &mut warnings)?;
     if let Some(score) = &trial.score {
-        worries::of_score(score, &mut warnings);
+        findings::of_score(score, &mut warnings);
     }
-    worries::of_calibration(trial.calibration, &mut warnings);
+    findings::of_calibration(trial.calibration, &mut warnings);
     warnings.sort_by_key(|w| std::cmp::Reverse(w.severity));
 
     let schema = &subject.model.schema;
@@ -112,17 +116,13 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     let scored = report.score.n > 0;
     Ok(Reported {
         subject: subject.name(),
-        release: subject.release.as_ref().map(ToString::to_string),
+        release: subject.release.clone(),
         artifact: subject.artifact.to_string(),
         headline: headline(&report.score),
         f1: scored.then_some(report.score.f1),
         folder: context.config.output_model.display().to_string(),
         files,
-        warnings: report
-            .warnings
-            .into_iter()
-            .map(|warning| Worry { told: told.contains(&warning.text), ..Worry::from(warning) })
-            .collect(),
+        warnings: report.warnings,
     })
 }
 
@@ -247,22 +247,12 @@ fn headline(score: &Score) -> String {
     )
 }
 
-impl From<Warning> for Worry {
-    fn from(warning: Warning) -> Self {
-        let severity = match warning.severity {
-            Severity::Note => NOTE,
-            Severity::Warning => "warning",
-            Severity::Serious => "serious",
-        };
-        Self { severity, text: warning.text, told: false }
-    }
-}
-
 impl Reported {
-    /// What there is to know that ingestion and decision have not told of.
-    pub fn on_the_model(&self) -> Vec<Finding> {
-        let loud = self.warnings.iter().filter(|worry| worry.severity != NOTE && !worry.told);
-        loud.map(|worry| Finding::warning(&worry.text)).collect()
+    /// The findings that ingestion and the decision have not reported, notes left out.
+    pub fn on_the_model(&self) -> Vec<attention::Finding> {
+        let loud =
+            self.warnings.iter().filter(|found| found.severity != Severity::Note && !found.told);
+        loud.map(|found| attention::Finding::warning(&found.text)).collect()
     }
 }
 
@@ -281,7 +271,8 @@ impl fmt::Display for Reported {
                 names.iter().map(|n| format!("{n}.png, .svg")).collect::<Vec<_>>().join("; ")
             )?;
         }
-        let mut notes = self.warnings.iter().filter(|worry| worry.severity == NOTE && !worry.told);
-        notes.try_for_each(|worry| writeln!(f, "note: {}", worry.text))
+        let mut notes =
+            self.warnings.iter().filter(|found| found.severity == Severity::Note && !found.told);
+        notes.try_for_each(|found| writeln!(f, "note: {}", found.text))
     }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use mlops_report::{Report, Severity, Warning, render};
+use mlops_report::{Finding, Report, Severity, render};
 use roxmltree::Document;
 
 /// The page with tags gone and spaces made plain, as a reader has it.
@@ -149,7 +149,7 @@ fn the_same_report_gives_the_same_page() {
 
 #[test]
 fn warnings_are_counted() {
-    let warning = |severity| Warning { severity, text: "w".to_owned() };
+    let warning = |severity| Finding { severity, text: "w".to_owned(), ..Finding::default() };
     let warnings = vec![warning(Severity::Serious), warning(Severity::Serious)];
     let report = Report { warnings, ..common::plausible() };
     assert!(text_of(&render(&report).unwrap()).contains("There are 2 serious warnings. Read them"));

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::config::Config;
+use mlops_core::ids::Step;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::{deploy, ingest, score, train};
+use mlops_report::Severity;
 use mlops_report::stage::{self, Reported};
 use tempfile::TempDir;
 
@@ -57,7 +59,7 @@ impl Place {
         train::run(&context, &mut workspace).unwrap();
         score::run(&context, &mut workspace).unwrap();
         if deployed {
-            deploy::run(&context, &mut workspace, "test", "the first").unwrap();
+            deploy::run(&context, &mut workspace, Step::Deployment, "the first").unwrap();
         }
     }
 
@@ -70,9 +72,8 @@ impl Place {
 }
 
 fn ingested(context: &Context, workspace: &mut Workspace) {
-    let folder = context.config.input_folder.clone();
     let options = ingest::Options::default();
-    ingest::run(context, workspace, &folder, "input_folder_path", options).unwrap();
+    ingest::run(context, workspace, context.config.input(), options).unwrap();
 }
 
 fn says(reported: &Reported, text: &str) -> bool {
@@ -182,7 +183,7 @@ fn new_data_failed_files_and_a_damaged_release_are_said() {
     let model = place.context().store().folder(&id).join("trainedmodel.bin");
     fs::write(model, "damaged").unwrap();
     let (reported, _) = place.report();
-    assert_eq!(reported.warnings[0].severity, "serious");
+    assert_eq!(reported.warnings[0].severity, Severity::Serious);
     assert!(says(&reported, &format!("The live release {id} cannot be used")));
     assert_eq!(reported.subject, "candidate, not deployed");
 }

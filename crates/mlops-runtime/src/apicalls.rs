@@ -198,7 +198,7 @@ fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
 fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
     let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
     let holdouts = ledger.map(|ledger| ledger.holdouts()).transpose()?.unwrap_or_default();
-    let found = TestFiles::find(&context.config.test_data, &holdouts)?;
+    let found = TestFiles::find(context, &holdouts)?;
     Ok(found.current.into_iter().map(|file| file.path).collect())
 }
 

@@ -144,8 +144,13 @@ pub(crate) fn log_panics(common: &Common) {
 /// Prints a report, for people or for programs; returns whether it could be delivered.
 pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
     if common.json {
-        let document = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
-        deliver(&printable_json(&document))
+        match serde_json::to_string_pretty(report) {
+            Ok(document) => deliver(&printable_json(&(document + "\n"))),
+            Err(error) => {
+                complain(&format!("error: the report cannot be written as JSON: {error}\n"));
+                false
+            }
+        }
     } else {
         common.quiet || deliver(&printable(&report.to_string()))
     }

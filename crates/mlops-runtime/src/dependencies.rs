@@ -88,7 +88,7 @@ pub fn check_latest(context: &Context, dependencies: &mut [Dependency]) -> mlops
             Err(reason) => dependency.reason = Some(reason),
         }
     }
-    context.disk.write(&path, &mlops_core::release::pretty(&cache))
+    context.disk.write(&path, &mlops_core::release::pretty(&cache)?)
 }
 
 /// The latest version of `name`, as cargo knows it.

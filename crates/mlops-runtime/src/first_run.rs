@@ -7,31 +7,29 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use mlops_core::ids::{DatasetVersion, ReleaseId};
+use mlops_core::ids::{DatasetVersion, ReleaseId, Step};
 use mlops_core::ledger::{Action, Deployment, HoldoutRecord, Ledger};
+use mlops_core::model::Model;
 use mlops_core::release::ARTIFACT;
 use mlops_core::run::attention::{Attention, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::run::test_files::TestFiles;
 use mlops_core::stage::decide::contest;
 use mlops_core::stage::deploy;
-use mlops_core::stage::deploy::Deployed;
-use mlops_core::stage::diagnose::{self, Diagnostics};
+use mlops_core::stage::deploy::{Candidate, Deployed};
+use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::stage::held_again;
 use mlops_core::stage::holdout;
 use mlops_core::stage::ingest;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use mlops_core::text;
 use mlops_core::{Error, Result};
 use mlops_report::stage::{PAGE, Reported};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use crate::{Common, console, dependencies};
-
-const STEP: &str = "first_run";
+use crate::{Common, console, renew};
 
 /// What `first_run` did.
 #[derive(Debug, Serialize)]
@@ -44,12 +42,12 @@ pub enum FirstRun {
         /// The live release.
         release: ReleaseId,
         /// What the look at the input folder gave.
-        ingestion: Box<Ingestion>,
+        ingestion: Box<Ingested>,
     },
     /// Nothing: `fullprocess` has taken over.
     TakenOver {
         /// The live release.
-        release: String,
+        release: ReleaseId,
     },
 }
 
@@ -57,7 +55,7 @@ pub enum FirstRun {
 #[derive(Debug, Serialize)]
 pub struct Steps {
     /// The files.
-    pub ingestion: Ingestion,
+    pub ingestion: Ingested,
     /// The hold-out that was drawn, where there were no test data.
     pub holdout: Option<HoldoutRecord>,
     /// The model.
@@ -105,7 +103,7 @@ impl Report for FirstRun {
 
 /// The whole life of the binary, which tells each step as it ends.
 pub fn start(common: &Common, accept: bool) -> ExitCode {
-    crate::run(STEP, common, |context, workspace| {
+    crate::run(Step::FirstRun, common, |context, workspace| {
         let told = run_telling(context, workspace, accept, |text| console::say(common, text));
         told.map(|mut report| {
             if let FirstRun::Done(steps) = &mut report {
@@ -130,19 +128,16 @@ fn run_telling(
     let live = context.store().live()?;
     // Also after a rollback to a release of an earlier first run.
     let deployments = workspace.ledger.deployments()?;
-    let decided =
-        |d: &Deployment| d.action == Action::Deploy && d.step == mlops_core::run::decision::STEP;
+    let decided = |d: &Deployment| d.action == Action::Deploy && d.step == Step::FullProcess;
     if let Some(live) = &live
         && deployments.iter().any(decided)
     {
-        let release = live.to_string();
-        return Ok(FirstRun::TakenOver { release });
+        return Ok(FirstRun::TakenOver { release: live.clone() });
     }
     let lost = live.is_none() && !deployments.is_empty();
-    let input = &context.config.input_folder;
     let options = ingest::Options::default();
-    let ingestion = context.step(workspace, "ingestion", |workspace| {
-        ingest::run(context, workspace, input, "input_folder_path", options)
+    let ingestion = context.step(workspace, Step::Ingestion, |workspace| {
+        ingest::run(context, workspace, context.config.input(), options)
     })?;
     let Some(version) = ingestion.version else {
         return Err(nothing_to_learn_from(&ingestion));
@@ -160,28 +155,28 @@ fn run_telling(
     if let Some(again) = held_again::run(context, workspace, lost)? {
         tracing::warn!("{again}");
     }
-    let training = context.step(workspace, "training", |w| train::run(context, w))?;
+    let training = context.step(workspace, Step::Training, |w| train::run(context, w))?;
     tell(&trained(&training));
-    let scoring = context.step(workspace, "scoring", |w| score::run(context, w))?;
-    tell(&scored(&scoring));
-    let deployment = context.step(workspace, "deployment", |w| {
-        not_worse_than_unknown(context, w, accept)?;
+    let model = &training.made.model;
+    let scoring = context
+        .step(workspace, Step::Scoring, |w| score::of(context, w, model, training.sha256))?;
+    tell(&scored(&scoring.score));
+    let deployment = context.step(workspace, Step::Deployment, |w| {
+        not_worse_than_unknown(context, w, model, accept)?;
         let leave = deploy::Leave { accept, ..deploy::Leave::default() };
-        deploy::with(context, w, STEP, "first run on the input folder", leave)
+        let candidate = Candidate::of(&training, &scoring);
+        let reason = "first run on the input folder";
+        deploy::of(context, w, candidate, Step::FirstRun, reason, leave)
     })?;
     tell(&deployed(&deployment));
-    let options =
-        diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
-    let diagnostics =
-        context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &options))?;
-    let reporting =
-        context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+    let release = deployment.verified.clone();
+    let (diagnostics, reporting) = renew::run(context, workspace, Some(release), Some(&scoring))?;
     tell(&reported(&reporting));
     Ok(FirstRun::Done(Box::new(Steps {
         ingestion,
         holdout,
         training,
-        scoring,
+        scoring: scoring.score,
         deployment,
         diagnostics,
         reporting,
@@ -191,7 +186,12 @@ fn run_telling(
 
 /// A live release that these records do not know (they were lost, or begun afresh) is not replaced by a
 /// worse model.
-fn not_worse_than_unknown(context: &Context, workspace: &Workspace, accept: bool) -> Result<()> {
+fn not_worse_than_unknown(
+    context: &Context,
+    workspace: &Workspace,
+    model: &Model,
+    accept: bool,
+) -> Result<()> {
     let store = context.store();
     let Some(live) = store.live()? else { return Ok(()) };
     if deployed_by(&workspace.ledger, &live)?.is_some() {
@@ -199,7 +199,7 @@ fn not_worse_than_unknown(context: &Context, workspace: &Workspace, accept: bool
     }
     // One that is damaged or foreign is no measure.
     let Ok(release) = store.verify(&live) else { return Ok(()) };
-    match contest::with_unknown(context, workspace, &release, accept)? {
+    match contest::with_unknown(context, workspace, &release, model, accept)? {
         Some(verdict) if !verdict.blessed => Err(Error::conflict(format!(
             "{live} is live, though these records do not know it, and stays so: {}. To replace it all \
              the same, run `deployment`",
@@ -212,21 +212,35 @@ fn not_worse_than_unknown(context: &Context, workspace: &Workspace, accept: bool
 /// Whether the last run that ended was a success on data set `version`: not on an earlier one,
 /// after which `ingestion` ran by itself or a run was killed.
 fn completed_with(workspace: &Workspace, version: DatasetVersion) -> Result<bool> {
-    let last = workspace.ledger.runs(STEP, 1)?.pop();
-    let report = last.and_then(|run| serde_json::from_str::<Value>(&run.detail?).ok());
-    let version = serde_json::json!(version);
-    Ok(report.is_some_and(|report| {
-        ["done", "nothing_new"].iter().any(|kind| report[kind]["ingestion"]["version"] == version)
-    }))
+    Ok(match workspace.ledger.last_report(Step::FirstRun)? {
+        Some(Earlier::Done { ingestion } | Earlier::NothingNew { ingestion }) => {
+            ingestion.version == Some(version)
+        }
+        Some(Earlier::TakenOver {}) | None => false,
+    })
+}
+
+/// What an earlier [`FirstRun`] is asked for.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Earlier {
+    Done { ingestion: Seen },
+    NothingNew { ingestion: Seen },
+    TakenOver {},
+}
+
+/// Of an earlier [`Ingestion`], the data set that it left.
+#[derive(Deserialize)]
+struct Seen {
+    version: Option<DatasetVersion>,
 }
 
 /// Whether the last scoring was on the test data that are there now, as far as is known.
 fn scored_on_present_tests(context: &Context, workspace: &Workspace) -> Result<bool> {
-    let last = workspace.ledger.runs("scoring", 1)?.pop();
-    let score = last.and_then(|run| serde_json::from_str::<Score>(&run.detail?).ok());
+    let score: Option<Score> = workspace.ledger.last_report(Step::Scoring)?;
     let Some(score) = score else { return Ok(true) };
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&context.config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     Ok(tests.current.iter().all(|test| score.test_files.get(&test.name) == Some(&test.digest)))
 }
 
@@ -236,7 +250,7 @@ fn results_are_there(context: &Context) -> bool {
     [ARTIFACT, PAGE].iter().all(|name| folder.join(name).is_file())
 }
 
-fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
+fn nothing_to_learn_from(ingestion: &Ingested) -> Error {
     let folder = &ingestion.folder;
     let mut message = match ingestion.files.len() as u64 + ingestion.unchanged {
         0 => format!("there is no CSV file in {folder}: put some there and run again"),
@@ -251,11 +265,10 @@ fn nothing_to_learn_from(ingestion: &Ingestion) -> Error {
 }
 
 /// The step that made `release` live as a new one; a rollback to it does not count.
-fn deployed_by(ledger: &Ledger, release: &ReleaseId) -> Result<Option<String>> {
+fn deployed_by(ledger: &Ledger, release: &ReleaseId) -> Result<Option<Step>> {
     let mut deployments = ledger.deployments()?.into_iter().rev();
-    let deployed = deployments
-        .find(|d| d.action == Action::Deploy && d.release == release.as_str())
-        .map(|d| d.step);
+    let deployed =
+        deployments.find(|d| d.action == Action::Deploy && d.release == *release).map(|d| d.step);
     Ok(deployed)
 }
 
@@ -297,7 +310,7 @@ impl fmt::Display for Steps {
     }
 }
 
-fn ingested(ingestion: &Ingestion, holdout: Option<&HoldoutRecord>) -> String {
+fn ingested(ingestion: &Ingested, holdout: Option<&HoldoutRecord>) -> String {
     let set_aside = holdout.map_or_else(String::new, |holdout| {
         format!(
             "   there are no test data: {} of {} rows were set aside in {}\n",

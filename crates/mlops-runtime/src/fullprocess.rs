@@ -6,12 +6,12 @@
 use std::fmt;
 
 use mlops_core::Result;
+use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
-use mlops_core::run::decision::STEP;
-use mlops_core::run::decision::{Concern, Decision, Outcome};
-use mlops_core::stage::decide::{self, Options};
+use mlops_core::run::decision::{Concern, Decision};
+use mlops_core::stage::decide::{self, Decided, Options};
 use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::text;
 use mlops_report::stage::Reported;
@@ -65,7 +65,7 @@ fn facts(decision: &Decision) -> Vec<Fact> {
     });
     let waiting: usize = waiting.sum();
     let mut facts = vec![
-        Fact::new("outcome", decision.outcome.name()),
+        Fact::new("outcome", decision.outcome),
         Fact::new("reason", text::bounded(decision.reason.clone())),
         Fact::new("files", text::names(&data.files)),
         Fact::new("rows", data.rows),
@@ -126,22 +126,27 @@ impl fmt::Display for Explained {
 
 /// Decides, acts, and reports on the result.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<FullProcess> {
-    let unfinished = !workspace.ledger.previous_run_completed(STEP, context.run.as_str())?;
-    let decision = decide::run(context, workspace, options)?;
+    let unfinished =
+        !workspace.ledger.previous_run_completed(Step::FullProcess, context.run.as_str())?;
+    let Decided { decision, live: verified, scoring } =
+        decide::decided(context, workspace, options)?;
     let mut report = FullProcess { decision, diagnostics: None, reporting: None, apicalls: None };
     let Some(live) = context.store().live()?.filter(|_| !options.dry_run) else {
         return Ok(report);
     };
-    let due = report.decision.outcome != Outcome::NothingNew || unfinished;
+    let due = report.decision.outcome != DecisionOutcome::NothingNew || unfinished;
     if !due && renew::is_of(context, workspace, &live)? {
         return Ok(report);
     }
-    let (diagnostics, reporting) = renew::run(context, workspace)?;
+    let (diagnostics, reporting) = {
+        let verified = verified.filter(|release| release.id == live);
+        renew::run(context, workspace, verified, scoring.as_ref())?
+    };
     report.diagnostics = Some(Box::new(diagnostics));
     report.reporting = Some(Box::new(reporting));
     // A run that was cut off may have been cut off after a promotion.
-    if report.decision.outcome == Outcome::Promoted || unfinished {
-        let calls = context.step(workspace, "apicalls", |_| {
+    if report.decision.outcome == DecisionOutcome::Promoted || unfinished {
+        let calls = context.step(workspace, Step::ApiCalls, |_| {
             Ok(apicalls::after_promotion(context, live.as_str()))
         })?;
         report.apicalls = Some(Box::new(calls));

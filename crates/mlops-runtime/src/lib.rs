@@ -3,6 +3,7 @@
 //!
 //! ```no_run
 //! use clap::Parser;
+//! use mlops_core::ids::Step;
 //! use mlops_core::stage::train;
 //!
 //! /// Trains a model.
@@ -14,7 +15,7 @@
 //!
 //! fn main() -> std::process::ExitCode {
 //!     let arguments = Arguments::parse();
-//!     mlops_runtime::run("training", &arguments.common, train::run)
+//!     mlops_runtime::run(Step::Training, &arguments.common, train::run)
 //! }
 //! ```
 //!
@@ -41,6 +42,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use mlops_core::config::Config;
+use mlops_core::ids::Step;
 use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lines::Lines;
@@ -53,7 +55,7 @@ pub use watchdog::Watchdog;
 
 /// Runs one stage as the step `step`: the whole life of a binary that somebody watches.
 pub fn run<R: Report>(
-    step: &'static str,
+    step: Step,
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
 ) -> ExitCode {
@@ -78,7 +80,7 @@ pub fn look<R: Report>(
 /// Runs one stage like [`run`]; where this user may not write to the workspace, on a copy of its records
 /// that vanishes: for what mostly looks.
 pub fn run_or_look<R: Report>(
-    step: &'static str,
+    step: Step,
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
 ) -> ExitCode {
@@ -132,12 +134,12 @@ pub fn attend<R: Report + Send + 'static>(
 }
 
 /// The workspace, with a line on each thing that an interrupted run left.
-fn open(context: &Context, step: &'static str) -> mlops_core::Result<Workspace> {
+fn open(context: &Context, step: Step) -> mlops_core::Result<Workspace> {
     let workspace = context.open(step)?;
     for note in &workspace.recovered {
         tracing::warn!("{note}");
     }
-    tracing::info!(step, "started");
+    tracing::info!(step = step.as_str(), "started");
     Ok(workspace)
 }
 

@@ -5,25 +5,45 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::{ReleaseId, Step};
+use mlops_core::release::Release;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
 use mlops_core::stage::rollback::{self, RolledBack};
-use mlops_report::stage::{PAGE, Reported};
-use serde::Serialize;
-use serde_json::Value;
+use mlops_core::stage::score::Scoring;
+use mlops_report::stage::{Known, PAGE, Reported};
+use serde::{Deserialize, Serialize};
 
 use crate::dependencies;
 
-/// Looks at what is live, and reports on it.
-pub(crate) fn run(context: &Context, workspace: &mut Workspace) -> Result<(Diagnostics, Reported)> {
-    let look = diagnose::Options { dependencies: dependencies::built_in(), ..Default::default() };
-    let diagnostics =
-        context.step(workspace, "diagnostics", |w| diagnose::run(context, w, &look))?;
-    let reporting =
-        context.step(workspace, "reporting", |w| mlops_report::stage::run(context, w))?;
+/// Looks at what is live, and reports on it; `release` is what is live, if that was verified already, and
+/// `scoring` the score that was just made.
+pub(crate) fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    release: Option<Release>,
+    scoring: Option<&Scoring>,
+) -> Result<(Diagnostics, Reported)> {
+    let dependencies = dependencies::built_in();
+    let look = diagnose::Options { dependencies, identify: true, ..Default::default() };
+    let (release, diagnostics) = {
+        let mut verified = release;
+        let diagnostics = context.step(workspace, Step::Diagnostics, |w| {
+            let release = match verified.take() {
+                Some(release) => release,
+                None => context.store().live_release()?,
+            };
+            let diagnostics = diagnose::of(context, w, &release, &look)?;
+            verified = Some(release);
+            Ok(diagnostics)
+        })?;
+        (verified, diagnostics)
+    };
+    let known = Known { release: release.as_ref(), scoring, diagnostics: Some(&diagnostics) };
+    let reporting = context
+        .step(workspace, Step::Reporting, |w| mlops_report::stage::knowing(context, w, known))?;
     Ok((diagnostics, reporting))
 }
 
@@ -33,14 +53,19 @@ pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) 
     if ![PAGE, DIAGNOSTICS].iter().all(|name| folder.join(name).is_file()) {
         return Ok(false);
     }
-    for step in ["diagnostics", "reporting"] {
-        let last = workspace.ledger.runs(step, 1)?.pop();
-        let report = last.and_then(|run| serde_json::from_str::<Value>(&run.detail?).ok());
-        if report.is_none_or(|report| report["release"] != live.as_str()) {
+    for step in [Step::Diagnostics, Step::Reporting] {
+        let last: Option<Subject> = workspace.ledger.last_report(step)?;
+        if last.and_then(|report| report.release).as_ref() != Some(live) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// What a report is on.
+#[derive(Deserialize)]
+struct Subject {
+    release: Option<ReleaseId>,
 }
 
 /// What made another release live, and the reports on that.
@@ -64,7 +89,7 @@ pub fn roll_back(
     reason: &str,
 ) -> Result<Renewed<RolledBack>> {
     let done = rollback::run(context, workspace, to, reason)?;
-    Ok(Renewed::of(context, workspace, done))
+    Ok(Renewed::of(context, workspace, done, None))
 }
 
 /// Deploys by hand; diagnostics and reports follow if that made another release live.
@@ -74,16 +99,17 @@ pub fn deploy(
     reason: &str,
     leave: deploy::Leave,
 ) -> Result<Renewed<Deployed>> {
-    let done = deploy::with(context, workspace, "deployment", reason, leave)?;
+    let done = deploy::with(context, workspace, Step::Deployment, reason, leave)?;
     if !done.promoted {
         return Ok(Renewed { done, reporting: None, stale: None });
     }
-    Ok(Renewed::of(context, workspace, done))
+    let verified = done.verified.clone();
+    Ok(Renewed::of(context, workspace, done, Some(verified)))
 }
 
 impl<T> Renewed<T> {
-    fn of(context: &Context, workspace: &mut Workspace, done: T) -> Self {
-        let (reporting, stale) = match run(context, workspace) {
+    fn of(context: &Context, workspace: &mut Workspace, done: T, release: Option<Release>) -> Self {
+        let (reporting, stale) = match run(context, workspace, release, None) {
             Ok((_, reporting)) => (Some(Box::new(reporting)), None),
             Err(error) => (None, Some(error.to_string())),
         };

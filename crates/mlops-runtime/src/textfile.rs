@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use mlops_core::Result;
+use mlops_core::ids::Step;
 use mlops_core::ledger::Ledger;
 use mlops_core::run::context::Context;
 use mlops_core::stage::figures::Figures;
 
 /// Writes the file `path` after a run of `step` that ended with `status`.
-pub(crate) fn write(context: &Context, path: &Path, step: &str, status: u8) -> Result<()> {
+pub(crate) fn write(context: &Context, path: &Path, step: Step, status: u8) -> Result<()> {
     let mut text = String::new();
     let name = "mlops_last_exit_status";
     let help = "How the last run ended: 0 well, 3 a person is needed, otherwise it failed.";
@@ -22,7 +23,7 @@ pub(crate) fn write(context: &Context, path: &Path, step: &str, status: u8) -> R
     if let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? {
         // The record of what is live has its score, and needs no release to be read.
         let live = ledger.latest_deployment()?;
-        let live = live.and_then(|live| Some((live.release.parse().ok()?, live.f1?)));
+        let live = live.and_then(|live| Some((live.release, live.f1?)));
         text.push_str(&Figures::read(&ledger, live)?.prometheus());
     }
     context.disk.write(path, text.as_bytes())

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mlops_client::ping::{Pings, Signal};
 use mlops_core::Result;
+use mlops_core::ids::Step;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::text;
 
@@ -23,7 +24,7 @@ use crate::{Common, Watchdog, console, exit, run_log, textfile};
 /// and when the run has ended, and never waited for in between. A run that finds another one at
 /// work pings nothing: it is the other one's to say how it goes.
 pub fn run_unattended<R: Report>(
-    step: &'static str,
+    step: Step,
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace, &Watchdog) -> Result<R>,
 ) -> ExitCode {
@@ -74,7 +75,7 @@ fn body<R: Report>(result: &Result<R>) -> String {
 
 /// The work itself; lock and watchdog are gone when it returns.
 fn attempt<R: Report>(
-    step: &'static str,
+    step: Step,
     context: &Context,
     pings: &Arc<Pings>,
     work: impl FnOnce(&Context, &mut Workspace, &Watchdog) -> Result<R>,
@@ -84,7 +85,7 @@ fn attempt<R: Report>(
     let watched = Arc::downgrade(&watchdog);
     context.step_begins = Arc::new(move |step| {
         if let Some(watchdog) = watched.upgrade() {
-            watchdog.stage(step);
+            watchdog.stage(step.as_str());
         }
     });
     let context = &context;

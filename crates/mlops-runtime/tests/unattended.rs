@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use mlops_core::ids::Step;
 use mlops_core::run::attention::{Fact, Finding};
 use mlops_core::run::context::Report;
 use mlops_runtime::Common;
@@ -59,7 +60,7 @@ fn second_process() {
     let Ok(task) = std::env::var(TASK) else { return };
     let (task, arguments) = task.split_once(' ').unwrap();
     let common = Arguments::parse_from(["test"].into_iter().chain(arguments.split(' '))).common;
-    let status = mlops_runtime::run_unattended("fullprocess", &common, |_, _, watchdog| {
+    let status = mlops_runtime::run_unattended(Step::FullProcess, &common, |_, _, watchdog| {
         watchdog.stage("training");
         let worker = std::thread::spawn(|| tracing::info!(target: "mlops", "from another\nthread"));
         worker.join().unwrap();

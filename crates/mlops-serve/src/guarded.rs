@@ -1,7 +1,8 @@
 //! A connection whose client must take what it is sent.
 //!
-//! A client that stops reading would otherwise hold its connection, and the answer, for ever. Not
-//! for clients that send too slowly: the limits of head and body see to them.
+//! A client that stops reading would otherwise hold its connection, and the answer, for ever. Where a
+//! request was answered before it was read, the connection outlives its close for a while: see
+//! `linger`. Not for clients that send too slowly: the limits of head and body see to them.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -10,14 +11,19 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
+
+use crate::linger::{Unread, linger};
 
 /// What must be taken within the time: less is not worth to be waited for.
 const STEP: usize = 64 << 10;
 
 /// A stream with a limit of time for each [`STEP`] that its other side takes.
 pub(crate) struct Guarded {
-    stream: TcpStream,
+    /// The stream and its place among the connections; nothing once it lingers.
+    open: Option<(TcpStream, OwnedSemaphorePermit)>,
+    unread: Unread,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer runs.
@@ -27,9 +33,19 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(stream: TcpStream, limit: Duration) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        place: OwnedSemaphorePermit,
+        limit: Duration,
+        unread: Unread,
+    ) -> Self {
         let timer = Box::pin(tokio::time::sleep(limit));
-        Self { stream, limit, timer, waiting: false, taken: 0 }
+        Self { open: Some((stream, place)), unread, limit, timer, waiting: false, taken: 0 }
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        let stream = self.open.as_mut().map(|(stream, _)| Pin::new(stream));
+        stream.ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
     /// What a try to write came to, under the limit.
@@ -60,7 +76,7 @@ impl AsyncRead for Guarded {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.stream()?.poll_read(context, buffer)
     }
 }
 
@@ -70,7 +86,7 @@ impl AsyncWrite for Guarded {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = self.stream()?.poll_write(context, bytes);
         self.watch(context, written)
     }
 
@@ -79,22 +95,32 @@ impl AsyncWrite for Guarded {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        let written = self.stream()?.poll_write_vectored(context, pieces);
         self.watch(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.open.as_ref().is_some_and(|(stream, _)| stream.is_write_vectored())
     }
 
     /// Asked for when everything was taken.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        let flushed = ready!(self.stream()?.poll_flush(context));
         (self.waiting, self.taken) = (false, 0);
         Poll::Ready(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let shut = ready!(self.stream()?.poll_shutdown(context));
+        let more = |stream: &TcpStream| stream.try_read(&mut [0; 4096]).is_ok_and(|n| n > 0);
+        let coming = self.unread.bytes() > 0 || self.open.as_ref().is_some_and(|(s, _)| more(s));
+        if coming && let Some((stream, place)) = self.open.take() {
+            let limit = self.limit;
+            tokio::spawn(async move {
+                linger(stream, limit).await;
+                drop(place);
+            });
+        }
+        Poll::Ready(shut)
     }
 }

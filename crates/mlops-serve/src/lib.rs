@@ -2,7 +2,7 @@
 //!
 //! | noun | file |
 //! |---|---|
-//! | [`Server`] | `server`: listens, limits connections, drains |
+//! | [`Server`] | `server`: listens, limits connections, drains; `connection`: one of them, and `linger`: its end |
 //! | `router` | every route on one page, as a function of the state |
 //! | `around` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
@@ -21,12 +21,14 @@ mod around;
 mod body;
 mod budget;
 mod columns;
+mod connection;
 mod cors;
 mod encoding;
 mod endpoint;
 mod figures;
 mod guarded;
 mod invocations;
+mod linger;
 mod live;
 mod metrics;
 mod openapi;

@@ -11,7 +11,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mlops_core::evaluation::metrics::Interval;
-use mlops_core::ledger::{Deployment, Ledger};
+use mlops_core::ids::Step;
+use mlops_core::ledger::{Deployment, Ledger, RunRecord};
 use mlops_core::stage::diagnose::{Diagnostics, columns_table};
 use mlops_core::text;
 use serde_json::{Value, json};
@@ -149,14 +150,13 @@ fn ledger(app: &Shared) -> Result<Ledger, Problem> {
 /// How the live release went live.
 fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Problem> {
     let all = ledger(app)?.deployments().map_err(Failure::Inside)?;
-    Ok(all.into_iter().rev().find(|d| d.release == loaded.id.as_str()))
+    Ok(all.into_iter().rev().find(|d| d.release == loaded.id))
 }
 
 /// The newest diagnostics of the live release, without paths.
 fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
-    let runs = ledger(app)?.runs("diagnostics", RUNS).map_err(Failure::Inside)?;
-    let details = runs.iter().rev().filter_map(|run| run.detail.as_deref());
-    let mut reports = details.filter_map(|detail| serde_json::from_str::<Diagnostics>(detail).ok());
+    let runs = ledger(app)?.runs(Step::Diagnostics, RUNS).map_err(Failure::Inside)?;
+    let mut reports = runs.iter().rev().filter_map(RunRecord::report::<Diagnostics>);
     let mut found = reports.find(|report| report.release == loaded.id).ok_or_else(|| {
         missing("there are no diagnostics of the live release: run `diagnostics`")
     })?;

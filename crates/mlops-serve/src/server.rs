@@ -1,40 +1,31 @@
 //! Listens, limits connections, follows the live release, and drains when it is told to stop.
 //!
-//! Not for single requests: see `around`.
+//! Not for one connection: see `connection`. Not for single requests: see `around`.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report};
 use mlops_core::{Error, Result};
 use serde::Serialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::access::Tokens;
-use crate::around::around;
 use crate::body;
+use crate::connection::connection;
 use crate::figures::Figures;
-use crate::guarded::Guarded;
+use crate::linger::linger;
 use crate::live::{Live, POLL, STALLED};
 use crate::metrics::{Failed, Metrics};
 use crate::prediction_log::PredictionLog;
@@ -43,8 +34,6 @@ use crate::router::router;
 use crate::signals;
 use crate::state::{AccessLog, App, Settings, State};
 
-/// Longest head of a request, in bytes.
-const MAX_HEAD: usize = 64 << 10;
 /// Connections over the limit that are told so at a time; further ones are closed without a word.
 const REFUSALS: usize = 64;
 /// Descriptors besides those of connections: refusals, files, logs, the ledger.
@@ -260,8 +249,8 @@ impl Server {
                     continue;
                 }
             };
-            if let Ok(permit) = Arc::clone(&connections).try_acquire_owned() {
-                let connection = connection(&app, &router, stream);
+            if let Ok(place) = Arc::clone(&connections).try_acquire_owned() {
+                let connection = connection(&app, &router, stream, place);
                 let connection = graceful.watch(connection);
                 let app = App::clone(&app);
                 tokio::spawn(async move {
@@ -269,7 +258,6 @@ impl Server {
                     if let Err(error) = connection.await {
                         app.metrics.connection_failed(Failed::of(&error));
                     }
-                    drop(permit);
                 });
                 continue;
             }
@@ -291,44 +279,6 @@ impl Server {
     }
 }
 
-/// What answers the requests of a connection.
-type Answer = Pin<Box<dyn Future<Output = std::result::Result<Response, Infallible>> + Send>>;
-
-/// One connection, with its limits.
-fn connection(
-    app: &App,
-    router: &Router,
-    stream: TcpStream,
-) -> http1::Connection<TokioIo<Guarded>, Adapted> {
-    // Answers are written whole: waiting for more to send would only delay them.
-    let _ = stream.set_nodelay(true);
-    let mut builder = http1::Builder::new();
-    let settings = app.service();
-    builder.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
-    // Whoever has said all that it will say still gets its answer.
-    builder.max_buf_size(MAX_HEAD).half_close(true);
-    let service = Adapted { app: App::clone(app), router: router.clone() };
-    let stream = Guarded::new(stream, settings.body_timeout);
-    builder.serve_connection(TokioIo::new(stream), service)
-}
-
-/// The router with what is around it, for the bodies that connections bring.
-struct Adapted {
-    app: App,
-    router: Router,
-}
-
-impl hyper::service::Service<Request<Incoming>> for Adapted {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn call(&self, request: Request<Incoming>) -> Answer {
-        let answer = around(App::clone(&self.app), self.router.clone(), request.map(Body::new));
-        Box::pin(async move { Ok(answer.await) })
-    }
-}
-
 /// Tells a connection over the limit to come back, and closes it.
 async fn refuse(mut stream: TcpStream) {
     // Nobody has read what it asks for: the same in the words of all protocols.
@@ -338,16 +288,14 @@ async fn refuse(mut stream: TcpStream) {
          content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{DETAIL}",
         DETAIL.len()
     );
-    let _ = tokio::time::timeout(Duration::from_secs(2), async {
+    let limit = Duration::from_secs(2);
+    let written = tokio::time::timeout(limit, async {
         stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        // What the client sends is read until it closes: else its system would throw the answer
-        // away together with the connection.
-        let mut rest = [0; 4096];
-        while stream.read(&mut rest).await? > 0 {}
-        std::io::Result::Ok(())
-    })
-    .await;
+        stream.shutdown().await
+    });
+    if matches!(written.await, Ok(Ok(()))) {
+        linger(stream, limit).await;
+    }
 }
 
 /// Follows the pointer to the live release, as long as the service is there; ends with the first

@@ -10,7 +10,7 @@ use crate::csv::chunk::blank_line;
 use crate::csv::record::{self, Field, Malformed, Scan, Shape};
 use crate::csv::row_hash::RowHasher;
 use crate::csv::spelling::Cell;
-use crate::csv::structural_index::Marks;
+use crate::csv::structural_index::StructuralIndex;
 use crate::platform::simd::{Work, widest};
 
 use super::cell::Spelling;
@@ -78,7 +78,7 @@ pub(crate) struct RowMaker<'a> {
     /// Start and end of each field of the row at hand.
     cells: Vec<(usize, usize)>,
     found: Vec<Field>,
-    marks: Marks,
+    marks: StructuralIndex,
 }
 
 impl<'a> RowMaker<'a> {
@@ -91,7 +91,7 @@ impl<'a> RowMaker<'a> {
     ) -> Self {
         let in_order = (0..fields.kinds.len()).eq(fields.positions.iter().copied());
         let cells = vec![(0, 0); fields.kinds.len()];
-        let (found, marks) = (Vec::new(), Marks::default());
+        let (found, marks) = (Vec::new(), StructuralIndex::default());
         Self { spelling, fields, hasher, max_bytes, in_order, cells, found, marks }
     }
 

@@ -11,7 +11,7 @@ use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::{FormatChanges, Labels};
 use crate::csv::header::{self, Layout};
 use crate::csv::parse::RowParser;
-use crate::csv::pipeline::{self, Work};
+use crate::csv::pipeline::{self, Worker};
 use crate::csv::reader::is_our_own;
 use crate::csv::row_hash::RowHasher;
 use crate::dataset::discover::Stamp;
@@ -147,7 +147,7 @@ impl Source {
         };
         let labels = Labels::known("", "");
         let parser = RowParser::new(making.schema, layout, &options, labels, making.hasher);
-        let work = Work {
+        let work = Worker {
             state: || maker.clone(),
             make: |maker: &mut RowMaker, _: &mut RowParser, piece: &mut pipeline::Piece<Rows>| {
                 maker.make(&piece.chunk, &mut piece.made);

@@ -1,4 +1,4 @@
-//! The section `apicalls`: where the app is, for programs that call it.
+//! The section `apicalls`: the app's address, for programs that call it.
 //!
 //! Not for the app itself, nor for its tokens, which come from the environment only.
 
@@ -28,7 +28,7 @@ pub(super) fn apicalls(mut section: Section, service: &Service) -> ApiCalls {
     section.finish();
     let url = url.unwrap_or_else(|| {
         let host = match service.host {
-            // An app that listens everywhere listens on this machine too.
+            // An app that listens on all addresses listens on this machine too.
             IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             host => host,

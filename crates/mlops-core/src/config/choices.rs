@@ -1,32 +1,33 @@
-//! What a configuration chooses between: the rule on model drift, the solver, the weights, what becomes of missing values and rare levels.
+//! Choices in the configuration: the drift rule, the solver, class weights, and the treatment of
+//! missing values and rare levels.
 //!
-//! Each is one word of the file. Not for what follows from a choice: see the room that acts on it.
+//! Each is one word in the file. Not for acting on a choice: see the room that uses it.
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// A way to tell whether a score has drifted.
+/// How to decide whether a score has drifted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// Lower than the deployed score.
     #[default]
     Raw,
-    /// Two standard deviations below the mean of the history.
+    /// More than two standard deviations below the mean of the history.
     Parametric,
     /// Below Tukey's lower fence of the history.
     #[serde(rename = "nonparametric", alias = "non_parametric")]
     NonParametric,
     /// Lower than the deployed score by more than chance explains.
     Significant,
-    /// Lower by more than chance explains than on the test set and all earlier batches together.
+    /// Lower by more than chance explains than on the test set and all earlier batches pooled.
     Pooled,
-    /// Every batch that is large enough.
+    /// Every batch that is large enough counts as drift.
     Every,
 }
 
 impl Rule {
-    /// All of them, in the order of reports.
+    /// All rules, in the order of reports.
     pub const ALL: [Self; 6] = [
         Self::Raw,
         Self::Parametric,
@@ -36,7 +37,7 @@ impl Rule {
         Self::Every,
     ];
 
-    /// As in the configuration.
+    /// The rule's name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -49,40 +50,40 @@ impl Rule {
     }
 }
 
-/// How much a row counts.
+/// How rows are weighted in a fit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeight {
-    /// Every row counts 1.
+    /// Every row has weight 1.
     #[default]
     None,
-    /// Rows of a class count rows / (2 * rows of the class): both classes weigh the same, and
-    /// the weights sum up to the number of rows.
+    /// A row has weight rows / (2 * rows of its class): both classes weigh the same, and the
+    /// weights sum to the number of rows.
     Balanced,
 }
 
-/// Who looks for the optimum.
+/// Which optimiser fits the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Solver {
-    /// The fastest that reaches the optimum, which Newton is at every size that was measured.
+    /// The fastest solver that reaches the optimum; Newton at every size measured.
     #[default]
     Auto,
     /// Newton steps alone.
     Newton,
-    /// smartcore's L-BFGS, then Newton steps up to the common test. With balanced weights L-BFGS
-    /// solves the unweighted problem, which is only where the Newton steps begin.
+    /// smartcore's L-BFGS, then Newton steps up to the same convergence test. With balanced weights
+    /// L-BFGS solves the unweighted problem, from whose solution the Newton steps start.
     Lbfgs,
 }
 
-/// What a missing value becomes.
+/// How a missing value is treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingPolicy {
-    /// The training data's median; the most frequent category.
+    /// Replaced by the training data's median, or its most frequent category.
     #[default]
     Median,
-    /// The training data's mean; the most frequent category.
+    /// Replaced by the training data's mean, or its most frequent category.
     Mean,
     /// The row is left out, in training and in prediction.
     Drop,
@@ -93,24 +94,24 @@ pub enum MissingPolicy {
 /// Which levels of a categorical column share one feature, as scikit-learn's `OneHotEncoder` has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
 pub struct Pooling {
-    /// Most features of a column, the shared one included.
+    /// The largest number of features of a column, the shared one included.
     pub max_levels: Option<u64>,
-    /// Levels in fewer rows share a feature.
+    /// Levels in fewer rows than this share a feature.
     pub min_frequency: Option<Frequency>,
 }
 
-/// A number of rows.
+/// A threshold on the rows of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
 pub enum Frequency {
-    /// So many.
+    /// An absolute number of rows.
     Rows(u64),
-    /// This share of all.
+    /// A share of all rows.
     Share(f64),
 }
 
 impl Pooling {
-    /// For levels of these counts, whether each is rare.
+    /// Which levels, given their row counts, are rare.
     pub(crate) fn rare(self, counts: &[u64]) -> Vec<bool> {
         let rows: u64 = counts.iter().sum();
         let is_rare = |count: &u64| match self.min_frequency {

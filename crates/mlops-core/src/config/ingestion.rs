@@ -1,5 +1,6 @@
-//! The section `ingestion`: how arriving files are read. Not for how a cell is cleaned: see
-//! `csv::clean`.
+//! The section `ingestion`: how arriving files are read.
+//!
+//! Not for how a cell is cleaned: see `csv::clean`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,59 +8,60 @@ use serde_json::Value;
 use super::section::Section;
 use crate::table::schema::{Role, Schema};
 use crate::text;
+use crate::{Error, Result};
 
-/// How files are read.
+/// How arriving files are read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ingestion {
-    /// Share of bad rows above which a file is refused as a whole.
+    /// Share of bad rows above which a whole file is refused.
     pub max_rejected_share: f64,
     /// Spellings of a missing value in feature columns and of a missing label.
     pub missing_values: Vec<String>,
-    /// The format of numbers.
+    /// The number format.
     pub numbers: NumberFormat,
     /// Longest record in bytes; a longer one goes to the quarantine.
     pub max_line_bytes: usize,
     /// `fullprocess` skips files that changed less than this many seconds ago.
     pub settle_seconds: f64,
-    /// What becomes of a row that equals an earlier one; see [`Ingestion::keeps_equal_rows`].
+    /// How a row that equals an earlier one is treated; see [`Ingestion::keeps_equal_rows`].
     pub duplicates: Option<Duplicates>,
-    /// What becomes of the rows of a file that changed.
+    /// How the rows of a changed file are treated.
     pub on_change: OnChange,
 }
 
-/// What becomes of a row that equals an earlier one.
+/// How a row that equals an earlier one is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
-    /// It is the same row again, and is dropped.
+    /// It is the same row again and is dropped.
     Drop,
     /// It is another row with the same values, and is kept.
     Keep,
 }
 
-/// What becomes of the rows of a file that changed.
+/// How the rows of a changed file are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnChange {
     /// Its new rows replace its old ones in the next version of the data set.
     #[default]
     Supersede,
-    /// Its new content is added, as if it were another file.
+    /// Its new content is added as if it were another file.
     Append,
 }
 
-/// The format of numbers in arriving files. Our own files always have a decimal point and no thousands
+/// The number format of arriving files. Our own files always have a decimal point and no thousands
 /// separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberFormat {
     /// `ingestion.decimal`: a point or a comma.
     pub decimal: char,
-    /// `ingestion.thousands`: a comma, a point, a blank or an apostrophe.
+    /// `ingestion.thousands`: a comma, a point, a space or an apostrophe.
     pub thousands: Option<char>,
 }
 
 impl NumberFormat {
-    /// Whether `c` is the thousands separator. A blank may be a no-break space, an apostrophe the
+    /// Whether `c` is the thousands separator. A space may be a no-break space, an apostrophe the
     /// typographic one.
     pub fn is_thousands(self, c: char) -> bool {
         match self.thousands {
@@ -94,10 +96,10 @@ impl Default for Ingestion {
 }
 
 impl Ingestion {
-    /// The settings that change what a cell or a row means, as text to compare: rows that were read
-    /// under others are not mixed with those that come.
-    pub fn meaning(&self, schema: &Schema) -> String {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
+    /// The settings that decide what a cell or a row means, as comparable text: rows read under one
+    /// set are not mixed with rows read under another.
+    pub fn meaning(&self, schema: &Schema) -> Result<String> {
+        let mut value = serde_json::to_value(self).map_err(|e| Error::backend("JSON", e))?;
         if let Value::Object(keys) = &mut value {
             for key in ["max_rejected_share", "max_line_bytes", "settle_seconds", "on_change"] {
                 keys.remove(key);
@@ -105,22 +107,23 @@ impl Ingestion {
             let duplicates = if self.keeps_equal_rows(schema) { "keep" } else { "drop" };
             keys.insert("duplicates".to_owned(), duplicates.into());
         }
-        value.to_string()
+        Ok(value.to_string())
     }
 
-    /// The keys that say otherwise now than `then`, which [`Ingestion::meaning`] wrote, each with its old
-    /// and its new value.
-    pub fn changes(&self, schema: &Schema, then: &str) -> Vec<String> {
+    /// The keys that differ from `then`, which an earlier [`Ingestion::meaning`] wrote, each with
+    /// its old and its new value.
+    pub fn changes(&self, schema: &Schema, then: &str) -> Result<Vec<String>> {
         // The order of spellings does not matter.
-        let read = |text: &str| {
-            let mut value: Value = serde_json::from_str(text).unwrap_or_default();
+        let read = |text: &str| -> Result<Value> {
+            let mut value: Value = serde_json::from_str(text)
+                .map_err(|e| Error::backend("the record of the settings of \"ingestion\"", e))?;
             if let Some(Value::Array(spellings)) = value.get_mut("missing_values") {
                 spellings.sort_by_key(Value::to_string);
                 spellings.dedup();
             }
-            value
+            Ok(value)
         };
-        let (then, now) = (read(then), read(&self.meaning(schema)));
+        let (then, now) = (read(then)?, read(&self.meaning(schema)?)?);
         let mut changes = Vec::new();
         for key in ["missing_values", "decimal", "thousands", "duplicates"] {
             let of = |all: &Value| {
@@ -132,11 +135,11 @@ impl Ingestion {
                 changes.push(format!("\"ingestion.{key}\" is {new} now and was {old}"));
             }
         }
-        changes
+        Ok(changes)
     }
 
-    /// Whether equal rows are all kept. Without an id nothing says that they are one and the same;
-    /// so that is the rule, unless `duplicates` says otherwise.
+    /// Whether equal rows are all kept. Without an id column nothing says that equal rows are the
+    /// same one, so they are kept unless `duplicates` says otherwise.
     pub fn keeps_equal_rows(&self, schema: &Schema) -> bool {
         match self.duplicates {
             Some(duplicates) => duplicates == Duplicates::Keep,
@@ -144,14 +147,14 @@ impl Ingestion {
         }
     }
 
-    /// The same without a longest record: for rows that were accepted already, whose canonical
+    /// The same without a limit on records: for rows that were accepted already, whose canonical
     /// spelling may be longer than the one that was measured.
     #[must_use]
     pub fn without_line_limit(&self) -> Self {
         Self { max_line_bytes: usize::MAX, ..self.clone() }
     }
 
-    /// How our own data sets are read, whatever is asked of files that arrive.
+    /// How our own data sets are read, whatever the settings for arriving files.
     #[must_use]
     pub fn verbatim(&self) -> Self {
         Self {
@@ -225,11 +228,14 @@ mod tests {
         let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let schema = Schema::new(&names(&["id"]), &names(&["x"]), &[], "y", "1", None);
         let old = Ingestion { missing_values: names(&["NA"]), ..Ingestion::default() };
-        let then = old.meaning(&schema);
-        assert!(old.changes(&schema, &then).is_empty());
+        let then = old.meaning(&schema).unwrap();
+        assert!(old.changes(&schema, &then).unwrap().is_empty());
         // What changes no cell is no change.
         let other = Ingestion { settle_seconds: 9.0, on_change: OnChange::Append, ..old.clone() };
-        assert!(other.changes(&schema, &then).is_empty() && other.meaning(&schema) == then);
+        assert!(
+            other.changes(&schema, &then).unwrap().is_empty()
+                && other.meaning(&schema).unwrap() == then
+        );
         let new = Ingestion {
             missing_values: names(&["NA", "-9"]),
             numbers: NumberFormat { decimal: ',', thousands: None },
@@ -237,7 +243,7 @@ mod tests {
             ..old
         };
         assert_eq!(
-            new.changes(&schema, &then),
+            new.changes(&schema, &then).unwrap(),
             [
                 "\"ingestion.missing_values\" is [\"-9\",\"NA\"] now and was [\"NA\"]",
                 "\"ingestion.decimal\" is \",\" now and was \".\"",
@@ -247,7 +253,9 @@ mod tests {
         );
         // The default of equal rows follows from the ids.
         let bare = Schema::new(&[], &names(&["x"]), &[], "y", "1", None);
-        let changes = Ingestion::default().changes(&bare, &Ingestion::default().meaning(&schema));
+        let changes = Ingestion::default()
+            .changes(&bare, &Ingestion::default().meaning(&schema).unwrap())
+            .unwrap();
         assert_eq!(changes, ["\"ingestion.duplicates\" is \"keep\" now and was \"drop\""]);
     }
 }

@@ -1,11 +1,12 @@
 //! `config.json`: reads and checks the user's settings once and reports all problems together.
 //!
 //! Relative paths are resolved against the folder of the file, never against the working directory,
-//! which is another one under cron. Not for command-line arguments: see the runtime crate.
+//! which differs under cron. Not for command-line arguments: see the runtime crate.
 
 mod apicalls;
 pub mod choices;
 mod ingestion;
+mod input_folder;
 mod places;
 mod retention;
 mod section;
@@ -26,6 +27,7 @@ use crate::table::schema::{Role, Schema};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
+pub use input_folder::InputFolder;
 pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
@@ -34,9 +36,9 @@ pub use unattended::{Limits, Logging, Monitoring};
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file it came from.
+    /// The path of the configuration file.
     pub file: PathBuf,
-    /// The folder of that file, against which paths are resolved.
+    /// The folder of the configuration file, against which paths are resolved.
     pub base: PathBuf,
     /// `input_folder_path`: what `ingestion` and `first_run` read.
     pub input_folder: PathBuf,
@@ -50,11 +52,11 @@ pub struct Config {
     pub output_model: PathBuf,
     /// `models_path`: immutable releases.
     pub models: PathBuf,
-    /// Whether `models_path` was not set, so that it is the folder `models` beside the pointer.
+    /// `models_path` was not set, so that it is the folder `models` beside the pointer.
     pub models_by_default: bool,
     /// `prod_deployment_path`: the pointer to the live release.
     pub deployment: PathBuf,
-    /// The columns.
+    /// The columns of the data.
     pub schema: Schema,
     /// The section `ingestion`.
     pub ingestion: Ingestion,
@@ -90,11 +92,11 @@ pub struct Training {
     pub solver: Solver,
     /// How missing values are treated.
     pub missing: MissingPolicy,
-    /// Whether the classes are weighted by their frequency.
+    /// How the classes are weighted.
     pub class_weight: ClassWeight,
     /// A row is predicted positive if its probability is strictly above this.
     pub threshold: f64,
-    /// Seed of everything random.
+    /// Seed of all random draws.
     pub seed: u64,
     /// Which levels of a categorical column share a feature.
     #[serde(default)]
@@ -115,18 +117,18 @@ impl Default for Training {
     }
 }
 
-/// How `fullprocess` sets rows aside that no model is trained on.
+/// How `fullprocess` sets aside rows that no model is trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Holdout {
-    /// Share of the new entities of each class.
+    /// Share of the new entities of each class that is held out.
     pub share: f64,
-    /// Smallest number of rows for a test; a smaller hold-out is extended by earlier ones and by the
-    /// user's own test rows.
+    /// Smallest number of rows for a test; a smaller hold-out is extended by earlier ones and by
+    /// the user's own test rows.
     pub min_rows: u64,
-    /// Columns that identify the entity of a row; `None` for the id columns, an empty list if every row is
-    /// an entity of its own.
+    /// Columns that identify the entity of a row; `None` means the id columns, an empty list that
+    /// every row is an entity of its own.
     pub group: Option<Vec<String>>,
-    /// The column with the time of a row; if it is set, the newest rows are held out.
+    /// The column with the time of a row; if set, the newest rows are held out.
     pub time: Option<String>,
 }
 
@@ -139,11 +141,11 @@ impl Default for Holdout {
 /// How `fullprocess` decides whether the live model drifted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
-    /// The rule that decides; all are evaluated.
+    /// The rule that decides; the others are evaluated for information.
     pub rule: Rule,
-    /// Nothing is decided on fewer new rows.
+    /// With fewer new rows, nothing is decided.
     pub min_rows: u64,
-    /// Family-wise rate of false alarms of the tests for drifted columns.
+    /// Family-wise false alarm rate of the tests for drifted columns.
     pub alpha: f64,
 }
 
@@ -153,10 +155,11 @@ impl Default for Drift {
     }
 }
 
-/// When `fullprocess` lets a new model go live.
+/// When `fullprocess` promotes a new model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// The smallest difference in F1, challenger minus champion, at which the challenger goes live.
+    /// The smallest difference in F1, challenger minus champion, at which the challenger is
+    /// promoted.
     pub min_improvement: f64,
 }
 
@@ -181,7 +184,7 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Checks `text` as if it stood in the file `path`.
+    /// Checks `text` as if it were the content of the file `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -201,7 +204,7 @@ impl Config {
         let test_data = at(root.required("test_data_path"));
         let output_model = at(root.required("output_model_path"));
         let deployment = at(root.required("prod_deployment_path"));
-        // Of folders without a name nothing more need be said.
+        // Folders without a name have been reported already.
         let named = problems.borrow().is_empty();
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
@@ -244,7 +247,7 @@ impl Config {
         self.output_folder.join("ledger.sqlite")
     }
 
-    /// The path of the lock that one run at a time holds.
+    /// The path of the lock that at most one run holds.
     pub fn lock_path(&self) -> PathBuf {
         self.output_folder.join("run.lock")
     }
@@ -256,7 +259,7 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
     let (id, numeric) = (section.texts("id"), section.texts("numeric"));
     let categorical = section.texts("categorical").unwrap_or_default();
     let target = section.text("target");
-    // Naming any column replaces the whole default: half of it would be somebody else's data.
+    // Naming any column replaces the whole default, which describes other data.
     let own = named.contains(&true);
     let id = id.unwrap_or_else(|| if own { Vec::new() } else { list(&["corporation"]) });
     let numeric = numeric.unwrap_or_else(|| {
@@ -366,7 +369,7 @@ fn gate(mut section: Section) -> Gate {
     Gate { min_improvement }
 }
 
-/// `path` without `.` and with `a/..` folded, and without a trailing slash; links are not followed.
+/// `path` with `.` removed, `a/..` folded and no trailing slash; links are not followed.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {

@@ -1,7 +1,7 @@
-//! Which of the configured folders may be one, or lie in one another, and which may not.
+//! Checks which of the configured folders may coincide or be nested.
 //!
-//! Compared by where they really are: a link does not hide that two names mean one folder.
-//! Not for what is in them: see `store` and `context`.
+//! Paths are compared with links resolved, so that two names of one folder are recognised. Not for
+//! the content of folders: see `release` and `run::context`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use super::Config;
 use super::section::Section;
 use crate::platform::location::plain;
 
-/// Reports all pairs of folders that would do harm to each other.
+/// Reports all pairs of folders that would damage each other.
 pub(super) fn check(config: &Config, root: &Section) {
     let read = [
         ("input_folder_path", &config.input_folder),
@@ -73,19 +73,19 @@ fn same(one: &Path, other: &Path) -> bool {
     real(one) == real(other) || identity(one).is_some_and(|id| Some(id) == identity(other))
 }
 
-/// Where `path` really is, or would be: links are followed as far as there is something.
+/// The path with links resolved as far as it exists.
 fn real(path: &Path) -> PathBuf {
     let path = plain(path);
     for there in path.ancestors() {
         if let (Ok(real), Ok(rest)) = (there.canonicalize(), path.strip_prefix(there)) {
-            // Joining nothing would add a slash.
+            // Joining the empty path would add a slash.
             return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
         }
     }
     path
 }
 
-/// The same of what may be a link itself, which is not followed.
+/// Like [`real`], but does not follow the last component if it is a link.
 fn real_entry(path: &Path) -> PathBuf {
     let path = plain(path);
     match path.file_name() {

@@ -1,6 +1,6 @@
 //! The section `retention`: how many releases, data sets and records are kept.
 //!
-//! Not for what goes when: see `stage::retain` and `ledger`.
+//! Not for removing them: see `stage::retain` and `ledger`.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct Retention {
     pub keep_releases: Option<u64>,
     /// How many of the newest data sets are kept; `None` for all.
     pub keep_datasets: Option<u64>,
-    /// For how many days details of runs and decisions are kept; `None` for ever.
+    /// For how many days the details of runs and decisions are kept; `None` for ever.
     pub keep_days: Option<u64>,
 }
 

@@ -13,7 +13,7 @@ use crate::config::choices::Frequency;
 /// Problems found so far, shared by all sections of a file.
 pub(super) type Problems = RefCell<Vec<String>>;
 
-/// One object of the file. Keys are taken; those left over are unknown.
+/// One object of the file. Keys are taken one by one; those left over are unknown.
 pub(super) struct Section<'a> {
     prefix: String,
     map: Map<String, Value>,
@@ -22,12 +22,12 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The whole file.
+    /// The section for the whole file.
     pub(super) fn root(map: Map<String, Value>, problems: &'a Problems) -> Self {
         Self { prefix: String::new(), map, known: BTreeSet::new(), problems }
     }
 
-    /// The object under `key`; empty when it is left out.
+    /// The object under `key`; an empty one if it is missing.
     pub(super) fn section(&mut self, key: &'static str) -> Self {
         let map = match self.take(key) {
             None => Map::new(),
@@ -46,7 +46,7 @@ impl<'a> Section<'a> {
         self.problems.borrow_mut().push(format!("\"{}{key}\" {message}", self.prefix));
     }
 
-    /// Whether the file sets `key`.
+    /// Whether the file contains `key`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(|v| !v.is_null())
     }
@@ -65,7 +65,7 @@ impl<'a> Section<'a> {
         self.map.remove(key).filter(|v| !v.is_null())
     }
 
-    /// A text that is not empty.
+    /// A non-empty text.
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
         match self.take(key)? {
             Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
@@ -80,7 +80,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A label: a text, or a number or a Boolean as it is written.
+    /// A label: a text, or a number or Boolean in its JSON spelling.
     pub(super) fn label(&mut self, key: &'static str) -> Option<String> {
         if let Some(value @ (Value::Number(_) | Value::Bool(_))) = self.map.get(key).cloned() {
             self.take(key);
@@ -109,7 +109,7 @@ impl<'a> Section<'a> {
         texts
     }
 
-    /// A list of texts, or one text for a list of one.
+    /// A list of texts, or a single text for a list of one.
     pub(super) fn texts_or_one(&mut self, key: &'static str) -> Option<Vec<String>> {
         if self.map.get(key).is_some_and(Value::is_string) {
             return self.text(key).map(|text| vec![text]);
@@ -132,7 +132,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A number within `range`, or `null` for none.
+    /// A number within `range`, or `null` for `None`.
     pub(super) fn number_or_null(
         &mut self,
         key: &'static str,
@@ -149,7 +149,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A whole number within `range`.
+    /// An integer within `range`.
     pub(super) fn integer(
         &mut self,
         key: &'static str,
@@ -164,7 +164,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A whole number within `range`, or `null` for no limit.
+    /// An integer within `range`, or `null` for no limit.
     pub(super) fn limit(
         &mut self,
         key: &'static str,
@@ -185,7 +185,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A whole number of rows, or a share of them below 1.
+    /// A number of rows, or a share of all rows below 1.
     pub(super) fn frequency(&mut self, key: &'static str) -> Option<Frequency> {
         let value = self.take(key)?;
         let rows = value.as_u64().filter(|rows| *rows > 0).map(Frequency::Rows);
@@ -197,7 +197,7 @@ impl<'a> Section<'a> {
         frequency
     }
 
-    /// One of the known texts.
+    /// One of the known words.
     pub(super) fn choice<T>(&mut self, key: &'static str, choices: &[(&str, T)], default: T) -> T
     where
         T: Copy,
@@ -211,7 +211,7 @@ impl<'a> Section<'a> {
         default
     }
 
-    /// Reports every key that was not taken, with the nearest known one.
+    /// Reports every key that was not taken, with the most similar known one.
     pub(super) fn finish(self) {
         for key in self.map.keys() {
             let nearest = self

@@ -13,52 +13,53 @@ use super::section::Section;
 pub struct Service {
     /// The address to listen on.
     pub host: IpAddr,
-    /// The port to listen on; 0 takes any that is free.
+    /// The port to listen on; 0 for any free one.
     pub port: u16,
     /// The name of the model in the Open Inference Protocol.
     pub model_name: String,
-    /// Largest number of connections at a time.
+    /// Maximum number of simultaneous connections.
     pub max_connections: usize,
-    /// Largest number of requests at a time.
+    /// Maximum number of requests in flight.
     pub max_in_flight: usize,
-    /// Largest body of a request.
+    /// Maximum size of a request body in bytes.
     pub max_body_bytes: usize,
-    /// Bytes of all bodies that are held at a time.
+    /// Maximum size in bytes of all bodies held at a time.
     pub max_total_body_bytes: usize,
-    /// Largest file that a request may name.
+    /// Maximum size in bytes of a file that a request may name.
     pub max_file_bytes: u64,
-    /// How long the head of a request may take; an idle connection is closed after it, too.
+    /// How long the head of a request may take; idle connections are closed after it too.
     pub header_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
-    /// How long a request may take as a whole.
+    /// How long a whole request may take.
     pub request_timeout: Duration,
-    /// How long requests in flight may take to end when the service is told to stop.
+    /// How long requests in flight may take to finish when the service is told to stop.
     pub drain: Duration,
     /// Folders whose files a request may name, besides those of the configuration.
     pub data_folders: Vec<PathBuf>,
     /// Origins whose pages may call the service from a browser.
     pub cors_origins: Vec<String>,
-    /// Names of this service that are served without tokens, besides those of this machine.
+    /// Host names of this service that are served without tokens, besides those of this machine.
     pub host_names: Vec<String>,
-    /// The path under which a proxy serves it: empty, or with a leading and without a trailing slash.
+    /// The path under which a proxy serves the app: empty, or with a leading and without a trailing
+    /// slash.
     pub root_path: String,
     /// The log of predictions, if there is one.
     pub prediction_log: Option<PredictionLog>,
 }
 
-/// The log of predictions, to be joined with labels that come later.
+/// The log of predictions, for joining with labels that arrive later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredictionLog {
     /// The folder of its files.
     pub folder: PathBuf,
-    /// Size in bytes after which a new file is begun.
+    /// Size in bytes at which a new file is started.
     pub max_bytes: u64,
     /// How many files are kept.
     pub keep_files: usize,
 }
 
-/// The address in `text`; `localhost` is this machine only.
+/// The IP address in `text`; `localhost` is the loopback address.
 pub fn address(text: &str) -> Option<IpAddr> {
     if text.eq_ignore_ascii_case("localhost") {
         return Some(IpAddr::from([127, 0, 0, 1]));
@@ -66,7 +67,7 @@ pub fn address(text: &str) -> Option<IpAddr> {
     text.parse().ok()
 }
 
-/// Whether `text` can be a prefix of the service's paths.
+/// Whether `text` is a valid prefix of the service's paths.
 pub fn is_root_path(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
     text.is_empty()

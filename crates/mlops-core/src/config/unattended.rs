@@ -11,13 +11,13 @@ use super::section::Section;
 /// Where a run reports that it started and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitoring {
-    /// The address of a dead-man switch; nothing is pinged without it.
+    /// The address of a dead man's switch; without it nothing is pinged.
     pub ping_url: Option<String>,
     /// Time limit of one ping.
     pub ping_timeout: Duration,
-    /// The file that node_exporter's textfile collector is to read; none without it.
+    /// The file for node_exporter's textfile collector; none if not set.
     pub metrics_textfile: Option<PathBuf>,
-    /// After how many hours without new rows a person is told; never without it.
+    /// After how many hours without new rows a person is told; never if not set.
     pub max_data_age_hours: Option<u64>,
 }
 
@@ -37,7 +37,7 @@ pub struct Limits {
     pub stage: Option<Duration>,
     /// How many threads may parse rows at the same time.
     pub threads: usize,
-    /// Memory limit of ingestion and training in bytes; what does not fit goes into temporary files.
+    /// Memory limit of ingestion and training in bytes; data beyond it goes to temporary files.
     pub memory: usize,
 }
 

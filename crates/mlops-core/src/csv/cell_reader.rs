@@ -1,5 +1,5 @@
-//! Cleans single values that do not come from a file, such as those of a request, exactly as ingestion
-//! cleans the cells of a file.
+//! Cleans single values that do not come from a file, such as those of a request, exactly as
+//! ingestion cleans the cells of a file.
 //!
 //! Not for records of a file: see [`crate::csv::reader`].
 
@@ -8,17 +8,17 @@ use crate::csv::clean::{FormatChanges, Labels, Number, trim};
 use crate::csv::number::{missing_numbers, no_number};
 use crate::table::schema::Schema;
 
-/// Numbers as programs spell them, and as we do: a decimal point, nothing between thousands.
+/// Numbers as programs and our own files spell them: a decimal point, no thousands separator.
 pub const CANONICAL: NumberFormat = NumberFormat { decimal: '.', thousands: None };
 
-/// In which spelling a number stands for what it was taken for.
+/// Which spellings give a number the value that it was read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
-    /// In all that are read.
+    /// Every spelling that is read.
     Any,
-    /// In the configured one alone, which has a decimal comma.
+    /// Only the configured one, which has a decimal comma.
     Configured,
-    /// In the canonical one alone.
+    /// Only the canonical one.
     Canonical,
 }
 
@@ -28,13 +28,14 @@ pub struct CellReader {
     missing_values: Vec<String>,
     missing_numbers: Vec<Number>,
     numbers: NumberFormat,
-    /// Whether canonical numbers are read beside those of `numbers`.
+    /// Canonical numbers are read besides those of `numbers`.
     both: bool,
     labels: Labels,
 }
 
 impl CellReader {
-    /// A reader for the labels of `schema`, the spellings of a missing value, and the format of numbers.
+    /// A reader for the labels of `schema`, these spellings of a missing value, and this number
+    /// format.
     pub fn new(schema: &Schema, missing_values: &[String], numbers: NumberFormat) -> Self {
         Self {
             missing_values: missing_values.to_vec(),
@@ -45,22 +46,22 @@ impl CellReader {
         }
     }
 
-    /// The same reader, which takes canonical numbers too, as far as they cannot be mistaken for
-    /// others: rows come from files and from programs, and nobody said from which.
+    /// Makes the reader accept canonical numbers too, as long as they are unambiguous: rows may
+    /// come from files and from programs.
     #[must_use]
     pub fn or_canonical(mut self) -> Self {
-        // With a decimal point, all that is canonical is read already, and means the same.
+        // With a decimal point, canonical numbers are read anyway, with the same meaning.
         self.both = self.numbers.decimal != CANONICAL.decimal;
         self
     }
 
-    /// Whether canonical numbers are read beside others.
+    /// Whether canonical numbers are read besides those of the configured format.
     pub fn reads_both(&self) -> bool {
         self.both
     }
 
-    /// The number that `text` spells, and in which spelling; NaN for a missing value, nothing for
-    /// anything else, nor for what is one number in one spelling and another one in the other.
+    /// The number in `text` and the spellings that give it this value; NaN for a missing value,
+    /// `None` for anything else and for text that means different numbers in the two spellings.
     pub fn number(&self, text: &str) -> Option<(f64, Spelling)> {
         let text = self.text(text);
         if text.is_empty() {
@@ -105,7 +106,7 @@ impl CellReader {
         if self.missing_values.iter().any(|m| m == text) { "" } else { text }
     }
 
-    /// Whether `text` is the positive label; `None` if it is neither of the two labels.
+    /// Whether `text` is the positive label; `None` if it is neither label.
     pub fn label(&self, text: &str) -> Option<bool> {
         let text = trim(text, &mut FormatChanges::default());
         let (positive, negative) = self.labels();

@@ -1,4 +1,4 @@
-//! Reads a file once, front to back, in pieces that end where a record ends; hashes it meanwhile.
+//! Reads a file once, in pieces that end at a record end, and hashes it.
 //!
 //! Memory: one piece, unless a single record is longer. Not for rows: see [`super::parse`].
 
@@ -12,7 +12,7 @@ use super::record::{self, Field, Shape};
 
 /// Bytes read at a time.
 pub(crate) const CHUNK_BYTES: usize = 1 << 18;
-/// A line longer than this is not quarantined: the file is not a CSV file at all.
+/// A file with a longer line is refused: it is not a CSV file.
 const LONGEST_LINE: usize = 1 << 26;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -21,11 +21,11 @@ pub(crate) struct ChunkReader<R> {
     input: R,
     path: PathBuf,
     chunk_bytes: usize,
-    /// Nothing when nobody asks for the digest.
+    /// `None` if the digest was not asked for.
     hasher: Option<Hasher>,
     /// Bytes read that belong to the next chunk.
     carry: Vec<u8>,
-    /// Position in the file of the next chunk's first byte.
+    /// Offset in the file of the next chunk's first byte.
     offset: u64,
     ended: bool,
     fields: Vec<Field>,
@@ -35,14 +35,14 @@ pub(crate) struct ChunkReader<R> {
 pub(crate) struct Header {
     pub(crate) bytes: Vec<u8>,
     pub(crate) fields: Vec<Field>,
-    /// How many byte-order marks stand before it.
+    /// The number of byte-order marks before the header.
     pub(crate) byte_order_marks: u64,
-    /// Physical lines up to the first row, blank ones included.
+    /// The number of physical lines before the first row, blank ones included.
     pub(crate) lines: u64,
 }
 
 impl<R: Read> ChunkReader<R> {
-    /// A reader of `input`, which errors call `path`.
+    /// A reader of `input`; error messages name it `path`.
     pub(crate) fn new(input: R, path: &Path, chunk_bytes: usize) -> Self {
         Self {
             input,
@@ -56,13 +56,13 @@ impl<R: Read> ChunkReader<R> {
         }
     }
 
-    /// The same reader, whose digest is that of no bytes: hashing is most of the work of reading.
+    /// Skips hashing, which is most of the work of reading; the digest is then that of no bytes.
     pub(crate) fn without_digest(mut self) -> Self {
         self.hasher = None;
         self
     }
 
-    /// Reads the header; `None` when the file holds nothing but blank lines.
+    /// Reads the header; `None` for a file without any but blank lines.
     pub(crate) fn header(&mut self) -> Result<Option<Header>> {
         let mut buffer = std::mem::take(&mut self.carry);
         loop {
@@ -72,7 +72,8 @@ impl<R: Read> ChunkReader<R> {
                 start += BYTE_ORDER_MARK.len();
                 byte_order_marks += 1;
             }
-            // Told by bytes that stand before any line end, so that no cut of the file matters.
+            // Decided by the bytes before the first line end, so that chunk boundaries do not
+            // matter.
             if let Some(message) = other_than_text(&buffer) {
                 return Err(Error::schema(self.path.display().to_string(), message));
             }
@@ -100,8 +101,8 @@ impl<R: Read> ChunkReader<R> {
         }
     }
 
-    /// Fills `chunk` with the next whole records; returns the position of its first byte, or
-    /// `None` after the last. The previous content of `chunk` is lost, its memory is reused.
+    /// Fills `chunk` with the next whole records and returns the offset of its first byte, or
+    /// `None` after the last. The previous content of `chunk` is lost; its memory is reused.
     pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
         chunk.clear();
         chunk.append(&mut self.carry);
@@ -125,7 +126,7 @@ impl<R: Read> ChunkReader<R> {
         Ok((!chunk.is_empty()).then_some(at))
     }
 
-    /// The digest of everything read; complete after the last chunk.
+    /// The digest of everything read so far; complete after the last chunk.
     pub(crate) fn digest(&self) -> Digest {
         self.hasher.clone().unwrap_or_default().finish()
     }
@@ -138,7 +139,7 @@ impl<R: Read> ChunkReader<R> {
                 format!("no line end within {LONGEST_LINE} bytes: this is not a CSV file"),
             ));
         }
-        // Into memory that nobody clears first, and past interruptions.
+        // Reads into uninitialised memory and retries after interruptions.
         buffer.reserve(self.chunk_bytes);
         let read = self.input.by_ref().take(self.chunk_bytes as u64).read_to_end(buffer);
         let read = read.map_err(|e| Error::io("read", &self.path, e))?;
@@ -150,7 +151,7 @@ impl<R: Read> ChunkReader<R> {
     }
 }
 
-/// What a file is that is none of text, by its first bytes, and what to do.
+/// Recognises by its first bytes a file that is not text; names the format and says what to do.
 fn other_than_text(head: &[u8]) -> Option<&'static str> {
     let packed: [&[u8]; 6] =
         [b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"];
@@ -165,7 +166,7 @@ fn other_than_text(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The length, line end included, of a line of nothing but blanks at the start of `bytes`.
+/// The length, line end included, of a blank line at the start of `bytes`.
 #[expect(clippy::match_same_arms, reason = "a line feed, and a carriage return alone")]
 pub(crate) fn blank_line(bytes: &[u8], last: bool) -> Option<usize> {
     let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();

@@ -1,6 +1,6 @@
-//! What a cell means and how we spell it: texts, labels, and what was changed about them.
+//! The meaning and canonical spelling of texts and labels, with a count of what was changed.
 //!
-//! Spelling a canonical value again changes nothing, so our own files pass through unchanged.
+//! Cleaning a canonical value changes nothing, so that our own files pass through unchanged.
 //! Not for numbers: see [`super::number`]; not for splitting records: see [`super::record`].
 
 use crate::table::quote::needs_quotes;
@@ -14,12 +14,12 @@ use crate::text;
 
 pub(crate) use super::number::Number;
 
-/// How often each kind of formatting was changed, by cell (by file for the byte-order mark, by
-/// row for CRLF). One cell may count under several kinds.
+/// How often each kind of formatting was changed, by cell (by file for byte-order marks, by row for
+/// line ends). One cell may count under several kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FormatChanges {
-    /// Blanks around a value removed.
+    /// Whitespace around a value removed.
     pub trimmed: u64,
     /// Quotes removed that the value does not need.
     pub unquoted: u64,
@@ -27,7 +27,7 @@ pub struct FormatChanges {
     pub leading_zero: u64,
     /// `1,234` to `1234`.
     pub thousands_separator: u64,
-    /// `0,125` to `0.125`, where the configuration says that numbers are spelt so.
+    /// `0,125` to `0.125`, if the configured decimal separator is a comma.
     pub decimal_comma: u64,
     /// `1.0` to `1`.
     pub decimal_to_integer: u64,
@@ -35,8 +35,8 @@ pub struct FormatChanges {
     pub number_format: u64,
     /// `YES` to `yes`, `1.0` to `1` in the label column.
     pub label_case: u64,
-    /// Characters without width removed at an end of a cell or in the name of a column: byte-order
-    /// marks of files that were joined, zero-width blanks.
+    /// Zero-width characters removed at the ends of a cell or from a column name: byte-order marks
+    /// of concatenated files, zero-width spaces.
     pub invisible: u64,
     /// Byte-order marks at the start of the file.
     pub byte_order_mark: u64,
@@ -65,7 +65,7 @@ impl FormatChanges {
         ]
     }
 
-    /// Adds another file's or chunk's counts.
+    /// Adds the counts of another file or chunk.
     pub fn add(&mut self, other: &Self) {
         self.trimmed += other.trimmed;
         self.unquoted += other.unquoted;
@@ -82,7 +82,7 @@ impl FormatChanges {
     }
 }
 
-/// Whether `c` has no width: nobody sees that it is there.
+/// Whether `c` has no width and is therefore invisible.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -94,7 +94,7 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// `text` without any character that has no width.
+/// `text` without its zero-width characters.
 pub(crate) fn visible_only(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || !text.contains(is_invisible) {
         return Cow::Borrowed(text);
@@ -102,7 +102,7 @@ pub(crate) fn visible_only(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace(is_invisible, ""))
 }
 
-/// `text` without blanks and characters without width at its ends.
+/// `text` without whitespace and zero-width characters at its ends.
 pub(crate) fn trim<'a>(text: &'a str, changes: &mut FormatChanges) -> &'a str {
     let blank_free = text.trim();
     let ascii = |b: Option<&u8>| b.is_none_or(u8::is_ascii);
@@ -120,10 +120,10 @@ pub(crate) fn trim<'a>(text: &'a str, changes: &mut FormatChanges) -> &'a str {
     trimmed
 }
 
-/// A field's text without quotes and surrounding blanks, or characters that nobody sees.
+/// A field's text without quotes, surrounding whitespace and zero-width characters.
 ///
-/// A field that opens with blanks before its quote is not quoted by CSV's rules; people mean it
-/// so, and it is unquoted here.
+/// Whitespace before an opening quote makes the quote literal by the rules of CSV; since people
+/// mean it as a quote, it is removed here.
 pub(crate) fn bare<'a>(
     text: &'a str,
     quoted: bool,
@@ -150,22 +150,22 @@ pub(crate) fn bare<'a>(
     value
 }
 
-/// The two labels, of which the negative one may still be unknown.
+/// The two labels; the negative one may still be unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Labels {
     pub(crate) positive: String,
     pub(crate) negative: Option<String>,
-    /// While the negative label is being learned, the best of its spellings so far. It does not
-    /// depend on the order of rows; the first one that was seen does.
+    /// While the negative label is being learned, its best spelling so far. Unlike the first one
+    /// seen, it does not depend on the order of rows.
     pub(crate) better: Option<String>,
-    /// Whether the negative label is not settled yet.
+    /// The negative label is not settled yet.
     pub(crate) learning: bool,
-    /// Where labels are only counted: how often each spelling was seen.
+    /// How often each spelling was seen, if labels are only counted.
     pub(crate) census: Option<Census>,
 }
 
 impl Labels {
-    /// Two labels that are known.
+    /// Two known labels.
     pub(crate) fn known(positive: &str, negative: &str) -> Self {
         let negative = Some(negative.to_owned());
         Self {
@@ -177,21 +177,21 @@ impl Labels {
         }
     }
 
-    /// Those of `schema`.
+    /// The labels of `schema`.
     pub(crate) fn of(schema: &Schema) -> Self {
         let negative = schema.negative_label();
         let known = Self::known(schema.positive_label(), negative.unwrap_or_default());
         if negative.is_some() { known } else { Self { negative: None, learning: true, ..known } }
     }
 
-    /// Whether `text` spells one of the labels that are known.
+    /// Whether `text` spells one of the known labels.
     pub(crate) fn knows(&self, text: &str) -> bool {
         let negative = self.negative.as_deref().filter(|n| !n.is_empty());
         same_label(text, &self.positive) || negative.is_some_and(|n| same_label(text, n))
     }
 
-    /// Which label `text` spells; `None` for a third one. The first other value that is seen
-    /// becomes the negative label when none is known.
+    /// Which label `text` spells; `None` for a third one. If no negative label is known, the first
+    /// other value becomes it.
     pub(crate) fn resolve(&mut self, text: &str, changes: &mut FormatChanges) -> Option<bool> {
         if let Some(census) = &mut self.census {
             census.count(text);
@@ -227,14 +227,14 @@ impl Labels {
     }
 }
 
-/// How often each spelling of a label was seen; of very many, the first ones.
+/// How often each spelling of a label was seen; limited to the first [`Census::MOST`] spellings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Census {
     counts: BTreeMap<String, u64>,
 }
 
 impl Census {
-    /// Columns of more values hold no labels; which ones are counted tells nobody anything.
+    /// A column with more values does not hold labels, and their counts are of no use.
     const MOST: usize = 10_000;
 
     fn count(&mut self, text: &str) {
@@ -262,12 +262,12 @@ impl Census {
         labels
     }
 
-    /// How many labels there are besides `positive`.
+    /// The number of labels other than `positive`.
     pub(crate) fn others(&self, positive: &str) -> usize {
         self.labels().iter().filter(|(label, _)| !same_label(label, positive)).count()
     }
 
-    /// The labels with their counts, most frequent first.
+    /// The labels with their counts, most frequent first, for messages.
     pub(crate) fn in_words(&self) -> String {
         let counts = self.labels();
         let name = |text: &str| text::names([text]);
@@ -276,14 +276,14 @@ impl Census {
     }
 }
 
-/// Whether `a` is to stand for the label rather than `b`, another spelling of it: the shorter one, then
-/// the one of small letters.
+/// Whether the spelling `a` of a label is preferred to `b`: the shorter one is, and of equally long
+/// ones the lowercase one.
 pub(crate) fn is_better(a: &str, b: &str) -> bool {
     let lengths = a.chars().count().cmp(&b.chars().count());
     lengths.then_with(|| b.cmp(a)).is_lt()
 }
 
-/// Whether two spellings mean the same label: letter case and number format do not matter.
+/// Whether two spellings mean the same label: letter case and number format are ignored.
 fn same_label(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
         || a.to_lowercase() == b.to_lowercase()

@@ -1,7 +1,7 @@
-//! Where the schema's columns stand in a file: the header check.
+//! Checks the header and maps the schema's columns to the fields of a file.
 //!
-//! Reordered columns are mapped by name, extra ones are dropped and reported, a missing one fails
-//! the file. Not for rows: see [`super::parse`].
+//! Reordered columns are mapped by name, extra ones are dropped and reported, and a missing one
+//! refuses the file. Not for rows: see [`super::parse`].
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,12 +13,12 @@ use crate::{Error, Result};
 use super::clean::{self, FormatChanges};
 use super::record::Field;
 
-/// What the rows of a file must have.
+/// Which columns the rows of a file must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// All columns of the schema: rows to learn from or to score on.
+    /// All columns of the schema: rows for training or scoring.
     Labelled,
-    /// The features; ids are optional, labels are ignored: rows to predict.
+    /// The features; ids are optional and labels are ignored: rows to predict.
     Prediction,
     /// The features and the label; ids are optional: rows to score without keeping them.
     Evaluation,
@@ -27,20 +27,20 @@ pub enum Purpose {
 /// The mapping from schema columns to a file's fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// For each column of the schema, its field; `None` where an optional column is absent.
+    /// The field of each schema column; `None` for an optional column that is absent.
     pub(crate) positions: Vec<Option<usize>>,
-    /// Fields per record.
+    /// The number of fields in a record.
     pub(crate) width: usize,
-    /// Columns of the file that the schema does not name.
+    /// Columns of the file that are not in the schema.
     pub(crate) extra: Vec<String>,
-    /// Whether the file has the schema's columns in the schema's order and no other.
+    /// The file has exactly the schema's columns, in the schema's order.
     pub(crate) identical: bool,
-    /// Names that were found only without the characters in them that nobody sees.
+    /// The number of names that matched only after their zero-width characters were removed.
     pub(crate) invisible: u64,
 }
 
 impl Layout {
-    /// Maps the header of `place`. `header` starts after its byte-order marks.
+    /// Maps the header of the file `place`. `header` starts after the byte-order marks.
     pub(crate) fn of(
         header: &[u8],
         fields: &[Field],
@@ -90,14 +90,14 @@ impl Layout {
         Ok(Self { positions, width, extra, identical, invisible: changes.invisible })
     }
 
-    /// Whether a mapped column stands at another place than the schema's order would put it.
+    /// Whether the mapped columns are in another order than the schema's.
     pub(crate) fn reordered(&self) -> bool {
         !self.positions.iter().flatten().is_sorted()
     }
 }
 
-/// The names in a header that starts after its byte-order marks. A column without one, such as the
-/// index that pandas and R write, is called by its number: `column 1`.
+/// The names in a header that starts after its byte-order marks. A column without a name, such as
+/// the index that pandas and R write, is named by its number: `column 1`.
 pub(crate) fn names(
     header: &[u8],
     fields: &[Field],
@@ -113,7 +113,7 @@ pub(crate) fn names(
     fields.iter().enumerate().map(name).collect()
 }
 
-/// The places of each name, and of each without the characters that nobody sees.
+/// The positions of each name, with and without its zero-width characters.
 fn places(names: &[String]) -> HashMap<Cow<'_, str>, (Vec<usize>, bool)> {
     let mut places: HashMap<_, (Vec<usize>, bool)> = HashMap::with_capacity(names.len());
     for (i, name) in names.iter().enumerate() {
@@ -131,7 +131,7 @@ fn places(names: &[String]) -> HashMap<Cow<'_, str>, (Vec<usize>, bool)> {
     places
 }
 
-/// Where the column `name` stands, and whether it is spelt there exactly so.
+/// The position of the column `name`, and whether it is spelt exactly so.
 fn find<'p>(
     places: &'p HashMap<Cow<'_, str>, (Vec<usize>, bool)>,
     name: &str,
@@ -140,13 +140,13 @@ fn find<'p>(
     found.map_or((&[], true), |(at, exact)| (at, *exact))
 }
 
-/// Whether people may take two different names for one: they differ in letter case, in blanks and
-/// marks between words, or in letters that look alike in several alphabets or spellings.
+/// Whether people may take two different names for the same: they differ in letter case, in spaces
+/// and marks between words, or in letters that look alike.
 fn is_alike(a: &str, b: &str) -> bool {
     let words = |name: &str| -> String {
         name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
-    // A letter and the mark above it may be one character or two.
+    // A letter and its accent may be one character or two.
     let letters = |name: &str| -> Vec<char> {
         name.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).collect()
     };
@@ -158,7 +158,7 @@ fn is_alike(a: &str, b: &str) -> bool {
     looks || (!words(a).is_empty() && words(a) == words(b))
 }
 
-/// `name` with all characters beyond ASCII as escapes.
+/// `name` with all non-ASCII characters as escapes.
 fn escape_non_ascii(name: &str) -> String {
     let escape =
         |c: char| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() };

@@ -1,4 +1,4 @@
-//! Reading CSV: from bytes to canonical rows, or to the reason why a record is none.
+//! Reading CSV: from bytes to canonical rows, or to the reason why a record is rejected.
 //!
 //! | step | file | what it guarantees |
 //! |---|---|---|
@@ -7,12 +7,12 @@
 //! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
 //! | find | `structural_index` | finds delimiters, quotes and line ends 64 bytes at a time |
 //! | parse | `parse`, `spelling`, `record`, `clean`, `number` | each record is a canonical row or a rejection |
-//! | judge | `signs` | what single cells tell of the whole file |
-//! | tell apart | `row_hash` | equal rows have equal hashes under a key |
-//! | hand out | [`reader`], [`cell_reader`], `values` | columns of a data set, single cells |
-//! | refuse | [`quarantine`] | why a record is no row, in a file for people |
+//! | judge | `signs` | what single cells say about the whole file |
+//! | compare | `row_hash` | equal rows have equal hashes under a key |
+//! | deliver | [`reader`], [`cell_reader`], `values` | columns of a data set, single cells |
+//! | refuse | [`quarantine`] | rejected records and their reasons, in a file for people |
 //!
-//! Not for which rows stay: see [`crate::dataset`].
+//! Not for which rows are kept: see [`crate::dataset`].
 
 pub mod cell_reader;
 pub(crate) mod chunk;

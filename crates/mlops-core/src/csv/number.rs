@@ -1,7 +1,7 @@
-//! Numbers in cells: which spellings are read, which one is written.
+//! Numbers in cells: which spellings are read and which one is written.
 //!
-//! Whole numbers of 64 bits, signed or not, are kept exactly however they are spelt; all others are the
-//! nearest double. Not for cells that need no cleaning: see [`super::spelling`].
+//! Integers of 64 bits, signed or not, are kept exactly in any spelling; all other numbers become
+//! the nearest double. Not for cells that need no cleaning: see [`super::spelling`].
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -12,35 +12,35 @@ use crate::text;
 use super::clean::FormatChanges;
 use super::quarantine::Sign;
 
-/// From here on, neighbouring doubles lie further apart than whole numbers.
+/// 2^53: from here on, doubles cannot represent every integer.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-/// The whole numbers that are kept: those of `i64` and `u64`.
+/// The integers that are kept exactly: those of `i64` and `u64`.
 const WHOLE: std::ops::RangeInclusive<i128> = -(1 << 63)..=(1 << 64) - 1;
-/// Decimal digits of the largest of them.
+/// The number of decimal digits of the largest one.
 const WHOLE_DIGITS: i64 = 20;
 
-/// A number as we keep it.
+/// A number as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
-    /// A whole number of 64 bits.
+    /// An integer of 64 bits.
     Integer(i128),
-    /// Any other one.
+    /// Any other finite number.
     Float(f64),
 }
 
 impl Number {
-    /// Reads a spelling of a finite number as files have it unless the configuration says otherwise:
-    /// decimal or exponent, a sign, `1,234.5`.
+    /// Reads a finite number in the default format: decimal or exponent notation, an optional sign,
+    /// `1,234.5`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::read(text, NumberFormat::default())
     }
 
-    /// The same of a file whose numbers are spelt as `format` says.
+    /// Reads a finite number spelt as `format` says.
     pub(crate) fn read(text: &str, format: NumberFormat) -> Option<Self> {
         Self::plain(&plain(text, format)?)
     }
 
-    /// A number without thousands separators and with a decimal point.
+    /// Reads a number with a decimal point and without thousands separators.
     fn plain(digits: &str) -> Option<Self> {
         if !digits.bytes().all(is_plain) {
             return None;
@@ -52,7 +52,7 @@ impl Number {
         if float.fract() != 0.0 {
             return Some(Self::Float(float));
         }
-        // A double of this size may stand for several whole numbers; its spelling tells which.
+        // Several integers may round to a double of this size, so that the spelling decides.
         if float.abs() >= EXACT
             && let Some(exact) = exact(digits)
         {
@@ -75,7 +75,8 @@ impl Number {
     pub(crate) fn push(self, out: &mut Vec<u8>) {
         match self {
             Self::Integer(v) => out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
-            // The shortest text that reads back as the same double. Writing to a vector cannot fail.
+            // The shortest text that reads back as the same double. Writing to a vector cannot
+            // fail.
             Self::Float(v) => drop(write!(out, "{v:?}")),
         }
     }
@@ -85,7 +86,7 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
 }
 
-/// The whole number of 64 bits that `digits`, a spelling of a number, stands for exactly.
+/// The 64-bit integer that `digits`, a spelling of a number, represents exactly.
 fn exact(digits: &str) -> Option<i128> {
     let unsigned = digits.trim_start_matches(['+', '-']);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -95,7 +96,7 @@ fn exact(digits: &str) -> Option<i128> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all = [whole, fraction].concat();
     let significant = all.trim_end_matches('0');
-    // How many zeros follow the significant digits.
+    // The number of zeros after the significant digits.
     let zeros = i64::try_from(all.len() - significant.len()).ok()?;
     let zeros = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?.checked_add(zeros)?;
     let significant = significant.trim_start_matches('0');
@@ -108,8 +109,9 @@ fn exact(digits: &str) -> Option<i128> {
     WHOLE.contains(&value).then_some(value)
 }
 
-/// `text` without thousands separators and with a decimal point; `None` where separators stand at
-/// places where `format` has none. A group after a leading zero is never one of thousands.
+/// `text` without thousands separators and with a decimal point; `None` if separators are at
+/// positions that `format` does not allow. A leading zero is never followed by a thousands
+/// separator.
 fn plain(text: &str, format: NumberFormat) -> Option<Cow<'_, str>> {
     let is_foreign = |b: u8| !is_plain(b) || (b == b'.' && format.decimal != '.');
     if !text.bytes().any(is_foreign) {
@@ -148,8 +150,8 @@ fn plain(text: &str, format: NumberFormat) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(plain))
 }
 
-/// Whether `text` is no number in `format`, but one where the decimal separator is the other one of
-/// comma and point: `0,125`, `12,5` or `1.234,56` where a point is configured.
+/// Whether `text` is not a number in `format` but would be one with comma and point exchanged:
+/// `0,125`, `12,5` or `1.234,56` where a point is configured.
 pub(crate) fn shows_other_decimal(text: &str, format: NumberFormat) -> bool {
     let other = if format.decimal == ',' { '.' } else { ',' };
     let digit_follows =
@@ -163,7 +165,7 @@ pub(crate) fn shows_other_decimal(text: &str, format: NumberFormat) -> bool {
     })
 }
 
-/// Writes the canonical spelling of `value`, or says why it has none.
+/// Writes the canonical spelling of `value`, or says why it is not a number.
 pub(crate) fn push_number(
     value: &str,
     format: NumberFormat,
@@ -179,7 +181,7 @@ pub(crate) fn push_number(
     Ok(())
 }
 
-/// Why `value` is not taken for a number.
+/// The reason why `value` is not read as a number.
 pub(crate) fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
     let shown = text::visible(value);
     if shows_other_decimal(value, format) {
@@ -194,12 +196,12 @@ pub(crate) fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
     (Sign::Nothing, format!("\"{shown}\" is not a number"))
 }
 
-/// The numbers that are spellings of a missing value.
+/// Those spellings of a missing value that are numbers.
 pub(crate) fn missing_numbers(spellings: &[String], numbers: NumberFormat) -> Vec<Number> {
     spellings.iter().filter_map(|text| Number::read(text, numbers)).collect()
 }
 
-/// Counts how the spelling `text` differs from the canonical one.
+/// Counts the differences between the spelling `text` and the canonical one.
 pub(crate) fn count_changes(
     text: &str,
     format: NumberFormat,

@@ -4,19 +4,20 @@
 
 /// How the reading of one file ended.
 #[derive(Debug, Clone)]
-pub enum Outcome {
-    /// Its rows are in.
+pub enum FileOutcome {
+    /// Its rows were added.
     Taken,
-    /// A header and no data rows: nothing to take.
+    /// It has a header and no data rows.
     NoRows,
-    /// Not even a header.
+    /// It has not even a header.
     Empty,
-    /// Nothing of it was taken, for this reason.
+    /// It was refused as a whole, for this reason.
     Failed(String),
-    /// Its labels are not those of an earlier file of the first ingestion: neither can be believed.
+    /// Its labels contradict those of another file of the first ingestion, so that neither can be
+    /// trusted.
     Contradicts(String),
-    /// It changed while it was read; nothing of it was taken.
+    /// It changed while it was read, so that nothing of it was added.
     Changing,
-    /// Its content is in already; nothing of it was taken.
+    /// Its content was ingested before, so that nothing of it was added.
     Known,
 }

@@ -1,8 +1,8 @@
-//! A chunk of records to canonical rows: the fast path and the careful path.
+//! Turns a chunk of records into canonical rows, by a fast path and a slow path.
 //!
-//! Most rows are already spelt as we would spell them. The fast path proves that in one look and
-//! the row is used where it stands; every other row is taken apart, cleaned and written again into
-//! a side buffer, or rejected with its reason. Both paths give the same bytes.
+//! Most rows are canonical already. The fast path verifies that in one pass and uses the row in
+//! place; every other row is split, cleaned and written to a side buffer, or rejected with a
+//! reason. Both paths give the same bytes.
 //! Not for duplicates: see [`crate::dataset::dedup`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
@@ -23,25 +23,25 @@ use super::record::{self, Field, Malformed, Scan, Shape};
 use super::spelling::{self, BareLabels, Cell};
 use crate::csv::header::Layout;
 use crate::csv::row_hash::RowHasher;
-use crate::csv::structural_index::Marks;
+use crate::csv::structural_index::StructuralIndex;
 
-/// Set in `Row::start` when the row is in the side buffer.
+/// Flag in `Row::start` for a row in the side buffer.
 const IN_SIDE: u32 = 1 << 31;
 
-/// Canonical rows that stand one behind the other.
+/// Contiguous canonical rows.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Run {
+pub(crate) struct RowRun {
     start: u32,
     length: u32,
 }
 
-impl Run {
-    /// One row.
+impl RowRun {
+    /// A run of one row.
     pub(crate) fn of(row: &Row) -> Self {
         Self { start: row.start, length: row.length }
     }
 
-    /// Adds `row` if it follows.
+    /// Adds `row` if it is contiguous; returns whether it is.
     pub(crate) fn extend(&mut self, row: &Row) -> bool {
         let follows = self.start + self.length == row.start;
         self.length += if follows { row.length } else { 0 };
@@ -49,7 +49,7 @@ impl Run {
     }
 }
 
-/// What a chunk became; reused from chunk to chunk.
+/// The result of parsing a chunk; reused from chunk to chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) rows: Vec<Row>,
@@ -58,12 +58,12 @@ pub(crate) struct Parsed {
     /// Missing cells by column of the schema.
     pub(crate) missing: Vec<u64>,
     pub(crate) blank_lines: u64,
-    /// Physical lines in the chunk.
+    /// The number of physical lines in the chunk.
     pub(crate) lines: u32,
-    /// The negative label, when the chunk taught it. Had another one been known, the chunk would
-    /// have been parsed otherwise; with this one known, exactly like this.
+    /// The negative label, if this chunk taught it. If another one was known already, the chunk
+    /// must be parsed again; if this one was, the result is the same.
     pub(crate) learned: Option<String>,
-    /// The best spelling of the negative label in the chunk, while that is being learned.
+    /// The best spelling of the negative label in the chunk, while it is being learned.
     pub(crate) better: Option<String>,
     side: Vec<u8>,
 }
@@ -71,11 +71,11 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// The bytes of `row`, which came from `chunk`.
     pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
-        self.run(chunk, Run::of(row))
+        self.run(chunk, RowRun::of(row))
     }
 
     /// The bytes of `run`, which came from `chunk`.
-    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: Run) -> &'a [u8] {
+    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: RowRun) -> &'a [u8] {
         let start = (run.start & !IN_SIDE) as usize;
         let from = if run.start & IN_SIDE == 0 { chunk } else { &self.side };
         &from[start..start + run.length as usize]
@@ -95,9 +95,9 @@ impl Parsed {
     }
 }
 
-/// What the fast path must find in a column.
+/// What the fast path expects in a column.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum CellKind {
     Id,
     Numeric,
     Categorical,
@@ -112,23 +112,24 @@ pub(crate) struct RowParser<'a> {
     pub(crate) options: &'a Ingestion,
     pub(crate) labels: Labels,
     pub(crate) hasher: RowHasher,
-    pub(crate) kinds: Vec<Kind>,
-    /// How numbers are spelt.
+    pub(crate) kinds: Vec<CellKind>,
+    /// The number format.
     numbers: NumberFormat,
     /// Numbers that stand for a missing value.
     missing_numbers: Vec<Number>,
-    /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
-    /// point is one.
+    /// Canonical numbers can be taken as they are: none is a spelling of a missing value, and the
+    /// decimal separator is a point.
     plain_numbers: bool,
-    /// Whether the fast path applies: that, and the columns stand as in the schema.
+    /// The fast path applies: canonical numbers can be taken as they are, and the columns are in
+    /// schema order.
     pub(crate) fast: bool,
-    /// What the fast path takes for a label.
+    /// The labels that the fast path accepts.
     pub(crate) bare_labels: BareLabels,
     fields: Vec<Field>,
-    /// Columns of the row at hand without a value.
+    /// Columns of the current row without a value.
     empty: Vec<usize>,
-    /// What is known of the bytes of the chunk at hand, where the fast path applies.
-    pub(crate) marks: Marks,
+    /// The structural index of the current chunk, if the fast path applies.
+    pub(crate) index: StructuralIndex,
 }
 
 impl<'a> RowParser<'a> {
@@ -144,10 +145,10 @@ impl<'a> RowParser<'a> {
             .columns()
             .iter()
             .map(|column| match column.role {
-                Role::Id => Kind::Id,
-                Role::Numeric => Kind::Numeric,
-                Role::Categorical => Kind::Categorical,
-                Role::Target => Kind::Target,
+                Role::Id => CellKind::Id,
+                Role::Numeric => CellKind::Numeric,
+                Role::Categorical => CellKind::Categorical,
+                Role::Target => CellKind::Target,
             })
             .collect();
         let numbers = options.numbers;
@@ -155,7 +156,7 @@ impl<'a> RowParser<'a> {
         let plain_numbers = numbers.decimal == '.' && missing_numbers.is_empty();
         let fast = layout.identical && plain_numbers && labels.census.is_none();
         let (bare_labels, fields, empty) = (BareLabels::default(), Vec::new(), Vec::new());
-        let marks = Marks::default();
+        let index = StructuralIndex::default();
         Self {
             schema,
             layout,
@@ -170,11 +171,12 @@ impl<'a> RowParser<'a> {
             bare_labels,
             fields,
             empty,
-            marks,
+            index,
         }
     }
 
-    /// The same parser for a file of ours, whose numbers are canonical whatever is configured.
+    /// The same parser for a file of our own, whose numbers are canonical whatever the
+    /// configuration.
     pub(crate) fn of_our_own(mut self) -> Self {
         self.numbers = NumberFormat::default();
         self.plain_numbers = self.missing_numbers.is_empty();
@@ -182,21 +184,21 @@ impl<'a> RowParser<'a> {
         self
     }
 
-    /// The shape of the file's records.
+    /// The expected shape of the file's records.
     pub(crate) fn shape(&self) -> Shape {
         Shape { width: self.layout.width, max_bytes: self.options.max_line_bytes }
     }
 
-    /// Parses the whole records in `chunk`, whose first byte stands at `offset` in the file.
+    /// Parses the whole records in `chunk`, whose first byte is at `offset` in the file.
     pub(crate) fn parse(&mut self, chunk: &[u8], offset: u64, out: &mut Parsed) {
         out.clear(self.schema.width());
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
-        widest(Rows { parser: self, chunk, offset, out });
+        widest(ChunkRows { parser: self, chunk, offset, out });
         self.tell_labels(unknown, out);
     }
 
-    /// Tells what the chunk taught of the negative label.
+    /// Stores in `out` what the chunk taught about the negative label.
     pub(crate) fn tell_labels(&mut self, unknown: bool, out: &mut Parsed) {
         if unknown {
             out.learned.clone_from(&self.labels.negative);
@@ -204,12 +206,12 @@ impl<'a> RowParser<'a> {
         out.better = self.labels.better.take();
     }
 
-    /// Parses the record at `at`; returns where the next one starts.
+    /// Parses the record at `at`; returns the start of the next one.
     #[inline(always)]
     fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
         let fast = if self.fast { self.canonical_row(chunk, at) } else { None };
         let Some(CanonicalRow { end, next, empty_cells }) = fast else {
-            return self.careful(chunk, at, offset, out);
+            return self.slow_path(chunk, at, offset, out);
         };
         if empty_cells {
             count_empty(&chunk[at..end], &mut out.missing);
@@ -229,31 +231,33 @@ impl<'a> RowParser<'a> {
         row.end
     }
 
-    /// Prepares for the rows of `chunk`.
+    /// Builds the structural index of `chunk`, if the fast path applies.
     pub(crate) fn look(&mut self, chunk: &[u8]) {
         if self.labels.census.is_none() {
             self.bare_labels = BareLabels::of(&self.labels);
         }
         if self.fast {
-            self.marks.look_at(chunk);
+            self.index.look_at(chunk);
         }
     }
 
-    /// Whether a row in canonical spelling starts at `at`. Steps from cell to cell.
+    /// The canonical row at `at`, if there is one; walks from cell to cell.
     #[inline(always)]
     fn canonical_row(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
         let width = self.kinds.len();
-        let ends = self.marks.row(at, width)?;
+        let ends = self.index.row(at, width)?;
         let (mut start, mut end) = (at, at);
         let mut empty_cells = false;
         for (column, kind) in self.kinds.iter().enumerate() {
             end = ends[column] as usize;
             let cell = Cell { chunk, start, end };
             let canonical = match kind {
-                Kind::Numeric => cell.is_number(),
-                Kind::Id => cell.is_text(),
-                Kind::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
-                Kind::Target => self.bare_labels.find(cell).0,
+                CellKind::Numeric => cell.is_number(),
+                CellKind::Id => cell.is_text(),
+                CellKind::Categorical => {
+                    cell.is_text() && !spells_missing(self.options, cell.bytes())
+                }
+                CellKind::Target => self.bare_labels.find(cell).0,
             };
             if !canonical || (chunk[end] == b',') != (column + 1 < width) {
                 return None;
@@ -265,13 +269,13 @@ impl<'a> RowParser<'a> {
             return None;
         }
         let both = chunk[end] == b'\r' && chunk.get(end + 1) == Some(&b'\n');
-        self.marks.pass(width);
+        self.index.pass(width);
         Some(CanonicalRow { end, next: end + 1 + usize::from(both), empty_cells })
     }
 
-    /// Takes the record at `at` apart; returns where the next one starts.
+    /// Splits and cleans the record at `at`; returns the start of the next one.
     #[inline(never)]
-    pub(crate) fn careful(
+    pub(crate) fn slow_path(
         &mut self,
         chunk: &[u8],
         at: usize,
@@ -287,7 +291,7 @@ impl<'a> RowParser<'a> {
         }
         let mut fields = std::mem::take(&mut self.fields);
         let scan = record::scan(chunk, at, true, self.shape(), &mut fields);
-        // A chunk ends with a record, so that the scan never asks for more.
+        // A chunk ends with a record, so that the scan never needs more bytes.
         let (end, lines, problem) = match scan {
             Scan::Record { end, lines, problem } => (end, lines, problem),
             Scan::NeedMore => (chunk.len(), 1, Some(Malformed::Quote(0))),
@@ -322,8 +326,8 @@ impl<'a> RowParser<'a> {
         end
     }
 
-    /// Writes the canonical row of `record`, which stands at `at` in the chunk, to the side buffer.
-    /// Counts are added only when the whole row is good.
+    /// Writes the canonical row of `record`, which is at `at` in the chunk, to the side buffer.
+    /// Counts are added only if the whole row is good.
     fn clean(
         &mut self,
         record: &[u8],
@@ -377,7 +381,7 @@ impl<'a> RowParser<'a> {
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
             pushed.map_err(|(sign, message)| {
-                // A cell further on may tell more, of the whole file.
+                // A later cell may say more about the whole file.
                 let reason = Reason::cast(position, sign, message);
                 self.other_decimal(index + 1, (text, at), fields).unwrap_or(reason)
             })?;
@@ -390,14 +394,14 @@ impl<'a> RowParser<'a> {
         Ok(())
     }
 
-    /// Whether `value` is a number that stands for a missing value, however it is spelt.
+    /// Whether `value` is, in any spelling, a number that stands for a missing value.
     fn is_missing_number(&self, value: &str) -> bool {
         !self.missing_numbers.is_empty()
             && Number::read(value, self.numbers).is_some_and(|n| self.missing_numbers.contains(&n))
     }
 
-    /// The reason to reject the first number with the other decimal separator in the columns from
-    /// `first` on.
+    /// The reason to reject the first number with the other decimal separator, from column `first`
+    /// on.
     fn other_decimal(
         &self,
         first: usize,
@@ -416,8 +420,8 @@ impl<'a> RowParser<'a> {
         })
     }
 
-    /// Appends a cell that is spelt canonically already and returns its length; most cells are,
-    /// even of a row in which another one is not. Nothing, and nothing is done, for all others.
+    /// Appends a cell that is already canonical and returns its length; most cells are, even in a
+    /// row with one that is not. Returns `None`, and appends nothing, for other cells.
     fn push_canonical(
         &self,
         role: Role,
@@ -431,7 +435,7 @@ impl<'a> RowParser<'a> {
         let canonical = match role {
             Role::Numeric => self.plain_numbers && spelling::is_number(cell),
             Role::Id => spelling::is_text(cell),
-            // Its missing values have spellings of their own.
+            // Missing categories have spellings of their own.
             Role::Categorical => false,
             Role::Target => {
                 start < end && self.bare_labels.find(Cell { chunk: record, start, end }).0
@@ -504,14 +508,14 @@ impl<'a> RowParser<'a> {
 }
 
 /// The rows of a chunk.
-struct Rows<'a, 'p> {
+struct ChunkRows<'a, 'p> {
     parser: &'a mut RowParser<'p>,
     chunk: &'a [u8],
     offset: u64,
     out: &'a mut Parsed,
 }
 
-impl Work for Rows<'_, '_> {
+impl Work for ChunkRows<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -524,20 +528,20 @@ impl Work for Rows<'_, '_> {
     }
 }
 
-/// Whether a category that is there is one of the spellings of a missing value.
+/// Whether a category that is not empty is a spelling of a missing value.
 pub(crate) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
     !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
 }
 
 struct CanonicalRow {
-    /// Where its line end starts.
+    /// The start of its line end.
     end: usize,
-    /// Where the next row starts.
+    /// The start of the next row.
     next: usize,
     empty_cells: bool,
 }
 
-/// Counts the line end of a good row, unless it is LF.
+/// Counts the line end of a good row unless it is LF.
 fn count_line_end(row: &[u8], changes: &mut FormatChanges) {
     changes.crlf += u64::from(row.ends_with(b"\r\n"));
     changes.carriage_return += u64::from(row.ends_with(b"\r"));
@@ -565,14 +569,14 @@ impl Reason {
 
 #[inline(always)]
 fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash: u128) {
-    // Chunks stay far below 2 GiB: the reader gives up on lines of 64 MiB.
+    // Chunks stay far below 2 GiB: a line over 64 MiB is an error.
     let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);
     let start = narrow(range.start) | if side { IN_SIDE } else { 0 };
     out.rows.push(Row { start, length: narrow(range.len()), line: out.lines, lines, hash });
     out.lines += lines;
 }
 
-/// Adds the empty cells of a canonical row; text cells of the fast path hold no quotes.
+/// Counts the empty cells of a canonical row; text cells of the fast path contain no quotes.
 fn count_empty(row: &[u8], missing: &mut [u64]) {
     for (cell, count) in row.split(|b| *b == b',').zip(missing) {
         *count += u64::from(cell.is_empty());

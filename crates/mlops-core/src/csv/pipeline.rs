@@ -1,4 +1,4 @@
-//! The rows of one file, in file order, with the work spread over threads.
+//! Parses the records of one file on several threads and delivers the rows in file order.
 //!
 //! ```text
 //! reader: reads, cuts at record ends, hashes ──► worker 0 ──► the caller: takes pieces
@@ -6,17 +6,19 @@
 //!    └───────────── pieces that were taken, to be filled again ◄───┘
 //! ```
 //!
-//! - A worker may keep a state of its own besides, such as sums of what it has seen; the states come
-//!   back at the end. Which pieces a state has seen depends on the number of threads: what is made of
-//!   the states together must not.
-//! - Piece n goes to worker n mod W and comes back from it, so that order needs no sorting and the
-//!   result is the same for any number of threads.
-//! - There is a fixed number of pieces; the reader waits for one to come back. Memory is bounded.
-//! - Where the system gives too few threads, everything happens on the caller's.
-//! - Whatever ends (the file, a worker, the caller's patience) closes its channels, and everybody
-//!   who waits for one of them ends too.
+//! - A worker may have a state of its own, such as running sums; the states are returned at the
+//! end. Which pieces a state has seen depends on the number of threads, so whatever is computed
+//! from all states must not.
+//! - Piece n goes to worker n mod W and comes back from it, so that no sorting is needed and the
+//! result is the same for any number of threads.
+//! - The number of pieces is fixed and the reader waits for one to come back, so that memory is
+//! bounded.
+//! - If the system gives too few threads, everything runs on the caller's.
+//! - When the reader, a worker or the caller stops, its channels close and every other thread stops
+//! too.
 //!
-//! Not for what a record is, nor for what becomes of its row: see [`super::parse`] and the caller.
+//! Not for the grammar of records, nor for what becomes of a row: see [`super::parse`] and the
+//! caller.
 
 use std::io::Read;
 use std::panic::resume_unwind;
@@ -28,24 +30,24 @@ use crate::{Error, Result};
 
 use super::chunk::ChunkReader;
 use super::clean::Labels;
-use super::parse::{Parsed, RowParser, Run};
+use super::parse::{Parsed, RowParser, RowRun};
 
-/// Some whole records of a file with what became of them; its memory is used again and again.
+/// Some whole records of a file and the result of parsing them; its memory is reused.
 #[derive(Debug, Default)]
 pub(crate) struct Piece<M> {
-    /// The records as they stand in the file.
+    /// The records as they are in the file.
     pub(crate) chunk: Vec<u8>,
-    /// Position in the file of the first byte.
+    /// Offset in the file of the first byte.
     pub(crate) offset: u64,
-    /// Their rows.
+    /// The parsed rows.
     pub(crate) parsed: Parsed,
-    /// What the worker made of them besides.
+    /// What the worker computed from them.
     pub(crate) made: M,
 }
 
 impl<M> Piece<M> {
-    /// The bytes of some of its rows, newlines included.
-    pub(crate) fn bytes(&self, run: Run) -> &[u8] {
+    /// The bytes of some of the rows, newlines included.
+    pub(crate) fn bytes(&self, run: RowRun) -> &[u8] {
         self.parsed.run(&self.chunk, run)
     }
 
@@ -58,9 +60,9 @@ impl<M> Piece<M> {
 /// Why a file was not read to its end.
 #[derive(Debug)]
 pub(crate) enum Stopped {
-    /// It could not be read.
+    /// The file could not be read.
     Reading(Error),
-    /// The caller could not take a piece.
+    /// The caller failed on a piece.
     Taking(Error),
 }
 
@@ -72,11 +74,11 @@ impl From<Stopped> for Error {
     }
 }
 
-/// Parses what `reader` has after its header on `threads` threads and hands each piece, in file
-/// order, to `take` on this thread. `make` runs where the piece was parsed; it must clear what it
-/// fills. Returns the labels, of which the file may have taught the negative one.
+/// Parses what `reader` has after its header on `threads` threads and passes each piece, in file
+/// order, to `take` on this thread. `make` runs where the piece was parsed; its output buffer is
+/// reused and must be cleared. Returns the labels; the file may have taught the negative one.
 ///
-/// Then `reader` knows the digest of the whole file.
+/// Afterwards `reader` knows the digest of the whole file.
 pub(crate) fn run<R: Read + Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     parser: RowParser,
@@ -84,7 +86,7 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     make: impl Fn(&[u8], &Parsed, &mut M) + Sync,
     take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<Labels, Stopped> {
-    let work = Work {
+    let work = Worker {
         state: || (),
         make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<M>| {
             piece.parse(parser, &make);
@@ -95,23 +97,23 @@ pub(crate) fn run<R: Read + Send, M: Default + Send>(
     run_with(reader, parser, workers, &work, take).map(|(labels, _)| labels)
 }
 
-/// What workers do.
-pub(crate) struct Work<New, Make> {
-    /// Makes the state of a worker.
+/// The work of a worker thread.
+pub(crate) struct Worker<New, Make> {
+    /// Creates the state of a worker.
     pub(crate) state: New,
-    /// Fills what is to be made of a piece whose records are read; it must clear what it fills.
+    /// Computes something from a parsed piece; its output buffer is reused and must be cleared.
     pub(crate) make: Make,
 }
 
-/// Like [`run`], with the work as a whole in the caller's hands, on `workers` threads besides the
-/// reader's and the caller's; with none, everything happens on this thread. Returns the states of
-/// the workers too. With states, the negative label must be known: until it is, a piece may have
-/// to be worked on again, on this thread and with a state that is thrown away.
+/// Like [`run`], but the caller defines the work, which runs on `workers` threads besides the
+/// reader's and the caller's; without workers everything runs on this thread. Also returns the
+/// states of the workers. With states the negative label must be known: until it is, a piece may be
+/// processed again, on this thread and with a state that is discarded.
 pub(crate) fn run_with<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     parser: RowParser,
     workers: usize,
-    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
+    work: &Worker<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
     mut take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<(Labels, Vec<S>), Stopped> {
     let spread =
@@ -122,7 +124,7 @@ pub(crate) fn run_with<R: Read + Send, S: Send, M: Default + Send>(
 fn on_this_thread<R: Read, S, M: Default>(
     reader: &mut ChunkReader<R>,
     mut parser: RowParser,
-    work: &Work<impl Fn() -> S, impl Fn(&mut S, &mut RowParser, &mut Piece<M>)>,
+    work: &Worker<impl Fn() -> S, impl Fn(&mut S, &mut RowParser, &mut Piece<M>)>,
     take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<(Labels, Vec<S>), Stopped> {
     let mut piece = Piece::default();
@@ -134,12 +136,12 @@ fn on_this_thread<R: Read, S, M: Default>(
     Ok((parser.labels, vec![state]))
 }
 
-/// Nothing, and nothing done, where there are no threads to be had.
+/// Returns `None`, and does nothing, if no threads can be had.
 fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     reader: &mut ChunkReader<R>,
     parser: &RowParser,
     workers: usize,
-    work: &Work<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
+    work: &Worker<impl Fn() -> S + Sync, impl Fn(&mut S, &mut RowParser, &mut Piece<M>) + Sync>,
     take: &mut impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Option<Result<(Labels, Vec<S>), Stopped>> {
     let mut parser = parser.clone();
@@ -148,7 +150,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     thread::scope(|scope| {
         let (give_back, recycled) = mpsc::channel();
         for _ in 0..=2 * workers + 1 {
-            // The receiver is at hand: this cannot fail.
+            // The receiver still exists, so that this cannot fail.
             let _ = give_back.send(Piece::default());
         }
         let (mut inputs, mut outputs, mut working) = (Vec::new(), Vec::new(), Vec::new());
@@ -175,7 +177,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             if let Ok(worker) = worker {
                 working.push(worker);
             } else {
-                // Those that there are take its pieces too.
+                // The workers that exist take its pieces too.
                 inputs.pop();
                 outputs.pop();
                 break;
@@ -194,7 +196,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             }
             Ok(())
         });
-        // Without it the workers have no input, and end.
+        // Without the reader the workers have no input and stop.
         let Ok(reading) = reading else { return None };
         let mut taken = Ok(());
         for output in outputs.iter().cycle() {
@@ -205,7 +207,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
                 if known == label {
                     let _ = learned.set(label.clone());
                 } else {
-                    // Parsed before the label was known, it took another spelling for it.
+                    // It was parsed before the label was known and took another spelling for it.
                     (work.make)(&mut (work.state)(), &mut parser, &mut piece);
                 }
             }
@@ -213,7 +215,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
             if taken.is_err() {
                 break;
             }
-            // At the end of the file the reader does not wait for it any more.
+            // At the end of the file the reader no longer waits for it.
             let _ = give_back.send(piece);
         }
         drop((outputs, give_back));
@@ -226,7 +228,7 @@ fn on_workers<R: Read + Send, S: Send, M: Default + Send>(
     })
 }
 
-/// Reads the next records into `piece`; false after the last.
+/// Reads the next records into `piece`; returns false after the last.
 fn fill<R: Read, M>(
     reader: &mut ChunkReader<R>,
     parser: &RowParser,

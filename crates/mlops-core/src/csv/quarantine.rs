@@ -1,7 +1,6 @@
-//! Rejected rows: their reasons and the file that keeps them.
+//! Rejected rows: their reasons, and the file that keeps them.
 //!
-//! The columns are those that DuckDB made familiar. Not for deciding what is bad: see
-//! [`super::parse`].
+//! The columns follow DuckDB's reject table. Not for deciding what is bad: see [`super::parse`].
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The kinds of rejection, under DuckDB's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ErrorType {
-    /// A cell that is not of its column's type, a label that is unknown.
+    /// A cell that does not have its column's type, or an unknown label.
     #[serde(rename = "CAST")]
     Cast,
     /// A row without a label.
@@ -22,10 +21,10 @@ pub enum ErrorType {
     /// More fields than the header.
     #[serde(rename = "TOO MANY COLUMNS")]
     TooManyColumns,
-    /// A quote that is not closed, or text after a closing quote.
+    /// An unclosed quote, or text after a closing quote.
     #[serde(rename = "UNQUOTED VALUE")]
     UnquotedValue,
-    /// A record over `max_line_bytes`.
+    /// A record longer than `max_line_bytes`.
     #[serde(rename = "LINE SIZE OVER MAXIMUM")]
     LineSizeOverMaximum,
     /// Bytes that are not UTF-8.
@@ -34,7 +33,7 @@ pub enum ErrorType {
 }
 
 impl ErrorType {
-    /// As written in the file.
+    /// The name in the quarantine file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cast => "CAST",
@@ -48,38 +47,39 @@ impl ErrorType {
     }
 }
 
-/// What a rejected cell tells of its whole file.
+/// What a rejected cell says about its whole file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
     /// Nothing.
     Nothing,
-    /// Numbers are spelt with the other decimal separator: those that look like ours are not.
+    /// Numbers have the other decimal separator, so that those that look valid mean something else.
     OtherDecimal,
-    /// There is a label besides the two.
+    /// There is a third label.
     OtherLabel,
 }
 
-/// How many rows were rejected for each kind of reason.
+/// The number of rejected rows by kind of reason.
 pub type Rejections = BTreeMap<ErrorType, u64>;
 
 /// A rejected record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Physical line of its start; in the chunk from 0, in the file from 1.
+    /// Physical line on which it starts; counted from 0 in a chunk, from 1 in the file.
     pub line: u64,
-    /// Physical lines it takes.
+    /// The number of physical lines that it spans.
     pub lines: u32,
-    /// Position in the file of its first byte, from 0.
+    /// Offset in the file of its first byte, from 0.
     pub position: u64,
-    /// Field number (from 1) and the name of its column, empty where the schema has none.
+    /// Number of the field at fault (from 1) and the name of its column, empty if the schema has
+    /// none.
     pub column: Option<(usize, String)>,
     /// The kind of reason.
     pub error: ErrorType,
-    /// Its bytes, without the line end.
+    /// The record's bytes without the line end.
     pub record: Vec<u8>,
     /// The reason in words.
     pub message: String,
-    /// What it tells of the whole file.
+    /// What it says about the whole file.
     pub sign: Sign,
 }
 
@@ -99,8 +99,8 @@ impl Rejected {
 pub(crate) const HEADER: &[u8] =
     b"file,line,byte_position,column_idx,column_name,error_type,csv_line,error_message\n";
 
-/// One row of a quarantine file. `csv_line` holds the record byte for byte; `byte_position`
-/// counts from 1, as `tail -c +N` does.
+/// One line of a quarantine file. `csv_line` is the record byte for byte; `byte_position` counts
+/// from 1, as `tail -c +N` does.
 pub(crate) fn line(file: &str, rejected: &Rejected) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let (index, name) = match &rejected.column {

@@ -2,7 +2,7 @@
 //!
 //! Rows are cleaned exactly as in ingestion, so that a test file may be as untidy as any other.
 //! Reading, parsing and the caller's work run in parallel, see `csv::pipeline`; the result is the
-//! same for any number of threads. Not for writing: see `ingest`.
+//! same for any number of threads. Not for writing: see [`crate::dataset`].
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -16,7 +16,7 @@ use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::parse::{Parsed, RowParser};
-use crate::csv::pipeline::{self, Piece, Work};
+use crate::csv::pipeline::{self, Piece, Worker};
 use crate::csv::quarantine::Rejected;
 use crate::csv::row_hash::RowHasher;
 use crate::csv::signs::Signs;
@@ -27,7 +27,7 @@ use crate::table::Table;
 use crate::table::schema::Schema;
 use crate::{Error, Result, text};
 
-/// How to read a file.
+/// Reads the rows of a file; the methods set what is read and how.
 #[derive(Debug, Clone, Copy)]
 pub struct RowReader<'a> {
     schema: &'a Schema,
@@ -40,28 +40,28 @@ pub struct RowReader<'a> {
     chunk_bytes: usize,
 }
 
-/// What was learned about a file besides its good rows.
+/// What is known about a file after reading it, besides its good rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Digest of the file's bytes; that of an empty file if it was not asked for.
+    /// The digest of the file's bytes; that of an empty file if it was not asked for.
     pub digest: Digest,
-    /// Records in the file.
+    /// The number of records in the file.
     pub rows_read: u64,
-    /// Records that could not be used.
+    /// The number of records that were rejected.
     pub rejected: u64,
-    /// Descriptions of the first of them, with their lines.
+    /// Descriptions of the first rejected records, with their lines.
     pub examples: Vec<String>,
-    /// Columns that the schema does not name.
+    /// Columns that are not in the schema.
     pub extra_columns: Vec<String>,
     /// The physical line after the header, counted from 1.
     #[serde(skip)]
     pub first_line: u64,
-    /// The number of physical lines from there on.
+    /// The number of physical lines after the header.
     #[serde(skip)]
     pub lines: u64,
 }
 
-/// A record that cannot be used.
+/// A record that was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The record's index, counted from 0 over good and bad ones.
@@ -74,10 +74,10 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Identities of rows, used as they are: they are hashes under a random key already.
+/// A set of row identities. They are hashes under a random key already and are not hashed again.
 pub type RowSet = HashSet<u128, BuildHasherDefault<Taken>>;
 
-/// Takes some of the bits of a row's identity for its hash.
+/// A hasher that takes some of the bits of a row's identity.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Taken(u64);
 
@@ -87,7 +87,7 @@ impl Hasher for Taken {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Only whole identities come here, by `write_u128`; this serves anything else.
+        // Row identities use `write_u128`; this serves anything else.
         self.0 = bytes.iter().fold(self.0, |hash, b| hash.rotate_left(8) ^ u64::from(*b));
     }
 
@@ -101,8 +101,8 @@ impl Hasher for Taken {
 const EXAMPLES: usize = 5;
 
 impl<'a> RowReader<'a> {
-    /// Reads labelled rows of `schema`. Hashes of two readers cannot be compared, unless one is
-    /// a copy of the other.
+    /// Reads labelled rows of `schema`. Hashes of two readers can be compared only if one is a copy
+    /// of the other.
     pub fn labelled(schema: &'a Schema, options: &'a Ingestion) -> Self {
         Self {
             schema,
@@ -116,31 +116,31 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// Reads rows to predict; ids are optional, labels are ignored.
+    /// Reads rows to predict; ids are optional and labels are ignored.
     pub fn prediction(schema: &'a Schema, options: &'a Ingestion) -> Self {
         Self { purpose: Purpose::Prediction, ..Self::labelled(schema, options) }
     }
 
-    /// Reads labelled rows whose ids are optional, for scoring only.
+    /// Reads labelled rows for scoring; ids are optional.
     pub fn evaluation(schema: &'a Schema, options: &'a Ingestion) -> Self {
         Self { purpose: Purpose::Evaluation, ..Self::labelled(schema, options) }
     }
 
-    /// Makes the reader keep ids too.
+    /// Keeps the ids too.
     #[must_use]
     pub fn with_ids(mut self) -> Self {
         self.wanted.ids = true;
         self
     }
 
-    /// Makes the reader leave out the hashes of rows.
+    /// Leaves out the hashes of rows.
     #[must_use]
     pub fn without_hashes(mut self) -> Self {
         self.wanted.hashes = false;
         self
     }
 
-    /// Makes the reader leave out the digest of the file.
+    /// Leaves out the digest of the file.
     #[must_use]
     pub fn without_digest(mut self) -> Self {
         self.digest = false;
@@ -168,14 +168,14 @@ impl<'a> RowReader<'a> {
         self
     }
 
-    /// Reads pieces of `bytes` instead of the default size; the result is the same.
+    /// Reads pieces of `bytes` bytes instead of the default size; the result is the same.
     #[must_use]
     pub fn with_chunk_bytes(mut self, bytes: usize) -> Self {
         self.chunk_bytes = bytes.max(1);
         self
     }
 
-    /// Hands the rows of `path` to `visit`, a batch at a time, in order.
+    /// Passes the rows of `path` to `visit` in order, a batch at a time.
     pub fn read(
         &self,
         path: &Path,
@@ -186,8 +186,8 @@ impl<'a> RowReader<'a> {
         Ok(reading)
     }
 
-    /// Hands the rows of `path` to `work`, a batch at a time, on several threads, and what it made
-    /// of each batch to `take`, in file order, on this thread.
+    /// Passes the rows of `path` to `work` on several threads, a batch at a time, and its results
+    /// to `take` on this thread, in file order.
     ///
     /// Each thread has its own state, which starts as `state()`. `work` may modify its batch; its output
     /// buffer still holds an earlier batch and must be cleared. The states are returned in no
@@ -212,23 +212,23 @@ impl<'a> RowReader<'a> {
         };
         let one_piece = length <= self.chunk_bytes as u64;
         reading.first_line = line;
-        // While the negative label is unknown a piece may have to be worked on twice.
+        // Until the negative label is known, a piece may have to be processed twice.
         let workers = match self.threads {
             _ if one_piece || parser.labels.negative.is_none() => 0,
             1 => 0,
-            // A digest by calculation keeps one processor busy.
+            // Hashing in software keeps one processor busy.
             threads if self.digest && !crate::platform::digest::is_instruction() => threads - 1,
             threads => threads,
         };
         let wanted = self.wanted;
         let schema = self.schema;
-        let work = Work {
+        let work = Worker {
             state: || (state(), Table::new(schema)),
             make: |(state, table): &mut (S, Table),
                    parser: &mut RowParser,
                    piece: &mut Piece<(u64, M)>| {
                 let Piece { chunk, offset, parsed, made: (rows, made) } = piece;
-                // Another one may have been left here.
+                // The buffer may hold a table of another schema.
                 if !table.is_of(schema) {
                     *table = Table::new(schema);
                 }
@@ -253,10 +253,10 @@ impl<'a> RowReader<'a> {
         Ok((reading, states.into_iter().map(|(state, _)| state).collect()))
     }
 
-    /// Hands the rows that `input` spells to `visit`, a batch at a time, in order, together with
-    /// the number of the batch's first record and the records in it that cannot be used.
+    /// Passes the rows in `input` to `visit` in order, a batch at a time, together with the index
+    /// of the batch's first record and the rejected records of the batch.
     ///
-    /// `input` is read in pieces of `chunk_bytes`, on this thread; errors call it `place`.
+    /// `input` is read on this thread in pieces of `chunk_bytes`; error messages name it `place`.
     pub fn stream(
         &self,
         input: impl Read,
@@ -267,7 +267,7 @@ impl<'a> RowReader<'a> {
         self.lines(input, place, chunk_bytes, |table, first, faults, _| visit(table, first, faults))
     }
 
-    /// Like [`Self::stream`], but also passes the line of each good row to `visit`.
+    /// Like [`Self::stream`], but also passes the line of each good row.
     pub fn lines(
         &self,
         input: impl Read,
@@ -313,7 +313,7 @@ impl<'a> RowReader<'a> {
         Ok(reading)
     }
 
-    /// Hands each row of `path` to `visit` in canonical spelling, newline included, in order.
+    /// Passes each row of `path` to `visit` in canonical spelling, newline included, in order.
     pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
         let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
@@ -338,8 +338,8 @@ impl<'a> RowReader<'a> {
         Ok(reading)
     }
 
-    /// A parser for what follows the header, and the line on which that begins; nothing for a file
-    /// of nothing but blank lines.
+    /// A parser for what follows the header, and the line on which that begins; `None` if all lines
+    /// are blank.
     fn parser(
         &self,
         reader: &mut ChunkReader<impl Read>,
@@ -357,8 +357,8 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Whether the file's name is that of a data set or a hold-out of ours: its numbers are canonical
-/// whatever format is configured for arriving files.
+/// Whether the file has the name of one of our own data sets or hold-outs, whose numbers are
+/// canonical whatever format is configured for arriving files.
 #[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
 pub(crate) fn is_our_own(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -380,7 +380,7 @@ impl Default for Reading {
 }
 
 impl Reading {
-    /// Whether each line is a row that could be used.
+    /// Whether each line is exactly one good row.
     pub fn is_plain(&self) -> bool {
         self.rejected == 0 && self.lines == self.rows_read
     }

@@ -2,9 +2,9 @@
 //!
 //! The rules are the csv crate's (a quote opens a field only as its first byte, `""` is a quote,
 //! a line end inside quotes belongs to the field; LF, CRLF and CR alone end a record) with one
-//! addition: *a malformed record takes exactly one physical line with it*. A quote that is never
-//! closed therefore costs one row and not the rest of the file.
-//! Not for the meaning of fields: see [`super::clean`].
+//! addition: *a malformed record takes exactly one physical line with it*. An unclosed quote
+//! therefore costs one row and not the rest of the file. Not for the meaning of fields: see
+//! [`super::clean`].
 
 use memchr::{memchr, memchr2, memchr3, memrchr2};
 
@@ -15,43 +15,44 @@ pub(crate) enum Malformed {
     TooFew(usize),
     /// More fields than the header.
     TooMany(usize),
-    /// A quote that is not closed, or text after a closing quote; in this field (from 0).
+    /// An unclosed quote, or text after a closing quote, in this field (from 0).
     Quote(usize),
     /// Longer than allowed.
     TooLong,
 }
 
-/// One field, as a range of the buffer.
+/// A field, as a range of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// Start and end of the content; for a quoted field, between the quotes.
+    /// Start and end of the content, without the quotes of a quoted field.
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// Whether it stood in quotes.
+    /// The field is quoted.
     pub(crate) quoted: bool,
-    /// Whether it holds `""` that stand for one quote each.
+    /// It contains `""`, which stands for one quote.
     pub(crate) escaped: bool,
 }
 
-/// What [`scan`] found at a place.
+/// The result of [`scan`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Scan {
-    /// A record that ends before `end` (the start of the next one), over `lines` physical lines.
+    /// A record that ends before `end` (the start of the next one) and spans `lines` physical
+    /// lines.
     Record { end: usize, lines: u32, problem: Option<Malformed> },
     /// The buffer ends before the record does.
     NeedMore,
 }
 
-/// The shape that records of a file should have.
+/// The expected shape of a file's records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     /// Number of fields.
     pub(crate) width: usize,
-    /// Longest record in bytes.
+    /// Maximum length of a record in bytes.
     pub(crate) max_bytes: usize,
 }
 
-/// Reads the record that starts at `at`; its fields replace those in `fields`.
+/// Reads the record that starts at `at` and stores its fields in `fields`.
 ///
 /// `last` says that no bytes follow the buffer, so that its end also ends the record.
 pub(crate) fn scan(
@@ -68,8 +69,8 @@ pub(crate) fn scan(
         {
             return Scan::Record { end, lines, problem: None };
         }
-        // What stands behind the first line must not change the verdict on it: with another
-        // cut of the file it might not be in the buffer.
+        // Bytes after the first line must not change the verdict on it: with other chunk boundaries
+        // they might not be in the buffer.
         Split::Done { spanning: Some(field), .. } | Split::BadQuote(field) => {
             Malformed::Quote(field)
         }
@@ -84,8 +85,8 @@ pub(crate) fn scan(
     }
 }
 
-/// How many bytes the line end at `at` has: LF, CR LF, CR, or none at the end of the file. `None`
-/// where the bytes to come tell.
+/// The length of the line end at `at`: LF, CR LF, CR, or 0 at the end of the file. `None` if it
+/// depends on bytes that are not in the buffer.
 fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
     match (buffer.get(at), buffer.get(at + 1)) {
         (Some(b'\r'), Some(b'\n')) => Some(2),
@@ -95,14 +96,14 @@ fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
     }
 }
 
-/// How many line ends stand in `bytes`.
+/// The number of line ends in `bytes`.
 pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
     let ends = memchr::memchr2_iter(b'\n', b'\r', bytes);
     let second = |at: usize| bytes[at] == b'\n' && at > 0 && bytes[at - 1] == b'\r';
     ends.filter(|at| !second(*at)).count() as u64
 }
 
-/// The fields of the first record and where it ends, whatever its width: for headers.
+/// The fields of the first record and its end, whatever its width: for headers.
 pub(crate) fn scan_header(buffer: &[u8], last: bool, fields: &mut Vec<Field>) -> Option<usize> {
     let shape = Shape { width: 0, max_bytes: usize::MAX };
     match split(buffer, 0, last, shape, fields) {
@@ -112,13 +113,13 @@ pub(crate) fn scan_header(buffer: &[u8], last: bool, fields: &mut Vec<Field>) ->
 }
 
 enum Split {
-    /// A record up to `end`; `spanning` is the first field with a newline in it.
+    /// A record up to `end`; `spanning` is the first field that contains a newline.
     Done {
         end: usize,
         lines: u32,
         spanning: Option<usize>,
     },
-    /// The quote of this field is not closed, or the one before which the trouble began.
+    /// The quote of this field is not closed; if an earlier field spans lines, that one.
     BadQuote(usize),
     NeedMore,
 }
@@ -136,7 +137,7 @@ fn split(buffer: &[u8], at: usize, last: bool, shape: Shape, fields: &mut Vec<Fi
             i += 1;
             loop {
                 match memchr3(b'"', b'\n', b'\r', &buffer[i..]) {
-                    // An open quote may look for its end as far as a record may reach.
+                    // An open quote is searched for its end only as far as a record may reach.
                     Some(n) if i + n - at > shape.max_bytes => return bad(spanning, fields),
                     Some(n) if buffer[i + n] != b'"' => {
                         // CR LF is one line end.
@@ -193,9 +194,9 @@ fn split(buffer: &[u8], at: usize, last: bool, shape: Shape, fields: &mut Vec<Fi
     }
 }
 
-/// Where the last complete record of `buffer` ends, for cutting a file into chunks.
+/// The end of the last complete record in `buffer`, for cutting a file into chunks.
 ///
-/// Only lines around a quote are looked at closely: elsewhere a line end always ends a record.
+/// Only lines near a quote are parsed: elsewhere a line end always ends a record.
 pub(crate) fn last_record_end(buffer: &[u8], shape: Shape, fields: &mut Vec<Field>) -> usize {
     let mut at = 0;
     while let Some(quote) = memchr(b'"', &buffer[at..]) {
@@ -206,13 +207,13 @@ pub(crate) fn last_record_end(buffer: &[u8], shape: Shape, fields: &mut Vec<Fiel
             Scan::NeedMore => return start,
         }
     }
-    // A CR at the end may be half of a line end.
+    // A CR at the end may be half of a CR LF.
     let rest = &buffer[at..];
     let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
     at + memrchr2(b'\n', b'\r', rest).map_or(0, |n| n + 1)
 }
 
-/// The record's own bytes in `range`, without the line end.
+/// The record's bytes without the line end.
 pub(crate) fn without_line_end(record: &[u8]) -> &[u8] {
     let record = record.strip_suffix(b"\n").unwrap_or(record);
     record.strip_suffix(b"\r").unwrap_or(record)

@@ -1,4 +1,4 @@
-//! A canonical row in a batch, and the keyed hash that tells equal rows.
+//! A canonical row in a batch, and the keyed hash that identifies equal rows.
 //!
 //! Not for the set of rows seen: see [`crate::dataset::dedup`].
 
@@ -9,13 +9,13 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 pub(crate) struct RowHasher(pub(crate) u64);
 
 impl RowHasher {
-    /// A key that nobody who writes our input can know.
+    /// A random key, so that nobody can craft rows whose hashes collide.
     pub(crate) fn random() -> Self {
         use std::hash::{BuildHasher, RandomState};
         Self(RandomState::new().hash_one(0))
     }
 
-    /// The row's hash; `row` ends with its newline.
+    /// The hash of `row`, which must include its newline.
     pub(crate) fn hash(self, row: &[u8]) -> u128 {
         xxh3_128_with_seed(row, self.0)
     }
@@ -28,8 +28,8 @@ pub(crate) struct Row {
     pub(crate) length: u32,
     /// Physical line in the chunk, from 0.
     pub(crate) line: u32,
-    /// Physical lines it stands on.
+    /// The number of physical lines that it spans.
     pub(crate) lines: u32,
-    /// See [`RowHasher`].
+    /// The hash by [`RowHasher`].
     pub(crate) hash: u128,
 }

@@ -1,8 +1,8 @@
-//! What single cells tell of their whole file: numbers with the other decimal separator, more than two
-//! labels, a better spelling of the label that is being learned.
+//! What single cells say about their whole file: numbers with the other decimal separator, more
+//! than two labels, a better spelling of the label that is being learned.
 //!
-//! Each is the same however the file is cut into pieces. Not for rows that are bad by themselves: see
-//! [`super::quarantine`].
+//! The result is the same however the file is cut into pieces. Not for rows that are bad by
+//! themselves: see [`super::quarantine`].
 
 use std::path::Path;
 
@@ -16,22 +16,22 @@ use super::clean::{Census, Labels, is_better};
 use super::parse::{Parsed, RowParser};
 use super::quarantine::Sign;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::csv::row_hash::RowHasher;
 
-/// What was seen so far of one file.
+/// What has been seen so far in one file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Signs {
-    /// Line and words of the first number with the other decimal separator.
+    /// The first number with the other decimal separator: its line and a description.
     other_decimal: Option<(u64, String)>,
-    /// Whether there is a third label.
+    /// There is a third label.
     pub(crate) other_label: bool,
     /// The best spelling of the label that is being learned.
     pub(crate) better: Option<String>,
 }
 
 impl Signs {
-    /// Looks at a piece of the file whose first line is `line`.
+    /// Adds the signs of a piece of the file whose first line is `line`.
     pub(crate) fn note(&mut self, parsed: &Parsed, line: u64) {
         if let Some(better) = &parsed.better
             && self.better.as_ref().is_none_or(|known| is_better(better, known))
@@ -50,8 +50,8 @@ impl Signs {
         }
     }
 
-    /// Why nothing of the file can be believed, if that is so: where one number has the other decimal
-    /// separator, those that look like ours mean something else.
+    /// Why the whole file is refused, if it is: if one number has the other decimal separator,
+    /// those that look valid mean something else.
     pub(crate) fn refusal(&self) -> Option<String> {
         let (line, words) = self.other_decimal.as_ref()?;
         Some(format!(
@@ -60,7 +60,7 @@ impl Signs {
         ))
     }
 
-    /// The same as an error about the file `place`.
+    /// The refusal as an error about the file `place`.
     pub(crate) fn check(&self, place: &Path) -> Result<()> {
         match self.refusal() {
             Some(message) => Err(Error::schema(place.display().to_string(), message)),
@@ -69,11 +69,11 @@ impl Signs {
     }
 }
 
-/// What to do where nobody said which label is the negative one.
+/// What to do if no negative label is configured.
 const NAME_IT: &str = "Name the negative one as \"schema.negative_label\" (rows with any other label \
      then go to the quarantine), or correct the file";
 
-/// Why a file is refused that has several labels besides the positive one, none of which was named.
+/// Why a file is refused that has several labels besides the positive one while none is configured.
 fn several_labels(schema: &Schema, census: &Census) -> String {
     format!(
         "besides the positive label \"{}\" the column \"{}\" has several others; its labels are {}. \
@@ -84,18 +84,19 @@ fn several_labels(schema: &Schema, census: &Census) -> String {
     )
 }
 
-/// What comes of a file with a label that is neither the positive one nor `learned`, which another
-/// file of the first ingestion has: if it has several itself, nothing but this file is doubtful.
+/// The outcome for a file with a label that is neither the positive one nor `learned`, which
+/// another file of the first ingestion taught. If this file has several other labels itself, only
+/// it is refused.
 pub(crate) fn unnamed_labels(
     path: &Path,
     schema: &Schema,
     options: &Ingestion,
     learned: Option<&str>,
-) -> Result<Outcome> {
+) -> Result<FileOutcome> {
     let census = census(path, schema, options)?;
     match learned {
         Some(learned) if census.others(schema.positive_label()) == 1 => {
-            Ok(Outcome::Contradicts(format!(
+            Ok(FileOutcome::Contradicts(format!(
                 "the labels of the column \"{}\" are {}, but files before it have \"{}\" besides the \
                  positive label. {NAME_IT}",
                 schema.target(),
@@ -103,11 +104,11 @@ pub(crate) fn unnamed_labels(
                 text::visible(learned),
             )))
         }
-        _ => Ok(Outcome::Failed(several_labels(schema, &census))),
+        _ => Ok(FileOutcome::Failed(several_labels(schema, &census))),
     }
 }
 
-/// Counts the labels of all rows that are good otherwise.
+/// Counts the labels of all rows that are otherwise good.
 fn census(path: &Path, schema: &Schema, options: &Ingestion) -> Result<Census> {
     let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
     let mut reader = ChunkReader::new(file, path, CHUNK_BYTES).without_digest();

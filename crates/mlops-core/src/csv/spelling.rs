@@ -1,7 +1,7 @@
-//! Whether a cell is spelt canonically, and what number it spells.
+//! Whether a cell is canonical, and the value of short canonical numbers.
 //!
-//! A short number is one word, whose bytes are looked at together; a loop decides the rarer cases, and says
-//! the same. Not for what other spellings mean: see [`super::clean`].
+//! A short number fits into one machine word, whose bytes are checked together; a loop handles the
+//! rarer cases and agrees with it. Not for the meaning of other spellings: see [`super::clean`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
@@ -9,13 +9,13 @@ use super::clean::Labels;
 use crate::csv::structural_index::is_plain;
 use crate::table::quote::needs_quotes;
 
-/// A double holds every whole number of so many digits; longer ones take the careful path.
+/// A double holds every integer of so many digits; longer ones take the slow path.
 const DIGITS: usize = 15;
-/// So many digits fit into a word.
+/// The number of digits that fit into a word.
 const WORD: usize = 8;
 const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// A cell of plain bytes (see [`crate::csv::structural_index`]), by its place in the chunk.
+/// A cell of plain bytes (see [`crate::csv::structural_index`]), by its position in the chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cell<'a> {
     pub(crate) chunk: &'a [u8],
@@ -24,7 +24,7 @@ pub(crate) struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// How many bytes it has.
+    /// Its length in bytes.
     #[inline(always)]
     pub(crate) fn len(self) -> usize {
         self.end - self.start
@@ -36,55 +36,57 @@ impl<'a> Cell<'a> {
         &self.chunk[self.start..self.end]
     }
 
-    /// Whether it is a canonical number, or nothing.
+    /// Whether it is a canonical number or empty.
     #[inline(always)]
     pub(crate) fn is_number(self) -> bool {
         self.len() == 0 || self.short_digits().is_some() || is_number(self.bytes())
     }
 
-    /// Whether it is a canonical text, or nothing.
+    /// Whether it is a canonical text or empty.
     #[inline(always)]
     pub(crate) fn is_text(self) -> bool {
         let is_blank = |at: usize| self.chunk[at] == b' ';
         self.len() == 0 || !(is_blank(self.start) | is_blank(self.end - 1))
     }
 
-    /// The whole number of up to eight digits that it spells canonically, NaN for nothing. `None`
-    /// tells nothing: other spellings need another look.
+    /// The value of a canonical integer of up to eight digits, NaN for an empty cell. `None` for
+    /// any other spelling, which the caller must parse.
     #[inline(always)]
     pub(crate) fn short_number(self) -> Option<f64> {
         if self.len() == 0 {
             return Some(f64::NAN);
         }
-        // Neighbours are added, ten times the first to the second.
+        // Adds neighbouring digits, ten times the first to the second.
         let digits = self.short_digits()?;
         let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
         let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
         Some(((fours * 10_000 + (fours >> 32)) & 0xffff_ffff) as f64)
     }
 
-    /// One to eight digits without a leading zero, a byte each, the last one highest; zeros before.
+    /// One to eight digits without a leading zero, one per byte, the last one highest, padded with
+    /// zeros.
     #[inline(always)]
     fn short_digits(self) -> Option<u64> {
         let length = self.len();
         let word = u64::from_le_bytes(*self.chunk.get(self.start..)?.first_chunk()?);
-        // An empty cell would be moved out of the word: there is no such shift.
+        // For an empty cell the shift would exceed the width of the word.
         let unused = u32::try_from(8 * WORD.checked_sub(length)?).ok()?;
         let digits = (word ^ (EACH * 0x30)).checked_shl(unused)?;
-        // Over nine or over 127; what is carried from such a byte to the next one harms no more.
+        // A byte over 9 or over 127 sets its bit; its carry may set the next one, which is harmless
+        // then.
         let wrong = (digits.wrapping_add(EACH * (0x80 - 10)) | digits) & (EACH * 0x80);
         let leading_zero = length > 1 && word & 0xff == u64::from(b'0');
         (wrong == 0 && !leading_zero).then_some(digits)
     }
 }
 
-/// The labels as they stand bare in a canonical row; not those that need quotes there, since bare, a
-/// label with a comma in it would be two cells.
+/// The labels as unquoted cells of a canonical row. Labels that need quotes are left out: a label
+/// with a comma, unquoted, would be two cells.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BareLabels {
     positive: Option<Vec<u8>>,
     negative: Option<Vec<u8>>,
-    /// Both, if they are a byte each, as they mostly are.
+    /// Both labels, if each is a single byte, as in most data.
     bytes: Option<(u8, u8)>,
 }
 
@@ -100,11 +102,12 @@ impl BareLabels {
         Self { positive, negative, bytes }
     }
 
-    /// Whether the cell, which something follows, is a label, and whether that is the positive one.
+    /// Whether the cell, which must not end the chunk, is a label, and whether it is the positive
+    /// one.
     #[inline(always)]
     pub(crate) fn find(&self, cell: Cell) -> (bool, bool) {
         if let Some((positive, negative)) = self.bytes {
-            // No branch hangs on which of the two it is.
+            // Branch-free in the label.
             let byte = cell.chunk[cell.start];
             let (is_positive, is_negative) = (byte == positive, byte == negative);
             return ((is_positive | is_negative) & (cell.len() == 1), is_positive);
@@ -115,14 +118,14 @@ impl BareLabels {
     }
 }
 
-/// Whether `cell` is a canonical text, or nothing: printable ASCII, no quote, no comma, no blank at
-/// either end.
+/// Whether `cell` is a canonical text or empty: printable ASCII without quotes, commas, or spaces
+/// at either end.
 pub(crate) fn is_text(cell: &[u8]) -> bool {
     let blank_at_an_end = cell.first() == Some(&b' ') || cell.last() == Some(&b' ');
     !blank_at_an_end && cell.iter().all(|b| is_plain(*b))
 }
 
-/// Whether `cell` is a canonical number, or nothing.
+/// Whether `cell` is a canonical number or empty.
 pub(crate) fn is_number(cell: &[u8]) -> bool {
     let unsigned = cell.strip_prefix(b"-").unwrap_or(cell);
     let negative = unsigned.len() < cell.len();
@@ -132,7 +135,7 @@ pub(crate) fn is_number(cell: &[u8]) -> bool {
         return false;
     }
     if digits == unsigned.len() {
-        // "-0" is "0".
+        // The canonical spelling of "-0" is "0".
         return !(negative && leading_zero);
     }
     let Some(fraction) = unsigned[digits..].strip_prefix(b".") else { return false };

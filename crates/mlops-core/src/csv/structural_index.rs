@@ -1,11 +1,12 @@
-//! Where the cells of a chunk end, and where its next odd byte is.
+//! Finds the ends of cells and the bytes that need special treatment, 64 bytes at a time.
 //!
-//! A loop over the bytes of cells of varying length costs a mispredicted branch a cell, which would be
-//! most of the time of parsing. Here sixty-four bytes are looked at at once, without branches: a bit each
-//! says what they are, and the places of the bits become a list. A cell is then two numbers of it. Plain
-//! arithmetic that compilers turn into vector code.
+//! A loop over the bytes of cells of varying length costs a mispredicted branch per cell, which
+//! would be most of the time of parsing. Here 64 bytes are classified at once without branches: one
+//! bit per byte says what it is, and the positions of set bits become a list, two entries of which
+//! delimit a cell. The code is plain arithmetic that compilers vectorise.
 //!
-//! Invariant: the list is exactly that of all commas and line ends, those in quotes too; quotes are odd.
+//! Invariant: the list has exactly all commas and line ends, also those in quotes; quotes are odd
+//! bytes.
 //! Not for how a cell must be spelt: see [`super::spelling`].
 
 #![expect(
@@ -16,30 +17,30 @@
 
 use crate::platform::simd::{Classes, Work, classify, widest};
 
-/// Bytes in one look.
+/// Bytes classified at a time.
 const BLOCK: usize = 64;
-/// A longer chunk has a line of that length, and is not worth a list several times its size: no row of
-/// it is given.
+/// A longer chunk contains a line of that length. Its index would take several times its size, so
+/// that none is built and no fast path applies.
 const LONGEST: usize = 1 << 22;
-/// Places are written so many at a time; those that are too many are written over by the next ones.
+/// Positions are written in groups of this size; surplus entries are overwritten by the next group.
 const AT_ONCE: usize = 8;
 
-/// What is known of the bytes of a chunk; its memory is used from chunk to chunk.
+/// The structural index of a chunk; its memory is reused from chunk to chunk.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Marks {
-    /// Where cells end; behind `count`, anything.
+pub(crate) struct StructuralIndex {
+    /// Ends of cells; entries from `count` on are garbage.
     ends: Vec<u32>,
     count: usize,
-    /// How many ends stand before the row at hand.
+    /// The number of ends before the current row.
     passed: usize,
-    /// For each 64 bytes: a bit for each that ends a cell, and for each that is odd; the first one is
-    /// lowest.
+    /// Two words for each 64 bytes: the bytes that end a cell, and the odd ones; the first byte is
+    /// the lowest bit.
     bits: Vec<[u64; 2]>,
-    /// The place of the first odd byte from the row at hand on.
+    /// The position of the first odd byte from the current row on.
     next_odd: usize,
 }
 
-/// Whether a byte may stand in a cell that needs no quotes.
+/// Whether a byte may be in a cell that needs no quotes.
 #[inline(always)]
 pub(crate) fn is_plain(byte: u8) -> bool {
     (byte.wrapping_sub(b' ') <= b'~' - b' ') & (byte != b'"') & (byte != b',')
@@ -50,8 +51,8 @@ fn is_end(byte: u8) -> bool {
     (byte == b',') | (byte == b'\n') | (byte == b'\r')
 }
 
-impl Marks {
-    /// Looks at `chunk`; what was known of another one is forgotten.
+impl StructuralIndex {
+    /// Builds the index of `chunk`, replacing that of an earlier one.
     pub(crate) fn look_at(&mut self, chunk: &[u8]) {
         (self.count, self.passed, self.next_odd) = (0, 0, 0);
         self.bits.clear();
@@ -74,8 +75,8 @@ impl Marks {
         self.next_odd = self.odd_from(0);
     }
 
-    /// The ends of the `width` cells that begin with the row at `at`, if there are so many and all
-    /// their bytes are plain. Rows are asked for in their order.
+    /// The ends of the `width` cells of the row at `at`, if there are so many and all their bytes
+    /// are plain. Rows must be asked for in order.
     #[inline(always)]
     pub(crate) fn row(&mut self, at: usize, width: usize) -> Option<&[u32]> {
         while self.ends[..self.count].get(self.passed).is_some_and(|end| (*end as usize) < at) {
@@ -89,9 +90,9 @@ impl Marks {
         (self.next_odd >= last as usize).then(|| &self.ends[from..to])
     }
 
-    /// The ends of the cells of the rows from `at` on, `most` at most, that have `width` cells each,
-    /// all their bytes plain, and end in a bare newline. That no other cell of them ends a line is
-    /// still to be seen.
+    /// The cell ends of at most `most` rows from `at` on, each of which has `width` cells of plain
+    /// bytes and ends in a bare newline. The caller must check that no other cell of them ends a
+    /// line.
     #[inline(always)]
     pub(crate) fn rows(&mut self, chunk: &[u8], at: usize, width: usize, most: usize) -> &[u32] {
         if self.row(at, width).is_none() {
@@ -106,13 +107,13 @@ impl Marks {
         &ends[..rows * width]
     }
 
-    /// Says that so many of the ends that were given last were taken.
+    /// Skips `ends` of the cell ends that were returned last.
     #[inline(always)]
     pub(crate) fn pass(&mut self, ends: usize) {
         self.passed += ends;
     }
 
-    /// The place of the first odd byte from `at` on.
+    /// The position of the first odd byte from `at` on.
     fn odd_from(&self, at: usize) -> usize {
         let first = at / BLOCK;
         let Some(rest) = self.bits.get(first..) else { return usize::MAX };
@@ -129,7 +130,8 @@ impl Marks {
 }
 
 const FLAGS: [u8; 2] = [0b11, 0b1111_1100];
-/// Bytes that end a cell have one of the first flags, odd ones one of the others, plain ones none.
+/// Bytes that end a cell have one of the first flags, odd bytes one of the others, plain bytes
+/// none.
 const CLASSES: Classes = {
     const LINE_END: u8 = 1 << 0;
     const COMMA: u8 = 1 << 1;
@@ -149,10 +151,10 @@ const CLASSES: Classes = {
     Classes { low, high }
 };
 
-/// Makes a list of the places of bits; returns how many there are.
+/// Lists the positions of set bits; returns how many there are.
 struct Places<'a> {
     bits: &'a [[u64; 2]],
-    /// Is long enough for all.
+    /// Must be long enough for all positions.
     places: &'a mut [u32],
 }
 
@@ -179,16 +181,16 @@ impl Work for Places<'_> {
     }
 }
 
-/// What [`classify`] says of one block, on every processor.
+/// What [`classify`] gives for one block, on any processor.
 fn look(block: &[u8; BLOCK]) -> [u64; 2] {
     [bits(block, is_end), bits(block, |b| !is_plain(b) & !is_end(b))]
 }
 
-/// A bit for each byte that `is` is true of.
+/// A word with one bit per byte, set if `is` holds for it.
 #[inline(always)]
 fn bits(bytes: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
-    /// Brings the lowest bits of eight bytes together in the highest byte, in order: no two of the
-    /// partial products meet, so that nothing is carried.
+    /// Gathers the lowest bits of eight bytes in the highest byte, in order: no two partial
+    /// products overlap, so that nothing carries.
     const TOGETHER: u64 = 0x0102_0408_1020_4080;
     let mut ones = [0; BLOCK];
     for (one, byte) in ones.iter_mut().zip(bytes) {
@@ -212,30 +214,30 @@ mod tests {
         (ends.collect(), chunk.iter().map(odd).collect())
     }
 
-    fn check(marks: &mut Marks, chunk: &[u8]) {
-        marks.look_at(chunk);
+    fn check(index: &mut StructuralIndex, chunk: &[u8]) {
+        index.look_at(chunk);
         let (ends, odd) = plainly(chunk);
-        assert_eq!(marks.ends[..marks.count], ends);
+        assert_eq!(index.ends[..index.count], ends);
         // Whichever way this processor takes, the one of all others says the same.
-        for (block, bits) in chunk.as_chunks().0.iter().zip(&marks.bits) {
+        for (block, bits) in chunk.as_chunks().0.iter().zip(&index.bits) {
             assert_eq!(look(block), *bits);
         }
         for at in 0..=chunk.len() {
             let expected = odd[at..].iter().position(|odd| *odd).map_or(usize::MAX, |i| at + i);
-            assert_eq!(marks.odd_from(at), expected, "from {at}");
+            assert_eq!(index.odd_from(at), expected, "from {at}");
         }
     }
 
     #[test]
     fn every_byte_in_every_place_is_marked_for_what_it_is() {
-        let mut marks = Marks::default();
-        check(&mut marks, b"");
+        let mut index = StructuralIndex::default();
+        check(&mut index, b"");
         for byte in 0..=u8::MAX {
             for place in (0..BLOCK).chain([BLOCK + 9, 2 * BLOCK]) {
                 for other in [b'7', b',', b'"'] {
                     let mut chunk = vec![other; 2 * BLOCK + 1];
                     chunk[place] = byte;
-                    check(&mut marks, &chunk);
+                    check(&mut index, &chunk);
                 }
             }
         }
@@ -243,27 +245,27 @@ mod tests {
 
     #[test]
     fn rows_are_given_while_their_bytes_are_plain() {
-        let mut marks = Marks::default();
+        let mut index = StructuralIndex::default();
         let long = "x".repeat(150);
         let chunk = format!("a,1\nb,\"2\"\n{long},3\nlast,4\nshort\n");
-        marks.look_at(chunk.as_bytes());
-        assert_eq!(marks.row(0, 2), Some(&[1, 3][..]));
-        assert_eq!(marks.row(0, 2), Some(&[1, 3][..]), "nothing was taken");
-        marks.pass(2);
-        assert_eq!(marks.row(4, 2), None, "a quote");
-        assert_eq!(marks.row(10, 2), Some(&[160, 162][..]));
+        index.look_at(chunk.as_bytes());
+        assert_eq!(index.row(0, 2), Some(&[1, 3][..]));
+        assert_eq!(index.row(0, 2), Some(&[1, 3][..]), "nothing was taken");
+        index.pass(2);
+        assert_eq!(index.row(4, 2), None, "a quote");
+        assert_eq!(index.row(10, 2), Some(&[160, 162][..]));
         // Whoever reads a row in another way simply goes on behind it.
-        assert_eq!(marks.row(163, 2), Some(&[167, 169][..]));
-        marks.pass(2);
-        assert_eq!(marks.row(170, 1), Some(&[175][..]));
-        assert_eq!(marks.row(170, 2), None, "there are not so many cells");
+        assert_eq!(index.row(163, 2), Some(&[167, 169][..]));
+        index.pass(2);
+        assert_eq!(index.row(170, 1), Some(&[175][..]));
+        assert_eq!(index.row(170, 2), None, "there are not so many cells");
         let too_long = [b"a,1\n".repeat(3), vec![b'x'; LONGEST]].concat();
-        marks.look_at(&too_long);
-        assert_eq!(marks.row(0, 2), None);
-        assert!(marks.rows(&too_long, 0, 2, 9).is_empty());
+        index.look_at(&too_long);
+        assert_eq!(index.row(0, 2), None);
+        assert!(index.rows(&too_long, 0, 2, 9).is_empty());
         // The memory is used again: what is left of a longer chunk must not be seen.
-        marks.look_at(b"a,b");
-        assert_eq!(marks.row(0, 2), None);
-        assert_eq!(marks.row(0, 1), Some(&[1][..]));
+        index.look_at(b"a,b");
+        assert_eq!(index.row(0, 2), None);
+        assert_eq!(index.row(0, 1), Some(&[1][..]));
     }
 }

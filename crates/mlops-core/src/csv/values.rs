@@ -1,19 +1,20 @@
-//! A chunk of records straight to typed columns, for readers that do not need the rows' bytes.
+//! Parses a chunk of records straight into typed columns, for readers that do not need the rows'
+//! bytes.
 //!
-//! Our own data sets are spelt canonically. A row that proves to be so on the way, cell by cell, is
-//! read where it stands; any other row, also one that stops being plain half-way, is taken back and
-//! goes the general way ([`super::parse`]), whose canonical bytes are then read. Both ways give the
-//! same values. Not for writing, and not for counting how rows were spelt.
+//! Our own data sets are canonical. A row that is verified to be canonical, cell by cell, is read
+//! in place; any other row, also one that stops being plain half-way, is undone and takes the
+//! general path ([`super::parse`]), whose canonical bytes are then read. Both paths give the same
+//! values. Not for writing, and not for counting spellings.
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use crate::platform::simd::{Work, widest};
 use crate::table::{Table, TextColumn, number};
 
-use super::parse::{Kind, Parsed, RowParser, spells_missing};
+use super::parse::{CellKind, Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
 
-/// Rows that are read column by column: so many stay in the first cache.
+/// The number of rows read column by column at a time: so many stay in the first-level cache.
 const MOST_ROWS: usize = 256;
 const LEAST_ROWS: usize = 8;
 
@@ -22,13 +23,14 @@ const LEAST_ROWS: usize = 8;
 pub(crate) struct Wanted {
     /// The texts of id columns.
     pub(crate) ids: bool,
-    /// The identity of the row.
+    /// The hash of the row.
     pub(crate) hashes: bool,
 }
 
 impl RowParser<'_> {
-    /// Reads the whole records in `chunk`, whose first byte stands at `offset` in the file, into
-    /// `table`, which is cleared first. `out` gets what was rejected, and the lines.
+    /// Reads the whole records in `chunk`, whose first byte is at `offset` in the file, into
+    /// `table`, which is cleared first. `out` receives the rejected records and the number of
+    /// lines.
     pub(crate) fn values(
         &mut self,
         chunk: &[u8],
@@ -45,7 +47,7 @@ impl RowParser<'_> {
         self.tell_labels(unknown, out);
     }
 
-    /// Reads a row that is not plain; returns where the next one starts.
+    /// Reads a row that is not plain; returns the start of the next one.
     #[inline(never)]
     fn other_row(
         &mut self,
@@ -54,7 +56,7 @@ impl RowParser<'_> {
         out: &mut Parsed,
         table: &mut Table,
     ) -> usize {
-        let next = self.careful(chunk, at, offset, out);
+        let next = self.slow_path(chunk, at, offset, out);
         if let Some(row) = out.rows.pop() {
             let bytes = out.bytes(chunk, &row);
             let hash = wanted.hashes.then_some(row.hash);
@@ -63,9 +65,9 @@ impl RowParser<'_> {
         next
     }
 
-    /// Reads the plain rows from `at` on, `most` at most, column by column; returns how many they are
-    /// and where the next row starts. A row is plain if it is canonical, without quotes, and ends in a
-    /// bare newline.
+    /// Reads at most `most` plain rows from `at` on, column by column; returns their number and the
+    /// start of the next row. A row is plain if it is canonical, has no quotes and ends in a bare
+    /// newline.
     #[inline(always)]
     fn plain_rows(
         &mut self,
@@ -74,22 +76,23 @@ impl RowParser<'_> {
         table: &mut Table,
     ) -> (usize, usize) {
         let width = self.kinds.len();
-        let ends = self.marks.rows(chunk, at, width, most);
+        let ends = self.index.rows(chunk, at, width, most);
         let before = table.len();
         let mut good = ends.len() / width;
         let (mut id, mut numeric, mut categorical) = (0, 0, 0);
-        // Whether ids are missing; how many is counted when it is known which rows are taken.
+        // Whether ids are missing; they are counted once it is known which rows are good.
         let mut gaps = false;
         for (column, kind) in self.kinds.iter().enumerate() {
-            let cells = Column { chunk, at, ends: &ends[..good * width], width, position: column };
+            let cells =
+                CellColumn { chunk, at, ends: &ends[..good * width], width, position: column };
             match kind {
-                Kind::Numeric => {
+                CellKind::Numeric => {
                     let values = &mut table.numeric[numeric];
                     values.resize(before + good, 0.0);
                     good = cells.numbers(&mut values[before..]);
                     numeric += 1;
                 }
-                Kind::Id => {
+                CellKind::Id => {
                     let texts = wanted.ids.then(|| &mut table.ids[id]);
                     good = cells.texts(texts, |text| {
                         gaps |= text.is_empty();
@@ -97,12 +100,12 @@ impl RowParser<'_> {
                     });
                     id += 1;
                 }
-                Kind::Categorical => {
+                CellKind::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
                     good = cells.texts(Some(&mut table.categorical[categorical]), missing);
                     categorical += 1;
                 }
-                Kind::Target => {
+                CellKind::Target => {
                     table.labels.resize(before + good, false);
                     let labels = &mut table.labels[before..];
                     good = cells.labels(&self.bare_labels, labels);
@@ -120,42 +123,42 @@ impl RowParser<'_> {
             let rows = rows_of(at, ends, width);
             table.hashes.extend(rows.map(|(start, end)| self.hasher.hash(&chunk[start..=end])));
         }
-        let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, Kind::Id));
+        let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, CellKind::Id));
         for (id, (column, _)) in ids.enumerate() {
-            let cells = Column { chunk, at, ends, width, position: column };
+            let cells = CellColumn { chunk, at, ends, width, position: column };
             table.count_ids(id, good as u64, if gaps { cells.empty() } else { 0 });
         }
         table.end_rows(good);
         let next = ends.last().map_or(at, |end| *end as usize + 1);
         let taken = ends.len();
-        self.marks.pass(taken);
+        self.index.pass(taken);
         (good, next)
     }
 }
 
-/// Where rows start, and where their line ends.
+/// The start of each row and of its line end.
 #[inline(always)]
 fn rows_of(at: usize, ends: &[u32], width: usize) -> impl Iterator<Item = (usize, usize)> {
     let lasts = ends.chunks_exact(width).map(move |row| row[width - 1] as usize);
     lasts.scan(at, |start, last| Some((std::mem::replace(start, last + 1), last)))
 }
 
-/// The cells of a column in rows that follow each other.
+/// The cells of one column in consecutive rows.
 #[derive(Clone, Copy)]
-struct Column<'a> {
+struct CellColumn<'a> {
     chunk: &'a [u8],
-    /// Where the first row starts.
+    /// The start of the first row.
     at: usize,
-    /// Where all their cells end.
+    /// The ends of all cells of these rows.
     ends: &'a [u32],
     width: usize,
-    /// Which of them it is.
+    /// The column's position in the row.
     position: usize,
 }
 
-impl<'a> Column<'a> {
-    /// Hands each cell to `take` until it refuses one, or until one is not followed by what must follow
-    /// a cell of this column; how many were taken.
+impl<'a> CellColumn<'a> {
+    /// Passes each cell to `take` until that refuses one, or until a cell is not followed by the
+    /// delimiter that its column requires; returns how many were taken.
     #[inline(always)]
     fn each(self, mut take: impl FnMut(usize, Cell<'a>) -> bool) -> usize {
         let Self { chunk, at, ends, width, position } = self;
@@ -186,7 +189,7 @@ impl<'a> Column<'a> {
         })
     }
 
-    /// Reads texts, unless they are to be looked at only; an empty one is a missing value.
+    /// Reads texts, or only checks them; an empty one is a missing value.
     #[inline(always)]
     fn texts(
         self,
@@ -203,7 +206,7 @@ impl<'a> Column<'a> {
         })
     }
 
-    /// Reads labels: whether each is the positive one.
+    /// Reads labels; true is the positive one.
     #[inline(always)]
     fn labels(self, known: &BareLabels, labels: &mut [bool]) -> usize {
         self.each(|row, cell| {
@@ -213,7 +216,7 @@ impl<'a> Column<'a> {
         })
     }
 
-    /// How many are empty.
+    /// The number of empty cells.
     #[inline(always)]
     fn empty(self) -> u64 {
         let mut empty = 0;
@@ -225,7 +228,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The values of the rows of a chunk.
+/// Parses a chunk into values.
 struct Values<'a, 'p> {
     parser: &'a mut RowParser<'p>,
     chunk: &'a [u8],
@@ -247,7 +250,8 @@ impl Work for Values<'_, '_> {
                 let rows;
                 (rows, at) = parser.plain_rows((chunk, at, most), wanted, table);
                 out.lines += u32::try_from(rows).unwrap_or(u32::MAX);
-                // Where other rows are frequent, fewer are begun in vain.
+                // If the slow path is hit often, the batch shrinks so that less fast-path work is
+                // wasted.
                 let all = rows == most;
                 most = if all { MOST_ROWS } else { (2 * rows).clamp(LEAST_ROWS, MOST_ROWS) };
                 if all || at == chunk.len() {

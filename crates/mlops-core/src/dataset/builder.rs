@@ -1,8 +1,8 @@
-//! From files as they arrive to one cumulative, canonical, duplicate-free data set.
+//! Builds one cumulative, canonical, duplicate-free data set from arriving files.
 //!
-//! Joins the steps for one file at a time: pieces are read and parsed ([`crate::csv`]), each row is
-//! kept, a duplicate or quarantined (`sink`), and a file counts whole or not at all.
-//! Not for the ledger, versions or publishing: see [`crate::stage::ingest`].
+//! Processes one file at a time: pieces are read and parsed ([`crate::csv`]), each row is kept,
+//! dropped as a duplicate or quarantined (`sink`), and a file counts whole or not at all. Not for
+//! the ledger, versions or publishing: see [`crate::stage::ingest`].
 
 use crate::dataset::resources::Resources;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::{Error, Result, text};
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::csv::parse::RowParser;
 use crate::csv::pipeline::Stopped;
 use crate::csv::row_hash::RowHasher;
@@ -27,13 +27,13 @@ use crate::csv::signs::{Signs, unnamed_labels};
 use crate::dataset::counts::unreadable;
 use crate::dataset::counts::{Audit, FileCounts, FileRead};
 use crate::dataset::counts::{judge, not_as_recorded, own_fault};
-use crate::dataset::discover::{Candidate, Stamp};
+use crate::dataset::discover::{SourceFile, Stamp};
 use crate::dataset::index::Index;
 use crate::dataset::rows::RowFile;
 use crate::dataset::sink::RowSink;
 use crate::dataset::spill::Late;
 
-/// Told of progress: bytes read of all files so far, rows read so far.
+/// Receives progress: bytes and rows read so far, of all files.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// The data set being built: earlier rows, new rows, rejected rows.
@@ -42,39 +42,39 @@ pub struct Ingest<'a> {
     options: &'a Ingestion,
     labels: Labels,
     hasher: RowHasher,
-    means: Resources,
+    resources: Resources,
     keep: RowSink<'a>,
-    /// What single cells tell of the present file.
+    /// What single cells of the current file say about the whole file.
     signs: Signs,
-    /// Whether the files of this run teach the negative label, all together.
+    /// The negative label is learned, from all files of this run together.
     teaching: bool,
-    /// Files that were carried over.
+    /// The number of files carried over.
     carried: usize,
     bytes_read: u64,
-    /// Contents that are in already.
+    /// Digests of contents that are in the data set already.
     known: BTreeSet<Digest>,
 }
 
 /// The finished parts, ready to be published.
 #[derive(Debug)]
 pub struct Built {
-    /// The data set, its length and its identity.
+    /// The data set with its length and digest.
     pub data: (NewFile, u64, Digest),
-    /// What the file system says of it.
+    /// The metadata of its file.
     pub stamp: Stamp,
-    /// The rejected rows, if there are any, as the data set.
+    /// The quarantine with its length and digest, if any row was rejected.
     pub quarantine: Option<(NewFile, u64, Digest)>,
-    /// The negative label, once it is known.
+    /// The negative label, if it is known.
     pub negative_label: Option<String>,
     /// The rows seen, for the next ingestion.
     pub index: Option<Index>,
-    /// For each file that was taken, duplicates within and across that were found at the end.
+    /// For each file that was taken, the duplicates found only at the end.
     late: Vec<Late>,
 }
 
 impl Built {
-    /// Corrects the counts of the files that were taken, in their order: when memory was short,
-    /// they count duplicates as kept.
+    /// Corrects the counts of the files that were taken, in order: when memory was short, they
+    /// count late duplicates as kept.
     pub fn settle<'c>(&self, counts: impl Iterator<Item = &'c mut FileCounts>) {
         for (counts, late) in counts.zip(&self.late) {
             counts.rows_kept -= late.within + late.across;
@@ -85,18 +85,19 @@ impl Built {
 }
 
 impl<'a> Ingest<'a> {
-    /// Starts a data set that will be published near `data` and `quarantine`.
+    /// Starts a data set that will be published in the folders of `data` and `quarantine`.
     pub fn start(
         schema: &'a Schema,
         options: &'a Ingestion,
         disk: &Disk,
         data: &Path,
         quarantine: &Path,
-        means: Resources,
+        resources: Resources,
     ) -> Result<Self> {
         let hasher = RowHasher::random();
-        let means = Resources { threads: crate::dataset::sink::threads(means), ..means };
-        let keep = RowSink::start((schema, options), disk, (data, quarantine), hasher, means)?;
+        let resources =
+            Resources { threads: crate::dataset::sink::threads(resources), ..resources };
+        let keep = RowSink::start((schema, options), disk, (data, quarantine), hasher, resources)?;
         let labels = Labels::of(schema);
         let signs = Signs::default();
         Ok(Self {
@@ -104,7 +105,7 @@ impl<'a> Ingest<'a> {
             options,
             labels,
             hasher,
-            means,
+            resources,
             keep,
             signs,
             teaching: false,
@@ -115,8 +116,8 @@ impl<'a> Ingest<'a> {
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
-    /// `stamp` is what the file system said of it when it was recorded, if that is known. The rows
-    /// are canonical: options that were changed since do not touch them.
+    /// `stamp` is its recorded file metadata, if known. The rows are canonical, so that changed
+    /// options do not affect them.
     pub fn carry_over(&mut self, path: &Path, digest: Digest, stamp: Option<Stamp>) -> Result<()> {
         if let Some(hasher) = self.keep.copy(path, digest, stamp)? {
             self.hasher = hasher;
@@ -135,18 +136,19 @@ impl<'a> Ingest<'a> {
         Err(not_as_recorded(path))
     }
 
-    /// No data came before: the negative label, if it is not known, is the only other one of all files.
+    /// Declares that there is no earlier data: if no negative label is configured, the only other
+    /// label of all files becomes it.
     pub fn is_first(&mut self) {
         self.teaching = self.labels.learning;
     }
 
-    /// A file with content `digest` is not taken from now on: its rows are in.
+    /// From now on a file with content `digest` is skipped: its rows are in the data set.
     pub fn know(&mut self, digest: Digest) {
         self.known.insert(digest);
     }
 
-    /// Takes the `rows` rows from number `first` on of the earlier data set at `path`, which must have
-    /// `digest`: for a file that is not there any more.
+    /// Copies `rows` rows, from number `first` on, of the earlier data set at `path`, which must
+    /// have `digest`: in place of a file that no longer exists.
     pub fn stretch(
         &mut self,
         path: &Path,
@@ -157,7 +159,7 @@ impl<'a> Ingest<'a> {
         let mut counts =
             FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() };
         let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
-        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
+        let mut reader = ChunkReader::new(file, path, self.resources.chunk_bytes.max(1));
         let verbatim = self.options.verbatim();
         let Some(header) = reader.header()? else { return Err(not_as_recorded(path)) };
         let place = path.display().to_string();
@@ -169,7 +171,7 @@ impl<'a> Ingest<'a> {
         self.labels = crate::csv::pipeline::run(
             &mut reader,
             parser,
-            self.means.threads,
+            self.resources.threads,
             |_, _, (): &mut ()| {},
             |piece| {
                 let there = piece.parsed.rows.len() as u64;
@@ -192,24 +194,24 @@ impl<'a> Ingest<'a> {
         Err(not_as_recorded(path))
     }
 
-    /// Reads one file; its rows are in whole, or not at all.
+    /// Reads one file; either all its good rows are added or none.
     pub fn file(
         &mut self,
-        candidate: &Candidate,
+        candidate: &SourceFile,
         audit: &mut impl Audit,
         progress: Progress,
     ) -> Result<FileRead> {
         self.one(candidate, audit, progress, true)
     }
 
-    /// Reads one file and takes nothing of it; the counts say what would be new.
-    pub fn look(&mut self, candidate: &Candidate) -> Result<FileRead> {
+    /// Reads one file without adding its rows; the counts say which would be new.
+    pub fn look(&mut self, candidate: &SourceFile) -> Result<FileRead> {
         self.one(candidate, &mut (), &mut |_, _| {}, false)
     }
 
     fn one(
         &mut self,
-        candidate: &Candidate,
+        candidate: &SourceFile,
         audit: &mut impl Audit,
         progress: Progress,
         take: bool,
@@ -217,11 +219,11 @@ impl<'a> Ingest<'a> {
         self.keep.next_file(false)?;
         let labels = self.labels.clone();
 
-        let Candidate { name, path } = candidate;
+        let SourceFile { name, path } = candidate;
         let before = (self.bytes_read, self.keep.rows_read);
         let mut read = self.read(path, name, self.options, audit, progress)?;
-        if let (Outcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
-            // Which spelling stands for the label must not hang on which row came first.
+        if let (FileOutcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
+            // The spelling of the label must not depend on which row came first.
             self.keep.forget_file()?;
             self.keep.next_file(false)?;
             (self.bytes_read, self.keep.rows_read) = before;
@@ -229,39 +231,38 @@ impl<'a> Ingest<'a> {
             self.labels = Labels { negative: Some(better), learning: false, ..labels.clone() };
             read = self.read(path, name, self.options, audit, progress)?;
         }
-        if let Outcome::Taken = read.outcome {
+        if let FileOutcome::Taken = read.outcome {
             read.outcome = self.judge(path, &labels, &read.counts);
         }
-        if matches!(read.outcome, Outcome::Taken)
+        if matches!(read.outcome, FileOutcome::Taken)
             && read.digest.is_some_and(|digest| self.known.contains(&digest))
         {
-            read.outcome = Outcome::Known;
+            read.outcome = FileOutcome::Known;
         }
-        if !take || !matches!(read.outcome, Outcome::Taken) {
+        if !take || !matches!(read.outcome, FileOutcome::Taken) {
             self.keep.forget_file()?;
             self.labels = labels;
         }
         Ok(read)
     }
 
-    /// Whether the file may be taken that was just read; `before` are the labels as they were known
-    /// before.
-    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> Outcome {
+    /// Whether the file just read may be added; `before` has the labels known before it.
+    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> FileOutcome {
         if let Some(refusal) = self.signs.refusal() {
-            return Outcome::Failed(refusal);
+            return FileOutcome::Failed(refusal);
         }
         if (before.learning || self.teaching) && self.signs.other_label {
             let learned = before.negative.as_deref();
             let outcome = unnamed_labels(path, self.schema, self.options, learned);
-            return outcome.unwrap_or_else(|error| Outcome::Failed(own_fault(&error)));
+            return outcome.unwrap_or_else(|error| FileOutcome::Failed(own_fault(&error)));
         }
         self.labels.learning &= self.labels.negative.is_none();
         let first = self.keep.first_rejected.as_ref();
         judge(counts, first, self.options.max_rejected_share)
     }
 
-    /// Reads a file to its end. An error that is the file's own fault becomes its outcome; one
-    /// that concerns our output is returned.
+    /// Reads a file to its end. An error caused by the file becomes its outcome; an error of our
+    /// output is returned.
     fn read(
         &mut self,
         path: &Path,
@@ -271,7 +272,7 @@ impl<'a> Ingest<'a> {
         progress: Progress,
     ) -> Result<FileRead> {
         let mut read = FileRead {
-            outcome: Outcome::Taken,
+            outcome: FileOutcome::Taken,
             counts: FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() },
             digest: None,
             stamp: None,
@@ -280,23 +281,23 @@ impl<'a> Ingest<'a> {
         let (file, stamp) = match opened {
             Ok(opened) => opened,
             Err(e) => {
-                read.outcome = Outcome::Failed(unreadable(&e));
+                read.outcome = FileOutcome::Failed(unreadable(&e));
                 return Ok(read);
             }
         };
         read.stamp = Some(stamp);
         self.signs = Signs::default();
-        let mut reader = ChunkReader::new(file, path, self.means.chunk_bytes.max(1));
+        let mut reader = ChunkReader::new(file, path, self.resources.chunk_bytes.max(1));
         let counts = &mut read.counts;
         let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
         read.digest = Some(reader.digest());
         let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
         read.outcome = match (now, outcome) {
             (Ok(now), outcome) if now == stamp => outcome,
-            _ => Outcome::Changing,
+            _ => FileOutcome::Changing,
         };
-        if let Outcome::Failed(_) | Outcome::Changing = read.outcome {
-            // Not read to its end, perhaps; the digest would be of a part.
+        if let FileOutcome::Failed(_) | FileOutcome::Changing = read.outcome {
+            // The file may not have been read to its end, so that the digest would be of a part.
             read.digest = None;
         }
         Ok(read)
@@ -312,18 +313,18 @@ impl<'a> Ingest<'a> {
         counts: &mut FileCounts,
         audit: &mut impl Audit,
         progress: Progress,
-    ) -> Result<Outcome> {
+    ) -> Result<FileOutcome> {
         let place = path.display().to_string();
         let header = match reader.header() {
             Ok(Some(header)) => header,
-            Ok(None) => return Ok(Outcome::Empty),
-            Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
+            Ok(None) => return Ok(FileOutcome::Empty),
+            Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
         let mapped =
             Layout::of(&header.bytes, &header.fields, self.schema, Purpose::Labelled, &place);
         let layout = match mapped {
             Ok(layout) => layout,
-            Err(e) => return Ok(Outcome::Failed(own_fault(&e))),
+            Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
         counts.extra_columns = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
@@ -334,7 +335,7 @@ impl<'a> Ingest<'a> {
         let taken = crate::csv::pipeline::run(
             reader,
             parser,
-            self.means.threads,
+            self.resources.threads,
             |_, _, (): &mut ()| {},
             |piece| {
                 self.signs.note(&piece.parsed, line);
@@ -347,10 +348,10 @@ impl<'a> Ingest<'a> {
         );
         match taken {
             Ok(labels) => self.labels = labels,
-            Err(Stopped::Reading(e)) => return Ok(Outcome::Failed(own_fault(&e))),
+            Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),
             Err(Stopped::Taking(e)) => return Err(e),
         }
-        Ok(if counts.rows_read == 0 { Outcome::NoRows } else { Outcome::Taken })
+        Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
     }
 
     /// The finished files.

@@ -1,4 +1,4 @@
-//! What came of one file: its counts, how its reading ended, and why it was refused.
+//! The result of reading one file: its counts, how it ended, and why it was refused.
 //!
 //! Not for single rows: see [`crate::csv::quarantine`] for those that were rejected.
 
@@ -12,37 +12,37 @@ use crate::{Error, ErrorKind};
 use super::dedup::RowOutcome;
 use super::discover::Stamp;
 use crate::csv::clean::FormatChanges;
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::csv::quarantine::Rejections;
 
-/// What was found in one file. `rows_read = rows_kept + duplicates + quarantined +
-/// superseded`, always.
+/// Counts of one file. `rows_read = rows_kept + duplicates + quarantined + superseded` always
+/// holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FileCounts {
     /// Records after the header; blank lines are not records.
     pub rows_read: u64,
-    /// Rows that are new.
+    /// New rows.
     pub rows_kept: u64,
-    /// Rows equal to an earlier one of the same file.
+    /// Rows equal to an earlier row of the same file.
     pub duplicates_within: u64,
-    /// Rows equal to one of an earlier file.
+    /// Rows equal to a row of an earlier file.
     pub duplicates_across: u64,
     /// Rows rejected.
     pub quarantined: u64,
-    /// Rows that were kept until a later content of the file took their place.
+    /// Rows that were kept until a newer content of the file replaced them.
     pub superseded: u64,
-    /// The same by reason.
+    /// Rejected rows by reason.
     pub rejections: Rejections,
     /// Formatting changes by kind.
     pub changes: FormatChanges,
-    /// Missing cells by column of the schema, in its order.
+    /// Missing cells by column, in schema order.
     pub missing: Vec<u64>,
     /// Lines without a record.
     pub blank_lines: u64,
-    /// Columns that the schema does not name, dropped.
+    /// Columns that are not in the schema; they are dropped.
     pub extra_columns: Vec<String>,
-    /// Whether columns were put into the schema's order.
+    /// The columns were in another order than the schema's.
     pub reordered: bool,
 }
 
@@ -53,25 +53,25 @@ impl FileCounts {
     }
 }
 
-/// One file, read to its end.
+/// The result of reading one file.
 #[derive(Debug, Clone)]
 pub struct FileRead {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What was found, as far as it was read.
+    /// How reading it ended.
+    pub outcome: FileOutcome,
+    /// The counts up to where it was read.
     pub counts: FileCounts,
-    /// Its identity; absent when it could not be read to the end.
+    /// The file's digest; `None` if it was not read to the end.
     pub digest: Option<Digest>,
-    /// Size, time and number when it was opened; absent when it could not be.
+    /// Its metadata when it was opened; `None` if it could not be opened.
     pub stamp: Option<Stamp>,
 }
 
-/// Sees the fate of every physical line of the rows; for tests and audits.
+/// Observes the outcome of every physical line; for tests and audits.
 pub trait Audit {
-    /// `lines` physical lines from `line` (from 1) met `fate`.
-    fn row(&mut self, line: u64, lines: u32, fate: RowOutcome);
+    /// `lines` physical lines from `line` (from 1) had this outcome.
+    fn row(&mut self, line: u64, lines: u32, outcome: RowOutcome);
 
-    /// The file is read again from its start: what was told of it is void.
+    /// The file is read again from its start; what was observed of it is void.
     fn again(&mut self) {}
 }
 
@@ -84,16 +84,16 @@ pub(crate) fn judge(
     counts: &FileCounts,
     first_rejected: Option<&(u64, String)>,
     max_rejected_share: f64,
-) -> Outcome {
+) -> FileOutcome {
     let share = counts.quarantined as f64 / counts.rows_read.max(1) as f64;
     if share <= max_rejected_share {
-        return Outcome::Taken;
+        return FileOutcome::Taken;
     }
     let reasons: Vec<String> =
         counts.rejections.iter().map(|(error, n)| format!("{n} {}", error.as_str())).collect();
     let first = first_rejected
         .map_or_else(String::new, |(line, words)| format!("; the first is line {line}: {words}"));
-    Outcome::Failed(format!(
+    FileOutcome::Failed(format!(
         "{} of {} rows are bad ({}), {:.1} % where {:.1} % are allowed{first}. Nothing of the file \
          was taken: correct it, or raise \"ingestion.max_rejected_share\"",
         counts.quarantined,
@@ -104,12 +104,12 @@ pub(crate) fn judge(
     ))
 }
 
-/// Why a file failed that cannot be opened.
+/// The reason why a file that cannot be opened failed.
 pub(crate) fn unreadable(error: &std::io::Error) -> String {
     format!("cannot read it: {error}")
 }
 
-/// The reason in words, with the cause; the file is named by whoever reports it.
+/// The reason in words, with the cause; the caller names the file.
 pub(crate) fn own_fault(error: &Error) -> String {
     if let ErrorKind::Schema { message, .. } = error.kind() {
         return message.clone();
@@ -120,7 +120,7 @@ pub(crate) fn own_fault(error: &Error) -> String {
     }
 }
 
-/// The previous data set is another one.
+/// An error for a previous data set that is not the recorded one.
 pub(crate) fn not_as_recorded(path: &Path) -> Error {
     Error::conflict(format!(
         "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \

@@ -1,9 +1,9 @@
-//! Remembers every row seen, in eight bytes a row, and says whether one comes again.
+//! Remembers every row seen, in eight bytes per row, and recognises rows that come again.
 //!
-//! A row is known by 88 bits of a hash under a random key: the first 32 pick a slot, the other 56 are
-//! stored in it beside the file that brought the row. Two different rows are taken for one with a
-//! probability of about rows² / 2^80: for ten million rows, one run in ten billion. HugeVec stand in
-//! the order of the hashes, so that sorted hashes visit them from the first to the last.
+//! A row is identified by 88 bits of a hash under a random key: the first 32 pick a slot, the other
+//! 56 are stored in it beside the number of the file that brought the row. Two different rows are
+//! taken for one with a probability of about rows² / 2^80: for ten million rows, one run in ten
+//! billion. Slots are in the order of the hashes, so that sorted hashes visit them sequentially.
 //! Not for the rows themselves: the caller keeps or drops them.
 
 use std::hint::black_box;
@@ -13,10 +13,10 @@ use crate::Result;
 use crate::csv::row_hash::Row;
 use crate::platform::huge_vec::HugeVec;
 
-/// What became of a row.
+/// The outcome of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowOutcome {
-    /// The first of its kind.
+    /// The first of equal rows.
     Kept,
     /// Seen before in the same file.
     DuplicateWithin,
@@ -26,69 +26,71 @@ pub enum RowOutcome {
     Quarantined,
 }
 
-/// The low byte of an entry says which file brought the row; this one: an earlier one.
+/// The low byte of an entry is the number of the file that brought the row; this one means an
+/// earlier file.
 const EARLIER: u64 = 0;
-/// Files are numbered from 1 up to this; then all are made "earlier" and counting restarts.
+/// Files are numbered from 1 to this; then all become "earlier" and counting restarts.
 const LAST_FILE: u64 = 254;
 const FILE: u64 = 0xff;
 /// An entry that was taken back. Its tag is zero, which no row has.
 const REMOVED: u64 = 0xff;
 
-/// HugeVec in a cache line.
+/// Slots in a cache line.
 pub(crate) const LINE: usize = 8;
-/// Bytes of an entry without its file.
+/// Bytes of an entry without its file number.
 pub(crate) const KEPT_BYTES: usize = 7;
 
-/// The bits of a hash that are not looked at; without them it is a key, and those of all rows differ.
+/// The bits of a hash that are ignored. The others form the key of a row.
 pub(crate) const UNUSED: u128 = (1 << 40) - 1;
-/// What an index has where a row was taken back. A row with these bits, of which there is none in
-/// 2^56, is not known to later ingestions.
+/// What an index stores for a row that was taken back. Later ingestions do not recognise a row with
+/// these bits, which one row in 2^56 has.
 const GONE: u64 = u64::MAX >> 8;
 
-/// What an index keeps of an entry, in 56 bits, when nobody asks any more which file brought its row;
-/// zero for a free slot.
+/// The 56 bits of an entry that an index stores, without the number of the file; zero for a free
+/// slot.
 pub(crate) fn kept_of(entry: u64) -> u64 {
     if entry == 0 || entry & !FILE != 0 { entry >> 8 } else { GONE }
 }
 
-/// The entry of which `kept` is kept; an earlier file brought its row.
+/// The entry of which an index stored `kept`; an earlier file brought its row.
 pub(crate) fn entry_of(kept: u64) -> u64 {
     if kept == GONE { REMOVED } else { kept << 8 | EARLIER }
 }
 
-/// What an index keeps of a row.
+/// The 56 bits that an index stores of a row.
 pub(crate) fn kept_of_row(hash: u128) -> u64 {
     tag(hash) >> 8
 }
 
-/// The slot, of `slots`, where the search for a row begins.
+/// The slot, out of `slots`, at which the search for a row starts.
 pub(crate) fn home(hash: u128, slots: usize) -> usize {
     (((hash >> 96) as u64).wrapping_mul(slots as u64) >> 32) as usize
 }
 
-/// Rows to warm at a time: their slots are on the way from memory all at once.
+/// Rows whose slots are prefetched together.
 pub(crate) const BATCH: usize = 64;
 
-/// Memory that the set takes for `rows` rows, in bytes.
+/// The memory that the set takes for `rows` rows, in bytes.
 pub(crate) fn bytes_for(rows: usize) -> usize {
-    Table::slots_for(rows).saturating_mul(8)
+    SlotTable::slots_for(rows).saturating_mul(8)
 }
 
 /// The set of rows seen.
 #[derive(Debug)]
 pub(crate) struct SeenRows {
-    /// Tables of growing size; a row is in one of them. With a good first guess there is one.
-    tables: Vec<Table>,
+    /// Tables of growing size; each row is in one of them. With a good first estimate there is only
+    /// one.
+    tables: Vec<SlotTable>,
     file: u64,
 }
 
 #[derive(Debug)]
-struct Table {
+struct SlotTable {
     slots: HugeVec,
     used: usize,
 }
 
-impl Table {
+impl SlotTable {
     fn new(rows: usize) -> Result<Self> {
         Ok(Self { slots: HugeVec::zeroed(Self::slots_for(rows))?, used: 0 })
     }
@@ -98,13 +100,13 @@ impl Table {
         (rows.max(1 << 12) / 4).saturating_mul(5) / LINE * LINE
     }
 
-    /// Whether `more` rows fit; at seven eighths searches get long.
+    /// Whether `more` rows fit; beyond seven eighths searches get long.
     fn has_room(&self, more: usize) -> bool {
         self.used + more <= self.slots.len() / 8 * 7
     }
 
-    /// The file of the entry with `tag`, or the free slot where it belongs. There is one: a table is
-    /// never full. A cache line is searched to its end before the next one is fetched.
+    /// The file of the entry with `tag`, or the free slot for it; a table is never full, so that
+    /// there is one. A cache line is searched to its end before the next one is fetched.
     #[inline]
     fn find(&self, hash: u128, tag: u64) -> std::result::Result<u64, usize> {
         let home = home(hash, self.slots.len());
@@ -122,7 +124,7 @@ impl Table {
         }
     }
 
-    /// Adds the row unless it is there; there is room.
+    /// Adds the row unless it is there; there must be room.
     #[inline]
     fn insert(&mut self, hash: u128, tag: u64, file: u64) -> RowOutcome {
         match self.find(hash, tag) {
@@ -144,40 +146,40 @@ fn tag(hash: u128) -> u64 {
 }
 
 impl SeenRows {
-    /// An empty set that expects about `rows` rows; more are fine, only a little slower.
+    /// An empty set that expects about `rows` rows; more are fine, only slightly slower.
     pub(crate) fn expecting(rows: usize) -> Result<Self> {
-        Ok(Self { tables: vec![Table::new(rows)?], file: EARLIER })
+        Ok(Self { tables: vec![SlotTable::new(rows)?], file: EARLIER })
     }
 
-    /// A set for data sets whose rows nobody compares.
+    /// A set for data sets whose rows are not compared.
     pub(crate) fn none() -> Self {
         Self { tables: Vec::new(), file: EARLIER }
     }
 
-    /// A set of the tables that an earlier one had, all of whose rows are now an earlier file's: each
-    /// with its number of rows.
+    /// A set of the tables of an earlier one, each with its number of rows, which now belong to an
+    /// earlier file.
     pub(crate) fn of(tables: impl IntoIterator<Item = (HugeVec, usize)>) -> Self {
-        let tables = tables.into_iter().map(|(slots, used)| Table { slots, used }).collect();
+        let tables = tables.into_iter().map(|(slots, used)| SlotTable { slots, used }).collect();
         Self { tables, file: EARLIER }
     }
 
-    /// Whether there is no table to put rows into.
+    /// Whether it has no table.
     pub(crate) fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }
 
     /// Adds a table for `rows` rows.
     pub(crate) fn grow(&mut self, rows: usize) -> Result<()> {
-        self.tables.push(Table::new(rows)?);
+        self.tables.push(SlotTable::new(rows)?);
         Ok(())
     }
 
-    /// Each table: its slots, and how many of them are in use.
+    /// Each table's slots, and how many of them are in use.
     pub(crate) fn tables(&self) -> impl ExactSizeIterator<Item = (&HugeVec, usize)> {
         self.tables.iter().map(|table| (&table.slots, table.used))
     }
 
-    /// Rows from now on belong to another file.
+    /// From now on, rows belong to another file.
     pub(crate) fn next_file(&mut self) {
         if self.file == LAST_FILE {
             for table in &mut self.tables {
@@ -196,7 +198,7 @@ impl SeenRows {
         }
     }
 
-    /// Makes room for `more` rows; false when that would take more than `memory` bytes.
+    /// Makes room for `more` rows; returns false if that would take more than `memory` bytes.
     pub(crate) fn make_room(&mut self, more: usize, memory: usize) -> Result<bool> {
         if self.tables.last().is_some_and(|table| table.has_room(more)) {
             return Ok(true);
@@ -205,18 +207,18 @@ impl SeenRows {
         let rows = now / 2;
         let fits = (now * 8).saturating_add(bytes_for(rows)) <= memory;
         if fits {
-            self.tables.push(Table::new(rows)?);
+            self.tables.push(SlotTable::new(rows)?);
         }
         Ok(fits)
     }
 
-    /// Adds those rows that are not there, in their order, and says what becomes of each. There must
-    /// be room.
-    pub(crate) fn insert_all(&mut self, rows: &[Row], fates: &mut Vec<RowOutcome>) {
-        fates.clear();
+    /// Adds those rows that are not in the set, in order, and reports the outcome of each. There
+    /// must be room.
+    pub(crate) fn insert_all(&mut self, rows: &[Row], outcomes: &mut Vec<RowOutcome>) {
+        outcomes.clear();
         let Some((table, older)) = self.tables.split_last_mut() else { return };
-        // Brings all slots into the cache first. The loads do not depend on each other, so that the
-        // processor waits once for all of them and not at every row.
+        // Brings all slots into the cache first. The loads are independent, so that the processor
+        // waits once for all of them and not for every row.
         for table in older.iter().chain([&*table]) {
             let slots = rows.iter().map(|row| table.slots.get(home(row.hash, table.slots.len())));
             black_box(slots.fold(0, |sum, slot| sum ^ slot));
@@ -224,14 +226,14 @@ impl SeenRows {
         for row in rows {
             let tag = tag(row.hash);
             let known = older.iter().find_map(|table| table.find(row.hash, tag).ok());
-            fates.push(match known {
+            outcomes.push(match known {
                 Some(file) => duplicate(file, self.file),
                 None => table.insert(row.hash, tag, self.file),
             });
         }
     }
 
-    /// Adds a row unless it is there.
+    /// Adds a row unless it is in the set.
     pub(crate) fn insert(&mut self, hash: u128) -> Result<RowOutcome> {
         self.make_room(1, usize::MAX)?;
         let Some((table, older)) = self.tables.split_last_mut() else {
@@ -246,7 +248,7 @@ impl SeenRows {
     }
 }
 
-/// The fate of a row that `file` brought before, seen in `present`.
+/// The outcome of a row that file `file` brought, seen again in file `present`.
 fn duplicate(file: u64, present: u64) -> RowOutcome {
     if file == present { RowOutcome::DuplicateWithin } else { RowOutcome::DuplicateAcross }
 }

@@ -1,4 +1,4 @@
-//! The files of an input folder: which are taken, which are passed over and why.
+//! Lists an input folder: which files are taken, which are ignored and why.
 //!
 //! Not for reading them: see [`crate::csv::chunk`].
 
@@ -9,17 +9,18 @@ use std::time::{Duration, UNIX_EPOCH};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::config::InputFolder;
 use crate::platform::files;
 use crate::{Error, Result, text};
 
-/// What the file system says of a file; equal stamps mean that it need not be read again.
+/// Metadata of a file; if it is unchanged, the file need not be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Time of the last change, in nanoseconds since 1970.
+    /// Time of the last modification, in nanoseconds since 1970.
     pub modified_ns: i64,
-    /// Number of the file in its file system; 0 where there is none.
+    /// Inode number; 0 if there is none.
     pub inode: u64,
 }
 
@@ -38,7 +39,13 @@ impl Stamp {
         Self { size: metadata.len(), modified_ns, inode }
     }
 
-    /// When the file was last changed.
+    /// Whether nothing can have happened to a file after it was recorded that its stamp would not
+    /// show: file systems keep times no finer than a few milliseconds, some two seconds.
+    pub(crate) fn is_settled(self, recorded_ns: i64) -> bool {
+        recorded_ns.saturating_sub(self.modified_ns) > 2_000_000_000
+    }
+
+    /// The time of the last modification.
     pub fn modified(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_nanos(self.modified_ns)
     }
@@ -46,33 +53,34 @@ impl Stamp {
 
 /// A CSV file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its name in the folder.
+pub struct SourceFile {
+    /// The file name.
     pub name: String,
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
 }
 
-/// A file that is passed over.
+/// A folder entry that is ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {
-    /// Its name in the folder.
+    /// The name of the entry.
     pub name: String,
-    /// Why.
+    /// Why it is ignored.
     pub reason: String,
 }
 
-/// What a folder holds.
+/// The content of a folder.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// CSV files, sorted by name.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<SourceFile>,
     /// All other entries, sorted by name.
     pub ignored: Vec<Ignored>,
 }
 
-/// Lists `folder`, which the configuration calls `key`. Links are followed.
-pub fn list(folder: &Path, key: &str) -> Result<Listing> {
+/// Lists `folder`, which the configuration key `key` names. Links are followed.
+pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
+    let InputFolder { path: folder, key } = folder;
     let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::missing(format!(
             "there is no folder {}: create it and put CSV files there, or change \"{key}\" in \
@@ -86,7 +94,7 @@ pub fn list(folder: &Path, key: &str) -> Result<Listing> {
         let path = entry.map_err(|e| Error::io("list", folder, e))?.path();
         let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
         match reason_to_ignore(&name, &path) {
-            None => listing.candidates.push(Candidate { name, path }),
+            None => listing.candidates.push(SourceFile { name, path }),
             Some(reason) => listing.ignored.push(Ignored { name, reason: reason.to_owned() }),
         }
     }
@@ -104,7 +112,7 @@ fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
     } else if !extension {
         Some("its name does not end in .csv")
     } else {
-        // What cannot be looked at is taken, so that it is recorded as unreadable.
+        // An entry that cannot be examined is taken, so that it is recorded as unreadable.
         fs::metadata(path).ok().and_then(|found| files::other_than_data(found.file_type()))
     }
 }
@@ -124,6 +132,10 @@ mod tests {
         assert_eq!([at(1), at(86_400)], [-1_000_000_000, -86_400_000_000_000]);
     }
 
+    fn input(path: &Path) -> InputFolder<'_> {
+        InputFolder { path, key: "input_folder_path" }
+    }
+
     #[test]
     fn takes_csv_files_of_any_case_in_order_and_says_why_not_others() {
         let dir = tempfile::tempdir().unwrap();
@@ -131,11 +143,11 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("h.csv")).unwrap();
-        let listing = list(dir.path(), "input_folder_path").unwrap();
+        let listing = list(input(dir.path())).unwrap();
         let names: Vec<_> = listing.candidates.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["a.CSV", "b.csv"]);
         assert_eq!(listing.ignored.len(), 6);
-        let error = list(&dir.path().join("none"), "input_folder_path").unwrap_err().to_string();
+        let error = list(input(&dir.path().join("none"))).unwrap_err().to_string();
         assert!(error.contains("input_folder_path"), "{error}");
     }
 }

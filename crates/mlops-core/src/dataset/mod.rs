@@ -2,11 +2,13 @@
 //!
 //! | step | file | what it guarantees |
 //! |---|---|---|
-//! | find | [`discover`] | sorted, repeatable; what is passed over is named |
+//! | find | [`discover`] | sorted and repeatable; ignored entries are reported |
 //! | build | [`builder`] | a file counts whole or not at all |
-//! | keep | `sink` | every row is kept, a duplicate or quarantined; memory stays in its limit |
+//! | keep | `sink` | every row is kept, dropped as a duplicate or quarantined; memory stays within
+//! its limit |
 //! | de-duplicate | [`dedup`], `spill` | the first of equal rows stays, in file order |
-//! | remember | [`index`] | derived: the rows of a data set are known without reading them again |
+//! | remember | [`index`] | derived data: the rows of a data set are known without reading them
+//! again |
 //! | write | `writer`, `rows` | bytes reach the disk in the order of the rows |
 //! | count | [`counts`] | rows read = kept + duplicates + quarantined |
 //!

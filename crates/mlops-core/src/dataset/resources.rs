@@ -1,19 +1,19 @@
-//! What ingestion may take of the machine.
+//! The machine's resources that ingestion may use.
 //!
 //! Not for the limits that a user configures: see [`crate::config`].
 
 use crate::csv::chunk::CHUNK_BYTES;
 
-/// What ingestion may take of the machine. None of it changes a byte of the result.
+/// The machine's resources that ingestion may use. They do not affect the result.
 #[derive(Debug, Clone, Copy)]
 pub struct Resources {
-    /// Threads that parse at the same time.
+    /// The number of threads that parse at the same time.
     pub threads: usize,
-    /// Memory of the whole process, in bytes.
+    /// Memory limit of the whole process, in bytes.
     pub memory: usize,
-    /// Rows that may come, duplicates included; more are fine.
+    /// Expected number of rows, duplicates included; more are fine.
     pub expected_rows: usize,
-    /// Bytes that are read at a time.
+    /// The number of bytes read at a time.
     pub chunk_bytes: usize,
 }
 

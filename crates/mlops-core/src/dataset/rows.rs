@@ -1,7 +1,7 @@
-//! Files of rows that grow and can be cut back: the new data set and its quarantine.
+//! Files of rows that grow and can be truncated: the new data set and its quarantine.
 //!
-//! A file that turns out bad is undone by returning to the mark set before it. Not for the order
-//! in which files become visible: see the stage.
+//! A bad file is undone by returning to the mark set before it. Not for the order in which files
+//! become visible: see the stage.
 
 use std::fmt;
 use std::fs::File;
@@ -19,10 +19,10 @@ use crate::{Error, Result};
 use super::discover::Stamp;
 use crate::dataset::counts::not_as_recorded;
 
-/// A data set is copied so many bytes at a time.
+/// Data sets are copied so many bytes at a time.
 const COPY_BYTES: usize = 1 << 18;
 const BUFFER_BYTES: usize = 1 << 20;
-/// So many bytes at once are not worth a copy to the buffer.
+/// Writes of at least so many bytes bypass the buffer.
 const DIRECT_BYTES: usize = 1 << 16;
 
 /// A growing, unpublished file with the digest of its bytes.
@@ -30,26 +30,27 @@ const DIRECT_BYTES: usize = 1 << 16;
 pub(crate) struct RowFile {
     file: NewFile,
     buffer: Vec<u8>,
-    sums: Sums,
+    sums: FileSums,
     length: u64,
 }
 
-/// What identifies the bytes so far. The digest of a data set that is copied is taken up where it
-/// ended; the checksum, which is much faster, tells whether the bytes are those that had it. There is
-/// none when the file shares the blocks of another one, whose bytes were never seen.
+/// Checksums of the bytes so far. The digest of a copied data set is resumed from a saved state;
+/// the checksum, which is much faster, verifies that the copied bytes are those that had the
+/// digest. There is no checksum if the file shares the blocks of another one, whose bytes were
+/// never seen.
 #[derive(Clone)]
-struct Sums {
+struct FileSums {
     digest: Sha256State,
     checksum: Option<Xxh3>,
 }
 
-impl Default for Sums {
+impl Default for FileSums {
     fn default() -> Self {
         Self { digest: Sha256State::default(), checksum: Some(Xxh3::new()) }
     }
 }
 
-impl fmt::Debug for Sums {
+impl fmt::Debug for FileSums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sums").field("digest", &self.digest).finish_non_exhaustive()
     }
@@ -58,32 +59,32 @@ impl fmt::Debug for Sums {
 /// A data set to be copied.
 #[derive(Debug)]
 pub(crate) struct Original {
-    /// Where it is.
+    /// Its path.
     pub(crate) path: PathBuf,
-    /// What it must have.
+    /// The digest that it must have.
     pub(crate) digest: Digest,
-    /// What the file system said of it when it was recorded.
+    /// Its metadata when it was recorded.
     pub(crate) stamp: Option<Stamp>,
-    /// What spares hashing it.
+    /// Saved sums, which make hashing it unnecessary.
     pub(crate) resume: Option<Resume>,
 }
 
-/// What is known of a whole data set, to append to a copy of it.
+/// Saved sums of a whole data set, from which a copy is continued.
 #[derive(Debug, Clone)]
 pub(crate) struct Resume {
-    /// Its digest, to be taken up.
+    /// The state of the digest.
     pub(crate) digest: Sha256State,
-    /// Its checksum, XXH3 of 128 bits, if its bytes were seen.
+    /// The checksum, XXH3 of 128 bits, if the bytes were seen.
     pub(crate) checksum: Option<u128>,
 }
 
-impl Sums {
+impl FileSums {
     fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
         self.add_up(bytes);
     }
 
-    /// Adds bytes to the checksum alone.
+    /// Adds bytes to the checksum only.
     fn add_up(&mut self, bytes: &[u8]) {
         if let Some(checksum) = &mut self.checksum {
             checksum.update(bytes);
@@ -99,14 +100,14 @@ impl Sums {
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     length: u64,
-    sums: Sums,
+    sums: FileSums,
 }
 
 impl RowFile {
-    /// A file that will be `path`, starting with `header`.
+    /// Starts a file that will be published as `path`, with `header` as its first bytes.
     pub(crate) fn create(disk: &Disk, path: &Path, header: &[u8]) -> Result<Self> {
         let file = disk.new_file(path)?;
-        let mut rows = Self { file, buffer: Vec::new(), sums: Sums::default(), length: 0 };
+        let mut rows = Self { file, buffer: Vec::new(), sums: FileSums::default(), length: 0 };
         rows.append(header)?;
         Ok(rows)
     }
@@ -133,22 +134,22 @@ impl RowFile {
         self.put_known(bytes)
     }
 
-    /// Writes bytes that the sums know.
+    /// Writes bytes that the sums include already.
     fn put_known(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes)?;
         self.length += bytes.len() as u64;
         self.file.start_writeback()
     }
 
-    /// Appends the rows of the data set `source` to the header, which both must share, and checks
-    /// that it is the one with the digest.
+    /// Appends the rows of the data set `source` after the header, which both must share, and
+    /// verifies that it has the recorded digest.
     ///
-    /// Where the file system can, the copy shares the blocks of its original, and no byte passes by.
-    /// What guards then is the stamp of the file: size, time and number are those that were recorded
-    /// when it was written. Blocks that went bad beneath an unchanged file are noticed by whoever
-    /// reads the data set, as training does, for its digest is that of the sound bytes. Otherwise
-    /// the bytes are copied, and the checksum says whether they are those that had the digest; without
-    /// a checksum they are hashed again.
+    /// If the file system supports it, the copy shares the blocks of the original and no byte is
+    /// read. The guard is then the file's metadata: size, time and inode must be those recorded
+    /// when it was written. Blocks corrupted under an unchanged file are noticed by the next reader
+    /// of the data set, such as training, since the recorded digest is that of the sound bytes.
+    /// Otherwise the bytes are copied and verified by the checksum, or hashed again if there is
+    /// none.
     pub(crate) fn copy(&mut self, source: File, from: &Original) -> Result<()> {
         self.flush()?;
         if let Some(resume) = &from.resume
@@ -188,7 +189,7 @@ impl RowFile {
         if same && self.sums.digest() == *digest { Ok(()) } else { Err(not_as_recorded(path)) }
     }
 
-    /// Lets this file share the blocks of `source`; false when it may not or cannot.
+    /// Makes this file share the blocks of `source`; returns false if it may not or cannot.
     fn share(&mut self, source: &File, from: &Original, resume: &Resume) -> Result<bool> {
         let unchanged = |m: &std::fs::Metadata| {
             m.len() == resume.digest.length() && from.stamp == Some(Stamp::of(m))
@@ -201,18 +202,18 @@ impl RowFile {
             return Ok(false);
         }
         self.length = resume.digest.length();
-        self.sums = Sums { digest: resume.digest.clone(), checksum: None };
+        self.sums = FileSums { digest: resume.digest.clone(), checksum: None };
         Ok(true)
     }
 
-    /// What a copy of this file can be appended to with.
+    /// The sums from which a copy of this file can be continued.
     pub(crate) fn resume(&mut self) -> Result<Resume> {
         self.flush()?;
-        let Sums { digest, checksum } = &self.sums;
+        let FileSums { digest, checksum } = &self.sums;
         Ok(Resume { digest: digest.clone(), checksum: checksum.as_ref().map(Xxh3::digest128) })
     }
 
-    /// The present state.
+    /// The current state.
     pub(crate) fn mark(&mut self) -> Result<Mark> {
         self.flush()?;
         Ok(Mark { length: self.length, sums: self.sums.clone() })
@@ -228,19 +229,19 @@ impl RowFile {
         Ok(())
     }
 
-    /// What there is, to be read from its start.
+    /// Opens the bytes written so far for reading, from the start.
     pub(crate) fn reopen(&mut self) -> Result<File> {
         self.flush()?;
         self.file.reopen()
     }
 
-    /// What the file system says of it, once it is written.
+    /// The file's metadata, after writing the buffer.
     pub(crate) fn stamp(&mut self) -> Result<Stamp> {
         self.flush()?;
         Ok(Stamp::of(&self.file.metadata()?))
     }
 
-    /// Everything written; gives the file, to be published, with its length and digest.
+    /// Writes the rest; returns the file, to be published, with its length and digest.
     pub(crate) fn finish(mut self) -> Result<(NewFile, u64, Digest)> {
         self.flush()?;
         let digest = self.sums.digest();
@@ -248,7 +249,7 @@ impl RowFile {
     }
 }
 
-/// Fills `block` unless the source ends before; returns how much it is.
+/// Fills `block` unless the source ends first; returns the number of bytes read.
 fn read_full(source: &mut File, block: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < block.len() {

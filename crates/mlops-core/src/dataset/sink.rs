@@ -1,9 +1,10 @@
-//! What becomes of parsed rows: kept, dropped as duplicates, or quarantined; and counted.
+//! Decides for each parsed row whether it is kept, dropped as a duplicate or quarantined, and
+//! counts.
 //!
-//! As long as the rows seen fit into the memory that is given, a row's fate is known at once. When
-//! they do not, or do not any more, rows go through temporary files ([`super::spill`]) and
-//! duplicates are found at the end. Either way the first of equal rows stays, in file order, and the
-//! bytes of the data set are the same. Not for reading files: see [`super`].
+//! While the rows seen fit into the memory limit, the outcome of a row is known at once. Otherwise
+//! rows go through temporary files ([`super::spill`]) and duplicates are found at the end. In both
+//! cases the first of equal rows is kept, in file order, and the bytes of the data set are the
+//! same. Not for reading files: see [`super`].
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,11 +20,11 @@ use super::discover::Stamp;
 use super::index::{Body, Index, Opened};
 use super::rows::Original;
 use super::spill::{Late, Span, Spill};
-use super::writer::{Files, Writer};
+use super::writer::{DatasetWriter, Files};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::parse::{RowParser, Run};
+use crate::csv::parse::{RowParser, RowRun};
 use crate::csv::pipeline::{self, Piece};
 use crate::csv::quarantine;
 use crate::csv::row_hash::Row;
@@ -31,44 +32,44 @@ use crate::csv::row_hash::RowHasher;
 use crate::dataset::counts::{Audit, FileCounts};
 use crate::dataset::resources::Resources;
 
-/// Memory of a process besides the rows seen: program, ledger, blocks on the way to the disk.
+/// Memory of a process besides the rows seen: program, ledger, blocks being written.
 const FIXED_BYTES: usize = 12 << 20;
-/// Memory of a thread that parses, with the pieces on their way to it and from it.
+/// Memory of a parsing thread, including the pieces in its queues.
 const THREAD_BYTES: usize = 3 << 20;
 
-/// An index is read whole and written anew when new rows are at least this share of its rows: then that
-/// is cheaper than looking each of them up.
+/// An index is read whole and rewritten if new rows are at least this share of its rows: that is
+/// cheaper than looking each of them up.
 const MANY: u64 = 8;
 
-/// How many threads may parse within the memory of `means`: half of it, at most, is theirs.
-pub(crate) fn threads(means: Resources) -> usize {
-    means.threads.clamp(1, (means.memory / 2 / THREAD_BYTES).max(1))
+/// How many threads may parse within the memory of `resources`, at most half of which is for threads.
+pub(crate) fn threads(resources: Resources) -> usize {
+    resources.threads.clamp(1, (resources.memory / 2 / THREAD_BYTES).max(1))
 }
 
-/// Where rows end up.
+/// The destination of parsed rows.
 pub(crate) struct RowSink<'a> {
     schema: &'a Schema,
     options: &'a Ingestion,
     disk: Disk,
     data: PathBuf,
     hasher: RowHasher,
-    writer: Writer,
+    writer: DatasetWriter,
     expected_rows: usize,
-    /// Memory for the rows seen, in bytes.
+    /// Memory limit for the rows seen, in bytes.
     memory: usize,
-    /// Whether equal rows are all kept: nobody need remember any.
+    /// Equal rows are all kept, so that none need be remembered.
     all: bool,
     seen: Option<SeenRows>,
     spill: Option<Spill>,
-    /// Of the rows at hand.
-    fates: Vec<RowOutcome>,
-    /// Files so far, by the numbers of their kept rows.
+    /// Outcomes of the current rows.
+    outcomes: Vec<RowOutcome>,
+    /// The files so far, by the numbers of their kept rows.
     spans: Vec<Span>,
     kept: u64,
-    /// Whether the rows at hand are known to differ from each other: those of a data set.
+    /// The current rows are known to be distinct: those of a data set.
     distinct: bool,
     pub(crate) rows_read: u64,
-    /// Line and reason of the first row of the present file that was rejected.
+    /// Line and reason of the first rejected row of the current file.
     pub(crate) first_rejected: Option<(u64, String)>,
 }
 
@@ -78,12 +79,12 @@ impl<'a> RowSink<'a> {
         disk: &Disk,
         (data, quarantine): (&Path, &Path),
         hasher: RowHasher,
-        means: Resources,
+        resources: Resources,
     ) -> Result<Self> {
-        let besides = FIXED_BYTES + THREAD_BYTES * means.threads;
-        let memory = means.memory.saturating_sub(besides);
+        let besides = FIXED_BYTES + THREAD_BYTES * resources.threads;
+        let memory = resources.memory.saturating_sub(besides);
         let all = options.keeps_equal_rows(schema);
-        let fits = bytes_for(means.expected_rows) <= memory;
+        let fits = bytes_for(resources.expected_rows) <= memory;
         let seen = !all && fits;
         Ok(Self {
             schema,
@@ -91,13 +92,13 @@ impl<'a> RowSink<'a> {
             disk: disk.clone(),
             data: data.to_owned(),
             hasher,
-            expected_rows: means.expected_rows,
-            writer: Writer::start(disk, data, &schema.header(), quarantine)?,
+            expected_rows: resources.expected_rows,
+            writer: DatasetWriter::start(disk, data, &schema.header(), quarantine)?,
             memory,
             all,
-            seen: seen.then(|| SeenRows::expecting(means.expected_rows)).transpose()?,
+            seen: seen.then(|| SeenRows::expecting(resources.expected_rows)).transpose()?,
             spill: (!all && !fits).then(|| Spill::new(disk, data, memory, None)),
-            fates: Vec::new(),
+            outcomes: Vec::new(),
             spans: Vec::new(),
             kept: 0,
             distinct: false,
@@ -106,9 +107,9 @@ impl<'a> RowSink<'a> {
         })
     }
 
-    /// Takes the data set at `path`, which has `digest` and had `stamp` when it was recorded, by its
-    /// index: its rows are copied, not looked at. Returns what they were hashed with; nothing, and
-    /// nothing is done, when there is no index to rely on.
+    /// Copies the data set at `path`, which has `digest` and had the recorded metadata `stamp`,
+    /// relying on its index instead of looking at its rows. Returns the key of the row hashes;
+    /// `None`, with nothing done, if there is no usable index.
     pub(crate) fn copy(
         &mut self,
         path: &Path,
@@ -121,7 +122,7 @@ impl<'a> RowSink<'a> {
         if !self.all && !index.knows_all_rows() {
             return Ok(None);
         }
-        // The copy goes on while the index is read, and is undone when that fails.
+        // The copy proceeds while the index is read, and is undone if that fails.
         self.next_file(true)?;
         let resume = Some(index.resume.clone());
         let original = Original { path: path.to_owned(), digest, stamp, resume };
@@ -130,7 +131,7 @@ impl<'a> RowSink<'a> {
         let new = (self.expected_rows as u64).saturating_sub(rows);
         let fits = self.seen.is_some() && index.memory() <= self.memory;
         if self.all {
-            // Nobody asks for them.
+            // The rows are not compared.
         } else if fits && new >= rows / MANY {
             let Some(seen) = index.load() else {
                 self.forget_file()?;
@@ -148,7 +149,7 @@ impl<'a> RowSink<'a> {
         Ok(Some(hasher))
     }
 
-    /// Rows from now on are those of another file; `distinct` ones are taken without a question.
+    /// Starts another file; its rows are taken without comparison if they are `distinct`.
     pub(crate) fn next_file(&mut self, distinct: bool) -> Result<()> {
         self.distinct = distinct;
         self.first_rejected = None;
@@ -159,7 +160,7 @@ impl<'a> RowSink<'a> {
         self.writer.mark()
     }
 
-    /// Nothing of the present file is taken.
+    /// Discards the rows of the current file.
     pub(crate) fn forget_file(&mut self) -> Result<()> {
         if let Some(seen) = &mut self.seen {
             seen.forget_file();
@@ -182,30 +183,30 @@ impl<'a> RowSink<'a> {
         audit: &mut impl Audit,
     ) -> Result<()> {
         let parsed = &piece.parsed;
-        // Rows to keep that stand one behind the other are copied at once.
-        let mut run = Run::default();
+        // Contiguous rows to keep are copied together.
+        let mut run = RowRun::default();
         for batch in parsed.rows.chunks(BATCH) {
             if !self.has_room(batch.len())? {
                 self.writer.rows(piece.bytes(std::mem::take(&mut run)))?;
                 self.spill_over()?;
             }
             self.settle(batch, piece)?;
-            for (row, fate) in batch.iter().zip(&self.fates) {
-                let fate = *fate;
-                match fate {
+            for (row, outcome) in batch.iter().zip(&self.outcomes) {
+                let outcome = *outcome;
+                match outcome {
                     RowOutcome::Kept => {
                         counts.rows_kept += 1;
                         let here = self.spill.is_none() || self.distinct;
                         if here && !run.extend(row) {
                             self.writer.rows(piece.bytes(run))?;
-                            run = Run::of(row);
+                            run = RowRun::of(row);
                         }
                     }
                     RowOutcome::DuplicateWithin => counts.duplicates_within += 1,
                     RowOutcome::DuplicateAcross => counts.duplicates_across += 1,
                     RowOutcome::Quarantined => {}
                 }
-                audit.row(line + u64::from(row.line), row.lines, fate);
+                audit.row(line + u64::from(row.line), row.lines, outcome);
             }
         }
         self.writer.rows(piece.bytes(run))?;
@@ -228,14 +229,15 @@ impl<'a> RowSink<'a> {
         Ok(())
     }
 
-    /// The fates of rows, as far as they are known now.
+    /// Determines the outcomes of rows, as far as they can be known now.
     fn settle(&mut self, rows: &[Row], piece: &Piece<()>) -> Result<()> {
         if let Some(seen) = &mut self.seen {
-            seen.insert_all(rows, &mut self.fates);
-            self.kept += self.fates.iter().filter(|fate| **fate == RowOutcome::Kept).count() as u64;
+            seen.insert_all(rows, &mut self.outcomes);
+            self.kept +=
+                self.outcomes.iter().filter(|outcome| **outcome == RowOutcome::Kept).count() as u64;
         } else {
-            self.fates.clear();
-            self.fates.resize(rows.len(), RowOutcome::Kept);
+            self.outcomes.clear();
+            self.outcomes.resize(rows.len(), RowOutcome::Kept);
             let Some(spill) = &mut self.spill else {
                 self.kept += rows.len() as u64;
                 return Ok(());
@@ -244,7 +246,7 @@ impl<'a> RowSink<'a> {
                 if self.distinct {
                     spill.known(row.hash, &mut self.writer)?;
                 } else {
-                    let bytes = piece.bytes(Run::of(row));
+                    let bytes = piece.bytes(RowRun::of(row));
                     spill.candidate(row.hash, bytes, &mut self.writer)?;
                 }
             }
@@ -256,7 +258,7 @@ impl<'a> RowSink<'a> {
         self.spill.as_ref().map_or(self.kept, Spill::next)
     }
 
-    /// Whether `rows` more may come; makes room for them within the memory that is given.
+    /// Whether `rows` more rows fit; makes room for them within the memory limit.
     fn has_room(&mut self, rows: usize) -> Result<bool> {
         match &mut self.seen {
             Some(seen) => seen.make_room(rows, self.memory),
@@ -264,11 +266,11 @@ impl<'a> RowSink<'a> {
         }
     }
 
-    /// From memory to temporary files. The set of rows seen does not hold whole hashes; the rows
-    /// that were kept do, so they are read again.
+    /// Switches from memory to temporary files. The set of rows seen does not have whole hashes, so
+    /// that the rows kept so far are read again.
     fn spill_over(&mut self) -> Result<()> {
         self.seen = None;
-        // The present file keeps its place; numbers of a spill begin at 1.
+        // The current file keeps its place; row numbers of a spill begin at 1.
         self.spans.iter_mut().for_each(|span| span.start += 1);
         let mut spill = Spill::new(&self.disk, &self.data, self.memory, None);
         self.again().each(&mut self.writer, |hash, writer| spill.known(hash, writer))?;
@@ -284,13 +286,13 @@ impl<'a> RowSink<'a> {
         Ok(())
     }
 
-    fn again(&self) -> Again<'a> {
+    fn again(&self) -> Reread<'a> {
         let Self { schema, options, hasher, .. } = *self;
-        Again { schema, options, hasher, data: self.data.clone() }
+        Reread { schema, options, hasher, data: self.data.clone() }
     }
 
-    /// Everything on the disk, under temporary names; for each file that was taken, the
-    /// duplicates that its counts do not know yet; and the rows seen, if they are to be indexed.
+    /// Writes everything under temporary names; also returns, for each file that was taken, the
+    /// duplicates missing from its counts, and the rows seen if they are to be indexed.
     pub(crate) fn finish(mut self) -> Result<(Files, Vec<Late>, Option<Index>)> {
         let mut late = vec![Late::default(); self.spans.len()];
         let (hasher, rows) = (self.hasher, self.kept);
@@ -298,7 +300,7 @@ impl<'a> RowSink<'a> {
         let mut known = seen.map(|seen| (Body::Seen(seen), rows));
         if let Some(spill) = self.spill.take() {
             let again = self.again();
-            let read_base = |spill: &mut Spill, writer: &mut Writer| {
+            let read_base = |spill: &mut Spill, writer: &mut DatasetWriter| {
                 again.each(writer, |hash, writer| spill.base(hash, writer))
             };
             let (found, body, rows) = spill.resolve(&self.spans, &mut self.writer, read_base)?;
@@ -313,20 +315,20 @@ impl<'a> RowSink<'a> {
     }
 }
 
-/// How rows that were written are read once more.
-struct Again<'a> {
+/// Reads the rows written so far once more.
+struct Reread<'a> {
     schema: &'a Schema,
     options: &'a Ingestion,
     hasher: RowHasher,
     data: PathBuf,
 }
 
-impl Again<'_> {
-    /// Tells the hash of each row of the data set so far.
+impl Reread<'_> {
+    /// Passes the hash of each row of the data set so far.
     fn each(
         &self,
-        writer: &mut Writer,
-        mut tell: impl FnMut(u128, &mut Writer) -> Result<()>,
+        writer: &mut DatasetWriter,
+        mut tell: impl FnMut(u128, &mut DatasetWriter) -> Result<()>,
     ) -> Result<()> {
         let Self { schema, options, hasher, data } = self;
         let mut reader = ChunkReader::new(writer.reopen_data()?, data, CHUNK_BYTES);

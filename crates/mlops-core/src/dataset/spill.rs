@@ -1,17 +1,18 @@
-//! Finding duplicates when the rows seen do not fit into memory, or when most of them are known by an
-//! index alone: through temporary files.
+//! Finds duplicates through temporary files, when the rows seen do not fit into memory or when most
+//! are known by an index only.
 //!
 //! 1. Each row gets a number, in file order. Its hash and its number, 16 bytes, go to one of 64
-//!    partitions, chosen by the hash: equal rows meet in the same one. The row itself goes to the
-//!    candidates, unless it is in the data set already.
-//! 2. At the end, one partition after the other is read and sorted. The first of equal rows is the one
-//!    with the lowest number, unless the index knows the row: then all of them are duplicates.
-//! 3. The candidates are read once more, and those that are no duplicates are kept.
+//! partitions, chosen by the hash, so that equal rows are in the same one. The row itself goes to
+//! the candidates, unless it is in the data set already.
+//! 2. At the end, one partition after the other is read and sorted. Of equal rows the one with the
+//! lowest number is the first, unless the index knows the row: then all are duplicates.
+//! 3. The candidates are read once more, and those that are not duplicates are kept.
 //!
-//! Memory: the rows of one partition, and a bit a candidate; what is small stays in memory and makes no
-//! file. A file that turns out bad leaves its rows where they are; its numbers are passed over. The
-//! result is the same as that of [`super::dedup`] alone. Hashes pass by in order, so that a new part of
-//! the index is written on the way. Not for deciding when to do so: see [`crate::dataset::sink`].
+//! Memory: the rows of one partition, and one bit per candidate; small data stays in memory and
+//! makes no file. The rows of a refused file stay in the temporary files and are skipped by their
+//! numbers. The result is that of [`super::dedup`] alone. Hashes come in order, so that the new
+//! part of the index is written at the same time. Not for deciding when to spill: see
+//! [`crate::dataset::sink`].
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek};
@@ -25,26 +26,26 @@ use crate::{Error, Result};
 
 use super::dedup::UNUSED;
 use super::index::{Addition, Body, Opened};
-use super::writer::Writer;
+use super::writer::DatasetWriter;
 use crate::dataset::index::trouble::Trouble;
 
 const PARTITION_BITS: u32 = 6;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
-/// Temporary files of the writer: the candidates, then the partitions.
+/// Numbers of the writer's temporary files: the candidates, then the partitions.
 const CANDIDATES: usize = 0;
 const ENTRY: usize = 16;
-/// Entries of a partition are written so many bytes at a time: those of all partitions stay in the
-/// processor's cache.
+/// Entries of a partition are written so many bytes at a time: the buffers of all partitions fit
+/// into the processor's cache.
 const ENTRIES_BYTES: usize = 1 << 14;
-/// Candidates are written, and entries are read, about so many bytes at a time.
+/// Candidates are written, and entries are read, in blocks of about so many bytes.
 const BLOCK_BYTES: usize = 1 << 18;
-/// The low bits of an entry are the number of its row, in place of those that are not looked at.
+/// The low bits of an entry, which the key does not use, are the number of its row.
 const NUMBER: u128 = UNUSED;
-/// The number of a row of the data set whose place is of no matter.
+/// The number of a data set row whose position does not matter.
 const BASE: u64 = 0;
-/// One partition is never given less memory than this.
+/// The least memory given to a partition.
 const LEAST_MEMORY: usize = 1 << 20;
-/// An index is asked for so many rows at a time.
+/// Rows per query to an index.
 const ASKED: usize = 1 << 15;
 
 /// The rows of one file, by their numbers.
@@ -52,7 +53,7 @@ const ASKED: usize = 1 << 15;
 pub(crate) struct Span {
     /// The number of its first row.
     pub(crate) start: u64,
-    /// Whether nothing of the file is taken.
+    /// The file was refused; none of its rows is kept.
     pub(crate) dropped: bool,
 }
 
@@ -63,37 +64,37 @@ pub(crate) struct Late {
     pub(crate) across: u64,
 }
 
-/// Rows of which it is not known yet whether they are new.
+/// Rows of which it is not yet known whether they are new.
 #[derive(Debug)]
 pub(crate) struct Spill {
     disk: Disk,
-    /// Where the data set will be, and its temporary files are.
+    /// The path of the future data set, beside which the temporary files are.
     place: PathBuf,
     /// Memory for one partition, in bytes.
     memory: usize,
-    /// Entries of each partition that are not written yet; and whether some were.
+    /// Unwritten entries of each partition, and whether some were written before.
     entries: Vec<(Vec<u8>, bool)>,
-    /// Candidates not written yet: their lengths, their bytes.
+    /// Unwritten candidates: their lengths, their bytes.
     lengths: Vec<u8>,
     rows: Vec<u8>,
     /// Rows with a lower number are in the data set already.
     first_candidate: u64,
     next: u64,
-    /// What knows the rows of the data set that have no entries.
+    /// The index that knows the rows of the data set that have no entries.
     known: Option<Opened>,
 }
 
-/// What was found at the end.
+/// The result of looking through all partitions.
 struct Found {
     late: Vec<Late>,
-    /// A bit a candidate: whether it is a duplicate.
+    /// One bit per candidate: whether it is a duplicate.
     out: Vec<u64>,
-    /// The hashes of all rows that stay, and how many those are.
+    /// The hashes of all rows that are kept, and their number.
     index: (Body, u64),
 }
 
 impl Spill {
-    /// No rows yet but those that are `known`. `place` is where the data set will be.
+    /// Starts with the rows of `known` only. `place` is the path of the future data set.
     pub(crate) fn new(disk: &Disk, place: &Path, memory: usize, known: Option<Opened>) -> Self {
         Self {
             disk: disk.clone(),
@@ -113,26 +114,31 @@ impl Spill {
         self.next
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(crate) fn count(&self) -> u64 {
         self.next - (BASE + 1)
     }
 
     /// Remembers a row that is in the data set.
-    pub(crate) fn known(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
+    pub(crate) fn known(&mut self, hash: u128, writer: &mut DatasetWriter) -> Result<()> {
         self.first_candidate = self.next + 1;
         self.remember(hash, self.next, writer)?;
         self.next += 1;
         Ok(())
     }
 
-    /// Remembers a row that the index should have known; before others or behind them.
-    pub(crate) fn base(&mut self, hash: u128, writer: &mut Writer) -> Result<()> {
+    /// Remembers a row that the index should have known; its position does not matter.
+    pub(crate) fn base(&mut self, hash: u128, writer: &mut DatasetWriter) -> Result<()> {
         self.remember(hash, BASE, writer)
     }
 
-    /// Takes a row that may be a duplicate.
-    pub(crate) fn candidate(&mut self, hash: u128, row: &[u8], writer: &mut Writer) -> Result<()> {
+    /// Adds a row that may be a duplicate.
+    pub(crate) fn candidate(
+        &mut self,
+        hash: u128,
+        row: &[u8],
+        writer: &mut DatasetWriter,
+    ) -> Result<()> {
         // A row is shorter than a chunk, which is far below 4 GiB.
         let length = u32::try_from(row.len()).unwrap_or(u32::MAX);
         self.lengths.extend_from_slice(&length.to_le_bytes());
@@ -145,7 +151,7 @@ impl Spill {
         Ok(())
     }
 
-    fn remember(&mut self, hash: u128, number: u64, writer: &mut Writer) -> Result<()> {
+    fn remember(&mut self, hash: u128, number: u64, writer: &mut DatasetWriter) -> Result<()> {
         let partition = usize::from(hash.to_be_bytes()[0]) * PARTITIONS / 256;
         let most = (self.memory / 8 / PARTITIONS).min(ENTRIES_BYTES) / ENTRY * ENTRY;
         let (entries, written) = &mut self.entries[partition];
@@ -158,8 +164,8 @@ impl Spill {
         Ok(())
     }
 
-    /// A block: the number of its rows, the number of its bytes, the lengths, the bytes.
-    fn write_block(&mut self, writer: &mut Writer) -> Result<()> {
+    /// Writes a block: the number of its rows, the number of its bytes, the lengths, the bytes.
+    fn write_block(&mut self, writer: &mut DatasetWriter) -> Result<()> {
         let count = (self.lengths.len() / 4) as u64;
         let mut block = Vec::with_capacity(16 + self.lengths.len() + self.rows.len());
         block.extend_from_slice(&count.to_le_bytes());
@@ -169,15 +175,15 @@ impl Spill {
         writer.temporary(CANDIDATES, block)
     }
 
-    /// Writes the candidates that are no duplicates to the data set. `spans` are all files, in
-    /// order; returns the duplicates of each, the hashes of all rows, and how many rows there are.
-    /// What the index should know and does not, since it is damaged, is told by `read_base`, which calls
-    /// [`Spill::base`] for each row.
+    /// Writes the candidates that are not duplicates to the data set. `spans` are all files, in
+    /// order; returns the duplicates of each, the hashes of all rows, and their number. If the
+    /// index is damaged, `read_base` must call [`Spill::base`] for each row that it should have
+    /// known.
     pub(crate) fn resolve(
         mut self,
         spans: &[Span],
-        writer: &mut Writer,
-        read_base: impl FnOnce(&mut Self, &mut Writer) -> Result<()>,
+        writer: &mut DatasetWriter,
+        read_base: impl FnOnce(&mut Self, &mut DatasetWriter) -> Result<()>,
     ) -> Result<(Vec<Late>, Body, u64)> {
         let mut found = self.find(spans, writer)?;
         if found.is_none() {
@@ -185,7 +191,7 @@ impl Spill {
             read_base(&mut self, writer)?;
             found = self.find(spans, writer)?;
         }
-        // Without an index there is none that could be damaged.
+        // Without an index none can be damaged.
         let Some(Found { late, out, index: (body, rows) }) = found else {
             return Err(self.failed(ErrorKind::InvalidData.into()));
         };
@@ -194,8 +200,8 @@ impl Spill {
         Ok((late, body, rows))
     }
 
-    /// Looks through all partitions; nothing when the index turns out to be damaged.
-    fn find(&self, spans: &[Span], writer: &mut Writer) -> Result<Option<Found>> {
+    /// Looks through all partitions; `None` if the index turns out to be damaged.
+    fn find(&self, spans: &[Span], writer: &mut DatasetWriter) -> Result<Option<Found>> {
         let candidates = usize::try_from(self.next - self.first_candidate).unwrap_or(usize::MAX);
         let known = self.known.as_ref();
         let mut addition = match Addition::start(&self.disk, &self.place, known, candidates as u64)
@@ -209,14 +215,14 @@ impl Spill {
         let written = |partition: usize| self.entries[partition].1;
         let files = (0..PARTITIONS).map(|p| written(p).then(|| writer.reopen(1 + p)).transpose());
         let files: Vec<Option<File>> = files.collect::<Result<_>>()?;
-        // Entries are sorted while those before them are looked at.
+        // The next entries are sorted while the previous ones are processed.
         let settled = thread::scope(|scope| {
             let (sorted, parts) = sync_channel(1);
             let (give_back, used) = channel();
             let sort = move || {
                 for (partition, file) in files.into_iter().enumerate() {
                     if let Err(error) = self.sort(partition, file, spans, &used, &sorted) {
-                        // Who does not wait any more has an error of its own.
+                        // If the receiver is gone, it has an error of its own.
                         let _ = sorted.send(Err(error));
                         break;
                     }
@@ -226,7 +232,7 @@ impl Spill {
             let thread = thread::Builder::new().name(name).spawn_scoped(scope, sort);
             thread.map_err(|e| Error::io("start a thread to sort rows for", &self.place, e))?;
             for buffer in [Vec::new(), Vec::new()] {
-                // The receiver ends when it has no more to sort.
+                // The receiver stops when it has no more to sort.
                 let _ = give_back.send(buffer);
             }
             for entries in parts {
@@ -249,8 +255,8 @@ impl Spill {
         Ok(Some(Found { late, out, index }))
     }
 
-    /// Sorts the entries of a partition and hands them over, in several passes when they are too many;
-    /// each takes another range of hashes, and these rise.
+    /// Sorts the entries of a partition and sends them, in several passes if they are too many;
+    /// each pass takes the next higher range of hashes.
     fn sort(
         &self,
         partition: usize,
@@ -262,12 +268,13 @@ impl Spill {
         let size = file.as_ref().map(File::metadata).transpose().map_err(|e| self.failed(e))?;
         let bytes = usize::try_from(size.map_or(0, |m| m.len())).unwrap_or(usize::MAX);
         let rows = (self.entries[partition].0.len() + bytes) / ENTRY;
-        // Two passes are in memory, one in work and one that waits; the rest is for what waits to be
-        // written, and for the marks of candidates.
+        // Two passes are in memory, one being processed and one waiting; the rest is for unwritten
+        // blocks and the bits of candidates.
         let passes = rows.saturating_mul(ENTRY).div_ceil(self.memory / 4).clamp(1, 256);
         for pass in 0..passes {
             let Ok(mut entries) = used.recv() else { break };
-            // Hashes are evenly spread: it need not grow, for which it would take twice as much.
+            // Hashes are evenly distributed, so that the buffer need not grow, which would double
+            // its memory.
             entries.clear();
             entries.reserve_exact(rows / passes + rows / passes / 16 + 64);
             self.read(partition, file.as_mut(), (pass, passes), spans, &mut entries)?;
@@ -279,7 +286,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Appends the entries of a partition that count, and are of the pass, to `entries`.
+    /// Appends the entries of a partition that count and belong to the pass.
     fn read(
         &self,
         partition: usize,
@@ -315,8 +322,8 @@ impl Spill {
         Ok(())
     }
 
-    /// Counts and marks the duplicates among `entries`, which are sorted, and adds the others to the
-    /// index; nothing when the index is damaged.
+    /// Counts and marks the duplicates among `entries`, which are sorted, and adds the others to
+    /// the index; `None` if the index is damaged.
     fn settle(
         &self,
         entries: &[u128],
@@ -333,7 +340,7 @@ impl Spill {
                 let duplicates = if known { group } else { &group[1..] };
                 for entry in duplicates {
                     let number = number_of(*entry);
-                    // Rows of the data set differ from each other.
+                    // Rows of the data set are distinct.
                     let Some(at) = number.checked_sub(self.first_candidate) else { continue };
                     let span = span_of(number, spans);
                     if owner == Some(span) {
@@ -369,8 +376,8 @@ impl Spill {
         }
     }
 
-    /// Reads the candidates again and writes those that stay.
-    fn keep(&self, out: &[u64], spans: &[Span], writer: &mut Writer) -> Result<()> {
+    /// Reads the candidates again and writes those that are kept.
+    fn keep(&self, out: &[u64], spans: &[Span], writer: &mut DatasetWriter) -> Result<()> {
         let mut reader = BufReader::with_capacity(1 << 16, writer.reopen(CANDIDATES)?);
         let mut number = self.first_candidate;
         let (mut head, mut lengths, mut rows) = ([0; 16], Vec::new(), Vec::new());
@@ -399,7 +406,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Fills `bytes`; false when nothing is left.
+    /// Fills `bytes`; returns false at the end of the input.
     fn fill(&self, reader: &mut impl Read, bytes: &mut [u8]) -> Result<bool> {
         match reader.read_exact(bytes) {
             Ok(()) => Ok(true),
@@ -413,12 +420,12 @@ impl Spill {
     }
 }
 
-/// The number of an entry's row.
+/// The row number in an entry.
 fn number_of(entry: u128) -> u64 {
     (entry & NUMBER) as u64
 }
 
-/// The file of the row with `number`.
+/// The index in `spans` of the file of row `number`.
 fn span_of(number: u64, spans: &[Span]) -> usize {
     spans.partition_point(|s| s.start <= number).saturating_sub(1)
 }

@@ -1,9 +1,10 @@
-//! The data set and its quarantine on the way to the disk, on a thread of their own.
+//! Writes the data set and its quarantine on a thread of its own.
 //!
-//! Hashing and writing are a third of the work of ingestion; here they go on while the next rows
-//! are parsed. The thread does what it is told in the order in which it is told, so that the steps
-//! on the disk have the same order in every run. Its first error is its last act, and is what the
-//! next call returns. Where the system gives no thread, every order is carried out at once. Not for the order in which files become visible: see the stage.
+//! Hashing and writing are a third of the work of ingestion; here they run while the next rows are
+//! parsed. The thread carries out orders one by one, so that the steps on the disk have the same
+//! order in every run. It stops at its first error, which the next call returns. If the system
+//! gives no thread, every order is carried out at once. Not for the order in which files become
+//! visible: see the stage.
 
 use std::fs::File;
 use std::mem::replace;
@@ -18,9 +19,9 @@ use crate::{Error, Result};
 use super::rows::{Mark, Original, RowFile};
 use crate::csv::quarantine;
 
-/// Bytes of rows that are handed over at a time.
+/// Bytes of rows per order.
 const BLOCK_BYTES: usize = 1 << 19;
-/// Orders that may wait; with the blocks they hold, this bounds the memory.
+/// The number of queued orders; with their blocks, it bounds the memory.
 const WAITING: usize = 3;
 
 enum Order {
@@ -28,19 +29,19 @@ enum Order {
     Rejected(Vec<u8>),
     Mark,
     CutBack,
-    /// The rows of a data set, which must have the digest.
+    /// Copies the rows of a data set, which must have the recorded digest.
     Copy(File, Box<Original>),
-    /// Bytes for one of the temporary files.
+    /// Appends to a temporary file.
     Temporary(usize, Vec<u8>),
-    /// Opens a temporary file to be read from its start, or the data set.
+    /// Opens a temporary file, or the data set, for reading from its start.
     Reopen(Option<usize>, SyncSender<File>),
 }
 
-/// The near end: collects rows and gives orders.
+/// The caller's side: collects rows and gives orders.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct DatasetWriter {
     block: Vec<u8>,
-    /// Blocks that were written, to be filled again.
+    /// Written blocks, to be filled again.
     used: Receiver<Vec<u8>>,
     far: Far,
 }
@@ -50,16 +51,16 @@ pub(crate) struct Writer {
 enum Far {
     Thread(SyncSender<Order>, JoinHandle<Result<Files>>),
     Here(Box<Files>),
-    /// Nowhere any more: an error ended it.
+    /// Nowhere: it stopped with an error.
     Over,
 }
 
-/// The far end: the files.
+/// The files, owned by whoever carries out orders.
 #[derive(Debug)]
 pub(crate) struct Files {
     /// The data set.
     pub(crate) data: RowFile,
-    /// The rejected rows, once there is one.
+    /// The rejected rows, if there are any.
     pub(crate) quarantine: Option<RowFile>,
     disk: Disk,
     data_path: PathBuf,
@@ -68,8 +69,8 @@ pub(crate) struct Files {
     temporary: Vec<Option<NewFile>>,
 }
 
-impl Writer {
-    /// Starts the files that will be published near `data` and `quarantine`.
+impl DatasetWriter {
+    /// Starts the files that will be published in the folders of `data` and `quarantine`.
     pub(crate) fn start(
         disk: &Disk,
         data: &Path,
@@ -87,14 +88,14 @@ impl Writer {
         };
         let (orders, waiting) = sync_channel(WAITING);
         let (give_back, used) = channel();
-        // Only a thread that there is gets the files.
+        // The files are sent only once a thread exists.
         let (hand_over, handed_over) = channel::<Files>();
         let work = move || {
             let Ok(mut files) = handed_over.recv() else { return Err(ended()) };
             for order in waiting {
                 if let Some(mut block) = files.carry_out(order)? {
                     block.clear();
-                    // At the end nobody wants it any more.
+                    // At the end the receiver is gone.
                     let _ = give_back.send(block);
                 }
             }
@@ -103,7 +104,7 @@ impl Writer {
         let name = "mlops-writer".to_owned();
         let far = match thread::Builder::new().name(name).spawn(work) {
             Ok(thread) => {
-                // The thread waits for them.
+                // The thread is waiting for them.
                 let _ = hand_over.send(files);
                 Far::Thread(orders, thread)
             }
@@ -124,8 +125,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies the rows of the data set `original`, opened as `source`; one of the next calls says
-    /// whether it has its digest.
+    /// Copies the rows of the data set `original`, opened as `source`. If it does not have its
+    /// digest, one of the next calls fails.
     pub(crate) fn copy(&mut self, source: File, original: Original) -> Result<()> {
         self.hand_over()?;
         self.order(Order::Copy(source, Box::new(original)))
@@ -136,29 +137,29 @@ impl Writer {
         self.order(Order::Rejected(line))
     }
 
-    /// Remembers the present state, instead of an earlier one.
+    /// StructuralIndex the current state, replacing an earlier mark.
     pub(crate) fn mark(&mut self) -> Result<()> {
         self.hand_over()?;
         self.order(Order::Mark)
     }
 
-    /// Returns to the state that was marked.
+    /// Returns to the marked state.
     pub(crate) fn cut_back(&mut self) -> Result<()> {
         self.block.clear();
         self.order(Order::CutBack)
     }
 
-    /// Appends to the temporary file number `file`, which is never published.
+    /// Appends to temporary file `file`, which is never published.
     pub(crate) fn temporary(&mut self, file: usize, bytes: Vec<u8>) -> Result<()> {
         if bytes.is_empty() { Ok(()) } else { self.order(Order::Temporary(file, bytes)) }
     }
 
-    /// The temporary file number `file`, to be read from its start.
+    /// Opens temporary file `file` for reading, from its start.
     pub(crate) fn reopen(&mut self, file: usize) -> Result<File> {
         self.open_again(Some(file))
     }
 
-    /// What there is of the data set, to be read from its start.
+    /// Opens what has been written of the data set for reading, from its start.
     pub(crate) fn reopen_data(&mut self) -> Result<File> {
         self.hand_over()?;
         self.open_again(None)
@@ -169,12 +170,12 @@ impl Writer {
         self.order(Order::Reopen(file, answer))?;
         match question.recv() {
             Ok(file) => Ok(file),
-            // No answer: the thread ended with an error.
+            // No answer: the thread stopped with an error.
             Err(_) => Err(self.join().map_or_else(|e| e, |_| ended())),
         }
     }
 
-    /// Waits until everything is written; gives the files, to be published.
+    /// Waits until everything is written; returns the files, to be published.
     pub(crate) fn finish(mut self) -> Result<Files> {
         self.hand_over()?;
         self.join()
@@ -201,7 +202,7 @@ impl Writer {
             }
             Far::Over => false,
         };
-        // The thread ended early, with an error.
+        // The thread stopped early, with an error.
         if taken { Ok(()) } else { self.join().map(drop) }
     }
 
@@ -221,12 +222,12 @@ fn ended() -> Error {
     Error::data("writing had failed before; the first error says why")
 }
 
-impl Drop for Writer {
-    /// Unfinished, the files are gone when this returns.
+impl Drop for DatasetWriter {
+    /// When this returns, unfinished files are removed.
     fn drop(&mut self) {
         if let Far::Thread(orders, thread) = replace(&mut self.far, Far::Over) {
             drop(orders);
-            // An error that nobody asked for any more.
+            // An error that nobody waits for.
             let _ = thread.join();
         }
     }
@@ -269,7 +270,7 @@ impl Files {
                     Some(file) => self.temporary(file)?.reopen()?,
                     None => self.data.reopen()?,
                 };
-                // Whoever asked may be gone.
+                // The receiver may be gone.
                 let _ = answer.send(opened);
             }
         }

@@ -1,37 +1,37 @@
-//! A column of the reference and of the new rows side by side, in the cells that the test compares.
+//! Compares a column of the reference with the new rows, in the cells of the test.
 //!
-//! Bins of a number are joined to about ten (fewer for few rows), by the counts of the reference
-//! alone; categories are matched by their text. Not for the test itself: see [`super::cells`].
+//! Bins of numbers are joined to about ten (fewer for few rows) by the counts of the reference
+//! alone; categories are matched by text. Not for the test itself: see [`super::cells`].
 
 use std::collections::HashMap;
 
-use super::cells::Cell;
+use super::cells::CellCounts;
 use super::reference::{ColumnReference, Present, bin};
 use super::sample::{CategoricalSample, Sample};
 
-/// Most bins that are compared: neighbours are joined up to these. More would find a change of a
-/// single tenth sooner and a shift of the whole later.
+/// The number of bins compared, to which neighbours are joined. More bins would detect a change in
+/// a single tenth sooner and a shift of the whole later.
 const COMPARED_BINS: u64 = 10;
 
-/// Rows of the smaller sample for each bin compared.
+/// Rows of the smaller sample per bin.
 const ROWS_A_BIN: u64 = 10;
 
 /// Label of the cell of missing values.
 const MISSING: &str = "missing";
 
 /// A column of both samples, cell by cell.
-pub(super) struct Compared {
-    /// The cells of the deciding test, missing values among them.
-    pub(super) cells: Vec<Cell>,
-    /// Reference and new rows in all bins of a number, ascending.
+pub(super) struct SampleCells {
+    /// The cells of the deciding test, including missing values.
+    pub(super) cells: Vec<CellCounts>,
+    /// Reference and new rows in all bins of a numeric column, ascending.
     pub(super) bins: Option<Vec<(u64, u64)>>,
-    /// Missing values of the new rows.
+    /// The number of missing values in the new rows.
     pub(super) missing: u64,
 }
 
 impl ColumnReference {
-    /// The same column of the new rows beside this one; nothing if they have none of its kind.
-    pub(super) fn beside(&self, new: &Sample) -> Option<Compared> {
+    /// Compares with the same column of the new rows; `None` if they have none of the same kind.
+    pub(super) fn beside(&self, new: &Sample) -> Option<SampleCells> {
         let mut compared = match &self.present {
             Present::Numeric { edges, counts } => {
                 let column = new.numeric.iter().find(|c| c.name == self.name)?;
@@ -43,12 +43,12 @@ impl ColumnReference {
             }
         };
         let (reference, new) = (self.missing, compared.missing);
-        compared.cells.push(Cell { label: MISSING.to_owned(), reference, new });
+        compared.cells.push(CellCounts { label: MISSING.to_owned(), reference, new });
         Some(compared)
     }
 }
 
-fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
+fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> SampleCells {
     let mut bins: Vec<(u64, u64)> = counts.iter().map(|count| (*count, 0)).collect();
     let mut present = 0;
     for value in values.iter().filter(|x| x.is_finite()) {
@@ -58,18 +58,17 @@ fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
     let n: u64 = counts.iter().sum();
     let groups = (n.min(present) / ROWS_A_BIN).clamp(1, COMPARED_BINS);
     let frequent = |bin: usize| counts[bin] * groups >= n;
-    let (mut cells, mut first, mut below) = (Vec::<Cell>::new(), 0, 0);
+    let (mut cells, mut first, mut below) = (Vec::<CellCounts>::new(), 0, 0);
     let mut last_group = None;
     for (i, (reference, new)) in bins.iter().enumerate() {
-        // The tenth (for ten groups) in which the middle of the bin lies; chosen by the reference
-        // alone.
+        // The tenth (with ten groups) that contains the middle of the bin, by the reference alone.
         let group = ((2 * below + reference) * groups / (2 * n).max(1)).min(groups - 1);
         below += reference;
         let joins = last_group == Some(group) && !frequent(i) && !frequent(i - 1);
         last_group = Some(group);
         if !joins {
             first = i;
-            cells.push(Cell { label: String::new(), reference: 0, new: 0 });
+            cells.push(CellCounts { label: String::new(), reference: 0, new: 0 });
         }
         if let Some(cell) = cells.last_mut() {
             cell.reference += reference;
@@ -77,10 +76,10 @@ fn compare_numbers(edges: &[f64], counts: &[u64], values: &[f64]) -> Compared {
             cell.label = range(edges, first, i);
         }
     }
-    Compared { cells, bins: Some(bins), missing: values.len() as u64 - present }
+    SampleCells { cells, bins: Some(bins), missing: values.len() as u64 - present }
 }
 
-/// The numbers of the bins from `first` to `last`, in words.
+/// The range of the bins from `first` to `last`, in words.
 fn range(edges: &[f64], first: usize, last: usize) -> String {
     let above = first.checked_sub(1).map(|i| edges[i]);
     match (above, edges.get(last)) {
@@ -89,7 +88,7 @@ fn range(edges: &[f64], first: usize, last: usize) -> String {
         (Some(low), Some(high)) if low.next_up() >= *high => format!("{high}"),
         (low, Some(high)) => {
             let low = low.map_or(String::new(), |low| format!("above {low} and "));
-            // The lower side of a frequent value.
+            // The bin below a frequent value.
             match edges.get(last + 1) {
                 Some(next) if high.next_up() >= *next => {
                     format!("{low}below {next}")
@@ -105,32 +104,32 @@ fn compare_texts(
     counts: &[u64],
     other: u64,
     new: &CategoricalSample,
-) -> Compared {
+) -> SampleCells {
     let found = new.counts();
     let mut fresh: HashMap<&str, u64> =
         new.levels.iter().map(String::as_str).zip(found.iter().copied()).skip(1).collect();
-    let mut cells: Vec<Cell> = levels
+    let mut cells: Vec<CellCounts> = levels
         .iter()
         .zip(counts)
         .map(|(level, reference)| {
             let new = fresh.remove(level.as_str()).unwrap_or(0);
-            Cell { label: level.clone(), reference: *reference, new }
+            CellCounts { label: level.clone(), reference: *reference, new }
         })
         .collect();
     if other > 0 {
-        // Levels that were not kept and levels that never occurred cannot be told apart.
+        // Levels that were not stored cannot be told from levels that never occurred.
         let label = "any other value".to_owned();
-        cells.push(Cell { label, reference: other, new: fresh.into_values().sum() });
+        cells.push(CellCounts { label, reference: other, new: fresh.into_values().sum() });
     } else {
         let mut fresh: Vec<(&str, u64)> = fresh.into_iter().collect();
         fresh.sort_unstable();
-        cells.extend(fresh.into_iter().map(|(level, new)| Cell {
+        cells.extend(fresh.into_iter().map(|(level, new)| CellCounts {
             label: level.to_owned(),
             reference: 0,
             new,
         }));
     }
-    Compared { cells, bins: None, missing: found.first().copied().unwrap_or(0) }
+    SampleCells { cells, bins: None, missing: found.first().copied().unwrap_or(0) }
 }
 
 #[cfg(test)]

@@ -1,49 +1,49 @@
-//! Two samples of a column as counts over the same cells: how far apart, and can chance explain it?
+//! Compares two samples of a column by counts over the same cells: how different, and by chance?
 //!
 //! Cells are bins of numbers or categories, and one for missing values. The column's test is
-//! Pearson's chi-square test of homogeneity on cells in which chance alone would put at least
-//! [`MIN_EXPECTED`] rows of the smaller sample; the others are one cell together, *rare*. If even
-//! that one has fewer, Fisher's exact test compares it with all others, and the column's p-value
-//! is twice the smaller of the two (Bonferroni), because a chi-square test of such a cell gives
-//! false alarms. What is rare follows from the counts of both samples together, never from one of
-//! them, so that the choice cannot favour a verdict: a category that only the new rows have is as
-//! rare as one that only the reference has.
+//! Pearson's chi-square test of homogeneity on cells in which at least [`MIN_EXPECTED`] rows of the
+//! smaller sample are expected; the others are merged into one cell, *rare*. If even that has
+//! fewer, Fisher's exact test compares it with all others, and the column's p-value is twice the
+//! smaller of the two (Bonferroni), because a chi-square test of such a cell gives false alarms.
+//! Which cells are rare follows from the counts of both samples together, so that the choice cannot
+//! favour a verdict: a category that only the new rows have is as rare as one that only the
+//! reference has.
 //!
-//! PSI and the Jensen-Shannon distance of the same cells inform. Their thresholds come from the
-//! same theory: for large samples of one population of k cells, n m / (n + m) times PSI, and times
-//! 8 JSD, is chi-square with k - 1 degrees of freedom (Yurdakul and Naranjo, "Statistical
-//! properties of the population stability index", 2020, for PSI; the Taylor expansion of both).
-//! Not for making cells: see [`super::reference`].
+//! PSI and the Jensen-Shannon distance of the same cells are reported for information. Their
+//! thresholds come from the same theory: for large samples of one population of k cells, n m / (n +
+//! m) times PSI, and times 8 JSD, is chi-square with k - 1 degrees of freedom (Yurdakul and
+//! Naranjo, "Statistical properties of the population stability index", 2020, for PSI; the Taylor
+//! expansion of both). Not for making cells: see [`super::reference`].
 
 use serde::{Deserialize, Serialize};
 
 use super::distribution::{chi_square_isf, chi_square_sf, fisher_exact};
 
-/// Fewest rows that chance must put into a cell, in the smaller sample, for the chi-square test.
+/// The smallest expected number of rows of the smaller sample in a cell of the chi-square test.
 pub const MIN_EXPECTED: f64 = 5.0;
 
-/// Added to each count for PSI, which is infinite for an empty cell.
+/// Added to each count for PSI, which would be infinite for an empty cell.
 const HALF: f64 = 0.5;
 
-/// Rows of both samples in one cell.
+/// The number of rows of both samples in one cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
-    /// What is in it, for people: `(3.5, 7]`, a category, `missing`.
+pub struct CellCounts {
+    /// The cell's label for people: `(3.5, 7]`, a category, `missing`.
     pub label: String,
-    /// Rows of the reference.
+    /// Number of reference rows.
     pub reference: u64,
-    /// New rows.
+    /// Number of new rows.
     pub new: u64,
 }
 
-/// A statistic with what it takes to be remarkable at the column's level.
+/// A statistic with its threshold at the column's level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Statistic {
-    /// Its value.
+    /// The statistic's value.
     pub value: f64,
-    /// Above this, chance does not explain it at the level.
+    /// A larger value is not explained by chance at the level.
     pub threshold: f64,
-    /// Chance of at least this value without drift.
+    /// The probability of at least this value without drift.
     pub p_value: f64,
 }
 
@@ -53,44 +53,44 @@ pub struct ChiSquare {
     /// Pearson's statistic.
     #[serde(flatten)]
     pub statistic: Statistic,
-    /// Cells less one.
+    /// The number of cells minus one.
     pub degrees_of_freedom: u32,
 }
 
-/// Rows in rare cells, together, by Fisher's exact test against all others.
+/// The rows in rare cells together, tested against all others by Fisher's exact test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RareCells {
-    /// Rows of the reference.
+    /// Number of reference rows.
     pub reference: u64,
-    /// New rows.
+    /// Number of new rows.
     pub new: u64,
-    /// Two-sided.
+    /// Two-sided p-value.
     pub p_value: f64,
 }
 
-/// All that the cells of a column say.
+/// The comparison of a column's cells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Deciding test: the chance of such a difference without drift; 1 when nothing can be tested.
+    /// The p-value of the deciding test; 1 if nothing can be tested.
     pub p_value: f64,
     /// The test of the cells that are not rare, if there are at least two.
     pub chi_square: Option<ChiSquare>,
-    /// The test of those that are, where they are too rare for the chi-square test even together.
+    /// The test of the rare cells, if they are too rare for the chi-square test even together.
     pub rare: Option<RareCells>,
-    /// Population stability index in nats, sum of (p - q) ln(p / q), with half a row added to each
-    /// cell. Informs.
+    /// Population stability index in nats, the sum of (p - q) ln(p / q), with half a row added to
+    /// each cell. For information.
     pub psi: Option<Statistic>,
     /// Jensen-Shannon distance, the square root of the divergence in nats, as
-    /// `scipy.spatial.distance.jensenshannon`; 0 to 0.833. Informs.
+    /// `scipy.spatial.distance.jensenshannon`; 0 to 0.833. For information.
     pub jensen_shannon: Option<Statistic>,
-    /// The cell with the largest part in Pearson's statistic.
-    pub largest: Option<Cell>,
+    /// The cell with the largest contribution to Pearson's statistic.
+    pub largest: Option<CellCounts>,
 }
 
-/// Compares two samples at a level in (0, 1): the chance of an alarm without drift.
-pub fn compare(cells: Vec<Cell>, level: f64) -> Comparison {
+/// Compares two samples at a level in (0, 1), the probability of an alarm without drift.
+pub fn compare(cells: Vec<CellCounts>, level: f64) -> Comparison {
     let sizes = Sizes::of(&cells);
-    let (mut tested, rare): (Vec<Cell>, Vec<Cell>) =
+    let (mut tested, rare): (Vec<CellCounts>, Vec<CellCounts>) =
         cells.into_iter().partition(|cell| sizes.expected(cell) >= MIN_EXPECTED);
     let mut rare = lump(rare).filter(|cell| cell.reference + cell.new > 0);
     if rare.as_ref().is_some_and(|cell| sizes.expected(cell) >= MIN_EXPECTED) {
@@ -108,7 +108,7 @@ pub fn compare(cells: Vec<Cell>, level: f64) -> Comparison {
     });
     let smallest = chi_square.map_or(1.0, |test| test.statistic.p_value);
     let smallest = rare_test.map_or(smallest, |test| smallest.min(test.p_value));
-    let all: Vec<Cell> = tested.into_iter().chain(rare).collect();
+    let all: Vec<CellCounts> = tested.into_iter().chain(rare).collect();
     let informs = all.len() > 1 && sizes.reference.min(sizes.new) > 0;
     Comparison {
         p_value: (smallest * f64::from(tests.max(1))).min(1.0),
@@ -123,7 +123,7 @@ pub fn compare(cells: Vec<Cell>, level: f64) -> Comparison {
     }
 }
 
-/// Rows of both samples.
+/// The number of rows in each sample.
 #[derive(Clone, Copy)]
 struct Sizes {
     reference: u64,
@@ -131,27 +131,27 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(cells: &[Cell]) -> Self {
+    fn of(cells: &[CellCounts]) -> Self {
         Self {
             reference: cells.iter().map(|cell| cell.reference).sum(),
             new: cells.iter().map(|cell| cell.new).sum(),
         }
     }
 
-    /// Rows of the smaller sample that would be in the cell if both had the same shares.
-    fn expected(self, cell: &Cell) -> f64 {
+    /// The expected rows of the smaller sample in the cell if both had the same shares.
+    fn expected(self, cell: &CellCounts) -> f64 {
         let all = (self.reference + self.new).max(1) as f64;
         (cell.reference + cell.new) as f64 * self.reference.min(self.new) as f64 / all
     }
 
-    /// n m / (n + m), by which a squared distance becomes a chi-square statistic.
+    /// n m / (n + m), the factor from a squared distance to a chi-square statistic.
     fn effective(self) -> f64 {
         let (n, m) = (self.reference as f64, self.new as f64);
         n * m / (n + m)
     }
 
-    /// The cell's part in Pearson's statistic, of both samples.
-    fn pearson(self, cell: &Cell) -> f64 {
+    /// The cell's contribution to Pearson's statistic, from both samples.
+    fn pearson(self, cell: &CellCounts) -> f64 {
         let (n, m) = (self.reference as f64, self.new as f64);
         let both = (cell.reference + cell.new) as f64;
         if both * n * m < 1.0 {
@@ -161,30 +161,31 @@ impl Sizes {
         part * part / both
     }
 
-    /// Shares of the cell in the reference and in the new rows, with `more` rows in each of `k`.
-    fn shares(self, cell: &Cell, more: f64, k: usize) -> (f64, f64) {
+    /// The cell's shares in the reference and in the new rows, with `more` rows added to each of
+    /// `k` cells.
+    fn shares(self, cell: &CellCounts, more: f64, k: usize) -> (f64, f64) {
         let share = |count: u64, all: u64| (count as f64 + more) / (all as f64 + more * k as f64);
         (share(cell.reference, self.reference), share(cell.new, self.new))
     }
 }
 
-/// All cells as one; nothing if there is none.
-fn lump(cells: Vec<Cell>) -> Option<Cell> {
+/// All cells merged into one; `None` if there are none.
+fn lump(cells: Vec<CellCounts>) -> Option<CellCounts> {
     let reference = cells.iter().map(|cell| cell.reference).sum();
     let new = cells.iter().map(|cell| cell.new).sum();
     let mut filled = cells.into_iter().filter(|cell| cell.reference + cell.new > 0);
     let first = filled.next()?.label;
     let more = filled.count();
     let label = if more == 0 { first } else { format!("{first} and {more} other rare values") };
-    Some(Cell { label, reference, new })
+    Some(CellCounts { label, reference, new })
 }
 
-fn degrees(cells: &[Cell]) -> u32 {
+fn degrees(cells: &[CellCounts]) -> u32 {
     u32::try_from(cells.len().saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
-fn chi_square(cells: &[Cell], level: f64) -> ChiSquare {
-    // A rare cell that is tested apart is no part of this table.
+fn chi_square(cells: &[CellCounts], level: f64) -> ChiSquare {
+    // A rare cell that is tested separately is not part of this table.
     let sizes = Sizes::of(cells);
     let degrees_of_freedom = degrees(cells);
     let value = cells.iter().map(|cell| sizes.pearson(cell)).sum();
@@ -196,7 +197,7 @@ fn chi_square(cells: &[Cell], level: f64) -> ChiSquare {
     ChiSquare { statistic, degrees_of_freedom }
 }
 
-fn psi(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
+fn psi(cells: &[CellCounts], sizes: Sizes, level: f64) -> Statistic {
     let parts = cells.iter().map(|cell| {
         let (p, q) = sizes.shares(cell, HALF, cells.len());
         (p - q) * (p / q).ln()
@@ -209,7 +210,7 @@ fn psi(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
     }
 }
 
-fn jensen_shannon(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
+fn jensen_shannon(cells: &[CellCounts], sizes: Sizes, level: f64) -> Statistic {
     let parts = cells.iter().map(|cell| {
         let (p, q) = sizes.shares(cell, 0.0, cells.len());
         let middle = p.midpoint(q);
@@ -228,8 +229,8 @@ fn jensen_shannon(cells: &[Cell], sizes: Sizes, level: f64) -> Statistic {
 mod tests {
     use super::*;
 
-    fn cells(counts: &[(u64, u64)]) -> Vec<Cell> {
-        let cell = |(i, &(reference, new))| Cell { label: format!("c{i}"), reference, new };
+    fn cells(counts: &[(u64, u64)]) -> Vec<CellCounts> {
+        let cell = |(i, &(reference, new))| CellCounts { label: format!("c{i}"), reference, new };
         counts.iter().enumerate().map(cell).collect()
     }
 

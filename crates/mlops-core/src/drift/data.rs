@@ -1,16 +1,16 @@
-//! Data drift: feature by feature, do the new rows look like the training rows?
+//! Data drift: feature by feature, are the new rows distributed like the training rows?
 //!
-//! One test decides for each column, and it is the same for numbers and categories: the chi-square
-//! test of [`super::cells`], on quantile bins or categories, with missing values as a cell. It holds
-//! its level for ties, skew and gaps alike. PSI, the Jensen-Shannon distance and
-//! Kolmogorov-Smirnov are reported beside it and decide nothing.
+//! One test decides for each column, the same for numbers and categories: the chi-square test of
+//! [`super::cells`] on quantile bins or categories, with missing values as a cell. It keeps its
+//! level with ties, skew and gaps. PSI, the Jensen-Shannon distance and Kolmogorov-Smirnov are
+//! reported too and decide nothing.
 //!
 //! Levels are family-wise (Bonferroni): with k columns each is tested at alpha / k, so that rows
-//! without drift raise any alarm at all with a chance of at most alpha, whatever k and however the
-//! columns depend on each other. Thresholds follow from this level and both sample sizes. The usual
-//! PSI bands (0.1 and 0.25) are named for information: for 100 rows PSI passes 0.1 by chance alone
-//! almost always, for 100,000 rows it stays below it for real shifts. `docs/drift.md` has measured
-//! false alarms and power. Not for labels or scores: see [`super::rules`].
+//! without drift raise any alarm with a probability of at most alpha, whatever k and the dependence
+//! between columns. Thresholds follow from this level and both sample sizes. The usual PSI bands
+//! (0.1 and 0.25) are reported for information: with 100 rows PSI exceeds 0.1 by chance almost
+//! always, with 100,000 rows it stays below for real shifts. `docs/drift.md` has measured false
+//! alarms and power. Not for labels or scores: see [`super::rules`].
 
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +20,10 @@ use super::{Sample, kolmogorov};
 use crate::text;
 use crate::{Error, Result};
 
-/// The usual words for a PSI, whatever the sample sizes. For information only.
+/// The usual bands of a PSI, which disregard sample sizes. For information: no verdict depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Folklore {
+pub enum PsiBand {
     /// PSI below 0.1.
     Stable,
     /// PSI from 0.1 to 0.25.
@@ -32,7 +32,7 @@ pub enum Folklore {
     Large,
 }
 
-impl Folklore {
+impl PsiBand {
     fn of(psi: f64) -> Self {
         match psi {
             psi if psi < 0.1 => Self::Stable,
@@ -42,12 +42,12 @@ impl Folklore {
     }
 }
 
-/// What became of one column.
+/// The verdict on one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnDrift {
-    /// The column.
+    /// The column's name.
     pub column: String,
-    /// Whether it drifted: its p-value is below `level`.
+    /// The column drifted: its p-value is below `level`.
     pub drifted: bool,
     /// The level at which it is tested: alpha divided by the number of columns.
     pub level: f64,
@@ -55,36 +55,37 @@ pub struct ColumnDrift {
     pub missing_reference: f64,
     /// Share of missing values among the new rows, 0 to 1.
     pub missing_new: f64,
-    /// The deciding test, PSI and Jensen-Shannon.
+    /// The deciding test, PSI and the Jensen-Shannon distance.
     #[serde(flatten)]
     pub comparison: Comparison,
-    /// Kolmogorov-Smirnov's D of a numeric column, missing values apart. Informs.
+    /// Kolmogorov-Smirnov's D of a numeric column, without missing values. For information.
     pub kolmogorov_smirnov: Option<Statistic>,
-    /// The usual words for the PSI. Informs.
-    pub folklore: Option<Folklore>,
-    /// All that in a sentence.
+    /// The band of the PSI, for information. Older records call it `folklore`.
+    #[serde(alias = "folklore")]
+    pub psi_band: Option<PsiBand>,
+    /// The verdict as a sentence.
     pub explanation: String,
 }
 
-/// What became of all columns.
+/// The verdict on all columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataDrift {
-    /// Whether any column drifted.
+    /// At least one column drifted.
     pub data_drift: bool,
-    /// Chance of any alarm without drift, at most.
+    /// Upper bound on the probability of any alarm without drift.
     pub alpha: f64,
-    /// Training rows compared with.
+    /// Number of training rows in the comparison.
     pub reference_rows: u64,
-    /// New rows compared.
+    /// Number of new rows in the comparison.
     pub new_rows: u64,
-    /// Every column, in the order of the reference.
+    /// All columns, in the order of the reference.
     pub columns: Vec<ColumnDrift>,
 }
 
 /// Compares new rows with the training rows at the family-wise level `alpha` (usually 0.05).
 ///
 /// # Errors
-/// `Data` when alpha is not strictly between 0 and 1, or the new rows lack a column.
+/// `Data` if alpha is not strictly between 0 and 1, or the new rows lack a column.
 pub fn data_drift(reference: &Reference, new: &Sample, alpha: f64) -> Result<DataDrift> {
     if !(alpha > 0.0 && alpha < 1.0) {
         return Err(Error::data(format!(
@@ -108,8 +109,8 @@ pub fn data_drift(reference: &Reference, new: &Sample, alpha: f64) -> Result<Dat
 }
 
 impl DataDrift {
-    /// Replaces Kolmogorov-Smirnov's D on bins by the exact one, where the training rows are at
-    /// hand. No verdict changes.
+    /// Replaces Kolmogorov-Smirnov's D on bins by the exact one, if the training rows are
+    /// available. No verdict changes.
     #[must_use]
     pub fn with_exact_kolmogorov_smirnov(mut self, training: &Sample, new: &Sample) -> Self {
         for column in &mut self.columns {
@@ -138,7 +139,7 @@ fn column_drift(column: &ColumnReference, new: &Sample, level: f64) -> Result<Co
         level,
         missing_reference: share(column.missing, column.rows()),
         missing_new: share(beside.missing, new.rows() as u64),
-        folklore: comparison.psi.map(|psi| Folklore::of(psi.value)),
+        psi_band: comparison.psi.map(|psi| PsiBand::of(psi.value)),
         kolmogorov_smirnov: beside.bins.and_then(|bins| kolmogorov::binned(&bins, level)),
         comparison,
         explanation: String::new(),
@@ -221,11 +222,21 @@ mod tests {
         let text = &drift.columns[0].explanation;
         assert!(text.contains("most of all, above "), "{text}");
         assert!(text.ends_with(" to 100.0 % of the rows"), "{text}");
-        assert_eq!(drift.columns[0].folklore, Some(Folklore::Large));
+        assert_eq!(drift.columns[0].psi_band, Some(PsiBand::Large));
         let renamed = data_drift(&reference, &rows(700, 0.0, "z"), 0.05).unwrap();
         assert_eq!(renamed.columns.iter().map(|c| c.drifted).collect::<Vec<_>>(), [false, true]);
         let json = serde_json::to_string(&renamed).unwrap();
         assert_eq!(serde_json::from_str::<DataDrift>(&json).unwrap(), renamed);
+    }
+
+    #[test]
+    fn an_old_record_keeps_its_psi_band() {
+        let reference = Reference::of(&rows(2_000, 0.0, "a"));
+        let drift = data_drift(&reference, &rows(700, 200.0, "a"), 0.05).unwrap();
+        let json = serde_json::to_string(&drift).unwrap();
+        assert!(json.contains("\"psi_band\":\"large\"") && !json.contains("folklore"), "{json}");
+        let old = json.replace("\"psi_band\"", "\"folklore\"");
+        assert_eq!(serde_json::from_str::<DataDrift>(&old).unwrap(), drift);
     }
 
     #[test]

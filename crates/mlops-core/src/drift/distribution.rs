@@ -1,21 +1,21 @@
-//! The distributions that tests refer to: chi-square, Kolmogorov, hypergeometric.
+//! The distributions behind the tests: chi-square, Kolmogorov, hypergeometric.
 //!
-//! Names and conventions are scipy's: `sf` is the chance of more than `x`, `isf` its inverse. Good
-//! to about 12 digits, tails included. Not for choosing a test: see the siblings.
+//! Names and conventions are scipy's: `sf` is the probability of more than `x`, `isf` its inverse.
+//! Accurate to about 12 digits, including the tails. Not for choosing a test: see the siblings.
 
-/// Chance of more than `x` under the chi-square distribution (`scipy.stats.chi2.sf`).
+/// The probability of more than `x` under the chi-square distribution (`scipy.stats.chi2.sf`).
 pub(super) fn chi_square_sf(x: f64, df: u32) -> f64 {
     upper_gamma(f64::from(df) / 2.0, x / 2.0)
 }
 
-/// The value that a chi-square variable exceeds with chance `p`, 0 < p < 1.
+/// The value that a chi-square variable exceeds with probability `p`, 0 < p < 1.
 pub(super) fn chi_square_isf(p: f64, df: u32) -> f64 {
-    // Mean plus a multiple of the spread that no p above 1e-300 passes.
+    // The mean plus a multiple of the deviation that no p above 1e-300 exceeds.
     let df_ = f64::from(df);
     bisect(0.0, df_ + 60.0 * (2.0 * df_).sqrt() + 2_000.0, |x| chi_square_sf(x, df) > p)
 }
 
-/// Chance of more than `x` under the Kolmogorov distribution (`scipy.stats.kstwobign.sf`).
+/// The probability of more than `x` under the Kolmogorov distribution (`scipy.stats.kstwobign.sf`).
 pub(super) fn kolmogorov_sf(x: f64) -> f64 {
     if x < 0.2 {
         // 1 within 1e-12; the series below would need many terms.
@@ -32,14 +32,14 @@ pub(super) fn kolmogorov_sf(x: f64) -> f64 {
     (2.0 * sum).clamp(0.0, 1.0)
 }
 
-/// The value that a Kolmogorov variable exceeds with chance `p`, 0 < p < 1.
+/// The value that a Kolmogorov variable exceeds with probability `p`, 0 < p < 1.
 pub(super) fn kolmogorov_isf(p: f64) -> f64 {
     bisect(0.2, 30.0, |x| kolmogorov_sf(x) > p)
 }
 
-/// Two-sided p-value of Fisher's exact test (`scipy.stats.fisher_exact`) on the table
-/// `[[a.0, a.1], [b.0, b.1]]`: the chance of all tables with the same margins that are no more
-/// likely than this one.
+/// The two-sided p-value of Fisher's exact test (`scipy.stats.fisher_exact`) on the table `[[a.0,
+/// a.1], [b.0, b.1]]`: the probability of all tables with the same margins that are no more likely
+/// than this one.
 pub(super) fn fisher_exact(a: (u64, u64), b: (u64, u64)) -> f64 {
     // Hypergeometric: how many of `marked` are among `drawn` of `all`.
     let (drawn, all) = (a.0 + a.1, a.0 + a.1 + b.0 + b.1);
@@ -48,7 +48,7 @@ pub(super) fn fisher_exact(a: (u64, u64), b: (u64, u64)) -> f64 {
     let chance = |x: u64| {
         (ln_choose(marked, x) + ln_choose(all - marked, drawn - x) - ln_choose(all, drawn)).exp()
     };
-    // scipy's allowance for rounding.
+    // scipy's tolerance for rounding.
     let limit = chance(a.0) * (1.0 + 1e-7);
     (low..=high).map(chance).filter(|p| *p <= limit).sum::<f64>().min(1.0)
 }
@@ -120,7 +120,7 @@ fn upper_gamma(a: f64, x: f64) -> f64 {
     (front * fraction).clamp(0.0, 1.0)
 }
 
-/// Where a falling condition turns false between `low` and `high`.
+/// The point between `low` and `high` where a decreasing condition becomes false.
 fn bisect(mut low: f64, mut high: f64, below: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..80 {
         let middle = low.midpoint(high);

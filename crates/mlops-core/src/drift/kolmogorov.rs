@@ -1,17 +1,19 @@
-//! The two-sample Kolmogorov-Smirnov statistic, from raw numbers or from bins. Informs only.
+//! The two-sample Kolmogorov-Smirnov statistic, from raw numbers or from bins. For information
+//! only.
 //!
 //! The p-value is the asymptotic one, Q(D sqrt(nm / (n + m))) (`scipy.stats.kstwobign`): slightly
-//! too large for small samples, and far too large where values tie, since D only counts at distinct
-//! values. That is why it does not decide: see [`super::cells`] for the test that does. On bins, D
-//! is the largest difference at an edge and so at most the exact one.
+//! too large for small samples, and far too large with ties, since D is taken only at distinct
+//! values. That is why it does not decide; the test that does is in [`super::cells`]. On bins, D is
+//! the largest difference at an edge and therefore at most the exact one.
 
 use super::cells::Statistic;
 use super::distribution::{kolmogorov_isf, kolmogorov_sf};
 
-/// D of two sets of numbers, at a level in (0, 1); NaN and the infinities are missing. Nothing if either is empty.
+/// D of two sets of numbers, at a level in (0, 1); NaN and infinities are missing. `None` if either
+/// set is empty.
 pub fn exact(reference: &[f64], new: &[f64], level: f64) -> Option<Statistic> {
     let [a, b] = [reference, new].map(|values| {
-        // Zeros of both signs are equal, and total order would part them.
+        // Zeros of both signs are equal, but the total order separates them.
         let mut present: Vec<f64> =
             values.iter().filter(|x| x.is_finite()).map(|x| x + 0.0).collect();
         present.sort_unstable_by(f64::total_cmp);
@@ -27,7 +29,7 @@ pub fn exact(reference: &[f64], new: &[f64], level: f64) -> Option<Statistic> {
     statistic(largest, a.len() as u64, b.len() as u64, level)
 }
 
-/// D at the edges of bins, of the counts of reference and new rows in them.
+/// D at the edges of bins, from the counts of reference and new rows in them.
 pub(super) fn binned(bins: &[(u64, u64)], level: f64) -> Option<Statistic> {
     let n: u64 = bins.iter().map(|bin| bin.0).sum();
     let m: u64 = bins.iter().map(|bin| bin.1).sum();

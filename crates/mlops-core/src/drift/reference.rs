@@ -1,23 +1,23 @@
-//! What a model remembers of its training rows: compact enough to live in its artifact.
+//! The distribution of a model's training rows, in a compact form.
 //!
-//! A numeric column is kept as counts between its quantiles, at most [`MAX_BINS`] equally filled
+//! A numeric column is stored as counts between its quantiles: at most [`MAX_BINS`] equally filled
 //! bins, open at both ends. A value that fills a bin by itself (a tie: zeros, a default, a cap) has
-//! its own bin, so that a change of its share is seen; equal quantiles merge. A categorical column
-//! is kept as counts of its [`MAX_LEVELS`] most frequent values and of all others together. Missing
-//! values are counted beside. About 300 bytes for a number.
+//! its own bin, so that a change of its share is noticed; equal quantiles merge. A categorical
+//! column is stored as counts of its [`MAX_LEVELS`] most frequent values and of all others
+//! together. Missing values are counted separately. About 300 bytes for a numeric column.
 //!
-//! Why bins and not the rows: the chi-square test, PSI and the Jensen-Shannon distance need no
-//! more, and lose nothing; only the Kolmogorov-Smirnov statistic is then a lower bound (see
+//! Bins lose nothing compared with rows: the chi-square test, PSI and the Jensen-Shannon distance
+//! need no more; only the Kolmogorov-Smirnov statistic becomes a lower bound (see
 //! [`super::kolmogorov`] for the exact one). Not for comparing: see [`super::data`].
 
 use serde::{Deserialize, Serialize};
 
 use super::sample::{CategoricalSample, NumericSample, Sample};
 
-/// Most equally filled bins of a number; values that tie may add a few.
+/// The maximum number of equally filled bins; tied values may add a few.
 pub const MAX_BINS: usize = 20;
 
-/// Most categories that are told apart; training refuses a column of more.
+/// The maximum number of categories told apart; training refuses a column with more.
 pub const MAX_LEVELS: usize = 1_000;
 
 /// The training rows of a model, as far as drift is concerned.
@@ -30,48 +30,48 @@ pub struct Reference {
 /// One feature column of the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnReference {
-    /// The column.
+    /// The column's name.
     pub name: String,
-    /// Rows without a value.
+    /// Number of rows without a value.
     pub missing: u64,
-    /// Rows with one.
+    /// The distribution of the values.
     pub present: Present,
 }
 
-/// How the values of a column are distributed.
+/// The distribution of a column's values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Present {
     /// Numbers.
     Numeric {
-        /// Upper edges of all bins but the last, ascending; a bin takes its upper edge.
+        /// Upper edges of all bins but the last, ascending; a bin includes its upper edge.
         edges: Vec<f64>,
-        /// Rows in each bin, one more than edges.
+        /// Number of rows in each bin, one more than edges.
         counts: Vec<u64>,
     },
     /// Texts.
     Categorical {
-        /// Values, ascending.
+        /// The values, ascending.
         levels: Vec<String>,
-        /// Rows with each of them.
+        /// Number of rows with each of them.
         counts: Vec<u64>,
-        /// Rows with another value.
+        /// Number of rows with another value.
         other: u64,
     },
 }
 
 impl Reference {
-    /// What to remember of these rows.
+    /// The reference for these rows.
     pub fn of(sample: &Sample) -> Self {
         let numeric = sample.numeric.iter().map(ColumnReference::numeric);
         let categorical = sample.categorical.iter().map(ColumnReference::categorical);
         Self { columns: numeric.chain(categorical).collect() }
     }
 
-    /// Checks what a decoder cannot: that the parts fit each other.
+    /// Checks what a decoder cannot: that the parts fit together.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// The problem in words.
     pub fn consistent(&self) -> Result<(), String> {
         for column in &self.columns {
             let fits = match &column.present {
@@ -96,12 +96,12 @@ impl Reference {
 }
 
 impl ColumnReference {
-    /// Rows, with and without a value.
+    /// The number of rows, with and without a value.
     pub fn rows(&self) -> u64 {
         self.missing + self.present.rows()
     }
 
-    /// Counts between the quantiles of a number.
+    /// Counts between the quantiles of a numeric column.
     fn numeric(column: &NumericSample) -> Self {
         let mut sorted: Vec<f64> =
             column.values.iter().copied().filter(|x| x.is_finite()).map(|x| x + 0.0).collect();
@@ -122,7 +122,7 @@ impl ColumnReference {
     fn categorical(column: &CategoricalSample) -> Self {
         let counts = column.counts();
         let missing = counts.first().copied().unwrap_or(0);
-        // A level of which the reservoir kept no row is none.
+        // A level without a row in the sample does not count.
         let levels = column.levels.iter().zip(counts).skip(1).filter(|level| level.1 > 0);
         let mut levels: Vec<(&String, u64)> = levels.collect();
         levels.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
@@ -165,7 +165,7 @@ fn edges(sorted: &[f64]) -> Vec<f64> {
     edges
 }
 
-/// The bin of a finite number.
+/// The index of the bin of a finite number.
 pub(super) fn bin(edges: &[f64], value: f64) -> usize {
     edges.partition_point(|edge| *edge < value)
 }

@@ -1,6 +1,6 @@
 //! Model drift: six rules on the F1 of the live release on new rows, one of which decides.
 //!
-//! New rows are those that no decision was made on yet, never all rows since training: a bad week
+//! New rows are those on which no decision was made yet, never all rows since training: a bad week
 //! after many good ones must not be averaged away.
 //!
 //! | rule | a challenger is trained when the new F1 is |
@@ -8,14 +8,15 @@
 //! | raw | below the deployed F1 |
 //! | parametric | below mean - 2 std of the history (ddof 0) |
 //! | non-parametric | below q25 - 1.5 IQR of the history (linear quartiles; Tukey's lower fence) |
-//! | significant | so far below the deployed F1 that the 95 % bootstrap interval of the difference lies below 0 |
-//! | pooled | the same, against the test set and all earlier batches of this release together |
+//! | significant | so far below the deployed F1 that the 95 % bootstrap interval of the difference
+//! is below 0 |
+//! | pooled | likewise below the F1 on the test set and all earlier batches of this release
+//! together |
 //! | every | anything: each batch that is large enough trains a challenger |
 //!
-//! A rule that cannot be evaluated hands the decision to raw, and the record says so. With too few
-//! new rows, or rows of one class, nothing is evaluated and nothing decided. Whatever the rule, an
-//! F1 below that of the best constant answer is a finding of its own. Not for features: see the
-//! siblings.
+//! If a rule cannot be evaluated, raw decides, and the record says so. With too few new rows, or
+//! rows of one class, nothing is evaluated and nothing decided. Under any rule an F1 below that of
+//! the best constant answer is a finding of its own. Not for features: see the siblings.
 
 use crate::config::choices::Rule;
 use std::cmp::Ordering;
@@ -28,94 +29,93 @@ use crate::evaluation::metrics::interval::LEVEL;
 use crate::evaluation::metrics::{ConfusionMatrix, ConstantBaseline, Interval, SAME_F1};
 use crate::text;
 
-/// Fewest scores of a history with a spread worth naming.
+/// The fewest scores in a history whose spread is meaningful.
 pub const MIN_HISTORY: usize = 5;
 
-/// How well the live release did on its own test set.
+/// The score of the live release on its own test set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Deployed {
+pub struct DeployedScore {
     /// Its F1.
     pub f1: f64,
-    /// The counts behind it; nothing for a release that was adopted with a bare score.
+    /// The counts behind F1; `None` for a release that was adopted with a bare score.
     pub matrix: Option<ConfusionMatrix>,
 }
 
-impl From<ConfusionMatrix> for Deployed {
+impl From<ConfusionMatrix> for DeployedScore {
     fn from(matrix: ConfusionMatrix) -> Self {
         Self { f1: matrix.f1(), matrix: Some(matrix) }
     }
 }
 
-/// What came before the new rows.
+/// The record before the new rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Past<'a> {
     /// The release on its own test set.
-    pub deployed: &'a Deployed,
+    pub deployed: &'a DeployedScore,
     /// F1 of decided batches and of promotions, in any order.
     pub history: &'a [f64],
-    /// Answers of this release to the batches that were decided while it was live.
+    /// This release's predictions for the batches that were decided while it was live.
     pub batches: ConfusionMatrix,
 }
 
-/// What a rule held the new score against.
+/// The limit that a rule compared the new score with.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// An F1 strictly below has drifted.
+    /// An F1 strictly below this is drift.
     Lowest(f64),
-    /// Of new F1 less deployed F1; an upper end below 0 is a drift.
+    /// An interval of new F1 minus deployed F1; drift if its upper end is below 0.
     Difference(Interval),
 }
 
-/// One rule's answer.
+/// The verdict of one rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleVerdict {
     /// The rule.
     pub rule: Rule,
-    /// Its answer; nothing when it was not evaluated.
+    /// Whether there is drift; `None` if the rule was not evaluated.
     pub drifted: Option<bool>,
-    /// What it compared with, if it was evaluated.
+    /// The limit, if the rule was evaluated.
     pub limit: Option<Limit>,
-    /// A sentence with the numbers, or the reason why it was not evaluated.
+    /// A sentence with the numbers, or the reason why the rule was not evaluated.
     pub explanation: String,
 }
 
 /// The verdict on the live release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelDrift {
-    /// New rows that the release was scored on.
+    /// Number of new rows that the release was scored on.
     pub n: u64,
-    /// F1 of the release on them.
+    /// F1 of the release on the new rows.
     pub new_f1: f64,
-    /// The counts behind it; nothing in decisions of earlier versions of this program.
+    /// The counts behind `new_f1`; `None` in decisions of earlier versions.
     #[serde(default)]
     pub matrix: Option<ConfusionMatrix>,
-    /// F1 of the best constant answer to them.
+    /// F1 of the best constant answer on the new rows.
     #[serde(default)]
     pub constant_f1: f64,
-    /// Whether the release does worse on them than that constant answer; false when it is
-    /// undecided.
+    /// The release does worse than that constant answer; false if undecided.
     #[serde(default)]
     pub below_constant: bool,
     /// F1 of the release on its own test set.
     pub deployed_f1: f64,
-    /// Scores in the history.
+    /// The number of scores in the history.
     pub history: usize,
-    /// Every rule's answer, in the order of [`Rule::ALL`].
+    /// The verdicts of all rules, in the order of [`Rule::ALL`].
     pub verdicts: Vec<RuleVerdict>,
-    /// The rule that was asked to decide.
+    /// The configured rule.
     pub configured: Rule,
-    /// The rule that did: `configured`, or raw where that one could not be evaluated.
+    /// The rule that decided: `configured`, or raw if that could not be evaluated.
     pub decided_by: Rule,
-    /// The decision; nothing when there are too few rows or one class.
+    /// The decision; `None` if there are too few rows or only one class.
     pub drifted: Option<bool>,
-    /// Why, in a sentence.
+    /// The reason, as a sentence.
     pub reason: String,
 }
 
-/// Scores the live release's answers to new rows (`new`) by every rule; `configured` decides.
+/// Judges the live release's predictions for new rows (`new`) by every rule; `configured` decides.
 ///
-/// Fewer than `min_rows` new rows are not decided. The seed fixes the bootstrap.
+/// With fewer than `min_rows` new rows nothing is decided. The seed fixes the bootstrap.
 pub fn model_drift(
     past: &Past,
     new: &ConfusionMatrix,
@@ -159,19 +159,19 @@ pub fn model_drift(
 }
 
 impl ModelDrift {
-    /// The answer of `rule`.
+    /// The verdict of `rule`.
     pub fn verdict(&self, rule: Rule) -> Option<&RuleVerdict> {
         self.verdicts.iter().find(|verdict| verdict.rule == rule)
     }
 
-    /// Whether a challenger is to be trained: the rule says so, or the release does worse than a
-    /// constant answer.
+    /// Whether to train a challenger: the rule says so, or the release does worse than a constant
+    /// answer.
     pub fn asks_for_a_challenger(&self) -> bool {
         self.drifted == Some(true) || self.below_constant
     }
 
-    /// Whether the fall is more than chance, as far as any rule can tell: `raw` alone calls every other
-    /// batch a drift, and a challenger that is not better is then no news.
+    /// Whether any rule finds the fall to be more than chance: `raw` alone calls every other batch
+    /// drift, so that a challenger that is not better is then no news.
     pub fn is_serious(&self) -> bool {
         let drifted = |rule| self.verdict(rule).and_then(|v| v.drifted);
         let tested = [Rule::Significant, Rule::Pooled].map(drifted);
@@ -179,7 +179,7 @@ impl ModelDrift {
         decided && (tested.contains(&Some(true)) || tested == [None, None])
     }
 
-    /// The finding that the release does worse than the best constant answer, in a sentence.
+    /// The finding, as a sentence, that the release does worse than the best constant answer.
     pub fn constant_finding(&self) -> Option<String> {
         self.below_constant.then(|| {
             format!(
@@ -217,7 +217,7 @@ impl ModelDrift {
     }
 }
 
-/// Why these rows cannot tell anything about an F1.
+/// Why these rows do not allow a verdict on F1, if so.
 fn undecidable(new: &ConfusionMatrix, min_rows: u64) -> Option<String> {
     let n = new.n();
     if n < min_rows {
@@ -234,7 +234,7 @@ fn not_evaluated(rule: Rule, why: &str) -> RuleVerdict {
     RuleVerdict { rule, drifted: None, limit: None, explanation }
 }
 
-/// A rule with a lowest F1; `of` says where that comes from.
+/// The verdict of a rule with a lower limit for F1; `of` names the origin of the limit.
 fn lowest(rule: Rule, new_f1: f64, limit: f64, of: &str) -> RuleVerdict {
     let drifted = new_f1 < limit - SAME_F1;
     let relation = if drifted { "below" } else { "not below" };
@@ -306,7 +306,7 @@ fn non_parametric(new_f1: f64, history: &[f64]) -> RuleVerdict {
     })
 }
 
-fn significant(new: &ConfusionMatrix, deployed: &Deployed, seed: u64) -> RuleVerdict {
+fn significant(new: &ConfusionMatrix, deployed: &DeployedScore, seed: u64) -> RuleVerdict {
     match deployed.matrix {
         Some(matrix) => below(Rule::Significant, new, &matrix, "the deployed", seed),
         None => not_evaluated(
@@ -318,7 +318,7 @@ fn significant(new: &ConfusionMatrix, deployed: &Deployed, seed: u64) -> RuleVer
 
 fn pooled(
     new: &ConfusionMatrix,
-    deployed: &Deployed,
+    deployed: &DeployedScore,
     mut batches: ConfusionMatrix,
     seed: u64,
 ) -> RuleVerdict {
@@ -327,7 +327,7 @@ fn pooled(
     below(Rule::Pooled, new, &batches, &of, seed)
 }
 
-/// Whether the F1 on new rows is below that on earlier ones by more than chance explains.
+/// Whether F1 on new rows is below that on earlier ones by more than chance explains.
 fn below(
     rule: Rule,
     new: &ConfusionMatrix,
@@ -335,7 +335,7 @@ fn below(
     of: &str,
     seed: u64,
 ) -> RuleVerdict {
-    // A bootstrap of a handful of rows, or of one class, takes chance for certainty.
+    // A bootstrap of a handful of rows, or of one class, mistakes chance for certainty.
     for (counts, whose) in [(earlier, "the earlier score rests on"), (new, "there are new")] {
         if let Some(why) = too_few(counts) {
             return not_evaluated(rule, &format!("{whose} {} rows: {why}", counts.n()));
@@ -377,7 +377,7 @@ mod tests {
 
     fn drift_of(
         history: &[f64],
-        deployed: &Deployed,
+        deployed: &DeployedScore,
         new: &ConfusionMatrix,
         rule: Rule,
     ) -> ModelDrift {
@@ -440,7 +440,7 @@ mod tests {
 
     #[test]
     fn an_adopted_score_or_a_tiny_test_set_cannot_be_significant() {
-        let bare = Deployed { f1: 0.7, matrix: None };
+        let bare = DeployedScore { f1: 0.7, matrix: None };
         let tiny = ConfusionMatrix { tn: 2, fp: 0, fn_: 0, tp: 3 }.into();
         for deployed in [bare, tiny] {
             let drift = drift_of(&HISTORY, &deployed, &NEW, Rule::Significant);

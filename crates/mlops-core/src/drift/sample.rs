@@ -1,9 +1,9 @@
-//! The features of some rows, at most [`SAMPLE_ROWS`] of them: what drift is measured on.
+//! The features of at most [`SAMPLE_ROWS`] rows, on which drift is measured.
 //!
-//! Of more rows a uniform sample is kept (Vitter's reservoir, algorithm R, with a seed), whole rows
-//! at a time. So memory is bounded, a test of the sample is as valid as a test of all rows, and it
-//! still sees a shift of a fiftieth of a standard deviation; less would be significant without
-//! being of interest. Not for storing: see [`super::reference`].
+//! Of more rows a uniform sample of whole rows is kept (Vitter's reservoir, algorithm R, seeded).
+//! Memory is therefore bounded, a test of the sample is as valid as one of all rows, and it still
+//! detects a shift of a fiftieth of a standard deviation; anything less would be significant but
+//! irrelevant. Not for storing: see [`super::reference`].
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 
-/// Most rows that a [`Sample`] keeps.
+/// The maximum number of rows in a [`Sample`].
 pub const SAMPLE_ROWS: usize = 100_000;
 
 /// Feature columns of a sample of rows.
@@ -50,8 +50,8 @@ pub struct SampleBuilder {
 }
 
 impl SampleBuilder {
-    /// No rows of `schema` yet. The seed and the order of the rows fix which are kept of more than
-    /// [`SAMPLE_ROWS`].
+    /// Starts without rows of `schema`. Beyond [`SAMPLE_ROWS`], the seed and the order of rows
+    /// determine which are kept.
     pub fn new(schema: &Schema, seed: u64) -> Self {
         Self::with_most(schema, seed, SAMPLE_ROWS)
     }
@@ -69,7 +69,7 @@ impl SampleBuilder {
         Self { sample, most, seen: 0, random: Xoshiro256PlusPlus::seed_from_u64(seed) }
     }
 
-    /// Adds the rows of `table` that `keep` wants.
+    /// Adds the rows of `table` for which `keep` returns true.
     pub fn add(&mut self, table: &Table, keep: impl Fn(usize) -> bool) {
         for i in (0..table.len()).filter(|i| keep(*i)) {
             self.seen += 1;
@@ -85,7 +85,7 @@ impl SampleBuilder {
         }
     }
 
-    /// Rows added, kept or not.
+    /// The number of rows added, kept or not.
     pub fn seen(&self) -> u64 {
         self.seen
     }
@@ -95,7 +95,7 @@ impl SampleBuilder {
         self.sample
     }
 
-    /// A random number below `end`, as good as uniform.
+    /// A practically uniform random number below `end`.
     fn below(&mut self, end: u64) -> usize {
         let product = u128::from(self.random.next_u64()) * u128::from(end);
         usize::try_from(product >> 64).unwrap_or(usize::MAX)
@@ -103,17 +103,17 @@ impl SampleBuilder {
 }
 
 impl Sample {
-    /// Rows kept.
+    /// The number of rows kept.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The numbers of a numeric column, NaN being missing; nothing if there is no such column.
+    /// The numbers of a numeric column, NaN being missing; `None` if there is no such column.
     pub fn numbers(&self, column: &str) -> Option<&[f64]> {
         self.numeric.iter().find(|c| c.name == column).map(|c| c.values.as_slice())
     }
 
-    /// Puts row `i` of the table at a place, or behind all others.
+    /// Writes row `i` of the table to position `at`, or appends it.
     fn set(&mut self, at: Option<usize>, table: &Table, i: usize) {
         for (mine, column) in self.numeric.iter_mut().zip(&table.numeric) {
             put(&mut mine.values, at, column[i]);
@@ -148,7 +148,7 @@ impl CategoricalSample {
         code
     }
 
-    /// Rows by level, in the order of `levels`.
+    /// The number of rows by level, in the order of `levels`.
     pub(super) fn counts(&self) -> Vec<u64> {
         let mut counts = vec![0; self.levels.len()];
         for code in &self.codes {

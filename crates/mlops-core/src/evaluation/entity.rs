@@ -1,9 +1,9 @@
-//! What a row is about: rows of one entity (a client, a machine) fall on one side of a test.
+//! Entities (a client, a machine): all rows of one are on the same side of a test.
 //!
-//! A model that was trained on Monday's row of a client knows something of Tuesday's, so that a test
-//! on Tuesday's row flatters it. The columns that tell entities apart are `holdout.group`; without
-//! that key the id columns, and without ids each row stands for itself. Entities are kept as 128-bit
-//! hashes under the workspace's secret. Not for duplicates: see `dataset::dedup`.
+//! A model trained on Monday's row of a client knows something about Tuesday's, so that a test on
+//! Tuesday's row is too optimistic. The columns that identify entities are `holdout.group`; by
+//! default the id columns; without ids each row is an entity of its own. Entities are stored as
+//! 128-bit hashes under the workspace's secret. Not for duplicates: see `dataset::dedup`.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ use crate::config::Holdout;
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 
-/// What tells one entity from another.
+/// How entities are identified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// Rows with the same cells in these columns are of one entity.
+    /// Rows with the same cells in these columns belong to one entity.
     Columns(Vec<String>),
-    /// Each row is an entity, and an equal row is the same one: the schema has ids.
+    /// Each row is an entity, and equal rows are the same one: the schema has ids.
     Rows,
-    /// Each row is an entity, and equal rows are look-alikes: nothing tells them apart.
+    /// Each row is an entity, and equal rows are different ones that cannot be told apart.
     LookAlikes,
 }
 
@@ -32,7 +32,7 @@ impl Identity {
         let ids = || schema.names(Role::Id).map(str::to_owned);
         let columns = match &holdout.group {
             Some(group) => group.clone(),
-            // Rows by their time: one entity may well be on both sides, earlier and later.
+            // Rows are split by time: an entity may be on both sides, earlier and later.
             None if holdout.time.is_some() => Vec::new(),
             None => ids().collect(),
         };
@@ -48,7 +48,7 @@ impl Identity {
         *self != Self::LookAlikes
     }
 
-    /// Finds entities in tables of `schema` under `key`; nothing if the schema lacks a column.
+    /// Computes entities for tables of `schema` under `key`; `None` if the schema lacks a column.
     pub fn hasher(&self, schema: &Schema, key: u64) -> Option<Entities> {
         let columns = match self {
             Self::Columns(names) => {
@@ -63,7 +63,7 @@ impl Identity {
     }
 }
 
-/// Where a column is in a [`Table`].
+/// The position of a column in a [`Table`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Id(usize),
@@ -72,7 +72,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The place of the column `name`; nothing for the label and for unknown names.
+    /// The position of the column `name`; `None` for the label and for unknown names.
     pub(crate) fn of(schema: &Schema, name: &str) -> Option<Self> {
         let at = |role| schema.names(role).position(|other| other == name);
         at(Role::Id)
@@ -81,7 +81,7 @@ impl Place {
             .or_else(|| at(Role::Categorical).map(Self::Categorical))
     }
 
-    /// The text in row `i`; nothing for a number.
+    /// The text in row `i`; `None` for a numeric column.
     pub(crate) fn text(self, table: &Table, i: usize) -> Option<&str> {
         match self {
             Self::Id(j) => table.ids.get(j).map(|column| column.get(i)),
@@ -90,7 +90,7 @@ impl Place {
         }
     }
 
-    /// The number in row `i`; nothing for a text.
+    /// The number in row `i`; `None` for a text column.
     pub(crate) fn number(self, table: &Table, i: usize) -> Option<f64> {
         match self {
             Self::Numeric(j) => table.numeric.get(j).map(|column| column[i]),
@@ -99,17 +99,17 @@ impl Place {
     }
 }
 
-/// Finds the entities of a table's rows, which must have been read with their ids.
+/// Computes the entities of a table's rows, which must have been read with their ids.
 #[derive(Debug, Clone)]
 pub struct Entities {
-    /// Empty when each row is an entity.
+    /// Empty if each row is an entity of its own.
     columns: Vec<Place>,
     all: Vec<Place>,
     key: u64,
 }
 
 impl Entities {
-    /// Puts the entity of each row of `table` into `out`.
+    /// Writes the entity of each row of `table` to `out`.
     pub fn of(&self, table: &Table, out: &mut Vec<u128>) {
         out.clear();
         let mut bytes = Vec::new();
@@ -117,7 +117,7 @@ impl Entities {
             bytes.clear();
             let named = Self::spell(&self.columns, table, i, &mut bytes);
             if !named {
-                // Without a name of its entity a row stands for itself.
+                // A row without any value in these columns is an entity of its own.
                 bytes.clear();
                 Self::spell(&self.all, table, i, &mut bytes);
                 bytes.push(u8::from(table.labels.get(i).copied().unwrap_or_default()));
@@ -126,14 +126,13 @@ impl Entities {
         }
     }
 
-    /// Writes the cells at `places`, so that different cells never look the same; returns whether
-    /// any of them has a value.
+    /// Writes the cells at `places` unambiguously; returns whether any of them has a value.
     fn spell(places: &[Place], table: &Table, i: usize, bytes: &mut Vec<u8>) -> bool {
         let mut named = false;
         for place in places {
             if let Some(number) = place.number(table, i) {
                 named |= !number.is_nan();
-                // One zero, and one missing value.
+                // Both zeros are one value, and all NaNs are one.
                 let bits = if number.is_nan() { u64::MAX } else { (number + 0.0).to_bits() };
                 bytes.extend_from_slice(&bits.to_le_bytes());
             } else if let Some(text) = place.text(table, i) {
@@ -150,9 +149,9 @@ impl Entities {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members(pub BTreeMap<u128, u32>);
 
-/// Version of [`Members::to_bytes`].
+/// The format version of [`Members::to_bytes`].
 const FORMAT: u8 = 1;
-/// Bytes of an entity and of its count.
+/// Bytes of an entity and its count.
 const ENTRY: usize = 20;
 
 impl Members {
@@ -162,7 +161,7 @@ impl Members {
         *rows = rows.saturating_add(1);
     }
 
-    /// All of them in 20 bytes each, ascending, behind a byte for the format.
+    /// Serialises a format byte and 20 bytes per entity, in ascending order.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + ENTRY * self.0.len());
         bytes.push(FORMAT);
@@ -173,7 +172,7 @@ impl Members {
         bytes
     }
 
-    /// Reads what [`Members::to_bytes`] wrote; nobody for another format.
+    /// Reads the output of [`Members::to_bytes`]; empty for another format.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let entries = bytes.strip_prefix(&[FORMAT]).unwrap_or_default();
         let (entries, _) = entries.as_chunks::<ENTRY>();

@@ -1,21 +1,22 @@
-//! May the challenger go live? Champion against challenger on the same hold-out.
+//! Decides whether the challenger replaces the champion, by their scores on the same hold-out.
 //!
-//! "Not worse" means: on these very rows the challenger's F1 is at least the champion's plus
-//! `min_improvement` (default 0). The point difference decides, not the interval. To ask for proof
-//! that the challenger is better would keep an outdated model for ever where hold-outs are small; to
-//! refuse only what is proven worse would let the score sink a little with each promotion. With the
-//! same score the challenger wins: it has learnt from newer rows. The interval says how much of the
-//! difference is luck, for the reader of the record. Who wants a margin sets `min_improvement`.
+//! The challenger must be "not worse": on these rows its F1 must be at least the champion's plus
+//! `min_improvement` (default 0). The point difference decides, not the interval. Requiring proof
+//! that the challenger is better would keep an outdated model for ever where hold-outs are small;
+//! refusing only what is proven worse would let the score sink a little with each promotion. At the
+//! same score the challenger wins: it has learned from newer rows. The interval tells the reader of
+//! the record how much of the difference may be chance. Whoever wants a margin sets
+//! `min_improvement`.
 //!
-//! A challenger that does no better than the best constant answer is refused: two bad models beside
-//! each other prove nothing. There are two ways around that. A person may accept it (`--accept`). And
-//! when the champion loses to the constant too, and the challenger is better than it beyond chance (the
-//! whole paired interval lies above 0) and no constant itself, the challenger replaces it: to keep what is proven worse in
-//! production would only add to the harm. Such a promotion is never silent; the live model stays a
-//! finding that a person must see until it beats the constant.
+//! A challenger that does no better than the best constant answer is refused: beating a bad model
+//! proves nothing. There are two exceptions. A person may accept it (`--accept`). And if the
+//! champion loses to the constant too, the challenger replaces it if it is better beyond chance
+//! (the whole paired interval is above 0) and is not constant itself: keeping a model in production
+//! that is proven worse would only do more harm. Such a promotion is never silent: until the live
+//! model beats the constant, it remains a finding that needs a person.
 //!
-//! Without evidence nothing changes: on rows of one class the F1 says nothing, and the challenger is
-//! refused. Not for scores of two different test sets: those are never compared here.
+//! Without evidence nothing changes: on rows of one class the F1 says nothing, and the challenger
+//! is refused. Not for scores on two different test sets: those are never compared here.
 
 use std::cmp::Ordering;
 
@@ -29,47 +30,47 @@ use crate::evaluation::metrics::{
 use crate::text;
 use crate::{Error, Result};
 
-/// The verdict, with every number that it rests on.
+/// The verdict, with every number that it is based on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateVerdict {
-    /// Whether the challenger may go live.
+    /// The challenger may go live.
     pub blessed: bool,
-    /// Rows of the hold-out.
+    /// Number of rows in the hold-out.
     pub n: u64,
-    /// Rows to which the two give different answers.
+    /// Number of rows for which the two models give different answers.
     pub disagreements: u64,
-    /// F1 of the live release on the hold-out.
+    /// The champion's F1 on the hold-out.
     pub champion_f1: f64,
-    /// F1 of the new model on the same rows.
+    /// The challenger's F1 on the same rows.
     pub challenger_f1: f64,
-    /// Challenger less champion.
+    /// Challenger's F1 minus champion's.
     pub difference: f64,
     /// Paired 95 % bootstrap interval of the difference.
     pub interval: Interval,
-    /// What the difference had to reach.
+    /// The difference that was required.
     pub min_improvement: f64,
     /// F1 of the best constant answer on the same rows.
     pub constant_f1: f64,
-    /// Whether a person accepts a challenger that does no better than that.
+    /// A person accepts a challenger that does no better than the best constant answer.
     #[serde(default)]
     pub accepted: bool,
-    /// Why, one sentence each; the one that decided comes first.
+    /// The reasons, one sentence each; the decisive one comes first.
     pub reasons: Vec<String>,
 }
 
-/// What the user asks of a challenger.
+/// The user's requirements for a challenger.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Terms {
-    /// Difference of the F1, challenger less champion, that is asked for.
+    /// Required difference in F1, challenger minus champion.
     pub min_improvement: f64,
     /// Accept a challenger that does no better than the best constant answer.
     pub accept: bool,
 }
 
-/// Holds the challenger against the champion: n labels, and the answers of both to the same rows.
+/// Compares challenger and champion: n labels, and the predictions of both for the same rows.
 ///
 /// # Errors
-/// `Data` when there is no row, the lengths differ, or `min_improvement` is not a finite number.
+/// `Data` if there are no rows, the lengths differ, or `min_improvement` is not finite.
 pub fn gate(
     labels: &[bool],
     champion: &[bool],
@@ -122,7 +123,7 @@ impl GateVerdict {
         against_constant(self.challenger_f1, self.constant_f1) != Ordering::Greater
     }
 
-    /// `constant`: whether the challenger gives every row the same answer.
+    /// `constant`: whether the challenger predicts the same class for every row.
     fn decide(&mut self, constant: bool) {
         let Self { champion_f1, challenger_f1, difference, min_improvement, constant_f1, .. } =
             *self;

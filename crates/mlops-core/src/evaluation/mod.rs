@@ -1,7 +1,7 @@
-//! How good predictions are, and which rows may say so.
+//! How good predictions are, and which rows they are tested on.
 //!
 //! [`metrics`] scores predictions with intervals, [`gate`] compares challenger and champion,
-//! [`split`], [`entity`] and [`moment`] say which rows are held out of training.
+//! [`split`], [`entity`] and [`moment`] decide which rows are held out of training.
 //! Not for the records of hold-outs: see [`crate::ledger`].
 
 pub mod entity;

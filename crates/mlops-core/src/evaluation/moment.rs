@@ -1,7 +1,7 @@
-//! When a row happened, as `holdout.time` tells: a number, or a date of ISO 8601.
+//! The time of a row by `holdout.time`: a number or an ISO 8601 date.
 //!
-//! The column is one of the schema's, since a data set has no others: a date that is no feature can
-//! stand among the ids. Not for the time of files and runs: see [`crate::platform::clock`].
+//! The column must be in the schema, since a data set has no others; a date that is not a feature
+//! can be an id column. Not for the time of files and runs: see [`crate::platform::clock`].
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -9,17 +9,17 @@ use crate::evaluation::entity::Place;
 use crate::table::Table;
 use crate::table::schema::Schema;
 
-/// The column that tells when a row happened.
+/// The column with the time of a row.
 #[derive(Debug, Clone, Copy)]
-pub struct Moments(Place);
+pub struct MomentColumn(Place);
 
-impl Moments {
-    /// The column `name`; nothing if the schema lacks it.
+impl MomentColumn {
+    /// The column `name`; `None` if the schema lacks it.
     pub fn of(schema: &Schema, name: &str) -> Option<Self> {
         Place::of(schema, name).map(Self)
     }
 
-    /// When row `i` happened, on a scale of its own; nothing for a row that does not tell.
+    /// The time of row `i` on the column's own scale; `None` if the row has none.
     pub fn at(self, table: &Table, i: usize) -> Option<f64> {
         match self.0.number(table, i) {
             Some(number) => Some(number).filter(|n| n.is_finite()),
@@ -28,7 +28,7 @@ impl Moments {
     }
 }
 
-/// A number as it is, a date as seconds since 1970; without a zone it is UTC.
+/// A number as it is, a date as seconds since 1970; without a time zone it is in UTC.
 fn parse(text: &str) -> Option<f64> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {

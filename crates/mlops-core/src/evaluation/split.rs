@@ -1,19 +1,19 @@
-//! Which entities of new data become the hold-out: stable, stratified, drawn once.
+//! Which entities of new data become the hold-out: a stable, stratified choice, made once.
 //!
 //! Within each class the `ceil(share * n)` entities with the smallest hashes are taken. The hash is
-//! the entity's 128-bit identity under a secret that stays fixed for the workspace, so that the choice
-//! depends on the data alone: not on their order, on how files were cut, or on the platform. Nobody
-//! who does not know the secret can steer a row into or out of the test data. Not for what an entity
-//! is: see [`crate::evaluation::entity`].
+//! the entity's 128-bit identity under the workspace's permanent secret, so that the choice depends
+//! on the data alone, not on their order, the division into files, or the platform. Without the
+//! secret nobody can steer a row into or out of the test data. Not for the definition of an entity:
+//! see [`crate::evaluation::entity`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Indices of the hold-out rows, ascending.
+/// The indices of the hold-out rows, ascending.
 ///
-/// `rows` are the (keyed hash, label) of one ingestion's rows, `share` is a number from 0 to 1.
-/// A class with any row gives at least one of them unless the share is 0.
+/// `rows` are the (keyed hash, label) pairs of one ingestion, `share` is between 0 and 1. A class
+/// with any rows contributes at least one unless the share is 0.
 ///
 /// # Errors
 /// `Data` for a share outside [0, 1].
@@ -26,8 +26,8 @@ pub fn hold_out(rows: &[(u128, bool)], share: f64) -> Result<Vec<usize>> {
     Ok(smallest_of_each(rows, |_, n| share_of(n, share)))
 }
 
-/// Indices of the rows with the smallest hashes, ascending; of each class as many as `take` says of its
-/// number.
+/// The indices of the rows with the smallest hashes, ascending; `take` gives the number for each
+/// class from its number of rows.
 pub(crate) fn smallest_of_each(
     rows: &[(u128, bool)],
     take: impl Fn(bool, usize) -> usize,
@@ -37,7 +37,7 @@ pub(crate) fn smallest_of_each(
         let mut of_class: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].1 == class).collect();
         let take = take(class, of_class.len());
         if take < of_class.len() {
-            // The index makes the order a total one.
+            // The index breaks ties, so that the order is total.
             of_class.select_nth_unstable_by_key(take, |&i| (rows[i].0, i));
             of_class.truncate(take);
         }
@@ -47,29 +47,31 @@ pub(crate) fn smallest_of_each(
     chosen
 }
 
-/// `ceil(share * n)`, as in decimals: 7 % of 100 rows are 7, though 0.07 * 100 in doubles is more.
+/// `ceil(share * n)` in decimal arithmetic: 7 % of 100 rows are 7, although 0.07 * 100 is more in
+/// doubles.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= share * n <= n")]
 pub(crate) fn share_of(n: usize, share: f64) -> usize {
     let exact = share * n as f64;
     ((exact * (1.0 - 1e-12)).ceil() as usize).min(n)
 }
 
-/// Below so many rows or entities of a class in the share of a draw, earlier draws count: to round up each
-/// time would in the end hold out every row that comes alone.
+/// If the share of a class in one draw is below this, earlier draws are taken into account:
+/// rounding up each time would hold out every row that arrives alone.
 const FEW: f64 = 5.0;
 
-/// What all draws of a workspace were offered and took, of the negative class and of the positive.
+/// The totals offered to and taken by all draws of a workspace, for the negative and the positive
+/// class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Offered.
+    /// Offered rows or entities.
     pub offered: [u64; 2],
-    /// Taken.
+    /// Taken rows or entities.
     pub taken: [u64; 2],
 }
 
 impl Tally {
-    /// How many of `n` more of `class` are to be drawn: the share of them, rounded up; of few, what is
-    /// missing to the share of all that were ever offered.
+    /// How many of `n` new members of `class` to draw: their share, rounded up; if that is few, as
+    /// many as are missing from the share of all that were ever offered.
     pub(crate) fn take(&self, class: bool, n: usize, share: f64) -> usize {
         let most = share_of(n, share);
         if share * n as f64 >= FEW {
@@ -80,7 +82,7 @@ impl Tally {
         share_of(offered.saturating_add(n), share).saturating_sub(taken).min(most)
     }
 
-    /// Adds a draw of `taken` out of `n` of `class`.
+    /// Records a draw of `taken` out of `n` of `class`.
     pub(crate) fn add(&mut self, class: bool, n: usize, taken: usize) {
         let class = usize::from(class);
         self.offered[class] += n as u64;

@@ -1,4 +1,4 @@
-//! Files that were seen, data sets that were made of them, and test data.
+//! Records of files seen, data sets made of them, and test data.
 
 use std::path::{Path, PathBuf};
 
@@ -10,26 +10,26 @@ use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, un
 use crate::Result;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, spelt};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 
-/// What became of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FileStatus {
-    /// Its rows are in a data set.
-    Ingested,
-    /// The same, by way of the data set of earlier scripts.
-    Adopted,
-    /// It has no data rows.
-    NoRows,
-    /// Its content was recorded under another name or time.
-    Copy,
-    /// It was refused.
-    Failed,
-    /// It changed while it was read and waits for the next run.
-    Changing,
+spelt! {
+    /// What became of a file.
+    pub enum FileStatus {
+        /// Its rows are in a data set.
+        Ingested = "ingested",
+        /// Its rows are in a data set, by way of the data set of earlier scripts.
+        Adopted = "adopted",
+        /// It has no data rows.
+        NoRows = "no_rows",
+        /// Its content is recorded under another name or time.
+        Copy = "copy",
+        /// It was refused.
+        Failed = "failed",
+        /// It changed while it was read and waits for the next run.
+        Changing = "changing",
+    }
 }
 
 impl FileStatus {
@@ -37,111 +37,96 @@ impl FileStatus {
     pub fn is_in(self) -> bool {
         matches!(self, Self::Ingested | Self::Adopted)
     }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingested => "ingested",
-            Self::Adopted => "adopted",
-            Self::NoRows => "no_rows",
-            Self::Copy => "copy",
-            Self::Failed => "failed",
-            Self::Changing => "changing",
-        }
-    }
 }
 
-impl std::str::FromStr for FileStatus {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        use FileStatus::{Adopted, Changing, Copy, Failed, Ingested, NoRows};
-        [Ingested, Adopted, NoRows, Copy, Failed, Changing]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| format!("unknown file status {text:?}"))
-    }
-}
-
-/// One look at one file.
+/// What was recorded about a file at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// Its name in the folder.
+    /// The file name.
     pub name: String,
-    /// Where it is.
+    /// The location.
     pub location: Location,
-    /// Size, time and number.
+    /// Size, time and inode.
     pub stamp: Stamp,
-    /// Its identity; absent when it could not be read.
+    /// The digest of the content; `None` if it could not be read.
     pub sha256: Option<Digest>,
-    /// What became of it.
+    /// The outcome.
     pub status: FileStatus,
-    /// Why, where that needs words.
+    /// The reason, if the outcome needs one.
     pub reason: Option<String>,
     /// The name under which the same content is known.
     pub same_as: Option<String>,
-    /// The earlier content of the same path.
+    /// The earlier content at the same path.
     pub replaces: Option<Digest>,
     /// The data set that its rows went to.
     pub dataset: Option<DatasetVersion>,
-    /// What was counted in it.
+    /// The counts.
     pub counts: FileCounts,
     /// When it was recorded, in nanoseconds since 1970.
     pub recorded_ns: i64,
 }
 
-/// A data set that was made.
+impl FileRecord {
+    /// Whether it was refused since it could not be read at all: then it has no identity, and only
+    /// another look can tell whether that is still so.
+    pub fn is_unreadable(&self) -> bool {
+        self.status == FileStatus::Failed && self.sha256.is_none()
+    }
+}
+
+/// A data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetRecord {
-    /// N.
+    /// The N of `finaldata{N}.csv`.
     pub version: DatasetVersion,
     /// The run that made it.
     pub run_id: String,
     /// Its path, in the folder of the ledger.
     pub location: PathBuf,
-    /// Its identity.
+    /// The digest of the file.
     pub sha256: Digest,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Its rows.
+    /// Number of rows.
     pub rows: u64,
-    /// Those of them that the version before did not have; they stand last.
+    /// Number of rows that the previous version did not have; they are the last ones.
     pub new_rows: u64,
-    /// Rows in its quarantine file.
+    /// Number of rows in the quarantine file.
     pub quarantined: u64,
-    /// Its columns.
+    /// The names of the columns.
     pub columns: Vec<String>,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
-    /// The version whose rows this one starts with, all of them as they were; nothing for one that
-    /// was built anew.
+    /// The version whose rows, all of them unchanged, this one starts with; `None` if it was built
+    /// anew.
     pub base: Option<DatasetVersion>,
-    /// What the file system said of its file when it was written; nothing in older records.
+    /// The metadata of the file when it was written; `None` in older records.
     pub stamp: Option<Stamp>,
 }
 
 /// A version of the test data: files with their digests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestSet {
-    /// From 1.
+    /// The number of the version, from 1.
     pub version: u32,
     /// Name and SHA-256 of each file, sorted by name.
     pub files: Vec<(String, Digest)>,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
 
 const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
     columns, recorded, base, stamp";
 
-/// A file whose rows are in a data set, by this record or by that of a copy.
+/// Matches files whose rows are in a data set, by this record or by that of a copy.
 const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
 
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
 impl Ledger {
-    /// Records files, and the data set made of them with its new segments, in one commit that ends
-    /// `intent`.
+    /// Records files, and the data set made of them with its new segments, in one commit that also
+    /// ends `intent`.
     pub fn commit_ingestion(
         &mut self,
         run_id: &str,
@@ -168,10 +153,10 @@ impl Ledger {
                         signed(d.rows),
                         signed(d.new_rows),
                         signed(d.quarantined),
-                        to_json(&d.columns),
+                        to_json(&d.columns)?,
                         d.recorded,
                         d.base.map(|base| base.0),
-                        d.stamp.map(|stamp| to_json(&stamp)),
+                        d.stamp.map(|stamp| to_json(&stamp)).transpose()?,
                     ],
                 )?;
                 insert_segments(db, d.version, segments)?;
@@ -192,8 +177,8 @@ impl Ledger {
         })
     }
 
-    /// Records in one commit of [`Ledger::commit_ingestion`]'s kind that the rows which content
-    /// `digest` had kept left with its successor.
+    /// Records, within a transaction, that the rows of content `digest` were replaced by those of
+    /// its successor.
     fn supersede(db: &Connection, digest: Digest) -> rusqlite::Result<()> {
         let sql = "UPDATE files SET counts = json_set(counts,
                  '$.superseded', coalesce(json_extract(counts, '$.superseded'), 0)
@@ -202,8 +187,8 @@ impl Ledger {
         db.execute(sql, [digest.to_string()]).map(drop)
     }
 
-    /// Notes that the files which `records` describe are as their newest records say but for their
-    /// stamps: a time alone is no news.
+    /// Updates the metadata of files whose content did not change: a new time alone is not worth a
+    /// record.
     pub fn restamp(&mut self, records: &[FileRecord]) -> Result<()> {
         if records.is_empty() {
             return Ok(());
@@ -222,7 +207,7 @@ impl Ledger {
         })
     }
 
-    /// Keeps with the record of each content of `version` what there is to say of it.
+    /// Stores a note with the record of each of these contents of `version`.
     pub fn note_files(&mut self, version: DatasetVersion, notes: &[(Digest, &str)]) -> Result<()> {
         self.transaction(|db| {
             let sql = "UPDATE files SET reason = ?3 WHERE sha256 = ?1 AND dataset = ?2
@@ -235,7 +220,7 @@ impl Ledger {
         })
     }
 
-    /// Rows of all files so far, by what became of them.
+    /// The number of rows of all files so far, by outcome.
     pub fn row_totals(&self) -> Result<[(&'static str, u64); 3]> {
         self.query(|db| {
             let sql = "SELECT coalesce(sum(json_extract(counts, '$.rows_kept')), 0),
@@ -249,7 +234,7 @@ impl Ledger {
         })
     }
 
-    /// When rows came last, in nanoseconds since 1970: contents count when they were first taken.
+    /// When rows last arrived, in nanoseconds since 1970; a content counts when it was first taken.
     pub fn newest_data_ns(&self) -> Result<Option<i64>> {
         self.query(|db| {
             let sql = "SELECT max(taken) FROM (SELECT min(recorded_ns) AS taken FROM files
@@ -270,7 +255,7 @@ impl Ledger {
         })
     }
 
-    /// The first record of this content, copies aside.
+    /// The first record of this content, apart from copies.
     pub fn content(&self, digest: Digest) -> Result<Option<FileRecord>> {
         self.query(|db| {
             let sql = format!(
@@ -281,7 +266,7 @@ impl Ledger {
         })
     }
 
-    /// The content with which the file at `location` counts: the last one that was taken.
+    /// The content that counts for the file at `location`: the last one that was taken.
     pub fn counted_at(&self, location: &Location) -> Result<Option<Digest>> {
         self.query(|db| {
             let sql = format!(
@@ -293,7 +278,7 @@ impl Ledger {
         })
     }
 
-    /// The files that count with content `digest`, there or not.
+    /// The files, existing or not, for which content `digest` counts.
     pub fn holders(&self, digest: Digest) -> Result<Vec<Location>> {
         self.query(|db| {
             let sql = format!(
@@ -309,7 +294,7 @@ impl Ledger {
         })
     }
 
-    /// Whether a file of `size` bytes was ever recorded: only then can a file be a copy.
+    /// Whether a file of `size` bytes was ever recorded; only then can a file be a copy.
     pub fn size_is_known(&self, size: u64) -> Result<bool> {
         self.query(|db| {
             let sql = "SELECT EXISTS (SELECT 1 FROM files WHERE size = ?1 AND sha256 IS NOT NULL)";
@@ -335,7 +320,7 @@ impl Ledger {
         })
     }
 
-    /// Names and fates of all files, oldest first: far less than [`Ledger::files`] reads.
+    /// Names and outcomes of all files, oldest first; far less than [`Ledger::files`] reads.
     pub fn names_of_files(&self) -> Result<Vec<(String, FileStatus)>> {
         self.query(|db| {
             let mut statement = db.prepare("SELECT name, status FROM files ORDER BY id")?;
@@ -385,7 +370,7 @@ impl Ledger {
         self.transaction(|db| {
             db.execute(
                 "INSERT INTO test_sets VALUES (?1, ?2, ?3, ?4)",
-                params![version, run_id, to_json(&files), now],
+                params![version, run_id, to_json(&files)?, now],
             )
             .map(drop)
         })
@@ -421,7 +406,7 @@ fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Re
             file.location.as_str(),
             signed(file.stamp.size),
             file.stamp.modified_ns,
-            // Inodes use all 64 bits on some file systems; the bits are what counts.
+            // Some file systems use all 64 bits of an inode number; the bit pattern is stored.
             file.stamp.inode.cast_signed(),
             file.sha256.map(|d| d.to_string()),
             file.status.as_str(),
@@ -429,7 +414,7 @@ fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Re
             file.same_as,
             file.replaces.map(|d| d.to_string()),
             file.dataset.map(|v| v.0),
-            to_json(&file.counts),
+            to_json(&file.counts)?,
             file.recorded_ns,
         ],
     )
@@ -465,7 +450,7 @@ fn dataset(folder: &Path, row: &Row) -> rusqlite::Result<DatasetRecord> {
     Ok(DatasetRecord {
         version,
         run_id: row.get(1)?,
-        // Wherever the folder is now: it may be a copy, or have been moved.
+        // In the present folder of the ledger, which may have been copied or moved.
         location: folder.join(version.file_name()),
         sha256: from_text(3, &row.get::<_, String>(3)?)?,
         bytes: unsigned(row.get(4)?),

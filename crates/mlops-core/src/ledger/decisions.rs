@@ -1,14 +1,16 @@
-//! Decisions that were made. Not for the hold-outs that they rest on: see [`super::holdouts`].
+//! Records of decisions.
+//!
+//! Not for the hold-outs that they are based on: see [`super::holdouts`].
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, from_json, to_json};
+use super::{Ledger, from_json, from_text, to_json};
 use crate::Result;
 use crate::evaluation::metrics::ConfusionMatrix;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId};
 
-/// A decision as it is kept.
+/// A decision as the ledger stores it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// The run that made it.
@@ -16,18 +18,21 @@ pub struct DecisionRecord {
     /// The data set that it was made on.
     pub dataset: DatasetVersion,
     /// `no_drift`, `undecided`, `refused`, `promoted`…
-    pub outcome: String,
-    /// F1 of the live release on the new rows, where it could be told.
+    pub outcome: DecisionOutcome,
+    /// F1 of the live release on the new rows, if it was decided.
     pub f1: Option<f64>,
     /// The counts behind it.
     pub matrix: Option<ConfusionMatrix>,
     /// The live release that was judged.
-    pub release: Option<String>,
+    pub release: Option<ReleaseId>,
     /// The whole decision, as JSON.
     pub decision: String,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
+
+/// Such decisions do not count as judgements.
+const UNDECIDED: &str = DecisionOutcome::Undecided.as_str();
 
 impl Ledger {
     /// Records a decision.
@@ -67,32 +72,32 @@ impl Ledger {
         })
     }
 
-    /// The newest data set whose rows were judged: those of an undecided run count again.
+    /// The newest data set whose rows were judged; rows of an undecided run count again.
     pub fn judged(&self) -> Result<Option<DatasetVersion>> {
         self.query(|db| {
-            let sql = "SELECT MAX(dataset) FROM decisions WHERE outcome <> 'undecided'";
-            let newest: Option<u32> = db.query_row(sql, [], |row| row.get(0))?;
+            let sql = "SELECT MAX(dataset) FROM decisions WHERE outcome <> ?1";
+            let newest: Option<u32> = db.query_row(sql, [UNDECIDED], |row| row.get(0))?;
             Ok(newest.map(DatasetVersion))
         })
     }
 
-    /// When batches were decided and the F1 of the live release on them, oldest first.
+    /// The times of decisions with the F1 of the live release on their rows, oldest first.
     pub fn judged_scores(&self) -> Result<Vec<(String, f64)>> {
         self.query(|db| {
             let sql = "SELECT recorded, f1 FROM decisions
-                       WHERE outcome <> 'undecided' AND f1 IS NOT NULL ORDER BY id";
+                       WHERE outcome <> ?1 AND f1 IS NOT NULL ORDER BY id";
             let mut statement = db.prepare(sql)?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            statement.query_map([UNDECIDED], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })
     }
 
-    /// Answers of `release` to all batches that were decided while it was live.
-    pub fn judged_batches(&self, release: &str) -> Result<ConfusionMatrix> {
+    /// The predictions of `release` for all batches that were decided while it was live.
+    pub fn judged_batches(&self, release: &ReleaseId) -> Result<ConfusionMatrix> {
         self.query(|db| {
             let sql = "SELECT matrix FROM decisions
-                       WHERE release = ?1 AND outcome <> 'undecided' AND matrix IS NOT NULL";
+                       WHERE release = ?1 AND outcome <> ?2 AND matrix IS NOT NULL";
             let mut statement = db.prepare(sql)?;
-            let matrices = statement.query_map([release], |row| {
+            let matrices = statement.query_map([release.as_str(), UNDECIDED], |row| {
                 from_json::<ConfusionMatrix>(0, &row.get::<_, String>(0)?)
             })?;
             matrices.sum()
@@ -108,12 +113,12 @@ pub(super) fn insert_decision(db: &Connection, decision: &DecisionRecord) -> rus
         params![
             decision.run_id,
             decision.dataset.0,
-            decision.outcome,
+            decision.outcome.as_str(),
             decision.f1,
             decision.decision,
             decision.recorded,
-            decision.release,
-            decision.matrix.as_ref().map(to_json),
+            decision.release.as_ref().map(ReleaseId::as_str),
+            decision.matrix.as_ref().map(to_json).transpose()?,
         ],
     )
     .map(drop)
@@ -122,14 +127,14 @@ pub(super) fn insert_decision(db: &Connection, decision: &DecisionRecord) -> rus
 const DECISION: &str = "run_id, dataset, outcome, f1, decision, recorded, release, matrix";
 
 fn decision(row: &Row) -> rusqlite::Result<DecisionRecord> {
-    let matrix: Option<String> = row.get(7)?;
+    let (release, matrix): (Option<String>, Option<String>) = (row.get(6)?, row.get(7)?);
     Ok(DecisionRecord {
         run_id: row.get(0)?,
         dataset: DatasetVersion(row.get(1)?),
-        outcome: row.get(2)?,
+        outcome: from_text(2, &row.get::<_, String>(2)?)?,
         f1: row.get(3)?,
         matrix: matrix.map(|text| from_json(7, &text)).transpose()?,
-        release: row.get(6)?,
+        release: release.map(|text| from_text(6, &text)).transpose()?,
         decision: row.get(4)?,
         recorded: row.get(5)?,
     })

@@ -1,6 +1,6 @@
-//! Releases that went live or were rolled back, and files that were removed on purpose.
+//! Records of releases that went live or were rolled back, and of files removed on purpose.
 //!
-//! Not for what a release consists of: see [`crate::release`].
+//! Not for the content of a release: see [`crate::release`].
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -8,84 +8,63 @@ use serde::{Deserialize, Serialize};
 use super::decisions::insert_decision;
 use super::{DecisionRecord, Ledger, from_text};
 use crate::Result;
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, ReleaseId, Step, spelt};
 
-/// How a release went live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// As the newest model.
-    Deploy,
-    /// As the way back from another release.
-    Rollback,
-}
-
-impl Action {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deploy => "deploy",
-            Self::Rollback => "rollback",
-        }
-    }
-}
-
-impl std::str::FromStr for Action {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Deploy, Self::Rollback]
-            .into_iter()
-            .find(|action| action.as_str() == text)
-            .ok_or_else(|| format!("unknown action {text:?}"))
+spelt! {
+    /// How a release went live.
+    pub enum Action {
+        /// As the newest model.
+        Deploy = "deploy",
+        /// By rolling back another release.
+        Rollback = "rollback",
     }
 }
 
 /// A release that went live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
-    /// The run that did it.
+    /// The run that deployed it.
     pub run_id: String,
-    /// The step that did it: `deployment`, `first_run`…
-    pub step: String,
-    /// How.
+    /// The step that deployed it: `deployment`, `first_run`…
+    pub step: Step,
+    /// How it went live.
     pub action: Action,
     /// The release.
-    pub release: String,
+    pub release: ReleaseId,
     /// The release that was live before.
-    pub previous: Option<String>,
+    pub previous: Option<ReleaseId>,
     /// Its F1 on the test data of its time.
     pub f1: Option<f64>,
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
-    /// The decision that led to it, recorded in the same commit. Not kept with it: see
+    /// The decision behind it, recorded in the same commit. It is not stored here: see
     /// [`Ledger::decision`].
     #[serde(default)]
     pub decision: Option<DecisionRecord>,
 }
 
-/// What was removed to save space.
+/// Releases and data sets that were removed to save space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Removed {
-    /// The run that did it.
+    /// The run that removed them.
     pub run_id: String,
     /// The releases.
     pub releases: Vec<ReleaseId>,
     /// The data sets.
     pub datasets: Vec<DatasetVersion>,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
 
 const DEPLOYMENT: &str = "run_id, step, action, release, previous, f1, dataset, reason, recorded";
 
 impl Ledger {
-    /// Records that a release went live, which ends `intent`. A release that was removed and
-    /// made again counts as there.
+    /// Records that a release went live, and ends `intent`. A release that was removed and made
+    /// again counts as existing.
     pub fn record_deployment(&mut self, deployment: &Deployment, intent: i64) -> Result<()> {
         self.transaction(|db| {
             let sql = format!(
@@ -96,10 +75,10 @@ impl Ledger {
                 &sql,
                 params![
                     deployment.run_id,
-                    deployment.step,
+                    deployment.step.as_str(),
                     deployment.action.as_str(),
-                    deployment.release,
-                    deployment.previous,
+                    deployment.release.as_str(),
+                    deployment.previous.as_ref().map(ReleaseId::as_str),
                     deployment.f1,
                     deployment.dataset.0,
                     deployment.reason,
@@ -110,7 +89,7 @@ impl Ledger {
                 insert_decision(db, decision)?;
             }
             let sql = "DELETE FROM removed WHERE kind = 'release' AND name = ?1";
-            db.execute(sql, [&deployment.release])?;
+            db.execute(sql, [deployment.release.as_str()])?;
             db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
         })
     }
@@ -132,44 +111,43 @@ impl Ledger {
         })
     }
 
-    /// The rollback that took `release` out of service, unless it was made live again since:
-    /// nothing but a person's word brings such a release back.
-    pub fn was_rolled_back(&self, release: &str) -> Result<Option<Deployment>> {
+    /// The rollback that took `release` out of service, unless it was redeployed since. A
+    /// rolled-back release is only redeployed on explicit request.
+    pub fn was_rolled_back(&self, release: &ReleaseId) -> Result<Option<Deployment>> {
         let newest = self.query(|db| {
             let sql = format!(
                 "SELECT {DEPLOYMENT} FROM deployments
                  WHERE release = ?1 OR (action = 'rollback' AND previous = ?1)
                  ORDER BY id DESC LIMIT 1"
             );
-            db.query_row(&sql, [release], deployment).optional()
+            db.query_row(&sql, [release.as_str()], deployment).optional()
         })?;
-        Ok(newest.filter(|d| d.release != release))
+        Ok(newest.filter(|d| d.release != *release))
     }
 
-    /// The way back from `present`: releases that were live before it, the last one first, those
-    /// left out that were rolled back or removed.
-    pub fn earlier_releases(&self, present: &str) -> Result<Vec<ReleaseId>> {
+    /// The releases that a rollback from `present` may return to: those that were live before it,
+    /// the last one first, without those that were rolled back or removed.
+    pub fn earlier_releases(&self, present: &ReleaseId) -> Result<Vec<ReleaseId>> {
         let all = self.deployments()?;
-        let before = all.iter().rposition(|d| d.release == present).unwrap_or(all.len());
-        // What was live when records that were begun afresh began is known as the first one's
-        // predecessor alone.
+        let before = all.iter().rposition(|d| d.release == *present).unwrap_or(all.len());
+        // If the records were begun anew, the release that was live then is known only as the first
+        // one's predecessor.
         let oldest = all.first().and_then(|d| d.previous.as_ref());
         let releases = all[..before].iter().rev().map(|d| &d.release).chain(oldest);
         let mut found: Vec<ReleaseId> = Vec::new();
-        for release in releases {
-            let Ok(id) = release.parse::<ReleaseId>() else { continue };
-            let passed_over = id.as_str() == present
-                || found.contains(&id)
-                || self.was_rolled_back(id.as_str())?.is_some()
-                || self.release_removed(&id)?.is_some();
+        for id in releases {
+            let passed_over = id == present
+                || found.contains(id)
+                || self.was_rolled_back(id)?.is_some()
+                || self.release_removed(id)?.is_some();
             if !passed_over {
-                found.push(id);
+                found.push(id.clone());
             }
         }
         Ok(found)
     }
 
-    /// Records what was removed, which ends `intent`.
+    /// Records what was removed, and ends `intent`.
     pub fn record_removal(&mut self, removed: &Removed, intent: i64) -> Result<()> {
         let releases = removed.releases.iter().map(|id| ("release", id.to_string()));
         let datasets = removed.datasets.iter().map(|version| ("dataset", version.to_string()));
@@ -185,12 +163,12 @@ impl Ledger {
         })
     }
 
-    /// When release `id` was removed on purpose, if it was.
+    /// When release `id` was removed on purpose; `None` if it was not.
     pub fn release_removed(&self, id: &ReleaseId) -> Result<Option<String>> {
         self.removed("release", id.as_str())
     }
 
-    /// When data set `version` was removed on purpose, if it was.
+    /// When data set `version` was removed on purpose; `None` if it was not.
     pub fn dataset_removed(&self, version: DatasetVersion) -> Result<Option<String>> {
         self.removed("dataset", &version.to_string())
     }
@@ -204,12 +182,13 @@ impl Ledger {
 }
 
 fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
+    let previous: Option<String> = row.get(4)?;
     Ok(Deployment {
         run_id: row.get(0)?,
-        step: row.get(1)?,
+        step: from_text(1, &row.get::<_, String>(1)?)?,
         action: from_text(2, &row.get::<_, String>(2)?)?,
-        release: row.get(3)?,
-        previous: row.get(4)?,
+        release: from_text(3, &row.get::<_, String>(3)?)?,
+        previous: previous.map(|text| from_text(4, &text)).transpose()?,
         f1: row.get(5)?,
         dataset: DatasetVersion(row.get(6)?),
         reason: row.get(7)?,

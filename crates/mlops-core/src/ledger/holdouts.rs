@@ -1,7 +1,7 @@
-//! Hold-outs that were drawn: which rows are never trained on, kept here and not in their files alone.
+//! Records of hold-outs: which rows are never trained on, independently of their files.
 //!
-//! A hold-out stays one for ever, whether its file is there or not: its members are recorded as
-//! hashes under the workspace's own secret. Not for drawing them: see `stage::holdout`.
+//! A hold-out is permanent, whether its file exists or not: its members are recorded as hashes
+//! under the workspace's own secret. Not for drawing them: see `stage::holdout`.
 
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{OptionalExtension, Row, params};
@@ -19,38 +19,38 @@ use crate::{Error, Result};
 pub struct HoldoutRecord {
     /// The data set that its rows are in.
     pub version: DatasetVersion,
-    /// Its name in the test folder.
+    /// The file name in the test folder.
     pub name: String,
-    /// Its identity.
+    /// The digest of the file.
     pub sha256: Digest,
-    /// Its rows.
+    /// Number of rows.
     pub rows: u64,
-    /// Of them, rows of the positive class.
+    /// Number of rows of the positive class.
     pub positives: u64,
-    /// New rows that it was drawn from.
+    /// Number of new rows that it was drawn from.
     pub drawn_from: u64,
-    /// Of its rows, those of entities that the live model was trained on with earlier rows.
+    /// Number of its rows whose entities the live model was trained on with earlier rows.
     #[serde(default)]
     pub known_rows: u64,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
 
-/// Who is in a hold-out.
+/// The members of a hold-out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawn {
-    /// What tells one entity from another.
+    /// How entities are identified.
     pub identity: Identity,
     /// The entities.
     pub members: Members,
-    /// Where it starts in time, if it holds the newest rows: the text of a number.
+    /// The start in time of a hold-out of the newest rows, as a number.
     pub start: Option<f64>,
 }
 
-/// The key under which rows are drawn into hold-outs, fixed with the first draw.
+/// The key under which rows are drawn into hold-outs, fixed at the first draw.
 const HOLDOUT_KEY: &str = "holdout_key";
 
-/// What all draws were offered and took.
+/// The totals of all draws.
 const TALLY: &str = "holdout_tally";
 
 const HOLDOUT: &str = "version, name, sha256, rows, positives, drawn_from, recorded, known_rows";
@@ -58,10 +58,11 @@ const HOLDOUT: &str = "version, name, sha256, rows, positives, drawn_from, recor
 impl Ledger {
     /// The secret under which rows are drawn and remembered, if there is one yet.
     pub fn known_holdout_key(&self) -> Result<Option<u64>> {
-        Ok(self.meta(HOLDOUT_KEY)?.and_then(|text| text.parse().ok()))
+        let Some(text) = self.meta(HOLDOUT_KEY)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|e| self.damaged(HOLDOUT_KEY, &e))
     }
 
-    /// The same; a workspace without one gets a random one, for good.
+    /// The secret; a workspace without one gets a random one, permanently.
     pub fn holdout_key(&mut self) -> Result<u64> {
         if let Some(key) = self.known_holdout_key()? {
             return Ok(key);
@@ -75,18 +76,17 @@ impl Ledger {
         Ok(key)
     }
 
-    /// Sets that secret: for simulations that must come out the same again.
+    /// Sets the secret, for reproducible simulations.
     pub fn fix_holdout_key(&mut self, key: u64) -> Result<()> {
         self.transaction(|db| set_meta(db, HOLDOUT_KEY, &key.to_string()))
     }
 
-    /// What all draws were offered and took; nothing before the first one that was counted.
+    /// The totals of all draws; zero before the first one that was counted.
     pub fn holdout_tally(&self) -> Result<Tally> {
-        let text = self.meta(TALLY)?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        Ok(self.kept(TALLY)?.unwrap_or_default())
     }
 
-    /// Records a hold-out with the count of all draws, which ends `intent`.
+    /// Records a hold-out with the totals of all draws, and ends `intent`.
     pub fn record_holdout(
         &mut self,
         run_id: &str,
@@ -96,7 +96,7 @@ impl Ledger {
         intent: i64,
     ) -> Result<()> {
         self.transaction(|db| {
-            set_meta(db, TALLY, &to_json(&tally))?;
+            set_meta(db, TALLY, &to_json(&tally)?)?;
             db.execute(
                 "INSERT INTO holdouts (version, run_id, name, sha256, rows, positives, drawn_from,
                      recorded, known_rows, identity, members, start)
@@ -111,7 +111,7 @@ impl Ledger {
                     signed(holdout.drawn_from),
                     holdout.recorded,
                     signed(holdout.known_rows),
-                    to_json(&drawn.identity),
+                    to_json(&drawn.identity)?,
                     drawn.members.to_bytes(),
                     drawn.start.map(|start| start.to_string()),
                 ],
@@ -120,14 +120,14 @@ impl Ledger {
         })
     }
 
-    /// Completes the record of a hold-out that an earlier version of this program drew.
+    /// Completes the record of a hold-out drawn by an earlier version of this program.
     pub fn complete_holdout(&mut self, version: DatasetVersion, drawn: &Drawn) -> Result<()> {
         self.transaction(|db| {
             db.execute(
                 "UPDATE holdouts SET identity = ?2, members = ?3, start = ?4 WHERE version = ?1",
                 params![
                     version.0,
-                    to_json(&drawn.identity),
+                    to_json(&drawn.identity)?,
                     drawn.members.to_bytes(),
                     drawn.start.map(|start| start.to_string()),
                 ],
@@ -153,8 +153,8 @@ impl Ledger {
         })
     }
 
-    /// Who is in the hold-out of data set `version`; nothing where an earlier version of this program
-    /// drew it and its file was not seen since.
+    /// The members of the hold-out of data set `version`; `None` if an earlier version of this
+    /// program drew it and its file was not seen since.
     pub fn drawn(&self, version: DatasetVersion) -> Result<Option<Drawn>> {
         self.query(|db| {
             let sql = "SELECT identity, members, start FROM holdouts
@@ -164,12 +164,19 @@ impl Ledger {
                 Ok(Drawn {
                     identity: from_json(0, &row.get::<_, String>(0)?)?,
                     members: Members::from_bytes(&row.get::<_, Vec<u8>>(1)?),
-                    start: start.and_then(|text| text.parse().ok()),
+                    start: start.map(|text| number(2, &text)).transpose()?,
                 })
             })
             .optional()
         })
     }
+}
+
+/// Reads a number that is kept as text.
+fn number(column: usize, text: &str) -> rusqlite::Result<f64> {
+    text.parse().map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+    })
 }
 
 fn holdout(row: &Row) -> rusqlite::Result<HoldoutRecord> {
@@ -187,7 +194,7 @@ fn holdout(row: &Row) -> rusqlite::Result<HoldoutRecord> {
 
 #[cfg(test)]
 impl Ledger {
-    /// Leaves a hold-out as format 1 had it: no word of who was drawn.
+    /// Reduces a hold-out to what format 1 recorded, without its members.
     pub(crate) fn forget_drawn(&mut self) -> Result<()> {
         let sql = "UPDATE holdouts SET identity = NULL, members = NULL, start = NULL";
         self.transaction(|db| db.execute(sql, []).map(drop))

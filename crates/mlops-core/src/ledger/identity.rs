@@ -1,4 +1,4 @@
-//! What makes a ledger the one of this workspace: a mark of its own, and paths relative to it.
+//! What ties a ledger to its workspace: a mark of its own, and paths relative to it.
 //!
 //! Not for the tables: see [`super`].
 
@@ -37,8 +37,9 @@ impl Ledger {
     }
 }
 
-/// Makes paths relative that lie in `base`, or in what was `base` when a workspace was moved with
-/// records of an earlier version: the place of its data sets, which lie in `folder` now, tells.
+/// Makes paths relative that are in `base`, or in what was `base` before a workspace with records
+/// of an earlier version was moved: the recorded path of its data sets, which are in `folder` now,
+/// shows it.
 fn relocate(db: &Connection, base: &Path, folder: &Path) -> rusqlite::Result<()> {
     let dataset = db.query_row("SELECT max(location) FROM datasets", [], |row| row.get(0))?;
     let dataset: Option<String> = dataset;

@@ -1,10 +1,10 @@
-//! Older formats of the ledger, brought to the present one, in the transaction of the caller.
+//! Migrates older formats of the ledger to the present one, in the caller's transaction.
 //!
 //! | from | what is derived |
 //! |---|---|
 //! | 1 | bases and segments of data sets; names of files escaped |
 //!
-//! Not for the present tables: those are in [`super`].
+//! Not for the present tables: see [`super`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::ids::DatasetVersion;
 use crate::platform::location::Location;
 use crate::text;
 
-/// The oldest format that can be brought to the present one.
+/// The oldest format that can be migrated.
 pub(super) const OLDEST: i64 = 1;
 
-/// What format 2 has and format 1 had not.
+/// What format 2 has and format 1 lacks.
 const ADDED_BY_2: &str = "
 ALTER TABLE datasets ADD COLUMN base INTEGER;
 ALTER TABLE datasets ADD COLUMN stamp TEXT;
@@ -42,7 +42,7 @@ CREATE INDEX deployments_by_release ON deployments (release);
 CREATE INDEX deployments_by_previous ON deployments (previous);
 ";
 
-/// Brings a ledger of format 1 to the present format.
+/// Migrates a ledger of format 1 to the present format.
 pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(ADDED_BY_2)?;
     escape_names(db)?;
@@ -50,7 +50,7 @@ pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(&format!("PRAGMA user_version = {FORMAT_VERSION}"))
 }
 
-/// A copy in memory of the older ledger `old`, brought to the present format.
+/// A copy in memory of the older ledger `old`, migrated to the present format.
 pub(super) fn in_memory(old: &Connection) -> rusqlite::Result<Connection> {
     let new = Connection::open_in_memory()?;
     let sql = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC";
@@ -84,7 +84,7 @@ fn copy_rows(old: &Connection, new: &Connection, table: &str) -> rusqlite::Resul
     Ok(())
 }
 
-/// Format 1 kept names as they are, those that are no text with marks of damage in them.
+/// Format 1 stored names unescaped, with replacement characters in those that are not UTF-8.
 fn escape_names(db: &Connection) -> rusqlite::Result<()> {
     let mut statement = db.prepare("SELECT id, name, location, same_as FROM files")?;
     let mut rows = statement.query([])?;
@@ -101,8 +101,8 @@ fn escape_names(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A version of format 1 either starts with all rows of the version before, or was rebuilt; then
-/// all its rows are new ones. Its new rows stand in the order of the records of their files.
+/// A version of format 1 either starts with all rows of the previous version or was rebuilt, in
+/// which case all its rows are new. New rows are in the order of their files' records.
 fn bases_and_segments(db: &Connection) -> rusqlite::Result<()> {
     let mut statement =
         db.prepare("SELECT version, rows, new_rows FROM datasets ORDER BY version")?;
@@ -120,7 +120,7 @@ fn bases_and_segments(db: &Connection) -> rusqlite::Result<()> {
         )?;
         let mut next = super::unsigned(rows - new_rows);
         let mut segments = Vec::new();
-        // A record that is "the same as" another brought no rows of its own.
+        // A record that is "the same as" another added no rows of its own.
         let mut statement = db.prepare(
             "SELECT sha256, location, replaces, json_extract(counts, '$.rows_kept') FROM files
              WHERE dataset = ?1 AND status IN ('ingested', 'adopted') AND sha256 IS NOT NULL

@@ -1,9 +1,9 @@
-//! The record of what was ingested, trained, scored and deployed: the truth that text files
-//! only project. One SQLite file in WAL mode.
+//! The record of what was ingested, trained, scored and deployed, from which text files are
+//! derived. One SQLite file in WAL mode.
 //!
-//! Contract: a commit is seen whole or not at all; the same content is never ingested twice; a
-//! data set version has one record. Every commit is announced to the [`Disk`], as every write of
-//! a file is. Not for the text files people read: see [`projections`].
+//! Contract: a commit is seen whole or not at all; the same content is never ingested twice; a data
+//! set version has one record. Every commit is announced to the [`Disk`], like every write of a
+//! file. Not for the text files that people read: see [`projections`].
 
 mod datasets;
 mod decisions;
@@ -33,13 +33,13 @@ pub use segments::Segment;
 use crate::platform::disk::{Disk, Step};
 use crate::{Error, Result};
 
-/// Version of the tables, in SQLite's `user_version`; see [`migrate`] for older ones.
+/// Version of the tables, in SQLite's `user_version`; [`migrate`] handles older ones.
 const FORMAT_VERSION: i64 = 2;
 /// SQLite's `application_id`: "MLOP".
 const APPLICATION_ID: i64 = 0x4d4c_4f50;
 
-/// The tables of the present format. What is added here is added in [`migrate`] too; columns come
-/// last, as `ALTER TABLE` puts them.
+/// The tables of the present format. Additions must be made in [`migrate`] too; new columns come
+/// last, where `ALTER TABLE` puts them.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE runs (
@@ -105,24 +105,23 @@ pub struct Ledger {
     disk: Disk,
 }
 
-/// How long to wait for a program that holds the ledger.
+/// How long to wait for another program that locks the ledger.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 impl Ledger {
-    /// Opens the ledger at `path`, or makes an empty one.
+    /// Opens the ledger at `path`, or creates an empty one.
     pub fn open(path: &Path, disk: &Disk) -> Result<Self> {
         if let Some(folder) = path.parent() {
             disk.create_folder(folder)?;
         }
-        // SQLite itself would make a file that a group cannot write to.
+        // SQLite itself would create a file that a group cannot write to.
         disk.create_shared(path)?;
         let ledger = |e: rusqlite::Error| failed(path, &e);
         let connection = Connection::open(path).map_err(ledger)?;
         Self { connection, path: path.to_owned(), disk: disk.clone() }.prepared()
     }
 
-    /// Opens the ledger at `path` to look things up; nothing when there is none yet. It cannot be
-    /// changed through this.
+    /// Opens the ledger at `path` read-only; `None` if there is none yet.
     pub fn open_to_read(path: &Path) -> Result<Option<Self>> {
         if !path.try_exists().map_err(|e| Error::io("read", path, e))? {
             return Ok(None);
@@ -136,7 +135,7 @@ impl Ledger {
             let version = format(&connection)?;
             Ok((connection, version))
         };
-        // Where nothing can be written, SQLite cannot take the locks that it reads under.
+        // On a read-only file system SQLite cannot take the locks that it reads under.
         let (connection, version) = open(path, flags, "")
             .or_else(|e: rusqlite::Error| {
                 let (uri, set) = without_locks(path);
@@ -145,14 +144,14 @@ impl Ledger {
             .map_err(fail)?;
         let connection = match version {
             FORMAT_VERSION | 0 => connection,
-            // As it would be after the next command that writes.
+            // As the next command that writes would leave it.
             migrate::OLDEST => migrate::in_memory(&connection).map_err(fail)?,
             other => return Err(unknown_format(path, other)),
         };
         Ok(Some(Self { connection, path: path.to_owned(), disk: Disk::default() }))
     }
 
-    /// A ledger that forgets: for tests and examples.
+    /// A ledger in memory, for tests and examples.
     pub fn in_memory() -> Result<Self> {
         let path = PathBuf::from(":memory:");
         let connection = Connection::open_in_memory().map_err(|e| failed(&path, &e))?;
@@ -185,17 +184,17 @@ impl Ledger {
         Ok(self)
     }
 
-    /// The folder of the ledger, which data sets lie in.
+    /// The folder of the ledger, which also contains the data sets.
     fn folder(&self) -> PathBuf {
         crate::platform::disk::parent_of(&self.path).to_owned()
     }
 
-    /// Writes a copy to the new file `path`, as of now.
+    /// Writes a copy of the present state to the new file `path`.
     pub fn copy_to(&self, path: &Path) -> Result<()> {
         self.query(|db| db.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop))
     }
 
-    /// Runs `work` in one transaction, announced and committed, or rolled back.
+    /// Runs `work` in one transaction, which is announced and committed, or rolled back.
     fn transaction<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -208,12 +207,27 @@ impl Ledger {
         Ok(result)
     }
 
-    /// Runs `work` for reading.
+    /// Runs `work`, which only reads.
     fn query<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         work(&self.connection).map_err(|e| failed(&self.path, &e))
     }
 
-    /// The value kept under `key`.
+    /// What is kept under `key` is not what this program writes.
+    fn damaged(&self, key: &str, why: &dyn std::fmt::Display) -> Error {
+        Error::conflict(format!(
+            "the ledger {} is damaged: what it keeps as {key:?} cannot be read ({why}). Restore it \
+             from a backup",
+            self.path.display()
+        ))
+    }
+
+    /// The value kept under `key` as JSON.
+    pub(crate) fn kept<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let Some(text) = self.meta(key)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|e| self.damaged(key, &e))
+    }
+
+    /// The value stored under `key`.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         self.query(|db| {
             db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
@@ -222,9 +236,9 @@ impl Ledger {
     }
 }
 
-/// The name under which SQLite reads, without any lock, a file that nobody changes; and what to set
-/// first. "immutable" alone would show what was before the last commits, where a program that was
-/// killed left these in a file of their own, the log.
+/// The URI and the settings with which SQLite reads, without locks, a file that nobody changes.
+/// "immutable" alone would miss the last commits of a killed program, which are still in the
+/// write-ahead log.
 fn without_locks(path: &Path) -> (PathBuf, &'static str) {
     use std::fmt::Write as _;
     let mut log = path.as_os_str().to_owned();
@@ -235,12 +249,12 @@ fn without_locks(path: &Path) -> (PathBuf, &'static str) {
         match byte {
             b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
             byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-            // Writing to a text cannot fail.
+            // Writing to a String cannot fail.
             byte => drop(write!(uri, "%{byte:02X}")),
         }
     }
     let (how, set) = if logged {
-        // Alone with the file, SQLite keeps the index of the log in memory.
+        // With exclusive access, SQLite keeps the index of the log in memory.
         ("vfs=unix-none", "PRAGMA locking_mode = EXCLUSIVE;")
     } else {
         ("immutable=1", "")
@@ -262,7 +276,7 @@ fn unknown_format(path: &Path, version: i64) -> Error {
     ))
 }
 
-/// Keeps `value` under `key`, inside a transaction.
+/// Stores `value` under `key`, inside a transaction.
 fn set_meta(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
@@ -295,9 +309,9 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     }
 }
 
-/// JSON of our own types, which always have one.
-fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+/// Serialises one of our own types, which cannot fail.
+fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
 /// Reads JSON that [`to_json`] wrote.
@@ -307,7 +321,7 @@ fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusql
     })
 }
 
-/// Reads a digest, or whatever else has a text form.
+/// Reads a digest, or another type with a text form.
 fn from_text<T: std::str::FromStr<Err = String>>(column: usize, text: &str) -> rusqlite::Result<T> {
     text.parse().map_err(|e: String| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, e.into())
@@ -326,7 +340,7 @@ fn unsigned(n: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::DatasetVersion;
+    use crate::ids::{DatasetVersion, DecisionOutcome};
 
     #[test]
     fn a_ledger_that_another_program_keeps_locked_is_waited_for_then_left_alone() {
@@ -338,7 +352,7 @@ mod tests {
         let decision = DecisionRecord {
             run_id: "run".to_owned(),
             dataset: DatasetVersion(1),
-            outcome: "no_drift".to_owned(),
+            outcome: DecisionOutcome::NoDrift,
             f1: None,
             matrix: None,
             release: None,

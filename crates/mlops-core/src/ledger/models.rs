@@ -1,4 +1,6 @@
-//! Models that were trained and scored. Not for what went live: see `deployments`.
+//! Records of models that were trained and scored.
+//!
+//! Not for what went live: see `deployments`.
 
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
@@ -8,16 +10,16 @@ use crate::Result;
 use crate::ids::DatasetVersion;
 use crate::platform::digest::Digest;
 
-/// A model that was trained.
+/// A trained model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
-    /// SHA-256 of its file.
+    /// SHA-256 of the model file.
     pub artifact: Digest,
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
-    /// Rows that it learned from.
+    /// Number of training rows.
     pub rows: u64,
-    /// RFC 3339, UTC.
+    /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
 

@@ -1,6 +1,6 @@
-//! The text files that people look for, written from the ledger after its commit.
+//! Text files for people, written from the ledger after each commit.
 //!
-//! They may be deleted: the next run writes them again. Not for machines: read the ledger.
+//! They may be deleted: the next run writes them again. Not for programs: they read the ledger.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,25 +10,25 @@ use crate::Result;
 use crate::platform::disk::Disk;
 use crate::release::pretty;
 
-/// Files whose rows are in the data set, one name a line.
+/// Files whose rows are in the data set, one name per line.
 pub const INGESTED_FILES: &str = "ingestedfiles.txt";
-/// Files of the current test data, one name a line.
+/// Files of the current test data, one name per line.
 pub const TEST_FILES: &str = "test_files.txt";
-/// Data sets that models were trained on, one a line, newest last.
+/// Data sets that models were trained on, one per line, newest last.
 pub const TRAIN_DATA_VERSION: &str = "train_data_version.txt";
-/// Versions of the test data, one a line, newest last.
+/// Versions of the test data, one per line, newest last.
 pub const TEST_DATA_VERSIONS: &str = "test_data_versions.txt";
 
-/// The folder of decisions, one JSON file a run.
+/// The folder of decisions, one JSON file per run.
 pub const DECISIONS: &str = "decisions";
 
-/// Only the newest decisions are looked after: nobody waits for 50,000 files.
+/// Only the newest decisions are kept up to date, so that no run has to write 50,000 files.
 const DECISION_FILES: u32 = 50;
 
 /// Writes all text files that changed to `folder`.
 pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
     let write = |name: &str, text: String| -> Result<()> {
-        // Records never vanish: a file of that name that is there already is somebody else's.
+        // Records never vanish, so that an existing file of that name is not ours.
         if text.is_empty() {
             return Ok(());
         }
@@ -54,9 +54,9 @@ pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
     for decision in ledger.recent_decisions(DECISION_FILES)? {
         let path = folder.join(DECISIONS).join(format!("{}.json", decision.run_id));
         if !path.is_file() {
-            let value: serde_json::Value =
-                serde_json::from_str(&decision.decision).unwrap_or_default();
-            disk.write(&path, &pretty(&value))?;
+            let value: serde_json::Value = serde_json::from_str(&decision.decision)
+                .map_err(|e| ledger.damaged(&format!("the decision of {}", decision.run_id), &e))?;
+            disk.write(&path, &pretty(&value)?)?;
         }
     }
     Ok(())
@@ -65,8 +65,8 @@ pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
 /// The key under which the ledger keeps an adopted `ingestedfiles.txt`.
 pub(crate) const ADOPTED_KEY: &str = "adopted_ingestedfiles";
 
-/// The text of `ingestedfiles.txt`: names in the order of ingestion, behind an adopted list as it
-/// was.
+/// The text of `ingestedfiles.txt`: names in the order of ingestion, after an adopted list, which
+/// is kept as it was.
 pub fn ingested_files(ledger: &Ledger) -> Result<String> {
     let adopted = ledger.meta(ADOPTED_KEY)?;
     let files = ledger.names_of_files()?;
@@ -85,8 +85,8 @@ pub fn ingested_files(ledger: &Ledger) -> Result<String> {
     Ok(text + &more)
 }
 
-/// The names of CSV files in a list that scripts wrote: one a line, or a list of Python's, with
-/// or without folders.
+/// The names of CSV files in a list written by scripts: one per line, or a Python list, with or
+/// without folders.
 pub(crate) fn names_in(text: &str) -> BTreeSet<String> {
     let marks = ['[', ']', '(', ')', ',', '\'', '"', '\t'];
     let tokens = text.lines().chain(text.split(|c| c == '\n' || marks.contains(&c)));

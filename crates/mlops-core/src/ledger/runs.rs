@@ -1,28 +1,28 @@
-//! Who ran when and with what end; and what an interrupted run was about to do.
+//! Records of runs, and of what an interrupted run was about to do.
 
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Deployment, Ledger, Removed, from_json, to_json};
+use super::{Deployment, Ledger, Removed, from_json, from_text, to_json};
 use crate::Result;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, RunOutcome, Step};
 use crate::platform::digest::Digest;
 
 /// One step of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The run.
+    /// The id of the run.
     pub run_id: String,
     /// The step: `ingestion`, `training`…
-    pub step: String,
-    /// RFC 3339, UTC.
+    pub step: Step,
+    /// When it began, RFC 3339, UTC.
     pub started: String,
-    /// The same, once it ended.
+    /// When it ended, if it did.
     pub ended: Option<String>,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: Option<f64>,
-    /// `done`, `nothing to do` or `failed`.
-    pub outcome: Option<String>,
+    /// How it ended.
+    pub outcome: Option<RunOutcome>,
     /// The step's report, or the error.
     pub detail: Option<String>,
     /// Version of the program.
@@ -31,11 +31,19 @@ pub struct RunRecord {
     pub host: String,
 }
 
-/// What a run is about to do to files, written before it does.
+impl RunRecord {
+    /// The step's report; nothing after a failure, or when this program cannot read it.
+    pub fn report<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        let done = self.outcome.is_some_and(|outcome| outcome != RunOutcome::Failed);
+        self.detail.as_deref().filter(|_| done).and_then(|text| serde_json::from_str(text).ok())
+    }
+}
+
+/// A planned change of files, recorded before it is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Intent {
-    /// To publish a data set and its quarantine.
+    /// Publishing a data set and its quarantine.
     PublishDataset {
         /// Its version.
         version: DatasetVersion,
@@ -44,21 +52,21 @@ pub enum Intent {
         /// SHA-256 of the quarantine, if there is one.
         quarantine: Option<Digest>,
     },
-    /// To publish a hold-out.
+    /// Publishing a hold-out.
     PublishHoldout {
-        /// Its name in the test folder.
+        /// The file name in the test folder.
         name: String,
-        /// Its SHA-256.
+        /// SHA-256 of the file.
         sha256: Digest,
     },
-    /// To point production at a release; the record that its success leaves.
+    /// Promoting a release; contains the record of the promotion.
     Promote(Box<Deployment>),
-    /// To remove releases and data sets; the record that it leaves.
+    /// Removing releases and data sets; contains the record of the removal.
     Remove(Removed),
 }
 
 impl Ledger {
-    /// Records that `record`'s step began; returns its number.
+    /// Records that `record`'s step began; returns the record's number.
     pub fn begin_run(&mut self, record: &RunRecord) -> Result<i64> {
         self.transaction(|db| {
             db.execute(
@@ -66,7 +74,7 @@ impl Ledger {
                  VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![
                     record.run_id,
-                    record.step,
+                    record.step.as_str(),
                     record.started,
                     record.tool_version,
                     record.host
@@ -82,41 +90,41 @@ impl Ledger {
         id: i64,
         ended: &str,
         seconds: f64,
-        outcome: &str,
+        outcome: RunOutcome,
         detail: &str,
     ) -> Result<()> {
         self.transaction(|db| {
             db.execute(
                 "UPDATE runs SET ended = ?2, seconds = ?3, outcome = ?4, detail = ?5
                  WHERE id = ?1",
-                params![id, ended, seconds, outcome, detail],
+                params![id, ended, seconds, outcome.as_str(), detail],
             )
             .map(drop)
         })
     }
 
-    /// Whether the run of `step` before the present one came to a good end; true without any.
-    pub fn previous_run_completed(&self, step: &str, present: &str) -> Result<bool> {
+    /// Whether the run of `step` before `present` succeeded; true if there was none.
+    pub fn previous_run_completed(&self, step: Step, present: &str) -> Result<bool> {
         self.query(|db| {
-            let outcome: Option<Option<String>> = db
+            let outcome: Option<Option<RunOutcome>> = db
                 .query_row(
                     "SELECT outcome FROM runs WHERE step = ?1 AND run_id <> ?2
                      ORDER BY id DESC LIMIT 1",
-                    params![step, present],
-                    |row| row.get(0),
+                    params![step.as_str(), present],
+                    |row| outcome(row.get(0)?),
                 )
                 .optional()?;
-            Ok(outcome.is_none_or(|o| o.is_some_and(|o| o != "failed")))
+            Ok(outcome.is_none_or(|o| o.is_some_and(|o| o != RunOutcome::Failed)))
         })
     }
 
-    /// When `step` ended the last time without a failure; RFC 3339, UTC.
-    pub fn last_success(&self, step: &str) -> Result<Option<String>> {
+    /// When `step` last ended without failure, RFC 3339, UTC.
+    pub fn last_success(&self, step: Step) -> Result<Option<String>> {
         self.query(|db| {
             db.query_row(
                 "SELECT ended FROM runs WHERE step = ?1 AND ended IS NOT NULL
-                 AND outcome <> 'failed' ORDER BY id DESC LIMIT 1",
-                params![step],
+                 AND outcome <> ?2 ORDER BY id DESC LIMIT 1",
+                params![step.as_str(), RunOutcome::Failed.as_str()],
                 |row| row.get(0),
             )
             .optional()
@@ -124,20 +132,20 @@ impl Ledger {
     }
 
     /// The last `limit` ended runs of `step`, oldest first.
-    pub fn runs(&self, step: &str, limit: u32) -> Result<Vec<RunRecord>> {
+    pub fn runs(&self, step: Step, limit: u32) -> Result<Vec<RunRecord>> {
         self.query(|db| {
             let mut statement = db.prepare(
                 "SELECT run_id, step, started, ended, seconds, outcome, detail, tool_version, host
                  FROM runs WHERE step = ?1 AND ended IS NOT NULL ORDER BY id DESC LIMIT ?2",
             )?;
-            let rows = statement.query_map(params![step, limit], |row| {
+            let rows = statement.query_map(params![step.as_str(), limit], |row| {
                 Ok(RunRecord {
                     run_id: row.get(0)?,
-                    step: row.get(1)?,
+                    step,
                     started: row.get(2)?,
                     ended: row.get(3)?,
                     seconds: row.get(4)?,
-                    outcome: row.get(5)?,
+                    outcome: outcome(row.get(5)?)?,
                     detail: row.get(6)?,
                     tool_version: row.get(7)?,
                     host: row.get(8)?,
@@ -149,18 +157,24 @@ impl Ledger {
         })
     }
 
-    /// Writes down what is about to happen; returns its number.
+    /// The report of the last run of `step` that ended; nothing when that failed, or when this program
+    /// cannot read it: another version wrote it, or it was too long to be kept whole.
+    pub fn last_report<T: serde::de::DeserializeOwned>(&self, step: Step) -> Result<Option<T>> {
+        Ok(self.runs(step, 1)?.last().and_then(RunRecord::report))
+    }
+
+    /// Records an intent; returns its number.
     pub fn intend(&mut self, run_id: &str, intent: &Intent) -> Result<i64> {
         self.transaction(|db| {
             db.execute(
                 "INSERT INTO intents (run_id, payload) VALUES (?1, ?2)",
-                params![run_id, to_json(intent)],
+                params![run_id, to_json(intent)?],
             )?;
             Ok(db.last_insert_rowid())
         })
     }
 
-    /// What interrupted runs were about to do, oldest first.
+    /// Intents of interrupted runs, oldest first.
     pub fn intents(&self) -> Result<Vec<(i64, Intent)>> {
         self.query(|db| {
             let mut statement = db.prepare("SELECT id, payload FROM intents ORDER BY id")?;
@@ -170,8 +184,13 @@ impl Ledger {
         })
     }
 
-    /// Forgets an intent that was undone.
+    /// Removes an intent that was undone.
     pub fn withdraw(&mut self, intent: i64) -> Result<()> {
         self.transaction(|db| db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop))
     }
+}
+
+/// The outcome in column 5 of a run, or alone.
+fn outcome(text: Option<String>) -> rusqlite::Result<Option<RunOutcome>> {
+    text.map(|text| from_text(5, &text)).transpose()
 }

@@ -1,4 +1,4 @@
-//! What a data set consists of: the contents that were taken, in the order of their rows.
+//! The composition of a data set: the contents that were taken, in the order of their rows.
 //!
 //! A version that starts with all rows of another one (its base) records only the segments that it
 //! adds. Not for files as they were seen: see [`super::datasets`].
@@ -15,17 +15,17 @@ use crate::platform::location::Location;
 /// The rows of one content in a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
-    /// The content.
+    /// The digest of the content.
     pub sha256: Digest,
-    /// Where it was found.
+    /// The location of the file.
     pub location: Location,
     /// The version in which this content first entered a data set; a rebuild does not change it.
     pub batch: DatasetVersion,
-    /// The content whose place it took: an earlier one of the same file.
+    /// The content that it replaced: an earlier one of the same file.
     pub replaces: Option<Digest>,
-    /// The number of its first row in the data set, from 0.
+    /// The index of its first row in the data set, from 0.
     pub first_row: u64,
-    /// Its rows; none when all of them were known.
+    /// The number of its rows; 0 if all of them were known.
     pub rows: u64,
 }
 
@@ -57,7 +57,7 @@ impl Ledger {
         })
     }
 
-    /// The contents whose place `digest` took, one after the other: earlier ones of the same file.
+    /// The contents that `digest` replaced, one after the other: earlier ones of the same file.
     pub fn predecessors(&self, digest: Digest) -> Result<Vec<Digest>> {
         self.query(|db| {
             let mut statement = db.prepare(

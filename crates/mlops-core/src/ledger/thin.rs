@@ -1,8 +1,8 @@
-//! What the ledger lets go of, so that it stays small in a life of years: runs without news, and
-//! old details of runs, decisions and scores.
+//! Thins out the ledger, so that it stays small over years: runs without news, and old details of
+//! runs, decisions and scores.
 //!
-//! Never what a decision still asks for: which rows were judged, their F1, and what went live when.
-//! Not for releases and data sets: see `stage::retain`.
+//! Never removes what decisions still need: which rows were judged, their F1, and what went live
+//! when. Not for releases and data sets: see `stage::retain`.
 
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::params;
@@ -11,29 +11,29 @@ use super::{Ledger, set_meta};
 use crate::Result;
 use crate::platform::clock::rfc3339;
 
-/// The key of the day on which this was done last.
+/// The key of the day on which this was last done.
 const THINNED_KEY: &str = "thinned";
-/// Days for which each run without news has a record of its own; of older ones, one a day stays.
+/// Days for which every run without news keeps its record; of older ones, one per day is kept.
 const EACH_RUN_DAYS: i64 = 2;
-/// Lists of test files that stay, whatever their age.
+/// The number of lists of test files kept regardless of age.
 const TEST_SETS: u32 = 20;
 
-/// Runs without news that another one of the same step and day stands for, before ?1.
+/// Runs without news before ?1 that another one of the same step and day represents.
 const REPEATED: &str = "outcome = 'nothing to do' AND started < ?1 AND id NOT IN
     (SELECT max(id) FROM runs WHERE outcome = 'nothing to do' GROUP BY step, substr(started, 1, 10))";
 /// The last run of each step.
 const LAST_RUNS: &str = "SELECT max(id) FROM runs GROUP BY step";
-/// Decisions whose details go before ?1: not the newest, and none that made a release live.
+/// Decisions before ?1 whose details are removed: not the newest, and none that promoted a release.
 const OLD_DECISIONS: &str = "recorded < ?1 AND decision <> '' AND outcome <> 'promoted'
     AND id <> (SELECT max(id) FROM decisions)";
 
 impl Ledger {
-    /// Whether the day of `now` has not been thinned out yet.
+    /// Whether the ledger has not been thinned on the day of `now`.
     pub fn is_due_to_thin(&self, now: DateTime<Utc>) -> Result<bool> {
         Ok(self.meta(THINNED_KEY)?.is_none_or(|day| day != day_of(now)))
     }
 
-    /// Runs whose decisions lose their details at `now`, with `keep_days` to be kept.
+    /// Runs whose decisions lose their details at `now` if `keep_days` days are kept.
     pub fn old_decisions(&self, now: DateTime<Utc>, keep_days: Option<u64>) -> Result<Vec<String>> {
         let Some(before) = keep_days.and_then(|days| days_before(now, days)) else {
             return Ok(Vec::new());
@@ -45,7 +45,7 @@ impl Ledger {
         })
     }
 
-    /// Lets go of what need not be kept at `now`.
+    /// Removes what need not be kept at `now`.
     pub fn thin(&mut self, now: DateTime<Utc>, keep_days: Option<u64>) -> Result<()> {
         let recent = rfc3339(now - Duration::days(EACH_RUN_DAYS));
         let before = keep_days.and_then(|days| days_before(now, days));
@@ -77,7 +77,7 @@ fn day_of(now: DateTime<Utc>) -> String {
     now.format("%Y-%m-%d").to_string()
 }
 
-/// The time `days` before `now`; nothing if there was none.
+/// The time `days` before `now`; `None` if it cannot be represented.
 fn days_before(now: DateTime<Utc>, days: u64) -> Option<String> {
     let days = Duration::try_days(i64::try_from(days).ok()?)?;
     now.checked_sub_signed(days).map(rfc3339)
@@ -87,12 +87,12 @@ fn days_before(now: DateTime<Utc>, days: u64) -> Option<String> {
 mod tests {
     use super::super::{DecisionRecord, RunRecord};
     use super::*;
-    use crate::ids::DatasetVersion;
+    use crate::ids::{DatasetVersion, DecisionOutcome, RunOutcome, Step};
 
-    fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: &str) {
+    fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: RunOutcome) {
         let record = RunRecord {
             run_id: crate::ids::RunId::new(at, 1).to_string(),
-            step: "fullprocess".to_owned(),
+            step: Step::FullProcess,
             started: rfc3339(at),
             ended: None,
             seconds: None,
@@ -105,11 +105,11 @@ mod tests {
         ledger.end_run(id, &rfc3339(at), 1.0, outcome, "{}").unwrap();
     }
 
-    fn decide(ledger: &mut Ledger, at: DateTime<Utc>, outcome: &str) {
+    fn decide(ledger: &mut Ledger, at: DateTime<Utc>, outcome: DecisionOutcome) {
         let decision = DecisionRecord {
             run_id: crate::ids::RunId::new(at, 1).to_string(),
             dataset: DatasetVersion(1),
-            outcome: outcome.to_owned(),
+            outcome,
             f1: Some(0.5),
             matrix: None,
             release: None,
@@ -131,10 +131,14 @@ mod tests {
                 assert!(!ledger.is_due_to_thin(midnight).unwrap());
             }
             for run_of_day in 0..12 {
-                run(&mut ledger, midnight + Duration::hours(2 * run_of_day), "nothing to do");
+                run(
+                    &mut ledger,
+                    midnight + Duration::hours(2 * run_of_day),
+                    RunOutcome::NothingToDo,
+                );
             }
             if day % 7 == 0 {
-                run(&mut ledger, midnight + Duration::hours(23), "done");
+                run(&mut ledger, midnight + Duration::hours(23), RunOutcome::Done);
             }
             let rows: u64 = ledger
                 .connection
@@ -145,14 +149,15 @@ mod tests {
         }
         // Three days in full, one of every other day, and the weekly ones.
         assert!(most <= 3 * 12 + 90 + 90 / 7 + 15, "{most}");
-        assert!(ledger.previous_run_completed("fullprocess", "present").unwrap());
+        assert!(ledger.previous_run_completed(Step::FullProcess, "present").unwrap());
     }
 
     #[test]
     fn old_decisions_lose_their_details_and_keep_their_figures() {
         let mut ledger = Ledger::in_memory().unwrap();
         let at = |day| DateTime::UNIX_EPOCH + Duration::days(day);
-        for (day, outcome) in [(0, "no_drift"), (1, "promoted"), (2, "no_drift"), (99, "refused")] {
+        use DecisionOutcome::{NoDrift, Promoted, Refused};
+        for (day, outcome) in [(0, NoDrift), (1, Promoted), (2, NoDrift), (99, Refused)] {
             decide(&mut ledger, at(day), outcome);
         }
         let old = ledger.old_decisions(at(100), Some(90)).unwrap();

@@ -1,10 +1,10 @@
-//! `trainedmodel.bin`: a model to bytes and back, trusting no byte of a file.
+//! `trainedmodel.bin`: serialises a model and reads it back without trusting any byte of the file.
 //!
 //! Layout, little-endian: magic `MLOPSMDL`, format version (u32), payload length (u64), SHA-256 of
 //! all bytes before it and of the payload, payload. The payload is our own `Payload` in bincode's
-//! standard encoding. bincode is no longer maintained; this module alone knows it, so that a new
-//! format version can replace it. Everything is checked before the first byte is decoded, and the
-//! decoded model once more. Not for writing files: see `durable`.
+//! standard encoding. bincode is no longer maintained; only this module uses it, so that a new
+//! format version can replace it. Everything is verified before the first byte is decoded, and the
+//! decoded model is checked for consistency. Not for writing files: see `platform::disk`.
 
 use bincode::{Decode, Encode};
 
@@ -23,10 +23,10 @@ const MAGIC: &[u8; 8] = b"MLOPSMDL";
 const FORMAT_VERSION: u32 = 2;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
-/// Largest payload; a model of a million levels stays below it.
+/// Largest payload in bytes; a model of a million levels is smaller.
 const MAX_PAYLOAD: usize = 1 << 26;
 
-/// The model as it is stored. Only plain types: no library's own struct.
+/// The stored form of a model. Plain types only, no struct of a library.
 #[derive(Encode, Decode)]
 struct Payload {
     columns: [Vec<String>; 3],
@@ -71,18 +71,18 @@ struct StoredCategory {
     fill: Option<u32>,
 }
 
-/// What version 2 added.
+/// The part that version 2 added.
 #[derive(Encode, Decode)]
 struct Added {
     decimal: char,
     thousands: Option<char>,
-    /// For each categorical column the values that share a feature.
+    /// For each categorical column the rare values that share a feature.
     pooled: Vec<Vec<String>>,
     pooling: Pooling,
 }
 
 impl Added {
-    /// What a file of version 1 stands for.
+    /// The values that a file of version 1 implies.
     fn nothing(columns: usize) -> Self {
         let NumberFormat { decimal, thousands } = NumberFormat::default();
         let pooled = vec![Vec::new(); columns];
@@ -94,7 +94,7 @@ fn encoding() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_PAYLOAD>()
 }
 
-/// The bytes of `trainedmodel.bin`: the same for the same model.
+/// The bytes of `trainedmodel.bin`; equal models give equal bytes.
 pub fn encode(model: &Model) -> Result<Vec<u8>> {
     let Model { schema, encoder, scaler, fitted, training, data, missing_values, numbers } = model;
     let columns = [Role::Id, Role::Numeric, Role::Categorical];
@@ -123,7 +123,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         gradient_norm: fitted.gradient_norm,
         loss: fitted.loss,
         rows: fitted.rows,
-        // A number for everything: no penalty is an infinite C.
+        // Infinity stands for no penalty.
         c: training.c.unwrap_or(f64::INFINITY),
         asked_solver: match training.solver {
             Solver::Auto => 0,
@@ -165,14 +165,15 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The model in `bytes`, which errors call `place`.
+/// Reads a model from `bytes`; error messages name the file `place`.
 ///
 /// # Errors
-/// `Artifact` for anything that [`encode`] did not write; memory stays within a small multiple
-/// of the input.
+/// `Artifact` for anything that [`encode`] did not write. Memory stays within a small multiple of
+/// the input.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     let bad = |message: String| Error::artifact(place, message);
     let (version, payload) = checked(bytes).map_err(bad)?;
+    tracing::trace!(place, "decoded");
     let wrong = |e| bad(format!("its content cannot be decoded ({e}): train again"));
     let ((payload, added), used) = if version == 1 {
         let decoded = bincode::decode_from_slice(payload, encoding());
@@ -194,7 +195,7 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     Ok(model)
 }
 
-/// Format version and payload, after everything that can be checked without decoding it.
+/// The format version and the payload, after every check that needs no decoding.
 fn checked(bytes: &[u8]) -> Result<(u64, &[u8]), String> {
     if bytes.len() < HEAD + DIGEST {
         return Err(format!(
@@ -286,7 +287,7 @@ impl Payload {
     }
 }
 
-/// What a checksum cannot promise: that the parts fit each other.
+/// Checks that the parts fit together, which a checksum cannot guarantee.
 fn consistent(model: &Model) -> Result<(), String> {
     let Model { schema, encoder, scaler, fitted, training, .. } = model;
     let width = encoder.width();

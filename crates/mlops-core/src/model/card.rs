@@ -1,4 +1,6 @@
-//! `model.json`: the model for people to read. Not for loading: see [`super::artifact`].
+//! `model.json`: the model in readable form.
+//!
+//! Not for loading: see [`super::artifact`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,24 +16,24 @@ pub struct Card {
     pub format_version: u32,
     /// SHA-256 of `trainedmodel.bin`.
     pub artifact: Digest,
-    /// The label column, its positive and its negative label.
+    /// The label column with its positive and negative label.
     pub target: Value,
     /// Feature names, in the order of the lists below.
     pub features: Vec<String>,
     /// Standardisation: mean and scale (population standard deviation) of each feature.
     pub scaler: CardScaler,
-    /// Of the standardised features.
+    /// Coefficients of the standardised features.
     pub coefficients: Vec<f64>,
-    /// Log-odds where all standardised features are 0.
+    /// Log-odds if all standardised features are 0.
     pub intercept: f64,
-    /// What replaces a missing value, by column.
+    /// The value that replaces a missing one, by column.
     pub imputation: Map<String, Value>,
     /// The rare values that share the feature `column=(infrequent)`, by column.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub infrequent: Map<String, Value>,
     /// The solver used.
     pub solver: String,
-    /// What an independent solver (smartcore's L-BFGS) made of the same rows, where there are few.
+    /// The result of an independent solver (smartcore's L-BFGS) on the same rows, if there are few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross_check: Option<CrossCheck>,
     /// Newton steps on all rows.
@@ -40,18 +42,18 @@ pub struct Card {
     pub gradient_norm: f64,
     /// Value of the penalised objective.
     pub loss: f64,
-    /// Rows learned from.
+    /// Number of training rows.
     pub rows: u64,
     /// Hyper-parameters.
     pub hyperparameters: Value,
-    /// What it was trained on.
+    /// The data that the model was trained on.
     pub training_data: TrainingData,
 }
 
 /// Mean and scale of each feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CardScaler {
-    /// Resources.
+    /// Means of the features.
     pub mean: Vec<f64>,
     /// Standard deviations with ddof 0; 1 for constant and one-hot features.
     pub scale: Vec<f64>,

@@ -1,9 +1,8 @@
-//! Training rows as they come from a file, and as a fit wants them.
+//! Training rows as they are read from a file, and as a fit needs them.
 //!
-//! Rows are kept raw and packed: a missing value is still missing, a category is a number in the
-//! order of first appearance. What is to become of them is known only after the last row, and then
-//! applied whenever a fit reads a block; the file is read once. Not for single rows: see
-//! [`super::Predictor`].
+//! Rows are stored raw and packed: missing values stay missing, and a category is a number in the
+//! order of first appearance. The encoding is known only after the last row and is applied whenever
+//! a fit reads a block; the file is read once. Not for single rows: see [`super::Predictor`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,15 +17,15 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::encoder::empty_columns;
-use super::median::{Column, medians};
+use super::median::{ColumnRange, medians};
 use super::{CategoricalFeature, Encoder, NumericFeature};
 use crate::config::choices::MissingPolicy;
 use crate::config::choices::Pooling;
 
-/// A batch of rows made ready by the thread that parsed them.
+/// A batch of rows, prepared by the thread that parsed them.
 #[derive(Debug, Default)]
 pub struct TrainingBatch {
-    /// Numeric columns, then categories by their place in `levels`; NaN is missing.
+    /// Numeric columns, then categories as indices into `levels`; NaN is missing.
     columns: Vec<Vec<f64>>,
     labels: Vec<bool>,
     /// For each categorical column its values by first appearance, with their counts.
@@ -34,27 +33,27 @@ pub struct TrainingBatch {
     missing_cells: Vec<u64>,
     missing_rows: u64,
     dropped: u64,
-    known: Vec<Known>,
+    known: Vec<KnownRange>,
 }
 
-/// What is known of the values of a numeric column.
+/// The range of the values of a numeric column.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KnownRange {
     lowest: f64,
     highest: f64,
     whole: bool,
 }
 
-impl Known {
+impl KnownRange {
     const NOTHING: Self = Self { lowest: f64::INFINITY, highest: f64::NEG_INFINITY, whole: true };
 
     fn of(values: &[f64]) -> Self {
-        /// Rounds to a whole number when added and subtracted.
+        /// Adding and subtracting this rounds to an integer.
         const ROUND: f64 = 6_755_399_441_055_744.0;
         let mut known = [Self::NOTHING; 4];
         for four in values.chunks(4) {
             for (known, &v) in known.iter_mut().zip(four) {
-                // Numbers beyond 2^51 count as not whole, which costs time and no digit.
+                // Numbers beyond 2^51 count as fractional, which costs time but no precision.
                 let whole = ((v + ROUND) - ROUND).to_bits() == v.to_bits();
                 known.whole &= whole | v.is_nan();
                 known.lowest = if v < known.lowest { v } else { known.lowest };
@@ -74,7 +73,7 @@ impl Known {
 }
 
 impl TrainingBatch {
-    /// Takes the rows out of `table`; under the policy `drop` those without missing values.
+    /// Fills the batch from `table`; under the policy `drop` only with rows without missing values.
     pub fn fill(&mut self, table: &mut Table, missing: MissingPolicy) {
         let (numeric, rows) = (table.numeric.len(), table.len());
         self.columns.resize_with(numeric + table.categorical.len(), Vec::new);
@@ -107,11 +106,11 @@ impl TrainingBatch {
             }
         }
         self.known.clear();
-        self.known.extend(self.columns[..numeric].iter().map(|column| Known::of(column)));
+        self.known.extend(self.columns[..numeric].iter().map(|column| KnownRange::of(column)));
     }
 }
 
-/// Keeps the values at `kept`, which ascends.
+/// Keeps the values at the ascending indices `kept`.
 fn pick<T: Copy>(values: &mut Vec<T>, kept: &[usize]) {
     for (to, from) in kept.iter().enumerate() {
         values[to] = values[*from];
@@ -119,7 +118,7 @@ fn pick<T: Copy>(values: &mut Vec<T>, kept: &[usize]) {
     values.truncate(kept.len());
 }
 
-/// The values of a categorical column, by first appearance and with their counts.
+/// The values of a categorical column, by first appearance, with their counts.
 #[derive(Debug, Default)]
 struct Levels {
     found: Vec<(String, u64)>,
@@ -127,7 +126,7 @@ struct Levels {
 }
 
 impl Levels {
-    /// The place of `text`; NaN for a missing value.
+    /// The index of `text`; NaN for a missing value.
     fn code(&mut self, text: &str) -> f64 {
         if text.is_empty() {
             return f64::NAN;
@@ -135,7 +134,7 @@ impl Levels {
         self.add(text, 1) as f64
     }
 
-    /// Counts `text`; returns its place.
+    /// Counts `text`; returns its index.
     #[expect(clippy::single_match_else, reason = "the place is found or made")]
     fn add(&mut self, text: &str, count: u64) -> usize {
         let place = match self.places.get(text) {
@@ -151,24 +150,24 @@ impl Levels {
     }
 }
 
-/// Training rows, growing batch by batch.
+/// Training rows, collected batch by batch.
 #[derive(Debug)]
 pub struct TrainingRows {
     names: (Vec<String>, Vec<String>),
     missing: MissingPolicy,
     pooling: Pooling,
     rows: PackedBlocks,
-    known: Vec<Known>,
+    known: Vec<KnownRange>,
     levels: Vec<Levels>,
     missing_rows: u64,
     missing_cells: Vec<u64>,
     dropped: u64,
-    /// What finding the encoding may take, in bytes.
+    /// Memory for learning the encoding, in bytes.
     memory: usize,
 }
 
 impl TrainingRows {
-    /// No rows of `schema` yet.
+    /// Starts without rows of `schema`.
     pub fn new(schema: &Schema, training: &Training) -> Self {
         let numeric = super::owned(schema, Role::Numeric);
         let categorical = super::owned(schema, Role::Categorical);
@@ -177,7 +176,7 @@ impl TrainingRows {
             missing: training.missing,
             pooling: training.pooling,
             rows: PackedBlocks::new(columns),
-            known: vec![Known::NOTHING; numeric.len()],
+            known: vec![KnownRange::NOTHING; numeric.len()],
             levels: categorical.iter().map(|_| Levels::default()).collect(),
             missing_rows: 0,
             missing_cells: vec![0; columns],
@@ -187,7 +186,7 @@ impl TrainingRows {
         }
     }
 
-    /// The same, of which about `bytes` stay in memory and the rest in a file in `folder`.
+    /// Keeps about `bytes` in memory and writes the rest to a file in `folder`.
     #[must_use]
     pub fn within(mut self, bytes: usize, disk: &Disk, folder: &Path) -> Self {
         self.memory = bytes / 4;
@@ -198,7 +197,7 @@ impl TrainingRows {
     /// Appends a batch.
     ///
     /// # Errors
-    /// As a temporary file fails.
+    /// If a temporary file cannot be written.
     pub fn push(&mut self, batch: &mut TrainingBatch) -> Result<()> {
         let numeric = self.names.0.len();
         for (j, found) in batch.levels.iter().enumerate() {
@@ -229,12 +228,12 @@ impl TrainingRows {
         self.rows.push_columns(&columns, &batch.labels)
     }
 
-    /// Rows left out for a missing value.
+    /// Number of rows left out for a missing value.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Rows to learn from.
+    /// Number of training rows.
     pub fn rows(&self) -> u64 {
         self.rows.rows()
     }
@@ -251,7 +250,7 @@ impl TrainingRows {
         numeric.chain(categorical.map(|(name, _)| name.as_str())).collect()
     }
 
-    /// The encoding that the rows teach.
+    /// The encoding learned from the rows.
     ///
     /// # Errors
     /// `Data` for missing values under the policy `reject`, and for a column without any value.
@@ -270,7 +269,7 @@ impl TrainingRows {
             )));
         }
         let imputes = matches!(self.missing, MissingPolicy::Median | MissingPolicy::Mean);
-        // Under a policy that leaves rows out, all of them may be gone.
+        // Under a policy that drops rows, all of them may be gone.
         let left_out = if self.rows.rows() == 0 { self.dropped } else { 0 };
         let all = if imputes { self.rows.rows() } else { left_out };
         let names = self.names.0.iter().chain(&self.names.1).zip(&self.missing_cells);
@@ -298,10 +297,10 @@ impl TrainingRows {
         Ok(Encoder { missing: self.missing, numeric, categorical })
     }
 
-    fn known_columns(&self) -> Vec<Column> {
+    fn known_columns(&self) -> Vec<ColumnRange> {
         let known = self.known.iter().zip(&self.missing_cells);
         known
-            .map(|(known, missing)| Column {
+            .map(|(known, missing)| ColumnRange {
                 count: self.rows.rows() - missing,
                 lowest: known.lowest,
                 highest: known.highest,
@@ -323,7 +322,7 @@ impl TrainingRows {
         Ok(sums.into_iter().map(ExactSum::mean).collect())
     }
 
-    /// The rows as `encoder`, which they taught, encodes them.
+    /// The rows encoded by `encoder`, which must have been learned from them.
     pub fn encoded<'a>(&'a self, encoder: &'a Encoder) -> EncodedRows<'a> {
         let fills = encoder.numeric.iter().map(|f| f.fill.unwrap_or(f64::NAN)).collect();
         let categories = encoder.categorical.iter().zip(&self.levels).map(|(feature, known)| {
@@ -343,13 +342,13 @@ impl TrainingRows {
 #[derive(Debug)]
 struct Categories {
     levels: usize,
-    /// The level of each value by first appearance.
+    /// The level of each value, by first appearance.
     of_code: Vec<usize>,
     /// The level of a missing value.
     fill: usize,
 }
 
-/// Training rows for a fit: imputed and one-hot encoded block by block.
+/// Training rows for a fit, imputed and one-hot encoded block by block.
 #[derive(Debug)]
 pub struct EncodedRows<'a> {
     rows: &'a PackedBlocks,

@@ -2,9 +2,8 @@
 //!
 //! scikit-learn's `SimpleImputer` and `OneHotEncoder(handle_unknown="ignore")` in one. Numeric
 //! features come first, then one feature for each level of each categorical column; rare levels may
-//! share one. A category
-//! that was not seen in training becomes all zeros. Not for scaling: see `fit::Scaler`; not for
-//! learning from rows: see [`super::TrainingRows`].
+//! share one. A category that was not seen in training becomes all zeros. Not for scaling: see
+//! `fit::Scaler`; not for learning from rows: see [`super::TrainingRows`].
 
 use crate::config::choices::Pooling;
 use bincode::{Decode, Encode};
@@ -13,34 +12,34 @@ use crate::config::choices::MissingPolicy;
 use crate::text;
 use crate::{Error, Result};
 
-/// What the feature that rare levels share is called in the place of a level.
+/// The level name of the feature that rare levels share.
 pub(super) const POOL: &str = "(infrequent)";
 
 /// A numeric column.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct NumericFeature {
-    /// The column.
+    /// The column's name.
     pub name: String,
-    /// What a missing value becomes, if the policy imputes.
+    /// The value that replaces a missing one, if the policy imputes.
     pub fill: Option<f64>,
 }
 
 /// A categorical column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CategoricalFeature {
-    /// The column.
+    /// The column's name.
     pub name: String,
-    /// The values seen in training, sorted; one feature each.
+    /// The values seen in training, sorted; each has a feature.
     pub levels: Vec<String>,
-    /// Rare values seen in training, sorted; they share one feature, which follows those of `levels`.
+    /// Rare values seen in training, sorted; they share one feature, after those of `levels`.
     pub pooled: Vec<String>,
-    /// Index of the feature that a missing value becomes, if the policy imputes.
+    /// Index of the feature set for a missing value, if the policy imputes.
     pub fill: Option<u32>,
 }
 
 impl CategoricalFeature {
-    /// The column `name`, whose values were `found` so often; `missing` values become the most frequent
-    /// one, if anything is given for them.
+    /// Learns the column `name` from the counts `found`; `missing` values are replaced by the most
+    /// frequent one, if they are imputed.
     pub(super) fn learn(
         name: &str,
         found: &[(String, u64)],
@@ -74,23 +73,24 @@ impl CategoricalFeature {
         self.levels.len() + usize::from(!self.pooled.is_empty())
     }
 
-    /// The feature of `text` among those of the column; `None` for a value not seen in training.
+    /// The index, within the column, of the feature for `text`; `None` for a value not seen in
+    /// training.
     pub fn level(&self, text: &str) -> Option<usize> {
         let find =
             |levels: &[String]| levels.binary_search_by(|level| level.as_str().cmp(text)).ok();
         find(&self.levels).or_else(|| find(&self.pooled).map(|_| self.levels.len()))
     }
 
-    /// What feature number `level` of the column stands for.
+    /// The level, or shared name, of feature `level` of the column.
     pub fn level_name(&self, level: usize) -> &str {
         self.levels.get(level).map_or(POOL, String::as_str)
     }
 }
 
-/// The learned encoding.
+/// A learned encoding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoder {
-    /// What happens to missing values.
+    /// How missing values are treated.
     pub missing: MissingPolicy,
     /// Numeric columns, in schema order.
     pub numeric: Vec<NumericFeature>,
@@ -104,7 +104,7 @@ impl Encoder {
         self.numeric.len() + self.categorical.iter().map(CategoricalFeature::width).sum::<usize>()
     }
 
-    /// One name for each feature: the column, or `column=level`.
+    /// One name per feature: the column, or `column=level`.
     pub fn feature_names(&self) -> Vec<String> {
         let numeric = self.numeric.iter().map(|f| f.name.clone());
         let levels = self.categorical.iter().flat_map(|f| {
@@ -113,13 +113,13 @@ impl Encoder {
         numeric.chain(levels).collect()
     }
 
-    /// For each feature whether it is a number, to be scaled.
+    /// For each feature, whether it is numeric and therefore scaled.
     pub fn is_numeric(&self) -> Vec<bool> {
         (0..self.width()).map(|j| j < self.numeric.len()).collect()
     }
 }
 
-/// Columns that are empty in every training row.
+/// The error for columns without a value in any training row.
 pub(super) fn empty_columns(names: &[&String]) -> Error {
     let (column, is) = if names.len() == 1 { ("column", "is") } else { ("columns", "are") };
     let list = text::names(names.iter().map(|name| format!("\"{name}\"")));
@@ -129,10 +129,10 @@ pub(super) fn empty_columns(names: &[&String]) -> Error {
     ))
 }
 
-/// Refuses an encoding of more features than a fit can hold within `memory` bytes.
+/// Refuses an encoding with more features than a fit can hold in `memory` bytes.
 ///
 /// # Errors
-/// `Data`, with the column that has most levels.
+/// `Data`, naming the column with the most levels.
 pub fn check_width(encoder: &Encoder, memory: usize) -> Result<()> {
     let width = encoder.width();
     let most = encoder.categorical.iter().max_by_key(|feature| feature.width());

@@ -1,6 +1,6 @@
-//! Golden predictions: a few rows with their probabilities, kept beside a model to verify it.
+//! Golden predictions: a few rows with their probabilities, stored beside a model to verify it.
 //!
-//! They are computed at training by the plain formula, row by row, feature by feature; never by
+//! They are computed at training by the plain formula, row by row and feature by feature, never by
 //! the [`Predictor`] that they verify.
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use crate::table::Table;
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 
-/// Rows kept.
+/// Number of rows stored.
 pub const ROWS: usize = 16;
-/// Largest difference of a probability that rounding explains.
+/// The largest difference of probabilities that rounding explains.
 const TOLERANCE: f64 = 1e-12;
 
 /// The content of `golden.json`.
@@ -23,24 +23,24 @@ pub struct Golden {
     pub format_version: u32,
     /// SHA-256 of the artifact that gives these probabilities.
     pub artifact: Digest,
-    /// Rows in canonical spelling: CSV lines in the order of the schema, without labels.
+    /// Rows in canonical spelling: CSV lines in schema order, without labels.
     pub rows: Vec<GoldenRow>,
 }
 
-/// One row.
+/// One row with its probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GoldenRow {
     /// Numeric columns; null is a missing value.
     pub numeric: Vec<Option<f64>>,
     /// Categorical columns; empty is a missing value.
     pub categorical: Vec<String>,
-    /// The probability of the positive class; null where the model answers none.
+    /// The probability of the positive class; null if the model gives none.
     pub probability: Option<f64>,
 }
 
 impl Golden {
-    /// The golden rows of `model`, whose file has the digest `artifact`: the first rows of `table`,
-    /// and one row without any value.
+    /// The golden rows of `model`, whose file has the digest `artifact`: the first rows of `table`
+    /// and a row without values.
     pub fn of(model: &Model, artifact: Digest, table: &Table) -> Self {
         let mut rows: Vec<GoldenRow> = (0..table.len().min(ROWS))
             .map(|i| GoldenRow {
@@ -60,10 +60,10 @@ impl Golden {
         Self { format_version: 1, artifact, rows }
     }
 
-    /// Holds the fast predictions of `model` against the golden ones.
+    /// Compares the fast predictions of `model` with the golden ones.
     ///
     /// # Errors
-    /// `Artifact` when the rows are of another model or a probability differs.
+    /// `Artifact` if the rows belong to another model or a probability differs.
     pub fn verify(&self, model: &Model, artifact: Digest, place: &str) -> Result<()> {
         if self.artifact != artifact {
             let message = format!(
@@ -115,8 +115,8 @@ impl Golden {
     }
 }
 
-/// The formula as a textbook has it: log-odds = intercept + sum of coefficient times
-/// standardised feature; probability = logistic function of it.
+/// The textbook formula: log-odds = intercept + sum of coefficient times standardised feature;
+/// probability = its logistic function.
 fn plain_probability(model: &Model, row: &GoldenRow) -> Option<f64> {
     let mut features = Vec::new();
     for (feature, value) in model.encoder.numeric.iter().zip(&row.numeric) {

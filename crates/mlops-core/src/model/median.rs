@@ -1,12 +1,12 @@
-//! Exact medians of packed columns, within a given memory.
+//! Exact medians of packed columns within a memory limit.
 //!
-//! Few rows are gathered column by column, and the middle is selected. Of many, numbers become
-//! 64-bit keys that sort the same way, and the key of the middle is found some bits (a digit) at a
-//! time: each pass counts which values the next digit has among the keys that agree so far. Columns
-//! go in groups of as many as the memory allows; of gathering and the sizes of a digit the one with
-//! the fewest passes over the rows is taken. Columns of whole numbers of a narrow range need fewer
-//! passes. Counts are whole numbers, so that threads make no difference.
-//! Not for statistics to look at: see `profile`.
+//! Few rows are gathered column by column and the middle is selected. With many rows, numbers
+//! become 64-bit keys that sort the same way, and the key of the middle is found a few bits (a
+//! digit) at a time: each pass counts the values of the next digit among the keys that match so
+//! far. Columns are processed in groups of as many as the memory allows; of gathering and the digit
+//! sizes, the method with the fewest passes over the rows is chosen. Integer columns of a narrow
+//! range need fewer passes. Counts are integers, so that threads make no difference. Not for
+//! descriptive statistics: see `profile`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,22 +15,22 @@ use crate::Result;
 use crate::model::fit::{BLOCK_ROWS, Blocks, PackedBlocks};
 use crate::platform::threads::together;
 
-/// Bits of a digit; all divide the bits of every kind of key.
+/// Bits in a digit; each divides the number of bits of every kind of key.
 const DIGIT_BITS: [u32; 3] = [16, 8, 4];
-/// Up to so many rows are gathered: they stay in a processor's cache while the middle is selected.
+/// Up to so many rows are gathered: they stay in the processor's cache during selection.
 const FEW_ROWS: u64 = 1 << 18;
-/// Blocks that a thread takes at a time.
+/// Blocks that a thread claims at a time.
 const UNIT: usize = 64;
 
-/// What is known of a column beforehand.
+/// Count and range of a column, known beforehand.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
-    /// Values that are there.
+pub(super) struct ColumnRange {
+    /// The number of values present.
     pub(super) count: u64,
-    /// The smallest and the largest of them.
+    /// The smallest and the largest value.
     pub(super) lowest: f64,
     pub(super) highest: f64,
-    /// Whether all are whole numbers, and not -0.
+    /// All values are integers, and none is -0.
     pub(super) whole: bool,
 }
 
@@ -38,14 +38,14 @@ pub(super) struct Column {
 #[derive(Debug, Clone, Copy)]
 struct Search {
     column: usize,
-    /// The rank among the keys that agree with `prefix`, from 0.
+    /// The rank among the keys that match `prefix`, from 0.
     rank: u64,
-    /// The bits known so far, and how many are not.
+    /// The bits known so far, and the number of unknown ones.
     prefix: u64,
     left: u32,
 }
 
-/// How the medians are found.
+/// The method by which medians are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Gather,
@@ -53,7 +53,7 @@ enum Way {
 }
 
 impl Way {
-    /// The way with the fewest passes over the rows, and how many columns fit into a group.
+    /// The method with the fewest passes over the rows, and the number of columns in a group.
     fn of(
         rows: u64,
         columns: usize,
@@ -62,7 +62,7 @@ impl Way {
         memory: usize,
     ) -> (Self, usize) {
         let gathered = usize::try_from(rows.saturating_mul(8)).unwrap_or(usize::MAX);
-        // Two tables for each column: counts of all threads, and of each.
+        // Two tables per column: total counts, and those of each thread.
         let counted = |bits: u32| (1 << bits) * 2 * (8 + 4 * threads);
         let gather = (rows <= FEW_ROWS).then_some((Self::Gather, gathered, 1));
         let count = DIGIT_BITS
@@ -76,17 +76,17 @@ impl Way {
     }
 }
 
-/// The medians of the first columns of `rows`, in about `memory` bytes; `None` for one without
+/// The medians of the first columns of `rows`, in about `memory` bytes; `None` for a column without
 /// values.
 pub(super) fn medians(
     rows: &PackedBlocks,
-    columns: &[Column],
+    columns: &[ColumnRange],
     threads: usize,
     memory: usize,
 ) -> Result<Vec<Option<f64>>> {
-    let keys: Vec<Keys> = columns.iter().map(Keys::of).collect();
+    let keys: Vec<KeyEncoding> = columns.iter().map(KeyEncoding::of).collect();
     let threads = threads.clamp(1, rows.blocks().div_ceil(UNIT).max(1));
-    // Columns that need as many passes go together.
+    // Columns that need the same number of passes are grouped.
     let mut order: Vec<usize> = (0..columns.len()).filter(|j| columns[*j].count > 0).collect();
     order.sort_by_key(|j| keys[*j].bits());
     let most_bits = order.last().map_or(0, |j| keys[*j].bits());
@@ -105,7 +105,7 @@ pub(super) fn medians(
     Ok(medians)
 }
 
-/// The two values in the middle of each of the columns `wanted`, which ascend.
+/// The two middle values of each of the columns `wanted`, in ascending order.
 fn gather(rows: &PackedBlocks, wanted: &[usize]) -> Result<Vec<[f64; 2]>> {
     let room = usize::try_from(rows.rows()).unwrap_or(0);
     let mut columns = vec![Vec::with_capacity(room); wanted.len()];
@@ -129,16 +129,16 @@ fn gather(rows: &PackedBlocks, wanted: &[usize]) -> Result<Vec<[f64; 2]>> {
     Ok(columns.iter_mut().map(middle).collect())
 }
 
-/// The same by counting digits of `bits`.
+/// Like [`gather`], by counting digits of `bits` bits.
 fn search(
     rows: &PackedBlocks,
-    columns: &[Column],
-    keys: &[Keys],
+    columns: &[ColumnRange],
+    keys: &[KeyEncoding],
     wanted: &[usize],
     bits: u32,
     threads: usize,
 ) -> Result<Vec<[f64; 2]>> {
-    // Two searches for each column: the lower and the upper of the two in the middle.
+    // Two searches per column: for the lower and the upper middle value.
     let mut searches = Vec::new();
     for &column in wanted {
         let last = columns[column].count.saturating_sub(1);
@@ -146,7 +146,7 @@ fn search(
         searches.extend([search(last / 2), search(last - last / 2)]);
     }
     while searches.iter().any(|search| search.left > 0) {
-        // Both searches of a column go together until they part.
+        // Both searches of a column share a table until they diverge.
         let mut tables: Vec<Search> = Vec::new();
         let same = |a: &Search, b: &Search| a.column == b.column && a.prefix == b.prefix;
         for search in searches.iter().filter(|s| s.left > 0) {
@@ -176,10 +176,10 @@ fn search(
     Ok(searches.as_chunks::<2>().0.iter().map(|pair| pair.each_ref().map(number)).collect())
 }
 
-/// For each table, how many keys with its prefix have each next digit.
+/// For each table, how many keys with its prefix have each value of the next digit.
 fn count(
     rows: &PackedBlocks,
-    keys: &[Keys],
+    keys: &[KeyEncoding],
     tables: &[Search],
     bits: u32,
     threads: usize,
@@ -220,7 +220,7 @@ fn count(
                 }
                 since += 1;
             }
-            // Far below 2^32 of a kind.
+            // Each count stays far below 2^32.
             if since > (1 << 30) / BLOCK_ROWS {
                 flush(&mut counts);
                 since = 0;
@@ -234,15 +234,15 @@ fn count(
 
 /// How numbers of a column become keys that sort the same way.
 #[derive(Debug, Clone, Copy)]
-enum Keys {
-    /// Distance from the lowest, which is whole and below 2^16 or 2^32.
+enum KeyEncoding {
+    /// The distance from the lowest value; an integer below 2^16 or 2^32.
     Whole { lowest: f64, bits: u32 },
     /// The bits of the number.
     Real,
 }
 
-impl Keys {
-    fn of(column: &Column) -> Self {
+impl KeyEncoding {
+    fn of(column: &ColumnRange) -> Self {
         let range = column.highest - column.lowest;
         let exact = column.whole && column.lowest.abs() < 9e15 && range < 4_294_967_296.0;
         match exact {
@@ -259,7 +259,7 @@ impl Keys {
         }
     }
 
-    /// Adds the values of a block.
+    /// Counts the values of a block.
     fn count(self, values: &[f64], table: &Search, bits: u32, counts: &mut [u32]) {
         let shift = table.left - bits;
         let known = self.bits() - table.left;
@@ -293,7 +293,7 @@ impl Keys {
     }
 }
 
-/// Both zeros have the same key.
+/// Both zeros get the same key.
 fn real_key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
@@ -309,11 +309,11 @@ mod tests {
         let labels = vec![true; columns[0].len()];
         let slices: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
         rows.push_columns(&slices, &labels).unwrap();
-        let known: Vec<Column> = columns
+        let known: Vec<ColumnRange> = columns
             .iter()
             .map(|values| {
                 let there = || values.iter().copied().filter(|v| !v.is_nan());
-                Column {
+                ColumnRange {
                     count: there().count() as u64,
                     lowest: there().fold(f64::INFINITY, f64::min),
                     highest: there().fold(f64::NEG_INFINITY, f64::max),
@@ -337,7 +337,7 @@ mod tests {
             }
         }
         let there: Vec<usize> = (0..columns.len()).filter(|j| known[*j].count > 0).collect();
-        let keys: Vec<Keys> = known.iter().map(Keys::of).collect();
+        let keys: Vec<KeyEncoding> = known.iter().map(KeyEncoding::of).collect();
         let gathered = gather(&rows, &there).unwrap();
         for bits in DIGIT_BITS {
             let found = search(&rows, &known, &keys, &there, bits, 2).unwrap();

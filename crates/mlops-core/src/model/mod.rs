@@ -1,14 +1,15 @@
-//! The model: how raw columns become features, and features a probability.
+//! The model: how raw columns become features, and features become a probability.
 //!
 //! | noun | file |
 //! |---|---|
 //! | [`Encoder`] | `encoder`: imputation and one-hot encoding |
-//! | [`TrainingRows`] | `encoded`: rows to learn from, the encoding they teach, the blocks of a fit |
-//! | [`Model`] | here: everything that a prediction needs, and how it was made |
+//! | [`TrainingRows`] | `design_matrix`: training rows, the encoding learned from them, the blocks
+//! of a fit |
+//! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
-//! | [`Golden`] | `golden`: predictions by the slow path, which verify the fast one |
+//! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
 //! | `Card` | `card`: the readable `model.json` |
-//! | the file | `artifact`: bytes and back |
+//! | the file | `artifact`: serialisation |
 //!
 //! Not for finding coefficients: see [`crate::model::fit`].
 
@@ -35,48 +36,48 @@ use crate::model::fit::{Fitted, Scaler};
 use crate::platform::digest::Digest;
 use crate::table::schema::{Role, Schema};
 
-/// Which data a model was trained on.
+/// The data that a model was trained on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingData {
     /// The N of `finaldata{N}.csv`.
     pub version: DatasetVersion,
-    /// Its SHA-256.
+    /// The SHA-256 of the data set.
     pub sha256: Digest,
-    /// Rows that were learned from.
+    /// Number of training rows.
     pub rows: u64,
-    /// Of them, rows of the positive class.
+    /// Number of training rows of the positive class.
     pub positives: u64,
-    /// Rows left out for a missing value.
+    /// Number of rows left out for a missing value.
     pub dropped: u64,
-    /// Rows left out because they belong to test data.
+    /// Number of rows left out because they belong to test data.
     pub held_out: u64,
     /// SHA-256 of the test files whose rows were left out.
     pub test_files: Vec<Digest>,
 }
 
-/// A trained classifier: one object, so that its parts cannot be mixed.
+/// A trained classifier: one object, so that its parts cannot be mixed up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// The columns, with both labels settled.
     pub schema: Schema,
-    /// What counts as missing in a raw cell.
+    /// Spellings of a missing value in raw cells.
     pub missing_values: Vec<String>,
-    /// How numbers are spelt in raw cells.
+    /// The number format of raw cells.
     pub numbers: NumberFormat,
-    /// Raw columns to features.
+    /// Turns raw columns into features.
     pub encoder: Encoder,
-    /// Features to standardised features.
+    /// Standardises the features.
     pub scaler: Scaler,
-    /// The optimum.
+    /// The coefficients found by the fit.
     pub fitted: Fitted,
     /// Hyper-parameters.
     pub training: Training,
-    /// What it was trained on.
+    /// The data that it was trained on.
     pub data: TrainingData,
 }
 
 impl Model {
-    /// The label that `positive` stands for.
+    /// The label for the positive or the negative class.
     pub fn label(&self, positive: bool) -> &str {
         if positive {
             self.schema.positive_label()
@@ -85,7 +86,7 @@ impl Model {
         }
     }
 
-    /// Names of the features, in the order of the coefficients.
+    /// The names of the features, in the order of the coefficients.
     pub fn features(&self) -> Vec<String> {
         self.encoder.feature_names()
     }

@@ -1,7 +1,7 @@
 //! The fast path of predictions: columns in, probabilities out.
 //!
-//! One formula for every caller, summed in one order, so that a batch, a service and a score give
-//! the same bits. Not for checking itself: see [`super::golden`].
+//! All callers use one formula with one order of summation, so that a batch, a request and a score
+//! give the same bits. Not for verifying itself: see [`super::golden`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
@@ -11,40 +11,40 @@ use crate::platform::math::logistic;
 use crate::platform::simd::{Work, widest};
 use crate::table::Table;
 
-/// A model made ready to predict.
+/// A model prepared for predictions.
 #[derive(Debug, Clone)]
 pub struct Predictor<'a> {
     model: &'a Model,
 }
 
-/// The answer for one row.
+/// The prediction for one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
     /// Probability of the positive class.
     pub probability: f64,
-    /// Whether the model predicts the positive class.
+    /// The model predicts the positive class.
     pub positive: bool,
 }
 
-/// The answers for a batch.
+/// The predictions for a batch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predictions {
-    /// One for each row; `None` where a missing value forbids it (policies drop and reject), and
-    /// where values near the end of the doubles leave no number as the score.
+    /// One per row; `None` if a missing value forbids it (policies drop and reject), or if values
+    /// near the limits of doubles give no finite score.
     pub rows: Vec<Option<Prediction>>,
-    /// Cells that were imputed.
+    /// Number of imputed cells.
     pub imputed: u64,
-    /// Cells with a category that training never saw.
+    /// Number of cells with a category not seen in training.
     pub unknown_categories: u64,
 }
 
 impl<'a> Predictor<'a> {
-    /// Predicts with `model`.
+    /// A predictor for `model`.
     pub fn new(model: &'a Model) -> Self {
         Self { model }
     }
 
-    /// Predicts every row of `table`, which has the columns of the model's schema.
+    /// Predicts every row of `table`, which must have the columns of the model's schema.
     pub fn predict(&self, table: &Table) -> Predictions {
         let mut probabilities = Vec::new();
         let (imputed, unknown_categories) = self.probabilities(table, &mut probabilities);
@@ -55,13 +55,13 @@ impl<'a> Predictor<'a> {
         Predictions { rows: rows.collect(), imputed, unknown_categories }
     }
 
-    /// Whether a row of this probability is predicted positive.
+    /// Whether a row with this probability is predicted positive.
     pub fn positive(&self, probability: f64) -> bool {
         classify(probability, self.model.training.threshold)
     }
 
-    /// The first numeric column, by its place among them, that takes the score of `row` beyond all
-    /// numbers; none where it is the sum alone.
+    /// The index of the first numeric column that makes the score of `row` overflow; `None` if only
+    /// the sum does.
     pub fn beyond_numbers(&self, table: &Table, row: usize) -> Option<usize> {
         let Model { scaler, fitted, .. } = self.model;
         let share = |(j, column): (usize, &Vec<f64>)| {
@@ -70,8 +70,9 @@ impl<'a> Predictor<'a> {
         table.numeric.iter().enumerate().position(|column| !share(column).is_finite())
     }
 
-    /// Replaces `probabilities` by one for each row of `table`, NaN where there is no answer (see
-    /// [`Predictions::rows`]); returns the numbers of cells that were imputed and of categories that are unknown.
+    /// Replaces the content of `probabilities` by one value per row of `table`, NaN where there is
+    /// no prediction (see [`Predictions::rows`]); returns the numbers of imputed cells and of
+    /// unknown categories.
     pub fn probabilities(&self, table: &Table, probabilities: &mut Vec<f64>) -> (u64, u64) {
         let Model { encoder, scaler, fitted, .. } = self.model;
         let (mut imputed, mut unknown_categories) = (0, 0);
@@ -79,7 +80,7 @@ impl<'a> Predictor<'a> {
         probabilities.resize(table.len(), fitted.intercept);
         let decision = probabilities;
         for (j, (feature, column)) in encoder.numeric.iter().zip(&table.numeric).enumerate() {
-            // Without a fill the sum stays NaN, whatever is added.
+            // Without a fill value the sum stays NaN.
             let fill = feature.fill.unwrap_or(f64::NAN);
             let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
             imputed += widest(AddFeature { column, decision, fill, mean, scale, weight });
@@ -109,7 +110,7 @@ impl<'a> Predictor<'a> {
     }
 }
 
-/// Adds what a numeric feature contributes to each row; counts the missing values.
+/// Adds a numeric feature's contribution to each row; counts the missing values.
 struct AddFeature<'a> {
     column: &'a [f64],
     decision: &'a mut [f64],

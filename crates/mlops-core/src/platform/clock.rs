@@ -1,4 +1,4 @@
-//! The only place that reads time.
+//! The only code that reads the time.
 //!
 //! Stages measure their durations with [`Clock::elapsed`]. Not for profiling the hot path.
 
@@ -15,11 +15,11 @@ pub trait Clock: Send + Sync {
     /// Time since some fixed instant in the past; never goes backwards.
     fn elapsed(&self) -> Duration;
 
-    /// Sleeps for a duration.
+    /// Sleeps for `time`.
     fn sleep(&self, time: Duration);
 }
 
-/// The machine's clocks.
+/// The system's clocks.
 #[derive(Debug)]
 pub struct SystemClock(Instant);
 
@@ -52,12 +52,12 @@ fn utc(time: SystemTime) -> DateTime<Utc> {
     }
 }
 
-/// A clock that moves one second forward each time it is read: for tests and examples.
+/// A clock that advances by one second each time it is read: for tests and examples.
 #[derive(Debug)]
 pub struct SteppingClock(AtomicI64);
 
 impl SteppingClock {
-    /// Starts at `seconds` after the Unix epoch.
+    /// A clock that starts `seconds` after the Unix epoch.
     pub fn starting_at(seconds: i64) -> Self {
         Self(AtomicI64::new(seconds))
     }
@@ -79,7 +79,7 @@ impl Clock for SteppingClock {
     }
 }
 
-/// RFC 3339 with milliseconds and `Z`, as every record writes it.
+/// RFC 3339 with milliseconds and `Z`, the format of every record.
 pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -1,8 +1,8 @@
 //! SHA-256: the identity of files, schemas and artifacts.
 //!
-//! By `ring`: every byte that is read or written passes through here, and on processors without
-//! SHA instructions its vector code is nearly twice as fast as portable code.
-//! Not for finding duplicate rows: see `dataset::dedup`, whose keyed hash is ten times faster.
+//! Computed by `ring`: every byte that is read or written passes through here, and on processors
+//! without SHA instructions `ring`'s vector code is nearly twice as fast as portable code. Not for
+//! finding duplicate rows: see `dataset::dedup`, whose keyed hash is ten times faster.
 
 use std::fmt;
 use std::io::Read;
@@ -19,14 +19,14 @@ use crate::{Error, Result};
 pub struct Digest(pub(crate) [u8; 32]);
 
 impl Digest {
-    /// Digest of `bytes`.
+    /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::default();
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// Digest of the whole file at `path`.
+    /// The digest of the whole file at `path`.
     pub fn of_file(path: &Path) -> Result<Self> {
         let failed = |e| Error::io("read", path, e);
         let (mut file, _) = crate::platform::files::open(path).map_err(failed)?;
@@ -40,7 +40,7 @@ impl Digest {
         }
     }
 
-    /// The 32 bytes.
+    /// The digest's 32 bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Whether the processor has instructions for SHA-256.
+/// Whether the processor has SHA-256 instructions.
 pub fn is_instruction() -> bool {
     #[cfg(target_arch = "x86_64")]
     let found = is_x86_feature_detected!("sha");
@@ -112,7 +112,7 @@ pub fn is_instruction() -> bool {
     found
 }
 
-/// Digest of bytes that arrive in pieces; a clone is a snapshot that can be continued.
+/// Computes the digest of bytes that arrive in pieces; a clone is a snapshot that can be continued.
 #[derive(Clone)]
 pub struct Hasher(ring::digest::Context);
 
@@ -128,7 +128,7 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes added.
+    /// The digest of all bytes added so far.
     pub fn finish(self) -> Digest {
         let digest = self.0.finish();
         let mut bytes = [0; 32];

@@ -1,8 +1,8 @@
 //! The only code that writes files: atomic, fsynced, and observable step by step.
 //!
 //! Every change of the disk passes through [`Disk`], which announces it to a [`Probe`] first.
-//! A test that records, refuses or kills at a step therefore sees every step there is.
-//! Not for reading: readers open files as usual and see the old content or the new one.
+//! A test that records, refuses or kills at a step therefore covers every change.
+//! Not for reading: readers open files as usual and see either the old content or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -25,13 +25,13 @@ pub enum Step {
     CreateFile,
     /// Bytes are written to a temporary file.
     Write,
-    /// A file's content is forced to the disk.
+    /// A file's content is flushed to the disk.
     SyncFile,
     /// A file or folder gets its final name.
     Rename,
-    /// The pointer is swapped.
+    /// The pointer to the live release is swapped.
     SwapLink,
-    /// A folder's entries are forced to the disk.
+    /// A folder's entries are flushed to the disk.
     SyncFolder,
     /// A file or folder is removed.
     Remove,
@@ -39,9 +39,9 @@ pub enum Step {
     Commit,
 }
 
-/// Told of every step before it happens; an error prevents it.
+/// Called before every step; an error prevents the step.
 pub trait Probe: Send + Sync {
-    /// `path` is about to undergo `step`.
+    /// Called before `step` is applied to `path`.
     fn before(&self, step: Step, path: &Path) -> io::Result<()>;
 }
 
@@ -65,7 +65,7 @@ impl Disk {
         Self { probe: Some(probe), names: Names::default() }
     }
 
-    /// Announces a step; used by the ledger for its commits.
+    /// Announces a step; the ledger uses it for its commits.
     pub fn announce(&self, step: Step, path: &Path) -> Result<()> {
         let operation = match step {
             Step::CreateFolder => "create the folder",
@@ -83,7 +83,7 @@ impl Disk {
         }
     }
 
-    /// Creates `folder` and its parents, durably; fine when it is there already.
+    /// Creates `folder` and its parents durably; does nothing if it exists.
     pub fn create_folder(&self, folder: &Path) -> Result<()> {
         // The empty path is the working directory.
         if folder.as_os_str().is_empty() || folder.is_dir() {
@@ -100,14 +100,14 @@ impl Disk {
         }
     }
 
-    /// Replaces the content of `path` in one step, creating its folder when needed.
+    /// Replaces the content of `path` atomically, creating its folder if needed.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = self.new_file(path)?;
         file.write_all(bytes)?;
         file.publish(true)
     }
 
-    /// Like [`Disk::write`], but a file that already holds these bytes is not touched.
+    /// Like [`Disk::write`], but leaves a file alone that already holds these bytes.
     pub fn write_if_changed(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         match fs::read(path) {
             Ok(old) if old == bytes => Ok(()),
@@ -115,9 +115,8 @@ impl Disk {
         }
     }
 
-    /// Like [`Disk::write_if_changed`] for several files of one folder, given by their names: each is
-    /// durable before any gets its name, and all names are forced to the disk at once. They appear
-    /// in their order.
+    /// Like [`Disk::write_if_changed`] for several files of one folder, given by name. Each is
+    /// durable before any gets its name; the names appear in this order and are flushed together.
     pub fn write_changed(&self, folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
         let mut ready = Vec::new();
         for (name, bytes) in files {
@@ -134,7 +133,7 @@ impl Disk {
         if any { self.sync_folder(folder) } else { Ok(()) }
     }
 
-    /// A file that appears at `path` only when it is published.
+    /// Starts a file that appears at `path` only when it is published.
     pub fn new_file(&self, path: &Path) -> Result<NewFile> {
         let folder = parent_of(path);
         self.create_folder(folder)?;
@@ -144,8 +143,8 @@ impl Disk {
         Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
     }
 
-    /// Makes an empty file at `path` that whoever may write to its folder's files may write to, as
-    /// the user's umask says; fine when it is there already.
+    /// Creates an empty file at `path` with the permissions of the user's umask, so that everybody
+    /// who may write to the folder's files may write to it; does nothing if it exists.
     pub fn create_shared(&self, path: &Path) -> Result<()> {
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
             return Ok(());
@@ -155,7 +154,7 @@ impl Disk {
         made.map(drop).map_err(|e| Error::io("create", path, e))
     }
 
-    /// A file without a name in `folder`, for what does not fit into memory.
+    /// A file without a name in `folder`, for data that does not fit into memory.
     pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
         self.create_folder(folder)?;
         self.announce(Step::CreateFile, folder)?;
@@ -164,22 +163,22 @@ impl Disk {
         Ok(Scratch { disk: self.clone(), folder: folder.to_owned(), file, length: 0 })
     }
 
-    /// Gives the folder `from` the free name `to`, after forcing its files to the disk.
+    /// Renames the folder `from` to `to`, which must be free, after flushing its files.
     pub fn publish_folder(&self, from: &Path, to: &Path) -> Result<()> {
         self.sync_folder(from)?;
         self.announce(Step::Rename, to)?;
-        // On a folder, rename replaces nothing but an empty folder.
+        // On a folder, rename replaces only an empty folder.
         fs::rename(from, to).map_err(|e| Error::io("rename to", to, e))?;
         self.sync_folder(parent_of(to))?;
         if parent_of(from) == parent_of(to) { Ok(()) } else { self.sync_folder(parent_of(from)) }
     }
 
-    /// Makes `link` a symbolic link to `target`, replacing an older link in one step.
+    /// Makes `link` a symbolic link to `target`, replacing an older link atomically.
     #[cfg(unix)]
     pub fn swap_link(&self, target: &Path, link: &Path) -> Result<()> {
         let folder = parent_of(link);
         self.create_folder(folder)?;
-        // In a folder of its own: a link cannot be locked against whoever tidies up.
+        // In a folder of its own: a link cannot be locked against the sweep of temporary files.
         let temporary = self.temporary_folder(folder)?;
         let made = temporary.path().join("link");
         self.announce(Step::CreateFile, &made)?;
@@ -191,14 +190,14 @@ impl Disk {
         self.sync_folder(folder)
     }
 
-    /// Makes the free name `link` a symbolic link to `target`.
+    /// Creates the symbolic link `link`, whose name must be free, to `target`.
     #[cfg(unix)]
     pub fn link(&self, target: &Path, link: &Path) -> Result<()> {
         self.announce(Step::CreateFile, link)?;
         std::os::unix::fs::symlink(target, link).map_err(|e| Error::io("create", link, e))
     }
 
-    /// Removes a file, a link or a whole folder; fine when it is not there.
+    /// Removes a file, a link or a whole folder; does nothing if it does not exist.
     pub fn remove(&self, path: &Path) -> Result<()> {
         let failed = |e| Error::io("remove", path, e);
         let kind = match fs::symlink_metadata(path) {
@@ -218,18 +217,18 @@ impl Disk {
     }
 }
 
-/// A file being written under a temporary name; dropped unpublished, it is gone.
+/// A file being written under a temporary name; removed if it is dropped unpublished.
 #[derive(Debug)]
 pub struct NewFile {
     disk: Disk,
     path: PathBuf,
     file: NamedTempFile,
-    /// Bytes written since the disk was last told to begin.
+    /// Bytes written since writeback was last started.
     unsynced: usize,
     syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
-/// A large file is on its way to the disk in pieces of so many bytes while it is still written.
+/// Writeback of a large file starts each time so many bytes have been written.
 const SYNC_BYTES: usize = 1 << 23;
 
 impl NewFile {
@@ -241,32 +240,32 @@ impl NewFile {
         Ok(())
     }
 
-    /// Lets the disk begin with what was written, once that is much, so that it need not do all of it
-    /// at the end. No step: nothing can be relied on before [`NewFile::publish`].
+    /// Starts writing a large file back to the disk before it is complete, so that the final sync
+    /// is short. Not a step: nothing is durable before [`NewFile::publish`].
     pub fn start_writeback(&mut self) -> Result<()> {
         let busy = self.syncing.as_ref().is_some_and(|thread| !thread.is_finished());
         if busy || self.unsynced < SYNC_BYTES {
             return Ok(());
         }
-        self.hastened()?;
+        self.await_writeback()?;
         self.unsynced = 0;
         let file = self.file.as_file().try_clone();
         let file = file.map_err(|e| Error::io("sync", &self.path, e))?;
         let sync = move || file.sync_data();
-        // Without a thread for it, all of it is done at the end.
+        // If no thread can be had, all of it is synced at the end.
         self.syncing = thread::Builder::new().name("mlops-sync".to_owned()).spawn(sync).ok();
         Ok(())
     }
 
-    /// Waits for what was begun. An error is told once only, here or to the last sync.
-    fn hastened(&mut self) -> Result<()> {
+    /// Waits for writeback that was started. An error is reported once, here or by the last sync.
+    fn await_writeback(&mut self) -> Result<()> {
         let Some(thread) = self.syncing.take() else { return Ok(()) };
         let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         done.map_err(|e| Error::io("sync", &self.path, e))
     }
 
-    /// Makes the whole of `source` the content of this file, whose blocks both share from then on; false
-    /// when the file system cannot do that, and nothing is done.
+    /// Makes this file a copy of the whole of `source` that shares its blocks. Returns false, and
+    /// does nothing, if the file system cannot do that.
     #[cfg(target_os = "linux")]
     pub fn share(&mut self, source: &File) -> Result<bool> {
         self.disk.announce(Step::Write, &self.path)?;
@@ -277,13 +276,13 @@ impl NewFile {
         end.map(|_| true).map_err(|e| Error::io("write", &self.path, e))
     }
 
-    /// No file system of this machine is known to share blocks.
+    /// On this platform no file system is known to share blocks.
     #[cfg(not(target_os = "linux"))]
     pub fn share(&mut self, _: &File) -> Result<bool> {
         Ok(false)
     }
 
-    /// What the file system says of the file.
+    /// The file's metadata.
     pub fn metadata(&self) -> Result<fs::Metadata> {
         self.file.as_file().metadata().map_err(|e| Error::io("read", &self.path, e))
     }
@@ -298,28 +297,29 @@ impl NewFile {
             .map_err(|e| Error::io("truncate", &self.path, e))
     }
 
-    /// What was written so far, to be read from its start.
+    /// Opens the bytes written so far for reading, from the start.
     pub fn reopen(&self) -> Result<File> {
         self.file.reopen().map_err(|e| Error::io("open again", &self.path, e))
     }
 
-    /// Changes the final name, within the same folder.
+    /// Changes the final name; the folder stays.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.path.set_file_name(name);
         self
     }
 
-    /// Gives the file its final name, replacing what has it, without waiting for the disk: after a
-    /// power cut it may be there in part. For what is checked when it is read, and can be made again.
+    /// Gives the file its final name, replacing any other, without waiting for the disk: after a
+    /// power cut it may be incomplete. Only for files that are checked when read and can be made
+    /// again.
     pub fn publish_unsynced(self) -> Result<()> {
         let Self { disk, path, file, .. } = self;
         disk.announce(Step::Rename, &path)?;
         file.persist(&path).map(drop).map_err(|e| Error::io("rename to", &path, e.error))
     }
 
-    /// Makes the file durable under its final name. Without `replace`, a file of that name is
-    /// an error: it is somebody else's.
+    /// Makes the file durable under its final name. Without `replace`, an existing file of that
+    /// name is an error, since it is not ours.
     pub fn publish(mut self, replace: bool) -> Result<()> {
         let (disk, folder) = (self.disk.clone(), parent_of(&self.path).to_owned());
         self.sync()?;
@@ -328,7 +328,7 @@ impl NewFile {
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.hastened()?;
+        self.await_writeback()?;
         self.disk.announce(Step::SyncFile, &self.path)?;
         self.file.as_file().sync_all().map_err(|e| Error::io("sync", &self.path, e))
     }
@@ -351,8 +351,8 @@ impl NewFile {
     }
 }
 
-/// A file without a name, for what does not fit into memory: gone with its holder, even with
-/// `kill -9`, and out of the way of whoever tidies up the folder. Never synced.
+/// A file without a name, for data that does not fit into memory. It vanishes with its process,
+/// even on `kill -9`, and no sweep can remove it. Never synced.
 #[derive(Debug)]
 pub struct Scratch {
     disk: Disk,
@@ -362,7 +362,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Appends `bytes`; returns where they begin.
+    /// Appends `bytes`; returns their offset.
     pub fn append(&mut self, bytes: &[u8]) -> Result<u64> {
         self.disk.announce(Step::Write, &self.folder)?;
         let at = self.length;
@@ -372,7 +372,7 @@ impl Scratch {
         Ok(at)
     }
 
-    /// Fills `bytes` with what stands at `offset`; several threads may do so at the same time.
+    /// Fills `bytes` from `offset`; several threads may do so at the same time.
     pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
         let read = std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset);
         read.map_err(|e| Error::io("read a temporary file in", &self.folder, e))

@@ -1,16 +1,16 @@
 //! Sums of doubles without any rounding, and means rounded once.
 //!
 //! A sum is kept as a whole multiple of 2^-1074, the smallest double, in 2,200 bits (Kulisch's long
-//! accumulator), so that nothing overflows, cancels or depends on the order. It takes about ten times
-//! as long as a plain addition. Not for the passes of a fit.
+//! accumulator), so that nothing overflows, cancels or depends on the order. An addition takes
+//! about ten times as long as a plain one. Not for the passes of a fit.
 
 use std::cmp::Ordering;
 
-/// Bits in a digit of the sum; digits are kept in 64 bits, so that carries may wait.
+/// Bits in a digit of the sum; digits are stored in 64 bits, so that carries can be deferred.
 const DIGIT: usize = 32;
 /// Digits for 2^64 times the largest double.
 const DIGITS: usize = (2_098 + 64) / DIGIT + 2;
-/// Numbers after which the carries are passed on: each adds less than 2^33 to a digit.
+/// Carries are propagated after so many numbers: each adds less than 2^33 to a digit.
 const PATIENCE: u32 = 1 << 29;
 
 /// The exact sum of finite numbers.
@@ -59,7 +59,7 @@ impl ExactSum {
         }
     }
 
-    /// Carries over, so that every digit but the highest is from 0 to 2^32 - 1.
+    /// Propagates carries, so that every digit but the highest is between 0 and 2^32 - 1.
     fn carry(&mut self) {
         let mut carried = 0;
         let (lower, highest) = self.digits.split_at_mut(DIGITS - 1);
@@ -72,7 +72,7 @@ impl ExactSum {
         self.waiting = 0;
     }
 
-    /// The mean of the numbers added, rounded once; `None` if there are none.
+    /// The mean of the numbers added, rounded once; `None` without numbers.
     pub(crate) fn mean(mut self) -> Option<f64> {
         if self.count == 0 {
             return None;
@@ -87,7 +87,7 @@ impl ExactSum {
         let mut rest = 0_u128;
         for digit in self.digits.iter_mut().rev() {
             let number = rest << DIGIT | u128::from(digit.unsigned_abs());
-            // The rest is below n, so that this is below 2^32.
+            // The remainder is below n, so that this is below 2^32.
             *digit = i64::try_from(number / n).unwrap_or(0);
             rest = number % n;
         }
@@ -96,7 +96,7 @@ impl ExactSum {
     }
 }
 
-/// `value` is the first times 2^(the second - 1074), but for its sign.
+/// Splits a double: its absolute value is the first times 2^(the second - 1074).
 fn parts(value: f64) -> (u128, usize) {
     let bits = value.to_bits();
     let exponent = (bits >> 52 & 0x7ff) as usize;
@@ -105,12 +105,12 @@ fn parts(value: f64) -> (u128, usize) {
     (u128::from(mantissa), exponent.saturating_sub(1))
 }
 
-/// The nearest double to `digits` times 2^-1074 and a fraction of the last place that compares to a
-/// half as `half` says and is `more` than nothing; of two equally near ones the even one.
+/// The double nearest to `digits` times 2^-1074 plus a fraction of the last place: `half` compares
+/// that fraction to a half, `more` says that it is not zero. Ties round to even.
 fn rounded(digits: &[i64; DIGITS], half: Ordering, more: bool) -> f64 {
     let bit = |at: usize| digits[at / DIGIT] >> (at % DIGIT) & 1 == 1;
     let top = (0..DIGITS * DIGIT).rev().find(|at| bit(*at)).unwrap_or(0);
-    // The place of the last of 53 bits.
+    // The position of the last of 53 bits.
     let last = top.saturating_sub(52);
     let mantissa = (last..=top).rev().fold(0_u64, |sum, at| sum << 1 | u64::from(bit(at)));
     let half = match last.checked_sub(1) {
@@ -124,17 +124,17 @@ fn rounded(digits: &[i64; DIGITS], half: Ordering, more: bool) -> f64 {
         Ordering::Equal => mantissa % 2 == 1,
         Ordering::Greater => true,
     };
-    // A carry out of the mantissa goes to the exponent, which is just right.
+    // A carry out of the mantissa increments the exponent, as it should.
     let exponent = if mantissa >> 52 == 1 { last as u64 + 1 } else { 0 };
     f64::from_bits((exponent << 52 | mantissa & ((1 << 52) - 1)) + u64::from(up))
 }
 
-/// The power of two by which numbers of the size of `largest` are multiplied to be about 1, which
-/// changes no digit that matters beside it; 1 for 0.
+/// The power of two that scales numbers of the size of `largest` to about 1 without a rounding that
+/// matters; 1 for 0.
 pub(crate) fn unit_of(largest: f64) -> f64 {
     let (_, place) = parts(largest);
     let exponent = i32::try_from(place).unwrap_or(0) - 1_021;
-    // The ends of the powers that are normal; the least denormals become 2^-51 by them.
+    // Limited to normal powers of two; the smallest denormals become 2^-51.
     if largest == 0.0 { 1.0 } else { 2.0_f64.powi((-exponent).clamp(-1_022, 1_023)) }
 }
 

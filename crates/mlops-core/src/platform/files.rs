@@ -1,5 +1,5 @@
-//! Opening files that users name. Only regular files are data: a named pipe would keep us waiting
-//! for its writer, and a device may have no end.
+//! Opens files that users name. Only regular files are data: opening a named pipe would wait for
+//! its writer, and a device may have no end.
 //!
 //! Not for writing: see [`crate::platform::disk`].
 
@@ -7,13 +7,14 @@ use std::fs::{self, File, FileType, Metadata};
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// Opens the regular file at `path`, links followed, and never waits for anybody.
+/// Opens the regular file at `path`, following links, without ever blocking.
 pub fn open(path: &Path) -> Result<(File, Metadata)> {
-    // Looked at first: to open a device can be an act of its own.
+    // Checked before opening: opening a device can have side effects.
     regular(&fs::metadata(path)?)?;
     let file = open_at_once(path)?;
     let metadata = file.metadata()?;
     regular(&metadata)?;
+    tracing::trace!(path = %path.display(), "opened");
     Ok((file, metadata))
 }
 
@@ -39,7 +40,7 @@ pub fn leads_nowhere(path: &Path) -> bool {
         })
 }
 
-/// What a file that is none of data is; nothing for a regular file.
+/// Names the kind of a file that is no regular file; `None` for a regular file.
 pub fn other_than_data(kind: FileType) -> Option<&'static str> {
     #[cfg(unix)]
     {
@@ -76,7 +77,7 @@ fn regular(metadata: &Metadata) -> Result<()> {
 #[expect(clippy::disallowed_methods, reason = "opened to read only")]
 fn open_at_once(path: &Path) -> Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    // Should a pipe have taken the file's place meanwhile, nobody waits for its writer.
+    // Non-blocking, in case a pipe has taken the file's place meanwhile.
     File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 

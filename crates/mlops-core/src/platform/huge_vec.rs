@@ -1,9 +1,9 @@
-//! A large array of numbers that are zero at first, on huge pages where the machine has them.
+//! A large array of zero-initialised numbers, on huge pages where available.
 //!
-//! A hash table is visited all over; with ordinary pages, finding out where a page is costs as much
-//! as fetching the number. Memory comes straight from the system: it is not there before it is
-//! used, it is given back at once, and when there is not enough of it that is an error and not the
-//! end of the process. Not for what the numbers mean: see [`crate::dataset::dedup`].
+//! A hash table is accessed at random; with ordinary pages the address translation costs as much as
+//! the access. The memory comes straight from the system: pages are allocated on first use and
+//! returned at once, and running out of memory is an error instead of an abort. Not for what the
+//! numbers mean: see [`crate::dataset::dedup`].
 
 use memmap2::MmapMut;
 
@@ -18,7 +18,7 @@ pub(crate) struct HugeVec {
 }
 
 impl HugeVec {
-    /// `length` zeros, one at least.
+    /// An array of `length` zeros, at least one.
     pub(crate) fn zeroed(length: usize) -> Result<Self> {
         let bytes = length.max(1).saturating_mul(BYTES);
         let memory = MmapMut::map_anon(bytes).map_err(|e| {
@@ -28,37 +28,37 @@ impl HugeVec {
                 (bytes >> 20) + 1
             ))
         })?;
-        // A wish: without it everything is as before, only slower.
+        // A hint: without huge pages everything works, only slower.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
         Ok(Self { memory })
     }
 
-    /// How many there are.
+    /// The number of elements.
     pub(crate) fn len(&self) -> usize {
         self.memory.len() / BYTES
     }
 
-    /// The number at `at`, which is below the length.
+    /// The number at `at`, which must be below the length.
     pub(crate) fn get(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.memory.as_chunks().0[at])
     }
 
-    /// The bytes of `count` numbers from `at` on, all of which are there.
+    /// The bytes of `count` numbers from `at` on; the range must lie within the array.
     pub(crate) fn some(&self, at: usize, count: usize) -> &[[u8; BYTES]] {
         &self.memory.as_chunks().0[at..at + count]
     }
 
-    /// Sets the number at `at`, which is below the length.
+    /// Sets the number at `at`, which must be below the length.
     pub(crate) fn set(&mut self, at: usize, value: u64) {
         self.memory.as_chunks_mut().0[at] = value.to_le_bytes();
     }
 
-    /// Replaces each number that is not zero by what `change` makes of it.
+    /// Applies `change` to each number that is not zero.
     pub(crate) fn change(&mut self, change: impl Fn(u64) -> u64) {
         for slot in self.memory.as_chunks_mut().0 {
             let value = u64::from_le_bytes(*slot);
-            // Untouched pages stay untouched.
+            // Does not write to untouched pages, which would allocate them.
             if value != 0 {
                 *slot = change(value).to_le_bytes();
             }

@@ -1,16 +1,16 @@
 //! A bounded queue of lines with a thread that writes them, so that callers never wait for a slow
 //! reader.
 //!
-//! A line for which there is no room is dropped and counted. Not for what the lines say.
+//! A line for which there is no room is dropped and counted. Not for the content of lines.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the writer waits at most to collect more lines.
+/// How long the writer waits at most to batch lines.
 const WAIT: Duration = Duration::from_millis(200);
-/// How long closing a queue may take if nobody reads what it writes.
+/// How long closing a queue may take if nobody reads its output.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A queue of lines and the thread that writes them.
@@ -25,7 +25,7 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes the writer: there are lines to write, or the queue is closing.
     wake: Condvar,
-    /// Wakes callers that wait: lines were written, or there is room again.
+    /// Wakes waiting callers: lines were written, so that there is room again.
     done: Condvar,
     lost: AtomicU64,
 }
@@ -33,9 +33,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
-    /// Whether the writer is writing.
+    /// The writer is writing.
     busy: bool,
-    /// Whether the queue is closing.
+    /// The queue is closing.
     over: bool,
 }
 
@@ -46,8 +46,8 @@ impl Shared {
 }
 
 impl Lines {
-    /// Passes whole lines to `sink`, many at a time; `sink` returns how many of them it lost. At most
-    /// `room` bytes wait.
+    /// Passes whole lines to `sink`, many at a time; `sink` returns how many of them it lost. At
+    /// most `room` bytes are queued.
     pub fn start(
         name: &str,
         room: usize,
@@ -82,8 +82,8 @@ impl Lines {
         Self { shared, room, writing: writer.is_ok() }
     }
 
-    /// Writes to `sink`. After lines were lost, `tell` writes a line that says so, as soon as lines are
-    /// accepted again.
+    /// Writes to `sink`. After lines were lost, the line that `tell` makes of their number is
+    /// written as soon as the sink accepts lines again.
     pub fn to(
         name: &str,
         room: usize,
@@ -113,7 +113,7 @@ impl Lines {
         self.push_within(lines, Duration::ZERO);
     }
 
-    /// Queues lines like [`Self::push`], but waits for room, for at most `patience`.
+    /// Queues lines like [`Self::push`], but waits up to `patience` for room.
     pub fn push_within(&self, lines: &[u8], patience: Duration) {
         let mut state = self.shared.state();
         if state.waiting.len() + lines.len() > self.room && !patience.is_zero() {
@@ -129,7 +129,7 @@ impl Lines {
         }
         let before = state.waiting.len();
         state.waiting.extend_from_slice(lines);
-        // Woken once for each time that room gets short, not by every line.
+        // Wakes the writer when room gets short, not for every line.
         let short = self.room / 4;
         if before < short && state.waiting.len() >= short {
             drop(state);
@@ -137,12 +137,12 @@ impl Lines {
         }
     }
 
-    /// How many lines were lost.
+    /// How many lines were lost so far.
     pub fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything is written, for a limited time, since the reader may have stalled.
+    /// Waits until everything is written, but not for long, since the reader may have stalled.
     pub fn flush(&self) {
         let begun = Instant::now();
         let mut state = self.shared.state();
@@ -168,13 +168,13 @@ impl Drop for Lines {
     }
 }
 
-/// The number of lines in `text`.
+/// The number of line breaks in `text`.
 fn count(text: &[u8]) -> u64 {
     text.split_inclusive(|b| *b == b'\n').count() as u64
 }
 
-/// Writes whole lines to a sink that may fail in the middle of one. A torn line is ended with a line
-/// break before the next one is written, so that one lost line never damages another.
+/// Writes whole lines to a sink that may fail in the middle of one. A torn line is terminated
+/// before the next one is written, so that one lost line never damages another.
 #[derive(Debug)]
 pub struct WholeLines<W> {
     sink: W,
@@ -186,17 +186,17 @@ pub struct WholeLines<W> {
 pub struct Written {
     /// Bytes that were written.
     pub bytes: u64,
-    /// Lines that were not written, or only in part.
+    /// Lines not written at all, or only in part.
     pub lost: u64,
 }
 
 impl<W: Write> WholeLines<W> {
-    /// Writes to `sink`, which ends with a line break or is empty.
+    /// Writes to `sink`, whose content must be empty or end with a line break.
     pub fn new(sink: W) -> Self {
         Self { sink, torn: false }
     }
 
-    /// Writes to `sink`, which may end in the middle of a line.
+    /// Writes to `sink`, whose content ends in the middle of a line if `torn`.
     pub fn after_torn(sink: W, torn: bool) -> Self {
         Self { sink, torn }
     }
@@ -214,11 +214,11 @@ impl<W: Write> WholeLines<W> {
         let _ = self.sink.flush();
         let (done, rest) = lines.split_at(written);
         self.torn = !rest.is_empty() && done.last().is_some_and(|b| *b != b'\n');
-        // The line that was cut counts with what is left of it.
+        // The line that was cut is part of the rest and is counted.
         Written { bytes: bytes + written as u64, lost: count(rest) }
     }
 
-    /// How many bytes could be written.
+    /// Writes as many bytes as possible and returns their number.
     fn push(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while written < bytes.len() {

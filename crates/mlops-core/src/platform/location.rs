@@ -1,6 +1,7 @@
-//! Where a file is, as records store it: relative to the workspace, so that the workspace can be moved.
+//! The location of a file as records store it: relative to the workspace, so that the workspace can
+//! be moved.
 //!
-//! The base is the folder of the configuration. What lies outside it is kept as an absolute path.
+//! The base is the folder of the configuration. A path outside it is stored as an absolute one.
 //! Not for data sets and releases, which always lie in the folders that the configuration names.
 
 use std::fmt;
@@ -23,12 +24,12 @@ impl Location {
         Self(text::of_path(inside.unwrap_or(&path)))
     }
 
-    /// A location as it was read from a record.
+    /// A location as a record has it.
     pub fn kept(text: String) -> Self {
         Self(text)
     }
 
-    /// The path of this location in a workspace whose base is `base`.
+    /// The absolute path of this location in a workspace whose base is `base`.
     pub fn path(&self, base: &Path) -> PathBuf {
         base.join(text::to_path(&self.0))
     }
@@ -45,9 +46,9 @@ impl fmt::Display for Location {
     }
 }
 
-/// `path` made absolute, without `.` and `a/..`.
+/// `path` made absolute, with `.` removed and `a/..` folded.
 pub(crate) fn plain(path: &Path) -> PathBuf {
-    // The empty path is the working directory, though not for `absolute`.
+    // The empty path means the working directory, but `absolute` rejects it.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut out = PathBuf::new();

@@ -1,7 +1,7 @@
-//! Locks that die with their holder, even with `kill -9`: one for a workspace, and one for each
-//! place that several workspaces may use.
+//! Locks that end with their holder, even on `kill -9`: one for a workspace, and one for each
+//! folder that several workspaces may share.
 //!
-//! Not for temporary files, which hold themselves: see [`crate::platform::sweep`].
+//! Not for temporary files, which are locked themselves: see [`crate::platform::sweep`].
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
@@ -11,22 +11,23 @@ use std::path::Path;
 use crate::platform::disk::{Disk, parent_of};
 use crate::{Error, Result, text};
 
-/// Enough of a lock file to name its holder.
+/// Bytes of a lock file that suffice to name its holder.
 const HOLDER_BYTES: u64 = 200;
 
-/// A lock that is held until it is dropped.
+/// A lock, held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock at `path`, or says who holds it. `holder` is written for others to read.
+    /// Takes the lock at `path`, or fails with the name of its holder. `holder` is written for
+    /// others to read.
     #[expect(clippy::disallowed_methods, reason = "this module is a part of `durable`")]
     pub fn acquire(disk: &Disk, path: &Path, holder: &str) -> Result<Self> {
         let failed = |e| Error::io("lock", path, e);
         disk.create_folder(parent_of(path))?;
-        // What a link leads to is somebody else's file, and would be written over.
+        // A link would lead us to overwrite a file that is not ours.
         if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
             return Err(Error::conflict(format!(
                 "{} must be a file of this program, and is a link, a folder or a device: remove \
@@ -41,7 +42,8 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut other = Vec::new();
-                // Between its lock and its first write the holder is unknown; that is no failure.
+                // Between taking the lock and writing its name the holder is unknown, which is no
+                // error.
                 let _ = file.take(HOLDER_BYTES).read_to_end(&mut other);
                 let other = String::from_utf8_lossy(&other);
                 let other = text::visible(other.trim());
@@ -53,7 +55,7 @@ impl Lock {
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
-        // It may have been exchanged or removed since it was opened.
+        // The lock file may have been replaced or removed since it was opened.
         let (ours, there) = (file.metadata().map_err(failed)?, fs::symlink_metadata(path));
         if !there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
             return Err(Error::locked(format!(
@@ -66,14 +68,14 @@ impl Lock {
     }
 }
 
-/// A folder that several workspaces may change, held until this is dropped. Leaves no file.
+/// A folder that several workspaces may change, locked until this is dropped. Leaves no file.
 #[derive(Debug)]
 pub struct FolderLock {
     _folder: File,
 }
 
 impl FolderLock {
-    /// Takes the lock of `folder`, unless somebody has it.
+    /// Takes the lock of `folder`; fails if another process holds it.
     pub fn acquire(folder: &Path) -> Result<Self> {
         let failed = |e| Error::io("lock", folder, e);
         let file = File::open(folder).map_err(failed)?;

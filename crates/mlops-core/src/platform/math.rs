@@ -1,15 +1,15 @@
 //! The exponential and the logistic function without branches.
 //!
-//! Compilers vectorise them, and they give the same bits on every machine, which a system's own `exp`
-//! does not. Not for extreme exponents: every x below -700 gives exp(-700).
+//! Compilers vectorise them, and unlike a system's own `exp` they give the same bits on every
+//! machine. Not for extreme exponents: every x below -700 gives exp(-700).
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 /// exp(x) for x <= 0 to about one unit in the last place, without branches; NaN stays NaN.
 ///
 /// x = k ln 2 + r with |r| <= ln 2 / 2, Cody and Waite's two-part ln 2, and the Taylor series to
-/// r^13, whose remainder is below 5e-18. Under -700 it stays at exp(-700) = 1e-304, which is
-/// nothing beside any other row.
+/// r^13, whose remainder is below 5e-18. Below -700 the result stays at exp(-700) = 1e-304, which
+/// is negligible.
 #[inline(always)]
 pub(crate) fn exp_of_negative(x: f64) -> f64 {
     /// Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits.
@@ -20,7 +20,7 @@ pub(crate) fn exp_of_negative(x: f64) -> f64 {
     let rounded = x * std::f64::consts::LOG2_E + ROUND;
     let k = rounded - ROUND;
     let r = (x - k * LN2_HIGH) - k * LN2_LOW;
-    // Estrin's scheme: Horner's would be a chain of 26 operations that each wait for the last.
+    // Estrin's scheme: Horner's would be a chain of 26 dependent operations.
     let r2 = r * r;
     let r4 = r2 * r2;
     let pair = |low: f64, high: f64| 1.0 / low + r * (1.0 / high);

@@ -1,20 +1,22 @@
-//! What the rest stands on: files that survive a crash, clocks, digests, vector code.
+//! Foundations: files that survive a crash, clocks, digests, vector code.
 //!
 //! | noun | file |
 //! |---|---|
-//! | [`disk::Disk`] | `disk`: atomic and durable writes, with a seam for faults |
+//! | [`disk::Disk`] | `disk`: atomic and durable writes, with a hook for fault injection |
 //! | [`lock::Lock`] | `lock`: one process at a time in a folder |
-//! | [`temporary::TemporaryFolder`] | `temporary`: names of temporary files and folders, and whose they are |
-//! | what a killed run left | `sweep`: is removed by a later one of the same workspace |
+//! | [`temporary::TemporaryFolder`] | `temporary`: names of temporary files and folders, and which
+//! workspace owns them |
+//! | leftovers of killed runs | `sweep`: removed by a later run of the same workspace |
 //! | [`files`] | opening regular files only, links followed |
 //! | [`location::Location`] | where a file is, relative to its workspace |
-//! | [`lines`] | lines to a reader that may stall |
-//! | [`clock::Clock`] | `clock`: the time, which tests set |
-//! | [`digest::Digest`] | `digest`, `sha256_state`: SHA-256 at once, and continued from a saved state |
-//! | [`threads`] | work on several threads, or on one where no more are to be had |
+//! | [`lines`] | lines for a reader that may stall |
+//! | [`clock::Clock`] | `clock`: the time, which tests control |
+//! | [`digest::Digest`] | `digest`, `sha256_state`: SHA-256 in one go, and continued from a saved
+//! state |
+//! | [`threads`] | work on several threads, or on one if the system gives no more |
 //! | arithmetic | `simd`, `math`, `exact_sum`, `huge_vec` |
 //!
-//! Not for anything that knows rows, models or releases.
+//! Not for code that knows rows, models or releases.
 
 pub mod clock;
 pub mod digest;

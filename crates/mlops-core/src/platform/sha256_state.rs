@@ -1,12 +1,12 @@
-//! SHA-256 whose state can be put away and taken up again: a file that grew is hashed from where it
-//! ended, not from its start.
+//! SHA-256 whose state can be saved and resumed: a file that grew is hashed from its old end, not
+//! from its start.
 //!
-//! Where the processor has instructions for it, by `sha2`, which lets its state be seen. Elsewhere that is
-//! slow, so that it is done here: FIPS 180-4, eight blocks at a time. Their message schedules do not depend
-//! on each other, so that the compiler computes them side by side in vector registers; the rounds follow
-//! one after the other. Compiled for what the processor has, see `crate::platform::simd`, about four fifths of the
-//! speed of `ring`, which cannot be taken up again. Not for anything that is hashed once: see
-//! [`crate::platform::digest::Hasher`].
+//! On processors with SHA instructions, `sha2` computes it and exposes its state. Elsewhere `sha2`
+//! is slow, so this file has its own code: FIPS 180-4, eight blocks at a time. Their message
+//! schedules are independent, so that the compiler computes them side by side in vector registers;
+//! the rounds follow one after the other. Compiled for the processor at hand (see
+//! `crate::platform::simd`), it reaches about four fifths of the speed of `ring`, whose state
+//! cannot be resumed. Not for data that is hashed once: see [`crate::platform::digest::Hasher`].
 
 use sha2::block_api::compress256;
 
@@ -15,10 +15,10 @@ use crate::platform::simd::{Work, widest};
 
 /// Bytes of a block.
 const BLOCK: usize = 64;
-/// Blocks whose schedules are computed together.
+/// Blocks whose message schedules are computed together.
 const LANES: usize = 8;
 const GROUP: usize = BLOCK * LANES;
-/// Bytes of a state that was put away, without the tail behind it.
+/// Bytes of a saved state without its tail.
 const HEAD: usize = 40;
 
 const START: [u32; 8] = [
@@ -44,11 +44,11 @@ const K: [u32; 64] = [
     0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
 ];
 
-/// The digest of bytes that pass by in pieces, perhaps of several runs.
+/// The digest of bytes that arrive in pieces, possibly over several runs.
 #[derive(Debug, Clone)]
 pub struct Sha256State {
     state: [u32; 8],
-    /// Bytes behind the last whole group.
+    /// Bytes after the last whole group of blocks.
     tail: Vec<u8>,
     length: u64,
 }
@@ -97,13 +97,13 @@ impl Sha256State {
         Digest(bytes)
     }
 
-    /// The state, to be taken up again: at most 552 bytes.
+    /// The state for [`Sha256State::resume`]: at most 552 bytes.
     pub fn save_state(&self) -> Vec<u8> {
         let words = self.state.iter().flat_map(|word| word.to_be_bytes());
         words.chain(self.length.to_be_bytes()).chain(self.tail.iter().copied()).collect()
     }
 
-    /// What was put away; nothing if these bytes cannot have been.
+    /// Restores a saved state; `None` if `bytes` cannot be one.
     pub fn resume(bytes: &[u8]) -> Option<Self> {
         let (head, tail) = bytes.split_at_checked(HEAD)?;
         let mut state = START;
@@ -111,14 +111,14 @@ impl Sha256State {
             *word = u32::from_be_bytes(*bytes);
         }
         let length = u64::from_be_bytes(*head.last_chunk()?);
-        // SHA-256 counts bits, in 64 of them.
+        // SHA-256 counts bits in 64 bits.
         let countable = length <= u64::MAX / 8;
         let whole = length % GROUP as u64 == tail.len() as u64;
         (countable && whole).then(|| Self { state, tail: tail.to_vec(), length })
     }
 }
 
-/// Adds whole blocks.
+/// Compresses whole blocks into the state.
 fn compress(state: &mut [u32; 8], blocks: &[u8]) {
     if is_instruction() {
         compress256(state, blocks.as_chunks().0);

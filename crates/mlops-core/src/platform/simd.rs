@@ -1,19 +1,20 @@
-//! Inner loops compiled for the widest vectors that the processor at hand has.
+//! Inner loops compiled for the widest vectors that the processor has.
 //!
-//! A program for any x86-64 may use vectors of two doubles; nearly every machine has vectors of
-//! four, and many have vectors of eight. Work given to [`widest`] is compiled for each, and the choice is made at run
-//! time. No fused multiplication is allowed in any of them and sums are written lane by lane, so that
-//! **all give the same bits**: a model does not tell on which machine it was trained.
+//! A program for any x86-64 processor may use vectors of two doubles; nearly every machine has
+//! vectors of four, and many have vectors of eight. Work given to [`widest`] is compiled for each
+//! width, and the choice is made at run time. Fused multiplication is not used and sums are written
+//! lane by lane, so that **all widths give the same bits**: a model is the same whichever machine
+//! trained it.
 //!
 //! [`classify`] computes one bit per byte, which compilers do not vectorise by themselves.
 //!
-//! The only `unsafe` here calls functions that need instructions which not every processor has. Not
-//! for what the loops compute.
+//! The only `unsafe` code calls functions compiled for instructions that not every processor has.
+//! Not for what the loops compute.
 
 /// Work that is compiled several times.
 ///
-/// `run` must be `#[inline(always)]`, as must be the functions that it calls in its loops: what is
-/// not inlined is compiled for the common processor only. That is slow, and never wrong.
+/// `run` and the functions that it calls in its loops must be `#[inline(always)]`: a function that
+/// is not inlined is compiled for the baseline processor only, which is slow but correct.
 pub(crate) trait Work {
     /// The result.
     type Output;
@@ -59,7 +60,8 @@ fn four_wide<W: Work>(work: W) -> W::Output {
     work.run()
 }
 
-/// Classes of bytes, as flags: a byte has the flags that both tables give its halves.
+/// Classes of bytes as flags: a byte has the flags that are set in both tables, for its low and its
+/// high half.
 pub(crate) struct Classes {
     /// Flags by the low half of a byte.
     pub(crate) low: [u8; 16],
@@ -67,9 +69,9 @@ pub(crate) struct Classes {
     pub(crate) high: [u8; 16],
 }
 
-/// Appends two numbers for each of `blocks`: a bit for each byte that has one of the flags `first`,
-/// and the same of `second`, the first byte lowest. False, and nothing is done, where the processor
-/// has no instructions for it.
+/// Appends two words for each of `blocks`, with one bit per byte, the first byte lowest: the bytes
+/// that have one of the flags `first`, and those that have one of `second`. Returns false, and does
+/// nothing, if the processor lacks the instructions.
 pub(crate) fn classify(
     blocks: &[[u8; 64]],
     classes: &Classes,
@@ -114,8 +116,8 @@ fn classify_on_x86(
     let (half, zero) = (_mm256_set1_epi8(15), _mm256_setzero_si256());
     let (first, second) =
         (_mm256_set1_epi8(flags[0].cast_signed()), _mm256_set1_epi8(flags[1].cast_signed()));
-    // Loops and closures called here: what goes through a function of the library is not compiled
-    // for this processor.
+    // Plain loops and closures only: a call into the standard library would not be compiled for
+    // this processor.
     out.reserve(blocks.len());
     for block in blocks {
         let words = block.as_chunks().0;

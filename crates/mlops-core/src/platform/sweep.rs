@@ -1,8 +1,8 @@
 //! Removes the temporary files and folders that a killed run of the same workspace left.
 //!
-//! Whoever writes holds a lock on the file or folder itself, so that nothing is removed which a
-//! program at work still needs. Not for how they are named: see [`super::temporary`]. Not for the
-//! locks of places: see [`super::lock`].
+//! A program that writes holds a lock on its temporary file or folder, so that nothing is removed
+//! that a running program still needs. Not for how they are named: see [`super::temporary`]. Not
+//! for the locks of folders: see [`super::lock`].
 
 use crate::platform::temporary::TemporaryFolder;
 use std::fs::{self, File};
@@ -14,20 +14,20 @@ use crate::platform::disk::{Disk, Step};
 use crate::{Error, Result};
 
 impl Disk {
-    /// From here on, names of temporary files carry `mark`: that of the workspace, of [`MARK`]
-    /// hexadecimal digits. The first one counts.
+    /// From here on, names of temporary files carry `mark`, the workspace's, of [`MARK`]
+    /// hexadecimal digits. Only the first call has an effect.
     pub(crate) fn mark_temporaries(&self, mark: &str) {
         let _ = self.names.0.set(mark.to_owned());
     }
 
-    /// A new empty folder in `parent`.
+    /// Creates a temporary folder in `parent`.
     pub fn temporary_folder(&self, parent: &Path) -> Result<TemporaryFolder> {
         self.create_folder(parent)?;
         self.announce(Step::CreateFolder, parent)?;
         self.names.folder(parent).map_err(|e| Error::io("create a folder in", parent, e))
     }
 
-    /// Gives a temporary folder the free name `to`, after forcing its files to the disk.
+    /// Renames a temporary folder to `to`, which must be free, after flushing its files.
     pub fn publish_temporary(&self, from: TemporaryFolder, to: &Path) -> Result<()> {
         self.publish_folder(from.path(), to)?;
         let TemporaryFolder { folder, held } = from;
@@ -36,8 +36,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Removes what killed runs left half-written in `folder`; returns the names. What a program
-    /// at work holds stays, as does what another workspace made.
+    /// Removes temporary files that killed runs left in `folder`; returns their names. Files held
+    /// by a running program or made by another workspace stay.
     pub fn remove_temporaries(&self, folder: &Path) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         let entries = match fs::read_dir(folder) {
@@ -56,11 +56,11 @@ impl Disk {
         Ok(removed)
     }
 
-    /// Removes a temporary file, link or folder unless somebody holds it; says whether it did.
+    /// Removes a temporary file, link or folder unless a program holds it; returns whether it did.
     fn remove_abandoned(&self, path: &Path) -> Result<bool> {
         let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(false) };
         if metadata.is_symlink() {
-            // Earlier versions made links in place.
+            // Earlier versions created links in place.
             return self.remove(path).map(|()| true);
         }
         if !metadata.is_file() && !metadata.is_dir() {

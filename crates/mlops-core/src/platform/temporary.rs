@@ -1,4 +1,4 @@
-//! Temporary files and folders: whose they are, by the mark of a workspace in their names.
+//! Names of temporary files and folders, which carry the mark of their workspace.
 //!
 //! Not for removing what a killed run left: see [`super::sweep`].
 
@@ -10,13 +10,13 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::{NamedTempFile, TempDir};
 
-/// Temporary names start and end like this.
+/// How temporary names start and end.
 pub(crate) const TEMPORARY: (&str, &str) = (".mlops-", ".tmp");
 
 /// Letters of a mark.
 pub(crate) const MARK: usize = 12;
 
-/// How temporary files are named: with the mark of a workspace, once that is known.
+/// How temporary files are named: with the mark of the workspace, once it is known.
 #[derive(Clone, Default)]
 pub(crate) struct Names(pub(crate) Arc<OnceLock<String>>);
 
@@ -26,7 +26,7 @@ impl Names {
         format!("{}{}", TEMPORARY.0, mark.unwrap_or_default())
     }
 
-    /// Whether a run of this workspace made `name`, or a program that has no workspace.
+    /// Whether this workspace, or a program without a workspace, made `name`.
     pub(crate) fn are_of(&self, name: &str) -> bool {
         let inner = name.strip_prefix(TEMPORARY.0).and_then(|n| n.strip_suffix(TEMPORARY.1));
         inner.is_some_and(|inner| match inner.split_once('-') {
@@ -35,7 +35,7 @@ impl Names {
         })
     }
 
-    /// A new file in `folder`, held.
+    /// Creates a locked temporary file in `folder`.
     pub(crate) fn file(&self, folder: &Path) -> io::Result<NamedTempFile> {
         loop {
             let mut builder = tempfile::Builder::new();
@@ -68,17 +68,17 @@ pub(crate) fn is_mark(text: &str) -> bool {
     text.len() == MARK && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Takes the lock of what was just created; false if somebody tidied it away in that moment.
+/// Locks a file that was just created; false if a sweep removed it before that.
 pub(crate) fn hold(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => Ok(false),
-        // A file system without locks has nobody who heeds them either.
+        // On a file system without locks, no other program checks them either.
         Err(fs::TryLockError::Error(_)) => Ok(true),
         Ok(()) => Ok(file.metadata()?.nlink() > 0),
     }
 }
 
-/// A folder for what is not finished, or not needed any more; dropped, it is gone.
+/// A folder for unfinished or discarded files; removed when dropped.
 #[derive(Debug)]
 pub struct TemporaryFolder {
     pub(crate) folder: TempDir,
@@ -86,7 +86,7 @@ pub struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -1,39 +1,39 @@
-//! Work that several threads share, and that gets done as well where the system gives none: at a limit
-//! of processes (`ulimit -u`, `TasksMax`, `pids.max`) the calling thread does all of it.
+//! Work shared by several threads, which still gets done when the system gives none: at a limit of
+//! processes (`ulimit -u`, `TasksMax`, `pids.max`) the calling thread does all of it.
 //!
-//! What comes out never depends on how many threads there were. Not for threads that live on beside
-//! their makers: whoever starts one says what is missing without it.
+//! The result never depends on the number of threads. Not for threads that outlive the call:
+//! whoever starts one must say what is missing without it.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::{self, Builder};
 
-/// Runs `work` on this thread and on up to `helpers` more. Each run of it takes its share from where
-/// all find it, until nothing is left.
+/// Runs `work` on this thread and on up to `helpers` more. Each call must claim its share of a
+/// common pool until nothing is left.
 pub fn together(helpers: usize, work: &(impl Fn() + Sync)) {
     thread::scope(|scope| {
-        // Where one cannot be had, none of the next can.
+        // If one thread cannot be had, the next cannot either.
         let had = |_: &usize| Builder::new().spawn_scoped(scope, work).is_ok();
         (0..helpers).take_while(had).for_each(drop);
         work();
     });
 }
 
-/// Does `here` on this thread and, meanwhile or after it, `there`.
+/// Runs `here` on this thread and `there` at the same time, or after it if no thread can be had.
 pub fn both<A, B: Send, There: FnOnce() -> B + Send>(
     here: impl FnOnce() -> A,
     there: There,
 ) -> (A, B) {
     thread::scope(|scope| {
-        // Handed over once there is somebody to take it: a thread that cannot be had takes what it
-        // was made with to its grave.
+        // `there` is sent only once a thread exists: a failed spawn would drop the closure given to
+        // it.
         let (give, take) = mpsc::channel::<There>();
         let work = move || take.into_iter().map(|there| there()).next();
         let Ok(thread) = Builder::new().spawn_scoped(scope, work) else {
             return (here(), there());
         };
-        // The thread waits for it.
+        // The thread is waiting for it.
         let _ = give.send(there);
         drop(give);
         let here = here();
@@ -45,7 +45,7 @@ pub fn both<A, B: Send, There: FnOnce() -> B + Send>(
     })
 }
 
-/// What each of `jobs` gives, in their order.
+/// The results of `jobs`, in order; they run on threads where possible.
 pub fn each<T: Send>(jobs: &[&(dyn Fn() -> T + Sync)]) -> Vec<T> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     together(jobs.len().saturating_sub(1), &|| {
@@ -61,7 +61,7 @@ pub fn each<T: Send>(jobs: &[&(dyn Fn() -> T + Sync)]) -> Vec<T> {
     done.into_iter().map(|(_, given)| given).collect()
 }
 
-/// Why there is no thread, in words that help.
+/// Why there is no thread, with advice.
 pub const NONE: &str = "the system gives this program no more threads: raise the limit of processes \
     (`ulimit -u`, TasksMax, pids.max)";
 

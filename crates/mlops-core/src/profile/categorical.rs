@@ -1,6 +1,6 @@
 //! The profile of a column of texts.
 //!
-//! Memory grows with the distinct values, not with the rows: not for a column of free text.
+//! Memory grows with the number of distinct values, not of rows. Not for columns of free text.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::percent;
 
-/// Most values that [`CategoricalSummary::top`] lists.
+/// The maximum number of values in [`CategoricalSummary::top`].
 pub const TOP: usize = 10;
 
 /// Counts of the texts of a column.
@@ -18,28 +18,28 @@ pub struct CategoricalProfile {
     counts: HashMap<String, u64>,
 }
 
-/// What a column of texts holds.
+/// The statistics of a column of texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CategoricalSummary {
-    /// Cells with a value.
+    /// Number of cells with a value.
     pub count: u64,
-    /// Cells without.
+    /// Number of cells without a value.
     pub missing: u64,
-    /// Cells without, of all, in percent.
+    /// Share of cells without a value, in percent.
     pub missing_percent: f64,
-    /// Different values.
+    /// Number of distinct values.
     pub distinct: u64,
-    /// The most frequent values with their counts, at most [`TOP`]; equal counts by value.
+    /// The most frequent values with their counts, at most [`TOP`]; ties are ordered by value.
     pub top: Vec<(String, u64)>,
 }
 
 impl CategoricalProfile {
-    /// A profile of no cells.
+    /// An empty profile.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes one cell, `None` being a missing one.
+    /// Adds one cell; `None` is a missing one.
     pub fn push(&mut self, value: Option<&str>) {
         match value {
             None => self.missing += 1,
@@ -47,7 +47,7 @@ impl CategoricalProfile {
         }
     }
 
-    /// Takes all that another part of the column has taken.
+    /// Adds all cells of another part of the column.
     pub fn merge(&mut self, mut other: Self) {
         if other.counts.len() > self.counts.len() {
             std::mem::swap(self, &mut other);
@@ -75,7 +75,7 @@ impl CategoricalProfile {
     }
 
     fn add(&mut self, value: &str, count: u64) {
-        // Looking first saves an allocation for every cell that is not new.
+        // A lookup first saves an allocation for every known value.
         if let Some(known) = self.counts.get_mut(value) {
             *known += count;
         } else {

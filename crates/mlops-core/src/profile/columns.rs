@@ -14,12 +14,12 @@ use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 use crate::{Error, Result};
 
-/// What is known of a column.
+/// A column with its statistics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnProfile {
-    /// The column.
+    /// The column's name.
     pub name: String,
-    /// What it is for.
+    /// How the column is used.
     pub role: Role,
     /// Its statistics.
     #[serde(flatten)]
@@ -36,17 +36,17 @@ pub enum ColumnSummary {
     Categorical(CategoricalSummary),
     /// Ids: how many there are, and how many are missing.
     Id {
-        /// Values that are there.
+        /// Number of ids present.
         count: u64,
-        /// Empty cells.
+        /// Number of empty cells.
         missing: u64,
-        /// The same as a share, 0 to 100.
+        /// Share of empty cells in percent.
         missing_percent: f64,
     },
 }
 
 impl ColumnSummary {
-    /// Values, missing values and their percentage.
+    /// The number of values, of missing values, and the percentage of the latter.
     pub fn presence(&self) -> (u64, u64, f64) {
         match self {
             Self::Numeric(s) => (s.count, s.missing, s.missing_percent),
@@ -55,7 +55,7 @@ impl ColumnSummary {
         }
     }
 
-    /// The statistics of a numeric column.
+    /// The statistics, if the column is numeric.
     pub fn numeric(&self) -> Option<&NumericSummary> {
         match self {
             Self::Numeric(summary) => Some(summary),
@@ -64,7 +64,7 @@ impl ColumnSummary {
     }
 }
 
-/// Profiles of all columns of a schema, growing batch by batch.
+/// Profiles all columns of a schema, batch by batch.
 #[derive(Debug)]
 pub struct ColumnsProfile {
     ids: Vec<(u64, u64)>,

@@ -1,60 +1,61 @@
 //! The profile of a column of numbers.
 //!
-//! Every distinct value is counted: whole numbers of a small range in a table, all others in a
-//! sorted list that is compacted as it grows. So everything in the summary is exact or rounded once
-//! (mean and spread come from the counts, in double-double arithmetic), and memory grows with the
-//! distinct values, not with the rows: at most 16 MiB of table, and 16 bytes for a value outside it.
+//! Every distinct value is counted: integers of a small range in a table, all others in a sorted
+//! list that is compacted as it grows. Everything in the summary is therefore exact or rounded once
+//! (mean and spread are computed from the counts in double-double arithmetic), and memory grows
+//! with the number of distinct values, not of rows: at most 16 MiB for the table, and 16 bytes for
+//! each value outside it.
 
 use serde::{Deserialize, Serialize};
 
 use super::percent;
 use crate::platform::exact_sum::{ExactSum, unit_of};
 
-/// Most modes that [`NumericSummary::modes`] lists.
+/// The maximum number of modes in [`NumericSummary::modes`].
 pub const MODES: usize = 100;
 
-/// Whole numbers nearer to zero than this may be counted in the table.
+/// Integers closer to zero than this may be counted in the table.
 const SMALL: u32 = 1 << 20;
 
-/// The table has at most this many slots for each number taken, so that a short column is small.
+/// The table has at most this many slots per number added, so that a short column stays small.
 const SLOTS_FOR_EACH: usize = 16;
 
-/// Fewest other values that are kept as they come before they are sorted and counted.
+/// The minimum number of other values buffered before they are sorted and counted.
 const PENDING: usize = 1 << 14;
 
 /// Counts of the numbers of a column.
 #[derive(Debug, Clone, Default)]
 pub struct NumericProfile {
     missing: u64,
-    /// Numbers taken.
+    /// The number of numbers added.
     taken: usize,
     /// Counts of 0, -1, 1, -2, 2… (see [`slot`]), as far as the table has grown.
     small: Vec<u64>,
-    /// Counts of what found no slot, ascending, but for those still pending.
+    /// Counts of values without a slot, ascending, except for buffered ones.
     others: Vec<(f64, u64)>,
     pending: Vec<f64>,
 }
 
-/// What a column of numbers holds. No number in it is NaN or infinite.
+/// The statistics of a column of numbers. No number in it is NaN or infinite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NumericSummary {
-    /// Cells with a number.
+    /// Number of cells with a number.
     pub count: u64,
-    /// Cells without.
+    /// Number of cells without one.
     pub missing: u64,
-    /// Cells without, of all, in percent.
+    /// Share of cells without a number, in percent.
     pub missing_percent: f64,
     /// Arithmetic mean.
     pub mean: Option<f64>,
-    /// The middle value, or the mean of the two in the middle.
+    /// The middle value, or the mean of the two middle values.
     pub median: Option<f64>,
-    /// The most frequent values, ascending; the first [`MODES`] of them.
+    /// The most frequent values, ascending; at most [`MODES`].
     pub modes: Vec<f64>,
-    /// How many values are equally frequent, listed or not.
+    /// How many values share the highest frequency, listed or not.
     pub mode_count: u64,
-    /// How often each of them occurs.
+    /// How often each mode occurs.
     pub mode_frequency: u64,
-    /// Standard deviation with n - 1 in the denominator; nothing for fewer than two numbers.
+    /// Standard deviation with n - 1 in the denominator; `None` for fewer than two numbers.
     pub std_ddof1: Option<f64>,
     /// Smallest number.
     pub min: Option<f64>,
@@ -64,22 +65,22 @@ pub struct NumericSummary {
     pub q75: Option<f64>,
     /// Largest number.
     pub max: Option<f64>,
-    /// Different numbers; 0 and -0 are the same.
+    /// Number of distinct numbers; 0 and -0 are the same.
     pub distinct: u64,
 }
 
 impl NumericProfile {
-    /// A profile of no cells.
+    /// An empty profile.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes one cell; `None`, NaN and the infinities are missing ones.
+    /// Adds one cell; `None`, NaN and infinities are missing.
     pub fn push(&mut self, value: Option<f64>) {
         self.push_number(value.unwrap_or(f64::NAN));
     }
 
-    /// Takes a block of cells, in which NaN and the infinities are missing ones.
+    /// Adds a block of cells, in which NaN and infinities are missing.
     pub fn extend(&mut self, values: &[f64]) {
         let mut counted = 0;
         for &value in values {
@@ -104,7 +105,7 @@ impl NumericProfile {
         8 * (self.small.capacity() + self.pending.capacity()) + 16 * self.others.capacity()
     }
 
-    /// Takes as many cells of a number as `times` says; 0 and 1 are never too large for the table.
+    /// Adds `times` cells of a number; 0 and 1 always have a slot in the table.
     pub(super) fn push_times(&mut self, value: f64, times: u64) {
         let Some(more) = times.checked_sub(1) else { return };
         self.push_number(value);
@@ -114,7 +115,7 @@ impl NumericProfile {
         self.taken += usize::try_from(more).unwrap_or(usize::MAX);
     }
 
-    /// Takes all that another part of the column has taken.
+    /// Adds all cells of another part of the column.
     pub fn merge(&mut self, other: Self) {
         self.missing += other.missing;
         self.taken += other.taken;
@@ -131,7 +132,7 @@ impl NumericProfile {
 
     /// The summary of all cells so far.
     pub fn finish(mut self) -> NumericSummary {
-        // A value may be in the list and in the table: it came before the table had grown to it.
+        // A value may be in both list and table if it came before the table reached it.
         let counted = self.small.iter().enumerate().filter(|(_, count)| **count > 0);
         self.others.extend(counted.map(|(slot, count)| (whole(slot), *count)));
         self.compact();
@@ -161,7 +162,7 @@ impl NumericProfile {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "what does not fit is not equal to it")]
     fn push_number(&mut self, value: f64) {
-        // Adding zero turns -0 into 0, and leaves every other number alone.
+        // Adding zero turns -0 into 0 and leaves every other number alone.
         let value = value + 0.0;
         let integer = value as i32;
         if f64::from(integer).to_bits() == value.to_bits() && integer.unsigned_abs() < SMALL {
@@ -182,7 +183,7 @@ impl NumericProfile {
         }
     }
 
-    /// Takes a value that has no slot.
+    /// Buffers a value without a slot.
     fn keep(&mut self, value: f64) {
         self.pending.push(value);
         if self.pending.len() >= PENDING.max(self.others.len()) {
@@ -190,10 +191,10 @@ impl NumericProfile {
         }
     }
 
-    /// Counts what is pending, and brings the list into order.
+    /// Counts buffered values and sorts the list.
     fn compact(&mut self) {
         self.others.extend(self.pending.drain(..).map(|value| (value, 1)));
-        // The stable sort finds the sorted front by itself and merges.
+        // The stable sort detects the sorted front and merges.
         self.others.sort_by(|a, b| a.0.total_cmp(&b.0));
         self.others.dedup_by(|next, kept| {
             let same = next.0.to_bits() == kept.0.to_bits();
@@ -205,19 +206,19 @@ impl NumericProfile {
     }
 }
 
-/// Where a small whole number is counted: 0, -1, 1, -2, 2… at 0, 1, 2, 3, 4…
+/// The slot of a small integer: 0, -1, 1, -2, 2… are at 0, 1, 2, 3, 4…
 #[expect(clippy::cast_sign_loss, reason = "the zigzag code is never negative below 2^30")]
 fn slot(integer: i32) -> usize {
     ((integer << 1) ^ (integer >> 31)) as usize
 }
 
-/// The number that is counted at a slot.
+/// The integer counted at a slot.
 fn whole(slot: usize) -> f64 {
     let size = slot.div_ceil(2) as f64;
     if slot.is_multiple_of(2) { size } else { -size }
 }
 
-/// Mean, and standard deviation with ddof 1 around it, as far as they exist and are finite.
+/// Mean and standard deviation (ddof 1), as far as they exist and are finite.
 fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
     let sum = || {
         let mut sum = ExactSum::default();
@@ -227,13 +228,13 @@ fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
         sum
     };
     let Some(mean) = sum().mean() else { return (None, None) };
-    // What rounding took from the mean, so that a large mean does not cost the small deviations
-    // their digits: the same sum with each number moved by it.
+    // The rounding error of the mean, so that a large mean does not cost small deviations their
+    // digits: the same sum of deviations from the rounded mean.
     let mut rest = sum();
     rest.add_times(-mean, count);
     let rest = 2.0 * rest.mean().unwrap_or(0.0);
     let largest = runs.iter().fold(0.0_f64, |largest, run| largest.max(run.0.abs()));
-    // In a unit in which no square overflows, nor vanishes beside the others.
+    // Scaled so that no square overflows or vanishes beside the others.
     let unit = unit_of(largest);
     let squares = runs.iter().fold(Sum::default(), |sum, run| {
         let deviation = (run.0 * unit - mean * unit) - rest * unit;
@@ -243,7 +244,7 @@ fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
     (Some(mean), std.filter(|x| x.is_finite()))
 }
 
-/// An unevaluated sum of two doubles, 106 bits together (Dekker 1971): exact for whole numbers.
+/// An unevaluated sum of two doubles with 106 bits together (Dekker 1971): exact for integers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     high: f64,
@@ -267,10 +268,11 @@ impl Sum {
     }
 }
 
-/// The quantile `quarters / 4`, linear between the two order statistics around (n - 1) q.
+/// The quantile `quarters / 4`, interpolated linearly between the order statistics around (n - 1)
+/// q.
 fn quartile(runs: &[(f64, u64)], count: u64, quarters: u64) -> Option<f64> {
     let last = count.checked_sub(1)?;
-    // Whole and fractional part of last * quarters / 4, without rounding or overflow.
+    // Integer and fractional part of last * quarters / 4, without rounding or overflow.
     let at = u128::from(last) * u128::from(quarters);
     let rank = u64::try_from(at / 4).ok()?;
     let share = u64::try_from(at % 4).ok()?;
@@ -283,7 +285,7 @@ fn quartile(runs: &[(f64, u64)], count: u64, quarters: u64) -> Option<f64> {
     sum.mean()
 }
 
-/// The value of this rank from 0 among the sorted cells.
+/// The value with this rank, from 0, among the sorted cells.
 fn value_at(runs: &[(f64, u64)], rank: u64) -> Option<f64> {
     let mut seen = 0;
     runs.iter()

@@ -1,8 +1,9 @@
-//! Which pointers name releases of a folder, and which of these each workspace still needs.
+//! Which releases of a folder other workspaces need: their pointers, and the releases that they
+//! keep.
 //!
-//! Several workspaces may share a folder of releases. Each writes down here where its pointer is
-//! and what it keeps; none removes what another one claims. Not for what a workspace needs: its
-//! retention knows.
+//! Several workspaces may share a folder of releases. Each records here the path of its pointer and
+//! what it keeps; none removes what another one claims. Not for what a workspace needs: see its
+//! retention.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{parse, pretty, relative};
+use super::json::{parse, pretty, relative};
 use super::{Pointer, Store};
 use crate::ids::ReleaseId;
 use crate::platform::clock::Clock;
@@ -20,34 +21,34 @@ use crate::{Error, Result, text};
 
 /// The file in the folder of releases.
 const CLAIMS: &str = ".pointers.json";
-/// How often a lock is tried, and how long a try waits: ten seconds.
+/// The number of attempts at a lock, and the pause between them: ten seconds together.
 const TRIES: u32 = 200;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// What one workspace claims.
+/// The claims of one workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Claim {
-    /// Its pointer, from the folder of releases.
+    /// The path of its pointer, relative to the folder of releases.
     pointer: String,
     /// Releases that it keeps.
     keep: BTreeSet<ReleaseId>,
 }
 
-/// The folder of releases and the place of the pointer, held while something changes there.
+/// Locks on the folder of releases and on that of the pointer, held while something changes there.
 #[derive(Debug)]
 pub struct Held {
     _locks: Vec<FolderLock>,
 }
 
 impl Store<'_> {
-    /// Holds the folder of releases and that of the pointer, waiting for other workspaces that do so
-    /// for a moment.
+    /// Locks the folder of releases and that of the pointer, waiting for other workspaces that hold
+    /// them briefly.
     pub fn hold(&self, clock: &dyn Clock) -> Result<Held> {
         let folders = [self.models, parent_of(self.pointer)];
         for folder in folders {
             self.disk.create_folder(folder)?;
         }
-        // One folder cannot be held twice, and all must take them in one order.
+        // A folder cannot be locked twice, and all workspaces must lock in the same order.
         let real = |folder: &Path| folder.canonicalize().map_err(|e| Error::io("read", folder, e));
         let places = BTreeSet::from([real(folders[0])?, real(folders[1])?]);
         let mut locks = Vec::new();
@@ -66,7 +67,7 @@ impl Store<'_> {
         Ok(Held { _locks: locks })
     }
 
-    /// Claims the releases `keep` for this workspace, instead of those that it claimed before.
+    /// Claims the releases `keep` for this workspace, replacing its earlier claims.
     pub fn claim(&self, keep: &BTreeSet<ReleaseId>) -> Result<()> {
         self.disk.create_folder(self.models)?;
         self.disk.create_folder(parent_of(self.pointer))?;
@@ -75,7 +76,7 @@ impl Store<'_> {
         claims.retain(|claim| claim.pointer != own);
         claims.push(Claim { pointer: own, keep: keep.clone() });
         claims.sort_by(|a, b| a.pointer.cmp(&b.pointer));
-        self.disk.write_if_changed(&self.models.join(CLAIMS), &pretty(&claims))
+        self.disk.write_if_changed(&self.models.join(CLAIMS), &pretty(&claims)?)
     }
 
     /// Claims `id` besides what this workspace has claimed.
@@ -87,7 +88,7 @@ impl Store<'_> {
         self.claim(&keep)
     }
 
-    /// Releases that another pointer names or another workspace keeps, and the place of one such
+    /// Releases that another pointer names or another workspace keeps, and the path of one such
     /// pointer.
     pub fn of_others(&self) -> Result<(BTreeSet<ReleaseId>, Option<PathBuf>)> {
         let mut kept = BTreeSet::new();
@@ -99,7 +100,7 @@ impl Store<'_> {
                 pointers.insert(self.models.join(text::to_path(&claim.pointer)));
             }
         }
-        // Workspaces of earlier versions claim nothing: their pointers lie near, as a rule.
+        // Workspaces of earlier versions record no claims; their pointers are usually nearby.
         for folder in [parent_of(self.pointer), parent_of(self.models)] {
             let links = fs::read_dir(folder).into_iter().flatten().flatten();
             pointers.extend(links.map(|e| e.path()).filter(|path| path.is_symlink()));
@@ -127,7 +128,7 @@ impl Store<'_> {
         }
     }
 
-    /// The pointer as it is claimed.
+    /// The pointer's path as it is claimed.
     fn own_name(&self) -> Result<String> {
         let folder = relative(parent_of(self.pointer), self.models)?;
         Ok(text::of_path(&folder.join(self.pointer.file_name().unwrap_or_default())))

@@ -1,10 +1,11 @@
-//! Releases: sealed folders of a model with its score, and the pointer to the live one.
+//! Releases: sealed folders with a model and its score, and the pointer to the live one.
 //!
 //! Contract: a sealed release never changes; a reader of the pointer sees the old release or the
-//! new one, never a mix; `promote` is durable when it returns. Not for deciding what goes live.
+//! new one, never a mix; `promote` is durable when it returns. Not for deciding which release is
+//! live.
 
 mod claims;
-mod files;
+mod json;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,34 +14,35 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use claims::Held;
-pub use files::{parse, pretty};
+pub use json::{parse, pretty};
 
 use crate::ids::{DatasetVersion, ReleaseId};
 use crate::model::{Golden, Model, artifact};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, parent_of};
+use crate::platform::files;
 use crate::platform::location::plain;
 use crate::platform::temporary::TemporaryFolder;
 use crate::{Error, Result};
-use files::relative;
+use json::{parsed, relative};
 
-/// The model.
+/// The file of the model.
 pub const ARTIFACT: &str = "trainedmodel.bin";
-/// The model for people.
+/// The file of the readable model card.
 pub const CARD: &str = "model.json";
-/// Rows with known probabilities.
+/// The file of rows with known probabilities.
 pub const GOLDEN: &str = "golden.json";
-/// All scores.
+/// The file of all scores.
 pub const SCORE: &str = "score.json";
-/// The F1 alone.
+/// The file of the bare F1.
 pub const LATEST_SCORE: &str = "latestscore.txt";
-/// The verdict of a gate that let the model pass.
+/// The file with the verdict of a gate that let the model pass.
 pub const BLESSED: &str = "BLESSED";
-/// The verdict of a gate that did not.
+/// The file with the verdict of a gate that refused the model.
 pub const NOT_BLESSED: &str = "NOT_BLESSED";
-/// What every release has.
+/// The files that every release has.
 const PARTS: [&str; 5] = [ARTIFACT, CARD, GOLDEN, SCORE, LATEST_SCORE];
-/// What a release consists of.
+/// The file that lists the others with their digests.
 pub const MANIFEST: &str = "manifest.json";
 
 /// The content of `manifest.json`.
@@ -48,7 +50,7 @@ pub const MANIFEST: &str = "manifest.json";
 pub struct Manifest {
     /// Version of this file's format.
     pub format_version: u32,
-    /// The release.
+    /// The id of the release.
     pub release: ReleaseId,
     /// The data set that the model was trained on.
     pub dataset: DatasetVersion,
@@ -56,20 +58,20 @@ pub struct Manifest {
     pub files: BTreeMap<String, Digest>,
 }
 
-/// A release that was loaded from disk and checked.
+/// A release that was loaded from disk and verified.
 #[derive(Debug, Clone)]
 pub struct Release {
-    /// Its name.
+    /// The release's id.
     pub id: ReleaseId,
-    /// Its folder.
+    /// The release's folder.
     pub folder: PathBuf,
-    /// What it consists of.
+    /// The list of the release's files.
     pub manifest: Manifest,
-    /// Its model.
+    /// The release's model.
     pub model: Model,
 }
 
-/// What stands at the pointer's place.
+/// What is at the path of the pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pointer {
     /// Nothing, or an empty folder that may be replaced.
@@ -91,7 +93,7 @@ pub struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    /// Releases in `models`, the live one at `pointer`.
+    /// A store with releases in `models` and the link to the live one at `pointer`.
     pub fn new(models: &'a Path, pointer: &'a Path, disk: &'a Disk) -> Self {
         Self { models, pointer, disk }
     }
@@ -101,17 +103,20 @@ impl<'a> Store<'a> {
         self.models.join(id.as_str())
     }
 
-    /// Makes a release of `files`, which appears whole or not at all. One that is there already
-    /// is left as it is; false says so. One that was damaged is moved aside first.
+    /// Makes a release of `files`, which appears whole or not at all. An existing one is left
+    /// alone, and false is returned; a damaged one is moved aside first. Either is verified from
+    /// disk.
     pub fn seal(
         &self,
         id: &ReleaseId,
         dataset: DatasetVersion,
         files: &[(&str, Vec<u8>)],
-    ) -> Result<bool> {
+    ) -> Result<(bool, Release)> {
         let folder = self.folder(id);
-        if self.has(id)? && self.verify(id).is_ok() {
-            return Ok(false);
+        if self.has(id)?
+            && let Ok(release) = self.verify(id)
+        {
+            return Ok((false, release));
         }
         let staging = self.stage(id, dataset, files)?;
         if self.has(id)? {
@@ -120,10 +125,10 @@ impl<'a> Store<'a> {
             self.disk.publish_folder(&folder, &aside)?;
         }
         self.disk.publish_temporary(staging, &folder)?;
-        Ok(true)
+        Ok((true, self.verify(id)?))
     }
 
-    /// The files of a release with their manifest, under a temporary name.
+    /// Writes the files of a release with their manifest under a temporary name.
     fn stage(
         &self,
         id: &ReleaseId,
@@ -134,7 +139,7 @@ impl<'a> Store<'a> {
         let digests = files.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes)));
         let manifest =
             Manifest { format_version: 1, release: id.clone(), dataset, files: digests.collect() };
-        let manifest = pretty(&manifest);
+        let manifest = pretty(&manifest)?;
         let mut all: Vec<(&str, &[u8])> =
             files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
         all.push((MANIFEST, &manifest));
@@ -142,12 +147,13 @@ impl<'a> Store<'a> {
         Ok(staging)
     }
 
-    /// Takes the mark of an earlier refusal off release `id`, which is about to go live: it is sealed
-    /// anew with `mark` instead, if there is one. The name of a release does not depend on marks.
-    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<()> {
+    /// Removes the mark of an earlier refusal from release `id`, which is about to go live: it is
+    /// sealed again with `mark` instead, if there is one. Marks are not part of a release's id.
+    /// Returns false when there was no such mark.
+    pub fn clear(&self, id: &ReleaseId, mark: Option<(&str, Vec<u8>)>) -> Result<bool> {
         let manifest = self.manifest(id)?;
         if !manifest.files.contains_key(NOT_BLESSED) {
-            return Ok(());
+            return Ok(false);
         }
         let folder = self.folder(id);
         let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
@@ -159,10 +165,12 @@ impl<'a> Store<'a> {
         let staging = self.stage(id, manifest.dataset, &files)?;
         let before = self.disk.temporary_folder(self.models)?;
         self.disk.publish_folder(&folder, &before.path().join(id.as_str()))?;
-        self.disk.publish_temporary(staging, &folder)
+        self.disk.publish_temporary(staging, &folder)?;
+        Ok(true)
     }
 
-    /// Loads release `id` from disk: every digest, the model, its golden predictions.
+    /// Loads release `id` from disk and verifies every digest, the model and its golden
+    /// predictions.
     pub fn verify(&self, id: &ReleaseId) -> Result<Release> {
         let folder = self.folder(id);
         let place = folder.display().to_string();
@@ -174,27 +182,36 @@ impl<'a> Store<'a> {
         if let Some(name) = PARTS.iter().find(|name| !manifest.files.contains_key(**name)) {
             return Err(bad(format!("its manifest does not list {name}")));
         }
-        // The name is made of the digests: nobody can exchange both a file and its digest.
+        // The id contains the digests, so that nobody can exchange both a file and its digest.
         let (model, score) = (manifest.files[ARTIFACT], manifest.files[SCORE]);
         if ReleaseId::new(manifest.dataset, model, score) != *id {
             return Err(bad("its manifest was changed after it was sealed".to_owned()));
         }
+        let mut contents = BTreeMap::new();
         for (name, expected) in &manifest.files {
-            if Digest::of_file(&folder.join(name))? != *expected {
+            let path = folder.join(name);
+            let digest = if [ARTIFACT, GOLDEN].contains(&name.as_str()) {
+                let bytes = files::read(&path).map_err(|e| Error::io("read", &path, e))?;
+                let digest = Digest::of(&bytes);
+                contents.insert(name.as_str(), bytes);
+                digest
+            } else {
+                Digest::of_file(&path)?
+            };
+            if digest != *expected {
                 return Err(bad(format!(
                     "{name} is not the file that was sealed: deploy the model again, or roll back"
                 )));
             }
         }
-        let path = folder.join(ARTIFACT);
-        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-        let model = artifact::decode(&bytes, &path.display().to_string())?;
-        let golden: Golden = parse(&folder.join(GOLDEN))?;
-        golden.verify(&model, Digest::of(&bytes), &place)?;
+        let model =
+            artifact::decode(&contents[ARTIFACT], &folder.join(ARTIFACT).display().to_string())?;
+        let golden: Golden = parsed(&contents[GOLDEN], &folder.join(GOLDEN))?;
+        golden.verify(&model, manifest.files[ARTIFACT], &place)?;
         Ok(Release { id: id.clone(), folder, manifest, model })
     }
 
-    /// All releases in the folder, sorted by name; whatever else is there is passed over.
+    /// All releases in the folder, sorted by name; other entries are ignored.
     pub fn releases(&self) -> Result<Vec<ReleaseId>> {
         let failed = |e| Error::io("list", self.models, e);
         let entries = match fs::read_dir(self.models) {
@@ -214,25 +231,25 @@ impl<'a> Store<'a> {
         Ok(found)
     }
 
-    /// Whether the folder of release `id` is there.
+    /// Whether the folder of release `id` exists.
     pub fn has(&self, id: &ReleaseId) -> Result<bool> {
         let folder = self.folder(id);
         folder.try_exists().map_err(|e| Error::io("read", &folder, e))
     }
 
-    /// The manifest of release `id`, as it stands there.
+    /// The manifest of release `id`, unverified.
     pub fn manifest(&self, id: &ReleaseId) -> Result<Manifest> {
         parse(&self.folder(id).join(MANIFEST))
     }
 
-    /// Removes release `id`, whole or not at all; says whether it is gone. What is live is the
-    /// caller's to spare.
+    /// Removes release `id`, whole or not at all; returns whether it is gone. The caller must not
+    /// pass the live release.
     pub fn remove(&self, id: &ReleaseId) -> Result<bool> {
         if self.has(id)? {
             let doomed = self.disk.temporary_folder(self.models)?;
             let aside = doomed.path().join(id.as_str());
             self.disk.publish_folder(&self.folder(id), &aside)?;
-            // From here on it is in a temporary folder, which a later run removes if need be.
+            // It is in a temporary folder now, which a later run removes if this fails.
             let _ = self.disk.remove(doomed.path());
         }
         Ok(true)
@@ -260,7 +277,7 @@ impl<'a> Store<'a> {
         Ok(if empty { Pointer::Vacant } else { Pointer::Occupied })
     }
 
-    /// Whether a link's target lies in our folder of releases.
+    /// Whether a link's target is in our folder of releases.
     fn points_here(&self, target: &Path) -> bool {
         let release = parent_of(self.pointer).join(target);
         match (parent_of(&release).canonicalize(), self.models.canonicalize()) {

@@ -1,5 +1,5 @@
-//! What every stage gets from outside: configuration, time, disk, the name of the run; and the
-//! workspace it works in, locked and put in order.
+//! The environment of a stage: configuration, time, disk and run id; and the workspace that it
+//! works in, locked and recovered.
 //!
 //! Not for the stages themselves: see `stage`.
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::dataset::discover::Stamp;
-use crate::ids::RunId;
+use crate::ids::{RunId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::digest::Digest;
@@ -22,27 +22,30 @@ use crate::platform::lock::Lock;
 use crate::platform::temporary::TemporaryFolder;
 use crate::release::{Held, Pointer, Store};
 use crate::run::attention::{self, Attention, Fact, Finding};
+use crate::run::digests::Digests;
 use crate::{Error, Result, text};
 
-/// The outside world of one run.
+/// The environment of one run.
 #[derive(Clone)]
 pub struct Context {
     /// The checked configuration.
     pub config: Config,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The only way to write.
     pub disk: Disk,
-    /// This run.
+    /// The id of this run.
     pub run: RunId,
     /// The machine's name, for records.
     pub host: String,
     /// The program's version, for records.
     pub tool_version: String,
-    /// Told how far a long step is: done and total, in bytes, and rows so far.
+    /// Called with the progress of a long step: bytes done and total, and rows so far.
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
-    /// Told each step as it begins: for whoever watches how long they take.
-    pub step_begins: Arc<dyn Fn(&'static str) + Send + Sync>,
+    /// Called with the name of each step as it begins, for a watchdog.
+    pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
+    /// Digests of files that this run knows.
+    pub digests: Arc<Digests>,
 }
 
 impl std::fmt::Debug for Context {
@@ -51,52 +54,52 @@ impl std::fmt::Debug for Context {
     }
 }
 
-/// What a step reports: for people (`Display`), for programs (`Serialize`), for the record.
+/// The report of a step: for people (`Display`), for programs (`Serialize`) and for the record.
 pub trait Report: Serialize + std::fmt::Display {
-    /// Whether anything changed; else the record says "nothing to do".
+    /// Whether anything changed; otherwise the record says "nothing to do".
     fn changed(&self) -> bool {
         true
     }
 
-    /// What somebody should know who does not read the report. It is not repeated in `Display`.
+    /// What somebody who does not read the report should know. `Display` does not repeat it.
     fn findings(&self) -> Vec<Finding> {
         Vec::new()
     }
 
-    /// Whether the work was done but somebody is needed: an exit code of its own.
+    /// Whether the work was done but needs a person, which has an exit code of its own.
     fn attention(&self) -> Attention {
         attention::most(&self.findings())
     }
 
-    /// The facts for logs and pings.
+    /// Facts for logs and pings.
     fn facts(&self) -> Vec<Fact> {
         Vec::new()
     }
 }
 
-/// A workspace under lock, in a sound state.
+/// A workspace, locked and recovered.
 #[derive(Debug)]
 pub struct Workspace {
     /// The records.
     pub ledger: Ledger,
-    /// What an interrupted run left behind and what was done about it.
+    /// What an interrupted run left behind, and what was done about it.
     pub recovered: Vec<String>,
     _lock: Lock,
 }
 
-/// A copy of the records in folders that vanish, to try something on: what is there is read where
-/// it is, and whatever is written goes elsewhere.
+/// A copy of the records in temporary folders, for a dry run: existing files are read in place, and
+/// everything written goes to the copy.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// The same outside world, but for the folders.
+    /// The same environment with other folders.
     pub context: Context,
-    /// The copy.
+    /// The copied workspace.
     pub workspace: Workspace,
     _folder: TemporaryFolder,
 }
 
 impl Rehearsal {
-    /// A copy of the workspace as it is now. Needs no lock, and no right to write to it.
+    /// A copy of the workspace in its present state. Needs neither its lock nor write access to it.
     pub fn of(context: &Context) -> Result<Self> {
         let config = &context.config;
         let ledger = Ledger::open_to_read(&config.ledger_path())?;
@@ -121,7 +124,7 @@ impl Rehearsal {
         }
         let mut ledger = Ledger::open(&config.ledger_path(), disk)?;
         disk.mark_temporaries(&ledger.mark(&config.base)?);
-        // What an interrupted run was about to do is not for a rehearsal to complete.
+        // A rehearsal must not complete what an interrupted run intended.
         for (id, _) in ledger.intents()? {
             ledger.withdraw(id)?;
         }
@@ -129,7 +132,8 @@ impl Rehearsal {
         Ok(Self { context: scratch, workspace, _folder: folder })
     }
 
-    /// Where the next run finds it, should this one be killed; elsewhere if need be.
+    /// A temporary folder where the next run would find it if this one is killed; elsewhere if
+    /// necessary.
     fn folder(context: &Context) -> Result<TemporaryFolder> {
         let config = &context.config;
         let near = [&config.output_folder, crate::platform::disk::parent_of(&config.deployment)];
@@ -157,34 +161,40 @@ impl Context {
             tool_version: tool_version.to_owned(),
             progress: Arc::new(|_, _, _| {}),
             step_begins: Arc::new(|_| {}),
+            digests: Arc::default(),
         }
     }
 
-    /// The current time, as records write it.
+    /// The current time in the format of records.
     pub fn now(&self) -> String {
         rfc3339(self.clock.now())
     }
 
-    /// Where `path` is, as records keep it.
+    /// The digest of the file at `path`, which is read for that once in a run.
+    pub fn digest_of(&self, path: &Path) -> Result<Digest> {
+        self.digests.of(path, self.clock.now().timestamp_nanos_opt().unwrap_or(i64::MIN))
+    }
+
+    /// The location of `path` in the form of records.
     pub fn location(&self, path: &Path) -> Location {
         Location::of(&self.config.base, path)
     }
 
-    /// The store that the configuration names.
+    /// The store of releases that the configuration names.
     pub fn store(&self) -> Store<'_> {
         Store::new(&self.config.models, &self.config.deployment, &self.disk)
     }
 
-    /// Holds the places that other workspaces may use, too.
+    /// Locks the folders that other workspaces may use too.
     pub(crate) fn hold_releases(&self) -> Result<Held> {
         self.store().hold(&*self.clock)
     }
 
-    /// Locks the workspace for `step`, opens its ledger and completes or undoes what an
+    /// Locks the workspace for `holder`, usually a [`Step`], opens its ledger, and completes or undoes what an
     /// interrupted run left.
-    pub fn open(&self, step: &str) -> Result<Workspace> {
-        let holder = format!("{step} (pid {}, since {})", std::process::id(), self.now());
-        // Whoever has worked here before has left the file of the lock.
+    pub fn open(&self, holder: impl std::fmt::Display) -> Result<Workspace> {
+        let holder = format!("{holder} (pid {}, since {})", std::process::id(), self.now());
+        // The lock file shows that a run worked here before.
         let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
         if known {
@@ -198,7 +208,7 @@ impl Context {
         Ok(workspace)
     }
 
-    /// Data sets without their records are not to be mixed with a new ledger's.
+    /// Refuses to start a new ledger beside data sets whose records are lost.
     fn refuse_lost_ledger(&self) -> Result<()> {
         let (folder, path) = (&self.config.output_folder, self.config.ledger_path());
         let state = match fs::metadata(&path) {
@@ -227,8 +237,8 @@ impl Context {
         )))
     }
 
-    /// The folder of releases that a workspace has by default belongs to one workspace. One that
-    /// has deployed there goes on: no release that another one names or keeps is removed.
+    /// By default a folder of releases belongs to one workspace. One that has deployed there goes
+    /// on: releases that another one names or keeps are never removed.
     fn refuse_foreign_releases(&self, ledger: &Ledger) -> Result<()> {
         let config = &self.config;
         let store = self.store();
@@ -252,15 +262,15 @@ impl Context {
     pub fn step<R: Report>(
         &self,
         workspace: &mut Workspace,
-        step: &'static str,
+        step: Step,
         work: impl FnOnce(&mut Workspace) -> Result<R>,
     ) -> Result<R> {
         (self.step_begins)(step);
-        tracing::info!(step, "begins");
+        tracing::info!(step = step.as_str(), "begins");
         let begun = self.clock.elapsed();
         let record = RunRecord {
             run_id: self.run.to_string(),
-            step: step.to_owned(),
+            step,
             started: self.now(),
             ended: None,
             seconds: None,
@@ -270,21 +280,17 @@ impl Context {
             host: self.host.clone(),
         };
         let id = workspace.ledger.begin_run(&record)?;
-        let result = work(workspace);
+        let result = work(workspace).and_then(|report| Ok((detail(&report)?, report)));
         let (outcome, detail) = match &result {
-            Ok(report) => {
-                let changed = report.changed();
-                let mut detail = serde_json::to_value(report).unwrap_or_default();
-                shorten(&mut detail, if changed { 100 } else { 10 });
-                (if changed { "done" } else { "nothing to do" }, detail.to_string())
-            }
-            Err(error) => ("failed", error.to_string()),
+            Ok((detail, report)) if report.changed() => (RunOutcome::Done, detail.clone()),
+            Ok((detail, _)) => (RunOutcome::NothingToDo, detail.clone()),
+            Err(error) => (RunOutcome::Failed, error.to_string()),
         };
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let ended = workspace.ledger.end_run(id, &self.now(), seconds, outcome, &detail);
         // The step's own error is the one to report.
         match (result, ended) {
-            (Ok(report), Ok(())) => Ok(report),
+            (Ok((_, report)), Ok(())) => Ok(report),
             (Ok(_), Err(e)) | (Err(e), _) => Err(e),
         }
     }
@@ -305,7 +311,7 @@ impl Context {
                     ];
                     for (name, digest) in parts {
                         let path = config.output_folder.join(&name);
-                        // Only what we wrote: the digest tells.
+                        // Only if we wrote it, by its digest.
                         if let Some(digest) = digest
                             && path.is_file()
                             && Digest::of_file(&path)? == digest
@@ -327,8 +333,9 @@ impl Context {
                 Intent::Promote(deployment) => {
                     let release = &deployment.release;
                     let live = self.store().live().ok().flatten();
-                    // Whether it is sound is not asked: it is live, and that is the record.
-                    if live.is_some_and(|live| live.as_str() == release) {
+                    // It is live, which is what the record says; whether it is sound is not checked
+                    // here.
+                    if live.is_some_and(|live| live == *release) {
                         workspace.ledger.record_deployment(&deployment, id)?;
                         notes.push(format!("the interrupted promotion of {release} was completed"));
                     } else {
@@ -364,7 +371,7 @@ impl Context {
         Ok(())
     }
 
-    /// Once a day, lets go of old details of runs and decisions, and of the files of these.
+    /// Once a day, removes old details of runs and decisions, and their files.
     fn thin(&self, ledger: &mut Ledger) -> Result<()> {
         let (now, days) = (self.clock.now(), self.config.retention.keep_days);
         if !ledger.is_due_to_thin(now)? {
@@ -377,9 +384,9 @@ impl Context {
         ledger.thin(now, days)
     }
 
-    /// Carries out the removal of releases and data sets that `intent` announces: never of what is
-    /// live, and of no file that is not the recorded one. Records what is gone, returns it, and
-    /// says what could not be removed; the next promotion tries again.
+    /// Carries out the removal of releases and data sets that `intent` announces, but never of what
+    /// is live, nor of a file that is not the recorded one. Records and returns what is gone, and
+    /// reports what could not be removed; the next promotion tries again.
     pub(crate) fn remove_for_good(
         &self,
         ledger: &mut Ledger,
@@ -405,13 +412,13 @@ impl Context {
         Ok((removed, failures))
     }
 
-    /// Removes the file of a data set, unless it is not the file that was recorded.
+    /// Removes the file of a data set, unless it is not the recorded one.
     fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
         let path = record.location.as_path();
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
             let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
             let now = now.map_err(|e| Error::io("read", path, e))?;
-            // A large file need not be read again when it is as it was written.
+            // A large file need not be read again if its metadata are unchanged.
             let recorded = record.stamp == Some(now)
                 || now.size == record.bytes && Digest::of_file(path)? == record.sha256;
             if !recorded {
@@ -421,15 +428,16 @@ impl Context {
         }
         Ok(true)
     }
-
-    /// Whether nothing can have happened to a file after it was recorded that its stamp would
-    /// not show: file systems keep times no finer than a few milliseconds, some two seconds.
-    pub(crate) fn settled(stamp: Stamp, recorded_ns: i64) -> bool {
-        recorded_ns.saturating_sub(stamp.modified_ns) > 2_000_000_000
-    }
 }
 
-/// Cuts lists of a record to `longest` items, and says how many there were; and long texts.
+/// A report as the record keeps it.
+fn detail(report: &impl Report) -> Result<String> {
+    let mut detail = serde_json::to_value(report).map_err(|e| Error::backend("JSON", e))?;
+    shorten(&mut detail, if report.changed() { 100 } else { 10 });
+    Ok(detail.to_string())
+}
+
+/// Cuts lists of a record to `longest` items, with a count of the rest, and long texts.
 fn shorten(value: &mut Value, longest: usize) {
     const LONGEST_TEXT: usize = 2000;
     match value {

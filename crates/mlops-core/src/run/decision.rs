@@ -1,5 +1,4 @@
-//! A decision of `fullprocess`: every input, number, threshold and verdict, as data and as
-//! sentences.
+//! A decision of `fullprocess`: every input, number, threshold and verdict, as data and in words.
 //!
 //! Not for making it: see `stage::decide`.
 
@@ -10,109 +9,76 @@ use serde::{Deserialize, Serialize};
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
 use crate::run::attention::Finding;
 use crate::run::context::Report;
 use crate::text;
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// No data set after the last decided one.
-    #[default]
-    NothingNew,
-    /// The live model does as well on new rows.
-    NoDrift,
-    /// Too few new rows to tell; they count again.
-    Undecided,
-    /// A new model was trained and did not pass the gate.
-    Refused,
-    /// A new model went live.
-    Promoted,
-    /// A dry run stopped before training.
-    DryRun,
-}
-
-impl Outcome {
-    /// As in the ledger.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NothingNew => "nothing_new",
-            Self::NoDrift => "no_drift",
-            Self::Undecided => "undecided",
-            Self::Refused => "refused",
-            Self::Promoted => "promoted",
-            Self::DryRun => "dry_run",
-        }
-    }
-}
-
 /// The content of `decisions/<run-id>.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Version of this file's format.
     pub format_version: u32,
-    /// The run.
+    /// The id of the run.
     pub run_id: String,
     /// When it began, RFC 3339, UTC.
     pub recorded: String,
     /// Version of the program.
     pub tool_version: String,
-    /// Whether `--force` was given.
+    /// `--force` was given.
     pub forced: bool,
-    /// Whether `--dry-run` was given.
+    /// `--dry-run` was given.
     pub dry_run: bool,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why.
+    /// The outcome.
+    pub outcome: DecisionOutcome,
+    /// The reason for the outcome.
     pub reason: String,
-    /// What data there was.
+    /// The data that the run saw.
     pub data: DataSeen,
-    /// The hold-out that was drawn from them.
+    /// The hold-out drawn from the new rows.
     pub holdout: Option<HoldoutRecord>,
-    /// The release that was live when it began.
+    /// The release that was live when the run began.
     pub live: Option<Live>,
     /// The verdict on the live model.
     pub drift: Option<ModelDrift>,
-    /// New rows against the training rows, column by column; it informs and decides nothing.
+    /// New rows against the training rows, column by column; for information only.
     pub data_drift: Option<DataDrift>,
     /// The new model.
     pub retrained: Option<Retrained>,
-    /// Champion against challenger.
+    /// The comparison of champion and challenger.
     pub gate: Option<GateVerdict>,
-    /// The release that went live.
+    /// The release that was promoted.
     pub release: Option<ReleaseId>,
-    /// The release that was made live again since nothing was.
+    /// The release that was made live again because none was.
     #[serde(default)]
     pub restored: Option<ReleaseId>,
-    /// What a person must look at.
+    /// What needs a person.
     #[serde(default)]
     pub concerns: Vec<Concern>,
-    /// How long each step took.
+    /// The duration of each step.
     pub steps: Vec<StepTime>,
 }
 
-/// What a person must look at, since no run can mend it.
+/// Something that needs a person, since no run can repair it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Concern {
-    /// The live model does worse on new rows than a constant answer, and no better one was found.
+    /// The live model does worse on new rows than a constant answer, and no better model was found.
     BelowConstant {
-        /// Its F1 on them.
+        /// The model's F1 on them.
         f1: f64,
-        /// That of the best constant answer.
+        /// The best constant answer's F1 on them.
         constant_f1: f64,
-        /// How many they are.
+        /// The number of these rows.
         rows: u64,
-        /// Whether that is the model that this run promoted, on the new rows of its test.
+        /// The model is the one that this run promoted, on the new rows of its test.
         newer: bool,
     },
     /// The live model drifted, and the new one was refused.
     NoBetterModel {
-        /// The finding.
+        /// The finding of drift.
         drift: String,
         /// Why the new one was refused.
         why: String,
@@ -122,43 +88,44 @@ pub enum Concern {
         /// Why none could be made live.
         why: String,
     },
-    /// All new rows are of one class, which chance does not explain: nothing can be decided on them.
+    /// All new rows are of one class, which chance does not explain, so that nothing can be
+    /// decided.
     OneClass {
-        /// How many they are.
+        /// The number of these rows.
         rows: u64,
-        /// Whether that is the positive class.
+        /// They are of the positive class.
         positive: bool,
         /// The share of that class in the test data of the live release.
         usual: f64,
     },
-    /// The live model has no answer to most of the new rows.
+    /// The live model gives no prediction for most of the new rows.
     Unanswered {
-        /// How many those are.
+        /// The number of rows without a prediction.
         rows: u64,
-        /// Of so many.
+        /// The number of new rows.
         of: u64,
     },
     /// Files that were refused in earlier runs are still there.
     RefusedData {
-        /// Each with the reason; of many, some.
+        /// Each file with the reason; only some if there are many.
         files: Vec<String>,
     },
     /// New rows are overdue.
     OverdueData {
-        /// When the last ones came, RFC 3339, UTC.
+        /// When the last rows came, RFC 3339, UTC.
         since: String,
-        /// How long ago that was, in hours.
+        /// Their age in hours.
         hours: u64,
         /// `monitoring.max_data_age_hours`.
         limit: u64,
-        /// The folder from which they come.
+        /// The folder in which they are expected.
         folder: String,
     },
 }
 
 impl Concern {
-    /// Whether it is on the live model, and so lasts until there is another: other concerns are looked
-    /// at in every run.
+    /// Whether it concerns the live model and therefore lasts until that is replaced; other
+    /// concerns are checked in every run.
     pub fn is_on_the_model(&self) -> bool {
         !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. })
     }
@@ -217,38 +184,38 @@ impl fmt::Display for Concern {
     }
 }
 
-/// What data a run saw.
+/// The data that a run saw.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataSeen {
-    /// The folder that was looked at.
+    /// The input folder.
     pub folder: String,
     /// The newest data set decided before.
     pub decided: DatasetVersion,
     /// The newest data set now.
     pub version: Option<DatasetVersion>,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
-    /// Files that came after it.
+    /// Files that were ingested after `decided`.
     pub files: Vec<String>,
-    /// Their rows.
+    /// The number of their new rows.
     pub new_rows: u64,
-    /// Their rejected rows.
+    /// The number of their rejected rows.
     pub quarantined: u64,
-    /// Their duplicates, which were dropped.
+    /// The number of their duplicates, which were dropped.
     pub duplicates: u64,
-    /// What somebody should look at.
+    /// Warnings of ingestion.
     pub warnings: Vec<String>,
-    /// Files that were refused in this run, with the reasons.
+    /// Files that were refused in this run, with reasons.
     #[serde(default)]
     pub failures: Vec<String>,
-    /// Whether a file failed that had not failed before.
+    /// A file failed that had not failed before.
     pub new_failures: bool,
 }
 
 /// The release that was live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Live {
-    /// Its name.
+    /// Its id.
     pub release: ReleaseId,
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
@@ -259,37 +226,37 @@ pub struct Live {
 /// The model that was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retrained {
-    /// SHA-256 of its file.
+    /// SHA-256 of the model file.
     pub artifact: Digest,
-    /// Rows that it learned from.
+    /// Number of training rows.
     pub rows: u64,
-    /// Rows kept from it for testing.
+    /// Number of rows held out for testing.
     pub held_out: u64,
-    /// Its F1 on the newest test data.
+    /// F1 on the newest test data.
     pub f1: f64,
-    /// The interval of that.
+    /// The interval of that F1.
     pub f1_interval: Interval,
-    /// What the best constant answer reaches there.
+    /// F1 of the best constant answer on the same rows.
     pub constant_f1: f64,
-    /// Rows that it was scored on.
+    /// Number of rows that it was scored on.
     pub test_rows: u64,
-    /// Which test data these are, where the newest were too few or are gone.
+    /// Which test data these are, if the newest were too few or are gone.
     #[serde(default)]
     pub notes: Vec<String>,
 }
 
-/// How long a step took.
+/// The duration of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepTime {
-    /// The step.
-    pub step: String,
-    /// Seconds.
+    /// The name of the step.
+    pub step: Step,
+    /// The duration in seconds.
     pub seconds: f64,
 }
 
 impl Report for Decision {
     fn changed(&self) -> bool {
-        self.outcome != Outcome::NothingNew || self.restored.is_some()
+        self.outcome != DecisionOutcome::NothingNew || self.restored.is_some()
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -303,7 +270,7 @@ impl Report for Decision {
 }
 
 impl Decision {
-    /// The sentences on drift.
+    /// Writes the sentences on drift.
     fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(drift) = &self.drift {
             writeln!(f, "{}.", drift.reason)?;
@@ -395,7 +362,7 @@ impl fmt::Display for Decision {
                 text::count(new.test_rows),
                 new.constant_f1
             )?;
-            // The reason tells most of them again.
+            // The reason contains most of them already.
             for note in new.notes.iter().filter(|note| !self.reason.contains(*note)) {
                 writeln!(f, "  {note}.")?;
             }
@@ -415,16 +382,18 @@ impl fmt::Display for Decision {
         }
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {
-            Outcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
-            Outcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
-            Outcome::Undecided => {
+            DecisionOutcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),
+            DecisionOutcome::NoDrift => writeln!(f, "Decision: the live model stays.{forced}"),
+            DecisionOutcome::Undecided => {
                 writeln!(f, "Decision: none yet; these rows count again with the next ones.")
             }
-            Outcome::DryRun => writeln!(f, "Decision: a run would retrain now: {}.", self.reason),
-            Outcome::Refused => {
+            DecisionOutcome::DryRun => {
+                writeln!(f, "Decision: a run would retrain now: {}.", self.reason)
+            }
+            DecisionOutcome::Refused => {
                 writeln!(f, "Decision: the new model is refused: {}.{forced}", self.reason)
             }
-            Outcome::Promoted => writeln!(
+            DecisionOutcome::Promoted => writeln!(
                 f,
                 "Decision: {} is live now: {}.{forced}",
                 self.release.as_ref().map_or("the new model", ReleaseId::as_str),
@@ -433,6 +402,3 @@ impl fmt::Display for Decision {
         }
     }
 }
-
-/// The name under which its work is recorded.
-pub const STEP: &str = "fullprocess";

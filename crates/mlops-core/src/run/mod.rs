@@ -1,8 +1,9 @@
-//! What a use case is given and leaves behind: its context, its test files, its decision.
+//! The environment and the results of a use case: its context, its test files, its decision.
 //!
 //! Not for the use cases themselves: see [`crate::stage`].
 
 pub mod attention;
 pub mod context;
 pub mod decision;
+pub mod digests;
 pub mod test_files;

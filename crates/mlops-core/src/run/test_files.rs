@@ -1,65 +1,68 @@
-//! The labelled rows that no model is trained on: which files they are, and in which order they serve.
+//! The test files: labelled rows that no model is trained on, and the order in which they are used.
 //!
-//! Two kinds: the user's own files, and hold-outs, `testdata_new{N}.csv`, which `fullprocess` drew.
-//! A hold-out is known by its content, whatever its name is now; a file that is only named like one,
-//! with a number, counts as an earlier hold-out; any other name is the user's. A model is scored on
-//! the newest hold-out, else on the user's files; where those are too few rows, on older ones too.
-//! Not for drawing hold-outs.
+//! There are two kinds: the user's own files, and hold-outs, `testdata_new{N}.csv`, which
+//! `fullprocess` drew. A hold-out is recognised by its content, whatever its name; a file that only
+//! has the name of a hold-out counts as an earlier one; any other file is the user's. A model is
+//! scored on the newest hold-out, or else on the user's files; if those have too few rows, on older
+//! ones too. Not for drawing hold-outs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::dataset::discover::{self, Candidate, Ignored};
+use crate::config::InputFolder;
+use crate::dataset::discover::{self, Ignored, SourceFile};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
 use crate::platform::files;
+use crate::run::context::Context;
 use crate::text;
 
 /// A test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestFile {
-    /// Its name in the folder.
+    /// The file name.
     pub name: String,
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// Its identity.
+    /// The digest of the content.
     pub digest: Digest,
-    /// What kind of test data it is.
-    pub kind: Kind,
+    /// The kind of test data.
+    pub kind: TestFileKind,
 }
 
-/// What kind of test data a file is. The newest hold-out is the greatest.
+/// The kind of test data in a file. The newest hold-out is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum TestFileKind {
     /// The user's own.
     Own,
     /// Named like a hold-out with this number; the ledger does not know its content.
     Named(u32),
-    /// A hold-out that the ledger knows.
+    /// A hold-out recorded in the ledger.
     HoldOut(DatasetVersion),
 }
 
 /// The test files of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TestFiles {
-    /// What models are scored on first: the newest hold-out, else the user's own files.
+    /// The files that models are scored on first: the newest hold-out, or else the user's own
+    /// files.
     pub current: Vec<TestFile>,
-    /// The files of all kinds: what models are not trained on.
+    /// The files of all kinds, none of which models are trained on.
     pub all: Vec<TestFile>,
 }
 
-/// The number in `testdata_new{N}.csv`, also where a second file of that number has a suffix:
-/// `testdata_new{N}-2.csv`.
+/// The number in `testdata_new{N}.csv`, or in the name with a suffix of a second file with that
+/// number: `testdata_new{N}-2.csv`.
 fn number(name: &str) -> Option<u32> {
     let (stem, _) = name.rsplit_once('.')?;
     let rest = stem.strip_prefix("testdata_new")?;
     rest.split_once('-').map_or(rest, |(number, _)| number).parse().ok()
 }
 
-impl Kind {
-    /// What a file is by its name alone.
+impl TestFileKind {
+    /// The kind of a file by its name alone.
     pub(crate) fn of_name(name: &str, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.name == name), number(name)) {
             (Some(holdout), _) => Self::HoldOut(holdout.version),
@@ -68,7 +71,7 @@ impl Kind {
         }
     }
 
-    /// What a file is by its content, which tells more.
+    /// The kind of a file by its content, which is more reliable.
     pub(crate) fn of(name: &str, digest: Digest, holdouts: &[HoldoutRecord]) -> Self {
         match (holdouts.iter().find(|h| h.sha256 == digest), number(name)) {
             (Some(holdout), _) => Self::HoldOut(holdout.version),
@@ -78,9 +81,9 @@ impl Kind {
     }
 }
 
-/// Splits items into tiers of one kind, the newest first; the order of the items stays.
-fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> Kind) -> Vec<Vec<T>> {
-    let mut tiers = BTreeMap::<Kind, Vec<T>>::new();
+/// Groups items by kind, the newest first; the order within a group is kept.
+fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
+    let mut tiers = BTreeMap::<TestFileKind, Vec<T>>::new();
     for item in items {
         tiers.entry(kind(&item)).or_default().push(item);
     }
@@ -88,40 +91,48 @@ fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> Kind) -> Vec<Vec<T>> {
 }
 
 /// The files of `folder`, and links that lead nowhere.
-fn listed(folder: &Path) -> Result<(Vec<Candidate>, Vec<Ignored>)> {
-    let (links, files): (Vec<_>, Vec<_>) = discover::list(folder, "test_data_path")?
+fn listed(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Ignored>)> {
+    let (links, files): (Vec<_>, Vec<_>) = discover::list(InputFolder::of_tests(folder))?
         .candidates
         .into_iter()
         .partition(|file| files::leads_nowhere(&file.path));
     let nowhere =
-        |Candidate { name, .. }| Ignored { name, reason: "a link that leads nowhere".into() };
+        |SourceFile { name, .. }| Ignored { name, reason: "a link that leads nowhere".into() };
     Ok((files, links.into_iter().map(nowhere).collect()))
 }
 
 impl TestFiles {
-    /// Finds the test files in `folder`, of which the ledger knows `holdouts`; a folder that does
-    /// not exist has none.
-    pub fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Self> {
+    /// Finds the test files in `folder`; `holdouts` are those in the ledger. A folder that does not
+    /// exist has none.
+    pub fn find(context: &Context, holdouts: &[HoldoutRecord]) -> Result<Self> {
+        Self::of(&context.config.test_data, holdouts, |path| context.digest_of(path))
+    }
+
+    fn of(
+        folder: &Path,
+        holdouts: &[HoldoutRecord],
+        digest_of: impl Fn(&Path) -> Result<Digest>,
+    ) -> Result<Self> {
         if !folder.is_dir() {
             return Ok(Self::default());
         }
         let mut all = Vec::new();
-        for Candidate { name, path, .. } in listed(folder)?.0 {
-            let digest = Digest::of_file(&path)?;
-            let kind = Kind::of(&name, digest, holdouts);
+        for SourceFile { name, path, .. } in listed(folder)?.0 {
+            let digest = digest_of(&path)?;
+            let kind = TestFileKind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
         }
         let current = tiers(all.clone(), |f| f.kind).into_iter().next().unwrap_or_default();
         Ok(Self { current, all })
     }
 
-    /// Names and places of the files in `folder`, by tier, the newest hold-out first, the user's own
-    /// last. Their digests nobody asked for yet: whoever reads them computes them on the way.
-    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<Candidate>>> {
+    /// Names and paths of the files in `folder`, by tier, the newest hold-out first, the user's own
+    /// last. Their digests are not computed; whoever reads the files does that.
+    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<SourceFile>>> {
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
-        Ok(tiers(listed(folder)?.0, |f| Kind::of_name(&f.name, holdouts)))
+        Ok(tiers(listed(folder)?.0, |f| TestFileKind::of_name(&f.name, holdouts)))
     }
 
     /// Links in `folder` that lead nowhere: they are passed over. A file that is there and cannot be
@@ -142,8 +153,8 @@ impl TestFiles {
         tiers(self.all.clone(), |f| f.kind)
     }
 
-    /// Hold-outs of the ledger whose file is not here, or not as it was: their rows stay out of
-    /// training, but cannot be scored.
+    /// Hold-outs of the ledger whose file is missing or changed: their rows stay out of training
+    /// but cannot be scored.
     pub fn missing<'a>(&self, holdouts: &'a [HoldoutRecord]) -> Vec<&'a HoldoutRecord> {
         let here = |h: &HoldoutRecord| self.all.iter().any(|f| f.digest == h.sha256);
         holdouts.iter().filter(|h| !here(h)).collect()
@@ -164,17 +175,14 @@ mod tests {
     fn the_newest_batch_is_current() {
         let dir = tempfile::tempdir().unwrap();
         let names = |files: &[TestFile]| files.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
-        assert_eq!(TestFiles::find(&dir.path().join("none"), &[]).unwrap(), TestFiles::default());
+        assert_eq!(find(&dir.path().join("none"), &[]).unwrap(), TestFiles::default());
         for name in ["testdata.csv", "more.csv", "notes.txt"] {
             fs(dir.path(), name);
         }
-        assert_eq!(
-            names(&TestFiles::find(dir.path(), &[]).unwrap().current),
-            ["more.csv", "testdata.csv"]
-        );
+        assert_eq!(names(&find(dir.path(), &[]).unwrap().current), ["more.csv", "testdata.csv"]);
         fs(dir.path(), "testdata_new4.csv");
         fs(dir.path(), "testdata_new10.csv");
-        let found = TestFiles::find(dir.path(), &[]).unwrap();
+        let found = find(dir.path(), &[]).unwrap();
         assert_eq!(names(&found.current), ["testdata_new10.csv"]);
         let tiers: Vec<_> = found.tiers().iter().map(|tier| names(tier)).collect();
         let own = ["more.csv", "testdata.csv"];
@@ -197,7 +205,7 @@ mod tests {
         symlink("c.csv", dir.path().join("c.csv")).unwrap();
         symlink(dir.path(), dir.path().join("folder.csv")).unwrap();
         symlink("a.csv", dir.path().join("again.csv")).unwrap();
-        let found = TestFiles::find(dir.path(), &[]).unwrap();
+        let found = TestFiles::of(dir.path(), &[], |path| Digest::of_file(path)).unwrap();
         let names: Vec<&str> = found.all.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["a.csv", "again.csv"]);
         assert_eq!(TestFiles::list(dir.path(), &[]).unwrap()[0].len(), 2);
@@ -224,17 +232,21 @@ mod tests {
         };
         let (holdout, gone) = (of(7, "moved.csv"), of(8, "gone"));
         let holdouts = [holdout, gone];
-        let found = TestFiles::find(dir.path(), &holdouts).unwrap();
+        let found = find(dir.path(), &holdouts).unwrap();
         let kinds: Vec<_> = found.all.iter().map(|f| (f.name.as_str(), f.kind)).collect();
         let expected = [
-            ("moved.csv", Kind::HoldOut(DatasetVersion(7))),
-            ("testdata_new.csv", Kind::Own),
-            ("testdata_new3-2.csv", Kind::Named(3)),
-            ("testdata_new9.csv", Kind::Named(9)),
+            ("moved.csv", TestFileKind::HoldOut(DatasetVersion(7))),
+            ("testdata_new.csv", TestFileKind::Own),
+            ("testdata_new3-2.csv", TestFileKind::Named(3)),
+            ("testdata_new9.csv", TestFileKind::Named(9)),
         ];
         assert_eq!(kinds, expected);
         assert_eq!(found.current[0].name, "moved.csv", "the records count more than a number");
         assert_eq!(found.missing(&holdouts), [&holdouts[1]]);
+    }
+
+    fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<TestFiles> {
+        TestFiles::of(folder, holdouts, Digest::of_file)
     }
 
     fn fs(folder: &Path, name: &str) {

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{self, Duplicates};
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileRead;
-use crate::dataset::discover::{self, Candidate, Stamp};
+use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
 use crate::ledger::projections::{ADOPTED_KEY, INGESTED_FILES, names_in};
@@ -26,19 +26,19 @@ use crate::{Error, Result};
 use super::ingest::publish;
 use crate::stage::ingest::identity::schema;
 use crate::stage::ingest::publish::{New, Part};
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::now_ns;
 
 /// The data set of the scripts.
 const THEIRS: &str = "finaldata.csv";
 
 /// Records what scripts ingested into the output folder.
-pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
+pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let config = &context.config;
     let path = config.output_folder.join(THEIRS);
     let last = workspace.ledger.latest_dataset()?;
-    let mut report = Ingestion::of(&config.output_folder, last.as_ref());
-    if let Some(before) = workspace.ledger.file_at(&context.location(&path))?
+    let mut report = Ingested::of(&config.output_folder, last.as_ref());
+    if let Some(before) = workspace.ledger.files_at(&[context.location(&path)])?.pop().flatten()
         && before.status == FileStatus::Adopted
     {
         report.unchanged = 1;
@@ -69,15 +69,17 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingestion> {
     let places = (data_path.as_path(), quarantine_path.as_path());
     let start = |options| Ingest::start(&schema, options, &context.disk, places.0, places.1, means);
     let mut ingest = start(&config.ingestion)?;
-    let theirs = Candidate { name: THEIRS.to_owned(), path };
+    let theirs = SourceFile { name: THEIRS.to_owned(), path };
     let progress = &mut |bytes, rows| (context.progress)(bytes, bytes, rows);
     let read = ingest.file(&theirs, &mut (), progress)?;
     let why = match &read.outcome {
-        Outcome::Taken => None,
-        Outcome::NoRows | Outcome::Empty => Some("it has no data rows: there is nothing to adopt"),
-        Outcome::Changing => Some("it changed while it was read: stop the scripts first"),
-        Outcome::Failed(reason) | Outcome::Contradicts(reason) => Some(reason.as_str()),
-        Outcome::Known => Some("its content is known"),
+        FileOutcome::Taken => None,
+        FileOutcome::NoRows | FileOutcome::Empty => {
+            Some("it has no data rows: there is nothing to adopt")
+        }
+        FileOutcome::Changing => Some("it changed while it was read: stop the scripts first"),
+        FileOutcome::Failed(reason) | FileOutcome::Contradicts(reason) => Some(reason.as_str()),
+        FileOutcome::Known => Some("its content is known"),
     };
     if let Some(why) = why {
         return Err(Error::data(format!("{}: {why}", theirs.path.display())));
@@ -116,13 +118,15 @@ fn sources(
     context: &Context,
     ingest: &mut Ingest,
     names: &BTreeSet<String>,
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<()> {
     let config = &context.config;
-    let folders: BTreeSet<&PathBuf> = [&config.input_folder, &config.source_folder].into();
+    let (input, source) = (config.input(), config.source());
+    let source = Some(source).filter(|source| source.path != input.path);
+    let folders = [input].into_iter().chain(source);
     let mut missing = names.clone();
-    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-        for candidate in discover::list(folder, "input_folder_path")?.candidates {
+    for folder in folders.filter(|folder| folder.path.is_dir()) {
+        for candidate in discover::list(folder)?.candidates {
             if !names.contains(&candidate.name) {
                 continue;
             }
@@ -130,18 +134,20 @@ fn sources(
             let read = ingest.look(&candidate)?;
             let counts = &read.counts;
             let others = counts.rows_kept + counts.quarantined;
-            if matches!(read.outcome, Outcome::Taken) && others == 0 {
+            if matches!(read.outcome, FileOutcome::Taken) && others == 0 {
                 report.files.push(record(context, &candidate, read, Some(THEIRS)));
             } else {
                 let why = match &read.outcome {
-                    Outcome::Taken => format!(
+                    FileOutcome::Taken => format!(
                         "{} of its rows are not in {THEIRS}, {} cannot be read",
                         counts.rows_kept, counts.quarantined
                     ),
-                    Outcome::NoRows | Outcome::Empty => "it has no data rows".to_owned(),
-                    Outcome::Changing => "it changed while it was read".to_owned(),
-                    Outcome::Failed(reason) | Outcome::Contradicts(reason) => reason.clone(),
-                    Outcome::Known => "its content is known".to_owned(),
+                    FileOutcome::NoRows | FileOutcome::Empty => "it has no data rows".to_owned(),
+                    FileOutcome::Changing => "it changed while it was read".to_owned(),
+                    FileOutcome::Failed(reason) | FileOutcome::Contradicts(reason) => {
+                        reason.clone()
+                    }
+                    FileOutcome::Known => "its content is known".to_owned(),
                 };
                 report.warnings.push(format!(
                     "{} is left to the next ingestion: {why}",
@@ -163,7 +169,7 @@ fn sources(
 
 fn record(
     context: &Context,
-    candidate: &Candidate,
+    candidate: &SourceFile,
     read: FileRead,
     same_as: Option<&str>,
 ) -> FileRecord {

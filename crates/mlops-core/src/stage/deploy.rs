@@ -9,18 +9,21 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, ReleaseId, Step};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
 use crate::platform::digest::Digest;
-use crate::release::{ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, SCORE, parse};
+use crate::release::{
+    ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, Release, SCORE, parse,
+};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
 use crate::{Error, Result};
 
 use super::retain::Retained;
-use super::score::{Score, latest_score_file, read_artifact};
+use super::score::{Score, Scoring, latest_score_file, read_artifact};
+use super::train::Trained;
 
 /// What `deployment` did.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +46,9 @@ pub struct Deployed {
     pub beats_constant: bool,
     /// Old releases and data sets that were removed, as "retention" says.
     pub removed: Retained,
+    /// The live release, as it was read from disk.
+    #[serde(skip)]
+    pub verified: Release,
 }
 
 impl Report for Deployed {
@@ -108,6 +114,17 @@ impl Candidate {
         ];
         Ok(Self { id, dataset, score, files })
     }
+
+    /// The same of what was just made.
+    pub fn of(trained: &Trained, scoring: &Scoring) -> Self {
+        let dataset = trained.version;
+        let score = scoring.score.clone();
+        let id = ReleaseId::new(dataset, trained.sha256, Digest::of(&scoring.file));
+        let mut files = trained.made.files.to_vec();
+        files.push((SCORE, scoring.file.clone()));
+        files.push((LATEST_SCORE, latest_score_file(score.evaluation.f1)));
+        Self { id, dataset, score, files }
+    }
 }
 
 impl Candidate {
@@ -123,16 +140,13 @@ impl Candidate {
     /// Seals and verifies the release without making it live; false when it was there already.
     pub fn seal(self, context: &Context, ledger: &Ledger) -> Result<bool> {
         let _held = context.hold_releases()?;
-        self.seal_held(context, ledger)
+        Ok(self.seal_held(context, ledger)?.0)
     }
 
-    fn seal_held(self, context: &Context, ledger: &Ledger) -> Result<bool> {
+    fn seal_held(self, context: &Context, ledger: &Ledger) -> Result<(bool, Release)> {
         let Self { id, dataset, mut files, .. } = self;
         files.push((projections::INGESTED_FILES, projections::ingested_files(ledger)?.into()));
-        let releases = context.store();
-        let sealed = releases.seal(&id, dataset, &files)?;
-        releases.verify(&id)?;
-        Ok(sealed)
+        context.store().seal(&id, dataset, &files)
     }
 }
 
@@ -150,7 +164,7 @@ pub struct Leave {
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
-    step: &str,
+    step: Step,
     reason: &str,
 ) -> Result<Deployed> {
     with(context, workspace, step, reason, Leave::default())
@@ -160,13 +174,25 @@ pub fn run(
 pub fn with(
     context: &Context,
     workspace: &mut Workspace,
-    step: &str,
+    step: Step,
+    reason: &str,
+    leave: Leave,
+) -> Result<Deployed> {
+    let candidate = Candidate::read(context)?;
+    of(context, workspace, candidate, step, reason, leave)
+}
+
+/// Like [`with`], of what was just made.
+pub fn of(
+    context: &Context,
+    workspace: &mut Workspace,
+    candidate: Candidate,
+    step: Step,
     reason: &str,
     leave: Leave,
 ) -> Result<Deployed> {
     let previous = context.store().live()?;
-    let candidate = Candidate::read(context)?;
-    let id = candidate.id.as_str();
+    let id = &candidate.id;
     let is_live = previous.as_ref() == Some(&candidate.id);
     let score = &candidate.score.evaluation;
     if !score.beats_constant && !leave.accept && !is_live {
@@ -187,44 +213,49 @@ pub fn with(
             rollback.recorded, rollback.reason
         )));
     }
-    deploy(context, workspace, candidate, step, reason, None)
+    deploy(context, workspace, candidate, (step, reason), None, None)
 }
 
-/// Deploys `candidate`, as `decision` says; both are recorded in one commit.
+/// Deploys `candidate`, as `decision` says; both are recorded in one commit. The release `sound` was
+/// verified before in this run.
 pub fn decided(
     context: &Context,
     workspace: &mut Workspace,
     candidate: Candidate,
     reason: &str,
     decision: DecisionRecord,
+    sound: Option<&ReleaseId>,
 ) -> Result<Deployed> {
-    deploy(context, workspace, candidate, crate::run::decision::STEP, reason, Some(decision))
+    let by = (Step::FullProcess, reason);
+    deploy(context, workspace, candidate, by, Some(decision), sound)
 }
 
 fn deploy(
     context: &Context,
     workspace: &mut Workspace,
     candidate: Candidate,
-    step: &str,
-    reason: &str,
+    (step, reason): (Step, &str),
     decision: Option<DecisionRecord>,
+    sound: Option<&ReleaseId>,
 ) -> Result<Deployed> {
     let _held = context.hold_releases()?;
     let releases = context.store();
     let previous = releases.live()?;
     let blessing = candidate.files.iter().find(|(name, _)| *name == BLESSED).cloned();
     let (id, dataset, score) = (candidate.id.clone(), candidate.dataset, candidate.score.clone());
-    let sealed = candidate.seal_held(context, &workspace.ledger)?;
+    let (sealed, mut verified) = candidate.seal_held(context, &workspace.ledger)?;
     let promoted = previous.as_ref() != Some(&id);
     let f1 = score.evaluation.f1;
     if promoted {
-        releases.clear(&id, blessing)?;
+        if releases.clear(&id, blessing)? {
+            verified = releases.verify(&id)?;
+        }
         let deployment = Deployment {
             run_id: context.run.to_string(),
-            step: step.to_owned(),
+            step,
             action: Action::Deploy,
-            release: id.to_string(),
-            previous: previous.as_ref().map(ToString::to_string),
+            release: id.clone(),
+            previous: previous.clone(),
             f1: Some(f1),
             dataset,
             reason: reason.to_owned(),
@@ -241,7 +272,8 @@ fn deploy(
         promoted,
         f1,
         beats_constant: score.evaluation.beats_constant,
-        removed: super::retain::run(context, workspace, &id),
+        removed: super::retain::run(context, workspace, &id, sound),
+        verified,
         release: id,
     })
 }

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::csv::reader::RowReader;
-use crate::ids::ReleaseId;
+use crate::ids::{ReleaseId, RunOutcome, Step};
 use crate::ledger::DatasetRecord;
 use crate::model::{Model, Predictor};
+use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
-use crate::release::pretty;
+use crate::release::{Release, pretty};
 use crate::run::context::{Context, Report, Workspace};
 use crate::table::{Table, TextColumn};
 use crate::text;
@@ -39,6 +40,8 @@ pub struct Options {
     pub measure: u32,
     /// What the program is built from.
     pub dependencies: Vec<Dependency>,
+    /// Whether to tell which content the rows were, for whoever goes on with the statistics.
+    pub identify: bool,
 }
 
 /// A direct dependency.
@@ -77,6 +80,9 @@ pub struct Diagnostics {
     pub dependencies: Vec<Dependency>,
     /// Where the predictions are, row by row.
     pub output: Option<String>,
+    /// The content that the rows were, if that was asked for.
+    #[serde(skip)]
+    pub content: Option<Digest>,
 }
 
 impl Report for Diagnostics {}
@@ -104,7 +110,7 @@ pub struct PredictionCounts {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Timing {
     /// The step.
-    pub step: String,
+    pub step: Step,
     /// The last run that did something.
     pub last_seconds: f64,
     /// Start and seconds of past runs, oldest first.
@@ -115,15 +121,25 @@ pub struct Timing {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     /// The step.
-    pub step: String,
+    pub step: Step,
     /// Each run.
     pub seconds: Vec<f64>,
 }
 
 /// Looks at the live release and its data; writes `diagnostics.json`.
 pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> Result<Diagnostics> {
-    let config = &context.config;
     let release = context.store().live_release()?;
+    of(context, workspace, &release, options)
+}
+
+/// The same of the live `release`, which was just read from disk.
+pub fn of(
+    context: &Context,
+    workspace: &mut Workspace,
+    release: &Release,
+    options: &Options,
+) -> Result<Diagnostics> {
+    let config = &context.config;
     let model = &release.model;
     // A copy of the records has links to the data sets.
     let place = |d: DatasetRecord| std::fs::read_link(&d.location).unwrap_or(d.location);
@@ -137,11 +153,11 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
             ));
         }
     };
-    let (predictions, columns) = predict(context, model, &reader, &path, options)?;
+    let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),
-        release: release.id,
+        release: release.id.clone(),
         data: path.display().to_string(),
         predictions,
         columns,
@@ -149,8 +165,9 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
         measured: measure(context, options.measure)?,
         dependencies: options.dependencies.clone(),
         output: options.output.as_ref().map(|p| p.display().to_string()),
+        content: Some(digest).filter(|_| options.identify),
     };
-    context.disk.write(&config.output_model.join(DIAGNOSTICS), &pretty(&report))?;
+    context.disk.write(&config.output_model.join(DIAGNOSTICS), &pretty(&report)?)?;
     Ok(report)
 }
 
@@ -161,7 +178,7 @@ fn predict(
     reader: &RowReader,
     path: &Path,
     options: &Options,
-) -> Result<(PredictionCounts, Vec<ColumnProfile>)> {
+) -> Result<(PredictionCounts, Vec<ColumnProfile>, Digest)> {
     let predictor = Predictor::new(model);
     let mut file = match &options.output {
         Some(output) => {
@@ -170,7 +187,10 @@ fn predict(
         }
         None => None,
     };
-    let mut reader = reader.without_hashes().without_digest();
+    let mut reader = reader.without_hashes();
+    if !options.identify {
+        reader = reader.without_digest();
+    }
     if file.is_some() {
         reader = reader.with_ids();
     }
@@ -215,7 +235,8 @@ fn predict(
     if let Some(file) = file {
         file.publish()?;
     }
-    Ok((counts, ColumnsProfile::finish(profiles, &model.schema, &reader, path)?))
+    let columns = ColumnsProfile::finish(profiles, &model.schema, &reader, path)?;
+    Ok((counts, columns, reading.digest))
 }
 
 /// What one thread has seen of the rows.
@@ -261,13 +282,13 @@ impl PredictionCounts {
 
 fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
     let mut timings = Vec::new();
-    for step in ["ingestion", "training"] {
+    for step in [Step::Ingestion, Step::Training] {
         let runs = workspace.ledger.runs(step, HISTORY)?;
-        let done = runs.iter().filter(|r| r.outcome.as_deref() == Some("done"));
+        let done = runs.iter().filter(|r| r.outcome == Some(RunOutcome::Done));
         let history: Vec<(String, f64)> =
             done.filter_map(|r| r.seconds.map(|s| (r.started.clone(), s))).collect();
         if let Some((_, last_seconds)) = history.last() {
-            timings.push(Timing { step: step.to_owned(), last_seconds: *last_seconds, history });
+            timings.push(Timing { step, last_seconds: *last_seconds, history });
         }
     }
     Ok(timings)
@@ -275,8 +296,8 @@ fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
 
 /// Times whole ingestions and trainings in folders of their own, which vanish afterwards.
 fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
-    let mut ingestion = Measured { step: "ingestion".to_owned(), seconds: Vec::new() };
-    let mut training = Measured { step: "training".to_owned(), seconds: Vec::new() };
+    let mut ingestion = Measured { step: Step::Ingestion, seconds: Vec::new() };
+    let mut training = Measured { step: Step::Training, seconds: Vec::new() };
     for _ in 0..runs {
         let folder = tempfile::tempdir()
             .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
@@ -288,9 +309,8 @@ fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
         scratch.config.deployment = folder.path().join("live");
         let mut workspace = scratch.open("measure")?;
         let begun = context.clock.elapsed();
-        let input = &context.config.input_folder;
         let options = super::ingest::Options::default();
-        super::ingest::run(&scratch, &mut workspace, input, "input_folder_path", options)?;
+        super::ingest::run(&scratch, &mut workspace, context.config.input(), options)?;
         let ingested = context.clock.elapsed();
         super::train::run(&scratch, &mut workspace)?;
         let trained = context.clock.elapsed();

@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 use chrono::DateTime;
 
 use crate::Result;
-use crate::ids::ReleaseId;
+use crate::ids::{ReleaseId, Step};
 use crate::ledger::Ledger;
 use crate::run::decision::Decision;
 use crate::text;
 
 /// Steps whose last success is told.
-const STEPS: [&str; 3] = ["ingestion", "training", "fullprocess"];
+const STEPS: [Step; 3] = [Step::Ingestion, Step::Training, Step::FullProcess];
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,7 +25,7 @@ pub struct Figures {
     /// The newest decision.
     pub decision: Option<Decision>,
     /// Steps with the time of their last success, RFC 3339.
-    pub successes: Vec<(&'static str, String)>,
+    pub successes: Vec<(Step, String)>,
     /// When rows came last, in nanoseconds since 1970.
     pub newest_data_ns: Option<i64>,
     /// Rows of all files so far, by what became of them.
@@ -41,7 +41,7 @@ impl Figures {
         let mut successes = Vec::new();
         for step in STEPS {
             let mut last = ledger.last_success(step)?;
-            if step == "ingestion" {
+            if step == Step::Ingestion {
                 // One that was part of another step made a data set.
                 last = last.max(ledger.latest_dataset()?.map(|d| d.recorded));
             }
@@ -123,7 +123,7 @@ mod tests {
     fn what_is_not_known_is_not_told_and_names_are_escaped() {
         assert_eq!(Figures::default().prometheus(), "");
         assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
-        let successes = vec![("fullprocess", "2026-11-29T06:30:00.500Z".to_owned())];
+        let successes = vec![(Step::FullProcess, "2026-11-29T06:30:00.500Z".to_owned())];
         let live = Some(("r-1-0123456789ab".parse().unwrap(), 0.75));
         let text = Figures { live, successes, ..Figures::default() }.prometheus();
         let expected = [

@@ -16,9 +16,9 @@ use crate::table::schema::Schema;
 
 /// Numbers of rows: ranges in ascending order, none of which touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rows(Vec<Range<u64>>);
+pub(crate) struct RowRanges(Vec<Range<u64>>);
 
-impl Rows {
+impl RowRanges {
     /// The rows of `segments` that `wanted` wants.
     pub(crate) fn of(segments: &[Segment], wanted: impl Fn(&Segment) -> bool) -> Self {
         let mut rows = Self::default();
@@ -62,12 +62,12 @@ pub(crate) fn after(
     schema: &Schema,
     dataset: &DatasetRecord,
     before: DatasetVersion,
-) -> Result<(Rows, Option<String>)> {
+) -> Result<(RowRanges, Option<String>)> {
     let segments = workspace.ledger.segments(dataset.version)?;
     let new = |s: &Segment| s.batch > before;
-    let rows = Rows::of(&segments, new);
+    let rows = RowRanges::of(&segments, new);
     // Corrections: what the corrected file had before is not new.
-    let corrected = Rows::of(&segments, |s| new(s) && s.replaces.is_some());
+    let corrected = RowRanges::of(&segments, |s| new(s) && s.replaces.is_some());
     // Where equal rows are one row, a data set that was built anew may have got it from another file.
     let one = !context.config.ingestion.keeps_equal_rows(schema);
     let anew = one && !continues(workspace, dataset, before)?;
@@ -106,13 +106,17 @@ fn continues(
 
 /// The rows of the `earlier` data set whose files have other contents in `segments`, however often
 /// they were corrected meanwhile.
-fn replaced(workspace: &Workspace, segments: &[Segment], earlier: &DatasetRecord) -> Result<Rows> {
+fn replaced(
+    workspace: &Workspace,
+    segments: &[Segment],
+    earlier: &DatasetRecord,
+) -> Result<RowRanges> {
     let mut replaced = Vec::new();
     for segment in segments.iter().filter(|s| s.replaces.is_some()) {
         replaced.extend(workspace.ledger.predecessors(segment.sha256)?);
     }
     let old = workspace.ledger.segments(earlier.version)?;
-    Ok(Rows::of(&old, |s| replaced.contains(&s.sha256)))
+    Ok(RowRanges::of(&old, |s| replaced.contains(&s.sha256)))
 }
 
 /// The numbers of those `candidates` that the earlier data set had already, each as often as it had
@@ -120,8 +124,8 @@ fn replaced(workspace: &Workspace, segments: &[Segment], earlier: &DatasetRecord
 fn uncorrected(
     context: &Context,
     schema: &Schema,
-    candidates: &Rows,
-    old: Option<&Rows>,
+    candidates: &RowRanges,
+    old: Option<&RowRanges>,
     (earlier, dataset): (&Path, &Path),
 ) -> Result<Option<Vec<u64>>> {
     let options = context.config.ingestion.without_line_limit();
@@ -133,7 +137,7 @@ fn uncorrected(
     let Some(entities) = Identity::Rows.hasher(schema, context.config.training.seed) else {
         return Ok(None);
     };
-    let each = |path: &Path, rows: Option<&Rows>, visit: &mut dyn FnMut(u128, u64)| {
+    let each = |path: &Path, rows: Option<&RowRanges>, visit: &mut dyn FnMut(u128, u64)| {
         let mut hashes = Vec::new();
         let mut seen = 0;
         reader.read(path, |table| {
@@ -170,8 +174,8 @@ fn uncorrected(
 }
 
 /// `rows` without those at `known`, which ascend.
-fn without(rows: &Rows, known: &[u64]) -> Rows {
-    let mut left = Rows::default();
+fn without(rows: &RowRanges, known: &[u64]) -> RowRanges {
+    let mut left = RowRanges::default();
     let mut known = known.iter().peekable();
     for range in &rows.0 {
         let mut start = range.start;
@@ -209,7 +213,7 @@ mod tests {
             segment(5, 24, 0),
             segment(5, 24, 2),
         ];
-        let rows = Rows::of(&segments, |s| s.batch.0 > 1);
+        let rows = RowRanges::of(&segments, |s| s.batch.0 > 1);
         assert_eq!((rows.0.clone(), rows.len()), (vec![10..20, 24..26], 12));
         let has: Vec<u64> = (0..30).filter(|i| rows.has(*i)).collect();
         assert_eq!(has, (10..20).chain(24..26).collect::<Vec<_>>());

@@ -18,7 +18,7 @@ use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
 use crate::table::schema::Schema;
 
-use super::fresh::Rows;
+use super::fresh::RowRanges;
 
 /// Makes the newest hold-out again if there is no test file, or if the releases are `lost` and it is not
 /// there; says so.
@@ -30,7 +30,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
         return Ok(None);
     };
     let path = config.test_data.join(&newest.name);
-    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let needed = tests.all.is_empty() || lost && tests.missing(&holdouts).contains(&newest);
     if !needed || path.symlink_metadata().is_ok() {
         return Ok(None);
@@ -46,8 +46,9 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
     let starts = before.map_or_else(|| Vec::from_iter(starts), |version| vec![version]);
     let segments = workspace.ledger.segments(dataset.version)?;
     for start in starts.into_iter().filter(|start| *start < newest.version) {
-        let offered = Rows::of(&segments, |s| s.batch > start && s.batch <= newest.version);
-        let again = Again { context, schema: &schema, dataset: &dataset, drawn: &drawn, key };
+        let offered = RowRanges::of(&segments, |s| s.batch > start && s.batch <= newest.version);
+        let again =
+            HoldoutRewrite { context, schema: &schema, dataset: &dataset, drawn: &drawn, key };
         let Some(file) = again.file(newest, &offered)? else { continue };
         let intent = Intent::PublishHoldout { name: newest.name.clone(), sha256: newest.sha256 };
         let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
@@ -60,7 +61,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
 }
 
 /// A file on its way.
-struct Again<'a> {
+struct HoldoutRewrite<'a> {
     context: &'a Context,
     schema: &'a Schema,
     dataset: &'a DatasetRecord,
@@ -68,9 +69,9 @@ struct Again<'a> {
     key: u64,
 }
 
-impl Again<'_> {
+impl HoldoutRewrite<'_> {
     /// The rows of `offered` that were drawn; nothing if they are not those of `holdout`.
-    fn file(&self, holdout: &HoldoutRecord, offered: &Rows) -> Result<Option<NewFile>> {
+    fn file(&self, holdout: &HoldoutRecord, offered: &RowRanges) -> Result<Option<NewFile>> {
         let Self { context, schema, dataset, drawn, key } = self;
         let config = &context.config;
         let Some(entities) = drawn.identity.hasher(schema, *key) else { return Ok(None) };

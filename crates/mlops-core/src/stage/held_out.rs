@@ -10,15 +10,15 @@
 use crate::Result;
 use crate::csv::reader::{RowReader, RowSet};
 use crate::evaluation::entity::{Entities, Identity, Members};
-use crate::evaluation::moment::Moments;
+use crate::evaluation::moment::MomentColumn;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
-use crate::run::test_files::{Kind, TestFile, TestFiles};
+use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
 use crate::table::Table;
 use crate::table::schema::Schema;
 
-use super::fresh::Rows;
+use super::fresh::RowRanges;
 use super::look_alikes;
 
 /// Rows that are left out wherever they stand.
@@ -27,7 +27,7 @@ pub(crate) struct HeldOut {
     /// Entities, by each identity that they were recorded under.
     entities: Vec<(Entities, RowSet)>,
     /// From here on nothing is trained on.
-    start: Option<(Moments, f64)>,
+    start: Option<(MomentColumn, f64)>,
     /// What a model was kept from, for its record: test files and hold-outs.
     pub(crate) digests: Vec<Digest>,
     /// What somebody should know.
@@ -36,9 +36,9 @@ pub(crate) struct HeldOut {
 
 /// Rows that are left out by how often they come, or by where they stand: in the order of the file.
 #[derive(Debug, Default)]
-pub(crate) struct InOrder {
+pub(crate) struct LeftOutRows {
     copies: Option<(Entities, Members)>,
-    contents: Rows,
+    contents: RowRanges,
     seen: u64,
     hashes: Vec<u128>,
 }
@@ -50,13 +50,13 @@ pub(crate) fn held_out(
     schema: &Schema,
     dataset: &DatasetRecord,
     tests: &TestFiles,
-) -> Result<(HeldOut, InOrder)> {
+) -> Result<(HeldOut, LeftOutRows)> {
     let config = &context.config;
     let key = workspace.ledger.holdout_key()?;
     let identity = Identity::of(&config.holdout, schema);
     let mut held =
         HeldOut { digests: tests.all.iter().map(|f| f.digest).collect(), ..HeldOut::default() };
-    let mut in_order = InOrder::default();
+    let mut in_order = LeftOutRows::default();
     let mut gathered = Gathered { context, schema, key, found: Vec::new() };
     let mut by_content: Vec<&TestFile> = Vec::new();
     let mut copies = Members::default();
@@ -91,7 +91,7 @@ pub(crate) fn held_out(
         if let Some(file) = file.filter(|_| drawn.identity != identity && identity.tells()) {
             gathered.read(file, &identity)?;
         }
-        let moments = config.holdout.time.as_ref().and_then(|name| Moments::of(schema, name));
+        let moments = config.holdout.time.as_ref().and_then(|name| MomentColumn::of(schema, name));
         if let (Some(moments), Some(start)) = (moments, drawn.start) {
             held.start = Some((moments, start));
         }
@@ -100,14 +100,14 @@ pub(crate) fn held_out(
         match (identity.tells(), file.kind) {
             (true, _) => gathered.read(file, &identity)?,
             // Named like a hold-out: drawn by records that are lost, or edited.
-            (false, Kind::Named(_)) => gathered.count(file, &mut copies)?,
+            (false, TestFileKind::Named(_)) => gathered.count(file, &mut copies)?,
             (false, _) => by_content.push(file),
         }
     }
     if !by_content.is_empty() {
         let segments = workspace.ledger.segments(dataset.version)?;
         let digests: Vec<Digest> = by_content.iter().map(|f| f.digest).collect();
-        in_order.contents = Rows::of(&segments, |s| digests.contains(&s.sha256));
+        in_order.contents = RowRanges::of(&segments, |s| digests.contains(&s.sha256));
         by_content.retain(|f| !segments.iter().any(|s| s.sha256 == f.digest));
         let path = dataset.location.as_path();
         let overlaps = look_alikes::overlaps(context, schema, key, &by_content, path, None)?;
@@ -240,7 +240,7 @@ impl HeldOut {
     }
 }
 
-impl InOrder {
+impl LeftOutRows {
     /// Whether no row is left out for how often it comes or where it stands.
     pub(crate) fn is_empty(&self) -> bool {
         self.copies.is_none() && self.contents.len() == 0
@@ -298,7 +298,7 @@ mod tests {
         let context = Context::new(config, clock, Disk::default(), "test");
         let mut workspace = context.open("test").unwrap();
         let options = ingest::Options::default();
-        ingest::run(&context, &mut workspace, &path("in"), "input_folder_path", options).unwrap();
+        ingest::run(&context, &mut workspace, context.config.input(), options).unwrap();
         let held = holdout::first(&context, &mut workspace).unwrap().unwrap();
         assert!(held.rows >= 60, "{held:?}");
         workspace.ledger.forget_drawn().unwrap();

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId, ReleasePrefix};
+use crate::ids::{DatasetVersion, ReleaseId, ReleasePrefix, Step};
 use crate::ledger::{Action, Intent, Ledger};
 use crate::release::Pointer;
 use crate::run::context::{Context, Report};
@@ -28,7 +28,7 @@ pub struct History {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// The release.
-    pub release: String,
+    pub release: ReleaseId,
     /// How it went live.
     pub action: Action,
     /// From when it was live: RFC 3339, UTC.
@@ -44,7 +44,7 @@ pub struct Entry {
     /// The run that made it live.
     pub run_id: String,
     /// The step of that run.
-    pub step: String,
+    pub step: Step,
     /// Why.
     pub reason: String,
     /// When it was removed on purpose, if it was.
@@ -68,12 +68,9 @@ pub fn run(context: &Context) -> Result<History> {
     let pointer = context.store().pointer()?;
     let mut until = None;
     for deployment in ledger.deployments()?.into_iter().rev() {
-        let removed = match deployment.release.parse() {
-            Ok(id) => ledger.release_removed(&id)?,
-            Err(_) => None,
-        };
+        let removed = ledger.release_removed(&deployment.release)?;
         let newest = until.is_none();
-        let named = matches!(&pointer, Pointer::Release(id) if id.as_str() == deployment.release);
+        let named = matches!(&pointer, Pointer::Release(id) if *id == deployment.release);
         history.entries.push(Entry {
             live: newest && named,
             rolled_back: ledger.was_rolled_back(&deployment.release)?.is_some(),
@@ -127,12 +124,12 @@ impl fmt::Display for History {
                 };
                 let by = match entry.action {
                     Action::Rollback => "rollback",
-                    Action::Deploy => &entry.step,
+                    Action::Deploy => entry.step.as_str(),
                 };
                 rows.push(vec![
                     minutes(&entry.from),
                     until,
-                    entry.release.clone(),
+                    entry.release.to_string(),
                     entry.f1.map_or_else(|| "-".to_owned(), |f1| format!("{f1:.4}")),
                     by.to_owned(),
                     mark.to_owned(),
@@ -190,7 +187,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 pub fn find(context: &Context, prefix: &ReleasePrefix) -> Result<ReleaseId> {
     let mut ids: BTreeSet<ReleaseId> = context.store().releases()?.into_iter().collect();
     if let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? {
-        ids.extend(ledger.deployments()?.iter().filter_map(|d| d.release.parse().ok()));
+        ids.extend(ledger.deployments()?.iter().map(|d| d.release.clone()));
     }
     let found: Vec<&ReleaseId> = ids.iter().filter(|id| prefix.is_of(id)).collect();
     // A whole name is taken at its word: what is wrong with it is told by whoever needs it.
@@ -214,8 +211,8 @@ mod tests {
 
     #[test]
     fn no_line_of_a_history_is_wider_than_a_terminal() {
-        let entry = |reason: &str, step: &str| Entry {
-            release: "r-123456-0123456789ab".to_owned(),
+        let entry = |reason: &str, step: Step| Entry {
+            release: "r-123456-0123456789ab".parse().unwrap(),
             action: Action::Deploy,
             from: "2033-05-18T03:33:20.000Z".to_owned(),
             until: Some("2033-05-18T03:33:21.000Z".to_owned()),
@@ -223,13 +220,14 @@ mod tests {
             f1: Some(0.5),
             dataset: DatasetVersion(123_456),
             run_id: "20330518T033320000Z-1".to_owned(),
-            step: step.to_owned(),
+            step,
             reason: reason.to_owned(),
             removed: None,
             rolled_back: true,
         };
         let words = "the challenger was better by far ".repeat(9);
-        let entries = vec![entry(&words, "fullprocess"), entry(&"x".repeat(300), "deployment")];
+        let entries =
+            vec![entry(&words, Step::FullProcess), entry(&"x".repeat(300), Step::Deployment)];
         let history = History { entries, notes: Vec::new() }.to_string();
         assert!(history.lines().all(|line| line.chars().count() <= 100), "{history}");
         assert_eq!(history.matches("challenger").count(), 9, "{history}");

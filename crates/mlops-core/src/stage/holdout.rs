@@ -15,17 +15,17 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use crate::csv::reader::{RowReader, RowSet, Taken};
 use crate::dataset::rows::RowFile;
 use crate::evaluation::entity::{Entities, Identity, Members};
-use crate::evaluation::moment::Moments;
+use crate::evaluation::moment::MomentColumn;
 use crate::evaluation::split;
 use crate::evaluation::split::Tally;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord, Intent};
 use crate::run::context::{Context, Workspace};
-use crate::run::test_files::{Kind, TestFiles};
+use crate::run::test_files::{TestFileKind, TestFiles};
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 
-use super::fresh::Rows;
+use super::fresh::RowRanges;
 
 /// Names tried where one is taken.
 const MOST_NAMES: u32 = 1_000;
@@ -58,8 +58,8 @@ pub(crate) fn draw(
     workspace: &mut Workspace,
     schema: &Schema,
     dataset: &DatasetRecord,
-    new: &Rows,
-    known: Option<&Rows>,
+    new: &RowRanges,
+    known: Option<&RowRanges>,
 ) -> Result<Option<HoldoutRecord>> {
     let config = &context.config;
     if new.len() == 0 || config.holdout.share <= 0.0 {
@@ -67,7 +67,7 @@ pub(crate) fn draw(
     }
     let key = workspace.ledger.holdout_key()?;
     let identity = Identity::of(&config.holdout, schema);
-    let moments = config.holdout.time.as_ref().and_then(|name| Moments::of(schema, name));
+    let moments = config.holdout.time.as_ref().and_then(|name| MomentColumn::of(schema, name));
     let Some(entities) = identity.hasher(schema, key) else { return Ok(None) };
     let options = config.ingestion.without_line_limit();
     let reader = RowReader::labelled(schema, &options)
@@ -138,14 +138,14 @@ pub(crate) fn draw(
 /// there are test files, or records of a hold-out.
 pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<HoldoutRecord>> {
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&context.config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let Some(dataset) = workspace.ledger.latest_dataset()? else { return Ok(None) };
     if !holdouts.is_empty() || !tests.all.is_empty() {
         return Ok(None);
     }
     let schema = crate::stage::ingest::identity::schema(context, workspace)?;
     let segments = workspace.ledger.segments(dataset.version)?;
-    draw(context, workspace, &schema, &dataset, &Rows::of(&segments, |_| true), None)
+    draw(context, workspace, &schema, &dataset, &RowRanges::of(&segments, |_| true), None)
 }
 
 /// Hands the rows of `path` that are among `rows` to `visit`, with their entities.
@@ -153,7 +153,7 @@ pub(super) fn each_row(
     reader: &RowReader,
     path: &Path,
     entities: &Entities,
-    rows: &Rows,
+    rows: &RowRanges,
     mut visit: impl FnMut(u128, &crate::table::Table, usize),
 ) -> Result<()> {
     let mut seen = 0;
@@ -198,8 +198,8 @@ fn others(
         .without_hashes()
         .with_ids();
     let mut hashes = Vec::new();
-    for file in TestFiles::find(&config.test_data, &holdouts)?.all {
-        let set = if file.kind == Kind::Own { &mut own } else { &mut held };
+    for file in TestFiles::find(context, &holdouts)?.all {
+        let set = if file.kind == TestFileKind::Own { &mut own } else { &mut held };
         reader.read(&file.path, |table| {
             entities.of(table, &mut hashes);
             set.extend(&hashes);
@@ -312,7 +312,7 @@ struct Publication<'a> {
     context: &'a Context,
     dataset: &'a DatasetRecord,
     reader: &'a RowReader<'a>,
-    new: &'a Rows,
+    new: &'a RowRanges,
     draw: &'a Draw,
     chosen: &'a [usize],
 }
@@ -345,6 +345,7 @@ impl Publication<'_> {
         let intent = Intent::PublishHoldout { name: name.clone(), sha256 };
         let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
         file.publish(false)?;
+        context.digests.know(&folder.join(&name), sha256);
         let holdout = HoldoutRecord {
             version: dataset.version,
             name,

@@ -17,7 +17,7 @@ use crate::run::test_files::TestFile;
 use crate::table::schema::Schema;
 use crate::text;
 
-use super::fresh::Rows;
+use super::fresh::RowRanges;
 
 /// The chance below which equal rows are no accident.
 const NO_ACCIDENT: f64 = 0.001;
@@ -107,7 +107,7 @@ pub(crate) fn overlaps(
     key: u64,
     files: &[&TestFile],
     path: &Path,
-    trained: Option<&Rows>,
+    trained: Option<&RowRanges>,
 ) -> Result<Vec<Overlap>> {
     let Some(entities) = Identity::LookAlikes.hasher(schema, key) else { return Ok(Vec::new()) };
     let options = context.config.ingestion.without_line_limit();

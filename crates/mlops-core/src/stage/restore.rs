@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
-use crate::dataset::discover::{self, Candidate};
+use crate::dataset::discover::{self, SourceFile};
 use crate::dataset::resources::Resources;
 use crate::ledger::{DatasetRecord, Segment};
 use crate::platform::digest::Digest;
@@ -53,13 +53,13 @@ pub(super) fn run(
     for segment in &segments {
         let path = sources[&segment.sha256].clone();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let candidate = Candidate { name, path };
+        let candidate = SourceFile { name, path };
         let progress = &mut |bytes, rows| (context.progress)(bytes, last.bytes, rows);
         let read = ingest.file(&candidate, &mut (), progress)?;
         match read.outcome {
-            Outcome::Taken | Outcome::NoRows | Outcome::Empty | Outcome::Known => {}
-            Outcome::Changing => return Err(gone(last, "a source changed while it was read")),
-            Outcome::Failed(why) | Outcome::Contradicts(why) => {
+            FileOutcome::Taken | FileOutcome::NoRows | FileOutcome::Empty | FileOutcome::Known => {}
+            FileOutcome::Changing => return Err(gone(last, "a source changed while it was read")),
+            FileOutcome::Failed(why) | FileOutcome::Contradicts(why) => {
                 return Err(gone(last, &format!("{}: {why}", candidate.name)));
             }
         }
@@ -85,11 +85,9 @@ fn sources(context: &Context, segments: &[Segment]) -> Result<BTreeMap<Digest, P
     let config = &context.config;
     let mut candidates: Vec<PathBuf> =
         segments.iter().map(|segment| segment.location.path(&config.base)).collect();
-    for (key, folder) in
-        [("input_folder_path", &config.input_folder), ("source_folder_path", &config.source_folder)]
-    {
-        if folder.is_dir() {
-            candidates.extend(discover::list(folder, key)?.candidates.into_iter().map(|c| c.path));
+    for folder in [config.input(), config.source()] {
+        if folder.path.is_dir() {
+            candidates.extend(discover::list(folder)?.candidates.into_iter().map(|c| c.path));
         }
     }
     let mut found = BTreeMap::new();

@@ -35,9 +35,15 @@ impl Retained {
     }
 }
 
-/// Removes what need not be kept while `live` is live.
-pub(super) fn run(context: &Context, workspace: &mut Workspace, live: &ReleaseId) -> Retained {
-    plan(context, &workspace.ledger, live)
+/// Removes what need not be kept while `live` is live. The release `sound` was verified before in this
+/// run.
+pub(super) fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    live: &ReleaseId,
+    sound: Option<&ReleaseId>,
+) -> Retained {
+    plan(context, &workspace.ledger, live, sound)
         .and_then(|old| remove(context, workspace, old))
         .unwrap_or_else(|e| Retained {
             warnings: vec![format!("old releases were not all removed: {e}")],
@@ -77,13 +83,14 @@ fn plan(
     context: &Context,
     ledger: &Ledger,
     live: &ReleaseId,
+    sound: Option<&ReleaseId>,
 ) -> Result<(Vec<ReleaseId>, Vec<DatasetVersion>)> {
     let limits = context.config.retention;
     let store = context.store();
     let present = store.releases()?;
     let kept = match limits.keep_releases {
         None => present.iter().cloned().collect(),
-        Some(n) => kept_releases(ledger, &store, &present, live, n)?,
+        Some(n) => kept_releases(ledger, &store, &present, (live, sound), n)?,
     };
     store.claim(&kept)?;
     let (of_others, _) = store.of_others()?;
@@ -126,24 +133,22 @@ fn kept_releases(
     ledger: &Ledger,
     store: &Store,
     present: &[ReleaseId],
-    live: &ReleaseId,
+    (live, sound): (&ReleaseId, Option<&ReleaseId>),
     n: u64,
 ) -> Result<BTreeSet<ReleaseId>> {
     let deployments = ledger.deployments()?;
     let mut kept = BTreeSet::from([live.clone()]);
-    for id in ledger.earlier_releases(live.as_str())? {
-        let sound = store.verify(&id).is_ok();
+    for id in ledger.earlier_releases(live)? {
+        let way_back = sound == Some(&id) || store.verify(&id).is_ok();
         kept.insert(id);
-        if sound {
+        if way_back {
             break;
         }
     }
     let mut last: Vec<ReleaseId> = Vec::new();
     for deployment in deployments.iter().rev() {
-        if let Ok(id) = deployment.release.parse()
-            && !last.contains(&id)
-        {
-            last.push(id);
+        if !last.contains(&deployment.release) {
+            last.push(deployment.release.clone());
         }
     }
     // Two at least: the live one, and the one before it, even if it was rolled back.

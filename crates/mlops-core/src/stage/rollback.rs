@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, ReleaseId, Step};
 use crate::ledger::{Action, Deployment, Ledger};
 use crate::release::Release;
 use crate::run::attention::Finding;
@@ -52,7 +52,7 @@ pub fn run(
     let pointed = store.live()?;
     let latest = workspace.ledger.latest_deployment()?;
     // Without a pointer, the record knows what was live last.
-    let from = pointed.clone().or_else(|| latest.and_then(|d| d.release.parse().ok()));
+    let from = pointed.clone().or_else(|| latest.map(|d| d.release));
     let mut skipped = Vec::new();
     let target = match to {
         Some(id) if pointed.as_ref() == Some(id) => {
@@ -64,10 +64,10 @@ pub fn run(
     let f1 = crate::stage::score::f1_of(&target.folder);
     let deployment = Deployment {
         run_id: context.run.to_string(),
-        step: "deployment rollback".to_owned(),
+        step: Step::Rollback,
         action: Action::Rollback,
-        release: target.id.to_string(),
-        previous: from.as_ref().map(ToString::to_string),
+        release: target.id.clone(),
+        previous: from.clone(),
         f1,
         dataset: target.manifest.dataset,
         reason: reason.to_owned(),
@@ -110,7 +110,7 @@ fn found(
     let Some(from) = from else {
         return Err(Error::missing("nothing was deployed yet: there is no way back".to_owned()));
     };
-    for id in ledger.earlier_releases(from.as_str())? {
+    for id in ledger.earlier_releases(from)? {
         match context.store().verify(&id) {
             Ok(release) => return Ok(release),
             Err(error) => skipped.push(format!("{id}: {error}")),

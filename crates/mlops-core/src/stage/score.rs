@@ -9,12 +9,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::InputFolder;
 use crate::dataset::discover;
 use crate::evaluation::metrics::score::latest_score_text;
 use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
 use crate::ids::DatasetVersion;
 use crate::ledger::projections;
-use crate::model::artifact;
+use crate::model::{Model, artifact};
 use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
 use crate::run::attention::Finding;
@@ -67,14 +68,53 @@ impl Report for Score {
     }
 }
 
+/// A score with what it rests on.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Scoring {
+    /// The score.
+    pub score: Score,
+    /// Its file.
+    #[serde(skip)]
+    pub(super) file: Vec<u8>,
+    /// The test files.
+    #[serde(skip)]
+    pub tests: TestFiles,
+    /// The model's answers to their rows.
+    #[serde(skip)]
+    pub answers: Scored,
+}
+
+impl Report for Scoring {
+    fn findings(&self) -> Vec<Finding> {
+        self.score.findings()
+    }
+}
+
+impl fmt::Display for Scoring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.score.fmt(f)
+    }
+}
+
 /// Scores the model in the output folder; writes `latestscore.txt` and `score.json`.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
-    let config = &context.config;
-    let path = config.output_model.join(ARTIFACT);
+    let path = context.config.output_model.join(ARTIFACT);
     let bytes = read_artifact(&path)?;
     let model = artifact::decode(&bytes, &path.display().to_string())?;
     super::ingest::check_meaning(context, workspace)?;
-    let (tests, scored) = predict_current(context, workspace, &model)?;
+    of(context, workspace, &model, Digest::of(&bytes)).map(|scoring| scoring.score)
+}
+
+/// Scores `model`, which was just made and whose file has the digest `artifact`, like [`run`].
+pub fn of(
+    context: &Context,
+    workspace: &mut Workspace,
+    model: &Model,
+    artifact: Digest,
+) -> Result<Scoring> {
+    let config = &context.config;
+    let (tests, scored) = predict_current(context, workspace, model)?;
     if tests.current.is_empty() {
         return Err(Error::missing(format!(
             "there is no test data: put a labelled CSV file into {}, or change \
@@ -93,13 +133,13 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
             scored.unanswered
         )));
     }
-    let mut notes = scored.notes;
-    notes.extend(passed_over(&config.test_data)?);
+    let mut notes = scored.notes.clone();
+    notes.extend(passed_over(config.tests())?);
     let training = model.training;
     let evaluation = Evaluation::of(&scored.labels, &scored.probabilities, training.threshold)?;
     let score = Score {
         format_version: 1,
-        artifact: Digest::of(&bytes),
+        artifact,
         trained_on: model.data.version,
         test_files: tests.identity().into_iter().collect(),
         rejected: scored.rejected,
@@ -108,11 +148,11 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         notes,
         evaluation,
     };
-    let text = pretty(&score);
+    let file = pretty(&score)?;
     let f1 = score.evaluation.f1;
-    let files: [(&str, &[u8]); 2] = [(SCORE, &text), (LATEST_SCORE, &latest_score_file(f1))];
+    let files: [(&str, &[u8]); 2] = [(SCORE, &file), (LATEST_SCORE, &latest_score_file(f1))];
     context.disk.write_changed(&config.output_model, &files)?;
-    let json = serde_json::to_string(&score).unwrap_or_default();
+    let json = serde_json::to_string(&score).map_err(|e| Error::backend("JSON", e))?;
     workspace.ledger.record_score(
         context.run.as_str(),
         score.artifact,
@@ -121,14 +161,14 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Score> {
         &context.now(),
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    Ok(score)
+    Ok(Scoring { score, file, tests, answers: scored })
 }
 
 /// What is in the test folder and does not serve; a hidden file is nobody's data.
-fn passed_over(folder: &Path) -> Result<Option<String>> {
-    let mut ignored = discover::list(folder, "test_data_path")?.ignored;
+fn passed_over(folder: InputFolder<'_>) -> Result<Option<String>> {
+    let mut ignored = discover::list(folder)?.ignored;
     ignored.retain(|file| !file.name.starts_with('.'));
-    ignored.extend(TestFiles::links_to_nothing(folder)?);
+    ignored.extend(TestFiles::links_to_nothing(folder.path)?);
     Ok(TestFiles::passed_over(&ignored))
 }
 

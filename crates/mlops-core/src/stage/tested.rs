@@ -10,19 +10,19 @@
 use std::path::{Path, PathBuf};
 
 use crate::csv::reader::{RowReader, RowSet};
-use crate::dataset::discover::Candidate;
+use crate::dataset::discover::SourceFile;
 use crate::evaluation::entity::{Entities, Identity};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::model::{Model, Predictor};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
-use crate::run::test_files::{Kind, TestFile, TestFiles};
+use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
 use crate::table::Table;
 use crate::text;
 use crate::{Error, Result};
 
-use super::fresh::Rows;
+use super::fresh::RowRanges;
 use super::look_alikes;
 
 /// Fewest rows of either class in a test.
@@ -47,7 +47,7 @@ pub struct Scored {
 
 /// Answers of several models to the same rows.
 #[derive(Debug, Clone, Default)]
-pub struct Compared {
+pub struct ModelAnswers {
     /// Whether each row is of the positive class.
     pub labels: Vec<bool>,
     /// For each model, what it says.
@@ -81,20 +81,20 @@ pub fn predict_current(
     let reader = RowReader::labelled(&model.schema, &options)
         .on_threads(context.config.limits.threads)
         .without_hashes();
-    let mut compared = Compared::of(1);
+    let mut compared = ModelAnswers::of(1);
     let listed = TestFiles::list(folder, &holdouts)?;
     let mut known = !listed.is_empty();
     'tiers: for tier in listed {
-        for Candidate { name, path, .. } in tier {
+        for SourceFile { name, path, .. } in tier {
             let read = compared.add(&reader, &path, &[model], |_, _| {});
             // What went wrong, if something did, comes up again and is told from there.
             let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
                 known = false;
                 break 'tiers;
             };
-            let kind = Kind::of(&name, digest, &holdouts);
+            let kind = TestFileKind::of(&name, digest, &holdouts);
             // By its content it is in another tier.
-            if kind != Kind::of_name(&name, &holdouts) {
+            if kind != TestFileKind::of_name(&name, &holdouts) {
                 known = false;
                 break 'tiers;
             }
@@ -108,7 +108,7 @@ pub fn predict_current(
         let all = compared.used.clone();
         TestFiles { current: all.clone(), all }
     } else {
-        let tests = TestFiles::find(folder, &holdouts)?;
+        let tests = TestFiles::find(context, &holdouts)?;
         compared = compare_tests(context, workspace, &[model], &[model], &tests)?;
         TestFiles { current: compared.used.clone(), all: tests.all }
     };
@@ -116,10 +116,10 @@ pub fn predict_current(
     Ok((tests, compared.into()))
 }
 
-impl From<Compared> for Scored {
-    fn from(mut compared: Compared) -> Self {
+impl From<ModelAnswers> for Scored {
+    fn from(mut compared: ModelAnswers) -> Self {
         let probabilities = compared.probabilities.pop().unwrap_or_default();
-        let Compared { labels, rejected, left_out, unanswered, notes, .. } = compared;
+        let ModelAnswers { labels, rejected, left_out, unanswered, notes, .. } = compared;
         Self { labels, probabilities, rejected, left_out, unanswered, notes }
     }
 }
@@ -133,15 +133,15 @@ pub fn compare_tests(
     models: &[&Model],
     recorded: &[&Model],
     tests: &TestFiles,
-) -> Result<Compared> {
-    let mut compared = Compared::of(models.len());
+) -> Result<ModelAnswers> {
+    let mut compared = ModelAnswers::of(models.len());
     let Some(first) = models.first() else { return Ok(compared) };
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(&first.schema, &options)
         .on_threads(context.config.limits.threads)
         .without_hashes();
     for tier in tests.tiers() {
-        let mut known = Known::default();
+        let mut known = KnownRows::default();
         for model in recorded {
             known.find(context, workspace, model, &tier, tests)?;
         }
@@ -203,7 +203,7 @@ impl Answers {
     }
 }
 
-impl Compared {
+impl ModelAnswers {
     fn of(models: usize) -> Self {
         Self { probabilities: vec![Vec::new(); models], ..Self::default() }
     }
@@ -310,7 +310,7 @@ impl Compared {
 
 /// What models know of test files that were not kept from them.
 #[derive(Default)]
-struct Known {
+struct KnownRows {
     /// Entities, for the user's files.
     entities: Option<(Entities, RowSet)>,
     /// Rows, for hold-outs: earlier rows of an entity may well be known.
@@ -325,15 +325,15 @@ enum Leak<'a> {
     Some(&'a Entities, &'a RowSet),
 }
 
-impl Known {
+impl KnownRows {
     /// What is known of `file`.
     fn of(&self, file: &TestFile) -> Option<Leak<'_>> {
         if self.contents.contains(&file.digest) {
             return Some(Leak::All);
         }
         let known = match file.kind {
-            Kind::HoldOut(_) => &self.rows,
-            Kind::Own | Kind::Named(_) => &self.entities,
+            TestFileKind::HoldOut(_) => &self.rows,
+            TestFileKind::Own | TestFileKind::Named(_) => &self.entities,
         };
         let (entities, set) = known.as_ref().filter(|(_, set)| !set.is_empty())?;
         Some(Leak::Some(entities, set))
@@ -365,7 +365,7 @@ impl Known {
         }
         let key = workspace.ledger.known_holdout_key()?.unwrap_or(context.config.training.seed);
         let (holdouts, own): (Vec<&TestFile>, Vec<&TestFile>) =
-            added.iter().partition(|f| matches!(f.kind, Kind::HoldOut(_)));
+            added.iter().partition(|f| matches!(f.kind, TestFileKind::HoldOut(_)));
         let spared: Vec<&TestFile> = tests.all.iter().filter(held_out).collect();
         for (files, identity, known) in
             [(own, &identity, &mut self.entities), (holdouts, &Identity::Rows, &mut self.rows)]
@@ -390,7 +390,7 @@ impl Known {
         files: &[&TestFile],
     ) -> Result<()> {
         let own: Vec<&TestFile> =
-            files.iter().copied().filter(|f| !matches!(f.kind, Kind::HoldOut(_))).collect();
+            files.iter().copied().filter(|f| !matches!(f.kind, TestFileKind::HoldOut(_))).collect();
         let key = workspace.ledger.known_holdout_key()?.unwrap_or(context.config.training.seed);
         let Some(entities) = Identity::LookAlikes.hasher(&model.schema, key) else { return Ok(()) };
         if own.is_empty() {
@@ -412,7 +412,7 @@ impl Known {
 struct Source {
     path: PathBuf,
     /// Which rows of the file; all of them if absent.
-    rows: Option<Rows>,
+    rows: Option<RowRanges>,
     /// Identity of the file, if that is to be checked.
     sha256: Option<Digest>,
     /// The contents that they came from.
@@ -438,7 +438,7 @@ impl Source {
             return Err(unknown(version, added, "is gone"));
         };
         let segments = ledger.segments(newest.version)?;
-        let rows = Some(Rows::of(&segments, |s| s.batch <= version));
+        let rows = Some(RowRanges::of(&segments, |s| s.batch <= version));
         Ok(Self { path: newest.location.as_path().to_owned(), rows, sha256: None, contents })
     }
 

@@ -24,7 +24,7 @@ use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
-use super::held_out::{self, HeldOut, InOrder};
+use super::held_out::{self, HeldOut, LeftOutRows};
 
 /// What `training` did.
 #[derive(Debug, Clone, Serialize)]
@@ -41,6 +41,18 @@ pub struct Trained {
     pub card: Card,
     /// What somebody should know.
     pub notes: Vec<String>,
+    /// The model itself.
+    #[serde(skip)]
+    pub made: Made,
+}
+
+/// A model as its file has it, and the files.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The model, read back from the bytes of its file.
+    pub model: Model,
+    /// The files in the output folder.
+    pub(super) files: [(&'static str, Vec<u8>); 3],
 }
 
 impl Report for Trained {}
@@ -59,7 +71,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     }
     super::ingest::check_meaning(context, workspace)?;
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(&config.test_data)?));
@@ -67,11 +79,16 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
+    let place = config.output_model.join(ARTIFACT).display().to_string();
     let card = Card { cross_check: check, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
-    let (golden, card_text) = (pretty(&golden), pretty(&card));
-    let files: [(&str, &[u8]); 3] = [(GOLDEN, &golden), (CARD, &card_text), (ARTIFACT, &bytes)];
+    let made = Made {
+        model: artifact::decode(&bytes, &place)?,
+        files: [(GOLDEN, pretty(&golden)?), (CARD, pretty(&card)?), (ARTIFACT, bytes)],
+    };
+    let files: Vec<(&str, &[u8])> =
+        made.files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
     context.disk.write_changed(folder, &files)?;
     workspace.ledger.record_model(
         context.run.as_str(),
@@ -85,12 +102,13 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
     notes.extend(notes_on(&model, &constants));
     Ok(Trained {
-        artifact: folder.join(ARTIFACT).display().to_string(),
+        artifact: place,
         sha256,
         version: dataset.version,
         data: model.data,
         card,
         notes,
+        made,
     })
 }
 
@@ -119,7 +137,7 @@ fn fit(
     context: &Context,
     dataset: &DatasetRecord,
     schema: Schema,
-    (held, mut in_order): (HeldOut, InOrder),
+    (held, mut in_order): (HeldOut, LeftOutRows),
 ) -> Result<Learnt> {
     let config = &context.config;
     let training = config.training;
@@ -144,7 +162,7 @@ fn fit(
     let reading = reader.each(
         path,
         || (),
-        |(), table, made: &mut Made| {
+        |(), table, made: &mut Batch| {
             if ordered {
                 std::mem::swap(&mut made.rows, table);
             } else {
@@ -225,7 +243,7 @@ struct Learnt {
 
 /// What becomes of a batch of rows on the thread that parsed it.
 #[derive(Default)]
-struct Made {
+struct Batch {
     batch: TrainingBatch,
     held_out: u64,
     /// Its first rows, for golden predictions.
@@ -234,7 +252,7 @@ struct Made {
     rows: Table,
 }
 
-impl Made {
+impl Batch {
     /// Takes what a batch has to teach.
     fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
         let all = table.len();

@@ -10,11 +10,11 @@ use crate::platform::digest::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Names the row; kept as text, never a feature.
+    /// Identifies the row; kept as text, never a feature.
     Id,
-    /// A number, a feature.
+    /// A numeric feature.
     Numeric,
-    /// One of few texts, one-hot encoded into features.
+    /// A text with few distinct values, one-hot encoded into features.
     Categorical,
     /// The label.
     Target,
@@ -25,12 +25,12 @@ pub enum Role {
 pub struct Column {
     /// As in the header, trimmed.
     pub name: String,
-    /// What it is for.
+    /// How the column is used.
     pub role: Role,
 }
 
-/// The columns in the order in which every file of ours has them: ids, numeric, categorical,
-/// target. Checked by the configuration: names are unique, there is at least one feature and
+/// The columns in the order of all our own files: ids, numeric, categorical, target. The
+/// configuration has checked that names are unique and that there is at least one feature and
 /// exactly one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
@@ -40,7 +40,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// A schema of these names.
+    /// A schema with these columns and labels.
     pub fn new(
         id: &[String],
         numeric: &[String],
@@ -79,7 +79,7 @@ impl Schema {
         self.columns.iter().filter(move |c| c.role == role).map(|c| c.name.as_str())
     }
 
-    /// How many columns have `role`.
+    /// The number of columns with `role`.
     pub fn count(&self, role: Role) -> usize {
         self.names(role).count()
     }
@@ -94,12 +94,12 @@ impl Schema {
         &self.positive_label
     }
 
-    /// The other label, when it is configured or implied; else the first one seen decides.
+    /// The other label, if configured or implied; otherwise the first other label in the data.
     pub fn negative_label(&self) -> Option<&str> {
         self.negative_label.as_deref()
     }
 
-    /// The same schema with its negative label settled.
+    /// The same schema with its negative label set to `label`.
     #[must_use]
     pub fn with_negative_label(mut self, label: &str) -> Self {
         self.negative_label = Some(label.to_owned());

@@ -6,7 +6,7 @@
 mod population;
 mod rules;
 
-use mlops_core::drift::data::Folklore;
+use mlops_core::drift::data::PsiBand;
 use mlops_core::drift::{DataDrift, data_drift};
 use population::{Population, Shift};
 
@@ -30,7 +30,7 @@ struct Alarms {
     psi: u32,
     jensen_shannon: u32,
     kolmogorov_smirnov: u32,
-    folklore: u32,
+    psi_band: u32,
 }
 
 impl Alarms {
@@ -45,7 +45,7 @@ impl Alarms {
             any(&|c| c.comparison.jensen_shannon.is_some_and(|s| s.value > s.threshold));
         self.kolmogorov_smirnov +=
             any(&|c| c.kolmogorov_smirnov.is_some_and(|s| s.value > s.threshold));
-        self.folklore += any(&|c| c.folklore.is_some_and(|f| f != Folklore::Stable));
+        self.psi_band += any(&|c| c.psi_band.is_some_and(|f| f != PsiBand::Stable));
     }
 
     fn rate(&self, alarms: u32) -> f64 {
@@ -55,7 +55,7 @@ impl Alarms {
     /// Rates in the order of the table's columns.
     fn row(&self) -> String {
         let of =
-            [self.deciding, self.jensen_shannon, self.psi, self.kolmogorov_smirnov, self.folklore];
+            [self.deciding, self.jensen_shannon, self.psi, self.kolmogorov_smirnov, self.psi_band];
         of.map(|alarms| format!("{:.3}", self.rate(alarms))).join(" | ")
     }
 }

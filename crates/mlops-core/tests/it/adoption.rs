@@ -3,11 +3,12 @@
 use std::fs;
 
 use mlops_core::Result;
+use mlops_core::ids::Step;
 use mlops_core::ledger::FileStatus;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::ingest::Options;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::{adopt, deploy};
 use serde_json::json;
 
@@ -29,8 +30,8 @@ fn theirs() -> Scene {
     scene
 }
 
-fn adopt(scene: &Scene) -> Result<Ingestion> {
-    scene.step("ingestion --adopt", adopt::run)
+fn adopt(scene: &Scene) -> Result<Ingested> {
+    scene.step(Step::AdoptData, adopt::run)
 }
 
 fn statuses(scene: &Scene) -> Vec<(String, FileStatus, Option<u32>)> {
@@ -76,8 +77,9 @@ fn a_data_set_of_scripts_becomes_the_first_version() {
     let refused = scene.deploy().unwrap_err().to_string();
     assert!(refused.contains("does not beat the best constant answer"), "{refused}");
     let leave = deploy::Leave { accept: true, ..deploy::Leave::default() };
-    let accept = |c: &Context, w: &mut Workspace| deploy::with(c, w, "deployment", "mine", leave);
-    scene.step("deployment", accept).unwrap();
+    let accept =
+        |c: &Context, w: &mut Workspace| deploy::with(c, w, Step::Deployment, "mine", leave);
+    scene.step(Step::Deployment, accept).unwrap();
     assert!(scene.read("production_deployment/ingestedfiles.txt").contains("gone.csv"));
 }
 
@@ -187,7 +189,7 @@ fn a_deployment_of_scripts_is_in_one_place_at_every_step() {
         scene.file("production_deployment/latestscore.txt", "0.57");
         scene
     };
-    let run = |scene: &Scene| scene.step("deployment adopt", |context, _| deploy::adopt(context));
+    let run = |scene: &Scene| scene.step(Step::AdoptFolder, |context, _| deploy::adopt(context));
     let places = ["production_deployment", "elsewhere/models/foreign-1"];
     let mut scene = ready();
     let counter = Fault::never();

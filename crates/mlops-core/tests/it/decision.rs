@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use mlops_core::Result;
 use mlops_core::config::choices::Rule;
+use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
-use mlops_core::run::decision::{Decision, Outcome};
+use mlops_core::run::decision::Decision;
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::ingest;
 use mlops_core::stage::rollback;
@@ -39,7 +40,7 @@ pub(crate) fn turned(rows: u64, seed: u64) -> String {
 }
 
 pub(crate) fn decide_with(scene: &Scene, options: Options) -> Result<Decision> {
-    scene.step("fullprocess", |context, workspace| decide::run(context, workspace, options))
+    scene.step(Step::FullProcess, |context, workspace| decide::run(context, workspace, options))
 }
 
 pub(crate) fn decide(scene: &Scene) -> Decision {
@@ -51,7 +52,7 @@ fn a_drifted_model_is_replaced_by_one_that_does_better_on_rows_neither_knows() {
     let scene = live(&json!({}));
     scene.rows("source/b.csv", &turned(1200, 3));
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     let drift = decision.drift.as_ref().unwrap();
     assert_eq!((drift.drifted, drift.n), (Some(true), 1200));
     let data = decision.data_drift.as_ref().unwrap();
@@ -86,7 +87,7 @@ fn without_new_data_nothing_changes_but_the_record_of_the_run() {
     decide(&scene);
     let before = scene.snapshot();
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::NothingNew);
+    assert_eq!(decision.outcome, DecisionOutcome::NothingNew);
     assert!(scene.snapshot() == before);
     assert_eq!(scene.ledger().decisions().unwrap().len(), 1);
 }
@@ -97,7 +98,7 @@ fn a_model_that_still_does_as_well_stays() {
     scene.rows("source/b.csv", &sample_rows(500, 4));
     let before = scene.read("production_deployment/manifest.json");
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::NoDrift, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::NoDrift, "{decision}");
     assert!(decision.retrained.is_none() && decision.release.is_none());
     assert_eq!(scene.read("production_deployment/manifest.json"), before);
     assert_eq!(decision.drift.unwrap().decided_by, Rule::Significant);
@@ -108,12 +109,12 @@ fn too_few_rows_decide_nothing_and_count_again() {
     let scene = live(&json!({"drift": {"min_rows": 50}}));
     scene.rows("source/b.csv", &turned(30, 5));
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Undecided, "{decision}");
-    assert_eq!(decide(&scene).outcome, Outcome::NothingNew);
+    assert_eq!(decision.outcome, DecisionOutcome::Undecided, "{decision}");
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::NothingNew);
     scene.rows("source/c.csv", &turned(1200, 6));
     let decision = decide(&scene);
     assert_eq!(decision.drift.as_ref().unwrap().n, 1230, "the first 30 count again: {decision}");
-    assert_eq!(decision.outcome, Outcome::Promoted);
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted);
     let holdouts = ["test/testdata_new2.csv", "test/testdata_new3.csv"];
     let rows = holdouts.map(|name| scene.read(name).lines().count() - 1);
     assert!((8..=9).contains(&rows[0]) && (300..=302).contains(&rows[1]), "{rows:?}");
@@ -125,7 +126,7 @@ fn a_challenger_that_is_worse_is_refused_with_the_numbers() {
     scene.rows("source/b.csv", &turned(400, 3));
     let before = scene.read("production_deployment/manifest.json");
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Refused, "{decision}");
     assert!(!decision.gate.as_ref().unwrap().blessed && decision.release.is_none());
     assert_eq!(scene.read("production_deployment/manifest.json"), before);
     assert!(decision.to_string().contains("is refused"), "{decision}");
@@ -136,7 +137,7 @@ fn a_challenger_that_is_worse_is_refused_with_the_numbers() {
         .map(|path| scene.read(&path.to_string_lossy()))
         .collect();
     assert!(sealed.len() == 1 && sealed[0].starts_with("refused: the challenger"), "{sealed:?}");
-    assert_eq!(decide(&scene).outcome, Outcome::NothingNew, "a refusal is a decision");
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::NothingNew, "a refusal is a decision");
 }
 
 #[test]
@@ -145,12 +146,12 @@ fn force_retrains_and_a_dry_run_writes_nothing() {
     scene.rows("source/b.csv", &turned(1200, 3));
     let before = scene.snapshot();
     let dry = decide_with(&scene, Options { dry_run: true, ..Options::default() }).unwrap();
-    assert_eq!((dry.outcome, dry.dry_run), (Outcome::DryRun, true), "{dry}");
+    assert_eq!((dry.outcome, dry.dry_run), (DecisionOutcome::DryRun, true), "{dry}");
     assert_eq!(dry.drift.as_ref().unwrap().drifted, Some(true));
     assert!(scene.snapshot() == before, "a dry run wrote something");
     assert!(scene.ledger().decisions().unwrap().is_empty());
 
-    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::Promoted);
     let forced = decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
     assert!(forced.retrained.is_some() && forced.forced, "{forced}");
 }
@@ -160,7 +161,7 @@ fn the_first_release_needs_no_gate() {
     let scene = Scene::with(&json!({"source_folder_path": "in"}));
     scene.rows("in/a.csv", &sample_rows(300, 1));
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     assert!(decision.gate.is_none() && decision.drift.is_none() && decision.live.is_none());
     assert_eq!(decision.holdout.as_ref().unwrap().drawn_from, 300);
 }
@@ -171,7 +172,7 @@ fn data_ingested_by_hand_is_decided_on_as_well() {
     scene.rows("source/b.csv", &turned(1200, 3));
     scene.ingest_from("source", ingest::Options::default()).unwrap();
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn a_file_that_changed_just_now_is_waited_for_or_left_to_the_next_run() {
     let left = scene.ingest_from("source", options).unwrap();
     assert!(left.version.is_none() && left.warnings[0].contains("changed less than"), "{left}");
     // The decision waits until the file has settled.
-    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::Promoted);
 }
 
 #[test]
@@ -233,7 +234,7 @@ fn a_fault_at_any_step_of_a_decision_is_put_in_order() {
     let mut scene = make();
     let counter = Fault::never();
     scene.disk = counter.disk();
-    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::Promoted);
     let files = |scene: &Scene| {
         let mut files = scene.snapshot();
         files.retain(|path, _| !path.starts_with("out/decisions/"));
@@ -266,7 +267,7 @@ fn records_that_do_not_know_the_live_model_s_data_take_all_rows_for_new() {
     let warning = decision.data.warnings.join("\n");
     assert!(warning.contains("is not in these records"), "{decision}");
     assert_eq!((decision.data.decided.0, decision.drift.as_ref().unwrap().n), (0, 600));
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     assert!(!decide(&scene).to_string().contains("warning"), "once is enough");
 }
 
@@ -275,7 +276,7 @@ fn the_same_data_ingested_again_are_known_to_new_records() {
     let scene = live(&json!({}));
     std::fs::rename(scene.path("out"), scene.path("lost")).unwrap();
     scene.ingest().unwrap();
-    assert_eq!(decide(&scene).outcome, Outcome::NothingNew);
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::NothingNew);
     scene.rows("source/b.csv", &turned(600, 3));
     let decision = decide(&scene);
     assert_eq!(decision.drift.as_ref().unwrap().n, 600);
@@ -296,7 +297,7 @@ fn after_a_rebuild_rows_that_were_there_before_are_not_new() {
     // Nothing is new in it, and nothing is drawn a second time.
     scene.ingest_with(rebuild).unwrap();
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::NothingNew, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::NothingNew, "{decision}");
     assert_eq!(scene.ledger().latest_holdout().unwrap(), Some(holdout));
 }
 
@@ -346,13 +347,13 @@ fn one_bad_batch_after_many_good_ones_is_judged_by_itself() {
     assert_eq!((drift.n, drift.drifted, drift.below_constant), (200, Some(true), true));
     assert!(decision.to_string().contains("Model drift (rule significant): F1 0."), "{decision}");
     // Most of the data still say the opposite: there is no better model, and a person must know.
-    assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Refused, "{decision}");
     let concern = decision.concerns[0].to_string();
     assert!(concern.starts_with("the live model does worse than a constant answer"), "{concern}");
     assert!(person_needed(&decision));
     // It stays so until something is done about it.
     let decision = decide(&scene);
-    assert_eq!((decision.outcome, decision.concerns.len()), (Outcome::NothingNew, 1));
+    assert_eq!((decision.outcome, decision.concerns.len()), (DecisionOutcome::NothingNew, 1));
 }
 
 #[test]
@@ -360,12 +361,12 @@ fn a_rollback_to_a_model_that_failed_does_not_make_it_well() {
     let scene = live(&json!({}));
     scene.rows("source/b.csv", &turned(1200, 3));
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     assert!(decision.drift.as_ref().unwrap().below_constant && !person_needed(&decision));
     assert!(!person_needed(&decide(&scene)), "a better one is live");
-    scene.step("deployment", |c, w| rollback::run(c, w, None, "who knows")).unwrap();
+    scene.step(Step::Deployment, |c, w| rollback::run(c, w, None, "who knows")).unwrap();
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::NothingNew);
+    assert_eq!(decision.outcome, DecisionOutcome::NothingNew);
     assert!(person_needed(&decision), "{decision}");
     let said = decision.concerns[0].to_string();
     assert!(said.starts_with("the live model does worse than a constant answer"), "{said}");
@@ -375,7 +376,7 @@ fn a_rollback_to_a_model_that_failed_does_not_make_it_well() {
 fn every_sufficient_batch_trains_a_challenger_under_that_rule() {
     let scene = live(&json!({"drift": {"rule": "every"}}));
     scene.rows("source/b.csv", &sample_rows(15, 20));
-    assert_eq!(decide(&scene).outcome, Outcome::Undecided);
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::Undecided);
     for week in 0..3 {
         scene.rows(&format!("source/w{week}.csv"), &sample_rows(200, 30 + week));
         let decision = decide(&scene);
@@ -456,7 +457,7 @@ fn a_file_in_the_way_of_a_hold_out_and_lost_records_do_not_stop_cron() {
     let of_held = data.lines().filter(|l| held.contains(l.split(',').next().unwrap())).count();
     let trained = &scene.json("model/model.json")["training_data"];
     assert_eq!(trained["held_out"], json!(of_held));
-    if decision.outcome != Outcome::Promoted {
+    if decision.outcome != DecisionOutcome::Promoted {
         assert_eq!(scene.json("production_deployment/manifest.json"), live);
     }
 }
@@ -479,7 +480,7 @@ fn the_newest_rows_are_held_out_by_time_and_nothing_later_is_trained_on() {
         "client,day,x,y\n".to_owned() + &days.rev().map(of_day).collect::<String>()
     };
     scene.file("source/a.csv", rows(1..9));
-    assert_eq!(decide(&scene).outcome, Outcome::Promoted);
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::Promoted);
     let held = scene.read("test/testdata_new1.csv");
     assert_eq!(held.lines().count() - 1, 60);
     assert!(held.lines().skip(1).all(|l| l.contains("-07,") || l.contains("-08,")), "{held}");
@@ -510,7 +511,7 @@ fn without_a_pointer_the_last_release_is_made_live_again() {
     std::fs::remove_file(scene.path("production_deployment")).unwrap();
     std::fs::remove_dir_all(scene.path("models")).unwrap();
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
 }
 
 #[test]
@@ -518,13 +519,13 @@ fn the_first_release_must_beat_a_constant_answer_unless_it_is_accepted() {
     let scene = Scene::with(&json!({"source_folder_path": "in"}));
     scene.rows("in/a.csv", &visits(0..400, 1, 50, 5));
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Refused, "{decision}");
     assert!(!scene.path("production_deployment").exists());
     assert!(decision.to_string().contains("does not beat a constant answer"), "{decision}");
     assert!(person_needed(&decide(&scene)), "nothing is live");
     let accept = Options { force: true, accept: true, ..Options::default() };
     let decision = decide_with(&scene, accept).unwrap();
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     // It was refused under the same name before.
     assert!(scene.path("production_deployment/BLESSED").is_file());
     assert!(!scene.path("production_deployment/NOT_BLESSED").exists());
@@ -542,7 +543,7 @@ fn a_data_set_that_is_gone_does_not_stop_cron() {
     let decision = decide(&scene);
     assert!(decision.gate.is_some(), "{decision}");
     scene.rows("source/d.csv", &sample_rows(300, 9));
-    assert_ne!(decide(&scene).outcome, Outcome::NothingNew);
+    assert_ne!(decide(&scene).outcome, DecisionOutcome::NothingNew);
 }
 
 #[test]
@@ -554,7 +555,7 @@ fn changed_columns_are_a_reason_to_train_and_no_reason_to_stop() {
     let rebuild = ingest::Options { rebuild: true, ..ingest::Options::default() };
     scene.ingest_with(rebuild).unwrap();
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     assert!(decision.drift.is_none() && decision.reason.contains("the columns changed"));
 }
 

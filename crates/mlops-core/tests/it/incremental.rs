@@ -6,10 +6,10 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::outcome::Outcome;
+use mlops_core::csv::outcome::FileOutcome;
 use mlops_core::dataset::builder::Ingest;
 use mlops_core::dataset::counts::FileCounts;
-use mlops_core::dataset::discover::Candidate;
+use mlops_core::dataset::discover::SourceFile;
 use mlops_core::dataset::index::path_of;
 use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
@@ -67,10 +67,10 @@ fn ingest_to(
     }
     let mut counts = Vec::new();
     for name in files {
-        let candidate = Candidate { name: (*name).to_owned(), path: dir.join(name) };
+        let candidate = SourceFile { name: (*name).to_owned(), path: dir.join(name) };
         let read = ingest.file(&candidate, &mut (), &mut |_, _| {})?;
         // Of a file that is refused, duplicates are not counted to the end.
-        if let Outcome::Taken = read.outcome {
+        if let FileOutcome::Taken = read.outcome {
             counts.push(read.counts);
         }
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{FileRecord, FileStatus};
 use mlops_core::stage::ingest::Options;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use serde_json::json;
 
 use crate::workspace::{HEADER, Scene};
@@ -16,15 +16,15 @@ use crate::workspace::{HEADER, Scene};
 const RETRY: Options =
     Options { retry: true, rebuild: false, partial: false, settle: std::time::Duration::ZERO };
 
-pub(crate) fn status(report: &Ingestion) -> Vec<(&str, FileStatus)> {
+pub(crate) fn status(report: &Ingested) -> Vec<(&str, FileStatus)> {
     report.files.iter().map(|f| (f.name.as_str(), f.status)).collect()
 }
 
-pub(crate) fn record<'a>(report: &'a Ingestion, name: &str) -> &'a FileRecord {
+pub(crate) fn record<'a>(report: &'a Ingested, name: &str) -> &'a FileRecord {
     report.files.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("{name} is reported"))
 }
 
-pub(crate) fn reason<'a>(report: &'a Ingestion, name: &str) -> &'a str {
+pub(crate) fn reason<'a>(report: &'a Ingested, name: &str) -> &'a str {
     record(report, name).reason.as_deref().unwrap_or_default()
 }
 

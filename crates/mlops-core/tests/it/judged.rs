@@ -5,9 +5,10 @@
 use std::fs;
 
 use mlops_core::config::choices::Rule;
+use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
-use mlops_core::run::decision::{Concern, Decision, Outcome};
+use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::{deploy, ingest};
 use serde_json::json;
@@ -34,10 +35,14 @@ fn rows_of_one_class_are_said_to_be_broken_and_count_again() {
     let scene = live(&json!({"drift": {"min_rows": 40}}));
     scene.rows("source/a.csv", &of_class(30, 3, "1"));
     let decision = decide(&scene);
-    assert_eq!((decision.outcome, decision.concerns.len()), (Outcome::Undecided, 0), "few rows");
+    assert_eq!(
+        (decision.outcome, decision.concerns.len()),
+        (DecisionOutcome::Undecided, 0),
+        "few rows"
+    );
     scene.rows("source/b.csv", &of_class(30, 4, "1"));
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::Undecided, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Undecided, "{decision}");
     let Concern::OneClass { rows: 60, positive: true, .. } = decision.concerns[0] else {
         panic!("{:?}", decision.concerns);
     };
@@ -46,7 +51,7 @@ fn rows_of_one_class_are_said_to_be_broken_and_count_again() {
     assert!(said.starts_with("all 60 new rows are of the positive class, which was "), "{said}");
     // It stays so until other rows come; then all of them are judged together.
     let again = decide(&scene);
-    assert_eq!((again.outcome, again.concerns.len()), (Outcome::NothingNew, 1));
+    assert_eq!((again.outcome, again.concerns.len()), (DecisionOutcome::NothingNew, 1));
     scene.rows("source/c.csv", &sample_rows(200, 5));
     let decision = decide(&scene);
     assert_eq!(decision.drift.as_ref().unwrap().n, 260, "{decision}");
@@ -74,7 +79,7 @@ fn files_without_a_row_are_nothing_new_and_two_batches_are_judged_together() {
     let scene = live(&json!({}));
     scene.rows("source/empty.csv", "");
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::NothingNew, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::NothingNew, "{decision}");
     assert!(scene.ledger().decisions().unwrap().is_empty());
     for (name, seed) in [("b", 4), ("c", 5)] {
         scene.rows(&format!("source/{name}.csv"), &sample_rows(70, seed));
@@ -131,7 +136,7 @@ fn of_a_corrected_file_only_the_corrected_rows_are_new() {
     // Corrected back: all these rows were decided on when they came first.
     scene.rows("source/b.csv", &text);
     let decision = decide(&scene);
-    assert_eq!(decision.outcome, Outcome::NothingNew, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::NothingNew, "{decision}");
     assert!(decision.reason.contains("no row of finaldata4.csv is new"), "{decision}");
 }
 
@@ -141,7 +146,7 @@ fn without_the_earlier_version_all_rows_of_a_corrected_file_count_and_that_is_sa
     scene.rows("source/b.csv", &sample_rows(300, 3));
     decide(&scene);
     scene.rows("source/c.csv", &sample_rows(20, 4));
-    assert_eq!(decide(&scene).outcome, Outcome::Undecided);
+    assert_eq!(decide(&scene).outcome, DecisionOutcome::Undecided);
     fs::remove_file(scene.path("out/finaldata2.csv")).unwrap();
     scene.rows("source/b.csv", &(sample_rows(299, 3) + &sample_rows(1, 5)));
     let decision = decide(&scene);
@@ -167,7 +172,7 @@ fn a_small_test_is_pooled_and_said_in_the_record_in_words_and_by_explain() {
     let scene = Scene::with(&json!({"source_folder_path": "in", "holdout": {"share": 0.25}}));
     scene.rows("in/a.csv", &sample_rows(64, 1));
     let decision = decide_with(&scene, force(true)).unwrap();
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     said(&scene, &decision);
     // Against a champion: the newest and the first hold-out, and the user's own rows.
     scene.rows("test/mine.csv", &sample_rows(50, 2));
@@ -191,8 +196,8 @@ fn nothing_under_the_constant_goes_live_unless_it_is_accepted() {
     assert!(error.contains("does not beat the best constant answer"), "{error}");
     assert!(error.contains("--accept") && !scene.path("production_deployment").exists());
     let accept = deploy::Leave { accept: true, ..deploy::Leave::default() };
-    let deployed = scene.step("deployment", |context, workspace| {
-        deploy::with(context, workspace, "deployment", "all the same", accept)
+    let deployed = scene.step(Step::Deployment, |context, workspace| {
+        deploy::with(context, workspace, Step::Deployment, "all the same", accept)
     });
     assert!(!deployed.unwrap().beats_constant);
 
@@ -201,12 +206,12 @@ fn nothing_under_the_constant_goes_live_unless_it_is_accepted() {
     let before = named(&scene, "release");
     scene.rows("source/b.csv", &visits(0..1500, 1, 50, 7));
     let decision = decide_with(&scene, force(false)).unwrap();
-    assert_eq!(decision.outcome, Outcome::Refused, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Refused, "{decision}");
     assert!(decision.reason.contains("does not beat a constant answer"), "{decision}");
     assert_eq!(named(&scene, "release"), before);
     // The same model, accepted by a person, goes live.
     let decision = decide_with(&scene, force(true)).unwrap();
-    assert_eq!(decision.outcome, Outcome::Promoted, "{decision}");
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     assert!(decision.gate.unwrap().accepted);
 }
 
@@ -223,7 +228,7 @@ fn after_a_reset_nothing_worse_than_the_live_release_replaces_it() {
         let decision = decide_with(&scene, force(false)).unwrap();
         let gate = decision.gate.as_ref().unwrap();
         let worse = gate.challenger_f1 < gate.champion_f1 || gate.loses_to_constant();
-        assert_eq!(decision.outcome == Outcome::Refused, worse, "{decision}");
+        assert_eq!(decision.outcome == DecisionOutcome::Refused, worse, "{decision}");
         if worse {
             assert_eq!(named(&scene, "release"), before, "{decision}");
         }
@@ -243,7 +248,10 @@ fn a_hold_out_larger_than_the_rest_and_a_share_of_all_are_decided_or_said() {
     let (held, trained) =
         (decision.holdout.as_ref().unwrap(), decision.retrained.as_ref().unwrap());
     assert!(held.rows > 2 * trained.rows, "{decision}");
-    assert!(decision.gate.is_some() && decision.outcome != Outcome::NothingNew, "{decision}");
+    assert!(
+        decision.gate.is_some() && decision.outcome != DecisionOutcome::NothingNew,
+        "{decision}"
+    );
     // Nothing to train on is an error that says so.
     let all = Scene::with(&json!({"source_folder_path": "in", "holdout": {"share": 1.0}}));
     let refused = all.context().map(drop).map_err(|e| e.to_string());
@@ -261,7 +269,10 @@ fn a_live_model_under_the_constant_stays_a_finding_until_it_is_not() {
     assert!(person_needed(&decide(&scene)));
     for _ in 0..3 {
         let again = decide(&scene);
-        assert_eq!((again.outcome, again.attention()), (Outcome::NothingNew, Attention::Person));
+        assert_eq!(
+            (again.outcome, again.attention()),
+            (DecisionOutcome::NothingNew, Attention::Person)
+        );
     }
     // Rows on which it is good again end it.
     scene.rows("source/c.csv", &sample_rows(400, 9));

@@ -68,7 +68,7 @@ fn a_new_model_is_a_new_release_and_the_old_one_stays() {
     scene.everything().unwrap();
     let deployments = scene.ledger().deployments().unwrap();
     assert_eq!(deployments.len(), 2);
-    assert_ne!(deployments[1].release, first.as_str());
+    assert_ne!(deployments[1].release, first);
     assert!(scene.path("models").join(first.as_str()).join("trainedmodel.bin").is_file());
     scene.context().unwrap().store().verify(&first).unwrap();
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
+use mlops_core::ids;
 use mlops_core::ids::ReleaseId;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::{Disk, Probe, Step};
@@ -48,14 +49,14 @@ fn is_kept(scene: &Scene) {
     let deployments = ledger.deployments().unwrap();
     let live = store.live_release().unwrap().id;
     if let Some(previous) = &deployments.last().unwrap().previous {
-        store.verify(&previous.parse().unwrap()).unwrap();
+        store.verify(previous).unwrap();
     }
     let present = present(scene);
-    if let Some(back) = ledger.earlier_releases(live.as_str()).unwrap().first() {
+    if let Some(back) = ledger.earlier_releases(&live).unwrap().first() {
         assert!(present.contains(back), "the way back leads to {back}");
     }
     for deployment in &deployments {
-        let id: ReleaseId = deployment.release.parse().unwrap();
+        let id: ReleaseId = deployment.release.clone();
         let removed = ledger.release_removed(&id).unwrap().is_some();
         assert_eq!(!removed, present.contains(&id), "{id}: the mark and the disk agree");
     }
@@ -108,7 +109,7 @@ fn random_histories_keep_what_they_must() {
                     is_kept(&scene);
                 }
                 1 | 2 if i > 0 => {
-                    let back = scene.step("deployment rollback", |context, workspace| {
+                    let back = scene.step(ids::Step::Rollback, |context, workspace| {
                         rollback::run(context, workspace, None, "random")
                     });
                     if let Err(error) = back {
@@ -149,7 +150,7 @@ fn the_oldest_go_first_and_the_report_says_so() {
         grow(&scene, i);
     }
     let deployments = scene.ledger().deployments().unwrap();
-    let first: ReleaseId = deployments[0].release.parse().unwrap();
+    let first: ReleaseId = deployments[0].release.clone();
     assert!(!present(&scene).contains(&first) && present(&scene).len() == 3);
     assert_eq!(data_files(&scene), [2, 3, 4], "three releases need three data sets");
     scene.rows("in/5.csv", &sample_rows(30, 5));
@@ -157,7 +158,7 @@ fn the_oldest_go_first_and_the_report_says_so() {
     scene.train().unwrap();
     scene.score().unwrap();
     let deployed = scene.deploy().unwrap();
-    assert_eq!(deployed.removed.releases, [deployments[1].release.parse().unwrap()]);
+    assert_eq!(deployed.removed.releases, [deployments[1].release.clone()]);
     assert_eq!(deployed.removed.datasets.len(), 1);
     let text = deployed.to_string();
     assert!(text.contains("1 old release, 1 old data set"), "{text}");
@@ -167,7 +168,7 @@ fn the_oldest_go_first_and_the_report_says_so() {
     assert_eq!(scene.snapshot(), before);
     // A release that is gone says why.
     let error = scene
-        .step("deployment rollback", |context, workspace| {
+        .step(ids::Step::Rollback, |context, workspace| {
             rollback::run(context, workspace, Some(&first), "x")
         })
         .unwrap_err();
@@ -294,11 +295,11 @@ fn what_cannot_be_removed_is_a_warning_and_tried_again() {
     scene.train().unwrap();
     scene.score().unwrap();
     let first = scene.ledger().deployments().unwrap()[0].release.clone();
-    scene.disk = Disk::observed(Arc::new(Refuse(first.clone())));
+    scene.disk = Disk::observed(Arc::new(Refuse(first.to_string())));
     let deployed = scene.deploy().unwrap();
     assert!(deployed.promoted && deployed.removed.releases.is_empty());
     assert!(deployed.findings()[0].text.contains("cannot rename to"), "{deployed}");
-    assert!(scene.path("models").join(&first).is_dir());
+    assert!(scene.path("models").join(first.as_str()).is_dir());
     scene.disk = Disk::default();
     let again = scene.deploy().unwrap();
     assert!(!again.promoted && again.removed.releases.len() == 1);

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::{ReleaseId, Step};
 use mlops_core::ledger::{Action, Intent};
 use mlops_core::platform::disk::Disk;
 use mlops_core::release::Pointer;
@@ -35,7 +35,7 @@ pub(crate) fn live(scene: &Scene) -> ReleaseId {
 }
 
 pub(crate) fn roll_back(scene: &Scene, to: Option<&ReleaseId>) -> Result<RolledBack> {
-    scene.step("deployment rollback", |context, workspace| {
+    scene.step(Step::Rollback, |context, workspace| {
         rollback::run(context, workspace, to, "too many alarms")
     })
 }
@@ -90,7 +90,7 @@ fn history_tells_who_and_when_and_why() {
     assert!(first.from < second.from && second.from < now.from);
     assert_eq!(now.f1.map(f64::to_bits), first.f1.map(f64::to_bits));
     assert!(now.f1.is_some() && now.reason == "too many alarms" && second.reason == "asked for");
-    assert_eq!(now.step, "deployment rollback");
+    assert_eq!(now.step, Step::Rollback);
     assert!(found.notes.is_empty());
     let text = found.to_string();
     assert!(text.contains("now") && text.contains("(rolled back)"), "{text}");
@@ -126,7 +126,7 @@ fn the_way_back_goes_on_and_never_to_a_release_that_was_left() {
     // By name everything is possible, and makes it an ordinary release again.
     let forward = roll_back(&scene, Some(&ids[2])).unwrap();
     assert_eq!((forward.release, live(&scene)), (ids[2].clone(), ids[2].clone()));
-    assert_eq!(scene.ledger().was_rolled_back(ids[2].as_str()).unwrap(), None);
+    assert_eq!(scene.ledger().was_rolled_back(&ids[2]).unwrap(), None);
     let error = refused(&scene, Some(&ids[2]));
     assert!(error.contains("live already"), "{error}");
     let unknown: ReleaseId = "r-9-0123456789ab".parse().unwrap();
@@ -138,7 +138,7 @@ fn the_way_back_goes_on_and_never_to_a_release_that_was_left() {
 fn a_rolled_back_release_is_not_promoted_again_by_itself() {
     let (scene, ids) = lived(2);
     roll_back(&scene, None).unwrap();
-    let record = scene.ledger().was_rolled_back(ids[1].as_str()).unwrap().unwrap();
+    let record = scene.ledger().was_rolled_back(&ids[1]).unwrap().unwrap();
     assert_eq!(
         (record.release.as_str(), record.reason.as_str()),
         (ids[0].as_str(), "too many alarms")
@@ -153,14 +153,14 @@ fn a_rolled_back_release_is_not_promoted_again_by_itself() {
     assert!(error.contains("was rolled back") && error.contains("--again"), "{error}");
     assert_eq!(live(&scene), ids[0]);
     let deployed = scene
-        .step("deployment", |context, workspace| {
+        .step(Step::Deployment, |context, workspace| {
             let leave = stage::deploy::Leave { again: true, ..stage::deploy::Leave::default() };
             let reason = "it was right after all";
-            stage::deploy::with(context, workspace, "deployment", reason, leave)
+            stage::deploy::with(context, workspace, Step::Deployment, reason, leave)
         })
         .unwrap();
     assert!(deployed.promoted && deployed.release == ids[1]);
-    assert_eq!(scene.ledger().was_rolled_back(ids[1].as_str()).unwrap(), None);
+    assert_eq!(scene.ledger().was_rolled_back(&ids[1]).unwrap(), None);
     assert!(!again(&scene).unwrap().promoted, "live already");
     let newer = next(&scene, 3);
     assert!(!ids.contains(&newer));
@@ -208,7 +208,7 @@ fn a_rollback_that_dies_at_any_step_is_completed_or_undone() {
             assert_eq!(live(&scene) == ids[0], swapped, "step {at}");
             let recorded = ledger.deployments().unwrap().len() == 3;
             assert_eq!(recorded, swapped, "step {at}: the record follows the pointer");
-            assert_eq!(ledger.was_rolled_back(ids[1].as_str()).unwrap().is_some(), swapped);
+            assert_eq!(ledger.was_rolled_back(&ids[1]).unwrap().is_some(), swapped);
             outcomes[usize::from(swapped)] += 1;
             if !swapped {
                 roll_back(&scene, None).unwrap();
@@ -227,7 +227,8 @@ fn told(scene: &Scene) -> Vec<String> {
     let deployments = scene.ledger().deployments().unwrap().into_iter();
     deployments
         .map(|d| {
-            let (how, from) = (d.action.as_str(), d.previous.unwrap_or_default());
+            let (how, from) =
+                (d.action.as_str(), d.previous.map(|id| id.to_string()).unwrap_or_default());
             format!("{how} {} from {from}, {:?}, {}", d.release, d.f1, d.reason)
         })
         .collect()
@@ -245,9 +246,7 @@ fn a_promotion_is_recorded_even_if_the_release_was_damaged_meanwhile() {
         assert!(scene.deploy().is_err(), "no step between swap and commit");
         scene.disk = Disk::default();
         match scene.ledger().intents().unwrap().pop() {
-            Some((_, Intent::Promote(d))) if d.release == live(&scene).as_str() => {
-                Some((scene, d.release))
-            }
+            Some((_, Intent::Promote(d))) if d.release == live(&scene) => Some((scene, d.release)),
             _ => None,
         }
     });

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use mlops_core::ids::DatasetVersion;
+use mlops_core::ids::{DatasetVersion, Step};
 use mlops_core::stage::decide::Options;
 use mlops_core::stage::{holdout, ingest};
 use serde_json::{Value, json};
@@ -216,7 +216,7 @@ fn no_entity_is_ever_on_both_sides_whatever_happens_to_files_and_records() {
 fn the_first_hold_out_is_drawn_once_and_only_where_there_are_no_test_data() {
     let scene = Scene::with(&json!({"holdout": {"share": 0.25}}));
     let first =
-        || scene.step("first", |context, w| holdout::first(context, w).map(Said)).unwrap().0;
+        || scene.step(Step::Holdout, |context, w| holdout::first(context, w).map(Said)).unwrap().0;
     assert!(first().is_none(), "without data there is nothing to draw from");
     scene.rows("in/a.csv", &sample_rows(300, 1));
     scene.ingest().unwrap();

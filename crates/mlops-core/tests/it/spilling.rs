@@ -6,10 +6,10 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::outcome::Outcome;
+use mlops_core::csv::outcome::FileOutcome;
 use mlops_core::dataset::builder::Ingest;
 use mlops_core::dataset::counts::FileCounts;
-use mlops_core::dataset::discover::Candidate;
+use mlops_core::dataset::discover::SourceFile;
 use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::{Disk, Step};
@@ -52,11 +52,11 @@ fn attempt(
     }
     let mut all = Vec::new();
     for name in ["a.csv", "b.csv", "bad.csv", "c.csv"] {
-        let candidate = Candidate { name: name.to_owned(), path: dir.join(name) };
+        let candidate = SourceFile { name: name.to_owned(), path: dir.join(name) };
         let read = ingest.file(&candidate, &mut (), &mut |_, _| {})?;
         match read.outcome {
-            Outcome::Taken => all.push(read.counts),
-            Outcome::Failed(_) => assert_eq!(name, "bad.csv"),
+            FileOutcome::Taken => all.push(read.counts),
+            FileOutcome::Failed(_) => assert_eq!(name, "bad.csv"),
             other => panic!("{name}: {other:?}"),
         }
     }

@@ -5,14 +5,15 @@ use std::fs::{self, File};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::ledger::FileStatus;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
-use mlops_core::run::decision::{Concern, Decision, Outcome};
+use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide;
 use mlops_core::stage::ingest::Options;
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use serde_json::json;
 
 use crate::workspace::{Scene, sample_rows};
@@ -22,7 +23,7 @@ fn good(id: &str, n: u32) -> String {
     (0..n).map(|i| format!("{id}{i},{},2,3,{}\n", i % 50, i % 2)).collect()
 }
 
-fn only(report: &Ingestion) -> &str {
+fn only(report: &Ingested) -> &str {
     assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
     &report.warnings[0]
 }
@@ -69,7 +70,7 @@ fn a_decision_tells_what_an_ingestion_before_it_found_and_tells_it_once() {
     let decision = crate::decision::decide(&scene);
     assert!(decision.data.warnings.contains(&said), "{:?}", decision.data.warnings);
     let decision = crate::decision::decide(&scene);
-    assert_eq!((decision.outcome, decision.data.warnings.len()), (Outcome::NothingNew, 0));
+    assert_eq!((decision.outcome, decision.data.warnings.len()), (DecisionOutcome::NothingNew, 0));
     // In one run it is one warning.
     let rows = sample_rows(100, 8);
     scene.rows("source/c.csv", &(rows.clone() + &rows));
@@ -175,7 +176,9 @@ fn decide_after(scene: &Scene, hours: i64) -> Decision {
     let mut workspace = context.open("fullprocess").unwrap();
     let options = decide::Options::default();
     context
-        .step(&mut workspace, "fullprocess", |workspace| decide::run(&context, workspace, options))
+        .step(&mut workspace, Step::FullProcess, |workspace| {
+            decide::run(&context, workspace, options)
+        })
         .unwrap()
 }
 
@@ -190,7 +193,10 @@ fn overdue_data_need_a_person_until_rows_come() {
     scene.everything().unwrap();
     fs::create_dir(scene.path("source")).unwrap();
     let decision = decide_after(&scene, 20);
-    assert_eq!((decision.outcome, decision.attention()), (Outcome::NothingNew, Attention::Fine));
+    assert_eq!(
+        (decision.outcome, decision.attention()),
+        (DecisionOutcome::NothingNew, Attention::Fine)
+    );
     let decision = decide_after(&scene, 49);
     assert_eq!(decision.attention(), Attention::Person, "{decision}");
     let [Concern::OverdueData { hours, limit, .. }] = decision.concerns.as_slice() else {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-use mlops_core::ids::DatasetVersion;
+use mlops_core::ids::{DatasetVersion, Step};
 use mlops_core::ledger::FileStatus;
 use mlops_core::stage::ingest::{self, Options};
 use serde_json::json;
@@ -185,15 +185,15 @@ fn a_file_that_changes_under_our_eyes_waits_and_its_twin_does_not() {
     scene.rows("in/a.csv", "a,1,2,3,1\nb,1,2,3,0\n");
     scene.rows("in/b.csv", "a,1,2,3,1\nb,1,2,3,0\n");
     scene.rows("in/c.csv", "c,1,2,3,0\n");
-    let (path, folder) = (scene.path("in/a.csv"), scene.path("in"));
+    let path = scene.path("in/a.csv");
     let once = std::sync::Once::new();
-    let report = scene.step("ingestion", |context, workspace| {
+    let report = scene.step(Step::Ingestion, |context, workspace| {
         let mut context = context.clone();
         context.progress = std::sync::Arc::new(move |_, _, _| {
             once.call_once(|| fs::write(&path, format!("{HEADER}d,1,2,3,0\n")).unwrap());
         });
         let options = Options::default();
-        ingest::run(&context, workspace, &folder, "input_folder_path", options)
+        ingest::run(&context, workspace, context.config.input(), options)
     });
     let report = report.unwrap();
     let (changing, taken) = (FileStatus::Changing, FileStatus::Ingested);

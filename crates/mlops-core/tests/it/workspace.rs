@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::Result;
-use mlops_core::config::Config;
+use mlops_core::config::{Config, InputFolder};
+use mlops_core::ids::Step;
 use mlops_core::ledger::Ledger;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::deploy::{self, Deployed};
-use mlops_core::stage::ingest::report::Ingestion;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::ingest::{self, Options};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
@@ -125,45 +126,46 @@ impl Scene {
     /// One recorded step, as a binary runs it.
     pub(crate) fn step<R: Report>(
         &self,
-        name: &'static str,
+        step: Step,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
     ) -> Result<R> {
         let context = self.context()?;
-        let mut workspace = context.open(name)?;
-        context.step(&mut workspace, name, |workspace| work(&context, workspace))
+        let mut workspace = context.open(step)?;
+        context.step(&mut workspace, step, |workspace| work(&context, workspace))
     }
 
     /// `ingestion` with options.
-    pub(crate) fn ingest_with(&self, options: Options) -> Result<Ingestion> {
+    pub(crate) fn ingest_with(&self, options: Options) -> Result<Ingested> {
         self.ingest_from("in", options)
     }
 
     /// `ingestion` of another folder.
-    pub(crate) fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingestion> {
-        self.step("ingestion", |context, workspace| {
-            ingest::run(context, workspace, &self.path(folder), "input_folder_path", options)
+    pub(crate) fn ingest_from(&self, folder: &str, options: Options) -> Result<Ingested> {
+        self.step(Step::Ingestion, |context, workspace| {
+            let folder = InputFolder { path: &self.path(folder), ..context.config.input() };
+            ingest::run(context, workspace, folder, options)
         })
     }
 
     /// `ingestion`.
-    pub(crate) fn ingest(&self) -> Result<Ingestion> {
+    pub(crate) fn ingest(&self) -> Result<Ingested> {
         self.ingest_with(Options::default())
     }
 
     /// `training`.
     pub(crate) fn train(&self) -> Result<Trained> {
-        self.step("training", train::run)
+        self.step(Step::Training, train::run)
     }
 
     /// `scoring`.
     pub(crate) fn score(&self) -> Result<Score> {
-        self.step("scoring", score::run)
+        self.step(Step::Scoring, score::run)
     }
 
     /// `deployment`.
     pub(crate) fn deploy(&self) -> Result<Deployed> {
-        self.step("deployment", |context, workspace| {
-            deploy::run(context, workspace, "deployment", "asked for")
+        self.step(Step::Deployment, |context, workspace| {
+            deploy::run(context, workspace, Step::Deployment, "asked for")
         })
     }
 

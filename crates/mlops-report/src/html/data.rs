@@ -1,6 +1,6 @@
 //! What the columns hold, one row a column.
 //!
-//! Not for what is wrong with them: see `worries`.
+//! Not for what is wrong with them: see `findings`.
 
 use crate::format;
 use crate::report::Report;

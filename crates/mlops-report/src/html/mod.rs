@@ -10,13 +10,13 @@
 )]
 
 mod data;
+mod findings;
 mod ingested;
 mod model;
 mod quality;
 mod style;
 mod table;
 mod verdict;
-mod worries;
 
 use mlops_core::{Result, text};
 
@@ -39,7 +39,7 @@ pub fn page(report: &Report, pictures: &[Picture]) -> String {
         ("model", "What the model is", model::section(report, pictures)),
         ("quality", "How good it is", quality::section(report, pictures)),
         ("data", "The data", data::section(report)),
-        ("worries", "What to worry about", worries::section(report)),
+        ("findings", "Findings", findings::section(report)),
     ];
     let mut links = String::new();
     let mut body = String::new();

@@ -130,21 +130,21 @@ figcaption{color:var(--muted);font-size:.88rem;line-height:1.45;padding:.2rem 1r
 .figures>:last-child:nth-child(odd):not(:first-child){grid-column:1/-1;justify-self:center;
 width:calc(50% - .6rem)}}
 .beside p:last-child{margin-bottom:0}
-.worries{list-style:none;margin:0;padding:0;display:grid;gap:.7rem}
-.worries li{border-left:4px solid var(--blue);background:var(--note-bg);border-radius:6px;
+.findings{list-style:none;margin:0;padding:0;display:grid;gap:.7rem}
+.findings li{border-left:4px solid var(--blue);background:var(--note-bg);border-radius:6px;
 padding:.65rem .95rem;min-width:0;display:grid;grid-template-columns:5.8rem 1fr}
-.worries span{min-width:0}
-.worries .serious{border-color:var(--poor);background:var(--serious-bg)}
-.worries .serious strong{color:var(--poor)}
-.worries .warning{border-color:var(--warning);background:var(--warning-bg)}
-.worries .warning strong{color:var(--warning)}
+.findings span{min-width:0}
+.findings .serious{border-color:var(--poor);background:var(--serious-bg)}
+.findings .serious strong{color:var(--poor)}
+.findings .warning{border-color:var(--warning);background:var(--warning-bg)}
+.findings .warning strong{color:var(--warning)}
 footer{padding-top:.6rem;padding-bottom:2.5rem;font-size:.9rem}
 footer h2{font-size:1rem}
 @media (max-width:34rem){header,main,footer{padding-left:.7rem;padding-right:.7rem}
 header{padding-top:1.4rem}section{padding:1.1rem .95rem;border-radius:10px}
 .tiles{grid-template-columns:1fr 1fr;gap:.6rem}.tile{padding:.65rem .75rem}
 .value{font-size:1.5rem}.key span{white-space:normal}
-figure{margin-left:-.4rem;margin-right:-.4rem}.worries li{grid-template-columns:1fr}}";
+figure{margin-left:-.4rem;margin-right:-.4rem}.findings li{grid-template-columns:1fr}}";
 
 const PRINT: &str = r"@media print{@page{size:A4;margin:15mm 14mm}
 :root{color-scheme:light;--ground:#FFFFFF}
@@ -155,7 +155,7 @@ section{border:0;border-radius:0;padding:0;margin:0 0 7mm}
 #verdict{padding-top:3mm}
 nav{display:none}
 h2{break-after:avoid}
-figure,tr,.tile,.tiles,.gauge,.alarm,.facts,.worries li,footer{break-inside:avoid}
+figure,tr,.tile,.tiles,.gauge,.alarm,.facts,.findings li,footer{break-inside:avoid}
 .figures{grid-template-columns:1fr 1fr;gap:5mm}
 .beside{grid-template-columns:1fr}
 .beside .figures{grid-template-columns:110mm}

@@ -28,7 +28,7 @@ pub(super) fn section(report: &Report) -> String {
             n => (format!("There are {n} serious warnings"), "them"),
         };
         html.push_str(&format!(
-            "<p class=\"alarm\"><strong>{there}.</strong> <a href=\"#worries\">Read {it}</a> \
+            "<p class=\"alarm\"><strong>{there}.</strong> <a href=\"#findings\">Read {it}</a> \
              before relying on these numbers.</p>\n"
         ));
     }

@@ -5,11 +5,13 @@
 use mlops_core::csv::reader::RowReader;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
 use mlops_core::run::context::{Context, Workspace};
+use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::table::schema::Role;
 use mlops_core::{Error, Result, stage, text};
 
+use super::subject::Subject;
 use crate::report::warning;
-use crate::report::{ColumnRow, Warning};
+use crate::report::{ColumnRow, Finding};
 
 /// Percentage of missing values above which a column is worth a warning.
 const MANY_MISSING: f64 = 20.0;
@@ -18,19 +20,29 @@ const MANY_MISSING: f64 = 20.0;
 pub(super) fn of(
     context: &Context,
     workspace: &Workspace,
-    warnings: &mut Vec<Warning>,
+    subject: &Subject,
+    diagnostics: Option<&Diagnostics>,
+    warnings: &mut Vec<Finding>,
 ) -> Result<Vec<ColumnRow>> {
     let Some(dataset) = workspace.ledger.latest_dataset()? else {
         warnings.push(warning("Nothing was ingested yet: there are no column statistics.".into()));
         return Ok(Vec::new());
     };
     let schema = stage::ingest::identity::schema(context, workspace)?;
-    let reader = RowReader::labelled(&schema, &context.config.ingestion)
-        .on_threads(context.config.limits.threads);
-    let room = context.config.limits.profile_room();
-    let profiled = profile_file(&reader, &schema, &dataset.location, room);
+    // The same statistics of the same rows.
+    let known =
+        diagnostics.filter(|d| d.content == Some(dataset.sha256) && subject.model.schema == schema);
+    let profiled = if let Some(known) = known {
+        Ok((known.columns.clone(), dataset.sha256))
+    } else {
+        let reader = RowReader::labelled(&schema, &context.config.ingestion)
+            .on_threads(context.config.limits.threads);
+        let room = context.config.limits.profile_room();
+        profile_file(&reader, &schema, &dataset.location, room)
+            .map(|(columns, reading)| (columns, reading.digest))
+    };
     let columns = match profiled {
-        Ok((columns, reading)) if reading.digest == dataset.sha256 => columns,
+        Ok((columns, digest)) if digest == dataset.sha256 => columns,
         other => {
             let why = other.err().unwrap_or_else(|| {
                 Error::conflict(format!(

@@ -13,13 +13,13 @@ use mlops_core::text;
 
 use crate::format;
 use crate::report::warning;
-use crate::report::{IngestedFile, Reason, Warning};
+use crate::report::{Finding, IngestedFile, Reason};
 
 /// Share of rejected rows above which a file is worth a warning.
 const MANY_REJECTED: f64 = 0.01;
 
 /// The files of the current data set, and those that did not get in.
-pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Warning>) -> Result<Vec<IngestedFile>> {
+pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Finding>) -> Result<Vec<IngestedFile>> {
     let datasets = workspace.ledger.datasets()?;
     // A version that consists of new rows alone starts afresh: what was before is not in it.
     let first = datasets.iter().rev().find(|d| d.rows == d.new_rows).map(|d| d.version);

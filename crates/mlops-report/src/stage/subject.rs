@@ -9,12 +9,12 @@ use mlops_core::ids::ReleaseId;
 use mlops_core::model::card::Card;
 use mlops_core::model::{Model, artifact};
 use mlops_core::platform::digest::Digest;
-use mlops_core::release::{ARTIFACT, SCORE, parse};
+use mlops_core::release::{ARTIFACT, Release, SCORE, parse};
 use mlops_core::run::context::Context;
 use mlops_core::stage::score;
 use mlops_core::{Error, Result};
 
-use crate::report::Warning;
+use crate::report::Finding;
 use crate::report::{note, serious, warning};
 
 /// A model with what lies beside it.
@@ -30,8 +30,12 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// Finds the model and says what is odd about it.
-    pub(super) fn find(context: &Context) -> Result<(Self, Vec<Warning>)> {
+    /// Finds the model and says what is odd about it; `verified` is the live release, if it was read
+    /// from disk just now.
+    pub(super) fn find(
+        context: &Context,
+        verified: Option<&Release>,
+    ) -> Result<(Self, Vec<Finding>)> {
         let store = context.store();
         let mut warnings = Vec::new();
         let live = match store.live() {
@@ -43,7 +47,7 @@ impl Subject {
         };
         let candidate = &context.config.output_model;
         if let Some(id) = live {
-            match Self::released(context, &id) {
+            match Self::released(context, &id, verified) {
                 Ok(subject) => {
                     subject.compare(&candidate.join(ARTIFACT), &mut warnings);
                     return Ok((subject, warnings));
@@ -59,21 +63,22 @@ impl Subject {
                     .to_owned(),
             ));
         }
-        let subject = Self::in_folder(candidate, None, &mut warnings)?;
+        let subject = Self::candidate(candidate, &mut warnings)?;
         Ok((subject, warnings))
     }
 
-    fn released(context: &Context, id: &ReleaseId) -> Result<Self> {
-        let release = context.store().verify(id)?;
+    fn released(context: &Context, id: &ReleaseId, verified: Option<&Release>) -> Result<Self> {
+        let release = match verified.filter(|release| release.id == *id) {
+            Some(release) => release.clone(),
+            None => context.store().verify(id)?,
+        };
+        let artifact = release.manifest.files[ARTIFACT];
+        let model = (release.model, artifact);
         // Verified: whatever is wrong with the folder has been found.
-        Self::in_folder(&release.folder, Some(id.clone()), &mut Vec::new())
+        Ok(Self::beside(model, &release.folder, Some(release.id), &mut Vec::new()))
     }
 
-    fn in_folder(
-        folder: &Path,
-        release: Option<ReleaseId>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self> {
+    fn candidate(folder: &Path, warnings: &mut Vec<Finding>) -> Result<Self> {
         let path = folder.join(ARTIFACT);
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::missing(format!(
@@ -84,6 +89,16 @@ impl Subject {
         })?;
         let artifact = Digest::of(&bytes);
         let model = artifact::decode(&bytes, &path.display().to_string())?;
+        Ok(Self::beside((model, artifact), folder, None, warnings))
+    }
+
+    /// The model with what lies beside it in `folder`.
+    fn beside(
+        (model, artifact): (Model, Digest),
+        folder: &Path,
+        release: Option<ReleaseId>,
+        warnings: &mut Vec<Finding>,
+    ) -> Self {
         let place = folder.join(SCORE);
         let score = if place.is_file() { Some(parse::<score::Score>(&place)) } else { None };
         let score = match score {
@@ -106,11 +121,11 @@ impl Subject {
                 None
             }
         };
-        Ok(Self { card: Card::of(&model, artifact), model, artifact, score, release })
+        Self { card: Card::of(&model, artifact), model, artifact, score, release }
     }
 
     /// Says so when the candidate is another model than the live one.
-    fn compare(&self, candidate: &Path, warnings: &mut Vec<Warning>) {
+    fn compare(&self, candidate: &Path, warnings: &mut Vec<Finding>) {
         if Digest::of_file(candidate).is_ok_and(|digest| digest != self.artifact) {
             warnings.push(note(
                 "There is a candidate that is not the live model; this report is on the live one."

@@ -1,7 +1,7 @@
 //! The model tried on the current test data: figures and curves.
 //!
 //! Without test data the recorded score stands in, without curves. Not for deciding what the
-//! figures mean: see `worries`.
+//! figures mean: see `findings`.
 
 use mlops_core::evaluation::metrics::probability::{
     CalibrationTest, calibration_curve, hosmer_lemeshow, score_histogram,
@@ -9,11 +9,11 @@ use mlops_core::evaluation::metrics::probability::{
 use mlops_core::evaluation::metrics::{Evaluation, Ranking};
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::run::test_files::TestFiles;
-use mlops_core::stage::score::{Scored, predict_current};
+use mlops_core::stage::score::{Scored, Scoring, predict_current};
 use mlops_core::{Result, text};
 
 use super::subject::Subject;
-use crate::report::{Curves, Score, Warning};
+use crate::report::{Curves, Finding, Score};
 use crate::report::{note, warning};
 
 /// Points of a curve that are drawn at most: more than there are pixels.
@@ -33,8 +33,6 @@ pub(super) struct Trial {
     /// Whether its probabilities come true; nothing when there are too few rows to tell.
     pub(super) calibration: Option<CalibrationTest>,
     tests: TestFiles,
-    /// What the scoring has told already.
-    pub(super) told: Vec<String>,
 }
 
 impl Trial {
@@ -43,9 +41,10 @@ impl Trial {
         context: &Context,
         workspace: &Workspace,
         subject: &Subject,
-        warnings: &mut Vec<Warning>,
+        scoring: Option<&Scoring>,
+        warnings: &mut Vec<Finding>,
     ) -> Self {
-        match Self::on_test_data(context, workspace, subject, warnings) {
+        match Self::on_test_data(context, workspace, subject, scoring, warnings) {
             Ok(Some(trial)) => trial,
             Ok(None) => Self::recorded(subject, "There is no test data", warnings),
             Err(error) => {
@@ -59,9 +58,17 @@ impl Trial {
         context: &Context,
         workspace: &Workspace,
         subject: &Subject,
-        warnings: &mut Vec<Warning>,
+        scoring: Option<&Scoring>,
+        warnings: &mut Vec<Finding>,
     ) -> Result<Option<Self>> {
-        let (tests, scored) = predict_current(context, workspace, &subject.model)?;
+        let read;
+        let known = scoring.filter(|scoring| scoring.score.artifact == subject.artifact);
+        let (tests, scored) = if let Some(scoring) = known {
+            (&scoring.tests, &scoring.answers)
+        } else {
+            read = predict_current(context, workspace, &subject.model)?;
+            (&read.0, &read.1)
+        };
         if tests.current.is_empty() {
             return Ok(None);
         }
@@ -78,9 +85,9 @@ impl Trial {
             return Ok(None);
         }
         // Which rows the figures rest on, where that is not the newest test file alone.
-        let told: Vec<String> = scored.notes.iter().map(|n| sentence(n)).collect();
-        warnings.extend(told.iter().map(|text| note(text.clone())));
-        let Scored { labels, probabilities, .. } = &scored;
+        let told = scored.notes.iter().map(|n| Finding { told: true, ..note(sentence(n)) });
+        warnings.extend(told);
+        let Scored { labels, probabilities, .. } = scored;
         let training = subject.model.training;
         let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
         match &subject.score {
@@ -105,11 +112,11 @@ impl Trial {
             format!("They come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
         let calibration = hosmer_lemeshow(labels, probabilities)?;
-        Ok(Some(Self { score, curves, calibration, tests, told }))
+        Ok(Some(Self { score, curves, calibration, tests: tests.clone() }))
     }
 
     /// The figures of the last scoring, if there are any.
-    fn recorded(subject: &Subject, why: &str, warnings: &mut Vec<Warning>) -> Self {
+    fn recorded(subject: &Subject, why: &str, warnings: &mut Vec<Finding>) -> Self {
         let Some(recorded) = &subject.score else {
             warnings.push(warning(format!(
                 "{why}, and the model has no recorded score: how good it is is unknown."

@@ -5,7 +5,7 @@ use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, Method, PrPoint, RocPoint, ScoreHistogram,
 };
 use mlops_report::{
-    Coefficient, ColumnRow, Curves, IngestedFile, Model, Reason, Report, Score, Severity, Warning,
+    Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report, Score, Severity,
 };
 
 /// Scores of two made-up classes, from a small generator of our own.
@@ -145,20 +145,23 @@ pub(crate) fn plausible() -> Report {
         },
         columns: columns(),
         warnings: vec![
-            Warning {
+            Finding {
                 severity: Severity::Note,
                 text: "contract_value has 3 values more than 8 deviations from the mean."
                     .to_owned(),
+                told: false,
             },
-            Warning {
+            Finding {
                 severity: Severity::Serious,
                 text: "support_tickets was measured after the clients left in 212 rows: the \
                        model may know the future."
                     .to_owned(),
+                told: false,
             },
-            Warning {
+            Finding {
                 severity: Severity::Warning,
                 text: "payment_delay_days is missing in 12 % of the rows.".to_owned(),
+                told: false,
             },
         ],
     }

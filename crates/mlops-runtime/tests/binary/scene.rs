@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mlops_core::Result;
 use mlops_core::config::Config;
+use mlops_core::ids::Step;
 use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Report, Workspace};
@@ -57,9 +58,8 @@ impl Scene {
 
     /// What `ingestion` does.
     pub(crate) fn ingest(&self) {
-        let folder = self.path("in");
         let options = ingest::Options::default();
-        self.step(|context, w| ingest::run(context, w, &folder, "input_folder_path", options));
+        self.step(|context, w| ingest::run(context, w, context.config.input(), options));
     }
 
     /// As after `training`.
@@ -82,7 +82,7 @@ impl Scene {
         scene.step(|context, w| {
             // Otherwise each scene has a secret of its own, and draws other hold-outs.
             w.ledger.fix_holdout_key(42)?;
-            deploy::run(context, w, "deployment", "a test asks")
+            deploy::run(context, w, Step::Deployment, "a test asks")
         });
         scene
     }
@@ -106,7 +106,7 @@ impl Scene {
         scene.file("config.json", config);
         scene.step(train::run);
         scene.step(score::run);
-        scene.step(|context, w| deploy::run(context, w, "deployment", "a stronger penalty"));
+        scene.step(|context, w| deploy::run(context, w, Step::Deployment, "a stronger penalty"));
         scene
     }
 
@@ -116,7 +116,7 @@ impl Scene {
         let [data, output] = ["test/test.csv", "risk.csv"].map(|name| Some(scene.path(name)));
         let options = diagnose::Options { data, output, ..Default::default() };
         scene.step(|context, w| {
-            context.step(w, "diagnostics", |w| diagnose::run(context, w, &options))
+            context.step(w, Step::Diagnostics, |w| diagnose::run(context, w, &options))
         });
         scene
     }
@@ -175,7 +175,7 @@ impl Scene {
         scene.step(score::run);
         scene.step(|context, w| {
             let leave = deploy::Leave { accept: true, ..deploy::Leave::default() };
-            deploy::with(context, w, "deployment", "a \u{1b}[31mreason\n", leave)
+            deploy::with(context, w, Step::Deployment, "a \u{1b}[31mreason\n", leave)
         });
         scene
     }
@@ -186,7 +186,9 @@ impl Scene {
         let context = Context::new(config, clock, Disk::default(), "test");
         let _alone = alone();
         let mut workspace = context.open("test").unwrap();
-        context.step(&mut workspace, "test", |workspace| work(&context, workspace)).unwrap();
+        context
+            .step(&mut workspace, Step::Deployment, |workspace| work(&context, workspace))
+            .unwrap();
     }
 
     /// The folder.

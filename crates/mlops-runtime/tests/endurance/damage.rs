@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mlops_core::Error;
 use mlops_core::config::Config;
+use mlops_core::ids;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::{Disk, Probe, Step};
 use mlops_core::release::Pointer;
@@ -200,7 +201,7 @@ fn a_clock_that_was_set_back_loses_no_decision() {
         let context = Context::new(config, clock, Disk::default(), "test");
         let _alone = alone();
         let mut workspace = context.open("fullprocess").unwrap();
-        let step = context.step(&mut workspace, "fullprocess", |workspace| {
+        let step = context.step(&mut workspace, ids::Step::FullProcess, |workspace| {
             decide::run(&context, workspace, Options::default())
         });
         step.unwrap()

@@ -16,7 +16,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use mlops_core::Result;
 use mlops_core::config::Config;
-use mlops_core::ids::RunId;
+use mlops_core::ids::{RunId, Step};
 use mlops_core::ledger::{DatasetRecord, DecisionRecord, FileRecord, Ledger};
 use mlops_core::platform::clock::Clock;
 use mlops_core::platform::digest::Digest;
@@ -104,18 +104,20 @@ impl Program {
         let mut context = Context::new(config, Arc::new(Still), disk, "test");
         let run = std::process::id() * 1000 + RUNS.fetch_add(1, Ordering::Relaxed);
         context.run = RunId::new(Still.now(), run.into());
-        let (context, step) = (&context, self.name());
-        let mut workspace = context.open(step)?;
+        let context = &context;
+        let mut workspace = context.open(self.name())?;
         // Otherwise each world has a secret of its own, and draws other hold-outs.
         if workspace.ledger.known_holdout_key()?.is_none() {
             workspace.ledger.fix_holdout_key(42)?;
         }
         match self {
             Self::FirstRun => context
-                .step(&mut workspace, step, |workspace| first_run::run(context, workspace, false))
+                .step(&mut workspace, Step::FirstRun, |workspace| {
+                    first_run::run(context, workspace, false)
+                })
                 .map(told),
             Self::FullProcess => context
-                .step(&mut workspace, step, |workspace| {
+                .step(&mut workspace, Step::FullProcess, |workspace| {
                     // Few rows: the challenger does not always beat the constant answer.
                     let options = decide::Options { accept: true, ..Default::default() };
                     fullprocess::run(context, workspace, options)

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use mlops_core::config::Config;
+use mlops_core::ids;
 use mlops_core::platform::clock::Clock;
 use mlops_core::platform::disk::{Disk, Probe, Step};
 use mlops_core::run::context::{Context, Report, Workspace};
@@ -142,25 +143,27 @@ impl Task {
                     ingest::Options { rebuild: true, partial: true, ..Default::default() };
                 ingest_with(context, options)
             }
-            Program::Training => step(context, "training", train::run),
-            Program::Scoring => step(context, "scoring", score::run),
+            Program::Training => step(context, ids::Step::Training, train::run),
+            Program::Scoring => step(context, ids::Step::Scoring, score::run),
             Program::Deployment => deploy(context, false),
             Program::DeploymentAgain => deploy(context, true),
             Program::FullProcess => {
-                step(context, "fullprocess", |c, w| fullprocess::run(c, w, decide(false)))
+                step(context, ids::Step::FullProcess, |c, w| fullprocess::run(c, w, decide(false)))
             }
             Program::FullProcessForced => {
-                step(context, "fullprocess", |c, w| fullprocess::run(c, w, decide(true)))
+                step(context, ids::Step::FullProcess, |c, w| fullprocess::run(c, w, decide(true)))
             }
             Program::DryRun => decide::rehearse(context, decide::Options::default()).map(drop),
-            Program::FirstRun => step(context, "first_run", |c, w| first_run::run(c, w, true)),
-            Program::Diagnostics => step(context, "diagnostics", |c, w| {
+            Program::FirstRun => {
+                step(context, ids::Step::FirstRun, |c, w| first_run::run(c, w, true))
+            }
+            Program::Diagnostics => step(context, ids::Step::Diagnostics, |c, w| {
                 diagnose::run(c, w, &diagnose::Options::default())
             }),
             Program::Rollback | Program::RollbackTo => {
                 let to = self.release.as_deref().map(|id| id.parse().map_err(Error::missing));
                 let to = to.transpose()?;
-                step(context, "deployment rollback", |c, w| {
+                step(context, ids::Step::Rollback, |c, w| {
                     renew::roll_back(c, w, to.as_ref(), "it is random")
                 })
             }
@@ -169,18 +172,19 @@ impl Task {
 }
 
 fn ingest_with(context: &Context, options: ingest::Options) -> Result<()> {
-    let folder = &context.config.input_folder;
-    step(context, "ingestion", |c, w| ingest::run(c, w, folder, "input_folder_path", options))
+    step(context, ids::Step::Ingestion, |c, w| ingest::run(c, w, c.config.input(), options))
 }
 
 fn deploy(context: &Context, again: bool) -> Result<()> {
     let leave = deploy::Leave { again, accept: true };
-    step(context, "deployment", |c, w| deploy::with(c, w, "deployment", "a test asks", leave))
+    step(context, ids::Step::Deployment, |c, w| {
+        deploy::with(c, w, ids::Step::Deployment, "a test asks", leave)
+    })
 }
 
 fn step<R: Report>(
     context: &Context,
-    name: &'static str,
+    name: ids::Step,
     work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
 ) -> Result<()> {
     let mut workspace = context.open(name)?;

@@ -33,6 +33,8 @@ mod prediction_log;
 mod protocols;
 /// What is on record, told and never touched.
 mod records;
+/// Requests that are refused while their bodies still come.
+mod refusals;
 /// Promotions and rollbacks under load, and releases that are broken.
 mod reload;
 /// The scene: a workspace, and the service over it.

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use mlops_core::Result;
 use mlops_core::config::Config;
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::{ReleaseId, Step};
 use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Report, Workspace};
@@ -55,32 +55,32 @@ impl Scene {
 
     /// What is in `in` becomes the live release; returns it.
     pub(crate) fn release(&self) -> ReleaseId {
-        let folder = self.path("in");
         let options = ingest::Options::default();
-        self.step("ingestion", |c, w| ingest::run(c, w, &folder, "input_folder_path", options));
-        self.step("training", train::run);
-        self.step("scoring", score::run);
+        self.step(Step::Ingestion, |c, w| ingest::run(c, w, c.config.input(), options));
+        self.step(Step::Training, train::run);
+        self.step(Step::Scoring, score::run);
         // Some of these small models do no better than a constant answer, which is no matter here.
         let leave = deploy::Leave { accept: true, ..Default::default() };
-        let deploy =
-            |c: &Context, w: &mut Workspace| deploy::with(c, w, "deployment", "a test asks", leave);
-        self.step("deployment", deploy).release
+        let deploy = |c: &Context, w: &mut Workspace| {
+            deploy::with(c, w, Step::Deployment, "a test asks", leave)
+        };
+        self.step(Step::Deployment, deploy).release
     }
 
     /// `diagnostics`, with predictions row by row where they are asked for.
     pub(crate) fn diagnose(&self, data: Option<PathBuf>, output: Option<PathBuf>) {
         let options = diagnose::Options { data, output, ..Default::default() };
-        self.step("diagnostics", |context, w| diagnose::run(context, w, &options));
+        self.step(Step::Diagnostics, |context, w| diagnose::run(context, w, &options));
     }
 
     fn step<R: Report>(
         &self,
-        name: &'static str,
+        step: Step,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
     ) -> R {
         let context = self.context();
-        let mut workspace = context.open(name).unwrap();
-        context.step(&mut workspace, name, |workspace| work(&context, workspace)).unwrap()
+        let mut workspace = context.open(step).unwrap();
+        context.step(&mut workspace, step, |workspace| work(&context, workspace)).unwrap()
     }
 
     pub(crate) fn context(&self) -> Context {

@@ -1,19 +1,19 @@
-//! The rows seen, kept beside the data set (`finaldata4.rows` beside `finaldata4.csv`), so that the
-//! next ingestion need not read all rows again to know them.
+//! The rows seen, stored beside the data set (`finaldata4.rows` beside `finaldata4.csv`), so that
+//! the next ingestion need not read all rows again.
 //!
-//! It consists of parts that never change: tables, as they were in memory ([`table`]), and sorted
-//! runs of rows that came later ([`run`]). An ingestion of few rows looks into the parts where they
-//! lie, reads no more of them than it asks for, and adds a run of its own; the others stay in the files
-//! in which they are, which the newest index names. A run takes those in that are not much larger, so
-//! that there are few. An ingestion of many rows reads all and writes tables anew.
+//! It consists of immutable parts: tables, as they were in memory ([`table`]), and sorted runs of
+//! later rows ([`run`]). An ingestion of few rows looks them up in the parts on disk, reads only
+//! the pages that it needs, and adds a run of its own; the other parts stay in their files, which
+//! the newest index names. A new run absorbs older ones that are not much larger, so that there are
+//! few. An ingestion of many rows reads everything and writes new tables.
 //!
-//! It is derived: written after the data set is recorded, never waited for, and made again from the
-//! data set when it is missing, damaged, of another version or of another data set. So it needs no
-//! recovery, and removing it costs nothing but time. Every page has a checksum, and so has the list of
-//! parts, which stands at the end and names the SHA-256 of the data set. Hashes are keyed; the key
-//! stands in the file, for whoever may read the data set could see its rows anyway.
+//! It is derived data: written after the data set is recorded, never waited for, and rebuilt from
+//! the data set if it is missing, damaged, of another version or of another data set. It therefore
+//! needs no recovery, and removing it costs nothing but time. Every page has a checksum, and so has
+//! the list of parts, which is at the end and has the SHA-256 of the data set. Hashes are keyed;
+//! the key is in the file, since whoever can read it can read the data set too.
 //!
-//! Numbers have their lowest byte first. Not for finding duplicates: see [`super::dedup`].
+//! Numbers are little-endian. Not for finding duplicates: see [`super::dedup`].
 
 mod page;
 mod run;
@@ -38,29 +38,29 @@ use super::dedup::{LINE, SeenRows};
 use super::rows::Resume;
 use crate::csv::row_hash::RowHasher;
 use page::{PAGE, PageWriter, Pages};
-use run::{Keys, RunWriter};
+use run::{RunKeys, RunWriter};
 
 const MAGIC: [u8; 8] = *b"mlopsrow";
-/// What stands before the first part: the mark, and the version, which changes with the layout and
-/// with the hash of a row.
+/// The first bytes: a magic number and the version, which changes with the layout and with the hash
+/// of a row.
 const START: [u8; 16] = *b"mlopsrow\x03\0\0\0\0\0\0\0";
-/// The list of parts takes no more bytes.
+/// Maximum size of the list of parts in bytes.
 const MOST_BYTES: u64 = 1 << 16;
-/// Bytes behind the list: its checksum, its length, and the mark again.
+/// Bytes after the list: its checksum, its length, and the magic number again.
 const END: usize = 32;
-/// From so many parts on, a new run takes all others in.
+/// With so many parts, a new run absorbs all others.
 const MANY_PARTS: usize = 32;
 
-/// The rows of a data set, to be written for the next ingestion.
+/// The rows of a data set, to be stored for the next ingestion.
 #[derive(Debug)]
 pub struct Index {
-    /// What the rows were hashed with.
+    /// The key of the hashes.
     pub(crate) hasher: RowHasher,
-    /// How many there are.
+    /// The number of rows.
     pub(crate) rows: u64,
-    /// What spares hashing the data set again.
+    /// Saved sums, which make hashing the data set again unnecessary.
     pub(crate) resume: Resume,
-    /// Their hashes.
+    /// The hashes.
     pub(crate) body: Body,
 }
 
@@ -71,27 +71,27 @@ pub(crate) enum Body {
     Seen(SeenRows),
     /// In a new file and in older ones.
     Parts(NewFile, Vec<Part>),
-    /// Nowhere: writing them failed.
+    /// Lost: writing them failed.
     Failed(Error),
 }
 
-/// Pages of a file that belong together.
+/// Consecutive pages of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// The file's name; empty for the file in which this stands.
+    /// The name of the file; empty for the file that contains this list.
     file: String,
-    kind: Kind,
+    kind: PartKind,
     offset: u64,
     seed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum PartKind {
     Table { slots: usize, used: usize },
     Run { keys: u64 },
 }
 
-impl Kind {
+impl PartKind {
     fn pages(self) -> u64 {
         match self {
             Self::Table { slots, .. } => table::pages_of(slots),
@@ -100,12 +100,12 @@ impl Kind {
     }
 }
 
-/// Where the index of the data set `data` is.
+/// The path of the index of the data set `data`.
 pub fn path_of(data: &Path) -> PathBuf {
     data.with_extension("rows")
 }
 
-/// Removes the files of indexes beside the data set `data` that its own index does not name.
+/// Removes index files beside the data set `data` that its own index does not need.
 pub fn tidy(disk: &Disk, data: &Path) -> Result<()> {
     let own = path_of(data);
     let name_of = |path: &Path| path.file_name().unwrap_or_default().to_owned();
@@ -127,7 +127,7 @@ pub fn tidy(disk: &Disk, data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file starts as an index of any version does; one that was cut to nothing does, too.
+/// Whether a file starts like an index of any version, or is empty.
 fn is_ours(path: &Path) -> bool {
     let mut start = [0; MAGIC.len()];
     let regular = fs::symlink_metadata(path).is_ok_and(|m| m.is_file());
@@ -136,7 +136,7 @@ fn is_ours(path: &Path) -> bool {
 }
 
 impl Index {
-    /// Writes the index of the data set `data`, which has `digest`; not published yet.
+    /// Writes the index of the data set `data`, which has `digest`, without publishing it.
     pub fn write(self, disk: &Disk, data: &Path, digest: Digest) -> Result<NewFile> {
         self.write_seeded(disk, data, digest, RowHasher::random().0)
     }
@@ -156,7 +156,7 @@ impl Index {
                 for (seed, (slots, used)) in (seed..=u64::MAX).step_by(1 << 32).zip(set.tables()) {
                     let mut pages = PageWriter::new(seed);
                     table::write(slots, &mut pages, &mut file)?;
-                    let kind = Kind::Table { slots: slots.len(), used };
+                    let kind = PartKind::Table { slots: slots.len(), used };
                     parts.push(Part { file: String::new(), kind, offset, seed });
                     offset += pages.count * PAGE as u64;
                 }
@@ -169,14 +169,14 @@ impl Index {
     }
 }
 
-/// A new file for the index of the data set `data`, up to where the first part begins.
+/// Starts the file for the index of the data set `data`, up to the first part.
 fn start(disk: &Disk, data: &Path) -> Result<NewFile> {
     let mut file = disk.new_file(&path_of(data))?;
     file.write_all(&START)?;
     Ok(file)
 }
 
-/// A run that is being added to what is known.
+/// A run being added to a known index.
 #[derive(Debug)]
 pub(crate) struct Addition {
     file: NewFile,
@@ -187,7 +187,7 @@ pub(crate) struct Addition {
 }
 
 impl Addition {
-    /// For about `rows` rows besides those that are `known`, of a data set near `data`.
+    /// Starts a run of about `rows` rows besides those of `known`, for a data set near `data`.
     pub(crate) fn start(
         disk: &Disk,
         data: &Path,
@@ -209,7 +209,7 @@ impl Addition {
         let mut older = Vec::new();
         let all = parts.len() >= MANY_PARTS;
         while let Some((part, pages)) = parts.last()
-            && let Kind::Run { keys } = part.kind
+            && let PartKind::Run { keys } = part.kind
             && (all || keys / 2 <= size)
         {
             size += keys;
@@ -227,17 +227,17 @@ impl Addition {
         Ok(Self { file: start(disk, data)?, seed, run, parts: parts.collect(), added: 0 })
     }
 
-    /// Adds a row whose hash is above all before.
+    /// Adds a row; hashes must come in ascending order.
     pub(crate) fn push(&mut self, hash: u128) -> std::result::Result<(), Trouble> {
         self.added += 1;
         self.run.push(hash, &mut self.file)
     }
 
-    /// The hashes, and how many were added.
+    /// The hashes, and the number of rows added.
     pub(crate) fn finish(mut self) -> std::result::Result<(Body, u64), Trouble> {
         self.run.finish(&mut self.file)?;
         if self.run.keys > 0 {
-            let kind = Kind::Run { keys: self.run.keys };
+            let kind = PartKind::Run { keys: self.run.keys };
             self.parts.push(Part {
                 file: String::new(),
                 kind,
@@ -249,22 +249,22 @@ impl Addition {
     }
 }
 
-/// An index that was opened and is of the right data set; its parts are not read yet.
+/// An open index of the right data set; its parts are not read yet.
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// The name of its file.
     name: String,
-    /// See [`Index`].
+    /// See [`Index::hasher`].
     pub(crate) hasher: RowHasher,
-    /// See [`Index`].
+    /// See [`Index::rows`].
     pub(crate) rows: u64,
-    /// See [`Index`].
+    /// See [`Index::resume`].
     pub(crate) resume: Resume,
     parts: Vec<(Part, Pages)>,
 }
 
 impl Opened {
-    /// Opens the index of the data set `data`; nothing when there is none for `digest`.
+    /// Opens the index of the data set `data`; `None` if there is none for `digest`.
     pub(crate) fn of(data: &Path, digest: Digest) -> Option<Self> {
         let path = path_of(data);
         let file = Arc::new(File::open(&path).ok()?);
@@ -289,36 +289,36 @@ impl Opened {
         Some(Self { name, hasher, rows, resume, parts })
     }
 
-    /// Whether it knows the rows, and not only the bytes, of its data set: where equal rows are all
-    /// kept, nobody remembers them.
+    /// Whether it knows the rows of its data set, and not only the sums of its bytes: if equal rows
+    /// are all kept, no row is remembered.
     pub(crate) fn knows_all_rows(&self) -> bool {
         let known = self.parts.iter().map(|(part, _)| match part.kind {
-            Kind::Table { used, .. } => used as u64,
-            Kind::Run { keys } => keys,
+            PartKind::Table { used, .. } => used as u64,
+            PartKind::Run { keys } => keys,
         });
         known.fold(0, u64::saturating_add) >= self.rows
     }
 
-    /// Bytes that its rows take in memory.
+    /// The memory that its rows would take, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let bytes = self.parts.iter().map(|(part, _)| match part.kind {
-            Kind::Table { slots, .. } => slots.saturating_mul(8),
-            Kind::Run { keys } => {
+            PartKind::Table { slots, .. } => slots.saturating_mul(8),
+            PartKind::Run { keys } => {
                 super::dedup::bytes_for(usize::try_from(keys).unwrap_or(usize::MAX))
             }
         });
         bytes.fold(0, usize::saturating_add)
     }
 
-    /// Reads all of it; nothing when it is damaged.
+    /// Reads all rows; `None` if the index is damaged.
     pub(crate) fn load(self) -> Option<SeenRows> {
         let (mut tables, mut runs, mut keys_of_runs) = (Vec::new(), Vec::new(), 0_u64);
         for (part, pages) in self.parts {
             match part.kind {
-                Kind::Table { slots, used } => {
+                PartKind::Table { slots, used } => {
                     tables.push((table::load(pages, slots, used)?, used));
                 }
-                Kind::Run { keys } => {
+                PartKind::Run { keys } => {
                     keys_of_runs = keys_of_runs.checked_add(keys)?;
                     runs.push((pages, keys));
                 }
@@ -329,7 +329,7 @@ impl Opened {
             seen.grow(usize::try_from(keys_of_runs).ok()?).ok()?;
         }
         for (pages, expected) in runs {
-            let (mut keys, mut found) = (Keys::new(pages)?, 0);
+            let (mut keys, mut found) = (RunKeys::new(pages)?, 0);
             while let Some(hash) = keys.next {
                 seen.insert(hash).ok()?;
                 found += 1;
@@ -342,30 +342,29 @@ impl Opened {
         Some(seen)
     }
 
-    /// Says which of the rows whose hashes are given, in rising order, are known; nothing when
-    /// that cannot be told, since a page is damaged.
+    /// Which of `hashes`, in ascending order, are known; `None` if a page that matters is damaged.
     pub(crate) fn find(&self, hashes: &[u128]) -> Option<Vec<bool>> {
         let mut hits = vec![false; hashes.len()];
         for (part, pages) in &self.parts {
             let pages = pages.clone();
             match part.kind {
-                Kind::Table { slots, .. } => table::find(pages, slots, hashes, &mut hits)?,
-                Kind::Run { .. } => run::find(pages, hashes, &mut hits)?,
+                PartKind::Table { slots, .. } => table::find(pages, slots, hashes, &mut hits)?,
+                PartKind::Run { .. } => run::find(pages, hashes, &mut hits)?,
             }
         }
         Some(hits)
     }
 }
 
-/// Whether a file starts as one of this version.
+/// Whether a file starts like an index of this version.
 fn has_start(file: &File) -> bool {
     let mut start = [0; START.len()];
     file.read_exact_at(&mut start, 0).is_ok() && start == START
 }
 
-/// What an index says of itself.
+/// The list of parts and what it says about the index.
 struct Head {
-    /// Of the data set.
+    /// The digest of the data set.
     digest: [u8; 32],
     hasher: RowHasher,
     rows: u64,
@@ -374,7 +373,7 @@ struct Head {
 }
 
 impl Head {
-    /// As it stands at the end of a file.
+    /// The bytes at the end of the file.
     fn bytes(&self) -> Vec<u8> {
         let mut out = self.digest.to_vec();
         let push = |out: &mut Vec<u8>, number: u64| {
@@ -392,8 +391,8 @@ impl Head {
         for part in &self.parts {
             push_bytes(&mut out, part.file.as_bytes());
             let (kind, slots, used) = match part.kind {
-                Kind::Table { slots, used } => (0, slots as u64, used as u64),
-                Kind::Run { keys } => (1, 0, keys),
+                PartKind::Table { slots, used } => (0, slots as u64, used as u64),
+                PartKind::Run { keys } => (1, 0, keys),
             };
             for number in [kind, slots, used, part.offset, part.seed] {
                 out.extend_from_slice(&number.to_le_bytes());
@@ -406,7 +405,7 @@ impl Head {
         out
     }
 
-    /// Nothing when there is none, or it is not sound.
+    /// `None` if it is missing or damaged.
     fn read(file: &File) -> Option<Self> {
         let size = file.metadata().ok()?.len();
         let mut end = [0; END];
@@ -438,14 +437,14 @@ impl Head {
             let (offset, seed) = (rest.number()?, rest.number()?);
             let slots = usize::try_from(slots).ok()?;
             let kind = match kind {
-                0 => Kind::Table { slots, used: usize::try_from(used).ok()? },
-                1 => Kind::Run { keys: used },
+                0 => PartKind::Table { slots, used: usize::try_from(used).ok()? },
+                1 => PartKind::Run { keys: used },
                 _ => return None,
             };
             let sound = match kind {
-                // Lines are whole, and a search ends somewhere.
-                Kind::Table { slots, used } => slots % LINE == 0 && used < slots,
-                Kind::Run { keys } => keys > 0,
+                // Cache lines must be whole and at least one slot free, or a search would not end.
+                PartKind::Table { slots, used } => slots % LINE == 0 && used < slots,
+                PartKind::Run { keys } => keys > 0,
             };
             if !sound || file.contains('/') {
                 return None;
@@ -456,7 +455,7 @@ impl Head {
     }
 }
 
-/// What is left of some bytes.
+/// The unread rest of a buffer.
 struct Rest<'b>(&'b [u8]);
 
 impl<'b> Rest<'b> {

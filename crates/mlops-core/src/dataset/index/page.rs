@@ -1,7 +1,7 @@
-//! Pages of 4 KiB, each with a checksum that also tells which page of which part it is.
+//! Pages of 4 KiB, each with a checksum that covers its part and position too.
 //!
-//! A page is checked whenever it is read, so that damage is noticed in what is used and only there.
-//! Not for what stands in a page: see [`super::table`] and [`super::run`].
+//! A page is verified whenever it is read, so that damage is noticed exactly where it matters. Not
+//! for the content of a page: see [`super::table`] and [`super::run`].
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,24 +12,24 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::Result;
 use crate::platform::disk::NewFile;
 
-/// Bytes of a page.
+/// Bytes in a page.
 pub(crate) const PAGE: usize = 1 << 12;
-/// Those of them that are not its checksum.
+/// Bytes in a page without its checksum.
 pub(crate) const BODY: usize = PAGE - 8;
-/// Pages that are read at once where most of them are wanted.
+/// Pages read at once if most of them are wanted.
 const MANY: u64 = 64;
-/// Bytes that are written at once.
+/// Bytes written at once.
 const BLOCK_BYTES: usize = 1 << 19;
 
 fn checksum(body: &[u8], seed: u64, number: u64) -> [u8; 8] {
     xxh3_64_with_seed(body, seed.wrapping_add(number)).to_le_bytes()
 }
 
-/// Pages on their way to a file, one behind the other.
+/// Writes consecutive pages to a file.
 #[derive(Debug)]
 pub(crate) struct PageWriter {
     seed: u64,
-    /// How many there are.
+    /// The number of pages so far.
     pub(crate) count: u64,
     block: Vec<u8>,
 }
@@ -39,7 +39,7 @@ impl PageWriter {
         Self { seed, count: 0, block: Vec::with_capacity(BLOCK_BYTES) }
     }
 
-    /// Appends the page that `fill` makes of zeros; it may touch the checksum's bytes.
+    /// Appends the page that `fill` makes of zeros; it may touch the bytes of the checksum.
     pub(crate) fn push(&mut self, out: &mut NewFile, fill: impl FnOnce(&mut [u8])) -> Result<()> {
         let start = self.block.len();
         self.block.resize(start + PAGE, 0);
@@ -51,7 +51,7 @@ impl PageWriter {
         if self.block.len() + PAGE > BLOCK_BYTES { self.flush(out) } else { Ok(()) }
     }
 
-    /// Hands everything over.
+    /// Writes buffered pages.
     pub(crate) fn flush(&mut self, out: &mut NewFile) -> Result<()> {
         out.write_all(&self.block)?;
         self.block.clear();
@@ -59,7 +59,7 @@ impl PageWriter {
     }
 }
 
-/// About how many of `pages` pages lie between two hashes: one at least.
+/// The approximate number of pages between two hashes, out of `pages`; at least one.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a guess")]
 pub(crate) fn pages_between(low: u128, high: u128, pages: u64) -> u64 {
     let share = (high.saturating_sub(low) >> 64) as f64 / u64::MAX as f64;
@@ -70,13 +70,13 @@ pub(crate) fn pages_between(low: u128, high: u128, pages: u64) -> u64 {
 #[derive(Debug, Clone)]
 pub(crate) struct Pages {
     pub(crate) file: Arc<File>,
-    /// Where the first one begins.
+    /// The offset of the first page.
     pub(crate) offset: u64,
     pub(crate) count: u64,
     pub(crate) seed: u64,
 }
 
-/// Reads pages, some more than the wanted one at a time when most will be wanted.
+/// Reads pages, several at a time if most will be wanted.
 #[derive(Debug)]
 pub(crate) struct PageReader {
     pages: Pages,
@@ -86,12 +86,12 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
-    /// For all pages.
+    /// For reading all pages.
     pub(crate) fn all(pages: Pages) -> Self {
         Self { pages, ahead: MANY, window: Vec::new(), first: 0 }
     }
 
-    /// For the pages where `hashes`, which rise, may be.
+    /// For reading the pages that may contain `hashes`, in ascending order.
     pub(crate) fn for_hashes(pages: Pages, hashes: &[u128]) -> Self {
         let last = hashes.last().copied().unwrap_or_default();
         let span = pages_between(hashes.first().copied().unwrap_or_default(), last, pages.count);
@@ -103,7 +103,7 @@ impl PageReader {
         self.pages.count
     }
 
-    /// What stands in page `number`; nothing when it is not sound, or there is none.
+    /// The content of page `number`; `None` if it is damaged or missing.
     pub(crate) fn body(&mut self, number: u64) -> Option<&[u8]> {
         let held = (self.window.len() / PAGE) as u64;
         if number < self.first || number >= self.first + held {

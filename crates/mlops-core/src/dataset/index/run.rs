@@ -1,8 +1,8 @@
-//! A sorted run: the keys of rows, 88 bits each, in rising order, in pages that are full.
+//! A sorted run: the keys of rows, 88 bits each, ascending, in full pages.
 //!
-//! Keys are hashes, and as evenly spread: where one stands is known to a few pages, and two or three
-//! looks find it. Runs are merged as they are written. A run never changes.
-//! Not for when runs are merged: see [`super`].
+//! Keys are hashes and therefore evenly distributed: the position of one is known to a few pages,
+//! and two or three reads find it. Runs are merged while they are written. A run never changes. Not
+//! for deciding when runs are merged: see [`super`].
 
 use super::super::dedup::UNUSED;
 use super::page::{BODY, PageReader, PageWriter, Pages, pages_between};
@@ -11,37 +11,37 @@ use crate::dataset::index::trouble::Trouble;
 use crate::platform::disk::NewFile;
 
 const KEY: usize = 11;
-/// Keys of a full page; their number stands before them.
+/// Keys in a full page, after their number.
 const KEYS: usize = (BODY - 2) / KEY;
 
-/// Pages that `keys` keys take.
+/// The number of pages for `keys` keys.
 pub(crate) fn pages_of(keys: u64) -> u64 {
     keys.div_ceil(KEYS as u64)
 }
 
-/// A run on its way to a file.
+/// Writes a run.
 #[derive(Debug)]
 pub(crate) struct RunWriter {
     pages: PageWriter,
     page: Vec<u8>,
-    /// How many there are.
+    /// The number of keys so far.
     pub(crate) keys: u64,
-    /// Older runs that go into this one.
-    older: Vec<Keys>,
+    /// Older runs that are merged into this one.
+    older: Vec<RunKeys>,
 }
 
 impl RunWriter {
-    /// A run that the runs `older` go into, too.
+    /// Starts a run into which the runs `older` are merged.
     pub(crate) fn new(
         seed: u64,
         older: impl IntoIterator<Item = Pages>,
     ) -> std::result::Result<Self, Trouble> {
-        let older = older.into_iter().map(Keys::new).collect::<Option<_>>();
+        let older = older.into_iter().map(RunKeys::new).collect::<Option<_>>();
         let older = older.ok_or(Trouble::Damaged)?;
         Ok(Self { pages: PageWriter::new(seed), page: Vec::new(), keys: 0, older })
     }
 
-    /// Appends the key of a row whose hash is above all before.
+    /// Appends the key of a row; hashes must come in ascending order.
     pub(crate) fn push(
         &mut self,
         hash: u128,
@@ -51,7 +51,7 @@ impl RunWriter {
         Ok(self.put(hash, out)?)
     }
 
-    /// Writes what is left.
+    /// Writes the rest.
     pub(crate) fn finish(&mut self, out: &mut NewFile) -> std::result::Result<(), Trouble> {
         self.merge(None, out)?;
         if !self.page.is_empty() {
@@ -95,7 +95,7 @@ impl RunWriter {
     }
 }
 
-/// The keys of a page, as hashes without the bits that nobody looks at.
+/// Key `i` of a page, as a hash whose unused bits are zero.
 fn key(body: &[u8], i: usize) -> Option<u128> {
     let mut bytes = [0; 16];
     bytes[..KEY].copy_from_slice(body.get(2 + i * KEY..2 + (i + 1) * KEY)?);
@@ -107,18 +107,18 @@ fn count(body: &[u8]) -> Option<usize> {
     (1..=KEYS).contains(&count).then_some(count)
 }
 
-/// The keys of a run, one after the other.
+/// Iterates over the keys of a run.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub(crate) struct RunKeys {
     reader: PageReader,
     page: u64,
     at: usize,
-    /// The next one; nothing after the last.
+    /// The next key; `None` after the last.
     pub(crate) next: Option<u128>,
 }
 
-impl Keys {
-    /// Nothing when the run is damaged.
+impl RunKeys {
+    /// `None` if the run is damaged.
     pub(crate) fn new(pages: Pages) -> Option<Self> {
         let reader = PageReader::all(pages);
         let mut keys = Self { reader, page: 0, at: 0, next: None };
@@ -126,7 +126,7 @@ impl Keys {
         Some(keys)
     }
 
-    /// Passes to the next one; nothing when the run is damaged.
+    /// Advances to the next key; `None` if the run is damaged.
     pub(crate) fn advance(&mut self) -> Option<()> {
         self.at += 1;
         self.read()
@@ -147,11 +147,10 @@ impl Keys {
     }
 }
 
-/// Sets `hits` where the row of the same place among `hashes`, which rise, is in the run; nothing
-/// when a page is damaged.
+/// Sets `hits` for each of the ascending `hashes` that is in the run; `None` if a page is damaged.
 pub(crate) fn find(pages: Pages, hashes: &[u128], hits: &mut [bool]) -> Option<()> {
     let mut reader = PageReader::for_hashes(pages, hashes);
-    // Pages below are passed for good.
+    // Pages before this one are done.
     let mut begin = 0;
     let mut guess = 0;
     for (hash, hit) in hashes.iter().zip(hits) {
@@ -177,7 +176,7 @@ pub(crate) fn find(pages: Pages, hashes: &[u128], hits: &mut [bool]) -> Option<(
     Some(())
 }
 
-/// Whether a page has a key.
+/// Whether a page contains a key.
 fn search(body: &[u8], keys: usize, wanted: u128) -> Option<bool> {
     let (mut low, mut high) = (0, keys);
     while low < high {

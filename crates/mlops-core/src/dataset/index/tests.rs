@@ -1,4 +1,4 @@
-//! Tests of the index: its format, damage to it, and what it knows against a plain set of rows.
+//! Tests of the index: its format, damage to it, and its answers compared with a plain set of rows.
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 

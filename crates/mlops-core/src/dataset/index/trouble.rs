@@ -1,15 +1,15 @@
 //! Why an index cannot be used: it is damaged, or the disk failed.
 //!
-//! Not for what follows from it: the index is made again, see the parent module.
+//! Not for the consequence, which is that the index is rebuilt: see the parent module.
 
 use crate::Error;
 
-/// Why the parts of an index are of no use.
+/// Why an index cannot be used.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// An older part is damaged, or gone.
+    /// An older part is damaged or missing.
     Damaged,
-    /// The disk does not take the new one.
+    /// Writing the new part failed.
     Disk(Error),
 }
 

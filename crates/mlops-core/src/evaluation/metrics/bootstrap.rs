@@ -1,33 +1,33 @@
-//! Resampling: what other rows of the same kind might have shown.
+//! Bootstrap resampling: what other samples of the same kind might have shown.
 //!
-//! Resampling n rows with replacement and counting the confusion matrix is the same as one
-//! multinomial draw of n over the four counts, so a resample costs three binomials whatever n is.
-//! Efron, "Bootstrap methods: another look at the jackknife" (1979); percentiles are linear, as
-//! `numpy.percentile`. Here are the parts; the differences made of them are in
-//! [`super::difference`]. Not for the interval of a single score, where percentiles fail on few rows
-//! (`docs/intervals.md`): see [`super::interval`].
+//! Resampling n rows with replacement and counting the confusion matrix is one multinomial draw of
+//! n over the four counts, so that a resample costs three binomial draws whatever n is. Efron,
+//! "Bootstrap methods: another look at the jackknife" (1979); percentiles are interpolated
+//! linearly, as by `numpy.percentile`. This file has the parts; differences of scores are in
+//! [`super::difference`]. Not for the interval of a single score, where percentiles fail on few
+//! rows (`docs/intervals.md`): see [`super::interval`].
 
 use rand_distr::{Binomial, Distribution};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{ConfusionMatrix, Interval, Method};
 
-/// Resamples of a difference: the ends then move by about 1 % of the interval's
-/// width from seed to seed.
+/// The number of resamples of a difference; the ends then vary by about 1 % of the interval's width
+/// between seeds.
 pub const RESAMPLES: usize = 5_000;
 
-/// Fewest rows for which an interval says anything.
+/// The fewest rows for which an interval is meaningful.
 pub const MIN_ROWS: u64 = 30;
 
-/// What [`too_few`] says.
+/// The reason that [`too_few`] gives.
 pub const TOO_FEW: &str = "too few rows to tell";
 
-/// The reason not to trust an interval of these counts: under 30 rows, or labels of one class.
+/// The reason not to trust an interval of these counts: fewer than 30 rows, or labels of one class.
 pub fn too_few(matrix: &ConfusionMatrix) -> Option<&'static str> {
     (matrix.n() < MIN_ROWS || matrix.one_class()).then_some(TOO_FEW)
 }
 
-/// The matrix of as many rows, drawn from this one with replacement.
+/// The confusion matrix of as many rows, drawn with replacement.
 pub(crate) fn resample(
     matrix: &ConfusionMatrix,
     random: &mut Xoshiro256PlusPlus,
@@ -36,8 +36,8 @@ pub(crate) fn resample(
     ConfusionMatrix { tn, fp, fn_, tp }
 }
 
-/// One multinomial draw of as many rows as `counts` has, with its shares as chances: each cell is a
-/// binomial of the rows and of the chance still left, the last takes the rest.
+/// One multinomial draw with the total and the shares of `counts`: each cell is a binomial draw
+/// from the rows and the probability still left, the last one takes the rest.
 pub(crate) fn multinomial<const CELLS: usize>(
     counts: [u64; CELLS],
     random: &mut Xoshiro256PlusPlus,
@@ -52,7 +52,8 @@ pub(crate) fn multinomial<const CELLS: usize>(
     })
 }
 
-/// Successes in `rows` trials of chance `part / whole`; draws nothing when the answer is certain.
+/// Successes in `rows` trials of probability `part / whole`; no random draw if the result is
+/// certain.
 fn binomial(rows: u64, part: u64, whole: u64, random: &mut Xoshiro256PlusPlus) -> u64 {
     if rows == 0 || part == 0 {
         return 0;
@@ -60,11 +61,11 @@ fn binomial(rows: u64, part: u64, whole: u64, random: &mut Xoshiro256PlusPlus) -
     if part == whole {
         return rows;
     }
-    // The chance lies strictly between 0 and 1, which is all that the constructor asks for.
+    // The probability is strictly between 0 and 1, which is all that the constructor requires.
     Binomial::new(rows, part as f64 / whole as f64).map_or(0, |b| b.sample(random).min(rows))
 }
 
-/// The central `level` of the values.
+/// The central interval that contains the share `level` of the values.
 pub(crate) fn percentile_interval(mut values: Vec<f64>, level: f64) -> Interval {
     let level = level.clamp(0.0, 1.0);
     values.sort_unstable_by(f64::total_cmp);
@@ -77,7 +78,7 @@ pub(crate) fn percentile_interval(mut values: Vec<f64>, level: f64) -> Interval 
     }
 }
 
-/// Linear interpolation between the order statistics of at least one value; `share` in [0, 1].
+/// The quantile `share`, in [0, 1], by linear interpolation; `sorted` must not be empty.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= at < len")]
 pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let at = share * (sorted.len() - 1) as f64;

@@ -1,10 +1,10 @@
-//! How far the difference of two F1 scores can be trusted: seeded percentile bootstrap intervals.
+//! The uncertainty of a difference of two F1 scores: seeded percentile bootstrap intervals.
 //!
-//! Two models on the same rows are *paired*: rows are resampled with both answers on them, which is
-//! one multinomial draw over the eight cells (label, champion's answer, challenger's answer). One
-//! model on two sets of rows is *two samples*: each confusion matrix is resampled on its own.
+//! Two models on the same rows are *paired*: rows are resampled with both predictions, as one
+//! multinomial draw over the eight cells (label, champion's prediction, challenger's prediction).
+//! One model on two sets of rows is *two samples*: each confusion matrix is resampled on its own.
 //! Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 8 and 13. Not for a
-//! single score: see [`super::bootstrap`].
+//! single score: see [`super::interval`].
 //!
 //! The same counts, level, resamples and seed give the same interval.
 
@@ -34,18 +34,19 @@ pub fn two_sample_interval(
     percentile_interval(draws.collect(), level)
 }
 
-/// The answers of two models to the same rows, counted.
+/// Counts of the predictions of two models for the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PairedCounts {
-    /// Rows by 4 * label + 2 * champion's answer + challenger's answer, 1 being positive.
+    /// Number of rows by 4 * label + 2 * champion's prediction + challenger's prediction, 1 being
+    /// positive.
     cells: [u64; 8],
 }
 
 impl PairedCounts {
-    /// Counts n labels with the answers of both models.
+    /// Counts n labels with the predictions of both models.
     ///
     /// # Errors
-    /// `Data` when the lengths differ.
+    /// `Data` if the lengths differ.
     pub fn from_predictions(
         labels: &[bool],
         champion: &[bool],
@@ -65,12 +66,12 @@ impl PairedCounts {
         self.cells[cell] += 1;
     }
 
-    /// Rows counted.
+    /// Number of rows.
     pub fn n(&self) -> u64 {
         self.cells.iter().sum()
     }
 
-    /// Rows to which the two models give different answers.
+    /// Number of rows for which the two models predict different classes.
     pub fn disagreements(&self) -> u64 {
         let cells = &self.cells;
         cells[1] + cells[2] + cells[5] + cells[6]
@@ -88,7 +89,7 @@ impl PairedCounts {
         ConfusionMatrix { tn, fp, fn_, tp }
     }
 
-    /// F1 of the challenger less F1 of the champion.
+    /// The challenger's F1 minus the champion's.
     pub fn difference(&self) -> f64 {
         self.challenger().f1() - self.champion().f1()
     }

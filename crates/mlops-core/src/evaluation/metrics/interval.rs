@@ -1,4 +1,4 @@
-//! How far a score of this many rows can be trusted: 95 % confidence intervals in closed form.
+//! The uncertainty of a single score: 95 % confidence intervals in closed form.
 //!
 //! | score | interval |
 //! |---|---|
@@ -6,9 +6,9 @@
 //! | F1 | Wilson's of J = tp / (tp + fp + fn), of which F1 = 2 J / (1 + J) is a rising function |
 //! | ROC AUC | Newcombe's score interval of a Mann-Whitney statistic (2006, part 2, method 5) |
 //!
-//! Each inverts a test, so that none is a point for a perfect score and none leaves [0, 1]; how
-//! often they hold the true value is tabulated in `docs/intervals.md`. Not for the difference of two
-//! scores, which is resampled: see [`super::difference`].
+//! Each inverts a test, so that none collapses to a point for a perfect score and none leaves [0,
+//! 1]; `docs/intervals.md` tabulates how often they contain the true value. Not for the difference
+//! of two scores, which is resampled: see [`super::difference`].
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,11 @@ use super::ConfusionMatrix;
 /// The standard normal quantile of (1 + [`LEVEL`]) / 2.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// How an interval was made.
+/// How an interval was computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// Percentiles of resamples. Files from before the method was named hold only such intervals.
+    /// Percentiles of resamples. Files that do not name the method contain only such intervals.
     #[default]
     Bootstrap,
     /// Wilson's score interval.
@@ -31,7 +31,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// Its name for people.
+    /// The method's name for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bootstrap => "bootstrap",
@@ -50,19 +50,19 @@ pub struct Interval {
     pub high: f64,
     /// Nominal coverage, 0.95 for 95 %.
     pub level: f64,
-    /// How it was made.
+    /// How the interval was computed.
     #[serde(default)]
     pub method: Method,
 }
 
-/// Wilson's interval of the share `part / whole`; all of [0, 1] when `whole` is 0.
+/// Wilson's interval for the share `part / whole`; all of [0, 1] if `whole` is 0.
 ///
 /// The shares p with |part / whole - p| <= z sqrt(p (1 - p) / whole).
 pub fn wilson(part: u64, whole: u64) -> Interval {
     let (k, n, square) = (part as f64, whole as f64, Z * Z);
     let (centre, all) = (k + square / 2.0, n + square);
     let half = Z * (k * (n - k) / n.max(1.0) + square / 4.0).sqrt();
-    // The ends are exact where rounding would leave a trace of them.
+    // The ends are exactly 0 or 1 where rounding would miss them.
     Interval {
         low: if part == 0 { 0.0 } else { (centre - half) / all },
         high: if part >= whole { 1.0 } else { (centre + half) / all },
@@ -71,21 +71,22 @@ pub fn wilson(part: u64, whole: u64) -> Interval {
     }
 }
 
-/// The interval of the F1.
+/// The interval for F1.
 ///
-/// Given how many rows are positive in label or answer, tp of them is a proportion, J; what the
-/// true negatives are says nothing about it.
+/// Among the rows that are positive by label or prediction, the true positives are a proportion, J;
+/// the true negatives do not matter.
 pub fn f1_interval(matrix: &ConfusionMatrix) -> Interval {
     let jaccard = wilson(matrix.tp, matrix.tp + matrix.fp + matrix.fn_);
     let f1 = |j: f64| 2.0 * j / (1.0 + j);
     Interval { low: f1(jaccard.low), high: f1(jaccard.high), ..jaccard }
 }
 
-/// The interval of the area under the ROC curve `auc` of so many positives and negatives.
+/// The interval for the area under the ROC curve `auc`, given the number of positives and
+/// negatives.
 ///
 /// The areas A with |auc - A| <= z sqrt(V(A)), where V is Hanley and McNeil's variance (1982) with
-/// both group sizes replaced by their mean in its last two terms, as Newcombe advises. It needs no
-/// variance of the scores, which is 0 where the classes are told apart without error.
+/// both group sizes replaced by their mean in its last two terms, as Newcombe advises. It does not
+/// need the variance of the scores, which is 0 if the classes are separated perfectly.
 pub fn auc_interval(auc: f64, positives: u64, negatives: u64) -> Interval {
     let (p, n) = (positives as f64, negatives as f64);
     let more = p.midpoint(n) - 1.0;
@@ -100,7 +101,8 @@ pub fn auc_interval(auc: f64, positives: u64, negatives: u64) -> Interval {
     }
 }
 
-/// The furthest point from `inside` towards `end` that is `within`, to the last bit.
+/// The point between `inside` and `end` that is furthest from `inside` and still `within`, to the
+/// last bit.
 fn edge(inside: f64, end: f64, within: impl Fn(f64) -> bool) -> f64 {
     let (mut inside, mut outside) = (inside, end);
     loop {

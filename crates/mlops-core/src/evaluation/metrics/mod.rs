@@ -1,8 +1,8 @@
-//! What a binary classifier's predictions are worth: counts, scores, curves.
+//! Metrics of a binary classifier: counts, scores, curves.
 //!
-//! Pure functions of labels and probabilities. This file holds the types that the others share and
-//! what follows from four counts alone. Not for intervals: see [`interval`]. Not for anything that
-//! needs an order of the scores: see [`ranking`].
+//! Pure functions of labels and probabilities. This file has the shared types and all that follows
+//! from the four counts. Not for intervals: see [`interval`]. Not for metrics of the order of
+//! scores: see [`ranking`].
 //!
 //! Definitions and names are scikit-learn's; where it would warn or return NaN, we return 0 (as its
 //! `zero_division=0` does) or `None`.
@@ -26,7 +26,7 @@ pub use interval::{Interval, Method};
 pub use ranking::Ranking;
 pub use score::{Evaluation, classify};
 
-/// Two F1 are equal within this: 2/3 may come out of two formulas with another last digit.
+/// Two F1 scores are equal within this: two formulas for 2/3 may differ in the last digit.
 pub const SAME_F1: f64 = 1e-12;
 
 /// Predictions against labels at one threshold; rows are the truth, columns the prediction.
@@ -44,9 +44,9 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// Counts `(label, predicted)` pairs, true being the positive class.
+    /// Counts `(label, predicted)` pairs; true is the positive class.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (bool, bool)>) -> Self {
-        // Indexed by 2 * label + predicted, so that the loop has no branch to mispredict.
+        // Indexed by 2 * label + predicted to avoid mispredicted branches.
         let mut counts = [0_u64; 4];
         for (label, predicted) in pairs {
             counts[2 * usize::from(label) + usize::from(predicted)] += 1;
@@ -55,51 +55,51 @@ impl ConfusionMatrix {
         Self { tn, fp, fn_, tp }
     }
 
-    /// Counts predictions against labels, both of n rows, true being the positive class.
+    /// Counts n predictions against n labels; true is the positive class.
     ///
     /// # Errors
-    /// `Data` when the two differ in length.
+    /// `Data` if the lengths differ.
     pub fn from_predictions(labels: &[bool], predicted: &[bool]) -> Result<Self> {
         same_length(labels.len(), predicted.len())?;
         Ok(Self::from_pairs(labels.iter().copied().zip(predicted.iter().copied())))
     }
 
-    /// Rows counted.
+    /// Number of rows.
     pub fn n(&self) -> u64 {
         self.negatives().saturating_add(self.positives())
     }
 
-    /// Rows whose label is positive.
+    /// Number of rows whose label is positive.
     pub fn positives(&self) -> u64 {
         self.fn_.saturating_add(self.tp)
     }
 
-    /// Rows whose label is negative.
+    /// Number of rows whose label is negative.
     pub fn negatives(&self) -> u64 {
         self.tn.saturating_add(self.fp)
     }
 
-    /// Whether every label is of the same class (also when there is no row).
+    /// Whether all labels are of one class; true without rows.
     pub fn one_class(&self) -> bool {
         self.positives() == 0 || self.negatives() == 0
     }
 
-    /// F1 = 2 tp / (2 tp + fp + fn) of the positive class; 0 when that is 0/0.
+    /// F1 = 2 tp / (2 tp + fp + fn) of the positive class; 0 for 0/0.
     pub fn f1(&self) -> f64 {
         ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
     }
 
-    /// Share of rows predicted right; 0 without rows.
+    /// Share of correct predictions; 0 without rows.
     pub fn accuracy(&self) -> f64 {
         ratio(self.tn + self.tp, self.n())
     }
 
-    /// Share of positives among the rows predicted positive; 0 when there are none.
+    /// Share of positives among the rows predicted positive; 0 if there are none.
     pub fn precision(&self) -> f64 {
         ratio(self.tp, self.tp + self.fp)
     }
 
-    /// Share of the positives that are predicted positive; 0 when there are none.
+    /// Share of the positives that are predicted positive; 0 if there are none.
     pub fn recall(&self) -> f64 {
         ratio(self.tp, self.positives())
     }
@@ -140,24 +140,24 @@ pub enum Class {
     Positive,
 }
 
-/// What a classifier that ignores its input reaches on the same labels, at best.
+/// The best scores of a classifier that ignores its input, on the same labels.
 ///
-/// A model that does not beat it has learnt nothing that these rows can show.
+/// A model that does not beat them has learned nothing that these rows can show.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ConstantBaseline {
-    /// Highest F1 of a constant answer.
+    /// The highest F1 of a constant answer.
     pub f1: f64,
-    /// The answer that reaches it; negative when both reach the same.
+    /// The constant answer with this F1; negative on a tie.
     pub f1_always: Class,
-    /// Highest accuracy of a constant answer.
+    /// The highest accuracy of a constant answer.
     pub accuracy: f64,
-    /// The answer that reaches it; negative when both reach the same (as scikit-learn's
+    /// The constant answer with this accuracy; negative on a tie (as scikit-learn's
     /// `DummyClassifier`).
     pub accuracy_always: Class,
 }
 
 impl ConstantBaseline {
-    /// The baseline for labels with these counts of positives and negatives.
+    /// The baseline for labels with these numbers of positives and negatives.
     pub fn of(positives: u64, negatives: u64) -> Self {
         let always_positive =
             ConfusionMatrix { tp: positives, fp: negatives, ..Default::default() };
@@ -176,14 +176,14 @@ impl ConstantBaseline {
         Self { f1, f1_always, accuracy, accuracy_always }
     }
 
-    /// How an F1 on the same labels stands to that of the best constant answer: greater beats it, less
-    /// is worse than to answer without looking. This is the only comparison of the two.
+    /// Compares an F1 on the same labels with that of the best constant answer: greater beats it,
+    /// less is worse than answering blindly. All comparisons of the two go through here.
     pub fn met_by(&self, f1: f64) -> Ordering {
         against_constant(f1, self.f1)
     }
 }
 
-/// [`ConstantBaseline::met_by`], for records that hold nothing but the two numbers.
+/// [`ConstantBaseline::met_by`] for records that have only the two numbers.
 pub fn against_constant(f1: f64, constant_f1: f64) -> Ordering {
     if (f1 - constant_f1).abs() <= SAME_F1 {
         return Ordering::Equal;
@@ -191,7 +191,7 @@ pub fn against_constant(f1: f64, constant_f1: f64) -> Ordering {
     f1.partial_cmp(&constant_f1).unwrap_or(Ordering::Less)
 }
 
-/// A point of a receiver operating characteristic: (false positive rate, true positive rate).
+/// A point of a receiver operating characteristic.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RocPoint {
     /// False positive rate.
@@ -209,18 +209,18 @@ pub struct PrPoint {
     pub precision: f64,
 }
 
-/// One bin of a calibration (reliability) curve.
+/// A bin of a calibration (reliability) curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationBin {
-    /// Mean predicted probability of the bin's rows.
+    /// Mean predicted probability of the rows in the bin.
     pub mean_predicted: f64,
     /// Share of positives among them.
     pub fraction_of_positives: f64,
-    /// Rows in the bin.
+    /// Number of rows in the bin.
     pub count: u64,
 }
 
-/// Counts of scores by class over equal bins of [0, 1].
+/// Histogram of scores by class over equal bins of [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoreHistogram {
     /// Rows of the negative class in each bin.
@@ -229,7 +229,7 @@ pub struct ScoreHistogram {
     pub positive: Vec<u64>,
 }
 
-/// `part / whole`, and 0 for 0/0.
+/// `part / whole`, or 0 for 0/0.
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
@@ -241,7 +241,8 @@ fn same_length(labels: usize, others: usize) -> Result<()> {
     Err(Error::data(format!("{labels} labels but {others} predictions: give one for each row")))
 }
 
-/// Labels and probabilities belong together: same length, at least one row, all within [0, 1].
+/// Checks that there is at least one row, the lengths agree and all probabilities are within [0,
+/// 1].
 fn check_probabilities(labels: &[bool], probabilities: &[f64]) -> Result<()> {
     same_length(labels.len(), probabilities.len())?;
     if labels.is_empty() {

@@ -1,10 +1,10 @@
-//! How good the probabilities themselves are: log loss, Brier score, calibration, histogram.
+//! Metrics of the probabilities themselves: log loss, Brier score, calibration, histogram.
 //!
-//! Every function takes n labels and n probabilities of the positive class. Not for scores of a
+//! Every function takes n labels and n probabilities of the positive class. Not for scores at a
 //! threshold (the parent module) or of the order alone ([`super::ranking`]).
 //!
 //! # Errors
-//! All return `Data` when the lengths differ, there is no row, or a probability is NaN or outside
+//! All return `Data` if the lengths differ, there are no rows, or a probability is NaN or outside
 //! [0, 1].
 
 use super::{CalibrationBin, ScoreHistogram, check_probabilities};
@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 
 /// Mean negative log-likelihood in nats (`log_loss`).
 ///
-/// Probabilities are clipped to [eps, 1 - eps] with the machine epsilon, as scikit-learn does, so a
-/// certain and wrong answer costs 36 nats, not infinity.
+/// Probabilities are clipped to [eps, 1 - eps] with the machine epsilon, as in scikit-learn, so
+/// that a certain but wrong prediction costs 36 nats, not infinity.
 pub fn log_loss(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
     mean(labels, probabilities, |label, p| {
         let of_the_truth = if label { p } else { 1.0 - p };
@@ -21,7 +21,7 @@ pub fn log_loss(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
     })
 }
 
-/// Mean squared distance of the probability from the label, 0 to 1 (`brier_score_loss`).
+/// Mean squared difference between probability and label, 0 to 1 (`brier_score_loss`).
 pub fn brier(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
     mean(labels, probabilities, |label, p| {
         let miss = p - f64::from(u8::from(label));
@@ -29,8 +29,8 @@ pub fn brier(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
     })
 }
 
-/// The calibration curve over `bins` equal bins of [0, 1], empty bins left out
-/// (`calibration_curve` with `strategy="uniform"`).
+/// The calibration curve over `bins` equal bins of [0, 1], without empty bins (`calibration_curve`
+/// with `strategy="uniform"`).
 ///
 /// A probability on an edge belongs to the lower bin, as in scikit-learn.
 pub fn calibration_curve(
@@ -58,21 +58,21 @@ pub fn calibration_curve(
 /// Groups of the Hosmer-Lemeshow test.
 const GROUPS: usize = 10;
 
-/// Whether probabilities come true.
+/// The result of a test of calibration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CalibrationTest {
-    /// How many groups of rows were compared.
+    /// The number of groups of rows compared.
     pub groups: usize,
     /// The test's statistic.
     pub statistic: f64,
-    /// The chance of one as large if the probabilities are right.
+    /// The probability of a statistic at least as large if the model is calibrated.
     pub p_value: f64,
-    /// Mean distance between the probability and the share of positives, over the groups.
+    /// Mean absolute difference between mean probability and share of positives, over the groups.
     pub gap: f64,
 }
 
 /// The test of Hosmer and Lemeshow (1980) with ten groups of equal size, ordered by probability;
-/// nothing below ten rows for each.
+/// `None` with fewer than ten rows per group.
 ///
 /// On rows that the model was not fitted on, the statistic has as many degrees of freedom as there
 /// are groups (Hosmer, Lemeshow, Sturdivant: Applied Logistic Regression, 3rd ed., 5.2.2).
@@ -96,10 +96,10 @@ pub fn hosmer_lemeshow(labels: &[bool], probabilities: &[f64]) -> Result<Option<
         }
         let distance: f64 = observed - expected;
         gap += distance.abs() / n as f64;
-        // A group of certain answers has no variance: any miss is beyond chance.
+        // A group of certain predictions has no variance: any miss is beyond chance.
         statistic += distance * distance / variance.max(f64::EPSILON);
     }
-    // The chi-square distribution with an even number of degrees of freedom.
+    // The chi-square distribution with an even number of degrees of freedom, in closed form.
     let half = statistic / 2.0;
     let (mut term, mut sum) = (1.0, 1.0);
     for k in 1..GROUPS / 2 {
@@ -137,7 +137,7 @@ fn inner_edges(bins: usize) -> Result<Vec<f64>> {
     Ok((1..bins).map(|i| i as f64 * width).collect())
 }
 
-/// Mean of a loss over the rows, summed in blocks so that rounding does not grow with n.
+/// The mean loss over the rows, summed in blocks so that rounding errors do not grow with n.
 fn mean(labels: &[bool], probabilities: &[f64], loss: impl Fn(bool, f64) -> f64) -> Result<f64> {
     const BLOCK: usize = 1024;
     check_probabilities(labels, probabilities)?;

@@ -1,8 +1,8 @@
-//! Scores that depend on the order of the rows only: ROC AUC, average precision and both curves.
+//! Metrics that depend only on the order of the rows: ROC AUC, average precision and both curves.
 //!
-//! The rows are sorted once, in [`Ranking::new`]; everything else is a walk over the sorted rows.
-//! Rows with equal scores form one group, so that no result depends on their order in the input.
-//! Not for thresholds or probabilities: see [`super::score`] and [`super::probability`].
+//! The rows are sorted once, in [`Ranking::new`]; everything else walks the sorted rows. Rows with
+//! equal scores form one group, so that the input order does not matter. Not for thresholds or
+//! probabilities: see [`super::score`] and [`super::probability`].
 
 use super::{PrPoint, RocPoint, same_length};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::platform::threads::both;
 
 /// Labels ordered by score, ready for every ranking metric.
 ///
-/// Holds eight bytes a row.
+/// Takes eight bytes per row.
 #[derive(Debug, Clone)]
 pub struct Ranking {
     /// Order-preserving keys of the scores of each class, ascending.
@@ -18,24 +18,24 @@ pub struct Ranking {
     negatives: Vec<u64>,
 }
 
-/// Rows with a score at or above that of a group.
+/// The numbers of rows whose score is at least that of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reached {
     fp: u64,
     tp: u64,
 }
 
-/// From so many rows on a second thread is worth its start.
+/// The number of rows from which on a second thread pays off.
 const LARGE: usize = 100_000;
 
 impl Ranking {
-    /// Sorts n labels by their n scores; a score is any finite number, higher meaning more positive.
+    /// Sorts n labels by their n finite scores; a higher score is more positive.
     ///
-    /// O(n log n) time. Each class is sorted alone as 64-bit integers, which is faster than
-    /// sorting rows, and the two are merged on the fly.
+    /// O(n log n) time. The classes are sorted separately as 64-bit integers, which is faster than
+    /// sorting rows, and merged on the fly.
     ///
     /// # Errors
-    /// `Data` when the lengths differ or a score is NaN or infinite.
+    /// `Data` if the lengths differ or a score is NaN or infinite.
     pub fn new(labels: &[bool], scores: &[f64]) -> Result<Self> {
         same_length(labels.len(), scores.len())?;
         if let Some(row) = scores.iter().position(|s| !s.is_finite()) {
@@ -59,8 +59,8 @@ impl Ranking {
 
     /// Area under the receiver operating characteristic (`roc_auc_score`); `None` with one class.
     ///
-    /// The probability that a positive scores above a negative, a tie counting half
-    /// (Mann-Whitney U). Counted in integers, divided once.
+    /// The probability that a positive scores above a negative, ties counting half (Mann-Whitney
+    /// U). Counted in integers, divided once.
     pub fn roc_auc(&self) -> Option<f64> {
         let (n, p) = self.both_classes()?;
         let mut before = Reached { fp: 0, tp: 0 };
@@ -75,13 +75,13 @@ impl Ranking {
 
     /// Average precision (`average_precision_score`), our "PR AUC"; `None` with one class.
     ///
-    /// The sum over groups of precision times the recall gained, without interpolation.
+    /// The sum over groups of precision times the increase in recall, without interpolation.
     pub fn average_precision(&self) -> Option<f64> {
         let (_, p) = self.both_classes()?;
         let (mut sum, mut lost, mut before) = (0.0_f64, 0.0_f64, 0);
         for Reached { fp, tp } in self.groups() {
             if tp > before {
-                // Kahan: ten million terms would otherwise cost three or four digits.
+                // Kahan summation: ten million terms would otherwise cost three or four digits.
                 let term = (tp - before) as f64 * (tp as f64 / (tp + fp) as f64) - lost;
                 let next = sum + term;
                 lost = (next - sum) - term;
@@ -94,8 +94,8 @@ impl Ranking {
 
     /// The receiver operating characteristic from (0, 0) to (1, 1); empty with one class.
     ///
-    /// At most `max_points` points (at least two), spread evenly along the curve; every one of them
-    /// lies on the full curve, and the end points are always there.
+    /// At most `max_points` points (at least two), spread evenly along the curve; each is a point
+    /// of the full curve, and the end points are always included.
     pub fn roc_curve(&self, max_points: usize) -> Vec<RocPoint> {
         let Some((n, p)) = self.both_classes() else { return Vec::new() };
         let point =
@@ -106,9 +106,9 @@ impl Ranking {
 
     /// The precision-recall curve by ascending recall; empty with one class.
     ///
-    /// It starts at recall 0 and precision 1, which belongs to no threshold (scikit-learn adds the
-    /// same point), and ends where every row is predicted positive. At most `max_points` points, as
-    /// in [`roc_curve`](Self::roc_curve).
+    /// It starts at recall 0 and precision 1, a point without a threshold, as in scikit-learn, and
+    /// ends where every row is predicted positive. At most `max_points` points, as in
+    /// [`roc_curve`](Self::roc_curve).
     pub fn precision_recall_curve(&self, max_points: usize) -> Vec<PrPoint> {
         let Some((n, p)) = self.both_classes() else { return Vec::new() };
         let point = |at: Reached| PrPoint {
@@ -119,13 +119,13 @@ impl Ranking {
         std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
     }
 
-    /// Counts of negatives and positives, if there are both.
+    /// The numbers of negatives and positives; `None` if one is zero.
     fn both_classes(&self) -> Option<(u64, u64)> {
         let (n, p) = (self.negatives.len() as u64, self.positives.len() as u64);
         (n > 0 && p > 0).then_some((n, p))
     }
 
-    /// Cumulated counts after each distinct score, from the highest down: a merge of both classes.
+    /// Cumulative counts after each distinct score, from the highest down: a merge of both classes.
     fn groups(&self) -> impl Iterator<Item = Reached> {
         let (mut p, mut n) = (self.positives.as_slice(), self.negatives.as_slice());
         std::iter::from_fn(move || {
@@ -139,7 +139,7 @@ impl Ranking {
         })
     }
 
-    /// The groups, or `max_points - 1` of them when there are more, the last always among them.
+    /// The groups, or `max_points - 1` of them if there are more, always including the last.
     fn thinned(&self, n: u64, p: u64, max_points: usize) -> impl Iterator<Item = Reached> {
         let room = max_points.max(2) - 1;
         let all = self.groups().nth(room).is_none();
@@ -156,7 +156,7 @@ impl Ranking {
     }
 }
 
-/// `keys` without the run of `score` at its end.
+/// `keys` without the trailing run of `score`.
 fn without_last(mut keys: &[u64], score: u64) -> &[u64] {
     while let [rest @ .., last] = keys
         && *last == score
@@ -166,7 +166,7 @@ fn without_last(mut keys: &[u64], score: u64) -> &[u64] {
     keys
 }
 
-/// A finite number as an integer that sorts the same way; both zeros have the same key.
+/// A finite number as an integer that sorts the same way; both zeros get the same key.
 fn key(score: f64) -> u64 {
     let bits = (score + 0.0).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }

@@ -1,7 +1,7 @@
-//! The evaluation of one model on one test set: the numbers of `score.json`, without provenance.
+//! The evaluation of a model on a test set: the numbers of `score.json`, without provenance.
 //!
-//! Here is also the one rule that turns a probability into a class, [`classify`], and the text of
-//! the bare score file. Not for deciding whether a model may go live.
+//! Also the one rule that turns a probability into a class, [`classify`], and the text of the bare
+//! score file. Not for deciding whether a model may go live.
 
 use std::cmp::Ordering;
 
@@ -14,53 +14,54 @@ use super::{ConfusionMatrix, ConstantBaseline, Interval, Ranking, check_probabil
 use crate::error::{Error, Result};
 use crate::platform::threads::both;
 
-/// From so many rows on a second thread is worth its start.
+/// The number of rows from which on a second thread pays off.
 const LARGE: usize = 100_000;
 
-/// Whether a row with the probability `p` of the positive class is predicted positive.
+/// Whether a row whose probability of the positive class is `p` is predicted positive.
 ///
-/// Strictly above the threshold: scikit-learn's `predict` asks `decision_function > 0`, which is
-/// p > 0.5, so a row exactly on the fence is negative. Every prediction of the toolset goes through
-/// here.
+/// Strictly above the threshold: scikit-learn's `predict` tests `decision_function > 0`, which is p
+/// > 0.5, so that a row exactly at the threshold is negative. Every prediction of the toolset uses
+/// this function.
 pub fn classify(p: f64, threshold: f64) -> bool {
     p > threshold
 }
 
-/// All scores of one model on one labelled set. No number in it is ever NaN.
+/// All scores of a model on a labelled set. No number in it is ever NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Rows scored.
+    /// Number of rows scored.
     pub n: u64,
-    /// Rows whose label is positive.
+    /// Number of rows whose label is positive.
     pub positives: u64,
     /// The threshold of [`classify`].
     pub threshold: f64,
-    /// F1 of the positive class; 0 where it is 0/0.
+    /// F1 of the positive class; 0 for 0/0.
     pub f1: f64,
-    /// Its interval; how it was made is in it.
+    /// Confidence interval of F1.
     pub f1_interval: Interval,
-    /// Share of rows predicted right.
+    /// Share of correct predictions.
     pub accuracy: f64,
-    /// Its interval.
+    /// Confidence interval of the accuracy.
     pub accuracy_interval: Interval,
-    /// Why the intervals say little, if they do: "too few rows to tell".
+    /// Why the intervals say little, if so: "too few rows to tell".
     pub note: Option<String>,
-    /// Precision; 0 when nothing is predicted positive.
+    /// Precision; 0 if nothing is predicted positive.
     pub precision: f64,
-    /// Its interval; nothing in files of before it was computed.
+    /// Confidence interval of the precision; `None` in files written before it was computed.
     #[serde(default)]
     pub precision_interval: Option<Interval>,
     /// Recall; 0 without positives.
     pub recall: f64,
-    /// Its interval; nothing in files of before it was computed.
+    /// Confidence interval of the recall; `None` in files written before it was computed.
     #[serde(default)]
     pub recall_interval: Option<Interval>,
-    /// Area under the ROC curve; nothing with one class.
+    /// Area under the ROC curve; `None` with one class.
     pub roc_auc: Option<f64>,
-    /// Its interval; nothing with one class, and in files of before it was computed.
+    /// Confidence interval of the area; `None` with one class and in files written before it was
+    /// computed.
     #[serde(default)]
     pub roc_auc_interval: Option<Interval>,
-    /// Average precision; nothing with one class.
+    /// Average precision; `None` with one class.
     pub pr_auc: Option<f64>,
     /// Mean negative log-likelihood in nats.
     pub log_loss: f64,
@@ -68,10 +69,9 @@ pub struct Evaluation {
     pub brier: f64,
     /// The counts behind F1 and accuracy.
     pub confusion_matrix: ConfusionMatrix,
-    /// What the best constant answer reaches on the same labels.
+    /// The best constant answers on the same labels.
     pub constant: ConstantBaseline,
-    /// Whether the F1 is above that of the best constant answer on these rows, as
-    /// [`ConstantBaseline::met_by`] says.
+    /// The F1 is above that of the best constant answer, by [`ConstantBaseline::met_by`].
     pub beats_constant: bool,
 }
 
@@ -79,7 +79,7 @@ impl Evaluation {
     /// Evaluates n probabilities of the positive class against n labels at a threshold in [0, 1].
     ///
     /// # Errors
-    /// `Data` when there is no row, the lengths differ, or a probability or the threshold is NaN or
+    /// `Data` if there are no rows, the lengths differ, or a probability or the threshold is NaN or
     /// outside [0, 1].
     pub fn of(labels: &[bool], probabilities: &[f64], threshold: f64) -> Result<Self> {
         if !(0.0..=1.0).contains(&threshold) {
@@ -90,7 +90,7 @@ impl Evaluation {
         check_probabilities(labels, probabilities)?;
         let predicted = probabilities.iter().map(|&p| classify(p, threshold));
         let matrix = ConfusionMatrix::from_pairs(labels.iter().copied().zip(predicted));
-        // Sorting takes as long as all the rest.
+        // Sorting takes as long as everything else together.
         let ranking = || Ranking::new(labels, probabilities);
         let rest = || (log_loss(labels, probabilities), brier(labels, probabilities));
         let (ranking, (log_loss, brier)) =
@@ -123,8 +123,8 @@ impl Evaluation {
         })
     }
 
-    /// Whether it beats the constant answer by more than chance explains: with the whole interval of
-    /// its F1, on enough rows of both classes.
+    /// Whether F1 beats the constant answer by more than chance explains: its whole interval does,
+    /// on enough rows of both classes.
     pub fn beats_constant_beyond_chance(&self) -> bool {
         self.note.is_none() && self.constant.met_by(self.f1_interval.low) == Ordering::Greater
     }
@@ -132,7 +132,7 @@ impl Evaluation {
 
 /// The score as Python's `repr` writes it: the shortest text that reads back as the same number.
 ///
-/// For the bare score file, which other programs parse. `f1` is finite.
+/// For the bare score file, which other programs parse. `f1` must be finite.
 pub fn latest_score_text(f1: f64) -> String {
     let size = f1.abs();
     if size > 0.0 && !(1e-4..1e16).contains(&size) {

@@ -1,27 +1,28 @@
-//! What a fit reads: blocks of rows, feature by feature, from any kind of source.
+//! The input of a fit: blocks of rows, feature by feature, from any kind of source.
 //!
-//! Not for parsing, imputing or encoding: a source has done all of that, and hands over plain
-//! numbers in their own units (unscaled) and labels. Not for scoring single rows either.
+//! Not for parsing, imputing or encoding: a source has done all that and delivers labels and plain
+//! numbers in their own units (unscaled). Not for scoring single rows either.
 
 use crate::error::{Error, Result};
 
-/// Rows in a full block. Fixed, because the order of summation, and so the last bit of every
-/// result, hangs on it. 256 values of one feature are 2 KiB: a few features fit the first cache.
+/// Rows in a full block. Fixed, because it determines the order of summation and therefore the last
+/// bit of every result. 256 values of one feature are 2 KiB: a few features fit into the
+/// first-level cache.
 pub const BLOCK_ROWS: usize = 256;
 
-/// Up to [`BLOCK_ROWS`] rows, feature-major: feature `j` lies at `values[j * BLOCK_ROWS..]`.
+/// Up to [`BLOCK_ROWS`] rows, feature-major: feature `j` is at `values[j * BLOCK_ROWS..]`.
 #[derive(Debug, Clone)]
 pub struct Block {
     features: usize,
     rows: usize,
     values: Vec<f64>,
     labels: Vec<f64>,
-    /// Room for a source to read bytes into.
+    /// A buffer for a source to read bytes into.
     bytes: Vec<u8>,
 }
 
 impl Block {
-    /// A block of no rows with room for [`BLOCK_ROWS`] rows of `features` values.
+    /// An empty block with room for [`BLOCK_ROWS`] rows of `features` values.
     pub fn new(features: usize) -> Self {
         Self {
             features,
@@ -32,22 +33,22 @@ impl Block {
         }
     }
 
-    /// How many features a row has.
+    /// The number of features.
     pub fn features(&self) -> usize {
         self.features
     }
 
-    /// A buffer that goes along with the block, to be taken and put back.
+    /// A buffer that travels with the block, to be taken and put back.
     pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// How many rows are filled.
+    /// The number of filled rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Says how many rows are filled. Old contents stay where they are.
+    /// Sets the number of filled rows; their contents do not change.
     ///
     /// # Panics
     /// If `rows` is more than [`BLOCK_ROWS`].
@@ -83,21 +84,21 @@ impl Block {
     }
 }
 
-/// Rows for a fit with random access by block: in memory, packed, or on disk.
+/// The rows of a fit with random access by block: in memory, packed, or on disk.
 ///
 /// Every block but the last is full. Values are raw (unscaled), imputed and one-hot encoded;
 /// labels are 0 or 1. Several threads read at the same time, each into a block of its own.
 pub trait Blocks: Sync {
-    /// Values in a row.
+    /// The number of values in a row.
     fn features(&self) -> usize;
 
-    /// All rows.
+    /// The number of rows.
     fn rows(&self) -> u64;
 
-    /// Rows with label 1.
+    /// The number of rows with label 1.
     fn positives(&self) -> u64;
 
-    /// What people call feature `j`.
+    /// The name of feature `j` for people.
     fn name(&self, j: usize) -> String {
         format!("feature {j} (counted from 0)")
     }
@@ -112,8 +113,8 @@ pub trait Blocks: Sync {
     fn read(&self, index: usize, into: &mut Block) -> Result<()>;
 }
 
-/// Reads block `index` and holds the source to its word about sizes, so that a file that changed
-/// under a fit is an error rather than a slightly wrong model.
+/// Reads block `index` and checks its size, so that a file that changes during a fit is an error
+/// instead of a slightly wrong model.
 pub(crate) fn read_checked(source: &dyn Blocks, index: usize, into: &mut Block) -> Result<()> {
     source.read(index, into)?;
     let before = index as u64 * BLOCK_ROWS as u64;

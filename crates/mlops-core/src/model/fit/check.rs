@@ -1,8 +1,9 @@
-//! A second opinion on a fit: smartcore's L-BFGS on the same rows, and the objective by the book.
+//! Cross-checks a fit: smartcore's L-BFGS on the same rows, and the objective computed naively.
 //!
-//! The gradient that says "optimum" comes from our own vectorised kernel. Where that were wrong (a
-//! compiler, a processor), its own test could not tell; another library's solver and a plain loop
-//! can. Only for few rows, where it costs a millisecond. Not for finding coefficients: see `newton`.
+//! The gradient that signals the optimum comes from our own vectorised kernel. If that were wrong
+//! (a compiler, a processor), its own test could not notice; another library's solver and a plain
+//! loop can. Only for few rows, where it costs a millisecond. Not for finding coefficients: see
+//! `newton`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,28 +13,28 @@ use super::{Fitted, LogisticRegression, lbfgs};
 use crate::config::choices::ClassWeight;
 use crate::error::{Error, Result};
 
-/// Up to so many cells (rows times features) a fit is checked.
+/// Fits of up to so many cells (rows times features) are checked.
 pub const CHECK_CELLS: u64 = 20_000;
-/// Penalties beyond these make smartcore's line search give up.
+/// Outside this range of penalties smartcore's line search gives up.
 const PENALTIES: std::ops::RangeInclusive<f64> = 1e-3..=1e3;
-/// By which share of the loss rounding may put the optimum above another point.
+/// The share of the loss by which rounding may put the optimum above another point.
 const ROUNDING: f64 = 1e-9;
 
-/// What the second opinion was.
+/// The result of a cross-check.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CrossCheck {
-    /// How far smartcore's coefficients are from ours, at most.
+    /// The largest difference between smartcore's coefficients and ours.
     pub largest_difference: f64,
-    /// By how much its objective is above ours; below 0 only by rounding.
+    /// How much larger smartcore's objective is than ours; below 0 only by rounding.
     pub excess_loss: f64,
 }
 
 impl LogisticRegression {
-    /// Holds `fitted` against smartcore's solution. Nothing where there is none: for more than
-    /// [`CHECK_CELLS`], weights, no or extreme penalties, and where its line search gives up.
+    /// Compares `fitted` with smartcore's solution. `None` if there is none: for more than
+    /// [`CHECK_CELLS`], weights, no or extreme penalties, and if its line search gives up.
     ///
     /// # Errors
-    /// `NotConverged` if smartcore's objective is lower than ours; and if the source fails.
+    /// `NotConverged` if smartcore's objective is lower than ours; any error of the source.
     pub fn cross_check(
         &self,
         blocks: &dyn Blocks,
@@ -65,7 +66,7 @@ impl LogisticRegression {
     }
 }
 
-/// The penalised objective at two points, row by row as a textbook has it.
+/// The penalised objective at two points, row by row as in a textbook.
 fn objectives(
     blocks: &dyn Blocks,
     scaler: &Scaler,

@@ -1,6 +1,6 @@
 //! The linear system of a Newton step: Cholesky's factorisation of a small dense matrix.
 //!
-//! Not a linear algebra library: up to some hundred features, lower triangle, one right side.
+//! Not a linear algebra library: up to a few hundred features, lower triangle, one right-hand side.
 
 /// The lower factor `L` of `L Lᵀ = A`, row by row.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Cholesky {
             }
             let diagonal = matrix[i * size + i];
             let pivot = diagonal - dot(&row[..i], &row[..i]);
-            // A pivot that lost all its digits is noise, and its step would be too.
+            // A pivot that lost all its digits is noise, and so would be its step.
             if !pivot.is_finite() || pivot <= diagonal * f64::EPSILON {
                 return None;
             }
@@ -31,9 +31,9 @@ impl Cholesky {
         Some(Self { size, factor })
     }
 
-    /// Factorises, and where that fails adds the smallest of a few tiny ridges to the diagonal.
-    /// The step is then a little short of Newton's, which costs an iteration and no accuracy:
-    /// what is converged is decided by the gradient.
+    /// Factorises; if that fails, adds the smallest sufficient of a few tiny ridges to the
+    /// diagonal. The step is then slightly shorter than Newton's, which costs an iteration but no
+    /// accuracy: the gradient decides when to stop.
     pub(crate) fn with_ridge(matrix: &[f64], size: usize) -> Option<Self> {
         if let Some(found) = Self::new(matrix, size) {
             return Some(found);
@@ -49,9 +49,9 @@ impl Cholesky {
     }
 
     /// For each row whether it depends on the rows before it (to rounding): `A` is then singular,
-    /// and without these rows and columns it is not.
+    /// and becomes regular without these rows and columns.
     pub(crate) fn dependent(matrix: &[f64], size: usize) -> Vec<bool> {
-        /// The share of a diagonal entry that rounding of the sums in the matrix may leave.
+        /// The share of a diagonal entry that may remain from rounding in the sums of the matrix.
         const NOTHING: f64 = 1e-12;
         let mut rows: Vec<Vec<f64>> = Vec::with_capacity(size);
         let mut dependent = vec![false; size];
@@ -90,7 +90,7 @@ impl Cholesky {
     }
 }
 
-/// Scalar product in four lanes: one running sum would wait for every addition.
+/// Scalar product in four lanes: with one running sum each addition would wait for the last.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (fours, rest) = a.as_chunks::<4>();
     let (other_fours, other_rest) = b.as_chunks::<4>();

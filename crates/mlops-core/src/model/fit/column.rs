@@ -1,34 +1,34 @@
-//! One column of one block in as few bytes as hold it exactly.
+//! One column of a block in as few bytes as represent it exactly.
 //!
-//! Counts, categories and amounts are whole numbers within a narrow range: a byte or two each,
-//! counted from the lowest. A pass over the data is bound by memory, and so is the number of rows
-//! that a machine can train on. Not for whole blocks: see [`super::packed`].
+//! Counts, categories and amounts are integers within a narrow range: one or two bytes each, as
+//! offsets from the lowest. A pass over the data is bound by memory bandwidth, and the number of
+//! rows that a machine can train on by memory size. Not for whole blocks: see [`super::packed`].
 
 use crate::platform::simd::{Work, widest};
 
-/// Rounds to a whole number when added and subtracted: 1.5 * 2^52.
+/// Adding and subtracting this rounds to an integer: 1.5 * 2^52.
 const ROUND: f64 = 6_755_399_441_055_744.0;
-/// 2^52: a whole number below it that is added stands in the low bits of the sum.
+/// 2^52: adding it to a smaller integer puts that into the low bits of the sum.
 const BITS: f64 = 4_503_599_627_370_496.0;
-/// Lowest numbers must be whole and within this.
+/// The lowest value must be an integer within this.
 const LARGEST: f64 = 2_147_483_648.0;
 
-/// How the values are kept. The highest code of a byte or two stands for a missing value.
+/// The encodings of a column. The highest code of one or two bytes stands for a missing value.
 const BYTES: u8 = 1;
 const PAIRS: u8 = 2;
 const REALS: u8 = 8;
 
-/// Appends `values`, of which NaN is a missing one; every value comes back bit for bit.
+/// Appends `values`, NaN being missing; every value can be restored bit for bit.
 pub(crate) fn pack(values: &[f64], out: &mut Vec<u8>) {
     let (mut lowest, mut highest) = ([f64::INFINITY; 4], [f64::NEG_INFINITY; 4]);
     let mut odd = [0_u64; 4];
     let (fours, rest) = values.as_chunks::<4>();
     let mut look = |lane: usize, v: f64| {
-        // Comparing bits keeps -0 out, and NaN of other kinds than the usual one.
+        // Comparing bits excludes -0, and NaNs other than the usual one.
         let whole = ((v + ROUND) - ROUND).to_bits() ^ v.to_bits();
         let missing = v.to_bits() == f64::NAN.to_bits();
         odd[lane] |= if missing { 0 } else { whole | u64::from(v.is_nan()) };
-        // No comparison with NaN is true.
+        // Comparisons with NaN are false.
         lowest[lane] = if v < lowest[lane] { v } else { lowest[lane] };
         highest[lane] = if v > highest[lane] { v } else { highest[lane] };
     };
@@ -70,18 +70,19 @@ pub(crate) fn pack(values: &[f64], out: &mut Vec<u8>) {
     }
 }
 
-/// A whole number from 0 up to 2^51 in the low bits.
+/// The low bits of an integer from 0 to 2^51.
 fn code(value: f64) -> u64 {
     (value + BITS).to_bits()
 }
 
-/// Reads as many values as `into` holds from the start of `bytes`, `fill` for missing ones (NaN
-/// leaves them missing); returns what follows, or nothing when the bytes are not a column.
+/// Fills `into` from the start of `bytes`, with `fill` for missing values (NaN leaves them
+/// missing); returns the rest, or `None` if the bytes are not a column.
 pub(crate) fn unpack<'a>(bytes: &'a [u8], into: &mut [f64], fill: f64) -> Option<&'a [u8]> {
     widest(Unpack { bytes, into, fill })
 }
 
-/// What follows a column of `rows` values at the start of `bytes`; nothing as for [`unpack`].
+/// Skips a column of `rows` values at the start of `bytes`; returns the rest, `None` as for
+/// [`unpack`].
 pub(crate) fn skip(bytes: &[u8], rows: usize) -> Option<&[u8]> {
     let (kind, rest) = bytes.split_first()?;
     let length = match *kind {

@@ -1,9 +1,9 @@
 //! Newton steps without a matrix: the method of conjugate gradients, for very many features.
 //!
-//! A Hessian of p features takes p² numbers for each thread; here a step takes some passes over the
+//! A Hessian of p features takes p² numbers per thread; here a step takes several passes over the
 //! rows and a few vectors (Hestenes and Stiefel 1952; Lin, Weng and Keerthi 2008 for logistic
 //! regression). Not for few features, where one pass with the matrix is faster, and not without a
-//! penalty, which alone bounds the number of passes.
+//! penalty, which is what bounds the number of passes.
 
 use super::block::{BLOCK_ROWS, Block, Blocks};
 use super::cholesky::dot;
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::platform::math::logistic;
 use crate::platform::simd::{Work, widest};
 
-/// The part of the gradient that a step may leave.
+/// The share of the gradient that may remain after a step.
 const LEFT: f64 = 1e-4;
 
 /// The likelihood at one point.
@@ -21,7 +21,7 @@ pub(crate) struct Curved<'a> {
     pub(crate) blocks: &'a dyn Blocks,
     pub(crate) scaler: &'a Scaler,
     pub(crate) beta: &'a [f64],
-    /// Weight of a negative and of a positive row.
+    /// The weights of a negative and of a positive row.
     pub(crate) weights: [f64; 2],
     /// 1 / C.
     pub(crate) penalty: f64,
@@ -29,7 +29,7 @@ pub(crate) struct Curved<'a> {
 }
 
 impl Curved<'_> {
-    /// `x` with Hessian times `x` = `gradient`, nearly.
+    /// An `x` for which Hessian times `x` is approximately `gradient`.
     pub(crate) fn step(&self, gradient: &[f64]) -> Result<Vec<f64>> {
         let size = gradient.len();
         let diagonal = self.times(None)?;
@@ -94,7 +94,7 @@ impl Pass for Times<'_> {
     fn scratch(&self) {}
 
     fn add(&self, _: usize, block: &Block, (): &mut (), sums: &mut Vec<f64>) -> Result<()> {
-        widest(AddBlock { pass: self, block, sums });
+        widest(AddProduct { pass: self, block, sums });
         Ok(())
     }
 
@@ -105,14 +105,14 @@ impl Pass for Times<'_> {
     }
 }
 
-struct AddBlock<'a> {
+struct AddProduct<'a> {
     pass: &'a Times<'a>,
     block: &'a Block,
     sums: &'a mut [f64],
 }
 
 #[expect(clippy::inline_always, reason = "see `simd`")]
-impl Work for AddBlock<'_> {
+impl Work for AddProduct<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! Loss, gradient and Hessian of the logistic likelihood over blocks of rows.
 //!
-//! The inner loops of a fit, written so that the compiler turns them into vector code: fixed
-//! array lengths, no branches, several running sums. Not for the penalty nor for deciding steps
-//! (see `newton`), and not for predictions.
+//! The inner loops of a fit, written so that the compiler vectorises them: fixed array lengths, no
+//! branches, several running sums. Not for the penalty or for choosing steps (see `newton`), and
+//! not for predictions.
 //!
 //! With z = x·w + b and p = 1 / (1 + exp(-z)): loss = log(1 + exp(z)) - y z, residual = p - y,
 //! curvature = p (1 - p). See Hastie, Tibshirani and Friedman, The Elements of Statistical
@@ -16,20 +16,20 @@ use crate::platform::math::exp_of_negative;
 use crate::platform::simd::{Work, widest};
 
 /// One feature of one block, padded with zeros.
-type Column = [f64; BLOCK_ROWS];
+type PaddedColumn = [f64; BLOCK_ROWS];
 
-/// Running sums in a scalar product: the doubles in the widest vector there is. Narrower vectors
-/// take several for one, so that the order of summation is the same on every processor.
+/// Running sums in a scalar product: as many as the widest vector has doubles. Narrower vectors
+/// take several steps, so that the order of summation is the same on every processor.
 const LANES: usize = 8;
 
 /// Columns of a Hessian tile; features are padded to a multiple of it.
 const TILE: usize = 4;
 
-/// Running products in the loss; each has 32 factors of at most 2, and all together stay below
-/// 2^256: no overflow.
+/// Running products in the loss; each has 32 factors of at most 2, so that all together stay below
+/// 2^256 and nothing overflows.
 const PRODUCTS: usize = 8;
 
-/// Below this a product of the loss has lost digits that matter.
+/// Below this, a product of the loss has lost digits that matter.
 const NEAR_ONE: f64 = 1.5;
 
 /// A pass that sums the likelihood at one point.
@@ -38,9 +38,9 @@ pub(crate) struct Likelihood<'a> {
     pub(crate) scaler: &'a Scaler,
     /// Coefficients of the scaled features, then the intercept.
     pub(crate) beta: &'a [f64],
-    /// Weight of a negative and of a positive row.
+    /// The weights of a negative and of a positive row.
     pub(crate) weights: [f64; 2],
-    /// Whether the Hessian is wanted: for many features it is most of the work.
+    /// Whether to compute the Hessian, which is most of the work for many features.
     pub(crate) hessian: bool,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Likelihood<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
     pub(crate) loss: f64,
-    /// As `beta`.
+    /// The gradient, in the order of `beta`.
     pub(crate) gradient: Vec<f64>,
     /// Upper triangle of a square matrix, row by row, or empty.
     pub(crate) hessian: Vec<f64>,
@@ -56,20 +56,20 @@ pub(crate) struct Sums {
     pub(crate) positives: f64,
 }
 
-/// Buffers of one thread: `size` columns of the block at hand, scaled, the ones of the intercept,
+/// Buffers of one thread: `size` scaled columns of the current block, the ones of the intercept,
 /// and zeros up to a multiple of [`TILE`].
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    columns: Vec<Column>,
-    margin: Column,
-    labels: Column,
-    weights: Column,
-    residual: Column,
-    curvature: Column,
+    columns: Vec<PaddedColumn>,
+    margin: PaddedColumn,
+    labels: PaddedColumn,
+    weights: PaddedColumn,
+    residual: PaddedColumn,
+    curvature: PaddedColumn,
     /// exp(-|z|).
-    small: Column,
-    linear: Column,
-    curved: [Column; 2],
+    small: PaddedColumn,
+    linear: PaddedColumn,
+    curved: [PaddedColumn; 2],
 }
 
 impl Pass for Likelihood<'_> {
@@ -100,7 +100,7 @@ impl Pass for Likelihood<'_> {
     }
 
     fn add(&self, _: usize, block: &Block, s: &mut Scratch, sums: &mut Sums) -> Result<()> {
-        widest(AddBlock { pass: self, block, scratch: s, sums });
+        widest(AddLikelihood { pass: self, block, scratch: s, sums });
         Ok(())
     }
 
@@ -117,8 +117,8 @@ impl Pass for Likelihood<'_> {
     }
 }
 
-/// The work of one block.
-struct AddBlock<'a> {
+/// Adds one block to the sums.
+struct AddLikelihood<'a> {
     pass: &'a Likelihood<'a>,
     block: &'a Block,
     scratch: &'a mut Scratch,
@@ -126,7 +126,7 @@ struct AddBlock<'a> {
 }
 
 #[expect(clippy::inline_always, reason = "see `simd`")]
-impl Work for AddBlock<'_> {
+impl Work for AddLikelihood<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -146,7 +146,7 @@ impl Work for AddBlock<'_> {
 
 #[expect(clippy::inline_always, reason = "see `simd`")]
 impl Likelihood<'_> {
-    /// Scales the features and sums up z = x·w + b.
+    /// Scales the features and computes z = x·w + b.
     #[inline(always)]
     fn margins(&self, block: &Block, s: &mut Scratch) {
         let features = block.features();
@@ -164,7 +164,7 @@ impl Likelihood<'_> {
         }
     }
 
-    /// Everything of a row that does not depend on single features.
+    /// Computes everything that does not depend on single features.
     #[inline(always)]
     fn rows(&self, block: &Block, s: &mut Scratch) {
         let rows = block.rows();
@@ -174,7 +174,7 @@ impl Likelihood<'_> {
         for (weight, label) in s.weights.iter_mut().zip(&s.labels) {
             *weight = if *label > 0.5 { positive } else { negative };
         }
-        // Padding has no weight: whatever its margin, it adds nothing anywhere.
+        // Padding has weight 0, so that it contributes nothing.
         s.weights[rows..].fill(0.0);
         for i in 0..BLOCK_ROWS {
             let (z, label, weight) = (s.margin[i], s.labels[i], s.weights[i]);
@@ -193,7 +193,7 @@ impl Likelihood<'_> {
     }
 }
 
-/// The loss of a block. The logarithms are taken of products, one for each class.
+/// The loss of a block. Logarithms are taken of products, one per class.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `simd`")]
 fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
@@ -213,7 +213,7 @@ fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
     }
     let product = |lanes: [f64; PRODUCTS]| lanes.iter().product::<f64>();
     let logs = [product(negative), product(positive)];
-    // Rows that are told apart well leave a product near 1, whose distance from 1 is all that counts.
+    // Well separated rows leave a product near 1, where only the distance from 1 counts.
     let logs = if logs[0] < NEAR_ONE || logs[1] < NEAR_ONE {
         above_one(s).map(f64::ln_1p)
     } else {
@@ -222,8 +222,8 @@ fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
     linear.iter().sum::<f64>() + weights[0] * logs[0] + weights[1] * logs[1]
 }
 
-/// By how much both products of the loss exceed 1, to the last digits of the excess. Not inlined: it
-/// is rarely wanted.
+/// By how much the two products of the loss exceed 1, to full precision. Not inlined: it is rarely
+/// needed.
 #[inline(never)]
 fn above_one(s: &Scratch) -> [f64; 2] {
     let mut lanes = [[0.0; PRODUCTS]; 2];
@@ -240,10 +240,10 @@ fn above_one(s: &Scratch) -> [f64; 2] {
     lanes.map(|lanes| lanes.iter().fold(0.0, |all, lane| all + lane + all * lane))
 }
 
-/// A sum in several lanes: one running sum would wait for every addition.
+/// A sum in several lanes: with one running sum each addition would wait for the last.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `simd`")]
-fn sum(column: &Column) -> f64 {
+fn sum(column: &PaddedColumn) -> f64 {
     let mut lanes = [0.0; PRODUCTS];
     for chunk in column.as_chunks::<PRODUCTS>().0 {
         for (lane, value) in lanes.iter_mut().zip(chunk) {
@@ -266,7 +266,7 @@ fn add_gradient(s: &Scratch, gradient: &mut [f64]) {
 }
 
 /// Adds the upper triangle in tiles of two rows by [`TILE`] columns; the few entries of a tile
-/// below the diagonal are computed and left unused.
+/// below the diagonal are computed but not used.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `simd`")]
 fn add_hessian(s: &mut Scratch, size: usize, hessian: &mut [f64]) {
@@ -294,12 +294,12 @@ fn add_hessian(s: &mut Scratch, size: usize, hessian: &mut [f64]) {
     }
 }
 
-/// All scalar products of `J` columns with `K` columns: every value loaded serves several.
+/// All scalar products of `J` columns with `K` columns: every value loaded is used several times.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `simd`")]
 fn products<const J: usize, const K: usize>(
-    left: &[Column; J],
-    right: &[Column; K],
+    left: &[PaddedColumn; J],
+    right: &[PaddedColumn; K],
 ) -> [[f64; K]; J] {
     let mut sums = [[[0.0; LANES]; K]; J];
     for i in 0..BLOCK_ROWS / LANES {
@@ -320,8 +320,8 @@ fn products<const J: usize, const K: usize>(
     products
 }
 
-/// The sum of the lanes. Not inlined: a compiler that sees all of them makes vectors across the
-/// products instead of along the rows, and collects their values one by one.
+/// The sum of the lanes. Not inlined: otherwise the compiler vectorises across the products instead
+/// of along the rows and gathers values one by one.
 #[inline(never)]
 fn together(lanes: &[f64; LANES]) -> f64 {
     lanes.iter().sum()
@@ -352,7 +352,7 @@ mod tests {
             let bits = |widest_there_is: bool| {
                 let (mut sums, mut scratch) = (pass.zero(), pass.scratch());
                 let scratch = &mut scratch;
-                let work = AddBlock { pass: &pass, block: &block, scratch, sums: &mut sums };
+                let work = AddLikelihood { pass: &pass, block: &block, scratch, sums: &mut sums };
                 if widest_there_is {
                     widest(work);
                 } else {

@@ -1,8 +1,8 @@
 //! smartcore's L-BFGS on a dense matrix: the solver `lbfgs`, and a check of ours on few rows.
 //!
-//! Not for large data (it is some forty times slower than a Newton fit at 1e5 rows and copies
-//! the matrix), and never the last word: it has no convergence flag, so `newton` polishes what it
-//! finds to the same gradient test. Its alpha is 1 / C; the intercept is not penalised.
+//! Not for large data (it is about forty times slower than a Newton fit at 1e5 rows and copies the
+//! matrix), and its result is never final: it has no convergence flag, so that `newton` refines it
+//! to the same gradient test. Its alpha is 1 / C; the intercept is not penalised.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,11 +16,11 @@ use super::block::{BLOCK_ROWS, Block, Blocks, read_checked};
 use super::scaler::{Scaler, check_finite};
 use crate::error::{Error, Result};
 
-/// The unweighted solution (coefficients of the scaled features, then the intercept), or why
-/// there is none. smartcore knows no row weights.
+/// The unweighted solution (coefficients of the scaled features, then the intercept), or the reason
+/// why there is none. smartcore has no row weights.
 ///
 /// # Errors
-/// `Data` if a value is not finite (smartcore would answer with zeros), and if the source fails.
+/// `Data` if a value is not finite (smartcore would return zeros); any error of the source.
 pub(crate) fn solve(
     blocks: &dyn Blocks,
     scaler: &Scaler,
@@ -36,7 +36,7 @@ pub(crate) fn solve(
         Ok(Err(error)) => return Ok(Err(format!("smartcore failed: {error}"))),
         Err(_) => return Ok(Err("smartcore's line search gave up".to_owned())),
     };
-    // It numbers classes in the order of its own list; the sign of everything depends on it.
+    // It numbers classes in the order of its own list, on which the sign of everything depends.
     if model.classes().as_slice() != [0, 1] {
         return Ok(Err(format!("smartcore numbered the classes {:?}", model.classes())));
     }
@@ -48,7 +48,7 @@ pub(crate) fn solve(
     Ok(Ok(beta))
 }
 
-/// All rows in one matrix of scaled features (rows by features) and their labels.
+/// All rows in one matrix of scaled features (rows by features), and their labels.
 fn dense(blocks: &dyn Blocks, scaler: &Scaler) -> Result<(Array2<f64>, Array1<u32>)> {
     let features = blocks.features();
     let rows = usize::try_from(blocks.rows())

@@ -1,15 +1,15 @@
-//! The fit kernel: standardisation and logistic regression over blocks of encoded rows.
+//! Fitting: standardisation and logistic regression over blocks of encoded rows.
 //!
 //! Not for reading, imputing or encoding rows (a source of [`Blocks`] does that), and not for
-//! predictions. Names follow scikit-learn; so do the objective and its optimum:
+//! predictions. Names, objective and optimum are scikit-learn's:
 //!
 //! sum over rows of weight * log(1 + exp(-s z)) + |w|² / (2 C), with z = x·w + b on standardised
 //! features, s = ±1 the label, the intercept b not penalised.
 //!
 //! All solvers stop at the same test, results do not depend on the number of threads, and a fit
-//! that did not get there is an error, never a warning. Without a penalty (C infinite) rows that can
-//! be told apart without error are an error too, since nothing is optimal then; features that are
-//! sums of others share their weight as a pseudo-inverse has it.
+//! that does not converge is an error, never a warning. Without a penalty (C infinite), separable
+//! rows are an error too, since there is no optimum; linearly dependent features share their weight
+//! as with a pseudo-inverse.
 
 mod block;
 mod check;
@@ -42,19 +42,19 @@ use newton::Newton;
 pub struct LogisticRegression {
     /// Inverse strength of the penalty, above 0; smaller is stronger, infinity switches it off.
     pub c: f64,
-    /// How much a row counts.
+    /// How rows are weighted.
     pub class_weight: ClassWeight,
-    /// Who looks for the optimum.
+    /// The optimiser.
     pub solver: Solver,
-    /// Newton steps on all rows before giving up.
+    /// Maximum number of Newton steps on all rows.
     pub max_iter: usize,
-    /// Largest [`Fitted::gradient_norm`] of an optimum. The default is far below scikit-learn's,
-    /// so that coefficients agree to 1e-9 whatever the solver.
+    /// Largest [`Fitted::gradient_norm`] at an optimum. The default is far below scikit-learn's, so
+    /// that coefficients agree to 1e-9 for all solvers.
     pub tol: f64,
-    /// Threads to use; 0 for all. Changes no bit of the result.
+    /// Number of threads; 0 for all. Does not change a bit of the result.
     pub threads: usize,
-    /// What a fit may take beside the rows, about, in bytes: fewer threads and, with a penalty, no
-    /// Hessian keep to it.
+    /// Approximate memory of a fit besides the rows, in bytes: within it the fit uses fewer threads
+    /// and, with a penalty, no Hessian.
     pub memory: usize,
 }
 
@@ -75,23 +75,23 @@ impl Default for LogisticRegression {
 /// An optimum, and how it was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
-    /// One for each feature, of the standardised value.
+    /// One coefficient per feature, for its standardised value.
     pub coefficients: Vec<f64>,
-    /// Log-odds where all standardised values are 0.
+    /// Log-odds if all standardised values are 0.
     pub intercept: f64,
-    /// The solver that was used, never `Auto`. `Lbfgs` includes its polish.
+    /// The solver that was used, never `Auto`. `Lbfgs` includes the final Newton steps.
     pub solver: Solver,
-    /// Why L-BFGS was tried and its result thrown away.
+    /// Why L-BFGS was tried and its result discarded.
     pub fallback: Option<String>,
-    /// Newton steps on all rows: for `Lbfgs` those of the polish. Steps on a sample and smartcore's
-    /// own iterations (it does not tell) are not counted.
+    /// Newton steps on all rows, for `Lbfgs` the final ones. Steps on a sample and smartcore's own
+    /// iterations, which it does not report, are not counted.
     pub iterations: usize,
-    /// Largest absolute component of the gradient of the penalised objective, divided by the sum
-    /// of the row weights. At most `tol`, unless rounding of the sums allowed no less.
+    /// Largest absolute component of the gradient of the penalised objective, divided by the sum of
+    /// the row weights. At most `tol`, unless rounding of the sums prevents that.
     pub gradient_norm: f64,
-    /// The penalised objective: a sum over rows, not a mean.
+    /// The penalised objective, a sum over rows.
     pub loss: f64,
-    /// Rows that were learned from.
+    /// Number of training rows.
     pub rows: u64,
 }
 
@@ -120,7 +120,7 @@ impl LogisticRegression {
             matrix: self.c.is_infinite() || with_matrix(blocks.features(), self.memory),
         };
         let mut solver = match self.solver {
-            // smartcore knows no fit without a penalty.
+            // smartcore has no fit without a penalty.
             Solver::Lbfgs if self.c.is_finite() => Solver::Lbfgs,
             _ => Solver::Newton,
         };
@@ -150,7 +150,7 @@ impl LogisticRegression {
         })
     }
 
-    /// Weight of a negative and of a positive row.
+    /// The weights of a negative and of a positive row.
     fn row_weights(&self, blocks: &dyn Blocks) -> [f64; 2] {
         let (rows, positives) = (blocks.rows() as f64, blocks.positives() as f64);
         match self.class_weight {
@@ -179,16 +179,17 @@ impl LogisticRegression {
     }
 }
 
-/// Features from which on a matrix of them takes longer than passes without one.
+/// Up to so many features a fit uses the Hessian; beyond, passes without it are faster.
 const MOST_WITH_MATRIX: usize = 1_000;
 
-/// Whether a Hessian of so many features is worth its time and memory: sums, their total, the one at
-/// hand, its factor and a copy.
+/// Whether a Hessian of so many features is worth its time and memory: sums, their total, the
+/// current one, its factor and a copy.
 fn with_matrix(features: usize, memory: usize) -> bool {
     features <= MOST_WITH_MATRIX && 6 * 8 * (features + 1).pow(2) <= memory
 }
 
-/// As many of `threads` (0: all) as keep to `memory` when each has a block of rows, twice, and sums.
+/// The number of `threads` (0: all) that stays within `memory` if each has a block of rows, twice,
+/// and sums.
 pub fn threads_within(threads: usize, features: usize, memory: usize) -> usize {
     let columns = 2 * 8 * BLOCK_ROWS * (features + 1);
     let sums = if with_matrix(features, memory) { 2 * 8 * (features + 1).pow(2) } else { 0 };

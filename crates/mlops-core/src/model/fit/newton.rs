@@ -1,11 +1,11 @@
 //! Newton's method (iteratively reweighted least squares) for penalised logistic regression.
 //!
-//! Objective: sum of weight * log-loss over rows + |w|² / (2 C), intercept not penalised, as
+//! Objective: sum of weight * log-loss over rows + |w|² / (2 C), intercept not penalised, as in
 //! scikit-learn's `newton-cholesky`. Not for many thousands of features: a step solves a dense
 //! system of their number.
 //!
-//! One pass over the rows gives loss, gradient and Hessian. Large data begin with steps on a
-//! sample of blocks, which finds the optimum to sampling error for a few per cent of the cost.
+//! One pass over the rows gives loss, gradient and Hessian. Large data start with steps on a sample
+//! of blocks, which finds the optimum to sampling error for a few per cent of the cost.
 
 use super::block::{Block, Blocks};
 use super::cholesky::{Cholesky, dot};
@@ -16,35 +16,35 @@ use super::repeats::Repeats;
 use super::scaler::{Scaler, check_finite};
 use crate::error::{Error, Result};
 
-/// Every how many blocks at most the early steps look at.
+/// The early steps read at least every so many-th block.
 const LARGEST_STRIDE: usize = 32;
-/// Rows that the sample of the early steps has at least.
+/// The minimum number of rows in the sample of the early steps.
 const SAMPLE_ROWS: u64 = 16_384;
-/// A step below this share of the largest coefficient is beyond what the fit promises (1e-9).
+/// A step below this share of the largest coefficient is more precise than required (1e-9).
 const STEP_TOLERANCE: f64 = 1e-10;
-/// Share of the loss that rounding may hide; no line search can see less.
+/// The share of the loss that rounding may hide; no line search can see less.
 const LOSS_NOISE: f64 = 1e-12;
-/// Root mean square change of the logit under which the Hessian of before still serves: a step
-/// with it leaves about this share of the gradient.
+/// Below this root mean square change of the logit the previous Hessian is reused: a step with it
+/// leaves about this share of the gradient.
 const SMALL_MOVE: f64 = 1e-5;
 /// The same from [`MANY`] features on, where a Hessian costs more than several gradients.
 const SMALL_MOVE_OF_MANY: f64 = 0.02;
 const MANY: usize = 32;
-/// The root mean square change of the logit that is small beside a sample's error.
+/// A root mean square change of the logit that is small beside the sampling error.
 const SAMPLED_MOVE: f64 = 0.02;
 
-/// What to minimise, and when to stop.
+/// The problem, and when to stop.
 pub(crate) struct Newton<'a> {
     pub(crate) blocks: &'a dyn Blocks,
     pub(crate) scaler: &'a Scaler,
-    /// Weight of a negative and of a positive row.
+    /// The weights of a negative and of a positive row.
     pub(crate) weights: [f64; 2],
     /// Infinite without a penalty.
     pub(crate) c: f64,
     pub(crate) tol: f64,
     pub(crate) max_iter: usize,
     pub(crate) threads: usize,
-    /// Whether steps are found from the Hessian as a matrix.
+    /// Steps use the Hessian as a matrix.
     pub(crate) matrix: bool,
 }
 
@@ -66,7 +66,7 @@ struct Point {
     norm: f64,
 }
 
-/// A factorised Hessian, perhaps of an earlier point.
+/// A factorised Hessian, possibly of an earlier point.
 struct Curvature {
     factor: Cholesky,
     /// Its entry for the intercept: the sum of w p (1 - p).
@@ -83,7 +83,7 @@ impl Newton<'_> {
             None => self.evaluate(&self.constant_model(), 1, self.matrix)?,
         };
         if !here.is_finite() {
-            // Either the data are to blame, or the start.
+            // The cause is either the data or the start.
             reduce(self.blocks, 1, self.threads, &AllFinite(self.blocks))?;
         }
         if !here.is_finite() || here.loss > self.constant_loss() * (1.0 + LOSS_NOISE) {
@@ -153,7 +153,8 @@ impl Newton<'_> {
             };
             iterations += 1;
             let gain = there.norm / here.norm;
-            // Without progress at a point that passes, more steps only stir the last bits.
+            // At a point that passes the test, more steps without progress only change the last
+            // bits.
             if gain > 0.5 && decrement <= 64.0 * f64::EPSILON * here.loss.abs() {
                 let best = if gain < 1.0 { there } else { here };
                 return Ok(best.optimum(iterations));
@@ -170,7 +171,7 @@ impl Newton<'_> {
         }
     }
 
-    /// The same with steps by conjugate gradients.
+    /// Minimises with steps by conjugate gradients.
     fn descend_without_matrix(&self, mut here: Point) -> Result<Optimum> {
         for iterations in 0..=self.max_iter {
             let curved = Curved {
@@ -203,14 +204,14 @@ impl Newton<'_> {
         Err(self.not_converged(&here, self.max_iter))
     }
 
-    /// Whether nothing more is to be had: the gradient passes the test, or the decrease that a
-    /// step promises (half the decrement) is hidden by the rounding of the loss.
+    /// Whether no progress is possible: the gradient passes the test, or the decrease that a step
+    /// promises (half the decrement) is below the rounding error of the loss.
     fn at_rounding(&self, here: &Point, decrement: f64) -> bool {
         here.norm <= self.tol || decrement <= 64.0 * f64::EPSILON * here.loss.abs()
     }
 
-    /// Steps on a sample of blocks, until they are small beside the sampling error. Anything odd
-    /// about the sample (one class, no progress) means no warm start, never an error.
+    /// Takes steps on a sample of blocks until they are small beside the sampling error. If the
+    /// sample is unsuitable (one class, no progress), there is no warm start, but never an error.
     fn warm_start(&self) -> Option<Vec<f64>> {
         if !self.matrix {
             return None;
@@ -233,7 +234,7 @@ impl Newton<'_> {
         None
     }
 
-    /// Goes along `-step`, halving it until the loss falls as much as Armijo's rule asks.
+    /// Moves along `-step`, halving it until the loss falls as much as Armijo's rule requires.
     /// `None` if it does not fall at any length.
     fn search(
         &self,
@@ -255,8 +256,8 @@ impl Newton<'_> {
         Ok(None)
     }
 
-    /// One pass. On a sample of blocks the penalty is given the sample's share, so that the
-    /// optimum is that of all rows but for sampling error.
+    /// One pass. On a sample of blocks the penalty is scaled to the sample's share, so that the
+    /// optimum is that of all rows up to sampling error.
     fn evaluate(&self, beta: &[f64], stride: usize, hessian: bool) -> Result<Point> {
         let pass = Likelihood { scaler: self.scaler, beta, weights: self.weights, hessian };
         let mut sums = reduce(self.blocks, stride, self.threads, &pass)?;
@@ -319,13 +320,13 @@ impl Newton<'_> {
         }
     }
 
-    /// Without a penalty there is an optimum only if no direction moves every row to its own side or
-    /// not at all. Along such a direction Newton's steps never shrink, however flat the loss becomes,
-    /// while all else settles; so that the step itself shows it.
+    /// Without a penalty an optimum exists only if no direction moves every row towards its own
+    /// side or not at all. Along such a direction Newton's steps never shrink, however flat the
+    /// loss becomes, while all else converges, so that the step itself reveals it.
     fn refuse_separable(&self, here: &Point, step: &[f64]) -> Result<()> {
-        /// How far a row may move to the wrong side, as a share of the largest move: rounding.
+        /// How far rounding may move a row to the wrong side, as a share of the largest move.
         const NOTHING: f64 = 1e-6;
-        // A loss below that of any single wrong answer: there is none.
+        // A loss below that of a single wrong answer: there is none.
         let all_right = here.loss < std::f64::consts::LN_2 * self.weights[0].min(self.weights[1]);
         let direction: Vec<f64> = if all_right {
             here.beta.clone()
@@ -398,7 +399,7 @@ fn max_norm(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
 }
 
-/// The least and the largest move of a row to its own side along a direction.
+/// The smallest and the largest move of a row towards its own side along a direction.
 struct Moves<'a> {
     scaler: &'a Scaler,
     direction: &'a [f64],

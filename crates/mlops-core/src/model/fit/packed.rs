@@ -1,9 +1,9 @@
 //! Training rows, packed: in memory, and beyond a limit in a temporary file.
 //!
-//! Rows come column by column, in batches of any size; here they are cut into blocks of
-//! [`BLOCK_ROWS`], each of which becomes one run of bytes (a frame). Where a frame lies makes no
-//! difference to what is read: a fit on disk has the same bits. NaN is a missing value.
-//! Not for what the columns mean, nor for one-hot encoding: see `model`.
+//! Rows arrive column by column, in batches of any size; here they are cut into blocks of
+//! [`BLOCK_ROWS`], each of which becomes a run of bytes (a frame). A fit from disk gives the same
+//! bits as one from memory. NaN is a missing value. Not for the meaning of columns, nor for one-hot
+//! encoding: see `model`.
 
 use std::path::PathBuf;
 
@@ -12,37 +12,37 @@ use super::column::{pack, skip, unpack};
 use crate::error::{Error, Result};
 use crate::platform::disk::{Disk, Scratch};
 
-/// Frames are kept in segments of about this size, so that nothing large ever moves.
+/// Frames are stored in segments of about this size, so that nothing large is ever moved.
 const SEGMENT_BYTES: usize = 1 << 20;
 /// Labels of a block, one bit each.
 const LABEL_BYTES: usize = BLOCK_ROWS / 8;
 
-/// Rows for a fit; every value comes back bit for bit.
+/// Rows for a fit; every value can be restored bit for bit.
 #[derive(Debug)]
 pub struct PackedBlocks {
     columns: usize,
     rows: u64,
     positives: u64,
-    /// Where each frame ends, counted from the first byte of the first.
+    /// The end of each frame, as an offset from the first byte of the first frame.
     ends: Vec<u64>,
-    /// Frames one behind the other, and where the first of them starts.
+    /// Consecutive frames, and the offset of the first of them.
     segments: Vec<(u64, Vec<u8>)>,
-    /// The last block while it fills.
+    /// The last block, which is being filled.
     open: Block,
-    limit: Option<Limit>,
-    /// The frames before those of the segments, once there were too many.
+    limit: Option<MemoryLimit>,
+    /// The frames before those of the segments, once the limit was reached.
     file: Option<Scratch>,
 }
 
-/// From how many bytes on frames go to a file, and where that is.
+/// The number of bytes in memory beyond which frames go to a file, and its folder.
 #[derive(Debug)]
-struct Limit {
+struct MemoryLimit {
     bytes: usize,
     disk: Disk,
     folder: PathBuf,
 }
 
-/// One block of packed columns: its columns are read in their order.
+/// A block of packed columns, which are read in order.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     rows: usize,
@@ -51,7 +51,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl PackedBlocks {
-    /// No rows of `columns` values.
+    /// Starts without rows of `columns` values.
     pub fn new(columns: usize) -> Self {
         Self {
             columns,
@@ -65,25 +65,24 @@ impl PackedBlocks {
         }
     }
 
-    /// The same, of which no more than about `bytes` stay in memory; the rest goes into a temporary
-    /// file in `folder`.
+    /// Keeps no more than about `bytes` in memory; the rest goes to a temporary file in `folder`.
     #[must_use]
     pub fn within(mut self, bytes: usize, disk: &Disk, folder: PathBuf) -> Self {
-        self.limit = Some(Limit { bytes, disk: disk.clone(), folder });
+        self.limit = Some(MemoryLimit { bytes, disk: disk.clone(), folder });
         self
     }
 
     /// Appends a row.
     ///
     /// # Errors
-    /// If `row` has another number of values than the rest, or a temporary file cannot be written.
-    /// Values are not looked at here; a fit rejects those that are not finite.
+    /// If `row` has another number of values than the others, or a temporary file cannot be
+    /// written. Values are not checked here; a fit rejects those that are not finite.
     pub fn push_row(&mut self, row: &[f64], positive: bool) -> Result<()> {
         let columns: Vec<&[f64]> = row.iter().map(std::slice::from_ref).collect();
         self.push_columns(&columns, &[positive])
     }
 
-    /// Appends rows, given column by column with as many values each as there are labels.
+    /// Appends rows column by column; each column must have as many values as there are labels.
     ///
     /// # Errors
     /// As [`PackedBlocks::push_row`].
@@ -149,7 +148,7 @@ impl PackedBlocks {
         LABEL_BYTES + self.columns * (1 + 8 * BLOCK_ROWS)
     }
 
-    /// Moves all segments into the file if there would be too many with another one.
+    /// Moves all segments to the file if one more would exceed the limit.
     fn make_room(&mut self) -> Result<()> {
         let next = SEGMENT_BYTES + self.largest_frame();
         let held = self.segments.iter().map(|(_, bytes)| bytes.capacity()).sum::<usize>();
@@ -174,7 +173,7 @@ impl PackedBlocks {
         self.file.is_some()
     }
 
-    /// The frame of full block `index`; `buffer` is where it is read to when it is on disk.
+    /// The frame of full block `index`; `buffer` receives it if it is on disk.
     pub(crate) fn frame<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Frame<'a>> {
         let (start, end) = match (index.checked_sub(1), self.ends.get(index)) {
             (None, Some(end)) => (0, *end),
@@ -201,8 +200,8 @@ impl PackedBlocks {
         Ok(Frame { rows: BLOCK_ROWS, labels, rest })
     }
 
-    /// Gives some of the columns of block `index` to `take`, without unpacking the others; `buffer` is
-    /// as for [`PackedBlocks::frame`].
+    /// Passes some of the columns of block `index` to `take` without unpacking the others; `buffer`
+    /// is as for [`PackedBlocks::frame`].
     pub(crate) fn columns(
         &self,
         index: usize,
@@ -227,7 +226,7 @@ impl PackedBlocks {
         Ok(())
     }
 
-    /// The block that is not full, if `index` is its index.
+    /// The last, partial block, if `index` is its index.
     pub(crate) fn last(&self, index: usize) -> Option<&Block> {
         (index == self.ends.len() && self.open.rows() > 0).then_some(&self.open)
     }
@@ -250,13 +249,13 @@ impl Frame<'_> {
         }
     }
 
-    /// Reads the next column, with `fill` for missing values unless that is NaN.
+    /// Reads the next column, with `fill` for missing values unless `fill` is NaN.
     pub(crate) fn column(&mut self, into: &mut [f64], fill: f64) -> Result<()> {
         self.rest = unpack(self.rest, &mut into[..self.rows], fill).ok_or_else(damaged)?;
         Ok(())
     }
 
-    /// Passes over the next `columns`.
+    /// Skips the next `columns`.
     fn skip(&mut self, columns: usize) -> Result<()> {
         for _ in 0..columns {
             self.rest = skip(self.rest, self.rows).ok_or_else(damaged)?;

@@ -1,8 +1,8 @@
 //! Sums over all blocks on several threads, with the same bits for any number of threads.
 //!
-//! Blocks are summed in units of a fixed size, and the units in their order; threads only decide
-//! who computes a unit. Not a general thread pool: threads live for one pass (some ten
-//! microseconds), which a pass over more than one unit outweighs.
+//! Blocks are summed in units of a fixed size, and the units in order; threads only decide which
+//! one computes a unit. Not a general thread pool: threads live for one pass (about ten
+//! microseconds of overhead), which a pass over more than one unit outweighs.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,12 +13,12 @@ use crate::error::{Error, Result};
 use crate::platform::threads::together;
 
 /// Blocks in a unit: 8,192 rows, so that two threads share 20,000 wide rows, while even narrow
-/// units outlast their hand-over by far. Results hang on it.
+/// units take far longer than handing them over. Results depend on it.
 const UNIT_BLOCKS: usize = 32;
 
 /// A sum over blocks.
 pub(crate) trait Pass: Sync {
-    /// What is summed.
+    /// The type of the sum.
     type Sums: Send;
     /// Buffers that a thread reuses from block to block.
     type Scratch;
@@ -38,11 +38,11 @@ pub(crate) trait Pass: Sync {
         sums: &mut Self::Sums,
     ) -> Result<()>;
 
-    /// Adds the sums of the following blocks.
+    /// Adds the sums of the blocks that follow.
     fn merge(&self, into: &mut Self::Sums, following: Self::Sums);
 }
 
-/// The number of threads that 0 ("all") or a given number stands for.
+/// The number of threads to use; 0 means all.
 pub(crate) fn threads_of(asked: usize) -> usize {
     if asked > 0 { asked } else { std::thread::available_parallelism().map_or(1, usize::from) }
 }
@@ -50,7 +50,7 @@ pub(crate) fn threads_of(asked: usize) -> usize {
 /// Sums `pass` over every `stride`-th block of `source`.
 ///
 /// # Errors
-/// The error of the earliest unit that failed, whichever thread met it.
+/// The error of the first unit that failed, whichever thread met it.
 pub(crate) fn reduce<P: Pass>(
     source: &dyn Blocks,
     stride: usize,
@@ -61,7 +61,7 @@ pub(crate) fn reduce<P: Pass>(
     let units = picked.div_ceil(UNIT_BLOCKS);
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let shared = Mutex::new(InOrder::<P::Sums> {
+    let shared = Mutex::new(OrderedSum::<P::Sums> {
         next: 0,
         total: None,
         waiting: BTreeMap::new(),
@@ -100,16 +100,16 @@ pub(crate) fn reduce<P: Pass>(
     }
 }
 
-/// Units as they arrive, added in their order. Units are claimed in order, so about as many wait
-/// as there are threads, and memory does not grow with the data.
-struct InOrder<S> {
+/// Adds units in order as they arrive. Units are claimed in order, so that about as many wait as
+/// there are threads, and memory does not grow with the data.
+struct OrderedSum<S> {
     next: usize,
     total: Option<S>,
     waiting: BTreeMap<usize, S>,
     failed: Option<(usize, Error)>,
 }
 
-impl<S> InOrder<S> {
+impl<S> OrderedSum<S> {
     fn add<P: Pass<Sums = S>>(&mut self, pass: &P, unit: usize, sums: S) {
         self.waiting.insert(unit, sums);
         while let Some(sums) = self.waiting.remove(&self.next) {

@@ -1,9 +1,9 @@
-//! Standardisation of numeric features, as scikit-learn's `StandardScaler`, with exact moments.
+//! Standardises numeric features like scikit-learn's `StandardScaler`, with exact moments.
 //!
 //! Not for one-hot columns: they keep mean 0 and scale 1, so that their coefficients stay
 //! differences between categories.
 //!
-//! Whole numbers (|v| <= 2^31) are summed in integers, so their moments are exact; other features
+//! Integers (|v| <= 2^31) are summed as integers, so that their moments are exact; other features
 //! take a second pass with the corrected two-pass formula (Chan, Golub and LeVeque 1983, eq. 1.7).
 
 use serde::{Deserialize, Serialize};
@@ -14,19 +14,19 @@ use crate::error::{Error, Result};
 use crate::platform::exact_sum::{ExactSum, unit_of};
 use crate::platform::simd::{Work, widest};
 
-/// Mean and population standard deviation (ddof 0) by feature, in the feature's own unit.
+/// Mean and population standard deviation (ddof 0) by feature, in the feature's own units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scaler {
-    /// Subtracted from the values: one for each feature, 0 for one-hot columns.
+    /// Subtracted from the values; 0 for one-hot columns.
     pub mean: Vec<f64>,
-    /// Divides them: one for each feature, never 0; 1 for constant features and one-hot columns.
+    /// Divides the differences; never 0, and 1 for constant features and one-hot columns.
     pub scale: Vec<f64>,
 }
 
-/// Largest whole number that is summed exactly: its square still is far inside 128 bits.
+/// The largest integer that is summed exactly: its square is still far within 128 bits.
 const WHOLE: f64 = 2_147_483_648.0;
 
-/// Whole numbers up to here have squares that 256 of can be summed exactly in a double.
+/// Up to here, 256 squares of integers are summed exactly in a double.
 const SMALL: f64 = 4_194_304.0;
 
 impl Scaler {
@@ -37,9 +37,9 @@ impl Scaler {
 
     /// Learns mean and scale of the features that are `numeric` (one flag for each feature).
     ///
-    /// A feature is constant if its values differ by no more than four units in the last place;
-    /// it then gets scale 1, as in scikit-learn (whose bound also grows with the number of rows,
-    /// to cover the error of its own sums). The same bits for any `threads` (0: all).
+    /// A feature is constant if its values differ by no more than four units in the last place; it
+    /// then gets scale 1, as in scikit-learn (whose bound also grows with the number of rows, to
+    /// cover the error of its own sums). The result is the same for any `threads` (0: all).
     ///
     /// # Errors
     /// `Data` for no rows, for values that are not finite (naming feature and row, counted from
@@ -54,7 +54,7 @@ impl Scaler {
                 "there are no rows to learn the scaling from; ingest data before training",
             ));
         }
-        let first = reduce(blocks, 1, threads, &Moments(blocks))?;
+        let first = reduce(blocks, 1, threads, &MomentPass(blocks))?;
         let mut scaler = Self::identity(numeric.len());
         let rows = blocks.rows();
         let mut inexact = Vec::new();
@@ -63,7 +63,7 @@ impl Scaler {
                 continue;
             }
             if constant(sums.lowest, sums.highest) {
-                // Its own lowest value, so that a truly constant feature becomes exactly 0.
+                // Its own lowest value, so that a constant feature becomes exactly 0.
                 scaler.mean[j] = sums.lowest;
             } else if let Some(moments) = sums.exact(rows) {
                 (scaler.mean[j], scaler.scale[j]) = moments;
@@ -72,7 +72,7 @@ impl Scaler {
                 inexact.push(j);
             }
         }
-        // A sum of numbers near the largest double overflowed; their exact sum does not.
+        // A sum of numbers near the largest double may overflow; their exact sum does not.
         let overflowed: Vec<usize> =
             inexact.iter().copied().filter(|j| !scaler.mean[*j].is_finite()).collect();
         if !overflowed.is_empty() {
@@ -92,8 +92,8 @@ impl Scaler {
         Ok(scaler)
     }
 
-    /// Standardised values must be numbers: neither a distance from the mean nor the inverse of the
-    /// scale may overflow.
+    /// Checks that standardised values are finite: neither the distance from the mean nor the
+    /// inverse of the scale may overflow.
     fn check(&self, blocks: &dyn Blocks, sums: &[FeatureSums]) -> Result<()> {
         let usable = |j: &usize| {
             let (mean, scale, sums) = (self.mean[*j], self.scale[*j], &sums[*j]);
@@ -124,22 +124,23 @@ impl Scaler {
     }
 }
 
-/// Whether values from `lowest` to `highest` count as one: four units in the last place apart.
+/// Whether values from `lowest` to `highest` count as one: at most four units in the last place
+/// apart.
 pub(crate) fn constant(lowest: f64, highest: f64) -> bool {
     highest - lowest <= 4.0 * f64::EPSILON * lowest.abs().max(highest.abs())
 }
 
-/// First pass: sums in integers while they are possible, a compensated sum in any case.
-struct Moments<'a>(&'a dyn Blocks);
+/// First pass: integer sums as long as possible, and a compensated sum in any case.
+struct MomentPass<'a>(&'a dyn Blocks);
 
 #[derive(Debug, Clone)]
 struct FeatureSums {
     lowest: f64,
     highest: f64,
-    /// Running sum, and what rounding took from it (Neumaier).
+    /// Running sum, and the rounding error of it (Neumaier).
     sum: f64,
     lost: f64,
-    /// Sum and sum of squares, while all values were whole and at most [`WHOLE`].
+    /// Sum and sum of squares, as long as all values are integers of at most [`WHOLE`].
     whole: Option<(i128, i128)>,
 }
 
@@ -154,7 +155,7 @@ impl FeatureSums {
         self.sum = total;
     }
 
-    /// Mean and standard deviation without any rounding but the last, if that is possible.
+    /// Mean and standard deviation with a single rounding, if possible.
     fn exact(&self, rows: u64) -> Option<(f64, f64)> {
         let (sum, squares) = self.whole?;
         let n = i128::from(rows);
@@ -164,11 +165,11 @@ impl FeatureSums {
     }
 }
 
-impl Pass for Moments<'_> {
+impl Pass for MomentPass<'_> {
     type Sums = Vec<FeatureSums>;
     type Scratch = ();
 
-    /// Features are added as they come; an empty sum is as good as a sum of nothing.
+    /// Features are created as they come; an empty sum stands for no features.
     fn zero(&self) -> Self::Sums {
         Vec::new()
     }
@@ -233,10 +234,10 @@ impl Work for AddColumn<'_> {
     }
 }
 
-/// Exact sum and sum of squares of one block, if all its values are whole and not too large.
+/// Exact sum and sum of squares of a block, if all its values are integers and not too large.
 #[inline(always)]
 fn whole_sums(values: &[f64]) -> Option<(i128, i128)> {
-    /// Adding and subtracting 1.5 * 2^52 rounds to a whole number.
+    /// Adding and subtracting 1.5 * 2^52 rounds to an integer.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let larger = |a: f64, b: f64| if b > a { b } else { a };
     let add = |a, b| a + b;
@@ -247,7 +248,7 @@ fn whole_sums(values: &[f64]) -> Option<(i128, i128)> {
     }
     #[expect(clippy::cast_possible_truncation, reason = "whole numbers, checked above")]
     let whole = |value: f64| value as i128;
-    // Partial sums are whole and below 2^53 in both branches where doubles are used.
+    // Partial sums are integers below 2^53 in both branches that use doubles.
     let sum = fold(values, 0.0, add, add);
     let squares = if largest <= SMALL {
         whole(fold(values, 0.0, |a, v| a + v * v, add))
@@ -273,12 +274,12 @@ fn exact_means(blocks: &dyn Blocks, features: &[usize], means: &mut [f64]) -> Re
     Ok(())
 }
 
-/// Second pass: sums of squared and of plain differences from the mean. The plain ones would be
-/// 0 if the mean were exact, and correct for what it is not.
+/// Second pass: sums of squared and of plain differences from the mean. The plain ones would be 0
+/// if the mean were exact, and correct for its error.
 struct Spread<'a> {
     mean: &'a [f64],
     features: &'a [usize],
-    /// A power of two for each, in which no square overflows or vanishes; it changes no digit.
+    /// A power of two per feature, with which no square overflows or vanishes; it changes no digit.
     unit: Vec<f64>,
 }
 
@@ -310,8 +311,8 @@ impl Pass for Spread<'_> {
     }
 }
 
-/// Folds in eight lanes: with one, every step would wait for the last. `start` must be neutral, or
-/// at least do no harm eight times over.
+/// Folds in eight lanes: with one, every step would wait for the last. `start` must be neutral or
+/// harmless if applied eight times.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `simd`")]
 fn fold(
@@ -333,9 +334,9 @@ fn fold(
     lanes.into_iter().fold(start, join)
 }
 
-/// Refuses NaN and infinity in the feature `name` of block `index`, saying where.
+/// Refuses NaN and infinity in the feature `name` of block `index`, with their position.
 pub(crate) fn check_finite(index: usize, name: &dyn Fn() -> String, values: &[f64]) -> Result<()> {
-    // Only finite numbers times 0 are 0: one sum tells of the whole column.
+    // Only finite numbers times 0 are 0, so that one sum checks the whole column.
     if fold(values, 0.0, |a, v| a + v.abs() * 0.0, |a, b| a + b) <= 0.0 {
         return Ok(());
     }

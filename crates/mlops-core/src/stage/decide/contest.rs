@@ -5,13 +5,13 @@
 use crate::Result;
 use crate::evaluation::gate::{GateVerdict, Terms, gate};
 use crate::evaluation::metrics::{ConfusionMatrix, classify};
-use crate::model::{Model, artifact};
-use crate::release::{ARTIFACT, Release};
+use crate::model::Model;
+use crate::release::Release;
 use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
 use crate::text;
 
-use super::super::score::{compare_tests, read_artifact};
+use super::super::score::compare_tests;
 
 /// How it went.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub fn contest(
 ) -> Result<Contest> {
     let config = &context.config;
     let holdouts = workspace.ledger.holdouts()?;
-    let tests = TestFiles::find(&config.test_data, &holdouts)?;
+    let tests = TestFiles::find(context, &holdouts)?;
     let compare = |held: &[&Model]| compare_tests(context, workspace, &models, held, &tests);
     let mut unchecked = None;
     let compared = match compare(if recorded { &models } else { &models[1..] }) {
@@ -69,19 +69,18 @@ pub fn contest(
     Ok(Contest { verdict, newest: ConfusionMatrix::from_pairs(newest) })
 }
 
-/// Holds the model in the output folder against a live release that these records do not know, if
-/// their columns are the same.
+/// Holds `challenger` against a live release that these records do not know, if their columns are the
+/// same.
 pub fn with_unknown(
     context: &Context,
     workspace: &Workspace,
     live: &Release,
+    challenger: &Model,
     accept: bool,
 ) -> Result<Option<GateVerdict>> {
-    let path = context.config.output_model.join(ARTIFACT);
-    let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
     if live.model.schema.digest() != challenger.schema.digest() {
         return Ok(None);
     }
-    let models = [&live.model, &challenger];
+    let models = [&live.model, challenger];
     Ok(Some(contest(context, workspace, models, false, accept)?.verdict))
 }

@@ -6,7 +6,7 @@
 use crate::Result;
 use crate::csv::reader::RowReader;
 use crate::drift::{
-    DataDrift, Deployed, ModelDrift, Past, Reference, Sample, SampleBuilder, data_drift,
+    DataDrift, DeployedScore, ModelDrift, Past, Reference, Sample, SampleBuilder, data_drift,
     model_drift,
 };
 use crate::evaluation::metrics::ConfusionMatrix;
@@ -16,7 +16,7 @@ use crate::release::{Release, SCORE, parse};
 use crate::run::context::{Context, Workspace};
 use crate::run::decision::Concern;
 
-use super::super::fresh::Rows;
+use super::super::fresh::RowRanges;
 use super::super::score::Score;
 
 /// The chance below which rows of one class are no accident.
@@ -39,19 +39,19 @@ pub(super) fn judge(
     workspace: &Workspace,
     live: &Release,
     dataset: &DatasetRecord,
-    new: &Rows,
-    trained: Option<&Rows>,
+    new: &RowRanges,
+    trained: Option<&RowRanges>,
 ) -> Result<Judged> {
     let config = &context.config;
-    let nothing = Rows::default();
+    let nothing = RowRanges::default();
     let trained = trained.unwrap_or(&nothing);
     let rows = new.len();
     let Seen { matrix, before, new } = seen(context, &live.model, dataset, new, trained)?;
     let score: Score = parse(&live.folder.join(SCORE))?;
     let deployed =
-        Deployed { f1: score.evaluation.f1, matrix: Some(score.evaluation.confusion_matrix) };
+        DeployedScore { f1: score.evaluation.f1, matrix: Some(score.evaluation.confusion_matrix) };
     let history = history(workspace)?;
-    let batches = workspace.ledger.judged_batches(live.id.as_str())?;
+    let batches = workspace.ledger.judged_batches(&live.id)?;
     let past = Past { deployed: &deployed, history: &history, batches };
     let drift = config.drift;
     let model = model_drift(&past, &matrix, drift.rule, drift.min_rows, config.training.seed);
@@ -110,8 +110,8 @@ fn seen(
     context: &Context,
     model: &Model,
     dataset: &DatasetRecord,
-    new: &Rows,
-    trained: &Rows,
+    new: &RowRanges,
+    trained: &RowRanges,
 ) -> Result<Seen> {
     let config = &context.config;
     let options = config.ingestion.without_line_limit();

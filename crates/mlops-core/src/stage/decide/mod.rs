@@ -7,6 +7,7 @@
 
 pub mod contest;
 mod judge;
+mod live;
 mod restore;
 mod supply;
 
@@ -16,22 +17,21 @@ use std::time::Duration;
 use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, DecisionOutcome, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
-use crate::model::{Model, artifact};
-use crate::release::{ARTIFACT, Release};
+use crate::model::Model;
+use crate::release::Release;
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
-use crate::run::decision::{Concern, Decision, Live, Outcome, Retrained, StepTime};
+use crate::run::decision::{Concern, Decision, Retrained, StepTime};
 use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
-use super::fresh::{self, Rows};
-use super::ingest;
-use super::score::{self, Score, read_artifact};
+use super::fresh::{self, RowRanges};
+use super::ingest::{self, report::Ingested};
+use super::score::{self, Score, Scoring};
 use super::{held_again, holdout, train};
-use crate::stage::ingest::report::Ingestion;
 
 /// What the user may ask for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,12 +44,29 @@ pub struct Options {
     pub accept: bool,
 }
 
+/// A decision with what was made or read for it.
+#[derive(Debug)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// The release that is live now, as it was read from disk; nothing if none is, or if it is damaged.
+    pub live: Option<Release>,
+    /// The score of the new model.
+    pub scoring: Option<Scoring>,
+}
+
 /// Decides and acts.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decision> {
+    decided(context, workspace, options).map(|decided| decided.decision)
+}
+
+/// The same, with what was made on the way.
+pub fn decided(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decided> {
     if !options.dry_run {
-        return Run::new(context, workspace, options).decide();
+        return DecisionRun::new(context, workspace, options).act();
     }
-    rehearse(context, options)
+    let decision = rehearse(context, options)?;
+    Ok(Decided { decision, live: None, scoring: None })
 }
 
 /// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
@@ -57,18 +74,21 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     let options = Options { dry_run: true, ..options };
     let mut rehearsal = Rehearsal::of(context)?;
     let Rehearsal { context, workspace, .. } = &mut rehearsal;
-    Run::new(context, workspace, options).decide()
+    DecisionRun::new(context, workspace, options).act().map(|decided| decided.decision)
 }
 
+/// What a run makes: the release that goes live, and the score of the new model.
+type News = (Option<Release>, Option<Scoring>);
+
 /// One run at work.
-struct Run<'a> {
+struct DecisionRun<'a> {
     context: &'a Context,
     workspace: &'a mut Workspace,
     options: Options,
     decision: Decision,
 }
 
-impl<'a> Run<'a> {
+impl<'a> DecisionRun<'a> {
     fn new(context: &'a Context, workspace: &'a mut Workspace, options: Options) -> Self {
         let decision = Decision {
             format_version: 1,
@@ -82,9 +102,17 @@ impl<'a> Run<'a> {
         Self { context, workspace, options, decision }
     }
 
-    fn decide(mut self) -> Result<Decision> {
+    fn act(mut self) -> Result<Decided> {
         let live = self.live()?;
-        let trained = self.trained_version(live.as_ref())?;
+        let mut made = (None, None);
+        let decision = self.decide(live.as_ref(), &mut made)?;
+        let (promoted, scoring) = made;
+        Ok(Decided { decision, live: promoted.or(live), scoring })
+    }
+
+    /// Notes in `made` the release that goes live and the score of the new model.
+    fn decide(mut self, live: Option<&Release>, made: &mut News) -> Result<Decision> {
+        let trained = self.trained_version(live)?;
         let ledger = &self.workspace.ledger;
         let judged = ledger.judged()?.max(trained).unwrap_or_default();
         let looked = ledger.decision(None)?.map(|d| d.dataset).max(trained).unwrap_or_default();
@@ -95,10 +123,10 @@ impl<'a> Run<'a> {
         self.decision.data.warnings.splice(0..0, earlier);
         self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
-            return Ok(self.end(Outcome::NothingNew, "there is no data yet"));
+            return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
         let force = self.options.force;
-        let lost = self.is_lost(live.as_ref())?;
+        let lost = self.is_lost(live)?;
         if lost {
             self.decision.data.warnings.push(
                 "no release is live and none that was is there any more: a model is trained again"
@@ -107,29 +135,28 @@ impl<'a> Run<'a> {
         }
         if dataset.version <= looked && !force && !lost {
             let reason = format!("no data came after {}", looked.file_name());
-            return self.nothing_new(live.as_ref(), &reason);
+            return self.nothing_new(live, &reason);
         }
         let schema = ingest::identity::schema(self.context, self.workspace)?;
         let (new, note) = self.after(&schema, &dataset, judged)?;
         self.decision.data.new_rows = new.len();
         self.decision.data.warnings.extend(note);
-        let same_columns =
-            live.as_ref().is_none_or(|live| live.model.schema.digest() == schema.digest());
+        let same_columns = live.is_none_or(|live| live.model.schema.digest() == schema.digest());
         if new.len() == 0 && live.is_some() && same_columns && !force {
             let reason = format!("no row of {} is new", dataset.version.file_name());
-            return self.nothing_new(live.as_ref(), &reason);
+            return self.nothing_new(live, &reason);
         }
         let trained_rows = match trained {
             Some(version) => {
                 let segments = self.workspace.ledger.segments(dataset.version)?;
-                Some(Rows::of(&segments, |s| s.batch <= version))
+                Some(RowRanges::of(&segments, |s| s.batch <= version))
             }
             None => None,
         };
         let known = trained_rows.as_ref();
         self.draw_holdout(&schema, &dataset, trained, known, judged)?;
 
-        match &live {
+        match live {
             Some(_) if !same_columns => {
                 self.decision.data.warnings.push(
                     "the columns changed, so that the live model cannot be judged on these rows"
@@ -138,9 +165,9 @@ impl<'a> Run<'a> {
             }
             Some(live) => {
                 if trained.is_none() {
-                    self.decision.data.warnings.push(no_known_rows(live));
+                    self.decision.data.warnings.push(live::no_known_rows(live));
                 }
-                let judged = self.timed("drift", |run| {
+                let judged = self.timed(Step::Drift, |run| {
                     judge::judge(run.context, run.workspace, live, &dataset, &new, known)
                 })?;
                 self.decision.drift = Some(judged.model);
@@ -153,27 +180,17 @@ impl<'a> Run<'a> {
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked) {
             let (outcome, reason) = match drift {
-                None if live.is_some() => (Outcome::DryRun, "the columns changed".to_owned()),
-                None => (Outcome::DryRun, "there is no live model yet".to_owned()),
-                Some(d) if asked => (Outcome::DryRun, d.reason.clone()),
-                Some(d) if d.drifted.is_none() => (Outcome::Undecided, d.reason.clone()),
-                Some(d) => (Outcome::NoDrift, d.reason.clone()),
+                None if live.is_some() => {
+                    (DecisionOutcome::DryRun, "the columns changed".to_owned())
+                }
+                None => (DecisionOutcome::DryRun, "there is no live model yet".to_owned()),
+                Some(d) if asked => (DecisionOutcome::DryRun, d.reason.clone()),
+                Some(d) if d.drifted.is_none() => (DecisionOutcome::Undecided, d.reason.clone()),
+                Some(d) => (DecisionOutcome::NoDrift, d.reason.clone()),
             };
             return self.record(outcome, reason, &dataset);
         }
-        self.retrain(live.as_ref(), &dataset)
-    }
-
-    /// Whether nothing is live though something was, and cannot be made so again: the releases are
-    /// gone. Not after a run that found the same and refused what it trained, which the next one would
-    /// only repeat.
-    fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
-        let ledger = &self.workspace.ledger;
-        if live.is_some() || ledger.latest_deployment()?.is_none() {
-            return Ok(false);
-        }
-        let newest = ledger.decision(None)?;
-        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != Outcome::Refused.name()))
+        self.retrain(live, &dataset, made)
     }
 
     /// Draws a hold-out from the rows that no earlier draw was offered.
@@ -182,14 +199,14 @@ impl<'a> Run<'a> {
         schema: &Schema,
         dataset: &DatasetRecord,
         trained: Option<DatasetVersion>,
-        known: Option<&Rows>,
+        known: Option<&RowRanges>,
         judged: DatasetVersion,
     ) -> Result<()> {
         let drawn = self.workspace.ledger.latest_holdout()?.map(|h| h.version);
         let offered = drawn.or(trained).unwrap_or_default();
         if !self.options.dry_run && offered < dataset.version {
             let (new, _) = self.after(schema, dataset, offered)?;
-            self.timed("holdout", |run| {
+            self.timed(Step::Holdout, |run| {
                 holdout::draw(run.context, run.workspace, schema, dataset, &new, known)
             })?;
         }
@@ -204,7 +221,7 @@ impl<'a> Run<'a> {
         schema: &Schema,
         dataset: &DatasetRecord,
         version: DatasetVersion,
-    ) -> Result<(Rows, Option<String>)> {
+    ) -> Result<(RowRanges, Option<String>)> {
         fresh::after(self.context, self.workspace, schema, dataset, version)
     }
 
@@ -227,22 +244,31 @@ impl<'a> Run<'a> {
                 }
             }
             (None, newest) => {
-                let refused = newest.filter(|d| d.outcome == Outcome::Refused);
+                let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
                 let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
                 self.decision.concerns.push(Concern::NothingLive { why });
             }
             (Some(_), None) => {}
         }
-        Ok(self.end(Outcome::NothingNew, reason))
+        Ok(self.end(DecisionOutcome::NothingNew, reason))
     }
 
     /// Trains, compares and promotes or refuses.
-    fn retrain(mut self, live: Option<&Release>, dataset: &DatasetRecord) -> Result<Decision> {
+    fn retrain(
+        mut self,
+        live: Option<&Release>,
+        dataset: &DatasetRecord,
+        made: &mut News,
+    ) -> Result<Decision> {
         let lost = self.is_lost(live)?;
         let again = held_again::run(self.context, self.workspace, lost)?;
         self.decision.data.warnings.extend(again);
-        let trained = self.step("training", train::run)?;
-        let score = self.step("scoring", score::run)?;
+        let trained = self.step(Step::Training, train::run)?;
+        let challenger = &trained.made.model;
+        let scoring = self.step(Step::Scoring, |context, workspace| {
+            score::of(context, workspace, challenger, trained.sha256)
+        })?;
+        let score = &scoring.score;
         self.decision.retrained = Some(Retrained {
             artifact: trained.sha256,
             rows: trained.data.rows,
@@ -253,41 +279,40 @@ impl<'a> Run<'a> {
             test_rows: score.evaluation.n,
             notes: score.notes.clone(),
         });
-        let path = self.context.config.output_model.join(ARTIFACT);
-        let challenger = artifact::decode(&read_artifact(&path)?, &path.display().to_string())?;
         let verdict = match live {
             Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
                 let recorded = self.trained_version(Some(live))?.is_some();
-                Some(self.timed("gate", |run| run.gate(&live.model, &challenger, recorded))?)
+                Some(self.timed(Step::Gate, |run| run.gate(&live.model, challenger, recorded))?)
             }
             _ => None,
         };
-        let mut candidate = Candidate::read(self.context)?;
+        let mut candidate = Candidate::of(&trained, &scoring);
         let (blessed, reasons) = match &verdict {
             Some(verdict) => (verdict.blessed, verdict.reasons.clone()),
-            None => self.ungated(live.is_some(), &score),
+            None => self.ungated(live.is_some(), score),
         };
         candidate = candidate.judged(blessed, &reasons);
         self.decision.gate = verdict;
+        made.1 = Some(scoring);
         // The outcome says the first word of the verdict already.
         let reasons = reasons.join("; ");
         let reason = reasons.split_once(": ").map_or(reasons.as_str(), |(_, rest)| rest).to_owned();
         if !blessed {
             candidate.seal(self.context, &self.workspace.ledger)?;
             self.worry(live.is_some(), &reason);
-            return self.record(Outcome::Refused, reason, dataset);
+            return self.record(DecisionOutcome::Refused, reason, dataset);
         }
         let is_live = live.is_some_and(|live| live.id == candidate.id);
-        let rolled_back = self.workspace.ledger.was_rolled_back(candidate.id.as_str())?;
+        let rolled_back = self.workspace.ledger.was_rolled_back(&candidate.id)?;
         if let Some(rollback) = rolled_back.filter(|_| !is_live) {
             let reason = format!(
                 "{} was rolled back at {} ({}); it does not go live again by itself",
                 candidate.id, rollback.recorded, rollback.reason
             );
             self.worry(live.is_some(), &reason);
-            return self.record(Outcome::Refused, reason, dataset);
+            return self.record(DecisionOutcome::Refused, reason, dataset);
         }
-        self.promote(candidate, reason, dataset)
+        self.promote(candidate, reason, dataset, live, made)
     }
 
     /// The verdict on a model that there is none to compare with.
@@ -336,72 +361,35 @@ impl<'a> Run<'a> {
         candidate: Candidate,
         reason: String,
         dataset: &DatasetRecord,
+        live: Option<&Release>,
+        made: &mut News,
     ) -> Result<Decision> {
         self.decision.release = Some(candidate.id.clone());
-        self.decision.outcome = Outcome::Promoted;
+        self.decision.outcome = DecisionOutcome::Promoted;
         self.decision.reason.clone_from(&reason);
-        let record = record_of(&self.decision, dataset);
+        let record = record_of(&self.decision, dataset)?;
         // Not timed: the record of the decision is written in the middle of it.
         let context = self.context;
-        let deployed = context.step(self.workspace, "deployment", |workspace| {
-            deploy::decided(context, workspace, candidate, &reason, record)
+        let deployed = context.step(self.workspace, Step::Deployment, |workspace| {
+            deploy::decided(context, workspace, candidate, &reason, record, live.map(|l| &l.id))
         })?;
+        made.0 = Some(deployed.verified);
         if !deployed.promoted {
-            return self.record(Outcome::Promoted, reason, dataset);
+            return self.record(DecisionOutcome::Promoted, reason, dataset);
         }
         let Self { workspace, decision, .. } = self;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
         Ok(decision)
     }
 
-    /// The live release, verified; one that is damaged stops the run unless it is forced. Where none
-    /// is live, the one that was last is made live again.
-    fn live(&mut self) -> Result<Option<Release>> {
-        let store = self.context.store();
-        let Some(id) = store.live()? else { return self.restore() };
-        match store.verify(&id) {
-            Ok(release) => Ok(Some(self.note_live(release))),
-            Err(_) if self.options.force => Ok(None),
-            Err(e) => {
-                let earlier = self.workspace.ledger.earlier_releases(id.as_str())?;
-                let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
-                    "go back with `deployment rollback`, or "
-                } else {
-                    ""
-                };
-                Err(Error::artifact(
-                    store.folder(&id).display().to_string(),
-                    format!(
-                        "the live release is damaged ({e}): {back}train a new one with `fullprocess \
-                         --force`"
-                    ),
-                ))
-            }
-        }
-    }
-
-    fn note_live(&mut self, release: Release) -> Release {
-        let f1 = score::f1_of(&release.folder);
-        let dataset = release.manifest.dataset;
-        self.decision.live = Some(Live { release: release.id.clone(), dataset, f1 });
-        release
-    }
-
-    /// The data set that the live model was trained on, if these records have it: the number alone
-    /// does not tell, since records that were begun afresh count from the start.
-    fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
-        let Some(live) = live else { return Ok(None) };
-        let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
-        Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
-    }
-
-    fn ingest(&mut self) -> Result<Ingestion> {
+    fn ingest(&mut self) -> Result<Ingested> {
         let settle = Duration::from_secs_f64(self.context.config.ingestion.settle_seconds);
-        let folder = self.context.config.source_folder.clone();
-        self.wait_for(&folder, settle)?;
+        let context = self.context;
+        let folder = context.config.source();
+        self.wait_for(folder, settle)?;
         let options = ingest::Options { settle, ..ingest::Options::default() };
-        self.step("ingestion", |context, workspace| {
-            ingest::run(context, workspace, &folder, "source_folder_path", options)
+        self.step(Step::Ingestion, |context, workspace| {
+            ingest::run(context, workspace, folder, options)
         })
     }
 
@@ -443,27 +431,23 @@ impl<'a> Run<'a> {
     /// Runs a stage as a recorded step, and notes how long it took.
     fn step<R: Report>(
         &mut self,
-        name: &'static str,
+        step: Step,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,
     ) -> Result<R> {
-        self.timed(name, |run| {
-            run.context.step(run.workspace, name, |workspace| work(run.context, workspace))
+        self.timed(step, |run| {
+            run.context.step(run.workspace, step, |workspace| work(run.context, workspace))
         })
     }
 
-    fn timed<T>(
-        &mut self,
-        name: &'static str,
-        work: impl FnOnce(&mut Self) -> Result<T>,
-    ) -> Result<T> {
+    fn timed<T>(&mut self, step: Step, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let begun = self.context.clock.elapsed();
         let result = work(self);
         let seconds = self.context.clock.elapsed().saturating_sub(begun).as_secs_f64();
-        self.decision.steps.push(StepTime { step: name.to_owned(), seconds });
+        self.decision.steps.push(StepTime { step, seconds });
         result
     }
 
-    fn end(mut self, outcome: Outcome, reason: &str) -> Decision {
+    fn end(mut self, outcome: DecisionOutcome, reason: &str) -> Decision {
         self.decision.outcome = outcome;
         reason.clone_into(&mut self.decision.reason);
         self.decision
@@ -472,7 +456,7 @@ impl<'a> Run<'a> {
     /// Keeps the decision in the ledger and beside the data.
     fn record(
         mut self,
-        outcome: Outcome,
+        outcome: DecisionOutcome,
         reason: String,
         dataset: &DatasetRecord,
     ) -> Result<Decision> {
@@ -483,7 +467,7 @@ impl<'a> Run<'a> {
         if options.dry_run {
             return Ok(decision);
         }
-        workspace.ledger.record_decision(&record_of(&decision, dataset))?;
+        workspace.ledger.record_decision(&record_of(&decision, dataset)?)?;
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
         Ok(decision)
     }
@@ -496,29 +480,18 @@ fn below_constant(drift: &ModelDrift) -> Concern {
 }
 
 /// The decision as the ledger keeps it.
-fn record_of(decision: &Decision, dataset: &DatasetRecord) -> DecisionRecord {
+fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRecord> {
     let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
-    DecisionRecord {
+    Ok(DecisionRecord {
         run_id: decision.run_id.clone(),
         dataset: dataset.version,
-        outcome: decision.outcome.name().to_owned(),
+        outcome: decision.outcome,
         f1: drift.map(|d| d.new_f1),
         matrix: drift.and_then(|d| d.matrix),
-        release: decision.live.as_ref().map(|live| live.release.to_string()),
-        decision: serde_json::to_string(decision).unwrap_or_default(),
+        release: decision.live.as_ref().map(|live| live.release.clone()),
+        decision: serde_json::to_string(decision).map_err(|e| Error::backend("JSON", e))?,
         recorded: decision.recorded.clone(),
-    }
-}
-
-/// What to know when the rows that a live model was trained on cannot be told from new ones.
-fn no_known_rows(live: &Release) -> String {
-    format!(
-        "the rows that {} was trained on cannot be told from the others, since its {} is not in these \
-         records, which were lost, moved or begun afresh. All rows count as new, so that its F1 on \
-         them may be too good",
-        live.id,
-        live.manifest.dataset.file_name()
-    )
+    })
 }
 
 /// The decision that a run recorded, or the newest one.

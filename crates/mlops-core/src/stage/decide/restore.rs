@@ -3,14 +3,13 @@
 //! Not for going back from a release that is live: see `stage::rollback`.
 
 use crate::Result;
-use crate::ids::ReleaseId;
 use crate::ledger::{Action, Deployment};
 use crate::release::Release;
 
 use super::super::deploy;
-use super::Run;
+use super::DecisionRun;
 
-impl Run<'_> {
+impl DecisionRun<'_> {
     /// Makes the release live again that was so last, of those that are sound and were not rolled
     /// back: somebody removed the pointer.
     pub(super) fn restore(&mut self) -> Result<Option<Release>> {
@@ -21,9 +20,9 @@ impl Run<'_> {
                 continue;
             }
             tried.push(deployment.release.clone());
-            let Ok(id) = deployment.release.parse::<ReleaseId>() else { continue };
+            let id = deployment.release.clone();
             let ledger = &self.workspace.ledger;
-            if ledger.was_rolled_back(&deployment.release)?.is_some() {
+            if ledger.was_rolled_back(&id)?.is_some() {
                 continue;
             }
             let Ok(release) = store.verify(&id) else { continue };
@@ -35,7 +34,6 @@ impl Run<'_> {
             if !self.options.dry_run {
                 let again = Deployment {
                     run_id: self.context.run.to_string(),
-                    step: deployment.step.clone(),
                     action: Action::Deploy,
                     reason: "nothing was live, and this release was so last".to_owned(),
                     recorded: self.context.now(),

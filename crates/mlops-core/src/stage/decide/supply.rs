@@ -3,30 +3,30 @@
 //!
 //! Not for taking files in: see [`crate::stage::ingest`].
 
-use std::path::Path;
 use std::time::Duration;
 
 use chrono::DateTime;
 
 use crate::Result;
+use crate::config::InputFolder;
 use crate::dataset::discover;
 use crate::ids::DatasetVersion;
 use crate::platform::clock::rfc3339;
 use crate::run::decision::{Concern, DataSeen};
 use crate::stage::ingest;
 use crate::stage::ingest::repeats;
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::Ingested;
 use crate::table::schema::Role;
 use crate::text;
 
-use super::Run;
+use super::DecisionRun;
 
 /// How much longer than one settling time a run waits for files that keep changing.
 const SETTLE_ROUNDS: u32 = 5;
 
-impl Run<'_> {
+impl DecisionRun<'_> {
     /// Notes what is wrong with the data that should come: refused files, and none at all.
-    pub(super) fn look_at_the_supply(&mut self, ingestion: &Ingestion) -> Result<()> {
+    pub(super) fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
             concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
@@ -54,7 +54,7 @@ impl Run<'_> {
     /// to nobody.
     pub(super) fn data_seen(
         &self,
-        ingestion: &Ingestion,
+        ingestion: &Ingested,
         decided: DatasetVersion,
         looked: DatasetVersion,
     ) -> Result<DataSeen> {
@@ -85,11 +85,11 @@ impl Run<'_> {
     }
 
     /// Waits, within a bound, until no file of `folder` changed just now.
-    pub(super) fn wait_for(&self, folder: &Path, settle: Duration) -> Result<()> {
+    pub(super) fn wait_for(&self, folder: InputFolder<'_>, settle: Duration) -> Result<()> {
         for _ in 0..SETTLE_ROUNDS {
-            let files = discover::list(folder, "source_folder_path")?.candidates;
+            let files = discover::list(folder)?.candidates;
             let changing =
-                |c: &discover::Candidate| ingest::changed_within(self.context, &c.path, settle);
+                |c: &discover::SourceFile| ingest::changed_within(self.context, &c.path, settle);
             if settle.is_zero() || !files.iter().any(changing) {
                 break;
             }

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
-use crate::dataset::discover::Candidate;
+use crate::dataset::discover::SourceFile;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Segment};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
@@ -18,7 +18,7 @@ use crate::text;
 use crate::{Error, Result};
 
 use crate::stage::ingest::publish::Part;
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::{Waiting, named, record};
 
 /// The key under which the ledger keeps which files are known to be gone.
@@ -132,7 +132,7 @@ impl Anew<'_> {
         held: &[Segment],
         changes: &Changes,
         parts: &mut Vec<Part>,
-        report: &mut Ingestion,
+        report: &mut Ingested,
     ) -> Result<Vec<Digest>> {
         let mut superseded = Vec::new();
         let mut missing = (Vec::new(), 0);
@@ -172,13 +172,13 @@ impl Anew<'_> {
         waiting: &Waiting,
         old: &Segment,
         parts: &mut Vec<Part>,
-        report: &mut Ingestion,
+        report: &mut Ingested,
     ) -> Result<bool> {
         let (context, total) = (self.context, self.total);
         let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
         let mut read = ingest.file(&waiting.candidate, &mut (), progress)?;
-        if let Outcome::Empty = read.outcome {
-            read.outcome = Outcome::Failed(EMPTIED.to_owned());
+        if let FileOutcome::Empty = read.outcome {
+            read.outcome = FileOutcome::Failed(EMPTIED.to_owned());
         }
         let mut record = record(context, self.workspace, waiting, read, report)?;
         let taken = matches!(record.status, FileStatus::Ingested | FileStatus::Copy);
@@ -225,8 +225,8 @@ impl Anew<'_> {
                 let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
                 let (context, total) = (self.context, self.total);
                 let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
-                let read = ingest.file(&Candidate { name, path }, &mut (), progress)?;
-                if let Outcome::Taken = read.outcome {
+                let read = ingest.file(&SourceFile { name, path }, &mut (), progress)?;
+                if let FileOutcome::Taken = read.outcome {
                     if read.digest != Some(segment.sha256) {
                         return Err(Error::data(format!(
                             "{place} changed while the data set was built anew: run again"
@@ -268,7 +268,7 @@ fn rows_stay(name: &str, rows: u64) -> String {
 pub(super) fn say_what_stays(
     workspace: &Workspace,
     held: &[Segment],
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<()> {
     for file in &report.files {
         if file.status == FileStatus::Failed
@@ -292,13 +292,9 @@ pub(super) fn gone(
     workspace: &Workspace,
     folder: &Path,
     (held, there): (&[Segment], &HashSet<PathBuf>),
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<Option<(&'static str, String)>> {
-    let known: BTreeSet<String> = workspace
-        .ledger
-        .meta(GONE_KEY)?
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
+    let known: BTreeSet<String> = workspace.ledger.kept(GONE_KEY)?.unwrap_or_default();
     let mut now = BTreeSet::new();
     let mut rows = 0;
     for segment in held {
@@ -333,5 +329,6 @@ pub(super) fn gone(
             text::plural(rows, "row"),
         ));
     }
-    Ok(Some((GONE_KEY, serde_json::to_string(&now).unwrap_or_default())))
+    let now = serde_json::to_string(&now).map_err(|e| Error::backend("JSON", e))?;
+    Ok(Some((GONE_KEY, now)))
 }

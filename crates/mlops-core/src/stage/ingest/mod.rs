@@ -19,9 +19,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{Config, OnChange};
+use crate::config::{Config, InputFolder, OnChange};
 use crate::dataset::builder::Ingest;
-use crate::dataset::discover::{self, Candidate, Stamp};
+use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
 use crate::ledger::{FileRecord, FileStatus, Segment};
@@ -34,7 +34,7 @@ use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
 pub(super) use publish::{New, Part, publish};
-pub use report::Ingestion;
+pub use report::Ingested;
 
 /// Files whose records are looked up together.
 const TOGETHER: usize = 1024;
@@ -52,15 +52,14 @@ pub struct Options {
     pub settle: Duration,
 }
 
-/// Ingests what is new in `folder`, which the configuration calls `key`.
+/// Ingests what is new in `folder`.
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
-    folder: &Path,
-    key: &str,
+    folder: InputFolder<'_>,
     options: Options,
-) -> Result<Ingestion> {
-    let mut report = ingest(context, workspace, folder, key, options)?;
+) -> Result<Ingested> {
+    let mut report = ingest(context, workspace, folder, options)?;
     report.bound();
     Ok(report)
 }
@@ -68,12 +67,11 @@ pub fn run(
 fn ingest(
     context: &Context,
     workspace: &mut Workspace,
-    folder: &Path,
-    key: &str,
+    folder: InputFolder<'_>,
     options: Options,
-) -> Result<Ingestion> {
+) -> Result<Ingested> {
     let config = &context.config;
-    let listing = discover::list(folder, key)?;
+    let listing = discover::list(folder)?;
     let last = workspace.ledger.latest_dataset()?;
     if last.is_none() {
         super::adopt::refuse_silent_takeover(context)?;
@@ -85,7 +83,7 @@ fn ingest(
     let retry = options.retry || before.is_some_and(|before| before != settings);
     let options = Options { retry, ..options };
 
-    let mut report = Ingestion::of(folder, last.as_ref());
+    let mut report = Ingested::of(folder.path, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore::run(context, workspace, last)?);
     }
@@ -104,7 +102,7 @@ fn ingest(
     let mut meta = vec![(SETTINGS_KEY, settings)];
     let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
     let waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
-    let gone = gone(context, workspace, folder, (&held, &there), &mut report)?;
+    let gone = gone(context, workspace, folder.path, (&held, &there), &mut report)?;
     let news = gone.is_some();
     meta.extend(gone);
     let mut changes = Changes::none();
@@ -179,7 +177,7 @@ fn ingest(
 fn record_files(
     context: &Context,
     workspace: &mut Workspace,
-    report: &Ingestion,
+    report: &Ingested,
     meta: &[(&str, String)],
 ) -> Result<()> {
     let run = context.run.as_str();
@@ -216,7 +214,7 @@ fn refuse_loss(
     context: &Context,
     workspace: &Workspace,
     held: &[Segment],
-    report: &Ingestion,
+    report: &Ingested,
 ) -> Result<()> {
     let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
     let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
@@ -281,7 +279,8 @@ fn check_schema(
     }
     let Config { ingestion, schema, .. } = &context.config;
     let meant = workspace.ledger.meta(MEANING_KEY)?;
-    let changes = meant.map_or_else(Vec::new, |meant| ingestion.changes(schema, &meant));
+    let changes = meant.map(|meant| ingestion.changes(schema, &meant)).transpose()?;
+    let changes = changes.unwrap_or_default();
     if same && !changes.is_empty() {
         return Err(Error::config(
             context.config.file.display().to_string(),
@@ -310,13 +309,13 @@ fn check_schema(
 fn known_sources(
     context: &Context,
     workspace: &Workspace,
-    found: Vec<Candidate>,
-) -> Result<Vec<Candidate>> {
+    found: Vec<SourceFile>,
+) -> Result<Vec<SourceFile>> {
     let mut sources = Vec::new();
     for file in workspace.ledger.files()? {
         let path = file.location.path(&context.config.base);
         if path.is_file() {
-            sources.push(Candidate { name: file.name, path });
+            sources.push(SourceFile { name: file.name, path });
         }
     }
     sources.extend(found);
@@ -328,10 +327,10 @@ fn known_sources(
 /// Those files that have not changed just now, with their stamps: others may still be written to.
 fn settled(
     context: &Context,
-    candidates: Vec<Candidate>,
+    candidates: Vec<SourceFile>,
     settle: Duration,
-    report: &mut Ingestion,
-) -> Vec<(Candidate, Option<Stamp>)> {
+    report: &mut Ingested,
+) -> Vec<(SourceFile, Option<Stamp>)> {
     let mut settled = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         // A file that is gone or unreadable is read anyway, so that it is recorded as failed.
@@ -362,10 +361,10 @@ fn is_younger(context: &Context, stamp: Stamp, settle: Duration) -> bool {
 fn sift(
     context: &Context,
     workspace: &mut Workspace,
-    candidates: Vec<(Candidate, Option<Stamp>)>,
+    candidates: Vec<(SourceFile, Option<Stamp>)>,
     held: &BTreeSet<Digest>,
     options: Options,
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<Vec<Waiting>> {
     let mut sizes: HashMap<u64, u32> = HashMap::new();
     for (_, stamp) in &candidates {
@@ -385,14 +384,12 @@ fn sift(
         }
         let before: Option<FileRecord> = known.next().flatten();
         if let Some(before) = &before
-            && before.status == FileStatus::Failed
-            && before.sha256.is_none()
+            && before.is_unreadable()
             && let Err(error) = files::open(&candidate.path)
-            && before.reason == Some(crate::dataset::counts::unreadable(&error))
         {
             // Still out of reach: no reason to build a data set.
             report.unchanged += 1;
-            report.refused.push(still_failing(before));
+            report.refused.push(still_unreadable(&candidate.name, &error));
             continue;
         }
         let size = stamp.map_or(0, |s| s.size);
@@ -407,13 +404,13 @@ fn sift(
             && !must_look_again(before, options)
         {
             // A stamp alone is no proof soon after a change; the content is.
-            let settled = Context::settled(stamp, before.recorded_ns);
+            let settled = stamp.is_settled(before.recorded_ns);
             let unchanged = settled || {
                 looked_up = digest()?;
                 looked_up.is_some() && looked_up == before.sha256
             };
             if unchanged {
-                if !settled && Context::settled(stamp, now) {
+                if !settled && stamp.is_settled(now) {
                     // From now on the stamp is proof enough.
                     touched.push(FileRecord { recorded_ns: now, ..before.clone() });
                 }
@@ -485,9 +482,14 @@ fn twin_record(context: &Context, waiting: &Waiting, read: &[FileRecord]) -> Opt
 fn must_look_again(before: &FileRecord, options: Options) -> bool {
     match before.status {
         FileStatus::Changing => true,
-        FileStatus::Failed => options.retry || before.sha256.is_none(),
+        FileStatus::Failed => options.retry || before.is_unreadable(),
         _ => false,
     }
+}
+
+fn still_unreadable(name: &str, error: &std::io::Error) -> String {
+    let reason = crate::dataset::counts::unreadable(error);
+    named(name, &format!("failed before and still does: {reason}"))
 }
 
 fn still_failing(file: &FileRecord) -> String {

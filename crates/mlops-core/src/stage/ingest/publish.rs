@@ -16,7 +16,7 @@ use crate::run::context::{Context, Workspace};
 use crate::{Error, Result};
 
 use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::Ingested;
 
 /// Smaller data sets are read again sooner than an index of them is worth a file.
 const INDEX_FROM_ROWS: u64 = 100_000;
@@ -63,7 +63,7 @@ pub(in crate::stage) fn publish(
     ingest: Ingest,
     new: New,
     mut meta: Vec<(&str, String)>,
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<()> {
     let New { version, base, mut parts, superseded } = new;
     let config = &context.config;
@@ -120,7 +120,7 @@ pub(in crate::stage) fn publish(
         ));
     }
     if base.is_none() || meant.is_none() {
-        meta.push((MEANING_KEY, config.ingestion.meaning(&config.schema)));
+        meta.push((MEANING_KEY, config.ingestion.meaning(&config.schema)?));
     }
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
@@ -177,7 +177,7 @@ fn commit(
     (data, quarantine): (NewFile, Option<(NewFile, Digest)>),
     (dataset, segments, superseded): (&DatasetRecord, &[Segment], &[Digest]),
     meta: &[(&str, String)],
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<()> {
     let (run, folder) = (context.run.as_str(), &context.config.output_folder);
     let intent = Intent::PublishDataset {

@@ -17,7 +17,7 @@ use crate::table::schema::{Role, Schema};
 use crate::{Error, Result, text};
 
 use crate::stage::ingest::identity::schema;
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::named;
 
 /// Share of a file's rows above which their loss is worth a warning.
@@ -44,7 +44,7 @@ struct Example {
 pub(super) fn warn(
     context: &Context,
     workspace: &mut Workspace,
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<()> {
     let schema = schema(context, workspace)?;
     let (Some(dataset), true) = (report.version, schema.count(Role::Id) > 0) else {

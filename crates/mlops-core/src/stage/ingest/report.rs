@@ -16,7 +16,7 @@ use crate::text;
 
 /// What `ingestion` did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ingestion {
+pub struct Ingested {
     /// The folder that was looked at.
     pub folder: String,
     /// The current version, if there is any data.
@@ -58,7 +58,7 @@ pub struct Ingestion {
     pub removed: Vec<DatasetVersion>,
 }
 
-impl Ingestion {
+impl Ingested {
     /// Nothing done yet in `folder`, with the data set `last`.
     pub(in crate::stage) fn of(folder: &Path, last: Option<&DatasetRecord>) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl Ingestion {
     }
 }
 
-impl Ingestion {
+impl Ingested {
     /// Files other than those that are where they were with the content that they had, and were only
     /// looked into since they have another time or number: copied, restored or touched.
     fn news(&self) -> impl Iterator<Item = &FileRecord> {
@@ -109,7 +109,7 @@ impl Ingestion {
     }
 }
 
-impl Report for Ingestion {
+impl Report for Ingested {
     fn changed(&self) -> bool {
         self.news().next().is_some()
     }
@@ -139,7 +139,7 @@ impl Report for Ingestion {
     }
 }
 
-impl fmt::Display for Ingestion {
+impl fmt::Display for Ingested {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.news().next().is_none() {
             let unchanged = self.unchanged + self.files.len() as u64;

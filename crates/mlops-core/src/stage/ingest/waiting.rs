@@ -2,18 +2,18 @@
 //!
 //! Not for reading it: see [`crate::dataset::builder`].
 
-use crate::csv::outcome::Outcome;
+use crate::csv::outcome::FileOutcome;
 use crate::dataset::counts::FileRead;
-use crate::dataset::discover::{Candidate, Stamp};
+use crate::dataset::discover::{SourceFile, Stamp};
 use crate::ledger::{FileRecord, FileStatus};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
-use crate::stage::ingest::report::Ingestion;
+use crate::stage::ingest::report::Ingested;
 use crate::{Error, Result, text};
 
 /// A file to be read.
 pub(crate) struct Waiting {
-    pub(crate) candidate: Candidate,
+    pub(crate) candidate: SourceFile,
     pub(crate) size: u64,
     /// What was recorded of the same path before.
     pub(crate) before: Option<FileRecord>,
@@ -24,7 +24,7 @@ pub(crate) struct Waiting {
 /// The record of a file whose content is that of `known`.
 pub(crate) fn copy_record(
     context: &Context,
-    candidate: &Candidate,
+    candidate: &SourceFile,
     stamp: Stamp,
     digest: Digest,
     known: &FileRecord,
@@ -60,32 +60,32 @@ pub(crate) fn record(
     workspace: &Workspace,
     waiting: &Waiting,
     read: FileRead,
-    report: &mut Ingestion,
+    report: &mut Ingested,
 ) -> Result<FileRecord> {
     let Waiting { candidate, size, before, .. } = waiting;
     let stamp = read.stamp.unwrap_or(Stamp { size: *size, modified_ns: 0, inode: 0 });
     let (status, reason) = match read.outcome {
-        Outcome::Taken => (FileStatus::Ingested, None),
-        Outcome::NoRows | Outcome::Empty => {
+        FileOutcome::Taken => (FileStatus::Ingested, None),
+        FileOutcome::NoRows | FileOutcome::Empty => {
             (FileStatus::NoRows, Some("it has no data rows".to_owned()))
         }
-        Outcome::Changing => {
+        FileOutcome::Changing => {
             let reason = "it changed while it was read; the next run takes it".to_owned();
             report.warnings.push(named(&candidate.name, &format!("is left out: {reason}")));
             (FileStatus::Changing, Some(reason))
         }
-        Outcome::Known => {
+        FileOutcome::Known => {
             let known = read.digest.map(|digest| workspace.ledger.content(digest)).transpose()?;
             if let (Some(digest), Some(known)) = (read.digest, known.flatten()) {
                 return Ok(copy_record(context, candidate, stamp, digest, &known));
             }
             (FileStatus::Copy, None)
         }
-        Outcome::Contradicts(reason) => {
+        FileOutcome::Contradicts(reason) => {
             let message = format!("{}: {reason}. Nothing was ingested", candidate.name);
             return Err(Error::data(text::bounded(message)));
         }
-        Outcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
+        FileOutcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
     };
     let mut sha256 = read.digest;
     if status == FileStatus::Failed {
@@ -99,7 +99,7 @@ pub(crate) fn record(
                 before.as_ref().is_some_and(failed)
                     || workspace.ledger.content(digest)?.as_ref().is_some_and(failed)
             }
-            None => before.as_ref().is_some_and(|b| b.reason == reason),
+            None => before.as_ref().is_some_and(FileRecord::is_unreadable),
         };
         let reason = reason.as_deref().unwrap_or_default();
         let words = named(&candidate.name, &format!("was refused: {reason}"));

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::clean::FormatChanges;
-use mlops_core::csv::outcome::Outcome;
+use mlops_core::csv::outcome::FileOutcome;
 use mlops_core::dataset::builder::Ingest;
 use mlops_core::dataset::counts::{Audit, FileCounts};
 use mlops_core::dataset::dedup::RowOutcome;
-use mlops_core::dataset::discover::Candidate;
+use mlops_core::dataset::discover::SourceFile;
 use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::Disk;
@@ -71,12 +71,13 @@ impl Bench<'_> {
         let data = self.path("finaldata.csv");
         let mut ingest =
             Ingest::start(self.schema, self.options, &disk, &data, &quarantine, means).unwrap();
-        let candidate = Candidate { name: "input.csv".to_owned(), path: self.path("input.csv") };
+        let candidate = SourceFile { name: "input.csv".to_owned(), path: self.path("input.csv") };
         let mut fates = Fates::default();
         let mut read = ingest.file(&candidate, &mut fates, &mut |_, _| {}).unwrap();
         let built = ingest.finish().unwrap();
-        built
-            .settle(matches!(read.outcome, Outcome::Taken).then_some(&mut read.counts).into_iter());
+        built.settle(
+            matches!(read.outcome, FileOutcome::Taken).then_some(&mut read.counts).into_iter(),
+        );
         built.data.0.publish(true).unwrap();
         let quarantined = built.quarantine.map(|(file, ..)| file.publish(true).unwrap());
         fates.0.sort_by_key(|(line, ..)| *line);
@@ -279,7 +280,7 @@ fn well_formed_files_come_out_as_a_plain_reader_has_them() {
             assert_eq!(found, plain.counts, "of {:?}", text(&bytes));
         }
         refused += u64::from(plain.refused);
-        taken += u64::from(result.outcome == format!("{:?}", Outcome::Taken));
+        taken += u64::from(result.outcome == format!("{:?}", FileOutcome::Taken));
         bytes
     });
     assert!(taken > repetitions(750, 75_000), "most files have rows: {taken}");
@@ -295,7 +296,7 @@ fn mutated_files_keep_every_promise() {
         let mut bytes = input::well_formed(random, &schema, &options);
         input::mutate(random, &mut bytes);
         let result = holds(&schema, &options, &dir, &bytes);
-        taken += u64::from(result.outcome == format!("{:?}", Outcome::Taken));
+        taken += u64::from(result.outcome == format!("{:?}", FileOutcome::Taken));
         quarantined += result.counts.quarantined;
         bytes
     });

@@ -1,6 +1,6 @@
-//! What to worry about, the worst first, or the plain statement that nothing was found.
+//! The list of findings, the most severe first, or the statement that there are none.
 //!
-//! Not for finding it.
+//! Not for finding them: see `stage/findings`.
 
 use crate::report::{Report, Severity};
 
@@ -29,5 +29,5 @@ pub(super) fn section(report: &Report) -> String {
             )
         })
         .collect();
-    format!("<ul class=\"worries\">\n{items}</ul>\n")
+    format!("<ul class=\"findings\">\n{items}</ul>\n")
 }

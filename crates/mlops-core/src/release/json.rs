@@ -1,8 +1,8 @@
-//! Small files of releases: JSON as we write it, and the path from the pointer to a release.
+//! Small files of releases: JSON in our format, and the relative path from the pointer to a
+//! release.
 //!
 //! Not for the model file: see [`crate::model::artifact`].
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -10,22 +10,27 @@ use serde::Serialize;
 use crate::{Error, Result};
 
 /// JSON for files: indented, with a final newline.
-pub fn pretty(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+pub fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::backend("JSON", e))?;
     bytes.push(b'\n');
-    bytes
+    Ok(bytes)
 }
 
 /// Reads a JSON file of ours.
 pub fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
+    let bytes = crate::platform::files::read(path).map_err(|e| Error::io("read", path, e))?;
+    parsed(&bytes, path)
+}
+
+/// What the JSON file of ours at `path` holds, whose content is `bytes`.
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| {
         let message = format!("it is not what this program writes ({e}): make it again");
         Error::artifact(path.display().to_string(), message)
     })
 }
 
-/// The path that leads from folder `from` to `to`, both existing.
+/// The relative path from folder `from` to `to`, both of which must exist.
 pub(crate) fn relative(to: &Path, from: &Path) -> Result<PathBuf> {
     let real = |path: &Path| -> Result<PathBuf> {
         path.canonicalize().map_err(|e| Error::io("read", path, e))

@@ -1,6 +1,6 @@
-//! What is worth a manager's eye in a model and its figures.
+//! Findings about the model and its figures that a manager should read.
 //!
-//! Not for files and columns: `files` and `columns` warn of what they find themselves.
+//! Not for files and columns: `files` and `columns` report what they find themselves.
 
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::probability::CalibrationTest;
@@ -10,7 +10,7 @@ use mlops_core::text;
 
 use super::subject::Subject;
 use crate::format;
-use crate::report::{Score, Warning, note, serious, warning};
+use crate::report::{Finding, Score, note, serious, warning};
 
 /// A coefficient of a standardised feature beyond this takes the odds from one in a thousand to a
 /// thousand to one within one deviation.
@@ -20,11 +20,11 @@ const ROWS_FOR_EACH: u64 = 10;
 /// Share of the rarer class below which the classes are out of balance.
 const RARE: f64 = 0.05;
 
-/// Worries about the fit and its data.
+/// Findings about the fit and its data.
 pub(super) fn of_model(
     workspace: &Workspace,
     subject: &Subject,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<Finding>,
 ) -> Result<()> {
     let (model, card) = (&subject.model, &subject.card);
     let data = &model.data;
@@ -84,8 +84,8 @@ pub(super) fn of_model(
 /// below which it does not matter even so.
 const CALIBRATION: (f64, f64) = (0.01, 0.02);
 
-/// Worries about the probabilities: whether they come true.
-pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<Warning>) {
+/// Findings about calibration: predicted probabilities against observed frequencies.
+pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<Finding>) {
     let Some(test) = test else { return };
     let (alpha, matters) = CALIBRATION;
     if test.p_value < alpha && test.gap >= matters {
@@ -101,11 +101,11 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<W
     }
 }
 
-/// Worries about the rows that came since: what the newest decision on this release found.
+/// Findings about newer rows, from the newest decision on this release.
 pub(super) fn of_drift(
     workspace: &Workspace,
     subject: &Subject,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<Finding>,
 ) -> Result<()> {
     if workspace.ledger.decision(None)?.is_none() {
         return Ok(());
@@ -138,8 +138,8 @@ pub(super) fn of_drift(
     Ok(())
 }
 
-/// Worries about the figures.
-pub(super) fn of_score(score: &Score, warnings: &mut Vec<Warning>) {
+/// Findings about the score.
+pub(super) fn of_score(score: &Score, warnings: &mut Vec<Finding>) {
     let few = mlops_core::evaluation::metrics::bootstrap::too_few(&score.confusion);
     if let Some(few) = few {
         let rows = text::plural(score.n, "test row");

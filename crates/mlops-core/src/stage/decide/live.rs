@@ -1,0 +1,77 @@
+//! The live release as a run finds it, and what the records know of it.
+//!
+//! Not for making one live again: see [`super::restore`].
+
+use crate::ids::{DatasetVersion, DecisionOutcome};
+use crate::release::Release;
+use crate::run::decision::Live;
+use crate::{Error, Result};
+
+use super::super::score;
+use super::DecisionRun;
+
+impl DecisionRun<'_> {
+    /// The live release, verified; one that is damaged stops the run unless it is forced. Where none
+    /// is live, the one that was last is made live again.
+    pub(super) fn live(&mut self) -> Result<Option<Release>> {
+        let store = self.context.store();
+        let Some(id) = store.live()? else { return self.restore() };
+        match store.verify(&id) {
+            Ok(release) => Ok(Some(self.note_live(release))),
+            Err(_) if self.options.force => Ok(None),
+            Err(e) => {
+                let earlier = self.workspace.ledger.earlier_releases(&id)?;
+                let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
+                    "go back with `deployment rollback`, or "
+                } else {
+                    ""
+                };
+                Err(Error::artifact(
+                    store.folder(&id).display().to_string(),
+                    format!(
+                        "the live release is damaged ({e}): {back}train a new one with `fullprocess \
+                         --force`"
+                    ),
+                ))
+            }
+        }
+    }
+
+    pub(super) fn note_live(&mut self, release: Release) -> Release {
+        let f1 = score::f1_of(&release.folder);
+        let dataset = release.manifest.dataset;
+        self.decision.live = Some(Live { release: release.id.clone(), dataset, f1 });
+        release
+    }
+
+    /// The data set that the live model was trained on, if these records have it: the number alone
+    /// does not tell, since records that were begun afresh count from the start.
+    pub(super) fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
+        let Some(live) = live else { return Ok(None) };
+        let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
+        Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
+    }
+
+    /// Whether nothing is live though something was, and cannot be made so again: the releases are
+    /// gone. Not after a run that found the same and refused what it trained, which the next one would
+    /// only repeat.
+    pub(super) fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
+        let ledger = &self.workspace.ledger;
+        if live.is_some() || ledger.latest_deployment()?.is_none() {
+            return Ok(false);
+        }
+        let newest = ledger.decision(None)?;
+        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != DecisionOutcome::Refused))
+    }
+}
+
+/// What to know when the rows that a live model was trained on cannot be told from new ones.
+pub(super) fn no_known_rows(live: &Release) -> String {
+    format!(
+        "the rows that {} was trained on cannot be told from the others, since its {} is not in these \
+         records, which were lost, moved or begun afresh. All rows count as new, so that its F1 on \
+         them may be too good",
+        live.id,
+        live.manifest.dataset.file_name()
+    )
+}
