@@ -1,4 +1,6 @@
-//! `apicalls`: the command line of `mlops_runtime::apicalls`. Nothing else happens here.
+//! The command line of `mlops_runtime::apicalls`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,6 @@
-//! `app`: the command line of `mlops_serve`. Nothing else happens here.
+//! The command line of `mlops_serve`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// What SIGHUP does: the files are read again.
+/// The reaction to SIGHUP: reads the files again.
 fn reload(config: PathBuf, tokens_file: Option<PathBuf>) -> Reload {
     Box::new(move || {
         let config = Config::load(&config)?;

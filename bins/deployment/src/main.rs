@@ -1,5 +1,7 @@
-//! `deployment`: the command line of the life of a release (`deploy`, `history`, `rollback` and
-//! `verify` of `mlops_core::stage`). Nothing else happens here.
+//! The command line for the life of a release: `deploy`, `history`, `rollback` and `verify` of
+//! `mlops_core::stage`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 
@@ -69,7 +71,7 @@ enum Action {
     Adopt,
 }
 
-/// A reason is there for others to read.
+/// Refuses an empty reason, since others will read it.
 fn in_words(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("say why in a few words: whoever reads the history will ask".to_owned()),

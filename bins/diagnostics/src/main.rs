@@ -1,14 +1,16 @@
-//! `diagnostics`: the command line of `diagnose` and `compare` of `mlops_core::stage`. Nothing else
-//! happens here.
+//! The command line of `mlops_core::stage::diagnose` and `mlops_compare::command`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use mlops_core::compare::Tolerance;
+use mlops_compare::Tolerance;
+use mlops_compare::command as compare;
 use mlops_core::ids::Step;
-use mlops_core::stage::{compare, diagnose};
+use mlops_core::stage::diagnose;
 use mlops_runtime::dependencies;
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past

@@ -1,4 +1,6 @@
-//! `first_run`: the command line of `mlops_runtime::first_run`. Nothing else happens here.
+//! The command line of `mlops_runtime::first_run`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,6 @@
-//! `fullprocess`: the command line of `mlops_runtime::fullprocess`. Nothing else happens here.
+//! The command line of `mlops_runtime::fullprocess`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,6 @@
-//! `ingestion`: the command line of `mlops_core::stage::ingest`. Nothing else happens here.
+//! The command line of `mlops_core::stage::ingest`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 

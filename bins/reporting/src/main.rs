@@ -1,4 +1,6 @@
-//! `reporting`: the command line of `mlops_report::stage`. Nothing else happens here.
+//! The command line of `mlops_report::stage`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,6 @@
-//! `scoring`: the command line of `mlops_core::stage::score`. Nothing else happens here.
+//! The command line of `mlops_core::stage::score`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 

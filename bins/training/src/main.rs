@@ -1,4 +1,6 @@
-//! `training`: the command line of `mlops_core::stage::train`. Nothing else happens here.
+//! The command line of `mlops_core::stage::train`.
+//!
+//! Not for logic: `main` makes one call.
 
 use std::process::ExitCode;
 

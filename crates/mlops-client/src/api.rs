@@ -1,8 +1,8 @@
-//! The app's HTTP API from the caller's side: one call, tried again while that can help.
+//! The caller's side of the app's HTTP API: single calls, retried while that can help.
 //!
-//! Every call of ours may be repeated: GETs change nothing, and a prediction is a pure function of
-//! its rows. A call never fails the caller: what went wrong stands in its [`Call`]. Not for which
-//! calls are made: see [`crate::round`].
+//! All our calls may be repeated: GETs change nothing, and a prediction is a pure function of its
+//! rows. A call never fails its caller: errors are in its [`Call`]. Not for which calls are made:
+//! see [`crate::round`].
 
 use std::fmt;
 use std::io::Read;
@@ -19,43 +19,43 @@ use serde_json::Value;
 
 use crate::transport::{self, reason};
 
-/// The environment variable with the token for what the app has on record.
+/// The environment variable with the token for reading the app's records.
 pub const READ_TOKEN: &str = "MLOPS_READ_TOKEN";
 /// The environment variable with the token for predictions.
 pub const PREDICT_TOKEN: &str = "MLOPS_PREDICT_TOKEN";
-/// The header in which the app says which release answers.
+/// The header with the release that answers.
 pub const RELEASE_HEADER: &str = "x-model-version";
-/// Where it stands in answers that have it in their body too.
+/// The member of JSON answers with the release.
 const RELEASE_MEMBER: &str = "model_version";
-/// Rows as we spell them, which have a decimal point whatever the files of the model have.
+/// Our own CSV rows, which have a decimal point whatever the model's files have.
 const CANONICAL_CSV: &str = "text/csv; charset=utf-8; decimal=point";
-/// More than any answer of the app to what we ask.
+/// The maximum size of an answer in bytes, more than any that the app gives us.
 const LARGEST_ANSWER: u64 = 32 << 20;
-/// The pause before the second try; it doubles with each further one.
+/// The pause before the second attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The app may ask for a longer pause, but not for a longer one than this.
+/// The longest pause that the app may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// To reach the machine; the rest of a call's time is for the answer.
+/// The time-out for connecting; the rest of a call's time is for the answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Characters of somebody else's words that an error of ours repeats.
+/// The number of characters of foreign text quoted in an error.
 const QUOTED: usize = 300;
 
-/// How to reach the app, and with how much patience.
+/// How to reach the app, and how long to try.
 #[derive(Clone)]
 pub struct Options {
-    /// Its address: `http://127.0.0.1:8000`, or with a path in front of a proxy's.
+    /// The app's address: `http://127.0.0.1:8000`, or with a path behind a proxy.
     pub url: String,
     /// Sent as a bearer token with GETs; in no record, log or error.
     pub read_token: Option<String>,
-    /// The same with predictions.
+    /// Sent as a bearer token with predictions; in no record, log or error.
     pub predict_token: Option<String>,
-    /// For one try, connecting and answer together.
+    /// Time-out of one attempt, including connecting and the answer.
     pub timeout: Duration,
-    /// Tries of one call, the first included.
+    /// Maximum number of attempts per call, including the first.
     pub attempts: u32,
-    /// For all calls together, pauses included; after that nothing is tried any more.
+    /// Time limit for all calls together, including pauses; after that nothing is retried.
     pub within: Option<Duration>,
-    /// Whether nobody there is an answer too, instead of somebody who is just starting.
+    /// Treat connection refused as final instead of retrying while the app starts.
     pub only_if_up: bool,
     /// Sent as `X-Request-Id`, so that the app's log can be joined with ours.
     pub request_id: String,
@@ -67,26 +67,26 @@ impl fmt::Debug for Options {
     }
 }
 
-/// One call and what came of it.
+/// A call and its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     /// `GET` or `POST`.
     pub method: String,
     /// `/scoring`.
     pub path: String,
-    /// The status of the answer; nothing without one.
+    /// The status of the answer; `None` without one.
     pub status: Option<u16>,
-    /// The release that answered, as the answer says.
+    /// The release that answered, according to the answer.
     pub release: Option<String>,
-    /// Tries that it took.
+    /// The number of attempts.
     pub attempts: u32,
-    /// From the first try to the last byte.
+    /// Seconds from the first attempt to the last byte.
     pub seconds: f64,
-    /// What was wrong, in words.
+    /// The error in words.
     pub error: Option<String>,
     /// The JSON of the answer; null without one.
     pub answer: Value,
-    /// Whether somebody took the connection and then said nothing in time.
+    /// The connection was accepted, but no answer came in time.
     #[serde(skip)]
     pub hung: bool,
     /// Whether a token was sent with it.
@@ -95,24 +95,24 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether anybody answered, whatever it was.
+    /// Whether there was any answer.
     pub fn reached(&self) -> bool {
         self.status.is_some()
     }
 
-    /// Whether it was the app that answered: it names its release, or its error has the form that
-    /// the app gives to errors.
+    /// Whether the app itself answered: the answer names its release, or is an error in the app's
+    /// format.
     pub fn from_app(&self) -> bool {
         self.release.is_some() || self.answer.get("status").and_then(Value::as_u64).is_some()
     }
 
-    /// `GET /scoring`.
+    /// The call in words: `GET /scoring`.
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
-/// What one try gave.
+/// The result of one attempt.
 struct Attempt {
     status: Option<StatusCode>,
     release: Option<String>,
@@ -120,7 +120,7 @@ struct Attempt {
     pause: Option<Duration>,
     error: Option<String>,
     answer: Value,
-    /// Whether the next try may give something else.
+    /// Another attempt may succeed.
     again: bool,
     /// See [`Call::hung`].
     hung: bool,
@@ -134,7 +134,7 @@ pub struct Api {
     predict: Option<HeaderValue>,
     options: Options,
     clock: Arc<dyn Clock>,
-    /// Draws from 0 to 1, for pauses.
+    /// Draws numbers from 0 to 1, for pauses.
     random: Box<dyn Fn() -> f64 + Send + Sync>,
     begun: Duration,
 }
@@ -146,7 +146,7 @@ impl fmt::Debug for Api {
 }
 
 impl Api {
-    /// A connection that nothing was said over yet; the time of `options.within` starts now.
+    /// Prepares calls without connecting; the time of `options.within` starts now.
     pub fn new(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let base = address(&options.url)
             .map_err(|wrong| Error::config("the app's address", vec![wrong]))?;
@@ -163,7 +163,7 @@ impl Api {
         }
         let client = transport::client(&base, options.timeout)
             .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
-            // The token is for this address, and for no other one that it may point to.
+            // The token must not be sent to another address that this one redirects to.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| Error::backend("the HTTP client", reason(e)))?;
@@ -172,7 +172,7 @@ impl Api {
         Ok(Self { client, base, read, predict, options, clock, random, begun })
     }
 
-    /// The same connection, with pauses drawn by `random`, from 0 to 1.
+    /// Uses `random`, from 0 to 1, to draw pauses.
     #[must_use]
     pub fn with_random(self, random: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
         Self { random: Box::new(random), ..self }
@@ -183,12 +183,12 @@ impl Api {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// `GET path`.
+    /// Calls `GET path`.
     pub fn get(&self, path: &str) -> Call {
         self.call("GET", path, || with(self.read.as_ref(), self.client.get(self.at(path))))
     }
 
-    /// `POST path` with rows of CSV in canonical spelling, a header first.
+    /// Calls `POST path` with canonical CSV rows, a header first.
     pub fn post_csv(&self, path: &str, rows: &[u8]) -> Call {
         self.call("POST", path, || {
             let request = self.client.post(self.at(path)).body(rows.to_vec());
@@ -260,14 +260,14 @@ impl Api {
         }
     }
 
-    /// The pause after try number `attempts`: between half of its length and all of it, so that
-    /// many callers who failed together do not come back together.
+    /// The pause after attempt number `attempts`: random between half of its length and all of it,
+    /// so that many callers that failed together do not return together.
     fn pause(&self, attempts: u32) -> Duration {
         let full = FIRST_PAUSE * 2_u32.saturating_pow(attempts.saturating_sub(1).min(10));
         (full / 2 + full.mul_f64(((self.random)() / 2.0).clamp(0.0, 0.5))).min(LONGEST_PAUSE)
     }
 
-    /// What is left of the time for all calls.
+    /// The time left for all calls.
     pub(crate) fn left(&self) -> Option<Duration> {
         let gone = self.clock.elapsed().saturating_sub(self.begun);
         self.options.within.map(|within| within.saturating_sub(gone))
@@ -287,7 +287,7 @@ impl Attempt {
     }
 }
 
-/// Reads an answer to its end, as long as it is one that the app could give.
+/// Reads an answer to its end, up to the largest that the app could give.
 fn read(response: Response, late: impl Fn() -> String) -> Attempt {
     let status = response.status();
     let header = |name: &str| {
@@ -335,20 +335,20 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
     attempt
 }
 
-/// Whether reading an answer ended because the time was over.
+/// Whether reading an answer ended with a time-out.
 fn is_timeout(error: &std::io::Error) -> bool {
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<reqwest::Error>());
     error.kind() == std::io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)
 }
 
-/// The words of an error in one of the forms that the app uses.
+/// The text of an error in one of the app's formats.
 fn said(answer: &Value) -> String {
     let words = ["detail", "title", "error", "message"];
     let said = words.iter().find_map(|word| answer.get(word)?.as_str());
     said.map_or_else(|| quote(answer.to_string().as_bytes()), |said| quote(said.as_bytes()))
 }
 
-/// The beginning of somebody else's words, fit for a terminal.
+/// The beginning of foreign text, safe for a terminal.
 fn quote(bytes: &[u8]) -> String {
     let text = plain(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * QUOTED)]));
     match text.char_indices().nth(QUOTED) {
@@ -357,13 +357,13 @@ fn quote(bytes: &[u8]) -> String {
     }
 }
 
-/// A text of somebody else in one line, without what could command a terminal.
+/// Foreign text on one line, without terminal control codes.
 pub(crate) fn plain(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.trim().to_owned()
 }
 
-/// An address that calls can go to.
+/// Parses the app's address.
 fn address(text: &str) -> Result<Url, String> {
     let wrong = |why: &str| format!("\"{}\" {why}", plain(text));
     let url = Url::parse(text).map_err(|e| wrong(&format!("is not an address: {e}")))?;
@@ -371,7 +371,7 @@ fn address(text: &str) -> Result<Url, String> {
         return Err(wrong("must start with http:// or https://"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        // Not repeated: it holds a secret.
+        // Not quoted, since it contains a secret.
         return Err(format!(
             "must not hold a password: put tokens into {READ_TOKEN} and {PREDICT_TOKEN}"
         ));
@@ -398,7 +398,7 @@ fn with(token: Option<&HeaderValue>, request: RequestBuilder) -> RequestBuilder 
     }
 }
 
-/// A number from 0 to 1 that no other process draws too. The standard library seeds its hash maps
+/// A number from 0 to 1 that differs between processes. The standard library seeds its hash maps
 /// with such numbers.
 fn random() -> f64 {
     use std::hash::{BuildHasher, RandomState};

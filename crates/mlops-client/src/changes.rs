@@ -1,6 +1,6 @@
-//! What is different between two rounds of answers, in words.
+//! Describes the differences between two rounds of answers.
 //!
-//! Not for judging it: a change is neither good nor bad here.
+//! Not for judging them: a change is neither good nor bad here.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,27 +12,27 @@ use crate::api::{Call, plain};
 use crate::predictions::{PATH as PREDICTION, Predictions};
 use crate::readable::cell;
 
-/// Changed values of one call that are named; the others are counted.
+/// Changed values named per call; the others are counted.
 const NAMED: usize = 8;
-/// What things in a list are called by.
+/// The members by which items of a list are named.
 const NAMES: [&str; 2] = ["name", "step"];
-/// Characters of a value that are shown.
+/// The number of characters shown of a value.
 const SHOWN: usize = 60;
 
-/// What one round brought, as far as rounds are compared.
+/// The parts of a round that are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Answers<'a> {
-    /// Who was asked.
+    /// The app's address.
     pub url: &'a str,
-    /// The release that answered, if it was one.
+    /// The release that answered, if there was only one.
     pub release: &'a Option<String>,
     /// The calls with their answers.
     pub calls: &'a [Call],
-    /// The predictions, put together.
+    /// The combined predictions.
     pub predictions: &'a Option<Predictions>,
 }
 
-/// What is different in `now`, a line each; nothing if all is the same.
+/// The differences in `now`, one line each; empty if there are none.
 pub fn between(before: Answers, now: Answers) -> Vec<String> {
     let mut changes = Vec::new();
     if before.url != now.url {
@@ -47,7 +47,7 @@ pub fn between(before: Answers, now: Answers) -> Vec<String> {
         match before.calls.iter().find(|other| other.path == call.path) {
             Some(other) => {
                 of_status(other, call, &mut changes);
-                // Counts of other rows are other counts.
+                // Counts for different rows are not comparable.
                 if call.path != PREDICTION || same_rows(before, now) {
                     let releases = [before.release, now.release].map(|r| r.as_deref());
                     of_answer(other, call, releases, &mut changes);
@@ -72,7 +72,7 @@ pub fn between(before: Answers, now: Answers) -> Vec<String> {
     changes
 }
 
-/// Whether the same rows were predicted.
+/// Whether both rounds predicted the same rows.
 fn same_rows(before: Answers, now: Answers) -> bool {
     let identity = |returns: Answers| -> Vec<_> {
         let files = returns.predictions.iter().flat_map(|predictions| &predictions.files);
@@ -91,7 +91,7 @@ fn of_status(before: &Call, now: &Call, changes: &mut Vec<String>) {
     }
 }
 
-/// `releases` are those of before and now: what an answer says of them was said already.
+/// `releases` are those of before and now; changes from one to the other were reported already.
 fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &mut Vec<String>) {
     if before.error.is_some() || now.error.is_some() {
         return;
@@ -126,7 +126,7 @@ fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &m
     }
 }
 
-/// The files with the number of their rows.
+/// The files with their numbers of rows.
 fn named(predictions: &Predictions) -> String {
     let names = text::names(predictions.files.iter().map(|file| &file.name));
     format!("{names} ({})", text::plural(predictions.rows, "row"))
@@ -146,7 +146,7 @@ fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<Str
     }
 }
 
-/// Every plain value of an answer with its place, such as `columns.age.mean`, in order.
+/// Every scalar value of an answer with its path, such as `columns.age.mean`, in order.
 fn leaves(value: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     collect(value, &mut String::new(), &mut found);
@@ -168,9 +168,9 @@ fn collect<'a>(value: &'a Value, place: &mut String, found: &mut Vec<(String, &'
         }
         Value::Array(list) if !list.is_empty() => {
             for (i, value) in list.iter().enumerate() {
-                // What has a name keeps its place when others come before it.
+                // Items with a name keep their path when others are inserted before them.
                 let name = NAMES.iter().find_map(|name| value.get(name)?.as_str());
-                // Writing to a text cannot fail.
+                // Writing to a String cannot fail.
                 let _ = match name {
                     Some(name) => write!(place, ".{}", plain(name)),
                     None => write!(place, "[{i}]"),
@@ -179,13 +179,13 @@ fn collect<'a>(value: &'a Value, place: &mut String, found: &mut Vec<(String, &'
                 place.truncate(length);
             }
         }
-        // The whole answer, without anything in it.
+        // The whole answer, and it is empty.
         _ if place.is_empty() => {}
         value => found.push((place.clone(), value)),
     }
 }
 
-/// The beginning of a value.
+/// The value, shortened.
 fn short(value: &Value) -> String {
     let text = cell(value);
     match text.char_indices().nth(SHOWN) {

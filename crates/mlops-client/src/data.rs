@@ -1,4 +1,4 @@
-//! The rows whose predictions are asked for, and how they are spelt.
+//! The rows to be predicted, and their format.
 //!
 //! Not for sending them: see [`crate::predictions`].
 
@@ -10,12 +10,12 @@ use mlops_core::table::schema::Schema;
 /// The rows to predict.
 #[derive(Debug, Clone)]
 pub struct Data<'a> {
-    /// Their columns.
+    /// The columns of the files.
     pub schema: &'a Schema,
-    /// How files are read.
+    /// How the files are read.
     pub options: &'a Ingestion,
-    /// The files; none to make no prediction.
+    /// The files; empty for no predictions.
     pub files: &'a [PathBuf],
-    /// The largest body that the app is known to take, in bytes.
+    /// The largest request body that the app is known to accept, in bytes.
     pub max_body: usize,
 }

@@ -1,10 +1,10 @@
-//! Everything that calls others over HTTP: the one crate that names reqwest and rustls.
+//! HTTP clients: the only crate that uses reqwest and rustls.
 //!
-//! Not for serving, and not for deciding: an unreachable other side never fails a run.
+//! Not for serving, and not for deciding: an unreachable server never fails a run.
 //!
-//! Certificates are checked against those of the machine, not against a list linked into the
-//! program: a run that nobody touches for years must not depend on roots that age, and a company's
-//! own authority works at once. `SSL_CERT_FILE` and `SSL_CERT_DIR` are heeded.
+//! Certificates are verified against those of the machine, not against a list linked into the
+//! program: a run that nobody touches for years must not depend on roots that expire, and a
+//! company's own authority works at once. `SSL_CERT_FILE` and `SSL_CERT_DIR` are respected.
 
 pub mod api;
 pub mod changes;

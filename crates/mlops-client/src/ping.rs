@@ -1,8 +1,9 @@
-//! Pings to a dead-man switch: it raises the alarm when none arrive, so it also notices a machine
-//! that is off. Nobody waits for a ping, and none that fails fails anything.
+//! Pings a dead man's switch, which raises the alarm when pings stop, so that it also notices a
+//! machine that is off. No ping is waited for, and a failed one fails nothing.
 //!
-//! A ping is a GET of the configured address, or a POST with a text, with the signal as one more
-//! part of the path, as healthchecks.io and its like expect. The address is a secret: it stands in no log and no error.
+//! A ping is a GET of the configured address, or a POST with a text; the signal is appended to the
+//! path, as healthchecks.io and similar services expect. The address is a secret that is in no log
+//! and no error.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -13,37 +14,37 @@ use reqwest::header::CONTENT_TYPE;
 
 use crate::transport::{self, reason};
 
-/// What is said.
+/// The meaning of a ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// A run begins its work.
     Start,
-    /// It ended well.
+    /// The run succeeded.
     Success,
-    /// It ends without an exit status of its own: cut off, or by a panic.
+    /// The run ended without an exit status of its own: it was cut off or panicked.
     Fail,
-    /// It ended with this exit status.
+    /// The run ended with this exit status.
     Exit(u8),
 }
 
-/// What the thread that pings is told.
+/// An order for the pinging thread.
 enum Order {
-    /// With a text, if there is something to say.
+    /// Send a ping, possibly with a text.
     Ping(Signal, Option<String>),
-    /// Answered when everything before it is done.
+    /// Reply when all earlier orders are done.
     Report(Sender<()>),
 }
 
-/// Sends pings, in order, from a thread of its own.
+/// Sends pings in order from a thread of its own.
 #[derive(Debug)]
 pub struct Pings {
-    /// Nothing without an address.
+    /// `None` without an address.
     orders: Option<Sender<Order>>,
     timeout: Duration,
 }
 
 impl Pings {
-    /// Pings to `url`, each given up after `timeout`; without an address all this does nothing.
+    /// Pings `url` with `timeout` for each ping; without an address all methods do nothing.
     pub fn new(url: Option<&str>, timeout: Duration) -> Self {
         let orders = url.and_then(|url| {
             let url = Url::parse(url)
@@ -60,21 +61,21 @@ impl Pings {
         Self { orders, timeout }
     }
 
-    /// Sends a ping, at once and without waiting for it.
+    /// Sends a ping immediately without waiting for it.
     pub fn send(&self, signal: Signal) {
         self.order(Order::Ping(signal, None));
     }
 
-    /// Sends a ping with a short text for whoever looks at the switch, at once and without waiting.
+    /// Sends a ping with a short text for people who look at the switch, without waiting for it.
     pub fn send_with(&self, signal: Signal, text: String) {
         self.order(Order::Ping(signal, Some(text)));
     }
 
-    /// Waits for what was sent, before the process ends: for two time-outs at most.
+    /// Waits for pending pings before the process ends, for at most two time-outs.
     pub fn finish(&self) {
         let (sender, done) = channel();
         if self.order(Order::Report(sender)) {
-            // Late or never: it was tried.
+            // It was tried; whether it succeeded does not matter.
             let _ = done.recv_timeout(2 * self.timeout);
         }
     }
@@ -84,8 +85,7 @@ impl Pings {
     }
 }
 
-/// The life of the thread. Even a client that cannot be made must not end it: a `Report` is
-/// answered in any case.
+/// The body of the thread. It answers a `Report` even if no client can be created.
 fn work(url: &Url, timeout: Duration, orders: &Receiver<Order>) {
     let mut client = None;
     for order in orders {
@@ -104,7 +104,7 @@ fn work(url: &Url, timeout: Duration, orders: &Receiver<Order>) {
                 }
             }
             Order::Report(sender) => {
-                // Nobody waits any more: nothing is lost.
+                // If the receiver is gone, nothing is lost.
                 let _ = sender.send(());
             }
         }
@@ -131,7 +131,7 @@ fn ping(client: &Client, url: &Url, signal: Signal, text: Option<String>) -> Res
     Ok(())
 }
 
-/// The address of a signal; a query stays at its end.
+/// The address for a signal; a query stays at its end.
 fn address(url: &Url, signal: Signal) -> Url {
     let last = match signal {
         Signal::Success => return url.clone(),
@@ -140,7 +140,7 @@ fn address(url: &Url, signal: Signal) -> Url {
         Signal::Exit(status) => status.to_string(),
     };
     let mut url = url.clone();
-    // An address of http always has a path.
+    // An http address always has a path.
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().push(&last);
     }

@@ -1,8 +1,8 @@
-//! The rows of CSV files, predicted by the app: sent block by block, the answers put together.
+//! Predicts the rows of CSV files by the app: sends them block by block and combines the answers.
 //!
-//! Memory: one block, and the first [`KEPT`] rows of the answers. Rows are read and spelt as in
-//! ingestion, so that a file is sent as it is understood; one that cannot be read stays here and
-//! is counted. Not for predicting: the app does that.
+//! Memory: one block, and the first [`KEPT`] rows of the answers. Rows are cleaned as in ingestion,
+//! so that a file is sent as it is understood; rows that cannot be read are not sent but counted.
+//! Not for predicting: the app does that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,32 +18,32 @@ use serde_json::{Map, Value};
 use crate::api::{Api, Call};
 use crate::data::Data;
 
-/// Where rows are sent.
+/// The path to which rows are sent.
 pub const PATH: &str = "/prediction";
-/// So many rows are kept with their answers; all are counted.
+/// The number of rows stored with their predictions; all are counted.
 pub const KEPT: usize = 100_000;
-/// Bytes of a block: enough to make the rest of a call not matter. An app that takes less at a time
-/// gets less.
+/// Bytes of a block: enough for the overhead of a call not to matter. An app with a smaller limit
+/// gets smaller blocks.
 const BLOCK_BYTES: usize = 1 << 18;
 /// The status of an answer to a block that is too large.
 const TOO_LARGE: u16 = 413;
-/// Rows that the app found wrong which an error names.
+/// The number of bad rows, as found by the app, that an error names.
 const FAULTS: usize = 3;
-/// The lists in an answer, one entry a row.
+/// The lists in an answer with one entry per row.
 const LISTS: [&str; 2] = ["predictions", "probabilities"];
 
-/// What the app predicts for the rows of files.
+/// The app's predictions for the rows of files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Predictions {
     /// The files.
     pub files: Vec<DataFile>,
-    /// Rows that were answered.
+    /// The number of rows predicted.
     pub rows: u64,
-    /// The same by predicted label.
+    /// The number of rows by predicted label.
     pub labels: BTreeMap<String, u64>,
     /// The first rows, in order.
     pub kept: Kept,
-    /// Releases that answered: several if one was promoted meanwhile.
+    /// The releases that answered; several if one was promoted meanwhile.
     #[serde(skip)]
     pub releases: BTreeSet<String>,
 }
@@ -51,22 +51,22 @@ pub struct Predictions {
 /// A file whose rows were sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataFile {
-    /// Its name.
+    /// The file name.
     pub name: String,
-    /// Its content.
+    /// The digest of its content.
     pub sha256: Digest,
-    /// Rows in it.
+    /// The number of rows in it.
     pub rows: u64,
-    /// Rows of these that cannot be read, and were not sent.
+    /// The number of rows that cannot be read and were not sent.
     pub rejected: u64,
-    /// The first of them, with line and reason.
+    /// The first of those, with line and reason.
     pub examples: Vec<String>,
 }
 
-/// Answers row by row, column by column.
+/// Predictions row by row, stored by column.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
-    /// The id columns, joined by blanks; the number of the row where there is none.
+    /// The id columns, joined by spaces; the number of the row if there are none.
     pub ids: Vec<String>,
     /// The predicted label.
     pub predictions: Vec<String>,
@@ -74,8 +74,8 @@ pub struct Kept {
     pub probabilities: Vec<f64>,
 }
 
-/// Sends the rows of `data` and collects the answers. The call stands for all blocks; it ends at
-/// the first one that fails. Fails itself only if a file cannot be read.
+/// Sends the rows of `data` and collects the answers. The call stands for all blocks and ends at
+/// the first one that fails. An error is returned only if a file cannot be read.
 pub fn predict(api: &Api, data: &Data) -> Result<(Call, Predictions)> {
     let Data { schema, options, files, max_body } = data;
     let mut sender = Sender::new(api, schema, BLOCK_BYTES.min(*max_body));
@@ -106,7 +106,7 @@ pub fn predict(api: &Api, data: &Data) -> Result<(Call, Predictions)> {
     }
 }
 
-/// Ends the reading of a file; nobody gets to see it.
+/// Ends the reading of a file; this error is never shown.
 fn stop() -> Error {
     Error::data("a call failed")
 }
@@ -122,18 +122,18 @@ fn no_rows(files: &[PathBuf], read: &Predictions) -> Error {
     Error::data(message)
 }
 
-/// A block in the making, and what came of those before.
+/// The block being filled, and the results of earlier ones.
 struct Sender<'a> {
     api: &'a Api,
     header: Vec<u8>,
     ids: usize,
-    /// The file at hand, and its rows sent so far.
+    /// The current file, and the number of its rows sent so far.
     name: String,
     sent: u64,
-    /// Rows not yet sent, and where each of them ends.
+    /// Rows not yet sent, and the end of each of them.
     block: Vec<u8>,
     ends: Vec<usize>,
-    /// Bytes of a block.
+    /// Maximum size of a block in bytes.
     limit: usize,
     call: Option<Call>,
     predictions: Predictions,
@@ -159,7 +159,7 @@ impl<'a> Sender<'a> {
         self.call.as_ref().is_some_and(|call| call.error.is_some())
     }
 
-    /// Takes a row, and sends the block before it if that is full; false once a call failed.
+    /// Adds a row, after sending the block if it is full; returns false once a call failed.
     fn push(&mut self, row: &[u8]) -> bool {
         if self.header.len() + self.block.len() + row.len() > self.limit {
             self.flush();
@@ -181,7 +181,7 @@ impl<'a> Sender<'a> {
             let rows = [self.header.as_slice(), &block[start..ends[last - 1]]].concat();
             let call = self.api.post_csv(PATH, &rows);
             if call.status == Some(TOO_LARGE) && fitting > 1 {
-                // This app takes less at a time.
+                // This app accepts less at a time.
                 self.limit = rows.len() / 2;
                 continue;
             }
@@ -193,7 +193,7 @@ impl<'a> Sender<'a> {
         self.ends.clear();
     }
 
-    /// Takes the answer to `count` rows, which follow their header in `rows`.
+    /// Processes the answer to `count` rows, which follow their header in `rows`.
     fn answered(&mut self, mut call: Call, rows: &[u8], count: u64) {
         if call.error.is_none() {
             call.error = self.take(&mut call, rows, count).err();
@@ -214,7 +214,7 @@ impl<'a> Sender<'a> {
         self.sent += count;
     }
 
-    /// Moves the lists of an answer to the others; says what is wrong with it.
+    /// Appends the lists of an answer to the others; returns what is wrong with it, if anything.
     fn take(&mut self, call: &mut Call, rows: &[u8], count: u64) -> Result<(), String> {
         let Value::Object(answer) = &mut call.answer else {
             return Err("the answer is not an object: is this the app?".to_owned());
@@ -247,7 +247,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// The first rows that the app found wrong, by their number in the file; `before` were sent before.
+/// The first bad rows according to the app, by their number in the file; `before` were sent before.
 fn faults(answer: &Value, before: u64) -> Vec<String> {
     let errors = answer.get("errors").and_then(Value::as_array).into_iter().flatten();
     let sentence = |fault: &Value| {
@@ -261,7 +261,7 @@ fn faults(answer: &Value, before: u64) -> Vec<String> {
     errors.take(FAULTS).filter_map(sentence).collect()
 }
 
-/// The ids of `rows`, a header first, which follow `before` others.
+/// The ids of `rows`, which start with a header and follow `before` others.
 fn ids(rows: &[u8], columns: usize, before: u64) -> impl Iterator<Item = String> {
     let rows = csv::ReaderBuilder::new().flexible(true).from_reader(rows);
     rows.into_records().zip(before + 1..).map(move |(row, number)| {
@@ -271,7 +271,8 @@ fn ids(rows: &[u8], columns: usize, before: u64) -> impl Iterator<Item = String>
     })
 }
 
-/// The calls of two blocks as one: tries and times add up, so do counts in the answers.
+/// Combines the calls of two blocks: attempts and times are added, and so are counts in the
+/// answers.
 fn together(before: Call, now: Call) -> Call {
     let answer = match now.error {
         Some(_) => now.answer,
@@ -285,7 +286,7 @@ fn together(before: Call, now: Call) -> Call {
     }
 }
 
-/// The later answer, with whole numbers of both added up.
+/// The later answer, with the integers of both added.
 fn sum(before: Value, now: Value) -> Value {
     match (before, now) {
         (Value::Number(a), Value::Number(b)) => match (a.as_u64(), b.as_u64()) {
@@ -300,7 +301,7 @@ fn sum(before: Value, now: Value) -> Value {
                     (key, value)
                 })
                 .collect();
-            // What only the first block had to say stays said.
+            // Members that only the first block's answer has are kept.
             merged.into_iter().chain(a).collect::<Map<_, _>>().into()
         }
         (_, now) => now,

@@ -1,6 +1,6 @@
-//! JSON as people read it: names and values aligned, lists of like things as tables.
+//! Formats JSON for people: names and values aligned, lists of similar items as tables.
 //!
-//! Not for programs, and not knowing what the values mean: any answer can be shown.
+//! Not for programs. Any answer can be shown, since the meaning of values does not matter.
 
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use crate::api::plain;
 
-/// A list of plain values up to this long stands on one line.
+/// A list of scalars up to this length is put on one line.
 const LINE: usize = 80;
-/// A table wider than this is turned on its side if that makes it narrower.
+/// A table wider than this is transposed if that makes it narrower.
 const WIDE: usize = 120;
 
-/// `value` in lines, indented by two blanks; nothing for null.
+/// `value` as lines, indented by two spaces per level; empty for null.
 pub fn of(value: &Value) -> String {
     let mut out = String::new();
     match value {
@@ -27,11 +27,11 @@ pub fn of(value: &Value) -> String {
 }
 
 fn line(depth: usize, text: &str, out: &mut String) {
-    // Writing to a text cannot fail.
+    // Writing to a String cannot fail.
     let _ = writeln!(out, "{}{text}", "  ".repeat(depth));
 }
 
-/// Lines that were aligned for the first depth.
+/// Indents aligned lines.
 fn lines(depth: usize, aligned: &str, out: &mut String) {
     for text in aligned.lines() {
         line(depth - 1, text, out);
@@ -75,7 +75,7 @@ fn array(list: &[Value], depth: usize, out: &mut String) {
     }
 }
 
-/// Objects with plain values only, as rows under the names of their members.
+/// Objects with scalar members only, as rows under the names of the members.
 fn table(list: &[Value]) -> Option<Vec<Vec<String>>> {
     let objects: Option<Vec<&Map<String, Value>>> = list.iter().map(Value::as_object).collect();
     let objects = objects.filter(|objects| !objects.is_empty())?;
@@ -92,13 +92,13 @@ fn table(list: &[Value]) -> Option<Vec<Vec<String>>> {
     Some(rows)
 }
 
-/// Rows as columns; all are equally long.
+/// Transposes rows that have the same length.
 fn turned(rows: &[Vec<String>]) -> Vec<Vec<String>> {
     let width = rows.first().map_or(0, Vec::len);
     (0..width).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect()
 }
 
-/// A value that has room on a line.
+/// A value that fits on a line.
 fn short(value: &Value) -> Option<String> {
     match value {
         Value::Object(map) if map.is_empty() => Some("-".to_owned()),
@@ -112,8 +112,7 @@ fn short(value: &Value) -> Option<String> {
     }
 }
 
-/// A plain value; a number that is not whole with four places, or four digits where these say
-/// little.
+/// A scalar; a fractional number gets four decimals, or four significant digits if it is small.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),

@@ -1,4 +1,4 @@
-//! `apireturns.json` and `apireturns.txt`: all answers of one round, for programs and for people.
+//! `apireturns.json` and `apireturns.txt`: all answers of a round, for programs and for people.
 //!
 //! Not for making the calls: see [`crate::round`].
 
@@ -15,12 +15,12 @@ use crate::predictions::Predictions;
 use crate::readable;
 use crate::round::Round;
 
-/// For programs, and for the next round to compare with.
+/// The file for programs, with which the next round compares.
 pub const JSON: &str = "apireturns.json";
-/// For people.
+/// The file for people.
 pub const TEXT: &str = "apireturns.txt";
 
-/// All answers of one round.
+/// All answers of a round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Returns {
     /// Version of this file's format.
@@ -29,22 +29,22 @@ pub struct Returns {
     pub recorded: String,
     /// The app's address.
     pub url: String,
-    /// The release that answered; nothing if it was several, or none said so.
+    /// The release that answered; `None` if there were several, or none was named.
     pub release: Option<String>,
-    /// When the answers came that `changes` compares with; nothing if these are the first.
+    /// The time of the answers with which `changes` compares; `None` if these are the first.
     pub compared_with: Option<String>,
-    /// What is different since then, in words.
+    /// The differences since then, in words.
     pub changes: Vec<String>,
-    /// What is wrong with the answers, in words.
+    /// Problems with the answers, in words.
     pub errors: Vec<String>,
     /// The calls with their answers.
     pub calls: Vec<Call>,
-    /// The predictions, put together.
+    /// The combined predictions.
     pub predictions: Option<Predictions>,
 }
 
 impl Returns {
-    /// The answers of `round`, compared with those that `folder` holds.
+    /// The answers of `round`, compared with those in `folder`.
     pub fn new(round: Round, url: &str, recorded: String, folder: &Path) -> Self {
         let releases = round.releases();
         let mut errors: Vec<String> = round.calls.iter().filter_map(wrong).collect();
@@ -67,7 +67,7 @@ impl Returns {
             calls: round.calls,
             predictions: round.predictions,
         };
-        // Answers that cannot be read, or are of another format, are nothing to compare with.
+        // Answers that cannot be read or have another format are not compared.
         let before: Option<Self> = release::parse(&folder.join(JSON)).ok();
         if let Some(before) = before.filter(|before| before.format_version == 1) {
             returns.changes = changes::between(before.answers(), returns.answers());
@@ -76,13 +76,13 @@ impl Returns {
         returns
     }
 
-    /// What is compared with other rounds.
+    /// The parts that are compared with other rounds.
     fn answers(&self) -> Answers<'_> {
         let Self { url, release, calls, predictions, .. } = self;
         Answers { url, release, calls, predictions }
     }
 
-    /// Writes both files into `folder`, each in one step.
+    /// Writes both files into `folder`, each atomically.
     pub fn write(&self, disk: &Disk, folder: &Path) -> Result<()> {
         disk.write(&folder.join(JSON), &release::pretty(self)?)?;
         disk.write(&folder.join(TEXT), self.text().as_bytes())
@@ -116,7 +116,7 @@ impl Returns {
     }
 }
 
-/// The changes since the answers of `then`, in lines for people.
+/// The changes since the answers of `then`, as lines for people.
 pub fn comparison(then: Option<&str>, changes: &[String]) -> String {
     let Some(then) = then else {
         return "These are the first answers: there is nothing to compare them with.\n".to_owned();
@@ -126,13 +126,13 @@ pub fn comparison(then: Option<&str>, changes: &[String]) -> String {
     }
     let mut lines = format!("Changed since the last call ({then}):\n");
     for change in changes {
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(lines, "  {change}");
     }
     lines
 }
 
-/// What is wrong with a call, in words.
+/// The problem with a call, in words, if there is one.
 fn wrong(call: &Call) -> Option<String> {
     let error = call.error.as_ref()?;
     let tries = match call.attempts {
@@ -156,7 +156,7 @@ fn wrong(call: &Call) -> Option<String> {
 }
 
 impl Predictions {
-    /// What was sent and what came back, counted.
+    /// A summary of rows sent and predictions received.
     pub fn summary(&self) -> String {
         let mut out = String::new();
         for file in &self.files {
@@ -178,7 +178,7 @@ impl Predictions {
         out
     }
 
-    /// The rows that were kept, aligned.
+    /// The stored rows, aligned.
     fn table(&self) -> String {
         let kept = &self.kept;
         let mut rows = vec![["", "prediction", "probability"].map(str::to_owned).to_vec()];

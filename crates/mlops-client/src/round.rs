@@ -1,7 +1,8 @@
-//! One round of calls: the rows of a data file, then every record that the app has of its release.
+//! One round of calls: predictions for a data file, then every record that the app has of its
+//! release.
 //!
-//! All answers of a round should be of one release; one that changes meanwhile begins it again.
-//! Not for what a single call goes through: see [`crate::api`].
+//! All answers of a round should come from one release; if it changes meanwhile, the round is
+//! repeated. Not for single calls: see [`crate::api`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,15 +13,15 @@ use crate::api::{Api, Call};
 use crate::data::Data;
 use crate::predictions::{self, Predictions};
 
-/// What the app keeps on record, in the order of the calls.
+/// The paths of the app's records, in the order of the calls.
 pub const RECORDS: [&str; 3] = ["/scoring", "/summarystats", "/diagnostics"];
-/// How often a round is begun when the release changes in the middle.
+/// How often a round is started if the release keeps changing.
 const ROUNDS: u32 = 3;
 
-/// Between two looks at which release the app serves.
+/// The pause between two checks of the release that the app serves.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What came of all calls.
+/// The results of all calls.
 #[derive(Debug, Clone, Default)]
 pub struct Round {
     /// The calls that were made.
@@ -37,8 +38,8 @@ impl Round {
     }
 }
 
-/// Makes all calls. A call that nobody answers is the last one. Fails only if a file of `data`
-/// cannot be read.
+/// Makes all calls; a call without an answer is the last one. An error is returned only if a file
+/// of `data` cannot be read.
 pub fn run(api: &Api, data: &Data) -> Result<Round> {
     let mut begun = 1;
     loop {
@@ -51,8 +52,8 @@ pub fn run(api: &Api, data: &Data) -> Result<Round> {
     }
 }
 
-/// Waits until the app serves `release`, as long as `api` has time; gives the last answer. Somebody
-/// who is not there, or not the app, is not waited for.
+/// Waits until the app serves `release`, as long as `api` has time; returns the last answer. Does
+/// not wait if there is no answer or it is not from the app.
 pub fn wait_for(api: &Api, release: &str) -> Call {
     loop {
         let call = api.get(RECORDS[0]);

@@ -2,7 +2,7 @@
 //!
 //! Not for deciding whether two rows are equal: canonical bytes decide that, see `dataset::dedup`.
 
-pub(crate) mod quote;
+pub mod quote;
 pub mod schema;
 
 use schema::{Role, Schema};
@@ -19,6 +19,16 @@ impl TextColumn {
     pub fn push(&mut self, text: &str) {
         self.buffer.push_str(text);
         self.ends.push(self.buffer.len());
+    }
+
+    /// Appends all of `texts`; returns false, and appends none, when one of them is not ASCII.
+    pub(crate) fn extend(&mut self, texts: &RawTexts) -> bool {
+        let ascii = std::str::from_utf8(&texts.bytes).ok().filter(|bytes| bytes.is_ascii());
+        let Some(bytes) = ascii else { return false };
+        let before = self.buffer.len();
+        self.buffer.push_str(bytes);
+        self.ends.extend(texts.ends.iter().map(|end| before + end));
+        true
     }
 
     /// Number of rows.
@@ -42,7 +52,14 @@ impl TextColumn {
 
     /// All texts in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.ends.len()).map(|i| self.get(i))
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.buffer[std::mem::replace(&mut start, *end)..*end])
+    }
+
+    /// Whether no text is empty.
+    pub(crate) fn has_no_gap(&self) -> bool {
+        let mut before = 0;
+        self.ends.iter().all(|end| std::mem::replace(&mut before, *end) < *end)
     }
 
     fn clear(&mut self) {
@@ -53,6 +70,27 @@ impl TextColumn {
     fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows);
         self.buffer.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+}
+
+/// ASCII cells on their way into a text column: one check serves many of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawTexts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl RawTexts {
+    /// Appends a cell.
+    pub(crate) fn push(&mut self, cell: &[u8]) {
+        self.bytes.extend_from_slice(cell);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Removes all cells and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
     }
 }
 
@@ -213,6 +251,11 @@ impl Table {
             id_cells: vec![(0, 0); self.id_cells.len()],
             rows,
         }
+    }
+
+    /// Removes the texts of all ids and keeps their memory.
+    pub(crate) fn forget_ids(&mut self) {
+        self.ids.iter_mut().for_each(TextColumn::clear);
     }
 
     /// Keeps the rows for which `keep`, given their index, returns true.

@@ -1,7 +1,7 @@
-//! Frames, names and legends: what stands around the plots.
+//! Frames, axis names and legends around the plots.
 //!
-//! Axis names are level, not turned: the vertical one stands above its axis. Not for what is
-//! inside: see `plot`.
+//! Axis names are horizontal: the vertical axis has its name above it. Not for the plot itself: see
+//! `plot`.
 
 use mlops_core::Result;
 use plotters::prelude::DrawingBackend;
@@ -9,7 +9,7 @@ use plotters::prelude::DrawingBackend;
 use crate::canvas::{Align, Canvas, Text};
 use crate::theme::{self, Ink};
 
-/// Where the inside of a plot is, in design units.
+/// The area of a plot, in design units.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
     pub(crate) left: f64,
@@ -21,18 +21,18 @@ pub(crate) struct Frame {
 const TICK: Text = Text::new(theme::TICK_SIZE, theme::MUTED);
 
 impl Frame {
-    /// The usual place below the heading, ending at `bottom`.
+    /// The usual area below the heading, ending at `bottom`.
     pub(crate) fn down_to(bottom: f64) -> Self {
         let (left, top) = (44.0, 78.0);
         Self { left, top, width: theme::WIDTH - left - 20.0, height: bottom - top }
     }
 
-    /// The point of two shares.
+    /// The point at two shares of the area.
     pub(crate) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         (self.left + x * self.width, self.top + (1.0 - y) * self.height)
     }
 
-    /// What the vertical axis counts, above it.
+    /// Writes what the vertical axis shows, above it.
     pub(crate) fn name_above<B: DrawingBackend>(
         &self,
         canvas: &mut Canvas<B>,
@@ -41,7 +41,7 @@ impl Frame {
         canvas.text_within(theme::MARGIN, self.top - 14.0, self.width, name, TICK)
     }
 
-    /// What the horizontal axis counts, below its labels.
+    /// Writes what the horizontal axis shows, below its labels.
     pub(crate) fn name_below<B: DrawingBackend>(
         &self,
         canvas: &mut Canvas<B>,
@@ -52,15 +52,15 @@ impl Frame {
     }
 }
 
-/// Where a share of 0 to 1 has its grid lines.
+/// Grid lines of a share from 0 to 1.
 pub(crate) const FIFTHS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 
-/// A share at a grid line.
+/// The label of a share at a grid line.
 pub(crate) fn share(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// How an entry of a legend is marked.
+/// The mark of an entry in a legend.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mark {
     Line,
@@ -68,7 +68,7 @@ pub(crate) enum Mark {
     Disc,
 }
 
-/// A legend whose right end is at `right` and whose first line is at `top`.
+/// A legend whose right edge is at `right` and whose first line is at `top`.
 pub(crate) fn legend<B: DrawingBackend>(
     canvas: &mut Canvas<B>,
     (right, top): (f64, f64),
@@ -80,7 +80,7 @@ pub(crate) fn legend<B: DrawingBackend>(
     for (_, _, text) in entries {
         widest = widest.max(crate::font::width(text, theme::TICK_SIZE, false)?);
     }
-    // Other fonts may be wider than the one that was measured.
+    // A viewer's font may be wider than the one that was measured.
     let width = SAMPLE + 8.0 + widest * 1.12;
     let left = right - width;
     canvas.rect(
@@ -104,7 +104,7 @@ pub(crate) fn legend<B: DrawingBackend>(
     Ok(())
 }
 
-/// Points with both numbers finite, moved into the unit square.
+/// Points with finite coordinates, clamped to the unit square.
 pub(crate) fn within(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
     points
         .filter(|(x, y)| x.is_finite() && y.is_finite())

@@ -1,6 +1,6 @@
-//! What charts draw with: plotters' elements on a drawing area measured in design units.
+//! The canvas of the charts: plotters' elements on a drawing area measured in design units.
 //!
-//! Not for charts of two axes: see `plot`.
+//! Not for charts with two axes: see `plot`.
 
 use mlops_core::{Error, Result};
 use plotters::coord::Shift;
@@ -28,7 +28,7 @@ pub struct Canvas<B: DrawingBackend> {
     pub height: f64,
 }
 
-/// Which end of a text its position names.
+/// Which part of a text is at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// The position is where the text starts.
@@ -39,16 +39,16 @@ pub enum Align {
     Right,
 }
 
-/// How a text looks.
+/// The look of a text.
 #[derive(Debug, Clone, Copy)]
 pub struct Text {
-    /// Size of the em.
+    /// Font size: the em in design units.
     pub size: f64,
     /// Bold rather than regular.
     pub bold: bool,
     /// Colour.
     pub ink: Ink,
-    /// Which end the position names.
+    /// Which part of the text is at its position.
     pub align: Align,
 }
 
@@ -58,19 +58,19 @@ impl Text {
         Self { size, bold: false, ink, align: Align::Left }
     }
 
-    /// The same in bold.
+    /// The same look in bold.
     #[must_use]
     pub const fn bold(self) -> Self {
         Self { bold: true, ..self }
     }
 
-    /// The same, with another end at its position.
+    /// The same look with another alignment.
     #[must_use]
     pub const fn align(self, align: Align) -> Self {
         Self { align, ..self }
     }
 
-    /// The same in plotters' terms.
+    /// The look in plotters' terms.
     pub(crate) fn style(self) -> TextStyle<'static> {
         let weight = if self.bold { FontStyle::Bold } else { FontStyle::Normal };
         // Both backends divide by 1.24 to get the em.
@@ -89,7 +89,7 @@ impl Text {
 }
 
 impl<B: DrawingBackend> Canvas<B> {
-    /// The whole of `backend`, painted with paper.
+    /// A canvas of the whole of `backend`, painted with the paper colour.
     pub fn new(backend: B) -> Result<Self> {
         let root = backend.into_drawing_area();
         root.fill(&color(theme::PAPER)).map_err(failed)?;
@@ -123,7 +123,7 @@ impl<B: DrawingBackend> Canvas<B> {
         self.draw(&PathElement::new([a, b], stroke(ink, width)))
     }
 
-    /// A straight line of dashes.
+    /// A straight dashed line.
     pub fn dashed(&mut self, a: (f64, f64), b: (f64, f64), width: f64, ink: Ink) -> Result<()> {
         let (dash, gap) = dashes(width);
         self.draw(&DashedPathElement::new([a, b], dash, gap, stroke(ink, width)))
@@ -134,27 +134,27 @@ impl<B: DrawingBackend> Canvas<B> {
         self.draw(&Circle::new(centre, device(radius), fill(ink)))
     }
 
-    /// Text whose capitals are centred on the height `y`.
+    /// Text whose capitals are centred vertically on `y`.
     pub fn text(&mut self, x: f64, y: f64, text: &str, look: Text) -> Result<()> {
         let at = (x, y + CAPITALS * look.size);
         self.draw(&Label::new(font::clean(text), at, look.style()))
     }
 
-    /// The same, made smaller until it fits: for numbers, which must not be cut.
+    /// Text shrunk until it fits: for numbers, which must not be cut.
     pub fn text_shrunk(&mut self, x: f64, y: f64, room: f64, text: &str, look: Text) -> Result<()> {
         let width = font::width(text, look.size, look.bold)?;
         let size = if width > room { look.size * room / width } else { look.size };
         self.text(x, y, text, Text { size, ..look })
     }
 
-    /// The same, elided to a width.
+    /// Text elided to a width.
     pub fn text_within(&mut self, x: f64, y: f64, room: f64, text: &str, look: Text) -> Result<()> {
         let elided = font::elide(&font::clean(text), room, look.size, look.bold)?;
         self.text(x, y, &elided, look)
     }
 }
 
-/// SVG centres small letters; capitals and digits reach further up by this share of the em.
+/// SVG centres lowercase letters; capitals and digits extend further up by this share of the em.
 pub(crate) const CAPITALS: f64 = 0.09;
 
 /// A length in device units.

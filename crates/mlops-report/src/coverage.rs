@@ -1,31 +1,31 @@
-//! How much of each pixel a shape covers, which is what makes edges smooth.
+//! Anti-aliasing: how much of each pixel a shape covers.
 //!
-//! Four lines are sampled in each row of pixels, and along a line the share of a pixel is exact.
-//! Shapes that are added one after the other become their union, so that the parts of a long curve
-//! do not darken each other where they meet. Not for colours.
+//! Four lines are sampled per row of pixels, and along a line coverage is exact. Shapes added one
+//! after the other form their union, so that the segments of a long curve do not darken each other
+//! where they meet. Not for colours.
 
-/// Lines sampled in a row of pixels.
+/// Lines sampled per row of pixels.
 const LINES: u8 = 4;
 
-/// The shapes added so far.
+/// The coverage of all shapes added so far.
 pub(crate) struct Coverage {
     width: usize,
-    /// One byte for each pixel, 255 when it is covered whole.
+    /// One byte per pixel, 255 for full coverage.
     cells: Vec<u8>,
-    /// For each row the pixels that may not be 0: from, and up to.
+    /// For each row the range of pixels that may not be 0.
     touched: Vec<(usize, usize)>,
     /// Changes of coverage from one pixel of a row to the next; all 0 between calls.
     steps: Vec<f32>,
-    /// The pixels of the row at hand at which coverage changes: between them it is constant.
+    /// The pixels of the current row at which coverage changes; it is constant in between.
     edges: Vec<usize>,
     crossings: Vec<f64>,
 }
 
 impl Coverage {
-    /// Nothing covered.
+    /// An empty canvas.
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        // Fresh zeros are pages that all share one page until they are written. A cell is read before,
-        // so that each page would be mapped twice, and the second time all processors be told.
+        // Filled with ones first: fresh zeros share one page until they are written, so that
+        // reading a cell first would map each page twice and cost an interrupt on all processors.
         let mut cells = vec![1; width * height];
         std::hint::black_box(&mut cells).fill(0);
         Self {
@@ -38,7 +38,7 @@ impl Coverage {
         }
     }
 
-    /// Adds the inside of a polygon, inside and outside alternating at each edge.
+    /// Adds a polygon; edges alternate between inside and outside.
     pub(crate) fn add(&mut self, corners: &[(f64, f64)]) {
         let low = corners.iter().map(|c| c.1).fold(f64::INFINITY, f64::min);
         let high = corners.iter().map(|c| c.1).fold(f64::NEG_INFINITY, f64::max);
@@ -60,7 +60,7 @@ impl Coverage {
         }
     }
 
-    /// Where the edges cross the height `middle`, in order.
+    /// Collects the crossings of the edges with the height `middle`, in order.
     fn cross(&mut self, corners: &[(f64, f64)], middle: f64) {
         self.crossings.clear();
         let Some(mut a) = corners.last() else { return };
@@ -73,7 +73,7 @@ impl Coverage {
         self.crossings.sort_unstable_by(f64::total_cmp);
     }
 
-    /// Sums up the steps of a row, from edge to edge.
+    /// Sums the steps of a row, from edge to edge.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     fn settle(&mut self, row: usize) {
         self.edges.sort_unstable();
@@ -95,8 +95,8 @@ impl Coverage {
         *touched = (touched.0.min(from), touched.1.max((last + 1).min(self.width)));
     }
 
-    /// Hands out each row that is covered in part (its number, its first pixel, its pixels), and
-    /// forgets all.
+    /// Passes each partly covered row (its number, its first pixel, its pixels) and clears
+    /// everything.
     pub(crate) fn drain(&mut self, mut visit: impl FnMut(usize, usize, &[u8])) {
         for (row, touched) in self.touched.iter_mut().enumerate() {
             let (from, to) = std::mem::replace(touched, (usize::MAX, 0));
@@ -109,7 +109,7 @@ impl Coverage {
     }
 }
 
-/// Coverage changes by `change` at `x`: in part in its pixel, from the next one on in full.
+/// Changes coverage by `change` at `x`: partly in its pixel, fully from the next one on.
 #[expect(clippy::cast_possible_truncation, reason = "a share of a pixel")]
 fn step(steps: &mut [f32], x: f64, change: f32) {
     let pixel = whole(x);
@@ -118,7 +118,7 @@ fn step(steps: &mut [f32], x: f64, change: f32) {
     steps[pixel + 1] += change * share;
 }
 
-/// The whole part; 0 for what is negative or no number.
+/// The integer part; 0 for negative numbers and NaN.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 fn whole(x: f64) -> usize {
     x as usize

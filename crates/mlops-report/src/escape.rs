@@ -1,10 +1,10 @@
-//! Text made safe for HTML and SVG.
+//! Escapes text for HTML and SVG.
 //!
-//! Not for what a font can show: see [`crate::font::clean`].
+//! Not for characters that a font cannot show: see [`crate::font::clean`].
 
 use crate::font;
 
-/// Text made safe between tags and inside quoted attributes.
+/// Escapes text for use between tags and inside quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in font::clean(text).chars() {

@@ -1,14 +1,14 @@
-//! The one typeface, Noto Sans: loaded once, measured, and elided to a width.
+//! The typeface, Noto Sans: loaded once, measured, and elided to a width.
 //!
-//! Not for drawing: `raster` does that with the fonts from here. SVG text names a generic
-//! family instead, so its widths differ a little from viewer to viewer; leave some air.
+//! Not for drawing: `raster` does that with these fonts. SVG text names a generic family instead,
+//! so that its widths differ slightly between viewers; leave some room.
 
 use std::sync::OnceLock;
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use mlops_core::{Error, Result};
 
-/// Height of a small letter as a share of the em, which is how SVG centres text.
+/// Height of a lowercase letter as a share of the em; SVG centres text on it.
 pub(crate) const X_HEIGHT: f64 = 0.536;
 
 static REGULAR: OnceLock<Option<FontRef<'static>>> = OnceLock::new();
@@ -23,14 +23,14 @@ pub(crate) fn face(bold: bool) -> Result<&'static FontRef<'static>> {
         .ok_or_else(|| Error::backend("ab_glyph", "the embedded font cannot be read"))
 }
 
-/// What `ab_glyph` calls the size at which the em is `em` pixels.
+/// The scale of `ab_glyph` at which the em is `em` pixels.
 #[expect(clippy::cast_possible_truncation, reason = "sizes of text are small")]
 pub(crate) fn scale(face: &FontRef<'_>, em: f64) -> PxScale {
     let units = face.units_per_em().unwrap_or(1000.0);
     PxScale::from(em as f32 * face.height_unscaled() / units)
 }
 
-/// How wide `text` is at the size `em`.
+/// The width of `text` at font size `em`.
 pub fn width(text: &str, em: f64, bold: bool) -> Result<f64> {
     let face = face(bold)?;
     let scaled = face.as_scaled(scale(face, em));
@@ -47,9 +47,9 @@ pub fn width(text: &str, em: f64, bold: bool) -> Result<f64> {
     Ok(f64::from(width))
 }
 
-/// `text` if it fits into `room`, otherwise as much of it as fits with an ellipsis.
+/// `text` if it fits into `room`, otherwise its beginning with an ellipsis.
 pub fn elide(text: &str, room: f64, em: f64, bold: bool) -> Result<String> {
-    // No label of this length fits anywhere: do not measure a novel.
+    // Text of this length does not fit anywhere and need not be measured.
     if text.len() <= 1000 && width(text, em, bold)? <= room {
         return Ok(text.to_owned());
     }
@@ -65,7 +65,7 @@ pub fn elide(text: &str, room: f64, em: f64, bold: bool) -> Result<String> {
     Ok(format!("{}…", kept.trim_end()))
 }
 
-/// Text without what no document may hold: control characters and switches of direction.
+/// Text without characters that no document may contain: control characters and direction marks.
 pub fn clean(text: &str) -> String {
     text.chars()
         .filter(|c| {

@@ -1,15 +1,15 @@
-//! Numbers as people read them: the only place that turns a number into words or digits.
+//! Formats numbers for people; the only place that does.
 //!
-//! Not for machines: a file that a program reads gets its numbers from `serde`.
+//! Not for programs: files that they read get their numbers from `serde`.
 
 use std::time::Duration;
 
 use mlops_core::evaluation::metrics::Interval;
 
-/// A space that does not break, between a number and its unit.
+/// A no-break space, between a number and its unit.
 pub const NBSP: char = '\u{A0}';
 
-/// What stands where there is no number.
+/// Shown where there is no number.
 pub const NONE: &str = "–";
 
 /// A count with thousands separators: `12,345`.
@@ -28,7 +28,7 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-/// `1 row`, `12,345 rows`.
+/// A count with its noun: `1 row`, `12,345 rows`.
 pub fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{}{NBSP}{}", count(n), if n == 1 { one } else { many })
 }
@@ -60,7 +60,7 @@ pub fn number(x: f64) -> String {
     if x < 0.0 { format!("−{text}") } else { text }
 }
 
-/// The same without zeros at the end: `3`, `0.5`, `3.14`.
+/// A number without trailing zeros: `3`, `0.5`, `3.14`.
 pub fn plain(x: f64) -> String {
     let text = number(x);
     if text.contains('.') && !text.contains('×') {
@@ -85,7 +85,7 @@ fn scientific(size: f64) -> String {
     format!("{mantissa}{NBSP}×{NBSP}10{raised}")
 }
 
-/// A share as a percentage that never rounds to a certainty it is not: `78 %`, `0.4 %`.
+/// A share as a percentage that is never rounded to 0 % or 100 % unless it is: `78 %`, `0.4 %`.
 pub fn percent(share: f64) -> String {
     let value = share * 100.0;
     if !value.is_finite() {
@@ -101,7 +101,7 @@ pub fn percent(share: f64) -> String {
     format!("{text}{NBSP}%")
 }
 
-/// A score between 0 and 1 with two decimals, more where two would claim perfection: `0.87`.
+/// A score between 0 and 1 with two decimals, or more if two would show 1: `0.87`.
 pub fn score(x: f64) -> String {
     if !x.is_finite() {
         return NONE.to_owned();
@@ -128,7 +128,7 @@ pub fn interval(interval: &Interval) -> String {
     )
 }
 
-/// A length of time: `85 ms`, `1.24 s`, `2 min 5 s`, `1 h 4 min`.
+/// A duration: `85 ms`, `1.24 s`, `2 min 5 s`, `1 h 4 min`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

@@ -1,22 +1,22 @@
-//! Everything that draws: charts as SVG and PNG, and the HTML report.
+//! Charts as SVG and PNG, and the HTML report.
 //!
-//! Only [`stage`] touches files; everything else returns strings and bytes. Not for statistics: the
-//! numbers come ready-made from `mlops-core`.
+//! Only [`stage`] touches files; everything else returns strings and bytes. Not for statistics:
+//! `mlops-core` computes the numbers.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`stage`] | `reporting`: a workspace becomes pictures and a page |
-//! | [`report`] | the plain data that a report is made of |
+//! | [`stage`] | `reporting`: writes the pictures and the page of a workspace |
+//! | [`report`] | the data of a report |
 //! | [`html`] | the report as one self-contained page |
-//! | [`charts`] | one module per picture |
-//! | [`pictures`](mod@pictures) | every picture of a report, as files to be |
-//! | [`picture`] | a chart turned into SVG text or PNG bytes |
-//! | [`format`](mod@format) | numbers as people read them |
-//! | [`theme`] | colours and sizes, light and dark |
-//! | [`font`] | the one typeface: measuring and eliding text |
+//! | [`charts`] | one module per chart |
+//! | [`pictures`](mod@pictures) | all pictures of a report |
+//! | [`picture`] | renders a chart as SVG text or PNG bytes |
+//! | [`format`](mod@format) | numbers for people |
+//! | [`theme`] | colours and sizes, for light and dark mode |
+//! | [`font`] | the typeface: measuring and eliding text |
 //!
-//! Inside: `canvas` (plotters in design units), `plot` (plotters' charts of two axes), `axes`
-//! (frames, names, legends), `raster` and `coverage` (the pixels behind PNG).
+//! Private: `canvas` (plotters in design units), `plot` (plotters' charts with two axes), `axes`
+//! (frames, names, legends), `raster` and `coverage` (the pixels of a PNG).
 
 mod axes;
 mod canvas;

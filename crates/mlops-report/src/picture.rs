@@ -1,7 +1,6 @@
-//! A chart turned into SVG text or PNG bytes.
+//! Renders a chart as SVG text or PNG bytes.
 //!
-//! Each chart has one drawing routine; which backend it draws on is decided here. Not for
-//! writing files.
+//! Each chart has one drawing routine; the backend is chosen here. Not for writing files.
 
 use mlops_core::Result;
 use plotters::prelude::{DrawingBackend, SVGBackend};
@@ -13,7 +12,7 @@ use crate::{font, theme};
 
 /// Something that can be drawn.
 pub trait Chart {
-    /// What the picture says, for those who cannot see it.
+    /// A text alternative for people who cannot see the picture.
     fn alt(&self) -> String;
 
     /// Height in design units; the width is always [`theme::WIDTH`].
@@ -25,7 +24,7 @@ pub trait Chart {
     fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()>;
 }
 
-/// The chart as an SVG document.
+/// Renders the chart as an SVG document.
 pub fn svg(chart: &impl Chart) -> Result<String> {
     let (width, height) = device_size(chart);
     let mut text = String::new();
@@ -49,7 +48,7 @@ pub fn svg(chart: &impl Chart) -> Result<String> {
     ))
 }
 
-/// plotters breaks the line around every text, which some viewers show as a space.
+/// Removes the line breaks that plotters puts around texts, which some viewers show as spaces.
 fn one_line_texts(body: &str) -> String {
     let mut joined = String::with_capacity(body.len());
     let mut inside = false;
@@ -63,7 +62,7 @@ fn one_line_texts(body: &str) -> String {
     joined
 }
 
-/// The chart as a PNG file, three pixels to the design unit.
+/// Renders the chart as a PNG file, with three pixels per design unit.
 pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
     let mut raster = Raster::new(device_size(chart), theme::SCALE / theme::PIXELS);
     chart.paint(&mut Canvas::new(&mut raster)?)?;
@@ -73,14 +72,14 @@ pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 fn device_size(chart: &impl Chart) -> (u32, u32) {
     let scale = f64::from(theme::SCALE);
-    // Whole design units, so that the last pixels are whole.
+    // Whole design units, so that the last pixels are complete.
     (
         (theme::WIDTH * scale) as u32,
         chart.height().clamp(50.0, 4000.0).round() as u32 * theme::SCALE,
     )
 }
 
-/// Title and subtitle, at the top of every chart.
+/// Draws title and subtitle, at the top of every chart.
 pub(crate) fn heading<B: DrawingBackend>(
     canvas: &mut Canvas<B>,
     title: &str,
@@ -93,7 +92,7 @@ pub(crate) fn heading<B: DrawingBackend>(
     canvas.text_within(theme::MARGIN, 42.0, room, subtitle, plain)
 }
 
-/// What is drawn when there is nothing to draw.
+/// Draws a chart without enough data.
 pub(crate) fn not_enough<B: DrawingBackend>(
     canvas: &mut Canvas<B>,
     title: &str,

@@ -1,6 +1,6 @@
-//! Every picture of a report, named and captioned.
+//! All pictures of a report, with names and captions.
 //!
-//! Not for drawing (see `charts`) and not for writing: the caller has the files.
+//! Not for drawing (see `charts`) and not for writing: the caller does that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,13 +15,13 @@ use crate::report::{Report, Score};
 /// One picture in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// What to call the file, without an ending: `roc`.
+    /// The file name without extension: `roc`.
     pub name: &'static str,
     /// One or two sentences on how to read it.
     pub caption: &'static str,
     /// The picture as an SVG document.
     pub svg: String,
-    /// The picture as a PNG file; empty where only SVG was asked for.
+    /// The picture as a PNG file; empty if only SVG was asked for.
     pub png: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
     drawn(report, true)
 }
 
-/// All pictures of `report`, as SVG alone.
+/// All pictures of `report`, as SVG only.
 pub(crate) fn vector(report: &Report) -> Result<Vec<Picture>> {
     drawn(report, false)
 }
@@ -62,7 +62,7 @@ fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
         Histogram { scores: &curves.histogram, threshold: score.threshold, negative, positive };
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
-    // Each picture is a fraction of a second of pixels; they have nothing in common.
+    // Drawing a picture takes a fraction of a second, and pictures are independent.
     let drawn = each::<Result<Picture>>(&[
         &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
         &|| one("score_distribution", HISTOGRAM, &scores, with_png),

@@ -1,6 +1,6 @@
-//! A chart of two axes: plotters' chart context with its mesh and series, in the house style.
+//! A chart with two axes: plotters' chart context with its mesh and series, in our style.
 //!
-//! The horizontal axis always runs from 0 to 1; both start at 0. Not for what stands around the
+//! The horizontal axis always runs from 0 to 1; both start at 0. Not for the surroundings of the
 //! plot: see `axes`.
 
 use std::ops::Range;
@@ -18,7 +18,7 @@ use crate::axes::{FIFTHS, Frame, share};
 use crate::canvas::{CAPITALS, Canvas, Text, dashes, device, failed, fill, stroke};
 use crate::theme::{self, Ink};
 
-/// An axis from 0 to the last of its marks, which are where its grid lines and labels are.
+/// An axis from 0 to the last of its marks, at which its grid lines and labels are.
 #[derive(Clone)]
 struct Axis {
     scale: RangedCoordf64,
@@ -50,7 +50,7 @@ impl Ranged for Axis {
     }
 }
 
-/// A plot, to be filled back to front: areas, mesh, lines, discs.
+/// A plot, to be filled from back to front: areas, mesh, lines, discs.
 pub(crate) struct Plot<'a, B: DrawingBackend> {
     chart: ChartContext<'a, B, Cartesian2d<Axis, Axis>>,
 }
@@ -61,7 +61,7 @@ impl<B: DrawingBackend> Plot<'_, B> {
         let (left, top) = (device(frame.left), device(frame.top));
         let (width, height) = (device(frame.width), device(frame.height));
         let below = device(20.0);
-        // plotters' last pixel is inside: without one more the plot would end a unit early.
+        // plotters excludes the last pixel: without one more the plot would end a unit early.
         let whole = canvas.root().clone().shrink((0, top), (left + width + 1, height + 1 + below));
         let chart = ChartBuilder::on(&whole)
             .set_label_area_size(LabelAreaPosition::Left, left)
@@ -71,14 +71,14 @@ impl<B: DrawingBackend> Plot<'_, B> {
         Ok(Self { chart })
     }
 
-    /// Grid lines, labels at them (below only if asked for), and the line along the bottom.
+    /// Draws grid lines, their labels (at the bottom only if asked for), and the bottom line.
     pub(crate) fn mesh(&mut self, labelled: bool, up: impl Fn(f64) -> String) -> Result<()> {
         let look = Text::new(theme::TICK_SIZE, theme::MUTED).style();
         let across = |x: &f64| share(*x);
         let up = |y: &f64| up(*y);
         let mut mesh = self.chart.configure_mesh();
-        // Labels go with the axes, whose own lines would be one too many. So do tick marks; what
-        // counts is the distance they keep, which is twice their size.
+        // Without axes plotters draws no labels, so that the axes are transparent. The tick marks
+        // are too; they only set the distance of the labels, which is twice their size.
         mesh.axis_style(TRANSPARENT)
             .set_tick_mark_size(LabelAreaPosition::Left, device(3.5))
             .set_tick_mark_size(LabelAreaPosition::Bottom, device(4.2))
@@ -94,32 +94,32 @@ impl<B: DrawingBackend> Plot<'_, B> {
         self.floor()
     }
 
-    /// The line along the bottom.
+    /// Draws the bottom line.
     pub(crate) fn floor(&mut self) -> Result<()> {
         let floor = PathElement::new([(0.0, 0.0), (1.0, 0.0)], stroke(theme::AXIS, 1.0));
         self.chart.plotting_area().draw(&floor).map_err(failed)
     }
 
-    /// The area under a curve.
+    /// Fills the area under a curve.
     pub(crate) fn area(&mut self, curve: &[(f64, f64)], ink: Ink) -> Result<()> {
         let series = AreaSeries::new(self.thinned(curve), 0.0, fill(ink));
         self.chart.draw_series(series).map_err(failed).map(drop)
     }
 
-    /// A line through many points.
+    /// Draws a line through the points.
     pub(crate) fn line(&mut self, curve: &[(f64, f64)], width: f64, ink: Ink) -> Result<()> {
         let series = LineSeries::new(self.thinned(curve), stroke(ink, width));
         self.chart.draw_series(series).map_err(failed).map(drop)
     }
 
-    /// A straight line of dashes.
+    /// Draws a straight dashed line.
     pub(crate) fn dashed(&mut self, ends: [(f64, f64); 2], width: f64, ink: Ink) -> Result<()> {
         let (dash, gap) = dashes(width);
         let series = DashedLineSeries::new(ends, dash, gap, stroke(ink, width));
         self.chart.draw_series(series).map_err(failed).map(drop)
     }
 
-    /// Bars from the bottom: from, to, and height.
+    /// Draws bars from the bottom, given by start, end and height.
     pub(crate) fn bars(
         &mut self,
         bars: impl IntoIterator<Item = (f64, f64, f64)>,
@@ -131,7 +131,7 @@ impl<B: DrawingBackend> Plot<'_, B> {
         self.chart.draw_series(bars).map_err(failed).map(drop)
     }
 
-    /// Discs with a rim of paper, so that they stand out from the curve they lie on.
+    /// Draws discs with a rim in the paper colour, which sets them off from the curve.
     pub(crate) fn spots(&mut self, at: &[(f64, f64)], radius: f64, ink: Ink) -> Result<()> {
         for at in at {
             for (radius, ink) in [(radius * 1.3, theme::PAPER), (radius, ink)] {
@@ -142,8 +142,8 @@ impl<B: DrawingBackend> Plot<'_, B> {
         Ok(())
     }
 
-    /// Leaves out points that look the same as the last one, or lie between their neighbours on a
-    /// level or upright run.
+    /// Drops points that look the same as the previous one, or that lie between their neighbours on
+    /// a horizontal or vertical run.
     fn thinned(&self, curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let mut kept: Vec<(f64, f64)> = Vec::new();
         let mut seen: Vec<(i32, i32)> = Vec::new();

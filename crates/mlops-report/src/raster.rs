@@ -1,9 +1,8 @@
-//! A plotters backend that fills pixels in memory, and the PNG that comes of it.
+//! A plotters backend that fills pixels in memory, and PNG output.
 //!
-//! plotters has a bitmap backend of its own; this one is ours because it places glyphs by their
-//! bearings and text where SVG would put it, so that both outputs look the same, draws smooth
-//! edges at any width, and needs no image library. Not for SVG, and not for the geometry of edges:
-//! see `coverage`.
+//! Used instead of plotters' own bitmap backend because it places glyphs by their bearings and text
+//! where SVG would, so that both outputs look the same, draws smooth edges at any width, and needs
+//! no image library. Not for SVG, and not for the geometry of edges: see `coverage`.
 
 use ab_glyph::{Font, ScaleFont, point};
 use mlops_core::{Error, Result};
@@ -18,9 +17,9 @@ use crate::font;
 
 /// A picture in memory.
 pub(crate) struct Raster {
-    /// Device units to the pixel, across and down.
+    /// Pixels per device unit, in both directions.
     factor: f64,
-    /// Size in device units, which is what plotters sees.
+    /// Size in device units, as plotters sees it.
     size: (u32, u32),
     width: usize,
     pixels: Vec<[u8; 3]>,
@@ -30,7 +29,7 @@ pub(crate) struct Raster {
 type Drawn = Result<(), DrawingErrorKind<Error>>;
 
 impl Raster {
-    /// White paper of `size` device units, `factor` of them to the pixel.
+    /// White paper of `size` device units with `factor` pixels each.
     pub(crate) fn new(size: (u32, u32), factor: u32) -> Self {
         let factor = factor.max(1);
         let (width, height) = ((size.0 / factor) as usize, (size.1 / factor) as usize);
@@ -43,7 +42,7 @@ impl Raster {
         }
     }
 
-    /// The picture as the bytes of a PNG file.
+    /// Encodes the picture as a PNG file.
     pub(crate) fn into_png(self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let side = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -51,9 +50,9 @@ impl Raster {
         let mut encoder = png::Encoder::new(&mut bytes, side(self.width), side(height));
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
-        // A tenth of the time of better ones, for files half as large again.
+        // Takes a tenth of the time of better settings, for files half as large again.
         encoder.set_compression(png::Compression::Fast);
-        // Looking for the best filter row by row takes longer than all the rest, for files that are
+        // Choosing the best filter for each row would take longer than everything else, for files
         // smaller by a twentieth.
         encoder.set_filter(png::Filter::Paeth);
         let failed = |e: png::EncodingError| Error::backend("png", e);
@@ -84,7 +83,7 @@ impl Raster {
         self.coverage.add(&corners);
     }
 
-    /// Gives what is covered its colour.
+    /// Colours the covered pixels and clears the coverage.
     fn ink(&mut self, color: BackendColor) {
         let Self { coverage, pixels, width, .. } = self;
         coverage.drain(|row, from, cells| {
@@ -153,7 +152,7 @@ fn byte(value: f64) -> u8 {
     (value + 0.5) as u8
 }
 
-/// On a reference, so that the picture is still at hand when plotters is done with it.
+/// Implemented for a reference, so that the picture remains when plotters is done.
 impl DrawingBackend for &mut Raster {
     type ErrorType = Error;
 
@@ -241,7 +240,7 @@ impl DrawingBackend for &mut Raster {
         pos: BackendCoord,
     ) -> Drawn {
         let bold = matches!(style.style(), FontStyle::Bold);
-        // The same two numbers as in plotters' SVG: 1.24 of height to the em, and half an x-height.
+        // The same two numbers as in plotters' SVG: 1.24 of height per em, and half an x-height.
         let em = style.size() / 1.24 / self.factor;
         let width = font::width(text, em, bold).map_err(DrawingErrorKind::DrawingError)?;
         let (x, y) = self.pixel(pos);

@@ -1,4 +1,4 @@
-//! The plain data that a report is made of; whoever has it fills it in.
+//! The plain data of a report, to be filled in by the caller.
 //!
 //! Owned data with public fields and no behaviour beyond small sums. Only findings are serialised;
 //! the records of a run live in `mlops-core`.
@@ -8,7 +8,7 @@ use mlops_core::evaluation::metrics::{
 };
 use serde::Serialize;
 
-/// Everything that the page says.
+/// The content of the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Heading of the page.
@@ -17,31 +17,31 @@ pub struct Report {
     pub generated: String,
     /// Version of the tool that made it.
     pub tool_version: String,
-    /// Which release the model is, if it was released.
+    /// The release id of the model, if it was released.
     pub release: Option<String>,
     /// Digest of the data that the model was fitted on.
     pub data_version: String,
-    /// More digests to show in the footer: what of, and the digest.
+    /// More digests for the footer, each with its name.
     pub digests: Vec<(String, String)>,
-    /// Name of the column that is predicted.
+    /// The name of the predicted column.
     pub target: String,
-    /// What one is called in the data: `1`, `left`.
+    /// The label of the positive class in the data: `1`, `left`.
     pub positive_label: String,
-    /// What the other class is called.
+    /// The label of the negative class.
     pub negative_label: String,
-    /// What a row stands for, in the plural: `clients`. `rows` by default.
+    /// The noun for rows, in the plural: `clients`. `rows` by default.
     pub unit: String,
-    /// What a positive did, to follow "that": `left`. Without it the label is quoted.
+    /// A verb phrase for positives, to follow "that": `left`. Without it the label is quoted.
     pub positive_phrase: Option<String>,
     /// The files that were read.
     pub ingested: Vec<IngestedFile>,
     /// The model.
     pub model: Model,
-    /// How good it is.
+    /// The model's score.
     pub score: Score,
-    /// The curves behind the pictures.
+    /// The data of the curves.
     pub curves: Curves,
-    /// What the columns hold.
+    /// The statistics of the columns.
     pub columns: Vec<ColumnRow>,
     /// Findings, in any order.
     pub warnings: Vec<Finding>,
@@ -71,106 +71,106 @@ impl Default for Report {
     }
 }
 
-/// One file and what became of its rows.
+/// A file and the number of its rows by outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IngestedFile {
-    /// Its name, without the way to it.
+    /// The file name without its folder.
     pub name: String,
-    /// Rows read.
+    /// Number of rows read.
     pub rows_read: u64,
-    /// Rows kept.
+    /// Number of rows kept.
     pub rows_kept: u64,
-    /// Rows dropped because they were there already.
+    /// Number of rows dropped as duplicates.
     pub duplicates: u64,
-    /// Rows set aside because they make no sense.
+    /// Number of rows rejected.
     pub quarantined: u64,
-    /// Why they were set aside.
+    /// Reasons for rejection.
     pub reasons: Vec<Reason>,
     /// One word: `new`, `unchanged`, `rejected`.
     pub status: String,
-    /// Anything else to know.
+    /// An additional note.
     pub note: Option<String>,
 }
 
-/// A reason to set rows aside, and how many it met.
+/// A reason for rejection with the number of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reason {
     /// The reason in words.
     pub reason: String,
-    /// Rows.
+    /// Number of rows.
     pub count: u64,
 }
 
-/// What was fitted.
+/// The fitted model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Model {
-    /// What sort of model: `logistic regression`.
+    /// The kind of model: `logistic regression`.
     pub kind: String,
     /// Coefficients, in any order.
     pub features: Vec<Coefficient>,
-    /// The constant term.
+    /// The intercept.
     pub intercept: f64,
-    /// Whether features were brought to mean 0 and deviation 1 before the fit.
+    /// Features were standardised to mean 0 and deviation 1 before the fit.
     pub standardised: bool,
-    /// What fitted it.
+    /// The solver.
     pub solver: String,
-    /// Steps it took, if known.
+    /// The number of iterations, if known.
     pub iterations: Option<u64>,
-    /// Largest component of the gradient at the end, if known.
+    /// Largest absolute component of the gradient at the end, if known.
     pub gradient_norm: Option<f64>,
-    /// Rows it was fitted on.
+    /// Number of training rows.
     pub rows: u64,
     /// Inverse strength of the penalty.
     pub c: Option<f64>,
-    /// What is done about missing values.
+    /// How missing values are treated.
     pub missing_policy: String,
 }
 
-/// One feature's weight.
+/// The coefficient of a feature.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Coefficient {
-    /// Name of the feature.
+    /// The name of the feature.
     pub name: String,
     /// Change of the log odds per standard deviation (or per unit).
     pub value: f64,
-    /// What one standard deviation is in the feature's own unit, if known.
+    /// One standard deviation in the feature's own unit, if known.
     pub deviation: Option<f64>,
-    /// For one category of a column: the most frequent one, which the value is the difference to.
+    /// For a category, the most frequent one of its column, from which the value is the difference.
     pub against: Option<String>,
 }
 
-/// How good the model is on rows that it was not fitted on.
+/// The model's score on rows that it was not fitted on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Score {
-    /// Rows scored.
+    /// Number of rows scored.
     pub n: u64,
-    /// Positives among them.
+    /// Number of positives.
     pub positives: u64,
     /// How these rows were held out, as a sentence.
     pub held_out: String,
-    /// From which probability on a row is named positive.
+    /// The threshold: a row with a higher probability is predicted positive.
     pub threshold: f64,
     /// F1.
     pub f1: f64,
-    /// Its interval.
+    /// Confidence interval of F1.
     pub f1_interval: Option<Interval>,
-    /// How the interval was made, or why there is none.
+    /// How the interval was computed, or why there is none.
     pub interval_note: Option<String>,
     /// Accuracy.
     pub accuracy: f64,
-    /// Its interval.
+    /// Confidence interval of the accuracy.
     pub accuracy_interval: Option<Interval>,
-    /// Precision; NaN when nothing was named.
+    /// Precision; NaN if nothing was predicted positive.
     pub precision: f64,
-    /// Its interval.
+    /// Confidence interval of the precision.
     pub precision_interval: Option<Interval>,
-    /// Recall; NaN when there are no positives.
+    /// Recall; NaN if there are no positives.
     pub recall: f64,
-    /// Its interval.
+    /// Confidence interval of the recall.
     pub recall_interval: Option<Interval>,
     /// Area under the ROC curve.
     pub roc_auc: Option<f64>,
-    /// Its interval.
+    /// Confidence interval of the area.
     pub roc_auc_interval: Option<Interval>,
     /// Average precision.
     pub pr_auc: Option<f64>,
@@ -178,19 +178,19 @@ pub struct Score {
     pub log_loss: Option<f64>,
     /// Brier score.
     pub brier: Option<f64>,
-    /// The counts.
+    /// The confusion matrix.
     pub confusion: ConfusionMatrix,
     /// F1 of the best constant answer.
     pub constant_f1: f64,
     /// Accuracy of the best constant answer.
     pub constant_accuracy: f64,
-    /// Whether the model's F1 is above the constant's, as in `score.json`.
+    /// F1 is above that of the best constant answer, as in `score.json`.
     pub beats_constant: bool,
-    /// Whether it is so by more than chance explains: with its whole interval.
+    /// It is above by more than chance explains: with its whole interval.
     pub beyond_chance: bool,
 }
 
-/// The curves behind the pictures.
+/// The data of the curves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curves {
     /// Receiver operating characteristic.
@@ -210,16 +210,16 @@ impl Default for Curves {
     }
 }
 
-/// What one column holds.
+/// The statistics of a column.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ColumnRow {
-    /// Its name.
+    /// The column's name.
     pub name: String,
     /// `number`, `text`, `date`…
     pub kind: String,
-    /// Values that are there.
+    /// Number of values present.
     pub count: u64,
-    /// Share of missing values, 0 to 100.
+    /// Percentage of missing values.
     pub missing_percent: f64,
     /// Mean.
     pub mean: Option<f64>,
@@ -227,53 +227,53 @@ pub struct ColumnRow {
     pub median: Option<f64>,
     /// Standard deviation.
     pub std: Option<f64>,
-    /// Smallest.
+    /// Minimum.
     pub min: Option<f64>,
-    /// Largest.
+    /// Maximum.
     pub max: Option<f64>,
-    /// Different values.
+    /// Number of distinct values.
     pub distinct: Option<u64>,
     /// The most frequent category.
     pub most_frequent: Option<String>,
 }
 
-/// How much a warning matters; the order is from least to most.
+/// The severity of a finding, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Good to know.
+    /// For information.
     #[default]
     Note,
-    /// Look at it before relying on the model.
+    /// To be looked at before relying on the model.
     Warning,
-    /// Do not rely on the model before this is settled.
+    /// To be resolved before relying on the model.
     Serious,
 }
 
 /// Something that a reader should know about the model or its data.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Finding {
-    /// How much it matters.
+    /// How severe it is.
     pub severity: Severity,
     /// The finding in a sentence or two.
     pub text: String,
-    /// An earlier step of the same run has already reported it: a refused file, drift, which rows
-    /// the figures rest on.
+    /// An earlier step of the same run has already reported it: a refused file, drift, or the
+    /// choice of test rows.
     #[serde(skip)]
     pub told: bool,
 }
 
-/// Good to know.
+/// A finding for information.
 pub(crate) fn note(text: String) -> Finding {
     Finding { severity: Severity::Note, text, told: false }
 }
 
-/// To be looked at.
+/// A finding to be looked at.
 pub(crate) fn warning(text: String) -> Finding {
     Finding { severity: Severity::Warning, text, told: false }
 }
 
-/// To be settled first.
+/// A finding to be resolved first.
 pub(crate) fn serious(text: String) -> Finding {
     Finding { severity: Severity::Serious, text, told: false }
 }

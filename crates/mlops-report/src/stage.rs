@@ -1,7 +1,7 @@
-//! `reporting`: the live release, or else the candidate, as pictures and one page.
+//! `reporting`: writes pictures and a page about the live release, or else about the candidate.
 //!
-//! What is missing is left out and said so: a report that fails because there is no test data
-//! would hide the rest. Not for drawing, and not for judging a model before it goes live.
+//! Missing parts are left out with a note: failing for lack of test data would hide the rest. Not
+//! for drawing, and not for judging a model before it goes live.
 
 mod columns;
 mod files;
@@ -28,21 +28,21 @@ use crate::report::{Coefficient, ColumnRow, Finding, Model, Report, Score, Sever
 use subject::Subject;
 use trial::Trial;
 
-/// The page.
+/// The file name of the page.
 pub const PAGE: &str = "report.html";
 
-/// What `reporting` did.
+/// The report of `reporting`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reported {
-    /// Which model the report is on: the live release, or the candidate.
+    /// The model that the page is about: the live release, or the candidate.
     pub subject: String,
-    /// Its release, if it is live.
+    /// The release id, if it is live.
     pub release: Option<ReleaseId>,
-    /// SHA-256 of its file.
+    /// SHA-256 of the model file.
     pub artifact: String,
-    /// How good it is, in a sentence.
+    /// The model's quality in a sentence.
     pub headline: String,
-    /// Its F1 on the current test data; nothing when it could not be tried.
+    /// F1 on the current test data; `None` if it could not be scored.
     pub f1: Option<f64>,
     /// The folder with the files.
     pub folder: String,
@@ -126,7 +126,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
     })
 }
 
-/// Draws everything, then writes it; the page last, for it stands for the whole.
+/// Draws everything, then writes it; the page last, since it stands for the whole.
 fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
     let folder = &context.config.output_model;
     let pictures = pictures::pictures(report)?;
@@ -144,7 +144,7 @@ fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
     Ok(drawn.into_iter().map(|(name, _)| name).chain([PAGE.to_owned()]).collect())
 }
 
-/// A label that says nothing alone, with its column: `exited = 1`.
+/// A label that means nothing by itself, with its column: `exited = 1`.
 fn spelt_out(target: &str, label: &str) -> String {
     let bare = label.parse::<f64>().is_ok()
         || ["true", "false", "yes", "no", "y", "n", "t", "f"]
@@ -153,8 +153,8 @@ fn spelt_out(target: &str, label: &str) -> String {
     if bare { format!("{target} = {label}") } else { label.to_owned() }
 }
 
-/// The level of each categorical column that its others are told against: the most frequent one
-/// of the training rows, or, where the model does not know it, of the newest data set.
+/// The reference level of each categorical column: the most frequent one of the training rows or,
+/// if the model does not know it, of the newest data set.
 fn references(subject: &Subject, columns: &[ColumnRow]) -> Vec<usize> {
     let categorical = subject.model.encoder.categorical.iter();
     let most = |name: &str| {
@@ -182,7 +182,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
             against: None,
         })
         .collect();
-    // Only differences between the levels of one column mean anything.
+    // Only differences between the levels of a column are meaningful.
     let mut intercept = card.intercept;
     let mut first = numeric;
     for (column, reference) in model.encoder.categorical.iter().zip(references(subject, columns)) {
@@ -248,7 +248,7 @@ fn headline(score: &Score) -> String {
 }
 
 impl Reported {
-    /// The findings that ingestion and the decision have not reported, notes left out.
+    /// The findings that ingestion and the decision have not reported, without notes.
     pub fn on_the_model(&self) -> Vec<attention::Finding> {
         let loud =
             self.warnings.iter().filter(|found| found.severity != Severity::Note && !found.told);

@@ -1,4 +1,4 @@
-//! Colours and sizes of every picture, for light and for dark surroundings.
+//! Colours and sizes of all pictures, for light and dark mode.
 //!
 //! The hues are those of Okabe and Ito, which people with any common kind of colour blindness can
 //! tell apart. Not for the page around the pictures: its style sheet is in `html::style`, which

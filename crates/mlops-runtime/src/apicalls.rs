@@ -1,5 +1,5 @@
-//! `apicalls`: every endpoint of a running app is called with the rows of a data file, and all
-//! answers are kept in `apireturns.txt` and `apireturns.json`.
+//! `apicalls`: calls every endpoint of a running app with the rows of a data file, and stores all
+//! answers in `apireturns.txt` and `apireturns.json`.
 //!
 //! Not for the calls themselves: see `mlops_client`.
 
@@ -24,60 +24,60 @@ use serde::Serialize;
 use crate::console::OUTCOME;
 use crate::environment::secret;
 
-/// Tries of one call.
+/// Maximum number of attempts per call.
 const ATTEMPTS: u32 = 4;
-/// How long `fullprocess` waits for the app to serve a new release, which it should do within a
+/// How long `fullprocess` waits for the app to serve a new release, which should take less than a
 /// second.
 const RELOAD: Duration = Duration::from_secs(10);
-/// How long the calls of `fullprocess` may take together.
+/// Time limit for the calls of `fullprocess` together.
 const CALLS: Duration = Duration::from_mins(1);
 
-/// Calls that people see; one of each endpoint is fewer.
+/// The maximum number of calls shown to people; there are fewer endpoints.
 const MOST_CALLS: usize = 40;
 
-/// What the user may ask for.
+/// The user's options.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The app's address; else the configured one.
+    /// The app's address; by default the configured one.
     pub url: Option<String>,
-    /// The rows to predict; else the newest test data.
+    /// The rows to predict; by default the newest test data.
     pub data: Option<PathBuf>,
 }
 
-/// How it went.
+/// The outcome of the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every call was answered well.
+    /// Every call succeeded.
     Answered,
-    /// Nobody answered, or somebody who is not the app.
+    /// There was no answer, or it was not from the app.
     Unreachable,
-    /// The app answers with a release other than the one that is live.
+    /// The app serves another release than the live one.
     OtherRelease,
-    /// The app answered with an error, or the answers could not be kept.
+    /// The app answered with an error, or the answers could not be stored.
     Failed,
 }
 
-/// What the calls gave.
+/// The results of the calls.
 #[derive(Debug, Clone, Serialize)]
 pub struct ApiCalls {
-    /// How it went.
+    /// The outcome.
     pub outcome: Outcome,
     /// The app's address.
     pub url: String,
     /// The release that answered.
     pub release: Option<String>,
-    /// What went wrong, in words.
+    /// The errors in words.
     pub errors: Vec<String>,
-    /// When the answers came that `changes` compares with.
+    /// The time of the answers with which `changes` compares.
     pub compared_with: Option<String>,
-    /// What is different since then, in words.
+    /// The differences since then, in words.
     pub changes: Vec<String>,
     /// The calls, without their answers.
     pub calls: Vec<Called>,
     /// The files whose rows were sent.
     pub data: Vec<DataFile>,
-    /// Rows by predicted label.
+    /// The number of rows by predicted label.
     pub predictions: BTreeMap<String, u64>,
     /// The files that were written; none unless the app answered.
     pub files: Vec<String>,
@@ -88,15 +88,15 @@ pub struct ApiCalls {
 /// A call without its answer.
 #[derive(Debug, Clone, Serialize)]
 pub struct Called {
-    /// `GET /scoring`.
+    /// The call in words: `GET /scoring`.
     pub call: String,
     /// The status of the answer.
     pub status: Option<u16>,
     /// The release that answered.
     pub release: Option<String>,
-    /// Tries that it took.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: f64,
 }
 
@@ -119,8 +119,8 @@ impl Report for ApiCalls {
     }
 }
 
-/// Calls every endpoint and keeps the answers, errors among them. Fails if the app does not answer
-/// every call as it should.
+/// Calls every endpoint and stores the answers, including errors. Fails unless the app answers
+/// every call as expected.
 pub fn run(context: &Context, options: &Options) -> Result<ApiCalls> {
     let files = match &options.data {
         Some(path) => vec![path.clone()],
@@ -153,8 +153,8 @@ pub fn run(context: &Context, options: &Options) -> Result<ApiCalls> {
     }
 }
 
-/// The same after a promotion, without ever failing it: waits a moment for the app to serve
-/// `release`. Nobody there is noted; an app that answers otherwise than it should needs attention.
+/// Makes the calls after a promotion without ever failing it: waits briefly for the app to serve
+/// `release`. If there is no app, that is noted; an app that answers unexpectedly needs attention.
 pub fn after_promotion(context: &Context, release: &str) -> ApiCalls {
     let report = promoted(context, release).unwrap_or_else(|error| {
         let url = context.config.apicalls.url.clone();
@@ -167,7 +167,7 @@ pub fn after_promotion(context: &Context, release: &str) -> ApiCalls {
 }
 
 fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
-    // An app that hangs must not end the run by its limit.
+    // An app that hangs must not use up the run's time limit.
     let quarter = context.config.limits.stage.map_or(Duration::MAX, |limit| limit / 4);
     let first = round::wait_for(&connection(context, None, Some(RELOAD.min(quarter)))?, release);
     let url = context.config.apicalls.url.trim_end_matches('/').to_owned();
@@ -202,8 +202,8 @@ fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
     Ok(found.current.into_iter().map(|file| file.path).collect())
 }
 
-/// A connection to `url`, or to the configured address; with a time for all calls, to an app that
-/// need not be there.
+/// A connection to `url`, or to the configured address; with a time limit for all calls, to an app
+/// that need not exist.
 fn connection(context: &Context, url: Option<&str>, within: Option<Duration>) -> Result<Api> {
     let configured = &context.config.apicalls;
     let options = api::Options {
@@ -219,7 +219,7 @@ fn connection(context: &Context, url: Option<&str>, within: Option<Duration>) ->
     Api::new(options, Arc::clone(&context.clock))
 }
 
-/// Makes the calls and keeps the answers, if there are any.
+/// Makes the calls and stores the answers, if there are any.
 fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
     let config = &context.config;
     let (schema, options) = (&config.schema, &config.ingestion);
@@ -236,7 +236,7 @@ fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
     Ok(ApiCalls::of(returns, files.to_vec()))
 }
 
-/// Nobody is there, or somebody else; or somebody who hangs, which an app does.
+/// The result if there is no app, another server, or an app that hangs.
 fn without_app(url: String, call: &Call) -> ApiCalls {
     let error = call.error.as_deref().unwrap_or("its answer names no release");
     if call.hung {
@@ -331,17 +331,17 @@ impl fmt::Display for ApiCalls {
 }
 
 impl ApiCalls {
-    /// The line for a run that did more than this; what went wrong is among the findings.
+    /// A line for the report of a run that did more than this; errors are among the findings.
     pub fn line(&self) -> Option<String> {
         (!self.failed()).then(|| format!("App: {}", self.words))
     }
 
-    /// Whether the app is there, and does not serve what it should.
+    /// Whether the app exists but does not serve what it should.
     fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::OtherRelease | Outcome::Failed)
     }
 
-    /// Rows sent and predictions, counted.
+    /// The numbers of rows sent and of predictions.
     fn predicted(&self) -> String {
         let files: Vec<String> = self
             .data

@@ -1,4 +1,6 @@
-//! The arguments that every binary takes. Not for those of one binary alone.
+//! The arguments that every binary takes.
+//!
+//! Not for those of a single binary.
 
 use std::path::PathBuf;
 

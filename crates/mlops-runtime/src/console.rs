@@ -1,6 +1,6 @@
-//! What goes to the terminal: the report to standard output, the log and errors to standard error.
+//! Terminal output: reports on standard output, logs and errors on standard error.
 //!
-//! The only file that prints. Not for what is said: reports and errors speak for themselves.
+//! The only file that prints. Not for the content of reports and errors.
 use std::error::Error as _;
 use std::fmt::{self, Write as _};
 use std::fs::File;
@@ -25,16 +25,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::Common;
 
-/// Target of lines on how a run ended. Where people read, the terminal has its own words for it.
+/// Target of log lines on how a run ended. On a terminal for people, other text says it.
 pub(crate) const OUTCOME: &str = "mlops_runtime::outcome";
 
-/// Target of the report of a run: for its log file, as the terminal has it on standard output.
+/// Target of a run's report: for its log file, since the terminal has it on standard output.
 const REPORT: &str = "mlops_runtime::report";
 
-/// Bytes of a service's log that may wait to be written.
+/// Bytes of a service's log that may be queued for writing.
 const LOG_ROOM: usize = 1 << 20;
 
-/// Sends log lines to standard error, and all from "info" on to `file`; each names the run.
+/// Sends log lines to standard error, and those from "info" on to `file`; each names the run.
 pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>) {
     let level = level(common);
     let run = run.map_or("-", RunId::as_str);
@@ -50,7 +50,7 @@ pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>
     let _ = tracing_subscriber::registry().with(terminal).with(file).try_init();
 }
 
-/// From which level on lines are printed.
+/// The level from which on lines are printed.
 fn level(common: &Common) -> LevelFilter {
     match (common.quiet, common.verbose) {
         (true, _) | (false, 0) => LevelFilter::WARN,
@@ -59,7 +59,7 @@ fn level(common: &Common) -> LevelFilter {
     }
 }
 
-/// Our own lines from `level` on; of the libraries under us, warnings.
+/// Our own lines from `level` on, and warnings of libraries.
 fn ours(level: LevelFilter) -> Targets {
     Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("mlops", level)
 }
@@ -70,14 +70,14 @@ fn json(common: &Common) -> bool {
 
 type Boxed<S> = Box<dyn Layer<S> + Send + Sync>;
 
-/// Lines as the arguments ask for, into `writer`.
+/// A layer that writes lines in the requested format to `writer`.
 fn layer<S, W>(common: &Common, run: &str, colour: bool, writer: W) -> Boxed<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
-    // Left alone, tracing-subscriber obeys NO_COLOR.
+    // By default tracing-subscriber respects NO_COLOR.
     let layer = if colour { layer } else { layer.with_ansi(false) };
     let run = run.to_owned();
     if json(common) {
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// Lines that all begin with the run, whichever thread they come from.
+/// Prefixes all lines with the run id, whichever thread they come from.
 struct Stamped {
     run: String,
     style: Style,
@@ -121,7 +121,7 @@ where
             }
             Style::Json(style) => {
                 style.format_event(context, Writer::new(&mut text), event)?;
-                // The line is an object, and a run's id needs no escapes.
+                // The line is a JSON object, and a run id needs no escapes.
                 let text = printable_json(&text);
                 let members = text.strip_prefix('{').unwrap_or(&text);
                 write!(writer, "{{\"run\":\"{run}\",{members}")
@@ -141,7 +141,7 @@ pub(crate) fn log_panics(common: &Common) {
     }));
 }
 
-/// Prints a report, for people or for programs; returns whether it could be delivered.
+/// Prints a report, for people or for programs; returns whether it could be written.
 pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
     if common.json {
         match serde_json::to_string_pretty(report) {
@@ -156,16 +156,16 @@ pub(crate) fn print(common: &Common, report: &impl Report) -> bool {
     }
 }
 
-/// Prints a part of a report as soon as it is known, where people read.
+/// Prints a part of a report as soon as it is known, in the format for people.
 pub(crate) fn say(common: &Common, text: &str) {
     if !common.json && !common.quiet {
-        // What cannot be delivered is said at the end of the report, whose last lines fail too.
+        // Failures are reported at the end of the report, whose last lines fail too.
         deliver(&printable(text));
     }
 }
 
-/// Says on standard error what somebody should know, however quiet it is to be, and logs it with
-/// the facts and the whole report.
+/// Prints findings to standard error, even with `--quiet`, and logs them with the facts and the
+/// whole report.
 pub(crate) fn print_findings(common: &Common, report: &impl Report) {
     for line in report.to_string().lines() {
         tracing::info!(target: REPORT, "{line}");
@@ -191,12 +191,12 @@ pub(crate) fn print_findings(common: &Common, report: &impl Report) {
     }
 }
 
-/// An error with its causes, a line each.
+/// An error with its causes, one line each.
 pub(crate) fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, "\n  because: {source}");
         cause = source.source();
     }
@@ -216,8 +216,8 @@ pub(crate) fn print_error(common: &Common, error: &Error) {
     }
 }
 
-/// Writes to standard output. A reader that left early, such as `head`, has had what it wanted;
-/// anything else is said and is a failure.
+/// Writes to standard output. A closed pipe, as after `head`, is success; any other failure is
+/// reported.
 fn deliver(text: &str) -> bool {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -232,7 +232,7 @@ fn deliver(text: &str) -> bool {
     }
 }
 
-/// What a service says goes through these lines to standard error.
+/// The queue through which a service writes to standard error.
 pub(crate) fn lines(common: &Common) -> Lines {
     let json = json(common);
     let tell = move |lost: u64| {
@@ -249,7 +249,7 @@ pub(crate) fn lines(common: &Common) -> Lines {
     Lines::to("log", LOG_ROOM, std::io::stderr(), tell)
 }
 
-/// Sends log lines to `lines`; panics become lines too, as their own words could block.
+/// Sends log lines to `lines`; panics become lines too, since printing them could block.
 pub(crate) fn start_service_log(common: &Common, run: &RunId, lines: &Arc<Lines>) {
     let (level, sink) = (level(common), Waiting(Arc::clone(lines)));
     let outcome = if json(common) { level } else { LevelFilter::OFF };
@@ -260,7 +260,7 @@ pub(crate) fn start_service_log(common: &Common, run: &RunId, lines: &Arc<Lines>
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }
 
-/// A writer of log lines that never waits.
+/// A writer of log lines that never blocks.
 #[derive(Clone)]
 struct Waiting(Arc<Lines>);
 
@@ -276,7 +276,7 @@ impl std::io::Write for Waiting {
 }
 
 fn complain(text: &str) {
-    // Without standard error there is nobody left to tell.
+    // Without standard error nothing more can be done.
     let _ = std::io::stderr().lock().write_all(printable(text).as_bytes());
 }
 

@@ -1,8 +1,8 @@
-//! The direct dependencies of the toolset: versions built in, and on request the latest ones.
+//! The direct dependencies of the toolset: the versions built in and, on request, the latest ones.
 //!
 //! The built-in versions come from the lock file at compile time; the latest from `cargo info`,
-//! which knows the user's registries and proxies. Not part of any other step: only `diagnostics`
-//! asks, and only when told to.
+//! which respects the user's registries and proxies. Only `diagnostics` asks for them, and only on
+//! request.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 const LOCK: &str = include_str!("../../../Cargo.lock");
 const MANIFEST: &str = include_str!("../../../Cargo.toml");
-/// Where answers are kept for a day.
+/// The file in which answers are cached for a day.
 const CACHE: &str = "latest_versions.json";
 const DAY_SECONDS: i64 = 24 * 60 * 60;
-/// For one answer, and for all together.
+/// The time limits of one answer and of all together.
 const LIMITS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 
 /// The direct dependencies with the versions built in, sorted by name.
@@ -30,7 +30,7 @@ pub fn built_in() -> Vec<Dependency> {
             line.map(|value| value.trim_matches('"'))
         };
         if let (Some(name), Some(version)) = (field("name"), field("version")) {
-            // Where the lock holds several versions, the last is the highest.
+            // If the lock file has several versions, the last is the highest.
             versions.insert(name, version);
         }
     }
@@ -49,7 +49,7 @@ pub fn built_in() -> Vec<Dependency> {
         .collect()
 }
 
-/// Names under `[workspace.dependencies]`, those for tests aside.
+/// Names under `[workspace.dependencies]`, without those for tests.
 fn direct_names() -> Vec<&'static str> {
     MANIFEST
         .lines()
@@ -61,7 +61,7 @@ fn direct_names() -> Vec<&'static str> {
         .collect()
 }
 
-/// Answers kept from an earlier run.
+/// Cached answers.
 #[derive(Default, Serialize, Deserialize)]
 struct Cache {
     /// When they were given, in seconds since 1970.
@@ -69,7 +69,7 @@ struct Cache {
     latest: BTreeMap<String, String>,
 }
 
-/// Asks for the latest version of each dependency: bounded in time, kept for a day.
+/// Looks up the latest version of each dependency, within a time limit and at most once a day.
 pub fn check_latest(context: &Context, dependencies: &mut [Dependency]) -> mlops_core::Result<()> {
     let path = context.config.output_model.join(CACHE);
     let now = context.clock.now().timestamp();
@@ -91,13 +91,13 @@ pub fn check_latest(context: &Context, dependencies: &mut [Dependency]) -> mlops
     context.disk.write(&path, &mlops_core::release::pretty(&cache)?)
 }
 
-/// The latest version of `name`, as cargo knows it.
+/// The latest version of `name` according to cargo.
 fn latest(name: &str, deadline: Instant) -> Result<String, String> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err("no time left to ask".to_owned());
     }
-    // Outside the workspace, cargo answers with the newest version instead of the locked one.
+    // Outside the workspace, cargo reports the newest version instead of the locked one.
     let mut child = Command::new("cargo")
         .args(["info", "--quiet", "--color", "never", name])
         .current_dir(std::env::temp_dir().as_path())
@@ -112,7 +112,7 @@ fn latest(name: &str, deadline: Instant) -> Result<String, String> {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() < stop => std::thread::sleep(Duration::from_millis(20)),
             _ => {
-                // It may have ended by itself in between; either way it is gone.
+                // It may have ended by itself in the meantime; either way it is gone.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err("cargo did not answer in time".to_owned());
@@ -130,7 +130,7 @@ fn latest(name: &str, deadline: Instant) -> Result<String, String> {
     }
 }
 
-/// A version that is made for everybody; what comes before a release is for those who try it out.
+/// Refuses pre-release versions.
 fn stable(version: &str) -> Result<String, String> {
     let bare = version.split('+').next().unwrap_or_default();
     if bare.contains('-') {

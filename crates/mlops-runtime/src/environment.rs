@@ -1,8 +1,8 @@
-//! Secrets, which come from the environment: arguments can be seen by every user of the machine.
+//! Secrets from the environment: arguments are visible to every user of the machine.
 //!
-//! Not for anything else: options come from arguments, the rest from the configuration.
+//! Not for anything else: options are arguments or in the configuration.
 
-/// The secret under `name`; nothing when it is empty or no text.
+/// The secret in the variable `name`; `None` if it is empty or not UTF-8.
 #[expect(clippy::disallowed_methods, reason = "this module owns the environment's secrets")]
 pub fn secret(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())

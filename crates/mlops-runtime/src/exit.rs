@@ -7,9 +7,9 @@ use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
 use mlops_core::{Error, ErrorKind};
 
-/// The work is done, but what it found needs a person.
+/// The work is done, but a finding needs a person.
 pub(crate) const PERSON: u8 = 3;
-/// Another run is at work.
+/// Another run holds the lock.
 pub(crate) const LOCKED: u8 = 75;
 
 pub(crate) fn of_report(report: &impl Report) -> u8 {

@@ -1,8 +1,8 @@
-//! `first_run`: everything in order, from a folder of CSV files to a deployed model with its
-//! reports. Once done and without new data it changes nothing; it never replaces a release of
+//! `first_run`: all steps in order, from a folder of CSV files to a deployed model with its
+//! reports. Run again without new data it changes nothing; it never replaces a release of
 //! `fullprocess`.
 //!
-//! Not for deciding whether to retrain: that is `fullprocess`'s.
+//! Not for deciding whether to retrain: `fullprocess` does that.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -31,44 +31,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Common, console, renew};
 
-/// What `first_run` did.
+/// The report of `first_run`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstRun {
-    /// Everything, with the results of each step.
+    /// All steps ran; their results.
     Done(Box<Steps>),
-    /// Nothing: this release is live and nothing is new.
+    /// Nothing was done: this release is live and nothing is new.
     NothingNew {
         /// The live release.
         release: ReleaseId,
-        /// What the look at the input folder gave.
+        /// The result of examining the input folder.
         ingestion: Box<Ingested>,
     },
-    /// Nothing: `fullprocess` has taken over.
+    /// Nothing was done: `fullprocess` has taken over.
     TakenOver {
         /// The live release.
         release: ReleaseId,
     },
 }
 
-/// The results of each step.
+/// The results of all steps.
 #[derive(Debug, Serialize)]
 pub struct Steps {
-    /// The files.
+    /// Ingestion.
     pub ingestion: Ingested,
-    /// The hold-out that was drawn, where there were no test data.
+    /// The hold-out that was drawn, if there were no test data.
     pub holdout: Option<HoldoutRecord>,
-    /// The model.
+    /// Training.
     pub training: Trained,
-    /// Its score.
+    /// Scoring.
     pub scoring: Score,
-    /// Its release.
+    /// Deployment.
     pub deployment: Deployed,
-    /// Its diagnostics.
+    /// Diagnostics.
     pub diagnostics: Diagnostics,
-    /// The pictures and the page.
+    /// Reporting.
     pub reporting: Reported,
-    /// Whether all that was told already, step by step.
+    /// The results were already printed, step by step.
     #[serde(skip)]
     pub told: bool,
 }
@@ -82,7 +82,7 @@ impl Report for FirstRun {
         match self {
             Self::Done(steps) => {
                 let mut findings = steps.ingestion.findings();
-                // That a score beats nothing is among what the report says, too.
+                // The report also says if a score does not beat the constant answer.
                 findings.extend(steps.deployment.removed.warnings.iter().map(Finding::warning));
                 findings.extend(steps.reporting.on_the_model());
                 findings
@@ -101,7 +101,7 @@ impl Report for FirstRun {
     }
 }
 
-/// The whole life of the binary, which tells each step as it ends.
+/// Runs the binary, printing the result of each step as it ends.
 pub fn start(common: &Common, accept: bool) -> ExitCode {
     crate::run(Step::FirstRun, common, |context, workspace| {
         let told = run_telling(context, workspace, accept, |text| console::say(common, text));
@@ -114,7 +114,7 @@ pub fn start(common: &Common, accept: bool) -> ExitCode {
     })
 }
 
-/// Runs all steps, each recorded by its own name.
+/// Runs all steps, each recorded under its own name.
 pub fn run(context: &Context, workspace: &mut Workspace, accept: bool) -> Result<FirstRun> {
     run_telling(context, workspace, accept, |_| {})
 }
@@ -149,7 +149,7 @@ fn run_telling(
     {
         return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
     }
-    // People need not split their files: without any test data some rows are set aside.
+    // Users need not split their files: without test data some rows are set aside.
     let holdout = holdout::first(context, workspace)?;
     tell(&ingested(&ingestion, holdout.as_ref()));
     if let Some(again) = held_again::run(context, workspace, lost)? {
@@ -184,8 +184,8 @@ fn run_telling(
     })))
 }
 
-/// A live release that these records do not know (they were lost, or begun afresh) is not replaced by a
-/// worse model.
+/// Refuses to replace a live release that these records do not know (they were lost, or begun anew)
+/// with a worse model.
 fn not_worse_than_unknown(
     context: &Context,
     workspace: &Workspace,
@@ -197,7 +197,7 @@ fn not_worse_than_unknown(
     if deployed_by(&workspace.ledger, &live)?.is_some() {
         return Ok(());
     }
-    // One that is damaged or foreign is no measure.
+    // A damaged or foreign release cannot be compared with.
     let Ok(release) = store.verify(&live) else { return Ok(()) };
     match contest::with_unknown(context, workspace, &release, model, accept)? {
         Some(verdict) if !verdict.blessed => Err(Error::conflict(format!(
@@ -209,8 +209,8 @@ fn not_worse_than_unknown(
     }
 }
 
-/// Whether the last run that ended was a success on data set `version`: not on an earlier one,
-/// after which `ingestion` ran by itself or a run was killed.
+/// Whether the last ended run succeeded on data set `version`, and not on an earlier one, after
+/// which `ingestion` ran by itself or a run was killed.
 fn completed_with(workspace: &Workspace, version: DatasetVersion) -> Result<bool> {
     Ok(match workspace.ledger.last_report(Step::FirstRun)? {
         Some(Earlier::Done { ingestion } | Earlier::NothingNew { ingestion }) => {
@@ -235,7 +235,7 @@ struct Seen {
     version: Option<DatasetVersion>,
 }
 
-/// Whether the last scoring was on the test data that are there now, as far as is known.
+/// Whether the last scoring used the current test data, as far as is known.
 fn scored_on_present_tests(context: &Context, workspace: &Workspace) -> Result<bool> {
     let score: Option<Score> = workspace.ledger.last_report(Step::Scoring)?;
     let Some(score) = score else { return Ok(true) };
@@ -244,7 +244,7 @@ fn scored_on_present_tests(context: &Context, workspace: &Workspace) -> Result<b
     Ok(tests.current.iter().all(|test| score.test_files.get(&test.name) == Some(&test.digest)))
 }
 
-/// Whether nobody removed the model and its page since they were made.
+/// Whether the model and its page still exist.
 fn results_are_there(context: &Context) -> bool {
     let folder = &context.config.output_model;
     [ARTIFACT, PAGE].iter().all(|name| folder.join(name).is_file())
@@ -264,7 +264,7 @@ fn nothing_to_learn_from(ingestion: &Ingested) -> Error {
     Error::missing(text::bounded(message))
 }
 
-/// The step that made `release` live as a new one; a rollback to it does not count.
+/// The step that deployed `release` as a new one; a rollback to it does not count.
 fn deployed_by(ledger: &Ledger, release: &ReleaseId) -> Result<Option<Step>> {
     let mut deployments = ledger.deployments()?.into_iter().rev();
     let deployed =
@@ -291,7 +291,7 @@ impl fmt::Display for FirstRun {
 
 impl fmt::Display for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was told as it happened is not told again.
+        // Output that was already printed is not repeated.
         if !self.told {
             for part in [
                 ingested(&self.ingestion, self.holdout.as_ref()),

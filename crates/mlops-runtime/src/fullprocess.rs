@@ -1,5 +1,5 @@
-//! `fullprocess`: the decision, and what follows it: diagnostics and reports on what is live, and
-//! calls to the app that serves it.
+//! `fullprocess`: the decision and what follows it: diagnostics and reports on the live release,
+//! and calls to the app that serves it.
 //!
 //! Not for deciding: see `mlops_core::stage::decide`.
 
@@ -20,16 +20,16 @@ use serde::Serialize;
 use crate::apicalls::{self, ApiCalls};
 use crate::renew;
 
-/// What `fullprocess` did.
+/// The report of `fullprocess`.
 #[derive(Debug, Serialize)]
 pub struct FullProcess {
     /// The decision, with all its numbers.
     pub decision: Decision,
-    /// Diagnostics of what is live.
+    /// Diagnostics of the live release.
     pub diagnostics: Option<Box<Diagnostics>>,
-    /// Reports on what is live.
+    /// The report on the live release.
     pub reporting: Option<Box<Reported>>,
-    /// The app's answers with what is live.
+    /// The app's answers.
     pub apicalls: Option<Box<ApiCalls>>,
 }
 
@@ -41,7 +41,7 @@ impl Report for FullProcess {
     fn findings(&self) -> Vec<Finding> {
         let mut findings = self.decision.findings();
         findings.extend(self.reporting.iter().flat_map(|reported| reported.on_the_model()));
-        // The promotion stands. But clients of the app do not get what it promised.
+        // The promotion stands, but clients of the app do not benefit from it yet.
         findings.extend(self.apicalls.iter().flat_map(|calls| calls.findings()));
         findings
     }
@@ -55,7 +55,7 @@ impl Report for FullProcess {
     }
 }
 
-/// What a log and a ping say of a decision.
+/// The facts of a decision, for logs and pings.
 fn facts(decision: &Decision) -> Vec<Fact> {
     let Decision { data, drift, data_drift, retrained, gate, live, release, .. } = decision;
     let number = |value: f64| format!("{value:.4}");
@@ -96,7 +96,7 @@ fn facts(decision: &Decision) -> Vec<Fact> {
     facts
 }
 
-/// A recorded decision, told again. What it found was said when it was made.
+/// A recorded decision, explained again. Its findings were reported when it was made.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Explained(Decision);
@@ -144,7 +144,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     };
     report.diagnostics = Some(Box::new(diagnostics));
     report.reporting = Some(Box::new(reporting));
-    // A run that was cut off may have been cut off after a promotion.
+    // An interrupted run may have been interrupted after a promotion.
     if report.decision.outcome == DecisionOutcome::Promoted || unfinished {
         let calls = context.step(workspace, Step::ApiCalls, |_| {
             Ok(apicalls::after_promotion(context, live.as_str()))

@@ -1,5 +1,5 @@
-//! The composition root that every binary is one call into: arguments to configuration to context
-//! to stage to summary to exit code.
+//! The composition root: every binary is one call into it, from arguments to configuration,
+//! context, stage, report and exit code.
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -19,7 +19,7 @@
 //! }
 //! ```
 //!
-//! Not for decisions about data or models: those are the stages'.
+//! Not for decisions about data or models: see the stages.
 
 pub mod apicalls;
 mod arguments;
@@ -53,7 +53,7 @@ pub use environment::secret;
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
 
-/// Runs one stage as the step `step`: the whole life of a binary that somebody watches.
+/// Runs one stage as the step `step`: the whole life of an attended binary.
 pub fn run<R: Report>(
     step: Step,
     common: &Common,
@@ -67,8 +67,8 @@ pub fn run<R: Report>(
     ExitCode::from(tell(common, result))
 }
 
-/// Runs what only looks: without the lock, so that it neither waits for a run nor stops one, and
-/// without a record.
+/// Runs a read-only command: without the lock, so that it neither waits for a run nor blocks one,
+/// and without a record.
 pub fn look<R: Report>(
     common: &Common,
     work: impl FnOnce(&Context) -> mlops_core::Result<R>,
@@ -77,8 +77,8 @@ pub fn look<R: Report>(
     ExitCode::from(tell(common, context(common).and_then(|context| work(&context))))
 }
 
-/// Runs one stage like [`run`]; where this user may not write to the workspace, on a copy of its records
-/// that vanishes: for what mostly looks.
+/// Runs one stage like [`run`] or, if the user may not write to the workspace, on a temporary copy
+/// of its records: for stages that mostly read.
 pub fn run_or_look<R: Report>(
     step: Step,
     common: &Common,
@@ -101,12 +101,12 @@ pub fn run_or_look<R: Report>(
     ExitCode::from(tell(common, result))
 }
 
-/// How long the last words of a service may take, where nobody reads them.
+/// How long the last lines of a service may take if nobody reads them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs a service: like [`look`], but its log begins at "info", as nobody sees a service otherwise,
-/// and nobody who stalls while reading the log stops the service. `work` also gets where lines on
-/// requests go, unless nothing but errors is to be printed.
+/// Runs a service: like [`look`], but logs from "info" on, since a service is otherwise invisible,
+/// and a stalled reader of the log does not block it. `work` also receives the queue for access log
+/// lines, unless only errors are to be printed.
 pub fn attend<R: Report + Send + 'static>(
     common: &Common,
     work: impl FnOnce(&Context, Option<Arc<Lines>>) -> mlops_core::Result<R>,
@@ -123,7 +123,7 @@ pub fn attend<R: Report + Send + 'static>(
     let speak =
         move || take.into_iter().try_for_each(|(common, result)| said.send(tell(&common, result)));
     let code = if std::thread::Builder::new().spawn(speak).is_ok() {
-        // The thread waits for it.
+        // The thread is waiting for it.
         let _ = give.send((common.clone(), result));
         heard.recv_timeout(PATIENCE).unwrap_or(expected)
     } else {
@@ -133,7 +133,7 @@ pub fn attend<R: Report + Send + 'static>(
     ExitCode::from(code)
 }
 
-/// The workspace, with a line on each thing that an interrupted run left.
+/// Opens the workspace, and logs a line for each recovery from an interrupted run.
 fn open(context: &Context, step: Step) -> mlops_core::Result<Workspace> {
     let workspace = context.open(step)?;
     for note in &workspace.recovered {
@@ -143,7 +143,7 @@ fn open(context: &Context, step: Step) -> mlops_core::Result<Workspace> {
     Ok(workspace)
 }
 
-/// Prints how it went and gives the exit status.
+/// Prints the result and returns the exit status.
 fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
     match result {
         Ok(report) => {
@@ -152,7 +152,7 @@ fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
             if delivered { exit::of_report(&report) } else { 1 }
         }
         Err(error) => {
-            // Before there is a context, there is no log yet.
+            // Without a context there is no log yet.
             console::start_log(common, None, None);
             console::print_error(common, &error);
             exit::of_error(&error)
@@ -160,7 +160,7 @@ fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
     }
 }
 
-/// The real world, under the configuration that the arguments name.
+/// The real environment, with the configuration that the arguments name.
 fn context(common: &Common) -> mlops_core::Result<Context> {
     let config = Config::load(&common.config)?;
     let clock = Arc::new(SystemClock::default());

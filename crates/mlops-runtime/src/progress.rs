@@ -1,4 +1,6 @@
-//! A progress bar on standard error, where that is a terminal. Not for logs.
+//! A progress bar on standard error, if that is a terminal.
+//!
+//! Not for logs.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -7,10 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Common;
 
-/// Told of bytes done, bytes in total, and rows.
+/// Called with bytes done, bytes in total, and rows.
 type Progress = Arc<dyn Fn(u64, u64, u64) + Send + Sync>;
 
-/// A bar that appears with the first piece of work that takes long enough to be reported.
+/// A bar that appears with the first progress report, so that short work shows none.
 pub(crate) fn bar(common: &Common) -> Option<Progress> {
     if common.quiet || common.json || !std::io::stderr().is_terminal() {
         return None;

@@ -1,6 +1,6 @@
-//! Diagnostics and reports on what is live, made again when that is another release than theirs.
+//! Renews diagnostics and reports if another release is live than the one that they are about.
 //!
-//! Not for what is in them: see `mlops_core::stage::diagnose` and `mlops_report`.
+//! Not for their content: see `mlops_core::stage::diagnose` and `mlops_report`.
 
 use std::fmt;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(
     Ok((diagnostics, reporting))
 }
 
-/// Whether the last diagnostics and the last report are on `live`, and still there.
+/// Whether the last diagnostics and the last report are about `live`, and still exist.
 pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) -> Result<bool> {
     let folder = &context.config.output_model;
     if ![PAGE, DIAGNOSTICS].iter().all(|name| folder.join(name).is_file()) {
@@ -68,20 +68,20 @@ struct Subject {
     release: Option<ReleaseId>,
 }
 
-/// What made another release live, and the reports on that.
+/// The result of making another release live, with the reports on it.
 #[derive(Debug, Serialize)]
 pub struct Renewed<T> {
-    /// The rollback, or the deployment.
+    /// The result of the rollback or the deployment.
     #[serde(flatten)]
     pub done: T,
-    /// The report on the release that is live now.
+    /// The report on the release that is now live.
     pub reporting: Option<Box<Reported>>,
-    /// Why there is none.
+    /// Why there is no report.
     pub stale: Option<String>,
 }
 
-/// Makes an earlier release live again, and diagnostics and reports follow it. That they cannot be
-/// made is no reason against a rollback.
+/// Makes an earlier release live again, then renews diagnostics and reports. If those fail, the
+/// rollback still stands.
 pub fn roll_back(
     context: &Context,
     workspace: &mut Workspace,
@@ -92,7 +92,7 @@ pub fn roll_back(
     Ok(Renewed::of(context, workspace, done, None))
 }
 
-/// Deploys by hand; diagnostics and reports follow if that made another release live.
+/// Deploys on request; diagnostics and reports are renewed if another release became live.
 pub fn deploy(
     context: &Context,
     workspace: &mut Workspace,

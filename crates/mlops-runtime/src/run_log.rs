@@ -1,9 +1,9 @@
-//! The log file of each unattended run, `logs/{run}.log` in the output folder, and which old ones
-//! stay.
+//! The log file of each unattended run, `logs/{run}.log` in the output folder, and the removal of
+//! old ones.
 //!
-//! The only code beside core's `durable` that opens a file for writing: a log is appended to line
-//! by line, and must be there after a crash without ever having been published. Not for what is
-//! in it: see [`crate::console`].
+//! The only code besides core's `platform::disk` that opens a file for writing: a log is appended
+//! to line by line and must survive a crash without having been published. Not for its content: see
+//! [`crate::console`].
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -22,7 +22,7 @@ fn name(run: &RunId) -> String {
     format!("{run}.log")
 }
 
-/// The file of this run, to append to.
+/// Opens the log file of this run for appending.
 #[expect(clippy::disallowed_methods, reason = "this module owns the logs of runs")]
 pub(crate) fn open(context: &Context) -> Result<File> {
     let folder = folder(context);
@@ -32,8 +32,8 @@ pub(crate) fn open(context: &Context) -> Result<File> {
     file.map_err(|e| Error::io("append to", &path, e))
 }
 
-/// Removes the files that are neither among the newest nor recent. Names tell how old a file is:
-/// a copied or restored folder keeps its order. Files that no run of ours made stay.
+/// Removes log files that are neither among the newest nor recent. The age is in the name, so that
+/// a copied or restored folder keeps its order. Files not made by our runs stay.
 pub(crate) fn rotate(context: &Context) -> Result<()> {
     let folder = folder(context);
     let mut names = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) fn rotate(context: &Context) -> Result<()> {
     let age = Duration::from_secs(kept.keep_days * 24 * 3600);
     let oldest = name(&RunId::new(context.clock.now() - age, 0));
     for name in names.iter().skip(kept.keep_runs) {
-        // With the clock set back, this run may not be the newest.
+        // If the clock was set back, this run may not be the newest.
         if *name < oldest && *name != self::name(&context.run) {
             context.disk.remove(&folder.join(name))?;
         }
@@ -60,7 +60,7 @@ pub(crate) fn rotate(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Whether `name` is a run's id and `.log`: `20260131T120000000Z-1f.log`.
+/// Whether `name` is a run id and `.log`: `20260131T120000000Z-1f.log`.
 fn is_ours(name: &str) -> bool {
     let parts = name.strip_suffix(".log").and_then(|id| id.split_once('-'));
     parts.is_some_and(|(time, pid)| {

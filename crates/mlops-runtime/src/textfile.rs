@@ -1,7 +1,7 @@
-//! The figures of unattended runs for node_exporter's textfile collector, in Prometheus' format: how
-//! the last run ended, and what `/metrics` of the service tells of the workspace too.
+//! The figures of unattended runs for node_exporter's textfile collector, in Prometheus format: how
+//! the last run ended, and the workspace's figures, which `/metrics` of the service has too.
 //!
-//! Not for those: see `mlops_core::stage::figures`.
+//! Not for the latter: see `mlops_core::stage::figures`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,11 +17,11 @@ pub(crate) fn write(context: &Context, path: &Path, step: Step, status: u8) -> R
     let mut text = String::new();
     let name = "mlops_last_exit_status";
     let help = "How the last run ended: 0 well, 3 a person is needed, otherwise it failed.";
-    // Writing to a text cannot fail.
+    // Writing to a String cannot fail.
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
     let _ = writeln!(text, "{name}{{step=\"{step}\"}} {status}");
     if let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? {
-        // The record of what is live has its score, and needs no release to be read.
+        // The record of the live release has its score, so that the release need not be read.
         let live = ledger.latest_deployment()?;
         let live = live.and_then(|live| Some((live.release, live.f1?)));
         text.push_str(&Figures::read(&ledger, live)?.prometheus());

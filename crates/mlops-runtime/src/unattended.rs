@@ -1,6 +1,6 @@
-//! The life of a run that nobody watches: a log file of its own, pings, and a limit for each stage.
+//! Unattended runs: a log file for each, pings, and a time limit per stage.
 //!
-//! Not for what the run does: that is the caller's. See [`crate::run`] for runs that are watched.
+//! Not for the work itself, which the caller provides. See [`crate::run`] for attended runs.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::console::OUTCOME;
 use crate::watchdog::Alarm;
 use crate::{Common, Watchdog, console, exit, run_log, textfile};
 
-/// Runs `work` as the step `step`. It tells the [`Watchdog`] of each of its stages; one that takes
-/// longer than `limits.stage_seconds` ends the process with exit status 1.
+/// Runs `work` as the step `step`. It reports its stages to the [`Watchdog`]; one that takes longer
+/// than `limits.stage_seconds` ends the process with exit status 1.
 ///
-/// Every line of the log names the run and goes to standard error and, from "info" on, to
-/// `logs/{run}.log` in the output folder. The configured address is pinged when the work begins
-/// and when the run has ended, and never waited for in between. A run that finds another one at
-/// work pings nothing: it is the other one's to say how it goes.
+/// Every log line names the run and goes to standard error and, from "info" on, to `logs/{run}.log`
+/// in the output folder. The configured address is pinged when the work begins and when the run has
+/// ended, without waiting in between. A run that finds the workspace locked pings nothing: the
+/// other run does.
 pub fn run_unattended<R: Report>(
     step: Step,
     common: &Common,
@@ -35,7 +35,7 @@ pub fn run_unattended<R: Report>(
     start_log(common, &context);
     let monitoring = &context.config.monitoring;
     let pings = Arc::new(Pings::new(monitoring.ping_url.as_deref(), monitoring.ping_timeout));
-    // Drops last, so that a panic is told after everything else was let go.
+    // Dropped last, so that a panic is reported after everything else was released.
     let mut vow = PanicPing { pings: Arc::clone(&pings), kept: false };
     let result = attempt(step, &context, &pings, work);
 
@@ -59,7 +59,7 @@ pub fn run_unattended<R: Report>(
     ExitCode::from(status)
 }
 
-/// What a ping says of a run: what somebody should know first, then the facts.
+/// The text of a ping: findings first, then the facts.
 fn body<R: Report>(result: &Result<R>) -> String {
     let lines: Vec<String> = match result {
         Ok(report) => {
@@ -73,7 +73,7 @@ fn body<R: Report>(result: &Result<R>) -> String {
     text::bounded(text::printable(&lines.join("\n")).into_owned() + "\n")
 }
 
-/// The work itself; lock and watchdog are gone when it returns.
+/// Runs the work; when it returns, lock and watchdog are released.
 fn attempt<R: Report>(
     step: Step,
     context: &Context,
@@ -97,7 +97,7 @@ fn attempt<R: Report>(
     context.step(&mut workspace, step, |workspace| work(context, workspace, &watchdog))
 }
 
-/// A log without its file is better than no run.
+/// If the log file cannot be opened, the run goes on without it.
 fn start_log(common: &Common, context: &Context) {
     let (file, missing) = match run_log::open(context) {
         Ok(file) => (Some(file), None),
@@ -110,7 +110,7 @@ fn start_log(common: &Common, context: &Context) {
     console::log_panics(common);
 }
 
-/// What happens when a stage takes too long.
+/// Ends the process if a stage takes too long.
 fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
     let limit = context.config.limits.stage;
     let alarm = Alarm {
@@ -129,7 +129,7 @@ fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
     Watchdog::start(limit, "recovery", alarm)
 }
 
-/// Says "fail" unless the run came to its end: only a panic can prevent that here.
+/// Pings "fail" on drop unless the run came to its end, which only a panic can prevent here.
 struct PanicPing {
     pings: Arc<Pings>,
     kept: bool,

@@ -1,36 +1,37 @@
-//! Ends a run of which one stage takes too long.
+//! Ends a run if one of its stages takes too long.
 //!
-//! It ends the process, because nothing else ends a thread that waits for a disk or a network.
-//! That is clean: a run may be cut off at any instruction, its lock dies with it, and the next
-//! run completes or undoes what it left. Not for work that can be asked to stop.
+//! It ends the process, because nothing else ends a thread that waits for a disk or a network. That
+//! is safe: a run may be cut off at any instruction, its lock is released with it, and the next run
+//! completes or undoes what it left. Not for work that can be asked to stop.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Watches how long the present stage takes.
+/// Watches the duration of the current stage.
 #[derive(Debug, Default)]
 pub struct Watchdog {
     watch: Option<(Sender<&'static str>, JoinHandle<()>)>,
 }
 
-/// What happens when a stage takes too long.
+/// The reaction to a stage that takes too long.
 pub(crate) struct Alarm<W, E> {
-    /// Told the stage. It may log and ping, and may itself be stuck behind what is stuck.
+    /// Called with the name of the stage. It may log and ping, and may itself block on the same
+    /// resource.
     pub on_timeout: W,
-    /// How long it is waited for.
+    /// How long to wait for `on_timeout`.
     pub grace: Duration,
-    /// Then this ends the process.
+    /// Ends the process afterwards.
     pub exit: E,
 }
 
 impl Watchdog {
-    /// A watchdog that lets everything take its time, for tests and attended runs.
+    /// A watchdog without a limit, for tests and attended runs.
     pub fn off() -> Self {
         Self::default()
     }
 
-    /// Watches from now on, beginning with the stage `first`, on a thread of its own.
+    /// Starts watching on a thread of its own, beginning with the stage `first`.
     pub(crate) fn start<W, E>(
         limit: Option<Duration>,
         first: &'static str,
@@ -48,7 +49,7 @@ impl Watchdog {
                 match stages.recv_timeout(limit.saturating_sub(begun.elapsed())) {
                     Ok(next) => (stage, begun) = (next, Instant::now()),
                     Err(RecvTimeoutError::Disconnected) => return,
-                    // A wait may end a little early.
+                    // A wait may end slightly early.
                     Err(RecvTimeoutError::Timeout) if begun.elapsed() < limit => {}
                     Err(RecvTimeoutError::Timeout) => break,
                 }
@@ -57,11 +58,11 @@ impl Watchdog {
             let (sender, said) = channel();
             let spoken = std::thread::Builder::new().spawn(move || {
                 on_timeout(stage);
-                // Too late for anybody to hear: the process ends anyway.
+                // If nobody is listening any more, the process is ending anyway.
                 let _ = sender.send(());
             });
             if spoken.is_ok() {
-                // Whether they were said or not, it is over.
+                // Whether it finished or not, the process ends now.
                 let _ = said.recv_timeout(grace);
             }
             exit();
@@ -75,11 +76,11 @@ impl Watchdog {
         }
     }
 
-    /// The run has come to `stage`, which has the whole limit before it.
+    /// Starts the time limit for `stage`.
     pub fn stage(&self, stage: &'static str) {
         tracing::info!(stage, "stage");
         if let Some((sender, _)) = &self.watch {
-            // Nobody listens once the alarm is raised; then the process is about to end.
+            // Once the alarm is raised nobody listens, and the process is about to end.
             let _ = sender.send(stage);
         }
     }
@@ -90,7 +91,7 @@ impl Drop for Watchdog {
     fn drop(&mut self) {
         if let Some((sender, thread)) = self.watch.take() {
             drop(sender);
-            // It has nothing to say; a panic of it was printed.
+            // Its result does not matter; a panic in it was already printed.
             let _ = thread.join();
         }
     }

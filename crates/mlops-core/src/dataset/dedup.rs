@@ -233,6 +233,38 @@ impl SeenRows {
         }
     }
 
+    /// A read-only set of the rows with these hashes.
+    pub(crate) fn from_hashes(hashes: &[u128]) -> Result<Self> {
+        // At a load of one half most searches for an absent row end at the first slot.
+        let mut seen = Self::expecting(hashes.len() * 2)?;
+        for batch in hashes.chunks(BATCH) {
+            seen.make_room(batch.len(), usize::MAX)?;
+            seen.warm(batch);
+            for hash in batch {
+                seen.insert(*hash)?;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Sets `found[i]` where the row with `hashes[i]` is in the set; other elements keep their value.
+    pub(crate) fn mark(&self, hashes: &[u128], found: &mut [bool]) {
+        for (batch, found) in hashes.chunks(BATCH).zip(found.chunks_mut(BATCH)) {
+            self.warm(batch);
+            for (hash, found) in batch.iter().zip(found) {
+                *found |= self.tables.iter().any(|table| table.find(*hash, tag(*hash)).is_ok());
+            }
+        }
+    }
+
+    /// Loads the slots of a batch into the cache, as [`Self::insert_all`] does.
+    fn warm(&self, hashes: &[u128]) {
+        for table in &self.tables {
+            let slots = hashes.iter().map(|hash| table.slots.get(home(*hash, table.slots.len())));
+            black_box(slots.fold(0, |sum, slot| sum ^ slot));
+        }
+    }
+
     /// Adds a row unless it is in the set.
     pub(crate) fn insert(&mut self, hash: u128) -> Result<RowOutcome> {
         self.make_room(1, usize::MAX)?;
@@ -285,6 +317,25 @@ mod tests {
             }
         }
         assert!(seen.tables.len() > 1, "the test must grow the set");
+    }
+
+    #[test]
+    fn a_set_that_is_asked_only_knows_its_rows_and_no_others() {
+        for rows in [0, 1, 63, 64, 65, 10_000] {
+            let hashes: Vec<u128> = (0..rows).map(|n| hash(n * 3)).collect();
+            // Rows may come more than once.
+            let seen = SeenRows::from_hashes(&[&hashes[..], &hashes[..]].concat()).unwrap();
+            let asked: Vec<u128> = (0..rows * 3 + 5).map(hash).collect();
+            let mut found = vec![false; asked.len()];
+            if let Some(last) = found.last_mut() {
+                *last = true;
+            }
+            seen.mark(&asked, &mut found);
+            let last = asked.len() - 1;
+            let expected: Vec<bool> =
+                (0..asked.len()).map(|n| n % 3 == 0 && n < 3 * hashes.len() || n == last).collect();
+            assert_eq!(found, expected, "{rows} rows");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! `ingestion --adopt`: the data set that earlier scripts left becomes the start of ours.
+//! `ingestion --adopt`: the data set left by earlier scripts becomes the start of ours.
 //!
-//! `finaldata.csv` is read as one source file and stays as it is. Files that `ingestedfiles.txt`
-//! names, that are still there and whose rows are all in it, are recorded too, so that they do not
-//! count again. Whatever differs is left to the next ingestion, which knows duplicates.
+//! `finaldata.csv` is read as one source file and left unchanged. Files named in
+//! `ingestedfiles.txt` that still exist and whose rows are all in it are recorded too, so that they
+//! do not count again. All other files are left to the next ingestion, which recognises duplicates.
 //! Not for models: see [`super::deploy::adopt`].
 
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ use crate::stage::ingest::publish::{New, Part};
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::now_ns;
 
-/// The data set of the scripts.
+/// The scripts' data set.
 const THEIRS: &str = "finaldata.csv";
 
 /// Records what scripts ingested into the output folder.
@@ -64,7 +64,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let expected_rows = usize::try_from(rows).unwrap_or(usize::MAX);
     let asking =
         config::Ingestion { duplicates: Some(Duplicates::Drop), ..config.ingestion.clone() };
-    // All in memory: what `look` says must be known at once.
+    // All in memory, since `look` must give its answer at once.
     let means = Resources { threads: config.limits.threads, expected_rows, ..Resources::default() };
     let places = (data_path.as_path(), quarantine_path.as_path());
     let start = |options| Ingest::start(&schema, options, &context.disk, places.0, places.1, means);
@@ -88,7 +88,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let parts = Part::of_last(&report.files).into_iter().collect();
     let names = names_in(ingested.as_deref().unwrap_or_default());
     if config.ingestion.keeps_equal_rows(&schema) {
-        // What is in is asked of a set of rows.
+        // A set of rows tells which ones are in the data set.
         let mut asked = start(&asking)?;
         asked.file(&theirs, &mut (), &mut |_, _| {})?;
         sources(context, &mut asked, &names, &mut report)?;
@@ -101,7 +101,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     Ok(report)
 }
 
-/// What the scripts' list says; nothing if there is none.
+/// The content of the scripts' list; `None` if there is none.
 fn list_of_names(path: &Path) -> Result<Option<String>> {
     match files::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -113,7 +113,7 @@ fn list_of_names(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Records the files called `names` whose rows are all in.
+/// Records those of the files `names` whose rows are all in the data set.
 fn sources(
     context: &Context,
     ingest: &mut Ingest,
@@ -188,8 +188,8 @@ fn record(
     }
 }
 
-/// A first ingestion into a folder of earlier scripts would start without their rows: somebody
-/// has to say that this is meant.
+/// Refuses a first ingestion into a folder of earlier scripts, which would start without their
+/// rows; the user must decide that explicitly.
 pub(super) fn refuse_silent_takeover(context: &Context) -> Result<()> {
     let folder = &context.config.output_folder;
     let found = [THEIRS, INGESTED_FILES].map(|name| folder.join(name));

@@ -1,7 +1,7 @@
-//! `deployment`: the latest model with its score becomes a release, and the release goes live.
+//! `deployment`: makes a release of the latest model with its score, and makes it live.
 //!
-//! Order of writes: sealed release, check from disk, intent, pointer swap, commit. Not for the
-//! decision whether a model deserves it: this stage only warns.
+//! Order of writes: sealed release, verification from disk, intent, pointer swap, commit. Not for
+//! deciding whether a model deserves it.
 
 use std::fmt;
 use std::fs;
@@ -25,26 +25,26 @@ use super::retain::Retained;
 use super::score::{Score, Scoring, latest_score_file, read_artifact};
 use super::train::Trained;
 
-/// What `deployment` did.
+/// The report of `deployment`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Deployed {
     /// The live release.
     pub release: ReleaseId,
-    /// Its folder.
+    /// The release's folder.
     pub folder: String,
-    /// The pointer to it.
+    /// The path of the pointer.
     pub pointer: String,
     /// The release that was live before.
     pub previous: Option<ReleaseId>,
-    /// Whether the release is new, rather than sealed by an earlier run.
+    /// The release is new, not sealed by an earlier run.
     pub sealed: bool,
-    /// Whether the pointer moved.
+    /// The pointer moved.
     pub promoted: bool,
-    /// Its F1.
+    /// The release's F1.
     pub f1: f64,
-    /// Whether that is more than the best constant answer has.
+    /// F1 is above that of the best constant answer.
     pub beats_constant: bool,
-    /// Old releases and data sets that were removed, as "retention" says.
+    /// Old releases and data sets that were removed by the rules of "retention".
     pub removed: Retained,
     /// The live release, as it was read from disk.
     #[serde(skip)]
@@ -68,20 +68,20 @@ impl Report for Deployed {
     }
 }
 
-/// The model in the output folder with its score, checked, ready to be sealed.
+/// The model in the output folder with its score, verified and ready to be sealed.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The release that it becomes.
+    /// The id of the release that it becomes.
     pub id: ReleaseId,
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
-    /// Its score.
+    /// The model's score.
     pub score: Score,
     files: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Candidate {
-    /// Reads what `training` and `scoring` left, and checks that it belongs together.
+    /// Reads the output of `training` and `scoring`, and checks that it belongs together.
     pub fn read(context: &Context) -> Result<Self> {
         let folder = &context.config.output_model;
         let path = folder.join(ARTIFACT);
@@ -109,7 +109,8 @@ impl Candidate {
             (CARD, read(CARD)?),
             (GOLDEN, read(GOLDEN)?),
             (SCORE, score_bytes),
-            // From the score, not from the file: a crash may have left that one behind.
+            // From `score.json`, not from its own file, which a crash may have left from an earlier
+            // score.
             (LATEST_SCORE, latest_score_file(score.evaluation.f1)),
         ];
         Ok(Self { id, dataset, score, files })
@@ -128,8 +129,8 @@ impl Candidate {
 }
 
 impl Candidate {
-    /// The same with the verdict of the gate, which is sealed with it: a file `BLESSED` or
-    /// `NOT_BLESSED` that holds the reasons.
+    /// Adds the verdict of the gate, which is sealed with the release: a file `BLESSED` or
+    /// `NOT_BLESSED` with the reasons.
     #[must_use]
     pub fn judged(mut self, blessed: bool, reasons: &[String]) -> Self {
         let name = if blessed { BLESSED } else { NOT_BLESSED };
@@ -137,7 +138,7 @@ impl Candidate {
         self
     }
 
-    /// Seals and verifies the release without making it live; false when it was there already.
+    /// Seals and verifies the release without making it live; returns false if it existed already.
     pub fn seal(self, context: &Context, ledger: &Ledger) -> Result<bool> {
         let _held = context.hold_releases()?;
         Ok(self.seal_held(context, ledger)?.0)
@@ -150,17 +151,17 @@ impl Candidate {
     }
 }
 
-/// What a person allows who deploys.
+/// What the user explicitly allows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Leave {
-    /// A release that was rolled back.
+    /// Deploying a release that was rolled back.
     pub again: bool,
-    /// A model that does no better than the best constant answer.
+    /// Deploying a model that does no better than the best constant answer.
     pub accept: bool,
 }
 
-/// Deploys the model in the output folder, for `reason`, in the name of `step`. A release that was
-/// rolled back, and one that does no better than a constant answer, is refused: see [`with`].
+/// Deploys the model in the output folder, with `reason`, as step `step`. Refuses a release that
+/// was rolled back, and a model that does no better than a constant answer: see [`with`].
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
@@ -170,7 +171,7 @@ pub fn run(
     with(context, workspace, step, reason, Leave::default())
 }
 
-/// Like [`run`], with what a person allows.
+/// Like [`run`], with explicit permissions.
 pub fn with(
     context: &Context,
     workspace: &mut Workspace,
@@ -278,7 +279,7 @@ fn deploy(
     })
 }
 
-/// The score in the file at `path`, which must be that of the model `artifact`.
+/// The score in the file at `path`, which must be that of model `artifact`.
 fn score_of(path: &Path, artifact: Digest) -> Result<Score> {
     let place = path.display();
     if !path.is_file() {
@@ -311,16 +312,16 @@ pub(super) fn promote(
     workspace.ledger.record_deployment(deployment, intent)
 }
 
-/// What `deployment adopt` did.
+/// The report of `deployment adopt`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Adopted {
-    /// Where the folder went.
+    /// The new path of the folder.
     pub folder: String,
 }
 
 impl Report for Adopted {}
 
-/// Moves a folder that stands where the pointer belongs out of the way, untouched.
+/// Moves a real folder at the pointer's path out of the way, unchanged.
 pub fn adopt(context: &Context) -> Result<Adopted> {
     let _held = context.hold_releases()?;
     Ok(Adopted { folder: context.store().adopt()?.display().to_string() })

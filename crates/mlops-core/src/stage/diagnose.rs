@@ -1,5 +1,5 @@
-//! `diagnostics`: the deployed model's predictions on a data set, statistics of its columns,
-//! timings of past runs, and the versions of what the program is built from.
+//! `diagnostics`: predictions of the live model for a data set, statistics of its columns, timings
+//! of past runs, and the versions of the program's dependencies.
 //!
 //! Not for judging the model: see [`super::score`].
 
@@ -26,19 +26,19 @@ use super::predictions::{self, PredictionFile};
 
 /// The file that this stage writes.
 pub const DIAGNOSTICS: &str = "diagnostics.json";
-/// How many past runs a timing looks back on.
+/// The number of past runs in a timing.
 const HISTORY: u32 = 20;
 
-/// What the user may ask for.
+/// The user's options.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The rows to predict; else the newest data set.
+    /// The rows to predict; by default the newest data set.
     pub data: Option<PathBuf>,
-    /// Where the predictions go, row by row.
+    /// The file for the predictions, row by row.
     pub output: Option<PathBuf>,
     /// How often to time ingestion and training on a scratch copy.
     pub measure: u32,
-    /// What the program is built from.
+    /// The program's direct dependencies.
     pub dependencies: Vec<Dependency>,
     /// Whether to tell which content the rows were, for whoever goes on with the statistics.
     pub identify: bool,
@@ -47,26 +47,26 @@ pub struct Options {
 /// A direct dependency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
-    /// The package.
+    /// The package name.
     pub name: String,
     /// The version built in.
     pub version: String,
-    /// The latest version the registry has, if it was asked and answered.
+    /// The latest version in the registry, if it was asked and answered.
     pub latest: Option<String>,
-    /// Why there is no latest version.
+    /// Why the latest version is unknown.
     pub reason: Option<String>,
 }
 
-/// What `diagnostics` found; the content of `diagnostics.json`.
+/// The report of `diagnostics`; the content of `diagnostics.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// Version of this file's format.
     pub format_version: u32,
-    /// When it was made.
+    /// When it was written.
     pub recorded: String,
     /// The live release.
     pub release: ReleaseId,
-    /// The rows that were looked at.
+    /// The file with the rows.
     pub data: String,
     /// Counts of predictions.
     pub predictions: PredictionCounts,
@@ -76,9 +76,9 @@ pub struct Diagnostics {
     pub timings: Vec<Timing>,
     /// Timings of this run's scratch copies, by step, in seconds.
     pub measured: Vec<Measured>,
-    /// What the program is built from.
+    /// The program's direct dependencies.
     pub dependencies: Vec<Dependency>,
-    /// Where the predictions are, row by row.
+    /// The file with the predictions, row by row.
     pub output: Option<String>,
     /// The content that the rows were, if that was asked for.
     #[serde(skip)]
@@ -87,46 +87,46 @@ pub struct Diagnostics {
 
 impl Report for Diagnostics {}
 
-/// Predictions counted.
+/// Counts of predictions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PredictionCounts {
-    /// Rows in the file.
+    /// Number of rows in the file.
     pub rows: u64,
-    /// Rows that could not be read.
+    /// Number of rows that could not be read.
     pub rejected: u64,
-    /// Rows predicted positive.
+    /// Number of rows predicted positive.
     pub positive: u64,
-    /// Rows predicted negative.
+    /// Number of rows predicted negative.
     pub negative: u64,
-    /// Rows without an answer, for a missing value.
+    /// Number of rows without a prediction, for a missing value.
     pub unanswered: u64,
-    /// Missing cells that were filled.
+    /// Number of missing cells that were imputed.
     pub imputed: u64,
-    /// Cells with a category that training never saw.
+    /// Number of cells with a category not seen in training.
     pub unknown_categories: u64,
 }
 
-/// How long a step took in past runs.
+/// The duration of a step in past runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Timing {
-    /// The step.
+    /// The name of the step.
     pub step: Step,
-    /// The last run that did something.
+    /// The duration of the last run that did something.
     pub last_seconds: f64,
     /// Start and seconds of past runs, oldest first.
     pub history: Vec<(String, f64)>,
 }
 
-/// How long a step took now, on a scratch copy.
+/// The duration of a step now, on a scratch copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
-    /// The step.
+    /// The name of the step.
     pub step: Step,
-    /// Each run.
+    /// The duration of each run in seconds.
     pub seconds: Vec<f64>,
 }
 
-/// Looks at the live release and its data; writes `diagnostics.json`.
+/// Examines the live release and its data; writes `diagnostics.json`.
 pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> Result<Diagnostics> {
     let release = context.store().live_release()?;
     of(context, workspace, &release, options)
@@ -195,7 +195,7 @@ fn predict(
         reader = reader.with_ids();
     }
     let keep = file.is_some();
-    // Where lines are rows they need not be counted; whether they are is known at the end.
+    // If each line is a row, lines need not be counted; that is known at the end.
     let mut line = 2;
     let reader = reader.on_threads(context.config.limits.threads);
     let (reading, looks) = reader.each(
@@ -239,7 +239,7 @@ fn predict(
     Ok((counts, columns, reading.digest))
 }
 
-/// What one thread has seen of the rows.
+/// The predictions and statistics of one thread.
 struct Look {
     counts: PredictionCounts,
     profile: ColumnsProfile,
@@ -294,7 +294,7 @@ fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
     Ok(timings)
 }
 
-/// Times whole ingestions and trainings in folders of their own, which vanish afterwards.
+/// Times whole ingestions and trainings in temporary folders.
 fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
     let mut ingestion = Measured { step: Step::Ingestion, seconds: Vec::new() };
     let mut training = Measured { step: Step::Training, seconds: Vec::new() };
@@ -386,7 +386,7 @@ impl fmt::Display for Diagnostics {
     }
 }
 
-/// The readable table of dependencies; a star marks those with a newer version.
+/// The table of dependencies for people; a star marks those with a newer version.
 fn dependency_rows(dependencies: &[Dependency]) -> Vec<Vec<String>> {
     let mut rows = vec![["dependency", "built in", "latest"].map(str::to_owned).to_vec()];
     rows.extend(dependencies.iter().map(|d| {
@@ -416,7 +416,7 @@ fn spread(seconds: &[f64]) -> String {
     }
 }
 
-/// The statistics of columns as people read them; of many columns some.
+/// The table of column statistics for people; only some columns if there are many.
 pub fn columns_table(columns: &[ColumnProfile]) -> String {
     let shown = &columns[..columns.len().min(text::MOST_NAMES)];
     let table = text::table(&column_rows(shown));
@@ -426,7 +426,7 @@ pub fn columns_table(columns: &[ColumnProfile]) -> String {
     }
 }
 
-/// The readable table of statistics.
+/// The rows of the table of statistics.
 fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
     let head = [
         "column",

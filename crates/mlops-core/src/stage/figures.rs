@@ -1,8 +1,8 @@
-//! What is watched over months: the score of the live release, drift, and when what was done last;
-//! as text that Prometheus reads, from `/metrics` or from a file.
+//! Long-term figures for monitoring: the score of the live release, drift, and the last success of
+//! each step, as text in Prometheus format, for `/metrics` or a file.
 //!
-//! Read from the ledger and from the release; nothing is computed and nothing is written. Not for
-//! the metrics of requests: see the service.
+//! Read from the ledger and the release; nothing is computed or written. Not for the metrics of
+//! requests: see the service.
 
 use std::fmt::Write as _;
 
@@ -14,35 +14,35 @@ use crate::ledger::Ledger;
 use crate::run::decision::Decision;
 use crate::text;
 
-/// Steps whose last success is told.
+/// Steps whose last success is reported.
 const STEPS: [Step; 3] = [Step::Ingestion, Step::Training, Step::FullProcess];
 
-/// See the module.
+/// The figures for monitoring.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Figures {
-    /// The live release with F1 on its test set, where both are known.
+    /// The live release with F1 on its test set, if both are known.
     pub live: Option<(ReleaseId, f64)>,
     /// The newest decision.
     pub decision: Option<Decision>,
     /// Steps with the time of their last success, RFC 3339.
     pub successes: Vec<(Step, String)>,
-    /// When rows came last, in nanoseconds since 1970.
+    /// When rows last arrived, in nanoseconds since 1970.
     pub newest_data_ns: Option<i64>,
-    /// Rows of all files so far, by what became of them.
+    /// The number of rows of all files so far, by outcome.
     pub rows: Vec<(&'static str, u64)>,
 }
 
 impl Figures {
-    /// The figures of `ledger`; `live` as in [`Figures::live`].
+    /// Reads the figures from `ledger`; `live` is as in [`Figures::live`].
     pub fn read(ledger: &Ledger, live: Option<(ReleaseId, f64)>) -> Result<Self> {
         let newest = ledger.decision(None)?;
-        // Of a decision of another version of this program the rest is told all the same.
+        // If another version wrote the decision, the other figures are reported without it.
         let decision = newest.and_then(|d| serde_json::from_str(&d.decision).ok());
         let mut successes = Vec::new();
         for step in STEPS {
             let mut last = ledger.last_success(step)?;
             if step == Step::Ingestion {
-                // One that was part of another step made a data set.
+                // An ingestion within another step made a data set.
                 last = last.max(ledger.latest_dataset()?.map(|d| d.recorded));
             }
             successes.extend(last.map(|at| (step, at)));
@@ -52,7 +52,7 @@ impl Figures {
         Ok(Self { live, decision, successes, newest_data_ns, rows })
     }
 
-    /// The text.
+    /// The figures in Prometheus text format.
     pub fn prometheus(&self) -> String {
         let mut out = String::new();
         let mut gauge = |name: &str, help: &str, lines: Vec<(String, f64)>| {
@@ -110,7 +110,7 @@ impl Figures {
     }
 }
 
-/// A label's value as it must be written.
+/// A label value with the necessary escapes.
 fn escaped(text: &str) -> String {
     text::printable(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

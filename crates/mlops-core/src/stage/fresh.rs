@@ -1,7 +1,8 @@
-//! Which rows of a data set came after an earlier version of it: by its segments, not by its size.
+//! Finds the rows of a data set that came after an earlier version, by its segments, not by its
+//! size.
 //!
-//! A rebuild brings no new rows, and a corrected file only those that it did not have before. Not for
-//! what is done with new rows: see [`super::decide`] and [`super::holdout`].
+//! A rebuild adds no new rows, and a corrected file only those that it did not have before. Not for
+//! using new rows: see [`super::decide`] and [`super::holdout`].
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,12 +15,12 @@ use crate::ledger::{DatasetRecord, Segment};
 use crate::run::context::{Context, Workspace};
 use crate::table::schema::Schema;
 
-/// Numbers of rows: ranges in ascending order, none of which touch.
+/// Row indices as ascending ranges, no two of which touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RowRanges(Vec<Range<u64>>);
 
 impl RowRanges {
-    /// The rows of `segments` that `wanted` wants.
+    /// The rows of the `segments` for which `wanted` returns true.
     pub(crate) fn of(segments: &[Segment], wanted: impl Fn(&Segment) -> bool) -> Self {
         let mut rows = Self::default();
         for segment in segments.iter().filter(|s| wanted(s)) {
@@ -28,7 +29,7 @@ impl RowRanges {
         rows
     }
 
-    /// Adds a range behind all others.
+    /// Appends a range.
     fn push(&mut self, range: Range<u64>) {
         match self.0.last_mut() {
             _ if range.is_empty() => {}
@@ -37,25 +38,26 @@ impl RowRanges {
         }
     }
 
-    /// How many they are.
+    /// The number of rows.
     pub(crate) fn len(&self) -> u64 {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// Whether row `i` is one of them.
+    /// Whether row `i` is included.
     pub(crate) fn has(&self, i: u64) -> bool {
         let next = self.0.partition_point(|range| range.end <= i);
         self.0.get(next).is_some_and(|range| range.start <= i)
     }
 
-    /// Whether any of the rows in `range` is one of them.
+    /// Whether any row of `range` is included.
     pub(crate) fn meets(&self, range: &Range<u64>) -> bool {
         let next = self.0.partition_point(|own| own.end <= range.start);
         self.0.get(next).is_some_and(|own| own.start < range.end)
     }
 }
 
-/// The rows of `dataset` that came after version `before`; and what could not be found out.
+/// The rows of `dataset` that came after version `before`; and a note on what could not be
+/// determined.
 pub(crate) fn after(
     context: &Context,
     workspace: &Workspace,
@@ -66,9 +68,9 @@ pub(crate) fn after(
     let segments = workspace.ledger.segments(dataset.version)?;
     let new = |s: &Segment| s.batch > before;
     let rows = RowRanges::of(&segments, new);
-    // Corrections: what the corrected file had before is not new.
+    // In corrections, rows that the file had before are not new.
     let corrected = RowRanges::of(&segments, |s| new(s) && s.replaces.is_some());
-    // Where equal rows are one row, a data set that was built anew may have got it from another file.
+    // If equal rows count once, a rebuilt data set may have taken a row from another file.
     let one = !context.config.ingestion.keeps_equal_rows(schema);
     let anew = one && !continues(workspace, dataset, before)?;
     let candidates = if anew { &rows } else { &corrected };
@@ -91,7 +93,7 @@ pub(crate) fn after(
     Ok((known.map_or(rows.clone(), |known| without(&rows, &known)), None))
 }
 
-/// Whether `dataset` starts with all rows of version `before`, as they were.
+/// Whether `dataset` starts with all rows of version `before`, unchanged.
 fn continues(
     workspace: &Workspace,
     dataset: &DatasetRecord,
@@ -105,7 +107,7 @@ fn continues(
 }
 
 /// The rows of the `earlier` data set whose files have other contents in `segments`, however often
-/// they were corrected meanwhile.
+/// they were corrected since.
 fn replaced(
     workspace: &Workspace,
     segments: &[Segment],
@@ -119,8 +121,8 @@ fn replaced(
     Ok(RowRanges::of(&old, |s| replaced.contains(&s.sha256)))
 }
 
-/// The numbers of those `candidates` that the earlier data set had already, each as often as it had
-/// it among its rows `old`, or among all of them.
+/// The indices of those `candidates` that the earlier data set had already, each as often as it
+/// occurred among its rows `old`, or among all of them.
 fn uncorrected(
     context: &Context,
     schema: &Schema,
@@ -173,7 +175,7 @@ fn uncorrected(
     Ok(Some(known))
 }
 
-/// `rows` without those at `known`, which ascend.
+/// `rows` without those at the ascending indices `known`.
 fn without(rows: &RowRanges, known: &[u64]) -> RowRanges {
     let mut left = RowRanges::default();
     let mut known = known.iter().peekable();

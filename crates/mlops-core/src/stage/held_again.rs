@@ -1,8 +1,8 @@
-//! The newest hold-out, made again from the data set where no test file is left at all, or the releases
-//! are gone too, as after the restoring of a backup that has the ledger and the source files alone.
+//! Recreates the newest hold-out from the data set if no test file is left, or if the releases are
+//! lost too, as after restoring a backup that has only the ledger and the source files.
 //!
-//! The ledger says who was drawn and what the file's digest was; what comes out must have that digest.
-//! A hold-out that somebody moved away otherwise stays away: that may be meant.
+//! The ledger has the members and the digest of the file; the result must have that digest. A
+//! hold-out that was moved away under other circumstances stays away, since that may be deliberate.
 //! Not for drawing: see [`super::holdout`].
 
 use std::collections::BTreeSet;
@@ -20,8 +20,8 @@ use crate::table::schema::Schema;
 
 use super::fresh::RowRanges;
 
-/// Makes the newest hold-out again if there is no test file, or if the releases are `lost` and it is not
-/// there; says so.
+/// Recreates the newest hold-out if there is no test file, or if the releases are `lost` and its
+/// file is missing; returns a note if it did.
 pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<Option<String>> {
     let config = &context.config;
     let holdouts = workspace.ledger.holdouts()?;
@@ -38,7 +38,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
     let schema = crate::stage::ingest::identity::schema(context, workspace)?;
     let Some(drawn) = workspace.ledger.drawn(newest.version)? else { return Ok(None) };
     let key = workspace.ledger.holdout_key()?;
-    // What was offered are the rows after the draw before, or after those that the live model knew.
+    // The rows offered were those after the previous draw, or after those that the live model knew.
     let before = holdouts.iter().rev().nth(1).map(|h| h.version);
     let mut starts: BTreeSet<DatasetVersion> =
         workspace.ledger.models()?.iter().map(|m| m.dataset).collect();
@@ -60,7 +60,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
     Ok(None)
 }
 
-/// A file on its way.
+/// Recreates the file of a hold-out.
 struct HoldoutRewrite<'a> {
     context: &'a Context,
     schema: &'a Schema,
@@ -70,7 +70,7 @@ struct HoldoutRewrite<'a> {
 }
 
 impl HoldoutRewrite<'_> {
-    /// The rows of `offered` that were drawn; nothing if they are not those of `holdout`.
+    /// The rows of `offered` that were drawn; `None` if they do not match `holdout`.
     fn file(&self, holdout: &HoldoutRecord, offered: &RowRanges) -> Result<Option<NewFile>> {
         let Self { context, schema, dataset, drawn, key } = self;
         let config = &context.config;
@@ -87,7 +87,7 @@ impl HoldoutRewrite<'_> {
             of_offered.push((entity, table.labels[i]));
         })?;
         if drawn.identity == Identity::LookAlikes && drawn.start.is_none() {
-            // Which of several equal rows it was, the draw alone tells.
+            // Which of several equal rows was taken is known only from repeating the draw.
             let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
             let negatives = holdout.rows.saturating_sub(holdout.positives);
             let [negatives, positives] = [negatives, holdout.positives].map(count);

@@ -1,14 +1,14 @@
 //! The rows of a data set that no model is trained on: those of hold-outs and of test files.
 //!
-//! Hold-outs are known from the ledger, whether their files are there or not. Where rows have an
-//! identity, all rows of an entity that is in any of them are left out, later ones too. Where they
-//! have none, a hold-out takes away as many equal rows as were drawn; a test file takes the rows that
-//! came from that very file, or, where it was cut from others, as many as equal its own
-//! ([`super::look_alikes`]): that one row looks alike proves nothing. Not for drawing
-//! hold-outs: see [`super::holdout`].
+//! Hold-outs are known from the ledger, whether their files exist or not. If rows have an identity,
+//! all rows of an entity that is in any of them are left out, later ones too. If they have none, a
+//! hold-out removes as many equal rows as were drawn. A test file removes the rows that came from that
+//! very file or, if it was cut from others, as many as equal its own ([`super::look_alikes`]): a single
+//! row that looks alike proves nothing. Not for drawing hold-outs: see [`super::holdout`].
 
 use crate::Result;
-use crate::csv::reader::{RowReader, RowSet};
+use crate::csv::reader::RowReader;
+use crate::dataset::dedup::SeenRows;
 use crate::evaluation::entity::{Entities, Identity, Members};
 use crate::evaluation::moment::MomentColumn;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord};
@@ -21,20 +21,20 @@ use crate::table::schema::Schema;
 use super::fresh::RowRanges;
 use super::look_alikes;
 
-/// Rows that are left out wherever they stand.
+/// Rows that are left out wherever they are.
 #[derive(Debug, Default)]
 pub(crate) struct HeldOut {
-    /// Entities, by each identity that they were recorded under.
-    entities: Vec<(Entities, RowSet)>,
-    /// From here on nothing is trained on.
+    /// Entities, by each identity under which they were recorded.
+    entities: Vec<(Entities, SeenRows)>,
+    /// Rows from this moment on are left out.
     start: Option<(MomentColumn, f64)>,
-    /// What a model was kept from, for its record: test files and hold-outs.
+    /// Digests of the test files and hold-outs that the model is not trained on, for its record.
     pub(crate) digests: Vec<Digest>,
-    /// What somebody should know.
+    /// Notes for the report.
     pub(crate) notes: Vec<String>,
 }
 
-/// Rows that are left out by how often they come, or by where they stand: in the order of the file.
+/// Rows that are left out by number or by position, which requires reading the file in order.
 #[derive(Debug, Default)]
 pub(crate) struct LeftOutRows {
     copies: Option<(Entities, Members)>,
@@ -43,7 +43,7 @@ pub(crate) struct LeftOutRows {
     hashes: Vec<u128>,
 }
 
-/// What is to be left out of `dataset` before a model is trained on it.
+/// Determines what to leave out of `dataset` before a model is trained on it.
 pub(crate) fn held_out(
     context: &Context,
     workspace: &mut Workspace,
@@ -87,7 +87,7 @@ pub(crate) fn held_out(
                 holdout.name
             ));
         }
-        // An entity of today's identity, where it was drawn by another.
+        // An entity by today's identity that was drawn under another one.
         if let Some(file) = file.filter(|_| drawn.identity != identity && identity.tells()) {
             gathered.read(file, &identity)?;
         }
@@ -123,17 +123,15 @@ pub(crate) fn held_out(
     if !copies.0.is_empty() {
         in_order.copies = Identity::LookAlikes.hasher(schema, key).map(|found| (found, copies));
     }
-    held.entities = gathered
-        .found
-        .into_iter()
-        .map(|(_, entities, set)| (entities, set))
-        .filter(|(_, set)| !set.is_empty())
-        .collect();
+    for (_, entities, hashes) in gathered.found.into_iter().filter(|(.., found)| !found.is_empty())
+    {
+        held.entities.push((entities, SeenRows::from_hashes(&hashes)?));
+    }
     Ok((held, in_order))
 }
 
-/// Who is in `holdout`: as recorded, or, where an earlier version of this program drew it, as its file
-/// says; the record is then completed.
+/// The members of `holdout` as recorded or, if an earlier version of this program drew it, from its
+/// file; the record is then completed.
 fn drawn(
     gathered: &Gathered,
     workspace: &mut Workspace,
@@ -144,55 +142,64 @@ fn drawn(
     let recorded = workspace.ledger.drawn(holdout.version)?;
     let (None, Some(file)) = (&recorded, file) else { return Ok(recorded) };
     let mut members = Members::default();
-    gathered.each(file, identity, |hash| members.add(hash))?;
+    gathered.each(file, identity, |hashes| hashes.iter().for_each(|hash| members.add(*hash)))?;
     let drawn = Drawn { identity: identity.clone(), members, start: None };
     workspace.ledger.complete_holdout(holdout.version, &drawn)?;
     Ok(Some(drawn))
 }
 
-/// Entities as they are found.
+/// Collects entities.
 struct Gathered<'a> {
     context: &'a Context,
     schema: &'a Schema,
     key: u64,
-    found: Vec<(Identity, Entities, RowSet)>,
+    found: Vec<(Identity, Entities, Vec<u128>)>,
 }
 
 impl Gathered<'_> {
-    fn set(&mut self, identity: &Identity) -> Option<&mut RowSet> {
+    /// Those found by `identity`; nothing when the schema lacks the columns that tell.
+    fn by(&mut self, identity: &Identity) -> Option<&mut Vec<u128>> {
         let known = self.found.iter().position(|(known, ..)| known == identity);
         let at = if let Some(at) = known {
             at
         } else {
             let entities = identity.hasher(self.schema, self.key)?;
-            self.found.push((identity.clone(), entities, RowSet::default()));
+            self.found.push((identity.clone(), entities, Vec::new()));
             self.found.len() - 1
         };
-        self.found.get_mut(at).map(|(.., set)| set)
+        self.found.get_mut(at).map(|(.., found)| found)
     }
 
-    /// Adds who was drawn; false when the schema lacks the columns that tell.
+    /// Adds the members of a hold-out; returns false if the schema lacks the identifying columns.
     fn take(&mut self, drawn: &Drawn) -> bool {
-        let set = self.set(&drawn.identity);
-        set.map(|set| set.extend(drawn.members.0.keys())).is_some()
+        let found = self.by(&drawn.identity);
+        found.map(|found| found.extend(drawn.members.0.keys())).is_some()
     }
 
     /// Adds the entities of a file.
     fn read(&mut self, file: &TestFile, identity: &Identity) -> Result<()> {
-        let mut found = Vec::new();
-        self.each(file, identity, |hash| found.push(hash))?;
-        if let Some(set) = self.set(identity) {
-            set.extend(found);
+        let mut hashes = Vec::new();
+        self.each(file, identity, |batch| hashes.extend_from_slice(batch))?;
+        if let Some(found) = self.by(identity) {
+            found.append(&mut hashes);
         }
         Ok(())
     }
 
-    /// Adds the rows of a file that is a hold-out of look-alikes.
+    /// Adds the rows of a hold-out of rows without identity.
     fn count(&self, file: &TestFile, copies: &mut Members) -> Result<()> {
-        self.each(file, &Identity::LookAlikes, |hash| copies.add(hash))
+        self.each(file, &Identity::LookAlikes, |hashes| {
+            hashes.iter().for_each(|hash| copies.add(*hash));
+        })
     }
 
-    fn each(&self, file: &TestFile, identity: &Identity, mut take: impl FnMut(u128)) -> Result<()> {
+    /// Hands the entities of the rows of `file` to `take`, a batch at a time, in order.
+    fn each(
+        &self,
+        file: &TestFile,
+        identity: &Identity,
+        mut take: impl FnMut(&[u128]),
+    ) -> Result<()> {
         let Some(entities) = identity.hasher(self.schema, self.key) else { return Ok(()) };
         let config = &self.context.config;
         let options = config.ingestion.without_line_limit();
@@ -200,53 +207,54 @@ impl Gathered<'_> {
             .on_threads(config.limits.threads)
             .without_hashes()
             .with_ids();
-        let mut hashes = Vec::new();
-        reader.read(&file.path, |table| {
-            entities.of(table, &mut hashes);
-            for hash in &hashes {
-                take(*hash);
-            }
-            Ok(())
-        })?;
+        reader.each(
+            &file.path,
+            || (),
+            |(), table, hashes: &mut Vec<u128>| entities.of(table, hashes),
+            |hashes| {
+                take(hashes);
+                Ok(())
+            },
+        )?;
         Ok(())
     }
 }
 
 impl HeldOut {
-    /// Whether no row is left out for what it is.
+    /// Whether no row is left out by its content.
     pub(crate) fn is_empty(&self) -> bool {
         self.entities.is_empty() && self.start.is_none()
     }
 
-    /// Takes the rows that are left out from `table`, which was read with ids.
+    /// Takes the rows that are left out from `table`, which was read with ids, and the ids too: nothing
+    /// is learnt from them.
     pub(crate) fn leave_out(&self, table: &mut Table) {
         if self.is_empty() {
             return;
         }
         let mut out = vec![false; table.len()];
-        let mut hashes = Vec::new();
+        let mut hashes = Vec::with_capacity(table.len());
         for (entities, set) in &self.entities {
             entities.of(table, &mut hashes);
-            for (out, hash) in out.iter_mut().zip(&hashes) {
-                *out |= set.contains(hash);
-            }
+            set.mark(&hashes, &mut out);
         }
         if let Some((moments, start)) = &self.start {
             for (i, out) in out.iter_mut().enumerate() {
                 *out |= moments.at(table, i).is_some_and(|at| at >= *start);
             }
         }
+        table.forget_ids();
         table.retain(|i| !out[i]);
     }
 }
 
 impl LeftOutRows {
-    /// Whether no row is left out for how often it comes or where it stands.
+    /// Whether no row is left out by number or position.
     pub(crate) fn is_empty(&self) -> bool {
         self.copies.is_none() && self.contents.len() == 0
     }
 
-    /// Takes the rows that are left out from `table`, the next one of the file.
+    /// Removes the rows to leave out from `table`, the next batch of the file.
     pub(crate) fn leave_out(&mut self, table: &mut Table) {
         let Self { copies, contents, seen, hashes } = self;
         let first = *seen;

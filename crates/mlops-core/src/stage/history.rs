@@ -1,7 +1,7 @@
-//! `deployment history`: what was live from when to when, who decided it and why.
+//! `deployment history`: which release was live when, who decided it, and why.
 //!
-//! Reads the ledger and looks at the pointer; takes no lock and writes nothing.
-//! Not for whether a release is sound: see [`super::verify`].
+//! Reads the ledger and the pointer; takes no lock and writes nothing. Not for checking releases:
+//! see [`super::verify`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,24 +18,24 @@ use crate::{Error, Result};
 /// All deployments and rollbacks.
 #[derive(Debug, Clone, Serialize)]
 pub struct History {
-    /// The newest first.
+    /// The entries, newest first.
     pub entries: Vec<Entry>,
-    /// Where the record and the disk differ.
+    /// Differences between the record and the disk.
     pub notes: Vec<String>,
 }
 
-/// A time in which one release was live.
+/// A period in which one release was live.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// The release.
     pub release: ReleaseId,
     /// How it went live.
     pub action: Action,
-    /// From when it was live: RFC 3339, UTC.
+    /// When it went live, RFC 3339, UTC.
     pub from: String,
-    /// Until when; nothing for the last one.
+    /// When it was replaced; `None` for the last one.
     pub until: Option<String>,
-    /// Whether the pointer names it now.
+    /// The pointer names it now.
     pub live: bool,
     /// Its F1 on the test data of its time.
     pub f1: Option<f64>,
@@ -45,11 +45,11 @@ pub struct Entry {
     pub run_id: String,
     /// The step of that run.
     pub step: Step,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// When it was removed on purpose, if it was.
     pub removed: Option<String>,
-    /// Whether it was rolled back and not made live since.
+    /// It was rolled back and not redeployed since.
     pub rolled_back: bool,
 }
 
@@ -157,10 +157,10 @@ fn minutes(time: &str) -> String {
     }
 }
 
-/// Columns of a terminal.
+/// The width of a terminal in characters.
 const WIDTH: usize = 100;
 
-/// `text` in lines of at most `width` characters, cut at blanks where there are any.
+/// `text` in lines of at most `width` characters, broken at spaces if possible.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -183,14 +183,14 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The one release whose name begins with `prefix`, among those that are there or were live.
+/// The one release whose id begins with `prefix`, among those that exist or were live.
 pub fn find(context: &Context, prefix: &ReleasePrefix) -> Result<ReleaseId> {
     let mut ids: BTreeSet<ReleaseId> = context.store().releases()?.into_iter().collect();
     if let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? {
         ids.extend(ledger.deployments()?.iter().map(|d| d.release.clone()));
     }
     let found: Vec<&ReleaseId> = ids.iter().filter(|id| prefix.is_of(id)).collect();
-    // A whole name is taken at its word: what is wrong with it is told by whoever needs it.
+    // A complete id is accepted as it is; its problems are reported by whoever needs it.
     match (found.as_slice(), prefix.to_string().parse()) {
         (_, Ok(id)) => Ok(id),
         ([one], _) => Ok((*one).clone()),

@@ -1,10 +1,10 @@
-//! The draw of hold-outs: rows of new data that are set aside for testing, once and for ever.
+//! Draws hold-outs: rows of new data that are set aside for testing permanently.
 //!
-//! Whole entities are drawn, each by the class of its rows (positive if any row is), those first that
+//! Whole entities are drawn, stratified by class (positive if any row is), preferring those that
 //! the live model was not trained on. Entities of earlier hold-outs stay in them, so that their new
-//! rows are test rows too and count towards the share. With `holdout.time` the newest rows are drawn
-//! instead. Only `fullprocess` draws, and `first_run` where there are no test data. Not for the rule
-//! of the draw: see [`crate::evaluation::split`].
+//! rows are test rows too and count towards the share. With `holdout.time` the newest rows are
+//! drawn instead. Only `fullprocess` draws, and `first_run` if there are no test data. Not for the
+//! choice itself: see [`crate::evaluation::split`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -27,10 +27,10 @@ use crate::{Error, Result};
 
 use super::fresh::RowRanges;
 
-/// Names tried where one is taken.
+/// The number of file names tried.
 const MOST_NAMES: u32 = 1_000;
 
-/// A row that is offered.
+/// A row that is offered to the draw.
 #[derive(Debug, Clone, Copy)]
 struct Offered {
     entity: u128,
@@ -38,7 +38,7 @@ struct Offered {
     moment: Option<f64>,
 }
 
-/// An entity that is offered, by all its new rows.
+/// An entity that is offered to the draw, with all its new rows.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entity {
     positive: bool,
@@ -50,9 +50,9 @@ struct Entity {
 
 type ByEntity<T> = HashMap<u128, T, BuildHasherDefault<Taken>>;
 
-/// Draws from the rows `new` of `dataset` into `testdata_new{N}.csv`; nothing when there are none, or
-/// when the share is 0. `known` are the rows that the live model was trained on, where that can be
-/// told.
+/// Draws from the rows `new` of `dataset` into `testdata_new{N}.csv`; `None` if there are none or
+/// the share is 0. `known` are the rows that the live model was trained on, if that can be
+/// determined.
 pub(crate) fn draw(
     context: &Context,
     workspace: &mut Workspace,
@@ -92,7 +92,7 @@ pub(crate) fn draw(
                 last.last().map(|h| workspace.ledger.drawn(h.version)).transpose()?.flatten();
             let chosen = draw.newest(last.and_then(|drawn| drawn.start));
             if let Some(known) = known.filter(|_| matches!(identity, Identity::Columns(_))) {
-                // Whoever is in an earlier hold-out was not trained on.
+                // Members of an earlier hold-out were not trained on.
                 let (held, _) = others(context, workspace, schema, &identity, &entities)?;
                 let mut trained = RowSet::default();
                 each_row(&reader, path, &entities, known, |hash, _, _| {
@@ -134,8 +134,8 @@ pub(crate) fn draw(
     holdout.publish(workspace, schema, &drawn).map(Some)
 }
 
-/// Draws the first hold-out of a workspace without test data from all rows of `dataset`; nothing when
-/// there are test files, or records of a hold-out.
+/// Draws the first hold-out of a workspace without test data from all rows of `dataset`; `None` if
+/// there are test files or records of a hold-out.
 pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<HoldoutRecord>> {
     let holdouts = workspace.ledger.holdouts()?;
     let tests = TestFiles::find(context, &holdouts)?;
@@ -148,7 +148,7 @@ pub fn first(context: &Context, workspace: &mut Workspace) -> Result<Option<Hold
     draw(context, workspace, &schema, &dataset, &RowRanges::of(&segments, |_| true), None)
 }
 
-/// Hands the rows of `path` that are among `rows` to `visit`, with their entities.
+/// Passes those rows of `path` that are in `rows` to `visit`, with their entities.
 pub(super) fn each_row(
     reader: &RowReader,
     path: &Path,
@@ -209,7 +209,7 @@ fn others(
     Ok((held, own))
 }
 
-/// A draw at work.
+/// A draw in progress.
 struct Draw {
     share: f64,
     key: u64,
@@ -220,8 +220,9 @@ struct Draw {
 }
 
 impl Draw {
-    /// The newest rows: at least the share, all rows of the earliest moment among them; none from
-    /// before `last`, where an earlier hold-out starts. Rows that tell no time are not drawn.
+    /// The newest rows: at least the share, including all rows of the earliest moment among them,
+    /// but none from before `last`, where an earlier hold-out starts. Rows without a time are not
+    /// drawn.
     fn newest(&mut self, last: Option<f64>) -> Vec<usize> {
         let mut moments: Vec<f64> = self.offered.iter().filter_map(|row| row.moment).collect();
         let take = self.tally.take(false, moments.len(), self.share);
@@ -238,7 +239,7 @@ impl Draw {
         chosen
     }
 
-    /// Rows by themselves, each of a number of equal ones with its own chance.
+    /// Rows without identity; each of several equal ones has its own chance.
     fn look_alikes(&mut self) -> Vec<usize> {
         let rows: Vec<_> = self.offered.iter().map(|row| (row.entity, row.positive)).collect();
         let Self { tally, share, key, .. } = self;
@@ -250,7 +251,7 @@ impl Draw {
         chosen
     }
 
-    /// All rows of the entities that are drawn, and of those that earlier hold-outs have.
+    /// All rows of the entities that are drawn, and of those in earlier hold-outs.
     fn entities(&mut self, of: &ByEntity<Entity>) -> Vec<usize> {
         let mut drawn = RowSet::default();
         for class in [false, true] {
@@ -288,8 +289,8 @@ impl Draw {
     }
 }
 
-/// Those of `rows`, each by its hash and class, that are drawn one by one: of each class as many as `take`
-/// says of its number.
+/// Draws single rows, given by hash and class; `take` gives the number for each class from its
+/// number of rows.
 pub(super) fn look_alikes(
     rows: &[(u128, bool)],
     key: u64,
@@ -307,7 +308,7 @@ pub(super) fn look_alikes(
     split::smallest_of_each(&rows, take)
 }
 
-/// A hold-out on its way to the disk and into the ledger.
+/// Publishes a hold-out.
 struct Publication<'a> {
     context: &'a Context,
     dataset: &'a DatasetRecord,
@@ -367,8 +368,8 @@ impl Publication<'_> {
     }
 }
 
-/// `testdata_new{N}.csv`, or, where that is taken, `testdata_new{N}-2.csv` and so on: a file that lies
-/// there must not stop a run that nobody watches.
+/// `testdata_new{N}.csv` or, if that exists, `testdata_new{N}-2.csv` and so on: an existing file
+/// must not stop an unattended run.
 fn free_name(folder: &Path, version: DatasetVersion) -> Result<String> {
     let first = format!("testdata_new{version}.csv");
     let more = (2..MOST_NAMES).map(|n| format!("testdata_new{version}-{n}.csv"));

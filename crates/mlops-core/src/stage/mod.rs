@@ -1,12 +1,10 @@
-//! The use cases, one file each: they read the seams, decide, and write.
+//! The use cases, one per file: they read their inputs, decide, and write.
 //!
 //! A stage takes a [`Context`](crate::run::context::Context), a locked
 //! [`Workspace`](crate::run::context::Workspace) and its options, and returns a typed report. It
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
-pub mod compare;
-mod compared;
 pub mod decide;
 pub mod deploy;
 pub mod diagnose;
@@ -18,7 +16,7 @@ pub mod history;
 pub mod holdout;
 pub mod ingest;
 mod look_alikes;
-mod output;
+pub mod output;
 mod predictions;
 mod restore;
 pub mod retain;

@@ -1,7 +1,7 @@
-//! Whether a file that the user names with `--output` may be written: what we did not make is never
-//! replaced, and nothing is put where it would be read as data.
+//! Checks whether a file named with `--output` may be written: files that are not ours are never
+//! replaced, and no output goes where it would be read as data.
 //!
-//! Not for writing it: see `durable`.
+//! Not for writing it: see `platform::disk`.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -9,21 +9,22 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::platform::disk::parent_of;
+use crate::platform::files::same_file;
 use crate::{Error, Result};
 
-/// A file that a command writes.
-pub(super) struct Output<'a> {
-    /// Where.
-    pub(super) path: &'a Path,
-    /// What the command calls it: `no comparison` is what another file would be.
-    pub(super) kind: &'a str,
+/// A file that a command is to write.
+pub struct Output<'a> {
+    /// Its path.
+    pub path: &'a Path,
+    /// The kind of file in an error message: another file is `no comparison`.
+    pub kind: &'a str,
     /// How its header ends, in this version and in earlier ones.
-    pub(super) endings: &'a [&'a str],
+    pub endings: &'a [&'a str],
 }
 
 impl Output<'_> {
-    /// Refuses a file that would do harm; says whether it replaces an earlier one of ours.
-    pub(super) fn check(&self, config: &Config, inputs: &[&Path]) -> Result<bool> {
+    /// Refuses a path that would do damage; returns whether an earlier output of ours is replaced.
+    pub fn check(&self, config: &Config, inputs: &[&Path]) -> Result<bool> {
         let Self { path, kind, endings } = self;
         let refuse = |why: &str| {
             let problem = format!("--output {} {why}", path.display());
@@ -82,9 +83,4 @@ impl Output<'_> {
             rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(b","))
         }))
     }
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    let canonical = |path: &Path| path.canonicalize().ok();
-    canonical(one).is_some_and(|one| Some(one) == canonical(other))
 }

@@ -1,5 +1,5 @@
-//! The CSV file of `diagnostics --output`: a line for each record, with its ids, what the model
-//! says, the line of the file on which it stands, and why it cannot be read.
+//! The CSV file of `diagnostics --output`: one line per record, with its ids, the prediction, its
+//! line in the file, and why it cannot be read.
 //!
 //! Not for predicting: see [`super::diagnose`].
 
@@ -16,12 +16,12 @@ use crate::table::TextColumn;
 use crate::table::schema::Role;
 use crate::{Error, Result};
 
-/// How the header ends, now and in earlier versions.
+/// How the header ends, in this version and in earlier ones.
 const ENDINGS: [&str; 2] = ["prediction,probability,line,reason", "prediction,probability"];
-/// Bytes that are read at a time where lines are counted.
+/// Bytes read at a time to count lines.
 const PIECE: usize = 1 << 20;
 
-/// Refuses a file that would do harm.
+/// Refuses a path that would do damage.
 pub(super) fn check(config: &Config, path: &Path, data: &Path) -> Result<()> {
     let output = Output { path, kind: "file of predictions", endings: &ENDINGS };
     output.check(config, &[data]).map(drop)
@@ -30,9 +30,9 @@ pub(super) fn check(config: &Config, path: &Path, data: &Path) -> Result<()> {
 /// A file that appears when it is published.
 pub(super) struct PredictionFile(NewFile);
 
-/// What a line says besides its ids.
+/// The content of a line besides the ids.
 enum Said<'a> {
-    /// The probability; NaN without an answer.
+    /// The probability; NaN without a prediction.
     Row(f64),
     Unreadable(&'a Fault),
 }
@@ -46,7 +46,7 @@ impl PredictionFile {
         Ok(Self(file))
     }
 
-    /// Appends rows that stand on `lines`.
+    /// Appends rows that are on `lines`.
     pub(super) fn append(
         &mut self,
         model: &Model,
@@ -64,7 +64,7 @@ impl PredictionFile {
         self.0.write_all(&bytes)
     }
 
-    /// Reads `path` record by record: where a line is not always a row that can be used.
+    /// Reads `path` record by record: for files in which not every line is a good row.
     pub(super) fn fill(&mut self, model: &Model, reader: &RowReader, path: &Path) -> Result<()> {
         let predictor = Predictor::new(model);
         let (input, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
@@ -87,7 +87,7 @@ impl PredictionFile {
         Ok(())
     }
 
-    /// Gives it its name.
+    /// Gives the file its name.
     pub(super) fn publish(self) -> Result<()> {
         self.0.publish(true)
     }

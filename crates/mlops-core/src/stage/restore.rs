@@ -1,8 +1,7 @@
-//! A newest data set whose file is gone is made again from the sources, byte for byte.
+//! Recreates the newest data set, byte for byte, from the sources if its file is gone.
 //!
-//! The ledger says which contents it consists of, in which order, and what its digest is. What
-//! comes out must have that digest; else nothing is published. Not for older data sets: nothing is
-//! built on these any more.
+//! The ledger has its contents, their order and its digest. The result must have that digest, or
+//! nothing is published. Not for older data sets: nothing is built on them any more.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
 use crate::{Error, Result, text};
 
-/// Makes data set `last` again if its file is gone; says so.
+/// Recreates data set `last` if its file is gone; returns a note if it did.
 pub(super) fn run(
     context: &Context,
     workspace: &Workspace,
@@ -80,7 +79,7 @@ pub(super) fn run(
     Ok(Some(format!("{name} was gone and has been made again from its sources, byte for byte")))
 }
 
-/// Where the content of each segment is now: at its place, or anywhere among the input.
+/// Finds the content of each segment: at its recorded location, or anywhere in the input folders.
 fn sources(context: &Context, segments: &[Segment]) -> Result<BTreeMap<Digest, PathBuf>> {
     let config = &context.config;
     let mut candidates: Vec<PathBuf> =

@@ -1,9 +1,9 @@
-//! Which old releases and data sets go, as the section "retention" says: both after a promotion, data
-//! sets also after an ingestion.
+//! Removes old releases and data sets by the rules of the section "retention": both after a
+//! promotion, data sets also after an ingestion.
 //!
 //! Order of writes: intent in the ledger, removal, commit. Nothing is removed before the new state
-//! is durable, and a failure here never undoes a deployment: it is a warning.
-//! Not for quarantine files, foreign folders and whatever else this workspace did not make.
+//! is durable, and a failure here is a warning that never undoes a deployment. Not for quarantine
+//! files, foreign folders and anything else that this workspace did not make.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,7 +24,7 @@ pub struct Retained {
     pub releases: Vec<ReleaseId>,
     /// Data sets.
     pub datasets: Vec<DatasetVersion>,
-    /// What could not be removed, and why.
+    /// What could not be removed, with reasons.
     pub warnings: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn run(
         })
 }
 
-/// Removes data sets that neither a release that is there nor a decision needs.
+/// Removes data sets that no existing release and no decision needs.
 pub(super) fn datasets(context: &Context, workspace: &mut Workspace) -> Retained {
     let present = context.store().releases();
     present
@@ -78,7 +78,7 @@ fn remove(
     Ok(Retained { releases: removed.releases, datasets: removed.datasets, warnings })
 }
 
-/// The releases and the data sets that go.
+/// The releases and data sets to remove.
 fn plan(
     context: &Context,
     ledger: &Ledger,
@@ -99,7 +99,7 @@ fn plan(
     Ok((gone, old_datasets(context, ledger, &kept)?))
 }
 
-/// The data sets that go while the releases `kept` stay.
+/// The data sets to remove if the releases `kept` stay.
 fn old_datasets<'r>(
     context: &Context,
     ledger: &Ledger,
@@ -112,9 +112,9 @@ fn old_datasets<'r>(
         .into_iter()
         .map(|id| store.manifest(id).map_or_else(|_| id.dataset(), |m| m.dataset))
         .collect();
-    // The candidate may be scored once more, and asks then which rows it knows.
+    // The candidate may be scored again, which requires the rows that it was trained on.
     needed.extend(ledger.models()?.last().map(|m| m.dataset));
-    // The next decision asks what is new since the last one.
+    // The next decision needs to know what is new since the last one.
     needed.extend(ledger.decision(None)?.map(|d| d.dataset));
     let newest = usize::try_from(n).unwrap_or(usize::MAX).max(2);
     needed.extend(versions.iter().rev().take(newest));
@@ -127,8 +127,8 @@ fn old_datasets<'r>(
     Ok(old)
 }
 
-/// The releases that stay: the live one, the way back from it, the last `n` that were live, and
-/// whatever is not known to be of this workspace.
+/// The releases to keep: the live one, those that a rollback may return to, the last `n` that were
+/// live, and any that are not known to belong to this workspace.
 fn kept_releases(
     ledger: &Ledger,
     store: &Store,
@@ -151,7 +151,7 @@ fn kept_releases(
             last.push(deployment.release.clone());
         }
     }
-    // Two at least: the live one, and the one before it, even if it was rolled back.
+    // At least two: the live one and the one before it, even if that was rolled back.
     let newest = usize::try_from(n).unwrap_or(usize::MAX).max(2);
     kept.extend(last.iter().take(newest).cloned());
 
@@ -161,7 +161,7 @@ fn kept_releases(
         if last.contains(id) {
             continue;
         }
-        // Never live: refused, or the promotion did not come to it. It goes with its time.
+        // Never promoted (refused, or the run died first): expires with releases of the same age.
         let ours = store.manifest(id).is_ok_and(|m| {
             m.files.get(ARTIFACT).is_some_and(|a| models.iter().any(|m| m.artifact == *a))
         });

@@ -1,8 +1,8 @@
-//! `deployment rollback`: an earlier release becomes live again.
+//! `deployment rollback`: makes an earlier release live again.
 //!
-//! Order of writes: check of the target from disk, intent, pointer swap, commit. Only the pointer
-//! moves; the release that is left is untouched, and may be damaged or gone.
-//! Not for the candidate in the output folder: that stays.
+//! Order of writes: verification of the target from disk, intent, pointer swap, commit. Only the
+//! pointer moves; the release that is left stays as it is and may be damaged or gone. Not for the
+//! candidate in the output folder, which stays.
 
 use std::fmt;
 
@@ -15,22 +15,22 @@ use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
 use crate::{Error, Result};
 
-/// What `deployment rollback` did.
+/// The report of `deployment rollback`.
 #[derive(Debug, Clone, Serialize)]
 pub struct RolledBack {
     /// The live release.
     pub release: ReleaseId,
-    /// The release that was live before, and is not promoted again by itself.
+    /// The release that was live before; it will not be promoted again automatically.
     pub from: Option<ReleaseId>,
-    /// The pointer.
+    /// The path of the pointer.
     pub pointer: String,
     /// The data set that the release was trained on.
     pub dataset: DatasetVersion,
-    /// Its F1.
+    /// The release's F1.
     pub f1: Option<f64>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Releases on the way back that could not be used, and why.
+    /// Earlier releases that could not be used, with reasons.
     pub skipped: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ impl Report for RolledBack {
     }
 }
 
-/// Makes `to` live, or else the last release before the present one that is sound.
+/// Makes `to` live, or by default the last sound release before the present one.
 pub fn run(
     context: &Context,
     workspace: &mut Workspace,
@@ -51,7 +51,7 @@ pub fn run(
     let store = context.store();
     let pointed = store.live()?;
     let latest = workspace.ledger.latest_deployment()?;
-    // Without a pointer, the record knows what was live last.
+    // Without a pointer, the record has the last live release.
     let from = pointed.clone().or_else(|| latest.map(|d| d.release));
     let mut skipped = Vec::new();
     let target = match to {
@@ -87,7 +87,7 @@ pub fn run(
     })
 }
 
-/// The release that was asked for, if it is sound.
+/// The requested release, if it is sound.
 fn named(context: &Context, ledger: &Ledger, id: &ReleaseId) -> Result<Release> {
     let store = context.store();
     if store.has(id)? {
@@ -100,7 +100,7 @@ fn named(context: &Context, ledger: &Ledger, id: &ReleaseId) -> Result<Release> 
     Err(Error::missing(format!("{id} {why}: see `deployment history` for the others")))
 }
 
-/// The way back from `from`.
+/// The last sound release before `from`.
 fn found(
     context: &Context,
     ledger: &Ledger,

@@ -1,6 +1,6 @@
-//! `scoring`: the latest model on the current test data.
+//! `scoring`: scores the latest model on the current test data.
 //!
-//! Not for comparing models: scores of different test data say nothing about each other.
+//! Not for comparing models: scores on different test data are not comparable.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,13 +37,13 @@ pub struct Score {
     pub trained_on: DatasetVersion,
     /// The test files, with their digests.
     pub test_files: BTreeMap<String, Digest>,
-    /// Rows of them that could not be read.
+    /// Number of test rows that could not be read.
     pub rejected: u64,
-    /// Rows left out since the model was trained on them.
+    /// Number of rows left out because the model was trained on them.
     pub left_out: u64,
-    /// Rows left out since the model answers none for them: a missing value.
+    /// Number of rows left out because the model gives no prediction: a missing value.
     pub unanswered: u64,
-    /// What somebody should know of the choice of the rows.
+    /// Notes on the choice of rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// All figures.
@@ -164,7 +164,7 @@ pub fn of(
     Ok(Scoring { score, file, tests, answers: scored })
 }
 
-/// What is in the test folder and does not serve; a hidden file is nobody's data.
+/// A note on entries of the test folder that are not used; hidden files are ignored.
 fn passed_over(folder: InputFolder<'_>) -> Result<Option<String>> {
     let mut ignored = discover::list(folder)?.ignored;
     ignored.retain(|file| !file.name.starts_with('.'));
@@ -172,7 +172,7 @@ fn passed_over(folder: InputFolder<'_>) -> Result<Option<String>> {
     Ok(TestFiles::passed_over(&ignored))
 }
 
-/// The bytes of a model file, or what to do when there is none.
+/// The bytes of a model file, or an error that says what to do if there is none.
 pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {

@@ -1,9 +1,9 @@
-//! Answers of models to the test data: which files serve, and which of their rows a model knows.
+//! Predictions of models for the test data: which files are used, and which rows a model knows.
 //!
-//! A test wants enough rows and enough of each class ([`Config::holdout`]); where the newest hold-out
-//! has too few, earlier ones are added, then the user's own files, and that is always said. Rows that
-//! a model was trained on, or whose entity it was trained on, are left out. Not for figures: see
-//! `metrics`.
+//! A test needs enough rows and enough of each class ([`Config::holdout`]); if the newest hold-out
+//! has too few, earlier ones are added, then the user's own files, which is always reported. Rows
+//! that a model was trained on, or whose entity it was trained on, are left out. Not for figures:
+//! see `metrics`.
 //!
 //! [`Config::holdout`]: crate::config::Config::holdout
 
@@ -25,51 +25,51 @@ use crate::{Error, Result};
 use super::fresh::RowRanges;
 use super::look_alikes;
 
-/// Fewest rows of either class in a test.
+/// The fewest rows of either class in a test.
 pub const MIN_OF_CLASS: u64 = 10;
 
-/// Labels with the probabilities that a model gives, from test data.
+/// Labels of test data with a model's probabilities.
 #[derive(Debug, Clone, Default)]
 pub struct Scored {
     /// Whether each row is of the positive class.
     pub labels: Vec<bool>,
-    /// What the model says.
+    /// The model's probability for each row.
     pub probabilities: Vec<f64>,
-    /// Rows that could not be read.
+    /// Number of rows that could not be read.
     pub rejected: u64,
-    /// Rows left out since the model was trained on them or on their entity.
+    /// Number of rows left out because the model was trained on them or on their entity.
     pub left_out: u64,
-    /// Rows left out since the model answers none for them: a missing value.
+    /// Number of rows left out because the model gives no prediction: a missing value.
     pub unanswered: u64,
-    /// What somebody should know of the choice of the rows.
+    /// Notes on the choice of rows.
     pub notes: Vec<String>,
 }
 
-/// Answers of several models to the same rows.
+/// Predictions of several models for the same rows.
 #[derive(Debug, Clone, Default)]
 pub struct ModelAnswers {
     /// Whether each row is of the positive class.
     pub labels: Vec<bool>,
-    /// For each model, what it says.
+    /// For each model, its probability for each row.
     pub probabilities: Vec<Vec<f64>>,
-    /// See [`Scored`].
+    /// See [`Scored::rejected`].
     pub rejected: u64,
-    /// Rows that one of the models was trained on.
+    /// Number of rows that one of the models was trained on.
     pub left_out: u64,
-    /// Rows that one of the models has no answer for.
+    /// Number of rows for which one of the models gives no prediction.
     pub unanswered: u64,
-    /// The files that serve, in the order in which they were taken.
+    /// The files used, in the order in which they were read.
     pub used: Vec<TestFile>,
-    /// Rows of the newest tier: the first ones.
+    /// The number of rows of the newest tier, which come first.
     pub newest: Option<usize>,
-    /// See [`Scored`].
+    /// See [`Scored::notes`].
     pub notes: Vec<String>,
 }
 
-/// Predicts the test data, rows that `model` was trained on left out; with the files that serve.
+/// Predicts the test data except rows that `model` was trained on; returns the files used too.
 ///
-/// The files are read once when all of them were known at training, which their digests tell at the
-/// end. Else it takes more to find out which rows the model knows.
+/// If all files were known at training, which their digests show at the end, they are read once.
+/// Otherwise more must be read to find out which rows the model knows.
 pub fn predict_current(
     context: &Context,
     workspace: &Workspace,
@@ -87,13 +87,13 @@ pub fn predict_current(
     'tiers: for tier in listed {
         for SourceFile { name, path, .. } in tier {
             let read = compared.add(&reader, &path, &[model], |_, _| {});
-            // What went wrong, if something did, comes up again and is told from there.
+            // An error here will recur and be reported below.
             let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
                 known = false;
                 break 'tiers;
             };
             let kind = TestFileKind::of(&name, digest, &holdouts);
-            // By its content it is in another tier.
+            // By its content the file belongs to another tier.
             if kind != TestFileKind::of_name(&name, &holdouts) {
                 known = false;
                 break 'tiers;
@@ -124,9 +124,9 @@ impl From<ModelAnswers> for Scored {
     }
 }
 
-/// Predicts the test data with several models of one schema; rows that one of `recorded`, those whose
-/// training data are in the records, was trained on, or that one of `models` cannot answer, are left
-/// out for all.
+/// Predicts the test data with several models of one schema. Rows that one of `recorded` (the
+/// models whose training data are in the records) was trained on, or for which one of `models`
+/// gives no prediction, are left out for all.
 pub fn compare_tests(
     context: &Context,
     workspace: &Workspace,
@@ -168,7 +168,7 @@ pub fn compare_tests(
     Ok(compared)
 }
 
-/// Answers of several models to the rows of a batch.
+/// Predictions of several models for the rows of a batch.
 #[derive(Default)]
 struct Answers {
     labels: Vec<bool>,
@@ -208,13 +208,13 @@ impl ModelAnswers {
         Self { probabilities: vec![Vec::new(); models], ..Self::default() }
     }
 
-    /// Rows of the positive class and of the other.
+    /// The number of rows of the positive class and of the other.
     fn classes(labels: &[bool]) -> (u64, u64) {
         let positives = labels.iter().filter(|label| **label).count();
         (positives as u64, (labels.len() - positives) as u64)
     }
 
-    /// Notes that a tier was read; returns whether the rows are enough for a test.
+    /// Ends a tier; returns whether the rows suffice for a test.
     fn tier_ends(&mut self, context: &Context) -> bool {
         self.newest.get_or_insert(self.labels.len());
         let (positives, negatives) = Self::classes(&self.labels);
@@ -222,7 +222,8 @@ impl ModelAnswers {
         enough && positives.min(negatives) >= MIN_OF_CLASS
     }
 
-    /// Says which files serve, where that is not the newest tier alone or too little.
+    /// Notes which files are used, unless it is just the newest tier, and whether the rows are too
+    /// few.
     fn say(&mut self, context: &Context, holdouts: &[HoldoutRecord]) {
         let config = &context.config;
         let wanted = format!(
@@ -274,14 +275,14 @@ impl ModelAnswers {
         }
     }
 
-    /// The same, with notes on which files serve.
+    /// Adds notes on the files used.
     pub(crate) fn said(mut self, context: &Context, workspace: &Workspace) -> Result<Self> {
         let holdouts = workspace.ledger.holdouts()?;
         self.say(context, &holdouts);
         Ok(self)
     }
 
-    /// Adds the rows of a file but those that `leaks` marks; returns the digest of the file.
+    /// Adds the rows of a file except those that `leaks` marks; returns the digest of the file.
     fn add(
         &mut self,
         reader: &RowReader,
@@ -308,14 +309,14 @@ impl ModelAnswers {
     }
 }
 
-/// What models know of test files that were not kept from them.
+/// What models know of test files that were not held out from them.
 #[derive(Default)]
 struct KnownRows {
-    /// Entities, for the user's files.
+    /// Known entities, for the user's files.
     entities: Option<(Entities, RowSet)>,
-    /// Rows, for hold-outs: earlier rows of an entity may well be known.
+    /// Known rows, for hold-outs, whose entities may well have known earlier rows.
     rows: Option<(Entities, RowSet)>,
-    /// Whole files.
+    /// Known whole files.
     contents: Vec<Digest>,
 }
 
@@ -339,8 +340,8 @@ impl KnownRows {
         Some(Leak::Some(entities, set))
     }
 
-    /// Adds what `model` knows of `tier`: nothing where the files were known at training, for then they
-    /// were held out.
+    /// Adds what `model` knows of `tier`; nothing if the files were known at training, since they
+    /// were held out then.
     fn find(
         &mut self,
         context: &Context,
@@ -357,7 +358,7 @@ impl KnownRows {
         let source = Source::of(workspace, model, &added)?;
         let identity = Identity::of(&context.config.holdout, &model.schema);
         if !identity.tells() {
-            // That a row looks like one of the training data proves nothing.
+            // A row that looks like a training row proves nothing.
             let (whole, others): (Vec<&TestFile>, Vec<&TestFile>) =
                 added.iter().partition(|f| source.contents.contains(&f.digest));
             self.contents.extend(whole.iter().map(|f| f.digest));
@@ -408,19 +409,19 @@ impl KnownRows {
     }
 }
 
-/// Where the rows stand that a model was trained on.
+/// Where the training rows of a model are.
 struct Source {
     path: PathBuf,
-    /// Which rows of the file; all of them if absent.
+    /// The rows of the file; `None` for all of them.
     rows: Option<RowRanges>,
-    /// Identity of the file, if that is to be checked.
+    /// The digest of the file, if it is to be checked.
     sha256: Option<Digest>,
     /// The contents that they came from.
     contents: Vec<Digest>,
 }
 
 impl Source {
-    /// The data set of `model`, or, where that is gone, the rows of it in the newest one.
+    /// The data set of `model` or, if that is gone, its rows in the newest one.
     fn of(workspace: &Workspace, model: &Model, added: &[&TestFile]) -> Result<Self> {
         let ledger = &workspace.ledger;
         let version = model.data.version;
@@ -442,7 +443,7 @@ impl Source {
         Ok(Self { path: newest.location.as_path().to_owned(), rows, sha256: None, contents })
     }
 
-    /// Adds to `set` who is in `files` and was trained on, but for whom `spared` files kept out.
+    /// Adds to `set` the members of `files` that were trained on; `spared` files were held out.
     #[expect(clippy::too_many_arguments, reason = "one call, all of it needed")]
     fn find(
         &self,
@@ -477,7 +478,7 @@ impl Source {
                 Ok(())
             })?;
         }
-        // Hold-outs whose files are gone were kept out as well.
+        // Hold-outs whose files are gone were held out as well.
         for holdout in workspace.ledger.holdouts()? {
             if model.data.test_files.contains(&holdout.sha256)
                 && let Some(drawn) = workspace.ledger.drawn(holdout.version)?

@@ -1,4 +1,4 @@
-//! `training`: the newest data set, less all test rows, becomes a model.
+//! `training`: fits a model to the newest data set without any test rows.
 //!
 //! Not for judging the model: see [`super::score`].
 
@@ -26,20 +26,20 @@ use crate::{Error, Result};
 
 use super::held_out::{self, HeldOut, LeftOutRows};
 
-/// What `training` did.
+/// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trained {
-    /// Where the model is.
+    /// The path of the model file.
     pub artifact: String,
-    /// SHA-256 of its file.
+    /// SHA-256 of the model file.
     pub sha256: Digest,
     /// The data set it was trained on.
     pub version: DatasetVersion,
-    /// Rows learned from, of the positive class, left out for missing values, held out.
+    /// Numbers of training rows, of positives, of rows dropped for missing values, and held out.
     pub data: TrainingData,
     /// The readable card.
     pub card: Card,
-    /// What somebody should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// The model itself.
     #[serde(skip)]
@@ -112,7 +112,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     })
 }
 
-/// The newest data set, or what to do when there is none.
+/// The newest data set, or an error that says what to do if there is none.
 fn newest(workspace: &Workspace) -> Result<DatasetRecord> {
     if let Some(newest) = workspace.ledger.latest_dataset()? {
         return Ok(newest);
@@ -132,7 +132,7 @@ fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
     dataset.columns.iter().eq(schema.columns().iter().map(|c| &c.name))
 }
 
-/// One pass over the data set, which packs its rows; then the encoding, and the fit.
+/// One pass over the data set, which packs its rows; then the encoding and the fit.
 fn fit(
     context: &Context,
     dataset: &DatasetRecord,
@@ -145,13 +145,13 @@ fn fit(
     let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
     let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
-    // Rows that are left out for their place or number are found one batch after the other.
+    // Rows to leave out by position or number are found one batch after the other.
     let ordered = !in_order.is_empty();
     if ordered || !held.is_empty() {
         reader = reader.with_ids();
     }
 
-    // Half of what may be taken is for the rows; buffers and counters need far less than the rest.
+    // Half of the memory is for the rows; buffers and counters need far less than the rest.
     let mut rows = TrainingRows::new(&schema, &training).within(
         config.limits.memory / 2,
         &context.disk,
@@ -232,7 +232,7 @@ fn fit(
     Ok(Learnt { model, golden_rows, constants, check })
 }
 
-/// What the rows teach.
+/// What was learned from the rows.
 struct Learnt {
     model: Model,
     golden_rows: Table,
@@ -241,19 +241,19 @@ struct Learnt {
     check: Option<CrossCheck>,
 }
 
-/// What becomes of a batch of rows on the thread that parsed it.
+/// A batch of rows, processed on the thread that parsed it.
 #[derive(Default)]
 struct Batch {
     batch: TrainingBatch,
     held_out: u64,
     /// Its first rows, for golden predictions.
     first: Table,
-    /// All its rows, where they are left out on another thread.
+    /// All its rows, if some must be left out on another thread.
     rows: Table,
 }
 
 impl Batch {
-    /// Takes what a batch has to teach.
+    /// Takes the training rows of a batch.
     fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
         let all = table.len();
         held.leave_out(table);

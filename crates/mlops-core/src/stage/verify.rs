@@ -1,6 +1,6 @@
-//! `deployment verify`: releases loaded from disk, as a reader would, and tried on known rows.
+//! `deployment verify`: loads releases from disk as a reader would and tests them on golden rows.
 //!
-//! Takes no lock and writes nothing. Not for how good a model is: see [`super::score`].
+//! Takes no lock and writes nothing. Not for a model's quality: see [`super::score`].
 
 use std::error::Error as _;
 use std::fmt;
@@ -13,39 +13,39 @@ use crate::run::context::{Context, Report};
 use crate::text;
 use crate::{Error, Result};
 
-/// Which releases.
+/// Which releases to verify.
 #[derive(Debug, Clone, Default)]
 pub enum Which {
-    /// The one that is live.
+    /// The live one.
     #[default]
     Live,
-    /// This one.
+    /// The given one.
     One(ReleaseId),
-    /// Every release that is there, and the live one if it is not.
+    /// All that exist, and the live one even if it does not.
     All,
 }
 
-/// What was found.
+/// The report of `deployment verify`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
-    /// Each release that was looked at.
+    /// The verified releases.
     pub releases: Vec<Checked>,
-    /// Whether all are sound.
+    /// All of them are sound.
     pub sound: bool,
 }
 
-/// What was found in one release.
+/// The result for one release.
 #[derive(Debug, Clone, Serialize)]
 pub struct Checked {
     /// The release.
     pub release: ReleaseId,
-    /// Whether it is live.
+    /// It is live.
     pub live: bool,
-    /// Files whose digests are as sealed; 0 if any is not.
+    /// The number of files whose digests match; 0 if any does not.
     pub files: u64,
     /// The data set that its model was trained on.
     pub dataset: DatasetVersion,
-    /// What is wrong with it; nothing if it is sound.
+    /// The problem; `None` if it is sound.
     pub problem: Option<String>,
 }
 
@@ -62,11 +62,11 @@ impl Report for Verified {
     }
 }
 
-/// Loads releases and tries them.
+/// Loads and verifies releases.
 pub fn run(context: &Context, which: &Which) -> Result<Verified> {
     let store = context.store();
     let live = match which {
-        // A pointer that is not ours is no obstacle to looking at releases.
+        // A foreign pointer does not prevent verifying releases.
         Which::One(_) => store.live().ok().flatten(),
         _ => store.live()?,
     };
@@ -88,7 +88,7 @@ pub fn run(context: &Context, which: &Which) -> Result<Verified> {
     let mut releases = Vec::new();
     for id in ids {
         let result = store.verify(&id);
-        // Retention of another run may have removed it meanwhile.
+        // Retention in another run may have removed it meanwhile.
         if matches!(which, Which::All)
             && result.is_err()
             && live.as_ref() != Some(&id)

@@ -1,4 +1,4 @@
-//! Calibration: do clients given 30 % really leave three times in ten?
+//! The calibration curve: do 30 % of the rows given a probability of 30 % turn out positive?
 //!
 //! Not for binning: the bins are given.
 
@@ -13,14 +13,14 @@ use crate::picture::{self, Chart};
 use crate::plot::Plot;
 use crate::theme;
 
-/// What the calibration chart shows.
+/// The data of the calibration chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Calibration<'a> {
     /// The bins; empty ones are left out.
     pub bins: &'a [CalibrationBin],
     /// Brier score, if there is one.
     pub brier: Option<f64>,
-    /// Rows scored.
+    /// Number of rows scored.
     pub n: u64,
 }
 
@@ -73,7 +73,7 @@ impl Chart for Calibration<'_> {
     }
 }
 
-/// How many rows each point stands for, as bars under the plot.
+/// Draws the number of rows behind each point, as bars under the plot.
 fn strip<B: DrawingBackend>(
     canvas: &mut Canvas<B>,
     above: &Frame,
@@ -81,7 +81,7 @@ fn strip<B: DrawingBackend>(
 ) -> Result<()> {
     let frame = Frame { top: above.top + above.height + 30.0, height: 34.0, ..*above };
     let most = bins.iter().map(|b| b.count).max().unwrap_or(1).max(1);
-    // As wide as leaves a gap between the two closest, within reason.
+    // As wide as the closest two allow, within limits.
     let closest = bins
         .windows(2)
         .map(|w| (w[1].mean_predicted - w[0].mean_predicted) * frame.width)

@@ -1,6 +1,6 @@
-//! The coefficients as level bars, the weightiest on top.
+//! The coefficients as horizontal bars, the largest on top.
 //!
-//! Not for the words about them: see `html::model`.
+//! Not for describing them in words: see `html::model`.
 
 use mlops_core::Result;
 use plotters::prelude::DrawingBackend;
@@ -11,17 +11,17 @@ use crate::picture::{self, Chart};
 use crate::report::Coefficient;
 use crate::theme;
 
-/// How many bars there is room for.
+/// The maximum number of bars.
 const MOST: usize = 25;
 const ROW: f64 = 20.0;
 const TOP: f64 = 82.0;
 
-/// What the coefficient chart shows.
+/// The data of the coefficient chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Coefficients<'a> {
     /// Names and values, in any order.
     pub features: &'a [Coefficient],
-    /// The class that a positive coefficient speaks for.
+    /// The name of the class that a positive coefficient favours.
     pub positive: &'a str,
 }
 
@@ -74,7 +74,7 @@ impl Chart for Coefficients<'_> {
         let label = Text::new(theme::LABEL_SIZE, theme::TEXT);
         let tick = Text::new(theme::TICK_SIZE, theme::MUTED);
 
-        // Names at the left, values at both ends of the bars.
+        // Names on the left, values at both ends of the bars.
         let names = 164.0;
         let (left, right) = (names + 12.0 + 52.0, canvas.width - theme::MARGIN - 52.0);
         let zero = f64::midpoint(left, right);

@@ -1,4 +1,4 @@
-//! The confusion matrix: what was predicted against what was true, as counts and shares of a row.
+//! The confusion matrix: predicted against actual classes, as counts and as shares of a row.
 //!
 //! Not for counting: the matrix is given.
 
@@ -11,18 +11,18 @@ use crate::format;
 use crate::picture::{self, Chart};
 use crate::theme;
 
-/// What the confusion matrix shows.
+/// The data of the confusion matrix.
 #[derive(Debug, Clone, Copy)]
 pub struct Confusion<'a> {
     /// The counts.
     pub matrix: ConfusionMatrix,
-    /// What the negative class is called.
+    /// The name of the negative class.
     pub negative: &'a str,
-    /// What the positive class is called.
+    /// The name of the positive class.
     pub positive: &'a str,
     /// F1 of these counts.
     pub f1: f64,
-    /// Its interval, if there is one.
+    /// Confidence interval of F1, if there is one.
     pub interval: Option<Interval>,
 }
 

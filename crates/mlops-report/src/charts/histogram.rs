@@ -1,7 +1,7 @@
-//! How the scores of the two classes lie apart, with the threshold between them.
+//! The distribution of scores of the two classes, with the threshold.
 //!
-//! Each class has its own panel and is shown as shares of itself, so that a rare class is not
-//! lost beside a common one. Not for binning: the counts are given.
+//! Each class has its own panel and is shown as shares of itself, so that a rare class remains
+//! visible beside a common one. Not for binning: the counts are given.
 
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::ScoreHistogram;
@@ -14,16 +14,16 @@ use crate::plot::Plot;
 use crate::theme::{self, Ink};
 use crate::{font, format};
 
-/// What the score distribution shows.
+/// The data of the score distribution.
 #[derive(Debug, Clone, Copy)]
 pub struct Histogram<'a> {
-    /// Counts by class.
+    /// Counts by class and bin.
     pub scores: &'a ScoreHistogram,
-    /// From which score on a row is named positive.
+    /// The threshold: a row with a higher probability is predicted positive.
     pub threshold: f64,
-    /// What the negative class is called.
+    /// The name of the negative class.
     pub negative: &'a str,
-    /// What the positive class is called.
+    /// The name of the positive class.
     pub positive: &'a str,
 }
 
@@ -38,7 +38,7 @@ impl Histogram<'_> {
     }
 }
 
-/// The bars of one class.
+/// Draws the bars of one class.
 fn panel<B: DrawingBackend>(
     canvas: &mut Canvas<B>,
     frame: &Frame,
@@ -68,7 +68,7 @@ fn panel<B: DrawingBackend>(
     canvas.text_within(theme::MARGIN + 15.0, frame.top - 15.0, room, &text, look)
 }
 
-/// The smallest round share that is no less than `share` and halves well.
+/// The smallest round share that is at least `share` and has a round half.
 fn rounded_up(share: f64) -> f64 {
     [0.02, 0.04, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8].into_iter().find(|r| share <= *r).unwrap_or(1.0)
 }

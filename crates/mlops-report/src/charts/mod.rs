@@ -1,7 +1,7 @@
-//! One module per picture; each is a plain borrowed struct that knows how to paint itself.
+//! One module per chart; each is a plain borrowed struct that can paint itself.
 //!
-//! Every one of them draws "not enough data" instead of failing when its numbers say nothing.
-//! Not for turning them into files: see `picture`.
+//! A chart draws "not enough data" instead of failing if its numbers are insufficient. Not for
+//! making files: see `picture`.
 
 mod calibration;
 mod coefficients;

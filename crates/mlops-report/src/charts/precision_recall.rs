@@ -1,4 +1,4 @@
-//! Precision against recall: how right the model is when it names more or fewer.
+//! The precision-recall curve: how precision falls as recall rises.
 //!
 //! Not for computing the curve or the average precision: they are given.
 
@@ -13,18 +13,18 @@ use crate::picture::{self, Chart};
 use crate::plot::Plot;
 use crate::theme;
 
-/// What the precision-recall chart shows.
+/// The data of the precision-recall chart.
 #[derive(Debug, Clone, Copy)]
 pub struct PrecisionRecall<'a> {
-    /// The curve, in order of recall, rising or falling.
+    /// The curve, by ascending or descending recall.
     pub points: &'a [PrPoint],
     /// Average precision, if there is one.
     pub auc: Option<f64>,
-    /// Rows scored.
+    /// Number of rows scored.
     pub n: u64,
-    /// Positives among them.
+    /// Number of positives.
     pub positives: u64,
-    /// Where the threshold in use lies.
+    /// The point of the threshold in use.
     pub operating: Option<PrPoint>,
 }
 
@@ -55,7 +55,8 @@ impl Chart for PrecisionRecall<'_> {
         let subtitle = "The higher and the further right, the better";
         picture::heading(canvas, &self.title(), subtitle)?;
         let frame = Frame::down_to(352.0);
-        // Between two thresholds nothing is known: the curve goes in steps, as its average does.
+        // Nothing is known between two thresholds, so the curve has steps, as its average precision
+        // has.
         let mut curve = vec![points[0]];
         for pair in points.windows(2) {
             curve.extend([(pair[0].0, pair[1].1), pair[1]]);
@@ -76,7 +77,7 @@ impl Chart for PrecisionRecall<'_> {
         if !spot.is_empty() {
             entries.push((Mark::Disc, theme::ORANGE, "threshold in use"));
         }
-        // At the foot of the plot, or at its top where the base rate passes through the foot.
+        // At the bottom of the plot, or at its top if the base rate is at the bottom.
         let height = 18.0 * entries.len() as f64;
         let foot = frame.at(0.0, 0.0).1 - height + 4.0;
         let line = frame.at(0.0, base).1;

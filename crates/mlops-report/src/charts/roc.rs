@@ -1,4 +1,4 @@
-//! The receiver operating characteristic: how many are found at what price in false alarms.
+//! The receiver operating characteristic: true positive rate against false positive rate.
 //!
 //! Not for computing the curve or the area: the points and the AUC are given.
 
@@ -13,16 +13,16 @@ use crate::picture::{self, Chart};
 use crate::plot::Plot;
 use crate::theme;
 
-/// What the ROC chart shows.
+/// The data of the ROC chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Roc<'a> {
     /// The curve, in order.
     pub points: &'a [RocPoint],
-    /// Area under it, if there is one.
+    /// Area under the curve, if there is one.
     pub auc: Option<f64>,
-    /// Rows scored.
+    /// Number of rows scored.
     pub n: u64,
-    /// Where the threshold in use lies.
+    /// The point of the threshold in use.
     pub operating: Option<RocPoint>,
 }
 

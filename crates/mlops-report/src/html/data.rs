@@ -1,6 +1,6 @@
-//! What the columns hold, one row a column.
+//! The statistics of the columns, one row per column.
 //!
-//! Not for what is wrong with them: see `findings`.
+//! Not for problems with them: see `findings`.
 
 use crate::format;
 use crate::report::Report;
@@ -9,7 +9,7 @@ use super::name;
 use super::table::Table;
 use crate::escape::escape;
 
-/// The section.
+/// Renders the section.
 pub(super) fn section(report: &Report) -> String {
     if report.columns.is_empty() {
         return "<p>No column statistics were made for this report.</p>\n".to_owned();

@@ -6,7 +6,7 @@ use crate::report::{Report, Severity};
 
 use crate::escape::escape;
 
-/// The section.
+/// Renders the section.
 pub(super) fn section(report: &Report) -> String {
     if report.warnings.is_empty() {
         return "<p>The checks found nothing. That does not mean that nothing is wrong: they only \

@@ -1,6 +1,6 @@
-//! What was ingested: each file, what became of its rows, and why some were set aside.
+//! The ingested files: how many of their rows were kept, and why some were set aside.
 //!
-//! Not for what the columns hold: see `data`.
+//! Not for the columns: see `data`.
 
 use mlops_core::text::MOST_NAMES;
 
@@ -11,7 +11,7 @@ use super::name;
 use super::table::Table;
 use crate::escape::escape;
 
-/// The section.
+/// Renders the section.
 pub(super) fn section(report: &Report) -> String {
     let files = &report.ingested;
     if files.is_empty() {
@@ -42,7 +42,7 @@ pub(super) fn section(report: &Report) -> String {
             ("Why, and notes", false),
         ],
     );
-    // Where not all have room, the newest come first.
+    // If not all fit, the newest come first.
     let many = files.len() > MOST_NAMES;
     let newest: Vec<&IngestedFile> =
         if many { files.iter().rev().collect() } else { files.iter().collect() };

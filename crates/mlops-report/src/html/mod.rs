@@ -1,7 +1,7 @@
 //! The report as one self-contained page: no script, no network, no fonts but the reader's own.
 //!
-//! One module per section, in the order of the page. Not for drawing (the pictures come from
-//! `pictures`) and not for writing the file.
+//! One module per section, in the order of the page. Not for drawing (`pictures` does that) and not
+//! for writing the file.
 
 #![allow(
     clippy::format_push_string,
@@ -24,12 +24,12 @@ use crate::escape::escape;
 use crate::pictures::{self, Picture};
 use crate::report::Report;
 
-/// The whole page, with pictures drawn for it.
+/// Renders the whole page and its pictures.
 pub fn render(report: &Report) -> Result<String> {
     Ok(page(report, &pictures::vector(report)?))
 }
 
-/// The whole page, around pictures that are drawn already.
+/// Renders the whole page with the given pictures.
 pub fn page(report: &Report, pictures: &[Picture]) -> String {
     let title = escape(&report.title);
     let style = style::sheet();
@@ -69,7 +69,7 @@ pub fn page(report: &Report, pictures: &[Picture]) -> String {
     )
 }
 
-/// A name that may be long, with hints where to break it.
+/// A possibly long name, with hints where to break it.
 fn name(text: &str) -> String {
     escape(&text::name(text)).replace('_', "_<wbr>").replace('=', "=<wbr>")
 }
@@ -84,14 +84,14 @@ fn figure(picture: &Picture) -> String {
     )
 }
 
-/// The pictures of these names, side by side where there is room.
+/// The named pictures, side by side if there is room.
 fn figures(pictures: &[Picture], names: &[&str]) -> String {
     let chosen: String =
         names.iter().filter_map(|n| pictures.iter().find(|p| p.name == *n)).map(figure).collect();
     format!("<div class=\"figures\">\n{chosen}</div>\n")
 }
 
-/// `2026-03-02T09:14:55Z` as `2026-03-02, 09:14 UTC`; anything else as it is.
+/// `2026-03-02T09:14:55Z` as `2026-03-02, 09:14 UTC`; any other text unchanged.
 fn when(rfc3339: &str) -> String {
     let shown = match (rfc3339.get(..10), rfc3339.get(11..16), rfc3339.get(19..)) {
         (Some(day), Some(minute), Some(rest)) if rfc3339.is_ascii() && rest.len() < 20 => {
@@ -105,7 +105,8 @@ fn when(rfc3339: &str) -> String {
     format!("<time datetime=\"{}\">{}</time>", escape(rfc3339), escape(&shown))
 }
 
-/// A digest short enough to compare by eye, whole when pointed at; other names as they are.
+/// A digest shortened for comparison by eye, with the whole one as a tooltip; other names
+/// unchanged.
 fn digest(whole: &str) -> String {
     if whole.len() <= 40 && !whole.is_empty() {
         return format!("<code>{}</code>", name(whole));

@@ -1,6 +1,6 @@
-//! What the model is: how it was fitted, and what each coefficient says in words.
+//! The section on the model: how it was fitted, and what each coefficient means.
 //!
-//! Not for how good it is: see `quality`.
+//! Not for its quality: see `quality`.
 
 use mlops_core::text;
 
@@ -13,7 +13,7 @@ use super::table::Table;
 use super::{digest, figures, name, verdict};
 use crate::escape::escape;
 
-/// The section.
+/// Renders the section.
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
     let model = &report.model;
     if model.features.is_empty() && model.rows == 0 {

@@ -1,7 +1,7 @@
-//! How good the model is: every score with its interval beside the constant answer, and pictures.
+//! The section on quality: every score with its interval beside the constant answer's, and charts.
 //!
-//! Not for computing scores, but for the few that the base rate alone gives: those of answers
-//! that do not look at the row.
+//! Not for computing scores, except the few that follow from the base rate alone: those of constant
+//! answers.
 
 use mlops_core::evaluation::metrics::Interval;
 
@@ -13,7 +13,7 @@ use super::table::Table;
 use super::{figures, verdict};
 use crate::escape::escape;
 
-/// The section.
+/// Renders the section.
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
     let score = &report.score;
     if score.n == 0 {
@@ -45,7 +45,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
     html
 }
 
-/// Name, value, interval, the constant answer's value, meaning.
+/// Name, value, interval, the constant answer's value, explanation.
 type Row<'a> = (&'a str, Option<f64>, Option<Interval>, f64, &'a str);
 
 fn scores(score: &Score) -> String {

@@ -1,13 +1,13 @@
 //! The style sheet of the page, with the colours of the pictures.
 //!
-//! Pictures are drawn in the light colours; in the dark each colour is swapped for its
-//! counterpart by matching the attribute that holds it. Not for the pictures' own layout.
+//! Pictures are drawn in the light colours; in dark mode each colour is replaced by matching the
+//! attribute that has it. Not for the layout of the pictures.
 
 use std::fmt::Write;
 
 use crate::theme::{self, Ink, hex};
 
-/// Everything between `<style>` and `</style>`.
+/// The content of the `<style>` element.
 pub(super) fn sheet() -> String {
     let named: [(&str, Ink); 6] = [
         ("paper", theme::PAPER),

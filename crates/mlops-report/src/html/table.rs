@@ -1,13 +1,13 @@
-//! Tables that scroll by themselves on a narrow screen.
+//! Tables that scroll horizontally on a narrow screen.
 //!
-//! Of many rows the first ten stand there, more can be unfolded, and the rest is counted. Cells arrive
-//! as HTML that is already escaped. Not for what is in them.
+//! The first ten rows are visible, more can be unfolded, and the rest is counted. Cells must be
+//! escaped HTML. Not for their content.
 
 use mlops_core::text::{MOST_NAMES, count};
 
 use crate::escape::escape;
 
-/// Rows that a page holds; whoever wants thousands reads the files of the step.
+/// Maximum number of rows on a page; the files of the step have all of them.
 const MOST: usize = 100;
 
 /// A table under construction.
@@ -19,18 +19,17 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table called `name` (read out, not shown); columns are a heading and whether they hold
-    /// numbers.
+    /// A table with the accessible name `name`; each column has a heading and a flag for numbers.
     pub(super) fn new(name: &str, columns: &[(&'static str, bool)]) -> Self {
         Self { name: escape(name), columns: columns.to_vec(), rows: Vec::new(), total: None }
     }
 
-    /// One more row.
+    /// Adds a row.
     pub(super) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    /// A last row that sums up.
+    /// Sets the last row, with totals.
     pub(super) fn total(&mut self, cells: Vec<String>) {
         self.total = Some(cells);
     }
@@ -48,7 +47,7 @@ impl Table {
         html
     }
 
-    /// The table as HTML.
+    /// Renders the table.
     pub(super) fn html(&self) -> String {
         let head: String = self
             .columns

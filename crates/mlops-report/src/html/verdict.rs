@@ -1,6 +1,6 @@
-//! What a manager needs to know, in plain sentences, with the four numbers behind them.
+//! The verdict for a manager, in plain sentences, with the four numbers behind it.
 //!
-//! Not for the details: they are in `quality`.
+//! Not for the details: see `quality`.
 
 use mlops_core::evaluation::metrics::bootstrap::too_few;
 
@@ -9,7 +9,7 @@ use crate::report::{Report, Score, Severity};
 
 use crate::escape::escape;
 
-/// The top of the page.
+/// Renders the top of the page.
 pub(super) fn section(report: &Report) -> String {
     let score = &report.score;
     let class = if score.n > 0 && score.beyond_chance { "good" } else { "poor" };
@@ -48,7 +48,7 @@ pub(super) fn positives(report: &Report) -> String {
     }
 }
 
-/// What a row stands for, in the plural.
+/// The noun for rows, in the plural.
 pub(super) fn unit(report: &Report) -> String {
     if report.unit.is_empty() { "rows".to_owned() } else { escape(&report.unit) }
 }
@@ -135,7 +135,7 @@ fn tiles(score: &Score) -> String {
     .concat()
 }
 
-/// Where F1 and its interval lie between 0 and 1, beside the constant answer.
+/// A scale from 0 to 1 with F1, its interval and the constant answer.
 fn gauge(score: &Score) -> String {
     let at = |x: f64| if x.is_finite() { x.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
     let f1 = at(score.f1);

@@ -1,6 +1,6 @@
-//! What the columns of the newest data set hold, and what is odd about them.
+//! The statistics of the newest data set's columns, and findings about them.
 //!
-//! Not for computing the statistics: `mlops_core::profile` does.
+//! Not for computing the statistics: see `mlops_core::profile`.
 
 use mlops_core::csv::reader::RowReader;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
@@ -13,10 +13,10 @@ use super::subject::Subject;
 use crate::report::warning;
 use crate::report::{ColumnRow, Finding};
 
-/// Percentage of missing values above which a column is worth a warning.
+/// The percentage of missing values above which a column gets a warning.
 const MANY_MISSING: f64 = 20.0;
 
-/// One row for each column; none when the data set is gone or cannot be read.
+/// One row per column; none if the data set is gone or cannot be read.
 pub(super) fn of(
     context: &Context,
     workspace: &Workspace,

@@ -1,6 +1,6 @@
-//! What was ingested, as the ledger has it: one line for each content that counts.
+//! The ingested files as the ledger records them: one line per content that counts.
 //!
-//! Not for what the columns hold: see `columns`.
+//! Not for the columns: see `columns`.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use crate::format;
 use crate::report::warning;
 use crate::report::{Finding, IngestedFile, Reason};
 
-/// Share of rejected rows above which a file is worth a warning.
+/// The share of rejected rows above which a file gets a warning.
 const MANY_REJECTED: f64 = 0.01;
 
-/// The files of the current data set, and those that did not get in.
+/// The files of the current data set, and those that were refused.
 pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Finding>) -> Result<Vec<IngestedFile>> {
     let datasets = workspace.ledger.datasets()?;
-    // A version that consists of new rows alone starts afresh: what was before is not in it.
+    // A version with only new rows was built anew: earlier ones are not part of it.
     let first = datasets.iter().rev().find(|d| d.rows == d.new_rows).map(|d| d.version);
     let records = current(workspace.ledger.files()?, first);
     let of_status = |wanted: FileStatus| {
@@ -29,7 +29,7 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Finding>) -> Result<V
             records.iter().filter(|f| f.status == wanted).map(|f| f.name.as_str()).collect();
         (files.len(), text::names(&files))
     };
-    // Ingestion said why, and the table of files has it.
+    // Ingestion reported the reasons, and they are in the table of files.
     match of_status(FileStatus::Failed) {
         (0, _) => {}
         (1, name) => warnings.push(warning(format!("{name} was refused and is not learned from."))),
@@ -69,7 +69,7 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Finding>) -> Result<V
     Ok(records.iter().map(line).collect())
 }
 
-/// The records that describe the present state, in the order in which they came.
+/// The records that describe the present state, in order of arrival.
 fn current(records: Vec<FileRecord>, first: Option<DatasetVersion>) -> Vec<FileRecord> {
     let mut newest: BTreeMap<Location, usize> = BTreeMap::new();
     for (i, record) in records.iter().enumerate() {
@@ -96,7 +96,7 @@ fn current(records: Vec<FileRecord>, first: Option<DatasetVersion>) -> Vec<FileR
 
 fn line(file: &FileRecord) -> IngestedFile {
     let counts = &file.counts;
-    // Of a file that was taken it is a warning of its own.
+    // For a file that was taken this is a warning of its own.
     let mut notes: Vec<String> =
         file.reason.iter().filter(|_| !file.status.is_in()).cloned().collect();
     match (file.status, &file.same_as) {

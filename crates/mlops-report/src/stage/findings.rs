@@ -12,12 +12,12 @@ use super::subject::Subject;
 use crate::format;
 use crate::report::{Finding, Score, note, serious, warning};
 
-/// A coefficient of a standardised feature beyond this takes the odds from one in a thousand to a
-/// thousand to one within one deviation.
+/// A coefficient of a standardised feature above this changes the odds from one in a thousand to a
+/// thousand to one within one standard deviation.
 const LARGE: f64 = 15.0;
-/// Rows for each feature below which coefficients are guesses (a rule of thumb of regression).
+/// With fewer rows per feature, coefficients are guesses (a rule of thumb for regression).
 const ROWS_FOR_EACH: u64 = 10;
-/// Share of the rarer class below which the classes are out of balance.
+/// With a smaller share of the rarer class, the classes are unbalanced.
 const RARE: f64 = 0.05;
 
 /// Findings about the fit and its data.
@@ -80,8 +80,8 @@ pub(super) fn of_model(
     Ok(())
 }
 
-/// A chance below which probabilities are said to be off, and a mean distance from what came true
-/// below which it does not matter even so.
+/// The p-value below which probabilities are reported as miscalibrated, and the mean difference
+/// from the observed frequencies below which it does not matter.
 const CALIBRATION: (f64, f64) = (0.01, 0.02);
 
 /// Findings about calibration: predicted probabilities against observed frequencies.
@@ -110,7 +110,7 @@ pub(super) fn of_drift(
     if workspace.ledger.decision(None)?.is_none() {
         return Ok(());
     }
-    // A record of another version of this program may say other things.
+    // The record of another version of this program may differ.
     let Ok(decision) = decide::explain(&workspace.ledger, None) else { return Ok(()) };
     let judged = decision.live.as_ref().map(|live| &live.release);
     if judged.is_none() || judged != subject.release.as_ref() {

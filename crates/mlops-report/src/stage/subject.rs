@@ -1,6 +1,6 @@
-//! The model that a report is on: the live release if there is a sound one, else the candidate.
+//! The model that a report is about: the live release if there is a sound one, else the candidate.
 //!
-//! Not for its figures: see `trial`.
+//! Not for its score: see `trial`.
 
 use std::fs;
 use std::path::Path;
@@ -17,15 +17,15 @@ use mlops_core::{Error, Result};
 use crate::report::Finding;
 use crate::report::{note, serious, warning};
 
-/// A model with what lies beside it.
+/// A model with the files beside it.
 pub(super) struct Subject {
     pub(super) model: Model,
-    /// Its card, made from the model itself.
+    /// The card, made from the model itself.
     pub(super) card: Card,
     pub(super) artifact: Digest,
-    /// Its score, if it was scored.
+    /// The score, if it was scored.
     pub(super) score: Option<score::Score>,
-    /// Its release, if it is live.
+    /// The release id, if it is live.
     pub(super) release: Option<ReleaseId>,
 }
 
@@ -74,7 +74,7 @@ impl Subject {
         };
         let artifact = release.manifest.files[ARTIFACT];
         let model = (release.model, artifact);
-        // Verified: whatever is wrong with the folder has been found.
+        // It was verified, so that any problem with the folder has been found.
         Ok(Self::beside(model, &release.folder, Some(release.id), &mut Vec::new()))
     }
 
@@ -124,7 +124,7 @@ impl Subject {
         Self { card: Card::of(&model, artifact), model, artifact, score, release }
     }
 
-    /// Says so when the candidate is another model than the live one.
+    /// Adds a note if the candidate is another model than the live one.
     fn compare(&self, candidate: &Path, warnings: &mut Vec<Finding>) {
         if Digest::of_file(candidate).is_ok_and(|digest| digest != self.artifact) {
             warnings.push(note(
@@ -134,7 +134,7 @@ impl Subject {
         }
     }
 
-    /// `live release r-2-…`, or that it is the candidate.
+    /// The subject in words: `live release r-2-…`, or that it is the candidate.
     pub(super) fn name(&self) -> String {
         match &self.release {
             Some(id) => format!("live release {id}"),

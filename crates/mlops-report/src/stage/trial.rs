@@ -1,7 +1,7 @@
-//! The model tried on the current test data: figures and curves.
+//! Scores the model on the current test data: figures and curves.
 //!
-//! Without test data the recorded score stands in, without curves. Not for deciding what the
-//! figures mean: see `findings`.
+//! Without test data the recorded score is used, without curves. Not for interpreting the figures:
+//! see `findings`.
 
 use mlops_core::evaluation::metrics::probability::{
     CalibrationTest, calibration_curve, hosmer_lemeshow, score_histogram,
@@ -16,27 +16,27 @@ use super::subject::Subject;
 use crate::report::{Curves, Finding, Score};
 use crate::report::{note, warning};
 
-/// Points of a curve that are drawn at most: more than there are pixels.
+/// Maximum number of points drawn for a curve: more than there are pixels.
 const CURVE_POINTS: usize = 500;
 /// Bins of the calibration curve.
 const CALIBRATION_BINS: usize = 10;
 /// Bins of the score distribution.
 const HISTOGRAM_BINS: usize = 25;
 
-/// What came of it.
+/// The result of a trial.
 #[derive(Default)]
 pub(super) struct Trial {
-    /// The figures; nothing when there are none at all.
+    /// The figures; `None` if there are none at all.
     pub(super) score: Option<Score>,
     /// The curves; empty without test data.
     pub(super) curves: Curves,
-    /// Whether its probabilities come true; nothing when there are too few rows to tell.
+    /// The test of calibration; `None` if there are too few rows.
     pub(super) calibration: Option<CalibrationTest>,
     tests: TestFiles,
 }
 
 impl Trial {
-    /// Tries the model as far as the test data allows.
+    /// Scores the model as far as the test data allow.
     pub(super) fn of(
         context: &Context,
         workspace: &Workspace,
@@ -84,7 +84,7 @@ impl Trial {
         if scored.labels.is_empty() {
             return Ok(None);
         }
-        // Which rows the figures rest on, where that is not the newest test file alone.
+        // Which rows the figures are based on, unless it is just the newest test file.
         let told = scored.notes.iter().map(|n| Finding { told: true, ..note(sentence(n)) });
         warnings.extend(told);
         let Scored { labels, probabilities, .. } = scored;
@@ -131,7 +131,7 @@ impl Trial {
         Self { score: Some(score(&recorded.evaluation, held_out)), ..Self::default() }
     }
 
-    /// What identifies the model and the data of the report.
+    /// The digests that identify the model and the data of the report.
     pub(super) fn digests(&self, subject: &Subject) -> Vec<(String, String)> {
         let data = &subject.model.data;
         let mut digests = vec![
@@ -143,7 +143,7 @@ impl Trial {
     }
 }
 
-/// A note as a sentence of the page. A name keeps its letters.
+/// A note as a sentence of the page; the case of names is kept.
 fn sentence(note: &str) -> String {
     format!("{}.", note.trim_end_matches('.'))
 }
@@ -159,7 +159,7 @@ fn listed(names: &[&str]) -> String {
 
 fn score(e: &Evaluation, held_out: String) -> Score {
     let matrix = e.confusion_matrix;
-    // A share of nothing is no number; files say 0 there, people should see a dash.
+    // A share of nothing is undefined; files have 0 there, but people should see a dash.
     let share = |value: f64, whole: u64| if whole == 0 { f64::NAN } else { value };
     let mut interval_note = format!("{} intervals of 95 %", e.f1_interval.method.name());
     if let Some(area) = e.roc_auc_interval {

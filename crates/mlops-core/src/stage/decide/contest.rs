@@ -1,4 +1,4 @@
-//! Champion against challenger on the same test rows, the newest hold-out first.
+//! Compares champion and challenger on the same test rows, the newest hold-out first.
 //!
 //! Not for the rule that decides: see [`crate::evaluation::gate`].
 
@@ -13,18 +13,18 @@ use crate::text;
 
 use super::super::score::compare_tests;
 
-/// How it went.
+/// The result of a contest.
 #[derive(Debug)]
 pub struct Contest {
     /// The verdict.
     pub verdict: GateVerdict,
-    /// Answers of the challenger to the newest test rows alone.
+    /// Predictions of the challenger for the newest test rows only.
     pub newest: ConfusionMatrix,
 }
 
-/// Holds the challenger against the champion. What a champion was trained on that is not `recorded`,
-/// or cannot be read any more, is unknown: test rows that it knows favour it, so that a challenger which
-/// passes all the same has passed.
+/// Compares the challenger with the champion. If the champion's training data are not `recorded`,
+/// or cannot be read any more, they are unknown: test rows among them favour the champion, so that
+/// a challenger which passes nevertheless has really passed.
 pub fn contest(
     context: &Context,
     workspace: &Workspace,

@@ -1,7 +1,7 @@
-//! The live model on the rows that no decision was made on yet: does it still predict as well, and do
-//! the rows still look like those that it was trained on?
+//! Judges the live model on the rows on which no decision was made yet: does it still predict as
+//! well, and are the rows still distributed like its training rows?
 //!
-//! Not for what follows from the answers: see [`super`].
+//! Not for acting on the verdicts: see [`super`].
 
 use crate::Result;
 use crate::csv::reader::RowReader;
@@ -19,21 +19,21 @@ use crate::run::decision::Concern;
 use super::super::fresh::RowRanges;
 use super::super::score::Score;
 
-/// The chance below which rows of one class are no accident.
+/// The probability below which rows of a single class are not explained by chance.
 const NO_ACCIDENT: f64 = 0.001;
 
-/// The answers.
+/// The verdicts.
 pub(super) struct Judged {
-    /// On the model.
+    /// Model drift.
     pub(super) model: ModelDrift,
-    /// On the rows; nothing where nothing is decided.
+    /// Data drift; `None` if nothing is decided.
     pub(super) data: Option<DataDrift>,
-    /// What a person must look at, since no run can mend it.
+    /// What needs a person.
     pub(super) concerns: Vec<Concern>,
 }
 
-/// Judges `live` on the rows `new` of `dataset`; `trained` are those that it learned from, where that
-/// can be told.
+/// Judges `live` on the rows `new` of `dataset`; `trained` are those that it was trained on, if
+/// that can be determined.
 pub(super) fn judge(
     context: &Context,
     workspace: &Workspace,
@@ -68,8 +68,8 @@ pub(super) fn judge(
     Ok(Judged { model, data, concerns })
 }
 
-/// Whether `new` rows are of one class, where `own` test rows make that next to impossible: then somebody
-/// broke the labels, and no later run can decide either.
+/// A concern if all `new` rows are of one class although the `own` test rows make that practically
+/// impossible: the labels are then broken, and no later run can decide either.
 fn one_class(new: &ConfusionMatrix, own: &ConfusionMatrix) -> Option<Concern> {
     if new.n() == 0 || own.n() == 0 || !new.one_class() {
         return None;
@@ -81,7 +81,7 @@ fn one_class(new: &ConfusionMatrix, own: &ConfusionMatrix) -> Option<Concern> {
     (accident < NO_ACCIDENT).then_some(Concern::OneClass { rows: new.n(), positive, usual })
 }
 
-/// Whether the model answered less than half of the rows.
+/// A concern if the model gave predictions for less than half of the rows.
 fn unanswered(new: &ConfusionMatrix, rows: u64) -> Option<Concern> {
     let missing = rows.saturating_sub(new.n());
     (missing > new.n()).then_some(Concern::Unanswered { rows: missing, of: rows })
@@ -97,9 +97,9 @@ fn history(workspace: &Workspace) -> Result<Vec<f64>> {
     Ok(scores.into_iter().map(|(_, f1)| f1).collect())
 }
 
-/// The rows to judge, and those to hold them against.
+/// The rows to judge, and those to compare them with.
 struct Seen {
-    /// The model's hits and misses on the new ones.
+    /// The model's predictions for the new rows.
     matrix: ConfusionMatrix,
     before: Sample,
     new: Sample,

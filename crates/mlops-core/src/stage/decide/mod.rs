@@ -1,9 +1,9 @@
-//! `fullprocess`, up to the live model: is there new data, did the live model drift, is it time to
-//! retrain, may the new model go live?
+//! `fullprocess`, up to the live model: is there new data, did the live model drift, should a new
+//! model be trained, may it be promoted?
 //!
-//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. A run that is killed
-//! in between is taken up by the next one: what is recorded is not done again. Not for what
-//! follows a decision (diagnostics, reports, calls): see the runtime crate.
+//! Order: ingest, draw the hold-out, judge, train, compare, promote, record. If a run is killed,
+//! the next one continues: what is recorded is not done again. Not for what follows a decision
+//! (diagnostics, reports, calls): see the runtime crate.
 
 pub mod contest;
 mod judge;
@@ -33,10 +33,10 @@ use super::ingest::{self, report::Ingested};
 use super::score::{self, Score, Scoring};
 use super::{held_again, holdout, train};
 
-/// What the user may ask for.
+/// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Decide and retrain although nothing is new or nothing drifted.
+    /// Decide and retrain even if nothing is new or nothing drifted.
     pub force: bool,
     /// Stop after the verdict on drift, and write nothing.
     pub dry_run: bool,
@@ -69,7 +69,7 @@ pub fn decided(context: &Context, workspace: &mut Workspace, options: Options) -
     Ok(Decided { decision, live: None, scoring: None })
 }
 
-/// Says what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
+/// Returns what [`run`] would decide, up to the verdict on drift. Takes no lock, changes nothing.
 pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     let options = Options { dry_run: true, ..options };
     let mut rehearsal = Rehearsal::of(context)?;
@@ -80,7 +80,7 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
 /// What a run makes: the release that goes live, and the score of the new model.
 type News = (Option<Release>, Option<Scoring>);
 
-/// One run at work.
+/// A run in progress.
 struct DecisionRun<'a> {
     context: &'a Context,
     workspace: &'a mut Workspace,
@@ -225,8 +225,8 @@ impl<'a> DecisionRun<'a> {
         fresh::after(self.context, self.workspace, schema, dataset, version)
     }
 
-    /// Ends a run without new data. What was wrong with the live release still is; that nothing is
-    /// live is never "nothing to do".
+    /// Ends a run without new data. Concerns about the live release persist, and that none is live
+    /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
         let newest = self.workspace.ledger.decision(None)?;
         let newest = newest.and_then(|d| serde_json::from_str::<Decision>(&d.decision).ok());
@@ -294,7 +294,7 @@ impl<'a> DecisionRun<'a> {
         candidate = candidate.judged(blessed, &reasons);
         self.decision.gate = verdict;
         made.1 = Some(scoring);
-        // The outcome says the first word of the verdict already.
+        // The outcome already says the first word of the verdict.
         let reasons = reasons.join("; ");
         let reason = reasons.split_once(": ").map_or(reasons.as_str(), |(_, rest)| rest).to_owned();
         if !blessed {
@@ -315,7 +315,7 @@ impl<'a> DecisionRun<'a> {
         self.promote(candidate, reason, dataset, live, made)
     }
 
-    /// The verdict on a model that there is none to compare with.
+    /// The verdict on a model without one to compare with.
     fn ungated(&self, replaces: bool, score: &Score) -> (bool, Vec<String>) {
         let e = &score.evaluation;
         let what = if replaces {
@@ -341,7 +341,7 @@ impl<'a> DecisionRun<'a> {
         (blessed, [vec![reason], score.notes.clone()].concat())
     }
 
-    /// Notes what a person must look at, after a model was refused.
+    /// Notes what needs a person after a model was refused.
     fn worry(&mut self, is_live: bool, why: &str) {
         let why = why.to_owned();
         let concern = match &self.decision.drift {
@@ -368,7 +368,7 @@ impl<'a> DecisionRun<'a> {
         self.decision.outcome = DecisionOutcome::Promoted;
         self.decision.reason.clone_from(&reason);
         let record = record_of(&self.decision, dataset)?;
-        // Not timed: the record of the decision is written in the middle of it.
+        // Not timed, since the decision is recorded in the middle of it.
         let context = self.context;
         let deployed = context.step(self.workspace, Step::Deployment, |workspace| {
             deploy::decided(context, workspace, candidate, &reason, record, live.map(|l| &l.id))
@@ -393,8 +393,9 @@ impl<'a> DecisionRun<'a> {
         })
     }
 
-    /// Champion against challenger; a new model that goes live though it beats no constant answer is
-    /// noted, also where it fails on the newest rows and older test rows hide it.
+    /// Compares champion and challenger. A new model that is promoted although it does not beat a
+    /// constant answer is noted, also if it fails only on the newest rows and older test rows hide
+    /// that.
     fn gate(
         &mut self,
         champion: &Model,
@@ -428,7 +429,7 @@ impl<'a> DecisionRun<'a> {
         Ok(verdict)
     }
 
-    /// Runs a stage as a recorded step, and notes how long it took.
+    /// Runs a stage as a recorded step and notes its duration.
     fn step<R: Report>(
         &mut self,
         step: Step,
@@ -453,7 +454,7 @@ impl<'a> DecisionRun<'a> {
         self.decision
     }
 
-    /// Keeps the decision in the ledger and beside the data.
+    /// Stores the decision in the ledger and beside the data.
     fn record(
         mut self,
         outcome: DecisionOutcome,
@@ -479,7 +480,7 @@ fn below_constant(drift: &ModelDrift) -> Concern {
     Concern::BelowConstant { f1, constant_f1, rows, newer: false }
 }
 
-/// The decision as the ledger keeps it.
+/// The decision in the form of the ledger.
 fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRecord> {
     let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
     Ok(DecisionRecord {

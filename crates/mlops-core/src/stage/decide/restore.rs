@@ -1,6 +1,6 @@
-//! Nothing is live though something was: somebody removed the pointer.
+//! Makes a release live again after the pointer was removed.
 //!
-//! Not for going back from a release that is live: see `stage::rollback`.
+//! Not for going back from a live release: see `stage::rollback`.
 
 use crate::Result;
 use crate::ledger::{Action, Deployment};
@@ -10,8 +10,7 @@ use super::super::deploy;
 use super::DecisionRun;
 
 impl DecisionRun<'_> {
-    /// Makes the release live again that was so last, of those that are sound and were not rolled
-    /// back: somebody removed the pointer.
+    /// Makes the last live release live again that is sound and was not rolled back.
     pub(super) fn restore(&mut self) -> Result<Option<Release>> {
         let store = self.context.store();
         let mut tried = Vec::new();

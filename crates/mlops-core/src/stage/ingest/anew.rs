@@ -1,8 +1,8 @@
-//! A data set built anew because files of it changed: their new content stands where the old one
-//! stood, so that the result is what clean data give from the start.
+//! Rebuilds a data set after files of it changed: their new content takes the place of the old, so
+//! that the result is the same as from clean data.
 //!
-//! Files that are still there are read again; the others give the rows that the last data set has
-//! of them. Not for new files at its end: see [`super`].
+//! Files that still exist are read again; the rows of the others come from the last data set. Not
+//! for appending new files: see [`super`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -21,26 +21,26 @@ use crate::stage::ingest::publish::Part;
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::{Waiting, named, record};
 
-/// The key under which the ledger keeps which files are known to be gone.
+/// The key under which the ledger stores which files are known to be gone.
 const GONE_KEY: &str = "gone_files";
 
 /// A header alone says that there are no rows; nothing at all says nothing.
 const EMPTIED: &str = "it is empty now and has not even a header, as if its writing had been cut off. \
                        Write it again; with a header alone its earlier rows leave the data set";
 
-/// Contents of the last data set that files turned away from, by the numbers of their segments.
+/// Contents of the last data set that files no longer have, by the numbers of their segments.
 ///
-/// A file counts with the last content of it that was taken, wherever that was found first. A content
-/// leaves when the last file that counts with it and is there gets another one; one that was removed
-/// does not keep it, since then it was renamed.
+/// A file counts with the content of it that was last taken, wherever that was first found. A
+/// content is dropped when the last existing file that counts with it gets another one; a missing
+/// file does not keep it, since it was then renamed.
 pub(super) struct Changes(BTreeMap<usize, Left>);
 
-/// What became of a content that a file turned away from.
+/// What happened to a content that a file no longer has.
 #[derive(Default)]
 struct Left {
-    /// The files that had it and wait to be read, by their numbers among those that wait.
+    /// The files that had it and are waiting to be read, by their indices.
     waiting: Vec<usize>,
-    /// Whether another file that is there has it.
+    /// Another existing file has it.
     held: bool,
 }
 
@@ -49,7 +49,7 @@ impl Changes {
         Self(BTreeMap::new())
     }
 
-    /// What `waiting` and the copies among `files` change in `held`.
+    /// Determines what `waiting` and the copies among `files` change in `held`.
     pub(super) fn of(
         context: &Context,
         workspace: &Workspace,
@@ -97,13 +97,13 @@ impl Changes {
         self.0.is_empty()
     }
 
-    /// Whether the file number `at` of those that wait is read in the place of its old content.
+    /// Whether waiting file `at` is read in place of its old content.
     pub(super) fn read_in_place(&self, at: usize) -> bool {
         self.0.values().any(|left| left.waiting.contains(&at))
     }
 }
 
-/// Whether a file that is there, and is none of `away`, counts with content `digest`.
+/// Whether an existing file that is not in `away` counts with content `digest`.
 fn is_held(
     context: &Context,
     workspace: &Workspace,
@@ -115,7 +115,7 @@ fn is_held(
     Ok(holders.iter().any(|location| !away.contains(location) && there(location)))
 }
 
-/// A data set on the way.
+/// A data set being rebuilt.
 pub(super) struct Anew<'a> {
     pub(super) context: &'a Context,
     pub(super) workspace: &'a Workspace,
@@ -125,7 +125,7 @@ pub(super) struct Anew<'a> {
 }
 
 impl Anew<'_> {
-    /// Takes the segments `held` again, with `changes`; returns the contents that are not in any more.
+    /// Takes the segments `held` again, with `changes`; returns the contents that were dropped.
     pub(super) fn build(
         &mut self,
         ingest: &mut Ingest,
@@ -165,7 +165,7 @@ impl Anew<'_> {
         Ok(superseded)
     }
 
-    /// Reads a file that changed; whether its new content takes the place of `old`.
+    /// Reads a changed file; returns whether its new content replaces `old`.
     fn corrected(
         &self,
         ingest: &mut Ingest,
@@ -196,7 +196,7 @@ impl Anew<'_> {
         Ok(replaced)
     }
 
-    /// Takes an unchanged segment again: from its file, or from the last data set.
+    /// Takes an unchanged segment again, from its file or from the last data set.
     fn again(
         &self,
         ingest: &mut Ingest,
@@ -254,7 +254,7 @@ impl Anew<'_> {
     }
 }
 
-/// That a file changed to something which is not taken.
+/// The note for a file whose new content was not taken.
 fn rows_stay(name: &str, rows: u64) -> String {
     let words = format!(
         "changed, but its new content was not taken: the {} of its earlier content {} in the data set",
@@ -264,7 +264,7 @@ fn rows_stay(name: &str, rows: u64) -> String {
     named(name, &words)
 }
 
-/// Says the same of files whose new content needed no reading: it is known to be refused.
+/// Adds that note for files whose new content need not be read: it is known to be refused.
 pub(super) fn say_what_stays(
     workspace: &Workspace,
     held: &[Segment],
@@ -281,12 +281,13 @@ pub(super) fn say_what_stays(
     Ok(())
 }
 
-/// Whether nothing is there. What cannot be looked at may be there.
+/// Whether the path does not exist. One that cannot be examined may exist.
 fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Says once which files of `folder`, in which `there` are, are gone; what to keep of that, when it changed.
+/// Reports once which files of `folder` are gone; `there` are those that are not. Returns what to
+/// remember of that, if it changed.
 pub(super) fn gone(
     context: &Context,
     workspace: &Workspace,

@@ -1,6 +1,8 @@
-//! What the rows of a data set mean: schema, negative label and cleaning keys, as the ledger remembers them.
+//! The meaning of a data set's rows: schema, negative label and cleaning settings, as the ledger
+//! stores them.
 //!
-//! Rows of two meanings never stand in one data set. Not for reading the configuration: see [`crate::config`].
+//! Rows with different meanings are never mixed in one data set. Not for reading the configuration:
+//! see [`crate::config`].
 
 use crate::Result;
 use crate::config::Config;
@@ -8,15 +10,15 @@ use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
 use crate::table::schema::Schema;
 
-/// The keys under which the ledger keeps what was learned of the schema.
+/// The key under which the ledger stores what was learned about the schema.
 pub(crate) const SCHEMA_KEY: &str = "schema";
 
 pub(crate) const NEGATIVE_KEY: &str = "negative_label";
 
-/// The key of the settings that say what a cell means.
+/// The key of the settings that determine the meaning of a cell.
 pub(crate) const MEANING_KEY: &str = "ingestion_meaning";
 
-/// The key of the settings under which files were last looked into.
+/// The key of the settings under which files were last examined.
 pub(crate) const SETTINGS_KEY: &str = "ingestion_settings";
 
 /// The schema of the workspace: the configured one, with the negative label that its data taught.
@@ -28,7 +30,7 @@ pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
     }
 }
 
-/// What decides whether a file is refused, as text to compare.
+/// The settings that decide whether a file is refused, as comparable text.
 pub(crate) fn settings(context: &Context) -> String {
     let Config { schema, ingestion, .. } = &context.config;
     let text = serde_json::json!([schema.digest(), schema.negative_label(), ingestion]);

@@ -1,7 +1,7 @@
 //! `ingestion`: new files of the input folder become the next version of the data set.
 //!
 //! Order of writes: data set under a temporary name, intent in the ledger, final names, commit,
-//! text files. Not for what happens inside a file: see [`crate::dataset::builder`].
+//! text files. Not for reading a file: see [`crate::dataset::builder`].
 
 mod anew;
 pub mod identity;
@@ -39,16 +39,16 @@ pub use report::Ingested;
 /// Files whose records are looked up together.
 const TOGETHER: usize = 1024;
 
-/// What the user may ask for.
+/// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Look again at files that failed before.
+    /// Read files again that failed before.
     pub retry: bool,
-    /// Make a new version from all source files that are still there, under the present schema.
+    /// Make a new version from all source files that still exist, under the present schema.
     pub rebuild: bool,
-    /// Rebuild also when that leaves out files that the data set has.
+    /// Rebuild even if that loses files of the data set.
     pub partial: bool,
-    /// Leave a file that changed less than this long ago to the next run.
+    /// Leave files that changed more recently than this to the next run.
     pub settle: Duration,
 }
 
@@ -78,7 +78,7 @@ fn ingest(
     }
     check_schema(context, workspace, last.is_some(), options)?;
     let settings = settings(context);
-    // A file may have been refused for the configuration's fault: look again when that changed.
+    // A file may have been refused because of the configuration: if that changed, read it again.
     let before = workspace.ledger.meta(SETTINGS_KEY)?;
     let retry = options.retry || before.is_some_and(|before| before != settings);
     let options = Options { retry, ..options };
@@ -173,7 +173,7 @@ fn ingest(
     Ok(report)
 }
 
-/// Records what came of files that bring no new version.
+/// Records the outcomes of files that lead to no new version.
 fn record_files(
     context: &Context,
     workspace: &mut Workspace,
@@ -184,7 +184,7 @@ fn record_files(
     workspace.ledger.commit_ingestion(run, &report.files, None, &[], meta, None)
 }
 
-/// A data set on the way, of about `rows` rows; the `first` one teaches the negative label.
+/// Starts a data set of about `rows` rows; the `first` one teaches the negative label.
 fn start<'a>(
     context: &'a Context,
     schema: &'a Schema,
@@ -208,8 +208,8 @@ fn start<'a>(
     Ok(ingest)
 }
 
-/// A rebuild that has not all that the data set has must be asked for. A file that has another
-/// content now has not lost the one before, unless both are to count.
+/// Refuses a rebuild that would lose content of the data set, unless it was requested. A file with
+/// new content has not lost its old one, unless both are to count.
 fn refuse_loss(
     context: &Context,
     workspace: &Workspace,
@@ -255,7 +255,7 @@ fn refuse_loss(
     ))))
 }
 
-/// Refuses to read the data set as something else than it was ingested as.
+/// Refuses to read the data set with another meaning than it was ingested with.
 pub(super) fn check_meaning(context: &Context, workspace: &Workspace) -> Result<()> {
     let has_data = workspace.ledger.latest_dataset()?.is_some();
     check_schema(context, workspace, has_data, Options::default())
@@ -305,7 +305,7 @@ fn check_schema(
     ))
 }
 
-/// All source files that were ever taken and are still there, then those of the folder.
+/// All source files that were ever taken and still exist, then those of the folder.
 fn known_sources(
     context: &Context,
     workspace: &Workspace,
@@ -324,7 +324,7 @@ fn known_sources(
     Ok(sources)
 }
 
-/// Those files that have not changed just now, with their stamps: others may still be written to.
+/// Those files that have not just changed, with their stamps; others may still be being written.
 fn settled(
     context: &Context,
     candidates: Vec<SourceFile>,
@@ -346,8 +346,8 @@ fn settled(
     settled
 }
 
-/// Whether the file changed less than `settle` ago. One from the future did not: a clock was set
-/// back, and waiting for it could take for ever.
+/// Whether the file changed less than `settle` ago. A time in the future does not count: a clock
+/// was set back, and waiting for it could take for ever.
 pub fn changed_within(context: &Context, path: &Path, settle: Duration) -> bool {
     fs::metadata(path).is_ok_and(|found| is_younger(context, Stamp::of(&found), settle))
 }
@@ -387,7 +387,7 @@ fn sift(
             && before.is_unreadable()
             && let Err(error) = files::open(&candidate.path)
         {
-            // Still out of reach: no reason to build a data set.
+            // It is still unreadable, which is no reason to build a data set.
             report.unchanged += 1;
             report.refused.push(still_unreadable(&candidate.name, &error));
             continue;
@@ -403,7 +403,7 @@ fn sift(
             && before.stamp == stamp
             && !must_look_again(before, options)
         {
-            // A stamp alone is no proof soon after a change; the content is.
+            // Soon after a change, metadata prove nothing; the content does.
             let settled = stamp.is_settled(before.recorded_ns);
             let unchanged = settled || {
                 looked_up = digest()?;
@@ -425,7 +425,7 @@ fn sift(
         let digest = if looked_up.is_some() { looked_up } else { digest()? };
         if let (Some(digest), Some(stamp)) = (digest, stamp) {
             let known = if options.rebuild { None } else { workspace.ledger.content(digest)? };
-            // A content that a later one replaced is new again when it comes back.
+            // A replaced content is new again when it comes back.
             let known =
                 known.filter(|k| k.status != FileStatus::Ingested || held.contains(&digest));
             let same = before.as_ref().filter(|b| b.sha256 == Some(digest));
@@ -445,7 +445,7 @@ fn sift(
                     }
                     continue;
                 }
-                // What is recorded is not recorded again for a new time alone.
+                // A new time alone does not cause another record.
                 Some(known)
                     if same.is_some_and(|b| {
                         matches!(b.status, FileStatus::Copy | FileStatus::NoRows)
@@ -469,8 +469,8 @@ fn sift(
     Ok(waiting)
 }
 
-/// The record of a file whose twin was taken in this run. When the twin failed or changed under
-/// our eyes there is none: the file is read itself, so that no content is lost.
+/// The record of a file with the same content as another in this run. If that one failed or changed
+/// while being read, there is none: the file itself is read, so that no content is lost.
 fn twin_record(context: &Context, waiting: &Waiting, read: &[FileRecord]) -> Option<FileRecord> {
     let (digest, stamp) = waiting.twin?;
     let taken = |f: &&FileRecord| f.status.is_in() || f.status == FileStatus::NoRows;
@@ -478,7 +478,7 @@ fn twin_record(context: &Context, waiting: &Waiting, read: &[FileRecord]) -> Opt
     Some(copy_record(context, &waiting.candidate, stamp, digest, twin))
 }
 
-/// Whether an unchanged file is worth another look: its failure may have had outer reasons.
+/// Whether to read an unchanged file again because its failure may have had external causes.
 fn must_look_again(before: &FileRecord, options: Options) -> bool {
     match before.status {
         FileStatus::Changing => true,
@@ -505,12 +505,12 @@ fn still_failing(file: &FileRecord) -> String {
     }
 }
 
-/// A guess from the start of the first file, to size the set of seen rows.
+/// Estimates the row size from the start of the first file, to size the set of seen rows.
 fn average_row_bytes(path: Option<&Path>) -> u64 {
     use std::io::Read;
     let mut start = Vec::new();
     if let Some((file, _)) = path.and_then(|p| files::open(p).ok()) {
-        // A guess may fail; the set grows by itself.
+        // If the estimate fails, the set grows as needed.
         let _ = file.take(1 << 16).read_to_end(&mut start);
     }
     let lines = memchr::memchr_iter(b'\n', &start).count();

@@ -1,7 +1,7 @@
-//! The last part of an ingestion: the new data set gets its name and is recorded.
+//! The last part of an ingestion: the new data set gets its final name and is recorded.
 //!
-//! Order of writes: names, commit, text files. What is derived is written beside that and named after
-//! it. Not for reading files: see [`super`].
+//! Order of writes: final names, commit, text files. Derived data are written at the same time and
+//! named afterwards. Not for reading files: see [`super`].
 
 use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileCounts;
@@ -18,21 +18,21 @@ use crate::{Error, Result};
 use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
 use crate::stage::ingest::report::Ingested;
 
-/// Smaller data sets are read again sooner than an index of them is worth a file.
+/// Data sets with fewer rows are read again faster than an index would pay off.
 const INDEX_FROM_ROWS: u64 = 100_000;
 
-/// A content that is in the new data set and not in its base.
+/// A content that is in the new data set but not in its base.
 pub(in crate::stage) struct Part {
     pub(super) sha256: Digest,
     pub(super) location: Location,
     pub(super) replaces: Option<Digest>,
     pub(super) counts: FileCounts,
-    /// Its record among those of this run, if it has one.
+    /// The index of its record among those of this run, if it has one.
     pub(super) record: Option<usize>,
 }
 
 impl Part {
-    /// The last of `files`, if it brought rows of its own.
+    /// The last of `files`, if it added rows of its own.
     pub(in crate::stage) fn of_last(files: &[FileRecord]) -> Option<Self> {
         let last = files.last().filter(|f| f.status.is_in() && f.same_as.is_none())?;
         Some(Self {
@@ -48,15 +48,15 @@ impl Part {
 /// A new version.
 pub(in crate::stage) struct New<'a> {
     pub(in crate::stage) version: DatasetVersion,
-    /// What it starts with.
+    /// The version that it starts with.
     pub(in crate::stage) base: Option<&'a DatasetRecord>,
-    /// What follows, in order.
+    /// The contents that follow, in order.
     pub(in crate::stage) parts: Vec<Part>,
-    /// Contents of the version before that are not in it.
+    /// Contents of the previous version that are not in it.
     pub(in crate::stage) superseded: Vec<Digest>,
 }
 
-/// Gives the new data set its name and commits it, with `meta`.
+/// Gives the new data set its final name and commits it, with `meta`.
 pub(in crate::stage) fn publish(
     context: &Context,
     workspace: &mut Workspace,
@@ -127,7 +127,7 @@ pub(in crate::stage) fn publish(
     let record = (&dataset, &segments[..], &superseded[..]);
     let commit = || commit(context, workspace, (data, quarantine), record, &meta, report);
     let index = if let Some(index) = index {
-        // Nobody waits for the disk with it, so that it can be written while others do.
+        // Not part of the critical path, so that it is written in parallel.
         let write = || index.write(&context.disk, &path, digest);
         let (committed, written) = both(commit, write);
         committed?;
@@ -152,7 +152,7 @@ pub(in crate::stage) fn publish(
     Ok(())
 }
 
-/// What `parts` add to the base of `dataset`: each a segment, in their order.
+/// The segments that `parts` add to the base of `dataset`, in order.
 fn segments(ledger: &Ledger, dataset: &DatasetRecord, parts: &[Part]) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut first_row = dataset.rows - dataset.new_rows;
@@ -170,7 +170,7 @@ fn segments(ledger: &Ledger, dataset: &DatasetRecord, parts: &[Part]) -> Result<
     Ok(segments)
 }
 
-/// Names, commit, text files.
+/// Final names, commit, text files.
 fn commit(
     context: &Context,
     workspace: &mut Workspace,

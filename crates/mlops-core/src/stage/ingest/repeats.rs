@@ -1,8 +1,10 @@
-//! A warning, with examples, for each new file of which many rows were dropped as duplicates: it was
-//! sent twice, or its ids do not tell its rows apart.
+//! Warns, with examples, of each new file of which many rows were dropped as duplicates: it was
+//! sent twice, or its ids do not identify its rows.
 //!
-//! The file is read again to find the examples, since nobody remembers the places of rows that were
-//! dropped. Not for dropping them: see `crate::dataset::sink`.
+//! The beginning of the file is read again to find the examples, since remembering the places of all
+//! rows would cost every ingestion more. How much is read has a limit for the whole run, so that the
+//! warning never takes a noticeable share of the time of a large ingestion. Not for dropping rows: see
+//! `crate::dataset::sink`.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -20,27 +22,34 @@ use crate::stage::ingest::identity::schema;
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::named;
 
-/// Share of a file's rows above which their loss is worth a warning.
+/// The share of dropped rows in a file that is worth a warning.
 const MANY: f64 = 0.05;
-/// Rows that are shown.
+/// The number of example rows.
 const EXAMPLES: usize = 3;
-/// How much is read to find them: of the file, and of the data set.
-const LOOK: (u64, u64) = (8 << 20, 512 << 20);
-/// Bytes that are read at a time.
-const PIECE: usize = 1 << 18;
+/// Bytes that one run reads to find them: of the files, and of the data set.
+const LOOK: Look = Look { files: 1 << 20, data: 2 << 20 };
+/// Bytes read at a time.
+const PIECE: usize = 1 << 16;
 
-/// A row that was dropped.
+/// Bytes that may still be read.
+#[derive(Clone, Copy)]
+struct Look {
+    files: u64,
+    data: u64,
+}
+
+/// A dropped row.
 struct Example {
     line: u64,
     ids: String,
-    /// The line of the same file that it repeats; else it repeats a row of another.
+    /// The line of the same file that it repeats; `None` if it repeats a row of another file.
     within: Option<u64>,
-    /// The file whose row it repeats, where that was found.
+    /// The file whose row it repeats, if that was found.
     of: Option<String>,
 }
 
-/// Adds a warning for each file that `report` says was taken with many rows dropped, and keeps it with
-/// the record of the file.
+/// Adds a warning for each file in `report` that was taken with many rows dropped, and stores it
+/// with the record of the file.
 pub(super) fn warn(
     context: &Context,
     workspace: &mut Workspace,
@@ -54,13 +63,11 @@ pub(super) fn warn(
     let segments = workspace.ledger.segments(dataset)?;
     let data = context.config.output_folder.join(dataset.file_name());
     let mut notes = Vec::new();
-    for (at, file) in report.files.iter_mut().filter(of_many).enumerate() {
-        // Of many such files, the first ones are enough to see what is going on.
-        let found = if at < text::MOST_NAMES {
-            examples(context, &schema, file, &segments, &data).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+    let mut look = LOOK;
+    for file in report.files.iter_mut().filter(of_many) {
+        // Without examples the warning is as true: whatever cannot be read now was read before.
+        let found =
+            examples(context, &schema, file, &segments, &data, &mut look).unwrap_or_default();
         let warning = words(file, &found);
         notes.extend(file.sha256.map(|digest| (digest, warning.clone())));
         file.reason = Some(warning.clone());
@@ -84,7 +91,7 @@ fn is_much(file: &FileRecord) -> bool {
     file.counts.duplicates() as f64 > MANY * file.counts.rows_read as f64
 }
 
-/// The warning.
+/// The text of the warning.
 fn words(file: &FileRecord, examples: &[Example]) -> String {
     let counts = &file.counts;
     let shown = examples.iter().map(|Example { line, ids, within, of }| {
@@ -110,23 +117,24 @@ fn words(file: &FileRecord, examples: &[Example]) -> String {
     )
 }
 
-/// The first rows of `file` that were dropped, as far as a short look finds them.
+/// The first dropped rows of `file`, as far as a short search finds them.
 fn examples(
     context: &Context,
     schema: &Schema,
     file: &FileRecord,
     segments: &[Segment],
     data: &Path,
+    look: &mut Look,
 ) -> Result<Vec<Example>> {
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(schema, &options).with_ids();
     let path = file.location.path(&context.config.base);
     let opened = |path: &Path| files::open(path).map_err(|e| Error::io("read", path, e));
-    // The line and the ids of each row, by what the row is.
+    // The line and the ids of each row, by its hash.
     let mut rows: HashMap<u128, (u64, String)> = HashMap::new();
     let mut found = Vec::new();
-    let input = opened(&path)?.0.take(LOOK.0);
-    reader.lines(input, &path, PIECE, |table, _, _, lines| {
+    let mut input = opened(&path)?.0.take(look.files);
+    let looked = reader.lines(&mut input, &path, PIECE, |table, _, _, lines| {
         for (i, (hash, line)) in table.hashes.iter().zip(lines).enumerate() {
             match rows.get(hash) {
                 Some((first, _)) if found.len() < EXAMPLES => found.push(Example {
@@ -139,8 +147,11 @@ fn examples(
                 None => drop(rows.insert(*hash, (*line, ids(schema, table, i)))),
             }
         }
-        Ok(())
-    })?;
+        enough(found.len())
+    });
+    look.files = input.limit();
+    // Whatever stopped the look (the limit may cut a record in two), what it found is true.
+    drop(looked);
     let own = segments.iter().find(|s| Some(s.sha256) == file.sha256);
     if file.counts.duplicates_across == 0 || own.is_none_or(|own| own.first_row == 0) {
         return Ok(found);
@@ -149,14 +160,12 @@ fn examples(
     found.truncate(EXAMPLES - 1);
     let wanted: RowSet = rows.keys().copied().collect();
     let mut number = 0;
-    let input = opened(data)?.0.take(LOOK.1);
+    let mut input = opened(data)?.0.take(look.data);
     let verbatim = context.config.ingestion.verbatim();
     let reader = reader.reading(&verbatim);
-    let looked = reader.lines(input, data, PIECE, |table, _, _, _| {
+    let looked = reader.lines(&mut input, data, PIECE, |table, _, _, _| {
         for hash in &table.hashes {
-            if number >= end || found.len() >= EXAMPLES {
-                return Err(Error::missing("enough was seen"));
-            }
+            enough(if number < end { found.len() } else { EXAMPLES })?;
             if let (true, Some((line, ids))) = (wanted.contains(hash), rows.remove(hash)) {
                 let from = segments.iter().rfind(|s| s.first_row <= number && s.rows > 0);
                 let of = from.map(|s| text::name(file_name(s.location.as_str())).into_owned());
@@ -166,18 +175,23 @@ fn examples(
         }
         Ok(())
     });
-    // Whatever stopped the look, what it found is true.
+    look.data = input.limit();
     drop(looked);
     found.sort_by_key(|example| example.line);
     Ok(found)
 }
 
-/// The part of a location that a user calls the file's name.
+/// Stops a look that has found as many examples as are shown.
+fn enough(found: usize) -> Result<()> {
+    if found < EXAMPLES { Ok(()) } else { Err(Error::missing("enough was seen")) }
+}
+
+/// The part of a location that users see as the file's name.
 fn file_name(location: &str) -> &str {
     location.rsplit('/').next().unwrap_or(location)
 }
 
-/// `id = a17, day = 2`.
+/// The ids of row `i`: `id = a17, day = 2`.
 fn ids(schema: &Schema, table: &Table, i: usize) -> String {
     let names = schema.names(Role::Id).zip(&table.ids);
     let ids = names.map(|(name, ids)| {

@@ -1,4 +1,4 @@
-//! What `ingestion` reports: for programs, for the record, and as text for people.
+//! The report of `ingestion`: for programs, for the record, and as text for people.
 //!
 //! Not for the work itself: see [`super`].
 
@@ -14,52 +14,52 @@ use crate::run::attention::{Fact, Finding};
 use crate::run::context::Report;
 use crate::text;
 
-/// What `ingestion` did.
+/// The report of `ingestion`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ingested {
-    /// The folder that was looked at.
+    /// The input folder.
     pub folder: String,
     /// The current version, if there is any data.
     pub version: Option<DatasetVersion>,
-    /// Where it is.
+    /// The path of its file.
     pub data: Option<String>,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
-    /// Rows that this run added.
+    /// The number of rows added by this run.
     pub new_rows: u64,
-    /// Rows of earlier contents that left, because their files changed.
+    /// The number of rows of earlier contents that were replaced because their files changed.
     #[serde(default)]
     pub superseded: u64,
     /// The quarantine file of this run.
     pub quarantine: Option<String>,
-    /// Files that were looked into.
+    /// Files that were read.
     pub files: Vec<FileRecord>,
-    /// Files that are as they were recorded.
+    /// The number of files that are unchanged since they were recorded.
     pub unchanged: u64,
-    /// Entries of the folder that are not taken.
+    /// Entries of the folder that are not taken; only some of them if there are many.
     pub ignored: Vec<Ignored>,
-    /// How many those are; of many, only some are named.
+    /// The number of such entries.
     #[serde(default)]
     pub ignored_files: u64,
-    /// What somebody should look at.
+    /// Warnings.
     pub warnings: Vec<String>,
-    /// Files that were refused now, with the reasons.
+    /// Files that this run refused, with reasons.
     #[serde(default)]
     pub failures: Vec<String>,
-    /// Files that were refused before and are still there.
+    /// Files that were refused before and still exist.
     #[serde(default)]
     pub refused: Vec<String>,
-    /// Whether a file failed that had not failed before.
+    /// A file failed that had not failed before.
     pub new_failures: bool,
-    /// Whether there is a new version.
+    /// There is a new version.
     pub new_version: bool,
-    /// Old data sets that were removed, as "retention" says.
+    /// Old data sets that were removed by the rules of "retention".
     #[serde(default)]
     pub removed: Vec<DatasetVersion>,
 }
 
 impl Ingested {
-    /// Nothing done yet in `folder`, with the data set `last`.
+    /// An empty report for `folder`, with the data set `last`.
     pub(in crate::stage) fn of(folder: &Path, last: Option<&DatasetRecord>) -> Self {
         Self {
             folder: folder.display().to_string(),
@@ -82,7 +82,7 @@ impl Ingested {
         }
     }
 
-    /// Keeps of long lists some and the count of the rest: the records of files have each.
+    /// Cuts long lists and counts the rest; the records of the files are complete.
     pub(super) fn bound(&mut self) {
         let why = "the ledger has the reasons";
         text::few(&mut self.failures, |more| {
@@ -100,8 +100,8 @@ impl Ingested {
 }
 
 impl Ingested {
-    /// Files other than those that are where they were with the content that they had, and were only
-    /// looked into since they have another time or number: copied, restored or touched.
+    /// Files worth reporting, without those that have the same path and content as before and were
+    /// read only because their time or inode changed: copied, restored or touched.
     fn news(&self) -> impl Iterator<Item = &FileRecord> {
         let as_before =
             |f: &FileRecord| f.status == FileStatus::Copy && f.same_as.as_ref() == Some(&f.name);

@@ -1,4 +1,4 @@
-//! A file that waits to be read, and the record of what became of it.
+//! A file waiting to be read, and the record of its outcome.
 //!
 //! Not for reading it: see [`crate::dataset::builder`].
 
@@ -15,13 +15,14 @@ use crate::{Error, Result, text};
 pub(crate) struct Waiting {
     pub(crate) candidate: SourceFile,
     pub(crate) size: u64,
-    /// What was recorded of the same path before.
+    /// The earlier record of the same path.
     pub(crate) before: Option<FileRecord>,
-    /// Its digest, when a file before it in this run has the same; and when it had it.
+    /// The digest that a preceding file of this run has too, with the metadata under which it was
+    /// computed.
     pub(crate) twin: Option<(Digest, Stamp)>,
 }
 
-/// The record of a file whose content is that of `known`.
+/// The record of a file with the same content as `known`.
 pub(crate) fn copy_record(
     context: &Context,
     candidate: &SourceFile,
@@ -30,7 +31,7 @@ pub(crate) fn copy_record(
     known: &FileRecord,
 ) -> FileRecord {
     let status = match known.status {
-        // What brings no rows takes none away.
+        // A content without rows takes none away either.
         FileStatus::Failed | FileStatus::NoRows => known.status,
         _ => FileStatus::Copy,
     };
@@ -49,7 +50,7 @@ pub(crate) fn copy_record(
     }
 }
 
-/// What there is to say of a file, short whatever its name and the words hold.
+/// A message about a file, cut to a moderate length.
 pub(crate) fn named(name: &str, words: &str) -> String {
     text::bounded(format!("{} {words}", text::name(name)))
 }
