@@ -116,6 +116,20 @@ pub struct ModelDrift {
 /// Judges the live release's predictions for new rows (`new`) by every rule; `configured` decides.
 ///
 /// With fewer than `min_rows` new rows nothing is decided. The seed fixes the bootstrap.
+///
+/// ```
+/// use mlops_core::config::choices::Rule;
+/// use mlops_core::drift::rules::{DeployedScore, Past, model_drift};
+/// use mlops_core::evaluation::metrics::ConfusionMatrix;
+///
+/// let tested = ConfusionMatrix { tn: 80, fp: 20, fn_: 20, tp: 80 };
+/// let deployed = DeployedScore::from(tested);
+/// let past = Past { deployed: &deployed, history: &[], batches: ConfusionMatrix::default() };
+/// let new = ConfusionMatrix { tn: 55, fp: 45, fn_: 50, tp: 50 };
+/// let drift = model_drift(&past, &new, Rule::Raw, 30, 42);
+/// assert_eq!((drift.decided_by, drift.drifted), (Rule::Raw, Some(true)));
+/// assert!(drift.new_f1 < deployed.f1);
+/// ```
 pub fn model_drift(
     past: &Past,
     new: &ConfusionMatrix,
@@ -266,7 +280,9 @@ fn every(new_f1: f64) -> RuleVerdict {
         rule: Rule::Every,
         drifted: Some(true),
         limit: None,
-        explanation: format!("every batch trains one; F1 is {new_f1:.4}"),
+        explanation: format!(
+            "this rule trains a challenger on every batch, whatever the F1, which is {new_f1:.4}"
+        ),
     }
 }
 
@@ -478,7 +494,7 @@ mod tests {
     fn every_batch_asks_for_a_challenger_when_that_is_the_rule() {
         let drift = drift_of(&[], &DEPLOYED.into(), &DEPLOYED, Rule::Every);
         assert!(drift.asks_for_a_challenger());
-        let reason = "A challenger is due (rule every): every batch trains one; F1 is 0.7000";
+        let reason = "A challenger is due (rule every): this rule trains a challenger on every batch, whatever the F1, which is 0.7000";
         assert!(drift.reason.starts_with(reason), "{}", drift.reason);
         let few = ConfusionMatrix { tn: 3, fp: 1, fn_: 1, tp: 3 };
         assert!(!drift_of(&[], &DEPLOYED.into(), &few, Rule::Every).asks_for_a_challenger());

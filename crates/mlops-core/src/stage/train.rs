@@ -74,6 +74,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let tests = TestFiles::find(context, &holdouts)?;
     let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
+    notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(&config.test_data)?));
     let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;
@@ -161,7 +162,7 @@ fn fit(
     let reading = reader.each(
         path,
         || (),
-        |(), table, made: &mut Batch| {
+        |(), table, made: &mut Parsed| {
             if ordered {
                 std::mem::swap(&mut made.rows, table);
             } else {
@@ -242,7 +243,7 @@ struct Learnt {
 
 /// A batch of rows, processed on the thread that parsed it.
 #[derive(Default)]
-struct Batch {
+struct Parsed {
     batch: TrainingBatch,
     held_out: u64,
     /// Its first rows, for golden predictions.
@@ -251,7 +252,7 @@ struct Batch {
     rows: Table,
 }
 
-impl Batch {
+impl Parsed {
     /// Takes the training rows of a batch.
     fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
         let all = table.len();
