@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use mlops_core::text;
 use serde_json::Value;
 
-use crate::api::{Call, plain};
+use crate::call::{Call, plain};
 use crate::predictions::{PATH as PREDICTION, Predictions};
 use crate::readable::cell;
 

@@ -9,7 +9,7 @@ use mlops_core::platform::disk::Disk;
 use mlops_core::{Result, release, text};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Call, PREDICT_TOKEN, READ_TOKEN};
+use crate::call::{Call, PREDICT_TOKEN, READ_TOKEN};
 use crate::changes::{self, Answers};
 use crate::predictions::Predictions;
 use crate::readable;
@@ -166,7 +166,7 @@ impl Predictions {
             }
             out.push('\n');
             for example in &file.examples {
-                let _ = writeln!(out, "  {}", crate::api::plain(example));
+                let _ = writeln!(out, "  {}", crate::call::plain(example));
             }
         }
         let labels: Vec<String> = self

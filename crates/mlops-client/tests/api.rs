@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use mlops_client::api::{Api, Call, Options};
+use mlops_client::call::{Api, Call, Options};
 use mlops_core::platform::clock::Clock;
 use mlops_testkit::app::{App, Reply, healthy, nobody, problem, reply};
 use serde_json::{Value, json};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlops_client::api::{Api, Options};
+use mlops_client::call::{Api, Options};
 use mlops_client::data::Data;
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round::{self, Round};

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlops_client::api::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
+use mlops_client::call::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
 use mlops_client::data::Data;
 use mlops_client::predictions::{DataFile, PATH as PREDICTION};
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
@@ -206,7 +206,7 @@ fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
 /// that need not exist.
 fn connection(context: &Context, url: Option<&str>, within: Option<Duration>) -> Result<Api> {
     let configured = &context.config.apicalls;
-    let options = api::Options {
+    let options = call::Options {
         url: url.unwrap_or(&configured.url).to_owned(),
         read_token: secret(READ_TOKEN),
         predict_token: secret(PREDICT_TOKEN),

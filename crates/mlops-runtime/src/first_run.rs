@@ -18,10 +18,10 @@ use mlops_core::stage::decide::contest;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::{Candidate, Deployed};
 use mlops_core::stage::diagnose::Diagnostics;
-use mlops_core::stage::held_again;
 use mlops_core::stage::holdout;
 use mlops_core::stage::ingest;
 use mlops_core::stage::ingest::report::Ingested;
+use mlops_core::stage::restore_holdout;
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use mlops_core::text;
@@ -152,7 +152,7 @@ fn run_telling(
     // Users need not split their files: without test data some rows are set aside.
     let holdout = holdout::first(context, workspace)?;
     tell(&ingested(&ingestion, holdout.as_ref()));
-    if let Some(again) = held_again::run(context, workspace, lost)? {
+    if let Some(again) = restore_holdout::run(context, workspace, lost)? {
         tracing::warn!("{again}");
     }
     let training = context.step(workspace, Step::Training, |w| train::run(context, w))?;

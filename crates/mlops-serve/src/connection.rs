@@ -20,9 +20,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service as _;
 
 use crate::budget::LARGE;
-use crate::guarded::Guarded;
 use crate::linger::Unread;
 use crate::prefix;
+use crate::slow_reader::Guarded;
 use crate::state::App;
 
 /// Longest head of a request, in bytes.

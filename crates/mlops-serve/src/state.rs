@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::Tokens;
 use crate::budget::Budget;
-use crate::figures::Figures;
+use crate::ledger_metrics::Figures;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::prediction_log::PredictionLog;

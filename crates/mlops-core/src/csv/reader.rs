@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::Ingestion;
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
+use crate::csv::evidence::Signs;
 use crate::csv::header::{Layout, Purpose};
+use crate::csv::parallel::{self, Made};
 use crate::csv::parse::{Parsed, RowParser};
-use crate::csv::parsing::{self, Made};
 use crate::csv::pipeline::{Piece, Worker};
 use crate::csv::quarantine::Rejected;
 use crate::csv::row_hash::{Row, RowHasher};
-use crate::csv::signs::Signs;
 use crate::csv::values::Wanted;
 use crate::platform::digest::Digest;
 use crate::platform::files;
@@ -266,7 +266,7 @@ impl<'a> RowReader<'a> {
             },
         };
         let mut signs = Signs::default();
-        let read = parsing::run_with(&mut reader, parser, workers, &work, |piece| {
+        let read = parallel::run_with(&mut reader, parser, workers, &work, |piece| {
             let Made { parsed, besides: (rows, made) } = &mut piece.made;
             signs.note(parsed, line);
             signs.check(path)?;
@@ -361,7 +361,7 @@ impl<'a> RowReader<'a> {
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
         let (mut reading, mut signs) = (Reading::default(), Signs::default());
         if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
-            parsing::run(
+            parallel::run(
                 &mut reader,
                 parser,
                 self.threads,

@@ -27,7 +27,7 @@ use crate::run::test_files::{TestFileKind, TestFiles};
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 
-use super::fresh::RowRanges;
+use super::new_rows::RowRanges;
 
 /// The number of file names tried.
 const MOST_NAMES: u32 = 1_000;

@@ -22,8 +22,8 @@ use crate::table::Table;
 use crate::text;
 use crate::{Error, Result};
 
-use super::fresh::RowRanges;
 use super::look_alikes;
+use super::new_rows::RowRanges;
 
 /// The fewest rows of either class in a test.
 pub const MIN_OF_CLASS: u64 = 10;

@@ -24,7 +24,7 @@ use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
-use super::held_out::{self, HeldOut, LeftOutRows};
+use super::excluded_rows::{self, HeldOut, LeftOutRows};
 
 /// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
@@ -72,7 +72,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     super::ingest::check_meaning(context, workspace)?;
     let holdouts = workspace.ledger.holdouts()?;
     let tests = TestFiles::find(context, &holdouts)?;
-    let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
+    let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(&config.test_data)?));
     let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;

@@ -204,7 +204,7 @@ fn overdue_data_need_a_person_until_rows_come() {
     assert!((48..50).contains(hours) && *limit == 24, "{hours}");
     let said = decision.findings()[0].text.clone();
     assert!(said.contains("new data are overdue") && said.contains("source"), "{said}");
-    let figures = mlops_core::stage::figures::Figures::read(&scene.ledger(), None).unwrap();
+    let figures = mlops_core::stage::prometheus::Figures::read(&scene.ledger(), None).unwrap();
     let text = figures.prometheus();
     for part in [
         "mlops_newest_data_timestamp_seconds 20000000",

@@ -1,6 +1,6 @@
 //! The live release as a run finds it, and what the records know of it.
 //!
-//! Not for making one live again: see [`super::restore`].
+//! Not for making one live again: see [`super::restore_release`].
 
 use crate::ids::{DatasetVersion, DecisionOutcome};
 use crate::release::Release;

@@ -8,7 +8,7 @@
 pub mod contest;
 mod judge;
 mod live;
-mod restore;
+mod restore_release;
 mod supply;
 
 use std::cmp::Ordering;
@@ -28,10 +28,10 @@ use crate::table::schema::Schema;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
-use super::fresh::{self, RowRanges};
 use super::ingest::{self, report::Ingested};
+use super::new_rows::{self, RowRanges};
 use super::score::{self, Score, Scoring};
-use super::{held_again, holdout, train};
+use super::{holdout, restore_holdout, train};
 
 /// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
@@ -222,7 +222,7 @@ impl<'a> DecisionRun<'a> {
         dataset: &DatasetRecord,
         version: DatasetVersion,
     ) -> Result<(RowRanges, Option<String>)> {
-        fresh::after(self.context, self.workspace, schema, dataset, version)
+        new_rows::after(self.context, self.workspace, schema, dataset, version)
     }
 
     /// Ends a run without new data. Concerns about the live release persist, and that none is live
@@ -261,7 +261,7 @@ impl<'a> DecisionRun<'a> {
         made: &mut News,
     ) -> Result<Decision> {
         let lost = self.is_lost(live)?;
-        let again = held_again::run(self.context, self.workspace, lost)?;
+        let again = restore_holdout::run(self.context, self.workspace, lost)?;
         self.decision.data.warnings.extend(again);
         let trained = self.step(Step::Training, train::run)?;
         let challenger = &trained.made.model;

@@ -85,7 +85,7 @@ fn ingest(
 
     let mut report = Ingested::of(folder.path, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
-        report.warnings.extend(super::restore::run(context, workspace, last)?);
+        report.warnings.extend(super::restore_dataset::run(context, workspace, last)?);
     }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {

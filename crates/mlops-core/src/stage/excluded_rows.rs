@@ -18,8 +18,8 @@ use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
 use crate::table::Table;
 use crate::table::schema::Schema;
 
-use super::fresh::RowRanges;
 use super::look_alikes;
+use super::new_rows::RowRanges;
 
 /// Rows that are left out wherever they are.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! The figures of the ledger in `/metrics`, read at most every few seconds and never waited for long:
 //! a disk that hangs must not keep anybody from the rest.
 //!
-//! Not for what they are: see `mlops_core::stage::figures`.
+//! Not for what they are: see `mlops_core::stage::prometheus`.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use mlops_core::ids::ReleaseId;
 use mlops_core::ledger::Ledger;
 use mlops_core::run::context::Context;
-use mlops_core::stage::figures::Figures as Read;
+use mlops_core::stage::prometheus::Figures as Read;
 
 use crate::live::Live;
 
