@@ -138,8 +138,8 @@ spelt! {
     }
 }
 
-/// The N of `finaldata{N}.csv`: the number of distinct contents with at least one data row ingested
-/// so far.
+/// The N of `finaldata{N}.csv`: it rises by the number of files that an ingestion took, and by one if
+/// an ingestion only removed the rows of files that were corrected.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -147,6 +147,12 @@ spelt! {
 pub struct DatasetVersion(pub u32);
 
 impl DatasetVersion {
+    /// The version after `last`, for an ingestion that took `files` files.
+    pub fn after(last: Option<Self>, files: usize) -> Self {
+        let files = u32::try_from(files).unwrap_or(u32::MAX).max(1);
+        Self(last.map_or(0, |last| last.0).saturating_add(files))
+    }
+
     /// The file name of the data set: `finaldata{N}.csv`.
     pub fn file_name(self) -> String {
         format!("finaldata{}.csv", self.0)

@@ -3,7 +3,8 @@
 //! Most rows are canonical already. The fast path verifies that in one pass and uses the row in
 //! place; every other row is split, cleaned and written to a side buffer, or rejected with a
 //! reason. Both paths give the same bytes.
-//! Not for duplicates: see [`crate::dataset::dedup`].
+//! Not for where a record ends and what makes it malformed: see [`super::record`]; not for duplicates:
+//! see [`crate::dataset::dedup`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 

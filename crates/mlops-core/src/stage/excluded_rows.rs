@@ -189,7 +189,9 @@ impl Gathered<'_> {
     /// Adds the rows of a hold-out of rows without identity.
     fn count(&self, file: &TestFile, copies: &mut Members) -> Result<()> {
         self.each(file, &Identity::LookAlikes, |hashes| {
-            hashes.iter().for_each(|hash| copies.add(*hash));
+            for hash in hashes {
+                copies.add(*hash);
+            }
         })
     }
 

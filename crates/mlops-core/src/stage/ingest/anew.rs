@@ -302,10 +302,8 @@ pub(super) fn gone(
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
-        let gone = match elsewhere {
-            true => known.contains(name),
-            false => !there.contains(&path) && is_gone(&path),
-        };
+        let gone =
+            if elsewhere { known.contains(name) } else { !there.contains(&path) && is_gone(&path) };
         if gone {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
                 || is_held(context, workspace, segment.sha256, &BTreeSet::new())?;

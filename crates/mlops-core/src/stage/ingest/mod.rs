@@ -162,8 +162,7 @@ fn ingest(
     }
     let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
     report.superseded = left.map(|segment| segment.rows).sum();
-    let taken = u32::try_from(taken).unwrap_or(u32::MAX).max(1);
-    let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0) + taken);
+    let version = DatasetVersion::after(last.as_ref().map(|last| last.version), taken);
     let new = New { version, base: previous, parts, superseded };
     publish(context, workspace, ingest, new, meta, &mut report)?;
     repeats::warn(context, workspace, &mut report)?;
