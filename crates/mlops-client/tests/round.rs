@@ -90,7 +90,7 @@ fn every_endpoint_is_called_and_all_answers_are_readable_together() {
     let expected = format!(
         "{} answered by r-1-a, then
 
-These are the first answers: there is nothing to compare them with.
+These are the first answers, so that there is nothing to compare them with.
 
 POST /prediction 200
   clients.csv: 3 rows
@@ -298,7 +298,8 @@ fn what_changed_since_the_last_call_is_said() {
             "/scoring: note is new: few rows".to_owned(),
             "/summarystats: 200 → 404 (none yet)".to_owned(),
             "/diagnostics: timings.training is gone: 0.25".to_owned(),
-            "/prediction: 1 of 3 rows are predicted otherwise, probabilities moved by up to 0.5000"
+            "/prediction: 1 of 3 rows are predicted differently, probabilities changed by up to \
+             0.5000"
                 .to_owned(),
         ]
     );

@@ -226,7 +226,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
 
 fn headline(score: &Score) -> String {
     if score.n == 0 {
-        return "The model could not be tried: there are no figures on how good it is.".to_owned();
+        return "The model could not be scored: its quality is unknown.".to_owned();
     }
     let interval = score.f1_interval.map_or_else(String::new, |i| {
         let few = too_few(&score.confusion).map_or_else(String::new, |few| format!(": {few}"));
@@ -235,7 +235,7 @@ fn headline(score: &Score) -> String {
     let verdict = if score.beyond_chance {
         "better than always giving the same answer"
     } else if score.beats_constant {
-        "better than always giving the same answer, but not beyond doubt"
+        "better than always giving the same answer, but possibly by chance"
     } else {
         "no better than always giving the same answer"
     };

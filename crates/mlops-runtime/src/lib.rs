@@ -91,7 +91,7 @@ pub fn run_or_look<R: Report>(
                 context.step(&mut workspace, step, |workspace| work(&context, workspace))
             }
             Err(error) if error.is_about_permission() => {
-                tracing::info!("nothing is recorded: {error}");
+                tracing::info!("this run is not recorded: {error}");
                 let mut rehearsal = Rehearsal::of(&context)?;
                 work(&rehearsal.context, &mut rehearsal.workspace)
             }

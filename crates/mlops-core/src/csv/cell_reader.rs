@@ -92,9 +92,9 @@ impl CellReader {
             let shown = crate::text::visible(text);
             let (configured, canonical) = (configured.value(), canonical.value());
             return format!(
-                "\"{shown}\" is {configured} as the files of this model spell numbers, and {canonical} \
-                 with a decimal point: send it as a JSON number, or say which it is with \
-                 \"decimal=comma\" or \"decimal=point\" in the header Content-Type"
+                "\"{shown}\" is {configured} in the number format of this model's files, and \
+                 {canonical} with a decimal point: send it as a JSON number, or name the format \
+                 with \"decimal=comma\" or \"decimal=point\" in the header Content-Type"
             );
         }
         no_number(text, self.numbers).1

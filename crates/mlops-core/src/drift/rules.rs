@@ -266,7 +266,7 @@ fn every(new_f1: f64) -> RuleVerdict {
         rule: Rule::Every,
         drifted: Some(true),
         limit: None,
-        explanation: format!("every batch trains one; F1 is {new_f1:.4}"),
+        explanation: format!("each batch trains a challenger; F1 is {new_f1:.4}"),
     }
 }
 
@@ -478,7 +478,8 @@ mod tests {
     fn every_batch_asks_for_a_challenger_when_that_is_the_rule() {
         let drift = drift_of(&[], &DEPLOYED.into(), &DEPLOYED, Rule::Every);
         assert!(drift.asks_for_a_challenger());
-        let reason = "A challenger is due (rule every): every batch trains one; F1 is 0.7000";
+        let reason = "A challenger is due (rule every): each batch trains a challenger; F1 is \
+                      0.7000";
         assert!(drift.reason.starts_with(reason), "{}", drift.reason);
         let few = ConfusionMatrix { tn: 3, fp: 1, fn_: 1, tp: 3 };
         assert!(!drift_of(&[], &DEPLOYED.into(), &few, Rule::Every).asks_for_a_challenger());

@@ -153,7 +153,7 @@ impl GateVerdict {
             (true, true) if self.accepted => {
                 self.reasons.push(format!("{outcome}: {comparison}"));
                 self.reasons
-                    .push(format!("{constant}, and the challenger was accepted all the same"));
+                    .push(format!("{constant}, and the challenger was accepted nevertheless"));
             }
             (true, true) if relieves => {
                 self.reasons.push(format!("{outcome}: {comparison}"));
@@ -244,7 +244,7 @@ mod tests {
         assert!(!same.blessed && same.loses_to_constant(), "{same:?}");
         let accept = Terms { accept: true, ..Terms::default() };
         let same = gate(&labels, &[false; 40], &[true; 40], accept, 42).unwrap();
-        assert!(same.blessed && same.reasons[1].contains("accepted all the same"), "{same:?}");
+        assert!(same.blessed && same.reasons[1].contains("accepted nevertheless"), "{same:?}");
         // To accept a weak model is not to accept one that is worse than the champion.
         let worse = gate(&labels, &labels, &[true; 40], accept, 42).unwrap();
         assert!(!worse.blessed && worse.reasons[0].starts_with("refused: "), "{worse:?}");

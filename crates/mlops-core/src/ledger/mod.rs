@@ -300,7 +300,7 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         }
         Some(DiskFull) => Error::backend(
             "SQLite",
-            format!("the disk of {place} is full: make room and run again, nothing is lost"),
+            format!("the disk of {place} is full: free some space and run again; nothing is lost"),
         ),
         Some(SystemIoFailure) => {
             Error::backend("SQLite", format!("{place}: {error}: is the disk full or damaged?"))

@@ -121,7 +121,7 @@ impl<'a> Store<'a> {
         let staging = self.stage(id, dataset, files)?;
         if self.has(id)? {
             let aside = self.free_name("damaged")?;
-            tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
+            tracing::warn!("{id} is damaged: its folder was renamed to {}", aside.display());
             self.disk.publish_folder(&folder, &aside)?;
         }
         self.disk.publish_temporary(staging, &folder)?;

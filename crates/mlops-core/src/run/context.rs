@@ -228,9 +228,9 @@ impl Context {
             return Ok(());
         }
         Err(Error::conflict(format!(
-            "{} holds data sets ({}), but the ledger {}, which says what they are, {state}. \
-             Restore it from a backup; or, to start afresh from the source files, move the folder \
-             to another name and run again. Nothing was changed",
+            "{} holds data sets ({}), but the ledger {}, which describes them, {state}. Restore it \
+             from a backup; or, to start anew from the source files, move the folder to another \
+             name and run again. Nothing was changed",
             folder.display(),
             text::names(&names),
             path.display()

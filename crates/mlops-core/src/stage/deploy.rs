@@ -199,8 +199,8 @@ pub fn of(
     if !score.beats_constant && !leave.accept && !is_live {
         return Err(Error::conflict(format!(
             "{id} is not made live: its F1 {:.4} does not beat the best constant answer, which has \
-             {:.4} on the same {} test rows. Bring more data or better features, or take it all the \
-             same with --accept",
+             {:.4} on the same {} test rows. Add more data or better features, or accept it with \
+             --accept",
             score.f1, score.constant.f1, score.n
         )));
     }
@@ -209,8 +209,8 @@ pub fn of(
         && !leave.again
     {
         return Err(Error::conflict(format!(
-            "{id} was rolled back at {} ({}) and is not made live again by itself: train a better \
-             model, or run `deployment --again` to make it live all the same",
+            "{id} was rolled back at {} ({}) and is not made live again automatically: train a \
+             better model, or run `deployment --again` to make it live nevertheless",
             rollback.recorded, rollback.reason
         )));
     }

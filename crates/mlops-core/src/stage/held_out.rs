@@ -67,7 +67,7 @@ pub(crate) fn held_out(
         let Some(drawn) = drawn(&gathered, workspace, holdout, &identity, file)? else {
             held.notes.push(format!(
                 "{}, a hold-out that an earlier version of this program drew, is not in {}: put it \
-                 back, since without it its rows cannot be left out of the training data",
+                 back: without it, its rows cannot be left out of the training data",
                 holdout.name,
                 config.test_data.display()
             ));
@@ -82,8 +82,8 @@ pub(crate) fn held_out(
             }
         } else if !gathered.take(&drawn) {
             held.notes.push(format!(
-                "{} was drawn by columns that the schema has no more: its rows are left out as far \
-                 as its file has them",
+                "{} was drawn by columns that the schema no longer has: its rows are left out only \
+                 as far as its file has them",
                 holdout.name
             ));
         }

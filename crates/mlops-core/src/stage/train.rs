@@ -66,7 +66,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         return Err(Error::schema(
             dataset.location.display().to_string(),
             "the data set was ingested with another \"schema\" than the configuration has now: \
-             put it back, or run `ingestion --rebuild`",
+             change it back, or run `ingestion --rebuild`",
         ));
     }
     super::ingest::check_meaning(context, workspace)?;
@@ -276,7 +276,7 @@ fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
     if !constants.is_empty() {
         let one = constants.len() == 1;
         notes.push(format!(
-            "{} {} constant in the training rows, and so without influence",
+            "{} {} constant in the training rows and therefore without effect",
             text::names(constants.iter().map(|name| format!("\"{name}\""))),
             if one { "is" } else { "are" }
         ));

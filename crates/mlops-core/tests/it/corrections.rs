@@ -77,7 +77,7 @@ fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_ow
         format!("{HEADER}a,9,2,3,1\nb,1,2,3,1\nc,1,2,3,0\n")
     );
     let said = report.warnings.join("\n");
-    assert!(said.contains("1 row of files that are not there any more"), "{said}");
+    assert!(said.contains("1 row of files that no longer exist"), "{said}");
     let error =
         scene.ingest_with(Options { rebuild: true, ..Options::default() }).unwrap_err().to_string();
     assert!(error.contains("in/c.csv") && error.contains("--partial"), "{error}");

@@ -70,7 +70,7 @@ fn rows_without_an_answer_are_said_and_the_rest_is_judged() {
     let decision = decide(&scene);
     assert_eq!(decision.drift.as_ref().unwrap().n, 100, "{decision}");
     let said = decision.concerns[0].to_string();
-    assert!(said.contains("no answer to 150 of 250 new rows"), "{said}");
+    assert!(said.contains("no prediction for 150 of 250 new rows"), "{said}");
     assert!(person_needed(&decision));
 }
 

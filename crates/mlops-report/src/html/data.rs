@@ -12,7 +12,7 @@ use crate::escape::escape;
 /// Renders the section.
 pub(super) fn section(report: &Report) -> String {
     if report.columns.is_empty() {
-        return "<p>No column statistics were made for this report.</p>\n".to_owned();
+        return "<p>This report has no column statistics.</p>\n".to_owned();
     }
     let mut table = Table::new(
         "Column statistics",

@@ -17,7 +17,7 @@ use crate::escape::escape;
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
     let score = &report.score;
     if score.n == 0 {
-        return "<p>Nothing was scored, so nothing can be said.</p>\n".to_owned();
+        return "<p>The model was not scored, so its quality is unknown.</p>\n".to_owned();
     }
     let mut html = format!(
         "<p>Tested on {} {}, {} of them “{}”. A row is predicted “{}” if its probability is above {}. {}</p>\n",
@@ -56,7 +56,7 @@ fn scores(score: &Score) -> String {
             ("Model", true),
             ("Interval", true),
             ("Constant", true),
-            ("What it says", false),
+            ("Meaning", false),
         ],
     );
     let base = if score.n == 0 { f64::NAN } else { score.positives as f64 / score.n as f64 };
@@ -77,7 +77,7 @@ fn scores(score: &Score) -> String {
             Some(score.precision),
             score.precision_interval,
             base,
-            "share of positive predictions that are right",
+            "share of the positive predictions that are correct",
         ),
         (
             "Recall",
@@ -91,7 +91,7 @@ fn scores(score: &Score) -> String {
             Some(score.accuracy),
             score.accuracy_interval,
             score.constant_accuracy,
-            "share of right answers",
+            "share of correct predictions",
         ),
         (
             "ROC AUC",
@@ -101,13 +101,19 @@ fn scores(score: &Score) -> String {
             "probability that a positive scores above a negative",
         ),
         ("Average precision", score.pr_auc, None, base, "precision over all thresholds"),
-        ("Log loss", score.log_loss, None, entropy, "surprise at the truth, lower is better"),
+        (
+            "Log loss",
+            score.log_loss,
+            None,
+            entropy,
+            "mean negative log-likelihood, lower is better",
+        ),
         (
             "Brier score",
             score.brier,
             None,
             base * (1.0 - base),
-            "squared error of the probability, lower is better",
+            "mean squared error of the probability, lower is better",
         ),
     ];
     for (name, value, interval, constant, text) in rows {

@@ -67,7 +67,7 @@ fn lead(report: &Report) -> String {
     }
     if score.positives == 0 || score.positives >= score.n {
         return format!(
-            "Nothing can be said: the {} {} that the model was tested on are all of one class.",
+            "No verdict is possible: the {} {} that the model was tested on are all of one class.",
             format::count(score.n),
             unit(report)
         );
@@ -125,10 +125,17 @@ fn tiles(score: &Score) -> String {
         tile(
             format::percent(score.precision),
             "Precision",
-            "of its positive predictions are right",
+            "of the positive predictions are correct",
         ),
         tile(format::score(score.f1), "F1", "harmonic mean of both, 1 is perfect"),
-        tile(n, "Tested on", &format!("rows it had not seen, {positives} of them positive")),
+        tile(
+            n,
+            "Tested on",
+            &format!(
+                "rows that it was not trained on, {positives} of them \
+                                       positive"
+            ),
+        ),
         "</dl>\n".to_owned(),
         gauge(score),
     ]

@@ -59,8 +59,11 @@ pub fn contest(
     verdict.reasons.extend(unchecked);
     for (n, why) in [
         (compared.rejected, "could not be read"),
-        (compared.left_out, "took no part, since one of the models was trained on them"),
-        (compared.unanswered, "took no part, since one of the models has no answer to them"),
+        (compared.left_out, "were left out, since one of the models was trained on them"),
+        (
+            compared.unanswered,
+            "were left out, since one of the models gives no prediction for them",
+        ),
     ] {
         let rows = text::plural(n, "test row");
         verdict.reasons.extend((n > 0).then(|| format!("{rows} {why}")));

@@ -68,9 +68,9 @@ impl DecisionRun<'_> {
 /// What to know when the rows that a live model was trained on cannot be told from new ones.
 pub(super) fn no_known_rows(live: &Release) -> String {
     format!(
-        "the rows that {} was trained on cannot be told from the others, since its {} is not in these \
-         records, which were lost, moved or begun afresh. All rows count as new, so that its F1 on \
-         them may be too good",
+        "the rows that {} was trained on cannot be told from the others, since its {} is not in \
+         these records, which were lost, moved or begun anew. All rows count as new, so that its \
+         F1 on them may be too high",
         live.id,
         live.manifest.dataset.file_name()
     )

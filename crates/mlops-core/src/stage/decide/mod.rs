@@ -136,12 +136,12 @@ impl<'a> DecisionRun<'a> {
         let lost = self.is_lost(live)?;
         if lost {
             self.decision.data.warnings.push(
-                "no release is live and none that was is there any more: a model is trained again"
+                "no release is live and no earlier one exists any more: a new model is trained"
                     .to_owned(),
             );
         }
         if dataset.version <= looked && !force && !lost {
-            let reason = format!("no data came after {}", looked.file_name());
+            let reason = format!("there are no data after {}", looked.file_name());
             return self.nothing_new(live, &reason);
         }
         let schema = ingest::identity::schema(self.context, self.workspace)?;
@@ -330,7 +330,7 @@ impl<'a> DecisionRun<'a> {
         let rolled_back = self.workspace.ledger.was_rolled_back(&candidate.id)?;
         if let Some(rollback) = rolled_back.filter(|_| !is_live) {
             let reason = format!(
-                "{} was rolled back at {} ({}); it does not go live again by itself",
+                "{} was rolled back at {} ({}); it does not go live again automatically",
                 candidate.id, rollback.recorded, rollback.reason
             );
             self.worry(live.is_some(), &reason);
