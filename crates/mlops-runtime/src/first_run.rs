@@ -220,7 +220,7 @@ fn completed_with(workspace: &Workspace, version: DatasetVersion) -> Result<bool
     })
 }
 
-/// What an earlier [`FirstRun`] is asked for.
+/// The part of an earlier [`FirstRun`] report that is read again.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Earlier {
@@ -229,7 +229,7 @@ enum Earlier {
     TakenOver {},
 }
 
-/// Of an earlier [`Ingestion`], the data set that it left.
+/// The part of an earlier ingestion report that is read again: its data set.
 #[derive(Deserialize)]
 struct Seen {
     version: Option<DatasetVersion>,

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dependencies;
 
-/// Looks at what is live, and reports on it; `release` is what is live, if that was verified already, and
-/// `scoring` the score that was just made.
+/// Runs diagnostics and reporting on the live release; `release` is that release, if it was
+/// verified already, and `scoring` the score that was just made.
 pub(crate) fn run(
     context: &Context,
     workspace: &mut Workspace,
@@ -62,7 +62,7 @@ pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) 
     Ok(true)
 }
 
-/// What a report is on.
+/// The subject of a report.
 #[derive(Deserialize)]
 struct Subject {
     release: Option<ReleaseId>,

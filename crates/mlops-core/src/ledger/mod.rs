@@ -212,7 +212,7 @@ impl Ledger {
         work(&self.connection).map_err(|e| failed(&self.path, &e))
     }
 
-    /// What is kept under `key` is not what this program writes.
+    /// An error about a value under `key` that this program did not write.
     fn damaged(&self, key: &str, why: &dyn std::fmt::Display) -> Error {
         Error::conflict(format!(
             "the ledger {} is damaged: what it keeps as {key:?} cannot be read ({why}). Restore it \
@@ -221,7 +221,7 @@ impl Ledger {
         ))
     }
 
-    /// The value kept under `key` as JSON.
+    /// The JSON value stored under `key`.
     pub(crate) fn kept<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let Some(text) = self.meta(key)? else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|e| self.damaged(key, &e))

@@ -71,7 +71,7 @@ pub struct Release {
     pub model: Model,
 }
 
-/// What is at the path of the pointer.
+/// The state of the pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pointer {
     /// Nothing, or an empty folder that may be replaced.
@@ -255,7 +255,7 @@ impl<'a> Store<'a> {
         Ok(true)
     }
 
-    /// What the pointer points to.
+    /// Reads the pointer.
     pub fn pointer(&self) -> Result<Pointer> {
         let failed = |e| Error::io("read", self.pointer, e);
         let metadata = match fs::symlink_metadata(self.pointer) {

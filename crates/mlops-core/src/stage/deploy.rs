@@ -46,7 +46,7 @@ pub struct Deployed {
     pub beats_constant: bool,
     /// Old releases and data sets that were removed by the rules of "retention".
     pub removed: Retained,
-    /// The live release, as it was read from disk.
+    /// The live release, as read from disk.
     #[serde(skip)]
     pub verified: Release,
 }
@@ -116,7 +116,7 @@ impl Candidate {
         Ok(Self { id, dataset, score, files })
     }
 
-    /// The same of what was just made.
+    /// Reads from results that were just made.
     pub fn of(trained: &Trained, scoring: &Scoring) -> Self {
         let dataset = trained.version;
         let score = scoring.score.clone();
@@ -183,7 +183,7 @@ pub fn with(
     of(context, workspace, candidate, step, reason, leave)
 }
 
-/// Like [`with`], of what was just made.
+/// Like [`with`], for results that were just made.
 pub fn of(
     context: &Context,
     workspace: &mut Workspace,
@@ -217,8 +217,8 @@ pub fn of(
     deploy(context, workspace, candidate, (step, reason), None, None)
 }
 
-/// Deploys `candidate`, as `decision` says; both are recorded in one commit. The release `sound` was
-/// verified before in this run.
+/// Deploys `candidate`, as `decision` says; both are recorded in one commit. The release `sound`
+/// was already verified in this run.
 pub fn decided(
     context: &Context,
     workspace: &mut Workspace,

@@ -153,7 +153,7 @@ struct Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    /// Those found by `identity`; nothing when the schema lacks the columns that tell.
+    /// The entities by `identity`; `None` if the schema lacks the identifying columns.
     fn by(&mut self, identity: &Identity) -> Option<&mut Vec<u128>> {
         let known = self.found.iter().position(|(known, ..)| known == identity);
         let at = if let Some(at) = known {
@@ -189,7 +189,7 @@ impl Gathered<'_> {
         })
     }
 
-    /// Hands the entities of the rows of `file` to `take`, a batch at a time, in order.
+    /// Passes the entities of the rows of `file` to `take`, a batch at a time, in order.
     fn each(
         &self,
         file: &TestFile,
@@ -222,8 +222,8 @@ impl HeldOut {
         self.entities.is_empty() && self.start.is_none()
     }
 
-    /// Takes the rows that are left out from `table`, which was read with ids, and the ids too: nothing
-    /// is learnt from them.
+    /// Removes the rows to leave out from `table`, which must have been read with ids, and the ids
+    /// too: they are not used for training.
     pub(crate) fn leave_out(&self, table: &mut Table) {
         if self.is_empty() {
             return;

@@ -46,7 +46,7 @@ pub struct Trained {
     pub made: Made,
 }
 
-/// A model as its file has it, and the files.
+/// A model as read back from its file, and the files.
 #[derive(Debug, Clone)]
 pub struct Made {
     /// The model, read back from the bytes of its file.

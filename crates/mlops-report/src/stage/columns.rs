@@ -29,7 +29,7 @@ pub(super) fn of(
         return Ok(Vec::new());
     };
     let schema = stage::ingest::identity::schema(context, workspace)?;
-    // The same statistics of the same rows.
+    // These are the same statistics of the same rows.
     let known =
         diagnostics.filter(|d| d.content == Some(dataset.sha256) && subject.model.schema == schema);
     let profiled = if let Some(known) = known {

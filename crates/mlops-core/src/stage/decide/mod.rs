@@ -51,12 +51,12 @@ pub struct Options {
     pub accept: bool,
 }
 
-/// A decision with what was made or read for it.
+/// A decision, with the release and the score that led to it.
 #[derive(Debug)]
 pub struct Decided {
     /// The decision.
     pub decision: Decision,
-    /// The release that is live now, as it was read from disk; nothing if none is, or if it is damaged.
+    /// The release that is live now, as read from disk; `None` if there is none or it is damaged.
     pub live: Option<Release>,
     /// The score of the new model.
     pub scoring: Option<Scoring>,
@@ -67,7 +67,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     decided(context, workspace, options).map(|decided| decided.decision)
 }
 
-/// The same, with what was made on the way.
+/// Like [`run`]; also returns the live release and the new score.
 pub fn decided(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decided> {
     if !options.dry_run {
         return DecisionRun::new(context, workspace, options).act();
@@ -84,7 +84,7 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     DecisionRun::new(context, workspace, options).act().map(|decided| decided.decision)
 }
 
-/// What a run makes: the release that goes live, and the score of the new model.
+/// The results of a run: the release that goes live, and the score of the new model.
 type News = (Option<Release>, Option<Scoring>);
 
 /// A run in progress.
@@ -117,7 +117,7 @@ impl<'a> DecisionRun<'a> {
         Ok(Decided { decision, live: promoted.or(live), scoring })
     }
 
-    /// Notes in `made` the release that goes live and the score of the new model.
+    /// Stores the release that goes live and the score of the new model in `made`.
     fn decide(mut self, live: Option<&Release>, made: &mut News) -> Result<Decision> {
         let trained = self.trained_version(live)?;
         let ledger = &self.workspace.ledger;
