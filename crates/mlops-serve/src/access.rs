@@ -33,7 +33,7 @@ impl Tokens {
         let bad = |message: &str| Error::config(place, vec![message.to_owned()]);
         if token.len() < MIN_LENGTH || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(bad(
-                "a token must have at least 16 characters, none of them a blank: make \
+                "a token must have at least 16 characters, none of them a space: make \
                             one with `openssl rand -hex 32`",
             ));
         }
@@ -57,7 +57,7 @@ impl Tokens {
             }
             let place = format!("{place}, line {}", number + 1);
             let Some((scope, token)) = line.split_once([' ', '\t']) else {
-                let message = "a line is a scope, a blank and a token".to_owned();
+                let message = "a line is a scope, a space and a token".to_owned();
                 return Err(Error::config(place, vec![message]));
             };
             self.add(scope, token.trim(), &place)?;
