@@ -1,4 +1,4 @@
-//! The command line of `diagnose` and `compare` of `mlops_core::stage`.
+//! The command line of `mlops_core::stage::diagnose` and `mlops_compare::command`.
 //!
 //! Not for logic: `main` makes one call.
 
@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use mlops_core::compare::Tolerance;
+use mlops_compare::Tolerance;
+use mlops_compare::command as compare;
 use mlops_core::ids::Step;
-use mlops_core::stage::{compare, diagnose};
+use mlops_core::stage::diagnose;
 use mlops_runtime::dependencies;
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past

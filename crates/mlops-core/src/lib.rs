@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`text`], [`error`], [`platform`], [`ids`] | words, errors, files that survive a crash |
 //! | [`table`], [`config`] | columns and their meaning; the configuration |
-//! | [`csv`], [`dataset`], [`compare`] | reading, building a data set, comparing two files |
+//! | [`csv`], [`dataset`] | reading, building a data set |
 //! | [`evaluation`], [`model`], [`drift`], [`profile`] | scores, fits, changes, summaries |
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
 //! | [`run`], [`stage`] | what a use case is given; the use cases |
@@ -48,7 +48,6 @@
 // The header of a file may link to private items: it is read in the sources.
 #![allow(rustdoc::private_intra_doc_links)]
 
-pub mod compare;
 pub mod config;
 pub mod csv;
 pub mod dataset;

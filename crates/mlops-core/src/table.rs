@@ -2,7 +2,7 @@
 //!
 //! Not for deciding whether two rows are equal: canonical bytes decide that, see `dataset::dedup`.
 
-pub(crate) mod quote;
+pub mod quote;
 pub mod schema;
 
 use schema::{Role, Schema};

@@ -20,7 +20,6 @@ const ROOMS: &[&str] = &[
     "config",
     "csv",
     "dataset",
-    "compare",
     "evaluation",
     "model",
     "drift",
@@ -32,7 +31,8 @@ const ROOMS: &[&str] = &[
 ];
 
 /// Crates whose files form no circles; those of `mlops-serve` still do, around its state.
-const CRATES: &[&str] = &["mlops-core", "mlops-client", "mlops-report", "mlops-runtime"];
+const CRATES: &[&str] =
+    &["mlops-core", "mlops-compare", "mlops-client", "mlops-report", "mlops-runtime"];
 
 /// A module's path within its crate; empty for `lib.rs`.
 type Module = Vec<String>;
@@ -203,6 +203,23 @@ fn no_files_use_each_other() {
             "files of {name} that use each other, or stand between such: {circle:#?}"
         );
     }
+}
+
+#[test]
+fn programs_are_built_without_the_testkit() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut read = 0;
+    for folder in ["crates", "bins"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path().join("Cargo.toml");
+            let text = fs::read_to_string(&path).unwrap();
+            let production = text.split("[dev-dependencies]").next().unwrap();
+            let dependencies = production.split_once("[dependencies]").map_or("", |(_, rest)| rest);
+            assert!(!dependencies.contains("mlops-testkit"), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 10, "{read} manifests");
 }
 
 #[test]

@@ -11,13 +11,13 @@ use crate::{Error, Result};
 use super::record::{self, Field, Shape};
 
 /// Bytes read at a time.
-pub(crate) const CHUNK_BYTES: usize = 1 << 18;
+pub const CHUNK_BYTES: usize = 1 << 18;
 /// A file with a longer line is refused: it is not a CSV file.
 const LONGEST_LINE: usize = 1 << 26;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A reader that hands out whole records.
-pub(crate) struct ChunkReader<R> {
+pub struct ChunkReader<R> {
     input: R,
     path: PathBuf,
     chunk_bytes: usize,
@@ -32,18 +32,20 @@ pub(crate) struct ChunkReader<R> {
 }
 
 /// The first record of a file.
-pub(crate) struct Header {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) fields: Vec<Field>,
+pub struct Header {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its fields.
+    pub fields: Vec<Field>,
     /// The number of byte-order marks before the header.
-    pub(crate) byte_order_marks: u64,
+    pub byte_order_marks: u64,
     /// The number of physical lines before the first row, blank ones included.
-    pub(crate) lines: u64,
+    pub lines: u64,
 }
 
 impl<R: Read> ChunkReader<R> {
     /// A reader of `input`; error messages name it `path`.
-    pub(crate) fn new(input: R, path: &Path, chunk_bytes: usize) -> Self {
+    pub fn new(input: R, path: &Path, chunk_bytes: usize) -> Self {
         Self {
             input,
             path: path.to_owned(),
@@ -57,13 +59,13 @@ impl<R: Read> ChunkReader<R> {
     }
 
     /// Skips hashing, which is most of the work of reading; the digest is then that of no bytes.
-    pub(crate) fn without_digest(mut self) -> Self {
+    pub fn without_digest(mut self) -> Self {
         self.hasher = None;
         self
     }
 
     /// Reads the header; `None` for a file without any but blank lines.
-    pub(crate) fn header(&mut self) -> Result<Option<Header>> {
+    pub fn header(&mut self) -> Result<Option<Header>> {
         let mut buffer = std::mem::take(&mut self.carry);
         loop {
             self.fill(&mut buffer)?;
@@ -78,7 +80,7 @@ impl<R: Read> ChunkReader<R> {
                 return Err(Error::schema(self.path.display().to_string(), message));
             }
             let mut lines = 0;
-            while let Some(length) = blank_line(&buffer[start..], self.ended) {
+            while let Some(length) = record::blank_line(&buffer[start..], self.ended) {
                 start += length;
                 lines += 1;
             }
@@ -103,7 +105,7 @@ impl<R: Read> ChunkReader<R> {
 
     /// Fills `chunk` with the next whole records and returns the offset of its first byte, or
     /// `None` after the last. The previous content of `chunk` is lost; its memory is reused.
-    pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
+    pub fn next_chunk(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
         chunk.clear();
         chunk.append(&mut self.carry);
         loop {
@@ -127,7 +129,7 @@ impl<R: Read> ChunkReader<R> {
     }
 
     /// The digest of everything read so far; complete after the last chunk.
-    pub(crate) fn digest(&self) -> Digest {
+    pub fn digest(&self) -> Digest {
         self.hasher.clone().unwrap_or_default().finish()
     }
 
@@ -163,19 +165,5 @@ fn other_than_text(head: &[u8]) -> Option<&'static str> {
         Some("this is a table in a binary format: save it as \"CSV UTF-8\"")
     } else {
         None
-    }
-}
-
-/// The length, line end included, of a blank line at the start of `bytes`.
-#[expect(clippy::match_same_arms, reason = "a line feed, and a carriage return alone")]
-pub(crate) fn blank_line(bytes: &[u8], last: bool) -> Option<usize> {
-    let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    match (bytes.get(blanks), bytes.get(blanks + 1)) {
-        (Some(b'\n'), _) => Some(blanks + 1),
-        (Some(b'\r'), Some(b'\n')) => Some(blanks + 2),
-        (Some(b'\r'), Some(_)) => Some(blanks + 1),
-        (Some(b'\r'), None) if last => Some(blanks + 1),
-        (None, _) if last && blanks > 0 => Some(blanks),
-        _ => None,
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::table::schema::Schema;
 use crate::text;
 
-pub(crate) use super::number::Number;
+pub use super::number::Number;
 
 /// How often each kind of formatting was changed, by cell (by file for byte-order marks, by row for
 /// line ends). One cell may count under several kinds.
@@ -124,7 +124,7 @@ pub(crate) fn trim<'a>(text: &'a str, changes: &mut FormatChanges) -> &'a str {
 ///
 /// Whitespace before an opening quote makes the quote literal by the rules of CSV; since people
 /// mean it as a quote, it is removed here.
-pub(crate) fn bare<'a>(
+pub fn bare<'a>(
     text: &'a str,
     quoted: bool,
     escaped: bool,
@@ -152,7 +152,7 @@ pub(crate) fn bare<'a>(
 
 /// The two labels; the negative one may still be unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Labels {
+pub struct Labels {
     pub(crate) positive: String,
     pub(crate) negative: Option<String>,
     /// While the negative label is being learned, its best spelling so far. Unlike the first one
@@ -178,7 +178,7 @@ impl Labels {
     }
 
     /// The labels of `schema`.
-    pub(crate) fn of(schema: &Schema) -> Self {
+    pub fn of(schema: &Schema) -> Self {
         let negative = schema.negative_label();
         let known = Self::known(schema.positive_label(), negative.unwrap_or_default());
         if negative.is_some() { known } else { Self { negative: None, learning: true, ..known } }
@@ -186,8 +186,15 @@ impl Labels {
 
     /// Whether `text` spells one of the known labels.
     pub(crate) fn knows(&self, text: &str) -> bool {
+        self.known_as(text).is_some()
+    }
+
+    /// The canonical spelling of the label that `text` spells, if that one is known; nothing is
+    /// learned.
+    pub fn known_as(&self, text: &str) -> Option<&str> {
         let negative = self.negative.as_deref().filter(|n| !n.is_empty());
-        same_label(text, &self.positive) || negative.is_some_and(|n| same_label(text, n))
+        let mut known = [Some(self.positive.as_str()), negative].into_iter().flatten();
+        known.find(|label| same_label(text, label))
     }
 
     /// Which label `text` spells; `None` for a third one. If no negative label is known, the first

@@ -98,7 +98,7 @@ impl Layout {
 
 /// The names in a header that starts after its byte-order marks. A column without a name, such as
 /// the index that pandas and R write, is named by its number: `column 1`.
-pub(crate) fn names(
+pub fn names(
     header: &[u8],
     fields: &[Field],
     place: &str,

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | map | [`header`] | every column of the schema has its field, or the file is refused |
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
-//! | spread | `pipeline` | pieces are parsed at the same time and come back in file order |
+//! | spread | `pipeline`, `parsing` | pieces are parsed at the same time and come back in file order |
 //! | find | `structural_index` | finds delimiters, quotes and line ends 64 bytes at a time |
 //! | parse | `parse`, `spelling`, `record`, `clean`, `number` | each record is a canonical row or a rejection |
 //! | judge | `signs` | what single cells say about the whole file |
@@ -15,18 +15,19 @@
 //! Not for which rows are kept: see [`crate::dataset`].
 
 pub mod cell_reader;
-pub(crate) mod chunk;
+pub mod chunk;
 pub mod clean;
 pub mod header;
-pub(crate) mod number;
+pub mod number;
 pub mod outcome;
 pub(crate) mod parse;
-pub(crate) mod pipeline;
+pub(crate) mod parsing;
+pub mod pipeline;
 pub mod quarantine;
 pub mod reader;
-pub(crate) mod record;
-pub(crate) mod row_hash;
+pub mod record;
+pub mod row_hash;
 pub(crate) mod signs;
-pub(crate) mod spelling;
-pub(crate) mod structural_index;
+pub mod spelling;
+pub mod structural_index;
 pub(crate) mod values;

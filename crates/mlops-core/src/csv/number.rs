@@ -21,7 +21,7 @@ const WHOLE_DIGITS: i64 = 20;
 
 /// A number as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Number {
+pub enum Number {
     /// An integer of 64 bits.
     Integer(i128),
     /// Any other finite number.
@@ -31,12 +31,12 @@ pub(crate) enum Number {
 impl Number {
     /// Reads a finite number in the default format: decimal or exponent notation, an optional sign,
     /// `1,234.5`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::read(text, NumberFormat::default())
     }
 
     /// Reads a finite number spelt as `format` says.
-    pub(crate) fn read(text: &str, format: NumberFormat) -> Option<Self> {
+    pub fn read(text: &str, format: NumberFormat) -> Option<Self> {
         Self::plain(&plain(text, format)?)
     }
 
@@ -64,7 +64,7 @@ impl Number {
     }
 
     /// The nearest double.
-    pub(crate) fn value(self) -> f64 {
+    pub fn value(self) -> f64 {
         match self {
             Self::Integer(value) => value as f64,
             Self::Float(value) => value,
@@ -72,7 +72,7 @@ impl Number {
     }
 
     /// Writes the canonical spelling.
-    pub(crate) fn push(self, out: &mut Vec<u8>) {
+    pub fn push(self, out: &mut Vec<u8>) {
         match self {
             Self::Integer(v) => out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
             // The shortest text that reads back as the same double. Writing to a vector cannot
@@ -182,7 +182,7 @@ pub(crate) fn push_number(
 }
 
 /// The reason why `value` is not read as a number.
-pub(crate) fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
+pub fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
     let shown = text::visible(value);
     if shows_other_decimal(value, format) {
         let (name, other) = if format.decimal == ',' { ("point", '.') } else { ("comma", ',') };

@@ -7,7 +7,6 @@
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
-use crate::csv::row_hash::Row;
 use std::ops::Range;
 
 use crate::config::{Ingestion, NumberFormat};
@@ -16,41 +15,16 @@ use crate::table::RawTexts;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
-use super::chunk::blank_line;
 use super::clean::{self, FormatChanges, Labels};
 use super::number::{Number, missing_numbers, no_number, push_number};
 use super::quarantine::{ErrorType, Rejected, Sign};
-use super::record::{self, Field, Malformed, Scan, Shape};
-use super::spelling::{self, BareLabels, Cell};
+use super::record::{self, Field, Malformed, Next, Shape};
+use super::spelling::{self, BareLabels, Canonical, CanonicalRow, Cell, canonical_row};
 use crate::csv::header::Layout;
-use crate::csv::row_hash::RowHasher;
+use crate::csv::row_hash::{Extent, Row, RowHasher};
 use crate::csv::structural_index::StructuralIndex;
 
-/// Flag in `Row::start` for a row in the side buffer.
-const IN_SIDE: u32 = 1 << 31;
-
-/// Contiguous canonical rows.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct RowRun {
-    start: u32,
-    length: u32,
-}
-
-impl RowRun {
-    /// A run of one row.
-    pub(crate) fn of(row: &Row) -> Self {
-        Self { start: row.start, length: row.length }
-    }
-
-    /// Adds `row` if it is contiguous; returns whether it is.
-    pub(crate) fn extend(&mut self, row: &Row) -> bool {
-        let follows = self.start + self.length == row.start;
-        self.length += if follows { row.length } else { 0 };
-        follows
-    }
-}
-
-/// The result of parsing a chunk; reused from chunk to chunk.
+/// What a chunk became; reused from chunk to chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) rows: Vec<Row>,
@@ -70,16 +44,9 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
-    /// The bytes of `row`, which came from `chunk`.
-    pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
-        self.run(chunk, RowRun::of(row))
-    }
-
-    /// The bytes of `run`, which came from `chunk`.
-    pub(crate) fn run<'a>(&'a self, chunk: &'a [u8], run: RowRun) -> &'a [u8] {
-        let start = (run.start & !IN_SIDE) as usize;
-        let from = if run.start & IN_SIDE == 0 { chunk } else { &self.side };
-        &from[start..start + run.length as usize]
+    /// The bytes at `extent`, of rows that came from `chunk`.
+    pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], extent: Extent) -> &'a [u8] {
+        extent.of(chunk, &self.side)
     }
 
     pub(crate) fn clear(&mut self, width: usize) {
@@ -96,15 +63,6 @@ impl Parsed {
     }
 }
 
-/// What the fast path expects in a column.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum CellKind {
-    Id,
-    Numeric,
-    Categorical,
-    Target,
-}
-
 /// Turns chunks of one file into rows.
 #[derive(Debug, Clone)]
 pub(crate) struct RowParser<'a> {
@@ -113,8 +71,8 @@ pub(crate) struct RowParser<'a> {
     pub(crate) options: &'a Ingestion,
     pub(crate) labels: Labels,
     pub(crate) hasher: RowHasher,
-    pub(crate) kinds: Vec<CellKind>,
-    /// The number format.
+    pub(crate) roles: Vec<Role>,
+    /// How numbers are spelt.
     numbers: NumberFormat,
     /// Numbers that stand for a missing value.
     missing_numbers: Vec<Number>,
@@ -144,16 +102,7 @@ impl<'a> RowParser<'a> {
         labels: Labels,
         hasher: RowHasher,
     ) -> Self {
-        let kinds = schema
-            .columns()
-            .iter()
-            .map(|column| match column.role {
-                Role::Id => CellKind::Id,
-                Role::Numeric => CellKind::Numeric,
-                Role::Categorical => CellKind::Categorical,
-                Role::Target => CellKind::Target,
-            })
-            .collect();
+        let roles = schema.columns().iter().map(|column| column.role).collect();
         let numbers = options.numbers;
         let missing_numbers = missing_numbers(&options.missing_values, numbers);
         let plain_numbers = numbers.decimal == '.' && missing_numbers.is_empty();
@@ -166,7 +115,7 @@ impl<'a> RowParser<'a> {
             options,
             labels,
             hasher,
-            kinds,
+            roles,
             numbers,
             missing_numbers,
             plain_numbers,
@@ -214,7 +163,7 @@ impl<'a> RowParser<'a> {
     #[inline(always)]
     fn row(&mut self, chunk: &[u8], at: usize, offset: u64, out: &mut Parsed) -> usize {
         let fast = if self.fast { self.canonical_row(chunk, at) } else { None };
-        let Some(CanonicalRow { end, next, empty_cells }) = fast else {
+        let Some((CanonicalRow { end, next }, empty_cells)) = fast else {
             return self.slow_path(chunk, at, offset, out);
         };
         if empty_cells {
@@ -245,36 +194,16 @@ impl<'a> RowParser<'a> {
         }
     }
 
-    /// The canonical row at `at`, if there is one; walks from cell to cell.
+    /// The row in canonical spelling that starts at `at`, if there is one, and whether a cell of it is
+    /// empty.
     #[inline(always)]
-    fn canonical_row(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
-        let width = self.kinds.len();
-        let ends = self.index.row(at, width)?;
-        let (mut start, mut end) = (at, at);
+    fn canonical_row(&mut self, chunk: &[u8], at: usize) -> Option<(CanonicalRow, bool)> {
+        let Self { index, roles, options, bare_labels, .. } = self;
+        let shape = Shape { width: roles.len(), max_bytes: options.max_line_bytes };
         let mut empty_cells = false;
-        for (column, kind) in self.kinds.iter().enumerate() {
-            end = ends[column] as usize;
-            let cell = Cell { chunk, start, end };
-            let canonical = match kind {
-                CellKind::Numeric => cell.is_number(),
-                CellKind::Id => cell.is_text(),
-                CellKind::Categorical => {
-                    cell.is_text() && !spells_missing(self.options, cell.bytes())
-                }
-                CellKind::Target => self.bare_labels.find(cell).0,
-            };
-            if !canonical || (chunk[end] == b',') != (column + 1 < width) {
-                return None;
-            }
-            empty_cells |= cell.len() == 0;
-            start = end + 1;
-        }
-        if end - at > self.options.max_line_bytes.saturating_sub(2) {
-            return None;
-        }
-        let both = chunk[end] == b'\r' && chunk.get(end + 1) == Some(&b'\n');
-        self.index.pass(width);
-        Some(CanonicalRow { end, next: end + 1 + usize::from(both), empty_cells })
+        let cells = Cells { roles, options, bare_labels, empty_cells: &mut empty_cells };
+        let row = canonical_row(index, chunk, at, shape, cells)?;
+        Some((row, empty_cells))
     }
 
     /// Splits and cleans the record at `at`; returns the start of the next one.
@@ -286,19 +215,15 @@ impl<'a> RowParser<'a> {
         offset: u64,
         out: &mut Parsed,
     ) -> usize {
-        if self.layout.width > 1
-            && let Some(length) = blank_line(&chunk[at..], true)
-        {
-            out.blank_lines += 1;
-            out.lines += 1;
-            return at + length;
-        }
         let mut fields = std::mem::take(&mut self.fields);
-        let scan = record::scan(chunk, at, true, self.shape(), &mut fields);
-        // A chunk ends with a record, so that the scan never needs more bytes.
-        let (end, lines, problem) = match scan {
-            Scan::Record { end, lines, problem } => (end, lines, problem),
-            Scan::NeedMore => (chunk.len(), 1, Some(Malformed::Quote(0))),
+        let (end, lines, problem) = match record::next(chunk, at, self.shape(), &mut fields) {
+            Next::Record { end, lines, problem } => (end, lines, problem),
+            Next::Blank(end) => {
+                out.blank_lines += 1;
+                out.lines += 1;
+                self.fields = fields;
+                return end;
+            }
         };
         let start = out.side.len();
         let checked = match problem {
@@ -479,29 +404,13 @@ impl<'a> RowParser<'a> {
     }
 
     fn malformed(&self, problem: Malformed) -> Reason {
-        let width = self.layout.width;
-        let (column, error, message) = match problem {
-            Malformed::TooFew(found) => (
-                Some(found),
-                ErrorType::MissingColumns,
-                format!("expected {width} columns, found {found}"),
-            ),
-            Malformed::TooMany(found) => (
-                Some(width),
-                ErrorType::TooManyColumns,
-                format!("expected {width} columns, found {found}"),
-            ),
-            Malformed::Quote(field) => (
-                Some(field),
-                ErrorType::UnquotedValue,
-                "a quote is not closed on its line, or text follows it".to_owned(),
-            ),
-            Malformed::TooLong => (
-                None,
-                ErrorType::LineSizeOverMaximum,
-                format!("longer than {} bytes", self.options.max_line_bytes),
-            ),
+        let (column, error) = match problem {
+            Malformed::TooFew(found) => (Some(found), ErrorType::MissingColumns),
+            Malformed::TooMany(_) => (Some(self.layout.width), ErrorType::TooManyColumns),
+            Malformed::Quote(field) => (Some(field), ErrorType::UnquotedValue),
+            Malformed::TooLong => (None, ErrorType::LineSizeOverMaximum),
         };
+        let message = problem.in_words(self.shape());
         Reason { column, error, message, sign: Sign::Nothing }
     }
 
@@ -532,20 +441,34 @@ impl Work for ChunkRows<'_, '_> {
     }
 }
 
+/// The cells of rows whose fields are the columns of the schema.
+struct Cells<'a> {
+    roles: &'a [Role],
+    options: &'a Ingestion,
+    bare_labels: &'a BareLabels,
+    /// Set when one is empty.
+    empty_cells: &'a mut bool,
+}
+
+impl Canonical for Cells<'_> {
+    #[inline(always)]
+    fn is_canonical(&mut self, field: usize, cell: Cell) -> bool {
+        *self.empty_cells |= cell.len() == 0;
+        match self.roles[field] {
+            Role::Numeric => cell.is_number(),
+            Role::Id => cell.is_text(),
+            Role::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
+            Role::Target => self.bare_labels.find(cell).0,
+        }
+    }
+}
+
 /// Whether a category that is not empty is a spelling of a missing value.
 pub(crate) fn spells_missing(options: &Ingestion, category: &[u8]) -> bool {
     !category.is_empty() && options.missing_values.iter().any(|m| m.as_bytes() == category)
 }
 
-struct CanonicalRow {
-    /// The start of its line end.
-    end: usize,
-    /// The start of the next row.
-    next: usize,
-    empty_cells: bool,
-}
-
-/// Counts the line end of a good row unless it is LF.
+/// Counts the line end of a good row, unless it is LF.
 fn count_line_end(row: &[u8], changes: &mut FormatChanges) {
     changes.crlf += u64::from(row.ends_with(b"\r\n"));
     changes.carriage_return += u64::from(row.ends_with(b"\r"));
@@ -573,10 +496,7 @@ impl Reason {
 
 #[inline(always)]
 fn push_row(out: &mut Parsed, range: &Range<usize>, side: bool, lines: u32, hash: u128) {
-    // Chunks stay far below 2 GiB: a line over 64 MiB is an error.
-    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);
-    let start = narrow(range.start) | if side { IN_SIDE } else { 0 };
-    out.rows.push(Row { start, length: narrow(range.len()), line: out.lines, lines, hash });
+    out.rows.push(Row { extent: Extent::new(range, side), line: out.lines, lines, hash });
     out.lines += lines;
 }
 

@@ -16,7 +16,8 @@ use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::parse::{Parsed, RowParser};
-use crate::csv::pipeline::{self, Piece, Worker};
+use crate::csv::parsing::{self, Made};
+use crate::csv::pipeline::{Piece, Worker};
 use crate::csv::quarantine::Rejected;
 use crate::csv::row_hash::RowHasher;
 use crate::csv::signs::Signs;
@@ -226,8 +227,8 @@ impl<'a> RowReader<'a> {
             state: || (state(), Table::new(schema)),
             make: |(state, table): &mut (S, Table),
                    parser: &mut RowParser,
-                   piece: &mut Piece<(u64, M)>| {
-                let Piece { chunk, offset, parsed, made: (rows, made) } = piece;
+                   piece: &mut Piece<Made<(u64, M)>>| {
+                let Piece { chunk, offset, made: Made { parsed, besides: (rows, made) } } = piece;
                 // The buffer may hold a table of another schema.
                 if !table.is_of(schema) {
                     *table = Table::new(schema);
@@ -238,8 +239,8 @@ impl<'a> RowReader<'a> {
             },
         };
         let mut signs = Signs::default();
-        let read = pipeline::run_with(&mut reader, parser, workers, &work, |piece| {
-            let Piece { parsed, made: (rows, made), .. } = piece;
+        let read = parsing::run_with(&mut reader, parser, workers, &work, |piece| {
+            let Made { parsed, besides: (rows, made) } = &mut piece.made;
             signs.note(parsed, line);
             signs.check(path)?;
             reading.note(&parsed.rejected, line);
@@ -287,7 +288,7 @@ impl<'a> RowReader<'a> {
             parser.parse(&chunk, offset, &mut parsed);
             batch.clear();
             for row in &parsed.rows {
-                let bytes = parsed.bytes(&chunk, row);
+                let bytes = parsed.bytes(&chunk, row.extent);
                 let hash = Some(row.hash).filter(|_| self.wanted.hashes);
                 batch.push_canonical(bytes, self.schema, hash, self.wanted.ids);
             }
@@ -319,18 +320,17 @@ impl<'a> RowReader<'a> {
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
         let (mut reading, mut signs) = (Reading::default(), Signs::default());
         if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
-            pipeline::run(
+            parsing::run(
                 &mut reader,
                 parser,
                 self.threads,
-                |_, _, (): &mut ()| {},
-                |Piece { chunk, parsed, .. }| {
+                |Piece { chunk, made: Made { parsed, .. }, .. }| {
                     signs.note(parsed, line);
                     signs.check(path)?;
                     reading.note(&parsed.rejected, line);
                     reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
                     line += u64::from(parsed.lines);
-                    parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row)))
+                    parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row.extent)))
                 },
             )?;
         }
@@ -360,7 +360,7 @@ impl<'a> RowReader<'a> {
 /// Whether the file has the name of one of our own data sets or hold-outs, whose numbers are
 /// canonical whatever format is configured for arriving files.
 #[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
-pub(crate) fn is_our_own(path: &Path) -> bool {
+pub fn is_our_own(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
 }

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2, memchr3, memrchr2};
 
 /// Why a record cannot be split into the columns of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     /// Fewer fields than the header.
     TooFew(usize),
     /// More fields than the header.
@@ -23,14 +23,15 @@ pub(crate) enum Malformed {
 
 /// A field, as a range of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Field {
+pub struct Field {
     /// Start and end of the content, without the quotes of a quoted field.
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    pub start: usize,
+    /// See `start`.
+    pub end: usize,
     /// The field is quoted.
-    pub(crate) quoted: bool,
+    pub quoted: bool,
     /// It contains `""`, which stands for one quote.
-    pub(crate) escaped: bool,
+    pub escaped: bool,
 }
 
 /// The result of [`scan`].
@@ -45,11 +46,71 @@ pub(crate) enum Scan {
 
 /// The expected shape of a file's records.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
+pub struct Shape {
     /// Number of fields.
-    pub(crate) width: usize,
+    pub width: usize,
     /// Maximum length of a record in bytes.
-    pub(crate) max_bytes: usize,
+    pub max_bytes: usize,
+}
+
+impl Malformed {
+    /// The problem in words, for a record that should have `shape`.
+    pub fn in_words(self, shape: Shape) -> String {
+        match self {
+            Self::TooFew(found) | Self::TooMany(found) => {
+                format!("expected {} columns, found {found}", shape.width)
+            }
+            Self::Quote(_) => "a quote is not closed on its line, or text follows it".to_owned(),
+            Self::TooLong => format!("longer than {} bytes", shape.max_bytes),
+        }
+    }
+}
+
+/// What stands at a place of a chunk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A blank line, up to this place.
+    Blank(usize),
+    /// A record.
+    Record {
+        /// The start of the next one.
+        end: usize,
+        /// Physical lines that it takes.
+        lines: u32,
+        /// What is wrong with it.
+        problem: Option<Malformed>,
+    },
+}
+
+/// Reads the record that starts at `at` in a chunk of whole records, or the blank line; its fields
+/// replace those in `fields`. Of a single column, a blank line is a record.
+pub fn next(chunk: &[u8], at: usize, shape: Shape, fields: &mut Vec<Field>) -> Next {
+    if shape.width > 1
+        && let Some(length) = blank_line(&chunk[at..], true)
+    {
+        return Next::Blank(at + length);
+    }
+    match scan(chunk, at, true, shape, fields) {
+        Scan::Record { end, lines, problem } => Next::Record { end, lines, problem },
+        // A chunk ends with a record, so that the scan never asks for more.
+        Scan::NeedMore => {
+            Next::Record { end: chunk.len(), lines: 1, problem: Some(Malformed::Quote(0)) }
+        }
+    }
+}
+
+/// The length, line end included, of a line of nothing but blanks at the start of `bytes`.
+#[expect(clippy::match_same_arms, reason = "a line feed, and a carriage return alone")]
+pub(crate) fn blank_line(bytes: &[u8], last: bool) -> Option<usize> {
+    let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match (bytes.get(blanks), bytes.get(blanks + 1)) {
+        (Some(b'\n'), _) => Some(blanks + 1),
+        (Some(b'\r'), Some(b'\n')) => Some(blanks + 2),
+        (Some(b'\r'), Some(_)) => Some(blanks + 1),
+        (Some(b'\r'), None) if last => Some(blanks + 1),
+        (None, _) if last && blanks > 0 => Some(blanks),
+        _ => None,
+    }
 }
 
 /// Reads the record that starts at `at` and stores its fields in `fields`.

@@ -6,7 +6,8 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use super::clean::Labels;
-use crate::csv::structural_index::is_plain;
+use super::record::Shape;
+use crate::csv::structural_index::{StructuralIndex, is_plain};
 use crate::table::quote::needs_quotes;
 
 /// A double holds every integer of so many digits; longer ones take the slow path.
@@ -17,34 +18,37 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 
 /// A cell of plain bytes (see [`crate::csv::structural_index`]), by its position in the chunk.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cell<'a> {
-    pub(crate) chunk: &'a [u8],
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+pub struct Cell<'a> {
+    /// The chunk.
+    pub chunk: &'a [u8],
+    /// Where it starts there.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
 }
 
 impl<'a> Cell<'a> {
     /// Its length in bytes.
     #[inline(always)]
-    pub(crate) fn len(self) -> usize {
+    pub fn len(self) -> usize {
         self.end - self.start
     }
 
     /// Its bytes.
     #[inline(always)]
-    pub(crate) fn bytes(self) -> &'a [u8] {
+    pub fn bytes(self) -> &'a [u8] {
         &self.chunk[self.start..self.end]
     }
 
     /// Whether it is a canonical number or empty.
     #[inline(always)]
-    pub(crate) fn is_number(self) -> bool {
+    pub fn is_number(self) -> bool {
         self.len() == 0 || self.short_digits().is_some() || is_number(self.bytes())
     }
 
     /// Whether it is a canonical text or empty.
     #[inline(always)]
-    pub(crate) fn is_text(self) -> bool {
+    pub fn is_text(self) -> bool {
         let is_blank = |at: usize| self.chunk[at] == b' ';
         self.len() == 0 || !(is_blank(self.start) | is_blank(self.end - 1))
     }
@@ -80,10 +84,54 @@ impl<'a> Cell<'a> {
     }
 }
 
+/// A row that is spelt canonically.
+#[derive(Debug, Clone, Copy)]
+pub struct CanonicalRow {
+    /// Where its line end starts.
+    pub end: usize,
+    /// Where the next row starts.
+    pub next: usize,
+}
+
+/// What the cells of a file must be for a row to be canonical.
+pub trait Canonical {
+    /// Whether the cell in the field of this number, from 0, is spelt canonically. Must be
+    /// `#[inline(always)]`: see [`Work`](crate::platform::simd::Work). A closure would not be inlined.
+    fn is_canonical(&mut self, field: usize, cell: Cell) -> bool;
+}
+
+/// The row that starts at `at`, if it has the shape and all its cells are of plain bytes and
+/// canonical. Steps from cell to cell; the row is then passed in `index`, which have looked at `chunk`.
+#[inline(always)]
+pub fn canonical_row(
+    index: &mut StructuralIndex,
+    chunk: &[u8],
+    at: usize,
+    shape: Shape,
+    mut cells: impl Canonical,
+) -> Option<CanonicalRow> {
+    let (mut start, mut end) = (at, at);
+    for (field, cell_end) in index.row(at, shape.width)?.iter().enumerate() {
+        end = *cell_end as usize;
+        let separated = (chunk[end] == b',') == (field + 1 < shape.width);
+        if !cells.is_canonical(field, Cell { chunk, start, end }) || !separated {
+            return None;
+        }
+        start = end + 1;
+    }
+    // A single empty cell is a blank line; the slow path knows.
+    if end == at || end - at > shape.max_bytes.saturating_sub(2) {
+        return None;
+    }
+    index.pass(shape.width);
+    let both = chunk[end] == b'\r' && chunk.get(end + 1) == Some(&b'\n');
+    Some(CanonicalRow { end, next: end + 1 + usize::from(both) })
+}
+
 /// The labels as unquoted cells of a canonical row. Labels that need quotes are left out: a label
 /// with a comma, unquoted, would be two cells.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct BareLabels {
+pub struct BareLabels {
     positive: Option<Vec<u8>>,
     negative: Option<Vec<u8>>,
     /// Both labels, if each is a single byte, as in most data.
@@ -91,7 +139,8 @@ pub(crate) struct BareLabels {
 }
 
 impl BareLabels {
-    pub(crate) fn of(labels: &Labels) -> Self {
+    /// Those of `labels`.
+    pub fn of(labels: &Labels) -> Self {
         let bare = |label: &String| label.as_bytes().to_vec();
         let positive = Some(&labels.positive).filter(|l| !needs_quotes(l)).map(bare);
         let negative = labels.negative.as_ref().filter(|l| !needs_quotes(l)).map(bare);
@@ -105,7 +154,7 @@ impl BareLabels {
     /// Whether the cell, which must not end the chunk, is a label, and whether it is the positive
     /// one.
     #[inline(always)]
-    pub(crate) fn find(&self, cell: Cell) -> (bool, bool) {
+    pub fn find(&self, cell: Cell) -> (bool, bool) {
         if let Some((positive, negative)) = self.bytes {
             // Branch-free in the label.
             let byte = cell.chunk[cell.start];
@@ -120,7 +169,7 @@ impl BareLabels {
 
 /// Whether `cell` is a canonical text or empty: printable ASCII without quotes, commas, or spaces
 /// at either end.
-pub(crate) fn is_text(cell: &[u8]) -> bool {
+pub fn is_text(cell: &[u8]) -> bool {
     let blank_at_an_end = cell.first() == Some(&b' ') || cell.last() == Some(&b' ');
     !blank_at_an_end && cell.iter().all(|b| is_plain(*b))
 }

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 
 /// The structural index of a chunk; its memory is reused from chunk to chunk.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct StructuralIndex {
+pub struct StructuralIndex {
     /// Ends of cells; entries from `count` on are garbage.
     ends: Vec<u32>,
     count: usize,
@@ -53,7 +53,7 @@ fn is_end(byte: u8) -> bool {
 
 impl StructuralIndex {
     /// Builds the index of `chunk`, replacing that of an earlier one.
-    pub(crate) fn look_at(&mut self, chunk: &[u8]) {
+    pub fn look_at(&mut self, chunk: &[u8]) {
         (self.count, self.passed, self.next_odd) = (0, 0, 0);
         self.bits.clear();
         if chunk.len() > LONGEST {

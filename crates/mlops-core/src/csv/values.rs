@@ -9,9 +9,10 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use crate::platform::simd::{Work, widest};
+use crate::table::schema::Role;
 use crate::table::{RawTexts, Table, TextColumn, number};
 
-use super::parse::{CellKind, Parsed, RowParser, spells_missing};
+use super::parse::{Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
 
 /// The number of rows read column by column at a time: so many stay in the first-level cache.
@@ -58,7 +59,7 @@ impl RowParser<'_> {
     ) -> usize {
         let next = self.slow_path(chunk, at, offset, out);
         if let Some(row) = out.rows.pop() {
-            let bytes = out.bytes(chunk, &row);
+            let bytes = out.bytes(chunk, row.extent);
             let hash = wanted.hashes.then_some(row.hash);
             table.push_canonical(bytes, self.schema, hash, wanted.ids);
         }
@@ -75,24 +76,24 @@ impl RowParser<'_> {
         wanted: Wanted,
         table: &mut Table,
     ) -> (usize, usize) {
-        let width = self.kinds.len();
+        let width = self.roles.len();
         let ends = self.index.rows(chunk, at, width, most);
         let before = table.len();
         let mut good = ends.len() / width;
         let (mut id, mut numeric, mut categorical) = (0, 0, 0);
         // Whether ids are missing; they are counted once it is known which rows are good.
         let mut gaps = false;
-        for (column, kind) in self.kinds.iter().enumerate() {
+        for (column, role) in self.roles.iter().enumerate() {
             let cells =
                 CellColumn { chunk, at, ends: &ends[..good * width], width, position: column };
-            match kind {
-                CellKind::Numeric => {
+            match role {
+                Role::Numeric => {
                     let values = &mut table.numeric[numeric];
                     values.resize(before + good, 0.0);
                     good = cells.numbers(&mut values[before..]);
                     numeric += 1;
                 }
-                CellKind::Id => {
+                Role::Id => {
                     let texts = wanted.ids.then(|| &mut table.ids[id]);
                     good = cells.texts(texts, &mut self.texts, |text| {
                         gaps |= text.is_empty();
@@ -100,13 +101,13 @@ impl RowParser<'_> {
                     });
                     id += 1;
                 }
-                CellKind::Categorical => {
+                Role::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
                     let texts = Some(&mut table.categorical[categorical]);
                     good = cells.texts(texts, &mut self.texts, missing);
                     categorical += 1;
                 }
-                CellKind::Target => {
+                Role::Target => {
                     table.labels.resize(before + good, false);
                     let labels = &mut table.labels[before..];
                     good = cells.labels(&self.bare_labels, labels);
@@ -124,7 +125,7 @@ impl RowParser<'_> {
             let rows = rows_of(at, ends, width);
             table.hashes.extend(rows.map(|(start, end)| self.hasher.hash(&chunk[start..=end])));
         }
-        let ids = self.kinds.iter().enumerate().filter(|(_, kind)| matches!(kind, CellKind::Id));
+        let ids = self.roles.iter().enumerate().filter(|(_, role)| **role == Role::Id);
         for (id, (column, _)) in ids.enumerate() {
             let cells = CellColumn { chunk, at, ends, width, position: column };
             table.count_ids(id, good as u64, if gaps { cells.empty() } else { 0 });

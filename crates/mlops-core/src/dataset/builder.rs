@@ -168,26 +168,21 @@ impl<'a> Ingest<'a> {
         let labels = self.labels.clone();
         let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
         let mut number = 0;
-        self.labels = crate::csv::pipeline::run(
-            &mut reader,
-            parser,
-            self.resources.threads,
-            |_, _, (): &mut ()| {},
-            |piece| {
-                let there = piece.parsed.rows.len() as u64;
+        self.labels =
+            crate::csv::parsing::run(&mut reader, parser, self.resources.threads, |piece| {
+                let there = piece.made.parsed.rows.len() as u64;
                 let within = |row: u64| {
                     usize::try_from(row.saturating_sub(number).min(there)).unwrap_or(usize::MAX)
                 };
                 let (from, to) = (within(first), within(first + rows));
                 number += there;
                 if from < to {
-                    piece.parsed.rows.truncate(to);
-                    piece.parsed.rows.drain(..from);
+                    piece.made.parsed.rows.truncate(to);
+                    piece.made.parsed.rows.drain(..from);
                     self.keep.take(piece, 1, "", &mut counts, &mut ())?;
                 }
                 Ok(())
-            },
-        )?;
+            })?;
         if reader.digest() == digest && counts.rows_read == rows {
             return Ok(counts);
         }
@@ -332,20 +327,14 @@ impl<'a> Ingest<'a> {
         counts.changes.invisible += layout.invisible;
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
         let mut line = header.lines + 1;
-        let taken = crate::csv::pipeline::run(
-            reader,
-            parser,
-            self.resources.threads,
-            |_, _, (): &mut ()| {},
-            |piece| {
-                self.signs.note(&piece.parsed, line);
-                self.keep.take(piece, line, name, counts, audit)?;
-                line += u64::from(piece.parsed.lines);
-                self.bytes_read += piece.chunk.len() as u64;
-                progress(self.bytes_read, self.keep.rows_read);
-                Ok(())
-            },
-        );
+        let taken = crate::csv::parsing::run(reader, parser, self.resources.threads, |piece| {
+            self.signs.note(&piece.made.parsed, line);
+            self.keep.take(piece, line, name, counts, audit)?;
+            line += u64::from(piece.made.parsed.lines);
+            self.bytes_read += piece.chunk.len() as u64;
+            progress(self.bytes_read, self.keep.rows_read);
+            Ok(())
+        });
         match taken {
             Ok(labels) => self.labels = labels,
             Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),

@@ -24,11 +24,11 @@ use super::writer::{DatasetWriter, Files};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::parse::{RowParser, RowRun};
-use crate::csv::pipeline::{self, Piece};
+use crate::csv::parse::RowParser;
+use crate::csv::parsing::{self, Made};
+use crate::csv::pipeline::Piece;
 use crate::csv::quarantine;
-use crate::csv::row_hash::Row;
-use crate::csv::row_hash::RowHasher;
+use crate::csv::row_hash::{Extent, Row, RowHasher};
 use crate::dataset::counts::{Audit, FileCounts};
 use crate::dataset::resources::Resources;
 
@@ -176,15 +176,15 @@ impl<'a> RowSink<'a> {
     /// De-duplicates and keeps the rows of a piece whose first line is `line`.
     pub(crate) fn take(
         &mut self,
-        piece: &Piece<()>,
+        piece: &Piece<Made<()>>,
         line: u64,
         name: &str,
         counts: &mut FileCounts,
         audit: &mut impl Audit,
     ) -> Result<()> {
-        let parsed = &piece.parsed;
-        // Contiguous rows to keep are copied together.
-        let mut run = RowRun::default();
+        let parsed = &piece.made.parsed;
+        // Rows to keep that stand one behind the other are copied at once.
+        let mut run = Extent::default();
         for batch in parsed.rows.chunks(BATCH) {
             if !self.has_room(batch.len())? {
                 self.writer.rows(piece.bytes(std::mem::take(&mut run)))?;
@@ -197,9 +197,9 @@ impl<'a> RowSink<'a> {
                     RowOutcome::Kept => {
                         counts.rows_kept += 1;
                         let here = self.spill.is_none() || self.distinct;
-                        if here && !run.extend(row) {
+                        if here && !run.extend(row.extent) {
                             self.writer.rows(piece.bytes(run))?;
-                            run = RowRun::of(row);
+                            run = row.extent;
                         }
                     }
                     RowOutcome::DuplicateWithin => counts.duplicates_within += 1,
@@ -230,7 +230,7 @@ impl<'a> RowSink<'a> {
     }
 
     /// Determines the outcomes of rows, as far as they can be known now.
-    fn settle(&mut self, rows: &[Row], piece: &Piece<()>) -> Result<()> {
+    fn settle(&mut self, rows: &[Row], piece: &Piece<Made<()>>) -> Result<()> {
         if let Some(seen) = &mut self.seen {
             seen.insert_all(rows, &mut self.outcomes);
             self.kept +=
@@ -246,7 +246,7 @@ impl<'a> RowSink<'a> {
                 if self.distinct {
                     spill.known(row.hash, &mut self.writer)?;
                 } else {
-                    let bytes = piece.bytes(RowRun::of(row));
+                    let bytes = piece.bytes(row.extent);
                     spill.candidate(row.hash, bytes, &mut self.writer)?;
                 }
             }
@@ -338,13 +338,9 @@ impl Reread<'_> {
             let (bytes, fields) = (&header.bytes, &header.fields);
             let layout = Layout::of(bytes, fields, schema, Purpose::Labelled, &place)?;
             let parser = RowParser::new(schema, layout, &verbatim, Labels::of(schema), *hasher);
-            pipeline::run(
-                &mut reader,
-                parser,
-                1,
-                |_, _, (): &mut ()| {},
-                |piece| piece.parsed.rows.iter().try_for_each(|row| tell(row.hash, writer)),
-            )?;
+            parsing::run(&mut reader, parser, 1, |piece| {
+                piece.made.parsed.rows.iter().try_for_each(|row| tell(row.hash, writer))
+            })?;
         }
         Ok(())
     }

@@ -380,7 +380,7 @@ impl Scratch {
 }
 
 /// The folder that holds `path`; `.` for a bare name.
-pub(crate) fn parent_of(path: &Path) -> &Path {
+pub fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

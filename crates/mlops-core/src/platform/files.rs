@@ -27,6 +27,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether both paths lead to the same file, which is there.
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    canonical(one).is_some_and(|one| Some(one) == canonical(other))
+}
+
 /// Names the kind of a file that is no regular file; `None` for a regular file.
 pub fn other_than_data(kind: FileType) -> Option<&'static str> {
     #[cfg(unix)]

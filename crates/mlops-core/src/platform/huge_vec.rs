@@ -13,13 +13,13 @@ const BYTES: usize = 8;
 
 /// An array of 64-bit numbers.
 #[derive(Debug)]
-pub(crate) struct HugeVec {
+pub struct HugeVec {
     memory: MmapMut,
 }
 
 impl HugeVec {
     /// An array of `length` zeros, at least one.
-    pub(crate) fn zeroed(length: usize) -> Result<Self> {
+    pub fn zeroed(length: usize) -> Result<Self> {
         let bytes = length.max(1).saturating_mul(BYTES);
         let memory = MmapMut::map_anon(bytes).map_err(|e| {
             Error::data(format!(
@@ -35,27 +35,31 @@ impl HugeVec {
     }
 
     /// The number of elements.
-    pub(crate) fn len(&self) -> usize {
+    #[inline]
+    pub fn len(&self) -> usize {
         self.memory.len() / BYTES
     }
 
     /// The number at `at`, which must be below the length.
-    pub(crate) fn get(&self, at: usize) -> u64 {
+    #[inline]
+    pub fn get(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.memory.as_chunks().0[at])
     }
 
     /// The bytes of `count` numbers from `at` on; the range must lie within the array.
-    pub(crate) fn some(&self, at: usize, count: usize) -> &[[u8; BYTES]] {
+    #[inline]
+    pub fn some(&self, at: usize, count: usize) -> &[[u8; BYTES]] {
         &self.memory.as_chunks().0[at..at + count]
     }
 
     /// Sets the number at `at`, which must be below the length.
-    pub(crate) fn set(&mut self, at: usize, value: u64) {
+    #[inline]
+    pub fn set(&mut self, at: usize, value: u64) {
         self.memory.as_chunks_mut().0[at] = value.to_le_bytes();
     }
 
     /// Applies `change` to each number that is not zero.
-    pub(crate) fn change(&mut self, change: impl Fn(u64) -> u64) {
+    pub fn change(&mut self, change: impl Fn(u64) -> u64) {
         for slot in self.memory.as_chunks_mut().0 {
             let value = u64::from_le_bytes(*slot);
             // Does not write to untouched pages, which would allocate them.

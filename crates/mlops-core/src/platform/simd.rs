@@ -15,7 +15,7 @@
 ///
 /// `run` and the functions that it calls in its loops must be `#[inline(always)]`: a function that
 /// is not inlined is compiled for the baseline processor only, which is slow but correct.
-pub(crate) trait Work {
+pub trait Work {
     /// The result.
     type Output;
     /// Does the work.
@@ -24,7 +24,7 @@ pub(crate) trait Work {
 
 /// Runs `work` in its widest version.
 #[inline]
-pub(crate) fn widest<W: Work>(work: W) -> W::Output {
+pub fn widest<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     {
         let four = is_x86_feature_detected!("avx2")

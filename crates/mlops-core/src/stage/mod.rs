@@ -5,8 +5,6 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
-pub mod compare;
-mod compared;
 pub mod decide;
 pub mod deploy;
 pub mod diagnose;
@@ -17,7 +15,7 @@ mod held_out;
 pub mod history;
 pub mod holdout;
 pub mod ingest;
-mod output;
+pub mod output;
 mod predictions;
 mod restore;
 pub mod retain;

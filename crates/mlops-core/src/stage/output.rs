@@ -9,21 +9,22 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::platform::disk::parent_of;
+use crate::platform::files::same_file;
 use crate::{Error, Result};
 
 /// A file that a command is to write.
-pub(super) struct Output<'a> {
+pub struct Output<'a> {
     /// Its path.
-    pub(super) path: &'a Path,
+    pub path: &'a Path,
     /// The kind of file in an error message: another file is `no comparison`.
-    pub(super) kind: &'a str,
+    pub kind: &'a str,
     /// How its header ends, in this version and in earlier ones.
-    pub(super) endings: &'a [&'a str],
+    pub endings: &'a [&'a str],
 }
 
 impl Output<'_> {
     /// Refuses a path that would do damage; returns whether an earlier output of ours is replaced.
-    pub(super) fn check(&self, config: &Config, inputs: &[&Path]) -> Result<bool> {
+    pub fn check(&self, config: &Config, inputs: &[&Path]) -> Result<bool> {
         let Self { path, kind, endings } = self;
         let refuse = |why: &str| {
             let problem = format!("--output {} {why}", path.display());
@@ -82,9 +83,4 @@ impl Output<'_> {
             rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(b","))
         }))
     }
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    let canonical = |path: &Path| path.canonicalize().ok();
-    canonical(one).is_some_and(|one| Some(one) == canonical(other))
 }

@@ -3,12 +3,12 @@
 //! Not for reading quotes: see [`crate::csv::record`].
 
 /// Whether a text cell must stand in quotes.
-pub(crate) fn needs_quotes(text: &str) -> bool {
+pub fn needs_quotes(text: &str) -> bool {
     text.bytes().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'))
 }
 
 /// Writes a text cell, quoted only where CSV needs it.
-pub(crate) fn push_text(text: &str, out: &mut Vec<u8>) {
+pub fn push_text(text: &str, out: &mut Vec<u8>) {
     if needs_quotes(text) {
         out.push(b'"');
         for byte in text.bytes() {

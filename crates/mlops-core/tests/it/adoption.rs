@@ -10,10 +10,8 @@ use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::ingest::Options;
 use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::{adopt, deploy};
+use mlops_testkit::{Dead, Fault, HEADER, Scene, sample_rows};
 use serde_json::json;
-
-use crate::fault::{Dead, Fault};
-use crate::workspace::{HEADER, Scene, sample_rows};
 
 /// A folder in which scripts worked: `a` and `c` ingested, `gone` too and deleted since.
 fn theirs() -> Scene {

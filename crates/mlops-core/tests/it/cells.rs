@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use crate::ingestion::{reason, record};
-use crate::workspace::{HEADER, Scene};
+use mlops_testkit::{HEADER, Scene};
 
 const SMALL: &str = "id,x,y\n";
 

@@ -7,10 +7,10 @@ use std::fs;
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::FileStatus;
 use mlops_core::stage::ingest::Options;
+use mlops_testkit::{HEADER, Random, Scene};
 use serde_json::json;
 
 use crate::ingestion::record;
-use crate::workspace::{HEADER, Random, Scene};
 
 fn newest(scene: &Scene, version: Option<DatasetVersion>) -> String {
     version.map_or_else(String::new, |v| scene.read(&format!("out/{}", v.file_name())))

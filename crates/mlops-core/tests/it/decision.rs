@@ -10,10 +10,8 @@ use mlops_core::run::context::Report;
 use mlops_core::run::decision::Decision;
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::ingest;
+use mlops_testkit::{Fault, HEADER, Random, Scene, repetitions, sample_rows};
 use serde_json::{Value, json};
-
-use crate::fault::Fault;
-use crate::workspace::{HEADER, Random, Scene, repetitions, sample_rows};
 
 /// A workspace with a live release, whose source folder is apart.
 pub(crate) fn live(more: &Value) -> Scene {

@@ -2,9 +2,8 @@
 //! things. It must not matter in how many steps, with how much memory and with which index.
 
 use mlops_core::stage::ingest::Options;
+use mlops_testkit::{Random, Scene};
 use serde_json::{Value, json};
-
-use crate::workspace::{Random, Scene};
 
 fn without_id(more: &Value) -> Scene {
     let mut keys = json!({"schema": {"numeric": ["age"], "categorical": ["sex"], "target": "y"}});

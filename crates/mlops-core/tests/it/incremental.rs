@@ -15,9 +15,7 @@ use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::Disk;
 use mlops_core::table::schema::Schema;
-
-use crate::fault::{Dead, Fault};
-use crate::workspace::{HEADER, Random, Scene, folder, repetitions};
+use mlops_testkit::{Dead, Fault, HEADER, Random, Scene, folder, repetitions};
 
 fn schema() -> Schema {
     let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];

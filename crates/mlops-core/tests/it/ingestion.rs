@@ -9,9 +9,8 @@ use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{FileRecord, FileStatus};
 use mlops_core::stage::ingest::Options;
 use mlops_core::stage::ingest::report::Ingested;
+use mlops_testkit::{HEADER, Scene};
 use serde_json::json;
-
-use crate::workspace::{HEADER, Scene};
 
 const RETRY: Options =
     Options { retry: true, rebuild: false, partial: false, settle: std::time::Duration::ZERO };

@@ -11,10 +11,10 @@ use mlops_core::run::context::Report;
 use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide::{self, Options};
 use mlops_core::stage::{deploy, ingest};
+use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
 
 use crate::decision::{decide, decide_with, live, person_needed, turned, visits};
-use crate::workspace::{Scene, sample_rows};
 
 fn force(accept: bool) -> Options {
     Options { force: true, accept, ..Options::default() }

@@ -2,9 +2,8 @@
 
 use std::fs;
 
+use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
-
-use crate::workspace::{Scene, sample_rows};
 
 #[test]
 fn test_rows_known_at_training_are_held_out_whatever_their_spelling() {

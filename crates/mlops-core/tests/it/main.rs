@@ -11,17 +11,12 @@
 mod adoption;
 /// What a cell, a label, a header and a line are, in whole workspaces.
 mod cells;
-/// Two files side by side.
-mod compared;
-mod comparison;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.
 mod corrections;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
-/// A step of the disk that fails, or whatever else a test wants to happen there.
-mod fault;
 /// New rows on top of many that are known.
 mod incremental;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.
@@ -62,5 +57,3 @@ mod tampering;
 mod training;
 /// Versions of the data set: what counts as new, and that nothing is done twice.
 mod versions;
-/// The scene: a folder with a configuration, and the stages run in it.
-mod workspace;

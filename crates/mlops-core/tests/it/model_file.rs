@@ -9,9 +9,8 @@ use mlops_core::model::card::Card;
 use mlops_core::model::{Golden, Model, artifact};
 use mlops_core::platform::digest::Digest;
 use mlops_core::table::Table;
+use mlops_testkit::{Random, Scene, repetitions, variable};
 use serde_json::json;
-
-use crate::workspace::{Random, Scene, repetitions, variable};
 
 /// Magic, format version, length; then the checksum, then the payload.
 const LENGTH: std::ops::Range<usize> = 12..20;

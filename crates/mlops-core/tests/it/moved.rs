@@ -8,9 +8,8 @@ use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lock::Lock;
 use mlops_core::release::NOT_BLESSED;
 use mlops_core::stage::ingest::Options;
+use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
-
-use crate::workspace::{Scene, sample_rows};
 
 fn scene() -> Scene {
     let scene = Scene::with(&json!({"retention": {"keep_releases": 2, "keep_datasets": 2}}));

@@ -1,9 +1,8 @@
 //! Readers of the live release while it is exchanged: never a mix, never a miss. Not for crashes:
 //! see `recovery`.
 
+use mlops_testkit::{Scene, repetitions, sample_rows};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use crate::workspace::{Scene, repetitions, sample_rows};
 
 #[test]
 fn a_reader_sees_one_whole_release_at_any_moment_of_many_promotions() {

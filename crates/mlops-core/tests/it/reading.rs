@@ -8,9 +8,9 @@ use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::{Reading, RowReader};
 use mlops_core::table::Table;
 use mlops_core::table::schema::{Role, Schema};
+use mlops_testkit::{Random, folder, repetitions};
 
 use crate::partition::input;
-use crate::workspace::{Random, folder, repetitions};
 
 /// All values of a file: ids, numbers as bits, categories, and the label.
 type Rows = Vec<(Vec<String>, Vec<u64>, Vec<String>, bool)>;

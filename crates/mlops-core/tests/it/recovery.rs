@@ -6,10 +6,8 @@ use std::collections::BTreeSet;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::{Disk, Step};
 use mlops_core::release::Pointer;
+use mlops_testkit::{Entry, Fault, Scene, Snapshot, repetitions, sample_rows};
 use serde_json::json;
-
-use crate::fault::Fault;
-use crate::workspace::{Entry, Scene, Snapshot, repetitions, sample_rows};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;

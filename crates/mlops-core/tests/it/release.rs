@@ -6,9 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use mlops_core::stage::deploy;
+use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
-
-use crate::workspace::{Scene, sample_rows};
 
 /// A workspace with a scored model.
 fn scored() -> Scene {

@@ -13,10 +13,8 @@ use mlops_core::platform::disk::{Disk, Probe, Step};
 use mlops_core::run::context::Report as _;
 use mlops_core::stage::rollback;
 use mlops_core::stage::verify::{self, Which};
+use mlops_testkit::{Dead, Fault, Random, Scene, repetitions, sample_rows};
 use serde_json::json;
-
-use crate::fault::{Dead, Fault};
-use crate::workspace::{Random, Scene, repetitions, sample_rows};
 
 fn scene(keep_releases: Option<u64>, keep_datasets: Option<u64>) -> Scene {
     let limits = json!({"keep_releases": keep_releases, "keep_datasets": keep_datasets});

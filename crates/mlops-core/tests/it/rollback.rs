@@ -11,9 +11,7 @@ use mlops_core::stage::history::{self, History};
 use mlops_core::stage::rollback::{self, RolledBack};
 use mlops_core::stage::verify::{self, Verified, Which};
 use mlops_core::{Result, stage};
-
-use crate::fault::{Dead, Fault};
-use crate::workspace::{Scene, sample_rows};
+use mlops_testkit::{Dead, Fault, Scene, sample_rows};
 
 /// A workspace in which `n` releases went live one after the other, the last one still is.
 pub(crate) fn lived(n: u64) -> (Scene, Vec<ReleaseId>) {

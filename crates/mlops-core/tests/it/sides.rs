@@ -7,10 +7,10 @@ use std::fs;
 use mlops_core::ids::{DatasetVersion, Step};
 use mlops_core::stage::decide::Options;
 use mlops_core::stage::{holdout, ingest};
+use mlops_testkit::{Random, Scene, repetitions, sample_rows};
 use serde_json::{Value, json};
 
 use crate::decision::decide_with;
-use crate::workspace::{Random, Scene, repetitions, sample_rows};
 
 const FORCE: Options = Options { force: true, dry_run: false, accept: true };
 

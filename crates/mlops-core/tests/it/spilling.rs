@@ -14,9 +14,7 @@ use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::{Disk, Step};
 use mlops_core::table::schema::Schema;
-
-use crate::fault::Fault;
-use crate::workspace::{HEADER, Random, folder, repetitions};
+use mlops_testkit::{Fault, HEADER, Random, folder, repetitions};
 
 /// What a run of ingestion without any row takes: below it, everything is spilled.
 const NOTHING: usize = 15 << 20;

@@ -14,9 +14,8 @@ use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide;
 use mlops_core::stage::ingest::Options;
 use mlops_core::stage::ingest::report::Ingested;
+use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
-
-use crate::workspace::{Scene, sample_rows};
 
 /// `n` good rows whose ids begin with `id`.
 fn good(id: &str, n: u32) -> String {

@@ -6,9 +6,9 @@ use std::fs;
 use mlops_core::ids::ReleaseId;
 use mlops_core::run::context::Report as _;
 use mlops_core::stage::verify::{self, Which};
+use mlops_testkit::Scene;
 
 use crate::rollback::{damage, lived, refused, roll_back, verified};
-use crate::workspace::Scene;
 
 #[test]
 fn a_damaged_or_missing_release_can_be_left() {

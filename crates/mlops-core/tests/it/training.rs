@@ -6,9 +6,8 @@ use std::fs;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::RowReader;
 use mlops_core::model::{Model, Prediction, Predictor, artifact};
+use mlops_testkit::{HEADER, Random, Scene, sample_rows};
 use serde_json::{Value, json};
-
-use crate::workspace::{HEADER, Random, Scene, sample_rows};
 
 /// Two features and `yes`/`no`.
 fn small(training: &Value, rows: &str) -> Scene {

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 use mlops_core::ids::{DatasetVersion, Step};
 use mlops_core::ledger::FileStatus;
 use mlops_core::stage::ingest::{self, Options};
+use mlops_testkit::{HEADER, Scene};
 use serde_json::json;
 
 use crate::ingestion::{record, status};
-use crate::workspace::{HEADER, Scene};
 
 const REBUILD: Options =
     Options { retry: false, rebuild: true, partial: false, settle: std::time::Duration::ZERO };

@@ -2,8 +2,7 @@
 
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::table::schema::{Role, Schema};
-
-use crate::workspace::Random;
+use mlops_testkit::Random;
 
 const IDS: &[&str] = &[
     "a",

@@ -19,9 +19,8 @@ use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::Disk;
 use mlops_core::table::schema::Schema;
+use mlops_testkit::{Random, folder, repetitions};
 use tempfile::TempDir;
-
-use crate::workspace::{Random, folder, repetitions};
 
 /// Where pieces end, in bytes, and how many threads parse them: nowhere in files as small as
 /// these, then everywhere, on fewer threads than there are pieces and on more.

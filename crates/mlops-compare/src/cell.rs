@@ -8,12 +8,13 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Ingestion, NumberFormat};
-use crate::csv::clean::{self, FormatChanges, Labels, Number};
-use crate::csv::number::no_number;
-use crate::csv::quarantine::Sign;
-use crate::csv::spelling::{BareLabels, Cell};
-use crate::table::schema::{Role, Schema};
+use mlops_core::config::{Ingestion, NumberFormat};
+use mlops_core::csv::clean::{self, FormatChanges, Labels, Number};
+use mlops_core::csv::number::no_number;
+use mlops_core::csv::quarantine::Sign;
+use mlops_core::csv::spelling::{BareLabels, Cell};
+use mlops_core::table::quote::push_text;
+use mlops_core::table::schema::{Role, Schema};
 
 /// Digits that a double holds, whatever they are, up to its shortest spelling.
 const DOUBLE_DIGITS: usize = 17;
@@ -122,7 +123,7 @@ impl<'a> Spelling<'a> {
         let value = clean::bare(text, quoted, escaped, &mut changes);
         let may_be_missing = match kind {
             Kind::Number | Kind::Category => true,
-            Kind::Label => !self.labels.knows(&value),
+            Kind::Label => self.labels.known_as(&value).is_none(),
             Kind::Text | Kind::Plain | Kind::Passed => false,
         };
         let spelt_missing = may_be_missing && self.missing.iter().any(|m| *m == value);
@@ -137,29 +138,20 @@ impl<'a> Spelling<'a> {
                 },
                 number => number,
             },
-            Kind::Label => {
-                // A label that is not known yet is not learned here: it would depend on the order.
-                let mut labels = self.labels.clone();
-                labels.negative.get_or_insert_default();
-                match labels.resolve(&value, &mut changes) {
-                    Some(true) => {
-                        crate::table::quote::push_text(&self.labels.positive, out);
-                        return Ok(());
-                    }
-                    Some(false) => {
-                        let negative = self.labels.negative.as_deref();
-                        crate::table::quote::push_text(negative.unwrap_or(&value), out);
-                        return Ok(());
-                    }
-                    None => plain_number(&value),
+            // A label that is not known yet is not learned here: it would depend on the order.
+            Kind::Label => match self.labels.known_as(&value) {
+                Some(label) => {
+                    push_text(label, out);
+                    return Ok(());
                 }
-            }
+                None => plain_number(&value),
+            },
             Kind::Plain => plain_number(&value),
             Kind::Text | Kind::Category | Kind::Passed => None,
         };
         match number {
             Some(number) => number.push(out),
-            None => crate::table::quote::push_text(&value, out),
+            None => push_text(&value, out),
         }
         Ok(())
     }
@@ -224,7 +216,7 @@ pub(crate) fn unquoted(cell: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::csv::spelling;
+    use mlops_core::csv::spelling;
 
     use super::*;
 

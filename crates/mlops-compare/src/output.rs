@@ -3,19 +3,19 @@
 //!
 //! On all columns a line is a row and `_merge`. With `--on` it is the key, the other cells of the
 //! left row, those of the right row, `_rows` (how often the key comes on either side, as `2:1`) and
-//! `_merge`. Not for deciding what a row is: see [`super::join`].
+//! `_merge`. Not for deciding what a row is: see [`crate::join`].
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::platform::disk::{Disk, NewFile};
-use crate::table::quote::push_text;
-use crate::{Error, Result, text};
+use mlops_core::platform::disk::{Disk, NewFile};
+use mlops_core::table::quote::push_text;
+use mlops_core::{Error, Result, text};
 
-use super::columns::Columns;
-use super::groups::Counts;
-use super::spool::Spool;
-use crate::compare::rows::Numbered;
+use crate::columns::Columns;
+use crate::groups::Counts;
+use crate::rows::Numbered;
+use crate::spool::Spool;
 
 /// The column that says where a row is.
 pub const MERGE: &str = "_merge";

@@ -8,17 +8,17 @@
 //! The rows of the right file come first, then those of the left file; with `--on` twice, since how
 //! often a key comes must be known before a row is paired. On all columns the count so far says of a
 //! row of the left file whether one of the equal ones on the right is left for it. Memory that runs
-//! short is an answer, not an error: see [`super::partition`]. Not for where rows come from or go to.
+//! short is an answer, not an error: see [`crate::partition`]. Not for where rows come from or go to.
 
-use crate::Result;
-use crate::compare::rows::Numbered;
-use crate::csv::row_hash::RowHasher;
+use crate::rows::Numbered;
+use mlops_core::Result;
+use mlops_core::csv::row_hash::RowHasher;
 
-use super::columns::Columns;
-use super::difference::{Tolerance, compare_rows};
-use super::findings::{Findings, RIGHT, cells};
-use super::groups::{Counts, File, Groups, Place};
-use super::output::{Merge, Sink};
+use crate::columns::Columns;
+use crate::difference::{Tolerance, compare_rows};
+use crate::findings::{Findings, RIGHT, cells};
+use crate::groups::{Counts, File, Groups, Place};
+use crate::output::{Merge, Sink};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]

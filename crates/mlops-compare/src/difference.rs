@@ -1,13 +1,13 @@
 //! Where two rows of the same key differ, column by column.
 //!
-//! Not for which rows belong together: see [`super::join`].
+//! Not for which rows belong together: see [`crate::join`].
 
 use serde::Serialize;
 
-use crate::csv::clean::Number;
+use mlops_core::csv::clean::Number;
 
-use super::cell::{Cells, Kind, unquoted};
-use super::examples::Examples;
+use crate::cell::{Cells, Kind, unquoted};
+use crate::examples::Examples;
 
 /// How far two numbers may lie apart and still count as equal: by `abs`, or by `rel` times the
 /// larger of their absolute values, whichever is more. Python's `math.isclose` has the same rule.

@@ -1,11 +1,11 @@
-//! The report of `diagnostics compare` in words. Not for its figures: see [`super::compare`].
+//! The report of `diagnostics compare` in words. Not for its figures: see [`crate::command`].
 
 use std::fmt;
 
-use super::compare::{Compared, Rule, Validation};
-use crate::compare::{ColumnDifference, EXAMPLES};
-use crate::run::attention::Finding;
-use crate::text;
+use crate::command::{Compared, Rule, Validation};
+use crate::{ColumnDifference, EXAMPLES};
+use mlops_core::run::attention::Finding;
+use mlops_core::text;
 
 /// A cell or a row longer than this is cut, in characters.
 const LONGEST: usize = 160;
@@ -148,7 +148,7 @@ impl Compared {
     }
 
     /// Why the comparison is not whole, or not what was demanded.
-    pub(super) fn faults(&self) -> Vec<Finding> {
+    pub(crate) fn faults(&self) -> Vec<Finding> {
         let mut faults = Vec::new();
         let names = [&self.left.name, &self.right.name];
         for (name, unreadable) in names.iter().zip(&self.comparison.unreadable) {

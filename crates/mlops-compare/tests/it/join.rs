@@ -1,19 +1,16 @@
 //! The join behind `diagnostics compare` against a naive one of whole files in memory, for any number
-//! of threads and any memory. Not for files, names and refusals: see `compared`.
+//! of threads and any memory. Not for files, names and refusals: see `command`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use mlops_compare::{CellDifference, Comparison, EXAMPLES, Request, Resources, Side, Tolerance};
 use mlops_core::Result;
-use mlops_core::compare::{
-    self, CellDifference, Comparison, EXAMPLES, Request, Resources, Side, Tolerance,
-};
 use mlops_core::config::Ingestion;
 use mlops_core::platform::disk::Disk;
 use mlops_core::table::schema::Schema;
-
-use crate::workspace::{Random, folder, repetitions};
+use mlops_testkit::{Random, folder, repetitions};
 
 /// What is compared, and how.
 struct Case {
@@ -296,7 +293,7 @@ fn compare(
     let (left, right) = (dir.join("left.csv"), dir.join("right.csv"));
     let (schema, options, disk) = (schema(), Ingestion::default(), Disk::default());
     let output = dir.join("joined.csv");
-    let compared = compare::compare(&Request {
+    let compared = mlops_compare::compare(&Request {
         left: Side { path: &left, recorded: false },
         right: Side { path: &right, recorded: false },
         on: &case.on,

@@ -8,22 +8,22 @@
 //!    rows' numbers, so that the result is the one that a join in memory has.
 //!
 //! Memory: the groups of one part, and a few KiB a run. Space on the disk: both files and the joined
-//! rows. Not for what a row is: see [`super::join`].
+//! rows. Not for what a row is: see [`crate::join`].
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::Path;
 
-use crate::Result;
-use crate::platform::disk::Disk;
+use mlops_core::Result;
+use mlops_core::platform::disk::Disk;
 
-use super::findings::Findings;
-use super::groups::Groups;
-use super::join::{Join, Plan};
-use super::output::{JoinedFile, Sink, Target};
-use super::rows::Rows;
-use super::spool::{Cursor, Spool};
-use crate::compare::rows::Numbered;
+use crate::findings::Findings;
+use crate::groups::Groups;
+use crate::join::{Join, Plan};
+use crate::output::{JoinedFile, Sink, Target};
+use crate::rows::Numbered;
+use crate::rows::Rows;
+use crate::spool::{Cursor, Spool};
 
 const PARTITION_BITS: u32 = 8;
 const PARTITIONS: usize = 1 << PARTITION_BITS;

@@ -1,16 +1,16 @@
 //! Which columns of two files belong together: by name, wherever they stand.
 //!
-//! Not for cells: see [`super::cell`].
+//! Not for cells: see [`crate::cell`].
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::table::schema::{Role, Schema};
-use crate::text;
-use crate::{Error, Result};
+use mlops_core::table::schema::{Role, Schema};
+use mlops_core::text;
+use mlops_core::{Error, Result};
 
-use super::cell::Kind;
+use crate::cell::Kind;
 
 /// The columns of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

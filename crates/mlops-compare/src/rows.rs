@@ -2,33 +2,28 @@
 //!
 //! As in ingestion, a row that is spelt canonically already is proved to be so in one look. If its
 //! columns stand in order too it is used where it stands; else its cells are copied into order.
-//! Not for what a row means: see [`super::join`].
+//! Not for what a row means: see [`crate::join`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
-use crate::csv::chunk::blank_line;
-use crate::csv::record::{self, Field, Malformed, Scan, Shape};
-use crate::csv::row_hash::RowHasher;
-use crate::csv::spelling::Cell;
-use crate::csv::structural_index::StructuralIndex;
-use crate::platform::simd::{Work, widest};
+use mlops_core::csv::record::{self, Field, Next, Shape};
+use mlops_core::csv::row_hash::{Extent, RowHasher};
+use mlops_core::csv::spelling::{Canonical, CanonicalRow, Cell, canonical_row};
+use mlops_core::csv::structural_index::StructuralIndex;
+use mlops_core::platform::simd::{Work, widest};
 
-use super::cell::Spelling;
-use super::columns::Fields;
+use crate::cell::{Kind, Spelling};
+use crate::columns::Fields;
 
 /// A row of a piece.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
-    start: u32,
-    length: u32,
+    extent: Extent,
     /// Bytes of its key cells, with the commas between them.
     pub(crate) key: u32,
     /// Of its key.
     pub(crate) hash: u128,
 }
-
-/// Set in `Row::start` when the row is in the side buffer.
-const IN_SIDE: u32 = 1 << 31;
 
 /// The rows of a piece; reused from piece to piece.
 #[derive(Debug, Default)]
@@ -46,53 +41,52 @@ pub(crate) struct Rows {
 impl Rows {
     /// The bytes of `row`, newline included; `chunk` is the piece it came from.
     pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], row: &Row) -> &'a [u8] {
-        let start = (row.start & !IN_SIDE) as usize;
-        let from = if row.start & IN_SIDE == 0 { chunk } else { &self.side };
-        &from[start..start + row.length as usize]
+        row.extent.of(chunk, &self.side)
     }
 
-    fn push(&mut self, (start, side): (usize, bool), row: &[u8], key: usize, hash: u128) {
-        // A piece is far below 2 GiB, since a line is.
-        let short = |n: usize| u32::try_from(n).unwrap_or(u32::MAX >> 1);
-        let start = short(start) | if side { IN_SIDE } else { 0 };
-        self.all.push(Row { start, length: short(row.len()), key: short(key), hash });
+    fn push(&mut self, extent: Extent, key: usize, hash: u128) {
+        // A key is shorter than a piece, which is far below 2 GiB.
+        let key = u32::try_from(key).unwrap_or(u32::MAX >> 1);
+        self.all.push(Row { extent, key, hash });
     }
 
+    /// Takes the row that was written to the side buffer from `start` on.
     fn push_side(&mut self, start: usize, key: usize, hasher: RowHasher) {
-        let side = std::mem::take(&mut self.side);
-        let hash = hasher.hash(&side[start..start + key]);
-        self.push((start, true), &side[start..], key, hash);
-        self.side = side;
+        if let Some(last) = self.side.last_mut() {
+            *last = b'\n';
+        }
+        let hash = hasher.hash(&self.side[start..start + key]);
+        self.push(Extent::new(&(start..self.side.len()), true), key, hash);
     }
 }
 
 /// Makes rows of the pieces of one file.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct RowMaker<'a> {
     spelling: &'a Spelling<'a>,
     fields: &'a Fields,
     hasher: RowHasher,
-    max_bytes: usize,
+    shape: Shape,
     /// Whether the fields are the columns of the comparison, in their order.
     in_order: bool,
     /// Start and end of each field of the row at hand.
     cells: Vec<(usize, usize)>,
     found: Vec<Field>,
-    marks: StructuralIndex,
+    index: StructuralIndex,
 }
 
 impl<'a> RowMaker<'a> {
-    /// For a file with `fields` and records of `max_bytes` at most.
+    /// For a file with `fields` and records of `shape`.
     pub(crate) fn new(
         spelling: &'a Spelling<'a>,
         fields: &'a Fields,
         hasher: RowHasher,
-        max_bytes: usize,
+        shape: Shape,
     ) -> Self {
         let in_order = (0..fields.kinds.len()).eq(fields.positions.iter().copied());
         let cells = vec![(0, 0); fields.kinds.len()];
-        let (found, marks) = (Vec::new(), StructuralIndex::default());
-        Self { spelling, fields, hasher, max_bytes, in_order, cells, found, marks }
+        let (found, index) = (Vec::new(), StructuralIndex::default());
+        Self { spelling, fields, hasher, shape, in_order, cells, found, index }
     }
 
     /// Makes the rows of `chunk`, whole records.
@@ -102,37 +96,16 @@ impl<'a> RowMaker<'a> {
         out.unreadable.clear();
         out.other_decimal = None;
         out.lines = 0;
-        self.marks.look_at(chunk);
+        self.index.look_at(chunk);
         widest(Making { maker: self, chunk, out });
     }
 
-    /// Where a row in canonical spelling that starts at `at` ends, and the length of its line end.
-    /// Notes where its cells are.
+    /// The row in canonical spelling that starts at `at`, if there is one. Notes where its cells are.
     #[inline(always)]
-    fn canonical(&mut self, chunk: &[u8], at: usize) -> Option<(usize, usize)> {
-        let width = self.fields.kinds.len();
-        let ends = self.marks.row(at, width)?;
-        let (mut start, mut end) = (at, at);
-        for (field, kind) in self.fields.kinds.iter().enumerate() {
-            end = ends[field] as usize;
-            let canonical = self.spelling.is_canonical(*kind, Cell { chunk, start, end });
-            if !canonical || (chunk[end] == b',') != (field + 1 < width) {
-                return None;
-            }
-            self.cells[field] = (start, end);
-            start = end + 1;
-        }
-        let line_end = match chunk[end] {
-            b'\n' => 1,
-            _ if chunk.get(end + 1) == Some(&b'\n') => 2,
-            _ => 1,
-        };
-        // Of a single column, no cell may be a blank line or an empty cell; the careful path knows.
-        if end == at || end - at + 2 > self.max_bytes {
-            return None;
-        }
-        self.marks.pass(width);
-        Some((end, line_end))
+    fn canonical(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
+        let Self { spelling, fields, shape, cells, index, .. } = self;
+        let cells = Cells { spelling, kinds: &fields.kinds, places: cells };
+        canonical_row(index, chunk, at, *shape, cells)
     }
 
     /// Takes the canonical row from `at` to `end` whose cells were noted.
@@ -141,8 +114,8 @@ impl<'a> RowMaker<'a> {
         let keys = self.fields.keys;
         if self.in_order && chunk[end] == b'\n' {
             let key = self.cells[keys - 1].1 - at;
-            let row = &chunk[at..=end];
-            out.push((at, false), row, key, self.hasher.hash(&row[..key]));
+            let hash = self.hasher.hash(&chunk[at..at + key]);
+            out.push(Extent::new(&(at..end + 1), false), key, hash);
             return;
         }
         let start = out.side.len();
@@ -155,35 +128,25 @@ impl<'a> RowMaker<'a> {
             }
             out.side.push(b',');
         }
-        if let Some(last) = out.side.last_mut() {
-            *last = b'\n';
-        }
         out.push_side(start, key, self.hasher);
     }
 
     /// Takes the record at `at` apart; returns where the next one starts.
-    fn careful(&mut self, chunk: &[u8], at: usize, out: &mut Rows) -> usize {
-        let width = self.fields.kinds.len();
-        if width > 1
-            && let Some(length) = blank_line(&chunk[at..], true)
-        {
-            out.lines += 1;
-            return at + length;
-        }
-        let shape = Shape { width, max_bytes: self.max_bytes };
+    fn slow_path(&mut self, chunk: &[u8], at: usize, out: &mut Rows) -> usize {
         let mut found = std::mem::take(&mut self.found);
-        let (end, lines, problem) = match record::scan(chunk, at, true, shape, &mut found) {
-            Scan::Record { end, lines, problem } => (end, lines, problem),
-            // A chunk ends with a record, so that the scan never asks for more.
-            Scan::NeedMore => (chunk.len(), 1, Some(Malformed::Quote(0))),
+        let (end, lines) = match record::next(chunk, at, self.shape, &mut found) {
+            Next::Blank(end) => (end, 1),
+            Next::Record { end, lines, problem } => {
+                let spelt = match problem {
+                    Some(problem) => Err(problem.in_words(self.shape)),
+                    None => self.spell(chunk, (at, end), &found, out),
+                };
+                if let Err(message) = spelt {
+                    out.unreadable.push((out.lines, message));
+                }
+                (end, lines)
+            }
         };
-        let spelt = match problem {
-            Some(problem) => Err(self.in_words(problem)),
-            None => self.spell(chunk, (at, end), &found, out),
-        };
-        if let Err(message) = spelt {
-            out.unreadable.push((out.lines, message));
-        }
         out.lines += u64::from(lines);
         self.found = found;
         end
@@ -214,24 +177,23 @@ impl<'a> RowMaker<'a> {
             }
             out.side.push(b',');
         }
-        if let Some(last) = out.side.last_mut() {
-            *last = b'\n';
-        }
         out.push_side(start, key, self.hasher);
         Ok(())
     }
+}
 
-    fn in_words(&self, problem: Malformed) -> String {
-        let width = self.fields.kinds.len();
-        match problem {
-            Malformed::TooFew(found) | Malformed::TooMany(found) => {
-                format!("expected {width} columns, found {found}")
-            }
-            Malformed::Quote(_) => {
-                "a quote is not closed on its line, or text follows it".to_owned()
-            }
-            Malformed::TooLong => format!("longer than {} bytes", self.max_bytes),
-        }
+/// The cells of a row, whose places are noted.
+struct Cells<'a> {
+    spelling: &'a Spelling<'a>,
+    kinds: &'a [Kind],
+    places: &'a mut [(usize, usize)],
+}
+
+impl Canonical for Cells<'_> {
+    #[inline(always)]
+    fn is_canonical(&mut self, field: usize, cell: Cell) -> bool {
+        self.places[field] = (cell.start, cell.end);
+        self.spelling.is_canonical(self.kinds[field], cell)
     }
 }
 
@@ -251,12 +213,12 @@ impl Work for Making<'_, '_> {
         let mut at = 0;
         while at < chunk.len() {
             at = match maker.canonical(chunk, at) {
-                Some((end, line_end)) => {
+                Some(CanonicalRow { end, next }) => {
                     maker.take(chunk, at, end, out);
                     out.lines += 1;
-                    end + line_end
+                    next
                 }
-                None => maker.careful(chunk, at, out),
+                None => maker.slow_path(chunk, at, out),
             };
         }
     }

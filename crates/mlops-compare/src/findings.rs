@@ -1,12 +1,12 @@
 //! What a comparison, or a part of it, has found so far.
 //!
 //! Parts may be added in any order: counts are sums, and examples know their place in the files.
-//! Not for finding it: see [`super::join`].
+//! Not for finding it: see [`crate::join`].
 
-use super::cell::{Cells, unquoted};
-use super::difference::ColumnDifferences;
-use super::examples::Examples;
-use super::groups::Counts;
+use crate::cell::{Cells, unquoted};
+use crate::difference::ColumnDifferences;
+use crate::examples::Examples;
+use crate::groups::Counts;
 
 /// Numbers of examples from here on are of the right file.
 pub(crate) const RIGHT: u64 = 1 << 63;

@@ -2,19 +2,19 @@
 //! those of the left file pass by. On all columns the right file is read once more for those of its
 //! rows that nobody shares: that takes less than remembering them.
 //!
-//! Not for rows that do not fit: see [`super::partition`], which gives the same result.
+//! Not for rows that do not fit: see [`crate::partition`], which gives the same result.
 
 use std::cell::Cell;
 
-use crate::{Error, Result};
+use mlops_core::{Error, Result};
 
-use super::groups::{BATCH, Groups};
-use super::join::Join;
-use super::output::{Sink, Target};
-use super::rows::{Row, Rows};
-use super::source::{Reading, Source};
-use super::{Done, Run};
-use crate::compare::rows::Numbered;
+use crate::groups::{BATCH, Groups};
+use crate::join::Join;
+use crate::output::{Sink, Target};
+use crate::rows::Numbered;
+use crate::rows::{Row, Rows};
+use crate::source::{Reading, Source};
+use crate::{Done, Run};
 
 /// Joins two files; nothing when memory is short.
 pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done>> {

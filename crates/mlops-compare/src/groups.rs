@@ -5,14 +5,14 @@
 //! are stored in it, beside how often the key comes on either side, so that a look costs the memory
 //! one access. Rows that are kept lie one behind the other in one large piece of memory, in file
 //! order; a third number of the slot is the place of the first one. Not for what follows from the
-//! counts: see [`super::join`].
+//! counts: see [`crate::join`].
 
 use std::hint::black_box;
 
-use crate::Result;
-use crate::platform::huge_vec::HugeVec;
+use mlops_core::Result;
+use mlops_core::platform::huge_vec::HugeVec;
 
-use super::rows::Row;
+use crate::rows::Row;
 
 /// Numbers of a slot: what is stored of the hash, how often the key comes, where its row is kept.
 const TAG: usize = 0;
@@ -418,7 +418,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::csv::row_hash::RowHasher;
+    use mlops_core::csv::row_hash::RowHasher;
 
     #[test]
     fn groups_are_counted_and_found_also_after_growing() {

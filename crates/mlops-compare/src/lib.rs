@@ -13,11 +13,16 @@
 //! | write | `output` | the joined rows, in the order of the files |
 //! | sum up | `findings`, `examples`, `outcome` | the same for any number of threads and any memory |
 //!
-//! This file joins the steps. Not for names of files, records or what the user is told: see
-//! `stage::compare`.
+//! This file joins the steps; [`command`] is `diagnostics compare`, and what is said to the user. What
+//! reads and writes a CSV file (pieces on several threads, records, spellings, hashes, temporary files)
+//! is core's. Not for building data sets: see `mlops_core::dataset`.
+
+// Headers of files lead to their neighbours, private ones too: they are read in the sources.
+#![allow(rustdoc::private_intra_doc_links)]
 
 mod cell;
 mod columns;
+pub mod command;
 mod difference;
 mod examples;
 mod findings;
@@ -30,16 +35,17 @@ mod partition;
 mod rows;
 mod source;
 mod spool;
+mod words;
 
 use std::cell::Cell;
 use std::path::Path;
 
-use crate::Result;
-use crate::config::Ingestion;
-use crate::csv::row_hash::RowHasher;
-use crate::platform::digest::Digest;
-use crate::platform::disk::{Disk, NewFile};
-use crate::table::schema::Schema;
+use mlops_core::Result;
+use mlops_core::config::Ingestion;
+use mlops_core::csv::row_hash::RowHasher;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::disk::{Disk, NewFile};
+use mlops_core::table::schema::Schema;
 
 use cell::Spelling;
 use columns::Fields;
@@ -93,7 +99,7 @@ pub struct Resources<'a> {
 }
 
 /// A comparison that is done.
-pub struct Compared {
+pub struct Found {
     /// What was found.
     pub comparison: Comparison,
     /// The joined rows, not published yet, and their number.
@@ -103,7 +109,7 @@ pub struct Compared {
 }
 
 /// Compares two files.
-pub fn compare(request: &Request) -> Result<Compared> {
+pub fn compare(request: &Request) -> Result<Found> {
     let open = |side| Source::open(side, request.options);
     let (left, right) = (open(request.left)?, open(request.right)?);
     let places = [request.left, request.right].map(|side| side.path.display().to_string());
@@ -120,7 +126,6 @@ pub fn compare(request: &Request) -> Result<Compared> {
         request,
         plan,
         making: Making {
-            schema: request.schema,
             options: request.options,
             spelling: &spelling,
             hasher: plan.hasher,
@@ -148,7 +153,7 @@ pub fn compare(request: &Request) -> Result<Compared> {
     let digests = [done.left.digest, done.right.digest];
     let comparison = Comparison::new(columns.clone(), [&done.left, &done.right], &done.findings);
     let joined = done.file.map(JoinedFile::finish).transpose()?;
-    Ok(Compared { comparison, joined, digests })
+    Ok(Found { comparison, joined, digests })
 }
 
 /// The parts of one comparison.

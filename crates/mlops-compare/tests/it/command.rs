@@ -1,17 +1,16 @@
 //! `diagnostics compare` as a stage: names of files and versions, what is reported, what is refused.
-//! Not for which rows belong together: see `comparison`. Not for the report's words: the binary's own
+//! Not for which rows belong together: see `join`. Not for the report's words: the binary's own
 //! test reads them.
 
 use std::fs;
 
+use mlops_compare::Tolerance;
+use mlops_compare::command::{self, Compared, Options, Rule};
 use mlops_core::Result;
-use mlops_core::compare::Tolerance;
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
-use mlops_core::stage::compare::{Compared, Options, Rule};
+use mlops_testkit::{HEADER, Scene};
 use serde_json::json;
-
-use crate::workspace::{HEADER, Scene};
 
 /// `diagnostics compare` with these options; relative names are of the scene's folder.
 fn look(scene: &Scene, left: &str, right: &str, more: Options) -> Result<Compared> {
@@ -20,7 +19,7 @@ fn look(scene: &Scene, left: &str, right: &str, more: Options) -> Result<Compare
         if path.is_file() { path.display().to_string() } else { name.to_owned() }
     };
     let options = Options { left: named(left), right: named(right), ..more };
-    mlops_core::stage::compare::run(&scene.context()?, &options)
+    command::run(&scene.context()?, &options)
 }
 
 fn on(names: &[&str]) -> Options {

@@ -1,16 +1,16 @@
-//! What a comparison found, for reports. Not for finding it: see [`super::join`].
+//! What a comparison found, for reports. Not for finding it: see [`crate::join`].
 
 use serde::Serialize;
 
-use super::columns::Columns;
-use super::difference::CellDifference;
-use super::findings::Findings;
-use super::source::Reading;
+use crate::columns::Columns;
+use crate::difference::CellDifference;
+use crate::findings::Findings;
+use crate::source::Reading;
 
 /// What was found in two files.
 ///
 /// Of each file, rows = `both` + `..._only` + rows of keys that are repeated and not paired. There
-/// are up to [`EXAMPLES`](super::EXAMPLES) examples of each kind, the first in the order of the files.
+/// are up to [`EXAMPLES`](crate::EXAMPLES) examples of each kind, the first in the order of the files.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// Whether nothing differs: the same columns, the same rows, however ordered.

@@ -1,21 +1,22 @@
 //! `diagnostics compare`: two CSV files, or two versions of the data set, side by side.
 //!
 //! Takes no lock, records nothing, and changes neither file; what it may write is the file that
-//! `--output` names. Not for how rows are joined: see [`crate::compare`].
+//! `--output` names. Not for how rows are joined: see [`crate::compare()`].
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::compare::{self, Comparison, MERGE, Request, Resources, Side, Tolerance};
-use crate::ids::DatasetVersion;
-use crate::ledger::{DatasetRecord, Ledger};
-use crate::platform::disk::parent_of;
-use crate::run::attention::{self, Attention, Finding};
-use crate::run::context::{Context, Report};
-use crate::{Error, Result};
+use crate::{Comparison, MERGE, Request, Resources, Side, Tolerance};
+use mlops_core::ids::DatasetVersion;
+use mlops_core::ledger::{DatasetRecord, Ledger};
+use mlops_core::platform::disk::parent_of;
+use mlops_core::platform::files::same_file;
+use mlops_core::run::attention::{self, Attention, Finding};
+use mlops_core::run::context::{Context, Report};
+use mlops_core::{Error, Result};
 
-use super::output::Output;
+use mlops_core::stage::output::Output;
 
 /// Memory of a process besides the rows: program, blocks on the way to the disk, pieces of files.
 const FIXED_BYTES: usize = 12 << 20;
@@ -177,7 +178,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
     let (threads, memory) = (config.limits.threads, config.limits.memory);
     let threads = threads.clamp(1, (memory / 2 / THREAD_BYTES).max(1));
     let besides = FIXED_BYTES + THREAD_BYTES * threads;
-    let compared = compare::compare(&Request {
+    let compared = crate::compare(&Request {
         left: Side { path: &left.path, recorded: left_record.is_some() },
         right: Side { path: &right.path, recorded: right_record.is_some() },
         on: &options.on,
@@ -274,7 +275,7 @@ fn subject<'r>(
         let known: Vec<_> = records.iter().map(|(r, _)| r.version.to_string()).collect();
         let known = match known.as_slice() {
             [] => format!("no data set is recorded in {}", context.config.output_folder.display()),
-            some => format!("the data sets are: {}", crate::text::names(some)),
+            some => format!("the data sets are: {}", mlops_core::text::names(some)),
         };
         return Err(Error::missing(format!(
             "there is no file {text}, and no such version of the data set ({known}): name a CSV file, \
@@ -291,11 +292,6 @@ fn subject<'r>(
     }
     let name = record.version.file_name();
     Ok((Subject { name, path, version: Some(record.version) }, Some(record)))
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    let canonical = |path: &Path| path.canonicalize().ok();
-    canonical(one).is_some_and(|one| Some(one) == canonical(other))
 }
 
 #[cfg(test)]

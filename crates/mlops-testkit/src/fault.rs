@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use mlops_core::platform::disk::{Disk, Probe, Step};
 
 /// An event at one step; counts and remembers all of them.
-pub(crate) struct Fault {
+pub struct Fault {
     at: usize,
     event: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
     count: AtomicUsize,
@@ -18,31 +18,28 @@ pub(crate) struct Fault {
 
 impl Fault {
     /// `event` before step `at`, counted from 0; its error prevents the step.
-    pub(crate) fn at(
-        at: usize,
-        event: impl Fn() -> io::Result<()> + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    pub fn at(at: usize, event: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Arc<Self> {
         let (count, steps) = (AtomicUsize::new(0), Mutex::default());
         Arc::new(Self { at, event: Box::new(event), count, steps })
     }
 
     /// Nothing but counting.
-    pub(crate) fn never() -> Arc<Self> {
+    pub fn never() -> Arc<Self> {
         Self::at(usize::MAX, || Ok(()))
     }
 
     /// The error number `code` of the operating system at step `at`.
-    pub(crate) fn error(at: usize, code: i32) -> Arc<Self> {
+    pub fn error(at: usize, code: i32) -> Arc<Self> {
         Self::at(at, move || Err(io::Error::from_raw_os_error(code)))
     }
 
     /// The disk on which it happens.
-    pub(crate) fn disk(self: &Arc<Self>) -> Disk {
+    pub fn disk(self: &Arc<Self>) -> Disk {
         Disk::observed(self.clone())
     }
 
     /// The steps so far.
-    pub(crate) fn steps(&self) -> Vec<(Step, PathBuf)> {
+    pub fn steps(&self) -> Vec<(Step, PathBuf)> {
         self.steps.lock().unwrap().clone()
     }
 }
@@ -55,14 +52,14 @@ impl Probe for Fault {
 }
 
 /// A disk that refuses everything from one step on: what a killed process leaves.
-pub(crate) struct Dead {
+pub struct Dead {
     from: usize,
     count: AtomicUsize,
 }
 
 impl Dead {
     /// The disk that ends before step `from`, counted from 0.
-    pub(crate) fn from(from: usize) -> Disk {
+    pub fn from(from: usize) -> Disk {
         Disk::observed(Arc::new(Self { from, count: AtomicUsize::new(0) }))
     }
 }

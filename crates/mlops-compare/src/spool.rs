@@ -2,13 +2,13 @@
 //!
 //! All parts share one file: each has a buffer, which goes to the end of the file when it is full,
 //! and knows where its pieces are. Any number of parts therefore needs one open file. Not for which
-//! row belongs to which part: see [`super::partition`].
+//! row belongs to which part: see [`crate::partition`].
 
 use std::ops::Range;
 use std::path::Path;
 
-use crate::Result;
-use crate::platform::disk::{Disk, Scratch};
+use mlops_core::Result;
+use mlops_core::platform::disk::{Disk, Scratch};
 
 /// Bytes of a part that are written at a time.
 const PIECE_BYTES: usize = 1 << 14;

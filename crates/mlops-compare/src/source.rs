@@ -1,29 +1,28 @@
 //! A file to compare: opened, its header read, its rows handed out in order.
 //!
 //! Pieces are parsed on several threads by the pipeline of ingestion. A file may be read more than
-//! once, and must be the same each time. Not for what becomes of the rows: see [`super::join`].
+//! once, and must be the same each time. Not for what becomes of the rows: see [`crate::join`].
 
 use std::fs::File;
 use std::path::Path;
 
-use crate::config::{Ingestion, NumberFormat};
-use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
-use crate::csv::clean::{FormatChanges, Labels};
-use crate::csv::header::{self, Layout};
-use crate::csv::parse::RowParser;
-use crate::csv::pipeline::{self, Worker};
-use crate::csv::reader::is_our_own;
-use crate::csv::row_hash::RowHasher;
-use crate::dataset::discover::Stamp;
-use crate::platform::digest::Digest;
-use crate::platform::files;
-use crate::table::schema::Schema;
-use crate::{Error, Result};
+use mlops_core::config::{Ingestion, NumberFormat};
+use mlops_core::csv::chunk::{CHUNK_BYTES, ChunkReader};
+use mlops_core::csv::clean::FormatChanges;
+use mlops_core::csv::header;
+use mlops_core::csv::pipeline::{self, Piece, Worker};
+use mlops_core::csv::reader::is_our_own;
+use mlops_core::csv::record::Shape;
+use mlops_core::csv::row_hash::RowHasher;
+use mlops_core::dataset::discover::Stamp;
+use mlops_core::platform::digest::Digest;
+use mlops_core::platform::files;
+use mlops_core::{Error, Result};
 
-use super::cell::Spelling;
-use super::columns::Fields;
-use super::examples::Examples;
-use super::rows::{RowMaker, Rows};
+use crate::cell::Spelling;
+use crate::columns::Fields;
+use crate::examples::Examples;
+use crate::rows::{RowMaker, Rows};
 
 /// One of the two files.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +64,6 @@ pub(crate) struct Reading {
 /// How rows are made.
 #[derive(Clone, Copy)]
 pub(crate) struct Making<'a> {
-    pub(crate) schema: &'a Schema,
     pub(crate) options: &'a Ingestion,
     pub(crate) spelling: &'a Spelling<'a>,
     pub(crate) hasher: RowHasher,
@@ -135,27 +133,16 @@ impl Source {
         let own = self.recorded || is_our_own(path);
         let numbers = if own { NumberFormat::default() } else { making.options.numbers };
         let spelling = making.spelling.clone().with_numbers(numbers);
-        let maker = RowMaker::new(&spelling, fields, making.hasher, self.max_bytes);
-        let options = Ingestion { max_line_bytes: self.max_bytes, ..making.options.clone() };
-        // Where records end does not depend on a schema; what rows are made of them, the work says.
-        let layout = Layout {
-            positions: vec![None; making.schema.width()],
-            width: fields.kinds.len(),
-            extra: Vec::new(),
-            identical: false,
-            invisible: 0,
-        };
-        let labels = Labels::known("", "");
-        let parser = RowParser::new(making.schema, layout, &options, labels, making.hasher);
+        let shape = Shape { width: fields.kinds.len(), max_bytes: self.max_bytes };
         let work = Worker {
-            state: || maker.clone(),
-            make: |maker: &mut RowMaker, _: &mut RowParser, piece: &mut pipeline::Piece<Rows>| {
+            state: || RowMaker::new(&spelling, fields, making.hasher, shape),
+            make: |maker: &mut RowMaker, piece: &mut Piece<Rows>| {
                 maker.make(&piece.chunk, &mut piece.made);
             },
         };
         // Whoever joins the rows has as much to do.
         let (mut line, workers) = (self.line, making.threads.saturating_sub(1));
-        pipeline::run_with(&mut self.reader, parser, workers, &work, |piece| {
+        pipeline::run(&mut self.reader, shape, workers, &work, |piece| {
             let rows = &piece.made;
             if let Some((at, words)) = &rows.other_decimal {
                 let message = format!(
