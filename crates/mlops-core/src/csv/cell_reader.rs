@@ -189,7 +189,7 @@ mod tests {
             assert_eq!(comma.number(text), expected, "{text}");
         }
         let words = comma.no_number(" 1.234 ");
-        assert!(words.contains("is 1234 as") && words.contains("and 1.234 with"), "{words}");
+        assert!(words.contains("is 1234 in") && words.contains("and 1.234 with"), "{words}");
         assert!(comma.no_number("1.2.3").contains("is not a number"));
         assert_eq!(cells(',', Some(' ')).number("1.234"), Some((1.234, Canonical)));
         assert!(!cells('.', Some(',')).reads_both());
