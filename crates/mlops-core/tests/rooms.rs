@@ -30,9 +30,15 @@ const ROOMS: &[&str] = &[
     "stage",
 ];
 
-/// Crates whose files form no circles; those of `mlops-serve` still do, around its state.
-const CRATES: &[&str] =
-    &["mlops-core", "mlops-compare", "mlops-client", "mlops-report", "mlops-runtime"];
+/// Crates whose files form no circles.
+const CRATES: &[&str] = &[
+    "mlops-core",
+    "mlops-compare",
+    "mlops-client",
+    "mlops-report",
+    "mlops-runtime",
+    "mlops-serve",
+];
 
 /// A module's path within its crate; empty for `lib.rs`.
 type Module = Vec<String>;

@@ -6,8 +6,18 @@ use axum::http::{HeaderMap, StatusCode, header};
 use mlops_core::platform::digest::Digest;
 use mlops_core::{Error, Result};
 
-use crate::endpoint::Scope;
 use crate::problem::Problem;
+
+/// What a token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// No token is asked for, and no limit: whether the service is there.
+    Open,
+    /// What is on record, metrics, descriptions.
+    Read,
+    /// Predictions and scores of rows that are sent.
+    Predict,
+}
 
 /// Shortest token.
 const MIN_LENGTH: usize = 16;

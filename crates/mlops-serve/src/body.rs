@@ -1,6 +1,6 @@
-//! Bodies: of what type, how large, how slow; and where the work on one is done.
+//! Bodies: of what type they are, how they are read, and where the work on one is done.
 //!
-//! Not for their content: see `predict` and the protocols.
+//! Not for how large they may be: see `limits`. Not for their content: see `predict` and the protocols.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,8 +14,9 @@ use axum::response::Response;
 use http_body_util::BodyExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::budget::Share;
+use crate::budget::{LARGE, Share};
 use crate::encoding;
+use crate::limits::Limits;
 use crate::live::Loaded;
 use crate::predict::reading::Decimal;
 use crate::problem::Problem;
@@ -25,9 +26,6 @@ use crate::state::{App, State};
 pub(crate) const DISK: usize = 16;
 /// How long a request waits to be among them.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A larger body is worked on beside the threads that serve connections.
-pub(crate) const INLINE: usize = 256 << 10;
 
 /// How rows are spelt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +51,16 @@ pub(crate) struct Body {
     _place: OwnedSemaphorePermit,
 }
 
-/// Reads the body of `request`, and takes a place among the requests at work when it is there.
+/// Reads the body of `request`, of at most `max` bytes, and takes a place among the requests at work
+/// when it is there.
 ///
 /// # Errors
 /// 415 for another type, 413 over the limit, 408 over the time, 400 for a broken or empty one, 503
 /// where there is no room for it or no place.
-pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
+pub(crate) async fn read(request: Request, app: &App, max: usize) -> Result<Body, Problem> {
     let (format, decimal) = format(request.headers())?;
     let gzip = encoding::of_request(request.headers())?;
-    let mut limits = Limits::of(app);
+    let mut limits = Limits::of(app, max);
     let mut bytes = bytes(request, &mut limits).await?;
     if gzip {
         (bytes, limits) = work(true, move || {
@@ -74,7 +73,7 @@ pub(crate) async fn read(request: Request, app: &App) -> Result<Body, Problem> {
         return Err(Problem::malformed("the body is empty: send rows"));
     }
     let (size, share, place) = (bytes.len(), limits.share, place(app)?);
-    Ok(Body { bytes, size, format, decimal, large: size > INLINE, share, _place: place })
+    Ok(Body { bytes, size, format, decimal, large: size > LARGE, share, _place: place })
 }
 
 /// A place among the requests at work.
@@ -101,73 +100,10 @@ fn slow_disk() -> Problem {
     Problem::busy("other requests wait for the disk, which is slow or hangs: try again")
 }
 
-/// How large a body may become.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    one: usize,
-    total: usize,
-    time: Duration,
-    share: Share,
-}
-
-impl Limits {
-    pub(crate) fn of(app: &State) -> Self {
-        let service = app.service();
-        Self {
-            one: service.max_body_bytes,
-            total: service.max_total_body_bytes,
-            time: service.body_timeout,
-            share: app.budget.share(),
-        }
-    }
-
-    /// Allows a body of `len` bytes to grow by `more`.
-    pub(crate) fn grow(&mut self, len: usize, more: usize) -> Result<(), Problem> {
-        if len + more > self.one {
-            return Err(too_large(self.one));
-        }
-        if self.share.grow(more, self.total) { Ok(()) } else { Err(full()) }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn test(one: usize) -> Self {
-        let share = Arc::<crate::budget::Budget>::default().share();
-        Self { one, total: usize::MAX, time: Duration::ZERO, share }
-    }
-}
-
-fn full() -> Problem {
-    Problem::busy(
-        "the bodies of other requests fill service.max_total_body_bytes: try again, or send fewer \
-         rows at a time",
-    )
-}
-
-/// Room for a file of `size` bytes, whose answer is held as that of a body is.
-pub(crate) fn room_for_file(app: &State, size: u64) -> Result<Share, Problem> {
-    let total = app.service().max_total_body_bytes;
-    let mut share = app.budget.share();
-    if share.grow(usize::try_from(size).unwrap_or(usize::MAX), total) {
-        Ok(share)
-    } else {
-        Err(full())
-    }
-}
-
-fn too_large(limit: usize) -> Problem {
-    let detail = format!(
-        "the body is larger than {limit} bytes, the limit service.max_body_bytes: send fewer rows \
-         at a time"
-    );
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-}
-
 async fn bytes(request: Request, limits: &mut Limits) -> Result<Bytes, Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|n| n > limits.one as u64) {
-        return Err(too_large(limits.one));
-    }
+    announced.map_or(Ok(()), |bytes| limits.announced(bytes))?;
     let time = limits.time;
     tokio::time::timeout(time, collect(request.into_body(), limits)).await.unwrap_or_else(|_| {
         let detail = format!("the body took over {} s", time.as_secs());

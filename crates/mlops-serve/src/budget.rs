@@ -1,10 +1,13 @@
 //! How much memory the bodies of all requests may take together.
 //!
 //! A body pays for its bytes as they come, so that one that was only announced takes nothing from
-//! others. Not for the largest single body: see `body`.
+//! others. Not for the largest single body: see `limits`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A larger body is worked on beside the threads that serve connections, and leaves room to small ones.
+pub(crate) const LARGE: usize = 256 << 10;
 
 /// The bytes of all bodies that are held.
 #[derive(Debug, Default)]
@@ -30,7 +33,7 @@ impl Share {
     /// Takes `more` bytes, if all together then are at most `total`. What is large already leaves
     /// an eighth to the small ones.
     pub(crate) fn grow(&mut self, more: usize, total: usize) -> bool {
-        let large = self.bytes.saturating_add(more) > crate::body::INLINE;
+        let large = self.bytes.saturating_add(more) > LARGE;
         let total = if large { total - total / 8 } else { total };
         let alone = self.bytes;
         let add = |held: usize| {

@@ -17,11 +17,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tower_service::Service as _;
 
-use crate::around::around;
-use crate::body::INLINE;
+use crate::budget::LARGE;
 use crate::guarded::Guarded;
 use crate::linger::Unread;
+use crate::prefix;
 use crate::state::App;
 
 /// Longest head of a request, in bytes.
@@ -50,7 +51,7 @@ pub(crate) fn connection(
     builder.serve_connection(TokioIo::new(stream), service)
 }
 
-/// The router with what is around it, for the bodies that connections bring.
+/// The router, for the bodies and addresses that connections bring.
 pub(crate) struct Adapted {
     app: App,
     router: Router,
@@ -64,15 +65,16 @@ impl hyper::service::Service<Request<Incoming>> for Adapted {
 
     fn call(&self, request: Request<Incoming>) -> Answer {
         let unread = self.unread.clone();
-        let request = request.map(|body| {
+        let mut request = request.map(|body| {
             unread.set(left(&body));
             Body::new(Watched { body, unread: unread.clone() })
         });
-        let answer = around(App::clone(&self.app), self.router.clone(), request);
+        prefix::strip(&mut request, &self.app.service().root_path);
+        let answer = self.router.clone().call(request);
         Box::pin(async move {
-            let mut answer = answer.await;
+            let Ok(mut answer) = answer.await;
             // So much is not read for the sake of the next request.
-            if unread.bytes() > INLINE as u64 {
+            if unread.bytes() > LARGE as u64 {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);
             }

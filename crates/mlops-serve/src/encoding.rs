@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use crate::body::Limits;
+use crate::limits::Limits;
 use crate::problem::Problem;
 
 /// A shorter answer is not packed: it would hardly shrink.

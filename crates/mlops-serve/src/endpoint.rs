@@ -1,124 +1,113 @@
-//! The addresses, with the methods that they take and who may ask there.
+//! What is to be known of an address: its path, the methods that it takes, and for each of them who may
+//! ask, how large a body may be, who answers, and how it is described.
 //!
-//! Not for what they answer: see `router`.
+//! Not for the addresses that there are: see `addresses`.
 
 use axum::http::Method;
+use mlops_core::config::Service;
 
-/// What a token allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// No token is asked for, and no limit: whether the service is there.
-    Open,
-    /// What is on record, metrics, descriptions.
-    Read,
-    /// Predictions and scores of rows that are sent.
-    Predict,
-}
+use crate::access::Scope;
+use crate::call::{Answering, Call};
+use crate::openapi::operation::Operation as Described;
+use crate::problem::Dialect;
 
 /// An address.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint {
-    /// As the router spells it.
+    /// As the router spells it, with parameters in braces.
     pub(crate) path: &'static str,
-    /// The methods that it takes.
-    pub(crate) allow: &'static str,
-    /// For GET and HEAD.
-    get: Scope,
+    /// How it speaks of errors.
+    pub(crate) dialect: Dialect,
+    /// What can be asked there.
+    pub(crate) operations: &'static [Operation],
+}
+
+/// A method of an address.
+pub(crate) struct Operation {
+    pub(crate) verb: Verb,
+    pub(crate) scope: Scope,
+    /// The most bytes that a body may have; nothing where none is read.
+    pub(crate) max_body: Option<fn(&Service) -> usize>,
+    pub(crate) handler: fn(Call) -> Answering,
+    pub(crate) describe: fn() -> Described,
+}
+
+/// The methods that an operation can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// HEAD is answered likewise, without the body.
+    Get,
+    Post,
+}
+
+impl Verb {
+    /// As OpenAPI spells it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+        }
+    }
+
+    fn is(self, method: &Method) -> bool {
+        match self {
+            Self::Get => matches!(*method, Method::GET | Method::HEAD),
+            Self::Post => *method == Method::POST,
+        }
+    }
+}
+
+impl Operation {
+    /// Reads nothing but the address, and answers whoever may `scope`.
+    pub(crate) const fn get(
+        scope: Scope,
+        handler: fn(Call) -> Answering,
+        describe: fn() -> Described,
+    ) -> Self {
+        Self { verb: Verb::Get, scope, max_body: None, handler, describe }
+    }
+
+    /// Takes rows, from whoever may predict.
+    pub(crate) const fn post(handler: fn(Call) -> Answering, describe: fn() -> Described) -> Self {
+        let max_body: Option<fn(&Service) -> usize> = Some(|service| service.max_body_bytes);
+        Self { verb: Verb::Post, scope: Scope::Predict, max_body, handler, describe }
+    }
 }
 
 impl Endpoint {
-    /// What a request with `method` needs.
+    pub(crate) const fn new(
+        path: &'static str,
+        dialect: Dialect,
+        operations: &'static [Operation],
+    ) -> Self {
+        Self { path, dialect, operations }
+    }
+
+    /// What `method` asks for.
+    pub(crate) fn operation(&self, method: &Method) -> Option<&'static Operation> {
+        self.operations.iter().find(|operation| operation.verb.is(method))
+    }
+
+    /// What a request with `method` needs, whether the address takes it or not.
     pub(crate) fn scope(&self, method: &Method) -> Scope {
-        match *method {
-            Method::POST => Scope::Predict,
-            Method::OPTIONS => Scope::Open,
-            _ => self.get,
+        match self.operation(method).or_else(|| self.operation(&Method::GET)) {
+            _ if *method == Method::POST => Scope::Predict,
+            _ if self.operations.is_empty() => Scope::Open,
+            Some(operation) => operation.scope,
+            None => Scope::Read,
         }
     }
-}
 
-const GET: &str = "GET, HEAD, OPTIONS";
-
-const fn open(path: &'static str) -> Endpoint {
-    Endpoint { path, allow: GET, get: Scope::Open }
-}
-
-const fn read(path: &'static str) -> Endpoint {
-    Endpoint { path, allow: GET, get: Scope::Read }
-}
-
-const fn post(path: &'static str) -> Endpoint {
-    Endpoint { path, allow: "POST, OPTIONS", get: Scope::Read }
-}
-
-/// All of them; the last one stands for every other address.
-pub(crate) const ENDPOINTS: &[Endpoint] = &[
-    post("/prediction"),
-    post("/invocations"),
-    post("/v2/models/{model}/infer"),
-    post("/v2/models/{model}/versions/{version}/infer"),
-    Endpoint { path: "/scoring", allow: "GET, HEAD, POST, OPTIONS", get: Scope::Read },
-    read("/summarystats"),
-    read("/diagnostics"),
-    open("/livez"),
-    open("/readyz"),
-    read("/metrics"),
-    open("/ping"),
-    open("/health"),
-    open("/version"),
-    read("/openapi.json"),
-    open("/"),
-    open("/docs"),
-    read("/v2"),
-    open("/v2/health/live"),
-    open("/v2/health/ready"),
-    read("/v2/models/{model}"),
-    read("/v2/models/{model}/versions/{version}"),
-    open("/v2/models/{model}/ready"),
-    open("/v2/models/{model}/versions/{version}/ready"),
-    Endpoint { path: "(unknown)", allow: "", get: Scope::Open },
-];
-
-/// The index of the address that `path` belongs to.
-pub(crate) fn index(path: &str) -> usize {
-    let found = ENDPOINTS.iter().position(|e| matches(e.path, path));
-    found.unwrap_or(ENDPOINTS.len() - 1)
-}
-
-/// Whether `path` has the parts of `pattern`, of which those in braces may be anything.
-fn matches(pattern: &str, path: &str) -> bool {
-    if !pattern.contains('{') {
-        return pattern == path;
+    /// The methods that it takes, for the header `Allow`.
+    pub(crate) fn allow(&self) -> String {
+        let names = self.operations.iter().map(|operation| match operation.verb {
+            Verb::Get => "GET, HEAD, ",
+            Verb::Post => "POST, ",
+        });
+        names.collect::<String>() + "OPTIONS"
     }
-    let (mut parts, mut found) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (parts.next(), found.next()) {
-            (None, None) => return true,
-            (Some(part), Some(found)) if part == found => {}
-            (Some(part), Some(found)) if part.starts_with('{') && !found.is_empty() => {}
-            _ => return false,
-        }
-    }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_found_by_its_parts() {
-        for (path, expected) in [
-            ("/prediction", "/prediction"),
-            ("/", "/"),
-            ("/v2/models/churn", "/v2/models/{model}"),
-            ("/v2/models/churn/ready", "/v2/models/{model}/ready"),
-            ("/v2/models/a/versions/b/infer", "/v2/models/{model}/versions/{version}/infer"),
-            ("/v2/models/", "(unknown)"),
-            ("/v2/models/a/b", "(unknown)"),
-            ("/prediction/", "(unknown)"),
-            ("(unknown)", "(unknown)"),
-        ] {
-            assert_eq!(ENDPOINTS[index(path)].path, expected, "{path}");
-        }
+    /// The names of the parts of the path that may be anything.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 }

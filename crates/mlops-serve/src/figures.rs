@@ -3,14 +3,17 @@
 //!
 //! Not for what they are: see `mlops_core::stage::figures`.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mlops_core::ids::ReleaseId;
 use mlops_core::ledger::Ledger;
+use mlops_core::run::context::Context;
 use mlops_core::stage::figures::Figures as Read;
 
-use crate::state::App;
+use crate::live::Live;
 
 /// How old they may be.
 const AGE: Duration = Duration::from_secs(5);
@@ -24,34 +27,39 @@ pub(crate) struct Figures {
     busy: AtomicBool,
 }
 
-/// The figures as text.
-pub(crate) async fn text(app: &App) -> String {
-    let now = app.context.clock.elapsed();
-    let last = || app.figures.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let fresh = last().is_some_and(|(at, _)| now.saturating_sub(at) < AGE);
-    if !fresh && !app.figures.busy.swap(true, Ordering::AcqRel) {
-        let ours = App::clone(app);
-        let reading = tokio::task::spawn_blocking(move || {
-            let text = read(&ours).unwrap_or_else(|error| {
-                tracing::warn!("the ledger cannot be read for /metrics: {error}");
-                String::new()
+impl Figures {
+    /// The figures as text.
+    pub(crate) async fn text(self: &Arc<Self>, context: &Context, live: &Live) -> String {
+        let now = context.clock.elapsed();
+        let fresh = self.last().is_some_and(|(at, _)| now.saturating_sub(at) < AGE);
+        if !fresh && !self.busy.swap(true, Ordering::AcqRel) {
+            let (ours, context) = (Arc::clone(self), context.clone());
+            let score = live.get().and_then(|loaded| {
+                loaded.score.as_ref().map(|score| (loaded.id.clone(), score.evaluation.f1))
             });
-            let mut last = ours.figures.last.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some((ours.context.clock.elapsed(), text));
-            drop(last);
-            ours.figures.busy.store(false, Ordering::Release);
-        });
-        let _ = tokio::time::timeout(PATIENCE, reading).await;
+            let reading = tokio::task::spawn_blocking(move || {
+                let text = read(&context.config.ledger_path(), score).unwrap_or_else(|error| {
+                    tracing::warn!("the ledger cannot be read for /metrics: {error}");
+                    String::new()
+                });
+                let mut last = ours.last.lock().unwrap_or_else(PoisonError::into_inner);
+                *last = Some((context.clock.elapsed(), text));
+                drop(last);
+                ours.busy.store(false, Ordering::Release);
+            });
+            let _ = tokio::time::timeout(PATIENCE, reading).await;
+        }
+        self.last().map(|(_, text)| text).unwrap_or_default()
     }
-    last().map(|(_, text)| text).unwrap_or_default()
+
+    fn last(&self) -> Option<(Duration, String)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
-fn read(app: &App) -> mlops_core::Result<String> {
-    let Some(ledger) = Ledger::open_to_read(&app.context.config.ledger_path())? else {
+fn read(ledger: &Path, live: Option<(ReleaseId, f64)>) -> mlops_core::Result<String> {
+    let Some(ledger) = Ledger::open_to_read(ledger)? else {
         return Ok(String::new());
     };
-    let live = app.live.get().and_then(|loaded| {
-        loaded.score.as_ref().map(|score| (loaded.id.clone(), score.evaluation.f1))
-    });
     Ok(Read::read(&ledger, live)?.prometheus())
 }

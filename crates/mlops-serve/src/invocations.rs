@@ -8,13 +8,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::around::RequestId;
 use crate::body::{self, Format};
+use crate::call::Call;
 use crate::columns::Slot;
 use crate::predict::answer::{Part, Script};
 use crate::predict::column::Elements;
@@ -22,13 +21,12 @@ use crate::predict::json::{Data, Header, Names, RowArray, RowObject, parse};
 use crate::predict::rows::{NAMES, OTHERS, Rows};
 use crate::predict::{csv, of_csv, of_rows, record};
 use crate::problem::Problem;
-use crate::state::App;
 
 /// Answers `POST /invocations`.
-pub(crate) async fn invoke(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn invoke(call: Call) -> Result<Response, Problem> {
+    let Call { app, id, request, max_body } = call;
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
-    let id = RequestId::of(&request);
-    let body = body::read(request, &app).await?;
+    let body = body::read(request, &app, max_body).await?;
     body::work(body.large, move || {
         let (mut body, keep_ids) = (body, app.predictions.is_some());
         let predicted = match body.format {

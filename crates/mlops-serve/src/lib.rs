@@ -3,12 +3,13 @@
 //! | noun | file |
 //! |---|---|
 //! | [`Server`] | `server`: listens, limits connections, drains; `connection`: one of them, and `linger`: its end |
-//! | `router` | every route on one page, as a function of the state |
-//! | `around` | what every request passes: identity, tokens, limits, metrics, log |
+//! | `addresses` | every address, once: who may ask, who answers, how it is described |
+//! | `router` | the addresses as a function of the state |
+//! | `middleware` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
 //! | `predict` | from the bytes of a request to a table of features to an answer |
 //! | `recorded` | what is on record about the live release; never computed, never written |
-//! | `Budget` | `budget`: the memory that all bodies share |
+//! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
 //! | `Settings` | `state`, read again by `reload` |
 //! | `Problem` | `problem`: every error that a client can see |
 //!
@@ -17,9 +18,10 @@
 //! Not for the command line: see `bins/app`. Not for learning: see `mlops_core::stage`.
 
 mod access;
-mod around;
+mod addresses;
 mod body;
 mod budget;
+mod call;
 mod columns;
 mod connection;
 mod cors;
@@ -27,10 +29,13 @@ mod encoding;
 mod endpoint;
 mod figures;
 mod guarded;
+mod health;
 mod invocations;
+mod limits;
 mod linger;
 mod live;
 mod metrics;
+mod middleware;
 mod openapi;
 mod origin;
 mod predict;
@@ -39,6 +44,7 @@ mod prefix;
 mod problem;
 mod recorded;
 mod reload;
+mod request_id;
 mod router;
 mod scoring;
 mod server;

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use mlops_core::evaluation::metrics::classify;
 
-use crate::endpoint::ENDPOINTS;
-
 /// Upper bounds of the latencies' buckets, in seconds.
 const BOUNDS: [f64; 15] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -85,6 +83,8 @@ impl Failed {
 /// All metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    /// The addresses by which requests are told apart.
+    endpoints: Vec<&'static str>,
     requests: Vec<[Histogram; CODES.len() + 1]>,
     classes: Mutex<Vec<(String, Arc<ClassCounts>)>>,
     model: Mutex<Option<(String, String)>>,
@@ -94,9 +94,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// No request yet to any of these addresses.
+    pub(crate) fn new(endpoints: Vec<&'static str>) -> Self {
         Self {
-            requests: ENDPOINTS.iter().map(|_| Default::default()).collect(),
+            requests: endpoints.iter().map(|_| Default::default()).collect(),
+            endpoints,
             classes: Mutex::default(),
             model: Mutex::default(),
             reloads: AtomicU64::new(0),
@@ -105,7 +107,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request to the address `endpoint` that ended with `code` after `time`.
+    /// Counts a request to the address with the index `endpoint` that ended with `code` after `time`.
     pub(crate) fn request(&self, endpoint: usize, code: u16, time: Duration) {
         let code = CODES.iter().position(|c| *c == code).unwrap_or(CODES.len());
         let histogram = &self.requests[endpoint][code];
@@ -166,7 +168,7 @@ impl Metrics {
         };
         let name = "mlops_http_request_duration_seconds";
         head(out, name, "histogram", "Time from the head of a request to its answer.");
-        for (endpoint, by_code) in ENDPOINTS.iter().zip(&self.requests) {
+        for (endpoint, by_code) in self.endpoints.iter().zip(&self.requests) {
             let codes = CODES.iter().map(u16::to_string).chain(["other".to_owned()]);
             for (code, histogram) in codes.zip(by_code) {
                 let buckets = histogram.buckets.each_ref().map(|b| b.load(Ordering::Relaxed));
@@ -174,7 +176,7 @@ impl Metrics {
                 if total == 0 {
                     continue;
                 }
-                let labels = format!("endpoint=\"{}\",code=\"{code}\"", endpoint.path);
+                let labels = format!("endpoint=\"{endpoint}\",code=\"{code}\"");
                 let mut sum = 0;
                 for (bound, n) in BOUNDS.iter().zip(&buckets) {
                     sum += n;

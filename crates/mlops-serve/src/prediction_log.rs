@@ -15,16 +15,14 @@ use std::time::Duration;
 use mlops_core::Result;
 use mlops_core::config::PredictionLog as Settings;
 use mlops_core::evaluation::metrics::classify;
-use mlops_core::platform::clock::rfc3339;
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::context::Context;
 use mlops_core::table::schema::Role;
 use serde_json::Value;
 
-use crate::around::RequestId;
 use crate::live::Loaded;
 use crate::predict::answer::Predicted;
-use crate::state::State;
+use crate::request_id::RequestId;
 use files::Files;
 
 /// Bytes that may wait to be written: some 80,000 rows.
@@ -58,16 +56,15 @@ impl PredictionLog {
         Ok(Self { lines, reopen })
     }
 
-    /// Leaves a line for each row of `predicted`; those of a `large` request may wait for room.
+    /// Leaves a line for each row of `predicted`, which were answered `at` this time; those of a `large` request may wait for room.
     pub(crate) fn note(
         &self,
-        app: &State,
+        at: &str,
         loaded: &Loaded,
         id: &RequestId,
         predicted: &Predicted,
         large: bool,
     ) {
-        let at = rfc3339(app.context.clock.now());
         let names: Vec<String> =
             loaded.model.schema.names(Role::Id).map(|name| Value::from(name).to_string()).collect();
         let request = Value::from(id.as_str()).to_string();

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 
 use crate::predict::faults::{Fault, Faults};
@@ -25,7 +25,7 @@ fn cut(text: &str, limit: usize) -> Cow<'_, str> {
 }
 
 /// What went wrong, and what to do about it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) detail: Cow<'static, str>,
@@ -47,15 +47,9 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// That of the address `path`.
-    pub(crate) fn of(path: &str) -> Self {
-        if path == "/v2" || path.starts_with("/v2/") {
-            Self::Inference
-        } else if path == "/invocations" {
-            Self::Mlflow
-        } else {
-            Self::Problem
-        }
+    /// That of the address `path`, where there is nothing: that of its neighbours.
+    pub(crate) fn near(path: &str) -> Self {
+        if path.starts_with("/v2/") { Self::Inference } else { Self::Problem }
     }
 }
 
@@ -161,25 +155,16 @@ impl Problem {
         (value.to_string().into_bytes(), kind)
     }
 
-    /// Puts the problem in words into `response`, which carried it.
-    pub(crate) fn fill(&self, response: &mut Response, dialect: Dialect, request_id: &str) {
+    /// The problem in words.
+    pub(crate) fn response(&self, dialect: Dialect, request_id: &str) -> Response {
         let (bytes, kind) = self.render(dialect, request_id);
-        *response.body_mut() = Body::from(bytes);
+        let mut response = Response::new(Body::from(bytes));
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        headers.remove(header::CONTENT_LENGTH);
         if let Some((name, value)) = &self.header {
             headers.insert(name, HeaderValue::from_static(value));
         }
-    }
-}
-
-impl IntoResponse for Problem {
-    /// A bare status that carries the problem; `around` knows address and request, and words it.
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = self.status;
-        response.extensions_mut().insert(self);
         response
     }
 }

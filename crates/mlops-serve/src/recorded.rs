@@ -7,28 +7,25 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mlops_core::evaluation::metrics::Interval;
 use mlops_core::ids::Step;
-use mlops_core::ledger::{Deployment, Ledger, RunRecord};
+use mlops_core::ledger::{Deployment, Ledger};
 use mlops_core::stage::diagnose::{Diagnostics, columns_table};
 use mlops_core::text;
 use serde_json::{Value, json};
 
 use crate::body;
+use crate::call::Call;
 use crate::live::Loaded;
 use crate::predict::Failure;
 use crate::problem::Problem;
-use crate::state::{App, State as Shared};
-
-/// How many past runs are looked through for one of the live release.
-const RUNS: u32 = 50;
+use crate::state::State as Shared;
 
 /// Answers `GET /scoring`.
-pub(crate) async fn scoring(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    answer(app, request, |app, loaded| {
+pub(crate) async fn scoring(call: Call) -> Result<Response, Problem> {
+    answer(call, |app, loaded| {
         let score = loaded.score.as_ref().ok_or_else(|| {
             missing("the live release has no readable score: run `scoring` and `deployment`")
         })?;
@@ -67,8 +64,8 @@ pub(crate) async fn scoring(State(app): State<App>, request: Request) -> Result<
 }
 
 /// Answers `GET /summarystats`.
-pub(crate) async fn summary(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    answer(app, request, |app, loaded| {
+pub(crate) async fn summary(call: Call) -> Result<Response, Problem> {
+    answer(call, |app, loaded| {
         let found = diagnostics(app, loaded)?;
         let value = json!({
             "model_version": loaded.id, "recorded": found.recorded, "data": found.data,
@@ -81,11 +78,8 @@ pub(crate) async fn summary(State(app): State<App>, request: Request) -> Result<
 }
 
 /// Answers `GET /diagnostics`.
-pub(crate) async fn diagnose(
-    State(app): State<App>,
-    request: Request,
-) -> Result<Response, Problem> {
-    answer(app, request, |app, loaded| {
+pub(crate) async fn diagnose(call: Call) -> Result<Response, Problem> {
+    answer(call, |app, loaded| {
         let found = diagnostics(app, loaded)?;
         let mut value =
             serde_json::to_value(&found).map_err(|e| Problem::internal(e.to_string()))?;
@@ -97,8 +91,7 @@ pub(crate) async fn diagnose(
 
 /// Looks up in the background, and answers in the form that `request` asks for.
 async fn answer(
-    app: App,
-    request: Request,
+    Call { app, request, .. }: Call,
     find: impl FnOnce(&Shared, &Loaded) -> Result<(Value, String), Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let plain = wants_text(request.headers());
@@ -155,9 +148,10 @@ fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Probl
 
 /// The newest diagnostics of the live release, without paths.
 fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
-    let runs = ledger(app)?.runs(Step::Diagnostics, RUNS).map_err(Failure::Inside)?;
-    let mut reports = runs.iter().rev().filter_map(RunRecord::report::<Diagnostics>);
-    let mut found = reports.find(|report| report.release == loaded.id).ok_or_else(|| {
+    let detail = ledger(app)?.report_on(Step::Diagnostics, &loaded.id).map_err(Failure::Inside)?;
+    // One that another version wrote may lack what this one tells.
+    let report = detail.and_then(|detail| serde_json::from_str::<Diagnostics>(&detail).ok());
+    let mut found = report.ok_or_else(|| {
         missing("there are no diagnostics of the live release: run `diagnostics`")
     })?;
     found.data = file_name(&found.data);

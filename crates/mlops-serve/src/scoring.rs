@@ -2,7 +2,6 @@
 //!
 //! Not for the score of the release itself: see `recorded`.
 
-use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use mlops_core::evaluation::metrics::Evaluation;
@@ -10,17 +9,19 @@ use mlops_core::table::Table;
 use serde_json::json;
 
 use crate::body::{self, Body, Format};
+use crate::call::Call;
 use crate::live::Loaded;
 use crate::predict::answer::Predicted;
 use crate::predict::rows::{Notes, Rows, Wants};
 use crate::predict::{csv, file, json, with_table};
 use crate::problem::Problem;
-use crate::state::{App, State as Shared};
+use crate::state::State as Shared;
 
 /// Answers `POST /scoring`.
-pub(crate) async fn score(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn score(call: Call) -> Result<Response, Problem> {
+    let Call { app, request, max_body, .. } = call;
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
-    let body = body::read(request, &app).await?;
+    let body = body::read(request, &app, max_body).await?;
     // Sorting takes time.
     body::work(true, move || {
         let mut body = body;

@@ -24,13 +24,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::access::Tokens;
 use crate::body;
 use crate::connection::connection;
-use crate::figures::Figures;
 use crate::linger::linger;
 use crate::live::{Live, POLL, STALLED};
 use crate::metrics::{Failed, Metrics};
 use crate::prediction_log::PredictionLog;
 use crate::reload::{Reload, Reloader};
-use crate::router::router;
+use crate::router::{labels, router};
 use crate::signals;
 use crate::state::{AccessLog, App, Settings, State};
 
@@ -181,8 +180,8 @@ impl Server {
         let app = Arc::new(State {
             predictions,
             live: Live::default(),
-            metrics: Metrics::new(),
-            figures: Figures::default(),
+            metrics: Metrics::new(labels()),
+            figures: Arc::default(),
             settings: ArcSwap::from_pointee(Settings {
                 config: context.config.clone(),
                 tokens: options.tokens,
@@ -230,7 +229,7 @@ impl Server {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<Served> {
         let Self { listener, address, app, .. } = self;
         let begun = app.context.clock.elapsed();
-        let router = router(App::clone(&app));
+        let router = router(&app);
         let connections = Arc::new(Semaphore::new(app.service().max_connections));
         let refusals = Arc::new(Semaphore::new(REFUSALS));
         let graceful = GracefulShutdown::new();

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use mlops_core::config::{Config, Service};
@@ -30,7 +30,7 @@ pub(crate) struct State {
     pub(crate) local: bool,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
-    pub(crate) figures: Figures,
+    pub(crate) figures: Arc<Figures>,
     /// Requests that may still start.
     pub(crate) in_flight: Arc<Semaphore>,
     /// Requests that may still wait for a disk.
@@ -69,6 +69,11 @@ pub(crate) struct AccessLog {
 }
 
 impl State {
+    /// Whether predictions are answered.
+    pub(crate) fn ready(&self) -> bool {
+        self.live.get().is_some() && !self.stopping.load(Ordering::Relaxed)
+    }
+
     /// What the configuration says about the service.
     pub(crate) fn service(&self) -> Guard<Arc<Settings>> {
         self.settings.load()

@@ -7,15 +7,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::RequestExt as _;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::around::RequestId;
 use crate::body::{self, Format};
+use crate::call::Call;
 use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::predict::answer::{Part, Script};
@@ -24,8 +26,7 @@ use crate::predict::json::unsound;
 use crate::predict::rows::Rows;
 use crate::predict::{of_rows, record};
 use crate::problem::Problem;
-use crate::router::ready;
-use crate::state::{App, State as Shared};
+use crate::state::State as Shared;
 
 /// Types of tensors whose elements are numbers.
 pub(crate) const NUMBERS: [&str; 11] = [
@@ -35,37 +36,36 @@ pub(crate) const NUMBERS: [&str; 11] = [
 
 /// What an address names.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Named {
+struct Named {
     model: String,
     version: Option<String>,
 }
 
 /// Answers `GET /v2`.
-pub(crate) async fn server() -> Response {
+pub(crate) fn server(_: &Call) -> Response {
     let value = json!({ "name": "mlops", "version": env!("CARGO_PKG_VERSION"), "extensions": [] });
     body::typed(value.to_string(), "application/json")
 }
 
 /// Answers `GET /v2/health/live`.
-pub(crate) async fn live() -> Response {
+pub(crate) fn live(_: &Call) -> Response {
     body::typed(json!({ "live": true }).to_string(), "application/json")
 }
 
 /// Answers `GET /v2/health/ready`.
-pub(crate) async fn server_ready(State(app): State<App>) -> Response {
-    readiness(ready(&app))
+pub(crate) fn server_ready(Call { app, .. }: &Call) -> Response {
+    readiness(app.ready())
 }
 
 /// Answers `GET /v2/models/{model}/ready`.
-pub(crate) async fn model_ready(
-    State(app): State<App>,
-    Path(named): Path<Named>,
-) -> Result<Response, Problem> {
+pub(crate) async fn model_ready(call: Call) -> Result<Response, Problem> {
+    let Call { app, mut request, .. } = call;
+    let named = Named::of(&mut request).await?;
     named.check_name(&app)?;
     if let Some(loaded) = app.live.get() {
         named.check_version(&loaded)?;
     }
-    Ok(readiness(ready(&app)))
+    Ok(readiness(app.ready()))
 }
 
 fn readiness(ready: bool) -> Response {
@@ -78,6 +78,14 @@ fn readiness(ready: bool) -> Response {
 }
 
 impl Named {
+    async fn of(request: &mut Request) -> Result<Self, Problem> {
+        let Path(named) = request
+            .extract_parts()
+            .await
+            .map_err(|e: PathRejection| Problem::new(e.status(), "the address cannot be read"))?;
+        Ok(named)
+    }
+
     fn check_name(&self, app: &Shared) -> Result<(), Problem> {
         let service = app.service();
         let name = &service.model_name;
@@ -107,10 +115,9 @@ impl Named {
 }
 
 /// Answers `GET /v2/models/{model}`.
-pub(crate) async fn metadata(
-    State(app): State<App>,
-    Path(named): Path<Named>,
-) -> Result<Response, Problem> {
+pub(crate) async fn metadata(call: Call) -> Result<Response, Problem> {
+    let Call { app, mut request, .. } = call;
+    let named = Named::of(&mut request).await?;
     let loaded = named.find(&app)?;
     let inputs: Vec<Value> = loaded
         .columns
@@ -165,17 +172,14 @@ struct Tensor<'a> {
 }
 
 /// Answers `POST /v2/models/{model}/infer`.
-pub(crate) async fn infer(
-    State(app): State<App>,
-    Path(named): Path<Named>,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
+    let Call { app, id, mut request, max_body } = call;
+    let named = Named::of(&mut request).await?;
     let loaded = named.find(&app)?;
-    let id = RequestId::of(&request);
     if request.headers().contains_key("inference-header-content-length") {
         return Err(Problem::malformed(BINARY));
     }
-    let body = body::read(request, &app).await?;
+    let body = body::read(request, &app, max_body).await?;
     if body.format == Format::Csv {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json")
             .with(header::ACCEPT, "application/json"));

@@ -70,9 +70,10 @@ pub(crate) struct RowParser<'a> {
     layout: Layout,
     pub(crate) options: &'a Ingestion,
     pub(crate) labels: Labels,
-    pub(crate) hasher: RowHasher,
+    /// `None` if nobody asks for the identities of rows.
+    pub(crate) hasher: Option<RowHasher>,
     pub(crate) roles: Vec<Role>,
-    /// How numbers are spelt.
+    /// The number format.
     numbers: NumberFormat,
     /// Numbers that stand for a missing value.
     missing_numbers: Vec<Number>,
@@ -114,7 +115,7 @@ impl<'a> RowParser<'a> {
             layout,
             options,
             labels,
-            hasher,
+            hasher: Some(hasher),
             roles,
             numbers,
             missing_numbers,
@@ -135,6 +136,18 @@ impl<'a> RowParser<'a> {
         self.plain_numbers = self.missing_numbers.is_empty();
         self.fast = self.layout.identical && self.plain_numbers && self.labels.census.is_none();
         self
+    }
+
+    /// Skips the identities of rows, for readers that do not ask for them.
+    pub(crate) fn without_hashes(mut self) -> Self {
+        self.hasher = None;
+        self
+    }
+
+    /// The identity of a row, or 0 if nobody asks for it.
+    #[inline(always)]
+    fn hash(&self, row: &[u8]) -> u128 {
+        self.hasher.map_or(0, |hasher| hasher.hash(row))
     }
 
     /// The expected shape of the file's records.
@@ -174,12 +187,12 @@ impl<'a> RowParser<'a> {
             let start = out.side.len();
             out.side.extend_from_slice(&chunk[at..end]);
             out.side.push(b'\n');
-            let hash = self.hasher.hash(&out.side[start..]);
+            let hash = self.hash(&out.side[start..]);
             push_row(out, &(start..out.side.len()), true, 1, hash);
             return next;
         }
         let row = at..end + 1;
-        let hash = self.hasher.hash(&chunk[row.clone()]);
+        let hash = self.hash(&chunk[row.clone()]);
         push_row(out, &row, false, 1, hash);
         row.end
     }
@@ -233,7 +246,7 @@ impl<'a> RowParser<'a> {
         match checked {
             Ok(()) => {
                 count_line_end(&chunk[at..end], &mut out.changes);
-                let hash = self.hasher.hash(&out.side[start..]);
+                let hash = self.hash(&out.side[start..]);
                 push_row(out, &(start..out.side.len()), true, lines, hash);
             }
             Err(Reason { column, error, message, sign }) => {

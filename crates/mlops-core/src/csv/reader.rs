@@ -19,7 +19,7 @@ use crate::csv::parse::{Parsed, RowParser};
 use crate::csv::parsing::{self, Made};
 use crate::csv::pipeline::{Piece, Worker};
 use crate::csv::quarantine::Rejected;
-use crate::csv::row_hash::RowHasher;
+use crate::csv::row_hash::{Row, RowHasher};
 use crate::csv::signs::Signs;
 use crate::csv::values::Wanted;
 use crate::platform::digest::Digest;
@@ -265,7 +265,9 @@ impl<'a> RowReader<'a> {
         chunk_bytes: usize,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>) -> Result<()>,
     ) -> Result<Reading> {
-        self.lines(input, place, chunk_bytes, |table, first, faults, _| visit(table, first, faults))
+        self.batches(input, place, chunk_bytes, |table, first, faults, _, _| {
+            visit(table, first, faults)
+        })
     }
 
     /// Like [`Self::stream`], but also passes the line of each good row.
@@ -275,6 +277,20 @@ impl<'a> RowReader<'a> {
         place: &Path,
         chunk_bytes: usize,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[u64]) -> Result<()>,
+    ) -> Result<Reading> {
+        self.batches(input, place, chunk_bytes, |table, first, faults, rows, line| {
+            let lines: Vec<u64> = rows.iter().map(|row| line + u64::from(row.line)).collect();
+            visit(table, first, faults, &lines)
+        })
+    }
+
+    /// Passes batches to `visit`, with their rows and the line on which they begin.
+    fn batches(
+        &self,
+        input: impl Read,
+        place: &Path,
+        chunk_bytes: usize,
+        mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[Row], u64) -> Result<()>,
     ) -> Result<Reading> {
         let mut reader = ChunkReader::new(input, place, chunk_bytes).without_digest();
         let mut reading = Reading::default();
@@ -305,9 +321,7 @@ impl<'a> RowReader<'a> {
             reading.note(&parsed.rejected, line);
             let records = (parsed.rows.len() + parsed.rejected.len()) as u64;
             reading.rows_read += records;
-            let lines: Vec<u64> =
-                parsed.rows.iter().map(|row| line + u64::from(row.line)).collect();
-            visit(&batch, first, faults, &lines)?;
+            visit(&batch, first, faults, &parsed.rows, line)?;
             first += records;
             line += u64::from(parsed.lines);
         }
@@ -353,6 +367,7 @@ impl<'a> RowReader<'a> {
         let labels = Labels::of(self.schema);
         let parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
         let parser = if is_our_own(path) { parser.of_our_own() } else { parser };
+        let parser = if self.wanted.hashes { parser } else { parser.without_hashes() };
         Ok(Some((parser, header.lines + 1)))
     }
 }

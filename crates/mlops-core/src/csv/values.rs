@@ -121,9 +121,11 @@ impl RowParser<'_> {
         }
         table.truncate(before + good);
         let ends = &ends[..good * width];
-        if wanted.hashes {
+        if wanted.hashes
+            && let Some(hasher) = self.hasher
+        {
             let rows = rows_of(at, ends, width);
-            table.hashes.extend(rows.map(|(start, end)| self.hasher.hash(&chunk[start..=end])));
+            table.hashes.extend(rows.map(|(start, end)| hasher.hash(&chunk[start..=end])));
         }
         let ids = self.roles.iter().enumerate().filter(|(_, role)| **role == Role::Id);
         for (id, (column, _)) in ids.enumerate() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Deployment, Ledger, Removed, from_json, from_text, to_json};
 use crate::Result;
-use crate::ids::{DatasetVersion, RunOutcome, Step};
+use crate::ids::{DatasetVersion, ReleaseId, RunOutcome, Step};
 use crate::platform::digest::Digest;
 
 /// One step of one run.
@@ -125,6 +125,20 @@ impl Ledger {
                 "SELECT ended FROM runs WHERE step = ?1 AND ended IS NOT NULL
                  AND outcome <> ?2 ORDER BY id DESC LIMIT 1",
                 params![step.as_str(), RunOutcome::Failed.as_str()],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+    }
+
+    /// The report, as JSON, of the newest run of `step` that did not fail and that was about `release`.
+    pub fn report_on(&self, step: Step, release: &ReleaseId) -> Result<Option<String>> {
+        self.query(|db| {
+            db.query_row(
+                "SELECT detail FROM runs WHERE step = ?1 AND outcome <> ?2
+                 AND CASE WHEN json_valid(detail) THEN json_extract(detail, '$.release') END = ?3
+                 ORDER BY id DESC LIMIT 1",
+                params![step.as_str(), RunOutcome::Failed.as_str(), release.as_str()],
                 |row| row.get(0),
             )
             .optional()

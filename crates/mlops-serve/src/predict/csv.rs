@@ -79,7 +79,7 @@ pub(crate) fn read(
         Wants::Features => RowReader::prediction(schema, &reading.rows),
         Wants::Labels => RowReader::evaluation(schema, &reading.rows),
     };
-    let reader = reader.with_ids();
+    let reader = reader.with_ids().without_hashes();
     notes.imputed.resize(loaded.columns.len(), 0);
     let read = if one_by_one {
         with_table(loaded, usize::MAX, |table| {

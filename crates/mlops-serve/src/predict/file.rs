@@ -14,8 +14,8 @@ use mlops_core::config::Config;
 use rustix::fs::{Mode, OFlags};
 
 use super::json::FileName;
-use crate::body;
 use crate::budget::Share;
+use crate::limits::room_for_file;
 use crate::problem::Problem;
 use crate::state::State;
 
@@ -72,7 +72,7 @@ pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, PathBuf, Share
         );
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let share = body::room_for_file(app, size)?;
+    let share = room_for_file(app, size)?;
     Ok((file, path, share))
 }
 

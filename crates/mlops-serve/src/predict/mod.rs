@@ -23,14 +23,16 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
 use axum::response::Response;
+use mlops_core::platform::clock::rfc3339;
 use mlops_core::table::Table;
 
-use crate::around::RequestId;
 use crate::body::{self, Body, Format};
+use crate::budget::LARGE;
+use crate::call::Call;
 use crate::live::Loaded;
 use crate::problem::Problem;
+use crate::request_id::RequestId;
 use crate::state::{App, State as Shared};
 use answer::Predicted;
 use rows::{Notes, Rows, Wants};
@@ -60,10 +62,10 @@ impl From<Failure> for Problem {
 }
 
 /// Answers `POST /prediction`.
-pub(crate) async fn predict(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
+    let Call { app, id, request, max_body } = call;
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
-    let id = RequestId::of(&request);
-    let body = body::read(request, &app).await?;
+    let body = body::read(request, &app, max_body).await?;
     let shared = App::clone(&app);
     let step = body::work(body.large, move || {
         let mut body = body;
@@ -182,7 +184,7 @@ pub(crate) fn record(
 ) {
     loaded.counts.add(&predicted.probabilities, loaded.model.training.threshold);
     if let Some(log) = &app.predictions {
-        log.note(app, loaded, id, predicted, large);
+        log.note(&rfc3339(app.context.clock.now()), loaded, id, predicted, large);
     }
 }
 
@@ -207,7 +209,7 @@ pub(crate) fn with_table<T>(
         table = Table::new(&model.schema);
     }
     let result = work(&mut table);
-    if bytes <= body::INLINE {
+    if bytes <= LARGE {
         TABLE.set(table);
     }
     result

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mlops_core::Error;
+use mlops_core::ids::Step;
+use mlops_core::run::context::Workspace;
+use mlops_core::stage::diagnose::Diagnostics;
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
@@ -64,6 +68,22 @@ fn records_are_told_as_they_stand_and_asking_changes_nothing() {
         service.ask("HEAD", path, &[], b"").ends_with(200);
     }
     assert!(before == snapshot(&scene), "asking changed a file");
+}
+
+#[test]
+fn diagnostics_are_found_however_many_runs_failed_since() {
+    let scene = Scene::deployed(&json!({}));
+    scene.diagnose(None, None);
+    let context = scene.context();
+    let mut workspace = context.open("diagnostics").unwrap();
+    for _ in 0..60 {
+        let fails = |_: &mut Workspace| Err::<Diagnostics, _>(Error::backend("a test", "fails"));
+        context.step(&mut workspace, Step::Diagnostics, fails).unwrap_err();
+    }
+    drop(workspace);
+    let service = scene.serve();
+    let found = service.get("/diagnostics").ends_with(200).json();
+    assert_eq!(found["release"], json!(context.store().live().unwrap().unwrap()));
 }
 
 #[test]

@@ -1,0 +1,334 @@
+//! Every address of the service, once: its path, its methods, who may ask, who answers, and how it is
+//! described. Router, tokens, limits of bodies, metrics and `/openapi.json` are all made from this table.
+//!
+//! Not for what is answered: see the modules of the handlers.
+
+use std::future::ready;
+
+use axum::response::Response;
+
+use crate::access::Scope::{Open, Read};
+use crate::call::{Answering, Call};
+use crate::endpoint::{Endpoint, Operation as Op};
+use crate::openapi::operation::{Operation as Described, TEXT};
+use crate::problem::Dialect::{Inference, Mlflow, Problem};
+use crate::problem::Problem as Refused;
+use crate::{body, health, invocations, openapi, predict, prefix, recorded, scoring, v2};
+
+/// The table, in the order of the description.
+pub(crate) static ADDRESSES: &[Endpoint] = &[
+    Endpoint::new(
+        "/prediction",
+        Problem,
+        &[Op::post(
+            |call| Box::pin(predict::predict(call)),
+            || {
+                Described::new("predict", "predictions", "Predict rows")
+                    .takes("Rows")
+                    .also_csv()
+                    .can_miss()
+                    .answers("One prediction for each row, in order", "Predictions")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/scoring",
+        Problem,
+        &[
+            Op::get(
+                Read,
+                |call| Box::pin(recorded::scoring(call)),
+                || on_record("recordedScore", "The score of the live release", "RecordedScore"),
+            ),
+            Op::post(
+                |call| Box::pin(scoring::score(call)),
+                || {
+                    Described::new(
+                        "score",
+                        "predictions",
+                        "Score labelled rows; nothing is recorded",
+                    )
+                    .takes("Rows")
+                    .also_csv()
+                    .can_miss()
+                    .answers("Figures of these rows", "Score")
+                },
+            ),
+        ],
+    ),
+    Endpoint::new(
+        "/summarystats",
+        Problem,
+        &[Op::get(
+            Read,
+            |call| Box::pin(recorded::summary(call)),
+            || on_record("summaryStatistics", "Statistics of the columns", "Record"),
+        )],
+    ),
+    Endpoint::new(
+        "/diagnostics",
+        Problem,
+        &[Op::get(
+            Read,
+            |call| Box::pin(recorded::diagnose(call)),
+            || on_record("diagnostics", "The newest diagnostics", "Record"),
+        )],
+    ),
+    Endpoint::new(
+        "/livez",
+        Problem,
+        &[Op::get(
+            Open,
+            |call| at_once(Ok(health::livez(&call))),
+            || {
+                Described::new("livez", "service", "Whether the process answers")
+                    .answers("Yes", "Alive")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/readyz",
+        Problem,
+        &[Op::get(
+            Open,
+            |call| at_once(Ok(health::readyz(&call))),
+            || {
+                Described::new("readyz", "service", "Whether a verified release is served")
+                    .answers("Yes", "Readiness")
+                    .or_no("Readiness")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/metrics",
+        Problem,
+        &[Op::get(
+            Read,
+            |call| Box::pin(health::metrics(call)),
+            || {
+                Described::new("metrics", "service", "Metrics for Prometheus")
+                    .answers_text("Text of Prometheus", TEXT)
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/openapi.json",
+        Problem,
+        &[Op::get(
+            Read,
+            |call| at_once(Ok(description(&call))),
+            || {
+                Described::new("openapi", "service", "This document")
+                    .answers("OpenAPI 3.1", "Record")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/docs",
+        Problem,
+        &[Op::get(
+            Open,
+            |call| at_once(Ok(health::page(&call))),
+            || {
+                Described::new("docs", "service", "This document for people")
+                    .answers_text("Yes", "text/html")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/",
+        Problem,
+        &[Op::get(
+            Open,
+            |call| at_once(Ok(health::page(&call))),
+            || Described::new("home", "service", "The same").answers_text("Yes", "text/html"),
+        )],
+    ),
+    Endpoint::new(
+        "/invocations",
+        Mlflow,
+        &[Op::post(
+            |call| Box::pin(invocations::invoke(call)),
+            || {
+                Described::new("invoke", "mlflow", "Predict rows as MLflow does")
+                    .takes("Invocation")
+                    .also_csv()
+                    .answers("One label for each row", "InvocationAnswer")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/ping",
+        Problem,
+        &[Op::get(
+            Open,
+            |call| at_once(health::ping(&call)),
+            || {
+                Described::new("ping", "service", "Whether predictions are answered")
+                    .answers_text("Yes", TEXT)
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/health",
+        Problem,
+        &[Op::get(
+            Open,
+            |call| at_once(health::ping(&call)),
+            || Described::new("health", "service", "The same").answers_text("Yes", TEXT),
+        )],
+    ),
+    Endpoint::new(
+        "/version",
+        Problem,
+        &[Op::get(
+            Open,
+            |call| at_once(Ok(health::version(&call))),
+            || {
+                Described::new("version", "service", "The service's version")
+                    .answers_text("Yes", TEXT)
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/v2",
+        Inference,
+        &[Op::get(
+            Read,
+            |call| at_once(Ok(v2::server(&call))),
+            || {
+                protocol("serverMetadata", "The server")
+                    .answers("Its name and version", "ServerMetadata")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/v2/health/live",
+        Inference,
+        &[Op::get(
+            Open,
+            |call| at_once(Ok(v2::live(&call))),
+            || yes_or_no("serverLive", "Whether the server lives", "ServerLive"),
+        )],
+    ),
+    Endpoint::new(
+        "/v2/health/ready",
+        Inference,
+        &[Op::get(
+            Open,
+            |call| at_once(Ok(v2::server_ready(&call))),
+            || yes_or_no("serverReady", "Whether it is ready", "Ready"),
+        )],
+    ),
+    Endpoint::new(
+        "/v2/models/{model}",
+        Inference,
+        &[Op::get(Read, |call| Box::pin(v2::metadata(call)), || tensors("modelMetadata"))],
+    ),
+    Endpoint::new(
+        "/v2/models/{model}/ready",
+        Inference,
+        &[Op::get(
+            Open,
+            |call| Box::pin(v2::model_ready(call)),
+            || yes_or_no("modelReady", "Whether the model is ready", "Ready"),
+        )],
+    ),
+    Endpoint::new(
+        "/v2/models/{model}/infer",
+        Inference,
+        &[Op::post(|call| Box::pin(v2::infer(call)), || inferred("infer"))],
+    ),
+    Endpoint::new(
+        "/v2/models/{model}/versions/{version}",
+        Inference,
+        &[Op::get(Read, |call| Box::pin(v2::metadata(call)), || tensors("modelMetadataVersion"))],
+    ),
+    Endpoint::new(
+        "/v2/models/{model}/versions/{version}/ready",
+        Inference,
+        &[Op::get(
+            Open,
+            |call| Box::pin(v2::model_ready(call)),
+            || yes_or_no("modelReadyVersion", "Whether the model is ready", "Ready"),
+        )],
+    ),
+    Endpoint::new(
+        "/v2/models/{model}/versions/{version}/infer",
+        Inference,
+        &[Op::post(|call| Box::pin(v2::infer(call)), || inferred("inferVersion"))],
+    ),
+];
+
+/// Stands for every other address.
+pub(crate) static UNKNOWN: Endpoint = Endpoint::new("(unknown)", Problem, &[]);
+
+/// What is read from the ledger or the release, as JSON or as a table.
+fn on_record(id: &str, summary: &str, schema: &str) -> Described {
+    let described = Described::new(id, "records", summary).can_miss();
+    described.answers("What is on record", schema).also_text()
+}
+
+/// An operation of the Open Inference Protocol.
+fn protocol(id: &str, summary: &str) -> Described {
+    Described::new(id, "inference v2", summary)
+}
+
+fn yes_or_no(id: &str, summary: &str, schema: &'static str) -> Described {
+    protocol(id, summary).can_miss().answers("Yes", schema).or_no(schema)
+}
+
+fn tensors(id: &str) -> Described {
+    let described = protocol(id, "The model's tensors").can_miss();
+    described.answers("Names, types, shapes", "ModelMetadata")
+}
+
+fn inferred(id: &str) -> Described {
+    let described = protocol(id, "Predict tensors").takes("Inference").can_miss();
+    described.answers("The tensors asked for", "InferenceAnswer")
+}
+
+/// An answer that waits for nothing.
+fn at_once(answer: Result<Response, Refused>) -> Answering {
+    Box::pin(ready(answer))
+}
+
+/// Answers `GET /openapi.json`, with this table.
+fn description(call: &Call) -> Response {
+    let Call { app, request, .. } = call;
+    let settings = app.service();
+    let root = prefix::of(request.headers(), &settings);
+    let loaded = app.live.get();
+    let document = openapi::document(ADDRESSES, &settings, &root, loaded.as_deref());
+    body::typed(document.to_string(), "application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::*;
+    use crate::access::Scope;
+
+    #[test]
+    fn each_method_needs_its_scope_also_where_the_address_does_not_take_it() {
+        let scope = |path: &str, method: Method| {
+            let found = ADDRESSES.iter().find(|endpoint| endpoint.path == path);
+            found.unwrap_or(&UNKNOWN).scope(&method)
+        };
+        for (path, method, expected) in [
+            ("/prediction", Method::POST, Scope::Predict),
+            ("/prediction", Method::GET, Scope::Read),
+            ("/scoring", Method::GET, Scope::Read),
+            ("/scoring", Method::HEAD, Scope::Read),
+            ("/scoring", Method::POST, Scope::Predict),
+            ("/livez", Method::HEAD, Scope::Open),
+            ("/livez", Method::DELETE, Scope::Open),
+            ("/livez", Method::POST, Scope::Predict),
+            ("/nothing", Method::GET, Scope::Open),
+            ("/nothing", Method::POST, Scope::Predict),
+        ] {
+            assert_eq!(scope(path, method.clone()), expected, "{method} {path}");
+        }
+    }
+}

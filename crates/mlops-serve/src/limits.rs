@@ -1,0 +1,79 @@
+//! How large and how slow a body may be while it is read.
+//!
+//! Not for the memory that all bodies share: see `budget`.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use crate::budget::Share;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// The limits of one body, with the memory that it has taken so far.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    one: usize,
+    total: usize,
+    pub(crate) time: Duration,
+    pub(crate) share: Share,
+}
+
+impl Limits {
+    /// Those of a body that may have `one` bytes.
+    pub(crate) fn of(app: &State, one: usize) -> Self {
+        let service = app.service();
+        Self {
+            one,
+            total: service.max_total_body_bytes,
+            time: service.body_timeout,
+            share: app.budget.share(),
+        }
+    }
+
+    /// Refuses a body that is announced with too many bytes.
+    pub(crate) fn announced(&self, bytes: u64) -> Result<(), Problem> {
+        if bytes > self.one as u64 { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    /// Allows a body of `len` bytes to grow by `more`.
+    pub(crate) fn grow(&mut self, len: usize, more: usize) -> Result<(), Problem> {
+        if len + more > self.one {
+            return Err(self.too_large());
+        }
+        if self.share.grow(more, self.total) { Ok(()) } else { Err(full()) }
+    }
+
+    fn too_large(&self) -> Problem {
+        let detail = format!(
+            "the body is larger than {} bytes, the limit service.max_body_bytes: send fewer rows \
+             at a time",
+            self.one
+        );
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn test(one: usize) -> Self {
+        let share = std::sync::Arc::<crate::budget::Budget>::default().share();
+        Self { one, total: usize::MAX, time: Duration::ZERO, share }
+    }
+}
+
+/// Room for a file of `size` bytes, whose answer is held as that of a body is.
+pub(crate) fn room_for_file(app: &State, size: u64) -> Result<Share, Problem> {
+    let total = app.service().max_total_body_bytes;
+    let mut share = app.budget.share();
+    if share.grow(usize::try_from(size).unwrap_or(usize::MAX), total) {
+        Ok(share)
+    } else {
+        Err(full())
+    }
+}
+
+fn full() -> Problem {
+    Problem::busy(
+        "the bodies of other requests fill service.max_total_body_bytes: try again, or send fewer \
+         rows at a time",
+    )
+}
