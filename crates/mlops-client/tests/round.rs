@@ -20,7 +20,7 @@ use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round::{self, Round};
 use mlops_core::config::Ingestion;
 use mlops_core::platform::clock::{SteppingClock, SystemClock};
-use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 use mlops_core::table::schema::Schema;
 use serde_json::{Value, json};
 
@@ -357,9 +357,9 @@ fn a_file_of_format_1_is_understood_for_ever() {
 struct Full(&'static str);
 
 impl Probe for Full {
-    fn before(&self, step: Step, path: &Path) -> io::Result<()> {
+    fn before(&self, step: DiskStep, path: &Path) -> io::Result<()> {
         match step {
-            Step::Write if path.ends_with(self.0) => Err(io::ErrorKind::StorageFull.into()),
+            DiskStep::Write if path.ends_with(self.0) => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
     }

@@ -30,7 +30,7 @@ pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 
-use crate::platform::disk::{Disk, Step};
+use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`; [`migrate`] handles older ones.
@@ -168,7 +168,7 @@ impl Ledger {
             migrate::OLDEST => {
                 db.execute_batch("BEGIN IMMEDIATE").map_err(fail)?;
                 migrate::migrate(db).map_err(fail)?;
-                self.disk.announce(Step::Commit, &self.path)?;
+                self.disk.announce(DiskStep::Commit, &self.path)?;
                 db.execute_batch("COMMIT").map_err(fail)?;
             }
             0 => {
@@ -176,7 +176,7 @@ impl Ledger {
                     "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; \
                      PRAGMA user_version = {FORMAT_VERSION}; COMMIT;"
                 );
-                self.disk.announce(Step::Commit, &self.path)?;
+                self.disk.announce(DiskStep::Commit, &self.path)?;
                 db.execute_batch(&script).map_err(fail)?;
             }
             other => return Err(unknown_format(&self.path, other)),
@@ -202,7 +202,7 @@ impl Ledger {
         let path = &self.path;
         let transaction = self.connection.transaction().map_err(|e| failed(path, &e))?;
         let result = work(&transaction).map_err(|e| failed(path, &e))?;
-        self.disk.announce(Step::Commit, path)?;
+        self.disk.announce(DiskStep::Commit, path)?;
         transaction.commit().map_err(|e| failed(path, &e))?;
         Ok(result)
     }

@@ -199,7 +199,7 @@ fn predict(
     let mut line = 2;
     let (reading, looks) = reader.on_threads(context.config.limits.threads).each(
         path,
-        || Look::new(model),
+        || BatchResult::new(model),
         |look, table, (ids, predicted): &mut (Vec<TextColumn>, Vec<f64>)| {
             look.add(&predictor, table);
             if keep {
@@ -224,11 +224,11 @@ fn predict(
         exact.fill(model, &reader, path)?;
         file = Some(exact);
     }
-    let mut all = Look::new(model);
+    let mut all = BatchResult::new(model);
     for look in looks {
         all.merge(look);
     }
-    let Look { mut counts, profile, .. } = all;
+    let BatchResult { mut counts, profile, .. } = all;
     (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
     if let Some(file) = file {
         file.publish()?;
@@ -237,13 +237,13 @@ fn predict(
 }
 
 /// The predictions and statistics of one thread.
-struct Look {
+struct BatchResult {
     counts: PredictionCounts,
     profile: ColumnsProfile,
     probabilities: Vec<f64>,
 }
 
-impl Look {
+impl BatchResult {
     fn new(model: &Model) -> Self {
         Self {
             counts: PredictionCounts::default(),

@@ -12,7 +12,7 @@ use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
 use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide;
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_core::stage::ingest::report::Ingested;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
@@ -145,7 +145,8 @@ fn a_touched_file_is_not_recorded_again_and_again() {
     assert_eq!(scene.ingest().unwrap().rows, 12);
     scene.rows("in/bad.csv", "bad\n");
     assert!(!scene.ingest().unwrap().new_failures, "this refusal is known");
-    let retried = scene.ingest_with(Options { retry: true, ..Options::default() }).unwrap();
+    let retried =
+        scene.ingest_with(ingest::Options { retry: true, ..ingest::Options::default() }).unwrap();
     assert!(!retried.new_failures && retried.files[0].status == FileStatus::Failed);
 }
 
@@ -195,7 +196,7 @@ fn overdue_data_need_a_person_until_rows_come() {
         assert!(text.contains(part), "{part} in {text}");
     }
     // A rebuild brings no rows.
-    scene.ingest_with(Options { rebuild: true, ..Options::default() }).unwrap();
+    scene.ingest_with(ingest::Options { rebuild: true, ..ingest::Options::default() }).unwrap();
     assert_eq!(decide_after(&scene, 49).attention(), Attention::Person);
     scene.rows("source/b.csv", &sample_rows(40, 3));
     let decision = decide_after(&scene, 50);
