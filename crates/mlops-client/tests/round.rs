@@ -297,7 +297,7 @@ fn what_changed_since_the_last_call_is_said() {
             "/scoring: f1 0.8125 → 0.85".to_owned(),
             "/scoring: note is new: few rows".to_owned(),
             "/summarystats: 200 → 404 (none yet)".to_owned(),
-            "/diagnostics: timings.training is gone: 0.25".to_owned(),
+            "/diagnostics: timings.training is no longer there: 0.25".to_owned(),
             "/prediction: 1 of 3 rows are predicted differently, probabilities changed by up to \
              0.5000"
                 .to_owned(),
