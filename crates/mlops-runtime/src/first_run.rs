@@ -203,7 +203,7 @@ fn not_worse_than_unknown(
         Some(verdict) if !verdict.blessed => Err(Error::conflict(format!(
             "{live} is live, although these records do not know it, and stays live: {}. To replace \
              it nevertheless, run `deployment`",
-            verdict.reasons.first().map_or("", String::as_str)
+            verdict.reasons.sentences().first().map_or("", String::as_str)
         ))),
         _ => Ok(()),
     }

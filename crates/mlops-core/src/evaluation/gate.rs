@@ -27,7 +27,7 @@ use crate::evaluation::metrics::interval::LEVEL;
 use crate::evaluation::metrics::{
     ConstantBaseline, Interval, PairedCounts, SAME_F1, against_constant,
 };
-use crate::text;
+use crate::evaluation::reasons::{GateReason, Reasons, Ruling};
 use crate::{Error, Result};
 
 /// The verdict, with every number that it is based on.
@@ -54,8 +54,8 @@ pub struct GateVerdict {
     /// A person accepts a challenger that does no better than the best constant answer.
     #[serde(default)]
     pub accepted: bool,
-    /// The reasons, one sentence each; the decisive one comes first.
-    pub reasons: Vec<String>,
+    /// The reasons; the decisive one comes first.
+    pub reasons: Reasons,
 }
 
 /// The user's requirements for a challenger.
@@ -101,18 +101,15 @@ pub fn gate(
         min_improvement,
         constant_f1: constant.f1,
         accepted: accept,
-        reasons: Vec::new(),
+        reasons: Reasons::refused(Vec::new()),
     };
     if matrix.one_class() {
-        verdict.reasons.push(format!(
-            "refused: all {} hold-out rows are of one class, so the F1 cannot compare the models",
-            verdict.n
-        ));
+        verdict.reasons = Reasons::refused(vec![GateReason::OneClass { rows: verdict.n }]);
         return Ok(verdict);
     }
     verdict.decide(challenger.iter().all(|answer| *answer == challenger[0]));
     if let Some(note) = too_few(&matrix) {
-        verdict.reasons.push(format!("the hold-out has {} rows: {note}", verdict.n));
+        verdict.reasons.push(GateReason::FewRows { rows: verdict.n, note });
     }
     Ok(verdict)
 }
@@ -132,47 +129,28 @@ impl GateVerdict {
         let champion_loses = against_constant(champion_f1, constant_f1) != Ordering::Greater;
         let relieves = champion_loses && !constant && self.interval.low > SAME_F1;
         self.blessed = not_worse && (!loses || self.accepted || relieves);
-        let need = if min_improvement.abs() < SAME_F1 {
-            "at least the champion's F1".to_owned()
-        } else {
-            format!("{min_improvement:+} on the champion's F1")
+        let comparison = GateReason::Comparison {
+            champion_f1,
+            challenger_f1,
+            rows: self.n,
+            difference,
+            interval: self.interval,
+            min_improvement,
         };
-        let comparison = format!(
-            "the challenger has F1 {challenger_f1:.4} and the champion {champion_f1:.4} on the same \
-             {} hold-out rows, a difference of {difference:+.4} ({:.0} % interval {:+.4} to \
-             {:+.4}); required: {need}",
-            text::count(self.n),
-            100.0 * self.interval.level,
-            self.interval.low,
-            self.interval.high
-        );
-        let outcome = if self.blessed { "promoted" } else { "refused" };
-        let constant = format!("the best constant answer has F1 {constant_f1:.4}");
-        match (loses, not_worse) {
-            (false, _) | (true, false) => self.reasons.push(format!("{outcome}: {comparison}")),
+        let mut reasons = match (loses, not_worse) {
+            (false, _) | (true, false) => vec![comparison],
             (true, true) if self.accepted => {
-                self.reasons.push(format!("{outcome}: {comparison}"));
-                self.reasons
-                    .push(format!("{constant}, and the challenger was accepted nevertheless"));
+                vec![comparison, GateReason::Accepted { constant_f1 }]
             }
-            (true, true) if relieves => {
-                self.reasons.push(format!("{outcome}: {comparison}"));
-                self.reasons.push(format!(
-                    "neither beats a constant answer ({constant} on the same rows), but the \
-                     challenger is better than the champion beyond chance"
-                ));
-            }
+            (true, true) if relieves => vec![comparison, GateReason::BetterOfTwo { constant_f1 }],
             (true, true) => {
-                self.reasons.push(format!(
-                    "refused: the challenger's F1 {challenger_f1:.4} does not beat a constant answer: \
-                     {constant} on the same rows, and --accept was not given"
-                ));
-                self.reasons.push(comparison);
+                vec![GateReason::BelowConstant { challenger_f1, constant_f1 }, comparison]
             }
-        }
+        };
         if champion_loses && !(relieves && loses) {
-            self.reasons.push(format!("the champion does not beat it either: {constant}"));
+            reasons.push(GateReason::ChampionBelowConstant { constant_f1 });
         }
+        self.reasons = Reasons { ruling: Some(Ruling::of(self.blessed)), all: reasons };
     }
 }
 
@@ -197,10 +175,13 @@ mod tests {
     fn the_same_score_is_promoted_and_one_row_worse_is_refused() {
         let same = verdict(8, 8, 0.0);
         assert!(same.blessed && same.disagreements == 0, "{same:?}");
-        assert!(same.reasons[0].starts_with("promoted: the challenger has F1 0.8000"), "{same:?}");
+        assert!(
+            same.reasons.sentences()[0].starts_with("promoted: the challenger has F1 0.8000"),
+            "{same:?}"
+        );
         let worse = verdict(8, 9, 0.0);
         assert!(!worse.blessed && worse.difference < 0.0);
-        assert!(worse.reasons[0].starts_with("refused: "), "{worse:?}");
+        assert!(worse.reasons.sentences()[0].starts_with("refused: "), "{worse:?}");
         // One row is not significant, and is refused all the same.
         assert!(worse.interval.high >= 0.0);
     }
@@ -214,7 +195,10 @@ mod tests {
         assert!(verdict(8, 6, 0.05).blessed);
         let short = verdict(8, 6, 0.051);
         assert!(!short.blessed);
-        assert!(short.reasons[0].contains("required: +0.051 on the champion's F1"), "{short:?}");
+        assert!(
+            short.reasons.sentences()[0].contains("required: +0.051 on the champion's F1"),
+            "{short:?}"
+        );
         assert!(verdict(8, 9, -0.1).blessed);
     }
 
@@ -224,40 +208,52 @@ mod tests {
         let both = verdict(40, 40, 0.0);
         assert!(!both.blessed && both.loses_to_constant(), "{both:?}");
         assert_eq!(
-            both.reasons[0],
+            both.reasons.sentences()[0],
             "refused: the challenger's F1 0.0000 does not beat a constant answer: the best \
              constant answer has F1 0.6667 on the same rows, and --accept was not given"
         );
-        assert!(both.reasons[2].starts_with("the champion does not beat it either"), "{both:?}");
+        assert!(
+            both.reasons.sentences()[2].starts_with("the champion does not beat it either"),
+            "{both:?}"
+        );
         // Two rows fewer wrong are chance; no row wrong more than half of them are not.
         let chance = verdict(40, 38, 0.0);
         assert!(!chance.blessed && chance.interval.low <= 0.0, "{chance:?}");
         let relief = verdict(40, 16, 0.0);
         assert!(relief.loses_to_constant() && relief.blessed, "{relief:?}");
-        assert!(relief.reasons[1].starts_with("neither beats a constant answer"), "{relief:?}");
+        assert!(
+            relief.reasons.sentences()[1].starts_with("neither beats a constant answer"),
+            "{relief:?}"
+        );
         // A champion that beats the constant is never given up for one that does not.
         let only = verdict(8, 20, -1.0);
-        assert!(!only.blessed && only.reasons.len() == 2, "{only:?}");
+        assert!(!only.blessed && only.reasons.all.len() == 2, "{only:?}");
         // A model that always answers "positive" is the constant, and does not beat it.
         let labels: Vec<bool> = (0..40).map(|i| i % 4 != 0).collect();
         let same = gate(&labels, &[false; 40], &[true; 40], Terms::default(), 42).unwrap();
         assert!(!same.blessed && same.loses_to_constant(), "{same:?}");
         let accept = Terms { accept: true, ..Terms::default() };
         let same = gate(&labels, &[false; 40], &[true; 40], accept, 42).unwrap();
-        assert!(same.blessed && same.reasons[1].contains("accepted nevertheless"), "{same:?}");
+        assert!(
+            same.blessed && same.reasons.sentences()[1].contains("accepted nevertheless"),
+            "{same:?}"
+        );
         // To accept a weak model is not to accept one that is worse than the champion.
         let worse = gate(&labels, &labels, &[true; 40], accept, 42).unwrap();
-        assert!(!worse.blessed && worse.reasons[0].starts_with("refused: "), "{worse:?}");
+        assert!(
+            !worse.blessed && worse.reasons.sentences()[0].starts_with("refused: "),
+            "{worse:?}"
+        );
     }
 
     #[test]
     fn one_class_refuses_and_few_rows_say_so() {
         let one = gate(&[true; 50], &[true; 50], &[true; 50], Terms::default(), 1).unwrap();
-        assert!(!one.blessed && one.reasons[0].contains("one class"), "{one:?}");
+        assert!(!one.blessed && one.reasons.sentences()[0].contains("one class"), "{one:?}");
         let labels = [true, false, true];
         let few = gate(&labels, &labels, &labels, Terms::default(), 1).unwrap();
         assert!(few.blessed);
-        assert_eq!(few.reasons[1], "the hold-out has 3 rows: too few rows to tell");
+        assert_eq!(few.reasons.sentences()[1], "the hold-out has 3 rows: too few rows to tell");
     }
 
     #[test]
@@ -272,6 +268,10 @@ mod tests {
     fn the_verdict_survives_json() {
         let verdict = verdict(8, 6, 0.0);
         let text = serde_json::to_string(&verdict).unwrap();
-        assert_eq!(serde_json::from_str::<GateVerdict>(&text).unwrap(), verdict);
+        assert!(text.contains(r#""reasons":["promoted: the challenger has F1 0.8500 "#), "{text}");
+        let read = serde_json::from_str::<GateVerdict>(&text).unwrap();
+        assert_eq!(read.reasons.sentences(), verdict.reasons.sentences());
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert_eq!(GateVerdict { reasons: verdict.reasons.clone(), ..read }, verdict);
     }
 }

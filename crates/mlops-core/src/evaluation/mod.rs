@@ -8,4 +8,5 @@ pub mod entity;
 pub mod gate;
 pub mod metrics;
 pub mod moment;
+pub mod reasons;
 pub mod split;

@@ -244,6 +244,9 @@ pub struct Retrained {
     /// Which test data these are, if the newest were too few or are gone.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Those of these notes that the reason of the decision does not contain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
 }
 
 /// The duration of a step.
@@ -363,8 +366,7 @@ impl fmt::Display for Decision {
                 text::count(new.test_rows),
                 new.constant_f1
             )?;
-            // The reason contains most of them already.
-            for note in new.notes.iter().filter(|note| !self.reason.contains(*note)) {
+            for note in &new.untold {
                 writeln!(f, "  {note}.")?;
             }
         }

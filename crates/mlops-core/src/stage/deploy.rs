@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::evaluation::reasons::Reasons;
 use crate::ids::{DatasetVersion, ReleaseId, Step};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
@@ -132,9 +133,9 @@ impl Candidate {
     /// Adds the verdict of the gate, which is sealed with the release: a file `BLESSED` or
     /// `NOT_BLESSED` with the reasons.
     #[must_use]
-    pub fn judged(mut self, blessed: bool, reasons: &[String]) -> Self {
+    pub fn judged(mut self, blessed: bool, reasons: &Reasons) -> Self {
         let name = if blessed { BLESSED } else { NOT_BLESSED };
-        self.files.push((name, (reasons.join("\n") + "\n").into_bytes()));
+        self.files.push((name, (reasons.sentences().join("\n") + "\n").into_bytes()));
         self
     }
 

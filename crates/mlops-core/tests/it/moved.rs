@@ -166,7 +166,7 @@ fn a_refused_release_that_goes_live_does_not_say_so() {
     let id = candidate.id.clone();
     let folder = context.store().folder(&id);
     candidate
-        .judged(false, &["refused: worse".to_owned()])
+        .judged(false, &vec!["refused: worse".to_owned()].into())
         .seal(&context, &scene.ledger())
         .unwrap();
     assert!(folder.join(NOT_BLESSED).is_file());

@@ -5,11 +5,11 @@
 use crate::Result;
 use crate::evaluation::gate::{GateVerdict, Terms, gate};
 use crate::evaluation::metrics::{ConfusionMatrix, classify};
+use crate::evaluation::reasons::{Excluded, GateReason};
 use crate::model::Model;
 use crate::release::Release;
 use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
-use crate::text;
 
 use super::super::score::compare_tests;
 
@@ -39,10 +39,7 @@ pub fn contest(
     let mut unchecked = None;
     let compared = match compare(if recorded { &models } else { &models[1..] }) {
         Err(e) if recorded => {
-            unchecked = Some(format!(
-                "which test rows the champion was trained on could not be checked, and they favour it \
-                 ({e})"
-            ));
+            unchecked = Some(GateReason::Unchecked(e.to_string()));
             compare(&models[1..])?
         }
         compared => compared?,
@@ -55,18 +52,15 @@ pub fn contest(
     let (champion, challenger) = (predicted(0), predicted(1));
     let terms = Terms { min_improvement: config.gate.min_improvement, accept };
     let mut verdict = gate(&compared.labels, &champion, &challenger, terms, config.training.seed)?;
-    verdict.reasons.extend(compared.notes.iter().cloned());
-    verdict.reasons.extend(unchecked);
-    for (n, why) in [
-        (compared.rejected, "could not be read"),
-        (compared.left_out, "were left out, since one of the models was trained on them"),
-        (
-            compared.unanswered,
-            "were left out, since one of the models gives no prediction for them",
-        ),
+    let reasons = &mut verdict.reasons.all;
+    reasons.extend(compared.notes.iter().cloned().map(GateReason::TestData));
+    reasons.extend(unchecked);
+    for (rows, why) in [
+        (compared.rejected, Excluded::Unreadable),
+        (compared.left_out, Excluded::TrainedOn),
+        (compared.unanswered, Excluded::Unanswered),
     ] {
-        let rows = text::plural(n, "test row");
-        verdict.reasons.extend((n > 0).then(|| format!("{rows} {why}")));
+        reasons.extend((rows > 0).then_some(GateReason::Excluded { rows, why }));
     }
     let newest = compared.labels.iter().copied().zip(challenger).take(compared.newest.unwrap_or(0));
     Ok(Contest { verdict, newest: ConfusionMatrix::from_pairs(newest) })

@@ -20,6 +20,7 @@ use crate::dataset::discover;
 use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
+use crate::evaluation::reasons::{GateReason, Reasons, Ruling};
 use crate::ids::{DatasetVersion, DecisionOutcome, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::model::Model;
@@ -28,7 +29,6 @@ use crate::release::Release;
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
 use crate::run::decision::{Concern, DataSeen, Decision, Retrained, StepTime};
 use crate::table::schema::Schema;
-use crate::text;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
@@ -302,6 +302,7 @@ impl<'a> DecisionRun<'a> {
             constant_f1: score.evaluation.constant.f1,
             test_rows: score.evaluation.n,
             notes: score.notes.clone(),
+            untold: Vec::new(),
         });
         let verdict = match live {
             Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
@@ -318,9 +319,9 @@ impl<'a> DecisionRun<'a> {
         candidate = candidate.judged(blessed, &reasons);
         self.decision.gate = verdict;
         made.1 = Some(scoring);
-        // The outcome already says the first word of the verdict.
-        let reasons = reasons.join("; ");
-        let reason = reasons.split_once(": ").map_or(reasons.as_str(), |(_, rest)| rest).to_owned();
+        let reason = reasons.without_ruling();
+        let told = |note: &String| reasons.all.contains(&GateReason::TestData(note.clone()));
+        self.note_untold(|note| !told(note));
         if !blessed {
             candidate.seal(self.context, &self.workspace.ledger)?;
             self.worry(live.is_some(), &reason);
@@ -334,35 +335,35 @@ impl<'a> DecisionRun<'a> {
                 candidate.id, rollback.recorded, rollback.reason
             );
             self.worry(live.is_some(), &reason);
+            self.note_untold(|_| true);
             return self.record(DecisionOutcome::Refused, reason, dataset);
         }
         self.promote(candidate, reason, dataset, live, made)
     }
 
+    /// Keeps the notes on the test data that the reason of the decision leaves out.
+    fn note_untold(&mut self, is_untold: impl Fn(&String) -> bool) {
+        if let Some(new) = &mut self.decision.retrained {
+            new.untold = new.notes.iter().filter(|note| is_untold(note)).cloned().collect();
+        }
+    }
+
     /// The verdict on a model without one to compare with.
-    fn ungated(&self, replaces: bool, score: &Score) -> (bool, Vec<String>) {
+    fn ungated(&self, replaces: bool, score: &Score) -> (bool, Reasons) {
         let e = &score.evaluation;
-        let what = if replaces {
-            "the columns changed, so that the models cannot be compared"
-        } else {
-            "the first release"
+        let accepted = self.options.accept;
+        let blessed = e.beats_constant || accepted;
+        let alone = GateReason::Alone {
+            first: !replaces,
+            f1: e.f1,
+            rows: e.n,
+            constant_f1: e.constant.f1,
+            beats_constant: e.beats_constant,
+            accepted,
         };
-        let beside = format!(
-            "F1 {:.4} on {}, where the best constant answer has {:.4}",
-            e.f1,
-            text::plural(e.n, "test row"),
-            e.constant.f1
-        );
-        let blessed = e.beats_constant || self.options.accept;
-        let reason = match (e.beats_constant, self.options.accept) {
-            (true, _) => format!("promoted: {what}, {beside}"),
-            (false, true) => format!("promoted: {what}, accepted with {beside}"),
-            (false, false) => format!(
-                "refused: the new model does not beat a constant answer: {beside}, and --accept \
-                 was not given"
-            ),
-        };
-        (blessed, [vec![reason], score.notes.clone()].concat())
+        let notes = score.notes.iter().cloned().map(GateReason::TestData);
+        let all = std::iter::once(alone).chain(notes).collect();
+        (blessed, Reasons { ruling: Some(Ruling::of(blessed)), all })
     }
 
     /// Notes what needs a person after a model was refused.

@@ -1,0 +1,268 @@
+//! The reasons for promoting or refusing a model, as typed values with their numbers; they become
+//! sentences only for display and records.
+//!
+//! Not for the rule: see [`super::gate`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluation::metrics::{Interval, SAME_F1};
+use crate::ids::spelt;
+use crate::text;
+
+spelt! {
+    /// The ruling that follows from the reasons.
+    pub enum Ruling {
+        /// The model may be promoted.
+        Promoted = "promoted",
+        /// The model is refused.
+        Refused = "refused",
+    }
+}
+
+impl Ruling {
+    /// The ruling for a model, by whether it is `blessed`.
+    pub fn of(blessed: bool) -> Self {
+        if blessed { Self::Promoted } else { Self::Refused }
+    }
+}
+
+/// A reason for a ruling.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum GateReason {
+    /// All rows of the hold-out are of one class.
+    OneClass {
+        /// The number of rows.
+        rows: u64,
+    },
+    /// The comparison of the two models.
+    Comparison {
+        /// F1 of the champion.
+        champion_f1: f64,
+        /// F1 of the challenger.
+        challenger_f1: f64,
+        /// The number of rows in the hold-out.
+        rows: u64,
+        /// The challenger's F1 minus the champion's.
+        difference: f64,
+        /// The interval of the difference.
+        interval: Interval,
+        /// The difference that was required.
+        min_improvement: f64,
+    },
+    /// The challenger does no better than a constant answer.
+    BelowConstant {
+        /// The model's F1.
+        challenger_f1: f64,
+        /// F1 of the best constant answer on the same rows.
+        constant_f1: f64,
+    },
+    /// The challenger does no better than a constant answer, but a person accepted it.
+    Accepted {
+        /// F1 of the best constant answer.
+        constant_f1: f64,
+    },
+    /// Neither beats a constant answer, and the challenger is better beyond chance.
+    BetterOfTwo {
+        /// F1 of the best constant answer.
+        constant_f1: f64,
+    },
+    /// The champion does no better than a constant answer.
+    ChampionBelowConstant {
+        /// F1 of the best constant answer.
+        constant_f1: f64,
+    },
+    /// The hold-out has too few rows for a reliable comparison.
+    FewRows {
+        /// The number of its rows.
+        rows: u64,
+        /// The consequence in words.
+        note: &'static str,
+    },
+    /// There is no model to compare with.
+    Alone {
+        /// It is the first release; otherwise the columns changed.
+        first: bool,
+        /// The model's F1.
+        f1: f64,
+        /// The number of rows that it was scored on.
+        rows: u64,
+        /// F1 of the best constant answer on these rows.
+        constant_f1: f64,
+        /// The model beats the constant answer.
+        beats_constant: bool,
+        /// A person accepts it nevertheless.
+        accepted: bool,
+    },
+    /// Which test data were used, if the newest were too few or are gone.
+    TestData(String),
+    /// The test rows that the champion was trained on could not be determined, for this cause.
+    Unchecked(String),
+    /// Test rows were left out.
+    Excluded {
+        /// The number of rows.
+        rows: u64,
+        /// The reason.
+        why: Excluded,
+    },
+    /// A sentence from a record.
+    Recorded(String),
+}
+
+/// Why test rows are left out of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excluded {
+    /// They could not be read.
+    Unreadable,
+    /// One of the models was trained on them.
+    TrainedOn,
+    /// One of the models gives no prediction for them.
+    Unanswered,
+}
+
+/// The reasons of a verdict, the decisive one first. In JSON they are sentences, the first of which
+/// begins with the ruling.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct Reasons {
+    /// The ruling; `None` if read from a record, whose first sentence has it.
+    pub ruling: Option<Ruling>,
+    /// All reasons.
+    pub all: Vec<GateReason>,
+}
+
+impl Reasons {
+    /// Reasons for refusing a model.
+    pub fn refused(all: Vec<GateReason>) -> Self {
+        Self { ruling: Some(Ruling::Refused), all }
+    }
+
+    /// Adds a reason.
+    pub fn push(&mut self, reason: GateReason) {
+        self.all.push(reason);
+    }
+
+    /// One sentence per reason, the first with the ruling.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences: Vec<String> = self.all.iter().map(ToString::to_string).collect();
+        if let (Some(ruling), Some(first)) = (self.ruling, sentences.first_mut()) {
+            *first = format!("{ruling}: {first}");
+        }
+        sentences
+    }
+
+    /// All reasons as one text without the ruling.
+    pub fn without_ruling(&self) -> String {
+        let words: Vec<String> = self.all.iter().map(ToString::to_string).collect();
+        words.join("; ")
+    }
+}
+
+impl From<Vec<String>> for Reasons {
+    fn from(sentences: Vec<String>) -> Self {
+        Self { ruling: None, all: sentences.into_iter().map(GateReason::Recorded).collect() }
+    }
+}
+
+impl From<Reasons> for Vec<String> {
+    fn from(reasons: Reasons) -> Self {
+        reasons.sentences()
+    }
+}
+
+impl fmt::Display for GateReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let constant = |f1: &f64| format!("the best constant answer has F1 {f1:.4}");
+        match self {
+            Self::OneClass { rows } => write!(
+                f,
+                "all {rows} hold-out rows are of one class, so the F1 cannot compare the models"
+            ),
+            Self::Comparison {
+                champion_f1,
+                challenger_f1,
+                rows,
+                difference,
+                interval,
+                min_improvement,
+            } => {
+                let need = if min_improvement.abs() < SAME_F1 {
+                    "at least the champion's F1".to_owned()
+                } else {
+                    format!("{min_improvement:+} on the champion's F1")
+                };
+                write!(
+                    f,
+                    "the challenger has F1 {challenger_f1:.4} and the champion {champion_f1:.4} on \
+                     the same {} hold-out rows, a difference of {difference:+.4} ({:.0} % interval \
+                     {:+.4} to {:+.4}); required: {need}",
+                    text::count(*rows),
+                    100.0 * interval.level,
+                    interval.low,
+                    interval.high
+                )
+            }
+            Self::BelowConstant { challenger_f1, constant_f1 } => write!(
+                f,
+                "the challenger's F1 {challenger_f1:.4} does not beat a constant answer: {} on the \
+                 same rows, and --accept was not given",
+                constant(constant_f1)
+            ),
+            Self::Accepted { constant_f1 } => {
+                write!(f, "{}, and the challenger was accepted nevertheless", constant(constant_f1))
+            }
+            Self::BetterOfTwo { constant_f1 } => write!(
+                f,
+                "neither beats a constant answer ({} on the same rows), but the challenger is better \
+                 than the champion beyond chance",
+                constant(constant_f1)
+            ),
+            Self::ChampionBelowConstant { constant_f1 } => {
+                write!(f, "the champion does not beat it either: {}", constant(constant_f1))
+            }
+            Self::FewRows { rows, note } => write!(f, "the hold-out has {rows} rows: {note}"),
+            Self::Alone { first, f1, rows, constant_f1, beats_constant, accepted } => {
+                let beside = format!(
+                    "F1 {f1:.4} on {}, where the best constant answer has {constant_f1:.4}",
+                    text::plural(*rows, "test row")
+                );
+                let what = if *first {
+                    "the first release"
+                } else {
+                    "the columns changed, so that the models cannot be compared"
+                };
+                match (beats_constant, accepted) {
+                    (true, _) => write!(f, "{what}, {beside}"),
+                    (false, true) => write!(f, "{what}, accepted with {beside}"),
+                    (false, false) => write!(
+                        f,
+                        "the new model does not beat a constant answer: {beside}, and --accept was \
+                         not given"
+                    ),
+                }
+            }
+            Self::Excluded { rows, why } => write!(
+                f,
+                "{} {}",
+                text::plural(*rows, "test row"),
+                match why {
+                    Excluded::Unreadable => "could not be read",
+                    Excluded::TrainedOn => {
+                        "were left out, since one of the models was trained on them"
+                    }
+                    Excluded::Unanswered => {
+                        "were left out, since one of the models gives no prediction for them"
+                    }
+                }
+            ),
+            Self::Unchecked(cause) => write!(
+                f,
+                "which test rows the champion was trained on could not be checked, and they favour it \
+                 ({cause})"
+            ),
+            Self::TestData(note) | Self::Recorded(note) => f.write_str(note),
+        }
+    }
+}
