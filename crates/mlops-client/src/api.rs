@@ -89,6 +89,9 @@ pub struct Call {
     /// The connection was accepted, but no answer came in time.
     #[serde(skip)]
     pub hung: bool,
+    /// Whether a token was sent with it.
+    #[serde(skip)]
+    pub with_token: bool,
 }
 
 impl Call {
@@ -228,6 +231,7 @@ impl Api {
             error: last.error,
             answer: last.answer,
             hung: last.hung,
+            with_token: if method == "GET" { &self.read } else { &self.predict }.is_some(),
         }
     }
 

@@ -12,6 +12,7 @@ pub mod data;
 pub mod ping;
 pub mod predictions;
 pub mod readable;
+mod resolver;
 pub mod returns;
 pub mod round;
 mod transport;

@@ -142,6 +142,11 @@ fn wrong(call: &Call) -> Option<String> {
     };
     let token = if call.method == "GET" { READ_TOKEN } else { PREDICT_TOKEN };
     Some(match call.status {
+        Some(status @ (401 | 403)) if call.with_token => format!(
+            "{} answered {status}{tries}: {error}; the token in {token} is not the app's for it: put \
+             the one there that the app was started with",
+            call.name()
+        ),
         Some(status @ (401 | 403)) => format!(
             "{} answered {status}{tries}: {error}; put the app's token for it into {token}",
             call.name()

@@ -2,10 +2,13 @@
 //!
 //! Not for requests: see [`crate::ping`] and [`crate::api`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::blocking::{Client, ClientBuilder};
+
+use crate::resolver::Resolver;
 
 /// The host names of this machine.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -14,8 +17,10 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub(crate) fn client(url: &Url, timeout: Duration) -> ClientBuilder {
     // reqwest panics without a provider. One that is already installed works too.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder =
-        Client::builder().timeout(timeout).user_agent(concat!("mlops/", env!("CARGO_PKG_VERSION")));
+    let builder = Client::builder()
+        .timeout(timeout)
+        .dns_resolver(Arc::new(Resolver))
+        .user_agent(concat!("mlops/", env!("CARGO_PKG_VERSION")));
     // Certificates are not needed then, and a bare machine has none.
     let plain = url.scheme() == "http";
     let builder = if plain { builder.tls_certs_only([]) } else { builder };

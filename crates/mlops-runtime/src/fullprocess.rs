@@ -10,7 +10,7 @@ use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
-use mlops_core::run::decision::Decision;
+use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide::{self, Decided, Options};
 use mlops_core::stage::diagnose::Diagnostics;
 use mlops_core::text;
@@ -59,13 +59,18 @@ impl Report for FullProcess {
 fn facts(decision: &Decision) -> Vec<Fact> {
     let Decision { data, drift, data_drift, retrained, gate, live, release, .. } = decision;
     let number = |value: f64| format!("{value:.4}");
+    let waiting = decision.concerns.iter().map(|concern| match concern {
+        Concern::RefusedData { files } => files.len(),
+        _ => 0,
+    });
+    let waiting: usize = waiting.sum();
     let mut facts = vec![
         Fact::new("outcome", decision.outcome),
         Fact::new("reason", text::bounded(decision.reason.clone())),
         Fact::new("files", text::names(&data.files)),
         Fact::new("rows", data.rows),
         Fact::new("new_rows", data.new_rows),
-        Fact::new("refused_files", data.failures.len()),
+        Fact::new("refused_files", data.failures.len() + waiting),
         Fact::new("quarantined", data.quarantined),
         Fact::new("duplicates", data.duplicates),
     ];

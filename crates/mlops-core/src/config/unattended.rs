@@ -41,6 +41,13 @@ pub struct Limits {
     pub memory: usize,
 }
 
+impl Limits {
+    /// What each thread may take to count the numbers of columns, in bytes.
+    pub fn profile_room(&self) -> usize {
+        self.memory / 4 / self.threads.max(1)
+    }
+}
+
 pub(super) fn monitoring(mut section: Section, at: impl Fn(String) -> PathBuf) -> Monitoring {
     let ping_url = section.text("ping_url");
     if let Some(url) = &ping_url

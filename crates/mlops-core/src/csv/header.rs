@@ -185,8 +185,9 @@ fn missing_message(missing: &[&str], found: &[String], present: bool) -> String 
         _ => String::new(),
     };
     let found = text::names(found);
+    let columns = if missing.len() == 1 { "column" } else { "columns" };
     format!(
-        "the header has no column {list}{hint}; it has: {found}. \
+        "the header has no {columns} {list}{hint}; it has: {found}. \
          Fix the file, or the section \"schema\" of the configuration"
     )
 }

@@ -7,8 +7,10 @@
 pub enum FileOutcome {
     /// Its rows were added.
     Taken,
-    /// It has no data rows.
+    /// It has a header and no data rows.
     NoRows,
+    /// It has not even a header.
+    Empty,
     /// It was refused as a whole, for this reason.
     Failed(String),
     /// Its labels contradict those of another file of the first ingestion, so that neither can be

@@ -312,7 +312,7 @@ impl<'a> Ingest<'a> {
         let place = path.display().to_string();
         let header = match reader.header() {
             Ok(Some(header)) => header,
-            Ok(None) => return Ok(FileOutcome::NoRows),
+            Ok(None) => return Ok(FileOutcome::Empty),
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
         let mapped =

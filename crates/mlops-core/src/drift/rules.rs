@@ -266,7 +266,9 @@ fn every(new_f1: f64) -> RuleVerdict {
         rule: Rule::Every,
         drifted: Some(true),
         limit: None,
-        explanation: format!("each batch trains a challenger; F1 is {new_f1:.4}"),
+        explanation: format!(
+            "this rule trains a challenger on every batch, whatever the F1, which is {new_f1:.4}"
+        ),
     }
 }
 
@@ -478,8 +480,7 @@ mod tests {
     fn every_batch_asks_for_a_challenger_when_that_is_the_rule() {
         let drift = drift_of(&[], &DEPLOYED.into(), &DEPLOYED, Rule::Every);
         assert!(drift.asks_for_a_challenger());
-        let reason = "A challenger is due (rule every): each batch trains a challenger; F1 is \
-                      0.7000";
+        let reason = "A challenger is due (rule every): this rule trains a challenger on every batch, whatever the F1, which is 0.7000";
         assert!(drift.reason.starts_with(reason), "{}", drift.reason);
         let few = ConfusionMatrix { tn: 3, fp: 1, fn_: 1, tp: 3 };
         assert!(!drift_of(&[], &DEPLOYED.into(), &few, Rule::Every).asks_for_a_challenger());

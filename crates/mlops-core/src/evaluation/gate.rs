@@ -196,7 +196,8 @@ mod tests {
         let short = verdict(8, 6, 0.051);
         assert!(!short.blessed);
         assert!(
-            short.reasons.sentences()[0].contains("required: +0.051 on the champion's F1"),
+            short.reasons.sentences()[0]
+                .contains("to go live it needs at least the champion's F1 +0.051"),
             "{short:?}"
         );
         assert!(verdict(8, 9, -0.1).blessed);
@@ -213,7 +214,7 @@ mod tests {
              constant answer has F1 0.6667 on the same rows, and --accept was not given"
         );
         assert!(
-            both.reasons.sentences()[2].starts_with("the champion does not beat it either"),
+            both.reasons.sentences()[2].starts_with("the champion does not beat the best"),
             "{both:?}"
         );
         // Two rows fewer wrong are chance; no row wrong more than half of them are not.

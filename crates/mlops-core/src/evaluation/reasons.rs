@@ -191,13 +191,13 @@ impl fmt::Display for GateReason {
                 let need = if min_improvement.abs() < SAME_F1 {
                     "at least the champion's F1".to_owned()
                 } else {
-                    format!("{min_improvement:+} on the champion's F1")
+                    format!("at least the champion's F1 {min_improvement:+}")
                 };
                 write!(
                     f,
                     "the challenger has F1 {challenger_f1:.4} and the champion {champion_f1:.4} on \
                      the same {} hold-out rows, a difference of {difference:+.4} ({:.0} % interval \
-                     {:+.4} to {:+.4}); required: {need}",
+                     {:+.4} to {:+.4}); to go live it needs {need}",
                     text::count(*rows),
                     100.0 * interval.level,
                     interval.low,
@@ -219,9 +219,11 @@ impl fmt::Display for GateReason {
                  than the champion beyond chance",
                 constant(constant_f1)
             ),
-            Self::ChampionBelowConstant { constant_f1 } => {
-                write!(f, "the champion does not beat it either: {}", constant(constant_f1))
-            }
+            Self::ChampionBelowConstant { constant_f1 } => write!(
+                f,
+                "the champion does not beat the best constant answer, which has F1 {constant_f1:.4} on \
+                 the same rows"
+            ),
             Self::FewRows { rows, note } => write!(f, "the hold-out has {rows} rows: {note}"),
             Self::Alone { first, f1, rows, constant_f1, beats_constant, accepted } => {
                 let beside = format!(

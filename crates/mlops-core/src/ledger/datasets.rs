@@ -243,13 +243,15 @@ impl Ledger {
         })
     }
 
-    /// The newest record of the file at `location`.
-    pub fn file_at(&self, location: &Location) -> Result<Option<FileRecord>> {
+    /// The newest record of the file at each of `locations`, where there is one.
+    pub fn files_at(&self, locations: &[Location]) -> Result<Vec<Option<FileRecord>>> {
         self.query(|db| {
             let sql = format!(
                 "SELECT {FILE_COLUMNS} FROM files WHERE location = ?1 ORDER BY id DESC LIMIT 1"
             );
-            db.query_row(&sql, [location.as_str()], file).optional()
+            let mut statement = db.prepare(&sql)?;
+            let mut newest = |at: &Location| statement.query_row([at.as_str()], file).optional();
+            locations.iter().map(&mut newest).collect()
         })
     }
 
@@ -282,7 +284,8 @@ impl Ledger {
             let sql = format!(
                 "SELECT DISTINCT location FROM files f WHERE sha256 = ?1 AND {COUNTS}
                  AND NOT EXISTS (SELECT 1 FROM files later WHERE later.location = f.location
-                     AND later.id > f.id AND later.sha256 <> ?1 AND later.{COUNTS})
+                     AND later.id > f.id AND later.sha256 <> ?1
+                     AND (later.{COUNTS} OR later.status = 'no_rows'))
                  ORDER BY id"
             );
             let mut statement = db.prepare(&sql)?;
@@ -294,11 +297,8 @@ impl Ledger {
     /// Whether a file of `size` bytes was ever recorded; only then can a file be a copy.
     pub fn size_is_known(&self, size: u64) -> Result<bool> {
         self.query(|db| {
-            db.query_row(
-                "SELECT EXISTS (SELECT 1 FROM files WHERE size = ?1 AND sha256 IS NOT NULL)",
-                [signed(size)],
-                |row| row.get(0),
-            )
+            let sql = "SELECT EXISTS (SELECT 1 FROM files WHERE size = ?1 AND sha256 IS NOT NULL)";
+            db.query_row(sql, [signed(size)], |row| row.get(0))
         })
     }
 

@@ -27,6 +27,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether `path` is a link behind which there is nothing, or which leads back to itself.
+pub fn leads_nowhere(path: &Path) -> bool {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    is_link
+        && fs::metadata(path).is_err_and(|e| {
+            #[cfg(unix)]
+            let circle = e.raw_os_error() == Some(libc::ELOOP);
+            #[cfg(not(unix))]
+            let circle = false;
+            circle || matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        })
+}
+
 /// Whether both paths lead to the same file, which is there.
 pub fn same_file(one: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| path.canonicalize().ok();

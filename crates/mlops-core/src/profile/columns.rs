@@ -1,16 +1,18 @@
-//! Statistics of all columns of a file, in one pass.
+//! Statistics of all columns of a file, in one pass over it where memory allows. Numbers that differ
+//! take memory each: where they would be too many, the last columns wait for another pass.
 //!
 //! Not for a single column: see the siblings.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CategoricalProfile, CategoricalSummary, NumericProfile, NumericSummary};
-use crate::Result;
 use crate::csv::reader::{Reading, RowReader};
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
+use crate::{Error, Result};
 
 /// A column with its statistics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,17 +69,23 @@ impl ColumnSummary {
 pub struct ColumnsProfile {
     ids: Vec<(u64, u64)>,
     numeric: Vec<NumericProfile>,
+    /// The numeric columns that are counted; the others wait.
+    counted: Range<usize>,
+    /// How many bytes their counts may take.
+    room: usize,
     categorical: Vec<CategoricalProfile>,
     target: NumericProfile,
     rows: u64,
 }
 
 impl ColumnsProfile {
-    /// Starts without rows of `schema`.
-    pub fn new(schema: &Schema) -> Self {
+    /// No rows of `schema` yet; counts of numbers take about `room` bytes, one column more at most.
+    pub fn new(schema: &Schema, room: usize) -> Self {
         Self {
             ids: vec![(0, 0); schema.count(Role::Id)],
             numeric: (0..schema.count(Role::Numeric)).map(|_| NumericProfile::new()).collect(),
+            counted: 0..schema.count(Role::Numeric),
+            room,
             categorical: (0..schema.count(Role::Categorical))
                 .map(|_| CategoricalProfile::new())
                 .collect(),
@@ -92,43 +100,89 @@ impl ColumnsProfile {
             *count += there;
             *missing += gaps;
         }
-        for (profile, column) in self.numeric.iter_mut().zip(&table.numeric) {
-            profile.extend(column);
-        }
         for (profile, column) in self.categorical.iter_mut().zip(&table.categorical) {
             column.iter().for_each(|text| profile.push(Some(text).filter(|t| !t.is_empty())));
         }
         let positives = table.labels.iter().map(|label| u64::from(*label)).sum();
         self.target.push_times(0.0, table.labels.len() as u64 - positives);
         self.target.push_times(1.0, positives);
-        self.rows += table.len() as u64;
+        self.add_numbers(table);
     }
 
-    /// Adds the profiles of other rows.
-    pub fn merge(&mut self, other: Self) {
+    fn add_numbers(&mut self, table: &Table) {
+        self.rows += table.len() as u64;
+        let counted = self.counted.clone();
+        let columns = self.numeric[counted.clone()].iter_mut().zip(&table.numeric[counted]);
+        columns.for_each(|(profile, column)| profile.extend(column));
+        while self.counted.len() > 1 && self.bytes() > self.room {
+            let half = self.counted.start + self.counted.len() / 2;
+            self.numeric[half..self.counted.end].fill_with(NumericProfile::new);
+            self.counted.end = half;
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.numeric[self.counted.clone()].iter().map(NumericProfile::bytes).sum()
+    }
+
+    /// Adds what was seen of other rows, but for the numbers.
+    fn merge(&mut self, other: Self) {
         for ((count, missing), (there, gaps)) in self.ids.iter_mut().zip(other.ids) {
             *count += there;
             *missing += gaps;
         }
-        self.numeric.iter_mut().zip(other.numeric).for_each(|(mine, theirs)| mine.merge(theirs));
         let categorical = self.categorical.iter_mut().zip(other.categorical);
         categorical.for_each(|(mine, theirs)| mine.merge(theirs));
         self.target.merge(other.target);
         self.rows += other.rows;
     }
 
-    /// The number of rows added.
-    pub fn rows(&self) -> u64 {
-        self.rows
+    /// The statistics of the file at `path`, in schema order, of which `parts` saw all rows; columns that
+    /// waited are read by `reader` now. A target without any label is left out.
+    ///
+    /// # Errors
+    /// As reading does; and where the file is not what it was.
+    pub fn finish(
+        mut parts: Vec<Self>,
+        schema: &Schema,
+        reader: &RowReader,
+        path: &Path,
+    ) -> Result<Vec<ColumnProfile>> {
+        let room = parts.first().map_or(usize::MAX, |part| part.room);
+        let mut all = Self::new(schema, room);
+        let mut numeric = Vec::new();
+        loop {
+            let end = parts.iter().map(|part| part.counted.end).min().unwrap_or(all.numeric.len());
+            for j in numeric.len()..end {
+                let mut column = NumericProfile::new();
+                let of_parts = parts.iter_mut().map(|part| std::mem::take(&mut part.numeric[j]));
+                of_parts.for_each(|part| column.merge(part));
+                numeric.push(ColumnSummary::Numeric(column.finish()));
+            }
+            if all.rows == 0 {
+                parts.into_iter().for_each(|part| all.merge(part));
+            } else if parts.iter().map(|part| part.rows).sum::<u64>() != all.rows {
+                return Err(Error::conflict(format!(
+                    "{} changed while it was read: run again",
+                    path.display()
+                )));
+            }
+            if numeric.len() == all.numeric.len() {
+                break;
+            }
+            let rest = numeric.len()..all.numeric.len();
+            let new = || Self { counted: rest.clone(), ..Self::new(schema, room) };
+            let add = |part: &mut Self, table: &mut Table, (): &mut ()| part.add_numbers(table);
+            parts = reader.without_hashes().each(path, new, add, |()| Ok(()))?.1;
+        }
+        Ok(all.summaries(numeric, schema))
     }
 
-    /// The statistics, in schema order; a target without any label is left out.
-    pub fn finish(self, schema: &Schema) -> Vec<ColumnProfile> {
+    fn summaries(self, numeric: Vec<ColumnSummary>, schema: &Schema) -> Vec<ColumnProfile> {
         let ids = self.ids.into_iter().map(|(count, missing)| {
             let missing_percent = 100.0 * missing as f64 / (count + missing).max(1) as f64;
             ColumnSummary::Id { count, missing, missing_percent }
         });
-        let numeric = self.numeric.into_iter().map(|p| ColumnSummary::Numeric(p.finish()));
         let categorical =
             self.categorical.into_iter().map(|p| ColumnSummary::Categorical(p.finish()));
         let target = self.target.finish();
@@ -146,18 +200,52 @@ impl ColumnsProfile {
     }
 }
 
-/// Profiles the file that `reader` reads at `path`.
+/// Profiles the file that `reader` reads at `path`; each of its threads counts in about `room` bytes.
 pub fn profile_file(
     reader: &RowReader,
     schema: &Schema,
     path: &Path,
+    room: usize,
 ) -> Result<(Vec<ColumnProfile>, Reading)> {
-    let new = || ColumnsProfile::new(schema);
+    let new = || ColumnsProfile::new(schema, room);
     let add = |profile: &mut ColumnsProfile, table: &mut Table, (): &mut ()| profile.add(table);
-    let (reading, profiles) = reader.without_hashes().each(path, new, add, |()| Ok(()))?;
-    let mut profile = new();
-    for part in profiles {
-        profile.merge(part);
+    let (reading, parts) = reader.without_hashes().each(path, new, add, |()| Ok(()))?;
+    Ok((ColumnsProfile::finish(parts, schema, reader, path)?, reading))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Ingestion;
+
+    #[test]
+    fn columns_that_wait_for_another_pass_are_the_same_to_the_bit() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let numeric = ["a", "b", "c", "d", "e"];
+        let schema = Schema::new(&names(&["id"]), &names(&numeric), &names(&["t"]), "y", "1", None);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let row = |i: u32| {
+            let cell = |j: u32| match (i + j) % 7 {
+                0 => String::new(),
+                _ => format!("{}.{}", i * (j + 1) % 97, i % 13),
+            };
+            let cells: Vec<String> = (0..5).map(cell).collect();
+            format!("r{i},{},t{},{}\n", cells.join(","), i % 3, i % 2)
+        };
+        let rows: String = (0..5000).map(row).collect();
+        #[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
+        std::fs::write(&path, "id,a,b,c,d,e,t,y\n".to_owned() + &rows).unwrap();
+        let options = Ingestion::default();
+        for threads in [1, 3] {
+            let reader = RowReader::labelled(&schema, &options).on_threads(threads);
+            let of = |room| profile_file(&reader, &schema, &path, room).unwrap();
+            let (expected, reading) = of(usize::MAX);
+            assert_eq!((expected.len(), reading.rows_read), (8, 5000));
+            for room in [0, 20_000, 60_000] {
+                let (found, again) = of(room);
+                assert_eq!((found, again.digest), (expected.clone(), reading.digest), "{room}");
+            }
+        }
     }
-    Ok((profile.finish(schema), reading))
 }

@@ -100,6 +100,11 @@ impl NumericProfile {
         self.taken += counted;
     }
 
+    /// The memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        8 * (self.small.capacity() + self.pending.capacity()) + 16 * self.others.capacity()
+    }
+
     /// Adds `times` cells of a number; 0 and 1 always have a slot in the table.
     pub(super) fn push_times(&mut self, value: f64, times: u64) {
         let Some(more) = times.checked_sub(1) else { return };

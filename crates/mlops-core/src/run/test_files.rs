@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::config::InputFolder;
-use crate::dataset::discover::{self, SourceFile};
+use crate::dataset::discover::{self, Ignored, SourceFile};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
+use crate::platform::files;
 use crate::run::context::Context;
+use crate::text;
 
 /// A test file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +90,17 @@ fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
     tiers.into_values().rev().collect()
 }
 
+/// The files of `folder`, and links that lead nowhere.
+fn listed(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Ignored>)> {
+    let (links, files): (Vec<_>, Vec<_>) = discover::list(InputFolder::of_tests(folder))?
+        .candidates
+        .into_iter()
+        .partition(|file| files::leads_nowhere(&file.path));
+    let nowhere =
+        |SourceFile { name, .. }| Ignored { name, reason: "a link that leads nowhere".into() };
+    Ok((files, links.into_iter().map(nowhere).collect()))
+}
+
 impl TestFiles {
     /// Finds the test files in `folder`; `holdouts` are those in the ledger. A folder that does not
     /// exist has none.
@@ -104,9 +117,7 @@ impl TestFiles {
             return Ok(Self::default());
         }
         let mut all = Vec::new();
-        for SourceFile { name, path, .. } in
-            discover::list(InputFolder::of_tests(folder))?.candidates
-        {
+        for SourceFile { name, path, .. } in listed(folder)?.0 {
             let digest = digest_of(&path)?;
             let kind = TestFileKind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
@@ -121,8 +132,20 @@ impl TestFiles {
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
-        let files = discover::list(InputFolder::of_tests(folder))?.candidates;
-        Ok(tiers(files, |f| TestFileKind::of_name(&f.name, holdouts)))
+        Ok(tiers(listed(folder)?.0, |f| TestFileKind::of_name(&f.name, holdouts)))
+    }
+
+    /// Links in `folder` that lead nowhere: they are passed over. A file that is there and cannot be
+    /// read is not, since a model could be trained on its rows.
+    pub fn links_to_nothing(folder: &Path) -> Result<Vec<Ignored>> {
+        Ok(if folder.is_dir() { listed(folder)?.1 } else { Vec::new() })
+    }
+
+    /// What there is to say of entries of the test folder that do not serve.
+    pub fn passed_over(ignored: &[Ignored]) -> Option<String> {
+        let shown = ignored.iter().map(|f| format!("{} ({})", text::name(&f.name), f.reason));
+        let names = text::names(shown);
+        (!ignored.is_empty()).then(|| format!("passed over in the test folder: {names}"))
     }
 
     /// All files, by tier, the newest hold-out first, the user's own last.
@@ -169,6 +192,26 @@ mod tests {
         );
         let listed = TestFiles::list(dir.path(), &[]).unwrap();
         assert_eq!(listed[0][0].name, "testdata_new10.csv");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_named_and_passed_over() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        fs(dir.path(), "a.csv");
+        assert!(TestFiles::links_to_nothing(dir.path()).unwrap().is_empty());
+        symlink("gone.csv", dir.path().join("b.csv")).unwrap();
+        symlink("c.csv", dir.path().join("c.csv")).unwrap();
+        symlink(dir.path(), dir.path().join("folder.csv")).unwrap();
+        symlink("a.csv", dir.path().join("again.csv")).unwrap();
+        let found = TestFiles::of(dir.path(), &[], |path| Digest::of_file(path)).unwrap();
+        let names: Vec<&str> = found.all.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["a.csv", "again.csv"]);
+        assert_eq!(TestFiles::list(dir.path(), &[]).unwrap()[0].len(), 2);
+        let links = TestFiles::links_to_nothing(dir.path()).unwrap();
+        let said = TestFiles::passed_over(&links).unwrap();
+        assert!(said.contains("b.csv (a link that leads nowhere), c.csv"), "{said}");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let path = config.output_folder.join(THEIRS);
     let last = workspace.ledger.latest_dataset()?;
     let mut report = Ingested::of(&config.output_folder, last.as_ref());
-    if let Some(before) = workspace.ledger.file_at(&context.location(&path))?
+    if let Some(before) = workspace.ledger.files_at(&[context.location(&path)])?.pop().flatten()
         && before.status == FileStatus::Adopted
     {
         report.unchanged = 1;
@@ -74,7 +74,9 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let read = ingest.file(&theirs, &mut (), progress)?;
     let why = match &read.outcome {
         FileOutcome::Taken => None,
-        FileOutcome::NoRows => Some("it has no data rows: there is nothing to adopt"),
+        FileOutcome::NoRows | FileOutcome::Empty => {
+            Some("it has no data rows: there is nothing to adopt")
+        }
         FileOutcome::Changing => Some("it changed while it was read: stop the scripts first"),
         FileOutcome::Failed(reason) | FileOutcome::Contradicts(reason) => Some(reason.as_str()),
         FileOutcome::Known => Some("its content is known"),
@@ -140,7 +142,7 @@ fn sources(
                         "{} of its rows are not in {THEIRS}, {} cannot be read",
                         counts.rows_kept, counts.quarantined
                     ),
-                    FileOutcome::NoRows => "it has no data rows".to_owned(),
+                    FileOutcome::NoRows | FileOutcome::Empty => "it has no data rows".to_owned(),
                     FileOutcome::Changing => "it changed while it was read".to_owned(),
                     FileOutcome::Failed(reason) | FileOutcome::Contradicts(reason) => {
                         reason.clone()

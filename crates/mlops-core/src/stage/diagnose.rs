@@ -197,9 +197,10 @@ fn predict(
     let keep = file.is_some();
     // If each line is a row, lines need not be counted; that is known at the end.
     let mut line = 2;
-    let (reading, looks) = reader.on_threads(context.config.limits.threads).each(
+    let reader = reader.on_threads(context.config.limits.threads);
+    let (reading, looks) = reader.each(
         path,
-        || BatchResult::new(model),
+        || Look::new(model, context.config.limits.profile_room()),
         |look, table, (ids, predicted): &mut (Vec<TextColumn>, Vec<f64>)| {
             look.add(&predictor, table);
             if keep {
@@ -224,16 +225,18 @@ fn predict(
         exact.fill(model, &reader, path)?;
         file = Some(exact);
     }
-    let mut all = BatchResult::new(model);
+    let mut counts = PredictionCounts::default();
+    let mut profiles = Vec::new();
     for look in looks {
-        all.merge(look);
+        counts.add(&look.counts);
+        profiles.push(look.profile);
     }
-    let BatchResult { mut counts, profile, .. } = all;
     (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
     if let Some(file) = file {
         file.publish()?;
     }
-    Ok((counts, profile.finish(&model.schema), reading.digest))
+    let columns = ColumnsProfile::finish(profiles, &model.schema, &reader, path)?;
+    Ok((counts, columns, reading.digest))
 }
 
 /// The predictions and statistics of one thread.
@@ -243,11 +246,11 @@ struct BatchResult {
     probabilities: Vec<f64>,
 }
 
-impl BatchResult {
-    fn new(model: &Model) -> Self {
+impl Look {
+    fn new(model: &Model, room: usize) -> Self {
         Self {
             counts: PredictionCounts::default(),
-            profile: ColumnsProfile::new(&model.schema),
+            profile: ColumnsProfile::new(&model.schema, room),
             probabilities: Vec::new(),
         }
     }
@@ -264,15 +267,16 @@ impl BatchResult {
         counts.negative += answered - positive;
         counts.unanswered += table.len() as u64 - answered;
     }
+}
 
-    fn merge(&mut self, other: Self) {
-        let (mine, theirs) = (&mut self.counts, other.counts);
-        mine.positive += theirs.positive;
-        mine.negative += theirs.negative;
-        mine.unanswered += theirs.unanswered;
-        mine.imputed += theirs.imputed;
-        mine.unknown_categories += theirs.unknown_categories;
-        self.profile.merge(other.profile);
+impl PredictionCounts {
+    /// Adds those of other rows.
+    fn add(&mut self, other: &Self) {
+        self.positive += other.positive;
+        self.negative += other.negative;
+        self.unanswered += other.unanswered;
+        self.imputed += other.imputed;
+        self.unknown_categories += other.unknown_categories;
     }
 }
 

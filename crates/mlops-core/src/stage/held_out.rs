@@ -2,9 +2,9 @@
 //!
 //! Hold-outs are known from the ledger, whether their files exist or not. If rows have an identity,
 //! all rows of an entity that is in any of them are left out, later ones too. If they have none, a
-//! hold-out removes as many equal rows as were drawn, and a test file only the rows that came from
-//! that very file: another row that looks alike proves nothing. Not for drawing hold-outs: see
-//! [`super::holdout`].
+//! hold-out removes as many equal rows as were drawn. A test file removes the rows that came from that
+//! very file or, if it was cut from others, as many as equal its own ([`super::look_alikes`]): a single
+//! row that looks alike proves nothing. Not for drawing hold-outs: see [`super::holdout`].
 
 use crate::Result;
 use crate::csv::reader::RowReader;
@@ -17,9 +17,9 @@ use crate::run::context::{Context, Workspace};
 use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
 use crate::table::Table;
 use crate::table::schema::Schema;
-use crate::text;
 
 use super::fresh::RowRanges;
+use super::look_alikes;
 
 /// Rows that are left out wherever they are.
 #[derive(Debug, Default)]
@@ -108,12 +108,16 @@ pub(crate) fn held_out(
         let segments = workspace.ledger.segments(dataset.version)?;
         let digests: Vec<Digest> = by_content.iter().map(|f| f.digest).collect();
         in_order.contents = RowRanges::of(&segments, |s| digests.contains(&s.sha256));
-        if in_order.contents.len() == 0 {
-            held.notes.push(format!(
-                "the rows have no id, so that equal rows are not the same row: training rows that \
-                 look like one of {} stay in",
-                text::names(by_content.iter().map(|f| &f.name))
-            ));
+        by_content.retain(|f| !segments.iter().any(|s| s.sha256 == f.digest));
+        let path = dataset.location.as_path();
+        let overlaps = look_alikes::overlaps(context, schema, key, &by_content, path, None)?;
+        for (file, overlap) in by_content.iter().zip(overlaps) {
+            held.notes.extend(overlap.note(&file.name));
+            if overlap.is_no_accident() {
+                for (row, times) in overlap.members.0 {
+                    *copies.0.entry(row).or_default() += times;
+                }
+            }
         }
     }
     if !copies.0.is_empty() {

@@ -15,6 +15,7 @@ mod held_out;
 pub mod history;
 pub mod holdout;
 pub mod ingest;
+mod look_alikes;
 pub mod output;
 mod predictions;
 mod restore;

@@ -56,7 +56,7 @@ pub(super) fn run(
         let progress = &mut |bytes, rows| (context.progress)(bytes, last.bytes, rows);
         let read = ingest.file(&candidate, &mut (), progress)?;
         match read.outcome {
-            FileOutcome::Taken | FileOutcome::NoRows | FileOutcome::Known => {}
+            FileOutcome::Taken | FileOutcome::NoRows | FileOutcome::Empty | FileOutcome::Known => {}
             FileOutcome::Changing => return Err(gone(last, "a source changed while it was read")),
             FileOutcome::Failed(why) | FileOutcome::Contradicts(why) => {
                 return Err(gone(last, &format!("{}: {why}", candidate.name)));

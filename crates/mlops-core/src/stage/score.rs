@@ -168,9 +168,8 @@ pub fn of(
 fn passed_over(folder: InputFolder<'_>) -> Result<Option<String>> {
     let mut ignored = discover::list(folder)?.ignored;
     ignored.retain(|file| !file.name.starts_with('.'));
-    let shown = ignored.iter().map(|file| format!("{} ({})", text::name(&file.name), file.reason));
-    let names = text::names(shown);
-    Ok((!ignored.is_empty()).then(|| format!("passed over in the test folder: {names}")))
+    ignored.extend(TestFiles::links_to_nothing(folder.path)?);
+    Ok(TestFiles::passed_over(&ignored))
 }
 
 /// The bytes of a model file, or an error that says what to do if there is none.

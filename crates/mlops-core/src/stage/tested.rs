@@ -23,6 +23,7 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::fresh::RowRanges;
+use super::look_alikes;
 
 /// The fewest rows of either class in a test.
 pub const MIN_OF_CLASS: u64 = 10;
@@ -358,9 +359,10 @@ impl KnownRows {
         let identity = Identity::of(&context.config.holdout, &model.schema);
         if !identity.tells() {
             // A row that looks like a training row proves nothing.
-            let contents = added.iter().map(|f| f.digest).filter(|d| source.contents.contains(d));
-            self.contents.extend(contents);
-            return Ok(());
+            let (whole, others): (Vec<&TestFile>, Vec<&TestFile>) =
+                added.iter().partition(|f| source.contents.contains(&f.digest));
+            self.contents.extend(whole.iter().map(|f| f.digest));
+            return self.look_alikes(context, workspace, model, &source, &others);
         }
         let key = workspace.ledger.known_holdout_key()?.unwrap_or(context.config.training.seed);
         let (holdouts, own): (Vec<&TestFile>, Vec<&TestFile>) =
@@ -375,6 +377,33 @@ impl KnownRows {
             }
             let (_, set) = known.get_or_insert_with(|| (entities.clone(), RowSet::default()));
             source.find(context, workspace, model, &entities, &files, &spared, set)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what `files` have in common with the rows of `model`, where that is no accident.
+    fn look_alikes(
+        &mut self,
+        context: &Context,
+        workspace: &Workspace,
+        model: &Model,
+        source: &Source,
+        files: &[&TestFile],
+    ) -> Result<()> {
+        let own: Vec<&TestFile> =
+            files.iter().copied().filter(|f| !matches!(f.kind, TestFileKind::HoldOut(_))).collect();
+        let key = workspace.ledger.known_holdout_key()?.unwrap_or(context.config.training.seed);
+        let Some(entities) = Identity::LookAlikes.hasher(&model.schema, key) else { return Ok(()) };
+        if own.is_empty() {
+            return Ok(());
+        }
+        let (path, rows) = (&source.path, source.rows.as_ref());
+        for overlap in look_alikes::overlaps(context, &model.schema, key, &own, path, rows)? {
+            if overlap.is_no_accident() {
+                let (_, set) =
+                    self.entities.get_or_insert_with(|| (entities.clone(), RowSet::default()));
+                set.extend(overlap.members.0.keys());
+            }
         }
         Ok(())
     }

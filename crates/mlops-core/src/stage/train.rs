@@ -74,6 +74,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let tests = TestFiles::find(context, &holdouts)?;
     let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
+    notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(&config.test_data)?));
     let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;

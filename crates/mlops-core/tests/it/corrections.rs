@@ -125,7 +125,12 @@ fn whatever_is_done_to_the_files_the_data_set_is_that_of_a_fresh_ingestion() {
                     fs::remove_file(scene.path(&format!("in/{name}"))).unwrap();
                     known[at].0 = None;
                 }
-                (Some(_), 1) => scene.file(&format!("in/{name}"), "nonsense\n1\n"),
+                (Some(_), 1) => scene.file(&format!("in/{name}"), ["nonsense\n1\n", ""][step % 2]),
+                (Some(at), 2) => {
+                    // Its next rows are new ones, at the end.
+                    scene.file(&format!("in/{name}"), HEADER);
+                    known.remove(at);
+                }
                 (Some(at), _) => {
                     scene.rows(&format!("in/{name}"), &content);
                     known[at].1 = content;
@@ -232,26 +237,65 @@ fn rows_leave_with_the_last_file_that_has_them_wherever_they_were_found_first() 
 }
 
 #[test]
-fn a_file_that_lost_its_rows_takes_none_away_the_second_one_neither() {
+fn rows_leave_with_a_file_that_has_a_header_alone_and_stay_where_nothing_was_written() {
     let scene = Scene::new();
     for name in ["a", "b", "c"] {
         scene.rows(&format!("in/{name}.csv"), &format!("{name},1,2,3,1\n"));
     }
     scene.ingest().unwrap();
-    for name in ["in/a.csv", "in/b.csv"] {
+    // The second one is known to have no rows before it is read.
+    for (name, left) in [("in/a.csv", 2), ("in/b.csv", 1)] {
         scene.file(name, HEADER);
         let report = scene.ingest().unwrap();
-        assert!(!report.new_version, "{name}: {report}");
+        assert_eq!((report.rows, report.superseded), (left, 1), "{name}: {report}");
+        assert!(report.warnings.is_empty(), "{name}: {:?} {report}", report.warnings);
     }
-    assert_eq!(scene.ledger().latest_dataset().unwrap().unwrap().rows, 3);
     // Written again, as an export does that has nothing to say: no news.
     let records = scene.ledger().files().unwrap().len();
     for _ in 0..2 {
         fs::remove_file(scene.path("in/a.csv")).unwrap();
         scene.file("in/a.csv", HEADER);
-        scene.ingest().unwrap();
+        assert!(!scene.ingest().unwrap().new_version);
     }
     assert_eq!(scene.ledger().files().unwrap().len(), records);
+
+    // Nothing at all may be a write that was cut off: refused once, and its rows stay.
+    scene.file("in/zero.csv", "");
+    assert!(!scene.ingest().unwrap().new_failures, "it never had any rows");
+    for again in [false, true] {
+        scene.file("in/c.csv", "");
+        let report = scene.ingest().unwrap();
+        assert_eq!((report.new_version, report.new_failures), (false, !again), "{report}");
+        let said = report.failures.iter().chain(&report.refused).chain(&report.warnings);
+        let said = said.cloned().collect::<Vec<_>>().join("\n");
+        assert!(said.contains("c.csv") && said.contains("not even a header"), "{said}");
+        assert!(again || said.contains("the 1 row of its earlier content stays"), "{said}");
+    }
+    scene.rows("in/c.csv", "n,1,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(newest(&scene, report.version), format!("{HEADER}n,1,2,3,1\n"));
+    // The last rows may leave as well, and come back.
+    scene.file("in/c.csv", HEADER);
+    assert_eq!(scene.ingest().unwrap().rows, 0);
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(newest(&scene, report.version), format!("{HEADER}a,1,2,3,1\n"));
+    let rebuild = Options { rebuild: true, ..Options::default() };
+    assert_eq!(scene.ingest_with(rebuild).unwrap().rows, 1);
+}
+
+#[test]
+fn a_content_leaves_with_its_last_file_though_another_that_had_it_has_none_any_more() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.rows("in/b.csv", "b,1,2,3,0\n");
+    fs::copy(scene.path("in/a.csv"), scene.path("in/copy.csv")).unwrap();
+    scene.ingest().unwrap();
+    scene.file("in/a.csv", HEADER);
+    assert_eq!(scene.ingest().unwrap().rows, 2, "its copy has the row still");
+    scene.rows("in/copy.csv", "c,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(newest(&scene, report.version), format!("{HEADER}c,1,2,3,0\nb,1,2,3,0\n"));
 }
 
 #[test]
@@ -298,7 +342,7 @@ fn files_that_change_places_keep_their_rows_and_are_corrected_where_they_are_now
 }
 
 #[test]
-fn files_that_were_emptied_keep_their_rows_and_say_so_each() {
+fn files_whose_new_content_is_refused_keep_their_rows_and_say_so_each() {
     let scene = Scene::new();
     scene.rows("in/a.csv", "a,1,2,3,1\n");
     scene.rows("in/b.csv", "b,1,2,3,0\n");
@@ -306,11 +350,7 @@ fn files_that_were_emptied_keep_their_rows_and_say_so_each() {
     for (name, content) in
         [("a.csv", ""), ("b.csv", ""), ("a.csv", "nonsense\n1\n"), ("b.csv", "nonsense\n1\n")]
     {
-        if content.is_empty() {
-            scene.rows(&format!("in/{name}"), content);
-        } else {
-            scene.file(&format!("in/{name}"), content);
-        }
+        scene.file(&format!("in/{name}"), content);
         let report = scene.ingest().unwrap();
         assert_eq!((report.rows, report.new_version), (2, false), "{name}");
         let said = report.warnings.join("\n");

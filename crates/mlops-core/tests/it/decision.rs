@@ -10,6 +10,7 @@ use mlops_core::run::context::Report;
 use mlops_core::run::decision::Decision;
 use mlops_core::stage::decide;
 use mlops_core::stage::ingest;
+use mlops_core::stage::rollback;
 use mlops_testkit::{Fault, HEADER, Random, Scene, repetitions, sample_rows};
 use serde_json::{Value, json};
 
@@ -358,6 +359,22 @@ fn one_bad_batch_after_many_good_ones_is_judged_by_itself() {
     // It stays so until something is done about it.
     let decision = decide(&scene);
     assert_eq!((decision.outcome, decision.concerns.len()), (DecisionOutcome::NothingNew, 1));
+}
+
+#[test]
+fn a_rollback_to_a_model_that_failed_does_not_make_it_well() {
+    let scene = live(&json!({}));
+    scene.rows("source/b.csv", &turned(1200, 3));
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
+    assert!(decision.drift.as_ref().unwrap().below_constant && !person_needed(&decision));
+    assert!(!person_needed(&decide(&scene)), "a better one is live");
+    scene.step(Step::Deployment, |c, w| rollback::run(c, w, None, "who knows")).unwrap();
+    let decision = decide(&scene);
+    assert_eq!(decision.outcome, DecisionOutcome::NothingNew);
+    assert!(person_needed(&decision), "{decision}");
+    let said = decision.concerns[0].to_string();
+    assert!(said.starts_with("the live model does worse than a constant answer"), "{said}");
 }
 
 #[test]

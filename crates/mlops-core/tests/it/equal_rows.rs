@@ -74,6 +74,38 @@ fn the_configuration_may_say_otherwise() {
 }
 
 #[test]
+fn a_test_file_that_was_cut_from_the_training_data_takes_its_rows_and_look_alikes_take_none() {
+    // Rows that nearly all differ: 60 of them are test data, and 20 more are not from here.
+    let scene = without_id(&json!({"schema": {"numeric": ["x", "z"], "target": "y"}}));
+    let mut random = Random(3);
+    let mut rows = |n: usize| -> Vec<String> {
+        let mut cell = || random.below(5000);
+        (0..n).map(|i| format!("{},{},{}\n", cell(), cell(), i % 2)).collect()
+    };
+    let (all, other) = (rows(600), rows(20));
+    scene.file("in/a.csv", "x,z,y\n".to_owned() + &all.concat());
+    scene.ingest().unwrap();
+    assert_eq!(scene.train().unwrap().data.rows, 600);
+    scene.file("test/t.csv", "x,z,y\n".to_owned() + &all[100..160].concat() + &other.concat());
+    // The model that was trained before knows 60 of them.
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.left_out), (20, 60));
+    let trained = scene.train().unwrap();
+    assert_eq!((trained.data.rows, trained.data.held_out), (540, 60));
+    let said = trained.notes.join("\n");
+    assert!(said.contains("60 of the 80 rows of t.csv equal training rows"), "{said}");
+    assert_eq!(scene.score().unwrap().evaluation.n, 80);
+
+    // Rows of few kinds always look alike.
+    let scene = without_id(&json!({}));
+    scene.file("in/a.csv", people(1, 400));
+    scene.file("test/t.csv", people(2, 100));
+    scene.ingest().unwrap();
+    let trained = scene.train().unwrap();
+    assert_eq!((trained.data.rows, trained.data.held_out), (400, 0), "{:?}", trained.notes);
+}
+
+#[test]
 fn a_refused_file_leaves_nothing_among_rows_that_are_all_kept() {
     let scene = without_id(&json!({}));
     scene.file("in/a.csv", people(1, 50));

@@ -59,6 +59,25 @@ fn a_file_that_repeats_others_or_itself_is_a_warning_with_examples() {
 }
 
 #[test]
+fn a_decision_tells_what_an_ingestion_before_it_found_and_tells_it_once() {
+    let scene = crate::decision::live(&json!({}));
+    // An ingestion by hand, or a run that was killed before it decided.
+    let rows = sample_rows(200, 7);
+    scene.rows("source/b.csv", &(rows.clone() + &rows));
+    let report = scene.ingest_from("source", Options::default()).unwrap();
+    let said = only(&report).to_owned();
+    let decision = crate::decision::decide(&scene);
+    assert!(decision.data.warnings.contains(&said), "{:?}", decision.data.warnings);
+    let decision = crate::decision::decide(&scene);
+    assert_eq!((decision.outcome, decision.data.warnings.len()), (DecisionOutcome::NothingNew, 0));
+    // In one run it is one warning.
+    let rows = sample_rows(100, 8);
+    scene.rows("source/c.csv", &(rows.clone() + &rows));
+    let decision = crate::decision::decide(&scene);
+    assert_eq!(decision.data.warnings.len(), 1, "{:?}", decision.data.warnings);
+}
+
+#[test]
 fn few_repeated_rows_and_a_whole_file_that_is_known_are_no_warning() {
     let scene = Scene::new();
     scene.rows("in/a.csv", &good("a", 100));

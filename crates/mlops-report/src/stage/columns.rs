@@ -37,7 +37,8 @@ pub(super) fn of(
     } else {
         let reader = RowReader::labelled(&schema, &context.config.ingestion)
             .on_threads(context.config.limits.threads);
-        profile_file(&reader, &schema, &dataset.location)
+        let room = context.config.limits.profile_room();
+        profile_file(&reader, &schema, &dataset.location, room)
             .map(|(columns, reading)| (columns, reading.digest))
     };
     let columns = match profiled {

@@ -9,14 +9,11 @@ pub mod contest;
 mod judge;
 mod live;
 mod restore;
+mod supply;
 
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use chrono::DateTime;
-
-use crate::config::InputFolder;
-use crate::dataset::discover;
 use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
@@ -24,10 +21,9 @@ use crate::evaluation::reasons::{GateReason, Reasons, Ruling};
 use crate::ids::{DatasetVersion, DecisionOutcome, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::model::Model;
-use crate::platform::clock::rfc3339;
 use crate::release::Release;
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
-use crate::run::decision::{Concern, DataSeen, Decision, Retrained, StepTime};
+use crate::run::decision::{Concern, Decision, Retrained, StepTime};
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 
@@ -36,9 +32,6 @@ use super::fresh::{self, RowRanges};
 use super::ingest::{self, report::Ingested};
 use super::score::{self, Score, Scoring};
 use super::{held_again, holdout, train};
-
-/// A run waits for files that keep changing at most this many settling times.
-const SETTLE_ROUNDS: u32 = 5;
 
 /// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
@@ -125,7 +118,7 @@ impl<'a> DecisionRun<'a> {
         let looked = ledger.decision(None)?.map(|d| d.dataset).max(trained).unwrap_or_default();
         let ingestion = self.ingest()?;
         let dataset = self.workspace.ledger.latest_dataset()?;
-        let data = data_seen(&self.workspace.ledger, &ingestion, judged)?;
+        let data = self.data_seen(&ingestion, judged, looked)?;
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
         self.look_at_the_supply(&ingestion)?;
@@ -200,28 +193,6 @@ impl<'a> DecisionRun<'a> {
         self.retrain(live, &dataset, made)
     }
 
-    /// Notes problems with incoming data: refused files, and no data for too long.
-    fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
-        let concerns = &mut self.decision.concerns;
-        if !ingestion.refused.is_empty() {
-            concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
-        }
-        let (Some(limit), Some(newest)) = (
-            self.context.config.monitoring.max_data_age_hours,
-            self.workspace.ledger.newest_data_ns()?,
-        ) else {
-            return Ok(());
-        };
-        let newest = DateTime::from_timestamp_nanos(newest);
-        let age = self.context.clock.now() - newest;
-        let hours = u64::try_from(age.num_hours()).unwrap_or(0);
-        if hours >= limit {
-            let (since, folder) = (rfc3339(newest), ingestion.folder.clone());
-            concerns.push(Concern::OverdueData { since, hours, limit, folder });
-        }
-        Ok(())
-    }
-
     /// Draws a hold-out from the rows that no earlier draw was offered.
     fn draw_holdout(
         &mut self,
@@ -261,10 +232,15 @@ impl<'a> DecisionRun<'a> {
         let newest = newest.and_then(|d| serde_json::from_str::<Decision>(&d.decision).ok());
         match (live, newest) {
             (Some(live), Some(newest)) => {
-                let of = newest.release.or(newest.live.map(|live| live.release));
+                let judged = newest.live.as_ref().map(|live| &live.release);
+                let of = newest.release.as_ref().or(judged).cloned();
                 if of.as_ref() == Some(&live.id) {
                     let lasting = newest.concerns.into_iter().filter(Concern::is_on_the_model);
                     self.decision.concerns.extend(lasting);
+                } else if newest.live.is_some_and(|judged| judged.release == live.id) {
+                    // It was replaced for what was found then, and somebody went back to it.
+                    let drift = newest.drift.as_ref().filter(|drift| drift.below_constant);
+                    self.decision.concerns.extend(drift.map(below_constant));
                 }
             }
             (None, newest) => {
@@ -371,12 +347,7 @@ impl<'a> DecisionRun<'a> {
         let why = why.to_owned();
         let concern = match &self.decision.drift {
             _ if !is_live => Some(Concern::NothingLive { why }),
-            Some(drift) if drift.below_constant => Some(Concern::BelowConstant {
-                f1: drift.new_f1,
-                constant_f1: drift.constant_f1,
-                rows: drift.n,
-                newer: false,
-            }),
+            Some(drift) if drift.below_constant => Some(below_constant(drift)),
             Some(drift) if drift.is_serious() => {
                 Some(Concern::NoBetterModel { drift: drift.reason.clone(), why })
             }
@@ -421,20 +392,6 @@ impl<'a> DecisionRun<'a> {
         self.step(Step::Ingestion, |context, workspace| {
             ingest::run(context, workspace, folder, options)
         })
-    }
-
-    /// Waits, for a limited time, until no file of `folder` has just changed.
-    fn wait_for(&self, folder: InputFolder<'_>, settle: Duration) -> Result<()> {
-        for _ in 0..SETTLE_ROUNDS {
-            let files = discover::list(folder)?.candidates;
-            let changing =
-                |c: &discover::SourceFile| ingest::changed_within(self.context, &c.path, settle);
-            if settle.is_zero() || !files.iter().any(changing) {
-                break;
-            }
-            self.context.clock.sleep(settle);
-        }
-        Ok(())
     }
 
     /// Compares champion and challenger. A new model that is promoted although it does not beat a
@@ -518,6 +475,12 @@ impl<'a> DecisionRun<'a> {
     }
 }
 
+/// That the live model does worse than a constant answer.
+fn below_constant(drift: &ModelDrift) -> Concern {
+    let ModelDrift { new_f1: f1, constant_f1, n: rows, .. } = *drift;
+    Concern::BelowConstant { f1, constant_f1, rows, newer: false }
+}
+
 /// The decision in the form of the ledger.
 fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRecord> {
     let drift = decision.drift.as_ref().filter(|d| d.drifted.is_some());
@@ -530,27 +493,6 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
         release: decision.live.as_ref().map(|live| live.release.clone()),
         decision: serde_json::to_string(decision).map_err(|e| Error::backend("JSON", e))?,
         recorded: decision.recorded.clone(),
-    })
-}
-
-/// The data to decide on, for the record: everything after `decided`, also what an interrupted run
-/// or `ingestion` added.
-fn data_seen(ledger: &Ledger, ingestion: &Ingested, decided: DatasetVersion) -> Result<DataSeen> {
-    let files = ledger.files_after(decided)?;
-    let mut datasets = ledger.datasets()?;
-    datasets.retain(|dataset| dataset.version > decided);
-    Ok(DataSeen {
-        folder: ingestion.folder.clone(),
-        decided,
-        version: ingestion.version,
-        rows: ingestion.rows,
-        files: files.iter().map(|f| f.name.clone()).collect(),
-        new_rows: datasets.iter().map(|d| d.new_rows).sum(),
-        quarantined: files.iter().map(|f| f.counts.quarantined).sum(),
-        duplicates: files.iter().map(|f| f.counts.duplicates()).sum(),
-        warnings: ingestion.warnings.clone(),
-        failures: ingestion.failures.clone(),
-        new_failures: ingestion.new_failures,
     })
 }
 

@@ -4,8 +4,8 @@
 //! Files that still exist are read again; the rows of the others come from the last data set. Not
 //! for appending new files: see [`super`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
@@ -23,6 +23,10 @@ use crate::stage::ingest::waiting::{Waiting, named, record};
 
 /// The key under which the ledger stores which files are known to be gone.
 const GONE_KEY: &str = "gone_files";
+
+/// A header alone says that there are no rows; nothing at all says nothing.
+const EMPTIED: &str = "it is empty now and has not even a header, as if its writing had been cut off. \
+                       Write it again; with a header alone its earlier rows leave the data set";
 
 /// Contents of the last data set that files no longer have, by the numbers of their segments.
 ///
@@ -172,15 +176,19 @@ impl Anew<'_> {
     ) -> Result<bool> {
         let (context, total) = (self.context, self.total);
         let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
-        let read = ingest.file(&waiting.candidate, &mut (), progress)?;
+        let mut read = ingest.file(&waiting.candidate, &mut (), progress)?;
+        if let FileOutcome::Empty = read.outcome {
+            read.outcome = FileOutcome::Failed(EMPTIED.to_owned());
+        }
         let mut record = record(context, self.workspace, waiting, read, report)?;
-        let replaced = matches!(record.status, FileStatus::Ingested | FileStatus::Copy);
-        if replaced {
+        let taken = matches!(record.status, FileStatus::Ingested | FileStatus::Copy);
+        let replaced = taken || record.status == FileStatus::NoRows;
+        if taken {
             record.replaces = Some(old.sha256);
             if let Some(digest) = record.sha256 {
                 ingest.know(digest);
             }
-        } else {
+        } else if !replaced {
             report.warnings.push(rows_stay(&waiting.candidate.name, old.rows));
         }
         report.files.push(record);
@@ -256,15 +264,14 @@ fn rows_stay(name: &str, rows: u64) -> String {
     named(name, &words)
 }
 
-/// Adds that note for files whose new content need not be read: it is known to have no rows or to
-/// be refused.
+/// Adds that note for files whose new content need not be read: it is known to be refused.
 pub(super) fn say_what_stays(
     workspace: &Workspace,
     held: &[Segment],
     report: &mut Ingested,
 ) -> Result<()> {
     for file in &report.files {
-        if matches!(file.status, FileStatus::NoRows | FileStatus::Failed)
+        if file.status == FileStatus::Failed
             && let Some(digest) = workspace.ledger.counted_at(&file.location)?
             && let Some(segment) = held.iter().find(|segment| segment.sha256 == digest)
         {
@@ -279,12 +286,13 @@ fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Reports once which files of `folder` are gone; returns what to remember of that, if it changed.
+/// Reports once which files of `folder` are gone; `there` are those that are not. Returns what to
+/// remember of that, if it changed.
 pub(super) fn gone(
     context: &Context,
     workspace: &Workspace,
     folder: &Path,
-    held: &[Segment],
+    (held, there): (&[Segment], &HashSet<PathBuf>),
     report: &mut Ingested,
 ) -> Result<Option<(&'static str, String)>> {
     let known: BTreeSet<String> = workspace.ledger.kept(GONE_KEY)?.unwrap_or_default();
@@ -294,7 +302,10 @@ pub(super) fn gone(
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
-        let gone = if elsewhere { known.contains(name) } else { is_gone(&path) };
+        let gone = match elsewhere {
+            true => known.contains(name),
+            false => !there.contains(&path) && is_gone(&path),
+        };
         if gone {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
                 || is_held(context, workspace, segment.sha256, &BTreeSet::new())?;

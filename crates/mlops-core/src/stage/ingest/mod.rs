@@ -6,7 +6,7 @@
 mod anew;
 pub mod identity;
 pub(crate) mod publish;
-mod repeats;
+pub(super) mod repeats;
 pub mod report;
 pub(crate) mod waiting;
 
@@ -14,9 +14,9 @@ use crate::stage::ingest::identity::{
     MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
 };
 use crate::stage::ingest::waiting::{Waiting, copy_record, named, now_ns, record};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{Config, InputFolder, OnChange};
@@ -35,6 +35,9 @@ use crate::{Error, Result, text};
 use anew::{Anew, Changes, gone, say_what_stays};
 pub(super) use publish::{New, Part, publish};
 pub use report::Ingested;
+
+/// Files whose records are looked up together.
+const TOGETHER: usize = 1024;
 
 /// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,6 +93,7 @@ fn ingest(
     } else {
         listing.candidates
     };
+    let there: HashSet<PathBuf> = candidates.iter().map(|c| c.path.clone()).collect();
     let candidates = settled(context, candidates, options.settle, &mut report);
     let held = match &last {
         Some(last) => workspace.ledger.segments(last.version)?,
@@ -98,7 +102,7 @@ fn ingest(
     let mut meta = vec![(SETTINGS_KEY, settings)];
     let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
     let waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
-    let gone = gone(context, workspace, folder.path, &held, &mut report)?;
+    let gone = gone(context, workspace, folder.path, (&held, &there), &mut report)?;
     let news = gone.is_some();
     meta.extend(gone);
     let mut changes = Changes::none();
@@ -214,7 +218,12 @@ fn refuse_loss(
 ) -> Result<()> {
     let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
     let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
-    let again = |f: &&FileRecord| matches!(f.status, FileStatus::Ingested | FileStatus::Copy);
+    let again = |f: &&FileRecord| match f.status {
+        FileStatus::Ingested | FileStatus::Copy => true,
+        // A header alone, which is not nothing.
+        FileStatus::NoRows => f.stamp.size > 0,
+        _ => false,
+    };
     let again: BTreeSet<&Location> =
         report.files.iter().filter(again).map(|f| &f.location).collect();
     let supersedes = context.config.ingestion.on_change == OnChange::Supersede;
@@ -316,53 +325,65 @@ fn known_sources(
     Ok(sources)
 }
 
-/// Those files that have not just changed; others may still be being written.
+/// Those files that have not just changed, with their stamps; others may still be being written.
 fn settled(
     context: &Context,
     candidates: Vec<SourceFile>,
     settle: Duration,
     report: &mut Ingested,
-) -> Vec<SourceFile> {
-    let (settled, changing): (Vec<_>, Vec<_>) = candidates
-        .into_iter()
-        .partition(|c| settle.is_zero() || !changed_within(context, &c.path, settle));
-    report.warnings.extend(changing.iter().map(|c| {
-        let name = text::name(&c.name);
-        format!("{name} changed less than {settle:?} ago: the next run takes it")
-    }));
+) -> Vec<(SourceFile, Option<Stamp>)> {
+    let mut settled = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        // A file that is gone or unreadable is read anyway, so that it is recorded as failed.
+        let stamp = fs::metadata(&candidate.path).ok().map(|m| Stamp::of(&m));
+        if stamp.is_some_and(|stamp| is_younger(context, stamp, settle)) {
+            let name = text::name(&candidate.name);
+            let words = format!("{name} changed less than {settle:?} ago: the next run takes it");
+            report.warnings.push(words);
+        } else {
+            settled.push((candidate, stamp));
+        }
+    }
     settled
 }
 
 /// Whether the file changed less than `settle` ago. A time in the future does not count: a clock
 /// was set back, and waiting for it could take for ever.
 pub fn changed_within(context: &Context, path: &Path, settle: Duration) -> bool {
-    let Ok(metadata) = fs::metadata(path) else { return false };
-    let age = now_ns(context).saturating_sub(Stamp::of(&metadata).modified_ns).unsigned_abs();
-    u128::from(age) < settle.as_nanos()
+    fs::metadata(path).is_ok_and(|found| is_younger(context, Stamp::of(&found), settle))
+}
+
+fn is_younger(context: &Context, stamp: Stamp, settle: Duration) -> bool {
+    let age = now_ns(context).saturating_sub(stamp.modified_ns).unsigned_abs();
+    !settle.is_zero() && u128::from(age) < settle.as_nanos()
 }
 
 /// Separates files that must be read from those whose content is known.
 fn sift(
     context: &Context,
     workspace: &mut Workspace,
-    candidates: Vec<SourceFile>,
+    candidates: Vec<(SourceFile, Option<Stamp>)>,
     held: &BTreeSet<Digest>,
     options: Options,
     report: &mut Ingested,
 ) -> Result<Vec<Waiting>> {
-    let mut stamps = Vec::new();
-    let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();
-    for candidate in candidates {
-        // A file that is gone or unreadable is read anyway, so that it is recorded as failed.
-        let stamp = fs::metadata(&candidate.path).ok().map(|m| Stamp::of(&m));
+    let mut sizes: HashMap<u64, u32> = HashMap::new();
+    for (_, stamp) in &candidates {
         *sizes.entry(stamp.map_or(0, |s| s.size)).or_default() += 1;
-        stamps.push((candidate, stamp));
     }
     let mut digests = BTreeSet::new();
     let mut waiting = Vec::new();
     let mut touched = Vec::new();
-    for (candidate, stamp) in stamps {
-        let before = workspace.ledger.file_at(&context.location(&candidate.path))?;
+    let now = now_ns(context);
+    let locations: Vec<Location> =
+        candidates.iter().map(|(c, _)| context.location(&c.path)).collect();
+    let mut known = Vec::new().into_iter();
+    for (at, (candidate, stamp)) in candidates.into_iter().enumerate() {
+        if at % TOGETHER == 0 {
+            let next = &locations[at..locations.len().min(at + TOGETHER)];
+            known = workspace.ledger.files_at(next)?.into_iter();
+        }
+        let before: Option<FileRecord> = known.next().flatten();
         if let Some(before) = &before
             && before.is_unreadable()
             && let Err(error) = files::open(&candidate.path)
@@ -373,20 +394,27 @@ fn sift(
             continue;
         }
         let size = stamp.map_or(0, |s| s.size);
-        let may_be_copy =
-            sizes[&size] > 1 || (!options.rebuild && workspace.ledger.size_is_known(size)?);
-        let digest = || may_be_copy.then(|| Digest::of_file(&candidate.path).ok()).flatten();
+        let digest = || -> Result<Option<Digest>> {
+            let may_be_copy =
+                sizes[&size] > 1 || (!options.rebuild && workspace.ledger.size_is_known(size)?);
+            Ok(may_be_copy.then(|| Digest::of_file(&candidate.path).ok()).flatten())
+        };
         let mut looked_up = None;
         if let (Some(before), Some(stamp), false) = (&before, stamp, options.rebuild)
             && before.stamp == stamp
             && !must_look_again(before, options)
         {
             // Soon after a change, metadata prove nothing; the content does.
-            let unchanged = stamp.is_settled(before.recorded_ns) || {
-                looked_up = digest();
+            let settled = stamp.is_settled(before.recorded_ns);
+            let unchanged = settled || {
+                looked_up = digest()?;
                 looked_up.is_some() && looked_up == before.sha256
             };
             if unchanged {
+                if !settled && stamp.is_settled(now) {
+                    // From now on the stamp is proof enough.
+                    touched.push(FileRecord { recorded_ns: now, ..before.clone() });
+                }
                 report.unchanged += 1;
                 if before.status == FileStatus::Failed {
                     report.refused.push(still_failing(before));
@@ -395,14 +423,20 @@ fn sift(
             }
         }
         let mut twin = None;
-        let digest = looked_up.or_else(digest);
+        let digest = if looked_up.is_some() { looked_up } else { digest()? };
         if let (Some(digest), Some(stamp)) = (digest, stamp) {
             let known = if options.rebuild { None } else { workspace.ledger.content(digest)? };
             // A replaced content is new again when it comes back.
             let known =
                 known.filter(|k| k.status != FileStatus::Ingested || held.contains(&digest));
             let same = before.as_ref().filter(|b| b.sha256 == Some(digest));
+            // A file that had rows and has none now must be read, however well it is known.
+            let had_rows = || -> Result<bool> {
+                let location = context.location(&candidate.path);
+                Ok(workspace.ledger.counted_at(&location)?.is_some_and(|d| held.contains(&d)))
+            };
             match known {
+                Some(known) if known.status == FileStatus::NoRows && had_rows()? => {}
                 Some(known) if known.status == FileStatus::Failed && !options.retry => {
                     let record = copy_record(context, &candidate, stamp, digest, &known);
                     report.refused.push(still_failing(&record));

@@ -59,11 +59,7 @@ pub(super) fn warn(
     let (Some(dataset), true) = (report.version, schema.count(Role::Id) > 0) else {
         return Ok(());
     };
-    let of_many = |file: &&mut FileRecord| {
-        let counts = &file.counts;
-        file.status == FileStatus::Ingested
-            && counts.duplicates() as f64 > MANY * counts.rows_read as f64
-    };
+    let of_many = |file: &&mut FileRecord| file.status == FileStatus::Ingested && is_much(file);
     let segments = workspace.ledger.segments(dataset)?;
     let data = context.config.output_folder.join(dataset.file_name());
     let mut notes = Vec::new();
@@ -79,6 +75,20 @@ pub(super) fn warn(
     }
     let notes: Vec<_> = notes.iter().map(|(digest, note)| (*digest, note.as_str())).collect();
     if notes.is_empty() { Ok(()) } else { workspace.ledger.note_files(dataset, &notes) }
+}
+
+/// What [`warn`] said of `file`, for a run that follows one which was cut off before anybody heard it;
+/// without examples where it was cut off before they were found.
+pub(in crate::stage) fn told(file: &FileRecord, has_ids: bool) -> Option<String> {
+    if file.status != FileStatus::Ingested || !has_ids {
+        return None;
+    }
+    file.reason.clone().or_else(|| is_much(file).then(|| words(file, &[])))
+}
+
+/// Whether more of `file` was dropped than should go without a word.
+fn is_much(file: &FileRecord) -> bool {
+    file.counts.duplicates() as f64 > MANY * file.counts.rows_read as f64
 }
 
 /// The text of the warning.

@@ -67,7 +67,9 @@ pub(crate) fn record(
     let stamp = read.stamp.unwrap_or(Stamp { size: *size, modified_ns: 0, inode: 0 });
     let (status, reason) = match read.outcome {
         FileOutcome::Taken => (FileStatus::Ingested, None),
-        FileOutcome::NoRows => (FileStatus::NoRows, Some("it has no data rows".to_owned())),
+        FileOutcome::NoRows | FileOutcome::Empty => {
+            (FileStatus::NoRows, Some("it has no data rows".to_owned()))
+        }
         FileOutcome::Changing => {
             let reason = "it changed while it was read; the next run takes it".to_owned();
             report.warnings.push(named(&candidate.name, &format!("is left out: {reason}")));
@@ -91,7 +93,13 @@ pub(crate) fn record(
         // Identity, so that it fails quietly until its content changes; unreadable ones have none.
         sha256 = sha256.or_else(|| Digest::of_file(&candidate.path).ok());
         let known = match sha256 {
-            Some(digest) => workspace.ledger.content(digest)?.is_some(),
+            Some(digest) => {
+                let failed = |known: &FileRecord| {
+                    known.status == FileStatus::Failed && known.sha256 == sha256
+                };
+                before.as_ref().is_some_and(failed)
+                    || workspace.ledger.content(digest)?.as_ref().is_some_and(failed)
+            }
             None => before.as_ref().is_some_and(FileRecord::is_unreadable),
         };
         let reason = reason.as_deref().unwrap_or_default();
