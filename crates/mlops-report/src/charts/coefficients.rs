@@ -82,8 +82,8 @@ impl Chart for Coefficients<'_> {
         let rows = sorted.len().min(MOST);
         let bottom = TOP + rows as f64 * ROW;
 
-        canvas.text(zero - 12.0, 64.0, "lowers the odds", tick.align(Align::Right))?;
-        let for_it = format!("raises the odds of “{}”", self.positive);
+        canvas.text(zero - 12.0, 64.0, "away from it", tick.align(Align::Right))?;
+        let for_it = format!("towards “{}”", self.positive);
         let room = canvas.width - theme::MARGIN - zero - 12.0;
         canvas.text_within(zero + 12.0, 64.0, room, &for_it, tick)?;
         for (row, feature) in sorted.iter().take(MOST).enumerate() {
