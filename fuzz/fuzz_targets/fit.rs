@@ -16,7 +16,7 @@ use mlops_core::config::choices::{ClassWeight, Solver};
 use mlops_core::ids::DatasetVersion;
 use mlops_core::model::{Encoder, Model, NumericFeature, Predictor, TrainingData};
 use mlops_core::config::choices::MissingPolicy;
-use mlops_core::table::schema::Schema;
+use mlops_core::table::schema::{SchemaFields, Schema};
 use mlops_core::table::Table;
 
 const MOST_ROWS: usize = 2_000;
@@ -153,7 +153,7 @@ fn predicts(scaler: Scaler, fitted: Fitted, rows: &[(Vec<f64>, bool)]) {
     let names: Vec<String> = (0..scaler.mean.len()).map(|j| format!("x{j}")).collect();
     let numeric = names.iter().map(|name| NumericFeature { name: name.clone(), fill: Some(2.0) });
     let model = Model {
-        schema: Schema::new(&[], &names, &[], "left", "1", None),
+        schema: Schema::new(SchemaFields { numeric: &names, target: "left", positive_label: "1", ..SchemaFields::default() }),
         missing_values: Vec::new(),
         numbers: NumberFormat::default(),
         encoder: Encoder {

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::{Fault, Reading, RowReader};
-use mlops_core::table::schema::{Role, Schema};
+use mlops_core::table::schema::{SchemaFields, Role, Schema};
 use mlops_core::table::{Table, TextColumn};
 use tempfile::NamedTempFile;
 
@@ -60,7 +60,7 @@ fuzz_target!(|input: &[u8]| {
 fn schema(kind: u8) -> Schema {
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     let of = |id: &[&str], numbers: &[&str], categories: &[&str], positive, negative| {
-        Schema::new(&names(id), &names(numbers), &names(categories), "t", positive, negative)
+        Schema::new(SchemaFields { id: &names(id), numeric: &names(numbers), categorical: &names(categories), target: "t", positive_label: positive, negative_label: negative })
     };
     match kind {
         0 => of(&["id"], &["x", "y"], &["g"], "1", Some("0")),

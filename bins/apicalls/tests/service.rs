@@ -3,13 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
 use std::sync::Arc;
 
-use binary::scene::{HEADER, Scene, alone};
-use binary::{Binary, ended};
 use mlops_core::config::Config;
 use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
@@ -18,6 +13,8 @@ use mlops_core::stage::decide;
 use mlops_runtime::apicalls::Outcome;
 use mlops_runtime::fullprocess;
 use mlops_serve::{Options, Server, Tokens};
+use mlops_testkit::binary::scene::{HEADER, Scene, alone};
+use mlops_testkit::binary::{Binary, ended};
 use serde_json::Value;
 
 const APICALLS: Binary = Binary { name: "apicalls", path: env!("CARGO_BIN_EXE_apicalls") };
@@ -84,7 +81,7 @@ fn a_small_body_limit_is_met() {
     let config = scene.read("config.json");
     let small = config.trim_end().trim_end_matches('}').to_owned();
     scene.file("config.json", small + r#", "service": {"max_body_bytes": 1024}}"#);
-    scene.file("big.csv", binary::scene::rows(0..2000));
+    scene.file("big.csv", mlops_testkit::binary::scene::rows(0..2000));
     let url = serve(&scene, Tokens::default());
     let arguments = ["--url", &url, "--data", "big.csv"];
     APICALLS.run(scene.root(), &arguments).ends_with(0);

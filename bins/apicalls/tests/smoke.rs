@@ -1,17 +1,12 @@
 //! The program `apicalls` from outside: options, streams, exit codes, files, against an app that
 //! answers as a test wants it. Not for a single call: see `mlops-client`'s tests.
 
-#[path = "../../../crates/mlops-client/tests/app/mod.rs"]
-mod app;
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
 use std::sync::OnceLock;
 
-use app::{App, Reply, healthy, nobody, problem};
-use binary::golden::Transcript;
-use binary::scene::Scene;
-use binary::{Binary, Output, ended};
+use mlops_testkit::app::{App, Reply, healthy, nobody, problem};
+use mlops_testkit::binary::golden::Transcript;
+use mlops_testkit::binary::scene::Scene;
+use mlops_testkit::binary::{Binary, Output, ended};
 
 const APICALLS: Binary = Binary { name: "apicalls", path: env!("CARGO_BIN_EXE_apicalls") };
 
@@ -150,7 +145,7 @@ fn tokens_come_from_the_environment_and_go_to_the_app_only() {
     command.env("MLOPS_READ_TOKEN", "hush-r\n").env("MLOPS_PREDICT_TOKEN", "hush-p");
     let output = ended(&mut command).ends_with(0);
     assert!(!format!("{output:?}").contains("hush"), "{output:#?}");
-    let written = scene.snapshot().into_values().map(|b| String::from_utf8_lossy(&b).into_owned());
+    let written = scene.files().into_values().map(|b| String::from_utf8_lossy(&b).into_owned());
     assert!(written.into_iter().all(|text| !text.contains("hush")));
     let ledger = std::fs::read(scene.path("out/ledger.sqlite")).unwrap_or_default();
     assert!(!String::from_utf8_lossy(&ledger).contains("hush") && !ledger.is_empty());

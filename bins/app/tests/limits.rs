@@ -3,16 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
 mod started;
 
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::Command;
 
-use binary::Binary;
-use binary::scene::{HEADER, Scene};
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::scene::{HEADER, Scene};
 use serde_json::Value;
 use started::{Started, predict, start};
 

@@ -3,17 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
 mod started;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
-use binary::golden::Transcript;
-use binary::scene::{HEADER, Scene};
-use binary::{Binary, golden};
+use mlops_testkit::binary::golden::Transcript;
+use mlops_testkit::binary::scene::{HEADER, Scene};
+use mlops_testkit::binary::{Binary, golden};
 use started::{Started, predict, start};
 
 const APP: Binary = Binary { name: "app", path: env!("CARGO_BIN_EXE_app") };
@@ -27,7 +25,7 @@ fn it_explains_itself_and_refuses_wrong_usage() {
 #[test]
 fn it_serves_until_it_is_told_to_stop() {
     let scene = Scene::deployed();
-    let before = scene.snapshot();
+    let before = scene.files();
     for signal in ["-TERM", "-INT"] {
         let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
         let answer = started.ask(&predict(&format!("{HEADER}x,1,2,3,0\n")));
@@ -38,7 +36,7 @@ fn it_serves_until_it_is_told_to_stop() {
         assert!(stdout.starts_with("Answered 1 request at http://127.0.0.1:"), "{stdout}");
         assert!(stderr.contains(" POST /prediction 200 "), "{stderr}");
     }
-    assert!(before == scene.snapshot(), "serving changed a file");
+    assert!(before == scene.files(), "serving changed a file");
 }
 
 #[test]

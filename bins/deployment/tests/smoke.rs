@@ -1,11 +1,8 @@
 //! The program `deployment` from outside: options, streams, exit codes, the pointer. Not for what makes a release sound.
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
-use binary::Binary;
-use binary::golden::Transcript;
-use binary::scene::Scene;
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::Transcript;
+use mlops_testkit::binary::scene::Scene;
 
 const DEPLOYMENT: Binary = Binary { name: "deployment", path: env!("CARGO_BIN_EXE_deployment") };
 
@@ -46,10 +43,10 @@ fn the_pointer_leads_to_the_release_and_a_second_run_leaves_it() {
     // The report is on what is live now.
     assert!(scene.read("model/report.html").contains(report["release"].as_str().unwrap()));
     assert!(report["reporting"].is_object() && report["stale"].is_null(), "{report:#}");
-    let before = scene.snapshot();
+    let before = scene.files();
     let again = DEPLOYMENT.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(again.stdout.contains("Already live"), "{again:#?}");
-    assert!(before == scene.snapshot());
+    assert!(before == scene.files());
 }
 
 #[test]
@@ -79,7 +76,7 @@ fn a_reason_is_words_and_a_rollback_renews_the_report() {
         report["release"].as_str().unwrap().to_owned()
     };
     let first = release(&["--json"]);
-    scene.file("in/c.csv", binary::scene::rows(200..260));
+    scene.file("in/c.csv", mlops_testkit::binary::scene::rows(200..260));
     scene.again();
     let second = release(&["--json", "--reason", "more data"]);
     let page = || scene.read("model/report.html");
@@ -87,10 +84,10 @@ fn a_reason_is_words_and_a_rollback_renews_the_report() {
     DEPLOYMENT.run(scene.root(), &["rollback", "--reason", "too many alarms"]).ends_with(0);
     assert!(page().contains(&first) && !page().contains(&second));
     // A deployment that is refused leaves the report as it is.
-    let before = scene.snapshot();
+    let before = scene.files();
     let refused = DEPLOYMENT.run(scene.root(), &["-q"]).ends_with(1);
     assert!(refused.stderr.contains("was rolled back"), "{refused:#?}");
-    assert!(before == scene.snapshot());
+    assert!(before == scene.files());
     assert_eq!(release(&["--json", "--again"]), second);
     assert!(page().contains(&second));
 }

@@ -1,13 +1,10 @@
 //! The program `diagnostics` from outside: options, streams, exit codes, files. Not for how a statistic is computed.
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
-use binary::Binary;
-use binary::golden::Transcript;
-use binary::scene::Scene;
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lock::Lock;
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::Transcript;
+use mlops_testkit::binary::scene::Scene;
 
 const DIAGNOSTICS: Binary = Binary { name: "diagnostics", path: env!("CARGO_BIN_EXE_diagnostics") };
 
@@ -80,11 +77,11 @@ fn each_row_has_its_line_and_so_has_each_record_that_cannot_be_read() {
 #[test]
 fn nothing_but_a_file_of_predictions_is_replaced_by_one() {
     let scene = Scene::deployed();
-    scene.file("clients.csv", binary::scene::rows(0..5));
+    scene.file("clients.csv", mlops_testkit::binary::scene::rows(0..5));
     scene.file("letter.txt", "dear all\n");
     scene.file("look-alike.csv", "id,prediction\n1,0\n");
     let ledger = std::fs::read(scene.path("out/ledger.sqlite")).unwrap();
-    let before = scene.snapshot();
+    let before = scene.files();
     for (output, why) in [
         ("clients.csv", "is one of the files that are read"),
         ("letter.txt", "already there"),
@@ -101,7 +98,7 @@ fn nothing_but_a_file_of_predictions_is_replaced_by_one() {
         assert!(matches!(refused.code, Some(1 | 2)), "{output}: {refused:#?}");
         assert!(refused.stderr.contains(why), "{output}: {refused:#?}");
     }
-    assert!(before == scene.snapshot());
+    assert!(before == scene.files());
     // The records of these runs went into it, and it is still one.
     assert!(std::fs::read(scene.path("out/ledger.sqlite")).unwrap()[..16] == ledger[..16]);
     DIAGNOSTICS.run(scene.root(), &["--data", "clients.csv", "--output", "risk.csv"]).ends_with(0);
@@ -119,7 +116,7 @@ fn a_pre_release_is_not_offered_as_the_latest_version() {
     std::fs::set_permissions(scene.path("bin/cargo"), mode).unwrap();
     let mut command = DIAGNOSTICS.command(scene.root(), &["--check-latest"]);
     command.env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()));
-    let said = binary::ended(&mut command).ends_with(0).stdout;
+    let said = mlops_testkit::binary::ended(&mut command).ends_with(0).stdout;
     let line = |name: &str| said.lines().find(|l| l.trim_start().starts_with(name)).unwrap();
     assert!(line("bincode").contains("only a pre-release is newer, 9.0.0-rc.1"), "{said}");
     assert!(line("chrono").ends_with("9.1.0 *"), "{said}");
@@ -129,14 +126,14 @@ fn a_pre_release_is_not_offered_as_the_latest_version() {
 fn measuring_leaves_no_trace_but_the_figures() {
     let scene = Scene::deployed();
     DIAGNOSTICS.run(scene.root(), &["--quiet"]).ends_with(0);
-    let mut before = scene.snapshot();
+    let mut before = scene.files();
     let report = DIAGNOSTICS.run(scene.root(), &["--measure", "1", "--json"]).ends_with(0).json();
     let steps: Vec<_> = report["measured"].as_array().into_iter().flatten().collect();
     assert_eq!(steps.len(), 2, "{report:#}");
     assert!(steps.iter().all(|s| s["seconds"][0].as_f64() > Some(0.0)), "{report:#}");
-    let mut after = scene.snapshot();
+    let mut after = scene.files();
     for snapshot in [&mut before, &mut after] {
-        assert!(snapshot.remove(&scene.path("model/diagnostics.json")).is_some());
+        assert!(snapshot.remove(std::path::Path::new("model/diagnostics.json")).is_some());
     }
     assert!(before == after);
 }
@@ -144,14 +141,14 @@ fn measuring_leaves_no_trace_but_the_figures() {
 #[test]
 fn two_versions_are_compared_while_another_run_works() {
     let scene = Scene::ingested();
-    scene.file("in/c.csv", binary::scene::rows(80..95));
+    scene.file("in/c.csv", mlops_testkit::binary::scene::rows(80..95));
     scene.ingest();
     let lock = scene.path("out/run.lock");
     let held = {
-        let _alone = binary::scene::alone();
+        let _alone = mlops_testkit::binary::scene::alone();
         Lock::acquire(&Disk::default(), &lock, "training (pid 7)").unwrap()
     };
-    let before = scene.snapshot();
+    let before = scene.files();
     let words = DIAGNOSTICS.run(scene.root(), &["compare", "2", "3"]).ends_with(0);
     assert!(words.stderr.is_empty(), "{words:#?}");
     for part in [
@@ -167,7 +164,7 @@ fn two_versions_are_compared_while_another_run_works() {
     let quiet = DIAGNOSTICS.run(scene.root(), &["-q", "compare", "2", "3", "--exit-code"]);
     assert!(quiet.ends_with(1).stdout.is_empty());
     DIAGNOSTICS.run(scene.root(), &["compare", "3", "finaldata3.csv", "--exit-code"]).ends_with(0);
-    assert!(before == scene.snapshot(), "a comparison changed something");
+    assert!(before == scene.files(), "a comparison changed something");
     drop(held);
 }
 

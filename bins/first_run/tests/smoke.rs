@@ -2,12 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
-use binary::Binary;
-use binary::golden::Transcript;
-use binary::scene::{Scene, rows};
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::Transcript;
+use mlops_testkit::binary::scene::{Scene, rows};
 
 const FIRST_RUN: Binary = Binary { name: "first_run", path: env!("CARGO_BIN_EXE_first_run") };
 
@@ -46,13 +43,13 @@ fn a_second_run_changes_no_byte_and_says_so() {
     let scene = Scene::new();
     let first = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(first.stdout.contains("Live: r-2-"), "{first:#?}");
-    let before = scene.snapshot();
+    let before = scene.files();
     for file in ["live", "model/report.html", "model/diagnostics.json", "out/finaldata2.csv"] {
         assert!(before.contains_key(&scene.path(file)), "{file}");
     }
     let second = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(second.stdout.contains("Nothing to do"), "{second:#?}");
-    assert!(before == scene.snapshot());
+    assert!(before == scene.files());
 }
 
 #[test]
@@ -234,7 +231,7 @@ fn mistakes_are_told_in_these_words() {
     }
     told.run("Every input file is empty", FIRST_RUN, &scene, &[]);
     let scene = Scene::new();
-    scene.file("test/test.csv", binary::scene::HEADER);
+    scene.file("test/test.csv", mlops_testkit::binary::scene::HEADER);
     told.run("The test data have no row", FIRST_RUN, &scene, &[]);
     let scene = Scene::deployed();
     FIRST_RUN.run(scene.root(), &["--quiet"]).ends_with(0);

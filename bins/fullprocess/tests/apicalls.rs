@@ -3,18 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
-#[path = "../../../crates/mlops-client/tests/app/mod.rs"]
-mod app;
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use app::{App, Reply, healthy, nobody, problem};
-use binary::Binary;
-use binary::scene::{HEADER, Scene};
+use mlops_testkit::app::{App, Reply, healthy, nobody, problem};
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::scene::{HEADER, Scene};
 use serde_json::Value;
 
 const FULLPROCESS: Binary = Binary { name: "fullprocess", path: env!("CARGO_BIN_EXE_fullprocess") };
@@ -159,7 +154,9 @@ fn an_app_that_hangs_does_not_end_the_run_by_its_limit() {
 fn a_token_that_cannot_be_sent_needs_attention_and_the_promotion_stands() {
     let scene = drifted(&nobody());
     let mut command = FULLPROCESS.command(scene.root(), &["--json", "--accept"]);
-    let done = binary::ended(command.env("MLOPS_PREDICT_TOKEN", "a\nb")).ends_with(1).json();
+    let done = mlops_testkit::binary::ended(command.env("MLOPS_PREDICT_TOKEN", "a\nb"))
+        .ends_with(1)
+        .json();
     assert_eq!(done["decision"]["outcome"], "promoted", "{done:#}");
     assert_eq!(done["apicalls"]["outcome"], "failed", "{done:#}");
 }

@@ -3,17 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use binary::Binary;
-use binary::golden::Transcript;
-use binary::scene::{HEADER, Scene, alone};
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::Transcript;
+use mlops_testkit::binary::scene::{HEADER, Scene, alone};
 
 const FULLPROCESS: Binary = Binary { name: "fullprocess", path: env!("CARGO_BIN_EXE_fullprocess") };
 
@@ -40,8 +37,7 @@ fn drifted() -> Scene {
 /// Files that do not tell when or how often something ran.
 fn state(scene: &Scene) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for (path, bytes) in scene.snapshot() {
-        let inside = path.strip_prefix(scene.root()).unwrap().to_owned();
+    for (inside, bytes) in scene.files() {
         let told = ["out/logs", "out/decisions", "model/diagnostics.json", "model/report.html"];
         if !told.iter().any(|t| inside.starts_with(t)) {
             files.insert(inside, bytes);
@@ -159,17 +155,17 @@ fn the_log_of_a_run_holds_its_facts() {
 fn a_dry_run_writes_nothing() {
     let scene = drifted();
     scene.file("source/bad.csv", "no,columns\n1,2\n");
-    let (files, ledger) = (scene.snapshot(), std::fs::read(scene.path("out/ledger.sqlite")));
+    let (files, ledger) = (scene.files(), std::fs::read(scene.path("out/ledger.sqlite")));
     let dry = FULLPROCESS.run(scene.root(), &["--dry-run"]);
     assert!(dry.stdout.contains("a run would retrain now"), "{dry:#?}");
-    assert!(files == scene.snapshot(), "files changed");
+    assert!(files == scene.files(), "files changed");
     assert!(ledger.unwrap() == std::fs::read(scene.path("out/ledger.sqlite")).unwrap());
 }
 
 #[test]
 fn a_test_file_of_the_user_s_is_never_overwritten_whatever_its_name() {
     let scene = drifted();
-    let own = binary::scene::rows(400..440);
+    let own = mlops_testkit::binary::scene::rows(400..440);
     for name in ["testdata_new.csv", "testdata_new3.csv"] {
         scene.file(&format!("test/{name}"), &own);
     }

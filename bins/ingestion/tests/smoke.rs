@@ -1,13 +1,10 @@
 //! The program `ingestion` from outside: options, streams, exit codes, files. Not for what happens inside a CSV file.
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
-use binary::Binary;
-use binary::golden::{Transcript, config_with};
-use binary::scene::{Scene, alone};
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lock::Lock;
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::{Transcript, config_with};
+use mlops_testkit::binary::scene::{Scene, alone};
 
 const INGESTION: Binary = Binary { name: "ingestion", path: env!("CARGO_BIN_EXE_ingestion") };
 
@@ -49,10 +46,10 @@ fn files_become_a_version_and_a_second_run_changes_nothing() {
     assert_eq!((&first["rows"], &first["new_version"]), (&80.into(), &true.into()));
     assert_eq!(scene.read("out/finaldata2.csv").lines().count(), 81);
     assert!(scene.read("out/ingestedfiles.txt").contains("a.csv"));
-    let before = scene.snapshot();
+    let before = scene.files();
     let second = INGESTION.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(second.stdout.contains("Nothing new"), "{second:#?}");
-    assert!(before == scene.snapshot());
+    assert!(before == scene.files());
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! The program `reporting` from outside: options, streams, exit codes, files. Not for how a picture looks.
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
+use std::path::Path;
 
-use binary::Binary;
-use binary::golden::{self, Transcript, text_of_page};
-use binary::scene::Scene;
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::{self, Transcript, text_of_page};
+use mlops_testkit::binary::scene::Scene;
 
 const REPORTING: Binary = Binary { name: "reporting", path: env!("CARGO_BIN_EXE_reporting") };
 
@@ -38,10 +37,10 @@ fn without_a_model_it_says_what_to_run_first() {
 #[test]
 fn the_page_and_every_picture_are_there_and_nothing_else() {
     let scene = Scene::deployed();
-    let before = scene.snapshot();
+    let before = scene.files();
     REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
-    let mut after = scene.snapshot();
-    assert!(after.remove(&scene.path("model/report.html")).is_some_and(|b| b.len() > 10_000));
+    let mut after = scene.files();
+    assert!(after.remove(Path::new("model/report.html")).is_some_and(|b| b.len() > 10_000));
     for name in [
         "confusionmatrix",
         "roc",
@@ -50,9 +49,9 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
         "coefficients",
         "score_distribution",
     ] {
-        let png = after.remove(&scene.path(&format!("model/{name}.png"))).unwrap_or_default();
+        let png = after.remove(Path::new(&format!("model/{name}.png"))).unwrap_or_default();
         assert!(png.starts_with(b"\x89PNG"), "{name}");
-        let svg = after.remove(&scene.path(&format!("model/{name}.svg"))).unwrap_or_default();
+        let svg = after.remove(Path::new(&format!("model/{name}.svg"))).unwrap_or_default();
         assert!(svg.starts_with(b"<svg") || svg.starts_with(b"<?xml"), "{name}");
     }
     assert!(before == after);

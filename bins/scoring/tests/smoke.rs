@@ -1,11 +1,8 @@
 //! The program `scoring` from outside: options, streams, exit codes, files. Not for how a figure is computed.
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
-use binary::Binary;
-use binary::golden::{Transcript, config_with};
-use binary::scene::{HEADER, Scene};
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::{Transcript, config_with};
+use mlops_testkit::binary::scene::{HEADER, Scene};
 
 const SCORING: Binary = Binary { name: "scoring", path: env!("CARGO_BIN_EXE_scoring") };
 

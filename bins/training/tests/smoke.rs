@@ -1,11 +1,8 @@
 //! The program `training` from outside: options, streams, exit codes, files. Not for what a fit finds.
 
-#[path = "../../../crates/mlops-runtime/tests/binary/mod.rs"]
-mod binary;
-
-use binary::Binary;
-use binary::golden::{Transcript, config_with};
-use binary::scene::{HEADER, Scene};
+use mlops_testkit::binary::Binary;
+use mlops_testkit::binary::golden::{Transcript, config_with};
+use mlops_testkit::binary::scene::{HEADER, Scene};
 
 const TRAINING: Binary = Binary { name: "training", path: env!("CARGO_BIN_EXE_training") };
 
@@ -40,12 +37,12 @@ fn the_same_data_give_the_same_files_and_the_same_figures_in_json() {
     let scene = Scene::ingested();
     let report = TRAINING.run(scene.root(), &["--json"]).ends_with(0).json();
     assert_eq!(report["card"]["coefficients"].as_array().map(Vec::len), Some(3), "{report:#}");
-    let before = scene.snapshot();
+    let before = scene.files();
     for file in ["model/trainedmodel.bin", "model/model.json", "model/golden.json"] {
         assert!(before.contains_key(&scene.path(file)), "{file}");
     }
     TRAINING.run(scene.root(), &["--quiet"]).ends_with(0);
-    assert!(before == scene.snapshot());
+    assert!(before == scene.files());
 }
 
 #[test]

@@ -3,15 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 /// An app that answers as a test wants it.
-mod app;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use app::{App, Reply, healthy, nobody, problem, reply};
 use chrono::{DateTime, Utc};
 use mlops_client::api::{Api, Call, Options};
 use mlops_core::platform::clock::Clock;
+use mlops_testkit::app::{App, Reply, healthy, nobody, problem, reply};
 use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);

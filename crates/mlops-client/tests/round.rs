@@ -4,8 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
 /// An app that answers as a test wants it.
-mod app;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -13,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::{App, Reply, Request, healthy, nobody, problem, reply};
 use mlops_client::api::{Api, Options};
 use mlops_client::data::Data;
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
@@ -21,12 +18,19 @@ use mlops_client::round::{self, Round};
 use mlops_core::config::Ingestion;
 use mlops_core::platform::clock::{SteppingClock, SystemClock};
 use mlops_core::platform::disk::{Disk, DiskStep, Probe};
-use mlops_core::table::schema::Schema;
+use mlops_core::table::schema::{Schema, SchemaFields};
+use mlops_testkit::app::{App, Reply, Request, healthy, nobody, problem, reply};
 use serde_json::{Value, json};
 
 fn schema() -> Schema {
     let list = |name: &str| vec![name.to_owned()];
-    Schema::new(&list("client"), &list("age"), &[], "left", "1", None)
+    Schema::new(SchemaFields {
+        id: &list("client"),
+        numeric: &list("age"),
+        target: "left",
+        positive_label: "1",
+        ..SchemaFields::default()
+    })
 }
 
 fn options(url: &str) -> Options {

@@ -217,11 +217,20 @@ pub(crate) fn unquoted(cell: &[u8]) -> String {
 mod tests {
     use mlops_core::csv::spelling;
 
+    use mlops_core::table::schema::SchemaFields;
+
     use super::*;
 
     fn schema() -> Schema {
         let of = |name: &str| vec![name.to_owned()];
-        Schema::new(&of("id"), &of("n"), &of("c"), "y", "yes", Some("no"))
+        Schema::new(SchemaFields {
+            id: &of("id"),
+            numeric: &of("n"),
+            categorical: &of("c"),
+            target: "y",
+            positive_label: "yes",
+            negative_label: Some("no"),
+        })
     }
 
     fn spelt(kind: Kind, text: &str) -> String {

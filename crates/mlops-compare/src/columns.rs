@@ -132,12 +132,20 @@ fn positions<'n>(names: &'n [String], place: &str) -> Result<HashMap<&'n str, us
 
 #[cfg(test)]
 mod tests {
+    use mlops_core::table::schema::SchemaFields;
+
     use super::*;
 
     fn align(left: &str, right: &str, on: &str) -> Result<Columns> {
         let of =
             |text: &str| -> Vec<String> { text.split_terminator(',').map(str::to_owned).collect() };
-        let schema = Schema::new(&of("id"), &of("n"), &[], "y", "1", None);
+        let schema = Schema::new(SchemaFields {
+            id: &of("id"),
+            numeric: &of("n"),
+            target: "y",
+            positive_label: "1",
+            ..SchemaFields::default()
+        });
         Columns::align([&of(left), &of(right)], ["l.csv", "r.csv"], &of(on), &schema)
     }
 

@@ -12,7 +12,7 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use mlops_core::model::fit::PackedBlocks;
 use mlops_core::platform::disk::Disk;
-use mlops_core::table::schema::{Role, Schema};
+use mlops_core::table::schema::{Role, Schema, SchemaFields};
 use tempfile::TempDir;
 
 fn main() {
@@ -84,7 +84,14 @@ impl Rows {
     fn schema(self) -> Schema {
         let numbers: Vec<String> = (0..self.numbers()).map(|j| format!("x{j}")).collect();
         let categories = if self == Self::Categories { vec!["group".to_owned()] } else { vec![] };
-        Schema::new(&["id".to_owned()], &numbers, &categories, "left", "1", Some("0"))
+        Schema::new(SchemaFields {
+            id: &["id".to_owned()],
+            numeric: &numbers,
+            categorical: &categories,
+            target: "left",
+            positive_label: "1",
+            negative_label: Some("0"),
+        })
     }
 
     fn file(self) -> File {
@@ -352,7 +359,7 @@ mod predictions {
     };
     use mlops_core::platform::digest::Digest;
     use mlops_core::table::Table;
-    use mlops_core::table::schema::Schema;
+    use mlops_core::table::schema::{Schema, SchemaFields};
 
     use super::{Bencher, BytesCount, ItemsCount, Numbers, columns};
 
@@ -363,7 +370,13 @@ mod predictions {
         let names: Vec<String> = (0..numbers).map(|j| format!("x{j}")).collect();
         let levels: Vec<String> = (0..groups).map(|level| format!("group {level}")).collect();
         let category = (groups > 0).then(|| "group".to_owned());
-        let schema = Schema::new(&[], &names, category.as_slice(), "left", "1", None);
+        let schema = Schema::new(SchemaFields {
+            numeric: &names,
+            categorical: category.as_slice(),
+            target: "left",
+            positive_label: "1",
+            ..SchemaFields::default()
+        });
         let numeric = names.iter().map(|n| NumericFeature { name: n.clone(), fill: Some(500.0) });
         let categorical = CategoricalFeature {
             name: "group".to_owned(),

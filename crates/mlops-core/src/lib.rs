@@ -1,5 +1,21 @@
 //! The core of the toolset: everything between arriving CSV files and a verified release.
 //!
+//! Five types matter most:
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Config`] | what `config.json` says: folders, columns, limits |
+//! | [`Context`] | what a use case is given: the configuration, the time, the disk, the run's id |
+//! | [`Schema`] | the columns of the data, what each is for, and the two labels |
+//! | [`Table`] | rows as typed columns: numbers, texts, labels |
+//! | [`Model`] | encoder, scaler and coefficients, with the data that they were learned from |
+//!
+//! A stage, such as [`stage::train`], takes a [`Context`] and the locked
+//! [`Workspace`](run::context::Workspace), and returns a report. The parts can also be used alone:
+//! [`csv::reader::RowReader`] reads any CSV file of a schema, [`model::fit`] fits,
+//! [`model::Predictor`] predicts, [`evaluation::metrics`] scores, [`drift`] compares with the past. The
+//! examples `train_and_score` and `predict` run on the data in the repository.
+//!
 //! Nouns below, verbs above; each room uses only those above it in this table:
 //!
 //! | room | what is in it |
@@ -11,16 +27,15 @@
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
 //! | [`run`], [`stage`] | what a use case is given; the use cases |
 //!
-//! A stage takes a [`run::context::Context`] and a locked [`run::context::Workspace`]:
+//! From CSV files to a model:
 //!
 //! ```
 //! use std::sync::Arc;
 //!
 //! use mlops_core::platform::clock::SystemClock;
-//! use mlops_core::config::Config;
-//! use mlops_core::run::context::Context;
 //! use mlops_core::platform::disk::Disk;
 //! use mlops_core::stage::{ingest, train};
+//! use mlops_core::{Config, Context};
 //!
 //! # fn main() -> mlops_core::Result<()> {
 //! let folder = tempfile::tempdir().expect("a scratch folder");
@@ -65,4 +80,9 @@ pub mod stage;
 pub mod table;
 pub mod text;
 
+pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
+pub use model::Model;
+pub use run::context::Context;
+pub use table::Table;
+pub use table::schema::Schema;

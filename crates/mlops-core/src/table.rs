@@ -360,13 +360,20 @@ pub(crate) fn number(cell: &[u8]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::schema::SchemaFields;
     use super::*;
 
     #[test]
     fn reads_back_what_ingest_writes() {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        let schema =
-            Schema::new(&names(&["id"]), &names(&["x", "y"]), &names(&["c"]), "t", "yes", None);
+        let schema = Schema::new(SchemaFields {
+            id: &names(&["id"]),
+            numeric: &names(&["x", "y"]),
+            categorical: &names(&["c"]),
+            target: "t",
+            positive_label: "yes",
+            ..SchemaFields::default()
+        });
         let mut table = Table::new(&schema);
         table.push_canonical(b"\"a, \"\"b\"\"\",-12,0.25,red,yes\n", &schema, Some(1), true);
         table.push_canonical(b",,1e-7,,no\n", &schema, Some(2), true);

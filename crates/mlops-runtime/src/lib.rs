@@ -59,12 +59,7 @@ pub fn run<R: Report>(
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
 ) -> ExitCode {
-    let result = context(common).and_then(|context| {
-        console::start_log(common, Some(&context.run), None);
-        let mut workspace = open(&context, step)?;
-        context.step(&mut workspace, step, |workspace| work(&context, workspace))
-    });
-    ExitCode::from(tell(common, result))
+    ExitCode::from(tell(common, recorded(step, common, false, work)))
 }
 
 /// Runs a read-only command: without the lock, so that it neither waits for a run nor blocks one,
@@ -84,21 +79,29 @@ pub fn run_or_look<R: Report>(
     common: &Common,
     work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
 ) -> ExitCode {
-    let result = context(common).and_then(|context| {
-        console::start_log(common, Some(&context.run), None);
-        match open(&context, step) {
-            Ok(mut workspace) => {
-                context.step(&mut workspace, step, |workspace| work(&context, workspace))
-            }
-            Err(error) if error.is_about_permission() => {
-                tracing::info!("this run is not recorded: {error}");
-                let mut rehearsal = Rehearsal::of(&context)?;
-                work(&rehearsal.context, &mut rehearsal.workspace)
-            }
-            Err(error) => Err(error),
+    ExitCode::from(tell(common, recorded(step, common, true, work)))
+}
+
+/// One recorded stage; if the user may not write and `or_look`, on a temporary copy of the records.
+fn recorded<R: Report>(
+    step: Step,
+    common: &Common,
+    or_look: bool,
+    work: impl FnOnce(&Context, &mut Workspace) -> mlops_core::Result<R>,
+) -> mlops_core::Result<R> {
+    let context = context(common)?;
+    console::start_log(common, Some(&context.run), None);
+    match open(&context, step) {
+        Ok(mut workspace) => {
+            context.step(&mut workspace, step, |workspace| work(&context, workspace))
         }
-    });
-    ExitCode::from(tell(common, result))
+        Err(error) if or_look && error.is_about_permission() => {
+            tracing::info!("this run is not recorded: {error}");
+            let mut rehearsal = Rehearsal::of(&context)?;
+            work(&rehearsal.context, &mut rehearsal.workspace)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// How long the last lines of a service may take if nobody reads them.

@@ -1,5 +1,6 @@
 //! How often a run that promotes a model opens files and decodes models: as often as ARCHITECTURE says,
 //! and no more. Not for what the run decides.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
 use std::collections::BTreeMap;

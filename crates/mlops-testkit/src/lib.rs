@@ -6,13 +6,23 @@
 #![allow(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how a test reports")]
 #![allow(clippy::format_push_string, reason = "short before fast")]
+#![allow(
+    clippy::new_without_default,
+    clippy::return_self_not_must_use,
+    clippy::should_implement_trait,
+    reason = "tests call these as they read"
+)]
 
+pub mod app;
+pub mod binary;
 pub mod fault;
+pub mod folder;
 pub mod random;
 pub mod scene;
 pub mod soak;
 
 pub use fault::{Dead, Fault};
+pub use folder::{Entry, Folder, Snapshot, folder};
 pub use random::Random;
-pub use scene::{Entry, HEADER, Scene, Snapshot, folder, sample_rows};
+pub use scene::{HEADER, Scene, sample_rows};
 pub use soak::{repetitions, variable};

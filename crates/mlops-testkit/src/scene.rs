@@ -1,9 +1,8 @@
 //! A scratch workspace: a temporary folder with a configuration, in which stages are run as the
 //! binaries run them. Not for expectations: those stand in the other modules.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use mlops_core::Result;
@@ -19,8 +18,8 @@ use mlops_core::stage::ingest::{self, Options};
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::folder::Folder;
 use crate::random::Random;
 
 /// The header of the default schema.
@@ -29,25 +28,19 @@ pub const HEADER: &str =
 
 /// A folder with `config.json`, `in/`, `test/`, and what the stages make of them.
 pub struct Scene {
-    dir: TempDir,
+    folder: Folder,
     clock: Arc<SteppingClock>,
     /// What the stages write through.
     pub disk: Disk,
 }
 
-/// What stands at a path: a file's bytes, a link's target, or a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// A file with these bytes.
-    File(Vec<u8>),
-    /// A link to this path.
-    Link(PathBuf),
-    /// A folder.
-    Folder,
-}
+impl Deref for Scene {
+    type Target = Folder;
 
-/// Everything below a folder, by relative path.
-pub type Snapshot = BTreeMap<PathBuf, Entry>;
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
 
 impl Scene {
     /// A workspace with the five keys alone.
@@ -63,9 +56,9 @@ impl Scene {
 
     /// A workspace whose clock starts `seconds` after 1970.
     pub fn at(seconds: i64, more: &Value) -> Self {
-        let dir = folder();
+        let folder = Folder::in_memory();
         let clock = Arc::new(SteppingClock::starting_at(seconds));
-        let scene = Self { dir, clock, disk: Disk::default() };
+        let scene = Self { folder, clock, disk: Disk::default() };
         scene.configure(more);
         for folder in ["in", "test"] {
             fs::create_dir(scene.path(folder)).unwrap();
@@ -85,41 +78,9 @@ impl Scene {
         fs::write(self.path("config.json"), config.to_string()).unwrap();
     }
 
-    /// The folder of the workspace.
-    pub fn root(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// A path of the workspace.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Writes a file as a user would.
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
     /// Writes rows of the default schema.
     pub fn rows(&self, name: &str, rows: &str) {
         self.file(name, HEADER.to_owned() + rows);
-    }
-
-    /// The content of a file.
-    pub fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    /// The bytes of a file.
-    pub fn read_bytes(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    /// The content of a JSON file.
-    pub fn json(&self, name: &str) -> Value {
-        serde_json::from_str(&self.read(name)).unwrap()
     }
 
     /// The outside world of one run.
@@ -186,38 +147,6 @@ impl Scene {
     /// What the ledger holds.
     pub fn ledger(&self) -> Ledger {
         Ledger::open(&self.path("out/ledger.sqlite"), &Disk::default()).unwrap()
-    }
-
-    /// All bytes of the workspace, but for the ledger and the lock.
-    pub fn snapshot(&self) -> Snapshot {
-        let mut all = Snapshot::new();
-        collect(self.dir.path(), self.dir.path(), &mut all);
-        all.retain(|path, _| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            !name.starts_with("ledger.sqlite") && name != "run.lock"
-        });
-        all
-    }
-}
-
-/// A folder in memory, where a sync costs nothing.
-pub fn folder() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
-}
-
-fn collect(root: &Path, folder: &Path, all: &mut Snapshot) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let kind = fs::symlink_metadata(&path).unwrap().file_type();
-        let entry = if kind.is_symlink() {
-            Entry::Link(fs::read_link(&path).unwrap())
-        } else if kind.is_dir() {
-            collect(root, &path, all);
-            Entry::Folder
-        } else {
-            Entry::File(fs::read(&path).unwrap())
-        };
-        all.insert(path.strip_prefix(root).unwrap().to_owned(), entry);
     }
 }
 

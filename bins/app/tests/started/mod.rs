@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command};
 
-use crate::binary::scene::alone;
+use mlops_testkit::binary::scene::alone;
 
 /// A service that listens, with what it has said so far.
 pub(crate) struct Started {

@@ -9,7 +9,7 @@ use mlops_compare::{CellDifference, Comparison, EXAMPLES, Request, Resources, Si
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
 use mlops_core::platform::disk::Disk;
-use mlops_core::table::schema::Schema;
+use mlops_core::table::schema::{Schema, SchemaFields};
 use mlops_testkit::{Random, folder, repetitions};
 
 /// What is compared, and how.
@@ -42,7 +42,14 @@ struct Figures {
 
 fn schema() -> Schema {
     let of = |name: &str| vec![name.to_owned()];
-    Schema::new(&of("id"), &of("number"), &of("kind"), "label", "yes", Some("no"))
+    Schema::new(SchemaFields {
+        id: &of("id"),
+        numeric: &of("number"),
+        categorical: &of("kind"),
+        target: "label",
+        positive_label: "yes",
+        negative_label: Some("no"),
+    })
 }
 
 const COLUMNS: [&str; 5] = ["id", "number", "kind", "label", "free"];

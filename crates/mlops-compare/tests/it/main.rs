@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(clippy::format_collect, reason = "short before fast")]
 
 /// Names of files and versions, what is reported, what is refused.
 mod command;

@@ -222,11 +222,18 @@ fn numbers(section: &mut Section) -> NumberFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::schema::SchemaFields;
 
     #[test]
     fn changed_keys_are_named_with_their_values() {
         let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        let schema = Schema::new(&names(&["id"]), &names(&["x"]), &[], "y", "1", None);
+        let schema = Schema::new(SchemaFields {
+            id: &names(&["id"]),
+            numeric: &names(&["x"]),
+            target: "y",
+            positive_label: "1",
+            ..SchemaFields::default()
+        });
         let old = Ingestion { missing_values: names(&["NA"]), ..Ingestion::default() };
         let then = old.meaning(&schema).unwrap();
         assert!(old.changes(&schema, &then).unwrap().is_empty());
@@ -252,7 +259,12 @@ mod tests {
             ]
         );
         // The default of equal rows follows from the ids.
-        let bare = Schema::new(&[], &names(&["x"]), &[], "y", "1", None);
+        let bare = Schema::new(SchemaFields {
+            numeric: &names(&["x"]),
+            target: "y",
+            positive_label: "1",
+            ..SchemaFields::default()
+        });
         let changes = Ingestion::default()
             .changes(&bare, &Ingestion::default().meaning(&schema).unwrap())
             .unwrap();

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::config::choices::Rule;
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
-use crate::table::schema::{Role, Schema};
+use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
@@ -292,7 +292,14 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
         min_frequency: section.frequency("min_frequency"),
     };
     section.finish();
-    let schema = Schema::new(&id, &numeric, &categorical, &target, &positive, negative.as_deref());
+    let schema = Schema::new(SchemaFields {
+        id: &id,
+        numeric: &numeric,
+        categorical: &categorical,
+        target: &target,
+        positive_label: &positive,
+        negative_label: negative.as_deref(),
+    });
     (schema, pooling)
 }
 

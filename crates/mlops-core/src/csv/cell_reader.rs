@@ -128,11 +128,19 @@ impl CellReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::schema::SchemaFields;
 
     #[test]
     fn cells_are_cleaned_as_those_of_files() {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        let schema = Schema::new(&[], &names(&["x"]), &names(&["c"]), "t", "yes", Some("no"));
+        let schema = Schema::new(SchemaFields {
+            numeric: &names(&["x"]),
+            categorical: &names(&["c"]),
+            target: "t",
+            positive_label: "yes",
+            negative_label: Some("no"),
+            ..SchemaFields::default()
+        });
         let cells = CellReader::new(&schema, &names(&["", "NA"]), NumberFormat::default());
         for (text, number) in
             [("007", 7.0_f64), (" 1,234.5 ", 1234.5), ("-0", 0.0), ("1e3", 1000.0)]
@@ -167,7 +175,13 @@ mod tests {
     fn a_number_that_could_be_another_is_none() {
         use Spelling::{Any, Canonical, Configured};
 
-        let schema = Schema::new(&[], &["x".to_owned()], &[], "t", "yes", Some("no"));
+        let schema = Schema::new(SchemaFields {
+            numeric: &["x".to_owned()],
+            target: "t",
+            positive_label: "yes",
+            negative_label: Some("no"),
+            ..SchemaFields::default()
+        });
         let cells = |decimal, thousands| {
             CellReader::new(&schema, &[], NumberFormat { decimal, thousands }).or_canonical()
         };

@@ -59,6 +59,7 @@ impl<R: Read> ChunkReader<R> {
     }
 
     /// Skips hashing, which is most of the work of reading; the digest is then that of no bytes.
+    #[must_use]
     pub fn without_digest(mut self) -> Self {
         self.hasher = None;
         self

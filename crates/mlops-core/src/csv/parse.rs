@@ -214,7 +214,7 @@ impl<'a> RowParser<'a> {
         let Self { index, roles, options, bare_labels, .. } = self;
         let shape = Shape { width: roles.len(), max_bytes: options.max_line_bytes };
         let mut empty_cells = false;
-        let cells = Cells { roles, options, bare_labels, empty_cells: &mut empty_cells };
+        let cells = Cells { roles, options, bare_labels, has_empty: &mut empty_cells };
         let row = canonical_row(index, chunk, at, shape, cells)?;
         Some((row, empty_cells))
     }
@@ -460,13 +460,13 @@ struct Cells<'a> {
     options: &'a Ingestion,
     bare_labels: &'a BareLabels,
     /// Set when one is empty.
-    empty_cells: &'a mut bool,
+    has_empty: &'a mut bool,
 }
 
 impl Canonical for Cells<'_> {
     #[inline(always)]
     fn is_canonical(&mut self, field: usize, cell: Cell) -> bool {
-        *self.empty_cells |= cell.len() == 0;
+        *self.has_empty |= cell.is_empty();
         match self.roles[field] {
             Role::Numeric => cell.is_number(),
             Role::Id => cell.is_text(),

@@ -176,6 +176,33 @@ impl<'a> RowReader<'a> {
         self
     }
 
+    /// Reads a file whose spellings differ, and names the record that cannot be used:
+    ///
+    /// ```
+    /// use mlops_core::config::Ingestion;
+    /// use mlops_core::csv::reader::RowReader;
+    /// use mlops_core::table::schema::SchemaFields;
+    /// use mlops_core::{Error, Schema};
+    ///
+    /// # fn main() -> mlops_core::Result<()> {
+    /// let numeric = ["age".to_owned()];
+    /// let fields = SchemaFields { numeric: &numeric, target: "left", positive_label: "1", ..SchemaFields::default() };
+    /// let (schema, options) = (Schema::new(fields), Ingestion::default());
+    /// let folder = tempfile::tempdir().expect("a scratch folder");
+    /// let path = folder.path().join("clients.csv");
+    /// std::fs::write(&path, "age,left\n 042,1\n\"1,300\",0\nold,1\n")
+    ///     .map_err(|e| Error::io("write", &path, e))?;
+    /// let mut ages = Vec::new();
+    /// let reading = RowReader::labelled(&schema, &options).read(&path, |table| {
+    ///     ages.extend_from_slice(&table.numeric[0]);
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!((ages, reading.rejected), (vec![42.0, 1300.0], 1));
+    /// assert!(reading.examples[0].contains("line 4"), "{:?}", reading.examples);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// Passes the rows of `path` to `visit` in order, a batch at a time.
     pub fn read(
         &self,

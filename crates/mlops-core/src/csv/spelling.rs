@@ -34,6 +34,12 @@ impl<'a> Cell<'a> {
         self.end - self.start
     }
 
+    /// Whether it has none.
+    #[inline(always)]
+    pub fn is_empty(self) -> bool {
+        self.end == self.start
+    }
+
     /// Its bytes.
     #[inline(always)]
     pub fn bytes(self) -> &'a [u8] {
@@ -43,21 +49,21 @@ impl<'a> Cell<'a> {
     /// Whether it is a canonical number or empty.
     #[inline(always)]
     pub fn is_number(self) -> bool {
-        self.len() == 0 || self.short_digits().is_some() || is_number(self.bytes())
+        self.is_empty() || self.short_digits().is_some() || is_number(self.bytes())
     }
 
     /// Whether it is a canonical text or empty.
     #[inline(always)]
     pub fn is_text(self) -> bool {
         let is_blank = |at: usize| self.chunk[at] == b' ';
-        self.len() == 0 || !(is_blank(self.start) | is_blank(self.end - 1))
+        self.is_empty() || !(is_blank(self.start) | is_blank(self.end - 1))
     }
 
     /// The value of a canonical integer of up to eight digits, NaN for an empty cell. `None` for
     /// any other spelling, which the caller must parse.
     #[inline(always)]
     pub(crate) fn short_number(self) -> Option<f64> {
-        if self.len() == 0 {
+        if self.is_empty() {
             return Some(f64::NAN);
         }
         // Adds neighbouring digits, ten times the first to the second.

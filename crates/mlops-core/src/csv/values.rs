@@ -232,7 +232,7 @@ impl<'a> CellColumn<'a> {
     fn empty(self) -> u64 {
         let mut empty = 0;
         self.each(|_, cell| {
-            empty += u64::from(cell.len() == 0);
+            empty += u64::from(cell.is_empty());
             true
         });
         empty

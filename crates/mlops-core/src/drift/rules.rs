@@ -116,6 +116,20 @@ pub struct ModelDrift {
 /// Judges the live release's predictions for new rows (`new`) by every rule; `configured` decides.
 ///
 /// With fewer than `min_rows` new rows nothing is decided. The seed fixes the bootstrap.
+///
+/// ```
+/// use mlops_core::config::choices::Rule;
+/// use mlops_core::drift::rules::{DeployedScore, Past, model_drift};
+/// use mlops_core::evaluation::metrics::ConfusionMatrix;
+///
+/// let tested = ConfusionMatrix { tn: 80, fp: 20, fn_: 20, tp: 80 };
+/// let deployed = DeployedScore::from(tested);
+/// let past = Past { deployed: &deployed, history: &[], batches: ConfusionMatrix::default() };
+/// let new = ConfusionMatrix { tn: 55, fp: 45, fn_: 50, tp: 50 };
+/// let drift = model_drift(&past, &new, Rule::Raw, 30, 42);
+/// assert_eq!((drift.decided_by, drift.drifted), (Rule::Raw, Some(true)));
+/// assert!(drift.new_f1 < deployed.f1);
+/// ```
 pub fn model_drift(
     past: &Past,
     new: &ConfusionMatrix,

@@ -161,6 +161,7 @@ impl CategoricalSample {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::table::schema::SchemaFields;
 
     /// Rows of a number "x" and a text "c"; the shorter list is filled up with missing values.
     pub(in crate::drift) fn sample(numbers: &[f64], texts: &[&str]) -> Sample {
@@ -177,7 +178,13 @@ pub(super) mod tests {
     }
 
     fn schema() -> Schema {
-        Schema::new(&[], &["x".to_owned()], &["c".to_owned()], "t", "1", None)
+        Schema::new(SchemaFields {
+            numeric: &["x".to_owned()],
+            categorical: &["c".to_owned()],
+            target: "t",
+            positive_label: "1",
+            ..SchemaFields::default()
+        })
     }
 
     fn table(rows: std::ops::Range<u32>) -> Table {

@@ -215,13 +215,21 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::schema::SchemaFields;
 
     fn names(list: &[&str]) -> Vec<String> {
         list.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn schema(id: &[&str]) -> Schema {
-        Schema::new(&names(id), &names(&["x"]), &names(&["town"]), "y", "1", None)
+        Schema::new(SchemaFields {
+            id: &names(id),
+            numeric: &names(&["x"]),
+            categorical: &names(&["town"]),
+            target: "y",
+            positive_label: "1",
+            ..SchemaFields::default()
+        })
     }
 
     fn entities(identity: &Identity, schema: &Schema, rows: &[&[u8]]) -> Vec<u128> {

@@ -87,7 +87,8 @@ fn days_before(now: DateTime<Utc>, days: u64) -> Option<String> {
 mod tests {
     use super::super::{DecisionRecord, RunRecord};
     use super::*;
-    use crate::ids::{DatasetVersion, DecisionOutcome, RunOutcome, Step};
+    use crate::ids::DecisionOutcome::{self, NoDrift, Promoted, Refused};
+    use crate::ids::{DatasetVersion, RunOutcome, Step};
 
     fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: RunOutcome) {
         let record = RunRecord {
@@ -156,7 +157,6 @@ mod tests {
     fn old_decisions_lose_their_details_and_keep_their_figures() {
         let mut ledger = Ledger::in_memory().unwrap();
         let at = |day| DateTime::UNIX_EPOCH + Duration::days(day);
-        use DecisionOutcome::{NoDrift, Promoted, Refused};
         for (day, outcome) in [(0, NoDrift), (1, Promoted), (2, NoDrift), (99, Refused)] {
             decide(&mut ledger, at(day), outcome);
         }

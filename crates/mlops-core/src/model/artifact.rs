@@ -15,7 +15,7 @@ use crate::config::{NumberFormat, Training};
 use crate::ids::DatasetVersion;
 use crate::model::fit::{Fitted, Scaler};
 use crate::platform::digest::Digest;
-use crate::table::schema::{Role, Schema};
+use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"MLOPSMDL";
@@ -235,7 +235,14 @@ impl Payload {
     fn into_model(self, added: Added) -> Model {
         let [id, numeric, categorical] = &self.columns;
         let [positive, negative] = &self.labels;
-        let schema = Schema::new(id, numeric, categorical, &self.target, positive, Some(negative));
+        let schema = Schema::new(SchemaFields {
+            id,
+            numeric,
+            categorical,
+            target: &self.target,
+            positive_label: positive,
+            negative_label: Some(negative),
+        });
         let solver = if self.lbfgs { Solver::Lbfgs } else { Solver::Newton };
         let categorical = self.encoder.categorical.into_iter().zip(added.pooled);
         let categorical = categorical.map(|(StoredCategory { name, levels, fill }, pooled)| {

@@ -445,6 +445,7 @@ impl Blocks for EncodedRows<'_> {
 mod tests {
     use super::*;
     use crate::config::choices::Frequency;
+    use crate::table::schema::SchemaFields;
 
     fn names(list: &[&str]) -> Vec<String> {
         list.iter().map(|n| (*n).to_owned()).collect()
@@ -462,7 +463,14 @@ mod tests {
 
     #[test]
     fn rows_are_encoded_as_one_by_one_whatever_the_batches() {
-        let schema = Schema::new(&[], &names(&["x"]), &names(&["g"]), "t", "1", Some("0"));
+        let schema = Schema::new(SchemaFields {
+            numeric: &names(&["x"]),
+            categorical: &names(&["g"]),
+            target: "t",
+            positive_label: "1",
+            negative_label: Some("0"),
+            ..SchemaFields::default()
+        });
         let groups = ["violet", "", "red", "blue", "amber"];
         let row = |i: usize| {
             let x = (!i.is_multiple_of(7)).then_some((i * 31 % 1_000) as f64 / 4.0);
@@ -510,7 +518,13 @@ mod tests {
 
     #[test]
     fn any_number_of_levels_and_rare_ones_share_a_feature() {
-        let schema = Schema::new(&[], &[], &names(&["g"]), "t", "1", Some("0"));
+        let schema = Schema::new(SchemaFields {
+            categorical: &names(&["g"]),
+            target: "t",
+            positive_label: "1",
+            negative_label: Some("0"),
+            ..SchemaFields::default()
+        });
         let learn = |pooling, missing| {
             let training = Training { missing, pooling, ..Training::default() };
             let mut rows = TrainingRows::new(&schema, &training);
@@ -544,7 +558,14 @@ mod tests {
 
     #[test]
     fn columns_without_any_value_are_named() {
-        let schema = Schema::new(&[], &names(&["x", "n"]), &names(&["g"]), "t", "1", Some("0"));
+        let schema = Schema::new(SchemaFields {
+            numeric: &names(&["x", "n"]),
+            categorical: &names(&["g"]),
+            target: "t",
+            positive_label: "1",
+            negative_label: Some("0"),
+            ..SchemaFields::default()
+        });
         for missing in [MissingPolicy::Median, MissingPolicy::Mean, MissingPolicy::Drop] {
             let training = Training { missing, ..Training::default() };
             let mut rows = TrainingRows::new(&schema, &training);

@@ -45,6 +45,26 @@ impl<'a> Predictor<'a> {
     }
 
     /// Predicts every row of `table`, which must have the columns of the model's schema.
+    ///
+    /// ```
+    /// use mlops_core::model::{Model, Predictor};
+    /// use mlops_core::{Result, Table};
+    ///
+    /// /// The probability of the positive class for one row of numbers, if there is a prediction.
+    /// fn probability(model: &Model, values: &[Option<f64>]) -> Option<f64> {
+    ///     let mut table = Table::new(&model.schema);
+    ///     table.push_values(values, &[]);
+    ///     table.end_row();
+    ///     Predictor::new(model).predict(&table).rows[0].map(|found| found.probability)
+    /// }
+    /// # fn main() -> Result<()> {
+    /// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/artifact_v2.bin"));
+    /// # let model = mlops_core::model::artifact::decode(bytes, "the fixture")?;
+    /// # let row = vec![Some(1.0); model.encoder.numeric.len()];
+    /// assert!(probability(&model, &row).is_some_and(|p| 0.0 < p && p < 1.0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn predict(&self, table: &Table) -> Predictions {
         let mut probabilities = Vec::new();
         let (imputed, unknown_categories) = self.probabilities(table, &mut probabilities);

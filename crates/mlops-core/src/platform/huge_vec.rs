@@ -36,6 +36,7 @@ impl HugeVec {
 
     /// The number of elements.
     #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
         self.memory.len() / BYTES
     }

@@ -217,12 +217,20 @@ pub fn profile_file(
 mod tests {
     use super::*;
     use crate::config::Ingestion;
+    use crate::table::schema::SchemaFields;
 
     #[test]
     fn columns_that_wait_for_another_pass_are_the_same_to_the_bit() {
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let numeric = ["a", "b", "c", "d", "e"];
-        let schema = Schema::new(&names(&["id"]), &names(&numeric), &names(&["t"]), "y", "1", None);
+        let schema = Schema::new(SchemaFields {
+            id: &names(&["id"]),
+            numeric: &names(&numeric),
+            categorical: &names(&["t"]),
+            target: "y",
+            positive_label: "1",
+            ..SchemaFields::default()
+        });
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         let row = |i: u32| {

@@ -104,20 +104,8 @@ impl HoldoutRewrite<'_> {
             }
         }
         let name = config.test_data.join(&holdout.name);
-        let mut file = RowFile::create(&context.disk, &name, &schema.header())?;
-        let (mut next, mut seen, mut at) = (0, 0_u64, 0_usize);
-        reader.rows(path, |row| {
-            if offered.has(seen) {
-                if chosen.get(next) == Some(&at) {
-                    file.append(row)?;
-                    next += 1;
-                }
-                at += 1;
-            }
-            seen += 1;
-            Ok(())
-        })?;
-        let (file, _, sha256) = file.finish()?;
+        let file = RowFile::create(&context.disk, &name, &schema.header())?;
+        let (file, sha256) = super::holdout::write(file, &reader, path, offered, &chosen)?;
         Ok(Some(file).filter(|_| sha256 == holdout.sha256))
     }
 }

@@ -20,6 +20,8 @@ use crate::evaluation::split;
 use crate::evaluation::split::Tally;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Drawn, HoldoutRecord, Intent};
+use crate::platform::digest::Digest;
+use crate::platform::disk::NewFile;
 use crate::run::context::{Context, Workspace};
 use crate::run::test_files::{TestFileKind, TestFiles};
 use crate::table::schema::Schema;
@@ -329,20 +331,8 @@ impl Publication<'_> {
         let Self { context, dataset, reader, new, draw, chosen } = self;
         let folder = &context.config.test_data;
         let name = free_name(folder, dataset.version)?;
-        let mut file = RowFile::create(&context.disk, &folder.join(&name), &schema.header())?;
-        let (mut next, mut seen, mut of_new) = (0, 0_u64, 0_usize);
-        reader.rows(dataset.location.as_path(), |row| {
-            if new.has(seen) {
-                if chosen.get(next) == Some(&of_new) {
-                    file.append(row)?;
-                    next += 1;
-                }
-                of_new += 1;
-            }
-            seen += 1;
-            Ok(())
-        })?;
-        let (file, _, sha256) = file.finish()?;
+        let file = RowFile::create(&context.disk, &folder.join(&name), &schema.header())?;
+        let (file, sha256) = write(file, reader, dataset.location.as_path(), new, chosen)?;
         let intent = Intent::PublishHoldout { name: name.clone(), sha256 };
         let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
         file.publish(false)?;
@@ -366,6 +356,31 @@ impl Publication<'_> {
         )?;
         Ok(holdout)
     }
+}
+
+/// Writes those rows of the data set at `path` to `file` that are `chosen`, by their rising numbers
+/// among those in `offered`; returns the file, to be published, and its digest.
+pub(super) fn write(
+    mut file: RowFile,
+    reader: &RowReader,
+    path: &Path,
+    offered: &RowRanges,
+    chosen: &[usize],
+) -> Result<(NewFile, Digest)> {
+    let (mut next, mut seen, mut at) = (0, 0_u64, 0_usize);
+    reader.rows(path, |row| {
+        if offered.has(seen) {
+            if chosen.get(next) == Some(&at) {
+                file.append(row)?;
+                next += 1;
+            }
+            at += 1;
+        }
+        seen += 1;
+        Ok(())
+    })?;
+    let (file, _, sha256) = file.finish()?;
+    Ok((file, sha256))
 }
 
 /// `testdata_new{N}.csv` or, if that exists, `testdata_new{N}-2.csv` and so on: an existing file

@@ -162,7 +162,7 @@ fn fit(
     let reading = reader.each(
         path,
         || (),
-        |(), table, made: &mut Batch| {
+        |(), table, made: &mut Parsed| {
             if ordered {
                 std::mem::swap(&mut made.rows, table);
             } else {
@@ -243,7 +243,7 @@ struct Learnt {
 
 /// A batch of rows, processed on the thread that parsed it.
 #[derive(Default)]
-struct Batch {
+struct Parsed {
     batch: TrainingBatch,
     held_out: u64,
     /// Its first rows, for golden predictions.
@@ -252,7 +252,7 @@ struct Batch {
     rows: Table,
 }
 
-impl Batch {
+impl Parsed {
     /// Takes the training rows of a batch.
     fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
         let all = table.len();

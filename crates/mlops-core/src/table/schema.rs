@@ -39,16 +39,42 @@ pub struct Schema {
     negative_label: Option<String>,
 }
 
+/// What a schema is made of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SchemaFields<'a> {
+    /// Columns that identify a row.
+    pub id: &'a [String],
+    /// Columns of numbers.
+    pub numeric: &'a [String],
+    /// Columns of a few texts.
+    pub categorical: &'a [String],
+    /// The column of the label.
+    pub target: &'a str,
+    /// The label of positive rows.
+    pub positive_label: &'a str,
+    /// The other label. Without one it is `0` beside `1`, and else learned from the data.
+    pub negative_label: Option<&'a str>,
+}
+
 impl Schema {
     /// A schema with these columns and labels.
-    pub fn new(
-        id: &[String],
-        numeric: &[String],
-        categorical: &[String],
-        target: &str,
-        positive_label: &str,
-        negative_label: Option<&str>,
-    ) -> Self {
+    ///
+    /// ```
+    /// use mlops_core::Schema;
+    /// use mlops_core::table::schema::SchemaFields;
+    ///
+    /// let numeric = ["age", "balance"].map(str::to_owned);
+    /// let schema = Schema::new(SchemaFields {
+    ///     numeric: &numeric,
+    ///     target: "churned",
+    ///     positive_label: "yes",
+    ///     ..SchemaFields::default()
+    /// });
+    /// assert_eq!((schema.width(), schema.negative_label()), (3, None));
+    /// ```
+    pub fn new(fields: SchemaFields) -> Self {
+        let SchemaFields { id, numeric, categorical, target, positive_label, negative_label } =
+            fields;
         let of = |names: &[String], role| -> Vec<Column> {
             names.iter().map(|name| Column { name: name.clone(), role }).collect()
         };

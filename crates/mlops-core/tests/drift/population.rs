@@ -2,7 +2,7 @@
 
 use mlops_core::drift::{Reference, Sample, SampleBuilder};
 use mlops_core::table::Table;
-use mlops_core::table::schema::Schema;
+use mlops_core::table::schema::{Schema, SchemaFields};
 use rand_distr::{Distribution, Exp1, Poisson, StandardNormal, StandardUniform};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -34,7 +34,13 @@ pub(crate) struct Shift {
 /// The schema of a population.
 pub(crate) fn schema() -> Schema {
     let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    Schema::new(&[], &names(&NUMERIC), &names(&CATEGORICAL), "label", "1", None)
+    Schema::new(SchemaFields {
+        numeric: &names(&NUMERIC),
+        categorical: &names(&CATEGORICAL),
+        target: "label",
+        positive_label: "1",
+        ..SchemaFields::default()
+    })
 }
 
 /// A source of rows, the same for the same seed.

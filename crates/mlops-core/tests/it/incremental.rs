@@ -14,13 +14,20 @@ use mlops_core::dataset::index::path_of;
 use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::Disk;
-use mlops_core::table::schema::Schema;
+use mlops_core::table::schema::{Schema, SchemaFields};
 use mlops_testkit::{Dead, Fault, HEADER, Random, Scene, folder, repetitions};
 
 fn schema() -> Schema {
     let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
     let numbers = numbers.map(str::to_owned);
-    Schema::new(&["corporation".to_owned()], &numbers, &[], "exited", "1", Some("0"))
+    Schema::new(SchemaFields {
+        id: &["corporation".to_owned()],
+        numeric: &numbers,
+        target: "exited",
+        positive_label: "1",
+        negative_label: Some("0"),
+        ..SchemaFields::default()
+    })
 }
 
 /// `rows` rows, of which about half are among any other `rows` rows.

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lock::Lock;
 use mlops_core::release::NOT_BLESSED;
 use mlops_core::stage::ingest;
+use mlops_testkit::folder::copy;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
 
@@ -18,20 +18,6 @@ fn scene() -> Scene {
     scene.rows("test/t.csv", &sample_rows(60, 90));
     scene.everything().unwrap();
     scene
-}
-
-/// Copies all that is in a folder, links as links.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (path, to) = (entry.path(), to.join(entry.file_name()));
-        match entry.file_type().unwrap() {
-            kind if kind.is_symlink() => symlink(fs::read_link(&path).unwrap(), &to).unwrap(),
-            kind if kind.is_dir() => copy(&path, &to),
-            _ => drop(fs::copy(&path, &to).unwrap()),
-        }
-    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::{Reading, RowReader};
 use mlops_core::table::Table;
-use mlops_core::table::schema::{Role, Schema};
+use mlops_core::table::schema::{Role, Schema, SchemaFields};
 use mlops_testkit::{Random, folder, repetitions};
 
 use crate::partition::input;
@@ -109,8 +109,14 @@ fn values_are_those_of_the_canonical_rows() {
 #[test]
 fn plain_rows_with_one_odd_byte_anywhere() {
     let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    let schema =
-        Schema::new(&names(&["id"]), &names(&["x", "y"]), &names(&["g"]), "t", "1", Some("0"));
+    let schema = Schema::new(SchemaFields {
+        id: &names(&["id"]),
+        numeric: &names(&["x", "y"]),
+        categorical: &names(&["g"]),
+        target: "t",
+        positive_label: "1",
+        negative_label: Some("0"),
+    });
     let options = Ingestion::default();
     let dir = folder();
     let path = dir.path().join("input.csv");

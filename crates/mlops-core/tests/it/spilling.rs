@@ -13,7 +13,7 @@ use mlops_core::dataset::discover::SourceFile;
 use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::{Disk, DiskStep};
-use mlops_core::table::schema::Schema;
+use mlops_core::table::schema::{Schema, SchemaFields};
 use mlops_testkit::{Fault, HEADER, Random, folder, repetitions};
 
 /// What a run of ingestion without any row takes: below it, everything is spilled.
@@ -40,7 +40,13 @@ fn attempt(
 ) -> Result<(Vec<u8>, Vec<FileCounts>)> {
     let names = ["corporation"].map(str::to_owned);
     let numbers = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
-    let schema = Schema::new(&names, &numbers.map(str::to_owned), &[], "exited", "1", None);
+    let schema = Schema::new(SchemaFields {
+        id: &names,
+        numeric: &numbers.map(str::to_owned),
+        target: "exited",
+        positive_label: "1",
+        ..SchemaFields::default()
+    });
     let options = Ingestion::default();
     let (data, quarantine) = (dir.join("finaldata.csv"), dir.join("quarantine.csv"));
     let mut ingest = Ingest::start(&schema, &options, disk, &data, &quarantine, means)?;

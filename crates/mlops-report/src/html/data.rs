@@ -2,17 +2,18 @@
 //!
 //! Not for problems with them: see `findings`.
 
+use maud::{Markup, html};
+
+use super::name;
+use super::table::{Table, cells};
+use crate::font::clean;
 use crate::format;
 use crate::report::Report;
 
-use super::name;
-use super::table::Table;
-use crate::escape::escape;
-
 /// Renders the section.
-pub(super) fn section(report: &Report) -> String {
+pub(super) fn section(report: &Report) -> Markup {
     if report.columns.is_empty() {
-        return "<p>This report has no column statistics.</p>\n".to_owned();
+        return html! { p { "This report has no column statistics." } };
     }
     let mut table = Table::new(
         "Column statistics",
@@ -31,9 +32,9 @@ pub(super) fn section(report: &Report) -> String {
     );
     for column in &report.columns {
         let optional = |x: Option<f64>| x.map_or_else(|| format::NONE.to_owned(), format::plain);
-        table.row(vec![
+        table.row(cells![
             name(&column.name),
-            escape(&column.kind),
+            clean(&column.kind),
             format::count(column.count),
             format::percent(column.missing_percent / 100.0),
             column.distinct.map_or_else(|| format::NONE.to_owned(), format::count),
@@ -44,5 +45,5 @@ pub(super) fn section(report: &Report) -> String {
             optional(column.max),
         ]);
     }
-    table.html()
+    html! { (table) }
 }

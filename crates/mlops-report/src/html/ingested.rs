@@ -2,34 +2,26 @@
 //!
 //! Not for the columns: see `data`.
 
+use maud::{Markup, html};
 use mlops_core::text::MOST_NAMES;
 
+use super::name;
+use super::table::{Table, cells};
+use crate::font::clean;
 use crate::format::{count, counted};
 use crate::report::{IngestedFile, Report};
 
-use super::name;
-use super::table::Table;
-use crate::escape::escape;
-
 /// Renders the section.
-pub(super) fn section(report: &Report) -> String {
+pub(super) fn section(report: &Report) -> Markup {
     let files = &report.ingested;
     if files.is_empty() {
-        return "<p>No file was ingested for this report.</p>\n".to_owned();
+        return html! { p { "No file was ingested for this report." } };
     }
     let sum = |of: fn(&IngestedFile) -> u64| {
         files.iter().fold(0_u64, |total, file| total.saturating_add(of(file)))
     };
     let (read, kept) = (sum(|f| f.rows_read), sum(|f| f.rows_kept));
     let (duplicates, quarantined) = (sum(|f| f.duplicates), sum(|f| f.quarantined));
-    let mut html = format!(
-        "<p>{} held {}: {} kept, {} dropped as duplicates, {} set aside as unusable.</p>\n",
-        counted(files.len() as u64, "file", "files"),
-        counted(read, "row", "rows"),
-        count(kept),
-        count(duplicates),
-        count(quarantined)
-    );
     let mut table = Table::new(
         "Files and rows",
         &[
@@ -47,9 +39,9 @@ pub(super) fn section(report: &Report) -> String {
     let newest: Vec<&IngestedFile> =
         if many { files.iter().rev().collect() } else { files.iter().collect() };
     for file in newest {
-        table.row(vec![
+        table.row(cells![
             name(&file.name),
-            escape(&file.status),
+            clean(&file.status),
             count(file.rows_read),
             count(file.rows_kept),
             count(file.duplicates),
@@ -58,25 +50,35 @@ pub(super) fn section(report: &Report) -> String {
         ]);
     }
     if files.len() > 1 {
-        let numbers = [read, kept, duplicates, quarantined].map(count);
-        let mut cells = vec!["All files".to_owned(), String::new()];
-        cells.extend(numbers);
-        cells.push(String::new());
-        table.total(cells);
+        table.total(cells![
+            "All files",
+            "",
+            count(read),
+            count(kept),
+            count(duplicates),
+            count(quarantined),
+            "",
+        ]);
     }
-    html.push_str(&table.html());
-    html
+    html! {
+        p {
+            (counted(files.len() as u64, "file", "files")) " held " (counted(read, "row", "rows"))
+            ": " (count(kept)) " kept, " (count(duplicates)) " dropped as duplicates, "
+            (count(quarantined)) " set aside as unusable."
+        }
+        (table)
+    }
 }
 
-fn why(file: &IngestedFile) -> String {
-    let mut lines: Vec<String> = file
-        .reasons
-        .iter()
-        .map(|r| format!("{} × {}", count(r.count), escape(&r.reason)))
-        .collect();
-    lines.extend(file.note.as_deref().map(escape));
-    match lines.len() {
-        0 => String::new(),
-        _ => format!("<ul class=\"bare\"><li>{}</li></ul>", lines.join("</li><li>")),
+fn why(file: &IngestedFile) -> Markup {
+    html! {
+        @if !file.reasons.is_empty() || file.note.is_some() {
+            ul.bare {
+                @for reason in &file.reasons {
+                    li { (count(reason.count)) " × " (clean(&reason.reason)) }
+                }
+                @if let Some(note) = &file.note { li { (clean(note)) } }
+            }
+        }
     }
 }

@@ -2,64 +2,63 @@
 //!
 //! Not for its quality: see `quality`.
 
+use maud::{Markup, html};
 use mlops_core::text;
 
+use super::table::{Table, cells};
+use super::{digest, figures, list, name, verdict};
 use crate::charts::weightiest;
+use crate::font::clean;
 use crate::format;
 use crate::pictures::Picture;
 use crate::report::{Coefficient, Report};
 
-use super::table::Table;
-use super::{digest, figures, name, verdict};
-use crate::escape::escape;
-
 /// Renders the section.
-pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
+pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
     let model = &report.model;
     if model.features.is_empty() && model.rows == 0 {
-        return "<p>There is no model in this report.</p>\n".to_owned();
+        return html! { p { "There is no model in this report." } };
     }
     let kind = if model.kind.is_empty() { "model" } else { &model.kind };
-    let mut html = format!(
-        "<p>A {} with {}, fitted on {}.</p>\n",
-        escape(kind),
-        format::counted(model.features.len() as u64, "feature", "features"),
-        format::counted(model.rows, "row", "rows"),
-    );
-    html.push_str(&facts(report));
-    html.push_str("<div class=\"beside\">\n");
-    html.push_str(&figures(pictures, &["coefficients"]));
-    html.push_str(&words(report));
-    html.push_str("</div>\n");
-    html
+    html! {
+        p {
+            "A " (clean(kind)) " with "
+            (format::counted(model.features.len() as u64, "feature", "features"))
+            ", fitted on " (format::counted(model.rows, "row", "rows")) "."
+        }
+        (facts(report))
+        div.beside {
+            (figures(pictures, &["coefficients"]))
+            (words(report))
+        }
+    }
 }
 
-fn facts(report: &Report) -> String {
+fn facts(report: &Report) -> Markup {
     let model = &report.model;
-    let mut facts = vec![("Data version", digest(&report.data_version))];
+    let mut facts = vec![("Data version".to_owned(), digest(&report.data_version))];
+    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), html! { (value) }));
     if !model.solver.is_empty() {
-        let mut fit = escape(&model.solver);
+        let mut fit = clean(&model.solver);
         if let Some(n) = model.iterations {
-            fit.push_str(&format!(", {}", format::counted(n, "step", "steps")));
+            fit = format!("{fit}, {}", format::counted(n, "step", "steps"));
         }
         if let Some(norm) = model.gradient_norm {
-            fit.push_str(&format!(", gradient {}", format::number(norm)));
+            fit = format!("{fit}, gradient {}", format::number(norm));
         }
-        facts.push(("Fit", fit));
+        fact("Fit", fit);
     }
     let penalty =
         model.c.map_or_else(|| "none".to_owned(), |c| format!("C = {}", format::plain(c)));
-    facts.push(("Penalty", penalty));
-    facts.push(("Intercept", format::number(model.intercept)));
+    fact("Penalty", penalty);
+    fact("Intercept", format::number(model.intercept));
     if !model.missing_policy.is_empty() {
-        facts.push(("Missing values", escape(&model.missing_policy)));
+        fact("Missing values", clean(&model.missing_policy));
     }
-    let list: String =
-        facts.iter().map(|(k, v)| format!("<div><dt>{k}</dt><dd>{v}</dd></div>\n")).collect();
-    format!("<dl class=\"facts\">\n{list}</dl>\n")
+    html! { dl.facts { (list(&facts)) } }
 }
 
-fn words(report: &Report) -> String {
+fn words(report: &Report) -> Markup {
     let model = &report.model;
     let per = if model.standardised { "standard deviation" } else { "unit" };
     let mut table = Table::new(
@@ -67,7 +66,7 @@ fn words(report: &Report) -> String {
         &[("Feature", false), ("Coefficient", true), ("Odds", true), ("In words", false)],
     );
     for feature in weightiest(&model.features) {
-        table.row(vec![
+        table.row(cells![
             name(&feature.name),
             format::number(feature.value),
             format!("× {}", format::number(feature.value.exp())),
@@ -75,24 +74,22 @@ fn words(report: &Report) -> String {
         ]);
     }
     let odd = model.features.iter().filter(|f| !f.value.is_finite()).count();
-    let odd = match odd {
-        0 => String::new(),
-        n => format!(
-            " {} without a usable value and not shown.",
-            format::counted(n as u64, "feature is", "features are")
-        ),
-    };
-    let category = if model.features.iter().any(|f| f.against.is_some()) {
-        ", or the category instead of its column’s most frequent one,"
-    } else {
-        ""
-    };
-    format!(
-        "<div>\n{}<p class=\"small\">Odds: by how much one {per} more{category} multiplies the odds of \
-         being among the {}, all else equal.{odd}</p>\n</div>\n",
-        table.html(),
-        verdict::positives(report)
-    )
+    let category = model.features.iter().any(|f| f.against.is_some());
+    html! {
+        div {
+            (table)
+            p.small {
+                "Odds: by how much one " (per) " more"
+                @if category { ", or the category instead of its column’s most frequent one," }
+                " multiplies the odds of being among the " (verdict::positives(report))
+                ", all else equal."
+                @if odd > 0 {
+                    " " (format::counted(odd as u64, "feature is", "features are"))
+                    " without a usable value and not shown."
+                }
+            }
+        }
+    }
 }
 
 fn sentence(feature: &Coefficient, report: &Report) -> String {
@@ -101,7 +98,7 @@ fn sentence(feature: &Coefficient, report: &Report) -> String {
         _ if feature.against.is_some() => {
             format!(
                 "rather than “{}”",
-                escape(&text::name(feature.against.as_deref().unwrap_or_default()))
+                clean(&text::name(feature.against.as_deref().unwrap_or_default()))
             )
         }
         (true, Some(deviation)) => format!("{} more", format::plain(deviation)),

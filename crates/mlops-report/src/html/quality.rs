@@ -3,52 +3,48 @@
 //! Not for computing scores, except the few that follow from the base rate alone: those of constant
 //! answers.
 
+use maud::{Markup, html};
 use mlops_core::evaluation::metrics::Interval;
 
+use super::table::{Table, cells};
+use super::{figures, verdict};
+use crate::font::clean;
 use crate::format;
 use crate::pictures::Picture;
 use crate::report::{Report, Score};
 
-use super::table::Table;
-use super::{figures, verdict};
-use crate::escape::escape;
-
 /// Renders the section.
-pub(super) fn section(report: &Report, pictures: &[Picture]) -> String {
+pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
     let score = &report.score;
     if score.n == 0 {
-        return "<p>The model was not scored, so its quality is unknown.</p>\n".to_owned();
+        return html! { p { "The model was not scored, so its quality is unknown." } };
     }
-    let mut html = format!(
-        "<p>Tested on {} {}, {} of them “{}”. A row is predicted “{}” if its probability is above {}. {}</p>\n",
-        format::count(score.n),
-        verdict::unit(report),
-        format::count(score.positives),
-        escape(&report.positive_label),
-        escape(&report.positive_label),
-        format::plain(score.threshold),
-        escape(&score.held_out)
-    );
-    html.push_str(&scores(score));
-    let note = score.interval_note.as_deref().map_or_else(String::new, |note| {
-        format!(" Intervals: {}.", escape(note.trim_end_matches('.')))
-    });
-    html.push_str(&format!(
-        "<p class=\"small\">The constant answer is the best one that does not look at the row: always \
-         “positive” for F1, precision and recall, the more frequent class for accuracy, the share of \
-         positives as the probability for the others.{note}</p>\n"
-    ));
-    html.push_str(&figures(
-        pictures,
-        &["confusionmatrix", "score_distribution", "roc", "precision_recall", "calibration"],
-    ));
-    html
+    let positive = clean(&report.positive_label);
+    let drawn = ["confusionmatrix", "score_distribution", "roc", "precision_recall", "calibration"];
+    html! {
+        p {
+            "Tested on " (format::count(score.n)) " " (verdict::unit(report)) ", "
+            (format::count(score.positives)) " of them “" (positive)
+            "”. A row is predicted “" (positive) "” if its probability is above "
+            (format::plain(score.threshold)) ". " (clean(&score.held_out))
+        }
+        (scores(score))
+        p.small {
+            "The constant answer is the best one that does not look at the row: always “positive” for \
+             F1, precision and recall, the more frequent class for accuracy, the share of positives \
+             as the probability for the others."
+            @if let Some(note) = &score.interval_note {
+                " Intervals: " (clean(note.trim_end_matches('.'))) "."
+            }
+        }
+        (figures(pictures, &drawn))
+    }
 }
 
 /// Name, value, interval, the constant answer's value, explanation.
 type Row<'a> = (&'a str, Option<f64>, Option<Interval>, f64, &'a str);
 
-fn scores(score: &Score) -> String {
+fn scores(score: &Score) -> Table {
     let mut table = Table::new(
         "Scores",
         &[
@@ -121,15 +117,10 @@ fn scores(score: &Score) -> String {
             || format::NONE.to_owned(),
             |i| format!("{} to {}", format::score(i.low), format::score(i.high)),
         );
-        table.row(vec![
-            name.to_owned(),
-            format!("<strong>{}</strong>", three(value.unwrap_or(f64::NAN))),
-            interval,
-            three(constant),
-            text.to_owned(),
-        ]);
+        let value = html! { strong { (three(value.unwrap_or(f64::NAN))) } };
+        table.row(cells![name, value, interval, three(constant), text]);
     }
-    table.html()
+    table
 }
 
 fn three(x: f64) -> String {

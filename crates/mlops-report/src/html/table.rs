@@ -1,11 +1,12 @@
 //! Tables that scroll horizontally on a narrow screen.
 //!
-//! The first ten rows are visible, more can be unfolded, and the rest is counted. Cells must be
-//! escaped HTML. Not for their content.
+//! The first ten rows are visible, more can be unfolded, and the rest is counted. Not for their
+//! content.
 
+use maud::{Markup, Render, html};
 use mlops_core::text::{MOST_NAMES, count};
 
-use crate::escape::escape;
+use crate::font::clean;
 
 /// Maximum number of rows on a page; the files of the step have all of them.
 const MOST: usize = 100;
@@ -14,74 +15,79 @@ const MOST: usize = 100;
 pub(super) struct Table {
     name: String,
     columns: Vec<(&'static str, bool)>,
-    rows: Vec<Vec<String>>,
-    total: Option<Vec<String>>,
+    rows: Vec<Vec<Markup>>,
+    total: Option<Vec<Markup>>,
 }
+
+/// The cells of a row, as markup of what they hold.
+macro_rules! cells {
+    ($($cell:expr),* $(,)?) => { vec![$(maud::Render::render(&$cell)),*] };
+}
+pub(super) use cells;
 
 impl Table {
     /// A table with the accessible name `name`; each column has a heading and a flag for numbers.
     pub(super) fn new(name: &str, columns: &[(&'static str, bool)]) -> Self {
-        Self { name: escape(name), columns: columns.to_vec(), rows: Vec::new(), total: None }
+        Self { name: clean(name), columns: columns.to_vec(), rows: Vec::new(), total: None }
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: Vec<Markup>) {
         self.rows.push(cells);
     }
 
     /// Sets the last row, with totals.
-    pub(super) fn total(&mut self, cells: Vec<String>) {
+    pub(super) fn total(&mut self, cells: Vec<Markup>) {
         self.total = Some(cells);
     }
 
-    fn cells(&self, cells: &[String]) -> String {
-        let mut html = "<tr>".to_owned();
-        for (k, (cell, (_, number))) in cells.iter().zip(&self.columns).enumerate() {
-            let class = if *number { " class=\"n\"" } else { "" };
-            html.push_str(&match k {
-                0 => format!("<th scope=\"row\">{cell}</th>"),
-                _ => format!("<td{class}>{cell}</td>"),
-            });
+    fn cells(&self, cells: &[Markup]) -> Markup {
+        html! {
+            tr {
+                @for (k, (cell, (_, number))) in cells.iter().zip(&self.columns).enumerate() {
+                    @if k == 0 { th scope="row" { (cell) } }
+                    @else { td class=[number.then_some("n")] { (cell) } }
+                }
+            }
         }
-        html.push_str("</tr>\n");
-        html
     }
 
-    /// Renders the table.
-    pub(super) fn html(&self) -> String {
-        let head: String = self
-            .columns
-            .iter()
-            .map(|(name, number)| {
-                let class = if *number { " class=\"n\"" } else { "" };
-                format!("<th scope=\"col\"{class}>{name}</th>")
-            })
-            .collect();
-        let table = |name: &str, rows: &[Vec<String>], total: Option<&Vec<String>>| {
-            let body: String = rows.iter().map(|row| self.cells(row)).collect();
-            let foot = total
-                .map_or_else(String::new, |row| format!("<tfoot>\n{}</tfoot>\n", self.cells(row)));
-            format!(
-                "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\n\
-                 <table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n{foot}</table>\n\
-                 </div>\n"
-            )
-        };
+    fn part(&self, name: &str, rows: &[Vec<Markup>], total: Option<&Vec<Markup>>) -> Markup {
+        html! {
+            div.scroll role="region" aria-label=(name) tabindex="0" {
+                table {
+                    thead {
+                        tr {
+                            @for (name, number) in &self.columns {
+                                th scope="col" class=[number.then_some("n")] { (name) }
+                            }
+                        }
+                    }
+                    tbody { @for row in rows { (self.cells(row)) } }
+                    @if let Some(row) = total { tfoot { (self.cells(row)) } }
+                }
+            }
+        }
+    }
+}
+
+impl Render for Table {
+    fn render(&self) -> Markup {
         let (name, rows) = (&self.name, &self.rows);
         let (first, rest) = rows.split_at(rows.len().min(MOST_NAMES));
-        let mut html = table(name, first, self.total.as_ref());
-        if !rest.is_empty() {
-            let shown = &rest[..rest.len().min(MOST - MOST_NAMES)];
-            let left = match rest.len() - shown.len() {
-                0 => String::new(),
-                n => format!(", of which the last {} are left out", count(n as u64)),
-            };
-            html.push_str(&format!(
-                "<details>\n<summary>And {} more{left}</summary>\n{}</details>\n",
-                count(rest.len() as u64),
-                table(&format!("{name}, continued"), shown, None)
-            ));
+        let shown = &rest[..rest.len().min(MOST - MOST_NAMES)];
+        let left = rest.len() - shown.len();
+        html! {
+            (self.part(name, first, self.total.as_ref()))
+            @if !rest.is_empty() {
+                details {
+                    summary {
+                        "And " (count(rest.len() as u64)) " more"
+                        @if left > 0 { ", of which the last " (count(left as u64)) " are left out" }
+                    }
+                    (self.part(&format!("{name}, continued"), shown, None))
+                }
+            }
         }
-        html
     }
 }

@@ -17,8 +17,8 @@ use mlops_core::run::context::Context;
 use mlops_core::stage::decide;
 use mlops_core::stage::rollback;
 
-use crate::scene::{Scene, alone};
 use crate::world::{Program, State, live};
+use mlops_testkit::binary::scene::{Scene, alone};
 
 const FULLPROCESS: Program = Program::FullProcess;
 

@@ -12,9 +12,9 @@ use std::process::{Command, Stdio};
 use mlops_core::platform::disk::Disk;
 use tempfile::TempDir;
 
-use crate::scene::alone;
 use crate::soak;
 use crate::world::{Program, State, copy, live, must_be_sound};
+use mlops_testkit::binary::scene::alone;
 
 /// Set for the second process.
 const TASK: &str = "MLOPS_TEST_MOUNTS";

@@ -4,11 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
-#[path = "../binary/scene.rs"]
-#[expect(clippy::format_push_string, reason = "short before fast")]
-#[expect(dead_code, reason = "the programs' tests need the rest")]
-mod scene;
-
 mod damage;
 mod full_disk;
 mod strike;

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 
 use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 
-use crate::scene::{Scene, alone};
 use crate::soak;
 use crate::world::{Program, State, copy, must_be_sound};
+use mlops_testkit::binary::scene::{Scene, alone};
 
 /// What the second process does: a program, the step at which it stops, a workspace.
 const TASK: &str = "MLOPS_TEST_TASK";

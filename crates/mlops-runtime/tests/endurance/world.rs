@@ -26,7 +26,7 @@ use mlops_core::run::context::{Context, Report};
 use mlops_core::stage::decide;
 use mlops_runtime::{first_run, fullprocess};
 
-use crate::scene::{HEADER, Scene, alone, rows};
+use mlops_testkit::binary::scene::{HEADER, Scene, alone, rows};
 
 /// Nobody listens at the address, whatever runs on this machine.
 const CONFIG: &str = r#"{

@@ -3,16 +3,18 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::place::{Place, copy, everything, possible};
+use mlops_testkit::folder::{copy, files};
+
+use crate::place::{Place, possible};
 
 #[test]
 fn a_copy_goes_on_and_the_original_stays_as_it_is() {
     let original = Place::lived();
-    let before = everything(&original.folder);
+    let before = files(&original.folder);
     let copied = Place::at(original.parent().join("copy"));
     copy(&original.folder, &copied.folder);
     copied.goes_on(true);
-    assert!(everything(&original.folder) == before);
+    assert!(files(&original.folder) == before);
     original.goes_on(true);
 }
 

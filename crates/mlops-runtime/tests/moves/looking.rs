@@ -8,8 +8,10 @@ use std::path::Path;
 
 use mlops_core::ledger::Ledger;
 
-use crate::binary::{Output, ended};
-use crate::place::{Place, copy, everything, possible};
+use mlops_testkit::binary::{Output, ended};
+use mlops_testkit::folder::{copy, files};
+
+use crate::place::{Place, possible};
 
 /// Every command that only looks, with a part of what it says.
 const LOOKS: [(&str, &[&str], &str); 9] = [
@@ -44,7 +46,7 @@ fn scene() -> Place {
 
 /// Looks in every way; nothing may change.
 fn looks(place: &Place, start: &dyn Fn(&str, &[&str]) -> Output) {
-    let before = everything(&place.folder);
+    let before = files(&place.folder);
     for (program, arguments, part) in LOOKS {
         let run = start(program, arguments);
         let different = arguments.first() == Some(&"compare");
@@ -55,7 +57,7 @@ fn looks(place: &Place, start: &dyn Fn(&str, &[&str]) -> Output) {
             assert!(!run.stdout.contains("note:"), "{run:#?}");
         }
     }
-    assert!(everything(&place.folder) == before, "something was written");
+    assert!(files(&place.folder) == before, "something was written");
 }
 
 fn merged(place: &Place) {

@@ -8,9 +8,6 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
-#[path = "../binary/mod.rs"]
-mod binary;
-
 mod accidents;
 mod lives;
 mod looking;

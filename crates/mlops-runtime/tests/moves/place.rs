@@ -5,14 +5,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::binary::scene::rows;
-use crate::binary::{Output, ended};
+use mlops_testkit::binary::scene::rows;
+use mlops_testkit::binary::{Output, ended};
 
 const CONFIG: &str = r#"{
     "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
@@ -151,45 +150,6 @@ impl Place {
         assert!(run.stdout.contains("(rolled back)") && !run.stdout.contains("note:"), "{run:#?}");
         self.run("diagnostics", &[]).ends_with(0);
     }
-}
-
-/// Copies all that is in a folder, links as links, times as they are.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (path, to) = (entry.path(), to.join(entry.file_name()));
-        match entry.file_type().unwrap() {
-            kind if kind.is_symlink() => symlink(fs::read_link(&path).unwrap(), &to).unwrap(),
-            kind if kind.is_dir() => copy(&path, &to),
-            _ => {
-                fs::copy(&path, &to).unwrap();
-                let modified = entry.metadata().unwrap().modified().unwrap();
-                fs::File::options().append(true).open(&to).unwrap().set_modified(modified).unwrap();
-            }
-        }
-    }
-}
-
-/// Every file and link below `folder` with its bytes or target.
-pub(crate) fn everything(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = std::collections::BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_symlink() {
-                let target = fs::read_link(&path).unwrap();
-                found.insert(path, target.into_os_string().into_encoded_bytes());
-            } else if path.is_dir() {
-                folders.push(path);
-            } else {
-                let bytes = fs::read(&path).unwrap();
-                found.insert(path, bytes);
-            }
-        }
-    }
-    found
 }
 
 /// Whether `words` can be started here; says so if not, in the file that `.ci/test` shows too.

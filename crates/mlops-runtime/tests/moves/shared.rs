@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 
-use crate::binary::{Output, ended};
 use crate::place::{Place, possible};
+use mlops_testkit::binary::{Output, ended};
 
 const USERS: [u32; 2] = [54_321, 54_322];
 const GROUP: u32 = 54_400;
@@ -58,7 +58,7 @@ fn two_users_of_a_group_take_turns() {
     start(1, "ingestion", &[]).ends_with(0);
     let mut turned = true;
     for (turn, first) in [2000, 4000, 6000].into_iter().enumerate() {
-        let mut rows = crate::binary::scene::rows(first..first + 900);
+        let mut rows = mlops_testkit::binary::scene::rows(first..first + 900);
         if turned {
             rows = rows.replace(",0\n", ",#\n").replace(",1\n", ",0\n").replace(",#\n", ",1\n");
         }

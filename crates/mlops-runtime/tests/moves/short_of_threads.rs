@@ -8,9 +8,11 @@ use std::path::Path;
 use mlops_core::ledger::Ledger;
 use mlops_core::platform::disk::Disk;
 
-use crate::binary::scene::rows;
-use crate::binary::{Output, ended};
-use crate::place::{Place, copy, possible};
+use mlops_testkit::binary::scene::rows;
+use mlops_testkit::binary::{Output, ended};
+use mlops_testkit::folder::copy;
+
+use crate::place::{Place, possible};
 
 /// Nobody else's processes count.
 const USER: u32 = 54_323;

@@ -9,7 +9,7 @@
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::cell_reader::{CANONICAL, CellReader};
 use mlops_core::model::Model;
-use mlops_core::table::schema::{Role, Schema};
+use mlops_core::table::schema::{Role, Schema, SchemaFields};
 
 /// The decimal separator that a request declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,5 +91,12 @@ fn texts(schema: &Schema) -> Schema {
     let features = names(&[Role::Numeric, Role::Categorical]);
     let ids = names(&[Role::Id]);
     let (target, positive) = (schema.target(), schema.positive_label());
-    Schema::new(&ids, &[], &features, target, positive, schema.negative_label())
+    Schema::new(SchemaFields {
+        id: &ids,
+        categorical: &features,
+        target,
+        positive_label: positive,
+        negative_label: schema.negative_label(),
+        ..SchemaFields::default()
+    })
 }

@@ -78,6 +78,19 @@ pub struct Evaluation {
 impl Evaluation {
     /// Evaluates n probabilities of the positive class against n labels at a threshold in [0, 1].
     ///
+    /// ```
+    /// use mlops_core::evaluation::metrics::Evaluation;
+    ///
+    /// # fn main() -> mlops_core::Result<()> {
+    /// let labels = [true, true, false, false, true];
+    /// let probabilities = [0.9, 0.4, 0.2, 0.6, 0.7];
+    /// let found = Evaluation::of(&labels, &probabilities, 0.5)?;
+    /// assert_eq!((found.confusion_matrix.tp, found.confusion_matrix.fp), (2, 1));
+    /// assert!((found.f1 - 2.0 / 3.0).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `Data` if there are no rows, the lengths differ, or a probability or the threshold is NaN or
     /// outside [0, 1].

@@ -98,6 +98,21 @@ pub struct Fitted {
 impl LogisticRegression {
     /// Finds the optimum for `blocks`, standardised by `scaler`.
     ///
+    /// ```
+    /// use mlops_core::model::fit::{LogisticRegression, PackedBlocks, Scaler};
+    ///
+    /// # fn main() -> mlops_core::Result<()> {
+    /// let mut blocks = PackedBlocks::new(1);
+    /// for (value, positive) in [(1.0, false), (2.0, false), (3.0, true), (2.5, false), (4.0, true)] {
+    ///     blocks.push_row(&[value], positive)?;
+    /// }
+    /// let scaler = Scaler::fit(&blocks, &[true], 1)?;
+    /// let fitted = LogisticRegression::default().fit(&blocks, &scaler)?;
+    /// assert!(fitted.coefficients[0] > 0.0 && fitted.gradient_norm < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `Config` for impossible hyper-parameters; `Data` for no rows, rows of one class only and
     /// values that are not finite; `NotConverged` if the gradient test was not met.

@@ -1,7 +1,7 @@
 //! Random files: settings, well-formed rows in many spellings, and mutations of their bytes.
 
 use mlops_core::config::{Ingestion, NumberFormat};
-use mlops_core::table::schema::{Role, Schema};
+use mlops_core::table::schema::{Role, Schema, SchemaFields};
 use mlops_testkit::Random;
 
 const IDS: &[&str] = &[
@@ -67,12 +67,35 @@ const GROUPS: &[&str] = &["red", "Red", " blue", "\"green\"", "NA", "", "\"a,b\"
 pub(crate) fn setting(random: &mut Random) -> (Schema, Ingestion) {
     let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     let schema = match random.below(4) {
-        0 => Schema::new(&names(&["corporation"]), &names(&["x", "y"]), &[], "exited", "1", None),
-        1 => Schema::new(&names(&["who"]), &names(&["x"]), &names(&["group"]), "left", "yes", None),
-        2 => Schema::new(&[], &names(&["x", "the y"]), &[], "t", "a, \"b\"", None),
-        _ => {
-            Schema::new(&names(&["id", "id, 2"]), &[], &names(&["group"]), "t", "Ja", Some("Nein"))
-        }
+        0 => Schema::new(SchemaFields {
+            id: &names(&["corporation"]),
+            numeric: &names(&["x", "y"]),
+            target: "exited",
+            positive_label: "1",
+            ..SchemaFields::default()
+        }),
+        1 => Schema::new(SchemaFields {
+            id: &names(&["who"]),
+            numeric: &names(&["x"]),
+            categorical: &names(&["group"]),
+            target: "left",
+            positive_label: "yes",
+            ..SchemaFields::default()
+        }),
+        2 => Schema::new(SchemaFields {
+            numeric: &names(&["x", "the y"]),
+            target: "t",
+            positive_label: "a, \"b\"",
+            ..SchemaFields::default()
+        }),
+        _ => Schema::new(SchemaFields {
+            id: &names(&["id", "id, 2"]),
+            categorical: &names(&["group"]),
+            target: "t",
+            positive_label: "Ja",
+            negative_label: Some("Nein"),
+            ..SchemaFields::default()
+        }),
     };
     let mut options = Ingestion { max_rejected_share: 1.0, ..Ingestion::default() };
     if random.one_in(4) {

@@ -1,9 +1,6 @@
 //! An app that answers as a test wants it, over a real socket on loopback.
 //!
-//! Other crates' tests include this folder. Not for the real app: it has tests of its own.
-
-#![allow(dead_code, reason = "each test needs a part")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
+//! Not for the real app: it has tests of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,22 +11,26 @@ use serde_json::{Value, json};
 
 /// What an app was asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) path: String,
+pub struct Request {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// What stands between method and version.
+    pub path: String,
     /// `name: value` lines, in small letters.
-    pub(crate) headers: Vec<String>,
-    pub(crate) body: String,
+    pub headers: Vec<String>,
+    /// Its body.
+    pub body: String,
 }
 
 impl Request {
-    pub(crate) fn line(&self) -> String {
+    /// Method and path, as `GET /scoring`.
+    pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
 /// What it does about it.
-pub(crate) enum Reply {
+pub enum Reply {
     /// Status with further headers, and body.
     Answer(&'static str, Vec<String>, Vec<u8>),
     /// Nothing, for longer than anybody waits.
@@ -43,7 +44,7 @@ pub(crate) enum Reply {
 }
 
 /// `status` with a JSON body, from the release `release` if it has a name.
-pub(crate) fn reply(status: &'static str, release: &str, body: &Value) -> Reply {
+pub fn reply(status: &'static str, release: &str, body: &Value) -> Reply {
     let mut headers = vec!["Content-Type: application/json".to_owned()];
     if !release.is_empty() {
         headers.push(format!("X-Model-Version: {release}"));
@@ -52,14 +53,14 @@ pub(crate) fn reply(status: &'static str, release: &str, body: &Value) -> Reply 
 }
 
 /// An error as the app words it.
-pub(crate) fn problem(status: &'static str, detail: &str) -> Reply {
+pub fn problem(status: &'static str, detail: &str) -> Reply {
     let code: u16 = status[..3].parse().unwrap();
     reply(status, "", &json!({"type": "about:blank", "status": code, "detail": detail}))
 }
 
 /// What a healthy app with the release `release` answers. The probability is the last feature's
 /// hundredth.
-pub(crate) fn healthy(request: &Request, release: &str) -> Reply {
+pub fn healthy(request: &Request, release: &str) -> Reply {
     let body = match request.path.as_str() {
         "/prediction" => {
             let cell = |line: &str| line.rsplit(',').nth(1).unwrap_or_default().parse::<f64>();
@@ -79,14 +80,15 @@ pub(crate) fn healthy(request: &Request, release: &str) -> Reply {
 }
 
 /// A running app.
-pub(crate) struct App {
-    pub(crate) url: String,
+pub struct App {
+    /// Its address.
+    pub url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl App {
     /// Answers each request, the first of which has number 0, with what `answer` says.
-    pub(crate) fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -111,18 +113,18 @@ impl App {
     }
 
     /// What it was asked so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
     /// The same, as `GET /scoring`.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.requests().iter().map(Request::line).collect()
     }
 }
 
 /// An address where nobody listens.
-pub(crate) fn nobody() -> String {
+pub fn nobody() -> String {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     format!("http://127.0.0.1:{port}")
 }

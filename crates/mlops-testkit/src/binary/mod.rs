@@ -1,17 +1,12 @@
 //! What every program promises at its command line, checked on the built program.
 //!
-//! Each `bins/*/tests/smoke.rs` includes this folder. Not for what a step computes: core's own
+//! Each `bins/*/tests/smoke.rs` starts with it. Not for what a step computes: core's own
 //! tests check that.
 
-#![allow(dead_code, reason = "each program needs a part")]
-#![allow(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
-#![allow(clippy::format_push_string, reason = "short before fast")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
-
 /// Whole outputs that are kept.
-pub(crate) mod golden;
+pub mod golden;
 /// A small workspace, brought by core to where a program starts.
-pub(crate) mod scene;
+pub mod scene;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -25,27 +20,32 @@ use scene::Scene;
 
 /// A built program.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Binary {
-    pub(crate) name: &'static str,
-    pub(crate) path: &'static str,
+pub struct Binary {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it was built.
+    pub path: &'static str,
 }
 
 /// What a program said and how it ended.
 #[derive(Debug)]
-pub(crate) struct Output {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Output {
+    /// Its exit code; nothing after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
 }
 
 impl Output {
     /// The one JSON document that standard output consists of.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {self:#?}"))
     }
 
     /// Checks the exit code.
-    pub(crate) fn ends_with(self, code: i32) -> Self {
+    pub fn ends_with(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
@@ -53,7 +53,7 @@ impl Output {
 
 impl Binary {
     /// Not yet started, in `folder`.
-    pub(crate) fn command<A: AsRef<OsStr>>(self, folder: &Path, arguments: &[A]) -> Command {
+    pub fn command<A: AsRef<OsStr>>(self, folder: &Path, arguments: &[A]) -> Command {
         let mut command = Command::new(self.path);
         command.args(arguments).current_dir(folder).env_remove("MLOPS_CONFIG");
         command.env_remove("MLOPS_READ_TOKEN").env_remove("MLOPS_PREDICT_TOKEN");
@@ -62,12 +62,12 @@ impl Binary {
     }
 
     /// Runs in `folder`; neither stream is a terminal, so none may carry an escape code.
-    pub(crate) fn run<A: AsRef<OsStr>>(self, folder: &Path, arguments: &[A]) -> Output {
+    pub fn run<A: AsRef<OsStr>>(self, folder: &Path, arguments: &[A]) -> Output {
         ended(&mut self.command(folder, arguments))
     }
 
     /// `--help` has an example, `--version` a version.
-    pub(crate) fn explains_itself(self) {
+    pub fn explains_itself(self) {
         let scene = Scene::new();
         let help = self.run(scene.root(), &["--help"]).ends_with(0);
         let example = ["Example", "Examples"].map(|word| format!("{word}:\n  {}", self.name));
@@ -82,7 +82,7 @@ impl Binary {
     }
 
     /// Wrong options and configurations end with 2, all problems on standard error.
-    pub(crate) fn refuses_wrong_usage(self) {
+    pub fn refuses_wrong_usage(self) {
         let scene = Scene::new();
         let usage = self.run(scene.root(), &["--jsn"]).ends_with(2);
         assert!(usage.stdout.is_empty() && usage.stderr.contains("--json"), "{usage:#?}");
@@ -99,18 +99,18 @@ impl Binary {
     }
 
     /// While another run holds the workspace it ends with 75 and changes nothing.
-    pub(crate) fn gives_way(self, scene: &Scene) {
+    pub fn gives_way(self, scene: &Scene) {
         let lock = scene.path("out/run.lock");
         let _held = Lock::acquire(&Disk::default(), &lock, "training (pid 7)").unwrap();
-        let before = scene.snapshot();
+        let before = scene.files();
         let locked = self.run(scene.root(), &["--json"]).ends_with(75);
         assert_eq!(locked.json()["error"]["kind"], "locked");
         assert!(locked.stderr.contains("training (pid 7)"), "{locked:#?}");
-        assert!(before == scene.snapshot(), "{} touched a workspace under lock", self.name);
+        assert!(before == scene.files(), "{} touched a workspace under lock", self.name);
     }
 
     /// Fails with 1 and the reason, on standard error and in JSON.
-    pub(crate) fn fails(self, scene: &Scene, part: &str) {
+    pub fn fails(self, scene: &Scene, part: &str) {
         let failed = self.run(scene.root(), &["--quiet"]).ends_with(1);
         assert!(failed.stdout.is_empty() && failed.stderr.starts_with("error: "), "{failed:#?}");
         assert!(failed.stderr.contains(part), "{part} in {failed:#?}");
@@ -119,7 +119,7 @@ impl Binary {
     }
 
     /// The same work said in words, in one JSON document, not at all, and in log lines.
-    pub(crate) fn speaks(self, ready: fn() -> Scene) {
+    pub fn speaks(self, ready: fn() -> Scene) {
         // Warnings go to standard error in any case, and the same ones.
         let warnings = |text: &str| text.lines().all(|line| line.starts_with("warning: "));
         let scene = ready();
@@ -142,7 +142,7 @@ impl Binary {
     }
 
     /// Whatever stands in files and their names: short lines, and nothing that a terminal obeys.
-    pub(crate) fn keeps_its_countenance(self, scene: &Scene, arguments: &[&str]) {
+    pub fn keeps_its_countenance(self, scene: &Scene, arguments: &[&str]) {
         for more in [&[][..], &["--json"], &["-v"], &["-v", "--log-format", "json"]] {
             let output = self.run(scene.root(), &[arguments, more].concat());
             assert!(matches!(output.code, Some(0 | 1 | 3)), "{output:#?}");
@@ -173,7 +173,7 @@ impl Binary {
     /// A reader of standard output that left early is no failure, a full disk is one; neither is
     /// a panic.
     #[cfg(target_os = "linux")]
-    pub(crate) fn bears_a_broken_standard_output(self, ready: fn() -> Scene) {
+    pub fn bears_a_broken_standard_output(self, ready: fn() -> Scene) {
         let scene = ready();
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut command = self.command(scene.root(), &["--json"]);
@@ -189,7 +189,7 @@ impl Binary {
     }
 
     /// Paths resolve from the configuration's folder, however it is named and from wherever.
-    pub(crate) fn finds_its_configuration(self, ready: fn() -> Scene) {
+    pub fn finds_its_configuration(self, ready: fn() -> Scene) {
         let elsewhere = Scene::empty();
         let named = ready();
         let path = named.path("config.json");
@@ -199,7 +199,7 @@ impl Binary {
         ended(command.env("MLOPS_CONFIG", by_variable.path("config.json"))).ends_with(0);
         let below = ready();
         self.run(&below.path("in"), &["--config", "../config.json"]).ends_with(0);
-        assert!(elsewhere.snapshot().is_empty(), "files in the working directory");
+        assert!(elsewhere.files().is_empty(), "files in the working directory");
         for scene in [named, by_variable, below] {
             assert!(scene.path("out/ledger.sqlite").is_file());
             assert!(!scene.path("in/out").is_dir());
@@ -230,7 +230,7 @@ fn must_be_tame(text: &str, place: &str) {
 }
 
 /// Runs a command to its end.
-pub(crate) fn ended(command: &mut Command) -> Output {
+pub fn ended(command: &mut Command) -> Output {
     let child = {
         let _alone = scene::alone();
         command.spawn().unwrap()

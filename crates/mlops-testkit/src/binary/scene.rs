@@ -2,9 +2,7 @@
 //!
 //! Not for expectations.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mlops_core::Result;
@@ -14,11 +12,9 @@ use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::{deploy, diagnose, ingest, rollback, score, train};
-use tempfile::TempDir;
 
-/// The header of the default schema.
-pub(crate) const HEADER: &str =
-    "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n";
+use crate::folder::Folder;
+pub use crate::scene::HEADER;
 
 const CONFIG: &str = r#"{
     "input_folder_path": "in", "output_folder_path": "out", "test_data_path": "test",
@@ -26,21 +22,29 @@ const CONFIG: &str = r#"{
 }"#;
 
 /// A folder that vanishes with the test.
-pub(crate) struct Scene(TempDir);
+pub struct Scene(Folder);
+
+impl Deref for Scene {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
+}
 
 impl Scene {
     /// An empty folder.
-    pub(crate) fn empty() -> Self {
-        Self(tempfile::tempdir().unwrap())
+    pub fn empty() -> Self {
+        Self(Folder::on_disk())
     }
 
     /// An empty folder in memory, where a sync costs nothing.
-    pub(crate) fn in_memory() -> Self {
-        Self(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    pub fn in_memory() -> Self {
+        Self(Folder::in_memory())
     }
 
     /// Two CSV files and test rows, nothing done yet.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let scene = Self::empty();
         scene.file("config.json", CONFIG);
         scene.file("in/a.csv", rows(0..60));
@@ -50,34 +54,34 @@ impl Scene {
     }
 
     /// As after `ingestion`.
-    pub(crate) fn ingested() -> Self {
+    pub fn ingested() -> Self {
         let scene = Self::new();
         scene.ingest();
         scene
     }
 
     /// What `ingestion` does.
-    pub(crate) fn ingest(&self) {
+    pub fn ingest(&self) {
         let options = ingest::Options::default();
         self.step(|context, w| ingest::run(context, w, context.config.input(), options));
     }
 
     /// As after `training`.
-    pub(crate) fn trained() -> Self {
+    pub fn trained() -> Self {
         let scene = Self::ingested();
         scene.step(train::run);
         scene
     }
 
     /// As after `scoring`.
-    pub(crate) fn scored() -> Self {
+    pub fn scored() -> Self {
         let scene = Self::trained();
         scene.step(score::run);
         scene
     }
 
     /// As after `deployment`.
-    pub(crate) fn deployed() -> Self {
+    pub fn deployed() -> Self {
         let scene = Self::scored();
         scene.step(|context, w| {
             // Otherwise each scene has a secret of its own, and draws other hold-outs.
@@ -88,19 +92,19 @@ impl Scene {
     }
 
     /// What `ingestion`, `training` and `scoring` do.
-    pub(crate) fn again(&self) {
+    pub fn again(&self) {
         self.ingest();
         self.step(train::run);
         self.step(score::run);
     }
 
     /// What `deployment rollback` does.
-    pub(crate) fn roll_back(&self) {
+    pub fn roll_back(&self) {
         self.step(|context, w| rollback::run(context, w, None, "a test asks"));
     }
 
     /// The same, and then a second release of the same data.
-    pub(crate) fn deployed_twice() -> Self {
+    pub fn deployed_twice() -> Self {
         let scene = Self::deployed();
         let config = scene.read("config.json").replacen('{', r#"{"training": {"C": 0.01},"#, 1);
         scene.file("config.json", config);
@@ -111,7 +115,7 @@ impl Scene {
     }
 
     /// As after `diagnostics`, with the predictions for the test rows in `risk.csv`.
-    pub(crate) fn diagnosed() -> Self {
+    pub fn diagnosed() -> Self {
         let scene = Self::deployed();
         let [data, output] = ["test/test.csv", "risk.csv"].map(|name| Some(scene.path(name)));
         let options = diagnose::Options { data, output, ..Default::default() };
@@ -122,7 +126,7 @@ impl Scene {
     }
 
     /// Names, headers and cells as nobody would want them, brought to a live release.
-    pub(crate) fn hostile() -> Self {
+    pub fn hostile() -> Self {
         let scene = Self::in_memory();
         let odd = "odd\u{1b}[31m\u{202e}\u{200b}name";
         let columns: Vec<String> = (0..300).map(|n| format!("{odd}{n}{}", "x".repeat(n))).collect();
@@ -190,61 +194,17 @@ impl Scene {
             .step(&mut workspace, Step::Deployment, |workspace| work(&context, workspace))
             .unwrap();
     }
-
-    /// The folder.
-    pub(crate) fn root(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// A path in it.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Writes a file as a user would.
-    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    /// The content of a file.
-    pub(crate) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    /// Every file and link with its bytes or target, but for the ledger and the lock.
-    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let mut found = BTreeMap::new();
-        let mut folders = vec![self.root().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                if path.is_symlink() {
-                    let target = fs::read_link(&path).unwrap();
-                    found.insert(path, target.into_os_string().into_encoded_bytes());
-                } else if path.is_dir() {
-                    folders.push(path);
-                } else if !name.starts_with("ledger.sqlite") && name != "run.lock" {
-                    let bytes = fs::read(&path).unwrap();
-                    found.insert(path, bytes);
-                }
-            }
-        }
-        found
-    }
 }
 
 /// Held while this process has a workspace under lock, and while it starts a program: one started
 /// meanwhile would inherit the lock for a moment.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Rows with a header; more activity, less exit, with exceptions.
-pub(crate) fn rows(range: std::ops::Range<u32>) -> String {
+pub fn rows(range: std::ops::Range<u32>) -> String {
     let mut text = HEADER.to_owned();
     for i in range {
         let (month, year) = (i * 37 % 101, i * 53 % 997);

@@ -54,7 +54,7 @@ fn matched(text: &[u8], pattern: &str) -> Option<usize> {
 }
 
 /// `text` without what differs from run to run; `root` is the folder of the scene.
-pub(crate) fn stable(text: &str, root: &Path) -> String {
+pub fn stable(text: &str, root: &Path) -> String {
     let text = text.replace(&*root.to_string_lossy(), "PLACE");
     let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     let (mut kept, mut rest, mut before) = (String::new(), text.as_str(), ' ');
@@ -79,7 +79,7 @@ pub(crate) fn stable(text: &str, root: &Path) -> String {
 }
 
 /// The text of a page, a line for each piece between tags; without styles.
-pub(crate) fn text_of_page(html: &str) -> String {
+pub fn text_of_page(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
     while let Some((before, tag)) = rest.split_once('<') {
@@ -139,9 +139,8 @@ fn difference(kept: &str, found: &str) -> String {
 
 /// Compares `found` with the file `name` (without `.txt`), or writes it when that is asked for.
 #[track_caller]
-pub(crate) fn compare(name: &str, found: &str) {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/mlops-runtime/tests/golden");
+pub fn compare(name: &str, found: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mlops-runtime/tests/golden");
     let path = folder.join(format!("{name}.txt"));
     if std::env::var("MLOPS_BLESS").is_ok_and(|v| v == "1") {
         fs::create_dir_all(&folder).unwrap();
@@ -158,17 +157,17 @@ pub(crate) fn compare(name: &str, found: &str) {
 
 /// Commands with all that they said, as a user sees it.
 #[derive(Debug, Default)]
-pub(crate) struct Transcript(String);
+pub struct Transcript(String);
 
 impl Transcript {
     /// Runs `program` in `scene` and notes what it said, under the heading `what`.
-    pub(crate) fn run(&mut self, what: &str, program: Binary, scene: &Scene, arguments: &[&str]) {
+    pub fn run(&mut self, what: &str, program: Binary, scene: &Scene, arguments: &[&str]) {
         let output = program.run(scene.root(), arguments);
         self.note(what, program, scene.root(), arguments, &output);
     }
 
     /// The same with variables of the environment.
-    pub(crate) fn run_with(
+    pub fn run_with(
         &mut self,
         what: &str,
         program: Binary,
@@ -197,13 +196,13 @@ impl Transcript {
 
     /// Compares all of it with the file `name`.
     #[track_caller]
-    pub(crate) fn compare(self, name: &str) {
+    pub fn compare(self, name: &str) {
         compare(name, self.0.trim_end());
     }
 }
 
 /// A configuration like that of a scene, with more in it.
-pub(crate) fn config_with(more: &str) -> String {
+pub fn config_with(more: &str) -> String {
     let folders = r#""input_folder_path": "in", "output_folder_path": "out", "test_data_path": "test",
     "output_model_path": "model", "prod_deployment_path": "live""#;
     format!("{{\n    {folders}{more}\n}}\n")
