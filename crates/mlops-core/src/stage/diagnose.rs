@@ -200,7 +200,7 @@ fn predict(
     let reader = reader.on_threads(context.config.limits.threads);
     let (reading, looks) = reader.each(
         path,
-        || Look::new(model, context.config.limits.profile_room()),
+        || BatchResult::new(model, context.config.limits.profile_room()),
         |look, table, (ids, predicted): &mut (Vec<TextColumn>, Vec<f64>)| {
             look.add(&predictor, table);
             if keep {
@@ -246,7 +246,7 @@ struct BatchResult {
     probabilities: Vec<f64>,
 }
 
-impl Look {
+impl BatchResult {
     fn new(model: &Model, room: usize) -> Self {
         Self {
             counts: PredictionCounts::default(),
