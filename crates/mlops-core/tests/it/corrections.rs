@@ -280,7 +280,7 @@ fn rows_leave_with_a_file_that_has_a_header_alone_and_stay_where_nothing_was_wri
     scene.rows("in/a.csv", "a,1,2,3,1\n");
     let report = scene.ingest().unwrap();
     assert_eq!(newest(&scene, report.version), format!("{HEADER}a,1,2,3,1\n"));
-    let rebuild = Options { rebuild: true, ..Options::default() };
+    let rebuild = ingest::Options { rebuild: true, ..ingest::Options::default() };
     assert_eq!(scene.ingest_with(rebuild).unwrap().rows, 1);
 }
 

@@ -64,7 +64,7 @@ fn a_decision_tells_what_an_ingestion_before_it_found_and_tells_it_once() {
     // An ingestion by hand, or a run that was killed before it decided.
     let rows = sample_rows(200, 7);
     scene.rows("source/b.csv", &(rows.clone() + &rows));
-    let report = scene.ingest_from("source", Options::default()).unwrap();
+    let report = scene.ingest_from("source", ingest::Options::default()).unwrap();
     let said = only(&report).to_owned();
     let decision = crate::decision::decide(&scene);
     assert!(decision.data.warnings.contains(&said), "{:?}", decision.data.warnings);
