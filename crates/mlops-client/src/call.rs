@@ -238,7 +238,7 @@ impl Api {
     fn attempt(&self, request: RequestBuilder) -> Attempt {
         let timeout = self.options.timeout.min(self.left().unwrap_or(Duration::MAX));
         if timeout.is_zero() {
-            return Attempt::unanswered("there is no time left for it".to_owned(), false);
+            return Attempt::unanswered("there was no time left for it".to_owned(), false);
         }
         let request = request
             .timeout(timeout)
@@ -308,7 +308,7 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
     };
     let mut body = Vec::new();
     if let Err(e) = response.take(LARGEST_ANSWER + 1).read_to_end(&mut body) {
-        let broken = format!("the answer broke off: {e}");
+        let broken = format!("the answer was cut off: {e}");
         attempt.hung = is_timeout(&e);
         attempt.error = Some(if attempt.hung { late() } else { broken });
         attempt.again = true;
@@ -325,7 +325,7 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
         (Err(_), true) => Some("the answer is not JSON: is this the app?".to_owned()),
         (parsed, false) => {
             let said = parsed.as_ref().map_or_else(|_| quote(&body), said);
-            Some(if said.is_empty() { "no reason is given".to_owned() } else { said })
+            Some(if said.is_empty() { "without a reason".to_owned() } else { said })
         }
     };
     attempt.answer = parsed.unwrap_or_default();
@@ -373,7 +373,7 @@ fn address(text: &str) -> Result<Url, String> {
     if !url.username().is_empty() || url.password().is_some() {
         // Not quoted, since it contains a secret.
         return Err(format!(
-            "must not hold a password: put tokens into {READ_TOKEN} and {PREDICT_TOKEN}"
+            "must not contain a password: put tokens into {READ_TOKEN} and {PREDICT_TOKEN}"
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {

@@ -119,7 +119,8 @@ impl Returns {
 /// The changes since the answers of `then`, as lines for people.
 pub fn comparison(then: Option<&str>, changes: &[String]) -> String {
     let Some(then) = then else {
-        return "These are the first answers: there is nothing to compare them with.\n".to_owned();
+        return "These are the first answers, so that there is nothing to compare them with.\n"
+            .to_owned();
     };
     if changes.is_empty() {
         return format!("Nothing changed since the last call ({then}).\n");

@@ -16,7 +16,7 @@ use mlops_core::stage::prometheus::Figures;
 pub(crate) fn write(context: &Context, path: &Path, step: Step, status: u8) -> Result<()> {
     let mut text = String::new();
     let name = "mlops_last_exit_status";
-    let help = "How the last run ended: 0 well, 3 a person is needed, otherwise it failed.";
+    let help = "How the last run ended: 0 success, 3 a person is needed, anything else failure.";
     // Writing to a String cannot fail.
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
     let _ = writeln!(text, "{name}{{step=\"{step}\"}} {status}");

@@ -89,7 +89,7 @@ pub(crate) struct RowParser<'a> {
     fields: Vec<Field>,
     /// Columns of the current row without a value.
     empty: Vec<usize>,
-    /// Texts of a column on their way into a table.
+    /// Texts of a column before they are added to a table.
     pub(crate) texts: RawTexts,
     /// The structural index of the current chunk, if the fast path applies.
     pub(crate) index: StructuralIndex,

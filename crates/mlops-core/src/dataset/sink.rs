@@ -278,8 +278,8 @@ impl<'a> RowSink<'a> {
             let place = self.data.display();
             let (found, kept) = (spill.count(), self.kept);
             return Err(Error::data(format!(
-                "{place}: of {kept} rows just written, {found} came back: the disk is not to be \
-                 trusted; nothing was changed"
+                "{place}: of {kept} rows just written, {found} could be read back: the disk is \
+                 unreliable; nothing was changed"
             )));
         }
         self.spill = Some(spill);

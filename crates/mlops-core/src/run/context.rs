@@ -44,7 +44,7 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Called with the name of each step as it begins, for a watchdog.
     pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
-    /// Digests of files that this run knows.
+    /// Digests of files computed in this run.
     pub digests: Arc<Digests>,
 }
 
@@ -170,7 +170,7 @@ impl Context {
         rfc3339(self.clock.now())
     }
 
-    /// The digest of the file at `path`, which is read for that once in a run.
+    /// The digest of the file at `path`, which is read at most once per run for it.
     pub fn digest_of(&self, path: &Path) -> Result<Digest> {
         self.digests.of(path, self.clock.now().timestamp_nanos_opt().unwrap_or(i64::MIN))
     }
@@ -228,9 +228,9 @@ impl Context {
             return Ok(());
         }
         Err(Error::conflict(format!(
-            "{} holds data sets ({}), but the ledger {}, which says what they are, {state}. \
-             Restore it from a backup; or, to start afresh from the source files, move the folder \
-             to another name and run again. Nothing was changed",
+            "{} holds data sets ({}), but the ledger {}, which describes them, {state}. Restore it \
+             from a backup; or, to start anew from the source files, move the folder to another \
+             name and run again. Nothing was changed",
             folder.display(),
             text::names(&names),
             path.display()
@@ -430,7 +430,7 @@ impl Context {
     }
 }
 
-/// A report as the record keeps it.
+/// A report in the form of the record.
 fn detail(report: &impl Report) -> Result<String> {
     let mut detail = serde_json::to_value(report).map_err(|e| Error::backend("JSON", e))?;
     shorten(&mut detail, if report.changed() { 100 } else { 10 });

@@ -395,7 +395,8 @@ fn free_name(folder: &Path, version: DatasetVersion) -> Result<String> {
         }
     }
     Err(Error::conflict(format!(
-        "{} is in the way, and so are {MOST_NAMES} files of that number: move them away and run again",
+        "{} exists already, and so do {MOST_NAMES} files with that number: move them away and run \
+         again",
         folder.join(first).display()
     )))
 }

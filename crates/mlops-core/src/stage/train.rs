@@ -46,7 +46,7 @@ pub struct Trained {
     pub made: Made,
 }
 
-/// A model as its file has it, and the files.
+/// A model as read back from its file, and the files.
 #[derive(Debug, Clone)]
 pub struct Made {
     /// The model, read back from the bytes of its file.
@@ -66,7 +66,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         return Err(Error::schema(
             dataset.location.display().to_string(),
             "the data set was ingested with another \"schema\" than the configuration has now: \
-             put it back, or run `ingestion --rebuild`",
+             change it back, or run `ingestion --rebuild`",
         ));
     }
     super::ingest::check_meaning(context, workspace)?;
@@ -277,7 +277,7 @@ fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
     if !constants.is_empty() {
         let one = constants.len() == 1;
         notes.push(format!(
-            "{} {} constant in the training rows, and so without influence",
+            "{} {} constant in the training rows and therefore without effect",
             text::names(constants.iter().map(|name| format!("\"{name}\""))),
             if one { "is" } else { "are" }
         ));

@@ -153,8 +153,8 @@ impl Anew<'_> {
         }
         if missing.1 > 0 {
             report.warnings.push(format!(
-                "{} of files that are not there any more had been dropped as {}; where the row that {} \
-                 equalled has left, {} missing now: {}",
+                "{} of files that no longer exist had been dropped as {}; if the row that {} \
+                 equalled was removed, {} missing now: {}",
                 text::plural(missing.1, "row"),
                 if missing.1 == 1 { "a duplicate" } else { "duplicates" },
                 if missing.1 == 1 { "it" } else { "they" },

@@ -284,8 +284,9 @@ fn check_schema(
         return Err(Error::config(
             context.config.file.display().to_string(),
             vec![format!(
-                "what a cell or an equal row means has changed since the data so far were ingested: {}. \
-                 Put it back, or run `ingestion --rebuild` to read all source files again",
+                "settings that define cells or equal rows have changed since the data were \
+                 ingested: {}. Change them back, or run `ingestion --rebuild` to read all source \
+                 files again",
                 changes.join("; ")
             )],
         ));
@@ -296,9 +297,9 @@ fn check_schema(
     Err(Error::config(
         context.config.file.display().to_string(),
         vec![
-            "\"schema\" is not the one that the data so far was ingested with: put it back, or \
-             run `ingestion --rebuild` to make a new version of the data set from the source \
-             files that are still there"
+            "\"schema\" differs from the one that the data were ingested with: change it back, or \
+             run `ingestion --rebuild` to make a new version of the data set from the source files \
+             that still exist"
                 .to_owned(),
         ],
     ))
