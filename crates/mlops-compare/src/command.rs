@@ -251,7 +251,7 @@ fn recorded(context: &Context) -> Result<Vec<(DatasetRecord, Option<String>)>> {
     ledger.datasets()?.into_iter().map(with_removal).collect()
 }
 
-/// The file that `text` names or, if there is none, the version of the data set.
+/// The file that `text` names or, if there is no such file, the data set with that version.
 fn subject<'r>(
     context: &Context,
     records: &'r [(DatasetRecord, Option<String>)],

@@ -109,7 +109,8 @@ fn value(number: Number) -> f64 {
     }
 }
 
-/// Exact for integers, which doubles may not tell apart.
+/// The distance between two numbers. Integers are subtracted as integers, since two different ones
+/// may be the same double.
 fn distance(left: Number, right: Number) -> f64 {
     match (left, right) {
         (Number::Integer(l), Number::Integer(r)) => l.abs_diff(r) as f64,

@@ -1,9 +1,9 @@
 //! Writes the joined rows as a CSV file: all rows of the left file in order, then those rows of the
 //! right file that have no partner, in order.
 //!
-//! On all columns a line is the row and `_merge`. With `--on` it is the key, the other cells of the
-//! left row, those of the right row, `_rows` (how often the key occurs on either side, as `2:1`)
-//! and `_merge`. Not for classifying rows: see [`crate::join`].
+//! If all columns are compared, a line is the row and `_merge`. With `--on`, it is the key, the
+//! other cells of the left row, those of the right row, `_rows` (how often the key occurs on each
+//! side, as `2:1`) and `_merge`. Not for classifying rows: see [`crate::join`].
 
 use std::collections::HashSet;
 use std::path::Path;

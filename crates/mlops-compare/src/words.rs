@@ -174,7 +174,7 @@ impl Compared {
     }
 }
 
-/// The name of a rule: `1:1`.
+/// The name of a rule, such as `1:1`.
 fn name_of(rule: Rule) -> &'static str {
     Rule::ALL.iter().find(|(_, known)| *known == rule).map_or("", |(name, _)| name)
 }
@@ -192,7 +192,7 @@ fn or_missing(cell: &str) -> String {
     if cell.is_empty() { "(missing)".to_owned() } else { shown(cell) }
 }
 
-/// Foreign text for a terminal: on one line, without control codes, and not too long.
+/// Untrusted text for a terminal: on one line, without control codes, and not too long.
 fn shown(text: &str) -> String {
     let visible =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

@@ -74,9 +74,9 @@ impl Loaded {
 /// Why the live release on disk is not the one being served.
 #[derive(Debug)]
 pub(crate) struct Trouble {
-    /// The release that the pointer names, if it does.
+    /// The release that the pointer names, if it names one.
     pub(crate) release: Option<ReleaseId>,
-    /// The reason for clients, without paths.
+    /// The reason as clients are told it: it contains no paths.
     pub(crate) public: &'static str,
     at: Duration,
 }

@@ -78,11 +78,11 @@ pub(crate) struct RowParser<'a> {
     numbers: NumberFormat,
     /// Numbers that stand for a missing value.
     missing_numbers: Vec<Number>,
-    /// Canonical numbers can be taken as they are: none is a spelling of a missing value, and the
+    /// Whether canonical numbers can be taken as they are: none stands for a missing value, and the
     /// decimal separator is a point.
     plain_numbers: bool,
-    /// The fast path applies: canonical numbers can be taken as they are, and the columns are in
-    /// schema order.
+    /// Whether the fast path applies: canonical numbers can be taken as they are, the columns are
+    /// in schema order, and labels are not merely counted.
     pub(crate) fast: bool,
     /// The labels that the fast path accepts.
     pub(crate) bare_labels: BareLabels,

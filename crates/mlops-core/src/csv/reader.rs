@@ -176,7 +176,9 @@ impl<'a> RowReader<'a> {
         self
     }
 
-    /// Reads a file whose spellings differ, and names the record that cannot be used:
+    /// Passes the rows of `path` to `visit` in order, a batch at a time.
+    ///
+    /// Cells may be spelt in several ways, and a record that cannot be used is counted and named:
     ///
     /// ```
     /// use mlops_core::config::Ingestion;
@@ -202,8 +204,6 @@ impl<'a> RowReader<'a> {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// Passes the rows of `path` to `visit` in order, a batch at a time.
     pub fn read(
         &self,
         path: &Path,

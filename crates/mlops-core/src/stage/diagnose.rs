@@ -49,9 +49,9 @@ pub struct Options {
 pub struct Dependency {
     /// The package name.
     pub name: String,
-    /// The version built in.
+    /// The version that the program was built with.
     pub version: String,
-    /// The latest version in the registry, if it was asked and answered.
+    /// The latest version in the registry, if that was asked for and the registry answered.
     pub latest: Option<String>,
     /// Why the latest version is unknown.
     pub reason: Option<String>,
