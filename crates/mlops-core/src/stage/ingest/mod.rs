@@ -5,6 +5,7 @@
 
 mod anew;
 pub mod identity;
+mod loss;
 pub(crate) mod publish;
 pub(super) mod repeats;
 pub mod report;
@@ -24,7 +25,7 @@ use crate::dataset::builder::Ingest;
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
-use crate::ledger::{FileRecord, FileStatus, Segment};
+use crate::ledger::{FileRecord, FileStatus};
 use crate::platform::digest::Digest;
 use crate::platform::files;
 use crate::platform::location::Location;
@@ -153,7 +154,7 @@ fn ingest(
         }
     }
     if options.rebuild && !options.partial {
-        refuse_loss(context, workspace, &held, &report)?;
+        loss::refuse(context, workspace, &held, &report)?;
     }
     let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
     if taken == 0 && superseded.is_empty() {
@@ -205,53 +206,6 @@ fn start<'a>(
         ingest.is_first();
     }
     Ok(ingest)
-}
-
-/// Refuses a rebuild that would lose content of the data set, unless it was requested. A file with
-/// new content has not lost its old one, unless both are to count.
-fn refuse_loss(
-    context: &Context,
-    workspace: &Workspace,
-    held: &[Segment],
-    report: &Ingested,
-) -> Result<()> {
-    let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
-    let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
-    let again = |f: &&FileRecord| match f.status {
-        FileStatus::Ingested | FileStatus::Copy => true,
-        // A header alone, which is not nothing.
-        FileStatus::NoRows => f.stamp.size > 0,
-        _ => false,
-    };
-    let again: BTreeSet<&Location> =
-        report.files.iter().filter(again).map(|f| &f.location).collect();
-    let supersedes = context.config.ingestion.on_change == OnChange::Supersede;
-    let mut lost = Vec::new();
-    for segment in held.iter().filter(|s| s.rows > 0 && !there.contains(&s.sha256)) {
-        let holders = workspace.ledger.holders(segment.sha256)?;
-        if !(supersedes && holders.iter().any(|location| again.contains(location))) {
-            lost.push(segment);
-        }
-    }
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let rows = lost.iter().map(|s| s.rows).sum();
-    let names = text::names(lost.iter().map(|s| s.location.as_str()));
-    let why = report
-        .failures
-        .iter()
-        .chain(&report.refused)
-        .next()
-        .map(|w| format!(" ({w})"))
-        .unwrap_or_default();
-    Err(Error::data(text::bounded(format!(
-        "a rebuild would leave out {} of the data set that cannot be read any more, with {}: \
-         {names}{why}. Nothing was changed: bring them back, or run `ingestion --rebuild --partial` \
-         to go on without them",
-        text::plural(lost.len() as u64, "file"),
-        text::plural(rows, "row"),
-    ))))
 }
 
 /// Refuses to read the data set with another meaning than it was ingested with.
