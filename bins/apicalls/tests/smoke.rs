@@ -95,7 +95,7 @@ fn an_app_that_is_down_is_a_failure_that_says_how_to_start_it_and_keeps_the_last
     let url = nobody();
     let scene = scene(&url);
     scene.file("model/apireturns.txt", "the last answers");
-    for part in [&format!("nobody answers at {url}"), "refused", "`make app`", "--url"] {
+    for part in [&format!("no answer from {url}"), "refused", "`make app`", "--url"] {
         APICALLS.fails(&scene, part);
     }
     let json = call(&scene, &["--json"]).ends_with(1).json();

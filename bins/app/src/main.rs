@@ -32,7 +32,7 @@ struct Arguments {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// A file of tokens, one per line: a scope (read or predict), a blank and the token; in addition
+    /// A file of tokens, one per line: a scope (read or predict), a space and the token; in addition
     /// to those in MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN
     #[arg(long, value_name = "PATH", env = "MLOPS_TOKENS_FILE")]
     tokens_file: Option<PathBuf>,

@@ -42,7 +42,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List what was live, from when to when, who decided it and why; newest first
+    /// List which release was live when, who decided it and why; newest first
     History,
 
     /// Make an earlier release live again: the last sound one before the live one

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
+use std::path::Path;
+
 use mlops_testkit::binary::Binary;
 use mlops_testkit::binary::golden::Transcript;
 use mlops_testkit::binary::scene::{Scene, rows};
@@ -45,7 +47,7 @@ fn a_second_run_changes_no_byte_and_says_so() {
     assert!(first.stdout.contains("Live: r-2-"), "{first:#?}");
     let before = scene.files();
     for file in ["live", "model/report.html", "model/diagnostics.json", "out/finaldata2.csv"] {
-        assert!(before.contains_key(&scene.path(file)), "{file}");
+        assert!(before.contains_key(Path::new(file)), "{file}");
     }
     let second = FIRST_RUN.run(scene.root(), &[] as &[&str]).ends_with(0);
     assert!(second.stdout.contains("Nothing to do"), "{second:#?}");

@@ -71,10 +71,10 @@ fn an_app_that_is_down_is_noted_and_nothing_else() {
     let calls = promotes(&scene, 0);
     assert_eq!(calls["outcome"], "unreachable", "{calls:#}");
     assert!(!scene.path("model/apireturns.txt").is_file());
-    assert!(log(&scene).contains(&format!("nobody answers at {url}")));
+    assert!(log(&scene).contains(&format!("no answer from {url}")));
     let scene = drifted(&url);
     let said = FULLPROCESS.run(scene.root(), &["--accept"]).ends_with(0);
-    assert!(said.stdout.contains(&format!("\nApp: nobody answers at {url}")), "{said:#?}");
+    assert!(said.stdout.contains(&format!("\nApp: no answer from {url}")), "{said:#?}");
     assert!(!said.stderr.contains("nobody"), "{said:#?}");
 }
 
@@ -125,7 +125,7 @@ fn an_app_that_does_not_follow_needs_attention_and_the_promotion_stands() {
     let calls = promotes(&scene, 1);
     assert_eq!(calls["outcome"], "other_release", "{calls:#}");
     assert_eq!(calls["release"], "r-1-old", "{calls:#}");
-    assert!(log(&scene).contains("answers with r-1-old and not with r-"));
+    assert!(log(&scene).contains("serves r-1-old and not r-"));
     assert!(!scene.path("model/apireturns.txt").is_file());
     let scene = drifted(&app.url);
     let said = FULLPROCESS.run(scene.root(), &["--accept"]).ends_with(1);

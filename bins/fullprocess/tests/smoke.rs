@@ -145,7 +145,7 @@ fn the_log_of_a_run_holds_its_facts() {
     }
     // What was refused is still there: a person is needed, and the next run says so.
     let later = FULLPROCESS.run(scene.root(), &["--quiet", "--log-format", "json"]).ends_with(3);
-    assert!(later.stderr.contains("a person is needed: refused data are waiting"), "{later:#?}");
+    assert!(later.stderr.contains("a person is needed: refused files are waiting"), "{later:#?}");
     assert_eq!(facts(&scene)["outcome"], "nothing_new");
     scene.file("source/bad.csv", HEADER);
     FULLPROCESS.run(scene.root(), &["--quiet"]).ends_with(0);

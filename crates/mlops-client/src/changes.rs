@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use mlops_core::text;
 use serde_json::Value;
 
-use crate::api::{Call, plain};
+use crate::call::{Call, plain};
 use crate::predictions::{PATH as PREDICTION, Predictions};
 use crate::readable::cell;
 
@@ -117,7 +117,8 @@ fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &m
         }
     }
     let gone = old.iter().filter(|(place, _)| !places.contains_key(place.as_str()));
-    different.extend(gone.map(|(place, value)| format!("{place} is gone: {}", short(value))));
+    different
+        .extend(gone.map(|(place, value)| format!("{place} is no longer there: {}", short(value))));
     let more = different.len().saturating_sub(NAMED);
     different.truncate(NAMED);
     changes.extend(different.into_iter().map(|change| format!("{}: {change}", now.path)));
@@ -139,8 +140,8 @@ fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<Str
     let moved = moved.map(|(before, now)| (before - now).abs()).fold(0.0_f64, f64::max);
     if labels > 0 || moved > 0.0 || before.labels != now.labels {
         changes.push(format!(
-            "/prediction: {labels} of {} rows are predicted otherwise, probabilities moved by up \
-             to {moved:.4}",
+            "/prediction: {labels} of {} rows are predicted differently, probabilities changed by \
+             up to {moved:.4}",
             now.kept.predictions.len()
         ));
     }

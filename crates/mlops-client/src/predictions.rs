@@ -15,7 +15,7 @@ use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{Api, Call};
+use crate::call::{Api, Call};
 use crate::data::Data;
 
 /// The path to which rows are sent.
@@ -233,7 +233,7 @@ impl<'a> Sender<'a> {
         predictions.kept.probabilities.extend(probabilities.into_iter().take(room));
         for (i, label) in labels.into_iter().enumerate() {
             let label = match label {
-                Value::String(label) => crate::api::plain(&label),
+                Value::String(label) => crate::call::plain(&label),
                 other => other.to_string(),
             };
             if i < room {
@@ -252,7 +252,7 @@ fn faults(answer: &Value, before: u64) -> Vec<String> {
     let errors = answer.get("errors").and_then(Value::as_array).into_iter().flatten();
     let sentence = |fault: &Value| {
         let row = text::count(before + 1 + fault.get("row")?.as_u64()?);
-        let reason = crate::api::plain(fault.get("reason")?.as_str()?);
+        let reason = crate::call::plain(fault.get("reason")?.as_str()?);
         Some(match fault.get("column").and_then(Value::as_str) {
             Some(column) => format!("row {row}, column {column:?}: {reason}"),
             None => format!("row {row}: {reason}"),
@@ -267,7 +267,7 @@ fn ids(rows: &[u8], columns: usize, before: u64) -> impl Iterator<Item = String>
     rows.into_records().zip(before + 1..).map(move |(row, number)| {
         let row = row.unwrap_or_default();
         let id: Vec<&str> = row.iter().take(columns).filter(|cell| !cell.is_empty()).collect();
-        if id.is_empty() { format!("row {number}") } else { crate::api::plain(&id.join(" ")) }
+        if id.is_empty() { format!("row {number}") } else { crate::call::plain(&id.join(" ")) }
     })
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use mlops_core::text;
 use serde_json::{Map, Value};
 
-use crate::api::plain;
+use crate::call::plain;
 
 /// A list of scalars up to this length is put on one line.
 const LINE: usize = 80;

@@ -1,7 +1,7 @@
-//! Names of machines to addresses, as the system knows them.
+//! Resolves host names with the system's resolver.
 //!
-//! reqwest's own resolver panics where the system gives no further thread; this one then asks on the
-//! thread that is there. Not for connecting: see [`crate::transport`].
+//! reqwest's own resolver panics if the system refuses it a thread; this one then resolves on the
+//! calling thread. Not for connecting: see [`crate::transport`].
 
 use std::future::Future;
 use std::io;
@@ -13,7 +13,7 @@ use std::thread;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Asks the system, on a thread of its own where there is one: a name may take long.
+/// Asks the system, on a thread of its own if it can get one, since resolving may take long.
 #[derive(Debug)]
 pub(crate) struct Resolver;
 

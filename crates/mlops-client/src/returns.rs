@@ -9,7 +9,7 @@ use mlops_core::platform::disk::Disk;
 use mlops_core::{Result, release, text};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Call, PREDICT_TOKEN, READ_TOKEN};
+use crate::call::{Call, PREDICT_TOKEN, READ_TOKEN};
 use crate::changes::{self, Answers};
 use crate::predictions::Predictions;
 use crate::readable;
@@ -119,7 +119,8 @@ impl Returns {
 /// The changes since the answers of `then`, as lines for people.
 pub fn comparison(then: Option<&str>, changes: &[String]) -> String {
     let Some(then) = then else {
-        return "These are the first answers: there is nothing to compare them with.\n".to_owned();
+        return "These are the first answers, so that there is nothing to compare them with.\n"
+            .to_owned();
     };
     if changes.is_empty() {
         return format!("Nothing changed since the last call ({then}).\n");
@@ -166,7 +167,7 @@ impl Predictions {
             }
             out.push('\n');
             for example in &file.examples {
-                let _ = writeln!(out, "  {}", crate::api::plain(example));
+                let _ = writeln!(out, "  {}", crate::call::plain(example));
             }
         }
         let labels: Vec<String> = self

@@ -2,14 +2,14 @@
 //! release.
 //!
 //! All answers of a round should come from one release; if it changes meanwhile, the round is
-//! repeated. Not for single calls: see [`crate::api`].
+//! repeated. Not for single calls: see [`crate::call`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mlops_core::Result;
 
-use crate::api::{Api, Call};
+use crate::call::{Api, Call};
 use crate::data::Data;
 use crate::predictions::{self, Predictions};
 

@@ -1,6 +1,6 @@
 //! Connections: certificates, proxies, and readable errors.
 //!
-//! Not for requests: see [`crate::ping`] and [`crate::api`].
+//! Not for requests: see [`crate::ping`] and [`crate::call`].
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use mlops_client::api::{Api, Call, Options};
+use mlops_client::call::{Api, Call, Options};
 use mlops_core::platform::clock::Clock;
 use mlops_testkit::app::{App, Reply, healthy, nobody, problem, reply};
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ fn nothing_is_tried_beyond_the_time_for_all_calls() {
     assert_eq!((call.attempts, millis(&clock.taken())), (2, vec![200]));
     clock.sleep(SECOND);
     let late = api.get("/scoring");
-    assert_eq!(late.error.as_deref(), Some("there is no time left for it"));
+    assert_eq!(late.error.as_deref(), Some("there was no time left for it"));
     assert_eq!(app.requests().len(), 2);
 }
 

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlops_client::api::{Api, Options};
+use mlops_client::call::{Api, Options};
 use mlops_client::data::Data;
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round::{self, Round};
 use mlops_core::config::Ingestion;
 use mlops_core::platform::clock::{SteppingClock, SystemClock};
-use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 use mlops_core::table::schema::{Schema, SchemaFields};
 use mlops_testkit::app::{App, Reply, Request, healthy, nobody, problem, reply};
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ fn every_endpoint_is_called_and_all_answers_are_readable_together() {
     let expected = format!(
         "{} answered by r-1-a, then
 
-These are the first answers: there is nothing to compare them with.
+These are the first answers, so that there is nothing to compare them with.
 
 POST /prediction 200
   clients.csv: 3 rows
@@ -301,8 +301,9 @@ fn what_changed_since_the_last_call_is_said() {
             "/scoring: f1 0.8125 → 0.85".to_owned(),
             "/scoring: note is new: few rows".to_owned(),
             "/summarystats: 200 → 404 (none yet)".to_owned(),
-            "/diagnostics: timings.training is gone: 0.25".to_owned(),
-            "/prediction: 1 of 3 rows are predicted otherwise, probabilities moved by up to 0.5000"
+            "/diagnostics: timings.training is no longer there: 0.25".to_owned(),
+            "/prediction: 1 of 3 rows are predicted differently, probabilities changed by up to \
+             0.5000"
                 .to_owned(),
         ]
     );
@@ -360,9 +361,9 @@ fn a_file_of_format_1_is_understood_for_ever() {
 struct Full(&'static str);
 
 impl Probe for Full {
-    fn before(&self, step: Step, path: &Path) -> io::Result<()> {
+    fn before(&self, step: DiskStep, path: &Path) -> io::Result<()> {
         match step {
-            Step::Write if path.ends_with(self.0) => Err(io::ErrorKind::StorageFull.into()),
+            DiskStep::Write if path.ends_with(self.0) => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
     }

@@ -1,10 +1,10 @@
-//! How a cell is spelt for comparing: two cells are equal if their spellings are.
+//! The canonical spelling of cells for comparison: two cells are equal if their spellings are.
 //!
-//! Columns of the schema are spelt as ingestion spells them. What ingestion would send to the
-//! quarantine is compared as the text it is; only numbers with the other decimal separator refuse
-//! their file, as there. In other columns a cell is a number
-//! only if its spelling loses nothing by being one: `1.0` is `1`, but `007`, `+5` and `1,234` are
-//! texts, since they may be codes. Not for splitting records: see `csv::record`.
+//! Columns of the schema are cleaned as in ingestion. A cell that ingestion would quarantine is
+//! compared as plain text; only a number with the other decimal separator refuses its file, as it
+//! does there. In other columns a cell is a number only if its spelling loses nothing by being one:
+//! `1.0` is `1`, but `007`, `+5` and `1,234` are texts, since they may be codes. Not for splitting
+//! records: see `csv::record`.
 
 use std::borrow::Cow;
 
@@ -16,10 +16,10 @@ use mlops_core::csv::spelling::{BareLabels, Cell};
 use mlops_core::table::quote::push_text;
 use mlops_core::table::schema::{Role, Schema};
 
-/// Digits that a double holds, whatever they are, up to its shortest spelling.
+/// The number of digits that a double always preserves, in its shortest spelling.
 const DOUBLE_DIGITS: usize = 17;
 
-/// What a column's cells are taken for.
+/// How the cells of a column are interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An id of the schema: text.
@@ -30,14 +30,14 @@ pub(crate) enum Kind {
     Category,
     /// The label of the schema.
     Label,
-    /// A column that the schema does not name.
+    /// A column that is not in the schema.
     Plain,
     /// A column that is not compared.
     Passed,
 }
 
 impl Kind {
-    /// The kind of a column with this role in the schema, if the schema names it.
+    /// The kind of a column with this role in the schema, if it is in the schema.
     pub(crate) fn of(role: Option<Role>) -> Self {
         role.map_or(Self::Plain, |role| match role {
             Role::Id => Self::Text,
@@ -47,8 +47,7 @@ impl Kind {
         })
     }
 
-    /// The number that a cell of this kind stands for, if it is one; `cell` is in canonical
-    /// spelling.
+    /// The number in a cell of this kind, if it is one; `cell` must be canonical.
     pub(crate) fn number(self, cell: &str) -> Option<Number> {
         match self {
             Self::Number => Number::parse(cell),
@@ -58,21 +57,21 @@ impl Kind {
     }
 }
 
-/// Spells cells.
+/// Cleans cells.
 #[derive(Debug, Clone)]
 pub(crate) struct Spelling<'a> {
     missing: &'a [String],
     labels: Labels,
     bare_labels: BareLabels,
-    /// How numbers of the schema are spelt.
+    /// The number format of the schema's columns.
     numbers: NumberFormat,
-    /// Whether a canonical number means itself: it is no spelling of a missing value, and the decimal
-    /// point is one.
+    /// Canonical numbers can be taken as they are: none is a spelling of a missing value, and the
+    /// decimal separator is a point.
     plain_numbers: bool,
 }
 
 impl<'a> Spelling<'a> {
-    /// The spelling that `schema` and `options` ask for.
+    /// The spelling for `schema` and `options`.
     pub(crate) fn new(schema: &Schema, options: &'a Ingestion) -> Self {
         let labels = Labels::of(schema);
         let bare_labels = BareLabels::of(&labels);
@@ -81,7 +80,7 @@ impl<'a> Spelling<'a> {
             .with_numbers(options.numbers)
     }
 
-    /// The same for a file whose numbers are spelt so.
+    /// The same for a file with this number format.
     pub(crate) fn with_numbers(mut self, numbers: NumberFormat) -> Self {
         self.numbers = numbers;
         let is_number = |text: &String| Number::read(text, numbers).is_some();
@@ -89,8 +88,8 @@ impl<'a> Spelling<'a> {
         self
     }
 
-    /// Whether a cell is spelt canonically; rarer ones, which [`Spelling::push`] leaves as they are,
-    /// are said not to be.
+    /// Whether a cell is canonical; may return false for rare canonical cells, which
+    /// [`Spelling::push`] leaves unchanged.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see `simd`")]
     pub(crate) fn is_canonical(&self, kind: Kind, cell: Cell) -> bool {
@@ -109,9 +108,9 @@ impl<'a> Spelling<'a> {
         }
     }
 
-    /// Writes a cell in canonical spelling; nothing if it is missing. `text` is the field without
-    /// its outer quotes. Refuses a number with the other decimal separator, in words: others beside
-    /// it would be misread.
+    /// Writes a cell in canonical spelling, or nothing if it is missing. `text` is the field
+    /// without its outer quotes. Returns an error text for a number with the other decimal
+    /// separator, since other numbers would then be misread.
     pub(crate) fn push(
         &self,
         kind: Kind,
@@ -138,7 +137,7 @@ impl<'a> Spelling<'a> {
                 },
                 number => number,
             },
-            // A label that is not known yet is not learned here: it would depend on the order.
+            // An unknown label is not learned here, since that would depend on the order.
             Kind::Label => match self.labels.known_as(&value) {
                 Some(label) => {
                     push_text(label, out);
@@ -161,8 +160,8 @@ fn starts_a_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.')
 }
 
-/// A number in a spelling that nothing is lost with: no leading zero, plus or comma, and not more
-/// digits than are kept.
+/// A number whose spelling can be discarded: no leading zero, plus sign or comma, and no more
+/// digits than are preserved.
 fn plain_number(text: &str) -> Option<Number> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let whole = unsigned.bytes().take_while(u8::is_ascii_digit).count();
@@ -179,12 +178,12 @@ fn plain_number(text: &str) -> Option<Number> {
     (exact || digits <= DOUBLE_DIGITS).then_some(number)
 }
 
-/// The cells of a row, or of a part of it, in canonical spelling without its newline.
+/// The cells of a row, or of a part of one, in canonical spelling without the newline.
 #[derive(Debug, Clone)]
 pub(crate) struct Cells<'a>(Option<&'a [u8]>);
 
 impl<'a> Cells<'a> {
-    /// The cells of `row`; there is one at least.
+    /// The cells of `row`; there is at least one.
     pub(crate) fn of(row: &'a [u8]) -> Self {
         Self(Some(row.strip_suffix(b"\n").unwrap_or(row)))
     }
@@ -197,7 +196,7 @@ impl<'a> Iterator for Cells<'a> {
         let rest = self.0?;
         let mut quoted = false;
         let comma = rest.iter().position(|b| {
-            // A quote inside a quoted cell is doubled, so that this comes out right.
+            // A quote inside a quoted cell is doubled, so that the state comes out right.
             quoted ^= *b == b'"';
             *b == b',' && !quoted
         });
@@ -207,7 +206,7 @@ impl<'a> Iterator for Cells<'a> {
     }
 }
 
-/// A canonical cell as people read it: without quotes.
+/// A canonical cell without quotes, for people.
 pub(crate) fn unquoted(cell: &[u8]) -> String {
     let text = String::from_utf8_lossy(cell);
     let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));

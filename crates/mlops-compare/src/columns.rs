@@ -1,4 +1,4 @@
-//! Which columns of two files belong together: by name, wherever they stand.
+//! Matches the columns of two files by name, in whatever order they are.
 //!
 //! Not for cells: see [`crate::cell`].
 
@@ -15,31 +15,31 @@ use crate::cell::Kind;
 /// The columns of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Columns {
-    /// The columns whose cells together name a row: those of `--on`, else all that are compared.
+    /// The columns that together identify a row: those of `--on`, or by default all compared ones.
     pub on: Vec<String>,
-    /// The other columns that both files have; their cells are compared.
+    /// The other columns that both files have, whose cells are compared.
     pub compared: Vec<String>,
     /// Columns that only the left file has.
     pub left_only: Vec<String>,
     /// Columns that only the right file has.
     pub right_only: Vec<String>,
-    /// Whether the columns that both have stand in another order.
+    /// The common columns are in another order.
     pub reordered: bool,
-    /// Whether `on` was asked for.
+    /// `on` was given.
     #[serde(skip)]
     pub keyed: bool,
     #[serde(skip)]
     pub(crate) kinds: Vec<Kind>,
 }
 
-/// Where the columns of a comparison stand in a file.
+/// The positions of the compared columns in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fields {
-    /// What each field of the file is taken for.
+    /// How each field of the file is interpreted.
     pub(crate) kinds: Vec<Kind>,
-    /// For each column of the comparison, keys first, its field.
+    /// The field of each compared column, keys first.
     pub(crate) positions: Vec<usize>,
-    /// Columns that are keys.
+    /// The number of key columns.
     pub(crate) keys: usize,
 }
 
@@ -97,18 +97,18 @@ impl Columns {
         })
     }
 
-    /// All columns of the comparison, keys first.
+    /// All compared columns, keys first.
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         self.on.iter().chain(&self.compared)
     }
 
-    /// Where they stand in the file whose header is `names`.
+    /// Their positions in the file whose header is `names`.
     pub(crate) fn fields(&self, names: &[String]) -> Fields {
         let mut kinds = vec![Kind::Passed; names.len()];
         let mut positions = Vec::new();
         let found: HashMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
         for (name, kind) in self.names().zip(&self.kinds) {
-            // Aligned with this header, it has the column.
+            // The header was aligned, so that it has the column.
             let position = found.get(name.as_str()).copied().unwrap_or_default();
             kinds[position] = *kind;
             positions.push(position);
@@ -117,7 +117,7 @@ impl Columns {
     }
 }
 
-/// Where each column of a header stands.
+/// The position of each column of a header.
 fn positions<'n>(names: &'n [String], place: &str) -> Result<HashMap<&'n str, usize>> {
     let mut found = HashMap::with_capacity(names.len());
     for (i, name) in names.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! `diagnostics compare`: two CSV files, or two versions of the data set, side by side.
+//! `diagnostics compare`: compares two CSV files, or two versions of the data set.
 //!
-//! Takes no lock, records nothing, and changes neither file; what it may write is the file that
-//! `--output` names. Not for how rows are joined: see [`crate::compare()`].
+//! Takes no lock, records nothing, and changes neither file; it writes only the file that
+//! `--output` names. Not for joining rows: see [`crate::compare()`].
 
 use std::path::{Path, PathBuf};
 
@@ -18,33 +18,33 @@ use mlops_core::{Error, Result};
 
 use mlops_core::stage::output::Output;
 
-/// Memory of a process besides the rows: program, blocks on the way to the disk, pieces of files.
+/// Memory of a process besides the rows: program, blocks being written, pieces of files.
 const FIXED_BYTES: usize = 12 << 20;
-/// Memory of a thread that reads, with the pieces on their way to it and from it.
+/// Memory of a reading thread, including the pieces in its queues.
 const THREAD_BYTES: usize = 3 << 20;
-/// The rows are never given less memory than this.
+/// The least memory given to the rows.
 const LEAST_MEMORY: usize = 1 << 20;
 
-/// What the user may ask for.
+/// The user's options.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// A file, or a version of the data set by its number or name.
     pub left: String,
-    /// The same.
+    /// The other file or version.
     pub right: String,
-    /// The columns that together name a row; all that both have, if empty.
+    /// The columns that together identify a row; if empty, all that both have.
     pub on: Vec<String>,
-    /// How far numbers of the other columns may lie apart.
+    /// The tolerance for numbers in the other columns.
     pub tolerance: Tolerance,
-    /// How often a key may come.
+    /// How often a key may occur.
     pub validate: Option<Rule>,
-    /// Where the joined rows go.
+    /// The file for the joined rows.
     pub output: Option<PathBuf>,
-    /// Whether a difference is a failure.
+    /// Treat a difference as a failure.
     pub exit_code: bool,
 }
 
-/// How often a key may come, in the words of pandas.
+/// How often a key may occur, in pandas' terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Rule {
     /// Once in each file.
@@ -81,23 +81,23 @@ impl std::str::FromStr for Rule {
     }
 }
 
-/// What was compared.
+/// One of the compared files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Subject {
-    /// As the user named it; of a version, its file's name.
+    /// The name that the user gave; for a version, its file name.
     pub name: String,
     /// Its path.
     pub path: PathBuf,
-    /// The version of the data set that it is.
+    /// The version, if it is one of the data set.
     pub version: Option<DatasetVersion>,
 }
 
-/// Whether the rule holds.
+/// The result of checking the rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Validation {
     /// The rule.
     pub rule: Rule,
-    /// Whether it holds; else `repeated` says of which keys it does not.
+    /// Whether it holds; if not, `repeated` has the keys that break it.
     pub holds: bool,
 }
 
@@ -106,11 +106,11 @@ pub struct Validation {
 pub struct Written {
     /// Its path.
     pub path: PathBuf,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
 }
 
-/// What `diagnostics compare` found.
+/// The report of `diagnostics compare`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compared {
     /// The left file.
@@ -120,13 +120,13 @@ pub struct Compared {
     /// The figures.
     #[serde(flatten)]
     pub comparison: Comparison,
-    /// Whether keys come as often as they may.
+    /// Whether keys occur as often as allowed.
     pub validation: Option<Validation>,
-    /// Where the joined rows are; nowhere if the rule does not hold.
+    /// The file of joined rows; `None` if the rule does not hold.
     pub output: Option<Written>,
-    /// Data sets that are not as recorded.
+    /// Data sets that differ from their records.
     pub warnings: Vec<String>,
-    /// Whether a difference is a failure.
+    /// Treat a difference as a failure.
     #[serde(skip)]
     pub exit_code: bool,
 }
@@ -143,7 +143,7 @@ impl Report for Compared {
     }
 
     fn attention(&self) -> Attention {
-        // A difference is an answer: it is said by the exit code, if that was asked for.
+        // A difference is a result; it affects the exit code only on request.
         let differs = self.exit_code && !self.comparison.equal;
         if differs { Attention::Failed } else { attention::most(&self.findings()) }
     }
@@ -199,7 +199,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
         .map(|rule| Validation { rule, holds: rule.holds(compared.comparison.repeated.keys) });
     let broken = validation.as_ref().is_some_and(|v| !v.holds);
     let output = match (compared.joined, output) {
-        // Whoever asked for the rule would join rows that must not be joined.
+        // If the rule is broken, the joined rows would not be what was asked for.
         (Some((file, rows)), Some(path)) if !broken => {
             file.publish(replace)?;
             Some(Written { path: path.to_owned(), rows })
@@ -239,7 +239,7 @@ fn check_tolerance(tolerance: Tolerance) -> Result<()> {
     if problems.is_empty() { Ok(()) } else { Err(Error::config("the arguments", problems)) }
 }
 
-/// All data sets, and when those that were removed were.
+/// All data sets, each with the time when it was removed, if it was.
 fn recorded(context: &Context) -> Result<Vec<(DatasetRecord, Option<String>)>> {
     let Some(ledger) = Ledger::open_to_read(&context.config.ledger_path())? else {
         return Ok(Vec::new());
@@ -251,7 +251,7 @@ fn recorded(context: &Context) -> Result<Vec<(DatasetRecord, Option<String>)>> {
     ledger.datasets()?.into_iter().map(with_removal).collect()
 }
 
-/// What `text` names: a file, which comes first, or a version of the data set.
+/// The file that `text` names or, if there is no such file, the data set with that version.
 fn subject<'r>(
     context: &Context,
     records: &'r [(DatasetRecord, Option<String>)],

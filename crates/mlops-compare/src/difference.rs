@@ -1,6 +1,6 @@
-//! Where two rows of the same key differ, column by column.
+//! Compares two rows with the same key, column by column.
 //!
-//! Not for which rows belong together: see [`crate::join`].
+//! Not for matching rows: see [`crate::join`].
 
 use serde::Serialize;
 
@@ -9,13 +9,13 @@ use mlops_core::csv::clean::Number;
 use crate::cell::{Cells, Kind, unquoted};
 use crate::examples::Examples;
 
-/// How far two numbers may lie apart and still count as equal: by `abs`, or by `rel` times the
-/// larger of their absolute values, whichever is more. Python's `math.isclose` has the same rule.
+/// How much two numbers may differ and still count as equal: by `abs`, or by `rel` times the larger
+/// of their absolute values, whichever is more. The same rule as Python's `math.isclose`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Tolerance {
     /// In units of the column.
     pub abs: f64,
-    /// As a share.
+    /// As a share of the larger number.
     pub rel: f64,
 }
 
@@ -25,14 +25,14 @@ impl Tolerance {
     }
 }
 
-/// The cells of one column.
+/// The differences in one column.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ColumnDifferences {
-    /// Cells that differ.
+    /// Number of cells that differ.
     pub(crate) cells: u64,
-    /// Cells that differ within the tolerance, which counts as equal.
+    /// Number of cells that differ within the tolerance, which counts as equal.
     pub(crate) tolerated: u64,
-    /// The largest distance of two numbers that differ.
+    /// The largest difference between two numbers.
     pub(crate) largest: Option<f64>,
     pub(crate) examples: Examples<CellDifference>,
 }
@@ -49,7 +49,7 @@ pub struct CellDifference {
 }
 
 impl ColumnDifferences {
-    /// Adds those of other rows of the same column.
+    /// Adds the differences of other rows in the same column.
     pub(crate) fn add(&mut self, other: Self) {
         self.cells += other.cells;
         self.tolerated += other.tolerated;
@@ -61,8 +61,8 @@ impl ColumnDifferences {
     }
 }
 
-/// Compares two rows cell by cell, behind a key of `key` bytes that is the same; `kinds` are those
-/// of the other columns. Returns whether all cells are equal.
+/// Compares two rows cell by cell after their common key of `key` bytes; `kinds` are those of the
+/// other columns. Returns whether all cells are equal.
 pub(crate) fn compare_rows(
     ordinal: u64,
     (left, right): (&[u8], &[u8]),
@@ -74,7 +74,7 @@ pub(crate) fn compare_rows(
         return true;
     }
     let (key_cells, left) = left.split_at(key);
-    // Behind the key stands a comma.
+    // A comma follows the key.
     let cells = Cells::of(&left[1..]).zip(Cells::of(&right[key + 1..]));
     let mut equal = true;
     for (((left, right), kind), column) in cells.zip(kinds).zip(columns) {
@@ -109,7 +109,8 @@ fn value(number: Number) -> f64 {
     }
 }
 
-/// Exact for whole numbers, which a double may not tell apart.
+/// The distance between two numbers. Integers are subtracted as integers, since two different ones
+/// may be the same double.
 fn distance(left: Number, right: Number) -> f64 {
     match (left, right) {
         (Number::Integer(l), Number::Integer(r)) => l.abs_diff(r) as f64,

@@ -1,11 +1,11 @@
-//! The first few of many things, in the order of the files, in whatever order they are found.
+//! Keeps the first few of many items in file order, in whatever order they are found.
 //!
 //! Not for counting them.
 
-/// How many examples are kept of each kind.
+/// The number of examples kept of each kind.
 pub const EXAMPLES: usize = 10;
 
-/// The examples with the lowest numbers.
+/// The examples with the lowest ordinals.
 #[derive(Debug, Clone)]
 pub(crate) struct Examples<T>(Vec<(u64, T)>);
 
@@ -16,7 +16,7 @@ impl<T> Default for Examples<T> {
 }
 
 impl<T> Examples<T> {
-    /// Offers the example with the number `ordinal`; it is made only if it is wanted.
+    /// Offers the example with number `ordinal`; it is created only if it is kept.
     #[inline]
     pub(crate) fn offer(&mut self, ordinal: u64, make: impl FnOnce() -> T) {
         if self.0.len() < EXAMPLES || self.0.last().is_some_and(|(last, _)| ordinal < *last) {
@@ -26,7 +26,7 @@ impl<T> Examples<T> {
         }
     }
 
-    /// Like [`Examples::offer`], but of those that are the same for `same` only the first stays.
+    /// Like [`Examples::offer`], but keeps only the first of those that are equal by `same`.
     pub(crate) fn offer_one(
         &mut self,
         ordinal: u64,
@@ -43,19 +43,19 @@ impl<T> Examples<T> {
         }
     }
 
-    /// Adds those of another part.
+    /// Adds the examples of another part.
     pub(crate) fn add(&mut self, other: Self) {
         for (ordinal, example) in other.0 {
             self.offer(ordinal, || example);
         }
     }
 
-    /// In order.
+    /// The examples in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, example)| example)
     }
 
-    /// In order, to be completed.
+    /// The examples in order, for completion.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().map(|(_, example)| example)
     }

@@ -1,14 +1,14 @@
-//! What a comparison, or a part of it, has found so far.
+//! Counts and examples collected by a comparison, or by a part of it.
 //!
-//! Parts may be added in any order: counts are sums, and examples know their place in the files.
-//! Not for finding it: see [`crate::join`].
+//! Parts may be added in any order: counts are summed, and examples know their positions. Not for
+//! producing them: see [`crate::join`].
 
 use crate::cell::{Cells, unquoted};
 use crate::difference::ColumnDifferences;
 use crate::examples::Examples;
 use crate::groups::Counts;
 
-/// Numbers of examples from here on are of the right file.
+/// Ordinals of examples from here on belong to the right file.
 pub(crate) const RIGHT: u64 = 1 << 63;
 
 /// Counts and examples.
@@ -18,32 +18,32 @@ pub(crate) struct Findings {
     pub(crate) left_only: u64,
     pub(crate) right_only: u64,
     pub(crate) repeated: Repeated,
-    /// Pairs of rows of which some cell differs.
+    /// Pairs of rows that differ in some cell.
     pub(crate) different: u64,
-    /// Of each column that is compared.
+    /// The differences of each compared column.
     pub(crate) columns: Vec<ColumnDifferences>,
     pub(crate) left_examples: Examples<Vec<String>>,
     pub(crate) right_examples: Examples<Vec<String>>,
 }
 
-/// Keys that come more than once.
+/// Keys that occur more than once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Repeated {
     pub(crate) left_keys: u64,
     pub(crate) left_rows: u64,
     pub(crate) right_keys: u64,
     pub(crate) right_rows: u64,
-    /// Those in both files, so that it is open which row belongs to which.
+    /// Those that are in both files, so that their rows cannot be paired.
     pub(crate) unpaired_keys: u64,
     pub(crate) unpaired_left: u64,
     pub(crate) unpaired_right: u64,
-    /// Sums of the hashes of those rows: the same if the rows are, in whatever order.
+    /// Sums of the hashes of those rows: equal if the rows are, in any order.
     pub(crate) left_sum: u128,
     pub(crate) right_sum: u128,
     pub(crate) examples: Examples<RepeatedKey>,
 }
 
-/// A key that comes more than once.
+/// A key that occurs more than once.
 #[derive(Debug, Clone)]
 pub(crate) struct RepeatedKey {
     pub(crate) hash: u128,
@@ -53,7 +53,7 @@ pub(crate) struct RepeatedKey {
 }
 
 impl Findings {
-    /// Nothing yet, with room for `columns` that are compared.
+    /// Empty findings for so many compared columns.
     pub(crate) fn new(columns: usize) -> Self {
         Self { columns: vec![ColumnDifferences::default(); columns], ..Self::default() }
     }
@@ -82,7 +82,7 @@ impl Findings {
         }
     }
 
-    /// Remembers a key that came again.
+    /// Records a key that occurred again.
     pub(crate) fn repeats(&mut self, ordinal: u64, key: &[u8], hash: u128) {
         self.repeated.examples.offer_one(
             ordinal,
@@ -91,7 +91,7 @@ impl Findings {
         );
     }
 
-    /// Adds what was found in another part.
+    /// Adds the findings of another part.
     pub(crate) fn add(&mut self, other: Self) {
         self.both += other.both;
         self.left_only += other.left_only;
@@ -116,7 +116,7 @@ impl Findings {
     }
 }
 
-/// The cells of a row as people read them.
+/// The cells of a row, for people.
 pub(crate) fn cells(row: &[u8]) -> Vec<String> {
     Cells::of(row).map(unquoted).collect()
 }

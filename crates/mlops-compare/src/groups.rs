@@ -1,11 +1,11 @@
-//! How often each key comes in either file; and where rows of one key are compared, the rows of the
-//! right file.
+//! Counts how often each key occurs in either file and, if rows with the same key are compared,
+//! stores the rows of the right file.
 //!
-//! A key is known by a 128-bit hash under a random key: one half picks a slot, 63 bits of the other
-//! are stored in it, beside how often the key comes on either side, so that a look costs the memory
-//! one access. Rows that are kept lie one behind the other in one large piece of memory, in file
-//! order; a third number of the slot is the place of the first one. Not for what follows from the
-//! counts: see [`crate::join`].
+//! A key is identified by a 128-bit hash under a random key: one half picks a slot, and 63 bits of
+//! the other are stored in it, beside the counts of the key on either side, so that a lookup costs
+//! one memory access. Stored rows are consecutive in one large block of memory, in file order; a
+//! third number of the slot is the position of the first one. Not for interpreting the counts: see
+//! [`crate::join`].
 
 use std::hint::black_box;
 
@@ -14,30 +14,30 @@ use mlops_core::platform::huge_vec::HugeVec;
 
 use crate::rows::Row;
 
-/// Numbers of a slot: what is stored of the hash, how often the key comes, where its row is kept.
+/// The numbers in a slot: bits of the hash, the counts of the key, the position of its row.
 const TAG: usize = 0;
 const COUNTS: usize = 1;
 const KEPT: usize = 2;
-/// Slots that are searched together; without rows, they are a cache line.
+/// Slots that are searched together; without rows they are a cache line.
 const LINE: usize = 4;
 /// Bytes before a row: its length, that of its key, the place of its group.
 const HEADER: usize = 16;
-/// The least memory that a table takes, in rows.
+/// The minimum size of a table in rows.
 const LEAST_ROWS: usize = 1 << 4;
-/// HugeVec of a table are numbered in 32 bits; of more rows there are more tables.
+/// Slots of a table are numbered in 32 bits; for more rows there are more tables.
 const MOST_ROWS: usize = 1 << 31;
 
-/// Groups to warm at a time.
+/// The number of groups prefetched at a time.
 pub(crate) const BATCH: usize = 64;
 
-/// Where a group is: its table, its slot there.
+/// The place of a group: its table and its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     table: u32,
     slot: u32,
 }
 
-/// Where a row is kept.
+/// The position of a stored row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kept(usize);
 
@@ -48,7 +48,7 @@ pub(crate) enum File {
     Right,
 }
 
-/// How often a key comes.
+/// How often a key occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) left: u32,
@@ -69,22 +69,22 @@ impl Counts {
 /// All groups.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    /// Full tables of growing size, and the one that takes new keys; a key is in one of them.
+    /// Full tables of growing size, and the one that takes new keys; each key is in one of them.
     full: Vec<Table>,
     table: Table,
     arena: Vec<u8>,
-    /// Whether rows of the right file are kept.
+    /// Rows of the right file are stored.
     keep: bool,
-    /// Memory that the tables leave to it, in bytes.
+    /// The memory that the tables leave for rows, in bytes.
     room: usize,
 }
 
 #[derive(Debug)]
 struct Table {
     slots: HugeVec,
-    /// Numbers a slot.
+    /// Numbers per slot.
     width: usize,
-    /// HugeVec there are, and how many of them are in use.
+    /// The number of slots, and how many of them are in use.
     length: usize,
     used: usize,
 }
@@ -105,12 +105,12 @@ impl Table {
         8 * self.slots.len()
     }
 
-    /// At seven eighths searches get long.
+    /// Beyond seven eighths searches get long.
     fn is_full(&self) -> bool {
         self.used >= self.length / 8 * 7
     }
 
-    /// The line where the search for `hash` begins.
+    /// The line at which the search for `hash` starts.
     #[inline]
     fn home(&self, hash: u128) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below len")]
@@ -128,8 +128,8 @@ impl Table {
         self.slots.set(self.width * slot + number, value);
     }
 
-    /// The slot of the group with `tag`, or the free slot where it belongs; there is one. The slots of a
-    /// line are looked at together: which of them it is costs no branch.
+    /// The slot of the group with `tag`, or the free slot for it; there always is one. The slots of
+    /// a line are examined together, without a branch for each.
     #[inline]
     fn find(&self, hash: u128, tag: u64) -> std::result::Result<usize, usize> {
         let mut line = self.home(hash);
@@ -182,14 +182,14 @@ impl Table {
     }
 }
 
-/// What is stored of a hash; never zero, which is a free slot.
+/// The part of a hash that is stored; never zero, which marks a free slot.
 fn tag(hash: u128) -> u64 {
     (hash >> 64) as u64 | 1
 }
 
 impl Groups {
-    /// No groups; about `rows` keys are expected, and all may take `memory` bytes. Rows of the right
-    /// file are kept if `keep`.
+    /// An empty set for about `rows` keys, within `memory` bytes. Rows of the right file are stored
+    /// if `keep`.
     pub(crate) fn expecting(rows: usize, keep: bool, memory: usize) -> Result<Self> {
         let width = if keep { KEPT + 1 } else { KEPT };
         let table = Table::new(rows.min(memory / 16 / width), width)?;
@@ -197,13 +197,13 @@ impl Groups {
         Ok(Self { full: Vec::new(), table, arena: Vec::new(), keep, room })
     }
 
-    /// Memory that so many keys take without rows, in bytes.
+    /// The memory that so many keys take without rows, in bytes.
     pub(crate) fn bytes_for(keys: usize) -> usize {
         (keys / 4 * 5).saturating_mul(8 * KEPT)
     }
 
-    /// Counts a row of the right file; nothing when memory is short. A row whose key came before is
-    /// kept only if `keep_repeated`.
+    /// Counts a row of the right file; `None` if memory is short. A row whose key occurred before
+    /// is stored only if `keep_repeated`.
     #[inline]
     pub(crate) fn add_right(
         &mut self,
@@ -230,7 +230,7 @@ impl Groups {
         Ok(Some(counts))
     }
 
-    /// Counts a row of the left file. Returns its group and the counts so far, or nothing when memory
+    /// Counts a row of the left file. Returns its group and the counts so far, or `None` if memory
     /// is short.
     #[inline]
     pub(crate) fn add_left(&mut self, hash: u128) -> Result<Option<(Place, Counts)>> {
@@ -275,8 +275,8 @@ impl Groups {
         self.table.find(hash, tag).ok().map(|slot| Place::of(self.full.len(), slot))
     }
 
-    /// Brings the slots of some rows into the cache. The loads do not depend on each other, so that the
-    /// processor waits once for all of them.
+    /// Prefetches the slots of some rows. The loads are independent, so that the processor waits
+    /// once for all of them.
     pub(crate) fn warm(&self, rows: &[Row]) {
         let warm = |table: &Table| {
             let slots = rows.iter().map(|row| table.get(LINE * table.home(row.hash), TAG));
@@ -286,7 +286,7 @@ impl Groups {
         warm(&self.table);
     }
 
-    /// The same for the rows that are kept of the groups at `places`.
+    /// Prefetches the stored rows of the groups at `places`.
     pub(crate) fn warm_rows(&self, places: &[Option<Place>]) {
         let rows = places.iter().flatten().map(|place| self.row_of(*place));
         black_box(rows.fold(0, |sum, at| sum ^ self.arena.get(at).copied().unwrap_or_default()));
@@ -317,11 +317,11 @@ impl Groups {
         self.table_mut(place).set(place.slot as usize, COUNTS, counts.number());
     }
 
-    /// Forgets how often keys come in the left file: its rows are counted once more.
+    /// Resets the counts of the left file, whose rows will be counted again.
     pub(crate) fn forget_left(&mut self) {
         for table in self.full.iter_mut().chain([&mut self.table]) {
             for slot in 0..table.length {
-                // Memory that was never used stays so.
+                // Does not touch unused memory.
                 if table.get(slot, TAG) != 0 {
                     let counts = Counts { left: 0, ..Counts::of(table.get(slot, COUNTS)) };
                     table.set(slot, COUNTS, counts.number());
@@ -335,7 +335,8 @@ impl Groups {
         self.tables().flat_map(Table::all)
     }
 
-    /// The first row of the right file in a group, and the length of its key; it was kept.
+    /// The first row of the right file in a group, and the length of its key; it must have been
+    /// stored.
     pub(crate) fn row(&self, place: Place) -> (&[u8], u32) {
         self.row_at(self.row_of(place))
     }
@@ -345,8 +346,8 @@ impl Groups {
         self.table(place).get(place.slot as usize, KEPT) as usize
     }
 
-    /// The row of the right file that is kept at `cursor`, with its group; moves the cursor behind it.
-    /// Nothing after the last one. Rows come in file order.
+    /// The stored row at `cursor`, with its group; advances the cursor. `None` after the last one.
+    /// Rows come in file order.
     pub(crate) fn next_right(&self, cursor: &mut usize) -> Option<(Place, Kept)> {
         let at = *cursor;
         if at >= self.arena.len() {
@@ -356,7 +357,7 @@ impl Groups {
         Some((Place { table: self.header(at, 2), slot: self.header(at, 3) }, Kept(at)))
     }
 
-    /// A row that is kept, and the length of its key.
+    /// A stored row, and the length of its key.
     pub(crate) fn kept(&self, kept: Kept) -> (&[u8], u32) {
         self.row_at(kept.0)
     }
@@ -371,17 +372,17 @@ impl Groups {
         self.arena[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
     }
 
-    /// Whether one more key and so many bytes of the arena fit; makes room for them.
+    /// Whether one more key and so many bytes of rows fit; makes room for them.
     #[inline]
     fn make_room(&mut self, bytes: usize) -> Result<bool> {
         let taken = self.arena.len() + bytes;
-        // One row always fits: else halving the rows would never end.
+        // One row always fits, or halving the rows would never end.
         let is_empty = self.full.is_empty() && self.table.used == 0;
         let fits = taken <= self.room || is_empty;
         if fits && self.table.is_full() { self.grow(taken) } else { Ok(fits) }
     }
 
-    /// Adds a table as large as all others together, if it fits beside `taken` bytes of the arena.
+    /// Adds a table as large as all others together, if it fits beside `taken` bytes of rows.
     #[cold]
     fn grow(&mut self, taken: usize) -> Result<bool> {
         let rows = self.tables().map(|table| table.length).sum();

@@ -1,14 +1,16 @@
-//! The outer join of the rows of two files: which are in both, which in one only.
+//! The outer join of the rows of two files: which are in both, and which in only one.
 //!
-//! | compared on | key once on both sides | key in one file only | key repeated, in both files |
+//! | compared on | key once in both files | key in one file only | key repeated, in both files |
 //! |---|---|---|---|
-//! | all columns | `both` | `left_only`, `right_only` | as many pairs as there can be: the rows are equal |
-//! | `--on` | a pair, compared cell by cell | the same | a group that is reported and not paired |
+//! | all columns | `both` | `left_only`, `right_only` | as many pairs as possible: the rows are
+//! equal |
+//! | `--on` | a pair, compared cell by cell | the same | a group that is reported but not paired |
 //!
-//! The rows of the right file come first, then those of the left file; with `--on` twice, since how
-//! often a key comes must be known before a row is paired. On all columns the count so far says of a
-//! row of the left file whether one of the equal ones on the right is left for it. Memory that runs
-//! short is an answer, not an error: see [`crate::partition`]. Not for where rows come from or go to.
+//! The rows of the right file come first, then those of the left file; with `--on` twice, since the
+//! count of a key must be known before a row is paired. On all columns, the count so far tells
+//! whether one of the equal rows on the right is left for a row of the left file. Running out of
+//! memory is a result, not an error: see [`crate::partition`]. Not for the origin and destination
+//! of rows.
 
 use crate::rows::Numbered;
 use mlops_core::Result;
@@ -20,7 +22,7 @@ use crate::findings::{Findings, RIGHT, cells};
 use crate::groups::{Counts, File, Groups, Place};
 use crate::output::{Merge, Sink};
 
-/// What is asked for.
+/// What to compare and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan<'a> {
     pub(crate) columns: &'a Columns,
@@ -29,7 +31,7 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Counts {
-    /// Whether it is open which row belongs to which.
+    /// Whether rows with a repeated key cannot be paired.
     pub(crate) fn open(self) -> bool {
         self.left > 0 && self.right > 0 && (self.left > 1 || self.right > 1)
     }
@@ -43,12 +45,12 @@ pub(crate) struct Join<'a> {
 }
 
 impl<'a> Join<'a> {
-    /// Without rows.
+    /// A join without rows.
     pub(crate) fn new(plan: Plan<'a>, groups: Groups) -> Self {
         Self { plan, groups, findings: Findings::new(plan.columns.compared.len()) }
     }
 
-    /// Takes a row of the right file; false when memory is short.
+    /// Adds a row of the right file; returns false if memory is short.
     #[inline]
     pub(crate) fn right(&mut self, row: Numbered, keep_repeated: bool) -> Result<bool> {
         let counts = self.groups.add_right(row.row, row.key, row.hash, keep_repeated)?;
@@ -58,7 +60,8 @@ impl<'a> Join<'a> {
         Ok(counts.is_some())
     }
 
-    /// Counts a row of the left file; nothing when memory is short, else its group and the counts.
+    /// Counts a row of the left file; returns its group and the counts, or `None` if memory is
+    /// short.
     #[inline]
     pub(crate) fn left(&mut self, row: Numbered) -> Result<Option<(Place, Counts)>> {
         let counted = self.groups.add_left(row.hash)?;
@@ -68,7 +71,7 @@ impl<'a> Join<'a> {
         Ok(counted)
     }
 
-    /// When all rows are counted: the sums.
+    /// Computes the totals once all rows are counted.
     pub(crate) fn count(&mut self) {
         let keyed = self.plan.columns.keyed;
         for counts in self.groups.all() {
@@ -82,8 +85,8 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// Says what a row of the left file is and hands it to `sink`. On all columns its counts are those
-    /// up to this row; else those of all rows.
+    /// Classifies a row of the left file and passes it to `sink`. On all columns its counts are
+    /// those up to this row, otherwise those of all rows.
     #[inline]
     pub(crate) fn give_left(
         &mut self,
@@ -115,7 +118,7 @@ impl<'a> Join<'a> {
         sink.put(row.ordinal, Merge::Both, (Some(row), Some(right)), counts)
     }
 
-    /// Before rows of the left file that were all counted are given, in their order, by
+    /// Prepares for passing on rows of the left file that were all counted, in order, by
     /// [`Join::give_left_again`].
     pub(crate) fn begin_again(&mut self) {
         if !self.plan.columns.keyed {
@@ -134,8 +137,8 @@ impl<'a> Join<'a> {
         self.give_left((place, counts), row, sink)
     }
 
-    /// What a row of the right file is, when all rows of the left file have been given; nothing if it
-    /// has a partner. Rows with the same key are asked about in their order, each once.
+    /// Classifies a row of the right file after all rows of the left file were passed on; `None` if
+    /// it has a partner. Rows with the same key must be asked about in order, each once.
     #[inline]
     pub(crate) fn right_alone(&mut self, place: Place) -> Option<(Merge, Counts)> {
         let counts = self.groups.counts(place);
@@ -145,12 +148,12 @@ impl<'a> Join<'a> {
         if self.plan.columns.keyed {
             return counts.open().then_some((Merge::Both, counts));
         }
-        // Each row of the left file is the partner of one.
+        // Each row of the left file is the partner of one row.
         self.groups.set_counts(place, Counts { left: counts.left - 1, ..counts });
         None
     }
 
-    /// Hands a row of the right file that is `alone` to `sink`. Its number there follows `lefts`.
+    /// Passes a row of the right file that is `alone` to `sink`. Its number there follows `lefts`.
     pub(crate) fn give_right(
         &mut self,
         alone: (Merge, Counts),
@@ -161,7 +164,7 @@ impl<'a> Join<'a> {
         give_right(self.plan, &mut self.findings, row, alone, lefts, sink)
     }
 
-    /// The same for each row of the right file, all of which were kept.
+    /// Does this for each row of the right file, all of which must have been stored.
     pub(crate) fn give_kept_right(&mut self, lefts: u64, sink: &mut Sink) -> Result<()> {
         let (mut cursor, mut ordinal) = (0, 0);
         while let Some((place, kept)) = self.groups.next_right(&mut cursor) {

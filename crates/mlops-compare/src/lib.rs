@@ -1,23 +1,26 @@
-//! Comparison of two CSV files: which rows and cells they share, which each has alone.
+//! Compares two CSV files: which rows and cells they have in common, and which only one of them
+//! has.
 //!
 //! | step | file | what it guarantees |
 //! |---|---|---|
-//! | match | `columns` | columns belong together by name, wherever they stand |
+//! | match | `columns` | columns are matched by name, in whatever order |
 //! | read | `source`, `rows` | rows in file order, on several threads, keys first |
 //! | spell | `cell` | cells are equal if their spellings are; a missing one equals a missing one |
-//! | group | `groups` | rows by key; memory stays in its limit |
-//! | join | `join` | no row is paired by chance |
-//! | keep | `memory` | one file is read once, the other one twice; none is more than once in memory |
-//! | compare | `difference` | numbers may lie apart by the tolerance |
-//! | spill | `partition`, `spool` | what does not fit into memory goes through temporary files |
+//! | group | `groups` | rows by key; memory stays within its limit |
+//! | join | `join` | no row is paired arbitrarily |
+//! | keep | `memory` | one file is read once, the other one twice; neither is in memory more than
+//! once |
+//! | compare | `difference` | numbers may differ by the tolerance |
+//! | spill | `partition`, `spool` | data beyond the memory limit goes through temporary files |
 //! | write | `output` | the joined rows, in the order of the files |
-//! | sum up | `findings`, `examples`, `outcome` | the same for any number of threads and any memory |
+//! | sum up | `findings`, `examples`, `outcome` | the same for any number of threads and any memory
+//! limit |
 //!
 //! This file joins the steps; [`command`] is `diagnostics compare`, and what is said to the user. What
 //! reads and writes a CSV file (pieces on several threads, records, spellings, hashes, temporary files)
 //! is core's. Not for building data sets: see `mlops_core::dataset`.
 
-// Headers of files lead to their neighbours, private ones too: they are read in the sources.
+// The header of a file may link to private items: it is read in the sources.
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod cell;
@@ -69,40 +72,40 @@ pub struct Request<'a> {
     pub left: Side<'a>,
     /// The right file.
     pub right: Side<'a>,
-    /// The columns that together name a row; all that both have, if empty.
+    /// The columns that together identify a row; if empty, all that both have.
     pub on: &'a [String],
-    /// How far numbers of the other columns may lie apart.
+    /// The tolerance for numbers in the other columns.
     pub tolerance: Tolerance,
-    /// What is known of some columns.
+    /// The schema of some of the columns.
     pub schema: &'a Schema,
-    /// How they are spelt.
+    /// How columns of the schema are read.
     pub options: &'a Ingestion,
-    /// Where the joined rows will be, if anybody wants them.
+    /// The file for the joined rows, if they are wanted.
     pub output: Option<&'a Path>,
-    /// What may be taken of the machine.
+    /// The machine's resources that may be used.
     pub means: Resources<'a>,
-    /// Told of progress: bytes read of both files, bytes to read, rows read.
+    /// Receives progress: bytes read of both files, bytes to read, rows read.
     pub progress: &'a dyn Fn(u64, u64, u64),
 }
 
-/// What may be taken of the machine. None of it changes a byte of the result.
+/// The machine's resources that may be used. They do not affect the result.
 #[derive(Debug, Clone, Copy)]
 pub struct Resources<'a> {
     /// The way to write.
     pub disk: &'a Disk,
     /// A folder for temporary files.
     pub scratch: &'a Path,
-    /// Threads that read rows at the same time.
+    /// The number of threads that read rows at the same time.
     pub threads: usize,
-    /// Memory for the rows of the right file and the keys of both, in bytes.
+    /// Memory limit for the rows of the right file and the keys of both, in bytes.
     pub memory: usize,
 }
 
-/// A comparison that is done.
+/// A finished comparison.
 pub struct Found {
-    /// What was found.
+    /// The result.
     pub comparison: Comparison,
-    /// The joined rows, not published yet, and their number.
+    /// The joined rows, not yet published, and their number.
     pub joined: Option<(NewFile, u64)>,
     /// The digests of those files that are data sets of ours: left, right.
     pub digests: [Option<Digest>; 2],
@@ -137,7 +140,8 @@ pub fn compare(request: &Request) -> Result<Found> {
     };
     let again = left.regular && right.regular;
     let stamps = (left.stamp(), right.stamp());
-    // With a key rows are kept; else their hashes, of which the first rows say how many there are.
+    // With a key rows are stored; otherwise only hashes, whose number is estimated from the first
+    // rows.
     let fits = again && (!columns.keyed || right.size() <= request.means.memory as u64);
     let done = if !fits {
         run.partitioned(left, right)?
@@ -156,14 +160,14 @@ pub fn compare(request: &Request) -> Result<Found> {
     Ok(Found { comparison, joined, digests })
 }
 
-/// The parts of one comparison.
+/// The parameters of one comparison.
 struct Run<'a> {
     request: &'a Request<'a>,
     plan: Plan<'a>,
     making: Making<'a>,
     left_fields: Fields,
     right_fields: Fields,
-    /// Bytes to read.
+    /// The number of bytes to read.
     total: u64,
 }
 
@@ -175,13 +179,13 @@ struct Done {
 }
 
 impl Run<'_> {
-    /// The file for the joined rows, if anybody wants them.
+    /// The file for the joined rows, if they are wanted.
     fn file(&self) -> Result<Option<JoinedFile>> {
         let create = |path| JoinedFile::create(self.request.means.disk, path, self.plan.columns);
         self.request.output.map(create).transpose()
     }
 
-    /// Reads the left file and hands its pieces to `take`. `done` are the bytes and rows before.
+    /// Reads the left file and passes its pieces to `take`. `done` has the bytes and rows before.
     fn read_left(
         &self,
         source: Source,
@@ -195,7 +199,7 @@ impl Run<'_> {
         })
     }
 
-    /// The same of the right file.
+    /// Reads the right file in the same way.
     fn read_right(
         &self,
         source: Source,
@@ -212,7 +216,7 @@ impl Run<'_> {
     fn tell(&self, done: &Cell<(u64, u64)>, chunk: &[u8], rows: &Rows) {
         let (bytes, before) = done.get();
         done.set((bytes + chunk.len() as u64, before + rows.all.len() as u64));
-        // The end is told when everything is done.
+        // The end is reported when everything is done.
         let bytes = done.get().0.min(self.total.saturating_sub(1));
         (self.request.progress)(bytes, self.total, done.get().1);
     }

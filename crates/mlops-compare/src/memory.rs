@@ -1,6 +1,6 @@
-//! The join in memory: the keys of both files are, and with `--on` the rows of the right file, while
-//! those of the left file pass by. On all columns the right file is read once more for those of its
-//! rows that nobody shares: that takes less than remembering them.
+//! The join in memory: it holds the keys of both files and, with `--on`, the rows of the right
+//! file, while those of the left file are streamed. On all columns the right file is read once more
+//! for its rows without a partner, which takes less than storing them.
 //!
 //! Not for rows that do not fit: see [`crate::partition`], which gives the same result.
 
@@ -16,7 +16,7 @@ use crate::rows::{Row, Rows};
 use crate::source::{Reading, Source};
 use crate::{Done, Run};
 
-/// Joins two files; nothing when memory is short.
+/// Joins two files; `None` if memory is short.
 pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done>> {
     let told = Cell::default();
     let stamps = (left.stamp(), right.stamp());
@@ -58,7 +58,7 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
                 places.extend(batch.iter().map(|row| join.groups.find(row.hash)));
                 join.groups.warm_rows(&places);
                 for (row, place) in batch.iter().zip(&places) {
-                    // All were counted.
+                    // All rows were counted.
                     if let Some(place) = *place {
                         let row = numbered(ordinal, row, chunk, rows);
                         let counts = join.groups.counts(place);
@@ -91,7 +91,7 @@ pub(super) fn join(run: &Run, left: Source, right: Source) -> Result<Option<Done
     Ok(Some(Done { findings: join.findings, left, right, file }))
 }
 
-/// Reads the right file, and keeps its rows where they are paired by some columns; nothing when memory
+/// Reads the right file, and stores its rows if they are paired by some columns; `None` if memory
 /// is short.
 fn read_right<'r>(
     run: &Run<'r>,
@@ -106,7 +106,7 @@ fn read_right<'r>(
     let read = run.read_right(source, told, |chunk, rows| {
         let join = match &mut join {
             Some(join) => join,
-            // The first piece says how long rows are.
+            // The first piece shows how long rows are.
             none => {
                 let rows = size.saturating_mul(rows.all.len() as u64) / chunk.len().max(1) as u64;
                 let rows = usize::try_from(rows + rows / 16).unwrap_or(usize::MAX);
@@ -144,7 +144,7 @@ fn numbered<'a>(ordinal: u64, row: &Row, chunk: &'a [u8], rows: &'a Rows) -> Num
     Numbered { ordinal, row: rows.bytes(chunk, row), key: row.key, hash: row.hash }
 }
 
-/// Stops the reading; whoever reads knows why and tries otherwise.
+/// Stops reading; the caller knows why and takes another approach.
 fn short() -> Error {
     Error::data("the rows do not fit into memory")
 }

@@ -1,4 +1,6 @@
-//! What a comparison found, for reports. Not for finding it: see [`crate::join`].
+//! The result of a comparison, for reports.
+//!
+//! Not for computing it: see [`crate::join`].
 
 use serde::Serialize;
 
@@ -7,94 +9,94 @@ use crate::difference::CellDifference;
 use crate::findings::Findings;
 use crate::source::Reading;
 
-/// What was found in two files.
+/// The result of comparing two files.
 ///
-/// Of each file, rows = `both` + `..._only` + rows of keys that are repeated and not paired. There
-/// are up to [`EXAMPLES`](crate::EXAMPLES) examples of each kind, the first in the order of the files.
+/// For each file, rows = `both` + `..._only` + rows of repeated keys that are not paired. There are
+/// up to [`EXAMPLES`](crate::EXAMPLES) examples of each kind, the first ones in file order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Whether nothing differs: the same columns, the same rows, however ordered.
+    /// Nothing differs: the same columns and the same rows, in any order.
     pub equal: bool,
     /// The columns.
     pub columns: Columns,
-    /// Rows in the left file, and in the right one.
+    /// The numbers of rows in the left and the right file.
     pub rows: [u64; 2],
-    /// Records in either that cannot be read, with examples.
+    /// Records of either file that cannot be read, with examples.
     pub unreadable: [Unreadable; 2],
-    /// Pairs of rows, one of each file, of the same key.
+    /// The number of pairs of rows, one from each file, with the same key.
     pub both: u64,
-    /// Rows whose key only the left file has, or on all columns, has more often.
+    /// The number of rows whose key only the left file has or, on all columns, has more often.
     pub left_only: u64,
-    /// The same of the right file.
+    /// The same for the right file.
     pub right_only: u64,
-    /// Cells in pairs of rows that differ.
+    /// Differing cells in pairs of rows.
     pub differences: Differences,
-    /// Keys that come more than once.
+    /// Keys that occur more than once.
     pub repeated: Repeated,
     /// The cells of rows that only the left file has, keys first.
     pub left_only_examples: Vec<Vec<String>>,
-    /// The same of the right file.
+    /// The same for the right file.
     pub right_only_examples: Vec<Vec<String>>,
 }
 
 /// Records that cannot be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Unreadable {
-    /// How many.
+    /// Their number.
     pub rows: u64,
-    /// Their lines, and why.
+    /// Their lines, with reasons.
     pub examples: Vec<String>,
 }
 
 /// Cells that differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Differences {
-    /// Pairs of rows of which some cell differs.
+    /// The number of pairs of rows that differ in some cell.
     pub rows: u64,
-    /// Each column that is compared.
+    /// The compared columns.
     pub columns: Vec<ColumnDifference>,
 }
 
-/// The cells of one column.
+/// The differences in one column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ColumnDifference {
-    /// Its name.
+    /// The column's name.
     pub column: String,
-    /// Cells that differ.
+    /// Number of cells that differ.
     pub cells: u64,
-    /// Cells that differ within the tolerance and count as equal.
+    /// Number of cells that differ within the tolerance and count as equal.
     pub tolerated: u64,
-    /// The largest distance of two numbers that differ, in units of the column.
+    /// The largest difference between two numbers, in units of the column.
     pub largest_distance: Option<f64>,
-    /// The first of them.
+    /// The first differences.
     pub examples: Vec<CellDifference>,
 }
 
-/// Keys that come more than once in a file. Those that are in both files are not paired: which row
-/// belongs to which is open.
+/// Keys that occur more than once in a file. Those that are in both files are not paired, since it
+/// is unknown which row belongs to which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Repeated {
-    /// Keys that are repeated in the left file, and in the right one.
+    /// The numbers of repeated keys in the left and the right file.
     pub keys: [u64; 2],
-    /// Rows with these keys.
+    /// The numbers of rows with these keys.
     pub rows: [u64; 2],
-    /// Keys that are in both files and repeated in one of them; on all columns none, since equal
-    /// rows are.
+    /// The number of keys that are in both files and repeated in one of them; none on all columns,
+    /// since equal rows are paired.
     pub unpaired_keys: u64,
-    /// Rows with these keys, in either file.
+    /// The numbers of rows with these keys, in either file.
     pub unpaired_rows: [u64; 2],
-    /// Whether those rows are the same on both sides, in whatever order.
+    /// Those rows are the same in both files, in any order.
     pub unpaired_equal: bool,
-    /// The first of the repeated keys.
+    /// The first repeated keys.
     pub examples: Vec<RepeatedKey>,
 }
 
-/// A key that comes more than once.
+/// A key that occurs more than once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepeatedKey {
     /// Its cells.
     pub key: Vec<String>,
-    /// Rows of the left file, and of the right one.
+    /// The numbers of its rows in the left and the right file.
     pub rows: [u64; 2],
 }
 

@@ -1,9 +1,9 @@
-//! The joined rows as a CSV file: all rows of the left file in its order, then those rows of the
-//! right file that have no partner, in theirs.
+//! Writes the joined rows as a CSV file: all rows of the left file in order, then those rows of the
+//! right file that have no partner, in order.
 //!
-//! On all columns a line is a row and `_merge`. With `--on` it is the key, the other cells of the
-//! left row, those of the right row, `_rows` (how often the key comes on either side, as `2:1`) and
-//! `_merge`. Not for deciding what a row is: see [`crate::join`].
+//! If all columns are compared, a line is the row and `_merge`. With `--on`, it is the key, the
+//! other cells of the left row, those of the right row, `_rows` (how often the key occurs on each
+//! side, as `2:1`) and `_merge`. Not for classifying rows: see [`crate::join`].
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,12 +17,12 @@ use crate::groups::Counts;
 use crate::rows::Numbered;
 use crate::spool::Spool;
 
-/// The column that says where a row is.
+/// The column that says in which files a row is.
 pub const MERGE: &str = "_merge";
 const ROWS: &str = "_rows";
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Where a row, or its key, is.
+/// In which files a row, or its key, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Merge {
     LeftOnly,
@@ -41,7 +41,7 @@ impl Merge {
     }
 }
 
-/// The file of joined rows, not published yet.
+/// The file of joined rows, not yet published.
 #[derive(Debug)]
 pub(crate) struct JoinedFile {
     file: NewFile,
@@ -50,7 +50,7 @@ pub(crate) struct JoinedFile {
 }
 
 impl JoinedFile {
-    /// A file that will be `path`, with its header.
+    /// Starts a file that will be published as `path`, with its header.
     pub(crate) fn create(disk: &Disk, path: &Path, columns: &Columns) -> Result<Self> {
         let mut joined = Self { file: disk.new_file(path)?, buffer: Vec::new(), rows: 0 };
         for (i, name) in names(columns)?.iter().enumerate() {
@@ -79,7 +79,7 @@ impl JoinedFile {
         Ok(())
     }
 
-    /// Everything written; gives the file, to be published, and the number of its rows.
+    /// Writes the rest; returns the file, to be published, and the number of its rows.
     pub(crate) fn finish(mut self) -> Result<(NewFile, u64)> {
         self.flush(1)?;
         Ok((self.file, self.rows))
@@ -107,34 +107,34 @@ fn names(columns: &Columns) -> Result<Vec<String>> {
     }
 }
 
-/// Where joined rows go.
+/// The destination of joined rows.
 #[derive(Debug)]
 pub(crate) enum Target<'a> {
-    /// Nobody wants them.
+    /// Joined rows are not wanted.
     Nowhere,
-    /// To the file, in the order in which they come.
+    /// The file, in the order in which they come.
     File(&'a mut JoinedFile),
-    /// To a run of lines that is merged with others by their numbers.
+    /// A run of lines that will be merged with others by their numbers.
     Run(&'a mut Spool, usize),
 }
 
-/// Makes lines of joined rows.
+/// Formats joined rows as lines.
 #[derive(Debug)]
 pub(crate) struct Sink<'a> {
     target: Target<'a>,
-    /// Cells of a row behind its key; nothing on all columns.
+    /// The number of cells after the key; `None` on all columns.
     others: Option<usize>,
     line: Vec<u8>,
 }
 
 impl<'a> Sink<'a> {
-    /// Lines of a comparison of `columns`.
+    /// A sink for a comparison of `columns`.
     pub(crate) fn new(target: Target<'a>, columns: &Columns) -> Self {
         let others = columns.keyed.then_some(columns.compared.len());
         Self { target, others, line: Vec::new() }
     }
 
-    /// Takes the row of either file, or of both; of equal rows the left one is enough.
+    /// Adds the row of either file, or of both; for equal rows the left one suffices.
     #[inline]
     pub(crate) fn put(
         &mut self,

@@ -1,14 +1,14 @@
-//! The join when the rows do not fit into memory: through temporary files.
+//! The join through temporary files, when the rows do not fit into memory.
 //!
-//! 1. The rows of both files go to 256 parts, chosen by the hash of their key: rows of one key meet
-//!    in the same part.
-//! 2. One part after the other is joined in memory. One that does not fit is halved, by further bits
-//!    of the hash, until its halves do.
-//! 3. Joined rows go to runs, in which they have the order of their file; the runs are merged by the
-//!    rows' numbers, so that the result is the one that a join in memory has.
+//! 1. The rows of both files go to 256 parts, chosen by the hash of their key: rows with the same
+//! key are in the same part.
+//! 2. One part after the other is joined in memory. One that does not fit is halved by further bits
+//! of the hash until its halves do.
+//! 3. Joined rows go to runs, each in the order of its file; the runs are merged by row numbers, so
+//! that the result is that of a join in memory.
 //!
-//! Memory: the groups of one part, and a few KiB a run. Space on the disk: both files and the joined
-//! rows. Not for what a row is: see [`crate::join`].
+//! Memory: the groups of one part, and a few KiB per run. Disk space: both files and the joined
+//! rows. Not for classifying rows: see [`crate::join`].
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -27,18 +27,19 @@ use crate::spool::{Cursor, Spool};
 
 const PARTITION_BITS: u32 = 8;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
-/// After so many halvings a part is joined whatever it takes: it is not the number of its rows.
+/// After so many halvings a part is joined whatever memory it takes: the number of its rows is not
+/// the problem.
 const DEEPEST: u32 = 20;
 
-/// The rows of one file, in parts.
+/// The rows of one file, divided into parts.
 pub(crate) struct Parts {
     spool: Spool,
-    /// Rows so far.
+    /// The number of rows so far.
     pub(crate) rows: u64,
 }
 
 impl Parts {
-    /// No rows; the temporary file is in `folder`.
+    /// Starts without rows; the temporary file is in `folder`.
     pub(crate) fn create(disk: &Disk, folder: &Path) -> Result<Self> {
         Ok(Self { spool: Spool::create(disk, folder, PARTITIONS)?, rows: 0 })
     }
@@ -53,12 +54,13 @@ impl Parts {
         Ok(())
     }
 
-    /// Everything written.
+    /// Writes the rest.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.spool.end()
     }
 
-    /// Hands the rows of a share of a part to `visit` until it says no; whether it never did.
+    /// Passes the rows of a share of a part to `visit` until it returns false; returns whether it
+    /// never did.
     fn each(
         &mut self,
         plan: Plan,
@@ -78,7 +80,7 @@ impl Parts {
     }
 }
 
-/// The rows of a part whose hashes go on with certain bits.
+/// The rows of a part whose hashes continue with certain bits.
 #[derive(Debug, Clone, Copy)]
 struct Share {
     depth: u32,
@@ -146,7 +148,7 @@ impl Partitioned<'_> {
         Ok(findings)
     }
 
-    /// Joins a share of a part; nothing when it does not fit into memory.
+    /// Joins a share of a part; `None` if it does not fit into memory.
     fn join_share(
         &mut self,
         part: usize,
@@ -158,7 +160,7 @@ impl Partitioned<'_> {
         let rows = self.left.spool.rows(part) + self.right.spool.rows(part);
         let mut join = Join::new(plan, Groups::expecting(rows >> share.depth, keyed, memory)?);
         let which = (part, share);
-        // Rows of a key that came before are read again: of one key there may be any number.
+        // Rows with an earlier key are read again, since a key may have any number of rows.
         let fits = self.right.each(plan, which, |row| join.right(row, false))?
             && self.left.each(plan, which, |row| Ok(join.left(row)?.is_some()))?;
         if !fits {
@@ -185,7 +187,7 @@ impl Partitioned<'_> {
 }
 
 impl Runs {
-    /// A new run of those that `which` names.
+    /// A new run for the rows that `which` names.
     fn target<'r>(
         runs: &'r mut Option<&mut Self>,
         which: impl Fn(&mut Self) -> &mut Vec<usize>,
@@ -201,7 +203,7 @@ impl Runs {
     }
 }
 
-/// Writes the rows of `runs` to `file`, by their numbers.
+/// Merges the rows of `runs` into `file`, by their numbers.
 fn merge(spool: &mut Spool, runs: &[usize], file: &mut JoinedFile) -> Result<()> {
     let mut cursors: Vec<Cursor> = runs.iter().map(|run| Cursor::start_of(*run)).collect();
     let mut heap = BinaryHeap::new();

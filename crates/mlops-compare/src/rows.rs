@@ -1,8 +1,8 @@
-//! A piece of a file to rows that can be compared: cells in canonical spelling, keys first.
+//! Turns a piece of a file into rows that can be compared: canonical cells, keys first.
 //!
-//! As in ingestion, a row that is spelt canonically already is proved to be so in one look. If its
-//! columns stand in order too it is used where it stands; else its cells are copied into order.
-//! Not for what a row means: see [`crate::join`].
+//! As in ingestion, a canonical row is recognised in one pass. If its columns are in order too it
+//! is used in place; otherwise its cells are copied into order. Not for classifying rows: see
+//! [`crate::join`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     extent: Extent,
     /// Bytes of its key cells, with the commas between them.
     pub(crate) key: u32,
-    /// Of its key.
+    /// The hash of its key.
     pub(crate) hash: u128,
 }
 
@@ -30,11 +30,11 @@ pub(crate) struct Row {
 pub(crate) struct Rows {
     pub(crate) all: Vec<Row>,
     side: Vec<u8>,
-    /// Records that cannot be read: the line in the piece, from 0, and why.
+    /// Records that cannot be read: the line in the piece, from 0, and the reason.
     pub(crate) unreadable: Vec<(u64, String)>,
-    /// The first number with the other decimal separator: its line in the piece, and its words.
+    /// The first number with the other decimal separator: its line in the piece, and a description.
     pub(crate) other_decimal: Option<(u64, String)>,
-    /// Physical lines in the piece.
+    /// The number of physical lines in the piece.
     pub(crate) lines: u64,
 }
 
@@ -50,7 +50,7 @@ impl Rows {
         self.all.push(Row { extent, key, hash });
     }
 
-    /// Takes the row that was written to the side buffer from `start` on.
+    /// Adds the row that was written to the side buffer from `start` on.
     fn push_side(&mut self, start: usize, key: usize, hasher: RowHasher) {
         if let Some(last) = self.side.last_mut() {
             *last = b'\n';
@@ -60,23 +60,23 @@ impl Rows {
     }
 }
 
-/// Makes rows of the pieces of one file.
+/// Makes rows from the pieces of one file.
 #[derive(Debug)]
 pub(crate) struct RowMaker<'a> {
     spelling: &'a Spelling<'a>,
     fields: &'a Fields,
     hasher: RowHasher,
     shape: Shape,
-    /// Whether the fields are the columns of the comparison, in their order.
+    /// The fields are the compared columns, in order.
     in_order: bool,
-    /// Start and end of each field of the row at hand.
+    /// Start and end of each field of the current row.
     cells: Vec<(usize, usize)>,
     found: Vec<Field>,
     index: StructuralIndex,
 }
 
 impl<'a> RowMaker<'a> {
-    /// For a file with `fields` and records of `shape`.
+    /// A maker for a file with `fields` and records of `shape`.
     pub(crate) fn new(
         spelling: &'a Spelling<'a>,
         fields: &'a Fields,
@@ -89,7 +89,7 @@ impl<'a> RowMaker<'a> {
         Self { spelling, fields, hasher, shape, in_order, cells, found, index }
     }
 
-    /// Makes the rows of `chunk`, whole records.
+    /// Makes the rows of `chunk`, which has whole records.
     pub(crate) fn make(&mut self, chunk: &[u8], out: &mut Rows) {
         out.all.clear();
         out.side.clear();
@@ -100,7 +100,7 @@ impl<'a> RowMaker<'a> {
         widest(Making { maker: self, chunk, out });
     }
 
-    /// The row in canonical spelling that starts at `at`, if there is one. Notes where its cells are.
+    /// The canonical row that starts at `at`, if there is one. Notes where its cells are.
     #[inline(always)]
     fn canonical(&mut self, chunk: &[u8], at: usize) -> Option<CanonicalRow> {
         let Self { spelling, fields, shape, cells, index, .. } = self;
@@ -108,7 +108,7 @@ impl<'a> RowMaker<'a> {
         canonical_row(index, chunk, at, *shape, cells)
     }
 
-    /// Takes the canonical row from `at` to `end` whose cells were noted.
+    /// Adds the canonical row from `at` to `end` whose cells were noted.
     #[inline(always)]
     fn take(&mut self, chunk: &[u8], at: usize, end: usize, out: &mut Rows) {
         let keys = self.fields.keys;
@@ -131,7 +131,7 @@ impl<'a> RowMaker<'a> {
         out.push_side(start, key, self.hasher);
     }
 
-    /// Takes the record at `at` apart; returns where the next one starts.
+    /// Splits the record at `at`; returns the start of the next one.
     fn slow_path(&mut self, chunk: &[u8], at: usize, out: &mut Rows) -> usize {
         let mut found = std::mem::take(&mut self.found);
         let (end, lines) = match record::next(chunk, at, self.shape, &mut found) {
@@ -182,7 +182,7 @@ impl<'a> RowMaker<'a> {
     }
 }
 
-/// The cells of a row, whose places are noted.
+/// The cells of a row, by their noted positions.
 struct Cells<'a> {
     spelling: &'a Spelling<'a>,
     kinds: &'a [Kind],
@@ -224,21 +224,21 @@ impl Work for Making<'_, '_> {
     }
 }
 
-/// A row on its way.
+/// A row with its number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Numbered<'a> {
     /// Its number in its file, from 0.
     pub(crate) ordinal: u64,
     /// Its cells, keys first, newline included.
     pub(crate) row: &'a [u8],
-    /// Bytes of its key.
+    /// The length of its key in bytes.
     pub(crate) key: u32,
-    /// Of its key.
+    /// The hash of its key.
     pub(crate) hash: u128,
 }
 
 impl<'a> Numbered<'a> {
-    /// Its key cells.
+    /// The bytes of its key cells.
     pub(crate) fn key_bytes(&self) -> &'a [u8] {
         &self.row[..self.key as usize]
     }

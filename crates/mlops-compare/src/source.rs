@@ -1,7 +1,7 @@
-//! A file to compare: opened, its header read, its rows handed out in order.
+//! A file to compare: opens it, reads its header, and delivers its rows in order.
 //!
-//! Pieces are parsed on several threads by the pipeline of ingestion. A file may be read more than
-//! once, and must be the same each time. Not for what becomes of the rows: see [`crate::join`].
+//! Pieces are parsed on several threads by core's pipeline. A file may be read more than once, and
+//! must be the same each time. Not for using the rows: see [`crate::join`].
 
 use std::fs::File;
 use std::path::Path;
@@ -27,36 +27,35 @@ use crate::rows::{RowMaker, Rows};
 /// One of the two files.
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'a> {
-    /// Where it is.
+    /// Its path.
     pub path: &'a Path,
-    /// Whether it is a data set of ours, whose rows may be of any length, and whose digest is asked
-    /// for.
+    /// It is a data set of ours, whose rows may have any length and whose digest is computed.
     pub recorded: bool,
 }
 
-/// A file whose header is read.
+/// A file whose header was read.
 pub(crate) struct Source {
     reader: ChunkReader<File>,
     /// The header.
     pub(crate) names: Vec<String>,
-    /// The line after the header.
+    /// The number of the line after the header.
     line: u64,
     stamp: Stamp,
-    /// Whether it can be read again.
+    /// It can be read again.
     pub(crate) regular: bool,
     max_bytes: usize,
-    /// Whether it is a data set of ours.
+    /// It is a data set of ours.
     recorded: bool,
 }
 
-/// What there is to know of a file that was read to its end.
+/// What is known of a file after reading it to its end.
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
-    /// Of its bytes, for a data set of ours.
+    /// The digest of its bytes, for a data set of ours.
     pub(crate) digest: Option<Digest>,
-    /// Rows that were compared.
+    /// The number of rows that were compared.
     pub(crate) rows: u64,
-    /// Records that cannot be read, and the first of them in words.
+    /// The number of records that cannot be read, and descriptions of the first ones.
     pub(crate) unreadable: u64,
     pub(crate) examples: Examples<String>,
 }
@@ -96,31 +95,31 @@ impl Source {
         })
     }
 
-    /// Its size in bytes; 0 for what is not a file.
+    /// Its size in bytes; 0 if it is not a file.
     pub(crate) fn size(&self) -> u64 {
         if self.regular { self.stamp.size } else { 0 }
     }
 
-    /// Opens a file that was read to its end, and had the stamp `first`, once more.
+    /// Opens again a file that was read to its end and had the metadata `first`.
     pub(crate) fn again(side: Side, options: &Ingestion, first: Stamp) -> Result<Self> {
         let mut source = Self::open(side, options)?;
         source.same_as(first, side.path)?;
-        // It is known.
+        // The digest is known.
         source.reader = source.reader.without_digest();
         Ok(source)
     }
 
-    /// Refuses a file that is not the one that `first` is.
+    /// Refuses a file whose metadata are not `first`.
     pub(crate) fn same_as(&self, first: Stamp, path: &Path) -> Result<()> {
         if self.stamp == first { Ok(()) } else { Err(changed(path)) }
     }
 
-    /// Size, time and number of the file.
+    /// Size, time and inode of the file.
     pub(crate) fn stamp(&self) -> Stamp {
         self.stamp
     }
 
-    /// Hands all rows to `take`, a piece at a time, with the piece's own bytes.
+    /// Passes all rows to `take`, a piece at a time, with the piece's own bytes.
     pub(crate) fn read(
         mut self,
         path: &Path,
@@ -140,7 +139,7 @@ impl Source {
                 maker.make(&piece.chunk, &mut piece.made);
             },
         };
-        // Whoever joins the rows has as much to do.
+        // The thread that joins the rows has as much to do.
         let (mut line, workers) = (self.line, making.threads.saturating_sub(1));
         pipeline::run(&mut self.reader, shape, workers, &work, |piece| {
             let rows = &piece.made;

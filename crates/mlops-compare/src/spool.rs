@@ -1,8 +1,8 @@
-//! Rows in a temporary file, in parts that are read one after the other.
+//! Rows in a temporary file, divided into parts that are read one after the other.
 //!
-//! All parts share one file: each has a buffer, which goes to the end of the file when it is full,
-//! and knows where its pieces are. Any number of parts therefore needs one open file. Not for which
-//! row belongs to which part: see [`crate::partition`].
+//! All parts share one file: each has a buffer, which is appended to the file when it is full, and
+//! a list of its pieces. Any number of parts therefore needs one open file. Not for assigning rows
+//! to parts: see [`crate::partition`].
 
 use std::ops::Range;
 use std::path::Path;
@@ -26,11 +26,11 @@ pub(crate) struct Spool {
 struct Part {
     buffer: Vec<u8>,
     rows: usize,
-    /// Start and length.
+    /// Start and length of each piece.
     pieces: Vec<(u64, usize)>,
 }
 
-/// How far a part has been read, with the row at hand.
+/// The position up to which a part was read, with the current row.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
     part: usize,
@@ -48,12 +48,12 @@ pub(crate) struct Spooled {
 }
 
 impl Cursor {
-    /// The start of a part, which was ended.
+    /// The start of a part, which must have been ended.
     pub(crate) fn start_of(part: usize) -> Self {
         Self { part, ..Self::default() }
     }
 
-    /// The row at hand.
+    /// The current row.
     pub(crate) fn row(&self) -> &[u8] {
         &self.bytes[self.row.clone()]
     }
@@ -68,7 +68,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// One more part; returns its number.
+    /// Adds a part; returns its number.
     pub(crate) fn add_part(&mut self) -> usize {
         self.parts.push(Part::default());
         self.parts.len() - 1
@@ -100,24 +100,24 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes what is left of a part and gives its memory back.
+    /// Writes the rest of a part and releases its buffer.
     pub(crate) fn end_part(&mut self, part: usize) -> Result<()> {
         self.flush(part)?;
         self.parts[part].buffer = Vec::new();
         Ok(())
     }
 
-    /// The same for all parts.
+    /// Does this for all parts.
     pub(crate) fn end(&mut self) -> Result<()> {
         (0..self.parts.len()).try_for_each(|part| self.end_part(part))
     }
 
-    /// How many rows were pushed to a part.
+    /// The number of rows in a part.
     pub(crate) fn rows(&self, part: usize) -> usize {
         self.parts[part].rows
     }
 
-    /// Moves the cursor to the next row; nothing after the last one.
+    /// Moves the cursor to the next row; `None` after the last one.
     pub(crate) fn next(&mut self, cursor: &mut Cursor) -> Result<Option<Spooled>> {
         if cursor.at == cursor.bytes.len() {
             let piece = self.parts[cursor.part].pieces.get(cursor.piece).copied();

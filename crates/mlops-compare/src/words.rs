@@ -1,4 +1,6 @@
-//! The report of `diagnostics compare` in words. Not for its figures: see [`crate::command`].
+//! The report of `diagnostics compare` as text.
+//!
+//! Not for its figures: see [`crate::command`].
 
 use std::fmt;
 
@@ -7,7 +9,7 @@ use crate::{ColumnDifference, EXAMPLES};
 use mlops_core::run::attention::Finding;
 use mlops_core::text;
 
-/// A cell or a row longer than this is cut, in characters.
+/// The maximum number of characters shown of a cell or row.
 const LONGEST: usize = 160;
 
 impl fmt::Display for Compared {
@@ -147,7 +149,7 @@ impl Compared {
         Ok(())
     }
 
-    /// Why the comparison is not whole, or not what was demanded.
+    /// Why the comparison is incomplete, or a demand on it was not met.
     pub(crate) fn faults(&self) -> Vec<Finding> {
         let mut faults = Vec::new();
         let names = [&self.left.name, &self.right.name];
@@ -172,7 +174,7 @@ impl Compared {
     }
 }
 
-/// A rule as it was asked for: `1:1`.
+/// The name of a rule, such as `1:1`.
 fn name_of(rule: Rule) -> &'static str {
     Rule::ALL.iter().find(|(_, known)| *known == rule).map_or("", |(name, _)| name)
 }
@@ -190,7 +192,7 @@ fn or_missing(cell: &str) -> String {
     if cell.is_empty() { "(missing)".to_owned() } else { shown(cell) }
 }
 
-/// Text of a file as a terminal may have it: on one line, without control codes, not too long.
+/// Untrusted text for a terminal: on one line, without control codes, and not too long.
 fn shown(text: &str) -> String {
     let visible =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

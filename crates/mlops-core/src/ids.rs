@@ -1,5 +1,5 @@
-//! Identifiers of data set versions, releases and runs; the steps of a run, and how steps and
-//! decisions end.
+//! Identifiers of data set versions, releases and runs; steps of a run; outcomes of steps and
+//! decisions.
 //!
 //! Not for identities of content: see [`crate::platform::digest`].
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::digest::Digest;
 
-/// An enum whose variants have one spelling each: in the ledger, in JSON and where people read.
+/// Defines an enum whose variants have one name each, in the ledger, in JSON and for people.
 macro_rules! spelt {
     (
         $(#[$doc:meta])*
@@ -26,10 +26,10 @@ macro_rules! spelt {
         }
 
         impl $name {
-            /// All of them.
+            /// All variants.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Its spelling.
+            /// The variant's name.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
@@ -71,43 +71,43 @@ macro_rules! spelt {
 pub(crate) use spelt;
 
 spelt! {
-    /// A step of a run: what one binary, or one part of `fullprocess`, does.
+    /// A step of a run: the work of one binary, or of one part of `fullprocess`.
     pub enum Step {
-        /// New files become the next data set.
+        /// Ingests new files into the next data set.
         Ingestion = "ingestion",
-        /// The data set of earlier scripts becomes the first one.
+        /// Takes over the data set of earlier scripts.
         AdoptData = "ingestion --adopt",
-        /// The newest data set becomes a model.
+        /// Trains a model on the newest data set.
         Training = "training",
-        /// The model is scored on the test data.
+        /// Scores the model on the test data.
         Scoring = "scoring",
-        /// The model goes live.
+        /// Deploys the model.
         Deployment = "deployment",
-        /// An earlier release goes live again.
+        /// Makes an earlier release live again.
         Rollback = "deployment rollback",
-        /// A folder is moved away from the pointer's place.
+        /// Moves a folder away from the pointer's path.
         AdoptFolder = "deployment adopt",
-        /// The live release and its data are looked at.
+        /// Examines the live release and its data.
         Diagnostics = "diagnostics",
-        /// Pictures and the page are made.
+        /// Draws the charts and writes the page.
         Reporting = "reporting",
-        /// Every endpoint of the app is called.
+        /// Calls every endpoint of the app.
         ApiCalls = "apicalls",
-        /// Everything, the first time.
+        /// Runs all steps, the first time.
         FirstRun = "first_run",
-        /// Everything, decided by the program.
+        /// Decides which steps to run, and runs them.
         FullProcess = "fullprocess",
-        /// Part of `fullprocess`: rows are set aside for testing.
+        /// Part of `fullprocess`: sets rows aside for testing.
         Holdout = "holdout",
-        /// Part of `fullprocess`: the live model is judged on new rows.
+        /// Part of `fullprocess`: judges the live model on new rows.
         Drift = "drift",
-        /// Part of `fullprocess`: champion against challenger.
+        /// Part of `fullprocess`: compares champion and challenger.
         Gate = "gate",
     }
 }
 
 spelt! {
-    /// How a step ended.
+    /// The outcome of a step.
     pub enum RunOutcome {
         /// It changed something.
         Done = "done",
@@ -119,27 +119,27 @@ spelt! {
 }
 
 spelt! {
-    /// How a decision of `fullprocess` ended.
+    /// The outcome of a decision of `fullprocess`.
     #[derive(Default)]
     pub enum DecisionOutcome {
-        /// No data set after the last decided one.
+        /// No data set is newer than the last decided one.
         #[default]
         NothingNew = "nothing_new",
-        /// The live model does as well on new rows.
+        /// The live model does as well on the new rows.
         NoDrift = "no_drift",
-        /// Too few new rows to tell; they count again.
+        /// There are too few new rows to decide; they count again next time.
         Undecided = "undecided",
-        /// A new model was trained and did not pass the gate.
+        /// A new model was trained but did not pass the gate.
         Refused = "refused",
-        /// A new model went live.
+        /// A new model was promoted.
         Promoted = "promoted",
         /// A dry run stopped before training.
         DryRun = "dry_run",
     }
 }
 
-/// The N of `finaldata{N}.csv`: the number of distinct contents with at least one data row ingested
-/// so far.
+/// The N of `finaldata{N}.csv`: it rises by the number of files that an ingestion took, and by one if
+/// an ingestion only removed the rows of files that were corrected.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -147,6 +147,12 @@ spelt! {
 pub struct DatasetVersion(pub u32);
 
 impl DatasetVersion {
+    /// The version after `last`, for an ingestion that took `files` files.
+    pub fn after(last: Option<Self>, files: usize) -> Self {
+        let files = u32::try_from(files).unwrap_or(u32::MAX).max(1);
+        Self(last.map_or(0, |last| last.0).saturating_add(files))
+    }
+
     /// The file name of the data set: `finaldata{N}.csv`.
     pub fn file_name(self) -> String {
         format!("finaldata{}.csv", self.0)

@@ -21,7 +21,7 @@ impl TextColumn {
         self.ends.push(self.buffer.len());
     }
 
-    /// Appends all of `texts`; returns false, and appends none, when one of them is not ASCII.
+    /// Appends all of `texts`; returns false, and appends none, if one of them is not ASCII.
     pub(crate) fn extend(&mut self, texts: &RawTexts) -> bool {
         let ascii = std::str::from_utf8(&texts.bytes).ok().filter(|bytes| bytes.is_ascii());
         let Some(bytes) = ascii else { return false };
@@ -73,7 +73,7 @@ impl TextColumn {
     }
 }
 
-/// ASCII cells on their way into a text column: one check serves many of them.
+/// ASCII cells to be added to a text column, with one check for all of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawTexts {
     bytes: Vec<u8>,
@@ -87,7 +87,7 @@ impl RawTexts {
         self.ends.push(self.bytes.len());
     }
 
-    /// Removes all cells and keeps the memory.
+    /// Removes all cells but keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
@@ -253,7 +253,7 @@ impl Table {
         }
     }
 
-    /// Removes the texts of all ids and keeps their memory.
+    /// Removes the texts of all ids but keeps their memory.
     pub(crate) fn forget_ids(&mut self) {
         self.ids.iter_mut().for_each(TextColumn::clear);
     }

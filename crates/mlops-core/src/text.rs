@@ -1,4 +1,4 @@
-//! Numbers, tables and foreign text, formatted for people at a terminal.
+//! Numbers, tables and untrusted text, formatted for people at a terminal.
 //!
 //! Text that came from a file or a folder goes through [`visible`] before it is printed, and a list
 //! goes through [`names`], so that a message stays short whatever the input holds. [`of_path`] is the
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// How many names a list shows; the rest are only counted.
 pub const MOST_NAMES: usize = 10;
-/// Longest name in a list, and longest foreign text in a message, in bytes.
+/// Longest name in a list, and longest untrusted text in a message, in bytes.
 const NAME_BYTES: usize = 100;
 const WORDS_BYTES: usize = 300;
 /// Longest message, in bytes.
@@ -36,18 +36,18 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Makes foreign text safe to print: escapes control characters, unusual spaces and zero-width
+/// Makes untrusted text safe to print: escapes control characters, unusual spaces and zero-width
 /// characters, and cuts long text.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, WORDS_BYTES)
 }
 
-/// A foreign name for a message: like [`visible`], but cut shorter.
+/// An untrusted name for a message: like [`visible`], but cut shorter.
 pub fn name(text: &str) -> Cow<'_, str> {
     escaped(text, NAME_BYTES)
 }
 
-/// Foreign text on one line, uncut.
+/// Untrusted text on one line, uncut.
 pub fn one_line(text: &str) -> String {
     escaped(text, usize::MAX).into_owned()
 }
@@ -119,7 +119,7 @@ pub fn examples(names: &[String]) -> Vec<String> {
     shown.chain((more > 0).then(|| format!("and {} more", count(more)))).collect()
 }
 
-/// One of our own messages, cut in the middle if foreign text made it too long.
+/// One of our own messages, cut in the middle if untrusted text made it too long.
 pub fn bounded(message: String) -> String {
     if message.len() <= MESSAGE_BYTES {
         return message;
@@ -268,7 +268,7 @@ pub fn list(rows: &[Vec<String>]) -> String {
 }
 
 fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String {
-    // Cells may be foreign text; a line break in one would break the table.
+    // Cells may be untrusted text; a line break in one would break the table.
     let shown = |cell: &String| escaped(cell, usize::MAX).into_owned();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -18,10 +18,10 @@
 //! Private: `canvas` (plotters in design units), `plot` (plotters' charts with two axes), `axes`
 //! (frames, names, legends), `raster` and `coverage` (the pixels of a PNG).
 
+mod anti_aliasing;
 mod axes;
 mod canvas;
 pub mod charts;
-mod coverage;
 mod escape;
 pub mod font;
 pub mod format;

@@ -82,19 +82,19 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
     each(&jobs, at_once).into_iter().collect()
 }
 
-const CONFUSION: &str = "Each row is what was true, each column what the model said. The stronger \
-    a cell's colour, the larger its share of the row; good models are strong from top left to \
-    bottom right.";
+const CONFUSION: &str = "Rows are the actual classes, columns the predicted ones. The stronger a \
+                         cell's colour, the larger its share of the row; a good model is strongest \
+                         from top left to bottom right.";
 const HISTOGRAM: &str = "Rows to the right of the threshold are predicted positive. The less the \
-    two shapes overlap, the easier the decision.";
+                         two distributions overlap, the better the model separates the classes.";
 const ROC: &str = "Every point is a threshold: lower ones find more positives, at the price of more \
     false positives.";
 const PR: &str = "Every point is a threshold: lower ones find more positives, but more of the positive \
     predictions are wrong.";
 const CALIBRATION: &str = "Points above the dashed line: the predicted probability is too low. Below \
     it: too high.";
-const COEFFICIENTS: &str = "How strongly each feature pulls the answer, all features brought to \
-    the same scale.";
+const COEFFICIENTS: &str = "Coefficients of the standardised features: the longer a bar, the more \
+                            the feature changes the prediction.";
 
 fn one(
     name: &'static str,

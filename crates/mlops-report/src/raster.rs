@@ -12,7 +12,7 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind,
 };
 
-use crate::coverage::Coverage;
+use crate::anti_aliasing::Coverage;
 use crate::font;
 
 /// A picture in memory.

@@ -59,14 +59,14 @@ impl mlops_core::run::context::Report for Reported {
     }
 }
 
-/// What earlier steps of the same run have read or made, which then is not read again.
+/// Results of earlier steps of the same run, which need not be read again.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
     /// The live release, verified.
     pub release: Option<&'a Release>,
-    /// The score of its model.
+    /// The score of the live release's model.
     pub scoring: Option<&'a Scoring>,
-    /// Its diagnostics.
+    /// The diagnostics of the live release.
     pub diagnostics: Option<&'a Diagnostics>,
 }
 
@@ -75,7 +75,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Reported> {
     knowing(context, workspace, Known::default())
 }
 
-/// The same, with what is `known` already.
+/// Like [`run`], with the results `known` from earlier steps.
 pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -> Result<Reported> {
     let Known { release, scoring, diagnostics } = known;
     let (subject, mut warnings) = Subject::find(context, release)?;
@@ -227,7 +227,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
 
 fn headline(score: &Score) -> String {
     if score.n == 0 {
-        return "The model could not be tried: there are no figures on how good it is.".to_owned();
+        return "The model could not be scored: its quality is unknown.".to_owned();
     }
     let interval = score.f1_interval.map_or_else(String::new, |i| {
         let few = too_few(&score.confusion).map_or_else(String::new, |few| format!(": {few}"));
@@ -236,7 +236,7 @@ fn headline(score: &Score) -> String {
     let verdict = if score.beyond_chance {
         "better than always giving the same answer"
     } else if score.beats_constant {
-        "better than always giving the same answer, but not beyond doubt"
+        "better than always giving the same answer, but possibly by chance"
     } else {
         "no better than always giving the same answer"
     };

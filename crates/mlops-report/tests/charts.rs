@@ -188,7 +188,7 @@ fn many_features_are_counted_not_drawn() {
         })
         .collect();
     let text = checked(&Coefficients { features: &features, positive: "yes" });
-    assert!(text.contains("and 35 more with less weight") && !text.contains("f34\n"));
+    assert!(text.contains("and 35 smaller ones") && !text.contains("f34\n"));
     assert!(text.find("f59").unwrap() < text.find("f58").unwrap());
 }
 

@@ -101,7 +101,7 @@ fn an_empty_report_is_honest() {
 fn one_class_or_no_answer_is_said_plainly() {
     let mut report = common::plausible();
     report.score.positives = 0;
-    assert!(text_of(&render(&report).unwrap()).contains("Nothing can be said"));
+    assert!(text_of(&render(&report).unwrap()).contains("No verdict is possible"));
     let mut report = common::plausible();
     report.score.confusion.tp = 0;
     report.score.confusion.fp = 0;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlops_client::api::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
+use mlops_client::call::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
 use mlops_client::data::Data;
 use mlops_client::predictions::{DataFile, PATH as PREDICTION};
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
@@ -144,7 +144,7 @@ pub fn run(context: &Context, options: &Options) -> Result<ApiCalls> {
             let mut errors = report.errors;
             text::few(&mut errors, |more| text::plural(more, "more error"));
             Err(Error::remote(format!(
-                "the app at {} did not answer as it should:\n  - {}\nall answers are in {}",
+                "the app at {} did not answer as expected:\n  - {}\nall answers are in {}",
                 report.url,
                 errors.join("\n  - "),
                 context.config.output_model.join(TEXT).display()
@@ -185,8 +185,8 @@ fn promoted(context: &Context, release: &str) -> Result<ApiCalls> {
     if let Some(other) = report.release.as_deref().filter(|served| *served != release) {
         report.outcome = Outcome::OtherRelease;
         report.words = format!(
-            "the app at {} answers with {other} and not with {release}, which is live: see its \
-             log, or start it again",
+            "the app at {} serves {other} and not {release}, which is live: see its log, or \
+             restart it",
             report.url
         );
         report.errors = vec![report.words.clone()];
@@ -206,7 +206,7 @@ fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
 /// that need not exist.
 fn connection(context: &Context, url: Option<&str>, within: Option<Duration>) -> Result<Api> {
     let configured = &context.config.apicalls;
-    let options = api::Options {
+    let options = call::Options {
         url: url.unwrap_or(&configured.url).to_owned(),
         read_token: secret(READ_TOKEN),
         predict_token: secret(PREDICT_TOKEN),
@@ -238,18 +238,21 @@ fn call(context: &Context, api: &Api, files: &[PathBuf]) -> Result<ApiCalls> {
 
 /// The result if there is no app, another server, or an app that hangs.
 fn without_app(url: String, call: &Call) -> ApiCalls {
-    let error = call.error.as_deref().unwrap_or("its answer names no release");
+    let error = call.error.as_deref().unwrap_or("its answer does not name a release");
     if call.hung {
         let words = format!(
-            "the app at {url} takes connections and does not answer: {error}. See its log, or \
-             start it again"
+            "the app at {url} accepts connections but does not answer: {error}. See its log, or \
+             restart it"
         );
         return ApiCalls::without_answers(Outcome::Failed, url, words);
     }
     let words = match call.status {
-        None => format!("nobody answers at {url}: {error}"),
+        None => format!("no answer from {url}: {error}"),
         Some(status) => {
-            format!("what answers at {url} is not the app: {} gave {status}, {error}", call.name())
+            format!(
+                "the server at {url} is not the app: {} returned {status}, {error}",
+                call.name()
+            )
         }
     };
     ApiCalls::without_answers(Outcome::Unreachable, url, words)

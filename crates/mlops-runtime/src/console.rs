@@ -238,7 +238,7 @@ pub(crate) fn lines(common: &Common) -> Lines {
     let tell = move |lost: u64| {
         let time = rfc3339(SystemClock::default().now());
         let lost = plural(lost, "line");
-        let words = format!("{lost} of this log found no room: its reader is too slow");
+        let words = format!("{lost} of this log were dropped: its reader is too slow");
         if json {
             let line = serde_json::json!({ "timestamp": time, "level": "WARN", "message": words });
             format!("{line}\n")

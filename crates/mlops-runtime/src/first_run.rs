@@ -18,10 +18,10 @@ use mlops_core::stage::decide::contest;
 use mlops_core::stage::deploy;
 use mlops_core::stage::deploy::{Candidate, Deployed};
 use mlops_core::stage::diagnose::Diagnostics;
-use mlops_core::stage::held_again;
 use mlops_core::stage::holdout;
 use mlops_core::stage::ingest;
 use mlops_core::stage::ingest::report::Ingested;
+use mlops_core::stage::restore_holdout;
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
 use mlops_core::text;
@@ -152,7 +152,7 @@ fn run_telling(
     // Users need not split their files: without test data some rows are set aside.
     let holdout = holdout::first(context, workspace)?;
     tell(&ingested(&ingestion, holdout.as_ref()));
-    if let Some(again) = held_again::run(context, workspace, lost)? {
+    if let Some(again) = restore_holdout::run(context, workspace, lost)? {
         tracing::warn!("{again}");
     }
     let training = context.step(workspace, Step::Training, |w| train::run(context, w))?;
@@ -201,8 +201,8 @@ fn not_worse_than_unknown(
     let Ok(release) = store.verify(&live) else { return Ok(()) };
     match contest::with_unknown(context, workspace, &release, model, accept)? {
         Some(verdict) if !verdict.blessed => Err(Error::conflict(format!(
-            "{live} is live, though these records do not know it, and stays so: {}. To replace it all \
-             the same, run `deployment`",
+            "{live} is live, although these records do not know it, and stays live: {}. To replace \
+             it nevertheless, run `deployment`",
             verdict.reasons.sentences().first().map_or("", String::as_str)
         ))),
         _ => Ok(()),
@@ -220,7 +220,7 @@ fn completed_with(workspace: &Workspace, version: DatasetVersion) -> Result<bool
     })
 }
 
-/// What an earlier [`FirstRun`] is asked for.
+/// The part of an earlier [`FirstRun`] report that is read again.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Earlier {
@@ -229,7 +229,7 @@ enum Earlier {
     TakenOver {},
 }
 
-/// Of an earlier [`Ingestion`], the data set that it left.
+/// The part of an earlier ingestion report that is read again: its data set.
 #[derive(Deserialize)]
 struct Seen {
     version: Option<DatasetVersion>,
@@ -253,8 +253,8 @@ fn results_are_there(context: &Context) -> bool {
 fn nothing_to_learn_from(ingestion: &Ingested) -> Error {
     let folder = &ingestion.folder;
     let mut message = match ingestion.files.len() as u64 + ingestion.unchanged {
-        0 => format!("there is no CSV file in {folder}: put some there and run again"),
-        n => format!("{} in {folder}, none with rows to take", text::plural(n, "CSV file")),
+        0 => format!("there is no CSV file in {folder}: put some into it and run again"),
+        n => format!("{} in {folder}, none with data rows", text::plural(n, "CSV file")),
     };
     let said = ingestion.failures.iter().chain(&ingestion.refused).chain(&ingestion.warnings);
     for words in said.take(text::MOST_NAMES) {

@@ -96,7 +96,7 @@ fn recorded<R: Report>(
             context.step(&mut workspace, step, |workspace| work(&context, workspace))
         }
         Err(error) if or_look && error.is_about_permission() => {
-            tracing::info!("nothing is recorded: {error}");
+            tracing::info!("this run is not recorded: {error}");
             let mut rehearsal = Rehearsal::of(&context)?;
             work(&rehearsal.context, &mut rehearsal.workspace)
         }

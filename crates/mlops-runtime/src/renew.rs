@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dependencies;
 
-/// Looks at what is live, and reports on it; `release` is what is live, if that was verified already, and
-/// `scoring` the score that was just made.
+/// Runs diagnostics and reporting on the live release; `release` is that release, if it was
+/// verified already, and `scoring` the score that was just made.
 pub(crate) fn run(
     context: &Context,
     workspace: &mut Workspace,
@@ -62,7 +62,7 @@ pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) 
     Ok(true)
 }
 
-/// What a report is on.
+/// The subject of a report.
 #[derive(Deserialize)]
 struct Subject {
     release: Option<ReleaseId>,
@@ -126,8 +126,8 @@ impl<T: Report + fmt::Display> Report for Renewed<T> {
         let mut findings = self.done.findings();
         findings.extend(self.stale.iter().map(|why| {
             Finding::warning(format!(
-                "the report is not on the release that is live now ({why}): the next `fullprocess` \
-                 or `reporting` makes it again"
+                "the report is not about the release that is live now ({why}): the next \
+                 `fullprocess` or `reporting` renews it"
             ))
         }));
         findings
@@ -138,7 +138,7 @@ impl<T: fmt::Display> fmt::Display for Renewed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.done)?;
         match &self.reporting {
-            Some(reporting) => writeln!(f, "The report in {} is on it.", reporting.folder),
+            Some(reporting) => writeln!(f, "The report in {} is about it.", reporting.folder),
             None => Ok(()),
         }
     }

@@ -92,7 +92,7 @@ fn attempt<R: Report>(
     let mut workspace = crate::open(context, step)?;
     pings.send(Signal::Start);
     if let Err(error) = run_log::rotate(context) {
-        tracing::warn!("old logs stay: {error}");
+        tracing::warn!("old logs were not removed: {error}");
     }
     context.step(&mut workspace, step, |workspace| work(context, workspace, &watchdog))
 }
@@ -119,7 +119,7 @@ fn watchdog(context: &Context, pings: Arc<Pings>) -> Watchdog {
             let seconds = limit.unwrap_or_default().as_secs();
             tracing::error!(
                 "the stage {stage} took longer than {seconds} s (limits.stage_seconds): this run \
-                 ends here, and the next one puts in order what it leaves"
+                 ends here, and the next one recovers the workspace"
             );
             pings.send(Signal::Fail);
             pings.finish();

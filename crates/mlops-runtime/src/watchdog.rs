@@ -70,7 +70,7 @@ impl Watchdog {
         match std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch) {
             Ok(thread) => Self { watch: Some((sender, thread)) },
             Err(e) => {
-                tracing::warn!("no stage is timed: cannot start a thread: {e}");
+                tracing::warn!("stages have no time limit: cannot start a thread: {e}");
                 Self::off()
             }
         }

@@ -14,7 +14,7 @@ use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::Context;
-use mlops_core::stage::decide::Options;
+use mlops_core::stage::decide;
 use mlops_runtime::{first_run, fullprocess};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context as Layered, SubscriberExt};
@@ -115,7 +115,7 @@ fn a_run_that_promotes_reads_nothing_more_often_than_it_is_used() {
     let context = context(folder.path());
     let mut workspace = context.open(Step::FullProcess).unwrap();
     let before = context.store().live().unwrap().unwrap();
-    let options = Options { accept: true, ..Options::default() };
+    let options = decide::Options { accept: true, ..decide::Options::default() };
     let report = fullprocess::run(&context, &mut workspace, options).unwrap();
     assert_eq!(report.decision.outcome, DecisionOutcome::Promoted, "{}", report.decision);
     let counts = counts.take();

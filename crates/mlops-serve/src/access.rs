@@ -1,6 +1,6 @@
-//! Who may ask: bearer tokens with a scope, compared in constant time.
+//! Authorisation: bearer tokens with a scope, compared in constant time.
 //!
-//! Tokens are kept as digests. Not for where they come from: see `bins/app`.
+//! Tokens are stored as digests. Not for reading them: see `bins/app`.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use mlops_core::platform::digest::Digest;
@@ -8,21 +8,21 @@ use mlops_core::{Error, Result};
 
 use crate::problem::Problem;
 
-/// What a token allows.
+/// The access that a token grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// No token is asked for, and no limit: whether the service is there.
+    /// No token and no limit: health checks.
     Open,
-    /// What is on record, metrics, descriptions.
+    /// Records, metrics and descriptions.
     Read,
-    /// Predictions and scores of rows that are sent.
+    /// Predictions and scores for rows in requests.
     Predict,
 }
 
-/// Shortest token.
+/// The minimum length of a token in characters.
 const MIN_LENGTH: usize = 16;
 
-/// The tokens that are known. Without any, everybody may ask.
+/// The known tokens. Without any, all requests are allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Tokens {
     read: Vec<Digest>,
@@ -30,20 +30,21 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Whether there is none.
+    /// Whether there are no tokens.
     pub fn is_empty(&self) -> bool {
         self.read.is_empty() && self.predict.is_empty()
     }
 
-    /// Adds a token that allows `scope`, `read` or `predict`; `place` says where it stood.
+    /// Adds a token for `scope`, `read` or `predict`; `place` is where it was given.
     ///
     /// # Errors
-    /// `Config` for another scope, or a token that is short or has characters no header can hold.
+    /// `Config` for another scope, or a token that is too short or has characters that no header
+    /// may contain.
     pub fn add(&mut self, scope: &str, token: &str, place: &str) -> Result<()> {
         let bad = |message: &str| Error::config(place, vec![message.to_owned()]);
         if token.len() < MIN_LENGTH || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(bad(
-                "a token must have at least 16 characters, none of them a blank: make \
+                "a token must have at least 16 characters, none of them a space: make \
                             one with `openssl rand -hex 32`",
             ));
         }
@@ -55,10 +56,10 @@ impl Tokens {
         Ok(())
     }
 
-    /// Adds the tokens in `text`: a line is a scope and a token, `#` starts a comment.
+    /// Adds the tokens in `text`: each line has a scope and a token, `#` starts a comment.
     ///
     /// # Errors
-    /// As for [`Tokens::add`], with the line.
+    /// As for [`Tokens::add`], naming the line.
     pub fn add_lines(&mut self, text: &str, place: &str) -> Result<()> {
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -67,7 +68,7 @@ impl Tokens {
             }
             let place = format!("{place}, line {}", number + 1);
             let Some((scope, token)) = line.split_once([' ', '\t']) else {
-                let message = "a line is a scope, a blank and a token".to_owned();
+                let message = "a line is a scope, a space and a token".to_owned();
                 return Err(Error::config(place, vec![message]));
             };
             self.add(scope, token.trim(), &place)?;
@@ -75,7 +76,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Whether the request with `headers` may have `scope`.
+    /// Checks that the request with `headers` is allowed `scope`.
     pub(crate) fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Problem> {
         if scope == Scope::Open || self.is_empty() {
             return Ok(());
@@ -110,7 +111,7 @@ impl Tokens {
     }
 }
 
-/// Whether `digest` is among `known`, in a time that tells nothing of how near it is.
+/// Whether `digest` is among `known`, in constant time.
 fn among(digest: Digest, known: &[Digest]) -> bool {
     let mut found = 0_u8;
     for other in known {

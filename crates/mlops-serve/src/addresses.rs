@@ -1,7 +1,7 @@
-//! Every address of the service, once: its path, its methods, who may ask, who answers, and how it is
-//! described. Router, tokens, limits of bodies, metrics and `/openapi.json` are all made from this table.
+//! The table of addresses: each has its path, methods, scope, handler and description exactly once
+//! here. Router, tokens, body limits, metrics and `/openapi.json` are all derived from it.
 //!
-//! Not for what is answered: see the modules of the handlers.
+//! Not for the answers: see the modules of the handlers.
 
 use std::future::ready;
 
@@ -260,10 +260,10 @@ pub(crate) static ADDRESSES: &[Endpoint] = &[
     ),
 ];
 
-/// Stands for every other address.
+/// The endpoint for every unknown address.
 pub(crate) static UNKNOWN: Endpoint = Endpoint::new("(unknown)", Problem, &[]);
 
-/// What is read from the ledger or the release, as JSON or as a table.
+/// A record from the ledger or the release, as JSON or as a table.
 fn on_record(id: &str, summary: &str, schema: &str) -> Described {
     let described = Described::new(id, "records", summary).can_miss();
     described.answers("What is on record", schema).also_text()
@@ -288,12 +288,12 @@ fn inferred(id: &str) -> Described {
     described.answers("The tensors asked for", "InferenceAnswer")
 }
 
-/// An answer that waits for nothing.
+/// An answer that is ready immediately.
 fn at_once(answer: Result<Response, Refused>) -> Answering {
     Box::pin(ready(answer))
 }
 
-/// Answers `GET /openapi.json`, with this table.
+/// Answers `GET /openapi.json` from this table.
 fn description(call: &Call) -> Response {
     let Call { app, request, .. } = call;
     let settings = app.service();

@@ -1,6 +1,7 @@
-//! Bodies: of what type they are, how they are read, and where the work on one is done.
+//! Request bodies: their types, how they are read, and where they are processed.
 //!
-//! Not for how large they may be: see `limits`. Not for their content: see `predict` and the protocols.
+//! Not for limits on their size: see `limits`. Not for their content: see `predict` and the
+//! protocols.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,12 +23,13 @@ use crate::predict::reading::Decimal;
 use crate::problem::Problem;
 use crate::state::{App, State};
 
-/// Requests that wait for a disk at a time. One that hangs holds their threads, and no others.
+/// The number of requests that may wait for a disk at a time. A disk that hangs blocks only their
+/// threads.
 pub(crate) const DISK: usize = 16;
-/// How long a request waits to be among them.
+/// How long a request waits to become one of them.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How rows are spelt.
+/// The format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
@@ -38,25 +40,25 @@ pub(crate) enum Format {
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
-    /// How many bytes came.
+    /// The number of bytes received.
     pub(crate) size: usize,
     pub(crate) format: Format,
-    /// What it says of its decimal separator.
+    /// The declared decimal separator.
     pub(crate) decimal: Decimal,
-    /// Whether work on it may hold up others.
+    /// Large enough to delay other requests.
     pub(crate) large: bool,
-    /// Its part of the memory for bodies.
+    /// Its share of the memory for bodies.
     pub(crate) share: Share,
-    /// The place of its request among those at work.
+    /// The request's place among those in flight.
     _place: OwnedSemaphorePermit,
 }
 
-/// Reads the body of `request`, of at most `max` bytes, and takes a place among the requests at work
-/// when it is there.
+/// Reads the body of `request`, of at most `max` bytes, then takes a place among the requests in
+/// flight.
 ///
 /// # Errors
-/// 415 for another type, 413 over the limit, 408 over the time, 400 for a broken or empty one, 503
-/// where there is no room for it or no place.
+/// 415 for another type, 413 over the size limit, 408 over the time limit, 400 for a broken or
+/// empty one, 503 without memory or a place for it.
 pub(crate) async fn read(request: Request, app: &App, max: usize) -> Result<Body, Problem> {
     let (format, decimal) = format(request.headers())?;
     let gzip = encoding::of_request(request.headers())?;
@@ -76,22 +78,22 @@ pub(crate) async fn read(request: Request, app: &App, max: usize) -> Result<Body
     Ok(Body { bytes, size, format, decimal, large: size > LARGE, share, _place: place })
 }
 
-/// A place among the requests at work.
+/// Takes a place among the requests in flight.
 pub(crate) fn place(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| {
         Problem::busy("as many requests as service.max_in_flight are at work: try again")
     })
 }
 
-/// A place among the requests that wait for a disk: to be held as long as the disk is waited for,
-/// even when nobody waits for the request any more.
+/// Takes a place among the requests that wait for a disk, to be held as long as the disk is waited
+/// for, even if the request was given up.
 pub(crate) async fn disk(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
     let place = Arc::clone(&app.disk).acquire_owned();
     let place = tokio::time::timeout(DISK_PATIENCE, place).await;
     place.ok().and_then(std::result::Result::ok).ok_or_else(slow_disk)
 }
 
-/// The same without waiting, on a thread that must not.
+/// Like [`disk`] without waiting, on a thread that must not wait.
 pub(crate) fn disk_now(app: &State) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(&app.disk).try_acquire_owned().map_err(|_| slow_disk())
 }
@@ -111,7 +113,7 @@ async fn bytes(request: Request, limits: &mut Limits) -> Result<Bytes, Problem> 
     })
 }
 
-/// All pieces of a body; a single one as it is.
+/// Collects all pieces of a body; a single one is not copied.
 async fn collect(mut body: Incoming, limits: &mut Limits) -> Result<Bytes, Problem> {
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
@@ -128,7 +130,7 @@ async fn collect(mut body: Incoming, limits: &mut Limits) -> Result<Bytes, Probl
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
-/// The format that `headers` announce, JSON when they say nothing; and how numbers are spelt in it.
+/// The format that `headers` declare, by default JSON, and its number format.
 fn format(headers: &HeaderMap) -> Result<(Format, Decimal), Problem> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok((Format::Json, Decimal::Untold));
@@ -160,8 +162,8 @@ fn format(headers: &HeaderMap) -> Result<(Format, Decimal), Problem> {
     }
 }
 
-/// Does `work` here if it is short, else on a thread where it may take its time. What panics in it
-/// becomes an answer.
+/// Runs `work` here if it is short, or else on a thread that may block. A panic in it becomes an
+/// error.
 pub(crate) async fn work<T: Send + 'static>(
     long: bool,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
@@ -178,23 +180,23 @@ pub(crate) async fn work<T: Send + 'static>(
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
 }
 
-/// A JSON answer of the release `loaded`.
+/// A JSON answer from the release `loaded`.
 pub(crate) fn json(bytes: impl Into<Incoming>, loaded: &Loaded) -> Response {
     let mut response = typed(bytes, "application/json");
     response.headers_mut().insert(MODEL_VERSION, loaded.version.clone());
     response
 }
 
-/// The header that names the release that answered.
+/// The header with the release that answered.
 pub(crate) const MODEL_VERSION: &str = "x-model-version";
 
-/// An answer of the media type `kind`.
+/// An answer of media type `kind`.
 pub(crate) fn typed(bytes: impl Into<Incoming>, kind: &'static str) -> Response {
     let mut response = Response::new(bytes.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

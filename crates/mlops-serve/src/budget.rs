@@ -1,4 +1,4 @@
-//! How much memory the bodies of all requests may take together.
+//! A limit on the memory for the bodies of all requests together.
 //!
 //! A body pays for its bytes as they come, so that one that was only announced takes nothing from
 //! others. Not for the largest single body: see `limits`.
@@ -6,16 +6,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A larger body is worked on beside the threads that serve connections, and leaves room to small ones.
+/// Larger bodies are processed on other threads than those that serve connections, and leave memory
+/// for small ones.
 pub(crate) const LARGE: usize = 256 << 10;
 
-/// The bytes of all bodies that are held.
+/// The bytes of all bodies held.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     held: AtomicUsize,
 }
 
-/// What one request holds of it; given back when it is dropped.
+/// The part held by one request; returned on drop.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Arc<Budget>,
@@ -23,22 +24,22 @@ pub(crate) struct Share {
 }
 
 impl Budget {
-    /// A share of nothing yet.
+    /// An empty share.
     pub(crate) fn share(self: &Arc<Self>) -> Share {
         Share { budget: Arc::clone(self), bytes: 0 }
     }
 }
 
 impl Share {
-    /// Takes `more` bytes, if all together then are at most `total`. What is large already leaves
-    /// an eighth to the small ones.
+    /// Takes `more` bytes if the total then is at most `total`. A share that is already large
+    /// leaves an eighth to small ones.
     pub(crate) fn grow(&mut self, more: usize, total: usize) -> bool {
         let large = self.bytes.saturating_add(more) > LARGE;
         let total = if large { total - total / 8 } else { total };
         let alone = self.bytes;
         let add = |held: usize| {
             let sum = held.saturating_add(more);
-            // Whoever is alone may always: the limit of one body is not ours.
+            // A single request is always allowed: the limit on one body is checked elsewhere.
             (sum <= total || held == alone).then_some(sum)
         };
         let held = &self.budget.held;

@@ -1,6 +1,6 @@
-//! A request that has passed the middleware, as its handler gets it.
+//! A request that has passed the middleware, as its handler receives it.
 //!
-//! Not for what is checked on the way: see `middleware`.
+//! Not for the checks before that: see `middleware`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,14 +12,14 @@ use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::state::App;
 
-/// A request, and what its handler may use.
+/// A request, with the state that its handler uses.
 pub(crate) struct Call {
     pub(crate) app: App,
     pub(crate) id: RequestId,
     pub(crate) request: Request,
-    /// How many bytes its body may have.
+    /// The maximum size of its body in bytes.
     pub(crate) max_body: usize,
 }
 
-/// What a handler is going to answer.
+/// The future of a handler's answer.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;

@@ -1,4 +1,6 @@
-//! Where the value of a named column goes. Not for the values: see `predict::rows`.
+//! Finds the place for the value of a named column.
+//!
+//! Not for the values: see `predict::rows`.
 
 use mlops_core::model::Model;
 use mlops_core::table::schema::Role;
@@ -6,9 +8,9 @@ use mlops_core::table::schema::Role;
 /// The place of a column's values in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
-    /// Names the row.
+    /// An id.
     Id(usize),
-    /// A number; `fills` says whether the model has a value for a missing one.
+    /// A number; `fills` says whether the model imputes a missing one.
     Numeric { index: usize, fills: bool },
     /// A category; likewise.
     Categorical { index: usize, fills: bool },
@@ -16,7 +18,7 @@ pub(crate) enum Slot {
     Target,
 }
 
-/// The columns of a model, to be found by name.
+/// The columns of a model, searchable by name.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
     /// In schema order.
@@ -78,7 +80,7 @@ impl Columns {
         self.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. } | Slot::Categorical { .. }))
     }
 
-    /// The column called `name`; column `guess` is looked at first.
+    /// The column with the name `name`; column `guess` is tried first.
     pub(crate) fn find(&self, name: &str, guess: usize) -> Option<usize> {
         if self.list.get(guess).is_some_and(|(n, _)| n == name) {
             return Some(guess);

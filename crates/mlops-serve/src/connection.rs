@@ -1,6 +1,6 @@
-//! One connection: the limits of its heads, its bodies and its end, with the router behind them.
+//! A single connection: limits on heads, bodies and its end, with the router behind them.
 //!
-//! Not for how many there may be: see `server`.
+//! Not for the number of connections: see `server`.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,30 +20,30 @@ use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service as _;
 
 use crate::budget::LARGE;
-use crate::guarded::Guarded;
 use crate::linger::Unread;
 use crate::prefix;
+use crate::slow_reader::Guarded;
 use crate::state::App;
 
-/// Longest head of a request, in bytes.
+/// Maximum size of a request head in bytes.
 const MAX_HEAD: usize = 64 << 10;
 
-/// What answers the requests of a connection.
+/// The future that answers a request.
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-/// Serves `stream`, which gives its `place` among the connections back when it is closed.
+/// Serves `stream`, which releases its `place` among the connections when it is closed.
 pub(crate) fn connection(
     app: &App,
     router: &Router,
     stream: TcpStream,
     place: OwnedSemaphorePermit,
 ) -> http1::Connection<TokioIo<Guarded>, Adapted> {
-    // Answers are written whole: waiting for more to send would only delay them.
+    // Answers are written whole, so that waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     let settings = app.service();
     builder.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
-    // Whoever has said all that it will say still gets its answer.
+    // A client that has closed its sending side still gets its answer.
     builder.max_buf_size(MAX_HEAD).half_close(true);
     let unread = Unread::default();
     let stream = Guarded::new(stream, place, settings.body_timeout, unread.clone());
@@ -51,7 +51,7 @@ pub(crate) fn connection(
     builder.serve_connection(TokioIo::new(stream), service)
 }
 
-/// The router, for the bodies and addresses that connections bring.
+/// The router, adapted to the bodies and addresses of connections.
 pub(crate) struct Adapted {
     app: App,
     router: Router,
@@ -73,7 +73,7 @@ impl hyper::service::Service<Request<Incoming>> for Adapted {
         let answer = self.router.clone().call(request);
         Box::pin(async move {
             let Ok(mut answer) = answer.await;
-            // So much is not read for the sake of the next request.
+            // A body this large is not read just to keep the connection for another request.
             if unread.bytes() > LARGE as u64 {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);
@@ -83,7 +83,7 @@ impl hyper::service::Service<Request<Incoming>> for Adapted {
     }
 }
 
-/// A body that tells how much of it is still to be read.
+/// A body that tracks how much of it is unread.
 struct Watched {
     body: Incoming,
     unread: Unread,

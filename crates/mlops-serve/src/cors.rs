@@ -1,15 +1,15 @@
-//! Pages of other origins: only those that the configuration names may call.
+//! CORS: only pages of the configured origins may call the service.
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::state::Settings;
 
-/// Whether any origin is named.
+/// Whether any origin is configured.
 pub(crate) fn configured(settings: &Settings) -> bool {
     !settings.cors_origins.is_empty()
 }
 
-/// Says to the browser that `origin` may read the answer, if it may.
+/// Tells the browser that `origin` may read the answer, if it may.
 pub(crate) fn allow(
     settings: &Settings,
     origin: &HeaderValue,

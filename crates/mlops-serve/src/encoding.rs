@@ -1,4 +1,4 @@
-//! gzip: of requests that come packed, of answers that are large and wanted so.
+//! gzip: decompresses requests, and compresses large answers if the client accepts that.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,10 +11,10 @@ use flate2::write::GzEncoder;
 use crate::limits::Limits;
 use crate::problem::Problem;
 
-/// A shorter answer is not packed: it would hardly shrink.
+/// Shorter answers are not compressed: they would hardly shrink.
 pub(crate) const WORTH: usize = 1024;
 
-/// Whether the body that `headers` announce is packed.
+/// Whether the body that `headers` announce is compressed.
 pub(crate) fn of_request(headers: &HeaderMap) -> Result<bool, Problem> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(|v| v.to_str().unwrap_or("?"));
     match encoding {
@@ -28,7 +28,7 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Result<bool, Problem> {
     }
 }
 
-/// Unpacks a body, as far as `limits` allow.
+/// Decompresses a body, within `limits`.
 pub(crate) fn unpack(bytes: &[u8], limits: &mut Limits) -> Result<Bytes, Problem> {
     let mut input = MultiGzDecoder::new(bytes);
     let (mut out, mut piece) = (Vec::new(), vec![0; 64 << 10]);
@@ -43,7 +43,7 @@ pub(crate) fn unpack(bytes: &[u8], limits: &mut Limits) -> Result<Bytes, Problem
     }
 }
 
-/// Whether the client of `headers` takes gzip.
+/// Whether the client with `headers` accepts gzip.
 pub(crate) fn accepted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let (mut gzip, mut any) = (None, None);
@@ -61,7 +61,7 @@ pub(crate) fn accepted(headers: &HeaderMap) -> bool {
     gzip.or(any).unwrap_or(false)
 }
 
-/// Packs an answer, piece by piece.
+/// Compresses an answer piece by piece.
 pub(crate) struct Packer(GzEncoder<Vec<u8>>);
 
 impl Default for Packer {

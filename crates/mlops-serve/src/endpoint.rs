@@ -1,7 +1,7 @@
-//! What is to be known of an address: its path, the methods that it takes, and for each of them who may
-//! ask, how large a body may be, who answers, and how it is described.
+//! The definition of an address: its path and methods, and for each method the scope, the maximum
+//! body size, the handler and the description.
 //!
-//! Not for the addresses that there are: see `addresses`.
+//! Not for the addresses themselves: see `addresses`.
 
 use axum::http::Method;
 use mlops_core::config::Service;
@@ -13,34 +13,34 @@ use crate::problem::Dialect;
 
 /// An address.
 pub(crate) struct Endpoint {
-    /// As the router spells it, with parameters in braces.
+    /// The path in the router's syntax, with parameters in braces.
     pub(crate) path: &'static str,
-    /// How it speaks of errors.
+    /// The error format.
     pub(crate) dialect: Dialect,
-    /// What can be asked there.
+    /// Its operations.
     pub(crate) operations: &'static [Operation],
 }
 
-/// A method of an address.
+/// An operation: a method of an address.
 pub(crate) struct Operation {
     pub(crate) verb: Verb,
     pub(crate) scope: Scope,
-    /// The most bytes that a body may have; nothing where none is read.
+    /// The maximum size of a body in bytes; `None` if none is read.
     pub(crate) max_body: Option<fn(&Service) -> usize>,
     pub(crate) handler: fn(Call) -> Answering,
     pub(crate) describe: fn() -> Described,
 }
 
-/// The methods that an operation can have.
+/// The methods of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// HEAD is answered likewise, without the body.
+    /// Also answers HEAD, without the body.
     Get,
     Post,
 }
 
 impl Verb {
-    /// As OpenAPI spells it.
+    /// The name in OpenAPI.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -57,7 +57,7 @@ impl Verb {
 }
 
 impl Operation {
-    /// Reads nothing but the address, and answers whoever may `scope`.
+    /// An operation that reads only the address and requires `scope`.
     pub(crate) const fn get(
         scope: Scope,
         handler: fn(Call) -> Answering,
@@ -66,7 +66,7 @@ impl Operation {
         Self { verb: Verb::Get, scope, max_body: None, handler, describe }
     }
 
-    /// Takes rows, from whoever may predict.
+    /// An operation that takes rows and requires the scope for predictions.
     pub(crate) const fn post(handler: fn(Call) -> Answering, describe: fn() -> Described) -> Self {
         let max_body: Option<fn(&Service) -> usize> = Some(|service| service.max_body_bytes);
         Self { verb: Verb::Post, scope: Scope::Predict, max_body, handler, describe }
@@ -82,12 +82,12 @@ impl Endpoint {
         Self { path, dialect, operations }
     }
 
-    /// What `method` asks for.
+    /// The operation for `method`.
     pub(crate) fn operation(&self, method: &Method) -> Option<&'static Operation> {
         self.operations.iter().find(|operation| operation.verb.is(method))
     }
 
-    /// What a request with `method` needs, whether the address takes it or not.
+    /// The scope that `method` requires, even if the address does not have it.
     pub(crate) fn scope(&self, method: &Method) -> Scope {
         match self.operation(method).or_else(|| self.operation(&Method::GET)) {
             _ if *method == Method::POST => Scope::Predict,
@@ -97,7 +97,7 @@ impl Endpoint {
         }
     }
 
-    /// The methods that it takes, for the header `Allow`.
+    /// Its methods, for the header `Allow`.
     pub(crate) fn allow(&self) -> String {
         let names = self.operations.iter().map(|operation| match operation.verb {
             Verb::Get => "GET, HEAD, ",
@@ -106,7 +106,7 @@ impl Endpoint {
         names.collect::<String>() + "OPTIONS"
     }
 
-    /// The names of the parts of the path that may be anything.
+    /// The names of the path parameters.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }

@@ -1,6 +1,6 @@
-//! What the service says of itself: whether it lives and is ready, its metrics, its version, its page.
+//! The service's own state: liveness, readiness, metrics, version, and its page.
 //!
-//! Not for the Open Inference Protocol's words on the same: see `v2`.
+//! Not for the same in the Open Inference Protocol: see `v2`.
 
 use std::sync::atomic::Ordering;
 
@@ -18,8 +18,8 @@ pub(crate) fn livez(_: &Call) -> Response {
     body::typed(json!({ "status": "alive" }).to_string(), "application/json")
 }
 
-/// Answers `GET /readyz`: whether a verified release is served, and whether it is the one that is live
-/// on disk.
+/// Answers `GET /readyz`: whether a verified release is served, and whether it is the live one on
+/// disk.
 pub(crate) fn readyz(Call { app, .. }: &Call) -> Response {
     let loaded = app.live.get();
     let stopping = app.stopping.load(Ordering::Relaxed);
@@ -60,7 +60,7 @@ pub(crate) async fn metrics(Call { app, .. }: Call) -> Result<Response, Problem>
     Ok(body::typed(text, "text/plain; version=0.0.4; charset=utf-8"))
 }
 
-/// Answers `GET /ping`: whether predictions are answered, as MLflow's callers ask it.
+/// Answers `GET /ping`: whether predictions are possible, in MLflow's protocol.
 pub(crate) fn ping(Call { app, .. }: &Call) -> Result<Response, Problem> {
     if app.ready() {
         Ok(body::typed("\n", "text/plain; charset=utf-8"))
@@ -74,7 +74,7 @@ pub(crate) fn version(_: &Call) -> Response {
     body::typed(env!("CARGO_PKG_VERSION"), "text/plain; charset=utf-8")
 }
 
-/// Answers `GET /`: the page that shows `/openapi.json`; it needs nothing from elsewhere.
+/// Answers `GET /`: the page that shows `/openapi.json`; it loads nothing from elsewhere.
 pub(crate) fn page(_: &Call) -> Response {
     let mut response = body::typed(include_str!("page.html"), "text/html; charset=utf-8");
     let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \

@@ -1,8 +1,8 @@
-//! MLflow's scoring protocol: `POST /invocations`, with `/ping`, `/health` and `/version` beside it.
+//! MLflow's scoring protocol: `POST /invocations`, with `/ping`, `/health` and `/version`.
 //!
 //! A body is CSV, or JSON with exactly one of `dataframe_split`, `dataframe_records`, `instances`
-//! and `inputs`; the answer is `{"predictions": […]}`. MLflow's own client spells a missing number
-//! `NaN`, which is no JSON; it is read as null here. Not for a row's values: see `predict::rows`.
+//! and `inputs`; the answer is `{"predictions": […]}`. MLflow's own client writes a missing number
+//! as `NaN`, which is not JSON; it is read as null. Not for a row's values: see `predict::rows`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -48,7 +48,7 @@ pub(crate) async fn invoke(call: Call) -> Result<Response, Problem> {
     .await
 }
 
-/// `bytes` with `null` for every `NaN` outside of texts; nothing where there is none.
+/// `bytes` with `null` for every `NaN` outside of strings; `None` if there is none.
 fn nan_to_null(bytes: &[u8]) -> Option<Vec<u8>> {
     if !bytes.windows(3).any(|w| w == b"NaN") {
         return None;
@@ -75,11 +75,11 @@ fn nan_to_null(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The four forms.
+/// The four input formats.
 const FORMS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "inputs"];
 
 fn read(bytes: &[u8], rows: &mut Rows) -> Result<(), String> {
-    // In "dataframe_split" the data may stand before the columns: then they are read again.
+    // In "dataframe_split" the data may come before the columns; then they are read again.
     let mut columns = None;
     if parse(bytes, Top { rows, columns: &mut columns })? {
         rows.notes.ignored.clear();
@@ -133,7 +133,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
     }
 }
 
-/// `{"columns": […], "data": [[…]]}`, with an index or without.
+/// `{"columns": […], "data": [[…]]}`, with or without an index.
 struct Split<'r, 'a> {
     rows: &'r mut Rows<'a>,
     columns: &'r mut Option<Header>,
@@ -183,7 +183,7 @@ impl<'de> Visitor<'de> for Split<'_, '_> {
     }
 }
 
-/// Rows that are objects; or arrays of the features, where these are allowed.
+/// Rows as objects, or as arrays of the features if those are allowed.
 struct Records<'r, 'a> {
     rows: &'r mut Rows<'a>,
     arrays: bool,
@@ -216,14 +216,14 @@ impl<'de> Visitor<'de> for Records<'_, '_> {
     }
 }
 
-/// The features in their order: what the places of a bare array mean.
+/// The features in order, which is the meaning of a bare array.
 fn features(rows: &Rows) -> Header {
     let columns = &rows.loaded.columns;
     let feature = |c: &usize| !matches!(columns.slot(*c), Slot::Id(_) | Slot::Target);
     Header::of((0..columns.len()).filter(feature))
 }
 
-/// A row that is an object or an array.
+/// A row as an object or an array.
 struct Instance<'r, 'a> {
     rows: &'r mut Rows<'a>,
     header: &'r Header,

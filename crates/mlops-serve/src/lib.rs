@@ -1,4 +1,4 @@
-//! The prediction service: HTTP in front of the live release.
+//! The prediction service: HTTP access to the live release.
 //!
 //! | noun | file |
 //! |---|---|
@@ -7,15 +7,15 @@
 //! | `router` | the addresses as a function of the state |
 //! | `middleware` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
-//! | `predict` | from the bytes of a request to a table of features to an answer |
-//! | `recorded` | what is on record about the live release; never computed, never written |
+//! | `predict` | from the bytes of a request to a table of features, and to an answer |
+//! | `recorded` | records about the live release; nothing is computed or written |
 //! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
 //! | `Settings` | `state`, read again by `reload` |
 //! | `Problem` | `problem`: every error that a client can see |
 //!
-//! The core stays synchronous and knows nothing of this. A handler takes the live release once, at
-//! its start, and works on that one to its end, so that no answer mixes two models.
-//! Not for the command line: see `bins/app`. Not for learning: see `mlops_core::stage`.
+//! The core stays synchronous and does not depend on this. A handler takes the live release once,
+//! at its start, and uses that one to its end, so that no answer mixes two models.
+//! Not for the command line: see `bins/app`. Not for training: see `mlops_core::stage`.
 
 mod access;
 mod addresses;
@@ -27,10 +27,9 @@ mod connection;
 mod cors;
 mod encoding;
 mod endpoint;
-mod figures;
-mod guarded;
 mod health;
 mod invocations;
+mod ledger_metrics;
 mod limits;
 mod linger;
 mod live;
@@ -49,6 +48,7 @@ mod router;
 mod scoring;
 mod server;
 mod signals;
+mod slow_reader;
 mod state;
 mod v2;
 

@@ -1,6 +1,6 @@
-//! How large and how slow a body may be while it is read.
+//! Limits on the size and time of a body while it is read.
 //!
-//! Not for the memory that all bodies share: see `budget`.
+//! Not for the memory of all bodies together: see `budget`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::budget::Share;
 use crate::problem::Problem;
 use crate::state::State;
 
-/// The limits of one body, with the memory that it has taken so far.
+/// The limits of one body, with the memory reserved for it so far.
 #[derive(Debug)]
 pub(crate) struct Limits {
     one: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Those of a body that may have `one` bytes.
+    /// The limits for a body of at most `one` bytes.
     pub(crate) fn of(app: &State, one: usize) -> Self {
         let service = app.service();
         Self {
@@ -31,7 +31,7 @@ impl Limits {
         }
     }
 
-    /// Refuses a body that is announced with too many bytes.
+    /// Refuses a body whose declared length is too large.
     pub(crate) fn announced(&self, bytes: u64) -> Result<(), Problem> {
         if bytes > self.one as u64 { Err(self.too_large()) } else { Ok(()) }
     }
@@ -60,7 +60,7 @@ impl Limits {
     }
 }
 
-/// Room for a file of `size` bytes, whose answer is held as that of a body is.
+/// Reserves memory for a file of `size` bytes, whose answer is held like that for a body.
 pub(crate) fn room_for_file(app: &State, size: u64) -> Result<Share, Problem> {
     let total = app.service().max_total_body_bytes;
     let mut share = app.budget.share();

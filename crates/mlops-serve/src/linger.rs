@@ -1,8 +1,8 @@
 //! The end of a connection whose client may still be sending.
 //!
-//! If a socket is closed while unread bytes lie in it, the system resets the connection, and the client
-//! loses the answer that it has not read yet. So what still comes is read and thrown away for a while.
-//! It is kept nowhere and counts against no limit of memory. Not for connections with an answer to come.
+//! If a socket is closed with unread bytes in it, the system resets the connection, and the client
+//! loses an answer that it has not read yet. What still arrives is therefore read and discarded for
+//! a while, without using memory. Not for connections with an answer to come.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +13,11 @@ use tokio::net::TcpStream;
 
 /// How long a client may be silent before its connection is closed.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How many bytes are thrown away before the connection is closed.
+/// The number of bytes discarded before the connection is closed.
 const MOST: usize = 64 << 20;
 
-/// How many bytes of the body of a connection's request have not been read; `u64::MAX` where the client
-/// did not say how many there are.
+/// The number of bytes of a request's body that have not been read; `u64::MAX` if the client did
+/// not announce a length.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Unread(Arc<AtomicU64>);
 
@@ -31,8 +31,8 @@ impl Unread {
     }
 }
 
-/// Throws away what comes on `stream` until the client closes it, for at most `time`, [`MOST`] bytes, or
-/// a [`PAUSE`] in which nothing comes. Our side must have been shut down for writing.
+/// Discards what arrives on `stream` until the client closes it, for at most `time`, [`MOST`]
+/// bytes, or a [`PAUSE`] without data. Our side must have been shut down for writing.
 pub(crate) async fn linger(mut stream: TcpStream, time: Duration) {
     let (mut piece, mut all) = (vec![0; 16 << 10], 0);
     let _ = tokio::time::timeout(time, async {

@@ -1,7 +1,7 @@
-//! The release that is served: loaded and verified before it is swapped in, whole.
+//! The release being served: loaded and verified before it is swapped in as a whole.
 //!
-//! A request takes the release once and keeps it to its end. A release that does not verify leaves
-//! the one before it in service. Not for what is live on disk: see `mlops_core::release`.
+//! A request takes the release once and keeps it to its end. If a new release fails verification,
+//! the previous one stays in service. Not for what is live on disk: see `mlops_core::release`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,14 +20,14 @@ use crate::columns::Columns;
 use crate::metrics::{ClassCounts, Metrics};
 use crate::predict::reading::Readings;
 
-/// How often the pointer is looked at.
+/// How often the pointer is checked.
 pub(crate) const POLL: Duration = Duration::from_millis(250);
-/// How long until a release that did not verify is tried again.
+/// The pause before a release that failed verification is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// How long a look at the pointer, and the loading of what it names, may take.
+/// The time limit for checking the pointer and loading its release.
 pub(crate) const STALLED: Duration = Duration::from_secs(5);
 
-/// A verified release, made ready to answer.
+/// A verified release, ready to answer.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) id: ReleaseId,
@@ -36,13 +36,13 @@ pub(crate) struct Loaded {
     pub(crate) columns: Columns,
     /// How rows are read.
     pub(crate) readings: Readings,
-    /// The labels as JSON, the positive one first: numbers if both are whole ones.
+    /// The labels as JSON, the positive one first: numbers if both are integers.
     pub(crate) labels: [String; 2],
-    /// Whether they are numbers.
+    /// The labels are numbers.
     pub(crate) numeric_labels: bool,
-    /// The name of the release as a header's value.
+    /// The release id as a header value.
     pub(crate) version: HeaderValue,
-    /// What is on record about its score.
+    /// The recorded score.
     pub(crate) score: Option<Score>,
     pub(crate) counts: Arc<ClassCounts>,
 }
@@ -71,24 +71,24 @@ impl Loaded {
     }
 }
 
-/// Why what is live on disk is not what is served.
+/// Why the live release on disk is not the one being served.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     /// The release that the pointer names, if it names one.
     pub(crate) release: Option<ReleaseId>,
-    /// In words, for everybody: without paths.
+    /// The reason as clients are told it: it contains no paths.
     pub(crate) public: &'static str,
     at: Duration,
 }
 
-/// The served release.
+/// The release being served.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     current: ArcSwapOption<Loaded>,
     trouble: ArcSwapOption<Trouble>,
-    /// When a look at the pointer ended last, in milliseconds of the clock.
+    /// When the last check of the pointer ended, in milliseconds of the clock.
     looked: AtomicU64,
-    /// Whether a release in trouble is to be tried now.
+    /// A release in trouble is to be tried now.
     retry: AtomicBool,
 }
 
@@ -98,25 +98,25 @@ impl Live {
         self.current.load_full()
     }
 
-    /// What keeps the service from what is live on disk, if anything does.
+    /// What prevents serving the live release on disk, if anything does.
     pub(crate) fn trouble(&self) -> Guard<Option<Arc<Trouble>>> {
         self.trouble.load()
     }
 
-    /// Whether nobody has looked at the pointer for so long that whoever should must hang.
+    /// Whether the last check of the pointer is so long ago that the checking thread must hang.
     pub(crate) fn stalled(&self, context: &Context) -> bool {
         let now = context.clock.elapsed();
         let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
         now.saturating_sub(looked) > STALLED + POLL
     }
 
-    /// Tries at once what was in trouble.
+    /// Immediately tries again what was in trouble.
     pub(crate) fn forget_trouble(&self) {
         self.retry.store(true, Ordering::Relaxed);
     }
 
-    /// Looks at the pointer, and loads what it names if that is not served yet. Blocks, for ever
-    /// where a disk does.
+    /// Checks the pointer, and loads its release if that is not being served yet. Blocks, for ever
+    /// if a disk does.
     pub(crate) fn refresh(&self, context: &Context, metrics: &Metrics) {
         self.look(context, metrics);
         let now = u64::try_from(context.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -156,7 +156,7 @@ impl Live {
                 self.trouble.store(None);
                 tracing::info!(release = %named, "serving");
             }
-            // Between a look and a load, retention or the next promotion may have been there.
+            // Retention or the next promotion may have come between the check and the load.
             Err(_) if context.store().live().is_ok_and(|now| now.as_ref() != Some(&named)) => {}
             Err(error) => {
                 let public = "the live release did not pass verification";

@@ -1,6 +1,6 @@
-//! What Prometheus asks for: counters that requests only ever add to.
+//! Metrics for Prometheus: counters that requests only increment.
 //!
-//! Not for a log: a metric names no request.
+//! Not for a log: metrics do not identify requests.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mlops_core::evaluation::metrics::classify;
 
-/// Upper bounds of the latencies' buckets, in seconds.
+/// Upper bounds of the latency buckets, in seconds.
 const BOUNDS: [f64; 15] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     10.0,
@@ -17,17 +17,17 @@ const BOUNDS: [f64; 15] = [
 /// Statuses that the service answers with.
 const CODES: [u16; 19] =
     [200, 204, 400, 401, 403, 404, 405, 406, 408, 413, 415, 421, 422, 429, 431, 500, 501, 503, 504];
-/// Releases whose predictions are told apart; a service that saw more forgets the oldest.
+/// The maximum number of releases with counters of their own; beyond it the oldest is dropped.
 const VERSIONS: usize = 100;
 
-/// Latencies of one address and status.
+/// Latencies for one address and status.
 #[derive(Debug, Default)]
 struct Histogram {
     buckets: [AtomicU64; BOUNDS.len() + 1],
     nanoseconds: AtomicU64,
 }
 
-/// Predictions of one release.
+/// Counts of predictions by one release.
 #[derive(Debug, Default)]
 pub(crate) struct ClassCounts {
     positive: AtomicU64,
@@ -47,13 +47,13 @@ impl ClassCounts {
 /// Why a connection ended without an answer of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// There were as many as may be.
+    /// Too many connections.
     Refused,
-    /// What came was no head of a request.
+    /// The request head was malformed.
     Malformed,
     /// Head or answer took too long.
     TimedOut,
-    /// It broke off.
+    /// The connection broke.
     Broken,
 }
 
@@ -83,7 +83,7 @@ impl Failed {
 /// All metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    /// The addresses by which requests are told apart.
+    /// The addresses that metrics distinguish.
     endpoints: Vec<&'static str>,
     requests: Vec<[Histogram; CODES.len() + 1]>,
     classes: Mutex<Vec<(String, Arc<ClassCounts>)>>,
@@ -94,7 +94,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// No request yet to any of these addresses.
+    /// Metrics for these addresses, without requests so far.
     pub(crate) fn new(endpoints: Vec<&'static str>) -> Self {
         Self {
             requests: endpoints.iter().map(|_| Default::default()).collect(),
@@ -107,7 +107,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request to the address with the index `endpoint` that ended with `code` after `time`.
+    /// Counts a request to the address with index `endpoint` that ended with `code` after `time`.
     pub(crate) fn request(&self, endpoint: usize, code: u16, time: Duration) {
         let code = CODES.iter().position(|c| *c == code).unwrap_or(CODES.len());
         let histogram = &self.requests[endpoint][code];
@@ -118,7 +118,7 @@ impl Metrics {
         histogram.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Requests so far.
+    /// The number of requests so far.
     pub(crate) fn requests(&self) -> u64 {
         let buckets = self.requests.iter().flatten().flat_map(|h| &h.buckets);
         buckets.map(|b| b.load(Ordering::Relaxed)).sum()
@@ -138,24 +138,24 @@ impl Metrics {
         counts
     }
 
-    /// A release was verified and is served from now on.
+    /// Records that a release was verified and is now served.
     pub(crate) fn loaded(&self, version: &str, sha256: &str) {
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         *model = Some((version.to_owned(), sha256.to_owned()));
         self.reloads.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A release, or the pointer to it, was refused.
+    /// Counts a refused release or pointer.
     pub(crate) fn load_failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection ended without an answer of ours.
+    /// Counts a connection that ended without an answer of ours.
     pub(crate) fn connection_failed(&self, why: Failed) {
         self.connections[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The text that Prometheus reads.
+    /// The metrics in Prometheus text format.
     pub(crate) fn render(&self, lost_log_lines: u64) -> String {
         let mut out = String::with_capacity(8192);
         self.write(&mut out, lost_log_lines);

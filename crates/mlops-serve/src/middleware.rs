@@ -1,8 +1,8 @@
-//! What every request passes on its way in and out: an id, tokens, limits of number and time,
-//! errors in the words of the protocol, packing, metrics, the log.
+//! Processing common to all requests: id, tokens, limits on number and time, errors in the
+//! protocol's format, compression, metrics, access log.
 //!
-//! One function instead of a layer for each: a request then pays for one. Not for what a request
-//! asks: that is the handlers'.
+//! One layer instead of one for each of these, so that a request pays for only one. Not for the
+//! content of requests: see the handlers.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -28,16 +28,16 @@ use crate::request_id::{REQUEST_ID, RequestId};
 use crate::state::{App, Settings, State};
 use crate::{body, cors, encoding, origin};
 
-/// An address, as the middleware knows it.
+/// An address, as the middleware sees it.
 pub(crate) struct Place {
     endpoint: &'static Endpoint,
-    /// Its index in the metrics.
+    /// The index of the address in the metrics.
     index: usize,
-    /// The methods that it takes.
+    /// The methods of the address.
     allow: Option<HeaderValue>,
 }
 
-/// What of a request is still needed when it is answered.
+/// What must be remembered of a request until it is answered.
 struct Asked {
     id: RequestId,
     method: Method,
@@ -49,7 +49,7 @@ struct Asked {
 }
 
 impl Place {
-    /// The address `endpoint`, which metrics count at `index`.
+    /// The address `endpoint`, with `index` in the metrics.
     pub(crate) fn new(endpoint: &'static Endpoint, index: usize) -> Self {
         let allow = (!endpoint.operations.is_empty())
             .then(|| HeaderValue::from_str(&endpoint.allow()).ok())
@@ -57,7 +57,7 @@ impl Place {
         Self { endpoint, index, allow }
     }
 
-    /// Lets `request` pass to its handler.
+    /// Passes `request` to its handler.
     pub(crate) async fn answer(&self, app: App, request: Request) -> Response {
         let begun = Instant::now();
         let settings = app.settings.load_full();
@@ -78,7 +78,7 @@ impl Place {
         self.finish(&app, asked, response).await
     }
 
-    /// Through tokens and limits to the handler.
+    /// Checks tokens and limits, then calls the handler.
     async fn pass(&self, app: &App, asked: &Asked, request: Request) -> Result<Response, Problem> {
         let settings = &*asked.settings;
         origin::check(app, settings, &request)?;
@@ -95,8 +95,8 @@ impl Place {
         };
         settings.tokens.check(request.headers(), scope)?;
         let operation = self.endpoint.operation(&asked.method).ok_or_else(|| self.nothing())?;
-        // Whether the service lives must be seen most of all when it has more to do than it can. A
-        // request with a body takes its place when the body is there.
+        // Health checks must work above all when the service is overloaded. A request with a body
+        // takes its place once the body has arrived.
         let at_once = scope != Scope::Open && operation.max_body.is_none();
         let _permit = at_once.then(|| body::place(app)).transpose()?;
         let limit = settings.request_timeout;
@@ -113,7 +113,7 @@ impl Place {
         })
     }
 
-    /// That this cannot be asked here.
+    /// The error for a method that the address does not have, or for an unknown address.
     fn nothing(&self) -> Problem {
         if self.allow.is_none() {
             let detail =
@@ -125,7 +125,7 @@ impl Place {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     }
 
-    /// `problem` in the words of the address.
+    /// `problem` in the address's format.
     fn refuse(&self, problem: &Problem, asked: &Asked) -> Response {
         if let Some(cause) = &problem.cause {
             tracing::error!(request_id = asked.id.as_str(), "a request failed: {cause}");
@@ -143,7 +143,7 @@ impl Place {
         response
     }
 
-    /// Headers, packing, metrics and the line in the log.
+    /// Adds headers, compresses, counts, and writes the access log.
     async fn finish(&self, app: &State, asked: Asked, mut response: Response) -> Response {
         let size = response.body().size_hint();
         if asked.gzip && size.exact().is_none_or(|n| n >= encoding::WORTH as u64) {
@@ -177,7 +177,7 @@ async fn packed(response: Response) -> Response {
         packer.add(&bytes);
         (packer.finish(), None)
     } else {
-        // Piece by piece, as it is made.
+        // Compressed piece by piece as it is produced.
         let runtime = tokio::runtime::Handle::current();
         let work = move || {
             let mut packer = encoding::Packer::default();
@@ -193,7 +193,7 @@ async fn packed(response: Response) -> Response {
     Response::from_parts(parts, Body::new(Packed { bytes: packed.into(), _source: source }))
 }
 
-/// A packed answer, which counts as long as it is sent as the one that it was made of.
+/// A compressed answer; its memory is accounted for until it is sent.
 struct Packed {
     bytes: Bytes,
     _source: Option<Body>,
@@ -216,7 +216,7 @@ impl HttpBody for Packed {
     }
 }
 
-/// Leaves a line on the request: of the address the path alone, as what follows may be private.
+/// Writes the access log line; of the URL only the path, since the query may be private.
 fn log(app: &State, asked: &Asked, response: &Response, time: Duration) {
     let Some(log) = &app.access_log else { return };
     let (id, method) = (asked.id.as_str(), asked.method.as_str());

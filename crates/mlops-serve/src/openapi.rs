@@ -1,8 +1,8 @@
-//! `/openapi.json`: every address, body and status, with the columns of the model that is served.
+//! `/openapi.json`: every address, body and status, with the columns of the served model.
 //!
-//! Made from the table of addresses, so that what is described is there, and what is there is described.
-//! Tests hold it against the service itself, and a client that was generated from it. Not for the
-//! schemas of bodies: see [`schemas`].
+//! Derived from the table of addresses, so that description and service cannot differ. Tests
+//! compare it with the service itself, and with a client generated from it. Not for the schemas of
+//! bodies: see [`schemas`].
 
 pub(crate) mod operation;
 mod schemas;
@@ -19,12 +19,12 @@ use crate::state::Settings;
 use operation::{JSON, content};
 use schemas::{reference, schemas};
 
-/// Statuses that any operation on a body can end with.
+/// Statuses with which any operation with a body can end.
 const OF_BODIES: &[u16] = &[400, 401, 403, 408, 413, 415, 421, 422, 500, 503, 504];
-/// Statuses that any other operation can end with.
+/// Statuses with which any other operation can end.
 const OF_READS: &[u16] = &[400, 401, 403, 421, 500, 503, 504];
 
-/// The document on `endpoints` for the service as it is configured and loaded.
+/// The document for `endpoints`, with the present configuration and model.
 pub(crate) fn document(
     endpoints: &[Endpoint],
     settings: &Settings,
@@ -60,7 +60,7 @@ pub(crate) fn document(
     document
 }
 
-/// An operation with what follows from its address: errors, parameters, tokens.
+/// An operation with the parts that follow from its address: errors, parameters, tokens.
 fn described(
     endpoint: &Endpoint,
     operation: &Operation,
@@ -103,7 +103,7 @@ fn described(
     value
 }
 
-/// A part of a path, with an example that leads somewhere.
+/// A path parameter, with an example that works.
 fn parameter(name: &str, service: &Service, loaded: Option<&Loaded>) -> Value {
     let example = match name {
         "model" => &service.model_name,

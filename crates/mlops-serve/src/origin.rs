@@ -1,8 +1,8 @@
-//! Under which names the service may be asked, and from which pages.
+//! Under which host names the service may be called, and from which pages.
 //!
-//! A page of somebody else can make a browser ask a service on its user's own machine: by a name of
-//! the page's that leads here (then `Host` is that name), or by a plain form (then `Origin` is the
-//! page). Not for what a page may read: see `cors`. Not for tokens: see `access`.
+//! A foreign page can make a browser call a service on its user's own machine: by a host name of
+//! the page's that resolves to it (then `Host` is that name), or by a plain form (then `Origin` is
+//! the page). Not for what a page may read: see `cors`. Not for tokens: see `access`.
 
 use std::net::IpAddr;
 
@@ -13,14 +13,14 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use crate::problem::Problem;
 use crate::state::{Settings, State};
 
-/// What a proxy says of the name under which it was asked; no plain form can.
+/// The host name under which a proxy was called; a plain form cannot set it.
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Refuses names and pages that are not known.
+/// Refuses unknown host names and pages.
 pub(crate) fn check(app: &State, settings: &Settings, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     let authority = request.uri().authority().map(Authority::as_str);
-    // Whoever names no host is no browser.
+    // A client without a host name is not a browser.
     let host = authority.or_else(|| text(headers, &header::HOST));
     if app.local && settings.tokens.is_empty() && host.is_some_and(|h| !known(h, settings)) {
         let detail = "without tokens this service answers under the names of its own machine \
@@ -49,7 +49,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap_or_default())
 }
 
-/// Whether `host`, with a port or without, is a name of this machine or of the configuration.
+/// Whether `host`, with or without a port, is a name of this machine or of the configuration.
 fn known(host: &str, settings: &Settings) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

@@ -1,9 +1,9 @@
-//! The record of predictions, one JSON line for each row, so that labels can be joined to them on
-//! the day on which they are known: by id, or by request id and row.
+//! The record of predictions, one JSON line per row, so that labels can be joined to them when they
+//! are known: by id, or by request id and row.
 //!
-//! Only what was answered is in it. Appended to by a thread of its own, through [`Lines`]: no
-//! request waits long for it. Not for its files: see [`files`]. Not for the features: they are the
-//! caller's to keep.
+//! It has only what was answered. A thread of its own writes it, through [`Lines`], so that no
+//! request waits long for it. Not for its files: see [`files`]. Not for the features: the caller
+//! has those.
 
 mod files;
 
@@ -25,9 +25,9 @@ use crate::predict::answer::Predicted;
 use crate::request_id::RequestId;
 use files::Files;
 
-/// Bytes that may wait to be written: some 80,000 rows.
+/// Bytes that may be queued for writing: about 80,000 rows.
 const ROOM: usize = 16 << 20;
-/// Bytes that are left at a time.
+/// Bytes queued at a time.
 const PIECE: usize = 64 << 10;
 /// How long a piece of a large request waits for room.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -39,10 +39,10 @@ pub(crate) struct PredictionLog {
 }
 
 impl PredictionLog {
-    /// Opens the log. A file comes with the first line.
+    /// Opens the log. Its file is created with the first line.
     ///
     /// # Errors
-    /// `Io` when the folder cannot be written.
+    /// `Io` if the folder cannot be written to.
     pub(crate) fn start(context: &Context, settings: &Settings) -> Result<Self> {
         let mut files = Files::open(context, settings)?;
         let reopen = Arc::new(AtomicBool::new(false));
@@ -56,7 +56,8 @@ impl PredictionLog {
         Ok(Self { lines, reopen })
     }
 
-    /// Leaves a line for each row of `predicted`, which were answered `at` this time; those of a `large` request may wait for room.
+    /// Queues a line for each row of `predicted`, answered at time `at`; those of a `large` request
+    /// may wait for room.
     pub(crate) fn note(
         &self,
         at: &str,
@@ -94,12 +95,12 @@ impl PredictionLog {
         self.lines.push_within(&out, patience);
     }
 
-    /// Looks for its file anew with the next line: somebody may have moved it.
+    /// Reopens the file at the next line: it may have been moved.
     pub(crate) fn reopen(&self) {
         self.reopen.store(true, Ordering::Relaxed);
     }
 
-    /// Rows that are not in the log.
+    /// The number of rows missing from the log.
     pub(crate) fn lost(&self) -> u64 {
         self.lines.lost()
     }

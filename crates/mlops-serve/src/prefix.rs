@@ -1,4 +1,4 @@
-//! The path in front of all addresses that a proxy adds, whether it takes it off again or not.
+//! The path prefix that a proxy adds to all addresses, whether it strips it or not.
 //!
 //! Not for addresses themselves: see `router`.
 
@@ -9,10 +9,10 @@ use mlops_core::config::is_root_path;
 
 use crate::state::Settings;
 
-/// What a proxy says of the path that it took off.
+/// The prefix that a proxy has stripped.
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// Takes `root` off the path of `request`, if it stands there.
+/// Strips `root` from the path of `request`, if it is there.
 pub(crate) fn strip(request: &mut Request, root: &str) {
     if root.is_empty() {
         return;
@@ -33,7 +33,7 @@ pub(crate) fn strip(request: &mut Request, root: &str) {
     }
 }
 
-/// What stands in front of the addresses, as the client of `headers` sees them.
+/// The prefix of addresses as the client with `headers` sees them.
 pub(crate) fn of(headers: &HeaderMap, settings: &Settings) -> String {
     let said = headers.get(FORWARDED_PREFIX).and_then(|v| v.to_str().ok());
     let said = said.map(|text| text.trim_end_matches('/')).filter(|text| is_root_path(text));

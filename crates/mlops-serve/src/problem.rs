@@ -1,8 +1,8 @@
-//! Every error that a client can see: `application/problem+json` (RFC 9457), or what the protocol
-//! of the address asks for.
+//! Every error that a client can see: `application/problem+json` (RFC 9457), or the format of the
+//! address's protocol.
 //!
-//! No path, no secret and no trace of the program ever stands in one.
-//! Not for errors of the program at its start: those are the core's.
+//! Errors contain no paths, secrets or stack traces. Not for errors at startup: those are the
+//! core's.
 
 use std::borrow::Cow;
 
@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use crate::predict::faults::{Fault, Faults};
 
-/// Longest text on what went wrong, in bytes.
+/// Maximum length of an error's text in bytes.
 const LONGEST: usize = 1000;
 
-/// `text`, or its beginning where it is longer than `limit`: what a client sent may stand in it.
+/// `text`, cut to `limit` bytes: it may quote what a client sent.
 fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return Cow::Borrowed(text);
@@ -30,12 +30,12 @@ pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) detail: Cow<'static, str>,
     pub(crate) faults: Option<Box<Faults>>,
-    /// What happened inside, for the log alone.
+    /// The internal cause, for the log only.
     pub(crate) cause: Option<String>,
     header: Option<(HeaderName, &'static str)>,
 }
 
-/// How an address speaks of errors.
+/// The error format of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `application/problem+json`.
@@ -47,7 +47,7 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// That of the address `path`, where there is nothing: that of its neighbours.
+    /// The format for the unknown address `path`: that of its neighbours.
     pub(crate) fn near(path: &str) -> Self {
         if path.starts_with("/v2/") { Self::Inference } else { Self::Problem }
     }
@@ -71,12 +71,12 @@ impl Problem {
         Self { status, detail: detail.into(), faults: None, cause: None, header: None }
     }
 
-    /// The body cannot be understood.
+    /// The body cannot be parsed.
     pub(crate) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// Rows that break the schema.
+    /// Rows violate the schema.
     pub(crate) fn rows(faults: Faults) -> Self {
         let detail = match faults.count {
             1 => "1 value breaks the schema of the model; nothing was predicted".to_owned(),
@@ -87,14 +87,14 @@ impl Problem {
         problem
     }
 
-    /// Try again in a moment.
+    /// The service is busy; the client should try again shortly.
     pub(crate) fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         problem.header = Some((header::RETRY_AFTER, "1"));
         problem
     }
 
-    /// No verified model.
+    /// There is no verified model.
     pub(crate) fn no_model() -> Self {
         Self::busy(
             "no verified model is live: run `deployment` first, or `deployment verify` to see \
@@ -102,7 +102,7 @@ impl Problem {
         )
     }
 
-    /// Something that is our fault; the log says what, beside the id of the request.
+    /// An internal error; the log has the cause and the request id.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let detail = "an error inside the service; its log has the details under this request id";
         let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail);
@@ -110,13 +110,13 @@ impl Problem {
         problem
     }
 
-    /// The same with a header of its own.
+    /// Adds a header.
     pub(crate) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.header = Some((name, value));
         self
     }
 
-    /// The bytes and their type.
+    /// The bytes and their media type.
     fn render(&self, dialect: Dialect, request_id: &str) -> (Vec<u8>, &'static str) {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let mut detail = cut(&self.detail, LONGEST).into_owned();
@@ -155,7 +155,7 @@ impl Problem {
         (value.to_string().into_bytes(), kind)
     }
 
-    /// The problem in words.
+    /// The problem as text.
     pub(crate) fn response(&self, dialect: Dialect, request_id: &str) -> Response {
         let (bytes, kind) = self.render(dialect, request_id);
         let mut response = Response::new(Body::from(bytes));

@@ -1,7 +1,7 @@
-//! `GET /scoring`, `/summarystats`, `/diagnostics`: what is on record about the live release.
+//! `GET /scoring`, `/summarystats`, `/diagnostics`: records about the live release.
 //!
-//! Read from the release and from the ledger; nothing is computed and nothing is written. JSON, or
-//! a table for people who ask for `text/plain`.
+//! Read from the release and the ledger; nothing is computed or written. JSON, or a table for
+//! requests that accept `text/plain`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -89,7 +89,7 @@ pub(crate) async fn diagnose(call: Call) -> Result<Response, Problem> {
     .await
 }
 
-/// Looks up in the background, and answers in the form that `request` asks for.
+/// Looks it up in the background, and answers in the format that `request` accepts.
 async fn answer(
     Call { app, request, .. }: Call,
     find: impl FnOnce(&Shared, &Loaded) -> Result<(Value, String), Problem> + Send + 'static,
@@ -113,7 +113,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Whether `text/plain` is asked for, and JSON is not liked better.
+/// Whether `text/plain` is accepted, and JSON is not preferred.
 fn wants_text(headers: &HeaderMap) -> bool {
     let weight = |kind: &str| {
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
@@ -140,7 +140,7 @@ fn ledger(app: &Shared) -> Result<Ledger, Problem> {
     opened.ok_or_else(|| missing("nothing is on record yet: run `diagnostics` first"))
 }
 
-/// How the live release went live.
+/// How the live release was deployed.
 fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Problem> {
     let all = ledger(app)?.deployments().map_err(Failure::Inside)?;
     Ok(all.into_iter().rev().find(|d| d.release == loaded.id))
@@ -149,7 +149,7 @@ fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Probl
 /// The newest diagnostics of the live release, without paths.
 fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
     let detail = ledger(app)?.report_on(Step::Diagnostics, &loaded.id).map_err(Failure::Inside)?;
-    // One that another version wrote may lack what this one tells.
+    // A record written by another version may lack some of this.
     let report = detail.and_then(|detail| serde_json::from_str::<Diagnostics>(&detail).ok());
     let mut found = report.ok_or_else(|| {
         missing("there are no diagnostics of the live release: run `diagnostics`")
@@ -159,7 +159,7 @@ fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
     Ok(found)
 }
 
-/// The last part of a path.
+/// The last component of a path.
 fn file_name(path: &str) -> String {
     Path::new(path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! SIGHUP: configuration and tokens are read again, the log of predictions looks for its file, and
-//! the live release is looked at anew.
+//! SIGHUP: reads configuration and tokens again, reopens the log of predictions, and checks the
+//! live release.
 //!
-//! What cannot change while the service runs is named and waits for the next start. Not for
-//! promotions, which are followed without being told: see `live`.
+//! Settings that cannot change at run time are reported and take effect at the next start. Not for
+//! promotions, which are followed automatically: see `live`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use crate::state::{App, Settings};
 /// Reads configuration and tokens again.
 pub type Reload = Box<dyn FnMut() -> Result<Settings> + Send>;
 
-/// What is done when the service is told to read again.
+/// Runs when the service is told to reload.
 #[derive(Clone)]
 pub(crate) struct Reloader(Arc<Mutex<Reload>>);
 
@@ -23,7 +23,7 @@ impl Reloader {
         Self(Arc::new(Mutex::new(reload)))
     }
 
-    /// Reads again; what is wrong changes nothing. Blocks.
+    /// Reloads; an error changes nothing. Blocks.
     pub(crate) fn run(&self, app: &App) {
         let read = (self.0.lock().unwrap_or_else(PoisonError::into_inner))();
         match read.and_then(|new| taken(app, new)) {
@@ -44,11 +44,11 @@ impl Reloader {
     }
 }
 
-/// Takes `new` settings; returns the keys that changed and cannot count before the next start.
+/// Applies `new` settings; returns the changed keys that take effect only at the next start.
 fn taken(app: &App, new: Settings) -> Result<Vec<&'static str>> {
     let old = app.settings.load();
     if !old.tokens.is_empty() && new.tokens.is_empty() {
-        // A file that somebody is just writing looks like this, too.
+        // A file that is just being written looks like this too.
         let problem = "no token is left: give one, or start anew to serve without any".to_owned();
         return Err(Error::config("tokens", vec![problem]));
     }
@@ -57,7 +57,7 @@ fn taken(app: &App, new: Settings) -> Result<Vec<&'static str>> {
     Ok(waiting)
 }
 
-/// Keys whose values are taken at the start.
+/// Keys whose values are used only at startup.
 fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
     let (was, is) = (&old.service, &new.service);
     let keys = [

@@ -1,4 +1,4 @@
-//! The name of a request, the client's own or one made here. It stands in the answer, in errors and in
+//! The id of a request, the client's own or a generated one. It is in the answer, in errors and in
 //! the logs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The header of a request's id.
+/// The header with the id of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest id that is taken from a client.
+/// Longest id accepted from a client.
 const LONGEST: usize = 128;
 
 /// See the module.
@@ -16,7 +16,7 @@ const LONGEST: usize = 128;
 pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The id in `headers` if it is a sound one; else one that begins with `prefix`.
+    /// The id in `headers` if it is valid; otherwise a generated one that begins with `prefix`.
     pub(crate) fn of(headers: &HeaderMap, prefix: &str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let sound = |id: &&HeaderValue| {
@@ -31,12 +31,12 @@ impl RequestId {
         Self(value.unwrap_or(HeaderValue::from_static("-")))
     }
 
-    /// The text.
+    /// The id as text.
     pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or("-")
     }
 
-    /// The value of the header.
+    /// The header value.
     pub(crate) fn header(&self) -> HeaderValue {
         self.0.clone()
     }

@@ -1,6 +1,6 @@
-//! The service as a function of its state: the table of addresses behind the middleware.
+//! The router: the table of addresses behind the middleware.
 //!
-//! axum finds the address; each address knows itself, so that nobody looks for it a second time. Not for
+//! axum finds the address, and each route knows its own, so that there is no second lookup. Not for
 //! the addresses: see `addresses`.
 
 use std::convert::Infallible;
@@ -31,12 +31,12 @@ pub(crate) fn router(app: &App) -> Router {
     router.fallback_service(service(ADDRESSES.len(), &UNKNOWN))
 }
 
-/// The names of all addresses for metrics, in the order of their indices.
+/// The names of all addresses for metrics, by index.
 pub(crate) fn labels() -> Vec<&'static str> {
     ADDRESSES.iter().chain([&UNKNOWN]).map(|endpoint| endpoint.path).collect()
 }
 
-/// The middleware in front of the handlers of an address.
+/// Puts the middleware in front of the handlers of an address.
 #[derive(Clone)]
 struct Passage {
     app: App,

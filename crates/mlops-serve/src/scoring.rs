@@ -1,4 +1,4 @@
-//! `POST /scoring`: labelled rows, scored on the live release and recorded nowhere.
+//! `POST /scoring`: scores labelled rows on the live release without recording the result.
 //!
 //! Not for the score of the release itself: see `recorded`.
 

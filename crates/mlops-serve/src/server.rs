@@ -33,40 +33,40 @@ use crate::router::{labels, router};
 use crate::signals;
 use crate::state::{AccessLog, App, Settings, State};
 
-/// Connections over the limit that are told so at a time; further ones are closed without a word.
+/// Connections over the limit that get an answer at a time; further ones are closed silently.
 const REFUSALS: usize = 64;
-/// Descriptors besides those of connections: refusals, files, logs, the ledger.
+/// File descriptors besides those of connections: refusals, files, logs, the ledger.
 const SPARE: u64 = 256;
 
-/// What the command line adds to the configuration.
+/// The command line's additions to the configuration.
 #[derive(Default)]
 pub struct Options {
-    /// Instead of `service.host`.
+    /// Overrides `service.host`.
     pub host: Option<IpAddr>,
-    /// Instead of `service.port`.
+    /// Overrides `service.port`.
     pub port: Option<u16>,
-    /// Whether others than this machine may ask without a token.
+    /// Other machines may call without a token.
     pub insecure: bool,
-    /// Who may ask for what.
+    /// The tokens.
     pub tokens: Tokens,
-    /// Where a line on each request goes.
+    /// Where access log lines go.
     pub access_log: Option<Arc<Lines>>,
-    /// Whether these lines are JSON.
+    /// These lines are JSON.
     pub json_log: bool,
-    /// Reads configuration and tokens again when the service is told to.
+    /// Reads configuration and tokens again when the service is told to reload.
     pub reload: Option<Reload>,
 }
 
-/// What the service did, when it ended.
+/// The report of the service when it has ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct Served {
-    /// Where it listened.
+    /// The address on which it listened.
     pub address: String,
-    /// Requests that were answered.
+    /// The number of requests answered.
     pub requests: u64,
-    /// How long it served.
+    /// How long it served, in seconds.
     pub seconds: f64,
-    /// Whether all requests that were at work came to their end.
+    /// All requests in flight were completed.
     pub drained: bool,
 }
 
@@ -86,17 +86,17 @@ impl fmt::Display for Served {
     }
 }
 
-/// Serves until the process is told to stop, by Ctrl-C or SIGTERM. SIGHUP makes it read its
-/// configuration again.
+/// Serves until the process is told to stop, by Ctrl-C or SIGTERM. SIGHUP reloads the
+/// configuration.
 ///
 /// # Errors
-/// `Config` for an address that others reach and no token; `Io` when it cannot listen.
+/// `Config` for an address that others can reach without tokens; `Io` if it cannot listen.
 pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
-    // Where there is none to be had, tokio would panic.
+    // If no thread can be had, tokio would panic.
     let thread = std::thread::Builder::new().spawn(|| {});
     thread.map_err(|_| Error::backend("tokio", mlops_core::platform::threads::NONE))?;
-    // For large bodies, of which each costs memory besides its size, and for those that wait.
+    // For large bodies, each of which takes memory besides its size, and for those that wait.
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let blocking = body::DISK + 8 + 2 * processors;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -116,7 +116,7 @@ pub fn run(context: &Context, options: Options) -> Result<Served> {
     served
 }
 
-/// Raises the limit of open files to what this process may have, and says so if that is too little.
+/// Raises the limit of open files as far as allowed, and warns if that is too little.
 fn allow_descriptors(connections: usize) {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -136,7 +136,7 @@ fn allow_descriptors(connections: usize) {
     }
 }
 
-/// A service that listens already.
+/// A service that is listening.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -151,7 +151,7 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// Listens, and loads the live release. Without one it listens all the same, and waits for it.
+    /// Listens, and loads the live release. Without one it listens nevertheless and waits for it.
     ///
     /// # Errors
     /// As for [`run`].
@@ -195,13 +195,13 @@ impl Server {
             id_prefix: format!("{:x}-", context.clock.now().timestamp_micros()),
             context: context.clone(),
         });
-        // A disk that hangs must not keep the service from saying so.
+        // A disk that hangs must not prevent the service from reporting that.
         let _ = tokio::time::timeout(STALLED, follow(&app)).await;
         tracing::info!("listening on http://{address}");
         Ok(Self { listener, address, app, reloader: options.reload.map(Reloader::new) })
     }
 
-    /// Reads configuration and tokens again whenever `told` says so.
+    /// Reloads configuration and tokens whenever `told` receives a signal.
     fn reload_on(&self, mut told: UnboundedReceiver<()>) {
         let (app, reloader) = (App::clone(&self.app), self.reloader.clone());
         tokio::spawn(async move {
@@ -217,7 +217,7 @@ impl Server {
         });
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -225,7 +225,7 @@ impl Server {
     /// Serves until `stop` ends, then drains.
     ///
     /// # Errors
-    /// None so far; a connection that fails is its client's to see.
+    /// None at present; a failed connection concerns only its client.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<Served> {
         let Self { listener, address, app, .. } = self;
         let begun = app.context.clock.elapsed();
@@ -242,7 +242,7 @@ impl Server {
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Out of descriptors, mostly: connections that end give some back.
+                    // Usually out of file descriptors; connections that end release some.
                     tracing::warn!("cannot accept a connection: {error}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -253,7 +253,7 @@ impl Server {
                 let connection = graceful.watch(connection);
                 let app = App::clone(&app);
                 tokio::spawn(async move {
-                    // A broken connection is the client's to notice, and counted here.
+                    // A broken connection is noticed by its client, and counted here.
                     if let Err(error) = connection.await {
                         app.metrics.connection_failed(Failed::of(&error));
                     }
@@ -280,7 +280,7 @@ impl Server {
 
 /// Tells a connection over the limit to come back, and closes it.
 async fn refuse(mut stream: TcpStream) {
-    // Nobody has read what it asks for: the same in the words of all protocols.
+    // The request was not read, so that the answer has the fields of all protocols.
     const DETAIL: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"as many connections as service.max_connections are open: try again","error":"as many connections as service.max_connections are open: try again","error_code":"TEMPORARILY_UNAVAILABLE","message":"as many connections as service.max_connections are open: try again"}"#;
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
@@ -297,8 +297,8 @@ async fn refuse(mut stream: TcpStream) {
     }
 }
 
-/// Follows the pointer to the live release, as long as the service is there; ends with the first
-/// look.
+/// Follows the pointer to the live release as long as the service runs; returns after the first
+/// check.
 async fn follow(app: &App) {
     let app = Arc::downgrade(app);
     let (looked, first) = tokio::sync::oneshot::channel();
@@ -308,7 +308,7 @@ async fn follow(app: &App) {
             app.live.refresh(&app.context, &app.metrics);
             drop(app);
             if let Some(looked) = looked.take() {
-                // Nobody may wait any more.
+                // The receiver may be gone.
                 let _ = looked.send(());
             }
             std::thread::sleep(POLL);

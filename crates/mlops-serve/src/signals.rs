@@ -1,6 +1,6 @@
-//! The signals by which the service is told to stop, or to read its configuration again.
+//! Signals that tell the service to stop or to reload its configuration.
 //!
-//! Each comes through a pipe to a thread of its own. Not for what is done then: see `server`,
+//! Each comes through a pipe to a thread of its own. Not for the reaction: see `server` and
 //! `reload`.
 
 use std::io::Read as _;
@@ -10,12 +10,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe::register;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Comes when the process is told to stop: by Ctrl-C or SIGTERM.
+/// Receives when the process is told to stop, by Ctrl-C or SIGTERM.
 pub(crate) fn stop() -> Result<UnboundedReceiver<()>> {
     listen("stop", &[SIGINT, SIGTERM])
 }
 
-/// Comes when the process is told to read its configuration again.
+/// Receives when the process is told to reload its configuration.
 pub(crate) fn reload() -> Result<UnboundedReceiver<()>> {
     listen("reload", &[SIGHUP])
 }
@@ -28,7 +28,7 @@ fn listen(name: &str, signals: &[i32]) -> Result<UnboundedReceiver<()>> {
     }
     let (tell, told) = unbounded_channel();
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // The other end lives as long as the process.
+        // The other end exists as long as the process.
         while reader.read(&mut [0]).is_ok_and(|n| n > 0) && tell.send(()).is_ok() {}
     });
     thread.map_err(|_| Error::backend("signals", mlops_core::platform::threads::NONE))?;

@@ -1,4 +1,6 @@
-//! What all requests share. Not for anything of a single request.
+//! The state that all requests share.
+//!
+//! Not for anything of a single request.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,45 +14,45 @@ use tokio::sync::Semaphore;
 
 use crate::access::Tokens;
 use crate::budget::Budget;
-use crate::figures::Figures;
+use crate::ledger_metrics::Figures;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::prediction_log::PredictionLog;
 
-/// The state of the service; cheap to clone.
+/// The shared state; cheap to clone.
 pub(crate) type App = Arc<State>;
 
-/// See [`App`].
+/// The shared state of the service.
 pub(crate) struct State {
-    /// The world as it was at the start.
+    /// The environment at startup.
     pub(crate) context: Context,
     /// What can change while it runs.
     pub(crate) settings: ArcSwap<Settings>,
-    /// Whether only names of this machine are served, as nobody is asked for a token.
+    /// Only names of this machine are served, since no token is required.
     pub(crate) local: bool,
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
     pub(crate) figures: Arc<Figures>,
-    /// Requests that may still start.
+    /// Permits for requests to start.
     pub(crate) in_flight: Arc<Semaphore>,
-    /// Requests that may still wait for a disk.
+    /// Permits for requests to wait for a disk.
     pub(crate) disk: Arc<Semaphore>,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) predictions: Option<PredictionLog>,
-    /// Whether the service was told to stop.
+    /// The service was told to stop.
     pub(crate) stopping: AtomicBool,
-    /// The start of every request id that is made here.
+    /// The prefix of generated request ids.
     pub(crate) id_prefix: String,
 }
 
-/// The configuration and the tokens, as they were read last.
+/// The configuration and the tokens as last read.
 #[derive(Debug)]
 pub struct Settings {
-    /// The whole configuration, of which the section `service` counts here.
+    /// The whole configuration, whose section `service` matters here.
     pub config: Config,
-    /// Who may ask for what.
+    /// The tokens.
     pub tokens: Tokens,
 }
 
@@ -62,19 +64,19 @@ impl Deref for Settings {
     }
 }
 
-/// Lines on requests.
+/// The access log.
 pub(crate) struct AccessLog {
     pub(crate) lines: Arc<Lines>,
     pub(crate) json: bool,
 }
 
 impl State {
-    /// Whether predictions are answered.
+    /// Whether predictions are possible.
     pub(crate) fn ready(&self) -> bool {
         self.live.get().is_some() && !self.stopping.load(Ordering::Relaxed)
     }
 
-    /// What the configuration says about the service.
+    /// The section `service` of the configuration.
     pub(crate) fn service(&self) -> Guard<Arc<Settings>> {
         self.settings.load()
     }

@@ -1,8 +1,7 @@
-//! The Open Inference Protocol v2: one tensor for each column, or one matrix of all numbers.
+//! The Open Inference Protocol v2: one tensor per column, or one matrix of all numbers.
 //!
-//! Answers are the tensors `prediction` and `probability`. Tensors come as JSON; the binary
-//! extension is not spoken, and nothing here says that it is. Not for a row's values: see
-//! `predict::rows`.
+//! Answers are the tensors `prediction` and `probability`. Tensors are JSON; the binary extension
+//! is neither supported nor announced. Not for a row's values: see `predict::rows`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,13 +27,13 @@ use crate::predict::{of_rows, record};
 use crate::problem::Problem;
 use crate::state::State as Shared;
 
-/// Types of tensors whose elements are numbers.
+/// Tensor types whose elements are numbers.
 pub(crate) const NUMBERS: [&str; 11] = [
     "FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16",
     "UINT8",
 ];
 
-/// What an address names.
+/// The model that an address names.
 #[derive(Debug, Deserialize)]
 struct Named {
     model: String,
@@ -142,7 +141,7 @@ fn label_type(loaded: &Loaded) -> &'static str {
     if loaded.numeric_labels { "INT64" } else { "BYTES" }
 }
 
-/// The body of a request for inference.
+/// The body of an inference request.
 #[derive(Debug, Deserialize)]
 struct Inference<'a> {
     #[serde(borrow)]
@@ -166,7 +165,7 @@ struct Tensor<'a> {
     shape: Vec<u64>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
-    /// The elements, in row-major order; none where they come in the binary extension.
+    /// The elements, in row-major order; `None` if they come in the binary extension.
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
@@ -207,11 +206,11 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
     .await
 }
 
-/// What to do where tensors do not come as JSON.
+/// What to do if tensors do not come as JSON.
 const BINARY: &str = "tensors must come as JSON: turn the binary extension off (in tritonclient, \
                       binary_data=False)";
 
-/// The outputs that a request names, or both; whether each is the labels.
+/// The outputs that a request asks for, or both; for each whether it is the labels.
 fn asked_outputs(asked: &Inference) -> Result<Vec<bool>, Problem> {
     let mut found = Vec::new();
     for Output { name } in &asked.outputs {
@@ -270,7 +269,7 @@ fn fill(tensors: &[Tensor], rows: &mut Rows) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A matrix whose columns are all features, in their order.
+/// A matrix whose columns are all features, in order.
 fn fill_matrix(matrix: &Tensor, rows: &mut Rows) -> Result<(), Problem> {
     let columns = &rows.loaded.columns;
     let feature = |c: &usize| !matches!(columns.slot(*c), Slot::Id(_) | Slot::Target);
@@ -294,11 +293,11 @@ fn fill_matrix(matrix: &Tensor, rows: &mut Rows) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The elements of a tensor that is what it says of itself.
+/// The elements of a tensor that matches its declaration.
 struct Column<'a> {
     tensor: &'a Tensor<'a>,
     elements: Elements<'a>,
-    /// What its elements must not be.
+    /// The kind that its elements must not have.
     never: Kind,
 }
 
@@ -328,7 +327,7 @@ impl<'a> Column<'a> {
         Ok(Self { tensor, elements, never })
     }
 
-    /// Puts its next element into column `c` of the row at hand.
+    /// Puts its next element into column `c` of the current row.
     fn put(&mut self, rows: &mut Rows, c: usize) -> Result<(), Problem> {
         let Some(element) = self.elements.next() else { return Ok(()) };
         let kind = element.kind();
@@ -341,7 +340,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The tensors that were asked for.
+/// The requested tensors.
 fn answer(
     asked: &Inference,
     outputs: &[bool],

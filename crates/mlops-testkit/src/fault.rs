@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 
 /// An event at one step; counts and remembers all of them.
 pub struct Fault {
     at: usize,
     event: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
     count: AtomicUsize,
-    steps: Mutex<Vec<(Step, PathBuf)>>,
+    steps: Mutex<Vec<(DiskStep, PathBuf)>>,
 }
 
 impl Fault {
@@ -39,13 +39,13 @@ impl Fault {
     }
 
     /// The steps so far.
-    pub fn steps(&self) -> Vec<(Step, PathBuf)> {
+    pub fn steps(&self) -> Vec<(DiskStep, PathBuf)> {
         self.steps.lock().unwrap().clone()
     }
 }
 
 impl Probe for Fault {
-    fn before(&self, step: Step, path: &Path) -> io::Result<()> {
+    fn before(&self, step: DiskStep, path: &Path) -> io::Result<()> {
         self.steps.lock().unwrap().push((step, path.to_owned()));
         if self.count.fetch_add(1, Ordering::SeqCst) == self.at { (self.event)() } else { Ok(()) }
     }
@@ -65,7 +65,7 @@ impl Dead {
 }
 
 impl Probe for Dead {
-    fn before(&self, _: Step, _: &Path) -> io::Result<()> {
+    fn before(&self, _: DiskStep, _: &Path) -> io::Result<()> {
         let alive = self.count.fetch_add(1, Ordering::SeqCst) < self.from;
         if alive { Ok(()) } else { Err(io::Error::from_raw_os_error(5)) }
     }

@@ -144,7 +144,7 @@ impl Scene {
         Ok(())
     }
 
-    /// What the ledger holds.
+    /// Opens the scene's ledger.
     pub fn ledger(&self) -> Ledger {
         Ledger::open(&self.path("out/ledger.sqlite"), &Disk::default()).unwrap()
     }

@@ -147,14 +147,14 @@ impl Ingestion {
         }
     }
 
-    /// The same without a limit on records: for rows that were accepted already, whose canonical
-    /// spelling may be longer than the one that was measured.
+    /// The same options without the limit on record length: for rows that were accepted already,
+    /// whose canonical spelling may be longer than the one that was measured.
     #[must_use]
     pub fn without_line_limit(&self) -> Self {
         Self { max_line_bytes: usize::MAX, ..self.clone() }
     }
 
-    /// How our own data sets are read, whatever the settings for arriving files.
+    /// The options for reading our own data sets, regardless of those for arriving files.
     #[must_use]
     pub fn verbatim(&self) -> Self {
         Self {

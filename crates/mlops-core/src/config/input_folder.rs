@@ -1,7 +1,7 @@
-//! A folder from which files are taken, with the key that names it: whoever finds it missing can say
-//! what to change.
+//! A folder from which files are taken, with its configuration key, so that an error about it can
+//! say what to change.
 //!
-//! Not for what is in it: see `dataset::discover`.
+//! Not for its content: see `dataset::discover`.
 
 use std::path::Path;
 
@@ -10,24 +10,24 @@ use super::Config;
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputFolder<'a> {
-    /// Where it is.
+    /// Its path.
     pub path: &'a Path,
-    /// The configuration's word for it.
+    /// The configuration key that names it.
     pub key: &'static str,
 }
 
 impl Config {
-    /// What `ingestion` and `first_run` read.
+    /// The folder that `ingestion` and `first_run` read.
     pub fn input(&self) -> InputFolder<'_> {
         InputFolder { path: &self.input_folder, key: "input_folder_path" }
     }
 
-    /// What `fullprocess` reads.
+    /// The folder that `fullprocess` reads.
     pub fn source(&self) -> InputFolder<'_> {
         InputFolder { path: &self.source_folder, key: "source_folder_path" }
     }
 
-    /// Labelled rows that no model is trained on.
+    /// The folder of labelled rows that no model is trained on.
     pub fn tests(&self) -> InputFolder<'_> {
         InputFolder::of_tests(&self.test_data)
     }

@@ -98,7 +98,7 @@ fn real_entry(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// What is said of a configuration with these folders, in `base`.
+    /// The problems of a configuration with these folders, in `base`.
     fn problems(base: &Path, changes: &[(&str, &str)]) -> String {
         let mut keys = serde_json::json!({
             "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",

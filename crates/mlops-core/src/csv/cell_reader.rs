@@ -92,9 +92,9 @@ impl CellReader {
             let shown = crate::text::visible(text);
             let (configured, canonical) = (configured.value(), canonical.value());
             return format!(
-                "\"{shown}\" is {configured} as the files of this model spell numbers, and {canonical} \
-                 with a decimal point: send it as a JSON number, or say which it is with \
-                 \"decimal=comma\" or \"decimal=point\" in the header Content-Type"
+                "\"{shown}\" is {configured} in the number format of this model's files, and \
+                 {canonical} with a decimal point: send it as a JSON number, or name the format \
+                 with \"decimal=comma\" or \"decimal=point\" in the header Content-Type"
             );
         }
         no_number(text, self.numbers).1
@@ -203,7 +203,7 @@ mod tests {
             assert_eq!(comma.number(text), expected, "{text}");
         }
         let words = comma.no_number(" 1.234 ");
-        assert!(words.contains("is 1234 as") && words.contains("and 1.234 with"), "{words}");
+        assert!(words.contains("is 1234 in") && words.contains("and 1.234 with"), "{words}");
         assert!(comma.no_number("1.2.3").contains("is not a number"));
         assert_eq!(cells(',', Some(' ')).number("1.234"), Some((1.234, Canonical)));
         assert!(!cells('.', Some(',')).reads_both());

@@ -158,9 +158,9 @@ pub struct Labels {
     /// While the negative label is being learned, its best spelling so far. Unlike the first one
     /// seen, it does not depend on the order of rows.
     pub(crate) better: Option<String>,
-    /// The negative label is not settled yet.
+    /// Whether the negative label is still being learned.
     pub(crate) learning: bool,
-    /// How often each spelling was seen, if labels are only counted.
+    /// How often each spelling was seen; set only when labels are counted instead of checked.
     pub(crate) census: Option<Census>,
 }
 

@@ -3,7 +3,8 @@
 //! Most rows are canonical already. The fast path verifies that in one pass and uses the row in
 //! place; every other row is split, cleaned and written to a side buffer, or rejected with a
 //! reason. Both paths give the same bytes.
-//! Not for duplicates: see [`crate::dataset::dedup`].
+//! Not for where a record ends and what makes it malformed: see [`super::record`]; not for duplicates:
+//! see [`crate::dataset::dedup`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
@@ -77,18 +78,18 @@ pub(crate) struct RowParser<'a> {
     numbers: NumberFormat,
     /// Numbers that stand for a missing value.
     missing_numbers: Vec<Number>,
-    /// Canonical numbers can be taken as they are: none is a spelling of a missing value, and the
+    /// Whether canonical numbers can be taken as they are: none stands for a missing value, and the
     /// decimal separator is a point.
     plain_numbers: bool,
-    /// The fast path applies: canonical numbers can be taken as they are, and the columns are in
-    /// schema order.
+    /// Whether the fast path applies: canonical numbers can be taken as they are, the columns are
+    /// in schema order, and labels are not merely counted.
     pub(crate) fast: bool,
     /// The labels that the fast path accepts.
     pub(crate) bare_labels: BareLabels,
     fields: Vec<Field>,
     /// Columns of the current row without a value.
     empty: Vec<usize>,
-    /// Texts of a column on their way into a table.
+    /// Texts of a column before they are added to a table.
     pub(crate) texts: RawTexts,
     /// The structural index of the current chunk, if the fast path applies.
     pub(crate) index: StructuralIndex,

@@ -19,7 +19,7 @@
 //! - When the reader, a worker or the caller stops, its channels close and every other thread stops
 //!   too.
 //!
-//! Not for the grammar of records, nor for what becomes of a row: see [`super::parsing`] and the
+//! Not for the grammar of records, nor for what becomes of a row: see [`super::parallel`] and the
 //! caller.
 
 use std::io::Read;

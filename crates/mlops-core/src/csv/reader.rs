@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::Ingestion;
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
+use crate::csv::evidence::Signs;
 use crate::csv::header::{Layout, Purpose};
+use crate::csv::parallel::{self, Made};
 use crate::csv::parse::{Parsed, RowParser};
-use crate::csv::parsing::{self, Made};
 use crate::csv::pipeline::{Piece, Worker};
 use crate::csv::quarantine::Rejected;
 use crate::csv::row_hash::{Row, RowHasher};
-use crate::csv::signs::Signs;
 use crate::csv::values::Wanted;
 use crate::platform::digest::Digest;
 use crate::platform::files;
@@ -186,7 +186,9 @@ impl<'a> RowReader<'a> {
         self
     }
 
-    /// Reads a file whose spellings differ, and names the record that cannot be used:
+    /// Passes the rows of `path` to `visit` in order, a batch at a time.
+    ///
+    /// Cells may be spelt in several ways, and a record that cannot be used is counted and named:
     ///
     /// ```
     /// use mlops_core::config::Ingestion;
@@ -212,8 +214,6 @@ impl<'a> RowReader<'a> {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// Passes the rows of `path` to `visit` in order, a batch at a time.
     pub fn read(
         &self,
         path: &Path,
@@ -276,7 +276,7 @@ impl<'a> RowReader<'a> {
             },
         };
         let mut signs = Signs::default();
-        let read = parsing::run_with(&mut reader, parser, workers, &work, |piece| {
+        let read = parallel::run_with(&mut reader, parser, workers, &work, |piece| {
             let Made { parsed, besides: (rows, made) } = &mut piece.made;
             signs.note(parsed, line);
             signs.check(path)?;
@@ -371,7 +371,7 @@ impl<'a> RowReader<'a> {
         let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
         let (mut reading, mut signs) = (Reading::default(), Signs::default());
         if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
-            parsing::run(
+            parallel::run(
                 &mut reader,
                 parser,
                 self.threads,

@@ -228,7 +228,7 @@ impl<'a> CellColumn<'a> {
             }
             good
         });
-        // Plain bytes are ASCII; if they were not, the general way would say what is wrong.
+        // Plain bytes are ASCII; if they were not, the slow path would report the fault.
         if into.extend(found) { good } else { 0 }
     }
 

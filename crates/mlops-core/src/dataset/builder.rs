@@ -18,12 +18,12 @@ use crate::{Error, Result, text};
 
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
+use crate::csv::evidence::{Signs, unnamed_labels};
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::outcome::FileOutcome;
 use crate::csv::parse::RowParser;
 use crate::csv::pipeline::Stopped;
 use crate::csv::row_hash::RowHasher;
-use crate::csv::signs::{Signs, unnamed_labels};
 use crate::dataset::counts::unreadable;
 use crate::dataset::counts::{Audit, FileCounts, FileRead};
 use crate::dataset::counts::{judge, not_as_recorded, own_fault};
@@ -169,7 +169,7 @@ impl<'a> Ingest<'a> {
         let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
         let mut number = 0;
         self.labels =
-            crate::csv::parsing::run(&mut reader, parser, self.resources.threads, |piece| {
+            crate::csv::parallel::run(&mut reader, parser, self.resources.threads, |piece| {
                 let there = piece.made.parsed.rows.len() as u64;
                 let within = |row: u64| {
                     usize::try_from(row.saturating_sub(number).min(there)).unwrap_or(usize::MAX)
@@ -327,7 +327,7 @@ impl<'a> Ingest<'a> {
         counts.changes.invisible += layout.invisible;
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
         let mut line = header.lines + 1;
-        let taken = crate::csv::parsing::run(reader, parser, self.resources.threads, |piece| {
+        let taken = crate::csv::parallel::run(reader, parser, self.resources.threads, |piece| {
             self.signs.note(&piece.made.parsed, line);
             self.keep.take(piece, line, name, counts, audit)?;
             line += u64::from(piece.made.parsed.lines);

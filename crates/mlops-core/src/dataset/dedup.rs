@@ -235,7 +235,7 @@ impl SeenRows {
 
     /// A read-only set of the rows with these hashes.
     pub(crate) fn from_hashes(hashes: &[u128]) -> Result<Self> {
-        // At a load of one half most searches for an absent row end at the first slot.
+        // At a load of one half, most searches for an absent row end at the first slot.
         let mut seen = Self::expecting(hashes.len() * 2)?;
         for batch in hashes.chunks(BATCH) {
             seen.make_room(batch.len(), usize::MAX)?;
@@ -247,7 +247,7 @@ impl SeenRows {
         Ok(seen)
     }
 
-    /// Sets `found[i]` where the row with `hashes[i]` is in the set; other elements keep their value.
+    /// Sets `found[i]` if the row with `hashes[i]` is in the set; other elements keep their values.
     pub(crate) fn mark(&self, hashes: &[u128], found: &mut [bool]) {
         for (batch, found) in hashes.chunks(BATCH).zip(found.chunks_mut(BATCH)) {
             self.warm(batch);

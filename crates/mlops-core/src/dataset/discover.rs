@@ -39,8 +39,8 @@ impl Stamp {
         Self { size: metadata.len(), modified_ns, inode }
     }
 
-    /// Whether nothing can have happened to a file after it was recorded that its stamp would not
-    /// show: file systems keep times no finer than a few milliseconds, some two seconds.
+    /// Whether any change to a file after it was recorded would show in its metadata: file systems
+    /// keep times to a few milliseconds, some to two seconds.
     pub(crate) fn is_settled(self, recorded_ns: i64) -> bool {
         recorded_ns.saturating_sub(self.modified_ns) > 2_000_000_000
     }

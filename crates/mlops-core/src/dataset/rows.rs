@@ -65,11 +65,11 @@ pub(crate) struct Original {
     pub(crate) digest: Digest,
     /// Its metadata when it was recorded.
     pub(crate) stamp: Option<Stamp>,
-    /// Saved sums, which make hashing it unnecessary.
+    /// Saved hash states, so that it need not be hashed again.
     pub(crate) resume: Option<Resume>,
 }
 
-/// Saved sums of a whole data set, from which a copy is continued.
+/// Hash states saved at the end of a data set, from which hashing goes on in a copy of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Resume {
     /// The state of the digest.

@@ -24,8 +24,8 @@ use super::writer::{DatasetWriter, Files};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::header::{Layout, Purpose};
+use crate::csv::parallel::{self, Made};
 use crate::csv::parse::RowParser;
-use crate::csv::parsing::{self, Made};
 use crate::csv::pipeline::Piece;
 use crate::csv::quarantine;
 use crate::csv::row_hash::{Extent, Row, RowHasher};
@@ -278,8 +278,8 @@ impl<'a> RowSink<'a> {
             let place = self.data.display();
             let (found, kept) = (spill.count(), self.kept);
             return Err(Error::data(format!(
-                "{place}: of {kept} rows just written, {found} came back: the disk is not to be \
-                 trusted; nothing was changed"
+                "{place}: of {kept} rows just written, {found} could be read back: the disk is \
+                 unreliable; nothing was changed"
             )));
         }
         self.spill = Some(spill);
@@ -338,7 +338,7 @@ impl Reread<'_> {
             let (bytes, fields) = (&header.bytes, &header.fields);
             let layout = Layout::of(bytes, fields, schema, Purpose::Labelled, &place)?;
             let parser = RowParser::new(schema, layout, &verbatim, Labels::of(schema), *hasher);
-            parsing::run(&mut reader, parser, 1, |piece| {
+            parallel::run(&mut reader, parser, 1, |piece| {
                 piece.made.parsed.rows.iter().try_for_each(|row| tell(row.hash, writer))
             })?;
         }

@@ -2,10 +2,10 @@
 //! are known by an index only.
 //!
 //! 1. Each row gets a number, in file order. Its hash and its number, 16 bytes, go to one of 64
-//! partitions, chosen by the hash, so that equal rows are in the same one. The row itself goes to
-//! the candidates, unless it is in the data set already.
+//!    partitions, chosen by the hash, so that equal rows are in the same one. The row itself goes to
+//!    the candidates, unless it is in the data set already.
 //! 2. At the end, one partition after the other is read and sorted. Of equal rows the one with the
-//! lowest number is the first, unless the index knows the row: then all are duplicates.
+//!    lowest number is the first, unless the index knows the row: then all are duplicates.
 //! 3. The candidates are read once more, and those that are not duplicates are kept.
 //!
 //! Memory: the rows of one partition, and one bit per candidate; small data stays in memory and

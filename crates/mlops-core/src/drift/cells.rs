@@ -254,7 +254,7 @@ mod tests {
         assert!((found.jensen_shannon.unwrap().value - js.sqrt()).abs() < 1e-12);
     }
 
-    /// For small differences the three are the same test.
+    /// For small differences the three tests are equivalent.
     #[test]
     fn psi_and_jensen_shannon_agree_with_the_chi_square() {
         let found = compare(cells(&[(20_000, 10_300), (30_000, 14_800), (50_000, 24_900)]), 0.01);

@@ -19,7 +19,7 @@
 //!
 //! Not for the choice of the rows, nor for acting on a verdict: the stage does both.
 
-mod beside;
+mod binning;
 pub mod cells;
 pub mod data;
 mod distribution;

@@ -130,7 +130,8 @@ impl Entities {
         }
     }
 
-    /// The id column that names the entity, if there is exactly one and no row lacks a value in it.
+    /// The id column that identifies the entity, if there is exactly one and no row lacks a value
+    /// in it.
     fn only_id<'a>(&self, table: &'a Table) -> Option<&'a TextColumn> {
         let [Place::Id(j)] = self.columns[..] else { return None };
         table.ids.get(j).filter(|texts| texts.len() == table.len() && texts.has_no_gap())
@@ -155,8 +156,8 @@ impl Entities {
     }
 }
 
-/// The hash of what [`Entities::spell`] writes for a single text. Training computes it for every row, so
-/// that texts of up to 56 bytes are spelt on the stack.
+/// The hash of the output of [`Entities::spell`] for a single text. Training computes it for every
+/// row, so that texts of up to 56 bytes are formatted on the stack.
 fn named_entity(text: &str, key: u64) -> u128 {
     const LENGTH: usize = size_of::<u64>();
     let mut bytes = [0; 64];

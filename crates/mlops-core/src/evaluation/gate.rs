@@ -236,7 +236,7 @@ mod tests {
         let accept = Terms { accept: true, ..Terms::default() };
         let same = gate(&labels, &[false; 40], &[true; 40], accept, 42).unwrap();
         assert!(
-            same.blessed && same.reasons.sentences()[1].contains("accepted all the same"),
+            same.blessed && same.reasons.sentences()[1].contains("accepted nevertheless"),
             "{same:?}"
         );
         // To accept a weak model is not to accept one that is worse than the champion.

@@ -1,5 +1,5 @@
-//! Why a model is promoted or refused: each reason with its numbers; words only where it is shown or
-//! recorded.
+//! The reasons for promoting or refusing a model, as typed values with their numbers; they become
+//! sentences only for display and records.
 //!
 //! Not for the rule: see [`super::gate`].
 
@@ -12,54 +12,54 @@ use crate::ids::spelt;
 use crate::text;
 
 spelt! {
-    /// What follows from the reasons.
+    /// The ruling that follows from the reasons.
     pub enum Ruling {
-        /// The model may go live.
+        /// The model may be promoted.
         Promoted = "promoted",
-        /// It may not.
+        /// The model is refused.
         Refused = "refused",
     }
 }
 
 impl Ruling {
-    /// What follows for a model that is `blessed`, or is not.
+    /// The ruling for a model, by whether it is `blessed`.
     pub fn of(blessed: bool) -> Self {
         if blessed { Self::Promoted } else { Self::Refused }
     }
 }
 
-/// One reason.
+/// A reason for a ruling.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum GateReason {
     /// All rows of the hold-out are of one class.
     OneClass {
-        /// How many they are.
+        /// The number of rows.
         rows: u64,
     },
-    /// The two models beside each other.
+    /// The comparison of the two models.
     Comparison {
-        /// F1 of the live model.
+        /// F1 of the champion.
         champion_f1: f64,
-        /// F1 of the new one.
+        /// F1 of the challenger.
         challenger_f1: f64,
-        /// Rows of the hold-out.
+        /// The number of rows in the hold-out.
         rows: u64,
-        /// Challenger minus champion.
+        /// The challenger's F1 minus the champion's.
         difference: f64,
-        /// The interval of that.
+        /// The interval of the difference.
         interval: Interval,
-        /// What the difference had to reach.
+        /// The difference that was required.
         min_improvement: f64,
     },
     /// The challenger does no better than a constant answer.
     BelowConstant {
-        /// Its F1.
+        /// The model's F1.
         challenger_f1: f64,
-        /// That of the best constant answer on the same rows.
+        /// F1 of the best constant answer on the same rows.
         constant_f1: f64,
     },
-    /// The same, and a person accepted it.
+    /// The challenger does no better than a constant answer, but a person accepted it.
     Accepted {
         /// F1 of the best constant answer.
         constant_f1: f64,
@@ -74,77 +74,77 @@ pub enum GateReason {
         /// F1 of the best constant answer.
         constant_f1: f64,
     },
-    /// The hold-out has too few rows to tell.
+    /// The hold-out has too few rows for a reliable comparison.
     FewRows {
-        /// How many it has.
+        /// The number of its rows.
         rows: u64,
-        /// What that means.
+        /// The consequence in words.
         note: &'static str,
     },
     /// There is no model to compare with.
     Alone {
-        /// Whether it is the first release; else the columns changed.
+        /// It is the first release; otherwise the columns changed.
         first: bool,
-        /// Its F1.
+        /// The model's F1.
         f1: f64,
-        /// Rows that it was scored on.
+        /// The number of rows that it was scored on.
         rows: u64,
-        /// F1 of the best constant answer on them.
+        /// F1 of the best constant answer on these rows.
         constant_f1: f64,
-        /// Whether it beats that.
+        /// The model beats the constant answer.
         beats_constant: bool,
-        /// Whether a person accepts it all the same.
+        /// A person accepts it nevertheless.
         accepted: bool,
     },
-    /// Which test data served, where the newest were too few or are gone.
+    /// Which test data were used, if the newest were too few or are gone.
     TestData(String),
-    /// Which test rows the champion was trained on could not be found out, for this cause.
+    /// The test rows that the champion was trained on could not be determined, for this cause.
     Unchecked(String),
-    /// Test rows took no part.
+    /// Test rows were left out.
     Excluded {
-        /// How many.
+        /// The number of rows.
         rows: u64,
-        /// Why.
+        /// The reason.
         why: Excluded,
     },
-    /// A sentence of a record.
+    /// A sentence from a record.
     Recorded(String),
 }
 
-/// Why test rows take no part in a comparison.
+/// Why test rows are left out of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excluded {
     /// They could not be read.
     Unreadable,
     /// One of the models was trained on them.
     TrainedOn,
-    /// One of the models has no answer to them.
+    /// One of the models gives no prediction for them.
     Unanswered,
 }
 
-/// The reasons of a verdict, the one that decided first. As JSON they are sentences, the first of which
+/// The reasons of a verdict, the decisive one first. In JSON they are sentences, the first of which
 /// begins with the ruling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Reasons {
-    /// What follows; nothing where a record was read, whose first sentence says it.
+    /// The ruling; `None` if read from a record, whose first sentence has it.
     pub ruling: Option<Ruling>,
-    /// All of them.
+    /// All reasons.
     pub all: Vec<GateReason>,
 }
 
 impl Reasons {
-    /// Reasons to refuse a model.
+    /// Reasons for refusing a model.
     pub fn refused(all: Vec<GateReason>) -> Self {
         Self { ruling: Some(Ruling::Refused), all }
     }
 
-    /// Adds one.
+    /// Adds a reason.
     pub fn push(&mut self, reason: GateReason) {
         self.all.push(reason);
     }
 
-    /// One sentence each.
+    /// One sentence per reason, the first with the ruling.
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences: Vec<String> = self.all.iter().map(ToString::to_string).collect();
         if let (Some(ruling), Some(first)) = (self.ruling, sentences.first_mut()) {
@@ -153,7 +153,7 @@ impl Reasons {
         sentences
     }
 
-    /// All in one, for whoever says the ruling in other words.
+    /// All reasons as one text without the ruling.
     pub fn without_ruling(&self) -> String {
         let words: Vec<String> = self.all.iter().map(ToString::to_string).collect();
         words.join("; ")
@@ -211,7 +211,7 @@ impl fmt::Display for GateReason {
                 constant(constant_f1)
             ),
             Self::Accepted { constant_f1 } => {
-                write!(f, "{}, and the challenger was accepted all the same", constant(constant_f1))
+                write!(f, "{}, and the challenger was accepted nevertheless", constant(constant_f1))
             }
             Self::BetterOfTwo { constant_f1 } => write!(
                 f,
@@ -252,10 +252,10 @@ impl fmt::Display for GateReason {
                 match why {
                     Excluded::Unreadable => "could not be read",
                     Excluded::TrainedOn => {
-                        "took no part, since one of the models was trained on them"
+                        "were left out, since one of the models was trained on them"
                     }
                     Excluded::Unanswered => {
-                        "took no part, since one of the models has no answer to them"
+                        "were left out, since one of the models gives no prediction for them"
                     }
                 }
             ),

@@ -15,7 +15,7 @@ use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 
 spelt! {
-    /// What became of a file.
+    /// The outcome for a file.
     pub enum FileStatus {
         /// Its rows are in a data set.
         Ingested = "ingested",
@@ -67,8 +67,8 @@ pub struct FileRecord {
 }
 
 impl FileRecord {
-    /// Whether it was refused since it could not be read at all: then it has no identity, and only
-    /// another look can tell whether that is still so.
+    /// Whether it was refused because it could not be read at all: it then has no digest, and only
+    /// reading it again can tell whether that has changed.
     pub fn is_unreadable(&self) -> bool {
         self.status == FileStatus::Failed && self.sha256.is_none()
     }

@@ -31,7 +31,7 @@ pub struct DecisionRecord {
     pub recorded: String,
 }
 
-/// Such decisions do not count as judgements.
+/// The outcome of decisions that do not count as judgements.
 const UNDECIDED: &str = DecisionOutcome::Undecided.as_str();
 
 impl Ledger {

@@ -172,7 +172,7 @@ impl Ledger {
     }
 }
 
-/// Reads a number that is kept as text.
+/// Reads a number that is stored as text.
 fn number(column: usize, text: &str) -> rusqlite::Result<f64> {
     text.parse().map_err(|e| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))

@@ -30,7 +30,7 @@ pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 
-use crate::platform::disk::{Disk, Step};
+use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`; [`migrate`] handles older ones.
@@ -168,7 +168,7 @@ impl Ledger {
             migrate::OLDEST => {
                 db.execute_batch("BEGIN IMMEDIATE").map_err(fail)?;
                 migrate::migrate(db).map_err(fail)?;
-                self.disk.announce(Step::Commit, &self.path)?;
+                self.disk.announce(DiskStep::Commit, &self.path)?;
                 db.execute_batch("COMMIT").map_err(fail)?;
             }
             0 => {
@@ -176,7 +176,7 @@ impl Ledger {
                     "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; \
                      PRAGMA user_version = {FORMAT_VERSION}; COMMIT;"
                 );
-                self.disk.announce(Step::Commit, &self.path)?;
+                self.disk.announce(DiskStep::Commit, &self.path)?;
                 db.execute_batch(&script).map_err(fail)?;
             }
             other => return Err(unknown_format(&self.path, other)),
@@ -202,7 +202,7 @@ impl Ledger {
         let path = &self.path;
         let transaction = self.connection.transaction().map_err(|e| failed(path, &e))?;
         let result = work(&transaction).map_err(|e| failed(path, &e))?;
-        self.disk.announce(Step::Commit, path)?;
+        self.disk.announce(DiskStep::Commit, path)?;
         transaction.commit().map_err(|e| failed(path, &e))?;
         Ok(result)
     }
@@ -212,7 +212,7 @@ impl Ledger {
         work(&self.connection).map_err(|e| failed(&self.path, &e))
     }
 
-    /// What is kept under `key` is not what this program writes.
+    /// An error about a value under `key` that this program did not write.
     fn damaged(&self, key: &str, why: &dyn std::fmt::Display) -> Error {
         Error::conflict(format!(
             "the ledger {} is damaged: what it keeps as {key:?} cannot be read ({why}). Restore it \
@@ -221,7 +221,7 @@ impl Ledger {
         ))
     }
 
-    /// The value kept under `key` as JSON.
+    /// The JSON value stored under `key`.
     pub(crate) fn kept<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let Some(text) = self.meta(key)? else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|e| self.damaged(key, &e))
@@ -300,7 +300,7 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         }
         Some(DiskFull) => Error::backend(
             "SQLite",
-            format!("the disk of {place} is full: make room and run again, nothing is lost"),
+            format!("the disk of {place} is full: free some space and run again; nothing is lost"),
         ),
         Some(SystemIoFailure) => {
             Error::backend("SQLite", format!("{place}: {error}: is the disk full or damaged?"))

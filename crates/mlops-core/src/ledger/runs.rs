@@ -21,7 +21,7 @@ pub struct RunRecord {
     pub ended: Option<String>,
     /// The duration in seconds.
     pub seconds: Option<f64>,
-    /// How it ended.
+    /// The outcome, if the step ended.
     pub outcome: Option<RunOutcome>,
     /// The step's report, or the error.
     pub detail: Option<String>,
@@ -32,7 +32,7 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
-    /// The step's report; nothing after a failure, or when this program cannot read it.
+    /// The step's report; `None` after a failure, or if this program cannot read it.
     pub fn report<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
         let done = self.outcome.is_some_and(|outcome| outcome != RunOutcome::Failed);
         self.detail.as_deref().filter(|_| done).and_then(|text| serde_json::from_str(text).ok())
@@ -171,8 +171,8 @@ impl Ledger {
         })
     }
 
-    /// The report of the last run of `step` that ended; nothing when that failed, or when this program
-    /// cannot read it: another version wrote it, or it was too long to be kept whole.
+    /// The report of the last ended run of `step`; `None` if that failed or this program cannot
+    /// read the report: another version wrote it, or it was too long to be stored whole.
     pub fn last_report<T: serde::de::DeserializeOwned>(&self, step: Step) -> Result<Option<T>> {
         Ok(self.runs(step, 1)?.last().and_then(RunRecord::report))
     }

@@ -185,7 +185,7 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
         decoded.map_err(wrong)?
     };
     if added.pooled.len() != payload.encoder.categorical.len() {
-        return Err(bad("its columns do not fit each other: train again".to_owned()));
+        return Err(bad("its columns do not match each other: train again".to_owned()));
     }
     if used + HEAD + DIGEST != bytes.len() {
         return Err(bad("bytes follow its content: train again".to_owned()));
@@ -206,7 +206,7 @@ fn checked(bytes: &[u8]) -> Result<(u64, &[u8]), String> {
     let (head, rest) = bytes.split_at(HEAD);
     let (digest, payload) = rest.split_at(DIGEST);
     if !head.starts_with(MAGIC) {
-        return Err("this is not a model of ours (a pickle perhaps?): run training".to_owned());
+        return Err("this is not one of our models (perhaps a pickle?): run `training`".to_owned());
     }
     let number = |range: std::ops::Range<usize>| {
         head[range].iter().rev().fold(0_u64, |n, b| (n << 8) | u64::from(*b))
@@ -322,7 +322,7 @@ fn consistent(model: &Model) -> Result<(), String> {
     let singles = [fitted.intercept, fitted.gradient_norm, fitted.loss, training.c.unwrap_or(1.0)];
     let fillings = encoder.numeric.iter().filter_map(|f| f.fill.as_ref());
     if !fills || !finite.chain(&singles).chain(fillings).all(|v| v.is_finite()) {
-        return Err("it holds numbers that no fit gives".to_owned());
+        return Err("it contains numbers that no fit produces".to_owned());
     }
     if !scaler.scale.iter().all(|s| *s > 0.0) || !(0.0..=1.0).contains(&training.threshold) {
         return Err("its scale or threshold is out of range".to_owned());

@@ -124,7 +124,7 @@ pub(super) fn empty_columns(names: &[&String]) -> Error {
     let (column, is) = if names.len() == 1 { ("column", "is") } else { ("columns", "are") };
     let list = text::names(names.iter().map(|name| format!("\"{name}\"")));
     Error::data(format!(
-        "the {column} {list} {is} empty in every training row: remove {column} that hold nothing from \
+        "the {column} {list} {is} empty in every training row: remove {column} without values from \
          \"schema.numeric\" and \"schema.categorical\", or complete the data"
     ))
 }

@@ -76,8 +76,8 @@ impl Way {
     }
 }
 
-/// The medians of the first columns of `rows`, in about `memory` bytes; `None` for a column without
-/// values.
+/// The medians of the first `columns.len()` columns of `rows`, in about `memory` bytes; `None` for
+/// a column without values.
 pub(super) fn medians(
     rows: &PackedBlocks,
     columns: &[ColumnRange],

@@ -6,7 +6,7 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use super::Model;
-use crate::evaluation::metrics::score::classify;
+use crate::evaluation::metrics::classify;
 use crate::platform::math::logistic;
 use crate::platform::simd::{Work, widest};
 use crate::table::Table;

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 
 /// A step that changes the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum DiskStep {
     /// A folder is created.
     CreateFolder,
     /// A temporary file is created.
@@ -42,7 +42,7 @@ pub enum Step {
 /// Called before every step; an error prevents the step.
 pub trait Probe: Send + Sync {
     /// Called before `step` is applied to `path`.
-    fn before(&self, step: Step, path: &Path) -> io::Result<()>;
+    fn before(&self, step: DiskStep, path: &Path) -> io::Result<()>;
 }
 
 /// The disk, with an optional observer.
@@ -66,16 +66,16 @@ impl Disk {
     }
 
     /// Announces a step; the ledger uses it for its commits.
-    pub fn announce(&self, step: Step, path: &Path) -> Result<()> {
+    pub fn announce(&self, step: DiskStep, path: &Path) -> Result<()> {
         let operation = match step {
-            Step::CreateFolder => "create the folder",
-            Step::CreateFile => "create a file in",
-            Step::Write => "write",
-            Step::SyncFile | Step::SyncFolder => "sync",
-            Step::Rename => "rename to",
-            Step::SwapLink => "point",
-            Step::Remove => "remove",
-            Step::Commit => "commit to",
+            DiskStep::CreateFolder => "create the folder",
+            DiskStep::CreateFile => "create a file in",
+            DiskStep::Write => "write",
+            DiskStep::SyncFile | DiskStep::SyncFolder => "sync",
+            DiskStep::Rename => "rename to",
+            DiskStep::SwapLink => "point",
+            DiskStep::Remove => "remove",
+            DiskStep::Commit => "commit to",
         };
         match &self.probe {
             Some(probe) => probe.before(step, path).map_err(|e| Error::io(operation, path, e)),
@@ -92,7 +92,7 @@ impl Disk {
         if let Some(parent) = folder.parent() {
             self.create_folder(parent)?;
         }
-        self.announce(Step::CreateFolder, folder)?;
+        self.announce(DiskStep::CreateFolder, folder)?;
         match fs::create_dir(folder) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
             Err(e) => Err(Error::io("create the folder", folder, e)),
@@ -137,7 +137,7 @@ impl Disk {
     pub fn new_file(&self, path: &Path) -> Result<NewFile> {
         let folder = parent_of(path);
         self.create_folder(folder)?;
-        self.announce(Step::CreateFile, folder)?;
+        self.announce(DiskStep::CreateFile, folder)?;
         let file = self.names.file(folder).map_err(|e| Error::io("create", path, e))?;
         let disk = self.clone();
         Ok(NewFile { disk, path: path.to_owned(), file, unsynced: 0, syncing: None })
@@ -149,7 +149,7 @@ impl Disk {
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
             return Ok(());
         }
-        self.announce(Step::CreateFile, path)?;
+        self.announce(DiskStep::CreateFile, path)?;
         let made = File::options().append(true).create(true).open(path);
         made.map(drop).map_err(|e| Error::io("create", path, e))
     }
@@ -157,7 +157,7 @@ impl Disk {
     /// A file without a name in `folder`, for data that does not fit into memory.
     pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
         self.create_folder(folder)?;
-        self.announce(Step::CreateFile, folder)?;
+        self.announce(DiskStep::CreateFile, folder)?;
         let file = tempfile::tempfile_in(folder);
         let file = file.map_err(|e| Error::io("create a temporary file in", folder, e))?;
         Ok(Scratch { disk: self.clone(), folder: folder.to_owned(), file, length: 0 })
@@ -166,7 +166,7 @@ impl Disk {
     /// Renames the folder `from` to `to`, which must be free, after flushing its files.
     pub fn publish_folder(&self, from: &Path, to: &Path) -> Result<()> {
         self.sync_folder(from)?;
-        self.announce(Step::Rename, to)?;
+        self.announce(DiskStep::Rename, to)?;
         // On a folder, rename replaces only an empty folder.
         fs::rename(from, to).map_err(|e| Error::io("rename to", to, e))?;
         self.sync_folder(parent_of(to))?;
@@ -181,10 +181,10 @@ impl Disk {
         // In a folder of its own: a link cannot be locked against the sweep of temporary files.
         let temporary = self.temporary_folder(folder)?;
         let made = temporary.path().join("link");
-        self.announce(Step::CreateFile, &made)?;
+        self.announce(DiskStep::CreateFile, &made)?;
         std::os::unix::fs::symlink(target, &made)
             .map_err(|e| Error::io("create the link", link, e))?;
-        self.announce(Step::SwapLink, link)?;
+        self.announce(DiskStep::SwapLink, link)?;
         fs::rename(&made, link).map_err(|e| Error::io("point", link, e))?;
         drop(temporary);
         self.sync_folder(folder)
@@ -193,7 +193,7 @@ impl Disk {
     /// Creates the symbolic link `link`, whose name must be free, to `target`.
     #[cfg(unix)]
     pub fn link(&self, target: &Path, link: &Path) -> Result<()> {
-        self.announce(Step::CreateFile, link)?;
+        self.announce(DiskStep::CreateFile, link)?;
         std::os::unix::fs::symlink(target, link).map_err(|e| Error::io("create", link, e))
     }
 
@@ -205,14 +205,14 @@ impl Disk {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(failed(e)),
         };
-        self.announce(Step::Remove, path)?;
+        self.announce(DiskStep::Remove, path)?;
         if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
             .map_err(failed)?;
         self.sync_folder(parent_of(path))
     }
 
     fn sync_folder(&self, folder: &Path) -> Result<()> {
-        self.announce(Step::SyncFolder, folder)?;
+        self.announce(DiskStep::SyncFolder, folder)?;
         File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io("sync", folder, e))
     }
 }
@@ -234,7 +234,7 @@ const SYNC_BYTES: usize = 1 << 23;
 impl NewFile {
     /// Appends `bytes`.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
-        self.disk.announce(Step::Write, &self.path)?;
+        self.disk.announce(DiskStep::Write, &self.path)?;
         self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))?;
         self.unsynced += bytes.len();
         Ok(())
@@ -268,7 +268,7 @@ impl NewFile {
     /// does nothing, if the file system cannot do that.
     #[cfg(target_os = "linux")]
     pub fn share(&mut self, source: &File) -> Result<bool> {
-        self.disk.announce(Step::Write, &self.path)?;
+        self.disk.announce(DiskStep::Write, &self.path)?;
         if rustix::fs::ioctl_ficlone(self.file.as_file(), source).is_err() {
             return Ok(false);
         }
@@ -289,7 +289,7 @@ impl NewFile {
 
     /// Cuts the file back to `length` bytes.
     pub fn truncate(&mut self, length: u64) -> Result<()> {
-        self.disk.announce(Step::Write, &self.path)?;
+        self.disk.announce(DiskStep::Write, &self.path)?;
         let file = self.file.as_file_mut();
         file.set_len(length)
             .and_then(|()| file.seek(SeekFrom::Start(length)))
@@ -314,7 +314,7 @@ impl NewFile {
     /// again.
     pub fn publish_unsynced(self) -> Result<()> {
         let Self { disk, path, file, .. } = self;
-        disk.announce(Step::Rename, &path)?;
+        disk.announce(DiskStep::Rename, &path)?;
         file.persist(&path).map(drop).map_err(|e| Error::io("rename to", &path, e.error))
     }
 
@@ -329,13 +329,13 @@ impl NewFile {
 
     fn sync(&mut self) -> Result<()> {
         self.await_writeback()?;
-        self.disk.announce(Step::SyncFile, &self.path)?;
+        self.disk.announce(DiskStep::SyncFile, &self.path)?;
         self.file.as_file().sync_all().map_err(|e| Error::io("sync", &self.path, e))
     }
 
     fn rename(self, replace: bool) -> Result<()> {
         let Self { disk, path, file, .. } = self;
-        disk.announce(Step::Rename, &path)?;
+        disk.announce(DiskStep::Rename, &path)?;
         let persisted = if replace { file.persist(&path) } else { file.persist_noclobber(&path) };
         match persisted {
             Ok(_) => Ok(()),
@@ -364,7 +364,7 @@ pub struct Scratch {
 impl Scratch {
     /// Appends `bytes`; returns their offset.
     pub fn append(&mut self, bytes: &[u8]) -> Result<u64> {
-        self.disk.announce(Step::Write, &self.folder)?;
+        self.disk.announce(DiskStep::Write, &self.folder)?;
         let at = self.length;
         let written = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.write_all(bytes));
         written.map_err(|e| Error::io("write a temporary file in", &self.folder, e))?;
@@ -390,14 +390,14 @@ pub fn parent_of(path: &Path) -> &Path {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 mod tests {
-    use super::Step::{CreateFile, Rename, SyncFile, SyncFolder, Write};
+    use super::DiskStep::{CreateFile, Rename, SyncFile, SyncFolder, Write};
     use super::*;
     use std::sync::Mutex;
 
     #[derive(Default)]
-    struct Recorder(Mutex<Vec<Step>>);
+    struct Recorder(Mutex<Vec<DiskStep>>);
     impl Probe for Recorder {
-        fn before(&self, step: Step, _: &Path) -> io::Result<()> {
+        fn before(&self, step: DiskStep, _: &Path) -> io::Result<()> {
             self.0.lock().unwrap().push(step);
             Ok(())
         }
@@ -405,9 +405,9 @@ mod tests {
 
     struct Full;
     impl Probe for Full {
-        fn before(&self, step: Step, _: &Path) -> io::Result<()> {
+        fn before(&self, step: DiskStep, _: &Path) -> io::Result<()> {
             match step {
-                Step::Write => Err(io::ErrorKind::StorageFull.into()),
+                DiskStep::Write => Err(io::ErrorKind::StorageFull.into()),
                 _ => Ok(()),
             }
         }

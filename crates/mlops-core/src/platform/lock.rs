@@ -59,7 +59,7 @@ impl Lock {
         let (ours, there) = (file.metadata().map_err(failed)?, fs::symlink_metadata(path));
         if !there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
             return Err(Error::locked(format!(
-                "{} was exchanged while this run took it; this run stops and changes nothing",
+                "{} was replaced while this run locked it; this run stops and changes nothing",
                 path.display()
             )));
         }
@@ -82,7 +82,7 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _folder: file }),
             Err(TryLockError::WouldBlock) => Err(Error::locked(format!(
-                "another workspace keeps {} busy; this run stops there, and the next one goes on",
+                "another workspace holds {}; this run stops here, and the next one continues",
                 folder.display()
             ))),
             Err(TryLockError::Error(e)) => Err(failed(e)),

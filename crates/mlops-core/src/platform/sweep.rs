@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::platform::disk::{Disk, Step};
+use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
 impl Disk {
@@ -23,7 +23,7 @@ impl Disk {
     /// Creates a temporary folder in `parent`.
     pub fn temporary_folder(&self, parent: &Path) -> Result<TemporaryFolder> {
         self.create_folder(parent)?;
-        self.announce(Step::CreateFolder, parent)?;
+        self.announce(DiskStep::CreateFolder, parent)?;
         self.names.folder(parent).map_err(|e| Error::io("create a folder in", parent, e))
     }
 

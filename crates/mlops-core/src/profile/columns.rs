@@ -165,7 +165,9 @@ impl ColumnsProfile {
                 numeric.push(ColumnSummary::Numeric(column.finish()));
             }
             if all.rows == 0 {
-                parts.into_iter().for_each(|part| all.merge(part));
+                for part in parts {
+                    all.merge(part);
+                }
             } else if parts.iter().map(|part| part.rows).sum::<u64>() != all.rows {
                 return Err(Error::conflict(format!(
                     "{} changed while it was read: run again",

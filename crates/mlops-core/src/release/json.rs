@@ -22,7 +22,7 @@ pub fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     parsed(&bytes, path)
 }
 
-/// What the JSON file of ours at `path` holds, whose content is `bytes`.
+/// Parses `bytes`, the content of our JSON file at `path`.
 pub(super) fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| {
         let message = format!("it is not what this program writes ({e}): make it again");

@@ -71,7 +71,7 @@ pub struct Release {
     pub model: Model,
 }
 
-/// What is at the path of the pointer.
+/// The state of the pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pointer {
     /// Nothing, or an empty folder that may be replaced.
@@ -121,7 +121,7 @@ impl<'a> Store<'a> {
         let staging = self.stage(id, dataset, files)?;
         if self.has(id)? {
             let aside = self.free_name("damaged")?;
-            tracing::warn!("{id} is damaged: its folder is {} now", aside.display());
+            tracing::warn!("{id} is damaged: its folder was renamed to {}", aside.display());
             self.disk.publish_folder(&folder, &aside)?;
         }
         self.disk.publish_temporary(staging, &folder)?;
@@ -255,7 +255,7 @@ impl<'a> Store<'a> {
         Ok(true)
     }
 
-    /// What the pointer points to.
+    /// Reads the pointer.
     pub fn pointer(&self) -> Result<Pointer> {
         let failed = |e| Error::io("read", self.pointer, e);
         let metadata = match fs::symlink_metadata(self.pointer) {

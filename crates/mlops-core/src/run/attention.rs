@@ -1,46 +1,46 @@
-//! What a report has to say to those who do not read it: how urgent it is, what somebody should
-//! know, and the facts for a log.
+//! The essence of a report for people who do not read it: its urgency, findings, and facts for a
+//! log.
 //!
-//! Not for exit codes, nor for where it is said: those are the runtime's.
+//! Not for exit codes or output: see the runtime crate.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether somebody is needed, the most urgent last.
+/// Whether a person is needed, the most urgent last.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Attention {
-    /// Nobody is.
+    /// No person is needed.
     #[default]
     Fine,
-    /// The work is done, but what it found needs a person.
+    /// The work is done, but a finding needs a person.
     Person,
-    /// A part of the work failed, and the rest was done.
+    /// A part of the work failed; the rest was done.
     Failed,
 }
 
-/// One thing that somebody should know, even somebody who asked for quiet.
+/// Something that a user should know, even with `--quiet`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Whether somebody is needed for it; a warning needs nobody at once.
+    /// Whether it needs a person; a warning does not, at once.
     pub attention: Attention,
-    /// What it is.
+    /// The finding in words.
     pub text: String,
 }
 
 impl Finding {
-    /// Something to know.
+    /// A finding for information.
     pub fn warning(text: impl Into<String>) -> Self {
         Self { attention: Attention::Fine, text: text.into() }
     }
 
-    /// Something that a person has to decide or to put right.
+    /// A finding that a person must decide or correct.
     pub fn person(text: impl Into<String>) -> Self {
         Self { attention: Attention::Person, text: text.into() }
     }
 
-    /// A part of the work that failed.
+    /// A finding about a part of the work that failed.
     pub fn failed(text: impl Into<String>) -> Self {
         Self { attention: Attention::Failed, text: text.into() }
     }
@@ -62,7 +62,7 @@ impl Fact {
     }
 }
 
-/// The most urgent of them.
+/// The highest urgency among `findings`.
 pub fn most(findings: &[Finding]) -> Attention {
     findings.iter().map(|f| f.attention).max().unwrap_or_default()
 }

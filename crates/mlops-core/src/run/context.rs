@@ -11,9 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::dataset::discover::Stamp;
 use crate::ids::{RunId, RunOutcome, Step};
-use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, RunRecord, projections};
+use crate::ledger::{DatasetRecord, Ledger, RunRecord};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
@@ -44,7 +43,7 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Called with the name of each step as it begins, for a watchdog.
     pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
-    /// Digests of files that this run knows.
+    /// Digests of files computed in this run.
     pub digests: Arc<Digests>,
 }
 
@@ -177,7 +176,7 @@ impl Context {
         rfc3339(self.clock.now())
     }
 
-    /// The digest of the file at `path`, which is read for that once in a run.
+    /// The digest of the file at `path`, which is read at most once per run for it.
     pub fn digest_of(&self, path: &Path) -> Result<Digest> {
         self.digests.of(path, self.clock.now().timestamp_nanos_opt().unwrap_or(i64::MIN))
     }
@@ -235,9 +234,9 @@ impl Context {
             return Ok(());
         }
         Err(Error::conflict(format!(
-            "{} holds data sets ({}), but the ledger {}, which says what they are, {state}. \
-             Restore it from a backup; or, to start afresh from the source files, move the folder \
-             to another name and run again. Nothing was changed",
+            "{} holds data sets ({}), but the ledger {}, which describes them, {state}. Restore it \
+             from a backup; or, to start anew from the source files, move the folder to another \
+             name and run again. Nothing was changed",
             folder.display(),
             text::names(&names),
             path.display()
@@ -301,143 +300,9 @@ impl Context {
             (Ok(_), Err(e)) | (Err(e), _) => Err(e),
         }
     }
-
-    fn recover(&self, workspace: &mut Workspace) -> Result<()> {
-        let config = &self.config;
-        let mut notes = Vec::new();
-        let intents = workspace.ledger.intents()?;
-        let releases = |i: &Intent| matches!(i, Intent::Promote(_) | Intent::Remove(_));
-        let any = intents.iter().any(|(_, intent)| releases(intent));
-        let _held = any.then(|| self.hold_releases()).transpose()?;
-        for (id, intent) in intents {
-            match intent {
-                Intent::PublishDataset { version, data, quarantine } => {
-                    let parts = [
-                        (version.file_name(), Some(data)),
-                        (version.quarantine_name(), quarantine),
-                    ];
-                    for (name, digest) in parts {
-                        let path = config.output_folder.join(&name);
-                        // Only if we wrote it, by its digest.
-                        if let Some(digest) = digest
-                            && path.is_file()
-                            && Digest::of_file(&path)? == digest
-                        {
-                            self.disk.remove(&path)?;
-                            notes.push(format!("{name} of an interrupted run was undone"));
-                        }
-                    }
-                    workspace.ledger.withdraw(id)?;
-                }
-                Intent::PublishHoldout { name, sha256 } => {
-                    let path = config.test_data.join(&name);
-                    if path.is_file() && Digest::of_file(&path)? == sha256 {
-                        self.disk.remove(&path)?;
-                        notes.push(format!("{name} of an interrupted run was undone"));
-                    }
-                    workspace.ledger.withdraw(id)?;
-                }
-                Intent::Promote(deployment) => {
-                    let release = &deployment.release;
-                    let live = self.store().live().ok().flatten();
-                    // It is live, which is what the record says; whether it is sound is not checked
-                    // here.
-                    if live.is_some_and(|live| live == *release) {
-                        workspace.ledger.record_deployment(&deployment, id)?;
-                        notes.push(format!("the interrupted promotion of {release} was completed"));
-                    } else {
-                        workspace.ledger.withdraw(id)?;
-                        notes.push(format!("the interrupted promotion of {release} was undone"));
-                    }
-                }
-                Intent::Remove(removed) => {
-                    let (_, failed) = self.remove_for_good(&mut workspace.ledger, removed, id)?;
-                    notes.push("an interrupted removal of old releases was completed".to_owned());
-                    notes.extend(failed);
-                }
-            }
-        }
-        let pointer_folder = crate::platform::disk::parent_of(&config.deployment);
-        let decisions = config.output_folder.join(projections::DECISIONS);
-        let folders = [
-            config.output_folder.as_path(),
-            &decisions,
-            &config.test_data,
-            &config.output_model,
-            &config.models,
-            pointer_folder,
-        ];
-        for folder in folders {
-            for name in self.disk.remove_temporaries(folder)? {
-                notes.push(format!("{name}, half-written by an interrupted run, was removed"));
-            }
-        }
-        self.thin(&mut workspace.ledger)?;
-        projections::write(&workspace.ledger, &self.disk, &config.output_folder)?;
-        workspace.recovered = notes;
-        Ok(())
-    }
-
-    /// Once a day, removes old details of runs and decisions, and their files.
-    fn thin(&self, ledger: &mut Ledger) -> Result<()> {
-        let (now, days) = (self.clock.now(), self.config.retention.keep_days);
-        if !ledger.is_due_to_thin(now)? {
-            return Ok(());
-        }
-        let folder = self.config.output_folder.join(projections::DECISIONS);
-        for run in ledger.old_decisions(now, days)? {
-            self.disk.remove(&folder.join(format!("{run}.json")))?;
-        }
-        ledger.thin(now, days)
-    }
-
-    /// Carries out the removal of releases and data sets that `intent` announces, but never of what
-    /// is live, nor of a file that is not the recorded one. Records and returns what is gone, and
-    /// reports what could not be removed; the next promotion tries again.
-    pub(crate) fn remove_for_good(
-        &self,
-        ledger: &mut Ledger,
-        mut removed: Removed,
-        intent: i64,
-    ) -> Result<(Removed, Vec<String>)> {
-        let mut failures = Vec::new();
-        let mut gone = |result: Result<bool>| {
-            result.unwrap_or_else(|e| {
-                failures.push(format!("{e}; the next promotion tries again"));
-                false
-            })
-        };
-        let live = self.store().live().ok().flatten();
-        let store = self.store();
-        removed.releases.retain(|id| live.as_ref() != Some(id) && gone(store.remove(id)));
-        let records = ledger.datasets()?;
-        removed.datasets.retain(|version| {
-            let record = records.iter().find(|d| d.version == *version);
-            gone(record.map_or(Ok(false), |d| self.remove_dataset(d)))
-        });
-        ledger.record_removal(&removed, intent)?;
-        Ok((removed, failures))
-    }
-
-    /// Removes the file of a data set, unless it is not the recorded one.
-    fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
-        let path = record.location.as_path();
-        if path.try_exists().map_err(|e| Error::io("read", path, e))? {
-            let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
-            let now = now.map_err(|e| Error::io("read", path, e))?;
-            // A large file need not be read again if its metadata are unchanged.
-            let recorded = record.stamp == Some(now)
-                || now.size == record.bytes && Digest::of_file(path)? == record.sha256;
-            if !recorded {
-                return Ok(false);
-            }
-            self.disk.remove(path)?;
-        }
-        Ok(true)
-    }
 }
 
-/// A report as the record keeps it.
+/// A report in the form of the record.
 fn detail(report: &impl Report) -> Result<String> {
     let longest = if report.changed() { 100 } else { 10 };
     let kept = report.record(longest).map_err(|e| Error::backend("JSON", e))?;

@@ -151,8 +151,8 @@ impl fmt::Display for Concern {
             }
             Self::NothingLive { why } => write!(
                 f,
-                "no release is live: {why}. Bring more data, or run `fullprocess --force`, with \
-                 --accept to take a model that does no better than a constant answer"
+                "no release is live: {why}. Add more data, or run `fullprocess --force`, with \
+                 --accept to promote a model that does no better than a constant answer"
             ),
             Self::OneClass { rows, positive, usual } => write!(
                 f,
@@ -164,20 +164,21 @@ impl fmt::Display for Concern {
             ),
             Self::Unanswered { rows, of } => write!(
                 f,
-                "the live model has no answer to {} of {}, since values are missing that it needs: it \
-                 is judged on the others alone. Look at the empty cells of the newest files",
+                "the live model gives no prediction for {} of {}, since values that it needs are \
+                 missing; it is judged on the others only. Look at the empty cells of the newest \
+                 files",
                 text::count(*rows),
                 text::plural(*of, "new row")
             ),
             Self::RefusedData { files } => write!(
                 f,
-                "refused data are waiting to be put right or moved away: {}",
+                "refused files are waiting to be corrected or moved away: {}",
                 text::bounded(files.join("; "))
             ),
             Self::OverdueData { since, hours, limit, folder } => write!(
                 f,
                 "new data are overdue: the last rows came at {since}, {} ago, and \
-                 \"monitoring.max_data_age_hours\" allows {limit}. Look at what writes into {folder}",
+                 \"monitoring.max_data_age_hours\" allows {limit}. Check what writes into {folder}",
                 text::plural(*hours, "hour")
             ),
         }

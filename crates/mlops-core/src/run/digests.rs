@@ -1,7 +1,6 @@
-//! Digests of files that one run asks for again and again: a file that is as it was is not read
-//! again for its identity.
+//! Digests of files that a run needs repeatedly: an unchanged file is not read again.
 //!
-//! Not for what lasts longer than a run: see the ledger.
+//! Not for digests that outlive a run: see the ledger.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,14 +26,14 @@ impl Digests {
             return Ok(digest);
         }
         let digest = Digest::of_file(path)?;
-        // A stamp alone is no proof soon after a change.
+        // Soon after a change, metadata prove nothing.
         if let Some(stamp) = before.filter(|stamp| stamp.is_settled(now_ns)) {
             self.all().insert(path.to_owned(), (stamp, digest));
         }
         Ok(digest)
     }
 
-    /// Keeps the digest of a file that this run has just written.
+    /// Stores the digest of a file that this run has just written.
     pub(crate) fn know(&self, path: &Path, digest: Digest) {
         if let Some(stamp) = stamp(path) {
             self.all().insert(path.to_owned(), (stamp, digest));
@@ -67,7 +66,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
         };
-        // Too soon: a change in the same tick of the clock would not be seen.
+        // Too soon: a change within the same clock tick would not be noticed.
         assert_eq!(digests.of(&path, later(1)).unwrap(), Digest::of(b"one"));
         rewrite("two");
         assert_eq!(digests.of(&path, later(10)).unwrap(), Digest::of(b"two"));

@@ -6,4 +6,5 @@ pub mod attention;
 pub mod context;
 pub mod decision;
 pub mod digests;
+mod recovery;
 pub mod test_files;

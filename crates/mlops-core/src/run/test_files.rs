@@ -205,7 +205,7 @@ mod tests {
         symlink("c.csv", dir.path().join("c.csv")).unwrap();
         symlink(dir.path(), dir.path().join("folder.csv")).unwrap();
         symlink("a.csv", dir.path().join("again.csv")).unwrap();
-        let found = TestFiles::of(dir.path(), &[], |path| Digest::of_file(path)).unwrap();
+        let found = TestFiles::of(dir.path(), &[], Digest::of_file).unwrap();
         let names: Vec<&str> = found.all.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["a.csv", "again.csv"]);
         assert_eq!(TestFiles::list(dir.path(), &[]).unwrap()[0].len(), 2);

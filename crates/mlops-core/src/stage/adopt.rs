@@ -202,8 +202,8 @@ pub(super) fn refuse_silent_takeover(context: &Context) -> Result<()> {
         return Ok(());
     }
     Err(Error::conflict(format!(
-        "{}: not written by this workspace, which has no data yet. Run `ingestion --adopt` to \
-         take over what earlier scripts ingested, or move it to another folder to start afresh",
+        "{}: not written by this workspace, which has no data yet. Run `ingestion --adopt` to take \
+         over what earlier scripts ingested, or move it to another folder to start anew",
         there.join(" and ")
     )))
 }

@@ -47,7 +47,7 @@ pub struct Deployed {
     pub beats_constant: bool,
     /// Old releases and data sets that were removed by the rules of "retention".
     pub removed: Retained,
-    /// The live release, as it was read from disk.
+    /// The live release, as read from disk.
     #[serde(skip)]
     pub verified: Release,
 }
@@ -117,7 +117,7 @@ impl Candidate {
         Ok(Self { id, dataset, score, files })
     }
 
-    /// The same of what was just made.
+    /// Reads from results that were just made.
     pub fn of(trained: &Trained, scoring: &Scoring) -> Self {
         let dataset = trained.version;
         let score = scoring.score.clone();
@@ -184,7 +184,7 @@ pub fn with(
     of(context, workspace, candidate, step, reason, leave)
 }
 
-/// Like [`with`], of what was just made.
+/// Like [`with`], for results that were just made.
 pub fn of(
     context: &Context,
     workspace: &mut Workspace,
@@ -200,8 +200,8 @@ pub fn of(
     if !score.beats_constant && !leave.accept && !is_live {
         return Err(Error::conflict(format!(
             "{id} is not made live: its F1 {:.4} does not beat the best constant answer, which has \
-             {:.4} on the same {} test rows. Bring more data or better features, or take it all the \
-             same with --accept",
+             {:.4} on the same {} test rows. Add more data or better features, or accept it with \
+             --accept",
             score.f1, score.constant.f1, score.n
         )));
     }
@@ -210,16 +210,16 @@ pub fn of(
         && !leave.again
     {
         return Err(Error::conflict(format!(
-            "{id} was rolled back at {} ({}) and is not made live again by itself: train a better \
-             model, or run `deployment --again` to make it live all the same",
+            "{id} was rolled back at {} ({}) and is not made live again automatically: train a \
+             better model, or run `deployment --again` to make it live nevertheless",
             rollback.recorded, rollback.reason
         )));
     }
     deploy(context, workspace, candidate, (step, reason), None, None)
 }
 
-/// Deploys `candidate`, as `decision` says; both are recorded in one commit. The release `sound` was
-/// verified before in this run.
+/// Deploys `candidate`, as `decision` says; both are recorded in one commit. The release `sound`
+/// was already verified in this run.
 pub fn decided(
     context: &Context,
     workspace: &mut Workspace,

@@ -41,7 +41,7 @@ pub struct Options {
     pub measure: u32,
     /// The program's direct dependencies.
     pub dependencies: Vec<Dependency>,
-    /// Whether to tell which content the rows were, for whoever goes on with the statistics.
+    /// Also compute the digest of the rows, for reuse of the statistics.
     pub identify: bool,
 }
 
@@ -50,9 +50,9 @@ pub struct Options {
 pub struct Dependency {
     /// The package name.
     pub name: String,
-    /// The version built in.
+    /// The version that the program was built with.
     pub version: String,
-    /// The latest version in the registry, if it was asked and answered.
+    /// The latest version in the registry, if that was asked for and the registry answered.
     pub latest: Option<String>,
     /// Why the latest version is unknown.
     pub reason: Option<String>,
@@ -81,7 +81,7 @@ pub struct Diagnostics {
     pub dependencies: Vec<Dependency>,
     /// The file with the predictions, row by row.
     pub output: Option<String>,
-    /// The content that the rows were, if that was asked for.
+    /// The digest of the rows, if it was asked for.
     #[serde(skip)]
     pub content: Option<Digest>,
 }
@@ -146,7 +146,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> R
     of(context, workspace, &release, options)
 }
 
-/// The same of the live `release`, which was just read from disk.
+/// Like [`run`], for the live `release`, which was just read from disk.
 pub fn of(
     context: &Context,
     workspace: &mut Workspace,
@@ -214,7 +214,7 @@ fn predict(
     let reader = reader.on_threads(context.config.limits.threads);
     let (reading, looks) = reader.each(
         path,
-        || Look::new(model, context.config.limits.profile_room()),
+        || BatchResult::new(model, context.config.limits.profile_room()),
         |look, table, (ids, predicted): &mut (Vec<TextColumn>, Vec<f64>)| {
             look.add(&predictor, table);
             if keep {
@@ -254,13 +254,13 @@ fn predict(
 }
 
 /// The predictions and statistics of one thread.
-struct Look {
+struct BatchResult {
     counts: PredictionCounts,
     profile: ColumnsProfile,
     probabilities: Vec<f64>,
 }
 
-impl Look {
+impl BatchResult {
     fn new(model: &Model, room: usize) -> Self {
         Self {
             counts: PredictionCounts::default(),

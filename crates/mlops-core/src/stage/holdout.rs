@@ -27,7 +27,7 @@ use crate::run::test_files::{TestFileKind, TestFiles};
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 
-use super::fresh::RowRanges;
+use super::new_rows::RowRanges;
 
 /// The number of file names tried.
 const MOST_NAMES: u32 = 1_000;
@@ -395,7 +395,8 @@ fn free_name(folder: &Path, version: DatasetVersion) -> Result<String> {
         }
     }
     Err(Error::conflict(format!(
-        "{} is in the way, and so are {MOST_NAMES} files of that number: move them away and run again",
+        "{} exists already, and so do {MOST_NAMES} files with that number: move them away and run \
+         again",
         folder.join(first).display()
     )))
 }

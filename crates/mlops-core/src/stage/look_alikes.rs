@@ -3,7 +3,7 @@
 //!
 //! One such row proves nothing, but their number does. A row from elsewhere equals a training row as
 //! often as one training row equals another; where so many of a file do that chance does not explain
-//! it, the file was cut from the training data. Not for leaving rows out: see [`super::held_out`].
+//! it, the file was cut from the training data. Not for leaving rows out: see [`super::excluded_rows`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -17,7 +17,7 @@ use crate::run::test_files::TestFile;
 use crate::table::schema::Schema;
 use crate::text;
 
-use super::fresh::RowRanges;
+use super::new_rows::RowRanges;
 
 /// The chance below which equal rows are no accident.
 const NO_ACCIDENT: f64 = 0.001;

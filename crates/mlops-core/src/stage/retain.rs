@@ -35,8 +35,8 @@ impl Retained {
     }
 }
 
-/// Removes what need not be kept while `live` is live. The release `sound` was verified before in this
-/// run.
+/// Removes what need not be kept while `live` is live. The release `sound` was already verified in
+/// this run.
 pub(super) fn run(
     context: &Context,
     workspace: &mut Workspace,

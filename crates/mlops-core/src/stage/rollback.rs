@@ -130,7 +130,11 @@ impl fmt::Display for RolledBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Live: {} at {}", self.release, self.pointer)?;
         match &self.from {
-            Some(from) => writeln!(f, "Rolled back: {from}; it is not made live again by itself"),
+            Some(from) => writeln!(
+                f,
+                "Rolled back: {from}; it is not made live again \
+                                       automatically"
+            ),
             None => Ok(()),
         }
     }

@@ -68,19 +68,19 @@ impl Report for Score {
     }
 }
 
-/// A score with what it rests on.
+/// A score with the model and the predictions that it is based on.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct Scoring {
     /// The score.
     pub score: Score,
-    /// Its file.
+    /// The digest of the model file.
     #[serde(skip)]
     pub(super) file: Vec<u8>,
     /// The test files.
     #[serde(skip)]
     pub tests: TestFiles,
-    /// The model's answers to their rows.
+    /// The model's predictions for their rows.
     #[serde(skip)]
     pub answers: Scored,
 }

@@ -22,8 +22,8 @@ use crate::table::Table;
 use crate::text;
 use crate::{Error, Result};
 
-use super::fresh::RowRanges;
 use super::look_alikes;
+use super::new_rows::RowRanges;
 
 /// The fewest rows of either class in a test.
 pub const MIN_OF_CLASS: u64 = 10;
@@ -247,7 +247,7 @@ impl ModelAnswers {
             let names = |files: &[&TestFile]| text::names(files.iter().map(|f| &f.name));
             if !added.is_empty() {
                 notes.push(format!(
-                    "{} has {}, and {wanted}: the test takes in {}, {} together",
+                    "{} has {}, but {wanted}: the test also uses {}, {} together",
                     names(&of_newest),
                     rows(&self.labels[..self.newest.unwrap_or(self.labels.len())]),
                     names(&added),
@@ -256,7 +256,7 @@ impl ModelAnswers {
             }
             if !enough {
                 notes.push(format!(
-                    "the test data have {}, and {wanted}: the scores say little",
+                    "the test data have {}, but {wanted}: the scores are uncertain",
                     rows(&self.labels)
                 ));
             }
@@ -267,8 +267,8 @@ impl ModelAnswers {
             let path = config.test_data.join(&newest.name);
             let what = if path.is_file() { "was changed" } else { "is gone" };
             self.notes.push(format!(
-                "{} {what} since it was drawn: its rows are not trained on all the same, and the test \
-                 is on {}",
+                "{} {what} since it was drawn: its rows are still left out of training, but the \
+                 test uses {}",
                 path.display(),
                 text::names(self.used.iter().map(|f| &f.name))
             ));

@@ -24,7 +24,7 @@ use crate::table::schema::Schema;
 use crate::text;
 use crate::{Error, Result};
 
-use super::held_out::{self, HeldOut, LeftOutRows};
+use super::excluded_rows::{self, HeldOut, LeftOutRows};
 
 /// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
@@ -46,7 +46,7 @@ pub struct Trained {
     pub made: Made,
 }
 
-/// A model as its file has it, and the files.
+/// A model as read back from its file, and the files.
 #[derive(Debug, Clone)]
 pub struct Made {
     /// The model, read back from the bytes of its file.
@@ -66,13 +66,13 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         return Err(Error::schema(
             dataset.location.display().to_string(),
             "the data set was ingested with another \"schema\" than the configuration has now: \
-             put it back, or run `ingestion --rebuild`",
+             change it back, or run `ingestion --rebuild`",
         ));
     }
     super::ingest::check_meaning(context, workspace)?;
     let holdouts = workspace.ledger.holdouts()?;
     let tests = TestFiles::find(context, &holdouts)?;
-    let held = held_out::held_out(context, workspace, &schema, &dataset, &tests)?;
+    let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(&config.test_data)?));
     let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
@@ -277,7 +277,7 @@ fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
     if !constants.is_empty() {
         let one = constants.len() == 1;
         notes.push(format!(
-            "{} {} constant in the training rows, and so without influence",
+            "{} {} constant in the training rows and therefore without effect",
             text::names(constants.iter().map(|name| format!("\"{name}\""))),
             if one { "is" } else { "are" }
         ));

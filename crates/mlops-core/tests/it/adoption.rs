@@ -7,7 +7,7 @@ use mlops_core::ids::Step;
 use mlops_core::ledger::FileStatus;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::{adopt, deploy};
 use mlops_testkit::{Dead, Fault, HEADER, Scene, sample_rows};
@@ -63,7 +63,7 @@ fn a_data_set_of_scripts_becomes_the_first_version() {
     // What was ingested does not count again; what is new does.
     let next = scene.ingest().unwrap();
     assert_eq!((next.version.unwrap().0, next.new_rows, next.unchanged), (2, 5, 1));
-    let next = scene.ingest_from("source", Options::default()).unwrap();
+    let next = scene.ingest_from("source", ingest::Options::default()).unwrap();
     assert_eq!((next.version.unwrap().0, next.new_rows), (3, 2));
     assert_eq!(next.files[0].counts.duplicates_across, 15);
     assert_eq!(scene.read("out/finaldata.csv"), data);

@@ -6,7 +6,7 @@ use std::fs;
 
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::FileStatus;
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_testkit::{HEADER, Random, Scene};
 use serde_json::json;
 
@@ -77,11 +77,13 @@ fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_ow
         format!("{HEADER}a,9,2,3,1\nb,1,2,3,1\nc,1,2,3,0\n")
     );
     let said = report.warnings.join("\n");
-    assert!(said.contains("1 row of files that are not there any more"), "{said}");
-    let error =
-        scene.ingest_with(Options { rebuild: true, ..Options::default() }).unwrap_err().to_string();
+    assert!(said.contains("1 row of files that no longer exist"), "{said}");
+    let error = scene
+        .ingest_with(ingest::Options { rebuild: true, ..ingest::Options::default() })
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("in/c.csv") && error.contains("--partial"), "{error}");
-    let partial = Options { rebuild: true, partial: true, ..Options::default() };
+    let partial = ingest::Options { rebuild: true, partial: true, ..ingest::Options::default() };
     assert_eq!(scene.ingest_with(partial).unwrap().rows, 2);
 }
 
@@ -97,7 +99,7 @@ fn names_that_are_no_text_are_names() {
     assert_eq!(scene.ingest().unwrap().rows, 3);
     assert_eq!(scene.read("out/ingestedfiles.txt"), "\\xfe.csv\n\\xff.csv\nnew\\nline.csv\n");
     assert!(scene.ingest().unwrap().files.is_empty());
-    let rebuild = Options { rebuild: true, ..Options::default() };
+    let rebuild = ingest::Options { rebuild: true, ..ingest::Options::default() };
     assert_eq!(scene.ingest_with(rebuild).unwrap().rows, 3);
 }
 
@@ -278,7 +280,7 @@ fn rows_leave_with_a_file_that_has_a_header_alone_and_stay_where_nothing_was_wri
     scene.rows("in/a.csv", "a,1,2,3,1\n");
     let report = scene.ingest().unwrap();
     assert_eq!(newest(&scene, report.version), format!("{HEADER}a,1,2,3,1\n"));
-    let rebuild = Options { rebuild: true, ..Options::default() };
+    let rebuild = ingest::Options { rebuild: true, ..ingest::Options::default() };
     assert_eq!(scene.ingest_with(rebuild).unwrap().rows, 1);
 }
 
@@ -303,10 +305,10 @@ fn where_old_contents_are_to_stay_a_rebuild_without_them_must_be_asked_for() {
     scene.ingest().unwrap();
     scene.rows("in/a.csv", "b,1,2,3,1\n");
     assert_eq!(scene.ingest().unwrap().rows, 2);
-    let rebuild = Options { rebuild: true, ..Options::default() };
+    let rebuild = ingest::Options { rebuild: true, ..ingest::Options::default() };
     let error = scene.ingest_with(rebuild).unwrap_err().to_string();
     assert!(error.contains("1 row") && error.contains("--partial"), "{error}");
-    let partial = Options { partial: true, ..rebuild };
+    let partial = ingest::Options { partial: true, ..rebuild };
     assert_eq!(scene.ingest_with(partial).unwrap().rows, 1);
 }
 

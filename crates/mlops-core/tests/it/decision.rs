@@ -8,7 +8,7 @@ use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
 use mlops_core::run::decision::Decision;
-use mlops_core::stage::decide::{self, Options};
+use mlops_core::stage::decide;
 use mlops_core::stage::ingest;
 use mlops_core::stage::rollback;
 use mlops_testkit::{Fault, HEADER, Random, Scene, repetitions, sample_rows};
@@ -37,12 +37,12 @@ pub(crate) fn turned(rows: u64, seed: u64) -> String {
     sample_rows(rows, seed).lines().map(turn).collect()
 }
 
-pub(crate) fn decide_with(scene: &Scene, options: Options) -> Result<Decision> {
+pub(crate) fn decide_with(scene: &Scene, options: decide::Options) -> Result<Decision> {
     scene.step(Step::FullProcess, |context, workspace| decide::run(context, workspace, options))
 }
 
 pub(crate) fn decide(scene: &Scene) -> Decision {
-    decide_with(scene, Options::default()).unwrap()
+    decide_with(scene, decide::Options::default()).unwrap()
 }
 
 #[test]
@@ -147,14 +147,16 @@ fn force_retrains_and_a_dry_run_writes_nothing() {
     let scene = live(&json!({}));
     scene.rows("source/b.csv", &turned(1200, 3));
     let before = scene.snapshot();
-    let dry = decide_with(&scene, Options { dry_run: true, ..Options::default() }).unwrap();
+    let dry = decide_with(&scene, decide::Options { dry_run: true, ..decide::Options::default() })
+        .unwrap();
     assert_eq!((dry.outcome, dry.dry_run), (DecisionOutcome::DryRun, true), "{dry}");
     assert_eq!(dry.drift.as_ref().unwrap().drifted, Some(true));
     assert!(scene.snapshot() == before, "a dry run wrote something");
     assert!(scene.ledger().decisions().unwrap().is_empty());
 
     assert_eq!(decide(&scene).outcome, DecisionOutcome::Promoted);
-    let forced = decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
+    let forced =
+        decide_with(&scene, decide::Options { force: true, ..decide::Options::default() }).unwrap();
     assert!(forced.retrained.is_some() && forced.forced, "{forced}");
 }
 
@@ -203,7 +205,8 @@ fn no_row_of_any_hold_out_is_ever_trained_on() {
             let fresh = turned(80, 100 * seed + batch);
             let again = turned(80, 100 * seed).replace(',', " ,");
             scene.rows(&format!("source/b{batch}.csv"), &(fresh + &again));
-            decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
+            decide_with(&scene, decide::Options { force: true, ..decide::Options::default() })
+                .unwrap();
         }
         let client = |row: &str| row.split(',').next().unwrap_or_default().to_owned();
         let mut held_out = BTreeSet::new();
@@ -248,7 +251,7 @@ fn a_fault_at_any_step_of_a_decision_is_put_in_order() {
     for at in (0..steps).step_by(every) {
         let mut scene = make();
         scene.disk = Fault::error(at, 28).disk();
-        let _ = decide_with(&scene, Options::default());
+        let _ = decide_with(&scene, decide::Options::default());
         scene.disk = mlops_core::platform::disk::Disk::default();
         decide(&scene);
         let found = files(&scene);
@@ -489,13 +492,14 @@ fn the_newest_rows_are_held_out_by_time_and_nothing_later_is_trained_on() {
     assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180));
     // Later data: the days between the hold-outs are learned from, the old hold-out is not.
     scene.file("source/b.csv", rows(9..13));
-    decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
+    decide_with(&scene, decide::Options { force: true, ..decide::Options::default() }).unwrap();
     let held = scene.read("test/testdata_new2.csv");
     assert!(held.lines().skip(1).all(|l| l.contains("-12,")), "{held}");
     assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180 + 90));
     // A straggler: nothing of it is newer than the last hold-out, so it is learned from as it is.
     scene.file("source/c.csv", rows(2..3).replace('c', "s").replacen("slient", "client", 1));
-    let decision = decide_with(&scene, Options { force: true, ..Options::default() }).unwrap();
+    let decision =
+        decide_with(&scene, decide::Options { force: true, ..decide::Options::default() }).unwrap();
     assert!(!scene.path("test/testdata_new3.csv").exists(), "{decision}");
     assert_eq!(scene.json("model/model.json")["training_data"]["rows"], json!(180 + 90 + 30));
 }
@@ -525,7 +529,7 @@ fn the_first_release_must_beat_a_constant_answer_unless_it_is_accepted() {
     assert!(!scene.path("production_deployment").exists());
     assert!(decision.to_string().contains("does not beat a constant answer"), "{decision}");
     assert!(person_needed(&decide(&scene)), "nothing is live");
-    let accept = Options { force: true, accept: true, ..Options::default() };
+    let accept = decide::Options { force: true, accept: true, ..decide::Options::default() };
     let decision = decide_with(&scene, accept).unwrap();
     assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     // It was refused under the same name before.

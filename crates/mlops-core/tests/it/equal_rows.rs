@@ -1,7 +1,7 @@
 //! Rows that look alike: with an id they are the same row again, without one they are different
 //! things. It must not matter in how many steps, with how much memory and with which index.
 
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_testkit::{Random, Scene};
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn without_an_id_every_row_is_kept_in_one_step_or_many_or_rebuilt() {
         assert_eq!(steps.ingest().unwrap().rows, 400 * (n as u64 + 1));
     }
     assert!(steps.read("out/finaldata4.csv") == expected);
-    let rebuild = Options { rebuild: true, ..Options::default() };
+    let rebuild = ingest::Options { rebuild: true, ..ingest::Options::default() };
     assert_eq!(steps.ingest_with(rebuild).unwrap().rows, 1600);
     assert!(steps.read("out/finaldata8.csv") == expected);
 

@@ -7,13 +7,17 @@ use std::os::unix::fs::symlink;
 
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{FileRecord, FileStatus};
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_core::stage::ingest::report::Ingested;
 use mlops_testkit::{HEADER, Scene};
 use serde_json::json;
 
-const RETRY: Options =
-    Options { retry: true, rebuild: false, partial: false, settle: std::time::Duration::ZERO };
+const RETRY: ingest::Options = ingest::Options {
+    retry: true,
+    rebuild: false,
+    partial: false,
+    settle: std::time::Duration::ZERO,
+};
 
 pub(crate) fn status(report: &Ingested) -> Vec<(&str, FileStatus)> {
     report.files.iter().map(|f| (f.name.as_str(), f.status)).collect()
@@ -116,7 +120,7 @@ fn an_empty_folder_is_nothing_to_do_and_a_missing_one_is_an_error() {
     let scene = Scene::new();
     let report = scene.ingest().unwrap();
     assert!(report.files.is_empty() && report.to_string().contains("No CSV file"));
-    let error = scene.ingest_from("nowhere", Options::default()).unwrap_err().to_string();
+    let error = scene.ingest_from("nowhere", ingest::Options::default()).unwrap_err().to_string();
     assert!(error.contains("nowhere") && error.contains("input_folder_path"), "{error}");
 }
 

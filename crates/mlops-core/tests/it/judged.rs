@@ -9,15 +9,15 @@ use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
 use mlops_core::run::decision::{Concern, Decision};
-use mlops_core::stage::decide::{self, Options};
+use mlops_core::stage::decide;
 use mlops_core::stage::{deploy, ingest};
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
 
 use crate::decision::{decide, decide_with, live, person_needed, turned, visits};
 
-fn force(accept: bool) -> Options {
-    Options { force: true, accept, ..Options::default() }
+fn force(accept: bool) -> decide::Options {
+    decide::Options { force: true, accept, ..decide::Options::default() }
 }
 
 /// Rows whose labels are all `label`.
@@ -70,7 +70,7 @@ fn rows_without_an_answer_are_said_and_the_rest_is_judged() {
     let decision = decide(&scene);
     assert_eq!(decision.drift.as_ref().unwrap().n, 100, "{decision}");
     let said = decision.concerns[0].to_string();
-    assert!(said.contains("no answer to 150 of 250 new rows"), "{said}");
+    assert!(said.contains("no prediction for 150 of 250 new rows"), "{said}");
     assert!(person_needed(&decision));
 }
 
@@ -257,7 +257,7 @@ fn a_hold_out_larger_than_the_rest_and_a_share_of_all_are_decided_or_said() {
     let refused = all.context().map(drop).map_err(|e| e.to_string());
     if refused.is_ok() {
         all.rows("in/a.csv", &sample_rows(100, 1));
-        let error = decide_with(&all, Options::default()).unwrap_err().to_string();
+        let error = decide_with(&all, decide::Options::default()).unwrap_err().to_string();
         assert!(error.contains("left to train on"), "{error}");
     }
 }

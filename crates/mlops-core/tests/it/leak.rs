@@ -99,8 +99,8 @@ fn a_small_newest_batch_takes_in_older_test_rows_and_says_so() {
     assert_eq!(
         score.notes[0],
         format!(
-            "testdata_new3.csv has 18 rows (18 positive, 0 negative), and a test needs 100 rows and \
-             10 of each class: the test takes in testdata_new2.csv, testdata.csv, testdata_new.csv, 178 \
+            "testdata_new3.csv has 18 rows (18 positive, 0 negative), but a test needs 100 rows and \
+             10 of each class: the test also uses testdata_new2.csv, testdata.csv, testdata_new.csv, 178 \
              rows ({} positive, {} negative) together",
             score.evaluation.positives,
             178 - score.evaluation.positives

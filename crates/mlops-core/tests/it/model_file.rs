@@ -197,7 +197,7 @@ fn a_model_survives_its_file() {
 fn a_foreign_or_huge_file_says_what_it_is() {
     let text = |bytes: &[u8]| artifact::decode(bytes, "m.bin").unwrap_err().to_string();
     assert!(text(b"").contains("cut off"));
-    assert!(text(&[0x80; 100]).contains("not a model of ours"));
+    assert!(text(&[0x80; 100]).contains("not one of our models"));
     let good = fs::read(fixture("artifact_v1.bin")).unwrap();
     let mut newer = good.clone();
     newer[8] = 99;

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lock::Lock;
 use mlops_core::release::NOT_BLESSED;
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_testkit::folder::copy;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
@@ -114,7 +114,7 @@ fn neighbours_remove_no_release_that_another_one_names_or_keeps() {
         let context = parent.context().unwrap();
         let folder = context.config.input_folder.clone();
         let folder = folder.strip_prefix(parent.root()).unwrap().to_str().unwrap().to_owned();
-        parent.ingest_from(&folder, Options::default())?;
+        parent.ingest_from(&folder, ingest::Options::default())?;
         parent.train()?;
         parent.score()?;
         parent.deploy().map(|deployed| deployed.release)

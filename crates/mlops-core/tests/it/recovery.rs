@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use mlops_core::platform::digest::Digest;
-use mlops_core::platform::disk::{Disk, Step};
+use mlops_core::platform::disk::{Disk, DiskStep};
 use mlops_core::release::Pointer;
 use mlops_testkit::{Entry, Fault, Scene, Snapshot, repetitions, sample_rows};
 use serde_json::json;
@@ -164,20 +164,26 @@ fn the_writes_of_an_update_come_in_the_promised_order() {
     scene.disk = counter.disk();
     scene.everything().unwrap();
     let steps = counter.steps();
-    let place = |step: Step, end: &str| {
+    let place = |step: DiskStep, end: &str| {
         let found = steps.iter().position(|(s, p)| *s == step && p.ends_with(end));
         found.unwrap_or_else(|| panic!("no {step:?} of {end}"))
     };
-    let data = place(Step::Rename, "finaldata3.csv");
-    let is = |at: usize, step: Step| steps[at].0 == step;
-    assert!(is(data - 1, Step::SyncFile) && is(data - 2, Step::Commit), "intent, sync, rename");
-    assert!(is(data + 1, Step::SyncFolder) && place(Step::Rename, "quarantine3.csv") > data);
-    let listed = place(Step::Rename, "ingestedfiles.txt");
-    assert!(steps[data..listed].iter().any(|(s, _)| *s == Step::Commit), "commit, then texts");
-    let swap = place(Step::SwapLink, "production_deployment");
-    assert!(steps[swap..].iter().any(|(s, _)| *s == Step::Commit), "swap, then commit");
-    let sealed =
-        steps.iter().rposition(|(s, p)| *s == Step::Rename && p.starts_with(scene.path("models")));
+    let data = place(DiskStep::Rename, "finaldata3.csv");
+    let is = |at: usize, step: DiskStep| steps[at].0 == step;
+    assert!(
+        is(data - 1, DiskStep::SyncFile) && is(data - 2, DiskStep::Commit),
+        "intent, sync, rename"
+    );
+    assert!(
+        is(data + 1, DiskStep::SyncFolder) && place(DiskStep::Rename, "quarantine3.csv") > data
+    );
+    let listed = place(DiskStep::Rename, "ingestedfiles.txt");
+    assert!(steps[data..listed].iter().any(|(s, _)| *s == DiskStep::Commit), "commit, then texts");
+    let swap = place(DiskStep::SwapLink, "production_deployment");
+    assert!(steps[swap..].iter().any(|(s, _)| *s == DiskStep::Commit), "swap, then commit");
+    let sealed = steps
+        .iter()
+        .rposition(|(s, p)| *s == DiskStep::Rename && p.starts_with(scene.path("models")));
     assert!(sealed.unwrap() < swap, "sealed, then swapped");
     let link = Entry::Link(format!("models/{}", scene.deploy().unwrap().release).into());
     assert_eq!(scene.snapshot()[std::path::Path::new("production_deployment")], link);

@@ -10,7 +10,7 @@ use mlops_core::dataset::counts::FileCounts;
 use mlops_core::evaluation::metrics::ConfusionMatrix;
 use mlops_core::model::{Predictor, artifact};
 use mlops_core::profile::NumericProfile;
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_testkit::{Scene, variable};
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn shipped_data_give_what_pandas_and_scikit_learn_make_of_them() {
     let golden: Value = serde_json::from_str(include_str!("../golden/shipped.json")).unwrap();
     for case in golden["cases"].as_array().unwrap() {
         let scene = scene(&repository().join("data"), &names(case));
-        let report = scene.ingest_with(Options::default()).unwrap();
+        let report = scene.ingest_with(ingest::Options::default()).unwrap();
         for (found, expected) in report.files.iter().zip(case["files"].as_array().unwrap()) {
             let counts = &found.counts;
             let figures = json!([counts.rows_read, counts.rows_kept, counts.quarantined]);

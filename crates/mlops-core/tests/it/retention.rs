@@ -9,7 +9,7 @@ use std::{fs, io};
 use mlops_core::ids;
 use mlops_core::ids::ReleaseId;
 use mlops_core::platform::digest::Digest;
-use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 use mlops_core::run::context::Report as _;
 use mlops_core::stage::rollback;
 use mlops_core::stage::verify::{self, Which};
@@ -235,9 +235,9 @@ fn a_run_that_dies_at_any_step_of_an_ingestion_with_a_removal_is_completed() {
     };
     let expected = last(scene).snapshot();
     assert!(
-        steps
-            .iter()
-            .any(|(step, path)| { *step == Step::Remove && path.ends_with("out/finaldata2.csv") })
+        steps.iter().any(|(step, path)| {
+            *step == DiskStep::Remove && path.ends_with("out/finaldata2.csv")
+        })
     );
     for (at, step) in steps.iter().enumerate() {
         let mut scene = ready();
@@ -308,10 +308,14 @@ fn what_cannot_be_removed_is_a_warning_and_tried_again() {
 struct Refuse(String);
 
 impl Probe for Refuse {
-    fn before(&self, step: Step, path: &Path) -> io::Result<()> {
+    fn before(&self, step: DiskStep, path: &Path) -> io::Result<()> {
         let hidden = path.parent().and_then(Path::file_name).unwrap_or_default();
         let aside = path.ends_with(&self.0) && hidden.to_string_lossy().starts_with(".mlops-");
-        if aside && step == Step::Rename { Err(io::Error::from_raw_os_error(13)) } else { Ok(()) }
+        if aside && step == DiskStep::Rename {
+            Err(io::Error::from_raw_os_error(13))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -335,14 +339,14 @@ fn a_run_that_dies_at_any_step_of_a_removal_is_completed() {
     assert_eq!((deployed.removed.releases.len(), deployed.removed.datasets.len()), (1, 1));
     let expected = scene.snapshot();
     let steps = counter.steps();
-    let swap = steps.iter().position(|(step, _)| *step == Step::SwapLink).unwrap();
-    let gone = |(step, path): &(Step, PathBuf)| {
+    let swap = steps.iter().position(|(step, _)| *step == DiskStep::SwapLink).unwrap();
+    let gone = |(step, path): &(DiskStep, PathBuf)| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        *step == Step::Remove || (*step == Step::Rename && name.starts_with(".mlops-r-"))
+        *step == DiskStep::Remove || (*step == DiskStep::Rename && name.starts_with(".mlops-r-"))
     };
     assert!(!steps[..swap].iter().any(gone), "nothing goes before the swap");
     let first = swap + steps[swap..].iter().position(gone).unwrap();
-    let commits = steps[swap..first].iter().filter(|(step, _)| *step == Step::Commit).count();
+    let commits = steps[swap..first].iter().filter(|(step, _)| *step == DiskStep::Commit).count();
     assert_eq!(commits, 2, "the promotion and the intent come first");
     for at in 0..steps.len() {
         let mut scene = ready();

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use mlops_core::ids::{DatasetVersion, Step};
-use mlops_core::stage::decide::Options;
+use mlops_core::stage::decide;
 use mlops_core::stage::{holdout, ingest};
 use mlops_testkit::{Random, Scene, repetitions, sample_rows};
 use serde_json::{Value, json};
 
 use crate::decision::decide_with;
 
-const FORCE: Options = Options { force: true, dry_run: false, accept: true };
+const FORCE: decide::Options = decide::Options { force: true, dry_run: false, accept: true };
 
 /// What tells one entity from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,7 +273,7 @@ fn by_time_and_by_group_nothing_later_and_nobody_of_the_hold_out_is_trained_on()
         body(&data).filter(|row| day(row).as_str() < start && !held.contains(&client(row))).count()
     };
     scene.file("source/a.csv", rows(1..9));
-    let decision = decide_with(&scene, Options::default()).unwrap();
+    let decision = decide_with(&scene, decide::Options::default()).unwrap();
     let holdout = decision.holdout.unwrap();
     assert_eq!((holdout.rows, holdout.known_rows), (60, 0));
     let text = scene.read("test/testdata_new1.csv");

@@ -12,7 +12,7 @@ use mlops_core::dataset::counts::FileCounts;
 use mlops_core::dataset::discover::SourceFile;
 use mlops_core::dataset::resources::Resources;
 use mlops_core::platform::digest::Digest;
-use mlops_core::platform::disk::{Disk, Step};
+use mlops_core::platform::disk::{Disk, DiskStep};
 use mlops_core::table::schema::{Schema, SchemaFields};
 use mlops_testkit::{Fault, HEADER, Random, folder, repetitions};
 
@@ -27,7 +27,7 @@ fn ingest(
 ) -> (Vec<u8>, Vec<FileCounts>, usize) {
     let watched = Fault::never();
     let (data, counts) = attempt(dir, &watched.disk(), previous, means).unwrap();
-    let created = watched.steps().iter().filter(|(step, _)| *step == Step::CreateFile).count();
+    let created = watched.steps().iter().filter(|(step, _)| *step == DiskStep::CreateFile).count();
     (data, counts, created)
 }
 

@@ -12,7 +12,7 @@ use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report;
 use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide;
-use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest;
 use mlops_core::stage::ingest::report::Ingested;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
@@ -64,7 +64,7 @@ fn a_decision_tells_what_an_ingestion_before_it_found_and_tells_it_once() {
     // An ingestion by hand, or a run that was killed before it decided.
     let rows = sample_rows(200, 7);
     scene.rows("source/b.csv", &(rows.clone() + &rows));
-    let report = scene.ingest_from("source", Options::default()).unwrap();
+    let report = scene.ingest_from("source", ingest::Options::default()).unwrap();
     let said = only(&report).to_owned();
     let decision = crate::decision::decide(&scene);
     assert!(decision.data.warnings.contains(&said), "{:?}", decision.data.warnings);
@@ -164,7 +164,8 @@ fn a_touched_file_is_not_recorded_again_and_again() {
     assert_eq!(scene.ingest().unwrap().rows, 12);
     scene.rows("in/bad.csv", "bad\n");
     assert!(!scene.ingest().unwrap().new_failures, "this refusal is known");
-    let retried = scene.ingest_with(Options { retry: true, ..Options::default() }).unwrap();
+    let retried =
+        scene.ingest_with(ingest::Options { retry: true, ..ingest::Options::default() }).unwrap();
     assert!(!retried.new_failures && retried.files[0].status == FileStatus::Failed);
 }
 
@@ -204,7 +205,7 @@ fn overdue_data_need_a_person_until_rows_come() {
     assert!((48..50).contains(hours) && *limit == 24, "{hours}");
     let said = decision.findings()[0].text.clone();
     assert!(said.contains("new data are overdue") && said.contains("source"), "{said}");
-    let figures = mlops_core::stage::figures::Figures::read(&scene.ledger(), None).unwrap();
+    let figures = mlops_core::stage::prometheus::Figures::read(&scene.ledger(), None).unwrap();
     let text = figures.prometheus();
     for part in [
         "mlops_newest_data_timestamp_seconds 20000000",
@@ -214,7 +215,7 @@ fn overdue_data_need_a_person_until_rows_come() {
         assert!(text.contains(part), "{part} in {text}");
     }
     // A rebuild brings no rows.
-    scene.ingest_with(Options { rebuild: true, ..Options::default() }).unwrap();
+    scene.ingest_with(ingest::Options { rebuild: true, ..ingest::Options::default() }).unwrap();
     assert_eq!(decide_after(&scene, 49).attention(), Attention::Person);
     scene.rows("source/b.csv", &sample_rows(40, 3));
     let decision = decide_after(&scene, 50);

@@ -6,14 +6,18 @@ use std::time::{Duration, SystemTime};
 
 use mlops_core::ids::{DatasetVersion, Step};
 use mlops_core::ledger::FileStatus;
-use mlops_core::stage::ingest::{self, Options};
+use mlops_core::stage::ingest;
 use mlops_testkit::{HEADER, Scene};
 use serde_json::json;
 
 use crate::ingestion::{record, status};
 
-const REBUILD: Options =
-    Options { retry: false, rebuild: true, partial: false, settle: std::time::Duration::ZERO };
+const REBUILD: ingest::Options = ingest::Options {
+    retry: false,
+    rebuild: true,
+    partial: false,
+    settle: std::time::Duration::ZERO,
+};
 
 #[test]
 fn copies_renames_and_new_times_are_not_new() {
@@ -129,7 +133,7 @@ fn practice_and_source_count_together() {
     scene.rows("in/a.csv", "a,1,2,3,1\nb,1,2,3,0\n");
     scene.ingest().unwrap();
     scene.rows("source/a.csv", "b,1,2,3,0\nc,1,2,3,0\n");
-    let report = scene.ingest_from("source", Options::default()).unwrap();
+    let report = scene.ingest_from("source", ingest::Options::default()).unwrap();
     assert_eq!((report.version, report.new_rows), (Some(DatasetVersion(2)), 1));
     assert_eq!(record(&report, "a.csv").counts.duplicates_across, 1);
     assert_eq!(record(&report, "a.csv").replaces, None);
@@ -192,7 +196,7 @@ fn a_file_that_changes_under_our_eyes_waits_and_its_twin_does_not() {
         context.progress = std::sync::Arc::new(move |_, _, _| {
             once.call_once(|| fs::write(&path, format!("{HEADER}d,1,2,3,0\n")).unwrap());
         });
-        let options = Options::default();
+        let options = ingest::Options::default();
         ingest::run(&context, workspace, context.config.input(), options)
     });
     let report = report.unwrap();

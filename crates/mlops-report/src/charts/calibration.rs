@@ -56,11 +56,11 @@ impl Chart for Calibration<'_> {
         if bins.is_empty() {
             return picture::not_enough(canvas, &self.title(), "there are no scored rows to bin");
         }
-        let subtitle = "On the dashed line a predicted 30 % comes true three times in ten";
+        let subtitle = "On the dashed line, predicted probabilities equal observed shares";
         picture::heading(canvas, &self.title(), subtitle)?;
 
         let frame = Frame::down_to(288.0);
-        frame.name_above(canvas, "Share that was really positive")?;
+        frame.name_above(canvas, "Observed share of positives")?;
         let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
         plot.mesh(true, axes::share)?;
         plot.dashed([(0.0, 0.0), (1.0, 1.0)], 1.2, theme::AXIS)?;

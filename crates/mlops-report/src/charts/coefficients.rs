@@ -49,7 +49,7 @@ impl Chart for Coefficients<'_> {
             .collect();
         match named.len() {
             0 => "Coefficients: not enough data".to_owned(),
-            _ => format!("Coefficients, weightiest first: {}", named.join(", ")),
+            _ => format!("Coefficients, largest first: {}", named.join(", ")),
         }
     }
 
@@ -70,7 +70,7 @@ impl Chart for Coefficients<'_> {
         let Some(most) = sorted.first().map(|f| f.value.abs()) else {
             return picture::not_enough(canvas, title, "the model has no features");
         };
-        picture::heading(canvas, title, "Longer bars weigh more")?;
+        picture::heading(canvas, title, "Longer bars have a larger effect")?;
         let label = Text::new(theme::LABEL_SIZE, theme::TEXT);
         let tick = Text::new(theme::TICK_SIZE, theme::MUTED);
 
@@ -82,8 +82,8 @@ impl Chart for Coefficients<'_> {
         let rows = sorted.len().min(MOST);
         let bottom = TOP + rows as f64 * ROW;
 
-        canvas.text(zero - 12.0, 64.0, "speaks against", tick.align(Align::Right))?;
-        let for_it = format!("speaks for “{}”", self.positive);
+        canvas.text(zero - 12.0, 64.0, "away from it", tick.align(Align::Right))?;
+        let for_it = format!("towards “{}”", self.positive);
         let room = canvas.width - theme::MARGIN - zero - 12.0;
         canvas.text_within(zero + 12.0, 64.0, room, &for_it, tick)?;
         for (row, feature) in sorted.iter().take(MOST).enumerate() {
@@ -103,7 +103,7 @@ impl Chart for Coefficients<'_> {
         }
         canvas.line((zero, TOP - 4.0), (zero, bottom + 4.0), 1.0, theme::AXIS)?;
         if sorted.len() > MOST {
-            let more = format!("and {} more with less weight", sorted.len() - MOST);
+            let more = format!("and {} smaller ones", sorted.len() - MOST);
             canvas.text(theme::MARGIN, bottom + 20.0, &more, tick)?;
         }
         Ok(())

@@ -61,7 +61,8 @@ impl Chart for PrecisionRecall<'_> {
         for pair in points.windows(2) {
             curve.extend([(pair[0].0, pair[1].1), pair[1]]);
         }
-        frame.name_above(canvas, "Precision: share of positive predictions that are right")?;
+        frame
+            .name_above(canvas, "Precision: share of the positive predictions that are correct")?;
         frame.name_below(canvas, "Recall: share of the positives found")?;
         let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
         plot.area(&curve, theme::BLUE_TINT)?;

@@ -13,7 +13,7 @@ use crate::report::Report;
 /// Renders the section.
 pub(super) fn section(report: &Report) -> Markup {
     if report.columns.is_empty() {
-        return html! { p { "No column statistics were made for this report." } };
+        return html! { p { "This report has no column statistics." } };
     }
     let mut table = Table::new(
         "Column statistics",

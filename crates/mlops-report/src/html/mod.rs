@@ -28,9 +28,9 @@ pub fn render(report: &Report) -> Result<String> {
 pub fn page(report: &Report, pictures: &[Picture]) -> String {
     let title = clean(&report.title);
     let sections = [
-        ("ingested", "What was ingested", ingested::section(report)),
-        ("model", "What the model is", model::section(report, pictures)),
-        ("quality", "How good it is", quality::section(report, pictures)),
+        ("ingested", "Ingested files", ingested::section(report)),
+        ("model", "The model", model::section(report, pictures)),
+        ("quality", "Model quality", quality::section(report, pictures)),
         ("data", "The data", data::section(report)),
         ("findings", "Findings", findings::section(report)),
     ];

@@ -17,7 +17,7 @@ use crate::report::{Report, Score};
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
     let score = &report.score;
     if score.n == 0 {
-        return html! { p { "Nothing was scored, so nothing can be said." } };
+        return html! { p { "The model was not scored, so its quality is unknown." } };
     }
     let positive = clean(&report.positive_label);
     let drawn = ["confusionmatrix", "score_distribution", "roc", "precision_recall", "calibration"];
@@ -52,7 +52,7 @@ fn scores(score: &Score) -> Table {
             ("Model", true),
             ("Interval", true),
             ("Constant", true),
-            ("What it says", false),
+            ("Meaning", false),
         ],
     );
     let base = if score.n == 0 { f64::NAN } else { score.positives as f64 / score.n as f64 };
@@ -73,7 +73,7 @@ fn scores(score: &Score) -> Table {
             Some(score.precision),
             score.precision_interval,
             base,
-            "share of positive predictions that are right",
+            "share of the positive predictions that are correct",
         ),
         (
             "Recall",
@@ -87,7 +87,7 @@ fn scores(score: &Score) -> Table {
             Some(score.accuracy),
             score.accuracy_interval,
             score.constant_accuracy,
-            "share of right answers",
+            "share of correct predictions",
         ),
         (
             "ROC AUC",
@@ -97,13 +97,19 @@ fn scores(score: &Score) -> Table {
             "probability that a positive scores above a negative",
         ),
         ("Average precision", score.pr_auc, None, base, "precision over all thresholds"),
-        ("Log loss", score.log_loss, None, entropy, "surprise at the truth, lower is better"),
+        (
+            "Log loss",
+            score.log_loss,
+            None,
+            entropy,
+            "mean negative log-likelihood, lower is better",
+        ),
         (
             "Brier score",
             score.brier,
             None,
             base * (1.0 - base),
-            "squared error of the probability, lower is better",
+            "mean squared error of the probability, lower is better",
         ),
     ];
     for (name, value, interval, constant, text) in rows {

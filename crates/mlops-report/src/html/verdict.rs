@@ -62,7 +62,7 @@ fn lead(report: &Report) -> Markup {
     }
     if score.positives == 0 || score.positives >= score.n {
         return html! {
-            "Nothing can be said: the " (format::count(score.n)) " " (unit(report))
+            "No verdict is possible: the " (format::count(score.n)) " " (unit(report))
             " that the model was tested on are all of one class."
         };
     }
@@ -97,12 +97,14 @@ fn comparison(score: &Score) -> &'static str {
 }
 
 fn tiles(score: &Score) -> Markup {
-    let tested =
-        format!("rows it had not seen, {} of them positive", format::count(score.positives));
+    let tested = format!(
+        "rows that it was not trained on, {} of them positive",
+        format::count(score.positives)
+    );
     let (recall, precision) = (format::percent(score.recall), format::percent(score.precision));
     let all = [
         (recall, "Recall", "of the positives are found"),
-        (precision, "Precision", "of its positive predictions are right"),
+        (precision, "Precision", "of the positive predictions are correct"),
         (format::score(score.f1), "F1", "harmonic mean of both, 1 is perfect"),
         (format::count(score.n), "Tested on", &tested),
     ];

@@ -29,7 +29,7 @@ pub(super) fn of(
         return Ok(Vec::new());
     };
     let schema = stage::ingest::identity::schema(context, workspace)?;
-    // The same statistics of the same rows.
+    // These are the same statistics of the same rows.
     let known =
         diagnostics.filter(|d| d.content == Some(dataset.sha256) && subject.model.schema == schema);
     let profiled = if let Some(known) = known {
@@ -66,7 +66,7 @@ pub(super) fn of(
         .filter(|row| row.missing_percent > MANY_MISSING)
         .map(|row| {
             format!(
-                "{:.0} % of the values of \"{}\" are missing: they are filled in, not known.",
+                "{:.0} % of the values of \"{}\" are missing and were imputed.",
                 row.missing_percent,
                 text::name(&row.name)
             )
@@ -74,7 +74,7 @@ pub(super) fn of(
         .collect();
     text::few(&mut missing, |more| {
         format!(
-            "Of {}, too, more than {MANY_MISSING} % is missing.",
+            "{} more have over {MANY_MISSING} % missing values.",
             text::plural(more, "more column")
         )
     });
@@ -86,11 +86,11 @@ pub(super) fn of(
     match constant.len() {
         0 => {}
         1 => warnings.push(warning(format!(
-            "{} has the same value in every row: it tells nothing.",
+            "{} has the same value in every row and is therefore of no use.",
             constant[0]
         ))),
         _ => warnings.push(warning(format!(
-            "{} have the same value in every row each: they tell nothing.",
+            "{} each have the same value in every row and are therefore of no use.",
             text::names(&constant)
         ))),
     }

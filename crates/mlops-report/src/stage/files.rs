@@ -32,15 +32,21 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Finding>) -> Result<V
     // Ingestion reported the reasons, and they are in the table of files.
     match of_status(FileStatus::Failed) {
         (0, _) => {}
-        (1, name) => warnings.push(warning(format!("{name} was refused and is not learned from."))),
+        (1, name) => warnings.push(warning(format!(
+            "{name} was refused, so that the model does not \
+                                                    learn from it."
+        ))),
         (_, names) => {
-            warnings.push(warning(format!("{names} were refused and are not learned from.")));
+            warnings.push(warning(format!(
+                "{names} were refused, so that the model does not learn \
+                                           from them."
+            )));
         }
     }
     match of_status(FileStatus::Changing) {
         (0, _) => {}
         (_, names) => warnings.push(warning(format!(
-            "{names} changed while ingestion read: the next run takes what was left out."
+            "{names} changed while they were read: the next run reads them again."
         ))),
     }
     let mut others = Vec::new();
@@ -61,7 +67,7 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Finding>) -> Result<V
     }
     text::few(&mut others, |more| {
         format!(
-            "There are {} of files like these: see the table.",
+            "There are {} about files like these: see the table.",
             text::plural(more, "more warning")
         )
     });
@@ -113,7 +119,7 @@ fn line(file: &FileRecord) -> IngestedFile {
     }
     if counts.superseded > 0 {
         let rows = text::plural(counts.superseded, "row");
-        notes.push(format!("{rows} left when the content of the file was replaced"));
+        notes.push(format!("{rows} removed when the content of the file was replaced"));
     }
     IngestedFile {
         name: text::name(&file.name).into_owned(),

@@ -36,7 +36,7 @@ pub(super) fn of_model(
         let more =
             if more > 0 { format!(" ({})", text::plural(more, "more row")) } else { String::new() };
         warnings.push(warning(format!(
-            "The {what} learned from {}; {}{more} is newer and was not learned from yet.",
+            "The {what} was trained on {}; {}{more} is newer and was not used for training yet.",
             data.version.file_name(),
             newest.version.file_name()
         )));
@@ -54,13 +54,13 @@ pub(super) fn of_model(
         })
         .collect();
     text::few(&mut large, |more| {
-        format!("Of {}, too, the coefficient is as large.", text::plural(more, "more feature"))
+        format!("{} more have coefficients as large.", text::plural(more, "more feature"))
     });
     warnings.extend(large.into_iter().map(serious));
     let features = card.features.len() as u64;
     if data.rows < ROWS_FOR_EACH * features {
         warnings.push(warning(format!(
-            "The model has {} but learned from {} only: fewer than {ROWS_FOR_EACH} for each.",
+            "The model has {} but was trained on only {}: fewer than {ROWS_FOR_EACH} per feature.",
             text::plural(features, "feature"),
             text::plural(data.rows, "row")
         )));
@@ -68,8 +68,8 @@ pub(super) fn of_model(
     let share = data.positives as f64 / data.rows.max(1) as f64;
     if share.min(1.0 - share) < RARE {
         warnings.push(warning(format!(
-            "The classes are out of balance: {} of the {} learned from are positive. Accuracy says \
-             little here; consider \"training.class_weight\".",
+            "The classes are unbalanced: {} of the {} trained on are positive. Accuracy is \
+             misleading here; consider \"training.class_weight\".",
             format::percent(share),
             text::plural(data.rows, "row")
         )));
@@ -90,9 +90,9 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<F
     let (alpha, matters) = CALIBRATION;
     if test.p_value < alpha && test.gap >= matters {
         warnings.push(warning(format!(
-            "The predicted probabilities are off by {:.2} on average: in {} groups of test rows the \
-             share of positives is another one than predicted (Hosmer-Lemeshow {:.1}, p {}). The \
-             ranking of the rows may still be right, but do not rely on the probabilities.",
+            "The predicted probabilities are off by {:.2} on average: in {} groups of test rows \
+             the share of positives differs from the prediction (Hosmer-Lemeshow {:.1}, p {}). The \
+             ranking of the rows may still be correct, but do not rely on the probabilities.",
             test.gap,
             test.groups,
             test.statistic,

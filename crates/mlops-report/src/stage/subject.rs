@@ -30,8 +30,8 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// Finds the model and says what is odd about it; `verified` is the live release, if it was read
-    /// from disk just now.
+    /// Finds the model and reports anything unusual about it; `verified` is the live release, if it
+    /// was just read from disk.
     pub(super) fn find(
         context: &Context,
         verified: Option<&Release>,
@@ -92,7 +92,7 @@ impl Subject {
         Ok(Self::beside((model, artifact), folder, None, warnings))
     }
 
-    /// The model with what lies beside it in `folder`.
+    /// The model with the files beside it in `folder`.
     fn beside(
         (model, artifact): (Model, Digest),
         folder: &Path,

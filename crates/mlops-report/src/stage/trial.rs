@@ -73,9 +73,9 @@ impl Trial {
             return Ok(None);
         }
         for (n, what) in [
-            (scored.rejected, "could not be read and took no part"),
-            (scored.left_out, "took no part: the model was trained on them"),
-            (scored.unanswered, "took no part: a value is missing"),
+            (scored.rejected, "could not be read and were left out"),
+            (scored.left_out, "were left out: the model was trained on them"),
+            (scored.unanswered, "were left out: a value is missing"),
         ] {
             if n > 0 {
                 warnings.push(note(format!("{} {what}.", text::plural(n, "test row"))));
@@ -119,12 +119,12 @@ impl Trial {
     fn recorded(subject: &Subject, why: &str, warnings: &mut Vec<Finding>) -> Self {
         let Some(recorded) = &subject.score else {
             warnings.push(warning(format!(
-                "{why}, and the model has no recorded score: how good it is is unknown."
+                "{why}, and the model has no recorded score: its quality is unknown."
             )));
             return Self::default();
         };
         warnings.push(warning(format!(
-            "{why}: the figures are those of the last scoring, and there are no curves."
+            "{why}: the figures are from the last scoring, and there are no curves."
         )));
         let names: Vec<_> = recorded.test_files.keys().map(String::as_str).collect();
         let held_out = format!("They came from {}, when the model was scored.", listed(&names));

@@ -11,10 +11,10 @@ use mlops_core::Error;
 use mlops_core::config::Config;
 use mlops_core::ids;
 use mlops_core::platform::clock::SteppingClock;
-use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 use mlops_core::release::Pointer;
 use mlops_core::run::context::Context;
-use mlops_core::stage::decide::{self, Options};
+use mlops_core::stage::decide;
 use mlops_core::stage::rollback;
 
 use crate::world::{Program, State, live};
@@ -72,7 +72,7 @@ fn is_replaced_by_force(scene: &Scene) {
     let context = Context::new(config, clock, Disk::default(), "test");
     let _alone = alone();
     let mut workspace = context.open("fullprocess").unwrap();
-    let options = Options { force: true, ..Options::default() };
+    let options = decide::Options { force: true, ..decide::Options::default() };
     decide::run(&context, &mut workspace, options).unwrap();
     drop(context.store().verify(&context.store().live().unwrap().unwrap()).unwrap());
 }
@@ -156,8 +156,8 @@ struct Vanish {
 }
 
 impl Probe for Vanish {
-    fn before(&self, step: Step, path: &Path) -> io::Result<()> {
-        if step == Step::CreateFile && path.starts_with(&self.before) {
+    fn before(&self, step: DiskStep, path: &Path) -> io::Result<()> {
+        if step == DiskStep::CreateFile && path.starts_with(&self.before) {
             let _ = fs::remove_file(&self.file);
         }
         Ok(())
@@ -202,7 +202,7 @@ fn a_clock_that_was_set_back_loses_no_decision() {
         let _alone = alone();
         let mut workspace = context.open("fullprocess").unwrap();
         let step = context.step(&mut workspace, ids::Step::FullProcess, |workspace| {
-            decide::run(&context, workspace, Options::default())
+            decide::run(&context, workspace, decide::Options::default())
         });
         step.unwrap()
     };

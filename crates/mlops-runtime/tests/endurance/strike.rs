@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 
 use crate::soak;
 use crate::world::{Program, State, copy, must_be_sound};
@@ -27,7 +27,7 @@ struct Strike {
     at: usize,
     event: fn() -> io::Result<()>,
     count: AtomicUsize,
-    steps: Mutex<Vec<(Step, PathBuf)>>,
+    steps: Mutex<Vec<(DiskStep, PathBuf)>>,
 }
 
 impl Strike {
@@ -37,14 +37,14 @@ impl Strike {
 }
 
 impl Probe for Strike {
-    fn before(&self, step: Step, path: &Path) -> io::Result<()> {
+    fn before(&self, step: DiskStep, path: &Path) -> io::Result<()> {
         self.steps.lock().unwrap().push((step, path.to_owned()));
         if self.count.fetch_add(1, Ordering::SeqCst) == self.at { (self.event)() } else { Ok(()) }
     }
 }
 
 /// The steps of an undisturbed run and where it ends; a second run changes nothing.
-fn undisturbed(program: Program) -> (Vec<(Step, PathBuf)>, State) {
+fn undisturbed(program: Program) -> (Vec<(DiskStep, PathBuf)>, State) {
     let scene = program.scene();
     let watcher = Strike::at(usize::MAX, || Ok(()));
     program.run(scene.root(), Disk::observed(watcher.clone())).unwrap();
@@ -54,7 +54,13 @@ fn undisturbed(program: Program) -> (Vec<(Step, PathBuf)>, State) {
     State::of(scene.root()).must_be(&expected, "a second run");
     let inside = |path: &PathBuf| path.strip_prefix(scene.root()).unwrap_or(path).to_owned();
     let steps: Vec<_> = steps.iter().map(|(step, path)| (*step, inside(path))).collect();
-    for kind in [Step::Write, Step::Rename, Step::SyncFile, Step::SwapLink, Step::Commit] {
+    for kind in [
+        DiskStep::Write,
+        DiskStep::Rename,
+        DiskStep::SyncFile,
+        DiskStep::SwapLink,
+        DiskStep::Commit,
+    ] {
         assert!(steps.iter().any(|(step, _)| *step == kind), "no {kind:?} in {steps:?}");
     }
     (steps, expected)

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use mlops_core::config::Config;
 use mlops_core::ids;
 use mlops_core::platform::clock::Clock;
-use mlops_core::platform::disk::{Disk, Probe, Step};
+use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::{decide, deploy, diagnose, ingest, score, train};
 use mlops_core::{Error, Result};
@@ -68,7 +68,7 @@ struct Strike {
 }
 
 impl Probe for Strike {
-    fn before(&self, _: Step, _: &Path) -> io::Result<()> {
+    fn before(&self, _: DiskStep, _: &Path) -> io::Result<()> {
         if self.count.fetch_add(1, Ordering::SeqCst) == self.at {
             let mut out = io::stdout();
             writeln!(out, "{STOPPED}")?;

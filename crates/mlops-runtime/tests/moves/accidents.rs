@@ -83,7 +83,7 @@ fn without_pointer_and_releases_a_model_is_trained_again() {
     place.remove("models");
     place.remove("live");
     let run = place.run("fullprocess", &[]).ends_with(0);
-    says(&run, &["a model is trained again", "is live now"]);
+    says(&run, &["a new model is trained", "is live now"]);
     place.goes_on(true);
 }
 

@@ -89,7 +89,7 @@ fn of_a_backup_of_ledger_and_source_files_alone_the_rest_is_made_again() {
         let said = format!("{}{}", run.stdout, run.stderr);
         assert!(said.contains("made again from its sources, byte for byte"), "{run:#?}");
         if program == "fullprocess" {
-            assert!(said.contains("a model is trained again"), "{run:#?}");
+            assert!(said.contains("a new model is trained"), "{run:#?}");
         }
         restored.run("deployment", &["verify"]).ends_with(0);
         for name in ["out/finaldata2.csv", "out/finaldata3.csv"].into_iter().rev() {

@@ -1,6 +1,6 @@
-//! An operation under construction: its names, its bodies and its good answers.
+//! The description of an operation: its names, bodies and successful answers.
 //!
-//! What follows from its address (parameters, tokens, errors) is added by `super`.
+//! Parts that follow from the address (parameters, tokens, errors) are added by `super`.
 
 use serde_json::{Map, Value, json};
 
@@ -13,28 +13,28 @@ const CSV: &str = "text/csv";
 /// See the module.
 pub(crate) struct Operation {
     pub(super) value: Value,
-    /// The bodies that it takes.
+    /// The request bodies.
     pub(super) body: Option<Value>,
-    /// Whether what is asked for may not be there.
+    /// The requested object may not exist.
     pub(super) can_miss: bool,
-    /// The answer that is no success, if there is one: its status and schema.
+    /// The status and schema of the negative answer, if there is one.
     pub(super) otherwise: Option<(u16, &'static str)>,
 }
 
 impl Operation {
-    /// `id` names it in generated clients, `tag` is its group.
+    /// `id` is its name in generated clients, `tag` its group.
     pub(crate) fn new(id: &str, tag: &str, summary: &str) -> Self {
         let value =
             json!({ "operationId": id, "tags": [tag], "summary": summary, "responses": {} });
         Self { value, body: None, can_miss: false, otherwise: None }
     }
 
-    /// Answers with JSON of the schema called `schema`.
+    /// Adds a JSON answer with the schema `schema`.
     pub(crate) fn answers(self, words: &str, schema: &str) -> Self {
         self.answer(words, JSON, &reference(schema))
     }
 
-    /// Answers with text of the media type `kind`.
+    /// Adds a text answer of media type `kind`.
     pub(crate) fn answers_text(self, words: &str, kind: &str) -> Self {
         self.answer(words, kind, &text())
     }
@@ -45,19 +45,19 @@ impl Operation {
         self
     }
 
-    /// The same answer also as text, for whoever prefers that.
+    /// Also answers as text, for clients that prefer that.
     pub(crate) fn also_text(mut self) -> Self {
         self.value["responses"]["200"]["content"][TEXT] = json!({ "schema": text() });
         self
     }
 
-    /// Takes JSON of the schema called `schema`.
+    /// Takes JSON with the schema `schema`.
     pub(crate) fn takes(mut self, schema: &str) -> Self {
         self.body = Some(json!({ "required": true, "content": content(JSON, &reference(schema)) }));
         self
     }
 
-    /// The same also as CSV.
+    /// Also takes CSV.
     pub(crate) fn also_csv(mut self) -> Self {
         if let Some(body) = &mut self.body {
             body["content"][CSV] = json!({ "schema": text() });
@@ -65,13 +65,13 @@ impl Operation {
         self
     }
 
-    /// What is asked for may not be there: 404.
+    /// The requested object may not exist: 404.
     pub(crate) fn can_miss(mut self) -> Self {
         self.can_miss = true;
         self
     }
 
-    /// Answers "no" with 503 and the schema called `schema`.
+    /// Gives the negative answer with 503 and the schema `schema`.
     pub(crate) fn or_no(mut self, schema: &'static str) -> Self {
         self.otherwise = Some((503, schema));
         self
@@ -82,7 +82,7 @@ fn text() -> Value {
     json!({ "type": "string" })
 }
 
-/// A body of one media type.
+/// A body of a single media type.
 pub(super) fn content(kind: &str, schema: &Value) -> Value {
     let mut content = Map::new();
     content.insert(kind.to_owned(), json!({ "schema": schema }));

@@ -1,5 +1,5 @@
-//! The schemas of `/openapi.json`, each under a name of its own, so that generated clients have a type
-//! for every part of a request and of an answer.
+//! The schemas of `/openapi.json`, each with a name, so that generated clients have a type for
+//! every part of a request and an answer.
 //!
 //! Not for addresses: see `super`.
 
@@ -26,24 +26,24 @@ fn count() -> Value {
     json!({ "type": "integer", "minimum": 0 })
 }
 
-/// A whole number or a text: a label, an id.
+/// An integer or a string: a label or an id.
 fn label() -> Value {
     json!({ "type": ["integer", "string"] })
 }
 
-/// An object that has these members, and may have more.
+/// An object with at least these members.
 fn object(required: &[&str], properties: Value) -> Value {
     let properties = if properties.is_null() { json!({}) } else { properties };
     json!({ "type": "object", "required": required, "properties": properties,
         "additionalProperties": true })
 }
 
-/// An object whose members are all of one kind.
+/// An object whose members all have one type.
 fn members(kind: &Value) -> Value {
     json!({ "type": "object", "additionalProperties": kind })
 }
 
-/// The schemas; the one of a row has the model's columns.
+/// All schemas; that of a row has the model's columns.
 pub(super) fn schemas(loaded: Option<&Loaded>) -> Value {
     let mut all = Map::new();
     for group in [rows(loaded), own(), mlflow(), inference(), records(), errors()] {
@@ -54,7 +54,7 @@ pub(super) fn schemas(loaded: Option<&Loaded>) -> Value {
     Value::Object(all)
 }
 
-/// Rows as they are sent.
+/// The formats of rows in requests.
 fn rows(loaded: Option<&Loaded>) -> Value {
     let mut row = Map::new();
     let mut required = Vec::new();
@@ -192,7 +192,7 @@ fn inference() -> Value {
     })
 }
 
-/// What is on record, and how the service is.
+/// Records, and the state of the service.
 fn records() -> Value {
     json!({
         "Record": object(&[], Value::Null),
@@ -207,7 +207,7 @@ fn records() -> Value {
     })
 }
 
-/// Errors in the words of each protocol.
+/// Errors in the format of each protocol.
 fn errors() -> Value {
     let code = ["BAD_REQUEST", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
     json!({

@@ -1,5 +1,4 @@
-//! Answers, written number by number: small ones into one buffer, large ones piece by piece while
-//! they are sent.
+//! Writes answers: small ones into one buffer, large ones piece by piece while they are sent.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,23 +19,24 @@ use crate::budget::Share;
 use crate::columns::Slot;
 use crate::live::Loaded;
 
-/// A larger answer is not made as a whole: as long as it is sent, its rows are held, and count.
+/// Larger answers are not built as a whole: while they are sent, their rows are held and accounted
+/// for.
 const WHOLE: usize = 256 << 10;
-/// Bytes of a piece.
+/// Bytes in a piece.
 const PIECE: usize = 64 << 10;
 
-/// Probabilities of the positive class, one for each row, with what is to be said of the rows.
+/// Probabilities of the positive class, one per row, with notes on the rows.
 #[derive(Debug, Default)]
 pub(crate) struct Predicted {
     pub(crate) probabilities: Vec<f64>,
     pub(crate) notes: Notes,
-    /// The ids of the rows, where they are kept.
+    /// The ids of the rows, if they are kept.
     pub(crate) ids: Vec<TextColumn>,
 }
 
 impl Predicted {
-    /// Predicts the rows of `table`, which follow those that were predicted before. One whose score
-    /// is no number is noted as a fault.
+    /// Predicts the rows of `table`, which follow those predicted before. A row whose score is not
+    /// finite is noted as a fault.
     pub(crate) fn append(
         &mut self,
         loaded: &Loaded,
@@ -66,7 +66,7 @@ impl Predicted {
             });
         }
         if self.probabilities.capacity() - first < block.len() {
-            // Twice as much as a vector would take by itself is too much where rows are short.
+            // A vector would double its capacity, which is too much for short rows.
             self.probabilities.reserve_exact(block.len() + first / 8);
         }
         self.probabilities.extend_from_slice(&block);
@@ -107,20 +107,20 @@ impl Predicted {
 /// A part of an answer.
 #[derive(Debug)]
 pub(crate) enum Part {
-    /// As it is.
+    /// Literal text.
     Text(Vec<u8>),
-    /// The predicted labels, between commas.
+    /// The predicted labels, separated by commas.
     Labels,
-    /// The probabilities, between commas, in the shortest spelling that reads back to the same bits.
+    /// The probabilities, separated by commas, in the shortest spelling that reads back exactly.
     Numbers,
 }
 
-/// An answer that is still to be written.
+/// An answer being written.
 pub(crate) struct Script {
     loaded: Arc<Loaded>,
     probabilities: Vec<f64>,
     parts: VecDeque<Part>,
-    /// The next row of the part at hand.
+    /// The next row of the current part.
     row: usize,
     _share: Share,
 }
@@ -153,7 +153,7 @@ impl Script {
         out.into()
     }
 
-    /// Writes some more, until `out` has `enough`; whether there was any.
+    /// Writes until `out` has `enough` bytes; returns whether there was anything left.
     fn write(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
         let Some(part) = self.parts.front_mut() else { return false };
         let threshold = self.loaded.model.training.threshold;

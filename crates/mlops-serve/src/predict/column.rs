@@ -1,25 +1,25 @@
-//! The elements of a JSON array, one at a time, where the text says them: columns that come whole
-//! are read side by side, row by row, and nothing of them is kept.
+//! Iterates over the elements of a JSON array in place, so that columns sent whole are read side by
+//! side, row by row, without being copied.
 //!
-//! Not for what an element means: see `super::json`.
+//! Not for the meaning of an element: see `super::json`.
 
 use serde::de::DeserializeSeed as _;
 
 use super::json::Cell;
 use super::rows::Rows;
 
-/// What an element is, by its first byte.
+/// The kind of an element, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Null,
     Number,
-    /// A text or a truth value.
+    /// A string or a Boolean.
     Text,
-    /// An array or object where a value should be.
+    /// An array or object in place of a value.
     Misfit,
 }
 
-/// An element as it is spelt.
+/// An element with its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Element<'a> {
     text: &'a str,
@@ -35,7 +35,7 @@ impl Element<'_> {
         }
     }
 
-    /// Puts it into column `c` of the row at hand.
+    /// Puts the element into column `c` of the current row.
     pub(crate) fn put(self, rows: &mut Rows, c: usize) -> Result<(), String> {
         match self.kind() {
             Kind::Null => rows.null(c),
@@ -50,24 +50,24 @@ impl Element<'_> {
     }
 }
 
-/// The elements of an array, whose text was found to be sound JSON before.
+/// Iterates over an array, whose text must have been found to be valid JSON.
 #[derive(Debug, Clone)]
 pub(crate) struct Elements<'a> {
     text: &'a str,
     at: usize,
-    /// Whether elements of arrays inside are elements themselves.
+    /// Elements of nested arrays count as elements.
     flat: bool,
 }
 
 impl<'a> Elements<'a> {
-    /// Those of the array `text`, or the one value that it is. Of an array inside with one element
-    /// that one counts.
+    /// The elements of the array `text`, or the single value that it is. For a nested array with
+    /// one element, that one counts.
     pub(crate) fn of(text: &'a str) -> Self {
         let at = usize::from(text.starts_with('['));
         Self { text, at, flat: false }
     }
 
-    /// Those of the array `text` and of all arrays in it.
+    /// The elements of the array `text` and of all nested arrays.
     pub(crate) fn flat(text: &'a str) -> Self {
         Self { text, at: 0, flat: true }
     }
@@ -94,7 +94,7 @@ impl<'a> Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The text of the next element, as it stands there.
+    /// The text of the next element.
     fn text(&mut self) -> Option<&'a str> {
         let bytes = self.text.as_bytes();
         let between = |b: u8| match b {

@@ -1,4 +1,4 @@
-//! Rows of CSV, from a body or a file, by the core's own reader: a batch at a time.
+//! Reads CSV rows from a body or a file with the core's reader, a batch at a time.
 //!
 //! Not for JSON: see `super::json`.
 
@@ -19,12 +19,12 @@ use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::problem::Problem;
 
-/// How many bytes are read at a time: what is said of bad rows is hundreds of times larger.
+/// Bytes read at a time; small, because the description of a bad row is hundreds of times larger.
 const CHUNK: usize = 16 << 10;
-/// Columns that a header may name.
+/// The maximum number of columns in a header.
 const COLUMNS: usize = 20_000;
 
-/// Refuses a body whose header would cost many times what it is.
+/// Refuses a body whose header would cost many times its size.
 fn check_header(bytes: &[u8]) -> Result<(), Problem> {
     let line = bytes.split(|b| matches!(b, b'\n' | b'\r')).find(|line| !line.is_empty());
     if line.is_some_and(|line| line.split(|b| *b == b',').count() > COLUMNS) {
@@ -34,12 +34,12 @@ fn check_header(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Rows of CSV that are to be read.
+/// CSV rows to be read.
 pub(crate) struct Source<'r, R> {
     pub(crate) input: R,
-    /// Its file's name, or what stands for one.
+    /// The name of the file, or a substitute.
     pub(crate) name: &'r Path,
-    /// How many bytes are read at a time.
+    /// Bytes read at a time.
     pub(crate) chunk: usize,
     pub(crate) reading: &'r Reading,
 }
@@ -48,7 +48,7 @@ impl<'r> Source<'r, &'r [u8]> {
     /// The rows of a body.
     ///
     /// # Errors
-    /// A header that would cost too much.
+    /// If the header would cost too much.
     pub(crate) fn body(body: &'r Body, loaded: &'r Loaded) -> Result<Self, Problem> {
         check_header(&body.bytes)?;
         let chunk = (body.bytes.len() + 1).min(CHUNK);
@@ -58,13 +58,13 @@ impl<'r> Source<'r, &'r [u8]> {
 }
 
 impl<'r> Source<'r, File> {
-    /// The rows of a file of that name, which is spelt as the model's files are.
+    /// The rows of a file of that name, in the format of the model's files.
     pub(crate) fn file(input: File, name: &'r Path, loaded: &'r Loaded) -> Self {
         Self { input, name, chunk: CHUNK, reading: &loaded.readings.files }
     }
 }
 
-/// Reads rows; hands each batch of good ones to `visit`, while there was no bad one.
+/// Reads rows and passes each batch of good ones to `visit`, until there is a bad one.
 pub(crate) fn read(
     source: Source<'_, impl Read>,
     loaded: &Loaded,
@@ -117,8 +117,8 @@ pub(crate) fn read(
     }
 }
 
-/// Puts a batch whose numbers are texts into rows, cell by cell, with what could not be read between
-/// them.
+/// Puts a batch whose numbers are texts into rows, cell by cell, with the unreadable records
+/// between them.
 fn take_texts(rows: &mut Rows, texts: &Table, unread: Vec<Unread>, lines: &[u64]) {
     let columns = &rows.loaded.columns;
     let numeric = columns.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. })).count();
@@ -154,7 +154,7 @@ fn take_texts(rows: &mut Rows, texts: &Table, unread: Vec<Unread>, lines: &[u64]
     }
 }
 
-/// Counts what is missing and what is wrong in a batch.
+/// Counts missing values and faults in a batch.
 fn look(loaded: &Loaded, table: &Table, first: u64, unread: Vec<Unread>, notes: &mut Notes) {
     let mut unfilled: Vec<(usize, usize)> = Vec::new();
     for c in 0..loaded.columns.len() {
@@ -176,7 +176,7 @@ fn look(loaded: &Loaded, table: &Table, first: u64, unread: Vec<Unread>, notes: 
         }
     }
     unfilled.sort_unstable();
-    // The number of a good row: bad ones before it count as well.
+    // The number of a good row also counts the bad ones before it.
     let number = |good: usize| {
         let mut row = first + good as u64;
         for fault in &unread {

@@ -1,25 +1,25 @@
-//! Values that break the schema: the first ones by place, all of them by number.
+//! Values that violate the schema: the first ones in detail, the others counted.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How many are described.
+/// The number of faults described.
 const FIRST: usize = 100;
-/// Longest excerpt of a value.
+/// The maximum length of an excerpt.
 const EXCERPT: usize = 60;
 
-/// One value.
+/// A value that violates the schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Fault {
     /// Its row, counted from 0.
     pub(crate) row: u64,
-    /// The line of the text where that row begins, counted from 1.
+    /// The line on which the row begins, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<u64>,
-    /// Its column; none where the row as a whole is wrong.
+    /// The column; `None` if the row as a whole is wrong.
     pub(crate) column: Option<String>,
-    /// What is wrong, and what would be right.
+    /// The reason, and what would be correct.
     pub(crate) reason: String,
 }
 
@@ -33,17 +33,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All of them.
+/// All faults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
     /// The first ones, in the order in which they were found.
     pub(crate) first: Vec<Fault>,
-    /// How many there are.
+    /// The total number.
     pub(crate) count: u64,
 }
 
 impl Faults {
-    /// Counts a fault; `describe` is asked only while there is room.
+    /// Adds a fault; `describe` is called only while there is room.
     pub(crate) fn add(&mut self, describe: impl FnOnce() -> Fault) {
         self.count += 1;
         if self.first.len() < FIRST {

@@ -1,10 +1,9 @@
-//! A file that a request names: found in the folders of data, and nowhere else.
+//! Opens a file that a request names, only within the folders of data.
 //!
-//! A name leads to a regular file with the ending `.csv` whose real place, after every link, lies
-//! in a folder of data. What stands elsewhere is not told apart from what is not there. The way to
-//! that place is opened folder by folder and never through a link, so that nobody who may write in a
-//! folder of data can put a link there between the look and the opening.
-//! Not for reading it: see `super::csv`.
+//! A name must lead to a regular file with the extension `.csv` whose real path, links resolved, is
+//! in a folder of data. A file elsewhere is reported like a missing one. The real path is opened
+//! folder by folder without following links, so that nobody who may write to a folder of data can
+//! place a link there between the check and the opening. Not for reading it: see `super::csv`.
 
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
@@ -26,12 +25,12 @@ fn folders(config: &Config) -> impl Iterator<Item = &Path> {
     own.into_iter().chain(&config.service.data_folders).map(PathBuf::as_path)
 }
 
-/// Opens the file that `name` means, and takes room for what it will cost; also gives its own name,
-/// which tells our data sets from other files.
+/// Opens the file that `name` names, and reserves memory for its answer; also returns the file's
+/// own name, which tells our data sets from other files.
 ///
 /// # Errors
-/// 400 for a name that cannot be one, 404 for one that leads to nothing, 413 for one too large, 503
-/// where there is no room for it.
+/// 400 for an invalid name, 404 if there is no such file, 413 if it is too large, 503 without
+/// memory for it.
 pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, PathBuf, Share), Problem> {
     let settings = app.service();
     let config = &settings.config;
@@ -76,8 +75,8 @@ pub(crate) fn open(app: &State, name: &FileName) -> Result<(File, PathBuf, Share
     Ok((file, path, share))
 }
 
-/// Where a name may lead: as it is, from the folder of the configuration, from a folder of data.
-/// Earlier scripts put their own folder before names that begin with a slash.
+/// The paths that a name may mean: as it is, relative to the configuration, relative to a folder of
+/// data. Earlier scripts put their own folder before names that begin with a slash.
 fn candidates(config: &Config, path: &Path) -> impl Iterator<Item = PathBuf> {
     let relative = path.strip_prefix("/").unwrap_or(path).to_owned();
     let base = config.file.parent().unwrap_or(Path::new("")).join(&relative);
@@ -86,7 +85,7 @@ fn candidates(config: &Config, path: &Path) -> impl Iterator<Item = PathBuf> {
     absolute.into_iter().chain([base]).chain(within)
 }
 
-/// The file at `candidate`, if it really lies in a folder of data, with its own name.
+/// The file at `candidate`, if it really is in a folder of data, with its own name.
 fn inside(config: &Config, candidate: &Path) -> Option<(File, PathBuf)> {
     let real = candidate.canonicalize().ok()?;
     if !real.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
@@ -99,10 +98,10 @@ fn inside(config: &Config, candidate: &Path) -> Option<(File, PathBuf)> {
     Some((beneath_without_links(&root, beneath)?, name))
 }
 
-/// Opens the regular file at `path` beneath `root`, where no part of `path` is a link.
+/// Opens the regular file at `path` beneath `root` if no part of `path` is a link.
 fn beneath_without_links(root: &Path, path: &Path) -> Option<File> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // A pipe would wait for its writer.
+    // Opening a pipe would wait for its writer.
     let file = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut at = rustix::fs::open(root, folder, Mode::empty()).ok()?;
     let mut parts = path.components().peekable();

@@ -1,7 +1,7 @@
-//! The JSON of `/prediction` and `/scoring`, straight into rows: one object, an array of objects,
-//! `{"columns": […], "data": [[…]]}`, or the name of a file.
+//! Parses the JSON of `/prediction` and `/scoring` straight into rows: one object, an array of
+//! objects, `{"columns": […], "data": [[…]]}`, or the name of a file.
 //!
-//! No tree of values is built. What the text means is settled as it passes.
+//! No tree of values is built; text is interpreted as it is read.
 //! Not for files themselves: see `super::file`.
 
 use std::fmt;
@@ -10,14 +10,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::rows::{NAMES, OTHERS, Rows};
 
-/// What a document turned out to be.
+/// The result of parsing a document.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
-    /// The file that is to be read instead.
+    /// The file to be read instead.
     pub(crate) file: Option<FileName>,
 }
 
-/// A file, as callers name it.
+/// A file as callers name it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FileName {
     /// `filepath`.
@@ -28,12 +28,12 @@ pub(crate) struct FileName {
     pub(crate) name: Option<String>,
 }
 
-/// Reads `bytes` into `rows`. Errors are for the client: the text is not JSON, or none of the forms.
+/// Parses `bytes` into `rows`. Errors are for the client: invalid JSON, or none of the formats.
 pub(crate) fn read(bytes: &[u8], rows: &mut Rows) -> Result<Document, String> {
     let mut names = None;
     let mut document = parse(bytes, Top { rows, names: &mut names, second: false })?;
     if document.data_first {
-        // "data" stood before "columns": now the columns are known.
+        // "data" came before "columns"; now the columns are known.
         rows.notes.ignored.clear();
         document = parse(bytes, Top { rows, names: &mut names, second: true })?;
     }
@@ -43,19 +43,19 @@ pub(crate) fn read(bytes: &[u8], rows: &mut Rows) -> Result<Document, String> {
     Ok(Document { file: document.file })
 }
 
-/// Reads one JSON text with `seed`.
+/// Parses a JSON text with `seed`.
 pub(crate) fn parse<'de, S: DeserializeSeed<'de>>(
     bytes: &'de [u8],
     seed: S,
 ) -> Result<S::Value, String> {
-    // Checked once and as a whole, not text by text.
+    // Checked once as a whole, not string by string.
     let text = std::str::from_utf8(bytes).map_err(|_| strange(bytes))?;
     let mut json = serde_json::Deserializer::from_str(text);
     let value = seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
     value.map_err(|e| if e.is_data() { e.to_string() } else { unsound(text, &e) })
 }
 
-/// What is wrong with bytes that are no UTF-8.
+/// The error for bytes that are not UTF-8.
 fn strange(bytes: &[u8]) -> String {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the body is UTF-16: send UTF-8",
@@ -64,7 +64,7 @@ fn strange(bytes: &[u8]) -> String {
     .to_owned()
 }
 
-/// What is wrong with a text that is no JSON.
+/// The error for invalid JSON.
 pub(crate) fn unsound(text: &str, error: &serde_json::Error) -> String {
     if text.starts_with('\u{feff}') {
         return "the body begins with a byte-order mark, which is no JSON: send it without"
@@ -186,7 +186,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
     }
 }
 
-/// What a key of an object stands for.
+/// The meaning of a key in an object.
 enum Field {
     Column(usize),
     Columns,
@@ -197,7 +197,7 @@ enum Field {
 
 struct Key<'r, 'a> {
     rows: &'r mut Rows<'a>,
-    /// Which key of its object it is.
+    /// The position of the key in its object.
     place: usize,
     top: bool,
 }
@@ -311,7 +311,7 @@ impl<'de> Visitor<'de> for RowObject<'_, '_> {
     }
 }
 
-/// The value of column `c` in the row at hand.
+/// The value of column `c` in the current row.
 pub(crate) struct Cell<'r, 'a> {
     pub(crate) rows: &'r mut Rows<'a>,
     pub(crate) c: usize,
@@ -375,27 +375,27 @@ impl<'de> Visitor<'de> for Cell<'_, '_> {
     }
 }
 
-/// The columns of rows that are arrays: for each place its column, if it is one.
+/// The columns of rows that are arrays: for each position its column, if there is one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Header {
     places: Vec<u32>,
-    /// The first names that no column has.
+    /// The first names without a column.
     extra: Vec<String>,
-    /// How many more there are.
+    /// The number of further ones.
     others: u64,
 }
 
-/// A place without a column.
+/// A position without a column.
 const NOWHERE: u32 = u32::MAX;
 
 impl Header {
-    /// Places that mean `columns` in this order.
+    /// A header in which the positions mean `columns`, in order.
     pub(crate) fn of(columns: impl Iterator<Item = usize>) -> Self {
         let places = columns.map(|c| u32::try_from(c).unwrap_or(NOWHERE)).collect();
         Self { places, ..Self::default() }
     }
 
-    /// The column at a place.
+    /// The column at a position.
     fn column(&self, place: usize) -> Option<usize> {
         self.places.get(place).filter(|c| **c != NOWHERE).map(|c| *c as usize)
     }

@@ -1,14 +1,15 @@
-//! `POST /prediction`: the bytes of a request become a table of features, and that an answer.
+//! `POST /prediction`: turns the bytes of a request into a table of features, and that into an
+//! answer.
 //!
 //! | step | file |
 //! |---|---|
-//! | JSON to rows | `json`; `column` where it comes column by column |
-//! | CSV to rows | `csv`, and `file` for a file that is named |
+//! | JSON to rows | `json`; `column` if it is sent column by column |
+//! | CSV to rows | `csv`, and `file` for a named file |
 //! | a row into the table, or its faults | `rows`, `faults` |
-//! | how numbers are spelt | `reading` |
+//! | number formats | `reading` |
 //! | probabilities to an answer | `answer` |
 //!
-//! Synchronous, on the thread that read the body, unless it is large.
+//! Synchronous, on the thread that read the body unless it is large.
 
 pub(crate) mod answer;
 pub(crate) mod column;
@@ -97,7 +98,7 @@ pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
     }
 }
 
-/// How far a request came.
+/// The result of the first part of a request.
 enum Step {
     Done(Response),
     /// A file is to be read, which may wait for a disk; the request keeps its place.
@@ -129,7 +130,7 @@ fn prediction(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Outcome, Pro
     }
 }
 
-/// Predicts the rows of `body` that `fill` puts in.
+/// Predicts the rows that `fill` takes from `body`.
 pub(crate) fn of_rows(
     loaded: &Loaded,
     body: &Body,
@@ -150,7 +151,7 @@ pub(crate) fn of_rows(
     predicted.sound(notes)
 }
 
-/// Predicts rows of CSV, a batch at a time.
+/// Predicts CSV rows, a batch at a time.
 pub(crate) fn of_csv(
     source: csv::Source<'_, impl std::io::Read>,
     loaded: &Loaded,
@@ -164,7 +165,7 @@ pub(crate) fn of_csv(
 }
 
 impl Predicted {
-    /// With what is to be said of the rows, unless that is that they cannot be predicted.
+    /// Adds the notes on the rows, or fails if they cannot be predicted.
     fn sound(mut self, notes: Notes) -> Result<Self, Problem> {
         if notes.faults.count > 0 {
             return Err(Problem::rows(notes.faults));
@@ -174,7 +175,7 @@ impl Predicted {
     }
 }
 
-/// Counts and logs predictions that will be answered; `large` ones may wait a little for the log.
+/// Counts and logs predictions that will be answered; `large` ones may wait briefly for the log.
 pub(crate) fn record(
     app: &Shared,
     loaded: &Loaded,
@@ -188,8 +189,8 @@ pub(crate) fn record(
     }
 }
 
-/// Lends a table with the columns of `loaded`, empty, whose memory is used again and again; `bytes`
-/// is the size of what will be put in, and large memory is given back.
+/// Lends an empty table with the columns of `loaded` whose memory is reused; `bytes` is the size of
+/// the input, and large memory is released.
 pub(crate) fn with_table<T>(
     loaded: &Loaded,
     bytes: usize,

@@ -1,17 +1,17 @@
-//! How the numbers of a request are spelt.
+//! The number format of a request.
 //!
-//! A JSON number is a number. Everything else, cells of CSV and texts of JSON, is read as the files of
-//! the model are. Where these have a decimal comma, programs and our own data sets still write a
-//! decimal point: both are read then, as long as no number could be two, and all of a request agree.
-//! Whoever says which it is (`decimal=point` or `decimal=comma` beside the type of the body) is
-//! believed. Not for what a number is: see `mlops_core::csv::cell_reader`.
+//! A JSON number is a number. Everything else, cells of CSV and JSON strings, is read like the
+//! model's files. If those have a decimal comma, programs and our own data sets still write a
+//! decimal point; then both are read, as long as no number is ambiguous and all numbers of a
+//! request agree. A declared format (`decimal=point` or `decimal=comma` after the media type) is
+//! trusted. Not for parsing numbers: see `mlops_core::csv::cell_reader`.
 
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::cell_reader::{CANONICAL, CellReader};
 use mlops_core::model::Model;
 use mlops_core::table::schema::{Role, Schema, SchemaFields};
 
-/// What a request says of its decimal separator.
+/// The decimal separator that a request declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Decimal {
     /// Nothing.
@@ -22,7 +22,7 @@ pub(crate) enum Decimal {
 }
 
 impl Decimal {
-    /// The one that the header calls `name`.
+    /// The separator with the name `name`.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "point" => Some(Self::Point),
@@ -36,7 +36,7 @@ impl Decimal {
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
     pub(crate) cells: CellReader,
-    /// The same for rows of CSV. What counts as missing is the model's own.
+    /// The settings for CSV rows. Spellings of missing values are the model's own.
     pub(crate) rows: Ingestion,
 }
 
@@ -46,9 +46,9 @@ pub(crate) struct Readings {
     untold: Reading,
     point: Reading,
     comma: Reading,
-    /// As the model's files are spelt.
+    /// The format of the model's files.
     pub(crate) files: Reading,
-    /// The schema with numbers as texts, for rows whose cells are looked at one by one.
+    /// The schema with numbers as texts, for rows whose cells are examined one by one.
     pub(crate) texts: Schema,
 }
 
@@ -72,7 +72,7 @@ impl Readings {
         Self { untold, point: told('.'), comma: told(','), files, texts: texts(&model.schema) }
     }
 
-    /// The one for a request that says `decimal`.
+    /// The reading for a request that declares `decimal`.
     pub(crate) fn get(&self, decimal: Decimal) -> &Reading {
         match decimal {
             Decimal::Untold => &self.untold,
@@ -82,7 +82,7 @@ impl Readings {
     }
 }
 
-/// `schema` with its numbers as categories; all columns keep their places.
+/// `schema` with its numbers as categories; all columns keep their positions.
 fn texts(schema: &Schema) -> Schema {
     let names = |roles: &[Role]| -> Vec<String> {
         let names = roles.iter().flat_map(|role| schema.names(*role));

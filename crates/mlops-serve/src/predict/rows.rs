@@ -1,7 +1,8 @@
-//! One row after the other into the columns of a table, without a value in between.
+//! Writes rows straight into the columns of a table, without intermediate values.
 //!
 //! A value is cleaned as ingestion cleans a cell, so that a row means the same in every format. A
-//! row that breaks the schema is noted and leaves nothing behind. Not for JSON: see `super::json`.
+//! row that violates the schema is noted and leaves nothing in the table. Not for JSON: see
+//! `super::json`.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +13,13 @@ use super::faults::{Fault, Faults, excerpt};
 use crate::columns::Slot;
 use crate::live::Loaded;
 
-/// How many different fields that no column has are counted by name.
+/// The number of distinct unknown fields that are counted by name.
 pub(crate) const NAMES: usize = 100;
-/// The name for all further ones.
+/// The name under which further ones are counted.
 pub(crate) const OTHERS: &str = "(others)";
-/// Rows that are kept before they are used.
+/// The number of rows collected before they are used.
 const BLOCK: usize = 4096;
-/// Whole numbers from here on are not all doubles.
+/// 2^53: from here on, doubles cannot represent every integer.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What rows must have besides the features.
@@ -30,22 +31,22 @@ pub(crate) enum Wants {
     Labels,
 }
 
-/// What is to be said of rows besides their predictions.
+/// Notes on rows besides their predictions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
     pub(crate) faults: Faults,
-    /// Rows taken or refused.
+    /// Number of rows, accepted or refused.
     pub(crate) rows: u64,
-    /// Missing values that the model fills, by column of the schema.
+    /// Number of imputed values by column, in schema order.
     pub(crate) imputed: Vec<u64>,
-    /// Categories that training never saw.
+    /// Number of categories not seen in training.
     pub(crate) unknown_categories: u64,
-    /// Fields that no column has, with the rows that have them.
+    /// Fields without a column, with the number of rows that have them.
     pub(crate) ignored: BTreeMap<String, u64>,
 }
 
 impl Notes {
-    /// Counts `rows` more rows with the field `name`, which is no column.
+    /// Counts `rows` more rows with the unknown field `name`.
     pub(crate) fn ignore(&mut self, name: &str, rows: u64) {
         if let Some(count) = self.ignored.get_mut(name) {
             *count += rows;
@@ -56,22 +57,22 @@ impl Notes {
     }
 }
 
-/// Takes the values of rows, field by field.
+/// Receives the values of rows, field by field.
 pub(crate) struct Rows<'a> {
     pub(crate) loaded: &'a Loaded,
     cells: &'a CellReader,
     pub(crate) table: &'a mut Table,
     pub(crate) notes: &'a mut Notes,
     pub(crate) wants: Wants,
-    /// What uses rows, a block of good ones at a time.
+    /// Uses rows, a block of good ones at a time.
     take: &'a mut dyn FnMut(&Table, &mut Notes),
-    /// Whether the row at hand is lost.
+    /// The current row is invalid.
     broken: bool,
-    /// The line of the row at hand, where the text has lines.
+    /// The line of the current row, if the text has lines.
     pub(crate) line: Option<u64>,
-    /// The spelling of numbers, once one had a certain one.
+    /// The number format, once a number determined it.
     spelling: Spelling,
-    /// The columns of the fields of the row before, in their order.
+    /// The columns of the previous row's fields, in order.
     order: Vec<usize>,
 }
 
@@ -88,7 +89,7 @@ impl<'a> Rows<'a> {
         Self { loaded, cells, table, notes, wants, take, broken: false, line, spelling, order }
     }
 
-    /// Hands on the rows that are in, while none was wrong.
+    /// Passes on the collected rows unless there was a fault.
     pub(crate) fn flush(&mut self) {
         if self.notes.faults.count == 0 && !self.table.is_empty() {
             (self.take)(self.table, self.notes);
@@ -96,8 +97,8 @@ impl<'a> Rows<'a> {
         self.table.clear();
     }
 
-    /// The column called `name`, which is field number `place` of its row. Rows of one origin have
-    /// their fields in one order, so that one comparison mostly does.
+    /// The column with the name `name`, which is field number `place` of its row. Rows of one
+    /// origin have their fields in the same order, so that usually one comparison suffices.
     pub(crate) fn find(&mut self, name: &str, place: usize) -> Option<usize> {
         let columns = &self.loaded.columns;
         if let Some(c) = self.order.get(place).copied()
@@ -115,7 +116,7 @@ impl<'a> Rows<'a> {
         Some(c)
     }
 
-    /// Notes that the row at hand breaks the schema.
+    /// Notes that the current row violates the schema.
     pub(crate) fn fault(&mut self, column: Option<usize>, reason: impl FnOnce() -> String) {
         self.broken = true;
         let (row, line, columns) = (self.notes.rows, self.line, &self.loaded.columns);
@@ -127,13 +128,13 @@ impl<'a> Rows<'a> {
         });
     }
 
-    /// A number for column `c`.
+    /// Adds a number for column `c`.
     pub(crate) fn number(&mut self, c: usize, value: f64) {
         let rows = self.table.len();
         if let Slot::Numeric { index, .. } = self.loaded.columns.slot(c)
             && self.table.numeric[index].len() == rows
         {
-            // Ingestion knows no negative zero.
+            // Ingestion has no negative zero.
             return self.table.numeric[index].push(value + 0.0);
         }
         if value.fract() == 0.0 && value.abs() >= EXACT {
@@ -148,7 +149,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A whole number for column `c`: `value` where it is a number, the digits of `exact` elsewhere.
+    /// Adds an integer for column `c`: `value` for a numeric column, the digits of `exact` for
+    /// another.
     pub(crate) fn integer(&mut self, c: usize, value: f64, exact: impl itoa::Integer) {
         match self.loaded.columns.slot(c) {
             Slot::Numeric { .. } => self.number(c, value),
@@ -156,7 +158,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A text for column `c`.
+    /// Adds a text for column `c`.
     pub(crate) fn text(&mut self, c: usize, text: &str) {
         let rows = self.table.len();
         let cells = self.cells;
@@ -195,7 +197,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// No value for column `c`.
+    /// Adds a missing value for column `c`.
     pub(crate) fn null(&mut self, c: usize) {
         match self.loaded.columns.slot(c) {
             Slot::Numeric { index, fills }
@@ -208,14 +210,14 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Something for column `c` that no column can hold.
+    /// Notes a value for column `c` that no column can hold.
     pub(crate) fn misfit(&mut self, c: usize, what: &str) {
         if self.wants == Wants::Labels || self.loaded.columns.slot(c) != Slot::Target {
             self.fault(Some(c), || format!("{what} is no value of a column"));
         }
     }
 
-    /// Whether a number of this spelling may stand beside those before it.
+    /// Whether a number in this format is consistent with those before it.
     fn agrees(&mut self, spelling: Spelling) -> bool {
         if self.spelling == Spelling::Any {
             self.spelling = spelling;
@@ -240,7 +242,7 @@ impl<'a> Rows<'a> {
         });
     }
 
-    /// Ends the row at hand: it is in whole, or not at all.
+    /// Ends the current row: it is kept whole or not at all.
     pub(crate) fn end(&mut self) {
         let rows = self.table.len();
         for column in &mut self.table.ids {
@@ -270,7 +272,7 @@ impl<'a> Rows<'a> {
         self.notes.rows += 1;
     }
 
-    /// Whether the row at hand has a value in every column that it needs.
+    /// Whether the current row has a value in every column that needs one.
     fn complete(&self, rows: usize) -> bool {
         let longer = |column: &TextColumn| column.len() > rows;
         self.table.numeric.iter().all(|column| column.len() > rows)

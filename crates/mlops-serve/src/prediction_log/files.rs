@@ -1,11 +1,11 @@
-//! The files of the log of predictions: which one is written to, which ones go.
+//! The files of the log of predictions: which one is written to, and which ones are removed.
 //!
-//! A file is ours if its name is one that is made here and its first line is one of ours; nothing
-//! else is ever touched. An instance holds a lock on the file that it writes to. Several instances
-//! over one folder have files of their own: those of the second are called `predictions-2-…`. A
-//! start goes on in the newest file that has room. Beside core's `durable` and the log of a run the
-//! only code that opens a file for writing: a log is there after a crash without ever having been
-//! published. Not for the lines: see `super`.
+//! A file is ours if its name and its first line have our format; no other file is ever touched. An
+//! instance holds a lock on the file that it writes to. Several instances that share a folder have
+//! separate files: those of the second are called `predictions-2-…`. At startup the newest file
+//! with room is continued. Besides core's `platform::disk` and the log of a run, this is the only
+//! code that opens a file for writing: a log must survive a crash without having been published.
+//! Not for the lines: see `super`.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -22,18 +22,18 @@ use mlops_core::{Error, Result};
 
 const PREFIX: &str = "predictions-";
 const SUFFIX: &str = ".jsonl";
-/// How every line begins.
+/// The beginning of every line.
 const BEGINNING: &[u8] = b"{\"recorded\":\"";
-/// Instances that may share a folder.
+/// The maximum number of instances that share a folder.
 const INSTANCES: u32 = 99;
 
-/// The files, of which one is written to.
+/// The files, one of which is being written to.
 pub(super) struct Files {
     settings: Settings,
     clock: Arc<dyn Clock>,
     disk: Disk,
     current: Option<Current>,
-    /// Whether the last lines could be written.
+    /// The last lines were written successfully.
     sound: bool,
 }
 
@@ -57,12 +57,12 @@ impl Files {
         })
     }
 
-    /// Ends the file that is written to.
+    /// Closes the current file.
     pub(super) fn close(&mut self) {
         self.current = None;
     }
 
-    /// Writes whole lines, of which each file takes as many as it has room for, one at least;
+    /// Writes whole lines, filling each file as far as it has room, but with at least one line;
     /// returns how many were lost.
     pub(super) fn write(&mut self, lines: &[u8]) -> u64 {
         let (mut rest, mut lost, mut cause) = (lines, 0, None);
@@ -102,7 +102,8 @@ impl Files {
         lost
     }
 
-    /// The file to go on in, if it has room for `first` bytes, or a new one; the oldest ones go.
+    /// The file to continue, if it has room for `first` bytes, or a new one; removes the oldest
+    /// ones.
     fn next(&mut self, first: u64) -> io::Result<Current> {
         let folder = &self.settings.folder;
         for instance in 1..=INSTANCES {
@@ -133,7 +134,7 @@ impl Files {
         Err(io::Error::other(format!("{INSTANCES} instances write in {}", folder.display())))
     }
 
-    /// A new file of `instance`.
+    /// Creates a new file for `instance`.
     #[expect(clippy::disallowed_methods, reason = "this module owns the log of predictions")]
     fn create(&self, instance: u32) -> io::Result<Current> {
         let mut at = self.clock.now();
@@ -143,7 +144,7 @@ impl Files {
             let path = self.settings.folder.join(format!("{PREFIX}{number}{stamp}{SUFFIX}"));
             match File::options().append(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    // Where locks are unknown, so are other instances.
+                    // If the file system has no locks, other instances cannot be detected.
                     let _ = file.try_lock();
                     return Ok(Current { path, file: WholeLines::new(file), size: 0 });
                 }
@@ -168,7 +169,8 @@ fn count(lines: &[u8]) -> u64 {
     lines.split_inclusive(|b| *b == b'\n').count() as u64
 }
 
-/// The files of `instance` in `folder` that hold lines, the oldest first: their names hold the time.
+/// The files of `instance` in `folder` that contain lines, oldest first: the time is in their
+/// names.
 fn own(folder: &Path, instance: u32) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -183,7 +185,7 @@ fn own(folder: &Path, instance: u32) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The instance whose file may be called `name`.
+/// The instance to which a file called `name` would belong.
 fn instance_of(name: &str) -> Option<u32> {
     let middle = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
     let (instance, stamp) = match middle.split_once('-') {
@@ -201,7 +203,7 @@ fn instance_of(name: &str) -> Option<u32> {
     (stamp.len() == 22 && stamp.bytes().enumerate().all(shape)).then_some(instance)
 }
 
-/// Whether the file at `path` begins with a line of ours.
+/// Whether the file at `path` begins with one of our lines.
 fn begins(path: &Path) -> bool {
     let mut start = [0; BEGINNING.len()];
     let read = open(path, false).and_then(|mut file| file.read_exact(&mut start));
@@ -215,20 +217,20 @@ fn open(path: &Path, append: bool) -> io::Result<File> {
     File::options().read(true).append(append).custom_flags(flags).open(path)
 }
 
-/// The file at `path`, unless another instance writes to it.
+/// The file at `path`, locked; `None` if another instance is writing to it.
 fn locked(path: &Path) -> io::Result<Option<File>> {
     match open(path, true) {
         Ok(file) => match file.try_lock() {
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             _ => Ok(Some(file)),
         },
-        // Another user's.
+        // It belongs to another user.
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-/// `file` as the one to go on in, if it has room for `first` bytes.
+/// Continues in `file`, if it has room for `first` bytes.
 fn resumed(path: &Path, mut file: File, first: u64, max: u64) -> io::Result<Option<Current>> {
     let size = file.metadata()?.len();
     if size > 0 && size + first > max {

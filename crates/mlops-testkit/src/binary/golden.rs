@@ -10,10 +10,9 @@ use super::scene::Scene;
 use super::{Binary, Output, ended};
 
 /// What is replaced by what: `9` stands for a digit, `h` for a lower-case hexadecimal digit, `#`
-/// for one digit or more.
+/// for one digit or more, `~` for one hexadecimal digit or more.
 const UNSTABLE: &[(&str, &str)] = &[
-    ("99999999T999999999Z-hhhhhhhhhhhh", "RUN"),
-    ("99999999T999999999Z-hhhh", "RUN"),
+    ("99999999T999999999Z-~", "RUN"),
     ("9999-99-99T99:99:99.999Z", "TIME"),
     ("9999-99-99T99:99:99.999999Z", "TIME"),
     ("9999-99-99T99:99:99Z", "TIME"),
@@ -37,16 +36,16 @@ fn matched(text: &[u8], pattern: &str) -> Option<usize> {
     let mut at = 0;
     for wanted in pattern.bytes() {
         let here = *text.get(at)?;
-        let fits = match wanted {
+        let fits = |here: u8| match wanted {
             b'9' | b'#' => here.is_ascii_digit(),
-            b'h' => matches!(here, b'0'..=b'9' | b'a'..=b'f'),
+            b'h' | b'~' => matches!(here, b'0'..=b'9' | b'a'..=b'f'),
             literal => here == literal,
         };
-        if !fits {
+        if !fits(here) {
             return None;
         }
         at += 1;
-        while wanted == b'#' && text.get(at).is_some_and(u8::is_ascii_digit) {
+        while matches!(wanted, b'#' | b'~') && text.get(at).is_some_and(|here| fits(*here)) {
             at += 1;
         }
     }

@@ -41,14 +41,14 @@ use page::{PAGE, PageWriter, Pages};
 use run::{RunKeys, RunWriter};
 
 const MAGIC: [u8; 8] = *b"mlopsrow";
-/// The first bytes: a magic number and the version, which changes with the layout and with the hash
-/// of a row.
+/// The first bytes: a magic number and the version, which changes whenever the layout or the way
+/// rows are hashed does.
 const START: [u8; 16] = *b"mlopsrow\x03\0\0\0\0\0\0\0";
 /// Maximum size of the list of parts in bytes.
 const MOST_BYTES: u64 = 1 << 16;
 /// Bytes after the list: its checksum, its length, and the magic number again.
 const END: usize = 32;
-/// With so many parts, a new run absorbs all others.
+/// At this many parts, a new run absorbs all others.
 const MANY_PARTS: usize = 32;
 
 /// The rows of a data set, to be stored for the next ingestion.
@@ -58,7 +58,7 @@ pub struct Index {
     pub(crate) hasher: RowHasher,
     /// The number of rows.
     pub(crate) rows: u64,
-    /// Saved sums, which make hashing the data set again unnecessary.
+    /// Saved hash states, so that the data set need not be hashed again.
     pub(crate) resume: Resume,
     /// The hashes.
     pub(crate) body: Body,

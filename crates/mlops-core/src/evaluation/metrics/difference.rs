@@ -37,13 +37,13 @@ pub fn two_sample_interval(
 /// Counts of the predictions of two models for the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PairedCounts {
-    /// Number of rows by 4 * label + 2 * champion's prediction + challenger's prediction, 1 being
-    /// positive.
+    /// Number of rows, indexed by 4 * label + 2 * champion's prediction + challenger's prediction,
+    /// where positive is 1 and negative 0.
     cells: [u64; 8],
 }
 
 impl PairedCounts {
-    /// Counts n labels with the predictions of both models.
+    /// Counts the rows by their labels and the predictions of both models.
     ///
     /// # Errors
     /// `Data` if the lengths differ.

@@ -20,11 +20,13 @@ pub mod interval;
 pub mod probability;
 pub mod ranking;
 pub mod score;
+pub mod threshold;
 
 pub use difference::PairedCounts;
 pub use interval::{Interval, Method};
 pub use ranking::Ranking;
-pub use score::{Evaluation, classify};
+pub use score::Evaluation;
+pub use threshold::classify;
 
 /// Two F1 scores are equal within this: two formulas for 2/3 may differ in the last digit.
 pub const SAME_F1: f64 = 1e-12;

@@ -1,7 +1,7 @@
 //! The evaluation of a model on a test set: the numbers of `score.json`, without provenance.
 //!
-//! Also the one rule that turns a probability into a class, [`classify`], and the text of the bare
-//! score file. Not for deciding whether a model may go live.
+//! Also the text of the bare score file. Not for the rule that turns a probability into a class: see
+//! [`super::threshold`]; not for deciding whether a model may go live.
 
 use std::cmp::Ordering;
 
@@ -10,21 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::too_few;
 use super::interval::{auc_interval, f1_interval, wilson};
 use super::probability::{brier, log_loss};
+use super::threshold::classify;
 use super::{ConfusionMatrix, ConstantBaseline, Interval, Ranking, check_probabilities};
 use crate::error::{Error, Result};
 use crate::platform::threads::both;
 
 /// The number of rows from which on a second thread pays off.
 const LARGE: usize = 100_000;
-
-/// Whether a row whose probability of the positive class is `p` is predicted positive.
-///
-/// Strictly above the threshold: scikit-learn's `predict` tests `decision_function > 0`, which is p
-/// > 0.5, so that a row exactly at the threshold is negative. Every prediction of the toolset uses
-/// this function.
-pub fn classify(p: f64, threshold: f64) -> bool {
-    p > threshold
-}
 
 /// All scores of a model on a labelled set. No number in it is ever NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,13 +156,6 @@ pub fn latest_score_text(f1: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_row_on_the_fence_is_negative() {
-        assert!(!classify(0.5, 0.5));
-        assert!(classify(0.500_000_000_000_000_1, 0.5));
-        assert!(!classify(1.0, 1.0));
-    }
 
     #[test]
     fn scores_are_written_as_python_writes_them() {

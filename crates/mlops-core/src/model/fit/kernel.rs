@@ -25,8 +25,8 @@ const LANES: usize = 8;
 /// Columns of a Hessian tile; features are padded to a multiple of it.
 const TILE: usize = 4;
 
-/// Running products in the loss; each has 32 factors of at most 2, so that all together stay below
-/// 2^256 and nothing overflows.
+/// Running products in the loss; each has 32 factors of at most 2, so that the product of all is at
+/// most 2^256 and nothing overflows.
 const PRODUCTS: usize = 8;
 
 /// Below this, a product of the loss has lost digits that matter.
@@ -56,8 +56,8 @@ pub(crate) struct Sums {
     pub(crate) positives: f64,
 }
 
-/// Buffers of one thread: `size` scaled columns of the current block, the ones of the intercept,
-/// and zeros up to a multiple of [`TILE`].
+/// Buffers of one thread: `size` scaled columns of the current block, the intercept's column of
+/// ones, and columns of zeros up to a multiple of [`TILE`].
 #[derive(Debug)]
 pub(crate) struct Scratch {
     columns: Vec<PaddedColumn>,

@@ -51,10 +51,10 @@ pub struct LogisticRegression {
     /// Largest [`Fitted::gradient_norm`] at an optimum. The default is far below scikit-learn's, so
     /// that coefficients agree to 1e-9 for all solvers.
     pub tol: f64,
-    /// Number of threads; 0 for all. Does not change a bit of the result.
+    /// Number of threads; 0 for all. The result is the same, bit for bit.
     pub threads: usize,
-    /// Approximate memory of a fit besides the rows, in bytes: within it the fit uses fewer threads
-    /// and, with a penalty, no Hessian.
+    /// Approximate memory for a fit besides the rows, in bytes. To stay within it, the fit uses
+    /// fewer threads and, with a penalty, no Hessian.
     pub memory: usize,
 }
 

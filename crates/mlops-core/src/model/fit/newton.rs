@@ -91,8 +91,8 @@ impl Newton<'_> {
         }
         if !here.is_finite() {
             return Err(Error::data(
-                "the training data hold numbers too large to compute with; give the features in \
-                 other units",
+                "the training data hold numbers too large to compute with; use other units for the \
+                 features",
             ));
         }
         if !self.matrix {
@@ -304,8 +304,9 @@ impl Newton<'_> {
 
     fn not_converged(&self, here: &Point, iterations: usize) -> Error {
         Error::not_converged(format!(
-            "the logistic regression did not converge: after {iterations} Newton steps the gradient \
-             is {:.1e} where {:.1e} is asked for; {}, or look for features with extreme values",
+            "the logistic regression did not converge: after {iterations} Newton steps the \
+             gradient is {:.1e} where {:.1e} is required; {}, or look for features with extreme \
+             values",
             here.norm,
             self.tol,
             self.more_penalty()
@@ -349,7 +350,7 @@ impl Newton<'_> {
         let names: Vec<String> = order.iter().map(|j| self.blocks.name(*j)).collect();
         Err(Error::data(format!(
             "there is no logistic regression without a penalty (\"training.C\" is null): {} told \
-             apart without error by {}, and its coefficients would grow without end. Set \
+             apart without error by {}, and its coefficients would grow without bound. Set \
              \"training.C\", to 1.0 for instance, or leave out what gives the label away",
             if all_right { "all rows are" } else { "some rows are" },
             crate::text::names(names.iter().map(String::as_str))

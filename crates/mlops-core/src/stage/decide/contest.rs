@@ -66,8 +66,8 @@ pub fn contest(
     Ok(Contest { verdict, newest: ConfusionMatrix::from_pairs(newest) })
 }
 
-/// Holds `challenger` against a live release that these records do not know, if their columns are the
-/// same.
+/// Compares `challenger` with a live release that these records do not know, if their columns are
+/// the same.
 pub fn with_unknown(
     context: &Context,
     workspace: &Workspace,

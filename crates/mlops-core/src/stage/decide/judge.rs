@@ -16,7 +16,7 @@ use crate::release::{Release, SCORE, parse};
 use crate::run::context::{Context, Workspace};
 use crate::run::decision::Concern;
 
-use super::super::fresh::RowRanges;
+use super::super::new_rows::RowRanges;
 use super::super::score::Score;
 
 /// The probability below which rows of a single class are not explained by chance.

@@ -1,6 +1,6 @@
-//! The live release as a run finds it, and what the records know of it.
+//! The live release at the start of a run, and what the records have about it.
 //!
-//! Not for making one live again: see [`super::restore`].
+//! Not for making one live again: see [`super::restore_release`].
 
 use crate::ids::{DatasetVersion, DecisionOutcome};
 use crate::release::Release;
@@ -11,8 +11,8 @@ use super::super::score;
 use super::DecisionRun;
 
 impl DecisionRun<'_> {
-    /// The live release, verified; one that is damaged stops the run unless it is forced. Where none
-    /// is live, the one that was last is made live again.
+    /// The live release, verified; a damaged one stops the run unless it is forced. If none is
+    /// live, the one that was last is made live again.
     pub(super) fn live(&mut self) -> Result<Option<Release>> {
         let store = self.context.store();
         let Some(id) = store.live()? else { return self.restore() };
@@ -44,17 +44,17 @@ impl DecisionRun<'_> {
         release
     }
 
-    /// The data set that the live model was trained on, if these records have it: the number alone
-    /// does not tell, since records that were begun afresh count from the start.
+    /// The data set that the live model was trained on, if it is in these records: its number is
+    /// not enough, since records that were begun anew count from the start.
     pub(super) fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
         let Some(live) = live else { return Ok(None) };
         let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
         Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
     }
 
-    /// Whether nothing is live though something was, and cannot be made so again: the releases are
-    /// gone. Not after a run that found the same and refused what it trained, which the next one would
-    /// only repeat.
+    /// Whether no release is live although one was, and none can be made live again because the
+    /// releases are gone. False after a run that found this and refused the model that it trained,
+    /// since the next run would only repeat that.
     pub(super) fn is_lost(&self, live: Option<&Release>) -> Result<bool> {
         let ledger = &self.workspace.ledger;
         if live.is_some() || ledger.latest_deployment()?.is_none() {
@@ -65,12 +65,12 @@ impl DecisionRun<'_> {
     }
 }
 
-/// What to know when the rows that a live model was trained on cannot be told from new ones.
+/// The note for a live model whose training rows cannot be told from new ones.
 pub(super) fn no_known_rows(live: &Release) -> String {
     format!(
-        "the rows that {} was trained on cannot be told from the others, since its {} is not in these \
-         records, which were lost, moved or begun afresh. All rows count as new, so that its F1 on \
-         them may be too good",
+        "the rows that {} was trained on cannot be told from the others, since its {} is not in \
+         these records, which were lost, moved or begun anew. All rows count as new, so that its \
+         F1 on them may be too high",
         live.id,
         live.manifest.dataset.file_name()
     )

@@ -8,7 +8,7 @@
 pub mod contest;
 mod judge;
 mod live;
-mod restore;
+mod restore_release;
 mod supply;
 
 use std::cmp::Ordering;
@@ -28,10 +28,10 @@ use crate::table::schema::Schema;
 use crate::{Error, Result};
 
 use super::deploy::{self, Candidate};
-use super::fresh::{self, RowRanges};
 use super::ingest::{self, report::Ingested};
+use super::new_rows::{self, RowRanges};
 use super::score::{self, Score, Scoring};
-use super::{held_again, holdout, train};
+use super::{holdout, restore_holdout, train};
 
 /// The user's options.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,12 +44,12 @@ pub struct Options {
     pub accept: bool,
 }
 
-/// A decision with what was made or read for it.
+/// A decision, with the release and the score that led to it.
 #[derive(Debug)]
 pub struct Decided {
     /// The decision.
     pub decision: Decision,
-    /// The release that is live now, as it was read from disk; nothing if none is, or if it is damaged.
+    /// The release that is live now, as read from disk; `None` if there is none or it is damaged.
     pub live: Option<Release>,
     /// The score of the new model.
     pub scoring: Option<Scoring>,
@@ -60,7 +60,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
     decided(context, workspace, options).map(|decided| decided.decision)
 }
 
-/// The same, with what was made on the way.
+/// Like [`run`]; also returns the live release and the new score.
 pub fn decided(context: &Context, workspace: &mut Workspace, options: Options) -> Result<Decided> {
     if !options.dry_run {
         return DecisionRun::new(context, workspace, options).act();
@@ -77,7 +77,7 @@ pub fn rehearse(context: &Context, options: Options) -> Result<Decision> {
     DecisionRun::new(context, workspace, options).act().map(|decided| decided.decision)
 }
 
-/// What a run makes: the release that goes live, and the score of the new model.
+/// The results of a run: the release that goes live, and the score of the new model.
 type News = (Option<Release>, Option<Scoring>);
 
 /// A run in progress.
@@ -110,7 +110,7 @@ impl<'a> DecisionRun<'a> {
         Ok(Decided { decision, live: promoted.or(live), scoring })
     }
 
-    /// Notes in `made` the release that goes live and the score of the new model.
+    /// Stores the release that goes live and the score of the new model in `made`.
     fn decide(mut self, live: Option<&Release>, made: &mut News) -> Result<Decision> {
         let trained = self.trained_version(live)?;
         let ledger = &self.workspace.ledger;
@@ -129,12 +129,12 @@ impl<'a> DecisionRun<'a> {
         let lost = self.is_lost(live)?;
         if lost {
             self.decision.data.warnings.push(
-                "no release is live and none that was is there any more: a model is trained again"
+                "no release is live and no earlier one exists any more: a new model is trained"
                     .to_owned(),
             );
         }
         if dataset.version <= looked && !force && !lost {
-            let reason = format!("no data came after {}", looked.file_name());
+            let reason = format!("there are no data after {}", looked.file_name());
             return self.nothing_new(live, &reason);
         }
         let schema = ingest::identity::schema(self.context, self.workspace)?;
@@ -222,7 +222,7 @@ impl<'a> DecisionRun<'a> {
         dataset: &DatasetRecord,
         version: DatasetVersion,
     ) -> Result<(RowRanges, Option<String>)> {
-        fresh::after(self.context, self.workspace, schema, dataset, version)
+        new_rows::after(self.context, self.workspace, schema, dataset, version)
     }
 
     /// Ends a run without new data. Concerns about the live release persist, and that none is live
@@ -261,7 +261,7 @@ impl<'a> DecisionRun<'a> {
         made: &mut News,
     ) -> Result<Decision> {
         let lost = self.is_lost(live)?;
-        let again = held_again::run(self.context, self.workspace, lost)?;
+        let again = restore_holdout::run(self.context, self.workspace, lost)?;
         self.decision.data.warnings.extend(again);
         let trained = self.step(Step::Training, train::run)?;
         let challenger = &trained.made.model;
@@ -307,7 +307,7 @@ impl<'a> DecisionRun<'a> {
         let rolled_back = self.workspace.ledger.was_rolled_back(&candidate.id)?;
         if let Some(rollback) = rolled_back.filter(|_| !is_live) {
             let reason = format!(
-                "{} was rolled back at {} ({}); it does not go live again by itself",
+                "{} was rolled back at {} ({}); it does not go live again automatically",
                 candidate.id, rollback.recorded, rollback.reason
             );
             self.worry(live.is_some(), &reason);

@@ -153,8 +153,8 @@ impl Anew<'_> {
         }
         if missing.1 > 0 {
             report.warnings.push(format!(
-                "{} of files that are not there any more had been dropped as {}; where the row that {} \
-                 equalled has left, {} missing now: {}",
+                "{} of files that no longer exist had been dropped as {}; if the row that {} \
+                 equalled was removed, {} missing now: {}",
                 text::plural(missing.1, "row"),
                 if missing.1 == 1 { "a duplicate" } else { "duplicates" },
                 if missing.1 == 1 { "it" } else { "they" },
@@ -302,10 +302,8 @@ pub(super) fn gone(
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let elsewhere = path.parent() != Some(folder);
-        let gone = match elsewhere {
-            true => known.contains(name),
-            false => !there.contains(&path) && is_gone(&path),
-        };
+        let gone =
+            if elsewhere { known.contains(name) } else { !there.contains(&path) && is_gone(&path) };
         if gone {
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
                 || is_held(context, workspace, segment.sha256, &BTreeSet::new())?;

@@ -5,6 +5,7 @@
 
 mod anew;
 pub mod identity;
+mod loss;
 pub(crate) mod publish;
 pub(super) mod repeats;
 pub mod report;
@@ -24,7 +25,7 @@ use crate::dataset::builder::Ingest;
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
-use crate::ledger::{FileRecord, FileStatus, Segment};
+use crate::ledger::{FileRecord, FileStatus};
 use crate::platform::digest::Digest;
 use crate::platform::files;
 use crate::platform::location::Location;
@@ -85,7 +86,7 @@ fn ingest(
 
     let mut report = Ingested::of(folder.path, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
-        report.warnings.extend(super::restore::run(context, workspace, last)?);
+        report.warnings.extend(super::restore_dataset::run(context, workspace, last)?);
     }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
@@ -153,7 +154,7 @@ fn ingest(
         }
     }
     if options.rebuild && !options.partial {
-        refuse_loss(context, workspace, &held, &report)?;
+        loss::refuse(context, workspace, &held, &report)?;
     }
     let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
     if taken == 0 && superseded.is_empty() {
@@ -162,8 +163,7 @@ fn ingest(
     }
     let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
     report.superseded = left.map(|segment| segment.rows).sum();
-    let taken = u32::try_from(taken).unwrap_or(u32::MAX).max(1);
-    let version = DatasetVersion(last.as_ref().map_or(0, |d| d.version.0) + taken);
+    let version = DatasetVersion::after(last.as_ref().map(|last| last.version), taken);
     let new = New { version, base: previous, parts, superseded };
     publish(context, workspace, ingest, new, meta, &mut report)?;
     repeats::warn(context, workspace, &mut report)?;
@@ -208,53 +208,6 @@ fn start<'a>(
     Ok(ingest)
 }
 
-/// Refuses a rebuild that would lose content of the data set, unless it was requested. A file with
-/// new content has not lost its old one, unless both are to count.
-fn refuse_loss(
-    context: &Context,
-    workspace: &Workspace,
-    held: &[Segment],
-    report: &Ingested,
-) -> Result<()> {
-    let taken = || report.files.iter().filter(|f| f.status == FileStatus::Ingested);
-    let there: BTreeSet<Digest> = taken().filter_map(|f| f.sha256).collect();
-    let again = |f: &&FileRecord| match f.status {
-        FileStatus::Ingested | FileStatus::Copy => true,
-        // A header alone, which is not nothing.
-        FileStatus::NoRows => f.stamp.size > 0,
-        _ => false,
-    };
-    let again: BTreeSet<&Location> =
-        report.files.iter().filter(again).map(|f| &f.location).collect();
-    let supersedes = context.config.ingestion.on_change == OnChange::Supersede;
-    let mut lost = Vec::new();
-    for segment in held.iter().filter(|s| s.rows > 0 && !there.contains(&s.sha256)) {
-        let holders = workspace.ledger.holders(segment.sha256)?;
-        if !(supersedes && holders.iter().any(|location| again.contains(location))) {
-            lost.push(segment);
-        }
-    }
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let rows = lost.iter().map(|s| s.rows).sum();
-    let names = text::names(lost.iter().map(|s| s.location.as_str()));
-    let why = report
-        .failures
-        .iter()
-        .chain(&report.refused)
-        .next()
-        .map(|w| format!(" ({w})"))
-        .unwrap_or_default();
-    Err(Error::data(text::bounded(format!(
-        "a rebuild would leave out {} of the data set that cannot be read any more, with {}: \
-         {names}{why}. Nothing was changed: bring them back, or run `ingestion --rebuild --partial` \
-         to go on without them",
-        text::plural(lost.len() as u64, "file"),
-        text::plural(rows, "row"),
-    ))))
-}
-
 /// Refuses to read the data set with another meaning than it was ingested with.
 pub(super) fn check_meaning(context: &Context, workspace: &Workspace) -> Result<()> {
     let has_data = workspace.ledger.latest_dataset()?.is_some();
@@ -285,8 +238,9 @@ fn check_schema(
         return Err(Error::config(
             context.config.file.display().to_string(),
             vec![format!(
-                "what a cell or an equal row means has changed since the data so far were ingested: {}. \
-                 Put it back, or run `ingestion --rebuild` to read all source files again",
+                "settings that define cells or equal rows have changed since the data were \
+                 ingested: {}. Change them back, or run `ingestion --rebuild` to read all source \
+                 files again",
                 changes.join("; ")
             )],
         ));
@@ -297,9 +251,9 @@ fn check_schema(
     Err(Error::config(
         context.config.file.display().to_string(),
         vec![
-            "\"schema\" is not the one that the data so far was ingested with: put it back, or \
-             run `ingestion --rebuild` to make a new version of the data set from the source \
-             files that are still there"
+            "\"schema\" differs from the one that the data were ingested with: change it back, or \
+             run `ingestion --rebuild` to make a new version of the data set from the source files \
+             that still exist"
                 .to_owned(),
         ],
     ))

@@ -1,10 +1,10 @@
 //! Warns, with examples, of each new file of which many rows were dropped as duplicates: it was
 //! sent twice, or its ids do not identify its rows.
 //!
-//! The beginning of the file is read again to find the examples, since remembering the places of all
-//! rows would cost every ingestion more. How much is read has a limit for the whole run, so that the
-//! warning never takes a noticeable share of the time of a large ingestion. Not for dropping rows: see
-//! `crate::dataset::sink`.
+//! The beginning of the file is read again to find examples, since storing the positions of all
+//! rows would slow down every ingestion. The amount read is limited for the whole run, so that the
+//! warning never takes a noticeable share of the time of a large ingestion. Not for dropping rows:
+//! see `crate::dataset::sink`.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -26,7 +26,7 @@ use crate::stage::ingest::waiting::named;
 const MANY: f64 = 0.05;
 /// The number of example rows.
 const EXAMPLES: usize = 3;
-/// Bytes that one run reads to find them: of the files, and of the data set.
+/// Bytes that a run reads to find examples: of the files, and of the data set.
 const LOOK: Look = Look { files: 1 << 20, data: 2 << 20 };
 /// Bytes read at a time.
 const PIECE: usize = 1 << 16;
@@ -65,7 +65,7 @@ pub(super) fn warn(
     let mut notes = Vec::new();
     let mut look = LOOK;
     for file in report.files.iter_mut().filter(of_many) {
-        // Without examples the warning is as true: whatever cannot be read now was read before.
+        // The warning is valid without examples too: the file could be read before.
         let found =
             examples(context, &schema, file, &segments, &data, &mut look).unwrap_or_default();
         let warning = words(file, &found);
@@ -150,7 +150,7 @@ fn examples(
         enough(found.len())
     });
     look.files = input.limit();
-    // Whatever stopped the look (the limit may cut a record in two), what it found is true.
+    // If the search stopped early (the limit may cut a record in two), what it found is still true.
     drop(looked);
     let own = segments.iter().find(|s| Some(s.sha256) == file.sha256);
     if file.counts.duplicates_across == 0 || own.is_none_or(|own| own.first_row == 0) {
@@ -181,7 +181,7 @@ fn examples(
     Ok(found)
 }
 
-/// Stops a look that has found as many examples as are shown.
+/// Stops the search once there are as many examples as are shown.
 fn enough(found: usize) -> Result<()> {
     if found < EXAMPLES { Ok(()) } else { Err(Error::missing("enough was seen")) }
 }

@@ -18,7 +18,7 @@ use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
 use crate::table::schema::Schema;
 
-use super::fresh::RowRanges;
+use super::new_rows::RowRanges;
 
 /// Recreates the newest hold-out if there is no test file, or if the releases are `lost` and its
 /// file is missing; returns a note if it did.

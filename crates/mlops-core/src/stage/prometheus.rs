@@ -71,13 +71,13 @@ impl Figures {
         let new = judged
             .iter()
             .map(|(live, drift)| (format!("{{version=\"{}\"}}", live.release), drift.new_f1));
-        let help = "F1 of the release that was live when rows were judged last, on those rows.";
+        let help = "F1 of the live release on the rows that were judged last.";
         gauge("mlops_model_new_rows_f1", help, new.collect());
         let verdict = judged.iter().filter_map(|(live, drift)| {
             let drifted = f64::from(u8::from(drift.drifted?));
             Some((format!("{{version=\"{}\"}}", live.release), drifted))
         });
-        let help = "Whether that release drifted; absent when too few rows could tell.";
+        let help = "Whether that release drifted; absent if there were too few rows.";
         gauge("mlops_model_drift", help, verdict.collect());
         let columns = self.decision.iter().filter_map(|d| d.data_drift.as_ref());
         let columns = columns.flat_map(|d| &d.columns).flat_map(|column| {
@@ -97,14 +97,14 @@ impl Figures {
             let at = DateTime::parse_from_rfc3339(at).ok()?.timestamp_millis() as f64 / 1000.0;
             Some((format!("{{step=\"{step}\"}}"), at))
         });
-        let help = "When a step ended well the last time, in seconds since 1970.";
+        let help = "Time of the last success of a step, in seconds since 1970.";
         gauge("mlops_last_success_timestamp_seconds", help, times.collect());
         let rows =
             self.rows.iter().map(|(outcome, n)| (format!("{{outcome=\"{outcome}\"}}"), *n as f64));
-        let help = "Rows of all files so far, by what became of them.";
+        let help = "Rows of all files so far, by outcome.";
         gauge("mlops_ingest_rows_total", help, rows.collect());
         let newest = self.newest_data_ns.map(|ns| (String::new(), ns as f64 / 1e9));
-        let help = "When rows came last, in seconds since 1970; a rebuild brings none.";
+        let help = "Time when rows last arrived, in seconds since 1970; a rebuild adds none.";
         gauge("mlops_newest_data_timestamp_seconds", help, newest.into_iter().collect());
         out
     }
@@ -130,7 +130,7 @@ mod tests {
             "# HELP mlops_model_f1 F1 of the live release on its test set.",
             "# TYPE mlops_model_f1 gauge",
             "mlops_model_f1{version=\"r-1-0123456789ab\"} 0.75",
-            "# HELP mlops_last_success_timestamp_seconds When a step ended well the last time, in \
+            "# HELP mlops_last_success_timestamp_seconds Time of the last success of a step, in \
              seconds since 1970.",
             "# TYPE mlops_last_success_timestamp_seconds gauge",
             "mlops_last_success_timestamp_seconds{step=\"fullprocess\"} 1795933800.5",

@@ -81,8 +81,8 @@ pub(crate) fn after(
     let path = earlier.location.as_path();
     if !path.is_file() {
         let note = format!(
-            "{} is gone, which would tell which rows of the corrected files are new: all of them \
-             count as new",
+            "{} is gone, so that it is unknown which rows of the corrected files are new: all of \
+             them count as new",
             before.file_name()
         );
         return Ok((rows, Some(note).filter(|_| corrected.len() > 0)));

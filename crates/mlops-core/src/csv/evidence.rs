@@ -55,7 +55,7 @@ impl Signs {
     pub(crate) fn refusal(&self) -> Option<String> {
         let (line, words) = self.other_decimal.as_ref()?;
         Some(format!(
-            "line {line}: {words}. Nothing of the file is taken, since its other numbers could be \
+            "line {line}: {words}. The whole file is refused, since its other numbers could be \
              misread"
         ))
     }

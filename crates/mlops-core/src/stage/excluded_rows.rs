@@ -18,8 +18,8 @@ use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
 use crate::table::Table;
 use crate::table::schema::Schema;
 
-use super::fresh::RowRanges;
 use super::look_alikes;
+use super::new_rows::RowRanges;
 
 /// Rows that are left out wherever they are.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub(crate) fn held_out(
         let Some(drawn) = drawn(&gathered, workspace, holdout, &identity, file)? else {
             held.notes.push(format!(
                 "{}, a hold-out that an earlier version of this program drew, is not in {}: put it \
-                 back, since without it its rows cannot be left out of the training data",
+                 back: without it, its rows cannot be left out of the training data",
                 holdout.name,
                 config.test_data.display()
             ));
@@ -82,8 +82,8 @@ pub(crate) fn held_out(
             }
         } else if !gathered.take(&drawn) {
             held.notes.push(format!(
-                "{} was drawn by columns that the schema has no more: its rows are left out as far \
-                 as its file has them",
+                "{} was drawn by columns that the schema no longer has: its rows are left out only \
+                 as far as its file has them",
                 holdout.name
             ));
         }
@@ -157,7 +157,7 @@ struct Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    /// Those found by `identity`; nothing when the schema lacks the columns that tell.
+    /// The entities by `identity`; `None` if the schema lacks the identifying columns.
     fn by(&mut self, identity: &Identity) -> Option<&mut Vec<u128>> {
         let known = self.found.iter().position(|(known, ..)| known == identity);
         let at = if let Some(at) = known {
@@ -189,11 +189,13 @@ impl Gathered<'_> {
     /// Adds the rows of a hold-out of rows without identity.
     fn count(&self, file: &TestFile, copies: &mut Members) -> Result<()> {
         self.each(file, &Identity::LookAlikes, |hashes| {
-            hashes.iter().for_each(|hash| copies.add(*hash));
+            for hash in hashes {
+                copies.add(*hash);
+            }
         })
     }
 
-    /// Hands the entities of the rows of `file` to `take`, a batch at a time, in order.
+    /// Passes the entities of the rows of `file` to `take`, a batch at a time, in order.
     fn each(
         &self,
         file: &TestFile,
@@ -226,8 +228,8 @@ impl HeldOut {
         self.entities.is_empty() && self.start.is_none()
     }
 
-    /// Takes the rows that are left out from `table`, which was read with ids, and the ids too: nothing
-    /// is learnt from them.
+    /// Removes the rows to leave out from `table`, which must have been read with ids, and the ids
+    /// too: they are not used for training.
     pub(crate) fn leave_out(&self, table: &mut Table) {
         if self.is_empty() {
             return;

@@ -1,8 +1,8 @@
-//! A connection whose client must take what it is sent.
+//! A connection with a time limit for its client to take what it is sent.
 //!
-//! A client that stops reading would otherwise hold its connection, and the answer, for ever. Where a
+//! A client that stops reading would otherwise hold its connection, and the answer, for ever. If a
 //! request was answered before it was read, the connection outlives its close for a while: see
-//! `linger`. Not for clients that send too slowly: the limits of head and body see to them.
+//! `linger`. Not for clients that send too slowly: the limits on head and body handle them.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -16,19 +16,19 @@ use tokio::time::{Instant, Sleep};
 
 use crate::linger::{Unread, linger};
 
-/// What must be taken within the time: less is not worth to be waited for.
+/// The number of bytes that must be taken within the time limit.
 const STEP: usize = 64 << 10;
 
-/// A stream with a limit of time for each [`STEP`] that its other side takes.
+/// A stream with a time limit for each [`STEP`] that its other side takes.
 pub(crate) struct Guarded {
-    /// The stream and its place among the connections; nothing once it lingers.
+    /// The stream and its place among the connections; `None` once it lingers.
     open: Option<(TcpStream, OwnedSemaphorePermit)>,
     unread: Unread,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
-    /// Whether the timer runs.
+    /// The timer is running.
     waiting: bool,
-    /// What was taken since it runs.
+    /// Bytes taken since the timer started.
     taken: usize,
 }
 
@@ -48,7 +48,7 @@ impl Guarded {
         stream.ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
-    /// What a try to write came to, under the limit.
+    /// Applies the time limit to the result of an attempt to write.
     fn watch(
         &mut self,
         context: &mut Context<'_>,
@@ -103,7 +103,7 @@ impl AsyncWrite for Guarded {
         self.open.as_ref().is_some_and(|(stream, _)| stream.is_write_vectored())
     }
 
-    /// Asked for when everything was taken.
+    /// Called when everything was taken.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(self.stream()?.poll_flush(context));
         (self.waiting, self.taken) = (false, 0);

@@ -1,8 +1,8 @@
-//! The rows of one file, parsed on several threads, which learn the negative label from each other.
+//! Parses the rows of one file on several threads, which may have to learn the negative label.
 //!
-//! A label that is not known is learned from the first piece that has one, in file order: a piece
-//! that was parsed before took another spelling for it, and is parsed again. The result is the same
-//! for any number of threads. Not for threads: see [`super::pipeline`]; not for what a record is:
+//! The first piece in file order that has one decides its spelling; a piece that was parsed earlier
+//! and took another spelling is parsed again. The result is therefore the same for any number of
+//! threads. Not for threads: see [`super::pipeline`]; not for what a record is:
 //! see [`super::parse`].
 
 use std::io::Read;

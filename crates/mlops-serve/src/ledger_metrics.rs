@@ -1,7 +1,7 @@
-//! The figures of the ledger in `/metrics`, read at most every few seconds and never waited for long:
-//! a disk that hangs must not keep anybody from the rest.
+//! The ledger's figures in `/metrics`, read at most every few seconds and with a time limit: a disk
+//! that hangs must not block the other metrics.
 //!
-//! Not for what they are: see `mlops_core::stage::figures`.
+//! Not for their content: see `mlops_core::stage::prometheus`.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,16 +11,16 @@ use std::time::Duration;
 use mlops_core::ids::ReleaseId;
 use mlops_core::ledger::Ledger;
 use mlops_core::run::context::Context;
-use mlops_core::stage::figures::Figures as Read;
+use mlops_core::stage::prometheus::Figures as Read;
 
 use crate::live::Live;
 
-/// How old they may be.
+/// The maximum age of the figures.
 const AGE: Duration = Duration::from_secs(5);
-/// How long they are waited for.
+/// How long to wait for them.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What was read last, and when.
+/// The figures last read, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     last: Mutex<Option<(Duration, String)>>,

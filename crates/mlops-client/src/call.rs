@@ -37,7 +37,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The time-out for connecting; the rest of a call's time is for the answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The number of characters of foreign text quoted in an error.
+/// The maximum number of characters of untrusted text quoted in an error.
 const QUOTED: usize = 300;
 
 /// How to reach the app, and how long to try.
@@ -106,7 +106,7 @@ impl Call {
         self.release.is_some() || self.answer.get("status").and_then(Value::as_u64).is_some()
     }
 
-    /// The call in words: `GET /scoring`.
+    /// The call in words, such as `GET /scoring`.
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
@@ -134,7 +134,7 @@ pub struct Api {
     predict: Option<HeaderValue>,
     options: Options,
     clock: Arc<dyn Clock>,
-    /// Draws numbers from 0 to 1, for pauses.
+    /// Draws a random number between 0 and 1, which varies the pauses.
     random: Box<dyn Fn() -> f64 + Send + Sync>,
     begun: Duration,
 }
@@ -238,7 +238,7 @@ impl Api {
     fn attempt(&self, request: RequestBuilder) -> Attempt {
         let timeout = self.options.timeout.min(self.left().unwrap_or(Duration::MAX));
         if timeout.is_zero() {
-            return Attempt::unanswered("there is no time left for it".to_owned(), false);
+            return Attempt::unanswered("there was no time left for it".to_owned(), false);
         }
         let request = request
             .timeout(timeout)
@@ -287,7 +287,7 @@ impl Attempt {
     }
 }
 
-/// Reads an answer to its end, up to the largest that the app could give.
+/// Reads an answer to its end; one that is longer than the app could give is an error.
 fn read(response: Response, late: impl Fn() -> String) -> Attempt {
     let status = response.status();
     let header = |name: &str| {
@@ -308,7 +308,7 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
     };
     let mut body = Vec::new();
     if let Err(e) = response.take(LARGEST_ANSWER + 1).read_to_end(&mut body) {
-        let broken = format!("the answer broke off: {e}");
+        let broken = format!("the answer was cut off: {e}");
         attempt.hung = is_timeout(&e);
         attempt.error = Some(if attempt.hung { late() } else { broken });
         attempt.again = true;
@@ -325,7 +325,7 @@ fn read(response: Response, late: impl Fn() -> String) -> Attempt {
         (Err(_), true) => Some("the answer is not JSON: is this the app?".to_owned()),
         (parsed, false) => {
             let said = parsed.as_ref().map_or_else(|_| quote(&body), said);
-            Some(if said.is_empty() { "no reason is given".to_owned() } else { said })
+            Some(if said.is_empty() { "without a reason".to_owned() } else { said })
         }
     };
     attempt.answer = parsed.unwrap_or_default();
@@ -348,7 +348,7 @@ fn said(answer: &Value) -> String {
     said.map_or_else(|| quote(answer.to_string().as_bytes()), |said| quote(said.as_bytes()))
 }
 
-/// The beginning of foreign text, safe for a terminal.
+/// The beginning of an untrusted text, safe for a terminal.
 fn quote(bytes: &[u8]) -> String {
     let text = plain(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * QUOTED)]));
     match text.char_indices().nth(QUOTED) {
@@ -357,7 +357,7 @@ fn quote(bytes: &[u8]) -> String {
     }
 }
 
-/// Foreign text on one line, without terminal control codes.
+/// Untrusted text on one line, with each control character replaced by a space.
 pub(crate) fn plain(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.trim().to_owned()
@@ -373,7 +373,7 @@ fn address(text: &str) -> Result<Url, String> {
     if !url.username().is_empty() || url.password().is_some() {
         // Not quoted, since it contains a secret.
         return Err(format!(
-            "must not hold a password: put tokens into {READ_TOKEN} and {PREDICT_TOKEN}"
+            "must not contain a password: put tokens into {READ_TOKEN} and {PREDICT_TOKEN}"
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {
