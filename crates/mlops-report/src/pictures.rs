@@ -25,17 +25,25 @@ pub struct Picture {
     pub png: Vec<u8>,
 }
 
+/// How many bytes drawing one picture takes, at most: three for each pixel, and one for what covers it.
+pub(crate) const BYTES_EACH: usize = 12 << 20;
+
 /// All pictures of `report`, as SVG and PNG.
 pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
-    drawn(report, true)
+    within(report, usize::MAX)
+}
+
+/// The same, at most `at_once` of them drawn at the same time.
+pub(crate) fn within(report: &Report, at_once: usize) -> Result<Vec<Picture>> {
+    drawn(report, true, at_once)
 }
 
 /// All pictures of `report`, as SVG only.
 pub(crate) fn vector(report: &Report) -> Result<Vec<Picture>> {
-    drawn(report, false)
+    drawn(report, false, usize::MAX)
 }
 
-fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
+fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>> {
     let Report { score, curves, model, .. } = report;
     let (positive, negative) = (report.positive_label.as_str(), report.negative_label.as_str());
     let confusion = Confusion {
@@ -63,15 +71,15 @@ fn drawn(report: &Report, with_png: bool) -> Result<Vec<Picture>> {
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
     // Drawing a picture takes a fraction of a second, and pictures are independent.
-    let drawn = each::<Result<Picture>>(&[
+    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 6] = [
         &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
         &|| one("score_distribution", HISTOGRAM, &scores, with_png),
         &|| one("roc", ROC, &roc, with_png),
         &|| one("precision_recall", PR, &pr, with_png),
         &|| one("calibration", CALIBRATION, &calibration, with_png),
         &|| one("coefficients", COEFFICIENTS, &coefficients, with_png),
-    ]);
-    drawn.into_iter().collect()
+    ];
+    each(&jobs, at_once).into_iter().collect()
 }
 
 const CONFUSION: &str = "Rows are the actual classes, columns the predicted ones. The stronger a \

@@ -129,7 +129,8 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
 /// Draws everything, then writes it; the page last, since it stands for the whole.
 fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
     let folder = &context.config.output_model;
-    let pictures = pictures::pictures(report)?;
+    let at_once = context.config.limits.at_once(pictures::BYTES_EACH);
+    let pictures = pictures::within(report, at_once)?;
     let page = html::page(report, &pictures);
     let mut drawn: Vec<(String, &[u8])> = Vec::new();
     for Picture { name, svg, png, .. } in &pictures {

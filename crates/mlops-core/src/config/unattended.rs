@@ -42,9 +42,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What each thread may take to count the numbers of columns, in bytes.
+    /// How many pieces of work that take `bytes` each may be done at the same time.
+    pub fn at_once(&self, bytes: usize) -> usize {
+        self.threads.min(self.memory / 4 / bytes.max(1)).max(1)
+    }
+
+    /// What each thread may take to count the numbers of columns, in bytes: a quarter of the limit, less
+    /// 8 MiB of what the program itself takes, but 8 MiB together.
     pub fn profile_room(&self) -> usize {
-        self.memory / 4 / self.threads.max(1)
+        const LEAST: usize = 8 << 20;
+        (self.memory / 4).saturating_sub(LEAST).max(LEAST) / self.threads.max(1)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,7 @@ impl<'a> RowReader<'a> {
             options,
             purpose: Purpose::Labelled,
             hasher: RowHasher::random(),
-            wanted: Wanted { ids: false, hashes: true },
+            wanted: Wanted { ids: false, hashes: true, numbers: None },
             digest: true,
             threads: 1,
             chunk_bytes: CHUNK_BYTES,
@@ -146,6 +147,15 @@ impl<'a> RowReader<'a> {
     pub fn without_digest(mut self) -> Self {
         self.digest = false;
         self
+    }
+
+    /// Reads nothing but the numeric columns `columns` again, of a file of which no row was rejected;
+    /// the other columns of a batch may be shorter than it.
+    #[must_use]
+    pub(crate) fn again(mut self, columns: &Range<usize>) -> Self {
+        let numbers = Some((columns.start, columns.end));
+        self.wanted = Wanted { ids: false, hashes: false, numbers };
+        self.without_digest()
     }
 
     /// Makes the hashes of rows the same in every run that uses `key`.

@@ -19,13 +19,23 @@ use super::spelling::{BareLabels, Cell};
 const MOST_ROWS: usize = 256;
 const LEAST_ROWS: usize = 8;
 
-/// What a reader needs of a row besides its features and its label.
+/// What a reader needs of a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     /// The texts of id columns.
     pub(crate) ids: bool,
     /// The hash of the row.
     pub(crate) hashes: bool,
+    /// Of the features only these numeric columns, from the first to before the second; the other
+    /// cells are known to be good. `None` for all features.
+    pub(crate) numbers: Option<(usize, usize)>,
+}
+
+impl Wanted {
+    /// Whether the numeric column `j` is read.
+    fn number(self, j: usize) -> bool {
+        self.numbers.is_none_or(|(first, end)| (first..end).contains(&j))
+    }
 }
 
 impl RowParser<'_> {
@@ -88,9 +98,13 @@ impl RowParser<'_> {
                 CellColumn { chunk, at, ends: &ends[..good * width], width, position: column };
             match role {
                 Role::Numeric => {
-                    let values = &mut table.numeric[numeric];
-                    values.resize(before + good, 0.0);
-                    good = cells.numbers(&mut values[before..]);
+                    if wanted.number(numeric) {
+                        let values = &mut table.numeric[numeric];
+                        values.resize(before + good, 0.0);
+                        good = cells.numbers(&mut values[before..]);
+                    } else {
+                        good = cells.each(|_, _| true);
+                    }
                     numeric += 1;
                 }
                 Role::Id => {
@@ -101,6 +115,7 @@ impl RowParser<'_> {
                     });
                     id += 1;
                 }
+                Role::Categorical if wanted.numbers.is_some() => good = cells.each(|_, _| true),
                 Role::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
                     let texts = Some(&mut table.categorical[categorical]);

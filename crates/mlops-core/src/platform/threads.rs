@@ -45,10 +45,10 @@ pub fn both<A, B: Send, There: FnOnce() -> B + Send>(
     })
 }
 
-/// The results of `jobs`, in order; they run on threads where possible.
-pub fn each<T: Send>(jobs: &[&(dyn Fn() -> T + Sync)]) -> Vec<T> {
+/// The results of `jobs`, in order; where possible `most` of them run at the same time.
+pub fn each<T: Send>(jobs: &[&(dyn Fn() -> T + Sync)], most: usize) -> Vec<T> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    together(jobs.len().saturating_sub(1), &|| {
+    together(jobs.len().min(most).saturating_sub(1), &|| {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(at) else { break };
@@ -84,8 +84,10 @@ mod tests {
         assert_eq!(sum.into_inner(), 500_500);
         let text = "moved".to_owned();
         assert_eq!(both(|| 1, move || text.len()), (1, 5));
-        assert_eq!(each::<u32>(&[&|| 1, &|| 2, &|| 3]), [1, 2, 3]);
-        assert!(each::<u32>(&[]).is_empty());
+        for most in [0, 1, 2, 9] {
+            assert_eq!(each::<u32>(&[&|| 1, &|| 2, &|| 3], most), [1, 2, 3]);
+            assert!(each::<u32>(&[], most).is_empty());
+        }
     }
 
     #[test]

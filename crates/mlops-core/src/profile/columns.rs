@@ -71,7 +71,9 @@ pub struct ColumnsProfile {
     numeric: Vec<NumericProfile>,
     /// The numeric columns that are counted; the others wait.
     counted: Range<usize>,
-    /// How many bytes their counts may take.
+    /// How many bytes their counts take.
+    bytes: usize,
+    /// How many bytes they may take.
     room: usize,
     categorical: Vec<CategoricalProfile>,
     target: NumericProfile,
@@ -85,6 +87,7 @@ impl ColumnsProfile {
             ids: vec![(0, 0); schema.count(Role::Id)],
             numeric: (0..schema.count(Role::Numeric)).map(|_| NumericProfile::new()).collect(),
             counted: 0..schema.count(Role::Numeric),
+            bytes: 0,
             room,
             categorical: (0..schema.count(Role::Categorical))
                 .map(|_| CategoricalProfile::new())
@@ -111,18 +114,18 @@ impl ColumnsProfile {
 
     fn add_numbers(&mut self, table: &Table) {
         self.rows += table.len() as u64;
-        let counted = self.counted.clone();
-        let columns = self.numeric[counted.clone()].iter_mut().zip(&table.numeric[counted]);
-        columns.for_each(|(profile, column)| profile.extend(column));
-        while self.counted.len() > 1 && self.bytes() > self.room {
-            let half = self.counted.start + self.counted.len() / 2;
-            self.numeric[half..self.counted.end].fill_with(NumericProfile::new);
-            self.counted.end = half;
+        let mut j = self.counted.start;
+        while j < self.counted.end {
+            let before = self.numeric[j].bytes();
+            self.numeric[j].extend(&table.numeric[j]);
+            self.bytes = self.bytes + self.numeric[j].bytes() - before;
+            while self.bytes > self.room && self.counted.len() > 1 {
+                self.counted.end -= 1;
+                let last = std::mem::take(&mut self.numeric[self.counted.end]);
+                self.bytes -= last.bytes();
+            }
+            j += 1;
         }
-    }
-
-    fn bytes(&self) -> usize {
-        self.numeric[self.counted.clone()].iter().map(NumericProfile::bytes).sum()
     }
 
     /// Adds what was seen of other rows, but for the numbers.
@@ -138,7 +141,7 @@ impl ColumnsProfile {
     }
 
     /// The statistics of the file at `path`, in schema order, of which `parts` saw all rows; columns that
-    /// waited are read by `reader` now. A target without any label is left out.
+    /// waited are read by `reader` now, as it made `reading`. A target without any label is left out.
     ///
     /// # Errors
     /// As reading does; and where the file is not what it was.
@@ -147,13 +150,15 @@ impl ColumnsProfile {
         schema: &Schema,
         reader: &RowReader,
         path: &Path,
+        reading: &Reading,
     ) -> Result<Vec<ColumnProfile>> {
         let room = parts.first().map_or(usize::MAX, |part| part.room);
         let mut all = Self::new(schema, room);
         let mut numeric = Vec::new();
         loop {
             let end = parts.iter().map(|part| part.counted.end).min().unwrap_or(all.numeric.len());
-            for j in numeric.len()..end {
+            let begin = numeric.len();
+            for j in begin..end {
                 let mut column = NumericProfile::new();
                 let of_parts = parts.iter_mut().map(|part| std::mem::take(&mut part.numeric[j]));
                 of_parts.for_each(|part| column.merge(part));
@@ -172,10 +177,15 @@ impl ColumnsProfile {
             if numeric.len() == all.numeric.len() {
                 break;
             }
-            let rest = numeric.len()..all.numeric.len();
-            let new = || Self { counted: rest.clone(), ..Self::new(schema, room) };
+            // As many as before will fit again, and more where they differ less.
+            let next = numeric.len()..all.numeric.len().min(numeric.len() + 2 * (end - begin));
+            let new = || Self { counted: next.clone(), ..Self::new(schema, room) };
             let add = |part: &mut Self, table: &mut Table, (): &mut ()| part.add_numbers(table);
-            parts = reader.without_hashes().each(path, new, add, |()| Ok(()))?.1;
+            let reader = match reading.rejected {
+                0 => reader.again(&next),
+                _ => reader.without_hashes().without_digest(),
+            };
+            parts = reader.each(path, new, add, |()| Ok(()))?.1;
         }
         Ok(all.summaries(numeric, schema))
     }
@@ -212,7 +222,7 @@ pub fn profile_file(
     let new = || ColumnsProfile::new(schema, room);
     let add = |profile: &mut ColumnsProfile, table: &mut Table, (): &mut ()| profile.add(table);
     let (reading, parts) = reader.without_hashes().each(path, new, add, |()| Ok(()))?;
-    Ok((ColumnsProfile::finish(parts, schema, reader, path)?, reading))
+    Ok((ColumnsProfile::finish(parts, schema, reader, path, &reading)?, reading))
 }
 
 #[cfg(test)]
@@ -243,18 +253,24 @@ mod tests {
             let cells: Vec<String> = (0..5).map(cell).collect();
             format!("r{i},{},t{},{}\n", cells.join(","), i % 3, i % 2)
         };
-        let rows: String = (0..5000).map(row).collect();
-        #[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
-        std::fs::write(&path, "id,a,b,c,d,e,t,y\n".to_owned() + &rows).unwrap();
+        let rows = |range: Range<u32>| range.map(row).collect::<String>();
+        let untidy = "\"r,0\",1,,\"2\",3,\"4\",\"t,1\",1\r\n\n";
         let options = Ingestion::default();
-        for threads in [1, 3] {
-            let reader = RowReader::labelled(&schema, &options).on_threads(threads);
-            let of = |room| profile_file(&reader, &schema, &path, room).unwrap();
-            let (expected, reading) = of(usize::MAX);
-            assert_eq!((expected.len(), reading.rows_read), (8, 5000));
-            for room in [0, 20_000, 60_000] {
-                let (found, again) = of(room);
-                assert_eq!((found, again.digest), (expected.clone(), reading.digest), "{room}");
+        for (between, rejected) in [("", 0), (untidy, 0), ("r,1,2,no,4,5,t,1\n", 1)] {
+            let text = ["id,a,b,c,d,e,t,y\n", &rows(0..2000), between, &rows(2000..5000)].concat();
+            #[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
+            std::fs::write(&path, text).unwrap();
+            for threads in [1, 3] {
+                let reader = RowReader::labelled(&schema, &options).on_threads(threads);
+                let reader = reader.with_chunk_bytes(1 << 14);
+                let of = |room| profile_file(&reader, &schema, &path, room).unwrap();
+                let (expected, reading) = of(usize::MAX);
+                assert_eq!((expected.len(), reading.rejected), (8, rejected));
+                assert_eq!(reading.rows_read, 5000 + u64::from(!between.is_empty()));
+                for room in [0, 2_000, 20_000, 60_000] {
+                    let (found, again) = of(room);
+                    assert_eq!((found, again), (expected.clone(), reading.clone()), "{room}");
+                }
             }
         }
     }

@@ -23,6 +23,9 @@ const SLOTS_FOR_EACH: usize = 16;
 /// The minimum number of other values buffered before they are sorted and counted.
 const PENDING: usize = 1 << 14;
 
+/// How many of them there is room for at first.
+const SHORTEST: usize = 16;
+
 /// Counts of the numbers of a column.
 #[derive(Debug, Clone, Default)]
 pub struct NumericProfile {
@@ -185,6 +188,10 @@ impl NumericProfile {
 
     /// Buffers a value without a slot.
     fn keep(&mut self, value: f64) {
+        if self.pending.len() == self.pending.capacity() {
+            // By a quarter, since many columns may grow at the same time.
+            self.pending.reserve_exact((self.pending.len() / 4).max(SHORTEST));
+        }
         self.pending.push(value);
         if self.pending.len() >= PENDING.max(self.others.len()) {
             self.compact();

@@ -74,6 +74,13 @@ pub trait Report: Serialize + std::fmt::Display {
     fn facts(&self) -> Vec<Fact> {
         Vec::new()
     }
+
+    /// What the record of the run keeps of it: of a list at most `longest` items, with a count of the rest.
+    fn record(&self, longest: usize) -> serde_json::Result<Value> {
+        let mut value = serde_json::to_value(self)?;
+        shorten(&mut value, longest);
+        Ok(value)
+    }
 }
 
 /// A workspace, locked and recovered.
@@ -297,13 +304,18 @@ impl Context {
 
 /// A report in the form of the record.
 fn detail(report: &impl Report) -> Result<String> {
-    let mut detail = serde_json::to_value(report).map_err(|e| Error::backend("JSON", e))?;
-    shorten(&mut detail, if report.changed() { 100 } else { 10 });
-    Ok(detail.to_string())
+    let longest = if report.changed() { 100 } else { 10 };
+    let kept = report.record(longest).map_err(|e| Error::backend("JSON", e))?;
+    Ok(kept.to_string())
+}
+
+/// The last item of a list that was cut.
+pub(crate) fn rest(more: usize) -> Value {
+    Value::String(format!("and {more} more"))
 }
 
 /// Cuts lists of a record to `longest` items, with a count of the rest, and long texts.
-fn shorten(value: &mut Value, longest: usize) {
+pub(crate) fn shorten(value: &mut Value, longest: usize) {
     const LONGEST_TEXT: usize = 2000;
     match value {
         Value::Array(items) => {
@@ -313,7 +325,7 @@ fn shorten(value: &mut Value, longest: usize) {
                 shorten(item, longest);
             }
             if all > longest {
-                items.push(Value::String(format!("and {} more", all - longest)));
+                items.push(rest(all - longest));
             }
         }
         Value::Object(map) => map.values_mut().for_each(|item| shorten(item, longest)),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::csv::reader::RowReader;
 use crate::ids::{ReleaseId, RunOutcome, Step};
@@ -17,7 +18,7 @@ use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
-use crate::run::context::{Context, Report, Workspace};
+use crate::run::context::{self, Context, Report, Workspace};
 use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};
@@ -85,7 +86,20 @@ pub struct Diagnostics {
     pub content: Option<Digest>,
 }
 
-impl Report for Diagnostics {}
+impl Report for Diagnostics {
+    fn record(&self, longest: usize) -> serde_json::Result<Value> {
+        // As JSON values, thousands of columns take several times the memory of their statistics.
+        let mut kept = self.clone();
+        kept.columns.truncate(longest);
+        let mut value = serde_json::to_value(&kept)?;
+        context::shorten(&mut value, longest);
+        let more = self.columns.len() - kept.columns.len();
+        if let (Some(columns), 1..) = (value["columns"].as_array_mut(), more) {
+            columns.push(context::rest(more));
+        }
+        Ok(value)
+    }
+}
 
 /// Counts of predictions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,7 +249,7 @@ fn predict(
     if let Some(file) = file {
         file.publish()?;
     }
-    let columns = ColumnsProfile::finish(profiles, &model.schema, &reader, path)?;
+    let columns = ColumnsProfile::finish(profiles, &model.schema, &reader, path, &reading)?;
     Ok((counts, columns, reading.digest))
 }
 
@@ -462,4 +476,37 @@ fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
         rows.push(row);
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::schema::Role;
+
+    #[test]
+    fn the_record_has_the_first_columns_and_a_count_of_the_rest() {
+        let column = |name: &str| ColumnProfile {
+            name: name.to_owned(),
+            role: Role::Id,
+            summary: ColumnSummary::Id { count: 1, missing: 0, missing_percent: 0.0 },
+        };
+        let diagnostics = Diagnostics {
+            format_version: 1,
+            recorded: String::new(),
+            release: "r-1-000000000000".parse().unwrap(),
+            data: "a.csv".to_owned(),
+            predictions: PredictionCounts::default(),
+            columns: ["a", "b", "c"].map(column).to_vec(),
+            timings: Vec::new(),
+            measured: Vec::new(),
+            dependencies: Vec::new(),
+            output: None,
+            content: None,
+        };
+        for longest in [1, 2, 3, 4] {
+            let mut whole = serde_json::to_value(&diagnostics).unwrap();
+            context::shorten(&mut whole, longest);
+            assert_eq!(diagnostics.record(longest).unwrap(), whole, "{longest}");
+        }
+    }
 }
