@@ -1,11 +1,11 @@
 //! The join through temporary files, when the rows do not fit into memory.
 //!
 //! 1. The rows of both files go to 256 parts, chosen by the hash of their key: rows with the same
-//! key are in the same part.
+//!    key are in the same part.
 //! 2. One part after the other is joined in memory. One that does not fit is halved by further bits
-//! of the hash until its halves do.
+//!    of the hash until its halves do.
 //! 3. Joined rows go to runs, each in the order of its file; the runs are merged by row numbers, so
-//! that the result is that of a join in memory.
+//!    that the result is that of a join in memory.
 //!
 //! Memory: the groups of one part, and a few KiB per run. Disk space: both files and the joined
 //! rows. Not for classifying rows: see [`crate::join`].

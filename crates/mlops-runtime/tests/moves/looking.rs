@@ -50,7 +50,9 @@ fn looks(place: &Place, start: &dyn Fn(&str, &[&str]) -> Output) {
     for (program, arguments, part) in LOOKS {
         let run = start(program, arguments);
         let different = arguments.first() == Some(&"compare");
-        let fine = run.code == Some(0) || different && run.code == Some(1);
+        // The release that the rollback made live is worse than a constant answer on the newest rows.
+        let worse = arguments == ["--dry-run"] && run.code == Some(3);
+        let fine = run.code == Some(0) || different && run.code == Some(1) || worse;
         assert!(fine && run.stdout.contains(part), "{program} {arguments:?}: {run:#?}");
         if arguments == ["history"] {
             assert!(run.stdout.contains("only in the log"), "old data: {run:#?}");

@@ -79,7 +79,9 @@ fn two_users_of_a_group_take_turns() {
         (1, "fullprocess", &["--dry-run"]),
         (0, "fullprocess", &[]),
     ] {
-        start(user, program, arguments).ends_with(0);
+        // The release that the rollback made live is worse than a constant answer on the newest rows.
+        let code = if program == "fullprocess" { 3 } else { 0 };
+        start(user, program, arguments).ends_with(code);
         assert_eq!(closed(&plain.folder), [""; 0], "after {program}");
     }
 }
