@@ -54,7 +54,11 @@ impl RowParser<'_> {
         table.clear();
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
-        widest(Values { parser: self, chunk, offset, wanted, out, table });
+        // Without a choice of numbers nothing is asked about them in the loop over the rows.
+        match wanted.numbers {
+            None => widest(Values::<true> { parser: self, chunk, offset, wanted, out, table }),
+            Some(_) => widest(Values::<false> { parser: self, chunk, offset, wanted, out, table }),
+        }
         self.tell_labels(unknown, out);
     }
 
@@ -80,7 +84,7 @@ impl RowParser<'_> {
     /// start of the next row. A row is plain if it is canonical, has no quotes and ends in a bare
     /// newline.
     #[inline(always)]
-    fn plain_rows(
+    fn plain_rows<const ALL: bool>(
         &mut self,
         (chunk, at, most): (&[u8], usize, usize),
         wanted: Wanted,
@@ -98,7 +102,7 @@ impl RowParser<'_> {
                 CellColumn { chunk, at, ends: &ends[..good * width], width, position: column };
             match role {
                 Role::Numeric => {
-                    if wanted.number(numeric) {
+                    if ALL || wanted.number(numeric) {
                         let values = &mut table.numeric[numeric];
                         values.resize(before + good, 0.0);
                         good = cells.numbers(&mut values[before..]);
@@ -115,7 +119,7 @@ impl RowParser<'_> {
                     });
                     id += 1;
                 }
-                Role::Categorical if wanted.numbers.is_some() => good = cells.each(|_, _| true),
+                Role::Categorical if !ALL => good = cells.each(|_, _| true),
                 Role::Categorical => {
                     let missing = |text: &[u8]| spells_missing(self.options, text);
                     let texts = Some(&mut table.categorical[categorical]);
@@ -255,7 +259,7 @@ impl<'a> CellColumn<'a> {
 }
 
 /// Parses a chunk into values.
-struct Values<'a, 'p> {
+struct Values<'a, 'p, const ALL: bool> {
     parser: &'a mut RowParser<'p>,
     chunk: &'a [u8],
     offset: u64,
@@ -264,7 +268,7 @@ struct Values<'a, 'p> {
     table: &'a mut Table,
 }
 
-impl Work for Values<'_, '_> {
+impl<const ALL: bool> Work for Values<'_, '_, ALL> {
     type Output = ();
 
     #[inline(always)]
@@ -274,7 +278,7 @@ impl Work for Values<'_, '_> {
         while at < chunk.len() {
             if parser.fast {
                 let rows;
-                (rows, at) = parser.plain_rows((chunk, at, most), wanted, table);
+                (rows, at) = parser.plain_rows::<ALL>((chunk, at, most), wanted, table);
                 out.lines += u32::try_from(rows).unwrap_or(u32::MAX);
                 // If the slow path is hit often, the batch shrinks so that less fast-path work is
                 // wasted.
