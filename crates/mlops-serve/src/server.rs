@@ -270,7 +270,9 @@ impl Server {
         }
         drop(listener);
         app.stopping.store(true, Ordering::Relaxed);
-        tracing::info!("stopping: no new connections, requests at work come to their end");
+        tracing::info!(
+            "stopping: no new connections are accepted; requests in progress are completed"
+        );
         let drained = tokio::time::timeout(app.service().drain, graceful.shutdown()).await.is_ok();
         let seconds = app.context.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let requests = app.metrics.requests();

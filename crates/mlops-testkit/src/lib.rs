@@ -18,6 +18,7 @@ pub mod binary;
 pub mod fault;
 pub mod folder;
 pub mod random;
+pub mod reference;
 pub mod scene;
 pub mod soak;
 

@@ -1,43 +1,10 @@
 //! Joins of reference files that pandas made, which are not part of the repository.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use mlops_compare::command::{self, Options};
-use mlops_testkit::{Scene, variable};
+use mlops_testkit::reference::{names, newest_data, reference, scene_of};
 use serde_json::{Value, json};
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The reference folder.
-fn reference() -> PathBuf {
-    let folder = variable("MLOPS_REFERENCE")
-        .map_or_else(|| repository().join("../shared/reference"), PathBuf::from);
-    assert!(folder.join("expected.json").is_file(), "MLOPS_REFERENCE=folder must name the files");
-    folder
-}
-
-/// A scene with `files` (each `folder/name.csv`) of `from` as input, and its test data.
-fn scene(from: &Path, files: &[String]) -> Scene {
-    let scene = Scene::new();
-    for file in files {
-        let name = Path::new(file).file_name().unwrap();
-        fs::copy(from.join(file), scene.path("in").join(name)).unwrap();
-    }
-    fs::copy(from.join("testdata/testdata.csv"), scene.path("test/testdata.csv")).unwrap();
-    scene
-}
-
-fn names(case: &Value) -> Vec<String> {
-    let files = case["files"].as_array().unwrap();
-    files.iter().map(|f| f["file"].as_str().unwrap().to_owned()).collect()
-}
-
-fn newest_data(scene: &Scene) -> PathBuf {
-    scene.ledger().latest_dataset().unwrap().unwrap().location
-}
 
 #[test]
 #[ignore = "needs the reference files: MLOPS_REFERENCE=folder"]
@@ -46,7 +13,7 @@ fn reference_files_are_joined_as_expected() {
     let text = fs::read_to_string(folder.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&text).unwrap();
     let ingested = ["practice", "source"].map(|name| {
-        let scene = scene(&folder, &names(&expected[name]));
+        let scene = scene_of(&folder, &names(&expected[name]));
         scene.ingest().unwrap();
         let data = newest_data(&scene);
         (scene, data)

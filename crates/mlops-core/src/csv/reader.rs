@@ -128,6 +128,13 @@ impl<'a> RowReader<'a> {
         Self { purpose: Purpose::Evaluation, ..Self::labelled(schema, options) }
     }
 
+    /// Reads labelled rows to find their entities: with ids, and without the hashes of rows and the
+    /// digest of the file, which nobody asks for then.
+    pub(crate) fn entities(schema: &'a Schema, options: &'a Ingestion, threads: usize) -> Self {
+        let reader = Self::labelled(schema, options).on_threads(threads);
+        reader.without_hashes().without_digest().with_ids()
+    }
+
     /// Keeps the ids too.
     #[must_use]
     pub fn with_ids(mut self) -> Self {

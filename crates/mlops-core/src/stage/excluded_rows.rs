@@ -205,10 +205,7 @@ impl Gathered<'_> {
         let Some(entities) = identity.hasher(self.schema, self.key) else { return Ok(()) };
         let config = &self.context.config;
         let options = config.ingestion.without_line_limit();
-        let reader = RowReader::labelled(self.schema, &options)
-            .on_threads(config.limits.threads)
-            .without_hashes()
-            .with_ids();
+        let reader = RowReader::entities(self.schema, &options, config.limits.threads);
         reader.each(
             &file.path,
             || (),

@@ -72,11 +72,7 @@ pub(crate) fn draw(
     let moments = config.holdout.time.as_ref().and_then(|name| MomentColumn::of(schema, name));
     let Some(entities) = identity.hasher(schema, key) else { return Ok(None) };
     let options = config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(schema, &options)
-        .on_threads(config.limits.threads)
-        .without_hashes()
-        .without_digest()
-        .with_ids();
+    let reader = RowReader::entities(schema, &options, config.limits.threads);
     let path = dataset.location.as_path();
     let mut offered = Vec::new();
     each_row(&reader, path, &entities, new, |entity, table, i| {
@@ -195,10 +191,7 @@ fn others(
         }
     }
     let options = config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(schema, &options)
-        .on_threads(config.limits.threads)
-        .without_hashes()
-        .with_ids();
+    let reader = RowReader::entities(schema, &options, config.limits.threads);
     let mut hashes = Vec::new();
     for file in TestFiles::find(context, &holdouts)?.all {
         let set = if file.kind == TestFileKind::Own { &mut own } else { &mut held };

@@ -111,10 +111,7 @@ pub(crate) fn overlaps(
 ) -> Result<Vec<Overlap>> {
     let Some(entities) = Identity::LookAlikes.hasher(schema, key) else { return Ok(Vec::new()) };
     let options = context.config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(schema, &options)
-        .on_threads(context.config.limits.threads)
-        .without_hashes()
-        .with_ids();
+    let reader = RowReader::entities(schema, &options, context.config.limits.threads);
     let mut hashes = Vec::new();
     let mut tests = Vec::new();
     let mut wanted: HashMap<u128, u32, BuildHasherDefault<Taken>> = HashMap::default();

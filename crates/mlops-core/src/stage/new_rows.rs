@@ -131,11 +131,7 @@ fn uncorrected(
     (earlier, dataset): (&Path, &Path),
 ) -> Result<Option<Vec<u64>>> {
     let options = context.config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(schema, &options)
-        .on_threads(context.config.limits.threads)
-        .without_hashes()
-        .without_digest()
-        .with_ids();
+    let reader = RowReader::entities(schema, &options, context.config.limits.threads);
     let Some(entities) = Identity::Rows.hasher(schema, context.config.training.seed) else {
         return Ok(None);
     };

@@ -76,11 +76,7 @@ impl HoldoutRewrite<'_> {
         let config = &context.config;
         let Some(entities) = drawn.identity.hasher(schema, *key) else { return Ok(None) };
         let options = config.ingestion.without_line_limit();
-        let reader = RowReader::labelled(schema, &options)
-            .on_threads(config.limits.threads)
-            .without_hashes()
-            .without_digest()
-            .with_ids();
+        let reader = RowReader::entities(schema, &options, config.limits.threads);
         let path = dataset.location.as_path();
         let (mut chosen, mut of_offered) = (Vec::new(), Vec::new());
         super::holdout::each_row(&reader, path, &entities, offered, |entity, table, i| {

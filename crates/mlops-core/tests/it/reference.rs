@@ -2,7 +2,7 @@
 //! `tests/golden/make_shipped.py`), and reference files that are not part of the repository.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::RowReader;
@@ -11,22 +11,11 @@ use mlops_core::evaluation::metrics::ConfusionMatrix;
 use mlops_core::model::{Predictor, artifact};
 use mlops_core::profile::NumericProfile;
 use mlops_core::stage::ingest;
-use mlops_testkit::{Scene, variable};
+use mlops_testkit::Scene;
+use mlops_testkit::reference::{names, newest_data, reference, repository, scene_of};
 use serde_json::{Value, json};
 
 const CLOSE: f64 = 1e-9;
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The reference folder.
-fn reference() -> PathBuf {
-    let folder = variable("MLOPS_REFERENCE")
-        .map_or_else(|| repository().join("../shared/reference"), PathBuf::from);
-    assert!(folder.join("expected.json").is_file(), "MLOPS_REFERENCE=folder must name the files");
-    folder
-}
 
 fn close(found: f64, expected: &Value, what: &str) {
     let expected = expected.as_f64().unwrap_or_else(|| panic!("{what} is a number"));
@@ -42,27 +31,11 @@ fn all_close(found: &[f64], expected: &Value, what: &str) {
     }
 }
 
-/// A scene with `files` (each `folder/name.csv`) of `from` as input, and its test data.
-fn scene(from: &Path, files: &[String]) -> Scene {
-    let scene = Scene::new();
-    for file in files {
-        let name = Path::new(file).file_name().unwrap();
-        fs::copy(from.join(file), scene.path("in").join(name)).unwrap();
-    }
-    fs::copy(from.join("testdata/testdata.csv"), scene.path("test/testdata.csv")).unwrap();
-    scene
-}
-
-fn names(case: &Value) -> Vec<String> {
-    let files = case["files"].as_array().unwrap();
-    files.iter().map(|f| f["file"].as_str().unwrap().to_owned()).collect()
-}
-
 #[test]
 fn shipped_data_give_what_pandas_and_scikit_learn_make_of_them() {
     let golden: Value = serde_json::from_str(include_str!("../golden/shipped.json")).unwrap();
     for case in golden["cases"].as_array().unwrap() {
-        let scene = scene(&repository().join("data"), &names(case));
+        let scene = scene_of(&repository().join("data"), &names(case));
         let report = scene.ingest_with(ingest::Options::default()).unwrap();
         for (found, expected) in report.files.iter().zip(case["files"].as_array().unwrap()) {
             let counts = &found.counts;
@@ -101,7 +74,7 @@ fn reference_files_give_their_expected_figures() {
     let expected: Value = serde_json::from_str(&text).unwrap();
     for name in ["practice", "source", "all4"] {
         let case = &expected[name];
-        let scene = scene(&folder, &names(case));
+        let scene = scene_of(&folder, &names(case));
         ingested(&scene, case);
         scene.train().unwrap();
         scored(&scene, case);
@@ -185,10 +158,6 @@ fn scored(scene: &Scene, case: &Value) {
         let ConfusionMatrix { tn, fp, fn_, tp } = found;
         assert_eq!(json!([[tn, fp], [fn_, tp]]), expected["confusion_matrix"]);
     }
-}
-
-fn newest_data(scene: &Scene) -> PathBuf {
-    scene.ledger().latest_dataset().unwrap().unwrap().location
 }
 
 /// Confusion matrix and probabilities of the trained model on a labelled file.
