@@ -48,7 +48,7 @@ fn the_verdict_is_a_sentence() {
          F1 0.77 (95 % interval 0.74 to 0.79), the best constant answer gets 0.57.",
         "That is better than always giving the same answer, by more than chance explains.",
         "There is one serious warning. Read it before relying on these numbers.",
-        "3 files held 6,084 rows: 6,015 kept, 41 dropped as duplicates, 28 set aside",
+        "3 files held 6,084 rows: 6,015 kept, 41 dropped as duplicates, 28 quarantined",
         "17 × target is neither left nor stayed",
         "A logistic regression with 7 features, fitted on 4,812 rows.",
         "11.2 more raises the odds 3.27 times",

@@ -220,7 +220,7 @@ impl fmt::Display for Score {
         writeln!(f, "ROC AUC {}{}", optional(e.roc_auc), beside(&e.roc_auc_interval))?;
         writeln!(
             f,
-            "PR AUC {}  log loss {:.4}  Brier {:.4}",
+            "average precision {}  log loss {:.4}  Brier {:.4}",
             optional(e.pr_auc),
             e.log_loss,
             e.brier

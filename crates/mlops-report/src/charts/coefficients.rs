@@ -82,10 +82,10 @@ impl Chart for Coefficients<'_> {
         let rows = sorted.len().min(MOST);
         let bottom = TOP + rows as f64 * ROW;
 
-        canvas.text(zero - 12.0, 64.0, "away from it", tick.align(Align::Right))?;
-        let for_it = format!("towards “{}”", self.positive);
+        canvas.text(zero - 12.0, 64.0, "less likely", tick.align(Align::Right))?;
+        let more_likely = format!("“{}” more likely", self.positive);
         let room = canvas.width - theme::MARGIN - zero - 12.0;
-        canvas.text_within(zero + 12.0, 64.0, room, &for_it, tick)?;
+        canvas.text_within(zero + 12.0, 64.0, room, &more_likely, tick)?;
         for (row, feature) in sorted.iter().take(MOST).enumerate() {
             let y = TOP + (row as f64 + 0.5) * ROW;
             let room = names - theme::MARGIN;

@@ -1,4 +1,4 @@
-//! The ingested files: how many of their rows were kept, and why some were set aside.
+//! The ingested files: how many of their rows were kept, and why some were quarantined.
 //!
 //! Not for the columns: see `data`.
 
@@ -30,7 +30,7 @@ pub(super) fn section(report: &Report) -> Markup {
             ("Read", true),
             ("Kept", true),
             ("Duplicates", true),
-            ("Set aside", true),
+            ("Quarantined", true),
             ("Why, and notes", false),
         ],
     );
@@ -64,7 +64,7 @@ pub(super) fn section(report: &Report) -> Markup {
         p {
             (counted(files.len() as u64, "file", "files")) " held " (counted(read, "row", "rows"))
             ": " (count(kept)) " kept, " (count(duplicates)) " dropped as duplicates, "
-            (count(quarantined)) " set aside as unusable."
+            (count(quarantined)) " quarantined as unusable."
         }
         (table)
     }

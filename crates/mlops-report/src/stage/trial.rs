@@ -109,7 +109,7 @@ impl Trial {
         };
         let names: Vec<_> = tests.current.iter().map(|f| f.name.as_str()).collect();
         let held_out =
-            format!("They come from {}; the model was fitted on none of them.", listed(&names));
+            format!("The rows come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
         let calibration = hosmer_lemeshow(labels, probabilities)?;
         Ok(Some(Self { score, curves, calibration, tests: tests.clone() }))

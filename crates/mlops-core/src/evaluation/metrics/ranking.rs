@@ -73,7 +73,7 @@ impl Ranking {
         Some(twice_wins as f64 / (2 * u128::from(n) * u128::from(p)) as f64)
     }
 
-    /// Average precision (`average_precision_score`), our "PR AUC"; `None` with one class.
+    /// Average precision (`average_precision_score`); `None` with one class.
     ///
     /// The sum over groups of precision times the increase in recall, without interpolation.
     pub fn average_precision(&self) -> Option<f64> {
