@@ -166,7 +166,8 @@ impl Source {
                 return Err(changed(path));
             }
         }
-        reading.digest = (self.max_bytes == usize::MAX).then(|| self.reader.digest());
+        reading.digest =
+            (self.max_bytes == usize::MAX).then(|| self.reader.digest()).transpose()?;
         Ok(reading)
     }
 }

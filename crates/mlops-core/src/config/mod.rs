@@ -5,6 +5,8 @@
 
 mod apicalls;
 pub mod choices;
+mod columns;
+mod format;
 mod ingestion;
 mod input_folder;
 mod places;
@@ -26,6 +28,8 @@ use crate::config::choices::{MissingPolicy, Pooling};
 use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use columns::Columns;
+pub use format::{Format, Kind};
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use retention::Retention;

@@ -44,7 +44,7 @@ pub(crate) fn run<R: Read + Send>(
     let work = Worker {
         state: || (),
         make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<Made<()>>| {
-            parser.parse(&piece.chunk, piece.offset, &mut piece.made.parsed);
+            parser.parse(&piece.chunk, piece.offset.unwrap_or(0), &mut piece.made.parsed);
         },
     };
     // The reader's and the caller's threads are often idle.

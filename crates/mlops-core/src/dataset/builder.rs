@@ -14,11 +14,12 @@ use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, NewFile};
 use crate::platform::files;
 use crate::table::schema::Schema;
-use crate::{Error, Result, text};
+use crate::{Result, text};
 
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
 use crate::csv::evidence::{Signs, unnamed_labels};
+use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::outcome::FileOutcome;
 use crate::csv::parse::RowParser;
@@ -158,13 +159,14 @@ impl<'a> Ingest<'a> {
         self.keep.next_file(false)?;
         let mut counts =
             FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() };
-        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
-        let mut reader = ChunkReader::new(file, path, self.resources.chunk_bytes.max(1));
         let verbatim = self.options.verbatim();
+        let theirs = verbatim.columns.theirs(self.schema);
+        let (opened, _) = formats::open(path, &verbatim, &theirs)?;
+        let mut reader = ChunkReader::of(opened, path, self.resources.chunk_bytes.max(1));
         let Some(header) = reader.header()? else { return Err(not_as_recorded(path)) };
         let place = path.display().to_string();
-        let (bytes, fields) = (&header.bytes, &header.fields);
-        let layout = Layout::of(bytes, fields, self.schema, Purpose::Labelled, &place)?;
+        let layout =
+            Layout::of(&header, &verbatim.columns, self.schema, Purpose::Labelled, &place)?;
         let labels = self.labels.clone();
         let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
         let mut number = 0;
@@ -183,7 +185,7 @@ impl<'a> Ingest<'a> {
                 }
                 Ok(())
             })?;
-        if reader.digest() == digest && counts.rows_read == rows {
+        if reader.digest()? == digest && counts.rows_read == rows {
             return Ok(counts);
         }
         Err(not_as_recorded(path))
@@ -272,6 +274,7 @@ impl<'a> Ingest<'a> {
             digest: None,
             stamp: None,
         };
+        let theirs = options.columns.theirs(self.schema);
         let opened = files::open(path).map(|(file, metadata)| (file, Stamp::of(&metadata)));
         let (file, stamp) = match opened {
             Ok(opened) => opened,
@@ -281,11 +284,25 @@ impl<'a> Ingest<'a> {
             }
         };
         read.stamp = Some(stamp);
+        let opened = match formats::recognise(path, file, options, &theirs) {
+            Ok(opened) => opened,
+            Err(e) => {
+                read.outcome = FileOutcome::Failed(own_fault(&e));
+                return Ok(read);
+            }
+        };
         self.signs = Signs::default();
-        let mut reader = ChunkReader::new(file, path, self.resources.chunk_bytes.max(1));
+        let mut reader = ChunkReader::of(opened, path, self.resources.chunk_bytes.max(1));
         let counts = &mut read.counts;
         let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
-        read.digest = Some(reader.digest());
+        let outcome = match (reader.digest(), outcome) {
+            (Ok(digest), outcome) => {
+                read.digest = Some(digest);
+                outcome
+            }
+            (Err(e), FileOutcome::Taken) => FileOutcome::Failed(own_fault(&e)),
+            (Err(_), outcome) => outcome,
+        };
         let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
         read.outcome = match (now, outcome) {
             (Ok(now), outcome) if now == stamp => outcome,
@@ -315,8 +332,7 @@ impl<'a> Ingest<'a> {
             Ok(None) => return Ok(FileOutcome::Empty),
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        let mapped =
-            Layout::of(&header.bytes, &header.fields, self.schema, Purpose::Labelled, &place);
+        let mapped = Layout::of(&header, &options.columns, self.schema, Purpose::Labelled, &place);
         let layout = match mapped {
             Ok(layout) => layout,
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
@@ -328,7 +344,7 @@ impl<'a> Ingest<'a> {
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
         let mut line = header.lines + 1;
         let taken = crate::csv::parallel::run(reader, parser, self.resources.threads, |piece| {
-            self.signs.note(&piece.made.parsed, line);
+            self.signs.note(&piece.made.parsed, |at| piece.number(line, at));
             self.keep.take(piece, line, name, counts, audit)?;
             line += u64::from(piece.made.parsed.lines);
             self.bytes_read += piece.chunk.len() as u64;
@@ -340,6 +356,7 @@ impl<'a> Ingest<'a> {
             Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),
             Err(Stopped::Taking(e)) => return Err(e),
         }
+        counts.extra_columns.extend(text::examples(&reader.extra()));
         Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
     }
 

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::config::InputFolder;
+use crate::csv::formats;
 use crate::platform::files;
 use crate::{Error, Result, text};
 
@@ -104,13 +105,12 @@ pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
 }
 
 fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
-    let extension = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     if name.starts_with('.') {
         Some("hidden")
     } else if name.starts_with('~') || name.starts_with('#') {
         Some("temporary file of an editor")
-    } else if !extension {
-        Some("its name does not end in .csv")
+    } else if !formats::takes(name) {
+        Some("its name has no ending of a format that is read, such as .csv")
     } else {
         // An entry that cannot be examined is taken, so that it is recorded as unreadable.
         fs::metadata(path).ok().and_then(|found| files::other_than_data(found.file_type()))
