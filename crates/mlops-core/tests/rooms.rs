@@ -18,6 +18,7 @@ const ROOMS: &[&str] = &[
     "ids",
     "table",
     "config",
+    "source",
     "csv",
     "dataset",
     "evaluation",
