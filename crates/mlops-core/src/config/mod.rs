@@ -221,6 +221,7 @@ impl Config {
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
         let ingestion = ingestion::ingestion(root.section("ingestion"));
+        let sources = sources::sources(root.sections("sources"), &schema, &ingestion, &at);
         let config = Self {
             file: path.to_owned(),
             base: crate::platform::location::plain(&base),
@@ -235,7 +236,7 @@ impl Config {
             deployment,
             holdout: holdout(root.section("holdout"), &schema),
             schema,
-            sources: sources::sources(root.sections("sources"), &ingestion, &at),
+            sources,
             ingestion,
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),

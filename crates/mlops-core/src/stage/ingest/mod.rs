@@ -91,9 +91,16 @@ fn ingest(
     }
     let landed = super::land::run(context, workspace, Role::Train)?;
     listing.candidates.extend(landed.files);
-    listing.ignored.extend(landed.ignored);
-    report.warnings.extend(landed.warnings);
-    report.failures.extend(landed.failures);
+    // Scoring and training find these where they were put.
+    let tests = super::land::run(context, workspace, Role::Test)?;
+    for (ignored, warnings, failures) in [
+        (landed.ignored, landed.warnings, landed.failures),
+        (tests.ignored, tests.warnings, tests.failures),
+    ] {
+        listing.ignored.extend(ignored);
+        report.warnings.extend(warnings);
+        report.failures.extend(failures);
+    }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
         known_sources(context, workspace, listing.candidates)?
