@@ -119,7 +119,7 @@ const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows,
     columns, recorded, base, stamp";
 
 /// Matches files whose rows are in a data set, by this record or by that of a copy.
-const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
+pub(super) const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
 
 const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";

@@ -4,7 +4,8 @@
 
 use rusqlite::{Row, params};
 
-use super::{FileStatus, Ledger, from_text, signed, unsigned};
+use super::datasets::COUNTS;
+use super::{Ledger, from_text, signed, unsigned};
 use crate::Result;
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
@@ -44,19 +45,23 @@ impl Ledger {
     /// An extract whose rows were not taken does not count, so that the next one has them again. The
     /// cursor is thus recorded by the very commit that records the rows.
     pub fn seen(&self, source: &str) -> Result<Seen> {
-        let mut seen = Seen::default();
-        for landed in self.landed(source)? {
-            let record = self.files_at(std::slice::from_ref(&landed.location))?.pop().flatten();
-            let taken = record.is_some_and(|file| {
-                file.sha256 == Some(landed.sha256)
-                    && (file.status.is_in() || file.status == FileStatus::NoRows)
-            });
-            if taken {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT l.cursor FROM landed l JOIN files f ON f.location = l.location
+                 WHERE l.source = ?1 AND f.sha256 = l.sha256
+                 AND (f.{COUNTS} OR f.status = 'no_rows')
+                 AND NOT EXISTS (SELECT 1 FROM files later
+                                 WHERE later.location = f.location AND later.id > f.id)
+                 ORDER BY l.rowid"
+            );
+            let mut statement = db.prepare(&sql)?;
+            let mut seen = Seen::default();
+            for cursor in statement.query_map([source], |row| row.get::<_, Option<String>>(0))? {
                 seen.extracts += 1;
-                seen.cursor = landed.cursor.or(seen.cursor);
+                seen.cursor = cursor?.or(seen.cursor);
             }
-        }
-        Ok(seen)
+            Ok(seen)
+        })
     }
 
     /// Records objects that were fetched.
