@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::columns::Columns;
 use super::ingestion::{self, Ingestion, OnChange};
 use super::section::Section;
-use super::{format, normal};
+use super::{expect, format, normal};
+use crate::expect::Expectation;
+use crate::table::schema::Schema;
 
 /// An entry of `sources`.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Source {
     pub reading: Ingestion,
     /// Settings for reaching it.
     pub access: Access,
+    /// When its data are due.
+    pub expect: Option<Expectation>,
 }
 
 /// Where a source is.
@@ -112,6 +116,7 @@ impl Source {
 /// Reads the list; `at` resolves a path.
 pub(super) fn sources(
     sections: Vec<Section>,
+    schema: &Schema,
     ingestion: &Ingestion,
     at: impl Fn(String) -> PathBuf,
 ) -> Vec<Source> {
@@ -142,6 +147,7 @@ pub(super) fn sources(
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
             access: access(&mut section),
+            expect: expect::expect(&mut section, schema, &at),
             name,
             place,
             mode,
