@@ -77,8 +77,6 @@ pub enum Role {
     /// Labelled rows to train on.
     #[default]
     Train,
-    /// Labels that arrive later than their rows.
-    Labels,
     /// Labelled rows that no model is trained on.
     Test,
 }
@@ -142,7 +140,7 @@ pub(super) fn sources(
                 if other == 2 { Mode::Snapshot } else { Mode::Files }
             }
         };
-        let roles = [("train", Role::Train), ("labels", Role::Labels), ("test", Role::Test)];
+        let roles = [("train", Role::Train), ("test", Role::Test)];
         let source = Source {
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
@@ -153,7 +151,7 @@ pub(super) fn sources(
             mode,
             reading,
         };
-        check(&section, &source);
+        check(&section, &source, schema);
         section.finish();
         sources.push(source);
     }
@@ -180,7 +178,7 @@ fn place(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Place {
     match (section.text("uri"), command) {
         (Some(_), Some(_)) => {
             section.problem("uri", "and \"command\" exclude each other: remove one");
-            Place::Command(Vec::new())
+            Place::Folder(PathBuf::new())
         }
         (None, Some(command)) if command.is_empty() => {
             section.problem("command", "must name a program");
@@ -192,7 +190,7 @@ fn place(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Place {
                 "uri",
                 "is missing: name a folder or an address such as s3://bucket/path/",
             );
-            Place::Command(Vec::new())
+            Place::Folder(PathBuf::new())
         }
         (Some(uri), None) => match uri.strip_prefix("file://") {
             Some(path) => Place::Folder(at(path.to_owned())),
@@ -248,8 +246,22 @@ fn access(section: &mut Section) -> Access {
     }
 }
 
-/// Reports keys that do not belong to the kind of place.
-fn check(section: &Section, source: &Source) {
+/// Reports keys that do not belong to the kind of place, and names and patterns that are none.
+fn check(section: &Section, source: &Source, schema: &Schema) {
+    if let Some(Err(error)) = source.pattern.as_deref().map(glob::Pattern::new) {
+        section.problem("pattern", &format!("is not a pattern: {error}"));
+    }
+    let mut ours = BTreeSet::new();
+    for (theirs, name) in &source.reading.columns.0 {
+        if !schema.columns().iter().any(|column| column.name == *name) {
+            let message =
+                format!("gives \"{theirs}\" the name \"{name}\", which is no column of \"schema\"");
+            section.problem("columns", &message);
+        }
+        if !ours.insert(name) {
+            section.problem("columns", &format!("gives the name \"{name}\" twice"));
+        }
+    }
     let database = match &source.place {
         Place::Address(uri) => {
             ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| uri.starts_with(scheme))
