@@ -29,7 +29,7 @@ use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use columns::Columns;
-pub use format::{Format, Kind};
+pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use retention::Retention;
