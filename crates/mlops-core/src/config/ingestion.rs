@@ -224,7 +224,7 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
     ingestion
 }
 
-fn numbers(section: &mut Section) -> NumberFormat {
+pub(super) fn numbers(section: &mut Section) -> NumberFormat {
     const THOUSANDS: [(&str, Option<char>); 5] =
         [(",", Some(',')), (".", Some('.')), (" ", Some(' ')), ("'", Some('\'')), ("none", None)];
     let decimal = section.choice("decimal", &[(".", '.'), (",", ',')], '.');

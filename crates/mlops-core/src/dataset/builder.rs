@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use crate::config::Ingestion;
+use crate::config::{Config, Ingestion};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, NewFile};
 use crate::platform::files;
@@ -54,6 +54,8 @@ pub struct Ingest<'a> {
     bytes_read: u64,
     /// Digests of contents that are in the data set already.
     known: BTreeSet<Digest>,
+    /// How files of sources are read; others are read with `options`.
+    sources: Option<&'a Config>,
 }
 
 /// The finished parts, ready to be published.
@@ -113,7 +115,13 @@ impl<'a> Ingest<'a> {
             carried: 0,
             bytes_read: 0,
             known: BTreeSet::new(),
+            sources: None,
         })
+    }
+
+    /// Reads files that come from one of the configured sources as that source has it.
+    pub fn of_sources(&mut self, config: &'a Config) {
+        self.sources = Some(config);
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -217,8 +225,9 @@ impl<'a> Ingest<'a> {
         let labels = self.labels.clone();
 
         let SourceFile { name, path } = candidate;
+        let options = self.sources.map_or(self.options, |config| config.reading_at(path));
         let before = (self.bytes_read, self.keep.rows_read);
-        let mut read = self.read(path, name, self.options, audit, progress)?;
+        let mut read = self.read(path, name, options, audit, progress)?;
         if let (FileOutcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
             // The spelling of the label must not depend on which row came first.
             self.keep.forget_file()?;
@@ -226,10 +235,10 @@ impl<'a> Ingest<'a> {
             (self.bytes_read, self.keep.rows_read) = before;
             audit.again();
             self.labels = Labels { negative: Some(better), learning: false, ..labels.clone() };
-            read = self.read(path, name, self.options, audit, progress)?;
+            read = self.read(path, name, options, audit, progress)?;
         }
         if let FileOutcome::Taken = read.outcome {
-            read.outcome = self.judge(path, &labels, &read.counts);
+            read.outcome = self.judge(path, options, &labels, &read.counts);
         }
         if matches!(read.outcome, FileOutcome::Taken)
             && read.digest.is_some_and(|digest| self.known.contains(&digest))
@@ -244,13 +253,19 @@ impl<'a> Ingest<'a> {
     }
 
     /// Whether the file just read may be added; `before` has the labels known before it.
-    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> FileOutcome {
+    fn judge(
+        &mut self,
+        path: &Path,
+        options: &Ingestion,
+        before: &Labels,
+        counts: &FileCounts,
+    ) -> FileOutcome {
         if let Some(refusal) = self.signs.refusal() {
             return FileOutcome::Failed(refusal);
         }
         if (before.learning || self.teaching) && self.signs.other_label {
             let learned = before.negative.as_deref();
-            let outcome = unnamed_labels(path, self.schema, self.options, learned);
+            let outcome = unnamed_labels(path, self.schema, options, learned);
             return outcome.unwrap_or_else(|error| FileOutcome::Failed(own_fault(&error)));
         }
         self.labels.learning &= self.labels.negative.is_none();

@@ -222,10 +222,10 @@ impl Anew<'_> {
         for place in places {
             let path = place.path(&self.context.config.base);
             if Digest::of_file(&path).is_ok_and(|digest| digest == segment.sha256) {
-                let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
                 let (context, total) = (self.context, self.total);
                 let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
-                let read = ingest.file(&SourceFile { name, path }, &mut (), progress)?;
+                let read =
+                    ingest.file(&SourceFile::at(&context.config, path), &mut (), progress)?;
                 if let FileOutcome::Taken = read.outcome {
                     if read.digest != Some(segment.sha256) {
                         return Err(Error::data(format!(

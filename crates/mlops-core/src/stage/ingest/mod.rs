@@ -20,6 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config::sources::Role;
 use crate::config::{Config, InputFolder, OnChange};
 use crate::dataset::builder::Ingest;
 use crate::dataset::discover::{self, SourceFile, Stamp};
@@ -72,7 +73,7 @@ fn ingest(
     options: Options,
 ) -> Result<Ingested> {
     let config = &context.config;
-    let listing = discover::list(folder)?;
+    let mut listing = discover::list(folder)?;
     let last = workspace.ledger.latest_dataset()?;
     if last.is_none() {
         super::adopt::refuse_silent_takeover(context)?;
@@ -87,6 +88,18 @@ fn ingest(
     let mut report = Ingested::of(folder.path, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore_dataset::run(context, workspace, last)?);
+    }
+    let landed = super::land::run(context, workspace, Role::Train)?;
+    listing.candidates.extend(landed.files);
+    // Scoring and training find these where they were put.
+    let tests = super::land::run(context, workspace, Role::Test)?;
+    for (ignored, warnings, failures) in [
+        (landed.ignored, landed.warnings, landed.failures),
+        (tests.ignored, tests.warnings, tests.failures),
+    ] {
+        listing.ignored.extend(ignored);
+        report.warnings.extend(warnings);
+        report.failures.extend(failures);
     }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
@@ -202,6 +215,7 @@ fn start<'a>(
     };
     let mut ingest =
         Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)?;
+    ingest.of_sources(config);
     if first {
         ingest.is_first();
     }
@@ -269,7 +283,7 @@ fn known_sources(
     for file in workspace.ledger.files()? {
         let path = file.location.path(&context.config.base);
         if path.is_file() {
-            sources.push(SourceFile { name: file.name, path });
+            sources.push(SourceFile::at(&context.config, path));
         }
     }
     sources.extend(found);
