@@ -1,6 +1,6 @@
 //! Zip archives: the members are read one after the other, as one table.
 //!
-//! Not for what is in a member: see [`crate::open`].
+//! Not for what is in a member: see [`crate::recognise`].
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::decoder::{Decoder, Text};
 use crate::dialect::{Delimited, Reading};
 use crate::file::Window;
-use crate::open::{self, Made, Wish};
+use crate::recognise::{self, Made, Wish};
 use crate::record::Dialect;
 use crate::{names, packed};
 
@@ -116,7 +116,7 @@ impl Members {
             let name = Arc::clone(&member.name);
             let input = unpacked(wish, member)?;
             let mut decoder: Box<dyn Decoder> =
-                match open::decode(wish, input, Some(Arc::clone(&name)), false)? {
+                match recognise::decode(wish, input, Some(Arc::clone(&name)), false)? {
                     Made::Rows(decoder) => decoder,
                     Made::Plain(text) | Made::Translated(text) => {
                         let text = Text::of(text, wish.path, Some(Arc::clone(&name)), false);

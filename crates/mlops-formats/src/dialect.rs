@@ -144,7 +144,8 @@ impl Decoder for Delimited {
                         push_record(buffer, at..end, &self.fields, dialect, &mut batch.text);
                         batch.source.starts.push(start);
                         at = end;
-                        let further = spell::line_ends(&buffer[start as usize..end]).saturating_sub(1);
+                        let further =
+                            spell::line_ends(&buffer[start as usize..end]).saturating_sub(1);
                         let next = u32::try_from(at).unwrap_or(u32::MAX);
                         batch.source.starts.extend((0..further).map(|_| next));
                     }

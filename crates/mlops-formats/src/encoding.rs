@@ -32,7 +32,8 @@ pub(crate) fn of(
     // Each ASCII character has a zero byte on the same side.
     let pairs = head.as_chunks::<2>().0;
     let pairs = &pairs[..pairs.len().min(32)];
-    let all = |zero: usize| pairs.len() >= 4 && pairs.iter().all(|p| p[zero] == 0 && p[1 - zero] != 0);
+    let all =
+        |zero: usize| pairs.len() >= 4 && pairs.iter().all(|p| p[zero] == 0 && p[1 - zero] != 0);
     Ok(if all(1) {
         Some(UTF_16LE)
     } else if all(0) {
@@ -71,7 +72,8 @@ impl Decoded {
         }
         self.text.clear();
         self.given = 0;
-        let room = self.decoder.max_utf8_buffer_length_without_replacement(self.raw.len() - self.at);
+        let room =
+            self.decoder.max_utf8_buffer_length_without_replacement(self.raw.len() - self.at);
         self.text.resize(room.unwrap_or(1 << 16).max(64), 0);
         let mut written = 0;
         loop {

@@ -41,7 +41,8 @@ impl Fixed {
             return Err(Why::Malformed(Malformed::TooLong));
         }
         let Ok(text) = std::str::from_utf8(line) else {
-            let message = "the bytes are not UTF-8: name the file's encoding in \"format.encoding\"";
+            let message =
+                "the bytes are not UTF-8: name the file's encoding in \"format.encoding\"";
             return Err(Why::Other(ErrorType::InvalidUnicode, message.to_owned()));
         };
         // In ASCII a character is a byte.

@@ -13,6 +13,7 @@ mod json;
 mod names;
 mod open;
 mod packed;
+mod recognise;
 mod record;
 mod sniff;
 mod spell;

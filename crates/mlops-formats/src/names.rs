@@ -5,8 +5,7 @@
 use std::path::Path;
 
 /// Endings of text, which may be packed.
-const TEXTS: [&str; 9] =
-    ["csv", "tsv", "tab", "psv", "jsonl", "ndjson", "json", "fwf", "fixed"];
+const TEXTS: [&str; 9] = ["csv", "tsv", "tab", "psv", "jsonl", "ndjson", "json", "fwf", "fixed"];
 /// Endings of files that are packed already, or have a packing of their own.
 const BINARY: [&str; 12] = [
     "parquet", "pq", "arrow", "feather", "ipc", "xlsx", "xlsm", "xlsb", "xls", "ods", "zip", "parq",

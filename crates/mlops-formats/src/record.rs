@@ -130,7 +130,10 @@ fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
 
 enum Split {
     /// A record up to `end`; `spanning` is the first field that contains a line end.
-    Done { end: usize, spanning: Option<usize> },
+    Done {
+        end: usize,
+        spanning: Option<usize>,
+    },
     /// The quote of this field is not closed; if an earlier field spans lines, that one.
     BadQuote(usize),
     NeedMore,
@@ -229,9 +232,8 @@ pub(crate) fn content<'a>(
         let follows = bytes.peek().copied();
         let escaped = (b == quote && follows == Some(quote))
             || (Some(b) == escape
-                && follows.is_some_and(|c| {
-                    c == quote || Some(c) == escape || c == dialect.delimiter
-                }));
+                && follows
+                    .is_some_and(|c| c == quote || Some(c) == escape || c == dialect.delimiter));
         if escaped {
             text.extend(bytes.next());
         } else {

@@ -184,16 +184,16 @@ fn announced(head: &[u8]) -> Option<u8> {
     let line = head.split(|b| matches!(b, b'\n' | b'\r')).next()?;
     let line = line.strip_prefix(b"\"").and_then(|l| l.strip_suffix(b"\"")).unwrap_or(line);
     match line.strip_prefix(b"sep=").or_else(|| line.strip_prefix(b"SEP="))? {
-        [separator] if separator.is_ascii() && !separator.is_ascii_alphanumeric() => Some(*separator),
+        [separator] if separator.is_ascii() && !separator.is_ascii_alphanumeric() => {
+            Some(*separator)
+        }
         _ => None,
     }
 }
 
 /// Whether `quote` stands where only a quote that encloses a field does.
 fn encloses(head: &[u8], quote: u8, delimiter: u8) -> bool {
-    let at_start = |pair: &[u8]| {
-        (pair[0] == delimiter || pair[0] == b'\n') && pair[1] == quote
-    };
+    let at_start = |pair: &[u8]| (pair[0] == delimiter || pair[0] == b'\n') && pair[1] == quote;
     let at_end = |pair: &[u8]| {
         pair[0] == quote && (pair[1] == delimiter || matches!(pair[1], b'\n' | b'\r'))
     };

@@ -186,10 +186,12 @@ pub(super) fn format(mut section: Section) -> Format {
         }
     }
     if format.kind == Some(Kind::Fixed) && format.fields.is_empty() {
-        section.problem("fields", "is missing: a file of fixed width does not say where fields are");
+        section
+            .problem("fields", "is missing: a file of fixed width does not say where fields are");
     }
     if format.header == Some(false) && format.names.is_empty() && format.fields.is_empty() {
-        section.problem("names", "is missing: without a header only this list can name the columns");
+        section
+            .problem("names", "is missing: without a header only this list can name the columns");
     }
     section.finish();
     format

@@ -238,12 +238,16 @@ mod tests {
         let mut columns = Columns::of(&names, '.');
         let mut read = |object: &str| record(&mut columns, object);
         assert_eq!(
-            read(r#"{"id":"a,b","address":{"city":"Ulm \"x\"","geo":{"lat":48.40}},"rate":1e3,"open":true}"#),
+            read(
+                r#"{"id":"a,b","address":{"city":"Ulm \"x\"","geo":{"lat":48.40}},"rate":1e3,"open":true}"#
+            ),
             Ok("\"a,b\",\"Ulm \"\"x\"\"\",48.40,1e3,true\n".to_owned())
         );
         // Another order, absent members, nulls, others.
         assert_eq!(
-            read(r#"{ "rate" : 12345678901234567890 , "more" : [1,{"id":2}], "address":null,"id":null}"#),
+            read(
+                r#"{ "rate" : 12345678901234567890 , "more" : [1,{"id":2}], "address":null,"id":null}"#
+            ),
             Ok(",,,12345678901234567890,\n".to_owned())
         );
         assert_eq!(read(r#"{"i\u0064":"\u00e9\n"}"#), Ok("\"é\n\",,,,\n".to_owned()));

@@ -98,7 +98,9 @@ impl<'a> Scanner<'a> {
                 Some(b'\\') => {
                     escaped = true;
                     match self.bytes.get(self.at + 1) {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                            self.at += 2
+                        }
                         Some(b'u') => {
                             for i in 2..6 {
                                 match self.bytes.get(self.at + i) {
@@ -114,7 +116,9 @@ impl<'a> Scanner<'a> {
                     }
                 }
                 Some(0..=0x1f) => {
-                    return Err(Problem::Syntax("a text is not closed, or has a control character"));
+                    return Err(Problem::Syntax(
+                        "a text is not closed, or has a control character",
+                    ));
                 }
                 Some(_) => self.at += 1,
                 None => return Err(Problem::End),

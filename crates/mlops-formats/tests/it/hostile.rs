@@ -32,7 +32,10 @@ fn damaged_files_are_read_or_refused() {
         ("t.csv.zst", table::zstd(text.as_bytes())),
         ("t.csv.bz2", table::bzip2(text.as_bytes())),
         ("t.csv.xz", table::xz(text.as_bytes())),
-        ("t.zip", table::zip(&[("a.csv", text.as_bytes()), ("b.jsonl", table::lines(&rows).as_bytes())])),
+        (
+            "t.zip",
+            table::zip(&[("a.csv", text.as_bytes()), ("b.jsonl", table::lines(&rows).as_bytes())]),
+        ),
         ("t.jsonl", table::lines(&rows).into_bytes()),
         ("t.json", table::array(&rows).into_bytes()),
     ];

@@ -14,7 +14,10 @@ fn a_line_that_is_no_object_is_a_row_that_cannot_be_read() {
         ROW.replace("\"a\"", "\"a\",\"corporation\":\"c\"")
     );
     let found = ingested("t.jsonl", text.as_bytes(), &json!({}));
-    assert_eq!(found.data.lines().skip(1).collect::<Vec<_>>(), ["a,1,2,3,0", "\"b,", "é\",1,2,3,0"]);
+    assert_eq!(
+        found.data.lines().skip(1).collect::<Vec<_>>(),
+        ["a,1,2,3,0", "\"b,", "é\",1,2,3,0"]
+    );
     let places: Vec<&str> = found.quarantine.iter().map(|row| row[1].as_str()).collect();
     assert_eq!(places, ["3", "4", "6", "7", "8"]);
     assert!(found.reasons().iter().all(|(_, kind)| *kind == "INVALID JSON"), "{found:?}");
@@ -64,9 +67,9 @@ fn numbers_keep_every_digit() {
                 + "\n"
         })
         .collect();
-    let plain: String = "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n"
-        .to_owned()
-        + &exact.map(|number| format!("{number},{number},2,3,0\n")).concat();
+    let plain: String =
+        "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n".to_owned()
+            + &exact.map(|number| format!("{number},{number},2,3,0\n")).concat();
     let json = ingested("t.jsonl", text.as_bytes(), &json!({}));
     assert_eq!(json, ingested("t.csv", plain.as_bytes(), &json!({})));
 }
