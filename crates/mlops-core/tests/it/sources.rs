@@ -61,6 +61,22 @@ fn folders_with_patterns_names_and_formats_of_their_own_make_one_data_set() {
 }
 
 #[test]
+fn a_file_that_vanished_from_a_source_is_told_once_and_keeps_its_rows() {
+    let scene = Scene::with(&json!({"sources": [
+        {"name": "deep", "uri": "deep", "pattern": "**/*.csv"}
+    ]}));
+    scene.rows("deep/x/a.csv", "a,1,2,3,1\n");
+    scene.rows("deep/b.csv", "b,1,2,3,0\n");
+    scene.ingest().unwrap();
+    fs::remove_file(scene.path("deep/x/a.csv")).unwrap();
+    let report = scene.ingest().unwrap();
+    let said = report.warnings.join("\n");
+    assert!(said.contains("a file is not there any more: deep/x/a.csv"), "{said}");
+    assert_eq!(report.rows, 2);
+    assert_eq!(scene.ingest().unwrap().warnings, [""; 0]);
+}
+
+#[test]
 fn a_source_that_is_not_there_stops_no_other() {
     let scene = Scene::with(&json!({"sources": [
         {"name": "gone", "uri": "nowhere"}, {"name": "there", "uri": "there"},
