@@ -34,7 +34,7 @@ use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use columns::Columns;
 pub use decide::{Decide, INPUT};
-pub use format::{Format, Kind};
+pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use retention::Retention;
