@@ -109,6 +109,11 @@ impl<'a> Section<'a> {
         self.map.get(key).is_some_and(|v| !v.is_null())
     }
 
+    /// Whether the value of `key` is an object.
+    pub(super) fn is_object(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_object)
+    }
+
     /// Whether the file sets `key` to `null`.
     pub(super) fn is_null(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(Value::is_null)
@@ -136,6 +141,26 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// A text that may consist of blanks.
+    pub(super) fn characters(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.wrong(key, "a text in quotes", &other);
+                None
+            }
+        }
+    }
+
+    /// true or false; `None` if the file has neither.
+    pub(super) fn flag_or_none(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        if value.as_bool().is_none() {
+            self.wrong(key, "true or false", &value);
+        }
+        value.as_bool()
     }
 
     /// A label: a text, or a number or Boolean in its JSON spelling.

@@ -9,6 +9,9 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::platform::simd::{Work, widest};
@@ -16,7 +19,9 @@ use crate::table::RawTexts;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
+use super::checks::Checks;
 use super::clean::{self, FormatChanges, Labels};
+use super::formats::{Refused, Source, Why};
 use super::number::{Number, missing_numbers, no_number, push_number};
 use super::quarantine::{ErrorType, Rejected, Sign};
 use super::record::{self, Field, Malformed, Next, Shape};
@@ -41,6 +46,8 @@ pub(crate) struct Parsed {
     pub(crate) learned: Option<String>,
     /// The best spelling of the negative label in the chunk, while it is being learned.
     pub(crate) better: Option<String>,
+    /// The newest business date, if it is asked for.
+    pub(crate) newest: Option<NaiveDate>,
     side: Vec<u8>,
 }
 
@@ -61,6 +68,7 @@ impl Parsed {
         self.lines = 0;
         self.learned = None;
         self.better = None;
+        self.newest = None;
     }
 }
 
@@ -93,6 +101,8 @@ pub(crate) struct RowParser<'a> {
     pub(crate) texts: RawTexts,
     /// The structural index of the current chunk, if the fast path applies.
     pub(crate) index: StructuralIndex,
+    /// What is looked at in rows that are good.
+    checks: Option<Arc<Checks>>,
 }
 
 impl<'a> RowParser<'a> {
@@ -127,7 +137,14 @@ impl<'a> RowParser<'a> {
             empty,
             texts: RawTexts::default(),
             index,
+            checks: None,
         }
+    }
+
+    /// The same parser with something to look at in good rows.
+    pub(crate) fn checking(mut self, checks: Option<Arc<Checks>>) -> Self {
+        self.checks = checks;
+        self
     }
 
     /// The same parser for a file of our own, whose numbers are canonical whatever the
@@ -162,6 +179,9 @@ impl<'a> RowParser<'a> {
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
         widest(ChunkRows { parser: self, chunk, offset, out });
+        if let Some(checks) = &self.checks {
+            out.newest = checks.look_at(&out.rows, |extent| extent.of(chunk, &out.side));
+        }
         self.tell_labels(unknown, out);
     }
 
@@ -426,6 +446,39 @@ impl<'a> RowParser<'a> {
         };
         let message = problem.in_words(self.shape());
         Reason { column, error, message, sign: Sign::Nothing }
+    }
+
+    /// Tells of rejected records what they are in a file of another format, and why its decoder refused
+    /// them, if it did. Their positions must be those in the chunk.
+    pub(crate) fn amend(&self, out: &mut Parsed, source: &Source, refused: &[Refused]) {
+        if source.bytes.is_empty() && refused.is_empty() {
+            return;
+        }
+        for rejected in &mut out.rejected {
+            let line = rejected.line;
+            let start = usize::try_from(rejected.position).unwrap_or(usize::MAX);
+            let text = start..start.saturating_add(rejected.record.len());
+            if let Some(range) = source.range(line, rejected.lines, text) {
+                rejected.position = source.offset.unwrap_or(0) + range.start as u64;
+                rejected.record = record::without_line_end(&source.bytes[range]).to_vec();
+            }
+            let Ok(at) = refused.binary_search_by_key(&line, |r| u64::from(r.line)) else {
+                continue;
+            };
+            let reason = match &refused[at].why {
+                Why::Malformed(problem) => self.malformed(*problem),
+                Why::Other(error, message) => Reason {
+                    column: None,
+                    error: *error,
+                    message: message.clone(),
+                    sign: Sign::Nothing,
+                },
+            };
+            rejected.column = reason.column.map(|c| (c + 1, self.column_name(c)));
+            rejected.error = reason.error;
+            rejected.message = reason.message;
+            rejected.sign = reason.sign;
+        }
     }
 
     fn column_name(&self, field: usize) -> String {

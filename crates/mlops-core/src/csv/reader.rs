@@ -17,7 +17,7 @@ use crate::config::{Config, Ingestion};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::evidence::Signs;
-use crate::csv::formats::{self, Opened, Place};
+use crate::csv::formats::{self, Opened, Place, is_our_own};
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::parallel::{self, Made};
 use crate::csv::parse::{Parsed, RowParser};
@@ -288,13 +288,14 @@ impl<'a> RowReader<'a> {
             make: |(state, table): &mut (S, Table),
                    parser: &mut RowParser,
                    piece: &mut Piece<Made<(u64, M)>>| {
-                let Piece { chunk, offset, made: Made { parsed, besides: (rows, made) }, .. } =
-                    piece;
+                let Piece { chunk, offset, source, refused, made, .. } = piece;
+                let Made { parsed, besides: (rows, made) } = made;
                 // The buffer may hold a table of another schema.
                 if !table.is_of(schema) {
                     *table = Table::new(schema);
                 }
                 parser.values(chunk, offset.unwrap_or(0), wanted, parsed, table);
+                parser.amend(parsed, source, refused);
                 *rows = table.len() as u64;
                 work(state, table, made);
             },
@@ -435,14 +436,6 @@ impl<'a> RowReader<'a> {
         let parser = if self.wanted.hashes { parser } else { parser.without_hashes() };
         Ok(Some((parser, header.lines + 1)))
     }
-}
-
-/// Whether the file has the name of one of our own data sets or hold-outs, whose numbers are
-/// canonical whatever format is configured for arriving files.
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
-pub fn is_our_own(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
 }
 
 impl Default for Reading {
