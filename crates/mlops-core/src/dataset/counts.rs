@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::digest::Digest;
@@ -44,6 +45,9 @@ pub struct FileCounts {
     pub extra_columns: Vec<String>,
     /// The columns were in another order than the schema's.
     pub reordered: bool,
+    /// The newest business date in good rows, if it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<NaiveDate>,
 }
 
 impl FileCounts {
