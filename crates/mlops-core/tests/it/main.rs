@@ -37,6 +37,8 @@ mod moved;
 mod overdue;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
+/// The quarantine: what waits there, is taken after a correction, or given up.
+mod quarantine;
 /// Readers of the live release while it is exchanged.
 mod readers;
 /// Readers of rows: two ways to the same values.

@@ -8,6 +8,7 @@ pub mod identity;
 mod loss;
 pub(crate) mod publish;
 pub(super) mod repeats;
+pub mod replay;
 pub mod report;
 pub(crate) mod waiting;
 
@@ -196,7 +197,7 @@ fn record_files(
     meta: &[(&str, String)],
 ) -> Result<()> {
     let run = context.run.as_str();
-    workspace.ledger.commit_ingestion(run, &report.files, None, &[], meta, None)
+    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None)
 }
 
 /// Starts a data set of about `rows` rows; the `first` one teaches the negative label.

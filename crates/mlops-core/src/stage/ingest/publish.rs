@@ -29,9 +29,24 @@ pub(in crate::stage) struct Part {
     pub(super) counts: FileCounts,
     /// The index of its record among those of this run, if it has one.
     pub(super) record: Option<usize>,
+    /// Its recorded counts change; the inner value are those before if only its kept rows were passed.
+    pub(super) before: Option<Option<FileCounts>>,
 }
 
 impl Part {
+    /// The recorded counts of the content from now on, if they change.
+    fn recounted(&self, version: DatasetVersion) -> Option<FileCounts> {
+        let now = &self.counts;
+        Some(match self.before.as_ref()? {
+            None => FileCounts { quarantine: Some(version), ..now.clone() },
+            Some(before) => FileCounts {
+                rows_kept: now.rows_kept,
+                duplicates_across: before.duplicates_across + now.duplicates(),
+                ..before.clone()
+            },
+        })
+    }
+
     /// The last of `files`, if it added rows of its own.
     pub(in crate::stage) fn of_last(files: &[FileRecord]) -> Option<Self> {
         let last = files.last().filter(|f| f.status.is_in() && f.same_as.is_none())?;
@@ -41,6 +56,7 @@ impl Part {
             replaces: last.replaces,
             counts: last.counts.clone(),
             record: Some(files.len() - 1),
+            before: None,
         })
     }
 }
@@ -107,6 +123,8 @@ pub(in crate::stage) fn publish(
         base: base.map(|base| base.version),
         stamp: Some(built.stamp),
     };
+    let recounted = parts.iter().filter_map(|part| Some((part.sha256, part.recounted(version)?)));
+    let recounted: Vec<(Digest, FileCounts)> = recounted.collect();
     let segments = segments(&workspace.ledger, &dataset, &parts)?;
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
@@ -124,7 +142,7 @@ pub(in crate::stage) fn publish(
     }
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
-    let record = (&dataset, &segments[..], &superseded[..]);
+    let record = (&dataset, &segments[..], &superseded[..], &recounted[..]);
     let commit = || commit(context, workspace, (data, quarantine), record, &meta, report);
     let index = if let Some(index) = index {
         // Not part of the critical path, so that it is written in parallel.
@@ -170,12 +188,15 @@ fn segments(ledger: &Ledger, dataset: &DatasetRecord, parts: &[Part]) -> Result<
     Ok(segments)
 }
 
+/// A data set with its segments, the contents that it left out, and counts that change.
+type Recorded<'a> = (&'a DatasetRecord, &'a [Segment], &'a [Digest], &'a [(Digest, FileCounts)]);
+
 /// Final names, commit, text files.
 fn commit(
     context: &Context,
     workspace: &mut Workspace,
     (data, quarantine): (NewFile, Option<(NewFile, Digest)>),
-    (dataset, segments, superseded): (&DatasetRecord, &[Segment], &[Digest]),
+    (dataset, segments, superseded, recounted): Recorded,
     meta: &[(&str, String)],
     report: &mut Ingested,
 ) -> Result<()> {
@@ -198,6 +219,7 @@ fn commit(
         &report.files,
         dataset,
         superseded,
+        recounted,
         meta,
         Some(intent),
     )?;
