@@ -171,8 +171,8 @@ impl Ledger {
         })
     }
 
-    /// The report of the last ended run of `step`; `None` if that failed or this program cannot
-    /// read the report: another version wrote it, or it was too long to be stored whole.
+    /// The report of the last ended run of `step`, of whose lists the record has the first items;
+    /// `None` if that failed or this program cannot read the report, since another version wrote it.
     pub fn last_report<T: serde::de::DeserializeOwned>(&self, step: Step) -> Result<Option<T>> {
         Ok(self.runs(step, 1)?.last().and_then(RunRecord::report))
     }

@@ -96,3 +96,38 @@ fn what_is_not_on_record_is_not_made_up() {
     }
     service.get("/scoring").ends_with(200);
 }
+
+#[test]
+fn every_one_of_many_columns_is_answered() {
+    let names: Vec<String> = (0..150).map(|i| format!("n{i}")).collect();
+    let columns = json!({ "id": ["customer"], "numeric": names, "target": "churned",
+        "positive_label": "yes", "negative_label": "no" });
+    let scene = Scene::empty(&json!({ "schema": columns }));
+    let file = |first: u32, rows: u32| {
+        let mut text = format!("customer,{},churned\n", names.join(","));
+        for row in first..first + rows {
+            let cells: Vec<String> =
+                (0..150).map(|column| ((row * 7919 + column * 31) % 97).to_string()).collect();
+            let label = if row * 7919 % 97 > 48 { "yes" } else { "no" };
+            text += &format!("c{row},{},{label}\n", cells.join(","));
+        }
+        text
+    };
+    scene.file("in/a.csv", file(0, 400));
+    scene.file("test/test.csv", file(1000, 100));
+    scene.release();
+    scene.diagnose(None, None);
+    let service = scene.serve();
+    for path in ["/summarystats", "/diagnostics"] {
+        let found = service.get(path).ends_with(200).json();
+        assert_eq!(found["columns"].as_array().unwrap().len(), 152, "{path}");
+        assert!(found.get("left_out").is_none() && found["model_version"].is_string(), "{path}");
+    }
+    // Without the file, the record of the run answers and says what it lacks.
+    std::fs::remove_file(scene.path("model/diagnostics.json")).unwrap();
+    for path in ["/summarystats", "/diagnostics"] {
+        let found = service.get(path).ends_with(200).json();
+        assert_eq!(found["columns"].as_array().unwrap().len(), 100, "{path}");
+        assert_eq!(found["left_out"], json!({ "columns": 52 }), "{path}");
+    }
+}
