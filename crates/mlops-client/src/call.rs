@@ -106,6 +106,11 @@ impl Call {
         self.release.is_some() || self.answer.get("status").and_then(Value::as_u64).is_some()
     }
 
+    /// Whether it asked for predictions.
+    pub fn predicts(&self) -> bool {
+        self.path == crate::predictions::PATH
+    }
+
     /// The call in words, such as `GET /scoring`.
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)

@@ -221,7 +221,13 @@ impl<'a> Sender<'a> {
         };
         let [labels, probabilities] = LISTS.map(|name| match answer.shift_remove(name) {
             Some(Value::Array(list)) if list.len() as u64 == count => Ok(list),
-            Some(Value::Array(list)) => Err(format!("{} {name} for {count} rows", list.len())),
+            Some(Value::Array(list)) => {
+                let rows = text::plural(count, "row");
+                Err(format!(
+                    "\"{name}\" has {} for {rows}",
+                    text::plural(list.len() as u64, "value")
+                ))
+            }
             _ => Err(format!("the answer has no list \"{name}\": is this the app?")),
         });
         let (labels, probabilities) = (labels?, probabilities?);

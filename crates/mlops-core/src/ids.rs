@@ -257,7 +257,8 @@ pub fn random() -> u64 {
 }
 
 /// Identifies one start of one binary: sortable by time, made unique by a number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The empty one, the default, is that of no run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
@@ -271,6 +272,11 @@ impl RunId {
     /// clocks are set back, and every container has a process 1.
     pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
         Self::new(at, u64::from(pid) << 32 | random() >> 32)
+    }
+
+    /// The id that a record or a user names.
+    pub fn named(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
     /// The id as text.

@@ -5,6 +5,7 @@
 
 mod apicalls;
 pub mod choices;
+mod document;
 mod ingestion;
 mod input_folder;
 mod places;
@@ -188,8 +189,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::config(&place, vec![format!("this is not JSON: {e}")]))?;
+        let value = document::parse(text).map_err(|wrong| Error::config(&place, vec![wrong]))?;
         let Value::Object(map) = value else {
             return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
         };

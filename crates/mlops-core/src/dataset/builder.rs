@@ -321,7 +321,7 @@ impl<'a> Ingest<'a> {
             Ok(layout) => layout,
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        counts.extra_columns = text::examples(&layout.extra);
+        (counts.extra_columns, counts.extra_left_out) = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += header.byte_order_marks;
         counts.changes.invisible += layout.invisible;

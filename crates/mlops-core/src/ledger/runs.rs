@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Deployment, Ledger, Removed, from_json, from_text, to_json};
 use crate::Result;
-use crate::ids::{DatasetVersion, ReleaseId, RunOutcome, Step};
+use crate::ids::{DatasetVersion, ReleaseId, RunId, RunOutcome, Step};
 use crate::platform::digest::Digest;
 
 /// One step of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RunRecord {
     /// The id of the run.
-    pub run_id: String,
+    pub run_id: RunId,
     /// The step: `ingestion`, `training`…
     pub step: Step,
     /// When it began, RFC 3339, UTC.
@@ -104,7 +105,7 @@ impl Ledger {
     }
 
     /// Whether the run of `step` before `present` succeeded; true if there was none.
-    pub fn previous_run_completed(&self, step: Step, present: &str) -> Result<bool> {
+    pub fn previous_run_completed(&self, step: Step, present: &RunId) -> Result<bool> {
         self.query(|db| {
             let outcome: Option<Option<RunOutcome>> = db
                 .query_row(
@@ -178,7 +179,7 @@ impl Ledger {
     }
 
     /// Records an intent; returns its number.
-    pub fn intend(&mut self, run_id: &str, intent: &Intent) -> Result<i64> {
+    pub fn intend(&mut self, run_id: &RunId, intent: &Intent) -> Result<i64> {
         self.transaction(|db| {
             db.execute(
                 "INSERT INTO intents (run_id, payload) VALUES (?1, ?2)",

@@ -278,7 +278,7 @@ impl Context {
         tracing::info!(step = step.as_str(), "begins");
         let begun = self.clock.elapsed();
         let record = RunRecord {
-            run_id: self.run.to_string(),
+            run_id: self.run.clone(),
             step,
             started: self.now(),
             ended: None,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
-use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, Step};
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
 use crate::run::attention::Finding;
@@ -18,11 +18,12 @@ use crate::text;
 
 /// The content of `decisions/<run-id>.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Decision {
     /// Version of this file's format.
     pub format_version: u32,
     /// The id of the run.
-    pub run_id: String,
+    pub run_id: RunId,
     /// When it began, RFC 3339, UTC.
     pub recorded: String,
     /// Version of the program.
@@ -187,6 +188,7 @@ impl fmt::Display for Concern {
 
 /// The data that a run saw.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DataSeen {
     /// The input folder.
     pub folder: String,
@@ -215,6 +217,7 @@ pub struct DataSeen {
 
 /// The release that was live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Live {
     /// Its id.
     pub release: ReleaseId,
@@ -226,6 +229,7 @@ pub struct Live {
 
 /// The model that was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Retrained {
     /// SHA-256 of the model file.
     pub artifact: Digest,
@@ -251,6 +255,7 @@ pub struct Retrained {
 
 /// The duration of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepTime {
     /// The name of the step.
     pub step: Step,
@@ -337,18 +342,19 @@ impl fmt::Display for Decision {
         if let Some(holdout) = &self.holdout {
             writeln!(
                 f,
-                "Hold-out: {} of {} new rows ({} positive) went to {}; no model is trained on them.",
+                "Hold-out: {} of {} ({} positive) went to {}; no model is trained on them.",
                 text::count(holdout.rows),
-                text::count(holdout.drawn_from),
+                text::plural(holdout.drawn_from, "new row"),
                 text::count(holdout.positives),
                 holdout.name
             )?;
             if holdout.known_rows > 0 {
                 writeln!(
                     f,
-                    "  {} of them are of entities whose earlier rows the live model was trained on, \
-                     which favours it in the comparison.",
-                    text::count(holdout.known_rows)
+                    "  {} of them {} of entities whose earlier rows the live model was trained on, which \
+                     favours it in the comparison.",
+                    text::count(holdout.known_rows),
+                    if holdout.known_rows == 1 { "is" } else { "are" }
                 )?;
             }
         }
@@ -356,14 +362,14 @@ impl fmt::Display for Decision {
         if let Some(new) = &self.retrained {
             writeln!(
                 f,
-                "Retrained on {} rows, {} held out: F1 {:.4} ({:.3} to {:.3}) on {} test rows; best \
-                 constant answer {:.4}.",
-                text::count(new.rows),
+                "Retrained on {}, {} held out: F1 {:.4} ({:.3} to {:.3}) on {}; best constant answer \
+                 {:.4}.",
+                text::plural(new.rows, "row"),
                 text::count(new.held_out),
                 new.f1,
                 new.f1_interval.low,
                 new.f1_interval.high,
-                text::count(new.test_rows),
+                text::plural(new.test_rows, "test row"),
                 new.constant_f1
             )?;
             for note in &new.untold {

@@ -62,6 +62,7 @@ pub struct Dependency {
 
 /// The report of `diagnostics`; the content of `diagnostics.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Diagnostics {
     /// Version of this file's format.
     pub format_version: u32,
@@ -108,6 +109,7 @@ impl Report for Diagnostics {
 
 /// Counts of predictions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PredictionCounts {
     /// Number of rows in the file.
     pub rows: u64,
@@ -127,6 +129,7 @@ pub struct PredictionCounts {
 
 /// The duration of a step in past runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// The name of the step.
     pub step: Step,
@@ -138,6 +141,7 @@ pub struct Timing {
 
 /// The duration of a step now, on a scratch copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Measured {
     /// The name of the step.
     pub step: Step,
@@ -369,8 +373,11 @@ impl fmt::Display for Diagnostics {
             text::count(counts.negative),
             more(counts.unanswered, "without an answer"),
             more(counts.rejected, "unreadable"),
-            more(counts.imputed, "missing cells filled"),
-            more(counts.unknown_categories, "unknown categories"),
+            more_of(counts.imputed, "missing cell", " filled"),
+            match counts.unknown_categories {
+                1 => ", 1 unknown category".to_owned(),
+                n => more(n, "unknown categories"),
+            },
         )?;
         if let Some(output) = &self.output {
             writeln!(f, "Predictions: {}", text::one_line(output))?;
@@ -439,6 +446,11 @@ fn dependency_rows(dependencies: &[Dependency]) -> Vec<Vec<String>> {
 
 fn more(n: u64, what: &str) -> String {
     if n == 0 { String::new() } else { format!(", {} {what}", text::count(n)) }
+}
+
+/// Like [`more`] with a noun in its number, and what follows it.
+fn more_of(n: u64, noun: &str, rest: &str) -> String {
+    if n == 0 { String::new() } else { format!(", {}{rest}", text::plural(n, noun)) }
 }
 
 fn spread(seconds: &[f64]) -> String {

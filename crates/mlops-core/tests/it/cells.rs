@@ -146,6 +146,18 @@ fn unnamed_and_repeated_columns_that_nobody_needs_are_no_obstacle() {
 }
 
 #[test]
+fn thousands_of_extra_columns_are_counted_and_ten_are_named() {
+    let scene = small(&[]);
+    let extra = |cell: &dyn Fn(u32) -> String| (0..3000).map(cell).collect::<Vec<_>>().join(",");
+    let (names, cells) = (extra(&|i| format!("e{i}")), extra(&|_| "1".to_owned()));
+    scene.file("in/a.csv", format!("id,x,y,{names}\na,1,0,{cells}\nb,2,1,{cells}\n"));
+    let report = scene.ingest().unwrap();
+    let counts = &record(&report, "a.csv").counts;
+    assert_eq!((counts.extra_columns.len(), counts.extra_left_out), (10, 2990));
+    assert!(report.to_string().contains("e8, e9 and 2,990 more"), "{report}");
+}
+
+#[test]
 fn a_wide_header_is_refused_in_few_words() {
     let scene = Scene::new();
     let names: String = (0..16_000).map(|i| format!("column{i},")).collect();

@@ -71,6 +71,17 @@ fn rows_with_missing_values_may_be_dropped_or_rejected() {
 }
 
 #[test]
+fn rows_that_are_mostly_dropped_are_mentioned() {
+    // Of c and f alone every cell is left, one of each class.
+    let gaps = GAPS.replace("1,red", ",red").replace("2,red", ",red");
+    let dropped = |rows: &str| {
+        let notes = small(&json!({"missing": "drop"}), rows).train().unwrap().notes;
+        notes.iter().filter(|note| note.contains("left out for a missing value, 4 of 6")).count()
+    };
+    assert_eq!((dropped(GAPS), dropped(&gaps)), (0, 1));
+}
+
+#[test]
 fn an_unknown_category_is_all_zeros_and_counted() {
     let scene = small(&json!({}), GAPS);
     scene.train().unwrap();

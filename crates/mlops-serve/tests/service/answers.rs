@@ -208,7 +208,7 @@ fn bodies_may_be_packed_both_ways() {
 }
 
 #[test]
-fn methods_ids_and_addresses() {
+fn methods_ids_and_unknown_paths() {
     let scene = Scene::deployed(&json!({}));
     let service = scene.serve();
     let options = service.ask("OPTIONS", "/scoring", &[], b"").ends_with(204);

@@ -17,11 +17,9 @@ fn snapshot(scene: &Scene) -> BTreeMap<PathBuf, Vec<u8>> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            // SQLite's own side files come and go with its readers.
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if !name.ends_with("-shm") && !name.ends_with("-wal") {
+            } else {
                 let bytes = std::fs::read(&path).unwrap();
                 found.insert(path, bytes);
             }

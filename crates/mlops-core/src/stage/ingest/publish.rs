@@ -95,7 +95,7 @@ pub(in crate::stage) fn publish(
     let path = folder.join(version.file_name());
     let dataset = DatasetRecord {
         version,
-        run_id: context.run.as_str().to_owned(),
+        run_id: context.run.clone(),
         location: path.clone(),
         sha256: digest,
         bytes,
@@ -179,7 +179,7 @@ fn commit(
     meta: &[(&str, String)],
     report: &mut Ingested,
 ) -> Result<()> {
-    let (run, folder) = (context.run.as_str(), &context.config.output_folder);
+    let (run, folder) = (&context.run, &context.config.output_folder);
     let intent = Intent::PublishDataset {
         version: dataset.version,
         data: dataset.sha256,
