@@ -21,6 +21,8 @@ use crate::transport::{self, reason};
 
 /// The environment variable with the token for reading the app's records.
 pub const READ_TOKEN: &str = "MLOPS_READ_TOKEN";
+/// The path of predictions.
+pub const PREDICTION: &str = "/prediction";
 /// The environment variable with the token for predictions.
 pub const PREDICT_TOKEN: &str = "MLOPS_PREDICT_TOKEN";
 /// The header with the release that answers.
@@ -108,7 +110,7 @@ impl Call {
 
     /// Whether it asked for predictions.
     pub fn predicts(&self) -> bool {
-        self.path == crate::predictions::PATH
+        self.path == PREDICTION
     }
 
     /// The call in words, such as `GET /scoring`.

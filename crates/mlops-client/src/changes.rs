@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use mlops_core::text;
 use serde_json::Value;
 
-use crate::call::{Call, plain};
-use crate::predictions::{PATH as PREDICTION, Predictions};
+use crate::call::{Call, PREDICTION, plain};
+use crate::predictions::Predictions;
 use crate::readable::cell;
 
 /// Changed values named per call; the others are counted.
