@@ -20,7 +20,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     DIAGNOSTICS.speaks(Scene::deployed);
 }
 
@@ -243,6 +243,6 @@ fn mistakes_and_comparisons_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    DIAGNOSTICS.keeps_its_countenance(&Scene::hostile(), &[]);
+fn hostile_content_never_breaks_the_output() {
+    DIAGNOSTICS.survives_hostile_content(&Scene::hostile(), &[]);
 }

@@ -181,7 +181,7 @@ fn a_test_file_of_the_user_s_is_never_overwritten_whatever_its_name() {
 }
 
 #[test]
-fn of_many_at_once_one_works_and_the_others_give_way() {
+fn when_many_start_at_once_one_works_and_the_others_give_way() {
     let scene = drifted();
     let children: Vec<Child> = (0..20).map(|_| start(&scene)).collect();
     let codes: Vec<_> = children.into_iter().map(|mut c| c.wait().unwrap().code()).collect();
@@ -244,6 +244,6 @@ fn a_decision_and_mistakes_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    FULLPROCESS.keeps_its_countenance(&Scene::hostile(), &["--accept", "--force"]);
+fn hostile_content_never_breaks_the_output() {
+    FULLPROCESS.survives_hostile_content(&Scene::hostile(), &["--accept", "--force"]);
 }

@@ -250,7 +250,7 @@ fn a_release_that_changes_in_the_middle_begins_the_round_again() {
 }
 
 #[test]
-fn nobody_there_ends_the_round_at_once() {
+fn without_a_server_the_round_ends_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let data = file(dir.path(), "data.csv", [1, 2]);
     let round = round(&nobody(), &[data]);
@@ -333,7 +333,7 @@ fn many_changes_are_counted_instead_of_listed() {
 }
 
 #[test]
-fn what_cannot_be_read_or_is_of_another_format_is_nothing_to_compare_with() {
+fn unreadable_answers_and_other_formats_are_not_compared() {
     let dir = tempfile::tempdir().unwrap();
     let data = file(dir.path(), "data.csv", [1]);
     let app = App::start(|request, _| healthy(request, "r-1-a"));
