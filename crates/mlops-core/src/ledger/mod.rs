@@ -131,11 +131,12 @@ impl Ledger {
         let fail = |e: rusqlite::Error| failed(path, &e);
         let only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // SQLite puts two files beside the ledger even to read it. Who may only read leaves them there.
-        let flags = if ["-wal", "-shm"].iter().any(|end| beside(path, end).exists()) {
-            only
-        } else {
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        };
+        let flags =
+            if ["-wal", "-shm"].iter().any(|end| beside(path, end).try_exists().unwrap_or(true)) {
+                only
+            } else {
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            };
         let open = |name: &Path, flags, set: &str| {
             let connection = Connection::open_with_flags(name, flags)?;
             connection.execute_batch("PRAGMA query_only = ON")?;

@@ -340,7 +340,9 @@ fn cut(value: &mut Value, longest: usize, name: &str, left_out: &mut LeftOut) {
                 items.truncate(longest);
                 *left_out.entry(name.to_owned()).or_default() += more as u64;
             }
-            items.iter_mut().for_each(|item| cut(item, longest, name, left_out));
+            for item in items.iter_mut() {
+                cut(item, longest, name, left_out);
+            }
         }
         Value::Object(map) => {
             for (key, item) in map {
