@@ -9,9 +9,9 @@ use std::path::Path;
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use mlops_core::csv::clean::FormatChanges;
+use mlops_core::csv::formats::is_our_own;
 use mlops_core::csv::header;
 use mlops_core::csv::pipeline::{self, Piece, Worker};
-use mlops_core::csv::reader::is_our_own;
 use mlops_core::csv::record::Shape;
 use mlops_core::csv::row_hash::RowHasher;
 use mlops_core::dataset::discover::Stamp;
@@ -166,7 +166,8 @@ impl Source {
                 return Err(changed(path));
             }
         }
-        reading.digest = (self.max_bytes == usize::MAX).then(|| self.reader.digest());
+        reading.digest =
+            (self.max_bytes == usize::MAX).then(|| self.reader.digest()).transpose()?;
         Ok(reading)
     }
 }

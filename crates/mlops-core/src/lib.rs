@@ -76,6 +76,7 @@ pub mod platform;
 pub mod profile;
 pub mod release;
 pub mod run;
+pub mod source;
 pub mod stage;
 pub mod table;
 pub mod text;

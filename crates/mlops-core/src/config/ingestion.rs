@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::columns::Columns;
+use super::format::{self, Format};
 use super::section::Section;
 use crate::table::schema::{Role, Schema};
 use crate::text;
@@ -27,6 +29,12 @@ pub struct Ingestion {
     pub duplicates: Option<Duplicates>,
     /// How the rows of a changed file are treated.
     pub on_change: OnChange,
+    /// The format of the files.
+    #[serde(default, skip_serializing_if = "Format::is_default")]
+    pub format: Format,
+    /// The names of columns in the files.
+    #[serde(default, skip_serializing_if = "Columns::is_empty")]
+    pub columns: Columns,
 }
 
 /// How a row that equals an earlier one is treated.
@@ -91,6 +99,8 @@ impl Default for Ingestion {
             settle_seconds: 2.0,
             duplicates: None,
             on_change: OnChange::default(),
+            format: Format::default(),
+            columns: Columns::default(),
         }
     }
 }
@@ -101,7 +111,14 @@ impl Ingestion {
     pub fn meaning(&self, schema: &Schema) -> Result<String> {
         let mut value = serde_json::to_value(self).map_err(|e| Error::backend("JSON", e))?;
         if let Value::Object(keys) = &mut value {
-            for key in ["max_rejected_share", "max_line_bytes", "settle_seconds", "on_change"] {
+            for key in [
+                "max_rejected_share",
+                "max_line_bytes",
+                "settle_seconds",
+                "on_change",
+                "format",
+                "columns",
+            ] {
                 keys.remove(key);
             }
             let duplicates = if self.keeps_equal_rows(schema) { "keep" } else { "drop" };
@@ -162,6 +179,8 @@ impl Ingestion {
             missing_values: Vec::new(),
             numbers: NumberFormat::default(),
             max_line_bytes: usize::MAX,
+            format: Format::default(),
+            columns: Columns::default(),
             ..self.clone()
         }
     }
@@ -198,12 +217,14 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
             &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
             default.on_change,
         ),
+        format: format::format(section.section("format")),
+        columns: default.columns,
     };
     section.finish();
     ingestion
 }
 
-fn numbers(section: &mut Section) -> NumberFormat {
+pub(super) fn numbers(section: &mut Section) -> NumberFormat {
     const THOUSANDS: [(&str, Option<char>); 5] =
         [(",", Some(',')), (".", Some('.')), (" ", Some(' ')), ("'", Some('\'')), ("none", None)];
     let decimal = section.choice("decimal", &[(".", '.'), (",", ',')], '.');

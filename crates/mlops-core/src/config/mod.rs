@@ -5,13 +5,16 @@
 
 mod apicalls;
 pub mod choices;
+mod columns;
 mod document;
+mod format;
 mod ingestion;
 mod input_folder;
 mod places;
 mod retention;
 mod section;
 mod service;
+pub mod sources;
 mod unattended;
 
 use std::cell::RefCell;
@@ -27,11 +30,14 @@ use crate::config::choices::{MissingPolicy, Pooling};
 use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use columns::Columns;
+pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
+pub use sources::Source;
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -47,6 +53,8 @@ pub struct Config {
     pub source_folder: PathBuf,
     /// `output_folder_path`: data sets, the ledger and its text projections.
     pub output_folder: PathBuf,
+    /// The output folder in which fetched objects were recorded so far.
+    pub landed_in: PathBuf,
     /// `test_data_path`: labelled rows that no model is trained on.
     pub test_data: PathBuf,
     /// `output_model_path`: the latest candidate model, its score, diagnostics and reports.
@@ -81,6 +89,8 @@ pub struct Config {
     pub service: Service,
     /// The section `apicalls`.
     pub apicalls: ApiCalls,
+    /// The list `sources`.
+    pub sources: Vec<Source>,
 }
 
 /// How models are fitted and used.
@@ -210,6 +220,8 @@ impl Config {
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
+        let ingestion = ingestion::ingestion(root.section("ingestion"));
+        let sources = sources::sources(root.sections("sources"), &schema, &ingestion, &at);
         let config = Self {
             file: path.to_owned(),
             base: crate::platform::location::plain(&base),
@@ -217,13 +229,15 @@ impl Config {
             models_by_default: models.is_none(),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
             input_folder,
+            landed_in: output_folder.clone(),
             output_folder,
             test_data,
             output_model,
             deployment,
             holdout: holdout(root.section("holdout"), &schema),
             schema,
-            ingestion: ingestion::ingestion(root.section("ingestion")),
+            sources,
+            ingestion,
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
@@ -245,6 +259,36 @@ impl Config {
     /// The path of the ledger.
     pub fn ledger_path(&self) -> PathBuf {
         self.output_folder.join("ledger.sqlite")
+    }
+
+    /// The source from which the file at `path` came, and its folder; `None` for the input folders'.
+    pub fn source_at(&self, path: &Path) -> Option<(&Source, PathBuf)> {
+        // A dry run has an output folder of its own, but reads what was fetched before it.
+        let landings = |source: &Source| {
+            let [here, there] = [&self.output_folder, &self.landed_in];
+            vec![sources::landing(here, &source.name), sources::landing(there, &source.name)]
+        };
+        self.sources.iter().find_map(|source| {
+            let folders = match &source.place {
+                sources::Place::Folder(folder) => vec![folder.clone()],
+                _ => landings(source),
+            };
+            let folder = folders.into_iter().find(|folder| path.starts_with(folder))?;
+            Some((source, folder))
+        })
+    }
+
+    /// The folder in which the files of a source are: its own, or that of what was fetched.
+    pub fn folder_of(&self, source: &Source) -> PathBuf {
+        match &source.place {
+            sources::Place::Folder(folder) => folder.clone(),
+            _ => sources::landing(&self.output_folder, &source.name),
+        }
+    }
+
+    /// How the file at `path` is read.
+    pub fn reading_at(&self, path: &Path) -> &Ingestion {
+        self.source_at(path).map_or(&self.ingestion, |(source, _)| &source.reading)
     }
 
     /// The path of the lock that at most one run holds.

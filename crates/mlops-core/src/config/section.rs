@@ -3,8 +3,9 @@
 //! Not for what the keys mean: see [`super`].
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -39,6 +40,63 @@ impl<'a> Section<'a> {
         };
         let prefix = format!("{}{key}.", self.prefix);
         Self { prefix, map, known: BTreeSet::new(), problems: self.problems }
+    }
+
+    /// The objects in the list under `key`; none if it is missing.
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
+        let items = match self.take(key) {
+            None => Vec::new(),
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                self.wrong(key, "a list of objects [{ … }]", &other);
+                Vec::new()
+            }
+        };
+        let mut sections = Vec::new();
+        for (at, item) in items.into_iter().enumerate() {
+            match item {
+                Value::Object(map) => sections.push(Self {
+                    prefix: format!("{}{key}[{at}].", self.prefix),
+                    map,
+                    known: BTreeSet::new(),
+                    problems: self.problems,
+                }),
+                other => self.wrong(key, "a list of objects [{ … }]", &other),
+            }
+        }
+        sections
+    }
+
+    /// The names and texts of the object under `key`.
+    pub(super) fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        let Some(value) = self.take(key) else { return BTreeMap::new() };
+        let pairs = value.as_object().and_then(|map| {
+            map.iter().map(|(name, v)| Some((name.clone(), v.as_str()?.to_owned()))).collect()
+        });
+        pairs.unwrap_or_else(|| {
+            self.wrong(key, "an object of texts { \"name\": \"text\" }", &value);
+            BTreeMap::new()
+        })
+    }
+
+    /// A Boolean.
+    pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.take(key) else { return default };
+        value.as_bool().unwrap_or_else(|| {
+            self.wrong(key, "true or false", &value);
+            default
+        })
+    }
+
+    /// A length of time, such as `90m`.
+    pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
+        let text = self.text(key)?;
+        let duration = span(&text);
+        if duration.is_none() {
+            let expected = "a number and a unit: \"30s\", \"90m\", \"12h\", \"2d\" or \"1w\"";
+            self.wrong(key, expected, &Value::String(text));
+        }
+        duration
     }
 
     /// Records a problem with `key`.
@@ -78,6 +136,26 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// A text that may consist of blanks.
+    pub(super) fn characters(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.wrong(key, "a text in quotes", &other);
+                None
+            }
+        }
+    }
+
+    /// true or false; `None` if the file has neither.
+    pub(super) fn flag_or_none(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        if value.as_bool().is_none() {
+            self.wrong(key, "true or false", &value);
+        }
+        value.as_bool()
     }
 
     /// A label: a text, or a number or Boolean in its JSON spelling.
@@ -229,6 +307,38 @@ impl<'a> Section<'a> {
                 }
             };
             self.problem(key, &format!("is not a known key; {advice}"));
+        }
+    }
+}
+
+/// The length of time that `text` spells: a whole number and a unit.
+fn span(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text[digits.len()..].trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    Some(Duration::from_secs(digits.parse::<u64>().ok()?.checked_mul(unit)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_have_a_number_and_a_unit() {
+        let seconds = |text| span(text).map(|span| span.as_secs());
+        assert_eq!(seconds("90m"), Some(5400));
+        assert_eq!(seconds("2 d"), Some(172_800));
+        assert_eq!(seconds("1w"), Some(604_800));
+        for wrong in
+            ["", "d", "2", "-1d", "1.5h", "2 days", "99999999999999999999s", "9999999999999999999w"]
+        {
+            assert_eq!(seconds(wrong), None, "{wrong}");
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Reads a file once, in pieces that end at a record end, and hashes it.
 //!
-//! Memory: one piece, unless a single record is longer. Not for rows: see [`super::parse`].
+//! Memory: one piece, unless a single record is longer. Not for rows: see [`super::parse`]; not for
+//! decoding other formats: see [`super::formats`].
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::platform::digest::{Digest, Hasher};
 use crate::{Error, Result};
 
+use super::formats::{Batch, Opened, Place, Refused, Rows, Source, Text};
 use super::record::{self, Field, Shape};
 
 /// Bytes read at a time.
@@ -16,9 +19,16 @@ pub const CHUNK_BYTES: usize = 1 << 18;
 const LONGEST_LINE: usize = 1 << 26;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Where the bytes come from.
+enum Input<R> {
+    Bytes(R),
+    Text(Box<dyn Text>),
+    Rows(Box<dyn Rows>, Batch),
+}
+
 /// A reader that hands out whole records.
 pub struct ChunkReader<R> {
-    input: R,
+    input: Input<R>,
     path: PathBuf,
     chunk_bytes: usize,
     /// `None` if the digest was not asked for.
@@ -29,6 +39,23 @@ pub struct ChunkReader<R> {
     offset: u64,
     ended: bool,
     fields: Vec<Field>,
+    /// Where the present part of the file has got to, if it has parts.
+    part: Option<Place>,
+    /// The bytes of the header, with which the header of each further part must agree.
+    names: Vec<u8>,
+}
+
+/// Where the records of a piece are in their file.
+#[derive(Debug)]
+pub struct Position {
+    /// Offset of the first byte in the text of the file or of its part; `None` for rows that are no text.
+    pub offset: Option<u64>,
+    /// The place, unless the lines are simply those of the file.
+    pub place: Option<Place>,
+    /// What the records are in a file of another format.
+    pub source: Source,
+    /// Records that the decoder refused.
+    pub refused: Vec<Refused>,
 }
 
 /// The first record of a file.
@@ -43,9 +70,39 @@ pub struct Header {
     pub lines: u64,
 }
 
+impl Header {
+    /// The header that these names would have; it takes no line.
+    fn of(names: &[String]) -> Self {
+        let (mut bytes, mut fields) = (Vec::new(), Vec::with_capacity(names.len()));
+        for name in names {
+            let start = bytes.len();
+            bytes.extend_from_slice(name.as_bytes());
+            fields.push(Field { start, end: bytes.len(), quoted: false, escaped: false });
+            bytes.push(b',');
+        }
+        Self { bytes, fields, byte_order_marks: 0, lines: 0 }
+    }
+}
+
+impl ChunkReader<File> {
+    /// A reader of a file of any format.
+    pub fn of(opened: Opened, path: &Path, chunk_bytes: usize) -> Self {
+        let input = match opened {
+            Opened::File(file) => Input::Bytes(file),
+            Opened::Text(text) => Input::Text(text),
+            Opened::Rows(rows) => Input::Rows(rows, Batch::default()),
+        };
+        Self::from(input, path, chunk_bytes)
+    }
+}
+
 impl<R: Read> ChunkReader<R> {
     /// A reader of `input`; error messages name it `path`.
     pub fn new(input: R, path: &Path, chunk_bytes: usize) -> Self {
+        Self::from(Input::Bytes(input), path, chunk_bytes)
+    }
+
+    fn from(input: Input<R>, path: &Path, chunk_bytes: usize) -> Self {
         Self {
             input,
             path: path.to_owned(),
@@ -55,6 +112,8 @@ impl<R: Read> ChunkReader<R> {
             offset: 0,
             ended: false,
             fields: Vec::new(),
+            part: None,
+            names: Vec::new(),
         }
     }
 
@@ -67,6 +126,65 @@ impl<R: Read> ChunkReader<R> {
 
     /// Reads the header; `None` for a file without any but blank lines.
     pub fn header(&mut self) -> Result<Option<Header>> {
+        let header = match &mut self.input {
+            Input::Rows(rows, _) => rows.header()?.map(|names| Header::of(&names)),
+            Input::Text(text) if text.names().is_some() => {
+                text.names().map(|names| Header::of(&names))
+            }
+            _ => self.header_of_first_part()?,
+        };
+        if let (Input::Text(text), Some(header)) = (&self.input, &header) {
+            let first = header.lines + 1;
+            self.part = text.part().map(|part| Place::rows(Some(part), first));
+            self.names.clone_from(&header.bytes);
+        }
+        Ok(header)
+    }
+
+    fn header_of_first_part(&mut self) -> Result<Option<Header>> {
+        loop {
+            if let Some(header) = self.header_of_part()? {
+                return Ok(Some(header));
+            }
+            let Input::Text(text) = &mut self.input else { return Ok(None) };
+            if !text.next_part()? {
+                return Ok(None);
+            }
+            self.ended = false;
+        }
+    }
+
+    /// Goes on with the next part that has a header; returns false if there is none.
+    fn next_part(&mut self) -> Result<bool> {
+        loop {
+            let Input::Text(text) = &mut self.input else { return Ok(false) };
+            if !text.next_part()? {
+                return Ok(false);
+            }
+            let part = text.part();
+            self.ended = false;
+            if text.names().is_some() {
+                self.part = Some(Place::rows(part, 1));
+                self.offset = 0;
+                return Ok(true);
+            }
+            if let Some(header) = self.header_of_part()? {
+                if header.bytes.trim_ascii_end() != self.names.trim_ascii_end() {
+                    let part = part.as_deref().unwrap_or_default();
+                    let message = format!(
+                        "the header of \"{}\" in it differs from that of the first part: pack files with \
+                         the same columns in the same order",
+                        crate::text::visible(part)
+                    );
+                    return Err(Error::schema(self.path.display().to_string(), message));
+                }
+                self.part = Some(Place::rows(part, header.lines + 1));
+                return Ok(true);
+            }
+        }
+    }
+
+    fn header_of_part(&mut self) -> Result<Option<Header>> {
         let mut buffer = std::mem::take(&mut self.carry);
         loop {
             self.fill(&mut buffer)?;
@@ -104,15 +222,40 @@ impl<R: Read> ChunkReader<R> {
         }
     }
 
-    /// Fills `chunk` with the next whole records and returns the offset of its first byte, or
-    /// `None` after the last. The previous content of `chunk` is lost; its memory is reused.
-    pub fn next_chunk(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
-        chunk.clear();
-        chunk.append(&mut self.carry);
+    /// Fills `chunk` with the next whole records and returns where they are, or `None` after the last.
+    /// The previous content of `chunk` is lost; its memory is reused.
+    pub fn next_chunk(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<Position>> {
+        if let Input::Rows(rows, batch) = &mut self.input {
+            batch.text.clear();
+            if !rows.next(batch)? {
+                return Ok(None);
+            }
+            std::mem::swap(chunk, &mut batch.text);
+            let Batch { place, source, refused, .. } = std::mem::take(batch);
+            return Ok(Some(Position { offset: None, place: Some(place), source, refused }));
+        }
         loop {
-            if self.ended {
+            self.next_text(chunk, shape)?;
+            if !chunk.is_empty() {
                 break;
             }
+            if !self.next_part()? {
+                return Ok(None);
+            }
+        }
+        let offset = Some(self.offset);
+        self.offset += chunk.len() as u64;
+        let place = self.part.clone();
+        if let Some(part) = &mut self.part {
+            part.first += record::line_ends(chunk);
+        }
+        Ok(Some(Position { offset, place, source: Source::default(), refused: Vec::new() }))
+    }
+
+    fn next_text(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<()> {
+        chunk.clear();
+        chunk.append(&mut self.carry);
+        while !self.ended {
             self.fill(chunk)?;
             if self.ended {
                 break;
@@ -124,14 +267,24 @@ impl<R: Read> ChunkReader<R> {
                 break;
             }
         }
-        let at = self.offset;
-        self.offset += chunk.len() as u64;
-        Ok((!chunk.is_empty()).then_some(at))
+        Ok(())
     }
 
-    /// The digest of everything read so far; complete after the last chunk.
-    pub fn digest(&self) -> Digest {
-        self.hasher.clone().unwrap_or_default().finish()
+    /// The digest of the file; complete after the last chunk.
+    pub fn digest(&mut self) -> Result<Digest> {
+        match (&mut self.input, &self.hasher) {
+            (Input::Text(text), Some(_)) => text.digest(),
+            (Input::Rows(rows, _), Some(_)) => rows.digest(),
+            (_, hasher) => Ok(hasher.clone().unwrap_or_default().finish()),
+        }
+    }
+
+    /// Columns of the file that its rows lack; complete after the last chunk.
+    pub fn extra(&self) -> Vec<String> {
+        match &self.input {
+            Input::Rows(rows, _) => rows.extra(),
+            _ => Vec::new(),
+        }
     }
 
     fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
@@ -144,10 +297,15 @@ impl<R: Read> ChunkReader<R> {
         }
         // Reads into uninitialised memory and retries after interruptions.
         buffer.reserve(self.chunk_bytes);
-        let read = self.input.by_ref().take(self.chunk_bytes as u64).read_to_end(buffer);
+        let most = self.chunk_bytes as u64;
+        let read = match &mut self.input {
+            Input::Bytes(bytes) => bytes.by_ref().take(most).read_to_end(buffer),
+            Input::Text(text) => text.by_ref().take(most).read_to_end(buffer),
+            Input::Rows(..) => Ok(0),
+        };
         let read = read.map_err(|e| Error::io("read", &self.path, e))?;
         self.ended = read < self.chunk_bytes;
-        if let Some(hasher) = &mut self.hasher {
+        if let (Input::Bytes(_), Some(hasher)) = (&self.input, &mut self.hasher) {
             hasher.update(&buffer[start..]);
         }
         Ok(())

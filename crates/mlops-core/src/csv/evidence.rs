@@ -7,12 +7,12 @@
 use std::path::Path;
 
 use crate::config::Ingestion;
-use crate::platform::files;
 use crate::table::schema::Schema;
 use crate::{Error, Result, text};
 
 use super::chunk::{CHUNK_BYTES, ChunkReader};
 use super::clean::{Census, Labels, is_better};
+use super::formats;
 use super::parse::{Parsed, RowParser};
 use super::quarantine::Sign;
 use crate::csv::header::{Layout, Purpose};
@@ -31,8 +31,8 @@ pub(crate) struct Signs {
 }
 
 impl Signs {
-    /// Adds the signs of a piece of the file whose first line is `line`.
-    pub(crate) fn note(&mut self, parsed: &Parsed, line: u64) {
+    /// Adds the signs of a piece of the file; `number` is the line in the file of one of its lines.
+    pub(crate) fn note(&mut self, parsed: &Parsed, number: impl Fn(u64) -> u64) {
         if let Some(better) = &parsed.better
             && self.better.as_ref().is_none_or(|known| is_better(better, known))
         {
@@ -43,7 +43,7 @@ impl Signs {
                 Sign::Nothing => {}
                 Sign::OtherLabel => self.other_label = true,
                 Sign::OtherDecimal => {
-                    let words = || (line + rejected.line, rejected.in_words());
+                    let words = || (number(rejected.line), rejected.in_words());
                     self.other_decimal.get_or_insert_with(words);
                 }
             }
@@ -110,16 +110,16 @@ pub(crate) fn unnamed_labels(
 
 /// Counts the labels of all rows that are otherwise good.
 fn census(path: &Path, schema: &Schema, options: &Ingestion) -> Result<Census> {
-    let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
-    let mut reader = ChunkReader::new(file, path, CHUNK_BYTES).without_digest();
+    let (file, _) = formats::open(path, options, &options.columns.theirs(schema))?;
+    let mut reader = ChunkReader::of(file, path, CHUNK_BYTES).without_digest();
     let Some(header) = reader.header()? else { return Ok(Census::default()) };
     let place = path.display().to_string();
-    let layout = Layout::of(&header.bytes, &header.fields, schema, Purpose::Labelled, &place)?;
+    let layout = Layout::of(&header, &options.columns, schema, Purpose::Labelled, &place)?;
     let labels = Labels { census: Some(Census::default()), ..Labels::of(schema) };
     let mut parser = RowParser::new(schema, layout, options, labels, RowHasher::random());
     let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
-    while let Some(offset) = reader.next_chunk(&mut chunk, parser.shape())? {
-        parser.parse(&chunk, offset, &mut parsed);
+    while let Some(position) = reader.next_chunk(&mut chunk, parser.shape())? {
+        parser.parse(&chunk, position.offset.unwrap_or(0), &mut parsed);
     }
     Ok(parser.labels.census.unwrap_or_default())
 }

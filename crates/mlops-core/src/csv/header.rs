@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use crate::config::Columns;
 use crate::table::schema::{Column, Role, Schema};
 use crate::text;
 use crate::{Error, Result};
 
+use super::chunk::Header;
 use super::clean::{self, FormatChanges};
 use super::record::Field;
 
@@ -40,16 +42,19 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Maps the header of the file `place`. `header` starts after the byte-order marks.
+    /// Maps the header of the file `place`, whose columns `columns` may rename.
     pub(crate) fn of(
-        header: &[u8],
-        fields: &[Field],
+        header: &Header,
+        columns: &Columns,
         schema: &Schema,
         purpose: Purpose,
         place: &str,
     ) -> Result<Self> {
         let mut changes = FormatChanges::default();
-        let names = names(header, fields, place, &mut changes)?;
+        let mut names = names(&header.bytes, &header.fields, place, &mut changes)?;
+        if !columns.is_empty() {
+            names.iter_mut().for_each(|name| *name = columns.ours(name).to_owned());
+        }
         let mut positions = Vec::with_capacity(schema.width());
         let mut missing = Vec::new();
         let mut present = false;

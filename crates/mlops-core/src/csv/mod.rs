@@ -2,6 +2,7 @@
 //!
 //! | step | file | what it guarantees |
 //! |---|---|---|
+//! | decode | [`formats`] | other formats become CSV text before anything else sees them |
 //! | map | [`header`] | every column of the schema has its field, or the file is refused |
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | spread | `pipeline`, `parsing` | pieces are parsed at the same time and come back in file order |
@@ -18,6 +19,7 @@ pub mod cell_reader;
 pub mod chunk;
 pub mod clean;
 pub(crate) mod evidence;
+pub mod formats;
 pub mod header;
 pub mod number;
 pub mod outcome;

@@ -30,6 +30,7 @@ use std::thread;
 use crate::{Error, Result};
 
 use super::chunk::ChunkReader;
+use super::formats::{Place, Refused, Source};
 use super::record::Shape;
 
 /// Some whole records of a file and what a worker made of them; its memory is reused.
@@ -37,10 +38,24 @@ use super::record::Shape;
 pub struct Piece<M> {
     /// The records as they are in the file.
     pub chunk: Vec<u8>,
-    /// Offset in the file of the first byte.
-    pub offset: u64,
+    /// Offset in the file of the first byte; `None` for rows that are no text.
+    pub offset: Option<u64>,
+    /// Where they are in a file of another format.
+    pub place: Option<Place>,
+    /// What they are there.
+    pub source: Source,
+    /// Those that the decoder refused.
+    pub refused: Vec<Refused>,
     /// What a worker made of them.
     pub made: M,
+}
+
+impl<M> Piece<M> {
+    /// The line or row in the file, from 1, of the piece's line `line`, from 0, if the piece's lines in a
+    /// plain file begin at `first`.
+    pub fn number(&self, first: u64, line: u64) -> u64 {
+        self.place.as_ref().map_or(first + line, |place| place.number(line))
+    }
 }
 
 /// Why a file was not read to its end.
@@ -181,7 +196,8 @@ fn fill<R: Read, M>(
     shape: Shape,
     piece: &mut Piece<M>,
 ) -> Result<bool> {
-    let offset = reader.next_chunk(&mut piece.chunk, shape)?;
-    piece.offset = offset.unwrap_or_default();
-    Ok(offset.is_some())
+    let Some(position) = reader.next_chunk(&mut piece.chunk, shape)? else { return Ok(false) };
+    (piece.offset, piece.place) = (position.offset, position.place);
+    (piece.source, piece.refused) = (position.source, position.refused);
+    Ok(true)
 }

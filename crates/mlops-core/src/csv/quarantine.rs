@@ -30,6 +30,9 @@ pub enum ErrorType {
     /// Bytes that are not UTF-8.
     #[serde(rename = "INVALID UNICODE")]
     InvalidUnicode,
+    /// A line or an element that is no JSON object.
+    #[serde(rename = "INVALID JSON")]
+    InvalidJson,
 }
 
 impl ErrorType {
@@ -43,6 +46,7 @@ impl ErrorType {
             Self::UnquotedValue => "UNQUOTED VALUE",
             Self::LineSizeOverMaximum => "LINE SIZE OVER MAXIMUM",
             Self::InvalidUnicode => "INVALID UNICODE",
+            Self::InvalidJson => "INVALID JSON",
         }
     }
 }
@@ -100,8 +104,12 @@ pub(crate) const HEADER: &[u8] =
     b"file,line,byte_position,column_idx,column_name,error_type,csv_line,error_message\n";
 
 /// One line of a quarantine file. `csv_line` is the record byte for byte; `byte_position` counts
-/// from 1, as `tail -c +N` does.
-pub(crate) fn line(file: &str, rejected: &Rejected) -> Result<Vec<u8>, csv::Error> {
+/// from 1, as `tail -c +N` does, and is empty without a `position`.
+pub(crate) fn line(
+    file: &str,
+    position: Option<u64>,
+    rejected: &Rejected,
+) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let (index, name) = match &rejected.column {
         Some((index, name)) => (index.to_string(), name.as_str()),
@@ -110,7 +118,7 @@ pub(crate) fn line(file: &str, rejected: &Rejected) -> Result<Vec<u8>, csv::Erro
     writer.write_record([
         file.as_bytes(),
         rejected.line.to_string().as_bytes(),
-        (rejected.position + 1).to_string().as_bytes(),
+        position.map_or_else(String::new, |at| (at + 1).to_string()).as_bytes(),
         index.as_bytes(),
         name.as_bytes(),
         rejected.error.as_str().as_bytes(),

@@ -5,6 +5,7 @@
 //! same for any number of threads. Not for writing: see [`crate::dataset`].
 
 use std::collections::HashSet;
+use std::fs::Metadata;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Read;
 use std::ops::Range;
@@ -12,10 +13,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Ingestion;
+use crate::config::{Config, Ingestion};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::evidence::Signs;
+use crate::csv::formats::{self, Opened, Place, is_our_own};
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::parallel::{self, Made};
 use crate::csv::parse::{Parsed, RowParser};
@@ -24,10 +26,9 @@ use crate::csv::quarantine::Rejected;
 use crate::csv::row_hash::{Row, RowHasher};
 use crate::csv::values::Wanted;
 use crate::platform::digest::Digest;
-use crate::platform::files;
 use crate::table::Table;
 use crate::table::schema::Schema;
-use crate::{Error, Result, text};
+use crate::{Result, text};
 
 /// Reads the rows of a file; the methods set what is read and how.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,7 @@ pub struct RowReader<'a> {
     digest: bool,
     threads: usize,
     chunk_bytes: usize,
+    sources: Option<&'a Config>,
 }
 
 /// What is known about a file after reading it, besides its good rows.
@@ -115,6 +117,7 @@ impl<'a> RowReader<'a> {
             digest: true,
             threads: 1,
             chunk_bytes: CHUNK_BYTES,
+            sources: None,
         }
     }
 
@@ -186,6 +189,19 @@ impl<'a> RowReader<'a> {
         self
     }
 
+    /// Reads files that come from one of the configured sources as that source has it.
+    #[must_use]
+    pub fn of_sources(mut self, config: &'a Config) -> Self {
+        self.sources = Some(config);
+        self
+    }
+
+    /// How the file at `path` is read.
+    fn options_at(&self, path: &Path) -> &'a Ingestion {
+        let source = self.sources.and_then(|config| config.source_at(path));
+        source.map_or(self.options, |(source, _)| &source.reading)
+    }
+
     /// Reads pieces of `bytes` bytes instead of the default size; the result is the same.
     #[must_use]
     pub fn with_chunk_bytes(mut self, bytes: usize) -> Self {
@@ -244,18 +260,18 @@ impl<'a> RowReader<'a> {
         work: impl Fn(&mut S, &mut Table, &mut M) + Sync,
         mut take: impl FnMut(&mut M) -> Result<()>,
     ) -> Result<(Reading, Vec<S>)> {
-        let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
-        let length = metadata.len();
-        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        let (opened, metadata) = self.open(path)?;
+        let plain = matches!(opened, Opened::File(_));
+        let mut reader = ChunkReader::of(opened, path, self.chunk_bytes);
         if !self.digest {
             reader = reader.without_digest();
         }
         let mut reading = Reading::default();
         let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? else {
-            reading.digest = reader.digest();
+            reading.digest = reader.digest()?;
             return Ok((reading, Vec::new()));
         };
-        let one_piece = length <= self.chunk_bytes as u64;
+        let one_piece = plain && metadata.len() <= self.chunk_bytes as u64;
         reading.first_line = line;
         // Until the negative label is known, a piece may have to be processed twice.
         let workers = match self.threads {
@@ -272,29 +288,32 @@ impl<'a> RowReader<'a> {
             make: |(state, table): &mut (S, Table),
                    parser: &mut RowParser,
                    piece: &mut Piece<Made<(u64, M)>>| {
-                let Piece { chunk, offset, made: Made { parsed, besides: (rows, made) } } = piece;
+                let Piece { chunk, offset, source, refused, made, .. } = piece;
+                let Made { parsed, besides: (rows, made) } = made;
                 // The buffer may hold a table of another schema.
                 if !table.is_of(schema) {
                     *table = Table::new(schema);
                 }
-                parser.values(chunk, *offset, wanted, parsed, table);
+                parser.values(chunk, offset.unwrap_or(0), wanted, parsed, table);
+                parser.amend(parsed, source, refused);
                 *rows = table.len() as u64;
                 work(state, table, made);
             },
         };
         let mut signs = Signs::default();
         let read = parallel::run_with(&mut reader, parser, workers, &work, |piece| {
-            let Made { parsed, besides: (rows, made) } = &mut piece.made;
-            signs.note(parsed, line);
+            let number = |at| piece.number(line, at);
+            signs.note(&piece.made.parsed, number);
             signs.check(path)?;
-            reading.note(&parsed.rejected, line);
+            reading.note(piece.place.as_ref(), &piece.made.parsed.rejected, number);
+            let Made { parsed, besides: (rows, made) } = &mut piece.made;
             reading.rows_read += *rows + parsed.rejected.len() as u64;
             line += u64::from(parsed.lines);
             take(made)
         });
         let (_, states) = read?;
         reading.lines = line - reading.first_line;
-        reading.digest = reader.digest();
+        reading.digest = reader.digest()?;
         Ok((reading, states.into_iter().map(|(state, _)| state).collect()))
     }
 
@@ -344,8 +363,8 @@ impl<'a> RowReader<'a> {
         let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
         let mut batch = Table::new(self.schema);
         let mut first = 0;
-        while let Some(offset) = reader.next_chunk(&mut chunk, parser.shape())? {
-            parser.parse(&chunk, offset, &mut parsed);
+        while let Some(position) = reader.next_chunk(&mut chunk, parser.shape())? {
+            parser.parse(&chunk, position.offset.unwrap_or(0), &mut parsed);
             batch.clear();
             for row in &parsed.rows {
                 let bytes = parsed.bytes(&chunk, row.extent);
@@ -362,7 +381,7 @@ impl<'a> RowReader<'a> {
                 }
             });
             let faults = faults.collect();
-            reading.note(&parsed.rejected, line);
+            reading.note(None, &parsed.rejected, |at| line + at);
             let records = (parsed.rows.len() + parsed.rejected.len()) as u64;
             reading.rows_read += records;
             visit(&batch, first, faults, &parsed.rows, line)?;
@@ -374,26 +393,28 @@ impl<'a> RowReader<'a> {
 
     /// Passes each row of `path` to `visit` in canonical spelling, newline included, in order.
     pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
-        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
-        let mut reader = ChunkReader::new(file, path, self.chunk_bytes);
+        let mut reader = ChunkReader::of(self.open(path)?.0, path, self.chunk_bytes);
         let (mut reading, mut signs) = (Reading::default(), Signs::default());
         if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
-            parallel::run(
-                &mut reader,
-                parser,
-                self.threads,
-                |Piece { chunk, made: Made { parsed, .. }, .. }| {
-                    signs.note(parsed, line);
-                    signs.check(path)?;
-                    reading.note(&parsed.rejected, line);
-                    reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
-                    line += u64::from(parsed.lines);
-                    parsed.rows.iter().try_for_each(|row| visit(parsed.bytes(chunk, row.extent)))
-                },
-            )?;
+            parallel::run(&mut reader, parser, self.threads, |piece| {
+                let parsed = &piece.made.parsed;
+                let number = |at| piece.number(line, at);
+                signs.note(parsed, number);
+                signs.check(path)?;
+                reading.note(piece.place.as_ref(), &parsed.rejected, number);
+                reading.rows_read += (parsed.rows.len() + parsed.rejected.len()) as u64;
+                line += u64::from(parsed.lines);
+                parsed.rows.iter().try_for_each(|row| visit(piece.bytes(row.extent)))
+            })?;
         }
-        reading.digest = reader.digest();
+        reading.digest = reader.digest()?;
         Ok(reading)
+    }
+
+    /// Opens a file of any format.
+    fn open(&self, path: &Path) -> Result<(Opened, Metadata)> {
+        let options = self.options_at(path);
+        formats::open(path, options, &options.columns.theirs(self.schema))
     }
 
     /// A parser for what follows the header, and the line on which that begins; `None` if all lines
@@ -406,22 +427,15 @@ impl<'a> RowReader<'a> {
     ) -> Result<Option<(RowParser<'a>, u64)>> {
         let Some(header) = reader.header()? else { return Ok(None) };
         let place = path.display().to_string();
-        let layout = Layout::of(&header.bytes, &header.fields, self.schema, self.purpose, &place)?;
+        let options = self.options_at(path);
+        let layout = Layout::of(&header, &options.columns, self.schema, self.purpose, &place)?;
         reading.extra_columns.clone_from(&layout.extra);
         let labels = Labels::of(self.schema);
-        let parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
+        let parser = RowParser::new(self.schema, layout, options, labels, self.hasher);
         let parser = if is_our_own(path) { parser.of_our_own() } else { parser };
         let parser = if self.wanted.hashes { parser } else { parser.without_hashes() };
         Ok(Some((parser, header.lines + 1)))
     }
-}
-
-/// Whether the file has the name of one of our own data sets or hold-outs, whose numbers are
-/// canonical whatever format is configured for arriving files.
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
-pub fn is_our_own(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
 }
 
 impl Default for Reading {
@@ -444,12 +458,17 @@ impl Reading {
         self.rejected == 0 && self.lines == self.rows_read
     }
 
-    fn note(&mut self, rejected: &[Rejected], first_line: u64) {
+    /// Notes the rejected records of a piece; `number` is the line in the file of one of its lines.
+    fn note(&mut self, place: Option<&Place>, rejected: &[Rejected], number: impl Fn(u64) -> u64) {
         self.rejected += rejected.len() as u64;
         let room = EXAMPLES.saturating_sub(self.examples.len());
         self.examples.extend(rejected.iter().take(room).map(|r| {
             let column = r.column.as_ref().map(|(_, name)| name.as_str()).unwrap_or_default();
-            let place = format!("line {}", first_line + r.line);
+            let line = format!("line {}", number(r.line));
+            let place = match place.and_then(|place| place.part.as_deref()) {
+                Some(part) => format!("{}, {line}", text::visible(part)),
+                None => line,
+            };
             if column.is_empty() {
                 format!("{place}: {}", r.message)
             } else {

@@ -9,16 +9,17 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use crate::config::Ingestion;
+use crate::config::{Config, Ingestion};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, NewFile};
 use crate::platform::files;
 use crate::table::schema::Schema;
-use crate::{Error, Result, text};
+use crate::{Result, text};
 
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
 use crate::csv::evidence::{Signs, unnamed_labels};
+use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::outcome::FileOutcome;
 use crate::csv::parse::RowParser;
@@ -53,6 +54,8 @@ pub struct Ingest<'a> {
     bytes_read: u64,
     /// Digests of contents that are in the data set already.
     known: BTreeSet<Digest>,
+    /// How files of sources are read; others are read with `options`.
+    sources: Option<&'a Config>,
 }
 
 /// The finished parts, ready to be published.
@@ -112,7 +115,13 @@ impl<'a> Ingest<'a> {
             carried: 0,
             bytes_read: 0,
             known: BTreeSet::new(),
+            sources: None,
         })
+    }
+
+    /// Reads files that come from one of the configured sources as that source has it.
+    pub fn of_sources(&mut self, config: &'a Config) {
+        self.sources = Some(config);
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -158,13 +167,14 @@ impl<'a> Ingest<'a> {
         self.keep.next_file(false)?;
         let mut counts =
             FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() };
-        let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
-        let mut reader = ChunkReader::new(file, path, self.resources.chunk_bytes.max(1));
         let verbatim = self.options.verbatim();
+        let theirs = verbatim.columns.theirs(self.schema);
+        let (opened, _) = formats::open(path, &verbatim, &theirs)?;
+        let mut reader = ChunkReader::of(opened, path, self.resources.chunk_bytes.max(1));
         let Some(header) = reader.header()? else { return Err(not_as_recorded(path)) };
         let place = path.display().to_string();
-        let (bytes, fields) = (&header.bytes, &header.fields);
-        let layout = Layout::of(bytes, fields, self.schema, Purpose::Labelled, &place)?;
+        let layout =
+            Layout::of(&header, &verbatim.columns, self.schema, Purpose::Labelled, &place)?;
         let labels = self.labels.clone();
         let parser = RowParser::new(self.schema, layout, &verbatim, labels, self.hasher);
         let mut number = 0;
@@ -183,7 +193,7 @@ impl<'a> Ingest<'a> {
                 }
                 Ok(())
             })?;
-        if reader.digest() == digest && counts.rows_read == rows {
+        if reader.digest()? == digest && counts.rows_read == rows {
             return Ok(counts);
         }
         Err(not_as_recorded(path))
@@ -215,8 +225,9 @@ impl<'a> Ingest<'a> {
         let labels = self.labels.clone();
 
         let SourceFile { name, path } = candidate;
+        let options = self.sources.map_or(self.options, |config| config.reading_at(path));
         let before = (self.bytes_read, self.keep.rows_read);
-        let mut read = self.read(path, name, self.options, audit, progress)?;
+        let mut read = self.read(path, name, options, audit, progress)?;
         if let (FileOutcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
             // The spelling of the label must not depend on which row came first.
             self.keep.forget_file()?;
@@ -224,10 +235,10 @@ impl<'a> Ingest<'a> {
             (self.bytes_read, self.keep.rows_read) = before;
             audit.again();
             self.labels = Labels { negative: Some(better), learning: false, ..labels.clone() };
-            read = self.read(path, name, self.options, audit, progress)?;
+            read = self.read(path, name, options, audit, progress)?;
         }
         if let FileOutcome::Taken = read.outcome {
-            read.outcome = self.judge(path, &labels, &read.counts);
+            read.outcome = self.judge(path, options, &labels, &read.counts);
         }
         if matches!(read.outcome, FileOutcome::Taken)
             && read.digest.is_some_and(|digest| self.known.contains(&digest))
@@ -242,13 +253,19 @@ impl<'a> Ingest<'a> {
     }
 
     /// Whether the file just read may be added; `before` has the labels known before it.
-    fn judge(&mut self, path: &Path, before: &Labels, counts: &FileCounts) -> FileOutcome {
+    fn judge(
+        &mut self,
+        path: &Path,
+        options: &Ingestion,
+        before: &Labels,
+        counts: &FileCounts,
+    ) -> FileOutcome {
         if let Some(refusal) = self.signs.refusal() {
             return FileOutcome::Failed(refusal);
         }
         if (before.learning || self.teaching) && self.signs.other_label {
             let learned = before.negative.as_deref();
-            let outcome = unnamed_labels(path, self.schema, self.options, learned);
+            let outcome = unnamed_labels(path, self.schema, options, learned);
             return outcome.unwrap_or_else(|error| FileOutcome::Failed(own_fault(&error)));
         }
         self.labels.learning &= self.labels.negative.is_none();
@@ -272,6 +289,7 @@ impl<'a> Ingest<'a> {
             digest: None,
             stamp: None,
         };
+        let theirs = options.columns.theirs(self.schema);
         let opened = files::open(path).map(|(file, metadata)| (file, Stamp::of(&metadata)));
         let (file, stamp) = match opened {
             Ok(opened) => opened,
@@ -281,11 +299,25 @@ impl<'a> Ingest<'a> {
             }
         };
         read.stamp = Some(stamp);
+        let opened = match formats::recognise(path, file, options, &theirs) {
+            Ok(opened) => opened,
+            Err(e) => {
+                read.outcome = FileOutcome::Failed(own_fault(&e));
+                return Ok(read);
+            }
+        };
         self.signs = Signs::default();
-        let mut reader = ChunkReader::new(file, path, self.resources.chunk_bytes.max(1));
+        let mut reader = ChunkReader::of(opened, path, self.resources.chunk_bytes.max(1));
         let counts = &mut read.counts;
         let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
-        read.digest = Some(reader.digest());
+        let outcome = match (reader.digest(), outcome) {
+            (Ok(digest), outcome) => {
+                read.digest = Some(digest);
+                outcome
+            }
+            (Err(e), FileOutcome::Taken) => FileOutcome::Failed(own_fault(&e)),
+            (Err(_), outcome) => outcome,
+        };
         let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
         read.outcome = match (now, outcome) {
             (Ok(now), outcome) if now == stamp => outcome,
@@ -315,8 +347,7 @@ impl<'a> Ingest<'a> {
             Ok(None) => return Ok(FileOutcome::Empty),
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        let mapped =
-            Layout::of(&header.bytes, &header.fields, self.schema, Purpose::Labelled, &place);
+        let mapped = Layout::of(&header, &options.columns, self.schema, Purpose::Labelled, &place);
         let layout = match mapped {
             Ok(layout) => layout,
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
@@ -328,7 +359,7 @@ impl<'a> Ingest<'a> {
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
         let mut line = header.lines + 1;
         let taken = crate::csv::parallel::run(reader, parser, self.resources.threads, |piece| {
-            self.signs.note(&piece.made.parsed, line);
+            self.signs.note(&piece.made.parsed, |at| piece.number(line, at));
             self.keep.take(piece, line, name, counts, audit)?;
             line += u64::from(piece.made.parsed.lines);
             self.bytes_read += piece.chunk.len() as u64;
@@ -340,6 +371,9 @@ impl<'a> Ingest<'a> {
             Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),
             Err(Stopped::Taking(e)) => return Err(e),
         }
+        let (more, left_out) = text::examples(&reader.extra());
+        counts.extra_columns.extend(more);
+        counts.extra_left_out += left_out;
         Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
     }
 

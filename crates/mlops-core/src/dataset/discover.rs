@@ -9,7 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::config::InputFolder;
+use crate::config::{Config, Ingestion, InputFolder, Source};
+use crate::csv::formats;
 use crate::platform::files;
 use crate::{Error, Result, text};
 
@@ -60,6 +61,24 @@ pub struct SourceFile {
     pub path: PathBuf,
 }
 
+impl SourceFile {
+    /// The file at `path`, under the name by which its source calls it.
+    pub fn at(config: &Config, path: PathBuf) -> Self {
+        let own = || text::of_path(Path::new(path.file_name().unwrap_or_default()));
+        let name = match config.source_at(&path) {
+            Some((source, _)) if source.is_fetched() => {
+                format!("{}/{}", source.name, own().replace("%2F", "/").replace("%25", "%"))
+            }
+            Some((source, folder)) => {
+                let within = path.strip_prefix(&folder).unwrap_or(&path);
+                format!("{}/{}", source.name, text::of_path(within))
+            }
+            None => own(),
+        };
+        Self { name, path }
+    }
+}
+
 /// A folder entry that is ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {
@@ -80,6 +99,10 @@ pub struct Listing {
 
 /// Lists `folder`, which the configuration key `key` names. Links are followed.
 pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
+    list_as(folder, &Ingestion::default())
+}
+
+fn list_as(folder: InputFolder<'_>, reading: &Ingestion) -> Result<Listing> {
     let InputFolder { path: folder, key } = folder;
     let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::missing(format!(
@@ -93,7 +116,7 @@ pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
     for entry in entries {
         let path = entry.map_err(|e| Error::io("list", folder, e))?.path();
         let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
-        match reason_to_ignore(&name, &path) {
+        match reason_to_ignore(&name, &path, reading) {
             None => listing.candidates.push(SourceFile { name, path }),
             Some(reason) => listing.ignored.push(Ignored { name, reason: reason.to_owned() }),
         }
@@ -103,18 +126,80 @@ pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
     Ok(listing)
 }
 
-fn reason_to_ignore(name: &str, path: &Path) -> Option<&'static str> {
-    let extension = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    if name.starts_with('.') {
-        Some("hidden")
-    } else if name.starts_with('~') || name.starts_with('#') {
-        Some("temporary file of an editor")
-    } else if !extension {
-        Some("its name does not end in .csv")
-    } else {
+fn reason_to_ignore(name: &str, path: &Path, reading: &Ingestion) -> Option<&'static str> {
+    reason_by_name(name, reading).or_else(|| {
         // An entry that cannot be examined is taken, so that it is recorded as unreadable.
         fs::metadata(path).ok().and_then(|found| files::other_than_data(found.file_type()))
+    })
+}
+
+/// Why a file of this name is not taken, wherever it is.
+pub(crate) fn reason_by_name(name: &str, reading: &Ingestion) -> Option<&'static str> {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.starts_with('.') {
+        Some("hidden")
+    } else if last.starts_with('~') || last.starts_with('#') {
+        Some("temporary file of an editor")
+    } else if reading.format.kind.is_none() && !formats::takes(last) {
+        Some("its name has no ending of a format that is read, such as .csv")
+    } else {
+        None
     }
+}
+
+/// Whether an object's name matches a pattern: `*` and `?` stop at slashes, `**` does not. A pattern
+/// that is none matches nothing; the configuration refuses it.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_with(name, options))
+}
+
+/// Lists the files of a source that is a folder, by its pattern: also those of folders within it, if the
+/// pattern has a slash.
+pub fn matching(config: &Config, source: &Source) -> Result<Listing> {
+    let folder = config.folder_of(source);
+    let Some(pattern) = &source.pattern else {
+        let key = "sources[].uri";
+        let mut listing = list_as(InputFolder { path: &folder, key }, &source.reading)?;
+        for file in &mut listing.candidates {
+            *file = SourceFile::at(config, std::mem::take(&mut file.path));
+        }
+        return Ok(listing);
+    };
+    let mut listing = Listing::default();
+    let mut folders = vec![folder.clone()];
+    while let Some(here) = folders.pop() {
+        let entries = fs::read_dir(&here).map_err(|e| Error::io("list", &here, e))?;
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("list", &here, e))?;
+            let (path, kind) = (entry.path(), entry.file_type());
+            // Links to folders are not followed: they may lead in circles.
+            if kind.is_ok_and(|kind| kind.is_dir()) {
+                if pattern.contains('/') {
+                    folders.push(path);
+                }
+                continue;
+            }
+            let within = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().into_owned();
+            if !matches(pattern, &within) {
+                continue;
+            }
+            let file = SourceFile::at(config, path);
+            match reason_to_ignore(&within, &file.path, &source.reading) {
+                None => listing.candidates.push(file),
+                Some(reason) => {
+                    listing.ignored.push(Ignored { name: file.name, reason: reason.to_owned() });
+                }
+            }
+        }
+    }
+    listing.candidates.sort_by(|a, b| a.name.cmp(&b.name));
+    listing.ignored.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(listing)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! cases the first of equal rows is kept, in file order, and the bytes of the data set are the
 //! same. Not for reading files: see [`super`].
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -206,17 +207,20 @@ impl<'a> RowSink<'a> {
                     RowOutcome::DuplicateAcross => counts.duplicates_across += 1,
                     RowOutcome::Quarantined => {}
                 }
-                audit.row(line + u64::from(row.line), row.lines, outcome);
+                audit.row(piece.number(line, u64::from(row.line)), row.lines, outcome);
             }
         }
         self.writer.rows(piece.bytes(run))?;
         for rejected in &parsed.rejected {
             let mut rejected = rejected.clone();
-            rejected.line += line;
+            rejected.line = piece.number(line, rejected.line);
             audit.row(rejected.line, rejected.lines, RowOutcome::Quarantined);
             *counts.rejections.entry(rejected.error).or_default() += 1;
             self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
-            let text = quarantine::line(name, &rejected).map_err(|e| Error::backend("csv", e))?;
+            let name = piece.place.as_ref().map_or(Cow::Borrowed(name), |p| p.name(name).into());
+            let at = piece.offset.or(piece.source.offset).map(|_| rejected.position);
+            let text =
+                quarantine::line(&name, at, &rejected).map_err(|e| Error::backend("csv", e))?;
             self.writer.rejected(text)?;
         }
         let read = (parsed.rows.len() + parsed.rejected.len()) as u64;
@@ -335,8 +339,8 @@ impl Reread<'_> {
         let verbatim = options.verbatim();
         if let Some(header) = reader.header()? {
             let place = data.display().to_string();
-            let (bytes, fields) = (&header.bytes, &header.fields);
-            let layout = Layout::of(bytes, fields, schema, Purpose::Labelled, &place)?;
+            let columns = &verbatim.columns;
+            let layout = Layout::of(&header, columns, schema, Purpose::Labelled, &place)?;
             let parser = RowParser::new(schema, layout, &verbatim, Labels::of(schema), *hasher);
             parallel::run(&mut reader, parser, 1, |piece| {
                 piece.made.parsed.rows.iter().try_for_each(|row| tell(row.hash, writer))

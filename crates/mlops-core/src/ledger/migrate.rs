@@ -3,6 +3,7 @@
 //! | from | what is derived |
 //! |---|---|
 //! | 1 | bases and segments of data sets; names of files escaped |
+//! | 2 | nothing: what was fetched from sources is new |
 //!
 //! Not for the present tables: see [`super`].
 
@@ -42,17 +43,29 @@ CREATE INDEX deployments_by_release ON deployments (release);
 CREATE INDEX deployments_by_previous ON deployments (previous);
 ";
 
-/// Migrates a ledger of format 1 to the present format.
+/// What format 3 has and format 2 lacks.
+const ADDED_BY_3: &str = "
+CREATE TABLE landed (
+    source TEXT NOT NULL, object TEXT NOT NULL, version TEXT, location TEXT NOT NULL,
+    sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, cursor TEXT, run_id TEXT NOT NULL,
+    recorded TEXT NOT NULL, PRIMARY KEY (source, object)) STRICT;
+";
+
+/// Migrates an older ledger to the present format.
 pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
-    db.execute_batch(ADDED_BY_2)?;
-    escape_names(db)?;
-    bases_and_segments(db)?;
+    if super::format(db)? == OLDEST {
+        db.execute_batch(ADDED_BY_2)?;
+        escape_names(db)?;
+        bases_and_segments(db)?;
+    }
+    db.execute_batch(ADDED_BY_3)?;
     db.execute_batch(&format!("PRAGMA user_version = {FORMAT_VERSION}"))
 }
 
 /// A copy in memory of the older ledger `old`, migrated to the present format.
 pub(super) fn in_memory(old: &Connection) -> rusqlite::Result<Connection> {
     let new = Connection::open_in_memory()?;
+    new.execute_batch(&format!("PRAGMA user_version = {}", super::format(old)?))?;
     let sql = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC";
     let mut statement = old.prepare(sql)?;
     let parts = statement
@@ -160,6 +173,9 @@ mod tests {
     /// files, two decisions.
     const SAMPLE: &[u8] = include_bytes!("../../tests/fixtures/ledger_v1.sqlite");
 
+    /// Written by the last program of format 2: a first run of two files.
+    const SAMPLE_2: &[u8] = include_bytes!("../../tests/fixtures/ledger_v2.sqlite");
+
     fn sample() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");
@@ -184,6 +200,27 @@ mod tests {
         new.execute_batch(TABLES).unwrap();
         assert_eq!(shape(&migrated.connection), shape(&new));
         assert_eq!(super::super::format(&migrated.connection).unwrap(), FORMAT_VERSION);
+    }
+
+    #[test]
+    fn a_ledger_of_format_2_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        fs::write(&path, SAMPLE_2).unwrap();
+        let read = Ledger::open_to_read(&path).unwrap().unwrap();
+        assert!(fs::read(&path).unwrap() == SAMPLE_2, "a reader changed it");
+        let ledger = Ledger::open(&path, &Disk::default()).unwrap();
+        let new = Connection::open_in_memory().unwrap();
+        new.execute_batch(TABLES).unwrap();
+        assert_eq!(shape(&ledger.connection), shape(&new));
+        for ledger in [&read, &ledger] {
+            let datasets = ledger.datasets().unwrap();
+            assert_eq!(datasets.len(), 1);
+            assert_eq!(ledger.segments(datasets[0].version).unwrap().len(), 2);
+            assert_eq!(ledger.files().unwrap().len(), 2);
+            assert!(ledger.latest_deployment().unwrap().is_some());
+            assert!(ledger.landed("crm").unwrap().is_empty());
+        }
     }
 
     #[test]
@@ -241,12 +278,12 @@ mod tests {
     #[test]
     fn a_format_of_the_future_is_left_alone() {
         let (_folder, path) = sample();
-        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 3").unwrap();
+        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
         for error in [
             Ledger::open(&path, &Disk::default()).unwrap_err(),
             Ledger::open_to_read(&path).unwrap_err(),
         ] {
-            assert!(error.to_string().contains("format version 3"), "{error}");
+            assert!(error.to_string().contains("format version 99"), "{error}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod decisions;
 mod deployments;
 mod holdouts;
 mod identity;
+mod landed;
 mod migrate;
 mod models;
 pub mod projections;
@@ -27,6 +28,7 @@ pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
 pub use holdouts::{Drawn, HoldoutRecord};
+pub use landed::Landed;
 pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
@@ -36,7 +38,7 @@ use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`; [`migrate`] handles older ones.
-const FORMAT_VERSION: i64 = 2;
+const FORMAT_VERSION: i64 = 3;
 /// SQLite's `application_id`: "MLOP".
 const APPLICATION_ID: i64 = 0x4d4c_4f50;
 
@@ -97,6 +99,10 @@ CREATE INDEX deployments_by_previous ON deployments (previous);
 CREATE TABLE removed (
     kind TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (kind, name)) STRICT;
+CREATE TABLE landed (
+    source TEXT NOT NULL, object TEXT NOT NULL, version TEXT, location TEXT NOT NULL,
+    sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, cursor TEXT, run_id TEXT NOT NULL,
+    recorded TEXT NOT NULL, PRIMARY KEY (source, object)) STRICT;
 ";
 
 /// An open ledger.
@@ -155,7 +161,7 @@ impl Ledger {
         let connection = match version {
             FORMAT_VERSION | 0 => connection,
             // As the next command that writes would leave it.
-            migrate::OLDEST => migrate::in_memory(&connection).map_err(fail)?,
+            migrate::OLDEST..FORMAT_VERSION => migrate::in_memory(&connection).map_err(fail)?,
             other => return Err(unknown_format(path, other)),
         };
         Ok(Some(Self { connection, path: path.to_owned(), disk: Disk::default() }))
@@ -175,7 +181,7 @@ impl Ledger {
         db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(fail)?;
         match format(db).map_err(fail)? {
             FORMAT_VERSION => {}
-            migrate::OLDEST => {
+            migrate::OLDEST..FORMAT_VERSION => {
                 db.execute_batch("BEGIN IMMEDIATE").map_err(fail)?;
                 migrate::migrate(db).map_err(fail)?;
                 self.disk.announce(DiskStep::Commit, &self.path)?;

@@ -211,6 +211,24 @@ impl Disk {
         self.sync_folder(parent_of(path))
     }
 
+    /// Makes all files durable that were published unsynced in `folder`, with a single wait.
+    pub fn sync_filesystem(&self, folder: &Path) -> Result<()> {
+        self.announce(DiskStep::SyncFolder, folder)?;
+        let path = folder;
+        let synced = File::open(path).and_then(|folder| {
+            #[cfg(target_os = "linux")]
+            return Ok(rustix::fs::syncfs(&folder)?);
+            #[cfg(not(target_os = "linux"))]
+            {
+                for entry in fs::read_dir(path)? {
+                    File::open(entry?.path())?.sync_all()?;
+                }
+                folder.sync_all()
+            }
+        });
+        synced.map_err(|e| Error::io("sync", folder, e))
+    }
+
     fn sync_folder(&self, folder: &Path) -> Result<()> {
         self.announce(DiskStep::SyncFolder, folder)?;
         File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io("sync", folder, e))

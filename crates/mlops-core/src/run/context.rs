@@ -23,6 +23,7 @@ use crate::platform::temporary::TemporaryFolder;
 use crate::release::{Held, Pointer, Store};
 use crate::run::attention::{self, Attention, Fact, Finding};
 use crate::run::digests::Digests;
+use crate::source::{OnlyFolders, Places};
 use crate::{Error, Result, text};
 
 /// The environment of one run.
@@ -46,6 +47,8 @@ pub struct Context {
     pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
     /// Digests of files computed in this run.
     pub digests: Arc<Digests>,
+    /// The places from which this program can fetch rows.
+    pub places: Arc<dyn Places>,
 }
 
 impl std::fmt::Debug for Context {
@@ -171,6 +174,7 @@ impl Context {
             progress: Arc::new(|_, _, _| {}),
             step_begins: Arc::new(|_| {}),
             digests: Arc::default(),
+            places: Arc::new(OnlyFolders),
         }
     }
 

@@ -4,6 +4,8 @@
 //! digest that the intent recorded. Not for what is recreated later, such as a lost data set: see
 //! `stage::restore_dataset`.
 
+use std::path::PathBuf;
+
 use crate::dataset::discover::Stamp;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, projections};
 use crate::platform::digest::Digest;
@@ -78,7 +80,9 @@ impl Context {
             &config.models,
             pointer_folder,
         ];
-        for folder in folders {
+        let landings = config.sources.iter().filter(|source| source.is_fetched());
+        let landings: Vec<PathBuf> = landings.map(|source| config.folder_of(source)).collect();
+        for folder in folders.into_iter().chain(landings.iter().map(PathBuf::as_path)) {
             for name in self.disk.remove_temporaries(folder)? {
                 notes.push(format!("{name}, half-written by an interrupted run, was removed"));
             }

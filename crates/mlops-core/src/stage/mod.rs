@@ -12,6 +12,7 @@ mod excluded_rows;
 pub mod history;
 pub mod holdout;
 pub mod ingest;
+mod land;
 mod look_alikes;
 mod new_rows;
 pub mod output;

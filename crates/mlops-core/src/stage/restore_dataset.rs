@@ -49,10 +49,10 @@ pub(super) fn run(
     let rejected = config.output_folder.join("quarantine.csv");
     let mut ingest =
         Ingest::start(&schema, &config.ingestion, &context.disk, path, &rejected, means)?;
+    ingest.of_sources(config);
     for segment in &segments {
         let path = sources[&segment.sha256].clone();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let candidate = SourceFile { name, path };
+        let candidate = SourceFile::at(config, path);
         let progress = &mut |bytes, rows| (context.progress)(bytes, last.bytes, rows);
         let read = ingest.file(&candidate, &mut (), progress)?;
         match read.outcome {

@@ -222,10 +222,10 @@ impl Anew<'_> {
         for place in places {
             let path = place.path(&self.context.config.base);
             if Digest::of_file(&path).is_ok_and(|digest| digest == segment.sha256) {
-                let name = text::of_path(Path::new(path.file_name().unwrap_or_default()));
                 let (context, total) = (self.context, self.total);
                 let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
-                let read = ingest.file(&SourceFile { name, path }, &mut (), progress)?;
+                let read =
+                    ingest.file(&SourceFile::at(&context.config, path), &mut (), progress)?;
                 if let FileOutcome::Taken = read.outcome {
                     if read.digest != Some(segment.sha256) {
                         return Err(Error::data(format!(
@@ -286,7 +286,7 @@ fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Reports once which files of `folder` are gone; `there` are those that are not. Returns what to
+/// Reports once which files of `folder` and of sources' folders are gone; `there` are those that are not. Returns what to
 /// remember of that, if it changed.
 pub(super) fn gone(
     context: &Context,
@@ -301,7 +301,12 @@ pub(super) fn gone(
     for segment in held {
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
-        let elsewhere = path.parent() != Some(folder);
+        let source = context.config.source_at(&path);
+        let elsewhere = match &source {
+            // What was fetched stays, whatever becomes of its original.
+            Some((source, _)) => source.is_fetched(),
+            None => path.parent() != Some(folder),
+        };
         let gone =
             if elsewhere { known.contains(name) } else { !there.contains(&path) && is_gone(&path) };
         if gone {

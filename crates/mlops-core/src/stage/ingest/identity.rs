@@ -32,7 +32,10 @@ pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
 
 /// The settings that decide whether a file is refused, as comparable text.
 pub(crate) fn settings(context: &Context) -> String {
-    let Config { schema, ingestion, .. } = &context.config;
-    let text = serde_json::json!([schema.digest(), schema.negative_label(), ingestion]);
+    let Config { schema, ingestion, sources, .. } = &context.config;
+    let mut text = serde_json::json!([schema.digest(), schema.negative_label(), ingestion]);
+    if let (Some(list), false) = (text.as_array_mut(), sources.is_empty()) {
+        list.extend(sources.iter().map(|s| serde_json::json!([s.name, s.reading])));
+    }
     Digest::of(text.to_string().as_bytes()).to_string()
 }

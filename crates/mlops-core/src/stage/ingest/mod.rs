@@ -20,6 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config::sources::Role;
 use crate::config::{Config, InputFolder, OnChange};
 use crate::dataset::builder::Ingest;
 use crate::dataset::discover::{self, SourceFile, Stamp};
@@ -72,7 +73,7 @@ fn ingest(
     options: Options,
 ) -> Result<Ingested> {
     let config = &context.config;
-    let listing = discover::list(folder)?;
+    let mut listing = discover::list(folder)?;
     let last = workspace.ledger.latest_dataset()?;
     if last.is_none() {
         super::adopt::refuse_silent_takeover(context)?;
@@ -84,9 +85,22 @@ fn ingest(
     let retry = options.retry || before.is_some_and(|before| before != settings);
     let options = Options { retry, ..options };
 
-    let mut report = Ingested::of(folder.path, last.as_ref());
+    let sources: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    let mut report = Ingested::of(folder.path, &sources, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore_dataset::run(context, workspace, last)?);
+    }
+    let landed = super::land::run(context, workspace, Role::Train)?;
+    listing.candidates.extend(landed.files);
+    // Scoring and training find these where they were put.
+    let tests = super::land::run(context, workspace, Role::Test)?;
+    for (ignored, warnings, failures) in [
+        (landed.ignored, landed.warnings, landed.failures),
+        (tests.ignored, tests.warnings, tests.failures),
+    ] {
+        listing.ignored.extend(ignored);
+        report.warnings.extend(warnings);
+        report.failures.extend(failures);
     }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
@@ -202,6 +216,7 @@ fn start<'a>(
     };
     let mut ingest =
         Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)?;
+    ingest.of_sources(config);
     if first {
         ingest.is_first();
     }
@@ -269,7 +284,7 @@ fn known_sources(
     for file in workspace.ledger.files()? {
         let path = file.location.path(&context.config.base);
         if path.is_file() {
-            sources.push(SourceFile { name: file.name, path });
+            sources.push(SourceFile::at(&context.config, path));
         }
     }
     sources.extend(found);
@@ -287,6 +302,12 @@ fn settled(
 ) -> Vec<(SourceFile, Option<Stamp>)> {
     let mut settled = Vec::with_capacity(candidates.len());
     for candidate in candidates {
+        // What was fetched is whole.
+        let source = context.config.source_at(&candidate.path);
+        let settle = match source {
+            Some((source, _)) if source.is_fetched() => Duration::ZERO,
+            _ => settle,
+        };
         // A file that is gone or unreadable is read anyway, so that it is recorded as failed.
         let stamp = fs::metadata(&candidate.path).ok().map(|m| Stamp::of(&m));
         if stamp.is_some_and(|stamp| is_younger(context, stamp, settle)) {

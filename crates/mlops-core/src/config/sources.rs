@@ -1,0 +1,293 @@
+//! The list `sources`: places besides the input folders from which rows come, each with its own
+//! format, pace and names.
+//!
+//! Not for reaching them: see [`crate::source`].
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::columns::Columns;
+use super::ingestion::{self, Ingestion, OnChange};
+use super::section::Section;
+use super::{format, normal};
+use crate::table::schema::Schema;
+
+/// An entry of `sources`.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name, unique and fit for a folder's name.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// Which objects are taken, as a pattern with `*`, `?`, `[…]` and `**`; `None` for all.
+    pub pattern: Option<String>,
+    /// What an object is.
+    pub mode: Mode,
+    /// What its rows are for.
+    pub role: Role,
+    /// How its rows are read: the section `ingestion`, with the format and the names of this source.
+    pub reading: Ingestion,
+    /// Settings for reaching it.
+    pub access: Access,
+}
+
+/// Where a source is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// An address with a scheme other than `file`.
+    Address(String),
+    /// A program and its arguments; what it writes to standard output is the object.
+    Command(Vec<String>),
+}
+
+/// What an object of a source is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// A file.
+    Files,
+    /// The rows that came after those of the last extract, by a column that grows.
+    Cursor(Cursor),
+    /// All rows, which replace those of the last extract.
+    Snapshot,
+}
+
+/// The column by which new rows of a table are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Its name in the source.
+    pub column: String,
+    /// How far before the last value an extract begins, for rows that were committed late.
+    pub lag: Duration,
+    /// Where the first extract begins.
+    pub start: Option<String>,
+}
+
+/// What the rows of a source are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Labelled rows to train on.
+    #[default]
+    Train,
+    /// Labelled rows that no model is trained on.
+    Test,
+}
+
+/// Settings for reaching a source. Secrets are not among them: they come from the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The server, where it does not follow from the address.
+    pub endpoint: Option<String>,
+    /// The region of the server.
+    pub region: Option<String>,
+    /// Names the bucket in the path, not in the host.
+    pub path_style: bool,
+    /// Hosts with private addresses that may be called.
+    pub allow_hosts: Vec<String>,
+    /// The table that is read.
+    pub table: Option<String>,
+    /// The query whose rows are read, instead of a table.
+    pub query: Option<String>,
+    /// The columns that identify a row of the table, by which it is read in pages.
+    pub key: Vec<String>,
+    /// How long one request or program may take.
+    pub timeout: Duration,
+    /// The size above which an object is refused.
+    pub max_bytes: u64,
+}
+
+impl Source {
+    /// Whether its objects are fetched to the landing folder, as they are not files of this machine.
+    pub fn is_fetched(&self) -> bool {
+        !matches!(self.place, Place::Folder(_))
+    }
+}
+
+/// Reads the list; `at` resolves a path.
+pub(super) fn sources(
+    sections: Vec<Section>,
+    schema: &Schema,
+    ingestion: &Ingestion,
+    at: impl Fn(String) -> PathBuf,
+) -> Vec<Source> {
+    let mut names = BTreeSet::from(["input".to_owned(), "source".to_owned()]);
+    let mut sources = Vec::new();
+    for mut section in sections {
+        let name = name(&mut section, &mut names);
+        let place = place(&mut section, &at);
+        let reading = reading(&mut section, ingestion);
+        let cursor = cursor(section.has("cursor").then(|| section.section("cursor")));
+        let modes = [("files", 0), ("cursor", 1), ("snapshot", 2)];
+        let mode = match (section.choice("mode", &modes, i32::from(cursor.is_some())), cursor) {
+            (1, Some(cursor)) => Mode::Cursor(cursor),
+            (1, None) => {
+                section
+                    .problem("cursor", "is missing: name the column by which new rows are found");
+                Mode::Files
+            }
+            (other, cursor) => {
+                if cursor.is_some() {
+                    section.problem("cursor", "is only for \"mode\": \"cursor\"");
+                }
+                if other == 2 { Mode::Snapshot } else { Mode::Files }
+            }
+        };
+        let roles = [("train", Role::Train), ("test", Role::Test)];
+        let source = Source {
+            pattern: section.text("pattern"),
+            role: section.choice("role", &roles, Role::Train),
+            access: access(&mut section),
+            name,
+            place,
+            mode,
+            reading,
+        };
+        check(&section, &source, schema);
+        section.finish();
+        sources.push(source);
+    }
+    sources
+}
+
+fn name(section: &mut Section, names: &mut BTreeSet<String>) -> String {
+    if !section.has("name") {
+        section.problem("name", "is missing: records and the landing folder call the source by it");
+    }
+    let name = section.text("name").unwrap_or_default();
+    let fit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    if !name.chars().all(fit) || name.len() > 64 {
+        section.problem("name", "must consist of at most 64 of a-z, 0-9, - and _");
+    }
+    if !names.insert(name.clone()) {
+        section.problem("name", &format!("is \"{name}\", as that of another source"));
+    }
+    name
+}
+
+fn place(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Place {
+    let command = section.texts("command");
+    match (section.text("uri"), command) {
+        (Some(_), Some(_)) => {
+            section.problem("uri", "and \"command\" exclude each other: remove one");
+            Place::Folder(PathBuf::new())
+        }
+        (None, Some(command)) if command.is_empty() => {
+            section.problem("command", "must name a program");
+            Place::Command(command)
+        }
+        (None, Some(command)) => Place::Command(command),
+        (None, None) => {
+            section.problem(
+                "uri",
+                "is missing: name a folder or an address such as s3://bucket/path/",
+            );
+            Place::Folder(PathBuf::new())
+        }
+        (Some(uri), None) => match uri.strip_prefix("file://") {
+            Some(path) => Place::Folder(at(path.to_owned())),
+            None if uri.contains("://") || uri.starts_with("sqlite:") => Place::Address(uri),
+            None => Place::Folder(at(uri)),
+        },
+    }
+}
+
+/// The section `ingestion` with what this source has of its own.
+fn reading(section: &mut Section, ingestion: &Ingestion) -> Ingestion {
+    let mut format = section.section("format");
+    let numbers = if format.has("decimal") || format.has("thousands") {
+        ingestion::numbers(&mut format)
+    } else {
+        ingestion.numbers
+    };
+    let on_change = section.choice(
+        "on_change",
+        &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
+        ingestion.on_change,
+    );
+    let format = format::format(format);
+    let columns = Columns(section.pairs("columns"));
+    Ingestion { numbers, on_change, format, columns, ..ingestion.clone() }
+}
+
+fn cursor(section: Option<Section>) -> Option<Cursor> {
+    let mut section = section?;
+    if !section.has("column") {
+        section.problem("column", "is missing: name a column that grows, such as a time of change");
+    }
+    let cursor = Cursor {
+        column: section.text("column").unwrap_or_default(),
+        lag: section.duration("lag").unwrap_or_default(),
+        start: section.text("start"),
+    };
+    section.finish();
+    Some(cursor)
+}
+
+fn access(section: &mut Section) -> Access {
+    Access {
+        endpoint: section.text("endpoint"),
+        region: section.text("region"),
+        path_style: section.boolean("path_style", false),
+        allow_hosts: section.texts("allow_hosts").unwrap_or_default(),
+        table: section.text("table"),
+        query: section.text("query"),
+        key: section.texts_or_one("key").unwrap_or_default(),
+        timeout: section.duration("timeout").unwrap_or(Duration::from_mins(1)),
+        max_bytes: section.integer("max_mib", &(1..=1 << 30), 1 << 20) << 20,
+    }
+}
+
+/// Reports keys that do not belong to the kind of place, and names and patterns that are none.
+fn check(section: &Section, source: &Source, schema: &Schema) {
+    if let Some(Err(error)) = source.pattern.as_deref().map(glob::Pattern::new) {
+        section.problem("pattern", &format!("is not a pattern: {error}"));
+    }
+    let mut ours = BTreeSet::new();
+    for (theirs, name) in &source.reading.columns.0 {
+        if !schema.columns().iter().any(|column| column.name == *name) {
+            let message =
+                format!("gives \"{theirs}\" the name \"{name}\", which is no column of \"schema\"");
+            section.problem("columns", &message);
+        }
+        if !ours.insert(name) {
+            section.problem("columns", &format!("gives the name \"{name}\" twice"));
+        }
+    }
+    let database = match &source.place {
+        Place::Address(uri) => {
+            ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| uri.starts_with(scheme))
+        }
+        _ => false,
+    };
+    let Access { table, query, .. } = &source.access;
+    if database && table.is_some() == query.is_some() {
+        section.problem("table", "or \"query\" is needed, and only one of them");
+    }
+    if !database && (table.is_some() || query.is_some()) {
+        section.problem("table", "and \"query\" are for databases");
+    }
+    let command = matches!(source.place, Place::Command(_));
+    if database && source.mode == Mode::Files {
+        section.problem("mode", "must be \"cursor\" or \"snapshot\" for a database");
+    }
+    if !database && !command && source.mode != Mode::Files {
+        section
+            .problem("mode", "must be \"files\" here; the others are for databases and commands");
+    }
+    if command && source.mode == Mode::Files {
+        section.problem(
+            "mode",
+            "must be \"cursor\" or \"snapshot\" for a command, whose output is one object",
+        );
+    }
+}
+
+/// Where the objects of the source `name` are kept that were fetched.
+pub fn landing(output_folder: &Path, name: &str) -> PathBuf {
+    normal(&output_folder.join("landing").join(name))
+}

@@ -1,0 +1,225 @@
+//! Files in other formats than comma-separated UTF-8: what whoever decodes them owes to ingestion.
+//!
+//! A decoder turns a file into CSV text, of which the parser makes rows as it does of any other, so
+//! that a table gives the same data set in every format. Not for the decoders, which lie in a crate
+//! of their own and are installed by the program that links them.
+
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::config::Ingestion;
+use crate::platform::digest::Digest;
+use crate::platform::files;
+use crate::{Error, Result};
+
+use super::quarantine::ErrorType;
+use super::record::Malformed;
+
+/// Opens files of all formats that a program knows.
+pub trait Formats: Send + Sync {
+    /// Recognises the format of `file`, by its content, then by its name, unless `options` name it.
+    ///
+    /// `columns` are the names that the rows' columns have in the file, as far as anybody wants them. The
+    /// position of `file` must be 0 if it is returned. A file whose format is in doubt is an
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema).
+    fn open(
+        &self,
+        path: &Path,
+        file: File,
+        options: &Ingestion,
+        columns: &[String],
+    ) -> Result<Opened>;
+
+    /// Whether a folder's file of this name is taken: its ending is that of a known format.
+    fn takes(&self, name: &str) -> bool;
+}
+
+/// A file that was opened, and how its rows are read.
+pub enum Opened {
+    /// Comma-separated UTF-8: the file itself.
+    File(File),
+    /// Comma-separated UTF-8 once it is unpacked or translated.
+    Text(Box<dyn Text>),
+    /// Rows of another kind.
+    Rows(Box<dyn Rows>),
+}
+
+/// CSV text that is made of a file. A physical line of the text is one of the file.
+pub trait Text: Read + Send {
+    /// The digest of the file's bytes; called once, after the last of them.
+    fn digest(&mut self) -> Result<Digest>;
+
+    /// Goes on with the next part of the file after the end of one, such as a member of an archive;
+    /// returns false after the last. Each part has a header of its own.
+    fn next_part(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// The name of the present part; `None` if the file has no parts.
+    fn part(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// The names of the columns, if the text has no header of its own.
+    fn names(&self) -> Option<Vec<String>> {
+        None
+    }
+}
+
+/// Rows that are made of a file.
+pub trait Rows: Send {
+    /// The names of the columns that the batches have; `None` if the file has no rows and no names.
+    fn header(&mut self) -> Result<Option<Vec<String>>>;
+
+    /// Fills `batch` with the next rows, at least one; returns false after the last. About
+    /// [`CHUNK_BYTES`](super::chunk::CHUNK_BYTES) bytes are a good size.
+    fn next(&mut self, batch: &mut Batch) -> Result<bool>;
+
+    /// The digest of the file's bytes; called once, after the last batch.
+    fn digest(&mut self) -> Result<Digest>;
+
+    /// Columns of the file that the batches lack; called after the last batch.
+    fn extra(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Whole rows as CSV records, each with its line end.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The records: separated by commas, quoted by double quotes where necessary, with `\n` at the end.
+    pub text: Vec<u8>,
+    /// Where they are in the file.
+    pub place: Place,
+    /// What they are there; without bytes they stand for themselves.
+    pub source: Source,
+    /// Those that cannot be read, in order.
+    pub refused: Vec<Refused>,
+}
+
+/// What the records of a batch are in their file, for the quarantine.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// Bytes of the file, as text.
+    pub bytes: Vec<u8>,
+    /// For each line of the batch, and for the one after the last, where in `bytes` it begins; empty
+    /// if each byte of the batch stands for the one at its place.
+    pub starts: Vec<u32>,
+    /// Offset in the file of the first byte, if its bytes are those of the file.
+    pub offset: Option<u64>,
+}
+
+impl Source {
+    /// The record that takes `lines` lines from `line` on and is `text` bytes of the batch.
+    pub(crate) fn range(&self, line: u64, lines: u32, text: Range<usize>) -> Option<Range<usize>> {
+        let range = if self.starts.is_empty() {
+            text
+        } else {
+            let line = usize::try_from(line).ok()?;
+            let end = self.starts.get(line + lines as usize)?;
+            *self.starts.get(line)? as usize..*end as usize
+        };
+        (range.start <= range.end && range.end <= self.bytes.len()).then_some(range)
+    }
+}
+
+/// A record that has no meaning as a row. In the text of its batch it is one line that has a field too
+/// many, so that the parser rejects it and counts it in its place.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Its line in the text, from 0.
+    pub line: u32,
+    /// The reason.
+    pub why: Why,
+}
+
+/// Why a record has no meaning as a row.
+#[derive(Debug, Clone)]
+pub enum Why {
+    /// It cannot be split into fields.
+    Malformed(Malformed),
+    /// Another reason, of this kind and in these words.
+    Other(ErrorType, String),
+}
+
+/// Where the lines of a piece of CSV text come from in a file of another format.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The part of the file, such as a sheet, a row group or a member; `None` if it has no parts.
+    pub part: Option<Arc<str>>,
+    /// The number of the first line or row in its part, from 1.
+    pub first: u64,
+    /// For each line of the text, how many lines or rows after the first it begins in the file; empty if
+    /// line n of the text is simply line n there.
+    pub offsets: Vec<u32>,
+}
+
+impl Place {
+    /// The place of rows that are numbered one after the other, the first as `first`.
+    pub fn rows(part: Option<Arc<str>>, first: u64) -> Self {
+        Self { part, first, offsets: Vec::new() }
+    }
+
+    /// The number in the file, from 1, of the line or row that `line` of the text is, counted from 0.
+    pub fn number(&self, line: u64) -> u64 {
+        let offset = usize::try_from(line).ok().and_then(|line| self.offsets.get(line));
+        self.first + offset.map_or(line, |offset| u64::from(*offset))
+    }
+
+    /// The name of a file with the part, for messages and records: `book.xlsx#Clients`.
+    pub fn name(&self, file: &str) -> String {
+        match &self.part {
+            Some(part) => format!("{file}#{part}"),
+            None => file.to_owned(),
+        }
+    }
+}
+
+static FORMATS: OnceLock<&'static dyn Formats> = OnceLock::new();
+
+/// Lets this program read `formats`, too. The first call counts.
+///
+/// One for the whole process, as decoders have no state and whoever reads rows should not have to
+/// know who knows formats.
+pub fn install(formats: &'static dyn Formats) {
+    let _ = FORMATS.set(formats);
+}
+
+/// Opens the regular file at `path` as what it is.
+pub fn open(path: &Path, options: &Ingestion, columns: &[String]) -> Result<(Opened, Metadata)> {
+    let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+    Ok((recognise(path, file, options, columns)?, metadata))
+}
+
+/// Takes `file`, which was opened at `path`, as what it is.
+pub fn recognise(
+    path: &Path,
+    file: File,
+    options: &Ingestion,
+    columns: &[String],
+) -> Result<Opened> {
+    match FORMATS.get() {
+        Some(formats) if is_our_own(path) && !options.format.is_default() => {
+            formats.open(path, file, &options.verbatim(), columns)
+        }
+        Some(formats) => formats.open(path, file, options, columns),
+        None => Ok(Opened::File(file)),
+    }
+}
+
+/// Whether the file has the name of one of our own data sets or hold-outs, whose numbers are
+/// canonical whatever format is configured for arriving files.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
+pub fn is_our_own(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
+}
+
+/// Whether a file of this name may hold rows.
+pub fn takes(name: &str) -> bool {
+    let csv = Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    csv || FORMATS.get().is_some_and(|formats| formats.takes(name))
+}

@@ -1,0 +1,81 @@
+//! What a place owes from which rows are fetched: a repeatable list of objects, and their bytes.
+//!
+//! Objects of other places than folders of this machine are fetched into the workspace's landing
+//! folder, and ingested from there like any file. Not for fetching them: see `stage::land`; not for the
+//! places themselves, which lie in a crate of their own and are handed to the run by the program that
+//! links them.
+
+use std::io::Write;
+
+use chrono::{DateTime, Utc};
+
+use crate::config;
+use crate::{Error, Result};
+
+/// Opens the places that a program can reach.
+pub trait Places: Send + Sync {
+    /// Makes ready to read from `source`; reaching it may be left to [`Source::list`].
+    fn open(&self, source: &config::Source) -> Result<Box<dyn Source>>;
+}
+
+/// A place from which objects are fetched.
+///
+/// `mlops_testkit::conformance` has the tests that every place passes.
+pub trait Source: Send + Sync {
+    /// The objects that are there, sorted by name; twice the same if nothing changed.
+    fn list(&self, seen: &Seen) -> Result<Vec<Object>>;
+
+    /// Writes the bytes of `object` to `to`.
+    ///
+    /// What was written counts only if [`Fetched::Whole`] is returned. Called on several threads.
+    fn fetch(&self, object: &Object, to: &mut dyn Write) -> Result<Fetched>;
+}
+
+/// How far the extracts of a source have been ingested.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The largest value of the cursor's column so far; `None` before the first extract.
+    pub cursor: Option<String>,
+    /// The number of extracts so far.
+    pub extracts: u64,
+}
+
+/// An object of a source, as a list has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// Its name within the source: a path without a leading slash.
+    pub name: String,
+    /// What differs whenever its bytes do, such as an ETag; `None` if only its bytes tell.
+    pub version: Option<String>,
+    /// Its size in bytes, if it is known.
+    pub size: Option<u64>,
+    /// When it last changed, if that is known.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// The result of fetching an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// All its bytes were written.
+    Whole {
+        /// For an extract by a cursor, the largest value of its column.
+        cursor: Option<String>,
+    },
+    /// It changed or vanished meanwhile, so that it is left to the next run.
+    Changed,
+    /// An extract without rows.
+    Empty,
+}
+
+/// No places but folders of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct OnlyFolders;
+
+impl Places for OnlyFolders {
+    fn open(&self, source: &config::Source) -> Result<Box<dyn Source>> {
+        Err(Error::data(format!(
+            "the source \"{}\" is read by ingestion, first_run and fullprocess only",
+            source.name
+        )))
+    }
+}

@@ -1,0 +1,330 @@
+//! Objects of `sources` become files of the landing folder, which are ingested from there.
+//!
+//! An object is fetched whole or not at all, and again only if its version differs. Its bytes stay
+//! in the landing folder, since a rebuild or a correction reads them again. A source that cannot be
+//! reached stops no other. Not for taking rows: see `ingest`.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::config::Source;
+use crate::config::sources::{Mode, Role};
+use crate::dataset::counts::own_fault;
+use crate::dataset::discover::{self, Ignored, SourceFile};
+use crate::ledger::Landed;
+use crate::platform::digest::{Digest, Hasher};
+use crate::platform::disk::NewFile;
+use crate::platform::threads;
+use crate::run::context::{Context, Workspace};
+use crate::source::{Fetched, Object};
+use crate::{Error, Result, text};
+
+/// Objects recorded by one commit.
+const TOGETHER: usize = 512;
+/// Objects fetched at the same time.
+const AT_ONCE: usize = 8;
+
+/// What the sources have.
+#[derive(Debug, Default)]
+pub(super) struct Landing {
+    /// Files to ingest, by source, then by name.
+    pub(super) files: Vec<SourceFile>,
+    /// Files that are not taken.
+    pub(super) ignored: Vec<Ignored>,
+    /// What went wrong, by source or object.
+    pub(super) failures: Vec<String>,
+    /// What somebody should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Fetches what is new in the sources whose rows are for `role`.
+pub(super) fn run(context: &Context, workspace: &mut Workspace, role: Role) -> Result<Landing> {
+    let mut landing = Landing::default();
+    for source in context.config.sources.iter().filter(|source| source.role == role) {
+        if !source.is_fetched() {
+            match discover::matching(&context.config, source) {
+                Ok(listing) => {
+                    landing.files.extend(listing.candidates);
+                    landing.ignored.extend(listing.ignored);
+                }
+                Err(error) => landing.failures.push(failed(source, &error)),
+            }
+            continue;
+        }
+        if let Err(error) = fetch_new(context, workspace, source, &mut landing)? {
+            landing.failures.push(failed(source, &error));
+        }
+        let landed = workspace.ledger.landed(&source.name)?;
+        let paths = landed.iter().map(|one| one.location.path(&context.config.base));
+        let mut files: Vec<SourceFile> =
+            paths.map(|path| SourceFile::at(&context.config, path)).collect();
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        landing.files.extend(files);
+    }
+    Ok(landing)
+}
+
+fn failed(source: &Source, error: &Error) -> String {
+    text::bounded(format!("source \"{}\": {}", source.name, own_fault(error)))
+}
+
+/// Fetches the objects of a source whose version is not recorded. The inner error is that of the source.
+fn fetch_new(
+    context: &Context,
+    workspace: &mut Workspace,
+    source: &Source,
+    landing: &mut Landing,
+) -> Result<Result<()>> {
+    let known = workspace.ledger.landed(&source.name)?;
+    let seen = match &source.mode {
+        Mode::Cursor(_) => workspace.ledger.seen(&source.name)?,
+        Mode::Files | Mode::Snapshot => crate::source::Seen::default(),
+    };
+    let opened = context.places.open(source);
+    let listed = opened.and_then(|place| Ok((place.list(&seen)?, place)));
+    let (objects, place) = match listed {
+        Ok(listed) => listed,
+        Err(error) => return Ok(Err(error)),
+    };
+    let known: HashMap<&str, &Landed> =
+        known.iter().map(|one| (one.object.as_str(), one)).collect();
+    let mut wanted = Vec::new();
+    for object in objects {
+        if !takes(source, &object.name, &mut landing.ignored) {
+            continue;
+        }
+        let same = known.get(object.name.as_str()).is_some_and(|one| {
+            one.version.is_some()
+                && one.version == object.version
+                && one.location.path(&context.config.base).is_file()
+        });
+        if !same {
+            wanted.push(object);
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(Ok(()));
+    }
+    let folder = crate::config::sources::landing(&context.config.output_folder, &source.name);
+    context.disk.create_folder(&folder)?;
+    for objects in wanted.chunks(TOGETHER) {
+        let fetched = fetch_all(objects, |object| {
+            fetch(
+                context,
+                &folder,
+                object,
+                &*place,
+                source,
+                known.get(object.name.as_str()).copied(),
+            )
+        });
+        let mut arrived = Vec::new();
+        for (object, outcome) in objects.iter().zip(fetched) {
+            match outcome {
+                Ok(Arrival::Landed(landed)) => arrived.push(landed),
+                Ok(Arrival::Nothing) => {}
+                Ok(Arrival::Changed) => landing.warnings.push(format!(
+                    "{}/{} changed or vanished while it was fetched: it is left to the next run",
+                    source.name,
+                    text::name(&object.name)
+                )),
+                Err(Trouble::Ours(error)) => return Err(error),
+                Err(Trouble::Theirs(error)) => {
+                    let (name, words) = (text::name(&object.name), own_fault(&error));
+                    landing
+                        .failures
+                        .push(text::bounded(format!("{}/{name}: {words}", source.name)));
+                }
+            }
+        }
+        if !arrived.is_empty() {
+            context.disk.sync_filesystem(&folder)?;
+            let run = context.run.as_str();
+            workspace.ledger.record_landed(run, &arrived, &context.now())?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Whether an object of this name is taken.
+fn takes(source: &Source, name: &str, ignored: &mut Vec<Ignored>) -> bool {
+    let wanted = source.pattern.as_deref().is_none_or(|pattern| discover::matches(pattern, name));
+    if !wanted || source.mode != Mode::Files {
+        return wanted;
+    }
+    let reason = discover::reason_by_name(name, &source.reading);
+    if let Some(reason) = reason {
+        let name = format!("{}/{name}", source.name);
+        ignored.push(Ignored { name, reason: reason.to_owned() });
+    }
+    reason.is_none()
+}
+
+/// What became of an object.
+enum Arrival {
+    Landed(Landed),
+    /// An extract without rows.
+    Nothing,
+    Changed,
+}
+
+/// Whose trouble it is: that of the workspace's disk ends the run.
+enum Trouble {
+    Ours(Error),
+    Theirs(Error),
+}
+
+/// The results of `fetch` on all objects, in their order.
+fn fetch_all<T: Send>(objects: &[Object], fetch: impl Fn(&Object) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(objects.len()));
+    threads::together(AT_ONCE.min(objects.len()) - 1, &|| {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(object) = objects.get(at) else { break };
+            let result = fetch(object);
+            let mut results = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            results.push((at, result));
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_by_key(|(at, _): &(usize, T)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn fetch(
+    context: &Context,
+    folder: &Path,
+    object: &Object,
+    place: &dyn crate::source::Source,
+    source: &Source,
+    known: Option<&Landed>,
+) -> Result<Arrival, Trouble> {
+    let path = folder.join(file_name(&object.name));
+    let file = context.disk.new_file(&path).map_err(Trouble::Ours)?;
+    let limit = source.access.max_bytes;
+    let mut to = Bytes { file, hasher: Hasher::default(), bytes: 0, limit, failed: None };
+    let fetched = place.fetch(object, &mut to);
+    if let Some(failed) = to.failed {
+        return Err(failed);
+    }
+    let cursor = match fetched.map_err(Trouble::Theirs)? {
+        Fetched::Changed => return Ok(Arrival::Changed),
+        Fetched::Empty => return Ok(Arrival::Nothing),
+        Fetched::Whole { cursor } => cursor,
+    };
+    let landed = Landed {
+        source: source.name.clone(),
+        object: object.name.clone(),
+        version: object.version.clone(),
+        location: context.location(&path),
+        sha256: to.hasher.finish(),
+        bytes: to.bytes,
+        cursor,
+    };
+    match known {
+        Some(known) if same_bytes(known, &landed, &path) => {}
+        // The next run would take a half-written file for the recorded one.
+        Some(_) => to.file.publish(true).map_err(Trouble::Ours)?,
+        // Nobody looks at it before it is recorded, which comes after a sync of all.
+        None => to.file.publish_unsynced().map_err(Trouble::Ours)?,
+    }
+    Ok(Arrival::Landed(landed))
+}
+
+/// Whether the file at `path` is known to have the bytes that were fetched, so that it need not be
+/// replaced and read again.
+fn same_bytes(known: &Landed, new: &Landed, path: &Path) -> bool {
+    known.sha256 == new.sha256
+        && known.location == new.location
+        && Digest::of_file(path).is_ok_and(|digest| digest == new.sha256)
+}
+
+/// The bytes of an object on their way to its file.
+struct Bytes {
+    file: NewFile,
+    hasher: Hasher,
+    bytes: u64,
+    limit: u64,
+    failed: Option<Trouble>,
+}
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > self.limit {
+            let message = format!(
+                "larger than {} MiB: raise \"max_mib\" of the source, or exclude the object by its \
+                 \"pattern\"",
+                self.limit >> 20
+            );
+            self.failed = Some(Trouble::Theirs(Error::data(message)));
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if let Err(error) = self.file.write_all(bytes) {
+            self.failed = Some(Trouble::Ours(error));
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The name of the file for an object: its own name, with what cannot stand in a file name as `%XX`.
+/// A very long name is cut and made unique by its digest; its ending stays.
+pub(super) fn file_name(object: &str) -> PathBuf {
+    use std::fmt::Write as _;
+    let mut name = String::with_capacity(object.len());
+    for (at, c) in object.char_indices() {
+        if matches!(c, '/' | '%' | '\\')
+            || c.is_control()
+            || (at == 0 && matches!(c, '.' | '~' | '#'))
+        {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                let _ = write!(name, "%{byte:02X}");
+            }
+        } else {
+            name.push(c);
+        }
+    }
+    if name.len() > LONGEST_NAME {
+        let digest = Digest::of(object.as_bytes()).to_string();
+        let ending: String =
+            name.chars().rev().take(16).collect::<Vec<_>>().into_iter().rev().collect();
+        let ending = ending.find('.').map_or("", |dot| &ending[dot..]).to_owned();
+        let mut cut = LONGEST_NAME / 2;
+        while !name.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        name = format!("{}~{}{ending}", &name[..cut], &digest[..16]);
+    }
+    PathBuf::from(name)
+}
+
+/// The longest file name, in bytes, with room for what a temporary name adds.
+const LONGEST_NAME: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_object_has_a_file_name_of_its_own() {
+        let name = |object: &str| file_name(object).to_string_lossy().into_owned();
+        assert_eq!(name("exports/2025/a b.csv"), "exports%2F2025%2Fa b.csv");
+        assert_eq!(name("../../etc/passwd"), "%2E./../etc/passwd".replace('/', "%2F"));
+        assert_eq!(name(".hidden"), "%2Ehidden");
+        assert_eq!(name("a%2Fb"), "a%252Fb");
+        let (long, other) = ("x".repeat(300) + ".csv.gz", "x".repeat(301) + ".csv.gz");
+        assert!(name(&long).len() < 255 && name(&long).ends_with(".csv.gz"));
+        assert_ne!(name(&long), name(&other));
+        assert_ne!(name("a/b"), name("a%2Fb"));
+    }
+}
