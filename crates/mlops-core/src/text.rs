@@ -41,6 +41,16 @@ pub fn were(n: u64) -> &'static str {
     if n == 1 { "was" } else { "were" }
 }
 
+/// A length of time in the largest unit that is not coarse: `90 minutes`, `36 hours`, `3 days`.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..180 => plural(seconds, "second"),
+        180..10_800 => plural(seconds / 60, "minute"),
+        10_800..259_200 => plural(seconds / 3600, "hour"),
+        _ => plural(seconds / 86_400, "day"),
+    }
+}
+
 /// Makes untrusted text safe to print: escapes control characters, unusual spaces and zero-width
 /// characters, and cuts long text.
 pub fn visible(text: &str) -> Cow<'_, str> {

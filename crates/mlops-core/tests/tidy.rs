@@ -147,7 +147,7 @@ fn keys_named(text: &str, sections: &BTreeSet<&str>) -> Vec<String> {
         let start = format!("{section}.");
         for (at, _) in text.match_indices(&start) {
             let rest = &text[at + start.len()..];
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.'));
             let (key, after) = rest.split_at(end.unwrap_or(rest.len()));
             let file = matches!(key, "rs" | "py" | "json");
             if text[..at].ends_with(quoted) && after.starts_with(quoted) && !file {
@@ -183,7 +183,11 @@ fn keys_that_pages_and_messages_name_exist() {
     for (path, text) in pages.chain(all()) {
         // Tests ask for mistakes.
         let text = text.split("#[cfg(test)]").next().unwrap();
-        let unknown = keys_named(text, &sections).into_iter().filter(|key| !keys.contains(key));
+        let known = |named: &String| {
+            let within = format!("{named}.");
+            keys.contains(named) || keys.iter().any(|key| key.starts_with(&within))
+        };
+        let unknown = keys_named(text, &sections).into_iter().filter(|named| !known(named));
         if !path.contains("/tests/") {
             wrong.extend(unknown.map(|key| format!("{path} names {key}")));
         }

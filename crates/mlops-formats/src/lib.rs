@@ -3,20 +3,24 @@
 //! Each makes CSV records of a file, which core parses as those of any other file, so that a table gives
 //! the same data set in every format. Not for what a cell means: see `mlops_core::csv`.
 
+mod apart;
 mod archive;
 mod decoder;
 mod dialect;
 mod encoding;
+mod excel;
 mod file;
 mod fixed;
 mod json;
 mod names;
 mod open;
 mod packed;
+mod parquet;
 mod recognise;
 mod record;
 mod sniff;
 mod spell;
+mod typed;
 
 use std::fs::File;
 use std::path::Path;

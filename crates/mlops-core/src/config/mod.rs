@@ -6,7 +6,9 @@
 mod apicalls;
 pub mod choices;
 mod columns;
+mod decide;
 mod document;
+mod expect;
 mod format;
 mod ingestion;
 mod input_folder;
@@ -27,10 +29,12 @@ use serde_json::Value;
 use crate::config::choices::Rule;
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
+use crate::expect::Expectation;
 use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use columns::Columns;
+pub use decide::{Decide, INPUT};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
@@ -69,6 +73,10 @@ pub struct Config {
     pub schema: Schema,
     /// The section `ingestion`.
     pub ingestion: Ingestion,
+    /// The section `expect`: what is expected of the input folder.
+    pub expect: Option<Expectation>,
+    /// The section `decide`.
+    pub decide: Decide,
     /// The section `training`.
     pub training: Training,
     /// The section `holdout`.
@@ -221,7 +229,8 @@ impl Config {
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
         let ingestion = ingestion::ingestion(root.section("ingestion"));
-        let sources = sources::sources(root.sections("sources"), &schema, &ingestion, &at);
+        let expect = expect::expect(&mut root, &schema, &at);
+        let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
         let config = Self {
             file: path.to_owned(),
             base: crate::platform::location::plain(&base),
@@ -235,6 +244,8 @@ impl Config {
             output_model,
             deployment,
             holdout: holdout(root.section("holdout"), &schema),
+            decide: decide::decide(root.section("decide"), expect.is_some(), &sources),
+            expect,
             schema,
             sources,
             ingestion,

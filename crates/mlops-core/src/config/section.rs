@@ -109,6 +109,11 @@ impl<'a> Section<'a> {
         self.map.get(key).is_some_and(|v| !v.is_null())
     }
 
+    /// Whether the value of `key` is an object.
+    pub(super) fn is_object(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_object)
+    }
+
     /// Whether the file sets `key` to `null`.
     pub(super) fn is_null(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(Value::is_null)

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::columns::Columns;
 use super::ingestion::{self, Ingestion, OnChange};
 use super::section::Section;
-use super::{format, normal};
+use super::{expect, format, normal};
+use crate::expect::Expectation;
 use crate::table::schema::Schema;
 
 /// An entry of `sources`.
@@ -32,6 +33,8 @@ pub struct Source {
     pub reading: Ingestion,
     /// Settings for reaching it.
     pub access: Access,
+    /// When its data are due.
+    pub expect: Option<Expectation>,
 }
 
 /// Where a source is.
@@ -142,6 +145,7 @@ pub(super) fn sources(
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
             access: access(&mut section),
+            expect: expect::expect(&mut section, schema, &at),
             name,
             place,
             mode,

@@ -9,6 +9,9 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::platform::simd::{Work, widest};
@@ -16,6 +19,7 @@ use crate::table::RawTexts;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
+use super::checks::Checks;
 use super::clean::{self, FormatChanges, Labels};
 use super::formats::{Refused, Source, Why};
 use super::number::{Number, missing_numbers, no_number, push_number};
@@ -42,6 +46,8 @@ pub(crate) struct Parsed {
     pub(crate) learned: Option<String>,
     /// The best spelling of the negative label in the chunk, while it is being learned.
     pub(crate) better: Option<String>,
+    /// The newest business date, if it is asked for.
+    pub(crate) newest: Option<NaiveDate>,
     side: Vec<u8>,
 }
 
@@ -62,6 +68,7 @@ impl Parsed {
         self.lines = 0;
         self.learned = None;
         self.better = None;
+        self.newest = None;
     }
 }
 
@@ -94,6 +101,8 @@ pub(crate) struct RowParser<'a> {
     pub(crate) texts: RawTexts,
     /// The structural index of the current chunk, if the fast path applies.
     pub(crate) index: StructuralIndex,
+    /// What is looked at in rows that are good.
+    checks: Option<Arc<Checks>>,
 }
 
 impl<'a> RowParser<'a> {
@@ -128,7 +137,14 @@ impl<'a> RowParser<'a> {
             empty,
             texts: RawTexts::default(),
             index,
+            checks: None,
         }
+    }
+
+    /// The same parser with something to look at in good rows.
+    pub(crate) fn checking(mut self, checks: Option<Arc<Checks>>) -> Self {
+        self.checks = checks;
+        self
     }
 
     /// The same parser for a file of our own, whose numbers are canonical whatever the
@@ -163,6 +179,9 @@ impl<'a> RowParser<'a> {
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
         widest(ChunkRows { parser: self, chunk, offset, out });
+        if let Some(checks) = &self.checks {
+            out.newest = checks.look_at(&out.rows, |extent| extent.of(chunk, &out.side));
+        }
         self.tell_labels(unknown, out);
     }
 

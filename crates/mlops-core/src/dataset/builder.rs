@@ -8,6 +8,9 @@ use crate::dataset::resources::Resources;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 
 use crate::config::{Config, Ingestion};
 use crate::platform::digest::Digest;
@@ -16,11 +19,13 @@ use crate::platform::files;
 use crate::table::schema::Schema;
 use crate::{Result, text};
 
+use crate::csv::checks::Checks;
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
 use crate::csv::evidence::{Signs, unnamed_labels};
 use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
+use crate::csv::newest::BusinessDate;
 use crate::csv::outcome::FileOutcome;
 use crate::csv::parse::RowParser;
 use crate::csv::pipeline::Stopped;
@@ -54,8 +59,8 @@ pub struct Ingest<'a> {
     bytes_read: u64,
     /// Digests of contents that are in the data set already.
     known: BTreeSet<Digest>,
-    /// How files of sources are read; others are read with `options`.
-    sources: Option<&'a Config>,
+    /// How files of sources are read, and the present day; others are read with `options`.
+    sources: Option<(&'a Config, DateTime<Utc>)>,
 }
 
 /// The finished parts, ready to be published.
@@ -119,9 +124,22 @@ impl<'a> Ingest<'a> {
         })
     }
 
-    /// Reads files that come from one of the configured sources as that source has it.
-    pub fn of_sources(&mut self, config: &'a Config) {
-        self.sources = Some(config);
+    /// Reads files that come from one of the configured sources as that source has it, `now`.
+    pub fn of_sources(&mut self, config: &'a Config, now: DateTime<Utc>) {
+        self.sources = Some((config, now));
+    }
+
+    /// What is looked at in the rows of the file at `path`.
+    fn checks(&self, path: &Path) -> Option<Arc<Checks>> {
+        let (config, now) = self.sources?;
+        let expectation = config.expectation_at(path);
+        let date = expectation.and_then(|expectation| {
+            let name = expectation.business_date.as_ref()?;
+            let column = self.schema.columns().iter().position(|column| column.name == *name)?;
+            let today = now.with_timezone(&expectation.zone).date_naive();
+            Some(BusinessDate { column, latest: today.succ_opt().unwrap_or(today) })
+        });
+        Some(Checks { date }).filter(|checks| !checks.is_empty()).map(Arc::new)
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -225,7 +243,7 @@ impl<'a> Ingest<'a> {
         let labels = self.labels.clone();
 
         let SourceFile { name, path } = candidate;
-        let options = self.sources.map_or(self.options, |config| config.reading_at(path));
+        let options = self.sources.map_or(self.options, |(config, _)| config.reading_at(path));
         let before = (self.bytes_read, self.keep.rows_read);
         let mut read = self.read(path, name, options, audit, progress)?;
         if let (FileOutcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
@@ -356,7 +374,9 @@ impl<'a> Ingest<'a> {
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += header.byte_order_marks;
         counts.changes.invisible += layout.invisible;
-        let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
+        let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher)
+            // The rows of a data set of our own were looked at when they came.
+            .checking(if name.is_empty() { None } else { self.checks(path) });
         let mut line = header.lines + 1;
         let taken = crate::csv::parallel::run(reader, parser, self.resources.threads, |piece| {
             self.signs.note(&piece.made.parsed, |at| piece.number(line, at));

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::digest::Digest;
@@ -48,6 +49,9 @@ pub struct FileCounts {
     pub extra_left_out: u64,
     /// The columns were in another order than the schema's.
     pub reordered: bool,
+    /// The newest business date in good rows, if it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<NaiveDate>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

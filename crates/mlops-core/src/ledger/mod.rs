@@ -8,6 +8,7 @@
 mod datasets;
 mod decisions;
 mod deployments;
+mod expectations;
 mod holdouts;
 mod identity;
 mod landed;
@@ -27,6 +28,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
+pub use expectations::{Arrival, SourceState};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::ModelRecord;
@@ -103,6 +105,9 @@ CREATE TABLE landed (
     source TEXT NOT NULL, object TEXT NOT NULL, version TEXT, location TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, cursor TEXT, run_id TEXT NOT NULL,
     recorded TEXT NOT NULL, PRIMARY KEY (source, object)) STRICT;
+CREATE TABLE expectations (
+    source TEXT PRIMARY KEY, looked INTEGER NOT NULL, arrived INTEGER, newest TEXT,
+    next_due INTEGER, level TEXT, since INTEGER, told_by TEXT) STRICT;
 ";
 
 /// An open ledger.
@@ -245,6 +250,14 @@ impl Ledger {
     pub(crate) fn kept<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let Some(text) = self.meta(key)? else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|e| self.damaged(key, &e))
+    }
+
+    /// Stores `value` as JSON under `key`; `None` removes it.
+    pub(crate) fn keep<T: serde::Serialize>(&mut self, key: &str, value: Option<&T>) -> Result<()> {
+        self.transaction(|db| match value {
+            Some(value) => set_meta(db, key, &to_json(value)?),
+            None => db.execute("DELETE FROM meta WHERE key = ?1", [key]).map(drop),
+        })
     }
 
     /// The value stored under `key`.

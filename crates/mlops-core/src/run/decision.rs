@@ -6,9 +6,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::INPUT;
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
+use crate::expect::Breach;
 use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
@@ -122,13 +124,20 @@ pub enum Concern {
         /// The folder in which they are expected.
         folder: String,
     },
+    /// Data of a source are overdue; told once.
+    Overdue {
+        /// The name of the source; `input` for the input folder.
+        source: String,
+        /// The promises that were not kept.
+        breaches: Vec<Breach>,
+    },
 }
 
 impl Concern {
     /// Whether it concerns the live model and therefore lasts until that is replaced; other
     /// concerns are checked in every run.
     pub fn is_on_the_model(&self) -> bool {
-        !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. })
+        !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. } | Self::Overdue { .. })
     }
 }
 
@@ -182,6 +191,19 @@ impl fmt::Display for Concern {
                  \"monitoring.max_data_age_hours\" allows {limit}. Check what writes into {folder}",
                 text::plural(*hours, "hour")
             ),
+            Self::Overdue { source, breaches } => {
+                let why: Vec<String> = breaches.iter().map(ToString::to_string).collect();
+                let why = why.join("; ");
+                if source == INPUT {
+                    write!(f, "the input folder is overdue: {why}. Check what writes into it")
+                } else {
+                    write!(
+                        f,
+                        "source \"{}\" is overdue: {why}. Check what delivers it",
+                        text::name(source)
+                    )
+                }
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ mod cells;
 mod corrections;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
+/// When data are due, and whether they are overdue.
+mod due;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
 /// New rows on top of many that are known.
@@ -29,6 +31,8 @@ mod leak;
 mod model_file;
 /// Workspaces that were copied, moved or restored, and those that stand beside others.
 mod moved;
+/// Sources that are expected to deliver: told once, and waited for.
+mod overdue;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
 /// Readers of the live release while it is exchanged.

@@ -15,3 +15,5 @@ mod hostile;
 mod json;
 /// The table, and how each format writes it.
 mod table;
+/// Values of typed formats.
+mod typed;

@@ -10,6 +10,7 @@ mod judge;
 mod live;
 mod restore_release;
 mod supply;
+mod wait;
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -121,7 +122,7 @@ impl<'a> DecisionRun<'a> {
         let data = self.data_seen(&ingestion, judged, looked)?;
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
-        self.look_at_the_supply(&ingestion)?;
+        let standings = self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
             return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
@@ -137,6 +138,13 @@ impl<'a> DecisionRun<'a> {
             let reason = format!("there are no data after {}", looked.file_name());
             return self.nothing_new(live, &reason);
         }
+        if let Some(reason) = self.waits(&standings)?.filter(|_| !force && !lost) {
+            return match live {
+                Some(_) => self.nothing_new(live, &reason),
+                None => Ok(self.end(DecisionOutcome::NothingNew, &reason)),
+            };
+        }
+        self.waits_no_more()?;
         let schema = ingest::identity::schema(self.context, self.workspace)?;
         let (new, note) = self.after(&schema, &dataset, judged)?;
         self.decision.data.new_rows = new.len();

@@ -17,6 +17,7 @@ use crate::run::decision::{Concern, DataSeen};
 use crate::stage::ingest;
 use crate::stage::ingest::repeats;
 use crate::stage::ingest::report::Ingested;
+use crate::stage::overdue::{self, SourceStanding};
 use crate::table::schema::Role;
 use crate::text;
 
@@ -26,8 +27,15 @@ use super::DecisionRun;
 const SETTLE_ROUNDS: u32 = 5;
 
 impl DecisionRun<'_> {
-    /// Notes what is wrong with the data that should come: refused files, and none at all.
-    pub(super) fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
+    /// Notes what is wrong with the data that should come: refused files, and none at all. Returns how the
+    /// sources stand of which something is expected.
+    pub(super) fn look_at_the_supply(
+        &mut self,
+        ingestion: &Ingested,
+    ) -> Result<Vec<SourceStanding>> {
+        let (standings, told) = overdue::look(self.context, self.workspace)?;
+        self.decision.data.warnings.extend(told.warnings);
+        self.decision.concerns.extend(told.concerns);
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
             concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
@@ -36,7 +44,7 @@ impl DecisionRun<'_> {
             self.context.config.monitoring.max_data_age_hours,
             self.workspace.ledger.newest_data_ns()?,
         ) else {
-            return Ok(());
+            return Ok(standings);
         };
         let newest = DateTime::from_timestamp_nanos(newest);
         let age = self.context.clock.now() - newest;
@@ -45,7 +53,7 @@ impl DecisionRun<'_> {
             let (since, folder) = (rfc3339(newest), ingestion.folder.clone());
             concerns.push(Concern::OverdueData { since, hours, limit, folder });
         }
-        Ok(())
+        Ok(standings)
     }
 
     /// What is to be decided on, for the record: all that came after `decided`, also what an

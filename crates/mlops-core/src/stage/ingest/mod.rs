@@ -216,7 +216,7 @@ fn start<'a>(
     };
     let mut ingest =
         Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)?;
-    ingest.of_sources(config);
+    ingest.of_sources(config, context.clock.now());
     if first {
         ingest.is_first();
     }
