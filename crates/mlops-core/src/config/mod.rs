@@ -11,6 +11,7 @@ mod expect;
 mod format;
 mod ingestion;
 mod input_folder;
+mod output;
 mod places;
 mod retention;
 mod section;
@@ -37,6 +38,7 @@ pub use decide::{Decide, INPUT};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
+pub use output::Output;
 pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
@@ -84,6 +86,8 @@ pub struct Config {
     pub drift: Drift,
     /// The section `gate`.
     pub gate: Gate,
+    /// The section `output`.
+    pub output: Output,
     /// The section `retention`.
     pub retention: Retention,
     /// The section `monitoring`.
@@ -252,6 +256,7 @@ impl Config {
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
+            output: output::output(root.section("output")),
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
             logging: unattended::logging(root.section("logging")),
