@@ -12,6 +12,7 @@ use crate::{Error, ErrorKind};
 
 use super::dedup::RowOutcome;
 use super::discover::Stamp;
+use super::rule_broken::RuleBroken;
 use crate::csv::clean::FormatChanges;
 use crate::csv::outcome::FileOutcome;
 use crate::csv::quarantine::Rejections;
@@ -48,6 +49,9 @@ pub struct FileCounts {
     /// The newest business date in good rows, if it is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest: Option<NaiveDate>,
+    /// The rules of the contract that the file breaks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contract: Vec<RuleBroken>,
 }
 
 impl FileCounts {

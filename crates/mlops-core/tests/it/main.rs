@@ -11,6 +11,8 @@
 mod adoption;
 /// What a cell, a label, a header and a line are, in whole workspaces.
 mod cells;
+/// Rows and files that break the contract of their source.
+mod contract;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.
 mod corrections;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
