@@ -158,6 +158,16 @@ impl DatasetVersion {
         format!("finaldata{}.csv", self.0)
     }
 
+    /// The file name of the data set as Parquet: `finaldata{N}.parquet`.
+    pub fn table_name(self) -> String {
+        format!("finaldata{}.parquet", self.0)
+    }
+
+    /// The key under which the ledger has the digest of that file.
+    pub(crate) fn table_key(self) -> String {
+        format!("table {}", self.0)
+    }
+
     /// The file name of the quarantine: `quarantine{N}.csv`.
     pub fn quarantine_name(self) -> String {
         format!("quarantine{}.csv", self.0)

@@ -14,6 +14,7 @@ mod format;
 mod holdout;
 mod ingestion;
 mod input_folder;
+mod output;
 mod places;
 mod retention;
 mod section;
@@ -42,6 +43,7 @@ pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
+pub use output::Output;
 pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
@@ -91,6 +93,8 @@ pub struct Config {
     pub drift: Drift,
     /// The section `gate`.
     pub gate: Gate,
+    /// The section `output`.
+    pub output: Output,
     /// The section `retention`.
     pub retention: Retention,
     /// The section `monitoring`.
@@ -239,6 +243,7 @@ impl Config {
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
+            output: output::output(root.section("output")),
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
             logging: unattended::logging(root.section("logging")),

@@ -52,6 +52,9 @@ pub enum Intent {
         data: Digest,
         /// SHA-256 of the quarantine, if there is one.
         quarantine: Option<Digest>,
+        /// SHA-256 of the data set as Parquet, if it is written.
+        #[serde(default)]
+        table: Option<Digest>,
     },
     /// Publishing a hold-out.
     PublishHoldout {
