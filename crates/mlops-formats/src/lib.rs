@@ -14,6 +14,7 @@ mod fixed;
 mod json;
 mod names;
 mod open;
+mod output;
 mod packed;
 mod parquet;
 mod recognise;
@@ -23,11 +24,12 @@ mod spell;
 mod typed;
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::formats::{self, Formats, Opened};
+use mlops_core::csv::formats::{self, DataSet, Formats, Opened};
 
 /// All formats of this crate.
 struct Known;
@@ -45,6 +47,10 @@ impl Formats for Known {
 
     fn takes(&self, name: &str) -> bool {
         names::takes(name)
+    }
+
+    fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
+        output::write(data, out)
     }
 }
 

@@ -8,11 +8,13 @@ pub mod choices;
 mod columns;
 pub mod contract;
 mod decide;
+mod document;
 mod expect;
 mod format;
 mod holdout;
 mod ingestion;
 mod input_folder;
+mod output;
 mod places;
 mod retention;
 mod section;
@@ -41,6 +43,7 @@ pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
+pub use output::Output;
 pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
@@ -90,6 +93,8 @@ pub struct Config {
     pub drift: Drift,
     /// The section `gate`.
     pub gate: Gate,
+    /// The section `output`.
+    pub output: Output,
     /// The section `retention`.
     pub retention: Retention,
     /// The section `monitoring`.
@@ -191,8 +196,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::config(&place, vec![format!("this is not JSON: {e}")]))?;
+        let value = document::parse(text).map_err(|wrong| Error::config(&place, vec![wrong]))?;
         let Value::Object(map) = value else {
             return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
         };
@@ -239,6 +243,7 @@ impl Config {
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
+            output: output::output(root.section("output")),
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
             logging: unattended::logging(root.section("logging")),

@@ -425,7 +425,7 @@ impl<'a> Ingest<'a> {
             Ok(layout) => layout,
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        counts.extra_columns = text::examples(&layout.extra);
+        (counts.extra_columns, counts.extra_left_out) = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += header.byte_order_marks;
         counts.changes.invisible += layout.invisible;
@@ -457,7 +457,9 @@ impl<'a> Ingest<'a> {
             Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),
             Err(Stopped::Taking(e)) => return Err(e),
         }
-        counts.extra_columns.extend(text::examples(&reader.extra()));
+        let (more, left_out) = text::examples(&reader.extra());
+        counts.extra_columns.extend(more);
+        counts.extra_left_out += left_out;
         if let Some(agreement) = agreement {
             let typical = self.typical_rows(path);
             if let Some(reason) = agreement.conclude(self.schema, counts, typical) {

@@ -159,7 +159,7 @@ pub(super) fn each(
     let mut gone = Vec::new();
     for (version, records) in by_version {
         if let Some(run) = &filter.run
-            && ledger.dataset(version)?.is_none_or(|dataset| dataset.run_id != *run)
+            && ledger.dataset(version)?.is_none_or(|dataset| dataset.run_id.as_str() != run)
         {
             continue;
         }

@@ -196,7 +196,7 @@ fn record_files(
     report: &Ingested,
     meta: &[(&str, String)],
 ) -> Result<()> {
-    let run = context.run.as_str();
+    let run = &context.run;
     workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None)
 }
 
