@@ -29,6 +29,8 @@ mod ingestion;
 mod judged;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
+/// What each step read and wrote, for whoever follows the lineage of data.
+mod lineage;
 /// The model file in hostile hands, and files of earlier versions.
 mod model_file;
 /// Workspaces that were copied, moved or restored, and those that stand beside others.

@@ -75,7 +75,10 @@ fn rows_are_taken_in_their_place_after_a_correction() {
     assert_eq!(look(&scene, &reason).rows, 1);
     let run = scene.ledger().latest_dataset().unwrap().unwrap().run_id;
     let by_run = |run: &str| Filter { run: Some(run.to_owned()), ..Filter::default() };
-    assert_eq!((look(&scene, &by_run(run.as_str())).rows, look(&scene, &by_run("another")).rows), (3, 0));
+    assert_eq!(
+        (look(&scene, &by_run(run.as_str())).rows, look(&scene, &by_run("another")).rows),
+        (3, 0)
+    );
 
     // Nothing was corrected yet.
     let none = replayed(&scene, &of_file("a.csv"));
