@@ -57,7 +57,7 @@ pub(crate) fn open(
         if format.kind == Some(Kind::Excel) || archive::is_workbook(&window) {
             return table(wish, Kind::Excel, window);
         }
-        let decoder = archive::members(wish, window.clone())?;
+        let decoder = archive::members(wish, &window)?;
         let sum = Sum::Whole(path.to_owned(), window);
         return Ok(Opened::Rows(Box::new(Whole { decoder, sum })));
     }

@@ -215,7 +215,7 @@ fn timestamp(value: &Int96, speller: Speller, out: &mut Vec<u8>) {
     }
 }
 
-fn unit(unit: &TimeUnit) -> Unit {
+fn unit(unit: TimeUnit) -> Unit {
     match unit {
         TimeUnit::MILLIS => Unit::Milli,
         TimeUnit::MICROS => Unit::Micro,
@@ -228,9 +228,9 @@ fn kind(column: &ColumnDescriptor) -> Kind {
     match column.logical_type_ref() {
         Some(LogicalType::Decimal(decimal)) => return plain(Meaning::Decimal(decimal.scale)),
         Some(LogicalType::Date) => return plain(Meaning::Date),
-        Some(LogicalType::Time(time)) => return plain(Meaning::Time(unit(&time.unit))),
+        Some(LogicalType::Time(time)) => return plain(Meaning::Time(unit(time.unit))),
         Some(LogicalType::Timestamp(time)) => {
-            return plain(Meaning::Timestamp(unit(&time.unit), time.is_adjusted_to_u_t_c));
+            return plain(Meaning::Timestamp(unit(time.unit), time.is_adjusted_to_u_t_c));
         }
         Some(LogicalType::Integer(integer)) if !integer.is_signed => return Kind::Unsigned,
         Some(LogicalType::Float16) => return Kind::Half,
