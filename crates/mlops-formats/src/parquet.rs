@@ -388,6 +388,15 @@ impl Table {
     }
 }
 
+/// About how many bytes of the file in `window` a row takes.
+pub(crate) fn row_bytes(window: Window) -> Option<u64> {
+    let size = window.len();
+    // Of hostile metadata nothing is believed here; reading tells what is wrong with them.
+    let reader = std::thread::spawn(|| SerializedFileReader::new(window)).join().ok()?.ok()?;
+    let rows = u64::try_from(reader.metadata().file_metadata().num_rows()).ok()?;
+    size.checked_div(rows)
+}
+
 fn damaged(place: &str, error: &ParquetError) -> Error {
     let message = match error {
         ParquetError::NYI(message) => {
