@@ -77,6 +77,10 @@ spelt! {
         Ingestion = "ingestion",
         /// Takes over the data set of earlier scripts.
         AdoptData = "ingestion --adopt",
+        /// Takes rows of the quarantine after a correction.
+        Replay = "ingestion quarantine replay",
+        /// Gives rows of the quarantine up.
+        Discard = "ingestion quarantine discard",
         /// Trains a model on the newest data set.
         Training = "training",
         /// Scores the model on the test data.
@@ -267,7 +271,8 @@ pub fn random() -> u64 {
 }
 
 /// Identifies one start of one binary: sortable by time, made unique by a number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The empty one, the default, is that of no run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
@@ -281,6 +286,11 @@ impl RunId {
     /// clocks are set back, and every container has a process 1.
     pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
         Self::new(at, u64::from(pid) << 32 | random() >> 32)
+    }
+
+    /// The id that a record or a user names.
+    pub fn named(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
     /// The id as text.

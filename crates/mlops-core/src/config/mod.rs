@@ -8,11 +8,13 @@ pub mod choices;
 mod columns;
 pub mod contract;
 mod decide;
+mod document;
 mod expect;
 mod format;
 mod holdout;
 mod ingestion;
 mod input_folder;
+mod lineage;
 mod output;
 mod places;
 mod retention;
@@ -42,6 +44,7 @@ pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
+pub use lineage::Lineage;
 pub use output::Output;
 pub use retention::Retention;
 use section::Section;
@@ -98,6 +101,8 @@ pub struct Config {
     pub retention: Retention,
     /// The section `monitoring`.
     pub monitoring: Monitoring,
+    /// The section `lineage`.
+    pub lineage: Lineage,
     /// The section `logging`.
     pub logging: Logging,
     /// The section `limits`.
@@ -195,8 +200,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::config(&place, vec![format!("this is not JSON: {e}")]))?;
+        let value = document::parse(text).map_err(|wrong| Error::config(&place, vec![wrong]))?;
         let Value::Object(map) = value else {
             return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
         };
@@ -246,6 +250,7 @@ impl Config {
             output: output::output(root.section("output")),
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
+            lineage: lineage::lineage(root.section("lineage"), at),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),

@@ -418,8 +418,8 @@ impl<'a> RowParser<'a> {
             ),
             None => {
                 let message = format!(
-                    "unknown label \"{}\": expected \"{}\" or \"{}\" (\"schema.negative_label\" \
-                     names the second)",
+                    "unknown label \"{}\": expected \"{}\" or \"{}\" (\"schema.positive_label\" \
+                     and \"schema.negative_label\" name them)",
                     text::visible(value),
                     self.labels.positive,
                     self.labels.negative.as_deref().unwrap_or_default(),

@@ -8,6 +8,7 @@ pub mod identity;
 mod loss;
 pub(crate) mod publish;
 pub(super) mod repeats;
+pub mod replay;
 pub mod report;
 pub(crate) mod waiting;
 
@@ -196,8 +197,8 @@ fn record_files(
     report: &Ingested,
     meta: &[(&str, String)],
 ) -> Result<()> {
-    let run = context.run.as_str();
-    workspace.ledger.commit_ingestion(run, &report.files, None, &[], meta, None)
+    let run = &context.run;
+    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None)
 }
 
 /// Starts a data set of about `rows` rows; the `first` one teaches the negative label.
