@@ -12,6 +12,7 @@ pub mod replay;
 pub mod report;
 pub(crate) mod waiting;
 
+use crate::csv::formats;
 use crate::stage::ingest::identity::{
     MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
 };
@@ -502,6 +503,9 @@ fn still_failing(file: &FileRecord) -> String {
 /// Estimates the row size from the start of the first file, to size the set of seen rows.
 fn average_row_bytes(path: Option<&Path>) -> u64 {
     use std::io::Read;
+    if let Some(bytes) = path.and_then(formats::row_bytes) {
+        return bytes.max(1);
+    }
     let mut start = Vec::new();
     if let Some((file, _)) = path.and_then(|p| files::open(p).ok()) {
         // If the estimate fails, the set grows as needed.
