@@ -4,8 +4,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use mlops_core::ids::Step;
+use mlops_core::stage::quarantine::{self, Filter};
 use mlops_core::stage::{adopt, ingest};
 
 /// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
@@ -37,11 +38,100 @@ struct Arguments {
     /// Take over finaldata.csv and ingestedfiles.txt of earlier scripts, untouched
     #[arg(long, conflicts_with_all = ["retry", "rebuild"])]
     adopt: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look at rejected rows, take them after a correction, or give them up
+    Quarantine {
+        #[command(subcommand)]
+        action: Quarantine,
+    },
+}
+
+#[derive(Subcommand)]
+enum Quarantine {
+    /// List the rows by file, reason and column, with examples
+    Inspect {
+        #[command(flatten)]
+        rows: Rows,
+    },
+
+    /// Read the files of the rows again after the configuration was corrected, and take what is good now
+    Replay {
+        #[command(flatten)]
+        rows: Rows,
+    },
+
+    /// Give the rows up: they stay out of the data set
+    Discard {
+        #[command(flatten)]
+        rows: Rows,
+
+        /// Who gives them up, for the record
+        #[arg(long, value_name = "NAME")]
+        who: String,
+
+        /// Why, for the record
+        #[arg(long)]
+        why: String,
+    },
+}
+
+/// Which rows; without any of these, all.
+#[derive(Args)]
+struct Rows {
+    /// Those of this file
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+
+    /// Those with this error type, such as CAST
+    #[arg(long, value_name = "TYPE")]
+    reason: Option<String>,
+
+    /// Those with this column at fault
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+
+    /// Those that this run rejected
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+}
+
+impl From<Rows> for Filter {
+    fn from(Rows { file, reason, column, run }: Rows) -> Self {
+        Self { file, reason, column, run }
+    }
+}
+
+/// `ingestion quarantine`.
+fn of_the_quarantine(common: &mlops_runtime::Common, action: Quarantine) -> ExitCode {
+    match action {
+        Quarantine::Inspect { rows } => {
+            mlops_runtime::look(common, |context| quarantine::inspect(context, &rows.into()))
+        }
+        Quarantine::Replay { rows } => {
+            mlops_runtime::run(Step::Replay, common, |context, workspace| {
+                ingest::replay::replay(context, workspace, &rows.into())
+            })
+        }
+        Quarantine::Discard { rows, who, why } => {
+            mlops_runtime::run(Step::Discard, common, |context, workspace| {
+                quarantine::discard(context, workspace, &rows.into(), (&who, &why))
+            })
+        }
+    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Arguments { retry, rebuild, partial, .. } = arguments;
+    if let Some(Command::Quarantine { action }) = arguments.command {
+        return of_the_quarantine(&arguments.common, action);
+    }
     let options = ingest::Options { retry, rebuild, partial, ..Default::default() };
     if arguments.adopt {
         return mlops_runtime::run(Step::AdoptData, &arguments.common, adopt::run);

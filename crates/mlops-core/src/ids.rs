@@ -77,6 +77,10 @@ spelt! {
         Ingestion = "ingestion",
         /// Takes over the data set of earlier scripts.
         AdoptData = "ingestion --adopt",
+        /// Takes rows of the quarantine after a correction.
+        Replay = "ingestion quarantine replay",
+        /// Gives rows of the quarantine up.
+        Discard = "ingestion quarantine discard",
         /// Trains a model on the newest data set.
         Training = "training",
         /// Scores the model on the test data.
@@ -156,6 +160,16 @@ impl DatasetVersion {
     /// The file name of the data set: `finaldata{N}.csv`.
     pub fn file_name(self) -> String {
         format!("finaldata{}.csv", self.0)
+    }
+
+    /// The file name of the data set as Parquet: `finaldata{N}.parquet`.
+    pub fn table_name(self) -> String {
+        format!("finaldata{}.parquet", self.0)
+    }
+
+    /// The key under which the ledger has the digest of that file.
+    pub(crate) fn table_key(self) -> String {
+        format!("table {}", self.0)
     }
 
     /// The file name of the quarantine: `quarantine{N}.csv`.
@@ -257,7 +271,8 @@ pub fn random() -> u64 {
 }
 
 /// Identifies one start of one binary: sortable by time, made unique by a number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The empty one, the default, is that of no run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
@@ -271,6 +286,11 @@ impl RunId {
     /// clocks are set back, and every container has a process 1.
     pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
         Self::new(at, u64::from(pid) << 32 | random() >> 32)
+    }
+
+    /// The id that a record or a user names.
+    pub fn named(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
     /// The id as text.

@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::decoder::{Decoder, Text};
 use crate::dialect::{Delimited, Reading};
 use crate::file::Window;
-use crate::recognise::{self, Made, Wish};
+use crate::recognise::{self, Made, OwnedWish, Wish};
 use crate::record::Dialect;
 use crate::{names, packed};
 
@@ -39,18 +39,6 @@ struct Members {
     extra: Vec<String>,
 }
 
-struct OwnedWish {
-    path: std::path::PathBuf,
-    options: mlops_core::config::Ingestion,
-    columns: Vec<String>,
-}
-
-impl OwnedWish {
-    fn get(&self) -> Wish<'_> {
-        Wish { path: &self.path, options: &self.options, columns: &self.columns }
-    }
-}
-
 /// Whether the archive is a workbook.
 pub(crate) fn is_workbook(window: &Window) -> bool {
     ZipArchive::new(window.clone()).is_ok_and(|archive| {
@@ -61,7 +49,7 @@ pub(crate) fn is_workbook(window: &Window) -> bool {
 
 /// The rows of the members of an archive whose names have an ending of a known format; of all if none
 /// has.
-pub(crate) fn members(wish: Wish, window: Window) -> Result<Box<dyn Decoder>> {
+pub(crate) fn members(wish: Wish, window: &Window) -> Result<Box<dyn Decoder>> {
     let damaged = |e: &dyn std::fmt::Display| {
         wish.schema(&format!("the archive cannot be read: {e}: copy it again, or unpack it"))
     };
@@ -97,13 +85,8 @@ pub(crate) fn members(wish: Wish, window: Window) -> Result<Box<dyn Decoder>> {
         left = passed;
     }
     left.reverse();
-    let wish = OwnedWish {
-        path: wish.path.to_owned(),
-        options: wish.options.clone(),
-        columns: wish.columns.to_vec(),
-    };
     // What was packed is named already.
-    let mut wish = wish;
+    let mut wish = wish.owned();
     wish.options.format.compression = None;
     Ok(Box::new(Members { wish, left, present: None, names: None, extra: Vec::new() }))
 }

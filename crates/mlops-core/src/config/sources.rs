@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
+use super::contract::{self, Contract};
 use super::ingestion::{self, Ingestion, OnChange};
 use super::section::Section;
 use super::{expect, format, normal};
@@ -35,6 +36,8 @@ pub struct Source {
     pub access: Access,
     /// When its data are due.
     pub expect: Option<Expectation>,
+    /// What its rows must be.
+    pub contract: Option<Contract>,
 }
 
 /// Where a source is.
@@ -146,6 +149,7 @@ pub(super) fn sources(
             role: section.choice("role", &roles, Role::Train),
             access: access(&mut section),
             expect: expect::expect(&mut section, schema, &at),
+            contract: contract::contract(&mut section, schema),
             name,
             place,
             mode,

@@ -5,14 +5,15 @@
 //! the ledger, versions or publishing: see [`crate::stage::ingest`].
 
 use crate::dataset::resources::Resources;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{Config, Ingestion};
+use crate::config::contract::Shape;
+use crate::config::{Config, INPUT, Ingestion};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, NewFile};
 use crate::platform::files;
@@ -22,14 +23,18 @@ use crate::{Result, text};
 use crate::csv::checks::Checks;
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
+use crate::csv::contract::Rules;
 use crate::csv::evidence::{Signs, unnamed_labels};
 use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::newest::BusinessDate;
 use crate::csv::outcome::FileOutcome;
+use crate::csv::parallel::Made;
 use crate::csv::parse::RowParser;
-use crate::csv::pipeline::Stopped;
+use crate::csv::pipeline::{Piece, Stopped};
+use crate::csv::record;
 use crate::csv::row_hash::RowHasher;
+use crate::dataset::agreement::Agreement;
 use crate::dataset::counts::unreadable;
 use crate::dataset::counts::{Audit, FileCounts, FileRead};
 use crate::dataset::counts::{judge, not_as_recorded, own_fault};
@@ -61,6 +66,10 @@ pub struct Ingest<'a> {
     known: BTreeSet<Digest>,
     /// How files of sources are read, and the present day; others are read with `options`.
     sources: Option<(&'a Config, DateTime<Utc>)>,
+    /// The median number of rows of earlier files, by source.
+    typical_rows: BTreeMap<String, u64>,
+    /// Rows of the current file, by part and line, that were given up.
+    left_out: BTreeSet<(String, u64)>,
 }
 
 /// The finished parts, ready to be published.
@@ -121,6 +130,8 @@ impl<'a> Ingest<'a> {
             bytes_read: 0,
             known: BTreeSet::new(),
             sources: None,
+            typical_rows: BTreeMap::new(),
+            left_out: BTreeSet::new(),
         })
     }
 
@@ -129,9 +140,22 @@ impl<'a> Ingest<'a> {
         self.sources = Some((config, now));
     }
 
+    /// Compares the number of rows with the median `typical` of earlier files, by source, where a contract
+    /// asks for it.
+    pub fn compare_rows(&mut self, typical: BTreeMap<String, u64>) {
+        self.typical_rows = typical;
+    }
+
+    fn typical_rows(&self, path: &Path) -> Option<u64> {
+        let (config, _) = self.sources?;
+        let source = config.source_at(path).map_or(INPUT, |(source, _)| source.name.as_str());
+        self.typical_rows.get(source).copied()
+    }
+
     /// What is looked at in the rows of the file at `path`.
     fn checks(&self, path: &Path) -> Option<Arc<Checks>> {
         let (config, now) = self.sources?;
+        let contract = config.contract_at(path);
         let expectation = config.expectation_at(path);
         let date = expectation.and_then(|expectation| {
             let name = expectation.business_date.as_ref()?;
@@ -139,7 +163,14 @@ impl<'a> Ingest<'a> {
             let today = now.with_timezone(&expectation.zone).date_naive();
             Some(BusinessDate { column, latest: today.succ_opt().unwrap_or(today) })
         });
-        Some(Checks { date }).filter(|checks| !checks.is_empty()).map(Arc::new)
+        let forgiving = |shape| matches!(shape, Shape::DiscardValue | Shape::Evolve);
+        let checks = Checks {
+            date,
+            rules: contract.and_then(|contract| Rules::of(contract, self.schema)),
+            forgives_types: contract.is_some_and(|contract| forgiving(contract.type_changes)),
+            refuses_extra: contract.is_some_and(|c| c.new_columns == Shape::DiscardRow),
+        };
+        Some(checks).filter(|checks| !checks.is_empty()).map(Arc::new)
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -225,6 +256,19 @@ impl<'a> Ingest<'a> {
         progress: Progress,
     ) -> Result<FileRead> {
         self.one(candidate, audit, progress, true)
+    }
+
+    /// Like [`Ingest::file`], without the rows of some parts and lines, which are counted as discarded.
+    pub fn file_without(
+        &mut self,
+        candidate: &SourceFile,
+        left_out: BTreeSet<(String, u64)>,
+        progress: Progress,
+    ) -> Result<FileRead> {
+        self.left_out = left_out;
+        let read = self.one(candidate, &mut (), progress, true);
+        self.left_out = BTreeSet::new();
+        read
     }
 
     /// Reads one file without adding its rows; the counts say which would be new.
@@ -365,21 +409,43 @@ impl<'a> Ingest<'a> {
             Ok(None) => return Ok(FileOutcome::Empty),
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        let mapped = Layout::of(&header, &options.columns, self.schema, Purpose::Labelled, &place);
+        // The rows of a data set of our own were looked at when they came.
+        let (checks, contract) = if name.is_empty() {
+            (None, None)
+        } else {
+            let contract = self.sources.and_then(|(config, _)| config.contract_at(path));
+            (self.checks(path), contract)
+        };
+        let purpose = match contract.map(|contract| contract.missing_columns) {
+            Some(Shape::Evolve | Shape::DiscardValue) => Purpose::LabelledInPart,
+            _ => Purpose::Labelled,
+        };
+        let mapped = Layout::of(&header, &options.columns, self.schema, purpose, &place);
         let layout = match mapped {
             Ok(layout) => layout,
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        counts.extra_columns = text::examples(&layout.extra);
+        (counts.extra_columns, counts.extra_left_out) = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += header.byte_order_marks;
         counts.changes.invisible += layout.invisible;
+        let mut agreement = contract.map(|contract| {
+            let absent = layout.positions.iter().enumerate().filter(|(_, field)| field.is_none());
+            let absent = absent.map(|(column, _)| column).collect();
+            Agreement::new(contract, checks.as_deref(), self.resources.memory / 4, absent)
+        });
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher)
-            // The rows of a data set of our own were looked at when they came.
-            .checking(if name.is_empty() { None } else { self.checks(path) });
+            .checking(checks);
+        let shape = parser.shape();
         let mut line = header.lines + 1;
         let taken = crate::csv::parallel::run(reader, parser, self.resources.threads, |piece| {
             self.signs.note(&piece.made.parsed, |at| piece.number(line, at));
+            if let Some(agreement) = &mut agreement {
+                agreement.note(piece, shape, line);
+            }
+            if !self.left_out.is_empty() {
+                discard(piece, line, &self.left_out, shape, counts);
+            }
             self.keep.take(piece, line, name, counts, audit)?;
             line += u64::from(piece.made.parsed.lines);
             self.bytes_read += piece.chunk.len() as u64;
@@ -391,7 +457,15 @@ impl<'a> Ingest<'a> {
             Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),
             Err(Stopped::Taking(e)) => return Err(e),
         }
-        counts.extra_columns.extend(text::examples(&reader.extra()));
+        let (more, left_out) = text::examples(&reader.extra());
+        counts.extra_columns.extend(more);
+        counts.extra_left_out += left_out;
+        if let Some(agreement) = agreement {
+            let typical = self.typical_rows(path);
+            if let Some(reason) = agreement.conclude(self.schema, counts, typical) {
+                return Ok(FileOutcome::Failed(reason));
+            }
+        }
         Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
     }
 
@@ -407,4 +481,22 @@ impl<'a> Ingest<'a> {
             late: late.into_iter().skip(self.carried).collect(),
         })
     }
+}
+
+/// Removes the rows of a piece, whose first line is `first`, that were given up.
+fn discard(
+    piece: &mut Piece<Made<()>>,
+    first: u64,
+    left_out: &BTreeSet<(String, u64)>,
+    shape: record::Shape,
+    counts: &mut FileCounts,
+) {
+    let Piece { chunk, offset, place, made, .. } = piece;
+    let part = place.as_ref().and_then(|place| place.part.as_deref()).unwrap_or_default();
+    let gone = made.parsed.view(chunk, offset.unwrap_or(0), shape).leave_out(|line| {
+        let line = place.as_ref().map_or(first + line, |place| place.number(line));
+        left_out.contains(&(part.to_owned(), line))
+    });
+    counts.rows_read += gone;
+    counts.discarded += gone;
 }

@@ -10,7 +10,7 @@ use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, un
 use crate::Result;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
-use crate::ids::{DatasetVersion, spelt};
+use crate::ids::{DatasetVersion, RunId, spelt};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 
@@ -41,6 +41,7 @@ impl FileStatus {
 
 /// What was recorded about a file at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FileRecord {
     /// The file name.
     pub name: String,
@@ -76,11 +77,12 @@ impl FileRecord {
 
 /// A data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DatasetRecord {
     /// The N of `finaldata{N}.csv`.
     pub version: DatasetVersion,
     /// The run that made it.
-    pub run_id: String,
+    pub run_id: RunId,
     /// Its path, in the folder of the ledger.
     pub location: PathBuf,
     /// The digest of the file.
@@ -106,6 +108,7 @@ pub struct DatasetRecord {
 
 /// A version of the test data: files with their digests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TestSet {
     /// The number of the version, from 1.
     pub version: u32,
@@ -121,18 +124,21 @@ const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows,
 /// Matches files whose rows are in a data set, by this record or by that of a copy.
 pub(super) const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
 
-const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
+pub(super) const FILE_COLUMNS: &str =
+    "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
 impl Ledger {
     /// Records files, and the data set made of them with its new segments, in one commit that also
     /// ends `intent`.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one commit")]
     pub fn commit_ingestion(
         &mut self,
-        run_id: &str,
+        run_id: &RunId,
         files: &[FileRecord],
         dataset: Option<(&DatasetRecord, &[Segment])>,
         superseded: &[Digest],
+        recounted: &[(Digest, FileCounts)],
         meta: &[(&str, String)],
         intent: Option<i64>,
     ) -> Result<()> {
@@ -166,6 +172,12 @@ impl Ledger {
             }
             for file in files {
                 insert_file(db, run_id, file)?;
+                if let Some(digest) = file.sha256.filter(|_| file.status == FileStatus::Ingested) {
+                    Self::forget_discarded(db, digest)?;
+                }
+            }
+            for (digest, counts) in recounted {
+                Self::recount(db, *digest, counts)?;
             }
             for (key, value) in meta {
                 set_meta(db, key, value)?;
@@ -358,7 +370,7 @@ impl Ledger {
     /// Records `files` as the current test data, unless they are already.
     pub fn register_test_set(
         &mut self,
-        run_id: &str,
+        run_id: &RunId,
         files: &[(String, Digest)],
         now: &str,
     ) -> Result<()> {
@@ -393,7 +405,7 @@ impl Ledger {
     }
 }
 
-fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Result<()> {
+fn insert_file(db: &Connection, run_id: &RunId, file: &FileRecord) -> rusqlite::Result<()> {
     let sql = format!(
         "INSERT INTO files (run_id, {FILE_COLUMNS})
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
@@ -421,7 +433,7 @@ fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Re
     .map(drop)
 }
 
-fn file(row: &Row) -> rusqlite::Result<FileRecord> {
+pub(super) fn file(row: &Row) -> rusqlite::Result<FileRecord> {
     let digest = |column: usize| -> rusqlite::Result<Option<Digest>> {
         let text: Option<String> = row.get(column)?;
         text.map(|t| from_text(column, &t)).transpose()

@@ -5,8 +5,9 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Ledger, from_json, to_json};
+use super::{Ledger, from_json, to_json, unsigned};
 use crate::Result;
+use crate::config::INPUT;
 use crate::expect::{Clocks, Level};
 use crate::ids::RunOutcome;
 
@@ -43,8 +44,9 @@ const OF_SOURCE: &str = "CASE WHEN ?1 = '' THEN instr(name, '/') = 0
     ELSE substr(name, 1, length(?1)) = ?1 END AND status IN ('ingested', 'adopted')";
 
 impl Ledger {
-    /// The contents of a source, whose files' names begin with `prefix`, that were first taken after `then`.
-    pub fn arrivals(&self, prefix: &str, then: Option<DateTime<Utc>>) -> Result<Vec<Arrival>> {
+    /// The contents of `source` that were first taken after `then`.
+    pub fn arrivals(&self, source: &str, then: Option<DateTime<Utc>>) -> Result<Vec<Arrival>> {
+        let prefix = prefix(source);
         let then = then.and_then(|then| then.timestamp_nanos_opt()).unwrap_or(i64::MIN);
         self.query(|db| {
             let sql = format!(
@@ -61,13 +63,27 @@ impl Ledger {
     }
 
     /// The newest business date in the rows of a source that were taken.
-    pub fn newest_business_date(&self, prefix: &str) -> Result<Option<NaiveDate>> {
+    pub fn newest_business_date(&self, source: &str) -> Result<Option<NaiveDate>> {
+        let prefix = prefix(source);
         self.query(|db| {
             let sql = format!(
                 "SELECT max(json_extract(counts, '$.newest')) FROM files WHERE {OF_SOURCE}"
             );
             let text: Option<String> = db.query_row(&sql, [prefix], |row| row.get(0))?;
             Ok(text.and_then(|text| text.parse().ok()))
+        })
+    }
+
+    /// The numbers of rows of the newest files of `source` that were taken.
+    pub fn rows_of_files(&self, source: &str) -> Result<Vec<u64>> {
+        let prefix = prefix(source);
+        self.query(|db| {
+            let sql = format!(
+                "SELECT json_extract(counts, '$.rows_read') FROM files WHERE {OF_SOURCE}
+                 ORDER BY id DESC LIMIT 99"
+            );
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([prefix], |row| Ok(unsigned(row.get(0)?)))?.collect()
         })
     }
 
@@ -115,6 +131,11 @@ impl Ledger {
             }))
         })
     }
+}
+
+/// What the names of a source's files begin with.
+fn prefix(source: &str) -> String {
+    if source == INPUT { String::new() } else { format!("{source}/") }
 }
 
 fn state(row: &Row) -> rusqlite::Result<SourceState> {

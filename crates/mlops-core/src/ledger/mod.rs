@@ -8,6 +8,7 @@
 mod datasets;
 mod decisions;
 mod deployments;
+mod discarded;
 mod expectations;
 mod holdouts;
 mod identity;
@@ -22,11 +23,13 @@ mod thin;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
+pub use discarded::Discarded;
 pub use expectations::{Arrival, SourceState};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
@@ -34,6 +37,7 @@ pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 
+use crate::ids::RunId;
 use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
@@ -106,6 +110,10 @@ CREATE TABLE landed (
 CREATE TABLE expectations (
     source TEXT PRIMARY KEY, looked INTEGER NOT NULL, arrived INTEGER, newest TEXT,
     next_due INTEGER, level TEXT, since INTEGER, told_by TEXT) STRICT;
+CREATE TABLE discarded (
+    sha256 TEXT NOT NULL, part TEXT NOT NULL, line INTEGER NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (sha256, part, line)) STRICT;
 ";
 
 /// An open ledger.
@@ -138,9 +146,17 @@ impl Ledger {
             return Ok(None);
         }
         let fail = |e: rusqlite::Error| failed(path, &e);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // SQLite puts two files beside the ledger even to read it. Who may only read leaves them there.
+        let flags =
+            if ["-wal", "-shm"].iter().any(|end| beside(path, end).try_exists().unwrap_or(true)) {
+                only
+            } else {
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            };
         let open = |name: &Path, flags, set: &str| {
             let connection = Connection::open_with_flags(name, flags)?;
+            connection.execute_batch("PRAGMA query_only = ON")?;
             connection.busy_timeout(Duration::from_secs(2))?;
             connection.execute_batch(set)?;
             let version = format(&connection)?;
@@ -150,7 +166,7 @@ impl Ledger {
         let (connection, version) = open(path, flags, "")
             .or_else(|e: rusqlite::Error| {
                 let (uri, set) = without_locks(path);
-                open(&uri, flags | OpenFlags::SQLITE_OPEN_URI, set).map_err(|_| e)
+                open(&uri, only | OpenFlags::SQLITE_OPEN_URI, set).map_err(|_| e)
             })
             .map_err(fail)?;
         let connection = match version {
@@ -202,7 +218,11 @@ impl Ledger {
 
     /// Writes a copy of the present state to the new file `path`.
     pub fn copy_to(&self, path: &Path) -> Result<()> {
-        self.query(|db| db.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop))
+        self.query(|db| {
+            // SQLite takes the copy for a change.
+            db.execute_batch("PRAGMA query_only = OFF")?;
+            db.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop)
+        })
     }
 
     /// Runs `work` in one transaction, which is announced and committed, or rolled back.
@@ -255,14 +275,31 @@ impl Ledger {
     }
 }
 
+impl ToSql for RunId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for RunId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str().map(Self::named)
+    }
+}
+
+/// The file of SQLite's own beside the ledger whose name ends with `end`.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
 /// The URI and the settings with which SQLite reads, without locks, a file that nobody changes.
 /// "immutable" alone would miss the last commits of a killed program, which are still in the
 /// write-ahead log.
 fn without_locks(path: &Path) -> (PathBuf, &'static str) {
     use std::fmt::Write as _;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let logged = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    let logged = std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -369,7 +406,7 @@ mod tests {
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let decision = DecisionRecord {
-            run_id: "run".to_owned(),
+            run_id: RunId::named("run"),
             dataset: DatasetVersion(1),
             outcome: DecisionOutcome::NoDrift,
             f1: None,

@@ -3,12 +3,13 @@
 //!
 //! Not for the stages themselves: see `stage`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::ids::{RunId, RunOutcome, Step};
@@ -22,6 +23,7 @@ use crate::platform::temporary::TemporaryFolder;
 use crate::release::{Held, Pointer, Store};
 use crate::run::attention::{self, Attention, Fact, Finding};
 use crate::run::digests::Digests;
+use crate::run::lineage::{Events, Job, Lineage, Stage};
 use crate::source::{OnlyFolders, Places};
 use crate::{Error, Result, text};
 
@@ -44,6 +46,8 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Called with the name of each step as it begins, for a watchdog.
     pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
+    /// The events of this run for whoever follows the lineage of data.
+    pub events: Events,
     /// Digests of files computed in this run.
     pub digests: Arc<Digests>,
     /// The places from which this program can fetch rows.
@@ -78,10 +82,17 @@ pub trait Report: Serialize + std::fmt::Display {
         Vec::new()
     }
 
-    /// What the record of the run keeps of it: of a list at most `longest` items, with a count of the rest.
+    /// What was read and written.
+    fn lineage(&self, _: &Config) -> Lineage {
+        Lineage::default()
+    }
+
+    /// What the record of the run keeps of it: at most `longest` items of each list. The key
+    /// `left_out` then says how many each list lacks.
     fn record(&self, longest: usize) -> serde_json::Result<Value> {
         let mut value = serde_json::to_value(self)?;
-        shorten(&mut value, longest);
+        let left_out = shorten(&mut value, longest);
+        say_left_out(&mut value, &left_out);
         Ok(value)
     }
 }
@@ -119,6 +130,8 @@ impl Rehearsal {
         let mut scratch = context.clone();
         scratch.config.output_folder = folder.path().join("data");
         scratch.config.output_model = folder.path().join("model");
+        scratch.config.lineage.folder = None;
+        scratch.config.lineage.url = None;
         let (disk, config) = (&scratch.disk, &scratch.config);
         let lock = Lock::acquire(disk, &config.lock_path(), "a dry run")?;
         if let Some(ledger) = ledger {
@@ -170,6 +183,7 @@ impl Context {
             tool_version: tool_version.to_owned(),
             progress: Arc::new(|_, _, _| {}),
             step_begins: Arc::new(|_| {}),
+            events: Events::default(),
             digests: Arc::default(),
             places: Arc::new(OnlyFolders),
         }
@@ -279,7 +293,7 @@ impl Context {
         tracing::info!(step = step.as_str(), "begins");
         let begun = self.clock.elapsed();
         let record = RunRecord {
-            run_id: self.run.to_string(),
+            run_id: self.run.clone(),
             step,
             started: self.now(),
             ended: None,
@@ -290,6 +304,7 @@ impl Context {
             host: self.host.clone(),
         };
         let id = workspace.ledger.begin_run(&record)?;
+        self.tell(step, Stage::Begins);
         let result = work(workspace).and_then(|report| Ok((detail(&report)?, report)));
         let (outcome, detail) = match &result {
             Ok((detail, report)) if report.changed() => (RunOutcome::Done, detail.clone()),
@@ -298,10 +313,28 @@ impl Context {
         };
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let ended = workspace.ledger.end_run(id, &self.now(), seconds, outcome, &detail);
+        match &result {
+            Ok((_, report)) if self.config.lineage.is_wanted() => {
+                self.tell(step, Stage::Ends(&report.lineage(&self.config)));
+            }
+            Ok(_) => {}
+            Err(error) => self.tell(step, Stage::Fails(&error.to_string())),
+        }
         // The step's own error is the one to report.
         match (result, ended) {
             (Ok((_, report)), Ok(())) => Ok(report),
             (Ok(_), Err(e)) | (Err(e), _) => Err(e),
+        }
+    }
+}
+
+impl Context {
+    /// Tells whoever follows the lineage of data how a step stands.
+    fn tell(&self, step: Step, stage: Stage) {
+        if self.config.lineage.is_wanted() {
+            let (run, version, host) = (self.run.as_str(), &self.tool_version, &self.host);
+            let job = Job { config: &self.config, run, step, version, host };
+            self.events.tell(&self.disk, job, stage, &self.now());
         }
     }
 }
@@ -313,26 +346,44 @@ fn detail(report: &impl Report) -> Result<String> {
     Ok(kept.to_string())
 }
 
-/// The last item of a list that was cut.
-pub(crate) fn rest(more: usize) -> Value {
-    Value::String(format!("and {more} more"))
+/// The number of items that a record lacks, by the name of the list, such as `columns.levels`; one
+/// number for all lists of a name.
+pub type LeftOut = BTreeMap<String, u64>;
+
+/// Cuts lists of a record to `longest` items, and long texts. Every list keeps items of one type,
+/// so that the record can be read back as the report that it was made from.
+pub(crate) fn shorten(value: &mut Value, longest: usize) -> LeftOut {
+    let mut left_out = LeftOut::new();
+    cut(value, longest, "", &mut left_out);
+    left_out
 }
 
-/// Cuts lists of a record to `longest` items, with a count of the rest, and long texts.
-pub(crate) fn shorten(value: &mut Value, longest: usize) {
+/// Adds what was left out to a record, if anything was.
+pub(crate) fn say_left_out(record: &mut Value, left_out: &LeftOut) {
+    if let (Value::Object(map), false) = (record, left_out.is_empty()) {
+        map.insert("left_out".to_owned(), json!(left_out));
+    }
+}
+
+/// Shortens `value`, which is called `name`.
+fn cut(value: &mut Value, longest: usize, name: &str, left_out: &mut LeftOut) {
     const LONGEST_TEXT: usize = 2000;
     match value {
         Value::Array(items) => {
-            let all = items.len();
-            items.truncate(longest);
-            for item in items.iter_mut() {
-                shorten(item, longest);
+            if let more @ 1.. = items.len().saturating_sub(longest) {
+                items.truncate(longest);
+                *left_out.entry(name.to_owned()).or_default() += more as u64;
             }
-            if all > longest {
-                items.push(rest(all - longest));
+            for item in items.iter_mut() {
+                cut(item, longest, name, left_out);
             }
         }
-        Value::Object(map) => map.values_mut().for_each(|item| shorten(item, longest)),
+        Value::Object(map) => {
+            for (key, item) in map {
+                let dot = if name.is_empty() { "" } else { "." };
+                cut(item, longest, &format!("{name}{dot}{key}"), left_out);
+            }
+        }
         Value::String(text) if text.len() > LONGEST_TEXT => {
             text.truncate(text.floor_char_boundary(LONGEST_TEXT));
             text.push('…');

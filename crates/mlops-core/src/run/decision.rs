@@ -11,7 +11,7 @@ use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
 use crate::expect::Breach;
-use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, Step};
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
 use crate::run::attention::Finding;
@@ -20,11 +20,12 @@ use crate::text;
 
 /// The content of `decisions/<run-id>.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Decision {
     /// Version of this file's format.
     pub format_version: u32,
     /// The id of the run.
-    pub run_id: String,
+    pub run_id: RunId,
     /// When it began, RFC 3339, UTC.
     pub recorded: String,
     /// Version of the program.
@@ -209,6 +210,7 @@ impl fmt::Display for Concern {
 
 /// The data that a run saw.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DataSeen {
     /// The input folder.
     pub folder: String,
@@ -237,6 +239,7 @@ pub struct DataSeen {
 
 /// The release that was live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Live {
     /// Its id.
     pub release: ReleaseId,
@@ -248,6 +251,7 @@ pub struct Live {
 
 /// The model that was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Retrained {
     /// SHA-256 of the model file.
     pub artifact: Digest,
@@ -273,6 +277,7 @@ pub struct Retrained {
 
 /// The duration of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepTime {
     /// The name of the step.
     pub step: Step,
@@ -359,18 +364,19 @@ impl fmt::Display for Decision {
         if let Some(holdout) = &self.holdout {
             writeln!(
                 f,
-                "Hold-out: {} of {} new rows ({} positive) went to {}; no model is trained on them.",
+                "Hold-out: {} of {} ({} positive) went to {}; no model is trained on them.",
                 text::count(holdout.rows),
-                text::count(holdout.drawn_from),
+                text::plural(holdout.drawn_from, "new row"),
                 text::count(holdout.positives),
                 holdout.name
             )?;
             if holdout.known_rows > 0 {
                 writeln!(
                     f,
-                    "  {} of them are of entities whose earlier rows the live model was trained on, \
-                     which favours it in the comparison.",
-                    text::count(holdout.known_rows)
+                    "  {} of them {} of entities whose earlier rows the live model was trained on, which \
+                     favours it in the comparison.",
+                    text::count(holdout.known_rows),
+                    if holdout.known_rows == 1 { "is" } else { "are" }
                 )?;
             }
         }
@@ -378,14 +384,14 @@ impl fmt::Display for Decision {
         if let Some(new) = &self.retrained {
             writeln!(
                 f,
-                "Retrained on {} rows, {} held out: F1 {:.4} ({:.3} to {:.3}) on {} test rows; best \
-                 constant answer {:.4}.",
-                text::count(new.rows),
+                "Retrained on {}, {} held out: F1 {:.4} ({:.3} to {:.3}) on {}; best constant answer \
+                 {:.4}.",
+                text::plural(new.rows, "row"),
                 text::count(new.held_out),
                 new.f1,
                 new.f1_interval.low,
                 new.f1_interval.high,
-                text::count(new.test_rows),
+                text::plural(new.test_rows, "test row"),
                 new.constant_f1
             )?;
             for note in &new.untold {

@@ -59,15 +59,14 @@ fn at(
 /// When data arrived is known to lie between the last look and the moment when they were taken; the time
 /// of the file says when, unless it was copied with an older one.
 fn clocks(ledger: &Ledger, source: &str, state: Option<&SourceState>) -> Result<Clocks> {
-    let prefix = if source == INPUT { String::new() } else { format!("{source}/") };
     let looked = state.map(|state| state.looked);
-    let arrivals = ledger.arrivals(&prefix, looked)?;
+    let arrivals = ledger.arrivals(source, looked)?;
     let new = arrivals.into_iter().map(|arrival| match looked {
         Some(looked) => arrival.modified.clamp(looked.min(arrival.taken), arrival.taken),
         None => arrival.taken,
     });
     let before = state.and_then(|state| state.clocks.arrived);
-    let newest: Option<NaiveDate> = ledger.newest_business_date(&prefix)?;
+    let newest: Option<NaiveDate> = ledger.newest_business_date(source)?;
     Ok(Clocks { arrived: new.max().max(before), newest })
 }
 

@@ -20,6 +20,7 @@ use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
+use crate::run::lineage::{Dataset, Lineage};
 use crate::run::test_files::TestFiles;
 use crate::text;
 use crate::{Error, Result};
@@ -28,6 +29,7 @@ pub use super::tested::{Scored, compare_tests, predict_current};
 
 /// The content of `score.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Score {
     /// Version of this file's format.
     pub format_version: u32,
@@ -66,11 +68,24 @@ impl Report for Score {
             e.constant.f1
         ))]
     }
+
+    fn lineage(&self, config: &Config) -> Lineage {
+        let tests = self.test_files.iter().map(|(name, digest)| Dataset {
+            path: config.test_data.join(name).display().to_string(),
+            sha256: Some(*digest),
+            table: true,
+            ..Dataset::default()
+        });
+        let score = config.output_model.join("score.json").display().to_string();
+        let score = Dataset { path: score, ..Dataset::default() };
+        Lineage { inputs: tests.collect(), outputs: vec![score] }
+    }
 }
 
 /// A score with the model and the predictions that it is based on.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
+#[non_exhaustive]
 pub struct Scoring {
     /// The score.
     pub score: Score,
@@ -88,6 +103,10 @@ pub struct Scoring {
 impl Report for Scoring {
     fn findings(&self) -> Vec<Finding> {
         self.score.findings()
+    }
+
+    fn lineage(&self, config: &Config) -> Lineage {
+        self.score.lineage(config)
     }
 }
 
@@ -122,7 +141,7 @@ pub fn of(
             config.test_data.display()
         )));
     }
-    workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
+    workspace.ledger.register_test_set(&context.run, &tests.identity(), &context.now())?;
     if scored.labels.is_empty() {
         return Err(Error::data(format!(
             "the test data in {} has no row to score: {} rejected, {} trained on, {} with missing \
@@ -153,13 +172,7 @@ pub fn of(
     let files: [(&str, &[u8]); 2] = [(SCORE, &file), (LATEST_SCORE, &latest_score_file(f1))];
     context.disk.write_changed(&config.output_model, &files)?;
     let json = serde_json::to_string(&score).map_err(|e| Error::backend("JSON", e))?;
-    workspace.ledger.record_score(
-        context.run.as_str(),
-        score.artifact,
-        f1,
-        &json,
-        &context.now(),
-    )?;
+    workspace.ledger.record_score(&context.run, score.artifact, f1, &json, &context.now())?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
     Ok(Scoring { score, file, tests, answers: scored })
 }
@@ -231,13 +244,12 @@ impl fmt::Display for Score {
         let m = e.confusion_matrix;
         writeln!(
             f,
-            "{} test rows: {} true positives, {} false positives, {} false negatives, {} true \
-             negatives",
-            text::count(e.n),
-            text::count(m.tp),
-            text::count(m.fp),
-            text::count(m.fn_),
-            text::count(m.tn)
+            "{}: {}, {}, {}, {}",
+            text::plural(e.n, "test row"),
+            text::plural(m.tp, "true positive"),
+            text::plural(m.fp, "false positive"),
+            text::plural(m.fn_, "false negative"),
+            text::plural(m.tn, "true negative")
         )?;
         for (n, what) in [
             (self.rejected, "could not be read"),

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::config::choices::MissingPolicy;
 use crate::csv::reader::RowReader;
 use crate::ids::DatasetVersion;
@@ -18,6 +19,7 @@ use crate::model::{
 use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, CARD, GOLDEN, pretty};
 use crate::run::context::{Context, Report, Workspace};
+use crate::run::lineage::{Dataset, Lineage};
 use crate::run::test_files::TestFiles;
 use crate::table::Table;
 use crate::table::schema::Schema;
@@ -28,6 +30,7 @@ use super::excluded_rows::{self, HeldOut, LeftOutRows};
 
 /// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Trained {
     /// The path of the model file.
     pub artifact: String,
@@ -55,7 +58,18 @@ pub struct Made {
     pub(super) files: [(&'static str, Vec<u8>); 3],
 }
 
-impl Report for Trained {}
+impl Report for Trained {
+    fn lineage(&self, config: &Config) -> Lineage {
+        let data = config.output_folder.join(self.version.file_name()).display().to_string();
+        let input = Dataset { path: data, table: true, ..Dataset::default() };
+        let model = Dataset {
+            path: self.artifact.clone(),
+            sha256: Some(self.sha256),
+            ..Dataset::default()
+        };
+        Lineage { inputs: vec![input], outputs: vec![model] }
+    }
+}
 
 /// Trains on the newest data set and writes the model, its card and its golden predictions.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
@@ -91,7 +105,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         made.files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
     context.disk.write_changed(folder, &files)?;
     workspace.ledger.record_model(
-        context.run.as_str(),
+        &context.run,
         &ModelRecord {
             artifact: sha256,
             dataset: dataset.version,
@@ -265,15 +279,23 @@ impl Parsed {
 
 fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     Error::data(format!(
-        "no row of {} is left to train on: {held_out} are test data, {dropped} have a missing \
-         value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
+        "no row of {} is left to train on: left out were {} and {dropped} with a missing value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
          data",
-        dataset.location.display()
+        dataset.location.display(),
+        text::plural(held_out, "test row")
     ))
 }
 
 fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let (mut notes, data) = (Vec::new(), &model.data);
+    if data.dropped > data.rows {
+        notes.push(format!(
+            "most rows were left out for a missing value, {} of {}: with \"median\" or \"mean\", \
+             \"training.missing\" fills such cells instead",
+            text::count(data.dropped),
+            text::plural(data.rows + data.dropped, "row")
+        ));
+    }
     if !constants.is_empty() {
         let one = constants.len() == 1;
         notes.push(format!(
@@ -303,11 +325,10 @@ impl fmt::Display for Trained {
         let share = 100.0 * data.positives as f64 / data.rows.max(1) as f64;
         writeln!(
             f,
-            "Trained on {} rows of {} ({share:.1} % positive); left out: {} test rows, {} with \
-             missing values",
-            text::count(data.rows),
+            "Trained on {} of {} ({share:.1} % positive); left out: {}, {} with missing values",
+            text::plural(data.rows, "row"),
             self.version.file_name(),
-            text::count(data.held_out),
+            text::plural(data.held_out, "test row"),
             text::count(data.dropped),
         )?;
         let mut rows = vec![["feature", "coefficient"].map(str::to_owned).to_vec()];

@@ -11,6 +11,8 @@
 mod adoption;
 /// What a cell, a label, a header and a line are, in whole workspaces.
 mod cells;
+/// Rows and files that break the contract of their source.
+mod contract;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.
 mod corrections;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
@@ -27,6 +29,8 @@ mod ingestion;
 mod judged;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
+/// What each step read and wrote, for whoever follows the lineage of data.
+mod lineage;
 /// The model file in hostile hands, and files of earlier versions.
 mod model_file;
 /// Workspaces that were copied, moved or restored, and those that stand beside others.
@@ -35,6 +39,8 @@ mod moved;
 mod overdue;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
+/// The quarantine: what waits there, is taken after a correction, or given up.
+mod quarantine;
 /// Readers of the live release while it is exchanged.
 mod readers;
 /// Readers of rows: two ways to the same values.

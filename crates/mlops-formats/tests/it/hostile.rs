@@ -38,6 +38,9 @@ fn damaged_files_are_read_or_refused() {
         ),
         ("t.jsonl", table::lines(&rows).into_bytes()),
         ("t.json", table::array(&rows).into_bytes()),
+        ("t.parquet", table::parquet(&rows, 15, parquet::basic::Compression::SNAPPY)),
+        ("t.parquet", table::parquet(&rows, 40, parquet::basic::Compression::UNCOMPRESSED)),
+        ("t.xlsx", table::workbook(&[("S", rows.clone())])),
     ];
     let (schema, options) = (schema(), Ingestion::default());
     let folder = Folder::in_memory();
@@ -49,7 +52,7 @@ fn damaged_files_are_read_or_refused() {
         for _ in 0..=random.below(4) {
             let at = random.below(bytes.len());
             match random.below(4) {
-                0 => bytes[at] = random.next() as u8,
+                0 => bytes[at] = random.next().to_le_bytes()[0],
                 1 => bytes.truncate(at.max(1)),
                 2 => bytes[at] ^= 1 << random.below(8),
                 _ => {

@@ -19,7 +19,7 @@ use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
 use crate::evaluation::reasons::{GateReason, Reasons, Ruling};
-use crate::ids::{DatasetVersion, DecisionOutcome, Step};
+use crate::ids::{DatasetVersion, DecisionOutcome, RunId, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::model::Model;
 use crate::release::Release;
@@ -93,7 +93,7 @@ impl<'a> DecisionRun<'a> {
     fn new(context: &'a Context, workspace: &'a mut Workspace, options: Options) -> Self {
         let decision = Decision {
             format_version: 1,
-            run_id: context.run.to_string(),
+            run_id: context.run.clone(),
             recorded: context.now(),
             tool_version: context.tool_version.clone(),
             forced: options.force,
@@ -505,7 +505,7 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
 }
 
 /// The decision that a run recorded, or the newest one.
-pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
+pub fn explain(ledger: &Ledger, run: Option<&RunId>) -> Result<Decision> {
     let record = ledger.decision(run)?.ok_or_else(|| {
         Error::missing(match run {
             Some(run) => {

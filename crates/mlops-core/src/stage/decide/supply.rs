@@ -11,6 +11,7 @@ use crate::Result;
 use crate::config::InputFolder;
 use crate::dataset::discover;
 use crate::ids::DatasetVersion;
+use crate::ledger::FileRecord;
 use crate::platform::clock::rfc3339;
 use crate::run::decision::{Concern, DataSeen};
 use crate::stage::ingest;
@@ -70,9 +71,14 @@ impl DecisionRun<'_> {
         let has_ids = self.context.config.schema.count(Role::Id) > 0;
         let files = ledger.files_after(decided)?;
         let mut warnings = ingestion.warnings.clone();
+        let heard = |file: &&FileRecord| {
+            let same =
+                |own: &FileRecord| (&own.location, own.sha256) == (&file.location, file.sha256);
+            ingestion.files.iter().any(same)
+        };
         let unheard = files.iter().filter(|f| f.dataset > Some(looked) && f.sha256.is_some());
-        let told = unheard.filter_map(|file| repeats::told(file, has_ids));
-        let told: Vec<String> = told.filter(|words| !warnings.contains(words)).collect();
+        let told = unheard.filter(|file| !heard(file));
+        let told: Vec<String> = told.filter_map(|file| repeats::told(file, has_ids)).collect();
         let few = told.len().min(text::MOST_NAMES);
         warnings.extend(told.into_iter().take(few));
         let mut datasets = ledger.datasets()?;

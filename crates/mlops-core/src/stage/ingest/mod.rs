@@ -8,14 +8,16 @@ pub mod identity;
 mod loss;
 pub(crate) mod publish;
 pub(super) mod repeats;
+pub mod replay;
 pub mod report;
 pub(crate) mod waiting;
 
+use crate::csv::formats;
 use crate::stage::ingest::identity::{
     MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
 };
 use crate::stage::ingest::waiting::{Waiting, copy_record, named, now_ns, record};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,6 +68,7 @@ pub fn run(
     Ok(report)
 }
 
+#[expect(clippy::too_many_lines, reason = "the order of an ingestion, from list to data set")]
 fn ingest(
     context: &Context,
     workspace: &mut Workspace,
@@ -139,6 +142,7 @@ fn ingest(
     let expected = last.as_ref().map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
     let mut ingest = start(context, &schema, expected, last.is_none())?;
+    ingest.compare_rows(typical_rows(context, workspace)?);
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
@@ -194,8 +198,8 @@ fn record_files(
     report: &Ingested,
     meta: &[(&str, String)],
 ) -> Result<()> {
-    let run = context.run.as_str();
-    workspace.ledger.commit_ingestion(run, &report.files, None, &[], meta, None)
+    let run = &context.run;
+    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None)
 }
 
 /// Starts a data set of about `rows` rows; the `first` one teaches the negative label.
@@ -221,6 +225,22 @@ fn start<'a>(
         ingest.is_first();
     }
     Ok(ingest)
+}
+
+/// The median number of rows of the files of each source whose contract compares with it.
+fn typical_rows(context: &Context, workspace: &Workspace) -> Result<BTreeMap<String, u64>> {
+    let mut typical = BTreeMap::new();
+    for (source, contract) in context.config.contracts() {
+        if contract.rows.as_ref().is_some_and(|rows| rows.versus_median.is_some()) {
+            let mut rows = workspace.ledger.rows_of_files(source)?;
+            rows.sort_unstable();
+            // Of fewer files nothing is typical.
+            if rows.len() >= 3 {
+                typical.insert(source.to_owned(), rows[rows.len() / 2]);
+            }
+        }
+    }
+    Ok(typical)
 }
 
 /// Refuses to read the data set with another meaning than it was ingested with.
@@ -483,6 +503,9 @@ fn still_failing(file: &FileRecord) -> String {
 /// Estimates the row size from the start of the first file, to size the set of seen rows.
 fn average_row_bytes(path: Option<&Path>) -> u64 {
     use std::io::Read;
+    if let Some(bytes) = path.and_then(formats::row_bytes) {
+        return bytes.max(1);
+    }
     let mut start = Vec::new();
     if let Some((file, _)) = path.and_then(|p| files::open(p).ok()) {
         // If the estimate fails, the set grows as needed.

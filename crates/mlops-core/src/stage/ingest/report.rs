@@ -7,15 +7,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::dataset::discover::Ignored;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus};
 use crate::run::attention::{Fact, Finding};
 use crate::run::context::Report;
+use crate::run::lineage::{Dataset, Lineage};
 use crate::text;
 
 /// The report of `ingestion`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Ingested {
     /// The input folder, with the names of the sources if there are any.
     pub folder: String,
@@ -129,6 +132,32 @@ impl Report for Ingested {
         self.failures.iter().map(Finding::failed).chain(warnings).collect()
     }
 
+    fn lineage(&self, config: &Config) -> Lineage {
+        let read = self.files.iter().filter(|file| file.sha256.is_some());
+        let inputs = read.map(|file| Dataset {
+            path: file.location.path(&config.base).display().to_string(),
+            sha256: file.sha256,
+            table: true,
+            rows: Some(file.counts.rows_read),
+            bytes: Some(file.stamp.size),
+            fates: vec![
+                ("read", file.counts.rows_read),
+                ("kept", file.counts.rows_kept),
+                ("duplicates", file.counts.duplicates()),
+                ("quarantined", file.counts.quarantined),
+            ],
+            broken: file.counts.contract.clone(),
+        });
+        let written = self.data.iter().filter(|_| self.new_version);
+        let outputs = written.map(|path| Dataset {
+            path: path.clone(),
+            table: true,
+            rows: Some(self.rows),
+            ..Dataset::default()
+        });
+        Lineage { inputs: inputs.collect(), outputs: outputs.collect() }
+    }
+
     fn facts(&self) -> Vec<Fact> {
         let files = |wanted: fn(&FileRecord) -> bool| self.files.iter().filter(move |f| wanted(f));
         let sum = |count: fn(&FileRecord) -> u64| self.files.iter().map(count).sum::<u64>();
@@ -167,7 +196,7 @@ impl fmt::Display for Ingested {
                     FileStatus::Adopted => "adopted".to_owned(),
                     FileStatus::Ingested if counts.extra_columns.is_empty() => String::new(),
                     FileStatus::Ingested => {
-                        format!("columns passed over: {}", text::names(&counts.extra_columns))
+                        format!("columns passed over: {}", counts.passed_over())
                     }
                     FileStatus::NoRows => "no data rows".to_owned(),
                     FileStatus::Copy => {
@@ -206,8 +235,8 @@ impl fmt::Display for Ingested {
             f.write_str(&text::table(&rows))?;
         }
         if let (Some(data), true) = (&self.data, self.new_version) {
-            let (rows, new) = (text::count(self.rows), text::count(self.new_rows));
-            writeln!(f, "Data set: {data} ({rows} rows, {new} of them new)")?;
+            let (rows, new) = (text::plural(self.rows, "row"), text::count(self.new_rows));
+            writeln!(f, "Data set: {data} ({rows}, {new} of them new)")?;
         }
         if self.superseded > 0 {
             let rows = text::plural(self.superseded, "row");
