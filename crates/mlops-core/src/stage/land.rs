@@ -206,7 +206,7 @@ fn fetch(
     let path = folder.join(file_name(&object.name));
     let file = context.disk.new_file(&path).map_err(Trouble::Ours)?;
     let limit = source.access.max_bytes;
-    let mut to = Bytes { file, hasher: Hasher::default(), bytes: 0, limit, failed: None };
+    let mut to = Bytes { file, hasher: Hasher::default(), written: 0, limit, failed: None };
     let fetched = place.fetch(object, &mut to);
     if let Some(failed) = to.failed {
         return Err(failed);
@@ -222,7 +222,7 @@ fn fetch(
         version: object.version.clone(),
         location: context.location(&path),
         sha256: to.hasher.finish(),
-        bytes: to.bytes,
+        bytes: to.written,
         cursor,
     };
     match known {
@@ -247,15 +247,15 @@ fn same_bytes(known: &Landed, new: &Landed, path: &Path) -> bool {
 struct Bytes {
     file: NewFile,
     hasher: Hasher,
-    bytes: u64,
+    written: u64,
     limit: u64,
     failed: Option<Trouble>,
 }
 
 impl Write for Bytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes += bytes.len() as u64;
-        if self.bytes > self.limit {
+        self.written += bytes.len() as u64;
+        if self.written > self.limit {
             let message = format!(
                 "larger than {} MiB: raise \"max_mib\" of the source, or exclude the object by its \
                  \"pattern\"",
