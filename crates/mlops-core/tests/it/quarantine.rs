@@ -175,9 +175,9 @@ fn the_counts_add_up_after_any_sequence_of_commands() {
             }
             let dataset = scene.ledger().latest_dataset().unwrap();
             assert_eq!(dataset.as_ref().map_or(0, |d| d.rows), kept, "seed {seed}");
-            if dataset.is_some() {
+            if let Some(dataset) = dataset {
                 assert_eq!(rows(&scene).len() as u64, kept);
-                let segments = scene.ledger().segments(dataset.unwrap().version).unwrap();
+                let segments = scene.ledger().segments(dataset.version).unwrap();
                 assert_eq!(segments.iter().map(|s| s.rows).sum::<u64>(), kept);
             }
             assert_eq!(look(&scene, &Filter::default()).rows, quarantined, "seed {seed}");
