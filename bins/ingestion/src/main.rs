@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mlops_core::ids::Step;
 use mlops_core::stage::{adopt, ingest};
+use mlops_sources::Everywhere;
 
 /// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
 /// next version of the data set, finaldata{N}.csv
@@ -40,13 +41,13 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let Arguments { retry, rebuild, partial, .. } = arguments;
+    let Arguments { common, retry, rebuild, partial, adopt } = Arguments::parse();
+    let common = common.reaching(Everywhere::new());
     let options = ingest::Options { retry, rebuild, partial, ..Default::default() };
-    if arguments.adopt {
-        return mlops_runtime::run(Step::AdoptData, &arguments.common, adopt::run);
+    if adopt {
+        return mlops_runtime::run(Step::AdoptData, &common, adopt::run);
     }
-    mlops_runtime::run(Step::Ingestion, &arguments.common, |context, workspace| {
+    mlops_runtime::run(Step::Ingestion, &common, |context, workspace| {
         ingest::run(context, workspace, context.config.input(), options)
     })
 }

@@ -168,6 +168,7 @@ fn context(common: &Common) -> mlops_core::Result<Context> {
     let config = Config::load(&common.config)?;
     let clock = Arc::new(SystemClock::default());
     let mut context = Context::new(config, clock, Disk::default(), env!("CARGO_PKG_VERSION"));
+    context.places = Arc::clone(&common.reach.0);
     if let Some(progress) = progress::bar(common) {
         context.progress = progress;
     }

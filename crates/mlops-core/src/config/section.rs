@@ -114,6 +114,11 @@ impl<'a> Section<'a> {
         self.map.get(key).is_some_and(Value::is_null)
     }
 
+    /// Whether the file sets `key` to a number.
+    pub(super) fn is_number(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_number)
+    }
+
     fn wrong(&self, key: &str, expected: &str, found: &Value) {
         self.problem(key, &format!("must be {expected}, not {found}"));
     }

@@ -58,12 +58,21 @@ pub enum Mode {
 /// The column by which new rows of a table are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// Its name in the source.
+    /// Its name in the source; empty for a command, which is told the time of the last extract.
     pub column: String,
     /// How far before the last value an extract begins, for rows that were committed late.
-    pub lag: Duration,
+    pub lag: Lag,
     /// Where the first extract begins.
     pub start: Option<String>,
+}
+
+/// How far an extract overlaps the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// For a column of dates or times.
+    Time(Duration),
+    /// For a column of numbers.
+    Number(u64),
 }
 
 /// What the rows of a source are for.
@@ -113,6 +122,7 @@ impl Source {
 pub(super) fn sources(
     sections: Vec<Section>,
     ingestion: &Ingestion,
+    keeps_equal_rows: bool,
     at: impl Fn(String) -> PathBuf,
 ) -> Vec<Source> {
     let mut names = BTreeSet::from(["input".to_owned(), "source".to_owned()]);
@@ -120,11 +130,20 @@ pub(super) fn sources(
     for mut section in sections {
         let name = name(&mut section, &mut names);
         let place = place(&mut section, &at);
+        let says_on_change = section.has("on_change");
         let reading = reading(&mut section, ingestion);
         let cursor = cursor(section.has("cursor").then(|| section.section("cursor")));
+        // The time of the last extract is a cursor without a column.
+        let of_times =
+            Cursor { column: String::new(), lag: Lag::Time(Duration::ZERO), start: None };
+        let cursor_of_command = matches!(place, Place::Command(_)).then_some(of_times);
         let modes = [("files", 0), ("cursor", 1), ("snapshot", 2)];
-        let mode = match (section.choice("mode", &modes, i32::from(cursor.is_some())), cursor) {
+        let chosen = section.choice("mode", &modes, i32::from(cursor.is_some()));
+        let mode = match (chosen, cursor) {
             (1, Some(cursor)) => Mode::Cursor(cursor),
+            (1, None) if cursor_of_command.is_some() => {
+                cursor_of_command.map_or(Mode::Files, Mode::Cursor)
+            }
             (1, None) => {
                 section
                     .problem("cursor", "is missing: name the column by which new rows are found");
@@ -138,7 +157,7 @@ pub(super) fn sources(
             }
         };
         let roles = [("train", Role::Train), ("labels", Role::Labels), ("test", Role::Test)];
-        let source = Source {
+        let mut source = Source {
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
             access: access(&mut section),
@@ -147,7 +166,10 @@ pub(super) fn sources(
             mode,
             reading,
         };
-        check(&section, &source);
+        if source.mode == Mode::Snapshot && !says_on_change {
+            source.reading.on_change = OnChange::Supersede;
+        }
+        check(&section, &source, keeps_equal_rows);
         section.finish();
         sources.push(source);
     }
@@ -216,12 +238,13 @@ fn reading(section: &mut Section, ingestion: &Ingestion) -> Ingestion {
 
 fn cursor(section: Option<Section>) -> Option<Cursor> {
     let mut section = section?;
-    if !section.has("column") {
-        section.problem("column", "is missing: name a column that grows, such as a time of change");
-    }
     let cursor = Cursor {
         column: section.text("column").unwrap_or_default(),
-        lag: section.duration("lag").unwrap_or_default(),
+        lag: if section.is_number("lag") {
+            Lag::Number(section.integer("lag", &(0..=u64::MAX >> 1), 0))
+        } else {
+            Lag::Time(section.duration("lag").unwrap_or_default())
+        },
         start: section.text("start"),
     };
     section.finish();
@@ -243,7 +266,7 @@ fn access(section: &mut Section) -> Access {
 }
 
 /// Reports keys that do not belong to the kind of place.
-fn check(section: &Section, source: &Source) {
+fn check(section: &Section, source: &Source, keeps_equal_rows: bool) {
     let database = match &source.place {
         Place::Address(uri) => {
             ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| uri.starts_with(scheme))
@@ -258,6 +281,40 @@ fn check(section: &Section, source: &Source) {
         section.problem("table", "and \"query\" are for databases");
     }
     let command = matches!(source.place, Place::Command(_));
+    if let Mode::Cursor(cursor) = &source.mode {
+        if database && cursor.column.is_empty() {
+            let message = "is missing: name a column that grows, such as a time of change";
+            section.problem("cursor.column", message);
+        }
+        if command && !cursor.column.is_empty() {
+            section.problem("cursor.column", "is for databases: a command is told the time");
+        }
+        if command && matches!(cursor.lag, Lag::Number(_)) {
+            section.problem("cursor.lag", "must be a length of time for a command, such as \"1h\"");
+        }
+        if keeps_equal_rows {
+            section.problem(
+                "mode",
+                "must not be \"cursor\" while equal rows are kept: an extract overlaps the one \
+                 before, and rows read twice are recognised as duplicates. Name the columns that \
+                 identify a row in \"schema.id\", or set \"ingestion.duplicates\" to \"drop\"",
+            );
+        }
+    }
+    if source.mode == Mode::Snapshot && source.reading.on_change == OnChange::Append {
+        section.problem("on_change", "must be \"supersede\": a snapshot replaces the one before");
+    }
+    let known = ["s3://", "gs://", "az://", "https://", "http://", "sqlite:"];
+    if let Place::Address(uri) = &source.place
+        && !database
+        && !known.iter().any(|scheme| uri.starts_with(scheme))
+    {
+        section.problem(
+            "uri",
+            "must be a folder, or begin with s3://, gs://, az://, https://, http://, postgres:// or \
+             sqlite:",
+        );
+    }
     if database && source.mode == Mode::Files {
         section.problem("mode", "must be \"cursor\" or \"snapshot\" for a database");
     }

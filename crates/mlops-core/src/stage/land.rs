@@ -19,13 +19,16 @@ use crate::platform::digest::{Digest, Hasher};
 use crate::platform::disk::NewFile;
 use crate::platform::threads;
 use crate::run::context::{Context, Workspace};
-use crate::source::{Fetched, Object};
+use crate::source::{Around, Fetched, Object};
 use crate::{Error, Result, text};
 
 /// Objects recorded by one commit.
 const TOGETHER: usize = 512;
 /// Objects fetched at the same time.
 const AT_ONCE: usize = 8;
+/// After so many failures in a row the rest of a source is left to the next run: it is the place that
+/// fails, and each object costs the time of all its attempts.
+const IN_A_ROW: usize = 8;
 
 /// What the sources have.
 #[derive(Debug, Default)]
@@ -83,7 +86,8 @@ fn fetch_new(
         Mode::Cursor(_) => workspace.ledger.seen(&source.name)?,
         Mode::Files | Mode::Snapshot => crate::source::Seen::default(),
     };
-    let opened = context.places.open(source);
+    let around = Around { base: &context.config.base, clock: &context.clock };
+    let opened = context.places.open(source, &around);
     let listed = opened.and_then(|place| Ok((place.list(&seen)?, place)));
     let (objects, place) = match listed {
         Ok(listed) => listed,
@@ -110,34 +114,40 @@ fn fetch_new(
     }
     let folder = crate::config::sources::landing(&context.config.output_folder, &source.name);
     context.disk.create_folder(&folder)?;
+    let in_a_row = AtomicUsize::new(0);
+    let mut untried = 0;
+    let earlier = landing.failures.len();
     for objects in wanted.chunks(TOGETHER) {
         let fetched = fetch_all(objects, |object| {
-            fetch(
-                context,
-                &folder,
-                object,
-                &*place,
-                source,
-                known.get(object.name.as_str()).copied(),
-            )
+            if in_a_row.load(Ordering::Relaxed) >= IN_A_ROW {
+                return None;
+            }
+            let known = known.get(object.name.as_str()).copied();
+            let outcome = fetch(context, &folder, object, &*place, source, known);
+            match outcome {
+                Err(_) => _ = in_a_row.fetch_add(1, Ordering::Relaxed),
+                Ok(_) => in_a_row.store(0, Ordering::Relaxed),
+            }
+            Some(outcome)
         });
         let mut arrived = Vec::new();
         for (object, outcome) in objects.iter().zip(fetched) {
             match outcome {
-                Ok(Arrival::Landed(landed)) => arrived.push(landed),
-                Ok(Arrival::Nothing) => {}
-                Ok(Arrival::Changed) => landing.warnings.push(format!(
+                Some(Ok(Arrival::Landed(landed))) => arrived.push(landed),
+                Some(Ok(Arrival::Nothing)) => {}
+                Some(Ok(Arrival::Changed)) => landing.warnings.push(format!(
                     "{}/{} changed or vanished while it was fetched: it is left to the next run",
                     source.name,
                     text::name(&object.name)
                 )),
-                Err(Trouble::Ours(error)) => return Err(error),
-                Err(Trouble::Theirs(error)) => {
+                Some(Err(Trouble::Ours(error))) => return Err(error),
+                Some(Err(Trouble::Theirs(error))) => {
                     let (name, words) = (text::name(&object.name), own_fault(&error));
                     landing
                         .failures
                         .push(text::bounded(format!("{}/{name}: {words}", source.name)));
                 }
+                None => untried += 1,
             }
         }
         if !arrived.is_empty() {
@@ -145,6 +155,20 @@ fn fetch_new(
             let run = context.run.as_str();
             workspace.ledger.record_landed(run, &arrived, &context.now())?;
         }
+    }
+    if untried > 0 {
+        // First, since a long list is cut.
+        let words = format!(
+            "source \"{}\": after {IN_A_ROW} failures in a row {} not tried: the next run \
+             fetches them",
+            source.name,
+            if untried == 1 {
+                "one more object was".to_owned()
+            } else {
+                format!("{} more objects were", text::count(untried))
+            }
+        );
+        landing.failures.insert(earlier, words);
     }
     Ok(Ok(()))
 }
@@ -225,8 +249,11 @@ fn fetch(
         bytes: to.bytes,
         cursor,
     };
+    if known == Some(&landed) && same_bytes(&landed, &path) {
+        return Ok(Arrival::Nothing);
+    }
     match known {
-        Some(known) if same_bytes(known, &landed, &path) => {}
+        Some(known) if known.sha256 == landed.sha256 && same_bytes(&landed, &path) => {}
         // The next run would take a half-written file for the recorded one.
         Some(_) => to.file.publish(true).map_err(Trouble::Ours)?,
         // Nobody looks at it before it is recorded, which comes after a sync of all.
@@ -235,12 +262,10 @@ fn fetch(
     Ok(Arrival::Landed(landed))
 }
 
-/// Whether the file at `path` is known to have the bytes that were fetched, so that it need not be
-/// replaced and read again.
-fn same_bytes(known: &Landed, new: &Landed, path: &Path) -> bool {
-    known.sha256 == new.sha256
-        && known.location == new.location
-        && Digest::of_file(path).is_ok_and(|digest| digest == new.sha256)
+/// Whether the file at `path` has the bytes that were fetched, so that it need not be replaced and
+/// read again.
+fn same_bytes(new: &Landed, path: &Path) -> bool {
+    Digest::of_file(path).is_ok_and(|digest| digest == new.sha256)
 }
 
 /// The bytes of an object on their way to its file.
