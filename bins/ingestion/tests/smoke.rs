@@ -36,7 +36,7 @@ fn a_missing_folder_and_an_empty_one_are_not_the_same() {
     INGESTION.fails(&scene, "there is no folder");
     std::fs::create_dir(scene.path("in")).unwrap();
     let empty = INGESTION.run(scene.root(), &[] as &[&str]).ends_with(0);
-    assert!(empty.stdout.contains("No CSV file in"), "{empty:#?}");
+    assert!(empty.stdout.contains("No data file in"), "{empty:#?}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ const CRATES: &[&str] = &[
     "mlops-core",
     "mlops-compare",
     "mlops-client",
+    "mlops-formats",
     "mlops-report",
     "mlops-runtime",
     "mlops-serve",

@@ -165,6 +165,7 @@ fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
 
 /// The real environment, with the configuration that the arguments name.
 fn context(common: &Common) -> mlops_core::Result<Context> {
+    mlops_formats::install();
     let config = Config::load(&common.config)?;
     let clock = Arc::new(SystemClock::default());
     let mut context = Context::new(config, clock, Disk::default(), env!("CARGO_PKG_VERSION"));

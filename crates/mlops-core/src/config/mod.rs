@@ -30,7 +30,7 @@ use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use columns::Columns;
-pub use format::{Format, Kind};
+pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use retention::Retention;
@@ -221,6 +221,7 @@ impl Config {
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
         let ingestion = ingestion::ingestion(root.section("ingestion"));
+        let sources = sources::sources(root.sections("sources"), &schema, &ingestion, &at);
         let config = Self {
             file: path.to_owned(),
             base: crate::platform::location::plain(&base),
@@ -234,13 +235,8 @@ impl Config {
             output_model,
             deployment,
             holdout: holdout(root.section("holdout"), &schema),
-            sources: sources::sources(
-                root.sections("sources"),
-                &ingestion,
-                ingestion.keeps_equal_rows(&schema),
-                &at,
-            ),
             schema,
+            sources,
             ingestion,
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),

@@ -7,8 +7,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Config;
 use super::section::Section;
+use super::{Config, sources};
 use crate::platform::location::plain;
 
 /// Reports all pairs of folders that would damage each other.
@@ -39,6 +39,7 @@ pub(super) fn check(config: &Config, root: &Section) {
             );
         }
     }
+    check_sources(config, root);
     let pointer = real_entry(&config.deployment);
     let all = read.into_iter().chain(written.map(|(key, folder, _)| (key, folder)));
     for (key, folder) in all {
@@ -60,6 +61,40 @@ pub(super) fn check(config: &Config, root: &Section) {
             "prod_deployment_path",
             "must not hold this file: it becomes a link to a release",
         );
+    }
+}
+
+/// Reports sources whose folder is, or whose pattern reaches into, a folder of another purpose.
+fn check_sources(config: &Config, root: &Section) {
+    let fixed = [
+        ("input_folder_path", &config.input_folder),
+        ("source_folder_path", &config.source_folder),
+        ("test_data_path", &config.test_data),
+        ("output_folder_path", &config.output_folder),
+        ("output_model_path", &config.output_model),
+        ("models_path", &config.models),
+    ];
+    for (at, source) in config.sources.iter().enumerate() {
+        let sources::Place::Folder(folder) = &source.place else { continue };
+        let deep = source.pattern.as_deref().is_some_and(|pattern| pattern.contains('/'));
+        let others = config.sources.iter().enumerate().filter(|(other, _)| *other != at);
+        let others = others.filter_map(|(_, other)| match &other.place {
+            sources::Place::Folder(folder) => {
+                Some((format!("sources\": {:?}, \"uri", other.name), folder))
+            }
+            _ => None,
+        });
+        let fixed = fixed.iter().map(|(key, folder)| ((*key).to_owned(), *folder));
+        for (key, other) in fixed.chain(others) {
+            let key_of = format!("sources[{at}].uri");
+            if same(folder, other) {
+                let why = "each file would be taken twice, or for another purpose than its own";
+                root.problem(&key_of, &format!("must not be the folder of \"{key}\": {why}"));
+            } else if deep && real(other).starts_with(real(folder)) {
+                let why = "the pattern looks into it: name a folder beside it, or a pattern without a slash";
+                root.problem(&key_of, &format!("must not contain the folder of \"{key}\": {why}"));
+            }
+        }
     }
 }
 
@@ -164,6 +199,34 @@ mod tests {
         }
         let said = problems(dir.path(), &[("prod_deployment_path", ".")]);
         assert!(said.contains("must not"), "{said}");
+    }
+
+    #[test]
+    fn a_source_has_a_folder_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |sources: serde_json::Value| {
+            let mut keys = serde_json::json!({
+                "input_folder_path": "in", "output_folder_path": "out", "test_data_path": "test",
+                "output_model_path": "model", "prod_deployment_path": "live"
+            });
+            keys["sources"] = sources;
+            Config::parse(&keys.to_string(), &dir.path().join("config.json"))
+                .map_or_else(|error| error.to_string(), |_| String::new())
+        };
+        let one = |uri: &str, pattern: &str| {
+            said(serde_json::json!([{"name": "a", "uri": uri, "pattern": pattern}]))
+        };
+        for same in ["in", "./out/", "test", "model", "models"] {
+            assert!(one(same, "*.csv").contains("must not be the folder of"), "{same}");
+        }
+        assert!(
+            one(".", "**/*.csv").contains("must not contain the folder of \"output_folder_path\"")
+        );
+        assert_eq!(one(".", "*.csv"), "");
+        assert_eq!(one("in/deeper", "**/*.csv"), "");
+        let twice =
+            said(serde_json::json!([{"name": "a", "uri": "x"}, {"name": "b", "uri": "./x"}]));
+        assert!(twice.contains("must not be the folder of \"sources\": \"b\""), "{twice}");
     }
 
     #[test]

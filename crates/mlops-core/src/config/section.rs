@@ -143,6 +143,26 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A text that may consist of blanks.
+    pub(super) fn characters(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.wrong(key, "a text in quotes", &other);
+                None
+            }
+        }
+    }
+
+    /// true or false; `None` if the file has neither.
+    pub(super) fn flag_or_none(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        if value.as_bool().is_none() {
+            self.wrong(key, "true or false", &value);
+        }
+        value.as_bool()
+    }
+
     /// A label: a text, or a number or Boolean in its JSON spelling.
     pub(super) fn label(&mut self, key: &'static str) -> Option<String> {
         if let Some(value @ (Value::Number(_) | Value::Bool(_))) = self.map.get(key).cloned() {

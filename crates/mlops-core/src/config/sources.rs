@@ -13,6 +13,7 @@ use super::columns::Columns;
 use super::ingestion::{self, Ingestion, OnChange};
 use super::section::Section;
 use super::{format, normal};
+use crate::table::schema::Schema;
 
 /// An entry of `sources`.
 #[derive(Debug, Clone)]
@@ -82,8 +83,6 @@ pub enum Role {
     /// Labelled rows to train on.
     #[default]
     Train,
-    /// Labels that arrive later than their rows.
-    Labels,
     /// Labelled rows that no model is trained on.
     Test,
 }
@@ -121,8 +120,8 @@ impl Source {
 /// Reads the list; `at` resolves a path.
 pub(super) fn sources(
     sections: Vec<Section>,
+    schema: &Schema,
     ingestion: &Ingestion,
-    keeps_equal_rows: bool,
     at: impl Fn(String) -> PathBuf,
 ) -> Vec<Source> {
     let mut names = BTreeSet::from(["input".to_owned(), "source".to_owned()]);
@@ -156,7 +155,7 @@ pub(super) fn sources(
                 if other == 2 { Mode::Snapshot } else { Mode::Files }
             }
         };
-        let roles = [("train", Role::Train), ("labels", Role::Labels), ("test", Role::Test)];
+        let roles = [("train", Role::Train), ("test", Role::Test)];
         let mut source = Source {
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
@@ -169,7 +168,7 @@ pub(super) fn sources(
         if source.mode == Mode::Snapshot && !says_on_change {
             source.reading.on_change = OnChange::Supersede;
         }
-        check(&section, &source, keeps_equal_rows);
+        check(&section, &source, schema);
         section.finish();
         sources.push(source);
     }
@@ -196,7 +195,7 @@ fn place(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Place {
     match (section.text("uri"), command) {
         (Some(_), Some(_)) => {
             section.problem("uri", "and \"command\" exclude each other: remove one");
-            Place::Command(Vec::new())
+            Place::Folder(PathBuf::new())
         }
         (None, Some(command)) if command.is_empty() => {
             section.problem("command", "must name a program");
@@ -208,7 +207,7 @@ fn place(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Place {
                 "uri",
                 "is missing: name a folder or an address such as s3://bucket/path/",
             );
-            Place::Command(Vec::new())
+            Place::Folder(PathBuf::new())
         }
         (Some(uri), None) => match uri.strip_prefix("file://") {
             Some(path) => Place::Folder(at(path.to_owned())),
@@ -265,8 +264,22 @@ fn access(section: &mut Section) -> Access {
     }
 }
 
-/// Reports keys that do not belong to the kind of place.
-fn check(section: &Section, source: &Source, keeps_equal_rows: bool) {
+/// Reports keys that do not belong to the kind of place, and names and patterns that are none.
+fn check(section: &Section, source: &Source, schema: &Schema) {
+    if let Some(Err(error)) = source.pattern.as_deref().map(glob::Pattern::new) {
+        section.problem("pattern", &format!("is not a pattern: {error}"));
+    }
+    let mut ours = BTreeSet::new();
+    for (theirs, name) in &source.reading.columns.0 {
+        if !schema.columns().iter().any(|column| column.name == *name) {
+            let message =
+                format!("gives \"{theirs}\" the name \"{name}\", which is no column of \"schema\"");
+            section.problem("columns", &message);
+        }
+        if !ours.insert(name) {
+            section.problem("columns", &format!("gives the name \"{name}\" twice"));
+        }
+    }
     let database = match &source.place {
         Place::Address(uri) => {
             ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| uri.starts_with(scheme))
@@ -292,7 +305,7 @@ fn check(section: &Section, source: &Source, keeps_equal_rows: bool) {
         if command && matches!(cursor.lag, Lag::Number(_)) {
             section.problem("cursor.lag", "must be a length of time for a command, such as \"1h\"");
         }
-        if keeps_equal_rows {
+        if source.reading.keeps_equal_rows(schema) {
             section.problem(
                 "mode",
                 "must not be \"cursor\" while equal rows are kept: an extract overlaps the one \

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::platform::digest::{Digest, Hasher};
 use crate::{Error, Result};
 
-use super::formats::{Batch, Opened, Place, Rows, Text};
+use super::formats::{Batch, Opened, Place, Refused, Rows, Source, Text};
 use super::record::{self, Field, Shape};
 
 /// Bytes read at a time.
@@ -52,6 +52,10 @@ pub struct Position {
     pub offset: Option<u64>,
     /// The place, unless the lines are simply those of the file.
     pub place: Option<Place>,
+    /// What the records are in a file of another format.
+    pub source: Source,
+    /// Records that the decoder refused.
+    pub refused: Vec<Refused>,
 }
 
 /// The first record of a file.
@@ -124,12 +128,14 @@ impl<R: Read> ChunkReader<R> {
     pub fn header(&mut self) -> Result<Option<Header>> {
         let header = match &mut self.input {
             Input::Rows(rows, _) => rows.header()?.map(|names| Header::of(&names)),
+            Input::Text(text) if text.names().is_some() => {
+                text.names().map(|names| Header::of(&names))
+            }
             _ => self.header_of_first_part()?,
         };
         if let (Input::Text(text), Some(header)) = (&self.input, &header) {
             let first = header.lines + 1;
-            self.part =
-                text.part().map(|part| Place { part: Some(part), first, ..Place::default() });
+            self.part = text.part().map(|part| Place::rows(Some(part), first));
             self.names.clone_from(&header.bytes);
         }
         Ok(header)
@@ -157,6 +163,11 @@ impl<R: Read> ChunkReader<R> {
             }
             let part = text.part();
             self.ended = false;
+            if text.names().is_some() {
+                self.part = Some(Place::rows(part, 1));
+                self.offset = 0;
+                return Ok(true);
+            }
             if let Some(header) = self.header_of_part()? {
                 if header.bytes.trim_ascii_end() != self.names.trim_ascii_end() {
                     let part = part.as_deref().unwrap_or_default();
@@ -167,7 +178,7 @@ impl<R: Read> ChunkReader<R> {
                     );
                     return Err(Error::schema(self.path.display().to_string(), message));
                 }
-                self.part = Some(Place { part, first: header.lines + 1, ..Place::default() });
+                self.part = Some(Place::rows(part, header.lines + 1));
                 return Ok(true);
             }
         }
@@ -220,8 +231,8 @@ impl<R: Read> ChunkReader<R> {
                 return Ok(None);
             }
             std::mem::swap(chunk, &mut batch.text);
-            let place = Some(std::mem::take(&mut batch.place));
-            return Ok(Some(Position { offset: None, place }));
+            let Batch { place, source, refused, .. } = std::mem::take(batch);
+            return Ok(Some(Position { offset: None, place: Some(place), source, refused }));
         }
         loop {
             self.next_text(chunk, shape)?;
@@ -238,7 +249,7 @@ impl<R: Read> ChunkReader<R> {
         if let Some(part) = &mut self.part {
             part.first += record::line_ends(chunk);
         }
-        Ok(Some(Position { offset, place }))
+        Ok(Some(Position { offset, place, source: Source::default(), refused: Vec::new() }))
     }
 
     fn next_text(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<()> {

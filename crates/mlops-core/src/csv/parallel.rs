@@ -44,7 +44,9 @@ pub(crate) fn run<R: Read + Send>(
     let work = Worker {
         state: || (),
         make: |(): &mut (), parser: &mut RowParser, piece: &mut Piece<Made<()>>| {
-            parser.parse(&piece.chunk, piece.offset.unwrap_or(0), &mut piece.made.parsed);
+            let Piece { chunk, offset, source, refused, made: Made { parsed, .. }, .. } = piece;
+            parser.parse(chunk, offset.unwrap_or(0), parsed);
+            parser.amend(parsed, source, refused);
         },
     };
     // The reader's and the caller's threads are often idle.

@@ -17,6 +17,7 @@ use crate::table::schema::{Role, Schema};
 use crate::text;
 
 use super::clean::{self, FormatChanges, Labels};
+use super::formats::{Refused, Source, Why};
 use super::number::{Number, missing_numbers, no_number, push_number};
 use super::quarantine::{ErrorType, Rejected, Sign};
 use super::record::{self, Field, Malformed, Next, Shape};
@@ -426,6 +427,39 @@ impl<'a> RowParser<'a> {
         };
         let message = problem.in_words(self.shape());
         Reason { column, error, message, sign: Sign::Nothing }
+    }
+
+    /// Tells of rejected records what they are in a file of another format, and why its decoder refused
+    /// them, if it did. Their positions must be those in the chunk.
+    pub(crate) fn amend(&self, out: &mut Parsed, source: &Source, refused: &[Refused]) {
+        if source.bytes.is_empty() && refused.is_empty() {
+            return;
+        }
+        for rejected in &mut out.rejected {
+            let line = rejected.line;
+            let start = usize::try_from(rejected.position).unwrap_or(usize::MAX);
+            let text = start..start.saturating_add(rejected.record.len());
+            if let Some(range) = source.range(line, rejected.lines, text) {
+                rejected.position = source.offset.unwrap_or(0) + range.start as u64;
+                rejected.record = record::without_line_end(&source.bytes[range]).to_vec();
+            }
+            let Ok(at) = refused.binary_search_by_key(&line, |r| u64::from(r.line)) else {
+                continue;
+            };
+            let reason = match &refused[at].why {
+                Why::Malformed(problem) => self.malformed(*problem),
+                Why::Other(error, message) => Reason {
+                    column: None,
+                    error: *error,
+                    message: message.clone(),
+                    sign: Sign::Nothing,
+                },
+            };
+            rejected.column = reason.column.map(|c| (c + 1, self.column_name(c)));
+            rejected.error = reason.error;
+            rejected.message = reason.message;
+            rejected.sign = reason.sign;
+        }
     }
 
     fn column_name(&self, field: usize) -> String {

@@ -29,8 +29,8 @@ use std::thread;
 
 use crate::{Error, Result};
 
-use super::chunk::{ChunkReader, Position};
-use super::formats::Place;
+use super::chunk::ChunkReader;
+use super::formats::{Place, Refused, Source};
 use super::record::Shape;
 
 /// Some whole records of a file and what a worker made of them; its memory is reused.
@@ -42,6 +42,10 @@ pub struct Piece<M> {
     pub offset: Option<u64>,
     /// Where they are in a file of another format.
     pub place: Option<Place>,
+    /// What they are there.
+    pub source: Source,
+    /// Those that the decoder refused.
+    pub refused: Vec<Refused>,
     /// What a worker made of them.
     pub made: M,
 }
@@ -192,9 +196,8 @@ fn fill<R: Read, M>(
     shape: Shape,
     piece: &mut Piece<M>,
 ) -> Result<bool> {
-    let Some(Position { offset, place }) = reader.next_chunk(&mut piece.chunk, shape)? else {
-        return Ok(false);
-    };
-    (piece.offset, piece.place) = (offset, place);
+    let Some(position) = reader.next_chunk(&mut piece.chunk, shape)? else { return Ok(false) };
+    (piece.offset, piece.place) = (position.offset, position.place);
+    (piece.source, piece.refused) = (position.source, position.refused);
     Ok(true)
 }

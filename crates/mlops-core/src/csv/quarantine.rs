@@ -30,6 +30,9 @@ pub enum ErrorType {
     /// Bytes that are not UTF-8.
     #[serde(rename = "INVALID UNICODE")]
     InvalidUnicode,
+    /// A line or an element that is no JSON object.
+    #[serde(rename = "INVALID JSON")]
+    InvalidJson,
 }
 
 impl ErrorType {
@@ -43,6 +46,7 @@ impl ErrorType {
             Self::UnquotedValue => "UNQUOTED VALUE",
             Self::LineSizeOverMaximum => "LINE SIZE OVER MAXIMUM",
             Self::InvalidUnicode => "INVALID UNICODE",
+            Self::InvalidJson => "INVALID JSON",
         }
     }
 }

@@ -13,11 +13,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Ingestion;
+use crate::config::{Config, Ingestion};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::evidence::Signs;
-use crate::csv::formats::{self, Opened, Place};
+use crate::csv::formats::{self, Opened, Place, is_our_own};
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::parallel::{self, Made};
 use crate::csv::parse::{Parsed, RowParser};
@@ -41,6 +41,7 @@ pub struct RowReader<'a> {
     digest: bool,
     threads: usize,
     chunk_bytes: usize,
+    sources: Option<&'a Config>,
 }
 
 /// What is known about a file after reading it, besides its good rows.
@@ -116,6 +117,7 @@ impl<'a> RowReader<'a> {
             digest: true,
             threads: 1,
             chunk_bytes: CHUNK_BYTES,
+            sources: None,
         }
     }
 
@@ -185,6 +187,19 @@ impl<'a> RowReader<'a> {
     pub fn reading(mut self, options: &'a Ingestion) -> Self {
         self.options = options;
         self
+    }
+
+    /// Reads files that come from one of the configured sources as that source has it.
+    #[must_use]
+    pub fn of_sources(mut self, config: &'a Config) -> Self {
+        self.sources = Some(config);
+        self
+    }
+
+    /// How the file at `path` is read.
+    fn options_at(&self, path: &Path) -> &'a Ingestion {
+        let source = self.sources.and_then(|config| config.source_at(path));
+        source.map_or(self.options, |(source, _)| &source.reading)
     }
 
     /// Reads pieces of `bytes` bytes instead of the default size; the result is the same.
@@ -273,13 +288,14 @@ impl<'a> RowReader<'a> {
             make: |(state, table): &mut (S, Table),
                    parser: &mut RowParser,
                    piece: &mut Piece<Made<(u64, M)>>| {
-                let Piece { chunk, offset, made: Made { parsed, besides: (rows, made) }, .. } =
-                    piece;
+                let Piece { chunk, offset, source, refused, made, .. } = piece;
+                let Made { parsed, besides: (rows, made) } = made;
                 // The buffer may hold a table of another schema.
                 if !table.is_of(schema) {
                     *table = Table::new(schema);
                 }
                 parser.values(chunk, offset.unwrap_or(0), wanted, parsed, table);
+                parser.amend(parsed, source, refused);
                 *rows = table.len() as u64;
                 work(state, table, made);
             },
@@ -397,7 +413,8 @@ impl<'a> RowReader<'a> {
 
     /// Opens a file of any format.
     fn open(&self, path: &Path) -> Result<(Opened, Metadata)> {
-        formats::open(path, self.options, &self.options.columns.theirs(self.schema))
+        let options = self.options_at(path);
+        formats::open(path, options, &options.columns.theirs(self.schema))
     }
 
     /// A parser for what follows the header, and the line on which that begins; `None` if all lines
@@ -410,22 +427,15 @@ impl<'a> RowReader<'a> {
     ) -> Result<Option<(RowParser<'a>, u64)>> {
         let Some(header) = reader.header()? else { return Ok(None) };
         let place = path.display().to_string();
-        let layout = Layout::of(&header, &self.options.columns, self.schema, self.purpose, &place)?;
+        let options = self.options_at(path);
+        let layout = Layout::of(&header, &options.columns, self.schema, self.purpose, &place)?;
         reading.extra_columns.clone_from(&layout.extra);
         let labels = Labels::of(self.schema);
-        let parser = RowParser::new(self.schema, layout, self.options, labels, self.hasher);
+        let parser = RowParser::new(self.schema, layout, options, labels, self.hasher);
         let parser = if is_our_own(path) { parser.of_our_own() } else { parser };
         let parser = if self.wanted.hashes { parser } else { parser.without_hashes() };
         Ok(Some((parser, header.lines + 1)))
     }
-}
-
-/// Whether the file has the name of one of our own data sets or hold-outs, whose numbers are
-/// canonical whatever format is configured for arriving files.
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
-pub fn is_our_own(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
 }
 
 impl Default for Reading {

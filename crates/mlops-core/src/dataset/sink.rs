@@ -218,7 +218,7 @@ impl<'a> RowSink<'a> {
             *counts.rejections.entry(rejected.error).or_default() += 1;
             self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
             let name = piece.place.as_ref().map_or(Cow::Borrowed(name), |p| p.name(name).into());
-            let at = piece.offset.map(|_| rejected.position);
+            let at = piece.offset.or(piece.source.offset).map(|_| rejected.position);
             let text =
                 quarantine::line(&name, at, &rejected).map_err(|e| Error::backend("csv", e))?;
             self.writer.rejected(text)?;

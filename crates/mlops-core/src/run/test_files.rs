@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::config::InputFolder;
+use crate::config::sources::Role;
+use crate::config::{Config, InputFolder};
 use crate::dataset::discover::{self, Ignored, SourceFile};
 use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
@@ -90,34 +91,39 @@ fn tiers<T>(items: Vec<T>, kind: impl Fn(&T) -> TestFileKind) -> Vec<Vec<T>> {
     tiers.into_values().rev().collect()
 }
 
-/// The files of `folder`, and links that lead nowhere.
-fn listed(folder: &Path) -> Result<(Vec<SourceFile>, Vec<Ignored>)> {
-    let (links, files): (Vec<_>, Vec<_>) = discover::list(InputFolder::of_tests(folder))?
-        .candidates
-        .into_iter()
-        .partition(|file| files::leads_nowhere(&file.path));
+/// The test files that there are, and links that lead nowhere: those of the folder, if it exists, then
+/// those of sources for testing.
+fn listed(config: &Config) -> Result<(Vec<SourceFile>, Vec<Ignored>)> {
+    let mut found = Vec::new();
+    if config.test_data.is_dir() {
+        found = discover::list(InputFolder::of_tests(&config.test_data))?.candidates;
+    }
+    for source in config.sources.iter().filter(|source| source.role == Role::Test) {
+        // What has not been fetched yet is no test data yet.
+        if config.folder_of(source).is_dir() {
+            found.extend(discover::matching(config, source)?.candidates);
+        }
+    }
+    let (links, files): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|file| files::leads_nowhere(&file.path));
     let nowhere =
         |SourceFile { name, .. }| Ignored { name, reason: "a link that leads nowhere".into() };
     Ok((files, links.into_iter().map(nowhere).collect()))
 }
 
 impl TestFiles {
-    /// Finds the test files in `folder`; `holdouts` are those in the ledger. A folder that does not
-    /// exist has none.
+    /// Finds the test files; `holdouts` are those in the ledger. A folder that does not exist has none.
     pub fn find(context: &Context, holdouts: &[HoldoutRecord]) -> Result<Self> {
-        Self::of(&context.config.test_data, holdouts, |path| context.digest_of(path))
+        Self::of(&context.config, holdouts, |path| context.digest_of(path))
     }
 
     fn of(
-        folder: &Path,
+        config: &Config,
         holdouts: &[HoldoutRecord],
         digest_of: impl Fn(&Path) -> Result<Digest>,
     ) -> Result<Self> {
-        if !folder.is_dir() {
-            return Ok(Self::default());
-        }
         let mut all = Vec::new();
-        for SourceFile { name, path, .. } in listed(folder)?.0 {
+        for SourceFile { name, path, .. } in listed(config)?.0 {
             let digest = digest_of(&path)?;
             let kind = TestFileKind::of(&name, digest, holdouts);
             all.push(TestFile { name, path, digest, kind });
@@ -126,19 +132,16 @@ impl TestFiles {
         Ok(Self { current, all })
     }
 
-    /// Names and paths of the files in `folder`, by tier, the newest hold-out first, the user's own
-    /// last. Their digests are not computed; whoever reads the files does that.
-    pub fn list(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<SourceFile>>> {
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        Ok(tiers(listed(folder)?.0, |f| TestFileKind::of_name(&f.name, holdouts)))
+    /// Names and paths of the files, by tier, the newest hold-out first, the user's own last. Their
+    /// digests are not computed; whoever reads the files does that.
+    pub fn list(config: &Config, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<SourceFile>>> {
+        Ok(tiers(listed(config)?.0, |f| TestFileKind::of_name(&f.name, holdouts)))
     }
 
-    /// Links in `folder` that lead nowhere: they are passed over. A file that is there and cannot be
-    /// read is not, since a model could be trained on its rows.
-    pub fn links_to_nothing(folder: &Path) -> Result<Vec<Ignored>> {
-        Ok(if folder.is_dir() { listed(folder)?.1 } else { Vec::new() })
+    /// Links that lead nowhere: they are passed over. A file that is there and cannot be read is not,
+    /// since a model could be trained on its rows.
+    pub fn links_to_nothing(config: &Config) -> Result<Vec<Ignored>> {
+        Ok(listed(config)?.1)
     }
 
     /// What there is to say of entries of the test folder that do not serve.
@@ -190,7 +193,7 @@ mod tests {
             tiers[..],
             [vec!["testdata_new10.csv"], vec!["testdata_new4.csv"], own.to_vec()]
         );
-        let listed = TestFiles::list(dir.path(), &[]).unwrap();
+        let listed = TestFiles::list(&of(dir.path()), &[]).unwrap();
         assert_eq!(listed[0][0].name, "testdata_new10.csv");
     }
 
@@ -200,16 +203,16 @@ mod tests {
         use std::os::unix::fs::symlink;
         let dir = tempfile::tempdir().unwrap();
         fs(dir.path(), "a.csv");
-        assert!(TestFiles::links_to_nothing(dir.path()).unwrap().is_empty());
+        assert!(TestFiles::links_to_nothing(&of(dir.path())).unwrap().is_empty());
         symlink("gone.csv", dir.path().join("b.csv")).unwrap();
         symlink("c.csv", dir.path().join("c.csv")).unwrap();
         symlink(dir.path(), dir.path().join("folder.csv")).unwrap();
         symlink("a.csv", dir.path().join("again.csv")).unwrap();
-        let found = TestFiles::of(dir.path(), &[], Digest::of_file).unwrap();
+        let found = TestFiles::of(&of(dir.path()), &[], Digest::of_file).unwrap();
         let names: Vec<&str> = found.all.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["a.csv", "again.csv"]);
-        assert_eq!(TestFiles::list(dir.path(), &[]).unwrap()[0].len(), 2);
-        let links = TestFiles::links_to_nothing(dir.path()).unwrap();
+        assert_eq!(TestFiles::list(&of(dir.path()), &[]).unwrap()[0].len(), 2);
+        let links = TestFiles::links_to_nothing(&of(dir.path())).unwrap();
         let said = TestFiles::passed_over(&links).unwrap();
         assert!(said.contains("b.csv (a link that leads nowhere), c.csv"), "{said}");
     }
@@ -220,7 +223,7 @@ mod tests {
         for name in ["testdata_new.csv", "testdata_new3-2.csv", "moved.csv", "testdata_new9.csv"] {
             fs(dir.path(), name);
         }
-        let of = |version, content: &str| HoldoutRecord {
+        let record = |version, content: &str| HoldoutRecord {
             version: DatasetVersion(version),
             name: format!("testdata_new{version}.csv"),
             sha256: Digest::of(content.as_bytes()),
@@ -230,7 +233,7 @@ mod tests {
             known_rows: 0,
             recorded: String::new(),
         };
-        let (holdout, gone) = (of(7, "moved.csv"), of(8, "gone"));
+        let (holdout, gone) = (record(7, "moved.csv"), record(8, "gone"));
         let holdouts = [holdout, gone];
         let found = find(dir.path(), &holdouts).unwrap();
         let kinds: Vec<_> = found.all.iter().map(|f| (f.name.as_str(), f.kind)).collect();
@@ -246,7 +249,13 @@ mod tests {
     }
 
     fn find(folder: &Path, holdouts: &[HoldoutRecord]) -> Result<TestFiles> {
-        TestFiles::of(folder, holdouts, Digest::of_file)
+        TestFiles::of(&of(folder), holdouts, Digest::of_file)
+    }
+
+    fn of(folder: &Path) -> Config {
+        let keys = r#"{"input_folder_path": "in", "output_folder_path": "out",
+            "test_data_path": ".", "output_model_path": "model", "prod_deployment_path": "live"}"#;
+        Config::parse(keys, &folder.join("config.json")).unwrap()
     }
 
     fn fs(folder: &Path, name: &str) {

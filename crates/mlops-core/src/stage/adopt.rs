@@ -37,7 +37,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let config = &context.config;
     let path = config.output_folder.join(THEIRS);
     let last = workspace.ledger.latest_dataset()?;
-    let mut report = Ingested::of(&config.output_folder, last.as_ref());
+    let mut report = Ingested::of(&config.output_folder, &[], last.as_ref());
     if let Some(before) = workspace.ledger.files_at(&[context.location(&path)])?.pop().flatten()
         && before.status == FileStatus::Adopted
     {

@@ -205,7 +205,8 @@ impl Gathered<'_> {
         let Some(entities) = identity.hasher(self.schema, self.key) else { return Ok(()) };
         let config = &self.context.config;
         let options = config.ingestion.without_line_limit();
-        let reader = RowReader::entities(self.schema, &options, config.limits.threads);
+        let reader =
+            RowReader::entities(self.schema, &options, config.limits.threads).of_sources(config);
         reader.each(
             &file.path,
             || (),

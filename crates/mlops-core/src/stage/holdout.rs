@@ -191,7 +191,7 @@ fn others(
         }
     }
     let options = config.ingestion.without_line_limit();
-    let reader = RowReader::entities(schema, &options, config.limits.threads);
+    let reader = RowReader::entities(schema, &options, config.limits.threads).of_sources(config);
     let mut hashes = Vec::new();
     for file in TestFiles::find(context, &holdouts)?.all {
         let set = if file.kind == TestFileKind::Own { &mut own } else { &mut held };

@@ -111,7 +111,8 @@ pub(crate) fn overlaps(
 ) -> Result<Vec<Overlap>> {
     let Some(entities) = Identity::LookAlikes.hasher(schema, key) else { return Ok(Vec::new()) };
     let options = context.config.ingestion.without_line_limit();
-    let reader = RowReader::entities(schema, &options, context.config.limits.threads);
+    let config = &context.config;
+    let reader = RowReader::entities(schema, &options, config.limits.threads).of_sources(config);
     let mut hashes = Vec::new();
     let mut tests = Vec::new();
     let mut wanted: HashMap<u128, u32, BuildHasherDefault<Taken>> = HashMap::default();

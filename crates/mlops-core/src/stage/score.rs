@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::InputFolder;
+use crate::config::Config;
 use crate::dataset::discover;
 use crate::evaluation::metrics::score::latest_score_text;
 use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
@@ -134,7 +134,7 @@ pub fn of(
         )));
     }
     let mut notes = scored.notes.clone();
-    notes.extend(passed_over(config.tests())?);
+    notes.extend(passed_over(config)?);
     let training = model.training;
     let evaluation = Evaluation::of(&scored.labels, &scored.probabilities, training.threshold)?;
     let score = Score {
@@ -165,10 +165,13 @@ pub fn of(
 }
 
 /// A note on entries of the test folder that are not used; hidden files are ignored.
-fn passed_over(folder: InputFolder<'_>) -> Result<Option<String>> {
-    let mut ignored = discover::list(folder)?.ignored;
-    ignored.retain(|file| !file.name.starts_with('.'));
-    ignored.extend(TestFiles::links_to_nothing(folder.path)?);
+fn passed_over(config: &Config) -> Result<Option<String>> {
+    let mut ignored = Vec::new();
+    if config.test_data.is_dir() {
+        ignored = discover::list(config.tests())?.ignored;
+        ignored.retain(|file| !file.name.starts_with('.'));
+    }
+    ignored.extend(TestFiles::links_to_nothing(config)?);
     Ok(TestFiles::passed_over(&ignored))
 }
 

@@ -75,14 +75,14 @@ pub fn predict_current(
     workspace: &Workspace,
     model: &Model,
 ) -> Result<(TestFiles, Scored)> {
-    let folder = &context.config.test_data;
     let holdouts = workspace.ledger.holdouts()?;
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(&model.schema, &options)
         .on_threads(context.config.limits.threads)
+        .of_sources(&context.config)
         .without_hashes();
     let mut compared = ModelAnswers::of(1);
-    let listed = TestFiles::list(folder, &holdouts)?;
+    let listed = TestFiles::list(&context.config, &holdouts)?;
     let mut known = !listed.is_empty();
     'tiers: for tier in listed {
         for SourceFile { name, path, .. } in tier {
@@ -139,6 +139,7 @@ pub fn compare_tests(
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(&first.schema, &options)
         .on_threads(context.config.limits.threads)
+        .of_sources(&context.config)
         .without_hashes();
     for tier in tests.tiers() {
         let mut known = KnownRows::default();
@@ -458,6 +459,7 @@ impl Source {
         let options = context.config.ingestion.without_line_limit();
         let reader = RowReader::labelled(&model.schema, &options)
             .on_threads(context.config.limits.threads)
+            .of_sources(&context.config)
             .without_hashes()
             .with_ids();
         let mut candidates = RowSet::default();

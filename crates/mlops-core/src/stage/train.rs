@@ -74,7 +74,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let tests = TestFiles::find(context, &holdouts)?;
     let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
-    notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(&config.test_data)?));
+    notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
     let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;

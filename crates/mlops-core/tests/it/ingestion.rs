@@ -119,7 +119,7 @@ fn files_without_rows_are_recorded_and_do_not_count() {
 fn an_empty_folder_is_nothing_to_do_and_a_missing_one_is_an_error() {
     let scene = Scene::new();
     let report = scene.ingest().unwrap();
-    assert!(report.files.is_empty() && report.to_string().contains("No CSV file"));
+    assert!(report.files.is_empty() && report.to_string().contains("No data file"));
     let error = scene.ingest_from("nowhere", ingest::Options::default()).unwrap_err().to_string();
     assert!(error.contains("nowhere") && error.contains("input_folder_path"), "{error}");
 }

@@ -49,6 +49,8 @@ mod retention;
 mod rollback;
 /// Test rows and training rows: no entity is ever on both sides.
 mod sides;
+/// Several places from which rows come.
+mod sources;
 /// Ingestion when memory is short.
 mod spilling;
 /// Data that come twice, are refused, or do not come: what is said of them.

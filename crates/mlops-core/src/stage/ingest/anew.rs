@@ -295,7 +295,7 @@ fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Reports once which files of `folder` are gone; `there` are those that are not. Returns what to
+/// Reports once which files of `folder` and of sources' folders are gone; `there` are those that are not. Returns what to
 /// remember of that, if it changed.
 pub(super) fn gone(
     context: &Context,
@@ -310,7 +310,12 @@ pub(super) fn gone(
     for segment in held {
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
-        let elsewhere = path.parent() != Some(folder);
+        let source = context.config.source_at(&path);
+        let elsewhere = match &source {
+            // What was fetched stays, whatever becomes of its original.
+            Some((source, _)) => source.is_fetched(),
+            None => path.parent() != Some(folder),
+        };
         let gone =
             if elsewhere { known.contains(name) } else { !there.contains(&path) && is_gone(&path) };
         if gone {

@@ -85,15 +85,23 @@ fn ingest(
     let retry = options.retry || before.is_some_and(|before| before != settings);
     let options = Options { retry, ..options };
 
-    let mut report = Ingested::of(folder.path, last.as_ref());
+    let sources: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    let mut report = Ingested::of(folder.path, &sources, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore_dataset::run(context, workspace, last)?);
     }
     let landed = super::land::run(context, workspace, Role::Train)?;
     listing.candidates.extend(landed.files);
-    listing.ignored.extend(landed.ignored);
-    report.warnings.extend(landed.warnings);
-    report.failures.extend(landed.failures);
+    // Scoring and training find these where they were put.
+    let tests = super::land::run(context, workspace, Role::Test)?;
+    for (ignored, warnings, failures) in [
+        (landed.ignored, landed.warnings, landed.failures),
+        (tests.ignored, tests.warnings, tests.failures),
+    ] {
+        listing.ignored.extend(ignored);
+        report.warnings.extend(warnings);
+        report.failures.extend(failures);
+    }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
         known_sources(context, workspace, listing.candidates)?
@@ -297,6 +305,12 @@ fn settled(
 ) -> Vec<(SourceFile, Option<Stamp>)> {
     let mut settled = Vec::with_capacity(candidates.len());
     for candidate in candidates {
+        // What was fetched is whole.
+        let source = context.config.source_at(&candidate.path);
+        let settle = match source {
+            Some((source, _)) if source.is_fetched() => Duration::ZERO,
+            _ => settle,
+        };
         // A file that is gone or unreadable is read anyway, so that it is recorded as failed.
         let stamp = fs::metadata(&candidate.path).ok().map(|m| Stamp::of(&m));
         let fetched =

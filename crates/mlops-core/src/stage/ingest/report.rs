@@ -17,7 +17,7 @@ use crate::text;
 /// The report of `ingestion`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ingested {
-    /// The input folder.
+    /// The input folder, with the names of the sources if there are any.
     pub folder: String,
     /// The current version, if there is any data.
     pub version: Option<DatasetVersion>,
@@ -59,10 +59,20 @@ pub struct Ingested {
 }
 
 impl Ingested {
-    /// An empty report for `folder`, with the data set `last`.
-    pub(in crate::stage) fn of(folder: &Path, last: Option<&DatasetRecord>) -> Self {
+    /// An empty report for `folder` and `sources`, with the data set `last`.
+    pub(in crate::stage) fn of(
+        folder: &Path,
+        sources: &[&str],
+        last: Option<&DatasetRecord>,
+    ) -> Self {
+        let folder = folder.display();
+        let folder = match sources {
+            [] => folder.to_string(),
+            [one] => format!("{folder} and the source {one}"),
+            _ => format!("{folder} and the sources {}", text::names(sources)),
+        };
         Self {
-            folder: folder.display().to_string(),
+            folder,
             version: last.map(|d| d.version),
             data: last.map(|d| d.location.display().to_string()),
             rows: last.map_or(0, |d| d.rows),
@@ -145,7 +155,7 @@ impl fmt::Display for Ingested {
             let unchanged = self.unchanged + self.files.len() as u64;
             let recorded = text::plural(unchanged, "file");
             match unchanged {
-                0 => writeln!(f, "No CSV file in {}.", self.folder)?,
+                0 => writeln!(f, "No data file in {}.", self.folder)?,
                 _ => writeln!(f, "Nothing new in {}: {recorded} as recorded.", self.folder)?,
             }
         } else {

@@ -1,0 +1,50 @@
+//! Decoders of files in other formats than comma-separated UTF-8.
+//!
+//! Each makes CSV records of a file, which core parses as those of any other file, so that a table gives
+//! the same data set in every format. Not for what a cell means: see `mlops_core::csv`.
+
+mod archive;
+mod decoder;
+mod dialect;
+mod encoding;
+mod file;
+mod fixed;
+mod json;
+mod names;
+mod open;
+mod packed;
+mod recognise;
+mod record;
+mod sniff;
+mod spell;
+
+use std::fs::File;
+use std::path::Path;
+
+use mlops_core::Result;
+use mlops_core::config::Ingestion;
+use mlops_core::csv::formats::{self, Formats, Opened};
+
+/// All formats of this crate.
+struct Known;
+
+impl Formats for Known {
+    fn open(
+        &self,
+        path: &Path,
+        file: File,
+        options: &Ingestion,
+        columns: &[String],
+    ) -> Result<Opened> {
+        open::open(path, file, options, columns)
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        names::takes(name)
+    }
+}
+
+/// Lets this program read all formats of this crate.
+pub fn install() {
+    formats::install(&Known);
+}

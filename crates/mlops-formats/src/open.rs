@@ -1,0 +1,106 @@
+//! Recognises what a file is, by its content first, and puts the decoders in their order.
+//!
+//! ```text
+//! file ──► unpacked ──► UTF-8 ──► rows of a dialect, of JSON, of fixed width
+//!                             └──► comma-separated text, as it is
+//! ```
+//!
+//! Not for decoding: see the modules of the formats.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use mlops_core::Result;
+use mlops_core::config::{Compression, Ingestion, Kind};
+use mlops_core::csv::formats::{Opened, Text as OpenedText};
+use mlops_core::platform::digest::Digest;
+
+use crate::decoder::Whole;
+use crate::file::{Stream, Sum, Window};
+use crate::recognise::{self, Made, Wish};
+use crate::{archive, packed, sniff};
+
+/// Bytes that are looked at first; they suffice for a comma-separated file.
+const GLANCE: usize = 1 << 10;
+/// See [`mlops_core::csv::formats::Formats::open`].
+pub(crate) fn open(
+    path: &Path,
+    mut file: File,
+    options: &Ingestion,
+    columns: &[String],
+) -> Result<Opened> {
+    let wish = Wish { path, options, columns };
+    let format = &options.format;
+    let mut head = Vec::with_capacity(GLANCE);
+    recognise::read_on(&mut file, &mut head, GLANCE).map_err(|e| wish.failed(e))?;
+    let compression = match format.compression {
+        Some(configured) => configured,
+        None => packed::recognise(&head).unwrap_or(Compression::None),
+    };
+    let at_start = |mut file: File| file.seek(SeekFrom::Start(0)).map(|_| file);
+    if compression == Compression::None {
+        if format.is_default()
+            && recognise::binary(&head).is_none()
+            && sniff::is_plain(&head, head.len() < GLANCE, columns)
+        {
+            return Ok(Opened::File(at_start(file).map_err(|e| wish.failed(e))?));
+        }
+        let kind = format.kind.or(recognise::binary(&head));
+        if let Some(kind @ (Kind::Parquet | Kind::Arrow | Kind::Excel)) = kind {
+            return table(wish, kind, file);
+        }
+    }
+    if compression == Compression::Zip {
+        let window = Window::of(file).map_err(|e| wish.failed(e))?;
+        if format.kind == Some(Kind::Excel) || archive::is_workbook(&window) {
+            return workbook(wish, window);
+        }
+        let decoder = archive::members(wish, window.clone())?;
+        let sum = Sum::Whole(path.to_owned(), window);
+        return Ok(Opened::Rows(Box::new(Whole { decoder, sum })));
+    }
+    let file = at_start(file).map_err(|e| wish.failed(e))?;
+    let again = file.try_clone().map_err(|e| wish.failed(e))?;
+    let stream = Stream::of(file);
+    let input = packed::stream(compression, &stream).map_err(|e| wish.failed(e))?;
+    let exact = compression == Compression::None;
+    let sum = Sum::Streamed(path.to_owned(), stream);
+    Ok(match recognise::decode(wish, input, None, exact)? {
+        Made::Rows(decoder) => Opened::Rows(Box::new(Whole { decoder, sum })),
+        // Both handles of a file have the same position.
+        Made::Plain(_) if exact => Opened::File(at_start(again).map_err(|e| wish.failed(e))?),
+        Made::Plain(text) | Made::Translated(text) => Opened::Text(Box::new(Plain { text, sum })),
+    })
+}
+
+/// The rows of a table in a binary format.
+fn table(wish: Wish, kind: Kind, file: File) -> Result<Opened> {
+    let window = Window::of(file).map_err(|e| wish.failed(e))?;
+    match kind {
+        Kind::Excel => workbook(wish, window),
+        _ => Err(wish.schema("this is a table in a binary format: save it as \"CSV UTF-8\"")),
+    }
+}
+
+fn workbook(wish: Wish, _window: Window) -> Result<Opened> {
+    Err(wish.schema("this is a workbook: save it as \"CSV UTF-8\""))
+}
+
+/// Comma-separated text made of a file.
+struct Plain {
+    text: Box<dyn Read + Send>,
+    sum: Sum,
+}
+
+impl Read for Plain {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.text.read(buffer)
+    }
+}
+
+impl OpenedText for Plain {
+    fn digest(&mut self) -> Result<Digest> {
+        self.sum.finish()
+    }
+}

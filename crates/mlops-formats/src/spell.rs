@@ -1,0 +1,49 @@
+//! Cells as the fields of a CSV record.
+//!
+//! Not for their meaning: the parser reads these texts as those of any CSV file.
+
+/// Appends `cell` as a field, in quotes where it needs them.
+pub(crate) fn push_cell(cell: &[u8], out: &mut Vec<u8>) {
+    let special = cell.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'));
+    if !special {
+        out.extend_from_slice(cell);
+        return;
+    }
+    out.push(b'"');
+    for b in cell {
+        if *b == b'"' {
+            out.push(b'"');
+        }
+        out.push(*b);
+    }
+    out.push(b'"');
+}
+
+/// Appends a number, spelt with a decimal point, with the separator that the file's numbers are
+/// configured to have.
+pub(crate) fn push_number(number: &[u8], decimal: char, out: &mut Vec<u8>) {
+    let point = if decimal == '.' { None } else { number.iter().position(|b| *b == b'.') };
+    let Some(point) = point else {
+        out.extend_from_slice(number);
+        return;
+    };
+    out.push(b'"');
+    out.extend_from_slice(&number[..point]);
+    out.push(b',');
+    out.extend_from_slice(&number[point + 1..]);
+    out.push(b'"');
+}
+
+/// Appends the line of a record that cannot be read: one field too many, so that the parser rejects it
+/// whatever it contains.
+pub(crate) fn push_refused(width: usize, out: &mut Vec<u8>) {
+    out.resize(out.len() + width.max(1), b',');
+    out.push(b'\n');
+}
+
+/// The number of line ends in `bytes`.
+pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
+    let ends = memchr::memchr2_iter(b'\n', b'\r', bytes);
+    let second = |at: usize| bytes[at] == b'\n' && at > 0 && bytes[at - 1] == b'\r';
+    ends.filter(|at| !second(*at)).count() as u64
+}

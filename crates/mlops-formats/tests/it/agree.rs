@@ -1,0 +1,113 @@
+//! The same table in every format: one data set, and the same rows in the quarantine. Not for what only
+//! one format can express.
+
+use serde_json::{Value, json};
+
+use crate::table::{self, Outcome, Row, ingested};
+
+/// Rows in which each kind of bad cell occurs.
+fn sample() -> Vec<Row> {
+    table::rows(2500, 11)
+}
+
+#[test]
+fn one_table_gives_one_data_set_in_all_formats() {
+    let rows = sample();
+    let text = table::delimited(&rows, ',', '"');
+    let plain = ingested("t.csv", text.as_bytes(), &json!({}));
+    assert!(plain.failures.is_empty() && plain.data.lines().count() > 2000);
+    assert!(plain.quarantine.len() > 50, "{}", plain.quarantine.len());
+    let semicolons = table::delimited(&rows, ';', '"');
+    let tabs = table::delimited(&rows, '\t', '"');
+    let lines = table::lines(&rows);
+    let array = table::array(&rows);
+    let nested = format!("{{\"meta\": {{\"n\": [1]}}, \"data\": {{\"rows\": {array}, \"m\": 1}}}}");
+    let utf_16: Vec<u8> =
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(&text);
+    let none = json!({});
+    let files: Vec<(&str, Vec<u8>, &Value)> = vec![
+        ("t.csv.gz", table::gzip(text.as_bytes()), &none),
+        ("t.csv.zst", table::zstd(text.as_bytes()), &none),
+        ("t.csv.bz2", table::bzip2(text.as_bytes()), &none),
+        ("t.csv.xz", table::xz(text.as_bytes()), &none),
+        ("semicolons.csv", semicolons.clone().into_bytes(), &none),
+        ("tabs.tsv", tabs.into_bytes(), &none),
+        ("bars.csv", table::delimited(&rows, '|', '"').into_bytes(), &none),
+        ("single.csv", table::delimited(&rows, ',', '\'').into_bytes(), &none),
+        ("semicolons.csv.gz", table::gzip(semicolons.as_bytes()), &none),
+        ("utf16.csv", utf_16, &none),
+        ("lines.jsonl", lines.clone().into_bytes(), &none),
+        ("lines.jsonl.zst", table::zstd(lines.as_bytes()), &none),
+        ("array.json", array.into_bytes(), &none),
+    ];
+    for (name, bytes, format) in files {
+        agree(name, &ingested(name, &bytes, format), &plain);
+    }
+    let configured = [
+        ("latin.csv", latin.into_owned(), json!({"encoding": "windows-1252"})),
+        ("nested.json", nested.into_bytes(), json!({"records": "data.rows"})),
+    ];
+    for (name, bytes, format) in configured {
+        agree(name, &ingested(name, &bytes, &format), &plain);
+    }
+}
+
+fn agree(name: &str, found: &Outcome, plain: &Outcome) {
+    assert_eq!(found.failures, [""; 0], "{name}");
+    assert_eq!(found.reasons(), plain.reasons(), "{name}");
+    assert!(found.data == plain.data, "{name} gives other rows");
+}
+
+/// A packed file and another dialect have the lines of the plain one.
+#[test]
+fn lines_stay_lines() {
+    let rows = sample();
+    let text = table::delimited(&rows, ',', '"');
+    let plain = ingested("t.csv", text.as_bytes(), &json!({}));
+    let places = |outcome: &Outcome| -> Vec<String> {
+        outcome.quarantine.iter().map(|row| row[1].clone()).collect()
+    };
+    for (name, bytes) in [
+        ("t.csv.gz", table::gzip(text.as_bytes())),
+        ("t.csv", table::delimited(&rows, ';', '"').into_bytes()),
+        ("s.csv", table::delimited(&rows, ',', '\'').into_bytes()),
+    ] {
+        let found = ingested(name, &bytes, &json!({}));
+        assert_eq!(places(&found), places(&plain), "{name}");
+    }
+    // JSON counts its own lines.
+    let found = ingested("t.jsonl", table::lines(&rows).as_bytes(), &json!({}));
+    let bad = found.quarantine[0][1].parse::<usize>().unwrap();
+    assert_eq!(found.quarantine.len(), plain.quarantine.len());
+    let line = table::lines(&rows).lines().nth(bad - 1).unwrap().to_owned();
+    let scene = table::scene(&json!({}));
+    scene.file("in/one.jsonl", &(line + "\n"));
+    let one = table::outcome(&scene);
+    assert_eq!(one.reasons().first(), found.reasons().first());
+}
+
+/// Members of an archive are one table, and the quarantine names them.
+#[test]
+fn an_archive_is_read_member_by_member() {
+    let rows = sample();
+    let plain = ingested("t.csv", table::delimited(&rows, ',', '"').as_bytes(), &json!({}));
+    let (first, second) = rows.split_at(1300);
+    let packed = table::zip(&[
+        ("readme.txt", b"nothing"),
+        ("2024/a.csv", table::delimited(first, ',', '"').as_bytes()),
+        ("2024/b.csv", table::delimited(second, ';', '"').as_bytes()),
+    ]);
+    let found = ingested("t.zip", &packed, &json!({}));
+    agree("t.zip", &found, &plain);
+    let files: Vec<&str> = found.quarantine.iter().map(|row| row[0].as_str()).collect();
+    assert!(files.contains(&"t.zip#2024/a.csv") && files.contains(&"t.zip#2024/b.csv"));
+    let last = found.quarantine.last().unwrap();
+    let line: usize = last[1].parse().unwrap();
+    assert!(line <= table::delimited(second, ';', '"').lines().count(), "{last:?}");
+    let mut damaged = packed;
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x55;
+    let refused = ingested("t.zip", &damaged, &json!({}));
+    assert!(refused.data.is_empty() && refused.failures.len() == 1, "{:?}", refused.failures);
+}

@@ -1,0 +1,17 @@
+//! Formats from outside: what a data set and a quarantine have of the same table in each of them, and what
+//! hostile files do. Not for single decoders: their tests stand beside them.
+
+#![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(clippy::format_push_string, reason = "short before fast")]
+
+/// One table in all formats.
+mod agree;
+/// Dialects of CSV and encodings, recognised and configured.
+mod dialects;
+/// Bytes that mean harm, or nothing.
+mod hostile;
+/// JSON: what a row is.
+mod json;
+/// The table, and how each format writes it.
+mod table;
