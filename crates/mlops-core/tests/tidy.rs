@@ -20,7 +20,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("hyper::", "crates/mlops-serve/"),
     ("tokio::", "crates/mlops-serve/ crates/mlops-sources/"),
     ("object_store", "crates/mlops-sources/src/store.rs"),
-    ("tokio_postgres", "crates/mlops-sources/src/postgres/ crates/mlops-sources/src/tls.rs"),
+    ("tokio_postgres", "crates/mlops-sources/src/postgres.rs crates/mlops-sources/src/tls.rs"),
     ("println!", "crates/mlops-runtime/src/console.rs"),
 ];
 

@@ -4,16 +4,19 @@
 //! programs that ingest link this crate, since its libraries are heavy. Secrets come from the
 //! environment, under the names that each service uses everywhere, and appear in no message.
 
-mod address;
 mod command;
 mod environment;
 mod hosts;
+mod postgres;
+mod sqlite;
 mod store;
+mod table;
 mod tls;
+mod web;
 mod worker;
 
 use mlops_core::config;
-use mlops_core::config::sources::Place;
+use mlops_core::config::sources::{Place, without_secrets};
 use mlops_core::source::{Around, Places, Source};
 use mlops_core::{Error, Result};
 
@@ -54,9 +57,14 @@ impl Places for Everywhere {
                 "s3" | "gs" | "az" => {
                     Ok(Box::new(store::Bucket::new(source, uri, &self.environment)?))
                 }
+                "http" | "https" => Ok(Box::new(web::Page::new(source, uri)?)),
+                "postgres" | "postgresql" => {
+                    Ok(Box::new(postgres::Server::new(source, uri, &self.environment)?))
+                }
+                "sqlite" => Ok(Box::new(sqlite::File::new(source, uri, around))),
                 _ => Err(Error::data(format!(
                     "{} is not a place that this program can reach",
-                    address::without_secrets(uri)
+                    without_secrets(uri)
                 ))),
             },
         }

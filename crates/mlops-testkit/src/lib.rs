@@ -19,6 +19,7 @@ pub mod conformance;
 pub mod fault;
 pub mod folder;
 pub mod place;
+pub mod postgres;
 pub mod proxy;
 pub mod random;
 pub mod reference;

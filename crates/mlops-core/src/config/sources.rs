@@ -4,13 +4,15 @@
 //! Not for reaching them: see [`crate::source`].
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
-use super::ingestion::{self, Ingestion, OnChange};
+use super::format::{Format, Kind};
+use super::ingestion::{self, Ingestion, NumberFormat, OnChange};
 use super::section::Section;
 use super::{format, normal};
 use crate::table::schema::Schema;
@@ -43,6 +45,35 @@ pub enum Place {
     Address(String),
     /// A program and its arguments; what it writes to standard output is the object.
     Command(Vec<String>),
+}
+
+impl fmt::Display for Place {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Address(uri) => f.write_str(&without_secrets(uri)),
+            // Its arguments may be secrets.
+            Self::Command(words) => f.write_str(words.first().map_or("", String::as_str)),
+        }
+    }
+}
+
+/// An address without password, query and fragment, which may hold secrets.
+pub fn without_secrets(uri: &str) -> String {
+    let end = uri.find(['?', '#']).unwrap_or(uri.len());
+    let uri = &uri[..end];
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let host = rest.find('/').unwrap_or(rest.len());
+    // A password may have a slash in it, though it should not; an @ in a path does no harm.
+    let end = |at: usize| rest[at..].find('/').map_or(rest.len(), |slash| at + slash);
+    let host = rest.rfind('@').map_or(host, |at| host.max(end(at)));
+    let (authority, path) = rest.split_at(host);
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
 }
 
 /// What an object of a source is.
@@ -115,6 +146,13 @@ impl Source {
     pub fn is_fetched(&self) -> bool {
         !matches!(self.place, Place::Folder(_))
     }
+
+    /// Whether its rows are those of a table.
+    pub fn is_database(&self) -> bool {
+        let schemes = ["postgres:", "postgresql:", "sqlite:"];
+        matches!(&self.place, Place::Address(uri)
+            if schemes.iter().any(|scheme| uri.starts_with(scheme)))
+    }
 }
 
 /// Reads the list; `at` resolves a path.
@@ -129,6 +167,7 @@ pub(super) fn sources(
     for mut section in sections {
         let name = name(&mut section, &mut names);
         let place = place(&mut section, &at);
+        let says_format = section.has("format");
         let says_on_change = section.has("on_change");
         let reading = reading(&mut section, ingestion);
         let cursor = cursor(section.has("cursor").then(|| section.section("cursor")));
@@ -165,10 +204,21 @@ pub(super) fn sources(
             mode,
             reading,
         };
+        if source.is_database() {
+            // Their rows are written as our own are.
+            source.reading.numbers = NumberFormat { decimal: '.', thousands: None };
+            source.reading.format = Format {
+                kind: Some(Kind::Csv),
+                delimiter: Some(','),
+                header: Some(true),
+                encoding: Some("utf-8".to_owned()),
+                ..Format::default()
+            };
+        }
         if source.mode == Mode::Snapshot && !says_on_change {
             source.reading.on_change = OnChange::Supersede;
         }
-        check(&section, &source, schema);
+        check(&section, &source, schema, says_format);
         section.finish();
         sources.push(source);
     }
@@ -265,7 +315,7 @@ fn access(section: &mut Section) -> Access {
 }
 
 /// Reports keys that do not belong to the kind of place, and names and patterns that are none.
-fn check(section: &Section, source: &Source, schema: &Schema) {
+fn check(section: &Section, source: &Source, schema: &Schema, says_format: bool) {
     if let Some(Err(error)) = source.pattern.as_deref().map(glob::Pattern::new) {
         section.problem("pattern", &format!("is not a pattern: {error}"));
     }
@@ -280,12 +330,7 @@ fn check(section: &Section, source: &Source, schema: &Schema) {
             section.problem("columns", &format!("gives the name \"{name}\" twice"));
         }
     }
-    let database = match &source.place {
-        Place::Address(uri) => {
-            ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| uri.starts_with(scheme))
-        }
-        _ => false,
-    };
+    let database = source.is_database();
     let Access { table, query, .. } = &source.access;
     if database && table.is_some() == query.is_some() {
         section.problem("table", "or \"query\" is needed, and only one of them");
@@ -335,6 +380,9 @@ fn check(section: &Section, source: &Source, schema: &Schema) {
         section
             .problem("mode", "must be \"files\" here; the others are for databases and commands");
     }
+    if database && (says_format || source.pattern.is_some()) {
+        section.problem("format", "and \"pattern\" are not for a database, which has one table");
+    }
     if command && source.mode == Mode::Files {
         section.problem(
             "mode",
@@ -346,4 +394,23 @@ fn check(section: &Section, source: &Source, schema: &Schema) {
 /// Where the objects of the source `name` are kept that were fetched.
 pub fn landing(output_folder: &Path, name: &str) -> PathBuf {
     normal(&output_folder.join("landing").join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out_of_addresses() {
+        for (uri, shown) in [
+            ("https://h/p/f.csv?sig=SECRET#x", "https://h/p/f.csv"),
+            ("postgres://me:SECRET@h:5432/db?password=SECRET", "postgres://me@h:5432/db"),
+            ("postgres://me@h/db", "postgres://me@h/db"),
+            ("postgres://me:SEC/RET@h/db", "postgres://me@h/db"),
+            ("https://me:SEC@RET@h/a", "https://me@h/a"),
+            ("sqlite:crm.db", "sqlite:crm.db"),
+        ] {
+            assert_eq!(without_secrets(uri), shown);
+        }
+    }
 }

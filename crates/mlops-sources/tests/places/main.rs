@@ -9,8 +9,14 @@
 
 /// Programs whose output is the object.
 mod command;
+/// PostgreSQL, where it is installed.
+mod postgres;
 /// S3, by a server in this process, and by another implementation where it is installed.
 mod s3;
+/// SQLite.
+mod sqlite;
+/// Web servers.
+mod web;
 
 use std::path::Path;
 use std::sync::Arc;
