@@ -1,4 +1,4 @@
-"""Ingestion with DuckDB: usage ingest_duckdb.py OUTPUT INPUT...
+"""Ingestion with DuckDB: usage ingest_duckdb.py OUTPUT INPUT...; CSV, Parquet or JSON Lines.
 
 Trims ids, casts what is a number, keeps one of equal rows, in any order: keeping the first in file
 order costs it more. It is spared what ingestion does besides: quarantine, counts, digests,
@@ -18,6 +18,10 @@ def main(output: str, inputs: list[str]) -> None:
     cells = [f"trim({name}) AS {name}" for name in TEXTS]
     cells += [f"try_cast({name} AS BIGINT) AS {name}" for name in NUMBERS]
     source = f"read_csv({inputs!r}, header=true, auto_detect=false, quote='\"', columns={types!r})"
+    if inputs[0].endswith(".parquet"):
+        source = f"read_parquet({inputs!r})"
+    elif inputs[0].endswith(".jsonl"):
+        source = f"read_json({inputs!r}, format='newline_delimited', columns={types!r})"
     query = f"SELECT DISTINCT {', '.join(cells)} FROM {source}"
     duckdb.connect().execute(f"COPY ({query}) TO '{output}' (HEADER)")
 

@@ -45,7 +45,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     APICALLS.speaks(served);
 }
 
@@ -56,7 +56,7 @@ fn it_finds_its_configuration_from_anywhere() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn it_bears_a_broken_standard_output() {
+fn a_closed_standard_output_is_no_crash() {
     APICALLS.bears_a_broken_standard_output(served);
 }
 
@@ -166,7 +166,7 @@ fn without_test_data_a_file_must_be_named_and_exist() {
 }
 
 #[test]
-fn mistakes_are_told_in_these_words() {
+fn common_mistakes_are_reported_in_these_words() {
     let mut told = Transcript::default();
     told.run("Nobody answers", APICALLS, &scene(&nobody()), &[]);
     let other = App::start(|_, _| Reply::Answer("200 OK", Vec::new(), b"<html>".to_vec()));
@@ -182,6 +182,6 @@ fn mistakes_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    APICALLS.keeps_its_countenance(&Scene::hostile(), &[]);
+fn hostile_content_never_breaks_the_output() {
+    APICALLS.survives_hostile_content(&Scene::hostile(), &[]);
 }

@@ -102,7 +102,7 @@ fn a_port_that_is_taken_is_said() {
 }
 
 #[test]
-fn told_to_read_again_it_takes_new_tokens_and_keys_and_lives_on() {
+fn on_reload_it_takes_new_tokens_and_keys_and_goes_on() {
     let scene = Scene::deployed();
     scene.file("tokens.txt", "read read-0123456789abcdef\n");
     let arguments = ["--port", "0", "--tokens-file", "tokens.txt"];
@@ -156,7 +156,7 @@ fn told_to_read_again_it_takes_new_tokens_and_keys_and_lives_on() {
 }
 
 #[test]
-fn who_stalls_while_reading_its_log_stops_nothing() {
+fn a_stalled_reader_of_the_log_stops_nothing() {
     let scene = Scene::deployed();
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
     // Nobody reads standard error from here on; what fits into the pipe and the queue is little.

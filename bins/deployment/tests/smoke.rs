@@ -18,7 +18,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     DEPLOYMENT.speaks(Scene::scored);
 }
 
@@ -144,6 +144,6 @@ fn a_rollback_takes_the_reports_with_it_and_beginnings_of_names_are_names() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    DEPLOYMENT.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
+fn hostile_content_never_breaks_the_output() {
+    DEPLOYMENT.survives_hostile_content(&Scene::hostile(), &["--accept"]);
 }

@@ -20,7 +20,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     DIAGNOSTICS.speaks(Scene::deployed);
 }
 
@@ -87,7 +87,9 @@ fn nothing_but_a_file_of_predictions_is_replaced_by_one() {
         ("letter.txt", "already there"),
         ("look-alike.csv", "already there"),
         ("out/ledger.sqlite", "already there"),
-        ("out/finaldata2.csv", "already there"),
+        ("out/finaldata2.csv", "the name of a data set"),
+        ("out/finaldata9.csv", "the name of a data set"),
+        ("out/quarantine.csv", "the name of a data set"),
         ("model/trainedmodel.bin", "already there"),
         ("in/risk.csv", "would be read as data"),
         ("test/risk.csv", "would be read as data"),
@@ -241,6 +243,6 @@ fn mistakes_and_comparisons_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    DIAGNOSTICS.keeps_its_countenance(&Scene::hostile(), &[]);
+fn hostile_content_never_breaks_the_output() {
+    DIAGNOSTICS.survives_hostile_content(&Scene::hostile(), &[]);
 }

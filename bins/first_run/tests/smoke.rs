@@ -22,7 +22,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     FIRST_RUN.speaks(Scene::new);
 }
 
@@ -225,7 +225,7 @@ fn a_model_under_the_constant_is_not_made_live_unless_it_is_accepted() {
 }
 
 #[test]
-fn mistakes_are_told_in_these_words() {
+fn common_mistakes_are_reported_in_these_words() {
     let mut told = Transcript::default();
     let scene = Scene::new();
     for file in ["in/a.csv", "in/b.csv"] {
@@ -242,6 +242,6 @@ fn mistakes_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    FIRST_RUN.keeps_its_countenance(&Scene::hostile(), &["--accept"]);
+fn hostile_content_never_breaks_the_output() {
+    FIRST_RUN.survives_hostile_content(&Scene::hostile(), &["--accept"]);
 }

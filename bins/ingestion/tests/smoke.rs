@@ -20,7 +20,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     INGESTION.speaks(Scene::new);
 }
 
@@ -67,7 +67,7 @@ fn a_bad_file_ends_with_1_once_and_the_others_go_in() {
 }
 
 #[test]
-fn mistakes_are_told_in_these_words() {
+fn common_mistakes_are_reported_in_these_words() {
     const GOOD: &str =
         "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n";
     let mut told = Transcript::default();
@@ -133,6 +133,6 @@ fn mistakes_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    INGESTION.keeps_its_countenance(&Scene::hostile(), &["--retry"]);
+fn hostile_content_never_breaks_the_output() {
+    INGESTION.survives_hostile_content(&Scene::hostile(), &["--retry"]);
 }

@@ -20,7 +20,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     REPORTING.speaks(Scene::deployed);
 }
 
@@ -82,6 +82,6 @@ fn mistakes_and_the_page_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    REPORTING.keeps_its_countenance(&Scene::hostile(), &[]);
+fn hostile_content_never_breaks_the_output() {
+    REPORTING.survives_hostile_content(&Scene::hostile(), &[]);
 }

@@ -18,7 +18,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     SCORING.speaks(Scene::trained);
 }
 
@@ -43,12 +43,12 @@ fn the_bare_score_is_the_one_in_json() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn it_bears_a_broken_standard_output() {
+fn a_closed_standard_output_is_no_crash() {
     SCORING.bears_a_broken_standard_output(Scene::trained);
 }
 
 #[test]
-fn mistakes_are_told_in_these_words() {
+fn common_mistakes_are_reported_in_these_words() {
     let mut told = Transcript::default();
     told.run("There is no model", SCORING, &Scene::ingested(), &[]);
     let scene = Scene::trained();
@@ -64,6 +64,6 @@ fn mistakes_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    SCORING.keeps_its_countenance(&Scene::hostile(), &[]);
+fn hostile_content_never_breaks_the_output() {
+    SCORING.survives_hostile_content(&Scene::hostile(), &[]);
 }

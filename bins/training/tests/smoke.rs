@@ -20,7 +20,7 @@ fn it_gives_way_to_another_run() {
 }
 
 #[test]
-fn it_speaks_to_people_to_programs_or_not_at_all() {
+fn it_prints_text_or_json_or_nothing() {
     TRAINING.speaks(Scene::ingested);
 }
 
@@ -48,7 +48,7 @@ fn the_same_data_give_the_same_files_and_the_same_figures_in_json() {
 }
 
 #[test]
-fn mistakes_are_told_in_these_words() {
+fn common_mistakes_are_reported_in_these_words() {
     let mut told = Transcript::default();
     told.run("There is no data set", TRAINING, &Scene::new(), &[]);
     let scene = Scene::ingested();
@@ -71,6 +71,6 @@ fn mistakes_are_told_in_these_words() {
 }
 
 #[test]
-fn it_keeps_its_countenance_whatever_stands_in_files() {
-    TRAINING.keeps_its_countenance(&Scene::hostile(), &[]);
+fn hostile_content_never_breaks_the_output() {
+    TRAINING.survives_hostile_content(&Scene::hostile(), &[]);
 }

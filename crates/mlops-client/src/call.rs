@@ -21,6 +21,8 @@ use crate::transport::{self, reason};
 
 /// The environment variable with the token for reading the app's records.
 pub const READ_TOKEN: &str = "MLOPS_READ_TOKEN";
+/// The path of predictions.
+pub const PREDICTION: &str = "/prediction";
 /// The environment variable with the token for predictions.
 pub const PREDICT_TOKEN: &str = "MLOPS_PREDICT_TOKEN";
 /// The header with the release that answers.
@@ -104,6 +106,11 @@ impl Call {
     /// format.
     pub fn from_app(&self) -> bool {
         self.release.is_some() || self.answer.get("status").and_then(Value::as_u64).is_some()
+    }
+
+    /// Whether it asked for predictions.
+    pub fn predicts(&self) -> bool {
+        self.path == PREDICTION
     }
 
     /// The call in words, such as `GET /scoring`.

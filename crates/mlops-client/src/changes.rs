@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use mlops_core::text;
 use serde_json::Value;
 
-use crate::call::{Call, plain};
-use crate::predictions::{PATH as PREDICTION, Predictions};
+use crate::call::{Call, PREDICTION, plain};
+use crate::predictions::Predictions;
 use crate::readable::cell;
 
 /// Changed values named per call; the others are counted.
@@ -123,7 +123,8 @@ fn of_answer(before: &Call, now: &Call, releases: [Option<&str>; 2], changes: &m
     different.truncate(NAMED);
     changes.extend(different.into_iter().map(|change| format!("{}: {change}", now.path)));
     if more > 0 {
-        changes.push(format!("{}: {more} other values changed", now.path));
+        let more = text::plural(more as u64, "other value");
+        changes.push(format!("{}: {more} changed", now.path));
     }
 }
 
@@ -140,9 +141,9 @@ fn of_predictions(before: &Predictions, now: &Predictions, changes: &mut Vec<Str
     let moved = moved.map(|(before, now)| (before - now).abs()).fold(0.0_f64, f64::max);
     if labels > 0 || moved > 0.0 || before.labels != now.labels {
         changes.push(format!(
-            "/prediction: {labels} of {} rows are predicted differently, probabilities changed by \
-             up to {moved:.4}",
-            now.kept.predictions.len()
+            "/prediction: {} of {} changed, probabilities by up to {moved:.4}",
+            text::count(labels as u64),
+            text::plural(now.kept.predictions.len() as u64, "prediction")
         ));
     }
 }

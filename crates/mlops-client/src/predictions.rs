@@ -15,11 +15,9 @@ use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::call::{Api, Call};
+use crate::call::{Api, Call, PREDICTION};
 use crate::data::Data;
 
-/// The path to which rows are sent.
-pub const PATH: &str = "/prediction";
 /// The number of rows stored with their predictions; all are counted.
 pub const KEPT: usize = 100_000;
 /// Bytes of a block: enough for the overhead of a call not to matter. An app with a smaller limit
@@ -179,7 +177,7 @@ impl<'a> Sender<'a> {
             let fitting = ends[first..].partition_point(|end| end - start <= room).max(1);
             let last = first + fitting;
             let rows = [self.header.as_slice(), &block[start..ends[last - 1]]].concat();
-            let call = self.api.post_csv(PATH, &rows);
+            let call = self.api.post_csv(PREDICTION, &rows);
             if call.status == Some(TOO_LARGE) && fitting > 1 {
                 // This app accepts less at a time.
                 self.limit = rows.len() / 2;
@@ -221,7 +219,13 @@ impl<'a> Sender<'a> {
         };
         let [labels, probabilities] = LISTS.map(|name| match answer.shift_remove(name) {
             Some(Value::Array(list)) if list.len() as u64 == count => Ok(list),
-            Some(Value::Array(list)) => Err(format!("{} {name} for {count} rows", list.len())),
+            Some(Value::Array(list)) => {
+                let rows = text::plural(count, "row");
+                Err(format!(
+                    "\"{name}\" has {} for {rows}",
+                    text::plural(list.len() as u64, "value")
+                ))
+            }
             _ => Err(format!("the answer has no list \"{name}\": is this the app?")),
         });
         let (labels, probabilities) = (labels?, probabilities?);

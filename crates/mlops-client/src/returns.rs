@@ -99,9 +99,7 @@ impl Returns {
             if let Some(error) = &call.error {
                 let _ = writeln!(out, "  error: {error}");
             }
-            if let Some(predictions) =
-                self.predictions.as_ref().filter(|_| call.path == crate::predictions::PATH)
-            {
+            if let Some(predictions) = self.predictions.as_ref().filter(|_| call.predicts()) {
                 predictions.summary().lines().for_each(|line| {
                     let _ = writeln!(out, "  {line}");
                 });

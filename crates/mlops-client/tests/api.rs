@@ -181,7 +181,7 @@ fn nothing_is_tried_beyond_the_time_for_all_calls() {
 }
 
 #[test]
-fn what_is_not_the_app_is_told_from_it() {
+fn another_server_is_told_from_the_app() {
     let page = || Reply::Answer("200 OK", Vec::new(), b"<html>hello</html>".to_vec());
     let app = App::start(move |_, _| page());
     let (call, _) = get(options(&app.url));

@@ -50,7 +50,7 @@ fn signals_arrive_in_order() {
 }
 
 #[test]
-fn a_text_goes_along_where_there_is_something_to_say() {
+fn a_ping_carries_a_text_where_there_is_something_to_say() {
     let (url, lines) = server("200 OK");
     let pings = Pings::new(Some(&url), 5 * SECOND);
     pings.send_with(Signal::Exit(3), "f1: 0.5\n".to_owned());
@@ -69,7 +69,7 @@ fn a_server_that_refuses_hears_the_next_signal_all_the_same() {
 }
 
 #[test]
-fn nobody_there_or_no_address_at_all_costs_no_time() {
+fn an_unreachable_or_missing_address_costs_no_time() {
     // The port was free a moment ago, and nobody listens.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let closed = format!("http://127.0.0.1:{port}/key");

@@ -218,7 +218,10 @@ fn answers_that_do_not_fit_the_rows_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let data = file(dir.path(), "data.csv", [1, 2]);
     for (body, part) in [
-        (json!({"predictions": [1], "probabilities": [0.5]}), "1 predictions for 2 rows"),
+        (
+            json!({"predictions": [1], "probabilities": [0.5]}),
+            "\"predictions\" has 1 value for 2 rows",
+        ),
         (json!({"predictions": [1, 1]}), "no list \"probabilities\""),
         (json!({"predictions": [1, 1], "probabilities": [0.5, "x"]}), "is not a number"),
         (json!([1, 1]), "not an object"),
@@ -247,7 +250,7 @@ fn a_release_that_changes_in_the_middle_begins_the_round_again() {
 }
 
 #[test]
-fn nobody_there_ends_the_round_at_once() {
+fn without_a_server_the_round_ends_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let data = file(dir.path(), "data.csv", [1, 2]);
     let round = round(&nobody(), &[data]);
@@ -302,9 +305,7 @@ fn what_changed_since_the_last_call_is_said() {
             "/scoring: note is new: few rows".to_owned(),
             "/summarystats: 200 → 404 (none yet)".to_owned(),
             "/diagnostics: timings.training is no longer there: 0.25".to_owned(),
-            "/prediction: 1 of 3 rows are predicted differently, probabilities changed by up to \
-             0.5000"
-                .to_owned(),
+            "/prediction: 1 of 3 predictions changed, probabilities by up to 0.5000".to_owned(),
         ]
     );
     assert_eq!(returns.errors, ["GET /summarystats answered 404: none yet"]);
@@ -332,7 +333,7 @@ fn many_changes_are_counted_instead_of_listed() {
 }
 
 #[test]
-fn what_cannot_be_read_or_is_of_another_format_is_nothing_to_compare_with() {
+fn unreadable_answers_and_other_formats_are_not_compared() {
     let dir = tempfile::tempdir().unwrap();
     let data = file(dir.path(), "data.csv", [1]);
     let app = App::start(|request, _| healthy(request, "r-1-a"));

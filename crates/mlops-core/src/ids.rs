@@ -158,6 +158,16 @@ impl DatasetVersion {
         format!("finaldata{}.csv", self.0)
     }
 
+    /// The file name of the data set as Parquet: `finaldata{N}.parquet`.
+    pub fn table_name(self) -> String {
+        format!("finaldata{}.parquet", self.0)
+    }
+
+    /// The key under which the ledger has the digest of that file.
+    pub(crate) fn table_key(self) -> String {
+        format!("table {}", self.0)
+    }
+
     /// The file name of the quarantine: `quarantine{N}.csv`.
     pub fn quarantine_name(self) -> String {
         format!("quarantine{}.csv", self.0)
@@ -257,7 +267,8 @@ pub fn random() -> u64 {
 }
 
 /// Identifies one start of one binary: sortable by time, made unique by a number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The empty one, the default, is that of no run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
@@ -271,6 +282,11 @@ impl RunId {
     /// clocks are set back, and every container has a process 1.
     pub fn unique(at: DateTime<Utc>, pid: u32) -> Self {
         Self::new(at, u64::from(pid) << 32 | random() >> 32)
+    }
+
+    /// The id that a record or a user names.
+    pub fn named(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
     /// The id as text.

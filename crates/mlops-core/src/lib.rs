@@ -21,7 +21,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`text`], [`error`], [`platform`], [`ids`] | words, errors, files that survive a crash |
-//! | [`table`], [`config`] | columns and their meaning; the configuration |
+//! | [`table`], [`expect`], [`config`] | columns and their meaning; when data are due; the configuration |
 //! | [`csv`], [`dataset`] | reading, building a data set |
 //! | [`evaluation`], [`model`], [`drift`], [`profile`] | scores, fits, changes, summaries |
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
@@ -69,6 +69,7 @@ pub mod dataset;
 pub mod drift;
 pub mod error;
 pub mod evaluation;
+pub mod expect;
 pub mod ids;
 pub mod ledger;
 pub mod model;

@@ -36,6 +36,21 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
+/// The verb for `n` things in the past: `was` or `were`.
+pub fn were(n: u64) -> &'static str {
+    if n == 1 { "was" } else { "were" }
+}
+
+/// A length of time in the largest unit that is not coarse: `90 minutes`, `36 hours`, `3 days`.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..180 => plural(seconds, "second"),
+        180..10_800 => plural(seconds / 60, "minute"),
+        10_800..259_200 => plural(seconds / 3600, "hour"),
+        _ => plural(seconds / 86_400, "day"),
+    }
+}
+
 /// Makes untrusted text safe to print: escapes control characters, unusual spaces and zero-width
 /// characters, and cuts long text.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -100,23 +115,27 @@ pub fn few(messages: &mut Vec<String>, rest: impl FnOnce(u64) -> String) {
 
 /// At most ten of `names` and the count of the rest: `a, b and 12 more`.
 pub fn names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
+    names_of_more(names, 0)
+}
+
+/// The same for `names` that are the first ones of a longer list, of which `left_out` are not there.
+pub fn names_of_more<N: AsRef<str>>(names: impl IntoIterator<Item = N>, left_out: u64) -> String {
     let mut names = names.into_iter();
     let shown: Vec<String> = names
         .by_ref()
         .take(MOST_NAMES)
         .map(|name| escaped(name.as_ref(), NAME_BYTES).into_owned())
         .collect();
-    match names.count() as u64 {
+    match names.count() as u64 + left_out {
         0 => shown.join(", "),
         more => format!("{} and {} more", shown.join(", "), count(more)),
     }
 }
 
-/// The first ten of `names` and the count of the rest, for records.
-pub fn examples(names: &[String]) -> Vec<String> {
+/// The first ten of `names` and the number of the others, for records.
+pub fn examples(names: &[String]) -> (Vec<String>, u64) {
     let shown = names.iter().take(MOST_NAMES).map(|name| escaped(name, NAME_BYTES).into_owned());
-    let more = names.len().saturating_sub(MOST_NAMES) as u64;
-    shown.chain((more > 0).then(|| format!("and {} more", count(more)))).collect()
+    (shown.collect(), names.len().saturating_sub(MOST_NAMES) as u64)
 }
 
 /// One of our own messages, cut in the middle if untrusted text made it too long.
@@ -302,6 +321,7 @@ mod tests {
     #[test]
     fn numbers_are_short_and_aligned() {
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!([1, 2].map(|n| plural(n, "row") + " " + were(n)), ["1 row was", "2 rows were"]);
         assert_eq!(count(100), "100");
         assert_eq!(plural(1, "file"), "1 file");
         assert_eq!(number(0.123_456), "0.123");

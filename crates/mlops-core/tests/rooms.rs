@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "platform",
     "ids",
     "table",
+    "expect",
     "config",
     "source",
     "csv",

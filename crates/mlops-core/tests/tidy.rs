@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -138,4 +139,63 @@ fn every_configuration_key_and_binary_is_documented() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
         assert!(readme.contains(&format!("| `{name}` |")), "README.md does not list {name}");
     }
+}
+
+/// Every `section.key` in `text` between quotes or back-ticks.
+fn keys_named(text: &str, sections: &BTreeSet<&str>) -> Vec<String> {
+    let quoted = |c: char| matches!(c, '`' | '"' | '\\');
+    let mut named = Vec::new();
+    for section in sections {
+        let start = format!("{section}.");
+        for (at, _) in text.match_indices(&start) {
+            let rest = &text[at + start.len()..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.'));
+            let (key, after) = rest.split_at(end.unwrap_or(rest.len()));
+            let file = matches!(key, "rs" | "py" | "json");
+            if text[..at].ends_with(quoted) && after.starts_with(quoted) && !file {
+                named.push(format!("{section}.{key}"));
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn keys_that_pages_and_messages_name_exist() {
+    let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let first = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    // Other tables of the page are about entries of lists and objects.
+    let table = page.lines().skip_while(|line| !line.starts_with('|'));
+    let table = table.take_while(|line| line.starts_with('|'));
+    let keys: BTreeSet<String> = table.filter_map(first).collect();
+    let sections: BTreeSet<&str> =
+        keys.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+    assert!(sections.contains("ingestion") && sections.len() > 10, "{sections:?}");
+
+    let config = sources("crates/mlops-core/src/config");
+    let read = |key: &String| {
+        let literal = format!("\"{}\"", key.rsplit('.').next().unwrap());
+        config.iter().any(|(_, text)| text.contains(&literal))
+    };
+    let mut wrong: Vec<String> =
+        keys.iter().filter(|key| !read(key)).map(|key| format!("nothing reads {key}")).collect();
+
+    let pages =
+        ["", "docs"].into_iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let pages = pages.map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let pages = pages.map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap()));
+    for (path, text) in pages.chain(all()) {
+        // Tests ask for mistakes.
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let known = |named: &String| {
+            let within = format!("{named}.");
+            keys.contains(named) || keys.iter().any(|key| key.starts_with(&within))
+        };
+        let unknown = keys_named(text, &sections).into_iter().filter(|named| !known(named));
+        if !path.contains("/tests/") {
+            wrong.extend(unknown.map(|key| format!("{path} names {key}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -97,7 +97,7 @@ fn refusal(rows: &Rows) -> String {
 }
 
 #[test]
-fn rows_that_a_line_tells_apart_are_refused() {
+fn separable_rows_are_refused() {
     let two = vec![(vec![1.0], false), (vec![2.0], true)];
     assert!(refusal(&two).contains("all rows are told apart without error by feature 0"));
     let mut many = generate(31, 20_000, 4);
@@ -110,7 +110,7 @@ fn rows_that_a_line_tells_apart_are_refused() {
 }
 
 #[test]
-fn rows_of_which_some_are_told_apart_are_refused_too() {
+fn partly_separable_rows_are_refused_too() {
     // One level of a category has only positives; the others overlap.
     let mut rows = generate(32, 5_000, 3);
     for (i, (row, label)) in rows.iter_mut().enumerate() {
@@ -141,7 +141,7 @@ fn one_row_on_the_wrong_side_is_enough_for_an_optimum() {
 /// Of small random problems every one either has an optimum or a direction that shows it has none;
 /// whether it has is known from all the lines through two rows.
 #[test]
-fn small_problems_are_told_rightly() {
+fn small_problems_are_classified_correctly() {
     let mut random = Random(5);
     let (mut refused, mut fitted) = (0, 0);
     for _ in 0..3_000 {

@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::decoder::{Decoder, Text};
 use crate::dialect::{Delimited, Reading};
 use crate::file::Window;
-use crate::recognise::{self, Made, Wish};
+use crate::recognise::{self, Made, OwnedWish, Wish};
 use crate::record::Dialect;
 use crate::{names, packed};
 
@@ -37,18 +37,6 @@ struct Members {
     present: Option<(Arc<str>, Box<dyn Decoder>)>,
     names: Option<Vec<String>>,
     extra: Vec<String>,
-}
-
-struct OwnedWish {
-    path: std::path::PathBuf,
-    options: mlops_core::config::Ingestion,
-    columns: Vec<String>,
-}
-
-impl OwnedWish {
-    fn get(&self) -> Wish<'_> {
-        Wish { path: &self.path, options: &self.options, columns: &self.columns }
-    }
 }
 
 /// Whether the archive is a workbook.
@@ -97,13 +85,8 @@ pub(crate) fn members(wish: Wish, window: Window) -> Result<Box<dyn Decoder>> {
         left = passed;
     }
     left.reverse();
-    let wish = OwnedWish {
-        path: wish.path.to_owned(),
-        options: wish.options.clone(),
-        columns: wish.columns.to_vec(),
-    };
     // What was packed is named already.
-    let mut wish = wish;
+    let mut wish = wish.owned();
     wish.options.format.compression = None;
     Ok(Box::new(Members { wish, left, present: None, names: None, extra: Vec::new() }))
 }

@@ -3,27 +3,33 @@
 //! Each makes CSV records of a file, which core parses as those of any other file, so that a table gives
 //! the same data set in every format. Not for what a cell means: see `mlops_core::csv`.
 
+mod apart;
 mod archive;
 mod decoder;
 mod dialect;
 mod encoding;
+mod excel;
 mod file;
 mod fixed;
 mod json;
 mod names;
 mod open;
+mod output;
 mod packed;
+mod parquet;
 mod recognise;
 mod record;
 mod sniff;
 mod spell;
+mod typed;
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::formats::{self, Formats, Opened};
+use mlops_core::csv::formats::{self, DataSet, Formats, Opened};
 
 /// All formats of this crate.
 struct Known;
@@ -41,6 +47,10 @@ impl Formats for Known {
 
     fn takes(&self, name: &str) -> bool {
         names::takes(name)
+    }
+
+    fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
+        output::write(data, out)
     }
 }
 

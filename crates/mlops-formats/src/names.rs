@@ -7,9 +7,7 @@ use std::path::Path;
 /// Endings of text, which may be packed.
 const TEXTS: [&str; 9] = ["csv", "tsv", "tab", "psv", "jsonl", "ndjson", "json", "fwf", "fixed"];
 /// Endings of files that are packed already, or have a packing of their own.
-const BINARY: [&str; 12] = [
-    "parquet", "pq", "arrow", "feather", "ipc", "xlsx", "xlsm", "xlsb", "xls", "ods", "zip", "parq",
-];
+const BINARY: [&str; 8] = ["parquet", "parq", "pq", "xlsx", "xlsm", "xlsb", "xls", "zip"];
 /// Endings of packed files.
 const PACKED: [&str; 7] = ["gz", "gzip", "zst", "zstd", "bz2", "xz", "bzip2"];
 

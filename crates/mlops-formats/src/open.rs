@@ -19,7 +19,7 @@ use mlops_core::platform::digest::Digest;
 use crate::decoder::Whole;
 use crate::file::{Stream, Sum, Window};
 use crate::recognise::{self, Made, Wish};
-use crate::{archive, packed, sniff};
+use crate::{apart, archive, excel, packed, parquet, sniff};
 
 /// Bytes that are looked at first; they suffice for a comma-separated file.
 const GLANCE: usize = 1 << 10;
@@ -48,13 +48,14 @@ pub(crate) fn open(
         }
         let kind = format.kind.or(recognise::binary(&head));
         if let Some(kind @ (Kind::Parquet | Kind::Arrow | Kind::Excel)) = kind {
-            return table(wish, kind, file);
+            let window = Window::of(file).map_err(|e| wish.failed(e))?;
+            return table(wish, kind, window);
         }
     }
     if compression == Compression::Zip {
         let window = Window::of(file).map_err(|e| wish.failed(e))?;
         if format.kind == Some(Kind::Excel) || archive::is_workbook(&window) {
-            return workbook(wish, window);
+            return table(wish, Kind::Excel, window);
         }
         let decoder = archive::members(wish, window.clone())?;
         let sum = Sum::Whole(path.to_owned(), window);
@@ -75,16 +76,19 @@ pub(crate) fn open(
 }
 
 /// The rows of a table in a binary format.
-fn table(wish: Wish, kind: Kind, file: File) -> Result<Opened> {
-    let window = Window::of(file).map_err(|e| wish.failed(e))?;
-    match kind {
-        Kind::Excel => workbook(wish, window),
-        _ => Err(wish.schema("this is a table in a binary format: save it as \"CSV UTF-8\"")),
-    }
-}
-
-fn workbook(wish: Wish, _window: Window) -> Result<Opened> {
-    Err(wish.schema("this is a workbook: save it as \"CSV UTF-8\""))
+fn table(wish: Wish, kind: Kind, window: Window) -> Result<Opened> {
+    let decoder = match kind {
+        Kind::Excel => excel::rows(wish, window.clone())?,
+        Kind::Arrow => {
+            return Err(wish.schema("this is a table of Arrow: save it as Parquet or CSV"));
+        }
+        _ => {
+            let (window, own) = (window.clone(), wish.owned());
+            apart::decoder(wish.path, move || parquet::Table::of(own.get(), window))?
+        }
+    };
+    let sum = Sum::Whole(wish.path.to_owned(), window);
+    Ok(Opened::Rows(Box::new(Whole { decoder, sum })))
 }
 
 /// Comma-separated text made of a file.

@@ -3,7 +3,7 @@
 //! Not for unpacking: see [`crate::open`] and [`crate::archive`].
 
 use std::io::{Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::config::{Ingestion, Kind};
@@ -27,7 +27,30 @@ pub(crate) struct Wish<'a> {
     pub(crate) columns: &'a [String],
 }
 
+/// The same, kept.
+pub(crate) struct OwnedWish {
+    path: PathBuf,
+    pub(crate) options: Ingestion,
+    columns: Vec<String>,
+}
+
+impl OwnedWish {
+    /// What is kept.
+    pub(crate) fn get(&self) -> Wish<'_> {
+        Wish { path: &self.path, options: &self.options, columns: &self.columns }
+    }
+}
+
 impl Wish<'_> {
+    /// A copy to keep.
+    pub(crate) fn owned(self) -> OwnedWish {
+        OwnedWish {
+            path: self.path.to_owned(),
+            options: self.options.clone(),
+            columns: self.columns.to_vec(),
+        }
+    }
+
     /// An error about the form of the file.
     pub(crate) fn schema(self, message: &str) -> Error {
         Error::schema(self.path.display().to_string(), message)

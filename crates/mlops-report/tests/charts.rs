@@ -113,7 +113,7 @@ fn empty_reports_say_so_in_every_picture() {
 }
 
 #[test]
-fn curves_that_are_none_say_so() {
+fn missing_curves_are_marked_as_missing() {
     let nan = f64::NAN;
     for points in
         [vec![], vec![RocPoint { fpr: 0.0, tpr: 0.0 }], vec![RocPoint { fpr: nan, tpr: nan }; 5]]

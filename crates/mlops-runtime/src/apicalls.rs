@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mlops_client::call::{self, Api, Call, PREDICT_TOKEN, READ_TOKEN};
 use mlops_client::data::Data;
-use mlops_client::predictions::{DataFile, PATH as PREDICTION};
+use mlops_client::predictions::DataFile;
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round;
 use mlops_core::ledger::Ledger;
@@ -90,6 +90,9 @@ pub struct ApiCalls {
 pub struct Called {
     /// The call in words: `GET /scoring`.
     pub call: String,
+    /// Whether it asked for predictions.
+    #[serde(skip)]
+    pub predicts: bool,
     /// The status of the answer.
     pub status: Option<u16>,
     /// The release that answered.
@@ -288,6 +291,7 @@ impl ApiCalls {
         let predictions = returns.predictions.unwrap_or_default();
         let called = |call: Call| Called {
             call: call.name(),
+            predicts: call.predicts(),
             status: call.status,
             release: call.release,
             attempts: call.attempts,
@@ -318,8 +322,7 @@ impl fmt::Display for ApiCalls {
             .take(MOST_CALLS)
             .map(|call| {
                 let status = call.status.map_or("-".to_owned(), |status| status.to_string());
-                let more =
-                    if call.call.ends_with(PREDICTION) { self.predicted() } else { String::new() };
+                let more = if call.predicts { self.predicted() } else { String::new() };
                 vec![call.call.clone(), status, more]
             })
             .collect();

@@ -313,9 +313,10 @@ impl fmt::Display for Steps {
 fn ingested(ingestion: &Ingested, holdout: Option<&HoldoutRecord>) -> String {
     let set_aside = holdout.map_or_else(String::new, |holdout| {
         format!(
-            "   there are no test data: {} of {} rows were set aside in {}\n",
+            "   there are no test data: {} of {} {} set aside in {}\n",
             text::count(holdout.rows),
-            text::count(holdout.drawn_from),
+            text::plural(holdout.drawn_from, "row"),
+            text::were(holdout.rows),
             holdout.name
         )
     });
@@ -325,11 +326,11 @@ fn ingested(ingestion: &Ingested, holdout: Option<&HoldoutRecord>) -> String {
 fn trained(training: &Trained) -> String {
     let data = &training.data;
     let mut lines = format!(
-        "{} features, {:.1} % positive, solver {}; left out: {} test rows, {} with missing values\n",
-        training.card.features.len(),
+        "{}, {:.1} % positive, solver {}; left out: {}, {} with missing values\n",
+        text::plural(training.card.features.len() as u64, "feature"),
         100.0 * data.positives as f64 / data.rows.max(1) as f64,
         training.card.solver,
-        text::count(data.held_out),
+        text::plural(data.held_out, "test row"),
         text::count(data.dropped),
     );
     for note in &training.notes {
@@ -337,11 +338,11 @@ fn trained(training: &Trained) -> String {
         lines.push_str(note);
         lines.push('\n');
     }
-    part(&format!("2  Trained on {} rows", text::count(data.rows)), &lines)
+    part(&format!("2  Trained on {}", text::plural(data.rows, "row")), &lines)
 }
 
 fn scored(scoring: &Score) -> String {
-    let head = format!("3  Scored on {} test rows", text::count(scoring.evaluation.n));
+    let head = format!("3  Scored on {}", text::plural(scoring.evaluation.n, "test row"));
     part(&head, &scoring.to_string())
 }
 

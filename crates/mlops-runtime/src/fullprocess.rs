@@ -6,7 +6,7 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::{DecisionOutcome, Step};
+use mlops_core::ids::{DecisionOutcome, RunId, Step};
 use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
@@ -110,7 +110,8 @@ impl Report for Explained {
 /// The decision that a run recorded, or the newest one.
 pub fn explain(context: &Context, run: Option<&str>) -> Result<Explained> {
     let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
-    decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run).map(Explained)
+    let run = run.map(RunId::named);
+    decide::explain(&ledger.map_or_else(Ledger::in_memory, Ok)?, run.as_ref()).map(Explained)
 }
 
 impl fmt::Display for Explained {
@@ -126,8 +127,7 @@ impl fmt::Display for Explained {
 
 /// Decides, acts, and reports on the result.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<FullProcess> {
-    let unfinished =
-        !workspace.ledger.previous_run_completed(Step::FullProcess, context.run.as_str())?;
+    let unfinished = !workspace.ledger.previous_run_completed(Step::FullProcess, &context.run)?;
     let Decided { decision, live: verified, scoring } =
         decide::decided(context, workspace, options)?;
     let mut report = FullProcess { decision, diagnostics: None, reporting: None, apicalls: None };

@@ -101,9 +101,9 @@ impl Tokens {
             _ => Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 if scope == Scope::Read {
-                    "this token allows predictions only; this address needs the scope \"read\""
+                    "this token allows predictions only; this endpoint needs the scope \"read\""
                 } else {
-                    "this token allows reading only; this address needs the scope \"predict\""
+                    "this token allows reading only; this endpoint needs the scope \"predict\""
                 },
             )
             .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")),

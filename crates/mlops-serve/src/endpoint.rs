@@ -1,7 +1,7 @@
-//! The definition of an address: its path and methods, and for each method the scope, the maximum
+//! The definition of an endpoint: its path and methods, and for each method the scope, the maximum
 //! body size, the handler and the description.
 //!
-//! Not for the addresses themselves: see `addresses`.
+//! Not for the endpoints themselves: see `endpoints`.
 
 use axum::http::Method;
 use mlops_core::config::Service;
@@ -11,7 +11,7 @@ use crate::call::{Answering, Call};
 use crate::openapi::operation::Operation as Described;
 use crate::problem::Dialect;
 
-/// An address.
+/// An endpoint.
 pub(crate) struct Endpoint {
     /// The path in the router's syntax, with parameters in braces.
     pub(crate) path: &'static str,
@@ -21,7 +21,7 @@ pub(crate) struct Endpoint {
     pub(crate) operations: &'static [Operation],
 }
 
-/// An operation: a method of an address.
+/// An operation: a method of an endpoint.
 pub(crate) struct Operation {
     pub(crate) verb: Verb,
     pub(crate) scope: Scope,
@@ -57,7 +57,7 @@ impl Verb {
 }
 
 impl Operation {
-    /// An operation that reads only the address and requires `scope`.
+    /// An operation that reads only the endpoint and requires `scope`.
     pub(crate) const fn get(
         scope: Scope,
         handler: fn(Call) -> Answering,
@@ -87,7 +87,7 @@ impl Endpoint {
         self.operations.iter().find(|operation| operation.verb.is(method))
     }
 
-    /// The scope that `method` requires, even if the address does not have it.
+    /// The scope that `method` requires, even if the endpoint does not have it.
     pub(crate) fn scope(&self, method: &Method) -> Scope {
         match self.operation(method).or_else(|| self.operation(&Method::GET)) {
             _ if *method == Method::POST => Scope::Predict,

@@ -9,6 +9,7 @@ use std::fmt;
 
 use axum::body::Bytes;
 use axum::response::Response;
+use mlops_core::text;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -284,7 +285,10 @@ impl<'de> Visitor<'de> for Inputs<'_, '_> {
             let n = Elements::of(values.get()).count();
             let expected = *length.get_or_insert(n);
             if n != expected {
-                let message = format!("column {name:?} has {n} values, another has {expected}");
+                let message = format!(
+                    "column {name:?} has {}, another has {expected}",
+                    text::plural(n as u64, "value")
+                );
                 return Err(A::Error::custom(message));
             }
             match rows.loaded.columns.find(&name, columns.len()) {

@@ -3,8 +3,8 @@
 //! | noun | file |
 //! |---|---|
 //! | [`Server`] | `server`: listens, limits connections, drains; `connection`: one of them, and `linger`: its end |
-//! | `addresses` | every address, once: who may ask, who answers, how it is described |
-//! | `router` | the addresses as a function of the state |
+//! | `endpoints` | every endpoint, once: who may ask, who answers, how it is described |
+//! | `router` | the endpoints as a function of the state |
 //! | `middleware` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
 //! | `predict` | from the bytes of a request to a table of features, and to an answer |
@@ -18,7 +18,6 @@
 //! Not for the command line: see `bins/app`. Not for training: see `mlops_core::stage`.
 
 mod access;
-mod addresses;
 mod body;
 mod budget;
 mod call;
@@ -27,6 +26,7 @@ mod connection;
 mod cors;
 mod encoding;
 mod endpoint;
+mod endpoints;
 mod health;
 mod invocations;
 mod ledger_metrics;

@@ -20,7 +20,7 @@ const CODES: [u16; 19] =
 /// The maximum number of releases with counters of their own; beyond it the oldest is dropped.
 const VERSIONS: usize = 100;
 
-/// Latencies for one address and status.
+/// Latencies for one endpoint and status.
 #[derive(Debug, Default)]
 struct Histogram {
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -83,7 +83,7 @@ impl Failed {
 /// All metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    /// The addresses that metrics distinguish.
+    /// The endpoints that metrics distinguish.
     endpoints: Vec<&'static str>,
     requests: Vec<[Histogram; CODES.len() + 1]>,
     classes: Mutex<Vec<(String, Arc<ClassCounts>)>>,
@@ -94,7 +94,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics for these addresses, without requests so far.
+    /// Metrics for these endpoints, without requests so far.
     pub(crate) fn new(endpoints: Vec<&'static str>) -> Self {
         Self {
             requests: endpoints.iter().map(|_| Default::default()).collect(),
@@ -107,7 +107,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request to the address with index `endpoint` that ended with `code` after `time`.
+    /// Counts a request to the endpoint with index `endpoint` that ended with `code` after `time`.
     pub(crate) fn request(&self, endpoint: usize, code: u16, time: Duration) {
         let code = CODES.iter().position(|c| *c == code).unwrap_or(CODES.len());
         let histogram = &self.requests[endpoint][code];

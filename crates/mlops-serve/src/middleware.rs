@@ -28,12 +28,12 @@ use crate::request_id::{REQUEST_ID, RequestId};
 use crate::state::{App, Settings, State};
 use crate::{body, cors, encoding, origin};
 
-/// An address, as the middleware sees it.
+/// An endpoint, as the middleware sees it.
 pub(crate) struct Place {
     endpoint: &'static Endpoint,
-    /// The index of the address in the metrics.
+    /// The index of the endpoint in the metrics.
     index: usize,
-    /// The methods of the address.
+    /// Its methods.
     allow: Option<HeaderValue>,
 }
 
@@ -49,7 +49,7 @@ struct Asked {
 }
 
 impl Place {
-    /// The address `endpoint`, with `index` in the metrics.
+    /// `endpoint`, with `index` in the metrics.
     pub(crate) fn new(endpoint: &'static Endpoint, index: usize) -> Self {
         let allow = (!endpoint.operations.is_empty())
             .then(|| HeaderValue::from_str(&endpoint.allow()).ok())
@@ -113,19 +113,18 @@ impl Place {
         })
     }
 
-    /// The error for a method that the address does not have, or for an unknown address.
+    /// The error for a method that the endpoint does not have, or for an unknown path.
     fn nothing(&self) -> Problem {
         if self.allow.is_none() {
-            let detail =
-                "there is nothing at this address: see /openapi.json for those that there are";
+            let detail = "there is no such endpoint: /openapi.json lists those that there are";
             return Problem::new(StatusCode::NOT_FOUND, detail);
         }
         let detail =
-            "this address does not take this method: the header \"Allow\" has those it takes";
+            "this endpoint does not take this method: the header \"Allow\" has those it takes";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     }
 
-    /// `problem` in the address's format.
+    /// `problem` in the endpoint's format.
     fn refuse(&self, problem: &Problem, asked: &Asked) -> Response {
         if let Some(cause) = &problem.cause {
             tracing::error!(request_id = asked.id.as_str(), "a request failed: {cause}");

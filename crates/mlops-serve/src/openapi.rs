@@ -1,6 +1,6 @@
-//! `/openapi.json`: every address, body and status, with the columns of the served model.
+//! `/openapi.json`: every endpoint, body and status, with the columns of the served model.
 //!
-//! Derived from the table of addresses, so that description and service cannot differ. Tests
+//! Derived from the table of endpoints, so that description and service cannot differ. Tests
 //! compare it with the service itself, and with a client generated from it. Not for the schemas of
 //! bodies: see [`schemas`].
 
@@ -60,7 +60,7 @@ pub(crate) fn document(
     document
 }
 
-/// An operation with the parts that follow from its address: errors, parameters, tokens.
+/// An operation with the parts that follow from its endpoint: errors, parameters, tokens.
 fn described(
     endpoint: &Endpoint,
     operation: &Operation,

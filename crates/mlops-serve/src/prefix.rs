@@ -1,6 +1,6 @@
-//! The path prefix that a proxy adds to all addresses, whether it strips it or not.
+//! The path prefix that a proxy adds to all endpoints, whether it strips it or not.
 //!
-//! Not for addresses themselves: see `router`.
+//! Not for endpoints themselves: see `router`.
 
 use axum::extract::Request;
 use axum::http::uri::{PathAndQuery, Uri};
@@ -33,7 +33,7 @@ pub(crate) fn strip(request: &mut Request, root: &str) {
     }
 }
 
-/// The prefix of addresses as the client with `headers` sees them.
+/// The prefix of endpoints as the client with `headers` sees them.
 pub(crate) fn of(headers: &HeaderMap, settings: &Settings) -> String {
     let said = headers.get(FORWARDED_PREFIX).and_then(|v| v.to_str().ok());
     let said = said.map(|text| text.trim_end_matches('/')).filter(|text| is_root_path(text));

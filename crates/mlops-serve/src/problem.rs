@@ -1,5 +1,5 @@
 //! Every error that a client can see: `application/problem+json` (RFC 9457), or the format of the
-//! address's protocol.
+//! endpoint's protocol.
 //!
 //! Errors contain no paths, secrets or stack traces. Not for errors at startup: those are the
 //! core's.
@@ -35,7 +35,7 @@ pub(crate) struct Problem {
     header: Option<(HeaderName, &'static str)>,
 }
 
-/// The error format of an address.
+/// The error format of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `application/problem+json`.
@@ -47,7 +47,7 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// The format for the unknown address `path`: that of its neighbours.
+    /// The format for the unknown `path`: that of its neighbours.
     pub(crate) fn near(path: &str) -> Self {
         if path.starts_with("/v2/") { Self::Inference } else { Self::Problem }
     }
@@ -136,10 +136,17 @@ impl Problem {
                     error_count: self.faults.as_ref().map(|f| f.count),
                     errors: self.faults.as_ref().map(|f| f.first.as_slice()),
                 };
-                return (
-                    serde_json::to_vec(&document).unwrap_or_default(),
-                    "application/problem+json",
-                );
+                let whole = serde_json::to_vec(&document);
+                // Without the faults nothing is left that could fail.
+                let bytes = whole.unwrap_or_else(|_| {
+                    serde_json::json!({
+                        "type": document.r#type, "title": title, "status": document.status,
+                        "detail": detail, "request_id": request_id,
+                    })
+                    .to_string()
+                    .into_bytes()
+                });
+                return (bytes, "application/problem+json");
             }
             Dialect::Inference => (serde_json::json!({ "error": detail }), "application/json"),
             Dialect::Mlflow => {

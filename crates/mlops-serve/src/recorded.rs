@@ -1,6 +1,6 @@
 //! `GET /scoring`, `/summarystats`, `/diagnostics`: records about the live release.
 //!
-//! Read from the release and the ledger; nothing is computed or written. JSON, or a table for
+//! Read from the release, `diagnostics.json` and the ledger; nothing is computed or written. JSON, or a table for
 //! requests that accept `text/plain`.
 
 use std::fmt::Write as _;
@@ -10,10 +10,13 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mlops_core::evaluation::metrics::Interval;
-use mlops_core::ids::Step;
+use mlops_core::ids::ReleaseId;
 use mlops_core::ledger::{Deployment, Ledger};
-use mlops_core::stage::diagnose::{Diagnostics, columns_table};
+use mlops_core::profile::ColumnProfile;
+use mlops_core::run::context::LeftOut;
+use mlops_core::stage::diagnose::{self, Diagnostics, columns_table};
 use mlops_core::text;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::body;
@@ -58,7 +61,7 @@ pub(crate) async fn scoring(call: Call) -> Result<Response, Problem> {
         if let Some(d) = &deployment {
             let _ = writeln!(words, "Live since {} ({}): {}", d.recorded, d.step, d.reason);
         }
-        Ok((value, words))
+        Ok((value.to_string(), words))
     })
     .await
 }
@@ -67,32 +70,60 @@ pub(crate) async fn scoring(call: Call) -> Result<Response, Problem> {
 pub(crate) async fn summary(call: Call) -> Result<Response, Problem> {
     answer(call, |app, loaded| {
         let found = diagnostics(app, loaded)?;
-        let value = json!({
-            "model_version": loaded.id, "recorded": found.recorded, "data": found.data,
-            "rows": found.predictions.rows, "columns": found.columns,
-        });
         let head = format!("Release {} on {}, {}\n", loaded.id, found.data, found.recorded);
-        Ok((value, head + &columns_table(&found.columns)))
+        let words = head + &columns_table(&found.columns);
+        let value = Summary {
+            model_version: &loaded.id,
+            recorded: found.recorded,
+            data: found.data,
+            rows: found.predictions.rows,
+            columns: found.columns,
+            left_out: found.left_out,
+        };
+        Ok((text_of(&value)?, words))
     })
     .await
+}
+
+/// The statistics of the columns, as they are answered.
+#[derive(Serialize)]
+struct Summary<'a> {
+    model_version: &'a ReleaseId,
+    recorded: String,
+    data: String,
+    rows: u64,
+    columns: Vec<ColumnProfile>,
+    #[serde(skip_serializing_if = "LeftOut::is_empty")]
+    left_out: LeftOut,
 }
 
 /// Answers `GET /diagnostics`.
 pub(crate) async fn diagnose(call: Call) -> Result<Response, Problem> {
     answer(call, |app, loaded| {
         let found = diagnostics(app, loaded)?;
-        let mut value =
-            serde_json::to_value(&found).map_err(|e| Problem::internal(e.to_string()))?;
-        value["model_version"] = json!(loaded.id);
-        Ok((value, found.to_string()))
+        let words = found.to_string();
+        Ok((text_of(&Examined { found, model_version: &loaded.id })?, words))
     })
     .await
+}
+
+/// Diagnostics, as they are answered.
+#[derive(Serialize)]
+struct Examined<'a> {
+    #[serde(flatten)]
+    found: Diagnostics,
+    model_version: &'a ReleaseId,
+}
+
+/// `answer` as JSON. Of thousands of columns a tree of values would take several times the memory.
+fn text_of(answer: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(answer).map_err(|e| Problem::internal(e.to_string()))
 }
 
 /// Looks it up in the background, and answers in the format that `request` accepts.
 async fn answer(
     Call { app, request, .. }: Call,
-    find: impl FnOnce(&Shared, &Loaded) -> Result<(Value, String), Problem> + Send + 'static,
+    find: impl FnOnce(&Shared, &Loaded) -> Result<(String, String), Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let plain = wants_text(request.headers());
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
@@ -101,11 +132,11 @@ async fn answer(
         let _place = place;
         find(&app, &ours)
     };
-    let (value, words) = body::work(true, work).await?;
+    let (json, words) = body::work(true, work).await?;
     let mut response = if plain {
         body::typed(words, "text/plain; charset=utf-8")
     } else {
-        body::typed(value.to_string(), "application/json")
+        body::typed(json, "application/json")
     };
     let headers = response.headers_mut();
     headers.insert(body::MODEL_VERSION, loaded.version.clone());
@@ -148,10 +179,9 @@ fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Probl
 
 /// The newest diagnostics of the live release, without paths.
 fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
-    let detail = ledger(app)?.report_on(Step::Diagnostics, &loaded.id).map_err(Failure::Inside)?;
-    // A record written by another version may lack some of this.
-    let report = detail.and_then(|detail| serde_json::from_str::<Diagnostics>(&detail).ok());
-    let mut found = report.ok_or_else(|| {
+    let (config, ledger) = (&app.context.config, ledger(app)?);
+    let found = diagnose::newest(config, &ledger, &loaded.id).map_err(Failure::Inside)?;
+    let mut found = found.ok_or_else(|| {
         missing("there are no diagnostics of the live release: run `diagnostics`")
     })?;
     found.data = file_name(&found.data);

@@ -1,7 +1,7 @@
-//! The router: the table of addresses behind the middleware.
+//! The router: the table of endpoints behind the middleware.
 //!
-//! axum finds the address, and each route knows its own, so that there is no second lookup. Not for
-//! the addresses: see `addresses`.
+//! axum finds the endpoint, and each route knows its own, so that there is no second lookup. Not for
+//! the addresses: see `endpoints`.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,29 +14,29 @@ use axum::extract::Request;
 use axum::response::Response;
 use tower_service::Service;
 
-use crate::addresses::{ADDRESSES, UNKNOWN};
+use crate::endpoints::{ENDPOINTS, UNKNOWN};
 use crate::middleware::Place;
 use crate::state::App;
 
-/// The router over all addresses.
+/// The router over all endpoints.
 pub(crate) fn router(app: &App) -> Router {
     let mut router = Router::new();
     let service = |index, endpoint| {
         let place = Arc::new(Place::new(endpoint, index));
         Passage { app: App::clone(app), place }
     };
-    for (index, endpoint) in ADDRESSES.iter().enumerate() {
+    for (index, endpoint) in ENDPOINTS.iter().enumerate() {
         router = router.route_service(endpoint.path, service(index, endpoint));
     }
-    router.fallback_service(service(ADDRESSES.len(), &UNKNOWN))
+    router.fallback_service(service(ENDPOINTS.len(), &UNKNOWN))
 }
 
-/// The names of all addresses for metrics, by index.
+/// The names of all endpoints for metrics, by index.
 pub(crate) fn labels() -> Vec<&'static str> {
-    ADDRESSES.iter().chain([&UNKNOWN]).map(|endpoint| endpoint.path).collect()
+    ENDPOINTS.iter().chain([&UNKNOWN]).map(|endpoint| endpoint.path).collect()
 }
 
-/// Puts the middleware in front of the handlers of an address.
+/// Puts the middleware in front of the handlers of an endpoint.
 #[derive(Clone)]
 struct Passage {
     app: App,

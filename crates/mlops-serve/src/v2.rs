@@ -11,6 +11,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use mlops_core::text;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub(crate) const NUMBERS: [&str; 11] = [
     "UINT8",
 ];
 
-/// The model that an address names.
+/// The model that a path names.
 #[derive(Debug, Deserialize)]
 struct Named {
     model: String,
@@ -81,7 +82,7 @@ impl Named {
         let Path(named) = request
             .extract_parts()
             .await
-            .map_err(|e: PathRejection| Problem::new(e.status(), "the address cannot be read"))?;
+            .map_err(|e: PathRejection| Problem::new(e.status(), "the path cannot be read"))?;
         Ok(named)
     }
 
@@ -104,7 +105,7 @@ impl Named {
         }
     }
 
-    /// The release that the address names.
+    /// The release that the path names.
     fn find(&self, app: &Shared) -> Result<Arc<Loaded>, Problem> {
         self.check_name(app)?;
         let loaded = app.live.get().ok_or_else(Problem::no_model)?;
@@ -249,7 +250,8 @@ fn fill(tensors: &[Tensor], rows: &mut Rows) -> Result<(), Problem> {
             return Err(Problem::malformed(detail));
         }
         if shape[0] != length {
-            let detail = format!("tensor {name:?} has {} rows, another has {length}", shape[0]);
+            let rows = text::plural(shape[0], "row");
+            let detail = format!("tensor {name:?} has {rows}, another has {length}");
             return Err(Problem::malformed(detail));
         }
         match rows.loaded.columns.find(name, columns.len()) {
@@ -277,10 +279,10 @@ fn fill_matrix(matrix: &Tensor, rows: &mut Rows) -> Result<(), Problem> {
     let mut elements = Column::of(matrix)?;
     if matrix.shape[1] != features.len() as u64 {
         let detail = format!(
-            "matrix {:?} has {} columns, the model has {} features",
+            "matrix {:?} has {}, the model has {}",
             matrix.name,
-            matrix.shape[1],
-            features.len()
+            text::plural(matrix.shape[1], "column"),
+            text::plural(features.len() as u64, "feature")
         );
         return Err(Problem::malformed(detail));
     }

@@ -6,9 +6,15 @@
 mod apicalls;
 pub mod choices;
 mod columns;
+pub mod contract;
+mod decide;
+mod document;
+mod expect;
 mod format;
+mod holdout;
 mod ingestion;
 mod input_folder;
+mod output;
 mod places;
 mod retention;
 mod section;
@@ -26,13 +32,18 @@ use serde_json::Value;
 use crate::config::choices::Rule;
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
-use crate::table::schema::{Role, Schema, SchemaFields};
+use crate::expect::Expectation;
+use crate::table::schema::{Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use columns::Columns;
+pub use contract::Contract;
+pub use decide::{Decide, INPUT};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
+pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
+pub use output::Output;
 pub use retention::Retention;
 use section::Section;
 pub use service::{PredictionLog, Service, address, is_root_path};
@@ -68,6 +79,12 @@ pub struct Config {
     pub schema: Schema,
     /// The section `ingestion`.
     pub ingestion: Ingestion,
+    /// The section `expect`: what is expected of the input folder.
+    pub expect: Option<Expectation>,
+    /// The section `contract`: what the rows of the input folder must be.
+    pub contract: Option<Contract>,
+    /// The section `decide`.
+    pub decide: Decide,
     /// The section `training`.
     pub training: Training,
     /// The section `holdout`.
@@ -76,6 +93,8 @@ pub struct Config {
     pub drift: Drift,
     /// The section `gate`.
     pub gate: Gate,
+    /// The section `output`.
+    pub output: Output,
     /// The section `retention`.
     pub retention: Retention,
     /// The section `monitoring`.
@@ -124,27 +143,6 @@ impl Default for Training {
             seed: 42,
             pooling: Pooling::default(),
         }
-    }
-}
-
-/// How `fullprocess` sets aside rows that no model is trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Holdout {
-    /// Share of the new entities of each class that is held out.
-    pub share: f64,
-    /// Smallest number of rows for a test; a smaller hold-out is extended by earlier ones and by
-    /// the user's own test rows.
-    pub min_rows: u64,
-    /// Columns that identify the entity of a row; `None` means the id columns, an empty list that
-    /// every row is an entity of its own.
-    pub group: Option<Vec<String>>,
-    /// The column with the time of a row; if set, the newest rows are held out.
-    pub time: Option<String>,
-}
-
-impl Default for Holdout {
-    fn default() -> Self {
-        Self { share: 0.3, min_rows: 100, group: None, time: None }
     }
 }
 
@@ -198,8 +196,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::config(&place, vec![format!("this is not JSON: {e}")]))?;
+        let value = document::parse(text).map_err(|wrong| Error::config(&place, vec![wrong]))?;
         let Value::Object(map) = value else {
             return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
         };
@@ -221,7 +218,9 @@ impl Config {
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
         let ingestion = ingestion::ingestion(root.section("ingestion"));
-        let sources = sources::sources(root.sections("sources"), &schema, &ingestion, &at);
+        let expect = expect::expect(&mut root, &schema, &at);
+        let contract = contract::contract(&mut root, &schema);
+        let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
         let config = Self {
             file: path.to_owned(),
             base: crate::platform::location::plain(&base),
@@ -234,13 +233,17 @@ impl Config {
             test_data,
             output_model,
             deployment,
-            holdout: holdout(root.section("holdout"), &schema),
+            holdout: holdout::holdout(root.section("holdout"), &schema),
+            decide: decide::decide(root.section("decide"), expect.is_some(), &sources),
+            expect,
+            contract,
             schema,
             sources,
             ingestion,
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
+            output: output::output(root.section("output")),
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
             logging: unattended::logging(root.section("logging")),
@@ -377,29 +380,6 @@ fn training(mut section: Section) -> Training {
     };
     section.finish();
     training
-}
-
-fn holdout(mut section: Section, schema: &Schema) -> Holdout {
-    let default = Holdout::default();
-    let share = section.number("share", &(0.0..=0.9), default.share);
-    let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
-    let group = section.texts_or_one("group");
-    let time = section.text("time");
-    let named = group.iter().flatten().map(|name| ("group", name));
-    for (key, name) in named.chain(time.iter().map(|name| ("time", name))) {
-        let column = schema.columns().iter().find(|c| c.name == *name);
-        if column.is_none_or(|c| c.role == Role::Target) {
-            section.problem(
-                key,
-                &format!(
-                    "names the column \"{name}\": name columns of \"schema\" other than the target; \
-                     one that is no feature can stand in \"schema.id\""
-                ),
-            );
-        }
-    }
-    section.finish();
-    Holdout { share, min_rows, group, time }
 }
 
 fn drift(mut section: Section) -> Drift {

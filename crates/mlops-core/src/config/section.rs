@@ -67,6 +67,32 @@ impl<'a> Section<'a> {
         sections
     }
 
+    /// The objects within the object under `key`, by name.
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(String, Self)> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let Value::Object(map) = value else {
+            self.wrong(key, "an object of objects { \"name\": { … } }", &value);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (name, item) in map {
+            match item {
+                Value::Object(map) => {
+                    let prefix = format!("{}{key}.{name}.", self.prefix);
+                    let (known, problems) = (BTreeSet::new(), self.problems);
+                    sections.push((name, Self { prefix, map, known, problems }));
+                }
+                other => self.wrong(key, "an object of objects { \"name\": { … } }", &other),
+            }
+        }
+        sections
+    }
+
+    /// Any value.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<Value> {
+        self.take(key)
+    }
+
     /// The names and texts of the object under `key`.
     pub(super) fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
         let Some(value) = self.take(key) else { return BTreeMap::new() };
@@ -104,9 +130,20 @@ impl<'a> Section<'a> {
         self.problems.borrow_mut().push(format!("\"{}{key}\" {message}", self.prefix));
     }
 
+    /// Records a problem with the section as a whole.
+    pub(super) fn problem_here(&self, message: &str) {
+        let name = self.prefix.trim_end_matches('.');
+        self.problems.borrow_mut().push(format!("\"{name}\" {message}"));
+    }
+
     /// Whether the file contains `key`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(|v| !v.is_null())
+    }
+
+    /// Whether the value of `key` is an object.
+    pub(super) fn is_object(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_object)
     }
 
     /// Whether the file sets `key` to `null`.

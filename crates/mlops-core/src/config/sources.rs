@@ -11,10 +11,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
+use super::contract::{self, Contract};
 use super::format::{Format, Kind};
 use super::ingestion::{self, Ingestion, NumberFormat, OnChange};
 use super::section::Section;
-use super::{format, normal};
+use super::{expect, format, normal};
+use crate::expect::Expectation;
 use crate::table::schema::Schema;
 
 /// An entry of `sources`.
@@ -34,6 +36,10 @@ pub struct Source {
     pub reading: Ingestion,
     /// Settings for reaching it.
     pub access: Access,
+    /// When its data are due.
+    pub expect: Option<Expectation>,
+    /// What its rows must be.
+    pub contract: Option<Contract>,
 }
 
 /// Where a source is.
@@ -199,6 +205,8 @@ pub(super) fn sources(
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
             access: access(&mut section),
+            expect: expect::expect(&mut section, schema, &at),
+            contract: contract::contract(&mut section, schema),
             name,
             place,
             mode,

@@ -6,6 +6,7 @@
 use crate::config::NumberFormat;
 use crate::csv::clean::{FormatChanges, Labels, Number, trim};
 use crate::csv::number::{missing_numbers, no_number};
+use crate::csv::quarantine::Sign;
 use crate::table::schema::Schema;
 
 /// Numbers as programs and our own files spell them: a decimal point, no thousands separator.
@@ -97,7 +98,15 @@ impl CellReader {
                  with \"decimal=comma\" or \"decimal=point\" in the header Content-Type"
             );
         }
-        no_number(text, self.numbers).1
+        match no_number(text, self.numbers) {
+            (Sign::OtherDecimal, words) => {
+                let name = if self.numbers.decimal == ',' { "point" } else { "comma" };
+                format!(
+                    "{words}; of one request, \"decimal={name}\" in the header Content-Type says it"
+                )
+            }
+            (_, words) => words,
+        }
     }
 
     /// The category in `text`; empty for a missing value.
@@ -150,7 +159,8 @@ mod tests {
         }
         assert!(["NA", " "].iter().all(|text| cells.number(text).unwrap().0.is_nan()));
         assert_eq!([cells.number("inf"), cells.number("0,125")], [None, None]);
-        assert!(cells.no_number("0,125").contains("ingestion.decimal"));
+        let words = cells.no_number("0,125");
+        assert!(words.contains("ingestion.decimal") && words.contains("decimal=comma"), "{words}");
         let coded = CellReader::new(&schema, &names(&["-999"]), NumberFormat::default());
         for (text, missing) in [("-999", true), ("-999.0", true), ("-9.99e2", true), ("999", false)]
         {

@@ -5,7 +5,7 @@
 //! of their own and are installed by the program that links them.
 
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use crate::config::Ingestion;
 use crate::platform::digest::Digest;
 use crate::platform::files;
+use crate::table::schema::Schema;
 use crate::{Error, Result};
 
 use super::quarantine::ErrorType;
@@ -35,6 +36,23 @@ pub trait Formats: Send + Sync {
 
     /// Whether a folder's file of this name is taken: its ending is that of a known format.
     fn takes(&self, name: &str) -> bool;
+
+    /// Writes the rows of a data set of our own as Parquet to `out`.
+    fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()>;
+}
+
+/// A data set of our own.
+pub struct DataSet<'a> {
+    /// Its file, at the beginning.
+    pub file: File,
+    /// What errors call it.
+    pub place: &'a Path,
+    /// Its columns.
+    pub schema: &'a Schema,
+    /// How its rows are read.
+    pub options: &'a Ingestion,
+    /// The negative label, if it is known, and the positive one.
+    pub labels: [&'a str; 2],
 }
 
 /// A file that was opened, and how its rows are read.
@@ -207,6 +225,16 @@ pub fn recognise(
         }
         Some(formats) => formats.open(path, file, options, columns),
         None => Ok(Opened::File(file)),
+    }
+}
+
+/// Writes the rows of `data` as Parquet to `out`, if this program knows Parquet.
+pub fn write_table(data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
+    match FORMATS.get() {
+        Some(formats) => formats.write_table(data, out),
+        None => {
+            Err(Error::data("this program cannot write Parquet: set \"output.parquet\" to false"))
+        }
     }
 }
 

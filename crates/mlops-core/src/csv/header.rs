@@ -20,6 +20,8 @@ use super::record::Field;
 pub enum Purpose {
     /// All columns of the schema: rows for training or scoring.
     Labelled,
+    /// The label, and what there is of the other columns: rows whose contract lets columns be missing.
+    LabelledInPart,
     /// The features; ids are optional and labels are ignored: rows to predict.
     Prediction,
     /// The features and the label; ids are optional: rows to score without keeping them.
@@ -75,7 +77,11 @@ impl Layout {
                 return Err(Error::schema(place, message));
             }
             let position = found.first().copied().filter(|_| !ignored(column));
-            let optional = purpose != Purpose::Labelled && column.role == Role::Id;
+            let optional = match purpose {
+                Purpose::Labelled => false,
+                Purpose::LabelledInPart => column.role != Role::Target,
+                Purpose::Prediction | Purpose::Evaluation => column.role == Role::Id,
+            };
             if position.is_none() && !optional && !ignored(column) {
                 missing.push(column.name.as_str());
             }

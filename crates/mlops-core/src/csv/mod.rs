@@ -8,6 +8,7 @@
 //! | spread | `pipeline`, `parsing` | pieces are parsed at the same time and come back in file order |
 //! | find | `structural_index` | finds delimiters, quotes and line ends 64 bytes at a time |
 //! | parse | `parse`, `spelling`, `record`, `clean`, `number` | each record is a canonical row or a rejection |
+//! | look | [`checks`], [`contract`], `aside`, [`newest`] | what a source's contract and expectations ask of good rows |
 //! | judge | `signs` | what single cells say about the whole file |
 //! | compare | `row_hash` | equal rows have equal hashes under a key |
 //! | deliver | [`reader`], [`cell_reader`], `values` | columns of a data set, single cells |
@@ -15,16 +16,22 @@
 //!
 //! Not for which rows are kept: see [`crate::dataset`].
 
+pub(crate) mod aside;
+pub(crate) mod canonical_cells;
 pub mod cell_reader;
+pub mod checks;
 pub mod chunk;
 pub mod clean;
+pub mod contract;
 pub(crate) mod evidence;
 pub mod formats;
 pub mod header;
+pub mod newest;
 pub mod number;
 pub mod outcome;
 pub(crate) mod parallel;
 pub(crate) mod parse;
+pub(crate) mod parsed;
 pub mod pipeline;
 pub mod quarantine;
 pub mod reader;

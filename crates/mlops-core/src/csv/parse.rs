@@ -9,6 +9,7 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::platform::simd::{Work, widest};
@@ -16,54 +17,17 @@ use crate::table::RawTexts;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
+use super::checks::{Checks, Looked};
 use super::clean::{self, FormatChanges, Labels};
 use super::formats::{Refused, Source, Why};
 use super::number::{Number, missing_numbers, no_number, push_number};
+pub(crate) use super::parsed::Parsed;
 use super::quarantine::{ErrorType, Rejected, Sign};
 use super::record::{self, Field, Malformed, Next, Shape};
 use super::spelling::{self, BareLabels, Canonical, CanonicalRow, Cell, canonical_row};
 use crate::csv::header::Layout;
 use crate::csv::row_hash::{Extent, Row, RowHasher};
 use crate::csv::structural_index::StructuralIndex;
-
-/// What a chunk became; reused from chunk to chunk.
-#[derive(Debug, Default)]
-pub(crate) struct Parsed {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) rejected: Vec<Rejected>,
-    pub(crate) changes: FormatChanges,
-    /// Missing cells by column of the schema.
-    pub(crate) missing: Vec<u64>,
-    pub(crate) blank_lines: u64,
-    /// The number of physical lines in the chunk.
-    pub(crate) lines: u32,
-    /// The negative label, if this chunk taught it. If another one was known already, the chunk
-    /// must be parsed again; if this one was, the result is the same.
-    pub(crate) learned: Option<String>,
-    /// The best spelling of the negative label in the chunk, while it is being learned.
-    pub(crate) better: Option<String>,
-    side: Vec<u8>,
-}
-
-impl Parsed {
-    /// The bytes at `extent`, of rows that came from `chunk`.
-    pub(crate) fn bytes<'a>(&'a self, chunk: &'a [u8], extent: Extent) -> &'a [u8] {
-        extent.of(chunk, &self.side)
-    }
-
-    pub(crate) fn clear(&mut self, width: usize) {
-        self.rows.clear();
-        self.rejected.clear();
-        self.side.clear();
-        self.missing.clear();
-        self.missing.resize(width, 0);
-        self.changes = FormatChanges::default();
-        self.blank_lines = 0;
-        self.lines = 0;
-        self.learned = None;
-        self.better = None;
-    }
-}
 
 /// Turns chunks of one file into rows.
 #[derive(Debug, Clone)]
@@ -94,6 +58,8 @@ pub(crate) struct RowParser<'a> {
     pub(crate) texts: RawTexts,
     /// The structural index of the current chunk, if the fast path applies.
     pub(crate) index: StructuralIndex,
+    /// What is looked at in rows that are good.
+    checks: Option<Arc<Checks>>,
 }
 
 impl<'a> RowParser<'a> {
@@ -128,7 +94,14 @@ impl<'a> RowParser<'a> {
             empty,
             texts: RawTexts::default(),
             index,
+            checks: None,
         }
+    }
+
+    /// The same parser with something to look at in good rows.
+    pub(crate) fn checking(mut self, checks: Option<Arc<Checks>>) -> Self {
+        self.checks = checks;
+        self
     }
 
     /// The same parser for a file of our own, whose numbers are canonical whatever the
@@ -163,6 +136,11 @@ impl<'a> RowParser<'a> {
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
         widest(ChunkRows { parser: self, chunk, offset, out });
+        if let Some(checks) = &self.checks {
+            let forgiven = out.looked.forgiven;
+            let looked = checks.look_at(&mut out.view(chunk, offset, self.shape()));
+            out.looked = Looked { forgiven, ..looked };
+        }
         self.tell_labels(unknown, out);
     }
 
@@ -285,8 +263,10 @@ impl<'a> RowParser<'a> {
             let message = "the bytes are not UTF-8: save the file as UTF-8".to_owned();
             Reason { column, error: ErrorType::InvalidUnicode, message, sign: Sign::Nothing }
         })?;
+        self.refuse_extra(fields)?;
         let schema = self.schema;
         let mut changes = FormatChanges::default();
+        let mut forgiven = 0;
         self.empty.clear();
         for (index, column) in schema.columns().iter().enumerate() {
             if index > 0 {
@@ -316,6 +296,7 @@ impl<'a> RowParser<'a> {
                 self.empty.push(index);
                 continue;
             }
+            let before = out.side.len();
             let pushed = match column.role {
                 Role::Id | Role::Categorical => {
                     crate::table::quote::push_text(&value, &mut out.side);
@@ -324,6 +305,14 @@ impl<'a> RowParser<'a> {
                 Role::Numeric => push_number(&value, self.numbers, &mut out.side, &mut changes),
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
+            if let (Role::Numeric, Err((Sign::Nothing, _))) = (column.role, &pushed)
+                && self.checks.as_ref().is_some_and(|checks| checks.forgives_types)
+            {
+                out.side.truncate(before);
+                forgiven += 1;
+                self.empty.push(index);
+                continue;
+            }
             pushed.map_err(|(sign, message)| {
                 // A later cell may say more about the whole file.
                 let reason = Reason::cast(position, sign, message);
@@ -335,7 +324,30 @@ impl<'a> RowParser<'a> {
             out.missing[*index] += 1;
         }
         out.changes.add(&changes);
+        out.looked.forgiven += forgiven;
         Ok(())
+    }
+
+    /// Rejects a record with a value in a column that the schema does not have, if the contract asks for it.
+    fn refuse_extra(&self, fields: &[Field]) -> Result<(), Reason> {
+        if !self.checks.as_ref().is_some_and(|checks| checks.refuses_extra) {
+            return Ok(());
+        }
+        let taken = |at: usize| self.layout.positions.contains(&Some(at));
+        let filled =
+            |(at, field): (usize, &Field)| (field.end > field.start && !taken(at)).then_some(at);
+        match fields.iter().enumerate().find_map(filled) {
+            None => Ok(()),
+            Some(at) => Err(Reason {
+                column: Some(at),
+                error: ErrorType::Contract,
+                message:
+                    "it has a value in a column that is not in \"schema\", and by the contract it \
+                          may not"
+                        .to_owned(),
+                sign: Sign::Nothing,
+            }),
+        }
     }
 
     /// Whether `value` is, in any spelling, a number that stands for a missing value.
@@ -406,8 +418,8 @@ impl<'a> RowParser<'a> {
             ),
             None => {
                 let message = format!(
-                    "unknown label \"{}\": expected \"{}\" or \"{}\" (\"schema.negative_label\" \
-                     names the second)",
+                    "unknown label \"{}\": expected \"{}\" or \"{}\" (\"schema.positive_label\" \
+                     and \"schema.negative_label\" name them)",
                     text::visible(value),
                     self.labels.positive,
                     self.labels.negative.as_deref().unwrap_or_default(),

@@ -33,6 +33,9 @@ pub enum ErrorType {
     /// A line or an element that is no JSON object.
     #[serde(rename = "INVALID JSON")]
     InvalidJson,
+    /// A good row that breaks the contract of its source.
+    #[serde(rename = "CONTRACT")]
+    Contract,
 }
 
 impl ErrorType {
@@ -47,6 +50,7 @@ impl ErrorType {
             Self::LineSizeOverMaximum => "LINE SIZE OVER MAXIMUM",
             Self::InvalidUnicode => "INVALID UNICODE",
             Self::InvalidJson => "INVALID JSON",
+            Self::Contract => "CONTRACT",
         }
     }
 }

@@ -8,6 +8,8 @@
 
 use memchr::{memchr, memchr2, memchr3, memrchr2};
 
+use crate::text;
+
 /// Why a record cannot be split into the columns of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
@@ -58,7 +60,8 @@ impl Malformed {
     pub fn in_words(self, shape: Shape) -> String {
         match self {
             Self::TooFew(found) | Self::TooMany(found) => {
-                format!("expected {} columns, found {found}", shape.width)
+                let columns = text::plural(shape.width as u64, "column");
+                format!("expected {columns}, found {found}")
             }
             Self::Quote(_) => "a quote is not closed on its line, or text follows it".to_owned(),
             Self::TooLong => format!("longer than {} bytes", shape.max_bytes),

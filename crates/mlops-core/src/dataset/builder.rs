@@ -5,26 +5,34 @@
 //! the ledger, versions or publishing: see [`crate::stage::ingest`].
 
 use crate::dataset::resources::Resources;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::config::{Config, Ingestion};
+use chrono::{DateTime, Utc};
+
+use crate::config::contract::Shape;
+use crate::config::{Config, INPUT, Ingestion};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, NewFile};
 use crate::platform::files;
 use crate::table::schema::Schema;
 use crate::{Result, text};
 
+use crate::csv::checks::Checks;
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
+use crate::csv::contract::Rules;
 use crate::csv::evidence::{Signs, unnamed_labels};
 use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
+use crate::csv::newest::BusinessDate;
 use crate::csv::outcome::FileOutcome;
 use crate::csv::parse::RowParser;
 use crate::csv::pipeline::Stopped;
 use crate::csv::row_hash::RowHasher;
+use crate::dataset::agreement::Agreement;
 use crate::dataset::counts::unreadable;
 use crate::dataset::counts::{Audit, FileCounts, FileRead};
 use crate::dataset::counts::{judge, not_as_recorded, own_fault};
@@ -54,8 +62,10 @@ pub struct Ingest<'a> {
     bytes_read: u64,
     /// Digests of contents that are in the data set already.
     known: BTreeSet<Digest>,
-    /// How files of sources are read; others are read with `options`.
-    sources: Option<&'a Config>,
+    /// How files of sources are read, and the present day; others are read with `options`.
+    sources: Option<(&'a Config, DateTime<Utc>)>,
+    /// The median number of rows of earlier files, by source.
+    typical_rows: BTreeMap<String, u64>,
 }
 
 /// The finished parts, ready to be published.
@@ -116,12 +126,46 @@ impl<'a> Ingest<'a> {
             bytes_read: 0,
             known: BTreeSet::new(),
             sources: None,
+            typical_rows: BTreeMap::new(),
         })
     }
 
-    /// Reads files that come from one of the configured sources as that source has it.
-    pub fn of_sources(&mut self, config: &'a Config) {
-        self.sources = Some(config);
+    /// Reads files that come from one of the configured sources as that source has it, `now`.
+    pub fn of_sources(&mut self, config: &'a Config, now: DateTime<Utc>) {
+        self.sources = Some((config, now));
+    }
+
+    /// Compares the number of rows with the median `typical` of earlier files, by source, where a contract
+    /// asks for it.
+    pub fn compare_rows(&mut self, typical: BTreeMap<String, u64>) {
+        self.typical_rows = typical;
+    }
+
+    fn typical_rows(&self, path: &Path) -> Option<u64> {
+        let (config, _) = self.sources?;
+        let source = config.source_at(path).map_or(INPUT, |(source, _)| source.name.as_str());
+        self.typical_rows.get(source).copied()
+    }
+
+    /// What is looked at in the rows of the file at `path`.
+    fn checks(&self, path: &Path) -> Option<Arc<Checks>> {
+        let (config, now) = self.sources?;
+        let contract = config.contract_at(path);
+        let expectation = config.expectation_at(path);
+        let date = expectation.and_then(|expectation| {
+            let name = expectation.business_date.as_ref()?;
+            let column = self.schema.columns().iter().position(|column| column.name == *name)?;
+            let today = now.with_timezone(&expectation.zone).date_naive();
+            Some(BusinessDate { column, latest: today.succ_opt().unwrap_or(today) })
+        });
+        let forgiving = |shape| matches!(shape, Shape::DiscardValue | Shape::Evolve);
+        let checks = Checks {
+            date,
+            rules: contract.and_then(|contract| Rules::of(contract, self.schema)),
+            forgives_types: contract.is_some_and(|contract| forgiving(contract.type_changes)),
+            refuses_extra: contract.is_some_and(|c| c.new_columns == Shape::DiscardRow),
+        };
+        Some(checks).filter(|checks| !checks.is_empty()).map(Arc::new)
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -225,7 +269,7 @@ impl<'a> Ingest<'a> {
         let labels = self.labels.clone();
 
         let SourceFile { name, path } = candidate;
-        let options = self.sources.map_or(self.options, |config| config.reading_at(path));
+        let options = self.sources.map_or(self.options, |(config, _)| config.reading_at(path));
         let before = (self.bytes_read, self.keep.rows_read);
         let mut read = self.read(path, name, options, audit, progress)?;
         if let (FileOutcome::Taken, Some(better)) = (&read.outcome, self.signs.better.take()) {
@@ -347,19 +391,40 @@ impl<'a> Ingest<'a> {
             Ok(None) => return Ok(FileOutcome::Empty),
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        let mapped = Layout::of(&header, &options.columns, self.schema, Purpose::Labelled, &place);
+        // The rows of a data set of our own were looked at when they came.
+        let (checks, contract) = if name.is_empty() {
+            (None, None)
+        } else {
+            let contract = self.sources.and_then(|(config, _)| config.contract_at(path));
+            (self.checks(path), contract)
+        };
+        let purpose = match contract.map(|contract| contract.missing_columns) {
+            Some(Shape::Evolve | Shape::DiscardValue) => Purpose::LabelledInPart,
+            _ => Purpose::Labelled,
+        };
+        let mapped = Layout::of(&header, &options.columns, self.schema, purpose, &place);
         let layout = match mapped {
             Ok(layout) => layout,
             Err(e) => return Ok(FileOutcome::Failed(own_fault(&e))),
         };
-        counts.extra_columns = text::examples(&layout.extra);
+        (counts.extra_columns, counts.extra_left_out) = text::examples(&layout.extra);
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += header.byte_order_marks;
         counts.changes.invisible += layout.invisible;
-        let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher);
+        let mut agreement = contract.map(|contract| {
+            let absent = layout.positions.iter().enumerate().filter(|(_, field)| field.is_none());
+            let absent = absent.map(|(column, _)| column).collect();
+            Agreement::new(contract, checks.as_deref(), self.resources.memory / 4, absent)
+        });
+        let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher)
+            .checking(checks);
+        let shape = parser.shape();
         let mut line = header.lines + 1;
         let taken = crate::csv::parallel::run(reader, parser, self.resources.threads, |piece| {
             self.signs.note(&piece.made.parsed, |at| piece.number(line, at));
+            if let Some(agreement) = &mut agreement {
+                agreement.note(piece, shape, line);
+            }
             self.keep.take(piece, line, name, counts, audit)?;
             line += u64::from(piece.made.parsed.lines);
             self.bytes_read += piece.chunk.len() as u64;
@@ -371,7 +436,15 @@ impl<'a> Ingest<'a> {
             Err(Stopped::Reading(e)) => return Ok(FileOutcome::Failed(own_fault(&e))),
             Err(Stopped::Taking(e)) => return Err(e),
         }
-        counts.extra_columns.extend(text::examples(&reader.extra()));
+        let (more, left_out) = text::examples(&reader.extra());
+        counts.extra_columns.extend(more);
+        counts.extra_left_out += left_out;
+        if let Some(agreement) = agreement {
+            let typical = self.typical_rows(path);
+            if let Some(reason) = agreement.conclude(self.schema, counts, typical) {
+                return Ok(FileOutcome::Failed(reason));
+            }
+        }
         Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
     }
 

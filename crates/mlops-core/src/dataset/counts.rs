@@ -4,13 +4,15 @@
 
 use std::path::Path;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::digest::Digest;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, text};
 
 use super::dedup::RowOutcome;
 use super::discover::Stamp;
+use super::rule_broken::RuleBroken;
 use crate::csv::clean::FormatChanges;
 use crate::csv::outcome::FileOutcome;
 use crate::csv::quarantine::Rejections;
@@ -19,6 +21,7 @@ use crate::csv::quarantine::Rejections;
 /// holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct FileCounts {
     /// Records after the header; blank lines are not records.
     pub rows_read: u64,
@@ -40,13 +43,32 @@ pub struct FileCounts {
     pub missing: Vec<u64>,
     /// Lines without a record.
     pub blank_lines: u64,
-    /// Columns that are not in the schema; they are dropped.
+    /// Columns that are not in the schema, which are dropped: the first ones.
     pub extra_columns: Vec<String>,
+    /// The number of others.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub extra_left_out: u64,
     /// The columns were in another order than the schema's.
     pub reordered: bool,
+    /// The newest business date in good rows, if it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<NaiveDate>,
+    /// The rules of the contract that the file breaks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contract: Vec<RuleBroken>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl FileCounts {
+    /// The names of columns that were dropped.
+    pub fn passed_over(&self) -> String {
+        text::names_of_more(&self.extra_columns, self.extra_left_out)
+    }
+
     /// Duplicates of both kinds.
     pub fn duplicates(&self) -> u64 {
         self.duplicates_within + self.duplicates_across
@@ -94,10 +116,11 @@ pub(crate) fn judge(
     let first = first_rejected
         .map_or_else(String::new, |(line, words)| format!("; the first is line {line}: {words}"));
     FileOutcome::Failed(format!(
-        "{} of {} rows are bad ({}), {:.1} % where {:.1} % are allowed{first}. Nothing of the file \
-         was taken: correct it, or raise \"ingestion.max_rejected_share\"",
+        "{} of {} {} bad ({}), {:.1} % where {:.1} % are allowed{first}. Nothing of the file was \
+         taken: correct it, or raise \"ingestion.max_rejected_share\"",
         counts.quarantined,
-        counts.rows_read,
+        text::plural(counts.rows_read, "row"),
+        if counts.quarantined == 1 { "is" } else { "are" },
         reasons.join(", "),
         share * 100.0,
         max_rejected_share * 100.0,

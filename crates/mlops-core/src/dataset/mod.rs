@@ -14,6 +14,7 @@
 //!
 //! Not for the ledger, versions or publishing: see [`crate::stage::ingest`].
 
+pub(crate) mod agreement;
 pub mod builder;
 pub mod counts;
 pub mod dedup;
@@ -21,6 +22,7 @@ pub mod discover;
 pub mod index;
 pub mod resources;
 pub(crate) mod rows;
+pub mod rule_broken;
 pub(crate) mod sink;
 pub(crate) mod spill;
 pub(crate) mod writer;

@@ -228,6 +228,7 @@ impl<'a> RowSink<'a> {
         counts.quarantined += parsed.rejected.len() as u64;
         counts.blank_lines += parsed.blank_lines;
         counts.changes.add(&parsed.changes);
+        counts.newest = counts.newest.max(parsed.looked.newest);
         counts.missing.iter_mut().zip(&parsed.missing).for_each(|(sum, n)| *sum += n);
         self.rows_read += read;
         Ok(())

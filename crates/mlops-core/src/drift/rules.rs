@@ -235,9 +235,9 @@ impl ModelDrift {
 fn undecidable(new: &ConfusionMatrix, min_rows: u64) -> Option<String> {
     let n = new.n();
     if n < min_rows {
-        Some(format!("{n} new rows, and {min_rows} are needed"))
+        Some(format!("{}, and {min_rows} are needed", text::plural(n, "new row")))
     } else if new.one_class() {
-        Some(format!("the {n} new rows are not of both classes"))
+        Some(format!("all new rows ({n}) are of one class"))
     } else {
         None
     }
@@ -352,7 +352,10 @@ fn below(
     // A bootstrap of a handful of rows, or of one class, mistakes chance for certainty.
     for (counts, whose) in [(earlier, "the earlier score rests on"), (new, "there are new")] {
         if let Some(why) = too_few(counts) {
-            return not_evaluated(rule, &format!("{whose} {} rows: {why}", counts.n()));
+            return not_evaluated(
+                rule,
+                &format!("{whose} {}: {why}", text::plural(counts.n(), "row")),
+            );
         }
     }
     let interval = two_sample_interval(earlier, new, LEVEL, RESAMPLES, seed);
@@ -468,7 +471,7 @@ mod tests {
         let one_class = ConfusionMatrix { tn: 50, fp: 40, fn_: 0, tp: 0 };
         for (new, why) in [
             (few, "undecided: 19 new rows, and 20 are needed"),
-            (one_class, "undecided: the 90 new rows are not of both classes"),
+            (one_class, "undecided: all new rows (90) are of one class"),
             (ConfusionMatrix::default(), "undecided: 0 new rows, and 20 are needed"),
         ] {
             let drift = drift_of(&HISTORY, &DEPLOYED.into(), &new, Rule::Raw);

@@ -32,6 +32,7 @@ use crate::{Error, Result};
 
 /// The verdict, with every number that it is based on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GateVerdict {
     /// The challenger may go live.
     pub blessed: bool,

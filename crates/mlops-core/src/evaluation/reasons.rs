@@ -178,7 +178,7 @@ impl fmt::Display for GateReason {
         match self {
             Self::OneClass { rows } => write!(
                 f,
-                "all {rows} hold-out rows are of one class, so the F1 cannot compare the models"
+                "all rows of the hold-out ({rows}) are of one class, so the F1 cannot compare the models"
             ),
             Self::Comparison {
                 champion_f1,
@@ -224,7 +224,9 @@ impl fmt::Display for GateReason {
                 "the champion does not beat the best constant answer, which has F1 {constant_f1:.4} on \
                  the same rows"
             ),
-            Self::FewRows { rows, note } => write!(f, "the hold-out has {rows} rows: {note}"),
+            Self::FewRows { rows, note } => {
+                write!(f, "the hold-out has {}: {note}", text::plural(*rows, "row"))
+            }
             Self::Alone { first, f1, rows, constant_f1, beats_constant, accepted } => {
                 let beside = format!(
                     "F1 {f1:.4} on {}, where the best constant answer has {constant_f1:.4}",

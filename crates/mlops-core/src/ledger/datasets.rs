@@ -10,7 +10,7 @@ use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, un
 use crate::Result;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
-use crate::ids::{DatasetVersion, spelt};
+use crate::ids::{DatasetVersion, RunId, spelt};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 
@@ -41,6 +41,7 @@ impl FileStatus {
 
 /// What was recorded about a file at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FileRecord {
     /// The file name.
     pub name: String,
@@ -76,11 +77,12 @@ impl FileRecord {
 
 /// A data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DatasetRecord {
     /// The N of `finaldata{N}.csv`.
     pub version: DatasetVersion,
     /// The run that made it.
-    pub run_id: String,
+    pub run_id: RunId,
     /// Its path, in the folder of the ledger.
     pub location: PathBuf,
     /// The digest of the file.
@@ -106,6 +108,7 @@ pub struct DatasetRecord {
 
 /// A version of the test data: files with their digests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TestSet {
     /// The number of the version, from 1.
     pub version: u32,
@@ -129,7 +132,7 @@ impl Ledger {
     /// ends `intent`.
     pub fn commit_ingestion(
         &mut self,
-        run_id: &str,
+        run_id: &RunId,
         files: &[FileRecord],
         dataset: Option<(&DatasetRecord, &[Segment])>,
         superseded: &[Digest],
@@ -358,7 +361,7 @@ impl Ledger {
     /// Records `files` as the current test data, unless they are already.
     pub fn register_test_set(
         &mut self,
-        run_id: &str,
+        run_id: &RunId,
         files: &[(String, Digest)],
         now: &str,
     ) -> Result<()> {
@@ -393,7 +396,7 @@ impl Ledger {
     }
 }
 
-fn insert_file(db: &Connection, run_id: &str, file: &FileRecord) -> rusqlite::Result<()> {
+fn insert_file(db: &Connection, run_id: &RunId, file: &FileRecord) -> rusqlite::Result<()> {
     let sql = format!(
         "INSERT INTO files (run_id, {FILE_COLUMNS})
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{Ledger, from_json, from_text, to_json};
 use crate::Result;
 use crate::evaluation::metrics::ConfusionMatrix;
-use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId};
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId};
 
 /// A decision as the ledger stores it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DecisionRecord {
     /// The run that made it.
-    pub run_id: String,
+    pub run_id: RunId,
     /// The data set that it was made on.
     pub dataset: DatasetVersion,
     /// `no_drift`, `undecided`, `refused`, `promoted`…
@@ -61,7 +62,7 @@ impl Ledger {
     }
 
     /// The decision of run `run_id`, or the newest one.
-    pub fn decision(&self, run_id: Option<&str>) -> Result<Option<DecisionRecord>> {
+    pub fn decision(&self, run_id: Option<&RunId>) -> Result<Option<DecisionRecord>> {
         self.query(|db| {
             let (which, run) = match run_id {
                 Some(run) => ("WHERE run_id = ?1", rusqlite::params_from_iter(Some(run))),

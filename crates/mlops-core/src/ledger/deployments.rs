@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::decisions::insert_decision;
 use super::{DecisionRecord, Ledger, from_text};
 use crate::Result;
-use crate::ids::{DatasetVersion, ReleaseId, Step, spelt};
+use crate::ids::{DatasetVersion, ReleaseId, RunId, Step, spelt};
 
 spelt! {
     /// How a release went live.
@@ -22,9 +22,10 @@ spelt! {
 
 /// A release that went live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Deployment {
     /// The run that deployed it.
-    pub run_id: String,
+    pub run_id: RunId,
     /// The step that deployed it: `deployment`, `first_run`…
     pub step: Step,
     /// How it went live.
@@ -49,9 +50,10 @@ pub struct Deployment {
 
 /// Releases and data sets that were removed to save space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Removed {
     /// The run that removed them.
-    pub run_id: String,
+    pub run_id: RunId,
     /// The releases.
     pub releases: Vec<ReleaseId>,
     /// The data sets.

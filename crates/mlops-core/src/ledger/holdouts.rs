@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::{Ledger, from_json, from_text, set_meta, signed, to_json, unsigned};
 use crate::evaluation::entity::{Identity, Members};
 use crate::evaluation::split::Tally;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, RunId};
 use crate::platform::digest::Digest;
 use crate::{Error, Result};
 
 /// A hold-out that was drawn from new rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HoldoutRecord {
     /// The data set that its rows are in.
     pub version: DatasetVersion,
@@ -89,7 +90,7 @@ impl Ledger {
     /// Records a hold-out with the totals of all draws, and ends `intent`.
     pub fn record_holdout(
         &mut self,
-        run_id: &str,
+        run_id: &RunId,
         holdout: &HoldoutRecord,
         drawn: &Drawn,
         tally: Tally,

@@ -49,6 +49,9 @@ CREATE TABLE landed (
     source TEXT NOT NULL, object TEXT NOT NULL, version TEXT, location TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, cursor TEXT, run_id TEXT NOT NULL,
     recorded TEXT NOT NULL, PRIMARY KEY (source, object)) STRICT;
+CREATE TABLE expectations (
+    source TEXT PRIMARY KEY, looked INTEGER NOT NULL, arrived INTEGER, newest TEXT,
+    next_due INTEGER, level TEXT, since INTEGER, told_by TEXT) STRICT;
 ";
 
 /// Migrates an older ledger to the present format.

@@ -8,6 +8,7 @@
 mod datasets;
 mod decisions;
 mod deployments;
+mod expectations;
 mod holdouts;
 mod identity;
 mod landed;
@@ -21,17 +22,20 @@ mod thin;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
+pub use expectations::{Arrival, SourceState};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::ModelRecord;
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 
+use crate::ids::RunId;
 use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
@@ -101,6 +105,9 @@ CREATE TABLE landed (
     source TEXT NOT NULL, object TEXT NOT NULL, version TEXT, location TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, cursor TEXT, run_id TEXT NOT NULL,
     recorded TEXT NOT NULL, PRIMARY KEY (source, object)) STRICT;
+CREATE TABLE expectations (
+    source TEXT PRIMARY KEY, looked INTEGER NOT NULL, arrived INTEGER, newest TEXT,
+    next_due INTEGER, level TEXT, since INTEGER, told_by TEXT) STRICT;
 ";
 
 /// An open ledger.
@@ -133,9 +140,17 @@ impl Ledger {
             return Ok(None);
         }
         let fail = |e: rusqlite::Error| failed(path, &e);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // SQLite puts two files beside the ledger even to read it. Who may only read leaves them there.
+        let flags =
+            if ["-wal", "-shm"].iter().any(|end| beside(path, end).try_exists().unwrap_or(true)) {
+                only
+            } else {
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            };
         let open = |name: &Path, flags, set: &str| {
             let connection = Connection::open_with_flags(name, flags)?;
+            connection.execute_batch("PRAGMA query_only = ON")?;
             connection.busy_timeout(Duration::from_secs(2))?;
             connection.execute_batch(set)?;
             let version = format(&connection)?;
@@ -145,7 +160,7 @@ impl Ledger {
         let (connection, version) = open(path, flags, "")
             .or_else(|e: rusqlite::Error| {
                 let (uri, set) = without_locks(path);
-                open(&uri, flags | OpenFlags::SQLITE_OPEN_URI, set).map_err(|_| e)
+                open(&uri, only | OpenFlags::SQLITE_OPEN_URI, set).map_err(|_| e)
             })
             .map_err(fail)?;
         let connection = match version {
@@ -197,7 +212,11 @@ impl Ledger {
 
     /// Writes a copy of the present state to the new file `path`.
     pub fn copy_to(&self, path: &Path) -> Result<()> {
-        self.query(|db| db.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop))
+        self.query(|db| {
+            // SQLite takes the copy for a change.
+            db.execute_batch("PRAGMA query_only = OFF")?;
+            db.execute("VACUUM INTO ?1", [path.to_string_lossy()]).map(drop)
+        })
     }
 
     /// Runs `work` in one transaction, which is announced and committed, or rolled back.
@@ -233,6 +252,14 @@ impl Ledger {
         serde_json::from_str(&text).map(Some).map_err(|e| self.damaged(key, &e))
     }
 
+    /// Stores `value` as JSON under `key`; `None` removes it.
+    pub(crate) fn keep<T: serde::Serialize>(&mut self, key: &str, value: Option<&T>) -> Result<()> {
+        self.transaction(|db| match value {
+            Some(value) => set_meta(db, key, &to_json(value)?),
+            None => db.execute("DELETE FROM meta WHERE key = ?1", [key]).map(drop),
+        })
+    }
+
     /// The value stored under `key`.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         self.query(|db| {
@@ -242,14 +269,31 @@ impl Ledger {
     }
 }
 
+impl ToSql for RunId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for RunId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str().map(Self::named)
+    }
+}
+
+/// The file of SQLite's own beside the ledger whose name ends with `end`.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
 /// The URI and the settings with which SQLite reads, without locks, a file that nobody changes.
 /// "immutable" alone would miss the last commits of a killed program, which are still in the
 /// write-ahead log.
 fn without_locks(path: &Path) -> (PathBuf, &'static str) {
     use std::fmt::Write as _;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let logged = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    let logged = std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -356,7 +400,7 @@ mod tests {
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let decision = DecisionRecord {
-            run_id: "run".to_owned(),
+            run_id: RunId::named("run"),
             dataset: DatasetVersion(1),
             outcome: DecisionOutcome::NoDrift,
             f1: None,

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_text, signed, unsigned};
 use crate::Result;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, RunId};
 use crate::platform::digest::Digest;
 
 /// A trained model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelRecord {
     /// SHA-256 of the model file.
     pub artifact: Digest,
@@ -25,7 +26,7 @@ pub struct ModelRecord {
 
 impl Ledger {
     /// Records a model.
-    pub fn record_model(&mut self, run_id: &str, model: &ModelRecord) -> Result<()> {
+    pub fn record_model(&mut self, run_id: &RunId, model: &ModelRecord) -> Result<()> {
         self.transaction(|db| {
             db.execute(
                 "INSERT INTO models (run_id, artifact, dataset, rows, recorded)
@@ -62,7 +63,7 @@ impl Ledger {
     /// Records a score: its F1 and its whole `score.json`.
     pub fn record_score(
         &mut self,
-        run_id: &str,
+        run_id: &RunId,
         artifact: Digest,
         f1: f64,
         score: &str,

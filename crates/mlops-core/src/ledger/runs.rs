@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Deployment, Ledger, Removed, from_json, from_text, to_json};
 use crate::Result;
-use crate::ids::{DatasetVersion, ReleaseId, RunOutcome, Step};
+use crate::ids::{DatasetVersion, ReleaseId, RunId, RunOutcome, Step};
 use crate::platform::digest::Digest;
 
 /// One step of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RunRecord {
     /// The id of the run.
-    pub run_id: String,
+    pub run_id: RunId,
     /// The step: `ingestion`, `training`…
     pub step: Step,
     /// When it began, RFC 3339, UTC.
@@ -51,6 +52,9 @@ pub enum Intent {
         data: Digest,
         /// SHA-256 of the quarantine, if there is one.
         quarantine: Option<Digest>,
+        /// SHA-256 of the data set as Parquet, if it is written.
+        #[serde(default)]
+        table: Option<Digest>,
     },
     /// Publishing a hold-out.
     PublishHoldout {
@@ -104,7 +108,7 @@ impl Ledger {
     }
 
     /// Whether the run of `step` before `present` succeeded; true if there was none.
-    pub fn previous_run_completed(&self, step: Step, present: &str) -> Result<bool> {
+    pub fn previous_run_completed(&self, step: Step, present: &RunId) -> Result<bool> {
         self.query(|db| {
             let outcome: Option<Option<RunOutcome>> = db
                 .query_row(
@@ -171,14 +175,14 @@ impl Ledger {
         })
     }
 
-    /// The report of the last ended run of `step`; `None` if that failed or this program cannot
-    /// read the report: another version wrote it, or it was too long to be stored whole.
+    /// The report of the last ended run of `step`, of whose lists the record has the first items;
+    /// `None` if that failed or this program cannot read the report, since another version wrote it.
     pub fn last_report<T: serde::de::DeserializeOwned>(&self, step: Step) -> Result<Option<T>> {
         Ok(self.runs(step, 1)?.last().and_then(RunRecord::report))
     }
 
     /// Records an intent; returns its number.
-    pub fn intend(&mut self, run_id: &str, intent: &Intent) -> Result<i64> {
+    pub fn intend(&mut self, run_id: &RunId, intent: &Intent) -> Result<i64> {
         self.transaction(|db| {
             db.execute(
                 "INSERT INTO intents (run_id, payload) VALUES (?1, ?2)",

@@ -9,6 +9,7 @@ use rusqlite::params;
 
 use super::{Ledger, set_meta};
 use crate::Result;
+use crate::ids::RunId;
 use crate::platform::clock::rfc3339;
 
 /// The key of the day on which this was last done.
@@ -34,7 +35,7 @@ impl Ledger {
     }
 
     /// Runs whose decisions lose their details at `now` if `keep_days` days are kept.
-    pub fn old_decisions(&self, now: DateTime<Utc>, keep_days: Option<u64>) -> Result<Vec<String>> {
+    pub fn old_decisions(&self, now: DateTime<Utc>, keep_days: Option<u64>) -> Result<Vec<RunId>> {
         let Some(before) = keep_days.and_then(|days| days_before(now, days)) else {
             return Ok(Vec::new());
         };
@@ -92,7 +93,7 @@ mod tests {
 
     fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: RunOutcome) {
         let record = RunRecord {
-            run_id: crate::ids::RunId::new(at, 1).to_string(),
+            run_id: RunId::new(at, 1),
             step: Step::FullProcess,
             started: rfc3339(at),
             ended: None,
@@ -108,7 +109,7 @@ mod tests {
 
     fn decide(ledger: &mut Ledger, at: DateTime<Utc>, outcome: DecisionOutcome) {
         let decision = DecisionRecord {
-            run_id: crate::ids::RunId::new(at, 1).to_string(),
+            run_id: RunId::new(at, 1),
             dataset: DatasetVersion(1),
             outcome,
             f1: Some(0.5),
@@ -150,7 +151,9 @@ mod tests {
         }
         // Three days in full, one of every other day, and the weekly ones.
         assert!(most <= 3 * 12 + 90 + 90 / 7 + 15, "{most}");
-        assert!(ledger.previous_run_completed(Step::FullProcess, "present").unwrap());
+        assert!(
+            ledger.previous_run_completed(Step::FullProcess, &RunId::named("present")).unwrap()
+        );
     }
 
     #[test]
@@ -161,7 +164,8 @@ mod tests {
             decide(&mut ledger, at(day), outcome);
         }
         let old = ledger.old_decisions(at(100), Some(90)).unwrap();
-        assert_eq!(old, ["19700101T000000000Z-1", "19700103T000000000Z-1"]);
+        let expected = ["19700101T000000000Z-1", "19700103T000000000Z-1"];
+        assert_eq!(old, expected.map(RunId::named));
         assert!(ledger.old_decisions(at(100), None).unwrap().is_empty());
         ledger.thin(at(100), Some(90)).unwrap();
         let kept: Vec<_> =

@@ -261,10 +261,13 @@ impl TrainingRows {
                 .zip(&self.missing_cells)
                 .filter(|(_, n)| **n > 0)
                 .map(|(name, n)| format!("\"{name}\" {n}"));
+            let rows = match self.missing_rows {
+                1 => "1 row has".to_owned(),
+                n => format!("{} rows have", text::count(n)),
+            };
             return Err(Error::data(format!(
-                "{} rows have missing values ({}) and \"training.missing\" is \"reject\": \
+                "{rows} missing values ({}) and \"training.missing\" is \"reject\": \
                  complete the data, or choose \"median\", \"mean\" or \"drop\"",
-                self.missing_rows,
                 text::names(columns)
             )));
         }

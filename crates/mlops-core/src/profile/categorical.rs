@@ -20,6 +20,7 @@ pub struct CategoricalProfile {
 
 /// The statistics of a column of texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CategoricalSummary {
     /// Number of cells with a value.
     pub count: u64,

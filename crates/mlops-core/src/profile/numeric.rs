@@ -41,6 +41,7 @@ pub struct NumericProfile {
 
 /// The statistics of a column of numbers. No number in it is NaN or infinite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NumericSummary {
     /// Number of cells with a number.
     pub count: u64,

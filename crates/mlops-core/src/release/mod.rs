@@ -47,6 +47,7 @@ pub const MANIFEST: &str = "manifest.json";
 
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Manifest {
     /// Version of this file's format.
     pub format_version: u32,

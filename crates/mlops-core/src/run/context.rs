@@ -3,12 +3,13 @@
 //!
 //! Not for the stages themselves: see `stage`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::ids::{RunId, RunOutcome, Step};
@@ -78,10 +79,12 @@ pub trait Report: Serialize + std::fmt::Display {
         Vec::new()
     }
 
-    /// What the record of the run keeps of it: of a list at most `longest` items, with a count of the rest.
+    /// What the record of the run keeps of it: at most `longest` items of each list. The key
+    /// `left_out` then says how many each list lacks.
     fn record(&self, longest: usize) -> serde_json::Result<Value> {
         let mut value = serde_json::to_value(self)?;
-        shorten(&mut value, longest);
+        let left_out = shorten(&mut value, longest);
+        say_left_out(&mut value, &left_out);
         Ok(value)
     }
 }
@@ -279,7 +282,7 @@ impl Context {
         tracing::info!(step = step.as_str(), "begins");
         let begun = self.clock.elapsed();
         let record = RunRecord {
-            run_id: self.run.to_string(),
+            run_id: self.run.clone(),
             step,
             started: self.now(),
             ended: None,
@@ -313,26 +316,44 @@ fn detail(report: &impl Report) -> Result<String> {
     Ok(kept.to_string())
 }
 
-/// The last item of a list that was cut.
-pub(crate) fn rest(more: usize) -> Value {
-    Value::String(format!("and {more} more"))
+/// The number of items that a record lacks, by the name of the list, such as `columns.levels`; one
+/// number for all lists of a name.
+pub type LeftOut = BTreeMap<String, u64>;
+
+/// Cuts lists of a record to `longest` items, and long texts. Every list keeps items of one type,
+/// so that the record can be read back as the report that it was made from.
+pub(crate) fn shorten(value: &mut Value, longest: usize) -> LeftOut {
+    let mut left_out = LeftOut::new();
+    cut(value, longest, "", &mut left_out);
+    left_out
 }
 
-/// Cuts lists of a record to `longest` items, with a count of the rest, and long texts.
-pub(crate) fn shorten(value: &mut Value, longest: usize) {
+/// Adds what was left out to a record, if anything was.
+pub(crate) fn say_left_out(record: &mut Value, left_out: &LeftOut) {
+    if let (Value::Object(map), false) = (record, left_out.is_empty()) {
+        map.insert("left_out".to_owned(), json!(left_out));
+    }
+}
+
+/// Shortens `value`, which is called `name`.
+fn cut(value: &mut Value, longest: usize, name: &str, left_out: &mut LeftOut) {
     const LONGEST_TEXT: usize = 2000;
     match value {
         Value::Array(items) => {
-            let all = items.len();
-            items.truncate(longest);
-            for item in items.iter_mut() {
-                shorten(item, longest);
+            if let more @ 1.. = items.len().saturating_sub(longest) {
+                items.truncate(longest);
+                *left_out.entry(name.to_owned()).or_default() += more as u64;
             }
-            if all > longest {
-                items.push(rest(all - longest));
+            for item in items.iter_mut() {
+                cut(item, longest, name, left_out);
             }
         }
-        Value::Object(map) => map.values_mut().for_each(|item| shorten(item, longest)),
+        Value::Object(map) => {
+            for (key, item) in map {
+                let dot = if name.is_empty() { "" } else { "." };
+                cut(item, longest, &format!("{name}{dot}{key}"), left_out);
+            }
+        }
         Value::String(text) if text.len() > LONGEST_TEXT => {
             text.truncate(text.floor_char_boundary(LONGEST_TEXT));
             text.push('…');

@@ -6,10 +6,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::INPUT;
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
-use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, Step};
+use crate::expect::Breach;
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
 use crate::run::attention::Finding;
@@ -18,11 +20,12 @@ use crate::text;
 
 /// The content of `decisions/<run-id>.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Decision {
     /// Version of this file's format.
     pub format_version: u32,
     /// The id of the run.
-    pub run_id: String,
+    pub run_id: RunId,
     /// When it began, RFC 3339, UTC.
     pub recorded: String,
     /// Version of the program.
@@ -121,13 +124,20 @@ pub enum Concern {
         /// The folder in which they are expected.
         folder: String,
     },
+    /// Data of a source are overdue; told once.
+    Overdue {
+        /// The name of the source; `input` for the input folder.
+        source: String,
+        /// The promises that were not kept.
+        breaches: Vec<Breach>,
+    },
 }
 
 impl Concern {
     /// Whether it concerns the live model and therefore lasts until that is replaced; other
     /// concerns are checked in every run.
     pub fn is_on_the_model(&self) -> bool {
-        !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. })
+        !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. } | Self::Overdue { .. })
     }
 }
 
@@ -181,12 +191,26 @@ impl fmt::Display for Concern {
                  \"monitoring.max_data_age_hours\" allows {limit}. Check what writes into {folder}",
                 text::plural(*hours, "hour")
             ),
+            Self::Overdue { source, breaches } => {
+                let why: Vec<String> = breaches.iter().map(ToString::to_string).collect();
+                let why = why.join("; ");
+                if source == INPUT {
+                    write!(f, "the input folder is overdue: {why}. Check what writes into it")
+                } else {
+                    write!(
+                        f,
+                        "source \"{}\" is overdue: {why}. Check what delivers it",
+                        text::name(source)
+                    )
+                }
+            }
         }
     }
 }
 
 /// The data that a run saw.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DataSeen {
     /// The input folder.
     pub folder: String,
@@ -215,6 +239,7 @@ pub struct DataSeen {
 
 /// The release that was live.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Live {
     /// Its id.
     pub release: ReleaseId,
@@ -226,6 +251,7 @@ pub struct Live {
 
 /// The model that was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Retrained {
     /// SHA-256 of the model file.
     pub artifact: Digest,
@@ -251,6 +277,7 @@ pub struct Retrained {
 
 /// The duration of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepTime {
     /// The name of the step.
     pub step: Step,
@@ -337,18 +364,19 @@ impl fmt::Display for Decision {
         if let Some(holdout) = &self.holdout {
             writeln!(
                 f,
-                "Hold-out: {} of {} new rows ({} positive) went to {}; no model is trained on them.",
+                "Hold-out: {} of {} ({} positive) went to {}; no model is trained on them.",
                 text::count(holdout.rows),
-                text::count(holdout.drawn_from),
+                text::plural(holdout.drawn_from, "new row"),
                 text::count(holdout.positives),
                 holdout.name
             )?;
             if holdout.known_rows > 0 {
                 writeln!(
                     f,
-                    "  {} of them are of entities whose earlier rows the live model was trained on, \
-                     which favours it in the comparison.",
-                    text::count(holdout.known_rows)
+                    "  {} of them {} of entities whose earlier rows the live model was trained on, which \
+                     favours it in the comparison.",
+                    text::count(holdout.known_rows),
+                    if holdout.known_rows == 1 { "is" } else { "are" }
                 )?;
             }
         }
@@ -356,14 +384,14 @@ impl fmt::Display for Decision {
         if let Some(new) = &self.retrained {
             writeln!(
                 f,
-                "Retrained on {} rows, {} held out: F1 {:.4} ({:.3} to {:.3}) on {} test rows; best \
-                 constant answer {:.4}.",
-                text::count(new.rows),
+                "Retrained on {}, {} held out: F1 {:.4} ({:.3} to {:.3}) on {}; best constant answer \
+                 {:.4}.",
+                text::plural(new.rows, "row"),
                 text::count(new.held_out),
                 new.f1,
                 new.f1_interval.low,
                 new.f1_interval.high,
-                text::count(new.test_rows),
+                text::plural(new.test_rows, "test row"),
                 new.constant_f1
             )?;
             for note in &new.untold {

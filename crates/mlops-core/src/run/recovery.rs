@@ -24,8 +24,9 @@ impl Context {
         let _held = any.then(|| self.hold_releases()).transpose()?;
         for (id, intent) in intents {
             match intent {
-                Intent::PublishDataset { version, data, quarantine } => {
+                Intent::PublishDataset { version, data, quarantine, table } => {
                     let parts = [
+                        (version.table_name(), table),
                         (version.file_name(), Some(data)),
                         (version.quarantine_name(), quarantine),
                     ];
@@ -128,14 +129,22 @@ impl Context {
         let records = ledger.datasets()?;
         removed.datasets.retain(|version| {
             let record = records.iter().find(|d| d.version == *version);
-            gone(record.map_or(Ok(false), |d| self.remove_dataset(d)))
+            gone(record.map_or(Ok(false), |d| self.remove_dataset(ledger, d)))
         });
         ledger.record_removal(&removed, intent)?;
         Ok((removed, failures))
     }
 
-    /// Removes the file of a data set, unless it is not the recorded one.
-    fn remove_dataset(&self, record: &DatasetRecord) -> Result<bool> {
+    /// Removes the file of a data set, unless it is not the recorded one; before it, the table that stands
+    /// beside it, if that is ours.
+    fn remove_dataset(&self, ledger: &Ledger, record: &DatasetRecord) -> Result<bool> {
+        let table = record.location.with_file_name(record.version.table_name());
+        if let Some(digest) = ledger.meta(&record.version.table_key())?
+            && table.is_file()
+            && Digest::of_file(&table)?.to_string() == digest
+        {
+            self.disk.remove(&table)?;
+        }
         let path = record.location.as_path();
         if path.try_exists().map_err(|e| Error::io("read", path, e))? {
             let now = std::fs::metadata(path).map(|m| Stamp::of(&m));

@@ -20,7 +20,7 @@ use crate::release::{
 };
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 use super::retain::Retained;
 use super::score::{Score, Scoring, latest_score_file, read_artifact};
@@ -28,6 +28,7 @@ use super::train::Trained;
 
 /// The report of `deployment`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Deployed {
     /// The live release.
     pub release: ReleaseId,
@@ -200,9 +201,11 @@ pub fn of(
     if !score.beats_constant && !leave.accept && !is_live {
         return Err(Error::conflict(format!(
             "{id} is not made live: its F1 {:.4} does not beat the best constant answer, which has \
-             {:.4} on the same {} test rows. Add more data or better features, or accept it with \
+             {:.4} on the same {}. Add more data or better features, or accept it with \
              --accept",
-            score.f1, score.constant.f1, score.n
+            score.f1,
+            score.constant.f1,
+            text::plural(score.n, "test row")
         )));
     }
     if let Some(rollback) = workspace.ledger.was_rolled_back(id)?
@@ -253,7 +256,7 @@ fn deploy(
             verified = releases.verify(&id)?;
         }
         let deployment = Deployment {
-            run_id: context.run.to_string(),
+            run_id: context.run.clone(),
             step,
             action: Action::Deploy,
             release: id.clone(),
@@ -306,7 +309,7 @@ pub(super) fn promote(
     deployment: &Deployment,
 ) -> Result<()> {
     let intent = Intent::Promote(Box::new(deployment.clone()));
-    let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
+    let intent = workspace.ledger.intend(&context.run, &intent)?;
     let store = context.store();
     store.claim_also(id)?;
     store.promote(id)?;
@@ -315,6 +318,7 @@ pub(super) fn promote(
 
 /// The report of `deployment adopt`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Adopted {
     /// The new path of the folder.
     pub folder: String,

@@ -10,15 +10,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::Config;
 use crate::csv::reader::RowReader;
 use crate::ids::{ReleaseId, RunOutcome, Step};
-use crate::ledger::DatasetRecord;
+use crate::ledger::{DatasetRecord, Ledger};
 use crate::model::{Model, Predictor};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
+use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
-use crate::run::context::{self, Context, Report, Workspace};
+use crate::run::context::{self, Context, LeftOut, Report, Workspace};
 use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};
@@ -60,6 +62,7 @@ pub struct Dependency {
 
 /// The report of `diagnostics`; the content of `diagnostics.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Diagnostics {
     /// Version of this file's format.
     pub format_version: u32,
@@ -84,6 +87,9 @@ pub struct Diagnostics {
     /// The digest of the rows, if it was asked for.
     #[serde(skip)]
     pub content: Option<Digest>,
+    /// The number of items that this lacks, by list, if it was read from the record of a run.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 impl Report for Diagnostics {
@@ -92,17 +98,18 @@ impl Report for Diagnostics {
         let mut kept = self.clone();
         kept.columns.truncate(longest);
         let mut value = serde_json::to_value(&kept)?;
-        context::shorten(&mut value, longest);
-        let more = self.columns.len() - kept.columns.len();
-        if let (Some(columns), 1..) = (value["columns"].as_array_mut(), more) {
-            columns.push(context::rest(more));
+        let mut left_out = context::shorten(&mut value, longest);
+        if let more @ 1.. = self.columns.len() - kept.columns.len() {
+            left_out.insert("columns".to_owned(), more as u64);
         }
+        context::say_left_out(&mut value, &left_out);
         Ok(value)
     }
 }
 
 /// Counts of predictions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PredictionCounts {
     /// Number of rows in the file.
     pub rows: u64,
@@ -122,6 +129,7 @@ pub struct PredictionCounts {
 
 /// The duration of a step in past runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// The name of the step.
     pub step: Step,
@@ -133,6 +141,7 @@ pub struct Timing {
 
 /// The duration of a step now, on a scratch copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Measured {
     /// The name of the step.
     pub step: Step,
@@ -180,9 +189,27 @@ pub fn of(
         dependencies: options.dependencies.clone(),
         output: options.output.as_ref().map(|p| p.display().to_string()),
         content: Some(digest).filter(|_| options.identify),
+        left_out: LeftOut::new(),
     };
     context.disk.write(&config.output_model.join(DIAGNOSTICS), &pretty(&report)?)?;
     Ok(report)
+}
+
+/// The newest diagnostics of `release`: from `diagnostics.json`, which has all columns, or if that is
+/// gone or about another release, from the record of the run, which has the first ones.
+pub fn newest(
+    config: &Config,
+    ledger: &Ledger,
+    release: &ReleaseId,
+) -> Result<Option<Diagnostics>> {
+    let written = files::read(&config.output_model.join(DIAGNOSTICS)).ok();
+    let written = written.and_then(|bytes| serde_json::from_slice::<Diagnostics>(&bytes).ok());
+    if let Some(found) = written.filter(|found| found.release == *release) {
+        return Ok(Some(found));
+    }
+    let recorded = ledger.report_on(Step::Diagnostics, release)?;
+    // A record written by another version may lack some of this.
+    Ok(recorded.and_then(|record| serde_json::from_str(&record).ok()))
 }
 
 /// One pass over the file: predictions and statistics.
@@ -346,8 +373,11 @@ impl fmt::Display for Diagnostics {
             text::count(counts.negative),
             more(counts.unanswered, "without an answer"),
             more(counts.rejected, "unreadable"),
-            more(counts.imputed, "missing cells filled"),
-            more(counts.unknown_categories, "unknown categories"),
+            more_of(counts.imputed, "missing cell", " filled"),
+            match counts.unknown_categories {
+                1 => ", 1 unknown category".to_owned(),
+                n => more(n, "unknown categories"),
+            },
         )?;
         if let Some(output) = &self.output {
             writeln!(f, "Predictions: {}", text::one_line(output))?;
@@ -418,6 +448,11 @@ fn more(n: u64, what: &str) -> String {
     if n == 0 { String::new() } else { format!(", {} {what}", text::count(n)) }
 }
 
+/// Like [`more`] with a noun in its number, and what follows it.
+fn more_of(n: u64, noun: &str, rest: &str) -> String {
+    if n == 0 { String::new() } else { format!(", {}{rest}", text::plural(n, noun)) }
+}
+
 fn spread(seconds: &[f64]) -> String {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -484,12 +519,13 @@ mod tests {
     use crate::table::schema::Role;
 
     #[test]
-    fn the_record_has_the_first_columns_and_a_count_of_the_rest() {
+    fn a_record_can_be_read_back_and_says_how_much_it_lacks() {
         let column = |name: &str| ColumnProfile {
             name: name.to_owned(),
             role: Role::Id,
             summary: ColumnSummary::Id { count: 1, missing: 0, missing_percent: 0.0 },
         };
+        let history = (0..3).map(|i| (i.to_string(), 1.0)).collect();
         let diagnostics = Diagnostics {
             format_version: 1,
             recorded: String::new(),
@@ -497,16 +533,25 @@ mod tests {
             data: "a.csv".to_owned(),
             predictions: PredictionCounts::default(),
             columns: ["a", "b", "c"].map(column).to_vec(),
-            timings: Vec::new(),
+            timings: vec![Timing { step: Step::Training, last_seconds: 1.0, history }],
             measured: Vec::new(),
             dependencies: Vec::new(),
             output: None,
             content: None,
+            left_out: LeftOut::new(),
         };
-        for longest in [1, 2, 3, 4] {
+        for (longest, left_out) in [(2, &[1, 1][..]), (3, &[]), (4, &[])] {
+            let record = diagnostics.record(longest).unwrap();
+            let read: Diagnostics = serde_json::from_value(record.clone()).unwrap();
+            assert_eq!(read.columns, diagnostics.columns[..longest.min(3)]);
+            let names = ["columns", "timings.history"].map(str::to_owned);
+            let expected = names.into_iter().zip(left_out.iter().copied()).collect();
+            assert_eq!(read.left_out, expected, "{longest}");
+            // The columns are cut first only to save memory.
             let mut whole = serde_json::to_value(&diagnostics).unwrap();
-            context::shorten(&mut whole, longest);
-            assert_eq!(diagnostics.record(longest).unwrap(), whole, "{longest}");
+            let rest = context::shorten(&mut whole, longest);
+            context::say_left_out(&mut whole, &rest);
+            assert_eq!(record, whole, "{longest}");
         }
     }
 }

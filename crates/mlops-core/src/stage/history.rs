@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId, ReleasePrefix, Step};
+use crate::ids::{DatasetVersion, ReleaseId, ReleasePrefix, RunId, Step};
 use crate::ledger::{Action, Intent, Ledger};
 use crate::release::Pointer;
 use crate::run::context::{Context, Report};
@@ -17,6 +17,7 @@ use crate::{Error, Result};
 
 /// All deployments and rollbacks.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct History {
     /// The entries, newest first.
     pub entries: Vec<Entry>,
@@ -26,6 +27,7 @@ pub struct History {
 
 /// A period in which one release was live.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Entry {
     /// The release.
     pub release: ReleaseId,
@@ -42,7 +44,7 @@ pub struct Entry {
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
     /// The run that made it live.
-    pub run_id: String,
+    pub run_id: RunId,
     /// The step of that run.
     pub step: Step,
     /// The reason.
@@ -219,7 +221,7 @@ mod tests {
             live: false,
             f1: Some(0.5),
             dataset: DatasetVersion(123_456),
-            run_id: "20330518T033320000Z-1".to_owned(),
+            run_id: RunId::named("20330518T033320000Z-1"),
             step,
             reason: reason.to_owned(),
             removed: None,

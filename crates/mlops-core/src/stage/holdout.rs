@@ -327,7 +327,7 @@ impl Publication<'_> {
         let file = RowFile::create(&context.disk, &folder.join(&name), &schema.header())?;
         let (file, sha256) = write(file, reader, dataset.location.as_path(), new, chosen)?;
         let intent = Intent::PublishHoldout { name: name.clone(), sha256 };
-        let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
+        let intent = workspace.ledger.intend(&context.run, &intent)?;
         file.publish(false)?;
         context.digests.know(&folder.join(&name), sha256);
         let holdout = HoldoutRecord {
@@ -340,13 +340,7 @@ impl Publication<'_> {
             known_rows: draw.known_rows,
             recorded: context.now(),
         };
-        workspace.ledger.record_holdout(
-            context.run.as_str(),
-            &holdout,
-            drawn,
-            draw.tally,
-            intent,
-        )?;
+        workspace.ledger.record_holdout(&context.run, &holdout, drawn, draw.tally, intent)?;
         Ok(holdout)
     }
 }

@@ -55,10 +55,11 @@ impl Overlap {
         let name = text::name(name);
         Some(if self.is_no_accident() {
             format!(
-                "{} of the {} of {name} equal training rows, where chance explains {:.0}: as many \
-                 training rows are left out",
+                "{} of the {} of {name} {}, where chance explains {:.0}: as many training rows are \
+                 left out",
                 text::count(self.found),
                 text::plural(self.rows, "row"),
+                if self.found == 1 { "equals a training row" } else { "equal training rows" },
                 self.by_chance * self.rows as f64
             )
         } else {

@@ -16,6 +16,7 @@ mod land;
 mod look_alikes;
 mod new_rows;
 pub mod output;
+pub mod overdue;
 mod predictions;
 pub mod prometheus;
 mod restore_dataset;

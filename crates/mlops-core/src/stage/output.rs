@@ -22,6 +22,15 @@ pub struct Output<'a> {
     pub endings: &'a [&'a str],
 }
 
+/// Whether ingestion might want this name for a version of the data set.
+fn is_numbered(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ["finaldata", "quarantine"].iter().any(|stem| {
+        let number = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(".csv"));
+        number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+    })
+}
+
 impl Output<'_> {
     /// Refuses a path that would do damage; returns whether an earlier output of ours is replaced.
     pub fn check(&self, config: &Config, inputs: &[&Path]) -> Result<bool> {
@@ -44,6 +53,9 @@ impl Output<'_> {
                     "is in \"{key}\" and would be read as data: name another folder"
                 ));
             }
+        }
+        if same_file(parent_of(path), &config.output_folder) && is_numbered(path) {
+            return refuse("has the name of a data set of this workspace: choose another");
         }
         if let (Ok(folder), Ok(models)) =
             (parent_of(path).canonicalize(), config.models.canonicalize())

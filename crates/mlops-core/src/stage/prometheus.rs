@@ -6,11 +6,12 @@
 
 use std::fmt::Write as _;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 
 use crate::Result;
+use crate::expect::Level;
 use crate::ids::{ReleaseId, Step};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SourceState};
 use crate::run::decision::Decision;
 use crate::text;
 
@@ -30,6 +31,8 @@ pub struct Figures {
     pub newest_data_ns: Option<i64>,
     /// The number of rows of all files so far, by outcome.
     pub rows: Vec<(&'static str, u64)>,
+    /// How the sources stood when they were last looked at.
+    pub sources: Vec<SourceState>,
 }
 
 impl Figures {
@@ -49,7 +52,8 @@ impl Figures {
         }
         let newest_data_ns = ledger.newest_data_ns()?;
         let rows = ledger.row_totals()?.to_vec();
-        Ok(Self { live, decision, successes, newest_data_ns, rows })
+        let sources = ledger.source_states()?;
+        Ok(Self { live, decision, successes, newest_data_ns, rows, sources })
     }
 
     /// The figures in Prometheus text format.
@@ -106,6 +110,28 @@ impl Figures {
         let newest = self.newest_data_ns.map(|ns| (String::new(), ns as f64 / 1e9));
         let help = "Time when rows last arrived, in seconds since 1970; a rebuild adds none.";
         gauge("mlops_newest_data_timestamp_seconds", help, newest.into_iter().collect());
+        let of = |value: &dyn Fn(&SourceState) -> Option<f64>| -> Vec<(String, f64)> {
+            let labelled = |state: &SourceState| {
+                Some((format!("{{source=\"{}\"}}", escaped(&state.source)), value(state)?))
+            };
+            self.sources.iter().filter_map(labelled).collect()
+        };
+        let level = |state: &SourceState| match state.level {
+            None => Some(0.0),
+            Some(Level::Warn) => Some(1.0),
+            Some(Level::Error) => Some(2.0),
+        };
+        let seconds = |at: DateTime<Utc>| at.timestamp_millis() as f64 / 1000.0;
+        let help =
+            "Whether data of a source are overdue: 0 no, 1 warning, 2 error; at the last look.";
+        gauge("mlops_source_overdue", help, of(&level));
+        let help = "Time when data of a source last arrived, in seconds since 1970.";
+        let arrived = |state: &SourceState| state.clocks.arrived.map(seconds);
+        gauge("mlops_source_arrived_timestamp_seconds", help, of(&arrived));
+        let help =
+            "Time when data of a source are due next, in seconds since 1970; at the last look.";
+        let next = |state: &SourceState| state.next_due.map(seconds);
+        gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
         out
     }
 }

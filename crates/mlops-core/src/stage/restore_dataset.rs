@@ -49,7 +49,7 @@ pub(super) fn run(
     let rejected = config.output_folder.join("quarantine.csv");
     let mut ingest =
         Ingest::start(&schema, &config.ingestion, &context.disk, path, &rejected, means)?;
-    ingest.of_sources(config);
+    ingest.of_sources(config, context.clock.now());
     for segment in &segments {
         let path = sources[&segment.sha256].clone();
         let candidate = SourceFile::at(config, path);

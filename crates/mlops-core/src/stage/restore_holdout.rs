@@ -51,7 +51,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, lost: bool) -> Result<O
             HoldoutRewrite { context, schema: &schema, dataset: &dataset, drawn: &drawn, key };
         let Some(file) = again.file(newest, &offered)? else { continue };
         let intent = Intent::PublishHoldout { name: newest.name.clone(), sha256: newest.sha256 };
-        let intent = workspace.ledger.intend(context.run.as_str(), &intent)?;
+        let intent = workspace.ledger.intend(&context.run, &intent)?;
         file.publish(false)?;
         workspace.ledger.withdraw(intent)?;
         let name = &newest.name;

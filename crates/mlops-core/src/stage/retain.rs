@@ -19,6 +19,7 @@ use crate::text;
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Retained {
     /// Releases.
     pub releases: Vec<ReleaseId>,
@@ -71,8 +72,8 @@ fn remove(
     if releases.is_empty() && datasets.is_empty() {
         return Ok(Retained::default());
     }
-    let run = context.run.as_str();
-    let removed = Removed { run_id: run.to_owned(), releases, datasets, recorded: context.now() };
+    let run = &context.run;
+    let removed = Removed { run_id: run.clone(), releases, datasets, recorded: context.now() };
     let intent = workspace.ledger.intend(run, &Intent::Remove(removed.clone()))?;
     let (removed, warnings) = context.remove_for_good(&mut workspace.ledger, removed, intent)?;
     Ok(Retained { releases: removed.releases, datasets: removed.datasets, warnings })

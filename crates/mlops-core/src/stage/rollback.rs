@@ -17,6 +17,7 @@ use crate::{Error, Result};
 
 /// The report of `deployment rollback`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct RolledBack {
     /// The live release.
     pub release: ReleaseId,
@@ -63,7 +64,7 @@ pub fn run(
     };
     let f1 = crate::stage::score::f1_of(&target.folder);
     let deployment = Deployment {
-        run_id: context.run.to_string(),
+        run_id: context.run.clone(),
         step: Step::Rollback,
         action: Action::Rollback,
         release: target.id.clone(),

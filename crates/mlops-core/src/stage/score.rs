@@ -28,6 +28,7 @@ pub use super::tested::{Scored, compare_tests, predict_current};
 
 /// The content of `score.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Score {
     /// Version of this file's format.
     pub format_version: u32,
@@ -71,6 +72,7 @@ impl Report for Score {
 /// A score with the model and the predictions that it is based on.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
+#[non_exhaustive]
 pub struct Scoring {
     /// The score.
     pub score: Score,
@@ -122,7 +124,7 @@ pub fn of(
             config.test_data.display()
         )));
     }
-    workspace.ledger.register_test_set(context.run.as_str(), &tests.identity(), &context.now())?;
+    workspace.ledger.register_test_set(&context.run, &tests.identity(), &context.now())?;
     if scored.labels.is_empty() {
         return Err(Error::data(format!(
             "the test data in {} has no row to score: {} rejected, {} trained on, {} with missing \
@@ -153,13 +155,7 @@ pub fn of(
     let files: [(&str, &[u8]); 2] = [(SCORE, &file), (LATEST_SCORE, &latest_score_file(f1))];
     context.disk.write_changed(&config.output_model, &files)?;
     let json = serde_json::to_string(&score).map_err(|e| Error::backend("JSON", e))?;
-    workspace.ledger.record_score(
-        context.run.as_str(),
-        score.artifact,
-        f1,
-        &json,
-        &context.now(),
-    )?;
+    workspace.ledger.record_score(&context.run, score.artifact, f1, &json, &context.now())?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
     Ok(Scoring { score, file, tests, answers: scored })
 }
@@ -231,13 +227,12 @@ impl fmt::Display for Score {
         let m = e.confusion_matrix;
         writeln!(
             f,
-            "{} test rows: {} true positives, {} false positives, {} false negatives, {} true \
-             negatives",
-            text::count(e.n),
-            text::count(m.tp),
-            text::count(m.fp),
-            text::count(m.fn_),
-            text::count(m.tn)
+            "{}: {}, {}, {}, {}",
+            text::plural(e.n, "test row"),
+            text::plural(m.tp, "true positive"),
+            text::plural(m.fp, "false positive"),
+            text::plural(m.fn_, "false negative"),
+            text::plural(m.tn, "true negative")
         )?;
         for (n, what) in [
             (self.rejected, "could not be read"),

@@ -28,6 +28,7 @@ use super::excluded_rows::{self, HeldOut, LeftOutRows};
 
 /// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Trained {
     /// The path of the model file.
     pub artifact: String,
@@ -91,7 +92,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         made.files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
     context.disk.write_changed(folder, &files)?;
     workspace.ledger.record_model(
-        context.run.as_str(),
+        &context.run,
         &ModelRecord {
             artifact: sha256,
             dataset: dataset.version,
@@ -265,15 +266,23 @@ impl Parsed {
 
 fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     Error::data(format!(
-        "no row of {} is left to train on: {held_out} are test data, {dropped} have a missing \
-         value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
+        "no row of {} is left to train on: left out were {} and {dropped} with a missing value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
          data",
-        dataset.location.display()
+        dataset.location.display(),
+        text::plural(held_out, "test row")
     ))
 }
 
 fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let (mut notes, data) = (Vec::new(), &model.data);
+    if data.dropped > data.rows {
+        notes.push(format!(
+            "most rows were left out for a missing value, {} of {}: with \"median\" or \"mean\", \
+             \"training.missing\" fills such cells instead",
+            text::count(data.dropped),
+            text::plural(data.rows + data.dropped, "row")
+        ));
+    }
     if !constants.is_empty() {
         let one = constants.len() == 1;
         notes.push(format!(
@@ -303,11 +312,10 @@ impl fmt::Display for Trained {
         let share = 100.0 * data.positives as f64 / data.rows.max(1) as f64;
         writeln!(
             f,
-            "Trained on {} rows of {} ({share:.1} % positive); left out: {} test rows, {} with \
-             missing values",
-            text::count(data.rows),
+            "Trained on {} of {} ({share:.1} % positive); left out: {}, {} with missing values",
+            text::plural(data.rows, "row"),
             self.version.file_name(),
-            text::count(data.held_out),
+            text::plural(data.held_out, "test row"),
             text::count(data.dropped),
         )?;
         let mut rows = vec![["feature", "coefficient"].map(str::to_owned).to_vec()];

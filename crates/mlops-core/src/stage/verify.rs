@@ -27,6 +27,7 @@ pub enum Which {
 
 /// The report of `deployment verify`.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Verified {
     /// The verified releases.
     pub releases: Vec<Checked>,
@@ -36,6 +37,7 @@ pub struct Verified {
 
 /// The result for one release.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Checked {
     /// The release.
     pub release: ReleaseId,

@@ -76,7 +76,7 @@ fn a_missing_label_is_no_class_wherever_it_stands() {
 }
 
 #[test]
-fn the_negative_label_does_not_hang_on_the_order_of_rows() {
+fn the_negative_label_does_not_depend_on_the_order_of_rows() {
     let mut rows = ["a,1,yes\n", "b,2,NO\n", "c,3,no\n", "d,4,No\n"];
     for _ in 0..rows.len() {
         rows.rotate_left(1);
@@ -119,7 +119,7 @@ fn carriage_returns_alone_end_lines_and_keep_their_numbers() {
 }
 
 #[test]
-fn what_nobody_sees_is_put_right_and_counted() {
+fn invisible_characters_are_removed_and_counted() {
     let scene = small(&[]);
     let text =
         "\u{feff}\u{feff}id,\u{200b}x,y\na,1,0\n\u{feff}b,2,1\na\u{200b},1,0\nc,3\u{200b},1\n";
@@ -143,6 +143,18 @@ fn unnamed_and_repeated_columns_that_nobody_needs_are_no_obstacle() {
     assert_eq!(record(&report, "a.csv").counts.extra_columns, ["column 1", "note", "note"]);
     assert_eq!(record(&report, "b.csv").counts.extra_columns, ["column 1"]);
     assert!(reason(&report, "c.csv").contains("\"x\" twice (columns 2 and 3)"));
+}
+
+#[test]
+fn thousands_of_extra_columns_are_counted_and_ten_are_named() {
+    let scene = small(&[]);
+    let extra = |cell: &dyn Fn(u32) -> String| (0..3000).map(cell).collect::<Vec<_>>().join(",");
+    let (names, cells) = (extra(&|i| format!("e{i}")), extra(&|_| "1".to_owned()));
+    scene.file("in/a.csv", format!("id,x,y,{names}\na,1,0,{cells}\nb,2,1,{cells}\n"));
+    let report = scene.ingest().unwrap();
+    let counts = &record(&report, "a.csv").counts;
+    assert_eq!((counts.extra_columns.len(), counts.extra_left_out), (10, 2990));
+    assert!(report.to_string().contains("e8, e9 and 2,990 more"), "{report}");
 }
 
 #[test]
@@ -224,7 +236,7 @@ fn a_number_that_stands_for_a_missing_value_does_so_however_it_is_spelt() {
 }
 
 #[test]
-fn what_is_no_text_and_names_that_look_alike_are_told_apart() {
+fn names_that_are_not_text_or_look_alike_are_told_apart() {
     let utf16: Vec<u8> = "id,x,y\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
     let cases: [(&[u8], &str); 9] = [
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "compressed"),

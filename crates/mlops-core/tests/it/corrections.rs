@@ -88,7 +88,7 @@ fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_ow
 }
 
 #[test]
-fn names_that_are_no_text_are_names() {
+fn names_that_are_not_text_are_names() {
     use std::os::unix::ffi::OsStrExt;
     let scene = Scene::new();
     for (name, row) in [(b"in/\xff.csv", "a,1,2,3,1\n"), (b"in/\xfe.csv", "b,1,2,3,0\n")] {
@@ -190,7 +190,7 @@ fn renamed_and_copied_files_stay_what_they_are() {
 }
 
 #[test]
-fn two_files_that_change_names_keep_their_rows() {
+fn two_files_that_swap_names_keep_their_rows() {
     let scene = Scene::new();
     scene.rows("in/a.csv", "a,1,2,3,1\n");
     scene.rows("in/b.csv", "b,1,2,3,0\na,1,2,3,1\n");
@@ -313,7 +313,7 @@ fn where_old_contents_are_to_stay_a_rebuild_without_them_must_be_asked_for() {
 }
 
 #[test]
-fn files_that_change_places_keep_their_rows_and_are_corrected_where_they_are_now() {
+fn files_that_swap_folders_keep_their_rows_and_are_corrected_where_they_are_now() {
     let scene = Scene::new();
     let (a, b) = ("a,1,2,3,1\nx,5,2,3,1\n", "b,1,2,3,0\ny,6,2,3,1\n");
     scene.rows("in/a.csv", a);

@@ -362,7 +362,7 @@ fn one_bad_batch_after_many_good_ones_is_judged_by_itself() {
 }
 
 #[test]
-fn a_rollback_to_a_model_that_failed_does_not_make_it_well() {
+fn rolling_back_to_a_failed_model_does_not_clear_it() {
     let scene = live(&json!({}));
     scene.rows("source/b.csv", &turned(1200, 3));
     let decision = decide(&scene);

@@ -153,7 +153,7 @@ fn steps_on_steps_end_where_one_step_does() {
 
 /// Whatever is wrong with an index, and whenever that is noticed, the result is the same.
 #[test]
-fn damage_to_a_page_that_is_looked_up_costs_time_only() {
+fn damage_to_a_page_that_is_looked_up_costs_only_time() {
     let dir = scene();
     let dir = dir.path();
     let files = ["b.csv", "c.csv"];

@@ -31,7 +31,7 @@ fn named(scene: &Scene, id: &str) -> String {
 }
 
 #[test]
-fn rows_of_one_class_are_said_to_be_broken_and_count_again() {
+fn rows_of_one_class_are_reported_and_count_again() {
     let scene = live(&json!({"drift": {"min_rows": 40}}));
     scene.rows("source/a.csv", &of_class(30, 3, "1"));
     let decision = decide(&scene);

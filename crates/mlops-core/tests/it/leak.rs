@@ -42,7 +42,7 @@ fn rows_of_a_test_file_added_later_are_left_out_and_counted() {
 }
 
 #[test]
-fn test_data_that_the_model_knows_altogether_are_an_error() {
+fn test_data_that_the_model_knows_entirely_are_an_error() {
     let scene = Scene::new();
     scene.rows("in/a.csv", &sample_rows(60, 1));
     scene.ingest().unwrap();
@@ -53,7 +53,7 @@ fn test_data_that_the_model_knows_altogether_are_an_error() {
 }
 
 #[test]
-fn without_the_data_set_nobody_knows_what_leaks() {
+fn without_the_data_set_leaks_cannot_be_ruled_out() {
     let scene = Scene::new();
     scene.rows("in/a.csv", &sample_rows(60, 1));
     scene.ingest().unwrap();

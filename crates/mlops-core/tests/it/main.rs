@@ -11,10 +11,14 @@
 mod adoption;
 /// What a cell, a label, a header and a line are, in whole workspaces.
 mod cells;
+/// Rows and files that break the contract of their source.
+mod contract;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.
 mod corrections;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
+/// When data are due, and whether they are overdue.
+mod due;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
 /// New rows on top of many that are known.
@@ -31,6 +35,8 @@ mod leak;
 mod model_file;
 /// Workspaces that were copied, moved or restored, and those that stand beside others.
 mod moved;
+/// Sources that are expected to deliver: told once, and waited for.
+mod overdue;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
 /// Readers of the live release while it is exchanged.

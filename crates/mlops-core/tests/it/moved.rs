@@ -175,7 +175,7 @@ fn a_file_at_work_outlives_the_start_of_another_run() {
 }
 
 #[test]
-fn that_rows_were_read_by_the_rules_of_an_earlier_version_is_said_once() {
+fn rows_read_by_the_rules_of_an_earlier_version_are_mentioned_once() {
     let scene = scene();
     let ledger = rusqlite::Connection::open(scene.path("out/ledger.sqlite")).unwrap();
     // Versions before this one kept no rules.

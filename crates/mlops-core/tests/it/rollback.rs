@@ -115,7 +115,7 @@ fn history_says_when_the_pointer_was_moved_by_hand() {
 }
 
 #[test]
-fn the_way_back_goes_on_and_never_to_a_release_that_was_left() {
+fn repeated_rollbacks_go_further_back_and_never_to_an_abandoned_release() {
     let (scene, ids) = lived(3);
     assert_eq!(roll_back(&scene, None).unwrap().release, ids[1]);
     assert_eq!(roll_back(&scene, None).unwrap().release, ids[0]);

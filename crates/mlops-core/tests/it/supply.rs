@@ -105,7 +105,7 @@ fn repeated_rows_are_no_news_where_all_are_kept() {
 }
 
 #[test]
-fn thousands_of_files_of_one_kind_are_ten_and_a_number() {
+fn thousands_of_similar_files_are_reported_as_ten_and_a_count() {
     let scene = Scene::new();
     scene.rows("in/good.csv", &good("g", 9));
     for i in 0..300 {

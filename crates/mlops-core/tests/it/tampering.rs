@@ -11,7 +11,7 @@ use mlops_testkit::Scene;
 use crate::rollback::{damage, lived, refused, roll_back, verified};
 
 #[test]
-fn a_damaged_or_missing_release_can_be_left() {
+fn a_damaged_or_missing_release_can_be_rolled_back() {
     for missing in [false, true] {
         let (scene, ids) = lived(2);
         let folder = format!("models/{}", ids[1]);

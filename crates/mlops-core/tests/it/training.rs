@@ -71,6 +71,17 @@ fn rows_with_missing_values_may_be_dropped_or_rejected() {
 }
 
 #[test]
+fn rows_that_are_mostly_dropped_are_mentioned() {
+    // Of c and f alone every cell is left, one of each class.
+    let gaps = GAPS.replace("1,red", ",red").replace("2,red", ",red");
+    let dropped = |rows: &str| {
+        let notes = small(&json!({"missing": "drop"}), rows).train().unwrap().notes;
+        notes.iter().filter(|note| note.contains("left out for a missing value, 4 of 6")).count()
+    };
+    assert_eq!((dropped(GAPS), dropped(&gaps)), (0, 1));
+}
+
+#[test]
 fn an_unknown_category_is_all_zeros_and_counted() {
     let scene = small(&json!({}), GAPS);
     scene.train().unwrap();
@@ -86,7 +97,7 @@ fn an_unknown_category_is_all_zeros_and_counted() {
 }
 
 #[test]
-fn data_that_cannot_be_learned_from_say_why() {
+fn data_that_cannot_be_learned_from_are_refused_with_the_reason() {
     let cases = [
         ("a,1,red,yes\nb,2,red,yes\n", "needs rows of both classes"),
         ("a,,red,yes\nb,,red,no\n", "\"x\" is empty in every training row"),
@@ -309,7 +320,7 @@ fn the_number_of_threads_changes_no_byte_of_the_model() {
 }
 
 #[test]
-fn what_was_changed_or_damaged_is_not_learned_from() {
+fn changed_or_damaged_data_are_not_learned_from() {
     let scene = Scene::new();
     scene.rows("in/a.csv", &sample_rows(60, 1));
     scene.ingest().unwrap();

@@ -163,7 +163,7 @@ fn damaged_data_behind_our_back_is_noticed() {
 }
 
 #[test]
-fn later_options_do_not_touch_rows_that_are_in() {
+fn later_options_do_not_change_rows_already_ingested() {
     let scene = Scene::with(&json!({"ingestion": {"missing_values": ["?"]}}));
     let long = "x".repeat(80);
     scene.rows("in/a.csv", &format!("{long},5,2,3,1\nb,,2,3,0\nb,-9,2,3,0\n"));

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::table::{self, Outcome, Row, ingested};
+use crate::table::{self, COLUMNS, Outcome, Row, ingested};
 
 /// Rows in which each kind of bad cell occurs.
 fn sample() -> Vec<Row> {
@@ -41,6 +41,15 @@ fn one_table_gives_one_data_set_in_all_formats() {
         ("lines.jsonl.zst", table::zstd(lines.as_bytes()), &none),
         ("array.json", array.into_bytes(), &none),
     ];
+    let snappy = parquet::basic::Compression::SNAPPY;
+    let zstd = parquet::basic::Compression::ZSTD(parquet::basic::ZstdLevel::default());
+    let mut sheet = vec![COLUMNS.map(|name| Some(name.to_owned())).to_vec()];
+    sheet.extend(rows.iter().cloned());
+    let files = files.into_iter().chain([
+        ("snappy.parquet", table::parquet(&rows, 700, snappy), &none),
+        ("zstd.parquet", table::parquet(&rows, 5000, zstd), &none),
+        ("book.xlsx", table::workbook(&[("Clients", sheet)]), &none),
+    ]);
     for (name, bytes, format) in files {
         agree(name, &ingested(name, &bytes, format), &plain);
     }
@@ -110,4 +119,59 @@ fn an_archive_is_read_member_by_member() {
     damaged[middle] ^= 0x55;
     let refused = ingested("t.zip", &damaged, &json!({}));
     assert!(refused.data.is_empty() && refused.failures.len() == 1, "{:?}", refused.failures);
+}
+
+/// Lines of fixed width cannot have line ends in a cell; everything else they can.
+#[test]
+fn fixed_width_gives_the_same_rows() {
+    let mut rows = sample();
+    rows.retain(|row| !row.iter().flatten().any(|cell| cell.contains('\n')));
+    let plain = ingested("t.csv", table::delimited(&rows, ',', '"').as_bytes(), &json!({}));
+    let (text, format) = table::fixed(&rows);
+    let found = ingested("t.fwf", text.as_bytes(), &format);
+    agree("t.fwf", &found, &plain);
+    // Without a header the lines are one less.
+    let line = |outcome: &Outcome| outcome.quarantine[0][1].parse::<u64>().unwrap();
+    assert_eq!(line(&found) + 1, line(&plain));
+}
+
+/// Places in formats that have no lines.
+#[test]
+fn the_quarantine_names_row_groups_and_sheets() {
+    let rows = sample();
+    let bad: Vec<usize> = {
+        let plain = ingested("t.csv", table::delimited(&rows, ',', '"').as_bytes(), &json!({}));
+        assert!(plain.quarantine.len() > 50);
+        // What is quarantined alone is bad wherever it stands.
+        let is_bad = |row: &&(usize, &Row)| {
+            row.1[4].is_none()
+                || row.1.iter().flatten().any(|c| c == "many" || c.starts_with("12;5"))
+        };
+        rows.iter().enumerate().collect::<Vec<_>>().iter().filter(is_bad).map(|row| row.0).collect()
+    };
+    let snappy = parquet::basic::Compression::SNAPPY;
+    let found = ingested("t.parquet", &table::parquet(&rows, 700, snappy), &json!({}));
+    let places: Vec<(String, String)> = bad
+        .iter()
+        .map(|row| (format!("t.parquet#row group {}", row / 700), (row % 700 + 1).to_string()))
+        .collect();
+    let places_found: Vec<(String, String)> =
+        found.quarantine.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    assert_eq!(places_found, places);
+    let mut sheet = vec![COLUMNS.map(|name| Some(name.to_owned())).to_vec()];
+    sheet.extend(rows);
+    let other = vec![vec![Some("nothing".to_owned())]];
+    let book = table::workbook(&[("Notes", other), ("Clients", sheet)]);
+    let found = ingested("t.xlsx", &book, &json!({"sheet": "Clients"}));
+    let rows_found: Vec<usize> = found
+        .quarantine
+        .iter()
+        .map(|row| {
+            assert_eq!(row[0], "t.xlsx#Clients");
+            row[1].parse::<usize>().unwrap() - 2
+        })
+        .collect();
+    assert_eq!(rows_found, bad);
+    let refused = ingested("t.xlsx", &book, &json!({"sheet": "Client"}));
+    assert!(refused.failures[0].contains("it has: Notes, Clients"), "{:?}", refused.failures);
 }

@@ -38,6 +38,9 @@ fn damaged_files_are_read_or_refused() {
         ),
         ("t.jsonl", table::lines(&rows).into_bytes()),
         ("t.json", table::array(&rows).into_bytes()),
+        ("t.parquet", table::parquet(&rows, 15, parquet::basic::Compression::SNAPPY)),
+        ("t.parquet", table::parquet(&rows, 40, parquet::basic::Compression::UNCOMPRESSED)),
+        ("t.xlsx", table::workbook(&[("S", rows.clone())])),
     ];
     let (schema, options) = (schema(), Ingestion::default());
     let folder = Folder::in_memory();

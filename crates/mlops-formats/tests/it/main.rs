@@ -13,5 +13,9 @@ mod dialects;
 mod hostile;
 /// JSON: what a row is.
 mod json;
+/// The data set as Parquet.
+mod output;
 /// The table, and how each format writes it.
 mod table;
+/// Values of typed formats.
+mod typed;

@@ -136,6 +136,146 @@ pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
+/// A Parquet file with the schema `schema`, whose row groups are written by `write`, which gets the number
+/// of the group and of the column.
+pub(crate) fn parquet_of(
+    schema: &str,
+    groups: usize,
+    compression: parquet::basic::Compression,
+    mut write: impl FnMut(usize, usize, &mut parquet::column::writer::ColumnWriter),
+) -> Vec<u8> {
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let properties =
+        parquet::file::properties::WriterProperties::builder().set_compression(compression).build();
+    let properties = std::sync::Arc::new(properties);
+    let mut file =
+        parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    for group in 0..groups {
+        let mut rows = file.next_row_group().unwrap();
+        let mut number = 0;
+        while let Some(mut column) = rows.next_column().unwrap() {
+            write(group, number, column.untyped());
+            column.close().unwrap();
+            number += 1;
+        }
+        rows.close().unwrap();
+    }
+    file.into_inner().unwrap()
+}
+
+/// The table as Parquet, in row groups of `size` rows.
+pub(crate) fn parquet(
+    rows: &[Row],
+    size: usize,
+    compression: parquet::basic::Compression,
+) -> Vec<u8> {
+    let columns = COLUMNS.map(|name| format!("optional binary {name} (string);")).concat();
+    let groups: Vec<&[Row]> = rows.chunks(size).collect();
+    let schema = format!("message t {{ {columns} }}");
+    parquet_of(&schema, groups.len(), compression, |group, column, writer| {
+        let cells: Vec<Option<&String>> =
+            groups[group].iter().map(|row| row[column].as_ref()).collect();
+        let levels: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
+        let values: Vec<parquet::data_type::ByteArray> =
+            cells.into_iter().flatten().map(|cell| cell.as_str().into()).collect();
+        let parquet::column::writer::ColumnWriter::ByteArrayColumnWriter(writer) = writer else {
+            panic!("all columns are texts")
+        };
+        writer.write_batch(&values, Some(&levels), None).unwrap();
+    })
+}
+
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    text.replace('\n', "&#10;").replace('\t', "&#9;")
+}
+
+/// A workbook of sheets with these names and cells; numbers are numbers, dates `@45382.5` are dates.
+pub(crate) fn workbook(sheets: &[(&str, Vec<Row>)]) -> Vec<u8> {
+    let header = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>";
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let (mut list, mut links, mut members) = (String::new(), String::new(), Vec::new());
+    for (i, (name, rows)) in sheets.iter().enumerate() {
+        let n = i + 1;
+        list += &format!("<sheet name=\"{name}\" sheetId=\"{n}\" r:id=\"rId{n}\"/>");
+        links += &format!(
+            "<Relationship Id=\"rId{n}\" Type=\"{relations}/worksheet\" Target=\"worksheets/sheet{n}.xml\"/>"
+        );
+        let mut text = format!("{header}<worksheet xmlns=\"{main}\"><sheetData>");
+        for (r, row) in rows.iter().enumerate() {
+            text += &format!("<row r=\"{}\">", r + 1);
+            for (c, cell) in row.iter().enumerate() {
+                let Some(cell) = cell else { continue };
+                let at = format!("{}{}", char::from(b'A' + u8::try_from(c).unwrap()), r + 1);
+                let number = cell.parse::<f64>().is_ok_and(|v| v.to_string() == *cell);
+                text += &if number {
+                    format!("<c r=\"{at}\"><v>{cell}</v></c>")
+                } else if let Some(day) = cell.strip_prefix('@') {
+                    format!("<c r=\"{at}\" s=\"1\"><v>{day}</v></c>")
+                } else {
+                    let cell = escaped(cell);
+                    format!(
+                        "<c r=\"{at}\" t=\"inlineStr\"><is><t xml:space=\"preserve\">{cell}</t></is></c>"
+                    )
+                };
+            }
+            text += "</row>";
+        }
+        text += "</sheetData></worksheet>";
+        members.push((format!("xl/worksheets/sheet{n}.xml"), text));
+    }
+    let n = sheets.len() + 1;
+    links +=
+        &format!("<Relationship Id=\"rId{n}\" Type=\"{relations}/styles\" Target=\"styles.xml\"/>");
+    let package = "http://schemas.openxmlformats.org/package/2006";
+    members.extend([
+        ("xl/workbook.xml".to_owned(), format!(
+            "{header}<workbook xmlns=\"{main}\" xmlns:r=\"{relations}\"><sheets>{list}</sheets></workbook>"
+        )),
+        ("xl/_rels/workbook.xml.rels".to_owned(), format!(
+            "{header}<Relationships xmlns=\"{package}/relationships\">{links}</Relationships>"
+        )),
+        ("xl/styles.xml".to_owned(), format!(
+            "{header}<styleSheet xmlns=\"{main}\"><cellXfs count=\"2\"><xf numFmtId=\"0\"/>\
+             <xf numFmtId=\"22\"/></cellXfs></styleSheet>"
+        )),
+        ("_rels/.rels".to_owned(), format!(
+            "{header}<Relationships xmlns=\"{package}/relationships\"><Relationship Id=\"rId1\" \
+             Type=\"{relations}/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+        )),
+        ("[Content_Types].xml".to_owned(), format!(
+            "{header}<Types xmlns=\"{package}/content-types\"></Types>"
+        )),
+    ]);
+    let members: Vec<(&str, &[u8])> =
+        members.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+    zip(&members)
+}
+
+/// Lines of fixed width, and the format that reads them.
+pub(crate) fn fixed(rows: &[Row]) -> (String, Value) {
+    let widths = [60, 14, 34, 12, 4];
+    let mut text = String::new();
+    for row in rows {
+        for (cell, width) in row.iter().zip(widths) {
+            let cell = cell.as_deref().unwrap_or_default();
+            text += &format!("{cell:width$}");
+        }
+        text.push('\n');
+    }
+    let mut first = 1;
+    let fields: Vec<String> = COLUMNS
+        .iter()
+        .zip(widths)
+        .map(|(name, width)| {
+            first += width;
+            format!("{name} {}-{}", first - width, first - 1)
+        })
+        .collect();
+    (text, json!({"kind": "fixed", "fields": fields}))
+}
+
 /// A scene that reads all formats, with `format` and any number of bad rows.
 pub(crate) fn scene(format: &Value) -> Scene {
     mlops_formats::install();

@@ -47,10 +47,11 @@ impl Confusion<'_> {
 impl Chart for Confusion<'_> {
     fn alt(&self) -> String {
         let m = self.matrix;
-        let [found, missed, alarms, rest] = [m.tp, m.fn_, m.fp, m.tn].map(format::count);
+        let of = |n, what: &str| format::counted(n, what, &format!("{what}s"));
+        let (found, missed) = (of(m.tp, "true positive"), of(m.fn_, "false negative"));
+        let (alarms, rest) = (of(m.fp, "false positive"), of(m.tn, "true negative"));
         format!(
-            "Confusion matrix: of the {} rows {found} true positives and {missed} false negatives; of \
-             the {} rows {alarms} false positives and {rest} true negatives",
+            "Confusion matrix: of the {} rows {found} and {missed}; of the {} rows {alarms} and {rest}",
             self.positive, self.negative
         )
     }

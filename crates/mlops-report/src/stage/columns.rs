@@ -74,7 +74,7 @@ pub(super) fn of(
         .collect();
     text::few(&mut missing, |more| {
         format!(
-            "{} more have over {MANY_MISSING} % missing values.",
+            "Over {MANY_MISSING} % of the values of {} are missing.",
             text::plural(more, "more column")
         )
     });

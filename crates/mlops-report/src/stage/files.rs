@@ -66,10 +66,7 @@ pub(super) fn of(workspace: &Workspace, warnings: &mut Vec<Finding>) -> Result<V
         others.extend(file.reason.clone().filter(|_| file.status.is_in()).map(|note| note + "."));
     }
     text::few(&mut others, |more| {
-        format!(
-            "There are {} about files like these: see the table.",
-            text::plural(more, "more warning")
-        )
+        format!("The table shows {} about files like these.", text::plural(more, "more warning"))
     });
     warnings.extend(others.into_iter().map(warning));
     Ok(records.iter().map(line).collect())
@@ -115,7 +112,7 @@ fn line(file: &FileRecord) -> IngestedFile {
         _ => {}
     }
     if !counts.extra_columns.is_empty() {
-        notes.push(format!("columns passed over: {}", text::names(&counts.extra_columns)));
+        notes.push(format!("columns passed over: {}", counts.passed_over()));
     }
     if counts.superseded > 0 {
         let rows = text::plural(counts.superseded, "row");

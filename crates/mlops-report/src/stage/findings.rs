@@ -54,7 +54,7 @@ pub(super) fn of_model(
         })
         .collect();
     text::few(&mut large, |more| {
-        format!("{} more have coefficients as large.", text::plural(more, "more feature"))
+        format!("The coefficients of {} are as large.", text::plural(more, "more feature"))
     });
     warnings.extend(large.into_iter().map(serious));
     let features = card.features.len() as u64;
@@ -90,11 +90,11 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<F
     let (alpha, matters) = CALIBRATION;
     if test.p_value < alpha && test.gap >= matters {
         warnings.push(warning(format!(
-            "The predicted probabilities are off by {:.2} on average: in {} groups of test rows \
+            "The predicted probabilities are off by {:.2} on average: in {} of test rows \
              the share of positives differs from the prediction (Hosmer-Lemeshow {:.1}, p {}). The \
              ranking of the rows may still be correct, but do not rely on the probabilities.",
             test.gap,
-            test.groups,
+            text::plural(test.groups as u64, "group"),
             test.statistic,
             format::number(test.p_value)
         )));

@@ -148,7 +148,10 @@ impl State {
         let mut files = BTreeMap::new();
         collect(folder, folder, &mut files);
         let ledger = ledger(folder);
-        let unstamped = |data: DatasetRecord| DatasetRecord { stamp: None, ..data };
+        let unstamped = |mut data: DatasetRecord| {
+            data.stamp = None;
+            data
+        };
         let datasets = ledger.datasets().map(|all| all.into_iter().map(unstamped).collect());
         let mut records = lines::<DatasetRecord>(&datasets);
         let stampless = |mut file: FileRecord| {

@@ -93,7 +93,7 @@ fn on_a_read_only_mount_everything_that_looks_works() {
 }
 
 #[test]
-fn whoever_may_not_write_may_look() {
+fn users_without_write_permission_may_look() {
     let place = scene();
     opened(place.parent());
     if !possible(&["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "true"]) {

@@ -1,6 +1,6 @@
 //! The description of an operation: its names, bodies and successful answers.
 //!
-//! Parts that follow from the address (parameters, tokens, errors) are added by `super`.
+//! Parts that follow from the endpoint (parameters, tokens, errors) are added by `super`.
 
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! The schemas of `/openapi.json`, each with a name, so that generated clients have a type for
 //! every part of a request and an answer.
 //!
-//! Not for addresses: see `super`.
+//! Not for endpoints: see `super`.
 
 use serde_json::{Map, Value, json};
 

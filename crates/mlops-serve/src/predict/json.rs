@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use mlops_core::text;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::rows::{NAMES, OTHERS, Rows};
@@ -511,7 +512,10 @@ impl<'de> Visitor<'de> for RowArray<'_, '_> {
         }
         let width = header.places.len();
         if values != width {
-            rows.fault(None, || format!("the row has {values} values for {width} columns"));
+            rows.fault(None, || {
+                let values = text::plural(values as u64, "value");
+                format!("the row has {values} for {}", text::plural(width as u64, "column"))
+            });
         }
         rows.end();
         Ok(())

@@ -24,7 +24,7 @@ fn binds(scene: &Scene, options: Options) -> Result<(), Error> {
 }
 
 #[test]
-fn an_address_that_others_reach_needs_tokens_or_a_word() {
+fn an_address_that_others_reach_needs_tokens_or_explicit_permission() {
     let scene = Scene::empty(&json!({ "service": { "host": "0.0.0.0" } }));
     let error = binds(&scene, Options::default()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Config { .. }), "{error}");
@@ -36,7 +36,7 @@ fn an_address_that_others_reach_needs_tokens_or_a_word() {
 }
 
 #[test]
-fn each_address_asks_for_its_scope_and_health_for_none() {
+fn each_endpoint_requires_its_scope_and_health_requires_none() {
     let scene = Scene::deployed(&json!({}));
     let service = scene.serve_with(Options { tokens: tokens(), ..Options::default() });
     let body = rows(1, 1, false);

@@ -139,7 +139,7 @@ fn a_model_that_fills_nothing_refuses_what_is_missing() {
 }
 
 #[test]
-fn what_is_no_request_is_said_to_be_none() {
+fn malformed_requests_are_refused_as_malformed() {
     let scene = Scene::deployed(&json!({ "service": { "max_body_bytes": 2000 } }));
     let service = scene.serve();
     let json_type = [("content-type", "application/json")];
@@ -208,7 +208,7 @@ fn bodies_may_be_packed_both_ways() {
 }
 
 #[test]
-fn methods_ids_and_addresses() {
+fn methods_ids_and_unknown_paths() {
     let scene = Scene::deployed(&json!({}));
     let service = scene.serve();
     let options = service.ask("OPTIONS", "/scoring", &[], b"").ends_with(204);

@@ -233,7 +233,7 @@ fn what_is_almost_json_is_refused_in_words_that_help() {
 }
 
 #[test]
-fn words_on_a_request_are_short_whatever_it_holds() {
+fn messages_about_a_request_are_short_whatever_it_holds() {
     let service = Scene::deployed(&json!({})).serve();
     let long = "x".repeat(300_000);
     let names: Vec<String> = (0..2000).map(|i| format!("{long:.50}{i}")).collect();

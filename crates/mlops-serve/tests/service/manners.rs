@@ -108,7 +108,7 @@ fn bodies_that_are_not_all_there_share_what_memory_there_is() {
 }
 
 #[test]
-fn whoever_does_not_read_its_answer_is_let_go() {
+fn a_client_that_does_not_read_its_answer_is_disconnected() {
     let scene = Scene::deployed(&json!({ "service": { "body_timeout_seconds": 1 } }));
     let service = scene.serve();
     // Far more than fits between.
@@ -121,7 +121,7 @@ fn whoever_does_not_read_its_answer_is_let_go() {
 }
 
 #[test]
-fn whoever_has_said_all_gets_an_answer() {
+fn a_half_closed_client_gets_its_answer() {
     let scene = Scene::deployed(&json!({}));
     let service = scene.serve();
     let mut connection = Connection::open(service.address);
@@ -158,7 +158,7 @@ fn over_the_limit_of_connections_others_are_told_to_wait() {
 }
 
 #[test]
-fn whoever_is_too_slow_is_let_go() {
+fn a_client_that_is_too_slow_is_disconnected() {
     let limits = json!({ "header_timeout_seconds": 1, "body_timeout_seconds": 1 });
     let scene = Scene::deployed(&json!({ "service": limits }));
     let service = scene.serve();

@@ -132,7 +132,7 @@ fn a_line_that_was_cut_off_takes_no_other_with_it() {
 }
 
 #[test]
-fn what_is_not_its_own_stays_whatever_it_is_called() {
+fn foreign_files_stay_whatever_they_are_called() {
     let scene = keeping(&[("prediction_log_keep_files", 1), ("prediction_log_max_bytes", 4096)]);
     let foreign = [
         "predictions-2023-archive.jsonl",

@@ -17,11 +17,9 @@ fn snapshot(scene: &Scene) -> BTreeMap<PathBuf, Vec<u8>> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            // SQLite's own side files come and go with its readers.
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if !name.ends_with("-shm") && !name.ends_with("-wal") {
+            } else {
                 let bytes = std::fs::read(&path).unwrap();
                 found.insert(path, bytes);
             }
@@ -95,4 +93,39 @@ fn what_is_not_on_record_is_not_made_up() {
         assert!(missing["detail"].as_str().unwrap().contains("run `diagnostics`"), "{missing}");
     }
     service.get("/scoring").ends_with(200);
+}
+
+#[test]
+fn every_one_of_many_columns_is_answered() {
+    let names: Vec<String> = (0..150).map(|i| format!("n{i}")).collect();
+    let columns = json!({ "id": ["customer"], "numeric": names, "target": "churned",
+        "positive_label": "yes", "negative_label": "no" });
+    let scene = Scene::empty(&json!({ "schema": columns }));
+    let file = |first: u32, rows: u32| {
+        let mut text = format!("customer,{},churned\n", names.join(","));
+        for row in first..first + rows {
+            let cells: Vec<String> =
+                (0..150).map(|column| ((row * 7919 + column * 31) % 97).to_string()).collect();
+            let label = if row * 7919 % 97 > 48 { "yes" } else { "no" };
+            text += &format!("c{row},{},{label}\n", cells.join(","));
+        }
+        text
+    };
+    scene.file("in/a.csv", file(0, 400));
+    scene.file("test/test.csv", file(1000, 100));
+    scene.release();
+    scene.diagnose(None, None);
+    let service = scene.serve();
+    for path in ["/summarystats", "/diagnostics"] {
+        let found = service.get(path).ends_with(200).json();
+        assert_eq!(found["columns"].as_array().unwrap().len(), 152, "{path}");
+        assert!(found.get("left_out").is_none() && found["model_version"].is_string(), "{path}");
+    }
+    // Without the file, the record of the run answers and says what it lacks.
+    std::fs::remove_file(scene.path("model/diagnostics.json")).unwrap();
+    for path in ["/summarystats", "/diagnostics"] {
+        let found = service.get(path).ends_with(200).json();
+        assert_eq!(found["columns"].as_array().unwrap().len(), 100, "{path}");
+        assert_eq!(found["left_out"], json!({ "columns": 52 }), "{path}");
+    }
 }

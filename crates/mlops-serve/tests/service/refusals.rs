@@ -29,7 +29,7 @@ fn guarded(scene: &Scene) -> Service {
 }
 
 #[test]
-fn whoever_sends_all_before_it_reads_is_told_why_it_was_refused() {
+fn a_client_that_sends_everything_before_reading_is_told_why_it_was_refused() {
     let scene = Scene::deployed(&json!({ "service": { "max_body_bytes": MIB } }));
     let (open, tokens) = (scene.serve(), guarded(&scene));
     let body = vec![b' '; 8 * MIB];
@@ -72,7 +72,7 @@ fn a_body_without_a_length_that_grows_too_large_is_told_so() {
 }
 
 #[test]
-fn what_is_thrown_away_takes_no_memory_from_bodies_that_are_read() {
+fn discarded_bodies_take_no_memory_from_others() {
     let limits = json!({ "max_body_bytes": MIB, "max_total_body_bytes": MIB });
     let scene = Scene::deployed(&json!({ "service": limits }));
     let service = scene.serve();
@@ -87,7 +87,7 @@ fn what_is_thrown_away_takes_no_memory_from_bodies_that_are_read() {
 }
 
 #[test]
-fn whoever_never_ends_is_cut_off() {
+fn a_client_that_never_stops_sending_is_cut_off() {
     let scene = Scene::deployed(&json!({}));
     let service = guarded(&scene);
     let mut connection = Connection::open(service.address);
@@ -99,7 +99,7 @@ fn whoever_never_ends_is_cut_off() {
 }
 
 #[test]
-fn whoever_falls_silent_gives_its_connection_back() {
+fn a_client_that_falls_silent_loses_its_connection() {
     let limits = json!({ "max_connections": 1, "body_timeout_seconds": 60 });
     let scene = Scene::deployed(&json!({ "service": limits }));
     let service = guarded(&scene);
@@ -114,7 +114,7 @@ fn whoever_falls_silent_gives_its_connection_back() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_what_is_thrown_away() {
+fn a_stop_does_not_wait_for_discarded_bodies() {
     let scene = Scene::deployed(&json!({ "service": { "drain_seconds": 1 } }));
     let service = guarded(&scene);
     let mut silent = Connection::open(service.address);

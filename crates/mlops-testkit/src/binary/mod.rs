@@ -142,7 +142,7 @@ impl Binary {
     }
 
     /// Whatever stands in files and their names: short lines, and nothing that a terminal obeys.
-    pub fn keeps_its_countenance(self, scene: &Scene, arguments: &[&str]) {
+    pub fn survives_hostile_content(self, scene: &Scene, arguments: &[&str]) {
         for more in [&[][..], &["--json"], &["-v"], &["-v", "--log-format", "json"]] {
             let output = self.run(scene.root(), &[arguments, more].concat());
             assert!(matches!(output.code, Some(0 | 1 | 3)), "{output:#?}");

@@ -20,6 +20,7 @@ const LARGE: usize = 100_000;
 
 /// All scores of a model on a labelled set. No number in it is ever NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Number of rows scored.
     pub n: u64,

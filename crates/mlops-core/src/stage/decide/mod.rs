@@ -10,6 +10,7 @@ mod judge;
 mod live;
 mod restore_release;
 mod supply;
+mod wait;
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::ConstantBaseline;
 use crate::evaluation::reasons::{GateReason, Reasons, Ruling};
-use crate::ids::{DatasetVersion, DecisionOutcome, Step};
+use crate::ids::{DatasetVersion, DecisionOutcome, RunId, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::model::Model;
 use crate::release::Release;
@@ -92,7 +93,7 @@ impl<'a> DecisionRun<'a> {
     fn new(context: &'a Context, workspace: &'a mut Workspace, options: Options) -> Self {
         let decision = Decision {
             format_version: 1,
-            run_id: context.run.to_string(),
+            run_id: context.run.clone(),
             recorded: context.now(),
             tool_version: context.tool_version.clone(),
             forced: options.force,
@@ -121,7 +122,7 @@ impl<'a> DecisionRun<'a> {
         let data = self.data_seen(&ingestion, judged, looked)?;
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
-        self.look_at_the_supply(&ingestion)?;
+        let standings = self.look_at_the_supply(&ingestion)?;
         let Some(dataset) = dataset else {
             return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
@@ -137,6 +138,13 @@ impl<'a> DecisionRun<'a> {
             let reason = format!("there are no data after {}", looked.file_name());
             return self.nothing_new(live, &reason);
         }
+        if let Some(reason) = self.waits(&standings)?.filter(|_| !force && !lost) {
+            return match live {
+                Some(_) => self.nothing_new(live, &reason),
+                None => Ok(self.end(DecisionOutcome::NothingNew, &reason)),
+            };
+        }
+        self.waits_no_more()?;
         let schema = ingest::identity::schema(self.context, self.workspace)?;
         let (new, note) = self.after(&schema, &dataset, judged)?;
         self.decision.data.new_rows = new.len();
@@ -497,7 +505,7 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
 }
 
 /// The decision that a run recorded, or the newest one.
-pub fn explain(ledger: &Ledger, run: Option<&str>) -> Result<Decision> {
+pub fn explain(ledger: &Ledger, run: Option<&RunId>) -> Result<Decision> {
     let record = ledger.decision(run)?.ok_or_else(|| {
         Error::missing(match run {
             Some(run) => {

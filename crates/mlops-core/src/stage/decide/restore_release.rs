@@ -32,7 +32,7 @@ impl DecisionRun<'_> {
             ));
             if !self.options.dry_run {
                 let again = Deployment {
-                    run_id: self.context.run.to_string(),
+                    run_id: self.context.run.clone(),
                     action: Action::Deploy,
                     reason: "nothing was live, and this release was so last".to_owned(),
                     recorded: self.context.now(),

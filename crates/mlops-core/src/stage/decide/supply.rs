@@ -11,11 +11,13 @@ use crate::Result;
 use crate::config::InputFolder;
 use crate::dataset::discover;
 use crate::ids::DatasetVersion;
+use crate::ledger::FileRecord;
 use crate::platform::clock::rfc3339;
 use crate::run::decision::{Concern, DataSeen};
 use crate::stage::ingest;
 use crate::stage::ingest::repeats;
 use crate::stage::ingest::report::Ingested;
+use crate::stage::overdue::{self, SourceStanding};
 use crate::table::schema::Role;
 use crate::text;
 
@@ -25,8 +27,15 @@ use super::DecisionRun;
 const SETTLE_ROUNDS: u32 = 5;
 
 impl DecisionRun<'_> {
-    /// Notes what is wrong with the data that should come: refused files, and none at all.
-    pub(super) fn look_at_the_supply(&mut self, ingestion: &Ingested) -> Result<()> {
+    /// Notes what is wrong with the data that should come: refused files, and none at all. Returns how the
+    /// sources stand of which something is expected.
+    pub(super) fn look_at_the_supply(
+        &mut self,
+        ingestion: &Ingested,
+    ) -> Result<Vec<SourceStanding>> {
+        let (standings, told) = overdue::look(self.context, self.workspace)?;
+        self.decision.data.warnings.extend(told.warnings);
+        self.decision.concerns.extend(told.concerns);
         let concerns = &mut self.decision.concerns;
         if !ingestion.refused.is_empty() {
             concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
@@ -35,7 +44,7 @@ impl DecisionRun<'_> {
             self.context.config.monitoring.max_data_age_hours,
             self.workspace.ledger.newest_data_ns()?,
         ) else {
-            return Ok(());
+            return Ok(standings);
         };
         let newest = DateTime::from_timestamp_nanos(newest);
         let age = self.context.clock.now() - newest;
@@ -44,7 +53,7 @@ impl DecisionRun<'_> {
             let (since, folder) = (rfc3339(newest), ingestion.folder.clone());
             concerns.push(Concern::OverdueData { since, hours, limit, folder });
         }
-        Ok(())
+        Ok(standings)
     }
 
     /// What is to be decided on, for the record: all that came after `decided`, also what an
@@ -62,9 +71,14 @@ impl DecisionRun<'_> {
         let has_ids = self.context.config.schema.count(Role::Id) > 0;
         let files = ledger.files_after(decided)?;
         let mut warnings = ingestion.warnings.clone();
+        let heard = |file: &&FileRecord| {
+            let same =
+                |own: &FileRecord| (&own.location, own.sha256) == (&file.location, file.sha256);
+            ingestion.files.iter().any(same)
+        };
         let unheard = files.iter().filter(|f| f.dataset > Some(looked) && f.sha256.is_some());
-        let told = unheard.filter_map(|file| repeats::told(file, has_ids));
-        let told: Vec<String> = told.filter(|words| !warnings.contains(words)).collect();
+        let told = unheard.filter(|file| !heard(file));
+        let told: Vec<String> = told.filter_map(|file| repeats::told(file, has_ids)).collect();
         let few = told.len().min(text::MOST_NAMES);
         warnings.extend(told.into_iter().take(few));
         let mut datasets = ledger.datasets()?;

@@ -37,5 +37,9 @@ pub(crate) fn settings(context: &Context) -> String {
     if let (Some(list), false) = (text.as_array_mut(), sources.is_empty()) {
         list.extend(sources.iter().map(|s| serde_json::json!([s.name, s.reading])));
     }
+    let contracts: Vec<_> = context.config.contracts().collect();
+    if let (Some(list), false) = (text.as_array_mut(), contracts.is_empty()) {
+        list.push(serde_json::json!(contracts));
+    }
     Digest::of(text.to_string().as_bytes()).to_string()
 }

@@ -15,7 +15,7 @@ use crate::stage::ingest::identity::{
     MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
 };
 use crate::stage::ingest::waiting::{Waiting, copy_record, named, now_ns, record};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -141,6 +141,7 @@ fn ingest(
     let expected = last.as_ref().map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
     let mut ingest = start(context, &schema, expected, last.is_none())?;
+    ingest.compare_rows(typical_rows(context, workspace)?);
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
@@ -196,7 +197,7 @@ fn record_files(
     report: &Ingested,
     meta: &[(&str, String)],
 ) -> Result<()> {
-    let run = context.run.as_str();
+    let run = &context.run;
     workspace.ledger.commit_ingestion(run, &report.files, None, &[], meta, None)
 }
 
@@ -218,11 +219,27 @@ fn start<'a>(
     };
     let mut ingest =
         Ingest::start(schema, &config.ingestion, &context.disk, &data, &quarantine, means)?;
-    ingest.of_sources(config);
+    ingest.of_sources(config, context.clock.now());
     if first {
         ingest.is_first();
     }
     Ok(ingest)
+}
+
+/// The median number of rows of the files of each source whose contract compares with it.
+fn typical_rows(context: &Context, workspace: &Workspace) -> Result<BTreeMap<String, u64>> {
+    let mut typical = BTreeMap::new();
+    for (source, contract) in context.config.contracts() {
+        if contract.rows.as_ref().is_some_and(|rows| rows.versus_median.is_some()) {
+            let mut rows = workspace.ledger.rows_of_files(source)?;
+            rows.sort_unstable();
+            // Of fewer files nothing is typical.
+            if rows.len() >= 3 {
+                typical.insert(source.to_owned(), rows[rows.len() / 2]);
+            }
+        }
+    }
+    Ok(typical)
 }
 
 /// Refuses to read the data set with another meaning than it was ingested with.

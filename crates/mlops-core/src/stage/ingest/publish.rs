@@ -3,12 +3,17 @@
 //! Order of writes: final names, commit, text files. Derived data are written at the same time and
 //! named afterwards. Not for reading files: see [`super`].
 
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use crate::config::Config;
+use crate::csv::formats::{self, DataSet};
 use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::index;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, FileRecord, Intent, Ledger, Segment, projections};
-use crate::platform::digest::Digest;
+use crate::platform::digest::{Digest, Hasher};
 use crate::platform::disk::NewFile;
 use crate::platform::location::Location;
 use crate::platform::threads::both;
@@ -62,13 +67,15 @@ pub(in crate::stage) fn publish(
     workspace: &mut Workspace,
     ingest: Ingest,
     new: New,
-    mut meta: Vec<(&str, String)>,
+    meta: Vec<(&str, String)>,
     report: &mut Ingested,
 ) -> Result<()> {
+    let mut meta = meta;
     let New { version, base, mut parts, superseded } = new;
     let config = &context.config;
     let folder = &config.output_folder;
-    for name in [version.file_name(), version.quarantine_name()] {
+    let table = config.output.parquet.then(|| version.table_name());
+    for name in [version.file_name(), version.quarantine_name()].into_iter().chain(table) {
         let path = folder.join(&name);
         if path.try_exists().map_err(|e| Error::io("read", &path, e))? {
             return Err(Error::conflict(format!(
@@ -79,6 +86,7 @@ pub(in crate::stage) fn publish(
             )));
         }
     }
+    let mut keys = Vec::new();
     let built = ingest.finish()?;
     built.settle(parts.iter_mut().map(|part| &mut part.counts));
     for part in &parts {
@@ -95,7 +103,7 @@ pub(in crate::stage) fn publish(
     let path = folder.join(version.file_name());
     let dataset = DatasetRecord {
         version,
-        run_id: context.run.as_str().to_owned(),
+        run_id: context.run.clone(),
         location: path.clone(),
         sha256: digest,
         bytes,
@@ -109,6 +117,12 @@ pub(in crate::stage) fn publish(
     };
     let segments = segments(&workspace.ledger, &dataset, &parts)?;
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
+    let negative = built.negative_label.as_deref();
+    let table =
+        config.output.parquet.then(|| columnar(context, &data, &path, negative)).transpose()?;
+    if let Some((_, digest)) = &table {
+        keys.push((version.table_key(), digest.to_string()));
+    }
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
     let meant = workspace.ledger.meta(MEANING_KEY)?;
     if let (Some(base), None) = (base, &meant) {
@@ -125,7 +139,9 @@ pub(in crate::stage) fn publish(
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
     let record = (&dataset, &segments[..], &superseded[..]);
-    let commit = || commit(context, workspace, (data, quarantine), record, &meta, report);
+    meta.extend(keys.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    let files = Files { data, quarantine, table };
+    let commit = || commit(context, workspace, files, record, &meta, report);
     let index = if let Some(index) = index {
         // Not part of the critical path, so that it is written in parallel.
         let write = || index.write(&context.disk, &path, digest);
@@ -170,22 +186,67 @@ fn segments(ledger: &Ledger, dataset: &DatasetRecord, parts: &[Part]) -> Result<
     Ok(segments)
 }
 
+/// The files of a version before they have their names.
+struct Files {
+    data: NewFile,
+    quarantine: Option<(NewFile, Digest)>,
+    table: Option<(NewFile, Digest)>,
+}
+
+/// Writes the data set as Parquet, under a temporary name beside it.
+fn columnar(
+    context: &Context,
+    data: &NewFile,
+    path: &Path,
+    negative: Option<&str>,
+) -> Result<(NewFile, Digest)> {
+    struct Hashed {
+        file: NewFile,
+        hasher: Hasher,
+    }
+    impl Write for Hashed {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.file.write_all(bytes).map_err(std::io::Error::other)?;
+            self.hasher.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let Config { schema, ingestion: options, .. } = &context.config;
+    let negative = negative.or(schema.negative_label()).unwrap_or_default();
+    let file = data.reopen()?;
+    let labels = [negative, schema.positive_label()];
+    let out = Hashed { file: context.disk.new_file(path)?, hasher: Hasher::default() };
+    let mut out = BufWriter::with_capacity(1 << 18, out);
+    formats::write_table(DataSet { file, place: path, schema, options, labels }, &mut out)?;
+    let Hashed { file, hasher } =
+        out.into_inner().map_err(|e| Error::io("write", path, e.into_error()))?;
+    Ok((file, hasher.finish()))
+}
+
 /// Final names, commit, text files.
 fn commit(
     context: &Context,
     workspace: &mut Workspace,
-    (data, quarantine): (NewFile, Option<(NewFile, Digest)>),
+    Files { data, quarantine, table }: Files,
     (dataset, segments, superseded): (&DatasetRecord, &[Segment], &[Digest]),
     meta: &[(&str, String)],
     report: &mut Ingested,
 ) -> Result<()> {
-    let (run, folder) = (context.run.as_str(), &context.config.output_folder);
+    let (run, folder) = (&context.run, &context.config.output_folder);
     let intent = Intent::PublishDataset {
         version: dataset.version,
         data: dataset.sha256,
         quarantine: quarantine.as_ref().map(|(_, digest)| *digest),
+        table: table.as_ref().map(|(_, digest)| *digest),
     };
     let intent = workspace.ledger.intend(run, &intent)?;
+    if let Some((table, _)) = table {
+        table.named(&dataset.version.table_name()).publish(false)?;
+    }
     data.named(&dataset.version.file_name()).publish(false)?;
     if let Some((quarantine, _)) = quarantine {
         let name = dataset.version.quarantine_name();

@@ -108,11 +108,12 @@ fn words(file: &FileRecord, examples: &[Example]) -> String {
     named(
         &file.name,
         &format!(
-            "has {} of which {} ({share:.1} %) were dropped as duplicates{shown}. Nothing is lost if it \
+            "has {} of which {} ({share:.1} %) {} dropped as duplicates{shown}. Nothing is lost if it \
              was sent twice. If equal rows are different cases, set \"ingestion.duplicates\" to \
              \"keep\" and run `ingestion --rebuild`",
             text::plural(counts.rows_read, "row"),
             text::count(counts.duplicates()),
+            text::were(counts.duplicates()),
         ),
     )
 }

@@ -16,6 +16,7 @@ use crate::text;
 
 /// The report of `ingestion`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Ingested {
     /// The input folder, with the names of the sources if there are any.
     pub folder: String,
@@ -167,7 +168,7 @@ impl fmt::Display for Ingested {
                     FileStatus::Adopted => "adopted".to_owned(),
                     FileStatus::Ingested if counts.extra_columns.is_empty() => String::new(),
                     FileStatus::Ingested => {
-                        format!("columns passed over: {}", text::names(&counts.extra_columns))
+                        format!("columns passed over: {}", counts.passed_over())
                     }
                     FileStatus::NoRows => "no data rows".to_owned(),
                     FileStatus::Copy => {
@@ -206,8 +207,8 @@ impl fmt::Display for Ingested {
             f.write_str(&text::table(&rows))?;
         }
         if let (Some(data), true) = (&self.data, self.new_version) {
-            let (rows, new) = (text::count(self.rows), text::count(self.new_rows));
-            writeln!(f, "Data set: {data} ({rows} rows, {new} of them new)")?;
+            let (rows, new) = (text::plural(self.rows, "row"), text::count(self.new_rows));
+            writeln!(f, "Data set: {data} ({rows}, {new} of them new)")?;
         }
         if self.superseded > 0 {
             let rows = text::plural(self.superseded, "row");

@@ -2,6 +2,7 @@
 //!
 //! Not for reading it: see [`crate::dataset::builder`].
 
+use crate::config::contract::Severity;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::counts::FileRead;
 use crate::dataset::discover::{SourceFile, Stamp};
@@ -88,6 +89,14 @@ pub(crate) fn record(
         }
         FileOutcome::Failed(reason) => (FileStatus::Failed, Some(text::bounded(reason))),
     };
+    if status == FileStatus::Ingested {
+        let broken = read.counts.contract.iter().filter(|rule| rule.severity == Severity::Warn);
+        let broken: Vec<String> = broken.map(ToString::to_string).collect();
+        if !broken.is_empty() {
+            let words = format!("breaks its contract: {}", broken.join("; "));
+            report.warnings.push(named(&candidate.name, &words));
+        }
+    }
     let mut sha256 = read.digest;
     if status == FileStatus::Failed {
         // Identity, so that it fails quietly until its content changes; unreadable ones have none.

@@ -262,7 +262,7 @@ fn over_seeds(first: u64, count: u64, mut check: impl FnMut(&mut Random) -> Vec<
 }
 
 #[test]
-fn well_formed_files_come_out_as_a_plain_reader_has_them() {
+fn well_formed_files_come_out_as_a_plain_reader_reads_them() {
     let dir = folder();
     let (mut taken, mut refused) = (0, 0);
     over_seeds(1, repetitions(1_000, 100_000), |random| {

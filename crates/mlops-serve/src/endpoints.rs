@@ -1,4 +1,4 @@
-//! The table of addresses: each has its path, methods, scope, handler and description exactly once
+//! the table of endpoints: each has its path, methods, scope, handler and description exactly once
 //! here. Router, tokens, body limits, metrics and `/openapi.json` are all derived from it.
 //!
 //! Not for the answers: see the modules of the handlers.
@@ -16,7 +16,7 @@ use crate::problem::Problem as Refused;
 use crate::{body, health, invocations, openapi, predict, prefix, recorded, scoring, v2};
 
 /// The table, in the order of the description.
-pub(crate) static ADDRESSES: &[Endpoint] = &[
+pub(crate) static ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(
         "/prediction",
         Problem,
@@ -260,7 +260,7 @@ pub(crate) static ADDRESSES: &[Endpoint] = &[
     ),
 ];
 
-/// The endpoint for every unknown address.
+/// The endpoint of every unknown path.
 pub(crate) static UNKNOWN: Endpoint = Endpoint::new("(unknown)", Problem, &[]);
 
 /// A record from the ledger or the release, as JSON or as a table.
@@ -299,7 +299,7 @@ fn description(call: &Call) -> Response {
     let settings = app.service();
     let root = prefix::of(request.headers(), &settings);
     let loaded = app.live.get();
-    let document = openapi::document(ADDRESSES, &settings, &root, loaded.as_deref());
+    let document = openapi::document(ENDPOINTS, &settings, &root, loaded.as_deref());
     body::typed(document.to_string(), "application/json")
 }
 
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn each_method_needs_its_scope_also_where_the_address_does_not_take_it() {
         let scope = |path: &str, method: Method| {
-            let found = ADDRESSES.iter().find(|endpoint| endpoint.path == path);
+            let found = ENDPOINTS.iter().find(|endpoint| endpoint.path == path);
             found.unwrap_or(&UNKNOWN).scope(&method)
         };
         for (path, method, expected) in [

@@ -1,0 +1,438 @@
+//! Parquet files: the wanted columns, row group by row group.
+//!
+//! A nested column has a path as name, `address.city`; one that is repeated within a row has no cell to
+//! stand in. Not for writing.
+
+use std::sync::Arc;
+
+use mlops_core::csv::chunk::CHUNK_BYTES;
+use mlops_core::csv::formats::{Batch, Place, Refused, Why};
+use mlops_core::csv::record::Malformed;
+use mlops_core::{Error, Result};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType, FixedLenByteArray, Int96};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
+
+use crate::decoder::Decoder;
+use crate::file::Window;
+use crate::recognise::Wish;
+use crate::spell;
+use crate::typed::{Meaning, Speller, Unit};
+
+/// Rows that are decoded at a time at most.
+const ROWS: usize = 8192;
+
+/// The rows of a file.
+pub(crate) struct Table {
+    reader: SerializedFileReader<Window>,
+    place: String,
+    columns: Vec<Column>,
+    names: Vec<String>,
+    extra: Vec<String>,
+    speller: Speller,
+    max_bytes: usize,
+    /// The row group to open next.
+    next_group: usize,
+    /// The rows of the present one that were read, and those that are left.
+    read: u64,
+    left: u64,
+    part: Option<Arc<str>>,
+    /// Rows to decode next.
+    rows: usize,
+}
+
+/// A column of the file.
+struct Column {
+    leaf: usize,
+    kind: Kind,
+    /// The level at which a cell has a value.
+    defined: i16,
+    levels: Vec<i16>,
+    values: Option<Values>,
+    /// The next value.
+    next: usize,
+}
+
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain(Meaning),
+    Unsigned,
+    Half,
+    Uuid,
+}
+
+/// The reader of a column of a row group, and the values that were decoded.
+enum Values {
+    Bool(Decoded<parquet::data_type::BoolType>),
+    Int32(Decoded<parquet::data_type::Int32Type>),
+    Int64(Decoded<parquet::data_type::Int64Type>),
+    Int96(Decoded<parquet::data_type::Int96Type>),
+    Float(Decoded<parquet::data_type::FloatType>),
+    Double(Decoded<parquet::data_type::DoubleType>),
+    Bytes(Decoded<parquet::data_type::ByteArrayType>),
+    Fixed(Decoded<parquet::data_type::FixedLenByteArrayType>),
+}
+
+struct Decoded<T: DataType> {
+    reader: ColumnReaderImpl<T>,
+    values: Vec<T::T>,
+}
+
+impl<T: DataType> Decoded<T> {
+    fn of(reader: ColumnReaderImpl<T>) -> Self {
+        Self { reader, values: Vec::new() }
+    }
+
+    fn decode(&mut self, rows: usize, levels: &mut Vec<i16>) -> ParquetResult<usize> {
+        self.values.clear();
+        levels.clear();
+        let mut read = 0;
+        while read < rows {
+            let more =
+                self.reader.read_records(rows - read, Some(levels), None, &mut self.values)?;
+            if more.0 == 0 {
+                break;
+            }
+            read += more.0;
+        }
+        Ok(read)
+    }
+}
+
+impl Values {
+    fn of(reader: ColumnReader) -> Self {
+        match reader {
+            ColumnReader::BoolColumnReader(reader) => Self::Bool(Decoded::of(reader)),
+            ColumnReader::Int32ColumnReader(reader) => Self::Int32(Decoded::of(reader)),
+            ColumnReader::Int64ColumnReader(reader) => Self::Int64(Decoded::of(reader)),
+            ColumnReader::Int96ColumnReader(reader) => Self::Int96(Decoded::of(reader)),
+            ColumnReader::FloatColumnReader(reader) => Self::Float(Decoded::of(reader)),
+            ColumnReader::DoubleColumnReader(reader) => Self::Double(Decoded::of(reader)),
+            ColumnReader::ByteArrayColumnReader(reader) => Self::Bytes(Decoded::of(reader)),
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => Self::Fixed(Decoded::of(reader)),
+        }
+    }
+
+    fn decode(&mut self, rows: usize, levels: &mut Vec<i16>) -> ParquetResult<usize> {
+        match self {
+            Self::Bool(column) => column.decode(rows, levels),
+            Self::Int32(column) => column.decode(rows, levels),
+            Self::Int64(column) => column.decode(rows, levels),
+            Self::Int96(column) => column.decode(rows, levels),
+            Self::Float(column) => column.decode(rows, levels),
+            Self::Double(column) => column.decode(rows, levels),
+            Self::Bytes(column) => column.decode(rows, levels),
+            Self::Fixed(column) => column.decode(rows, levels),
+        }
+    }
+
+    /// Appends value `i` as a cell; `None` if there is none.
+    fn push(&self, i: usize, kind: Kind, speller: Speller, out: &mut Vec<u8>) -> Option<()> {
+        let meaning = match kind {
+            Kind::Plain(meaning) => meaning,
+            _ => Meaning::Integer,
+        };
+        match self {
+            Self::Bool(column) => {
+                out.extend_from_slice(if *column.values.get(i)? { b"true" } else { b"false" });
+            }
+            Self::Int32(column) => {
+                let value = *column.values.get(i)?;
+                let unsigned = i128::from(value.cast_unsigned());
+                let value = if kind == Kind::Unsigned { unsigned } else { value.into() };
+                speller.integer(value, meaning, out);
+            }
+            Self::Int64(column) => {
+                let value = *column.values.get(i)?;
+                let unsigned = i128::from(value.cast_unsigned());
+                let value = if kind == Kind::Unsigned { unsigned } else { value.into() };
+                speller.integer(value, meaning, out);
+            }
+            Self::Int96(column) => timestamp(column.values.get(i)?, speller, out),
+            Self::Float(column) => speller.single(*column.values.get(i)?, out),
+            Self::Double(column) => speller.double(*column.values.get(i)?, out),
+            Self::Bytes(column) => {
+                bytes(ByteArray::data(column.values.get(i)?), kind, speller, out);
+            }
+            Self::Fixed(column) => {
+                let value: &FixedLenByteArray = column.values.get(i)?;
+                bytes(ByteArray::data(value), kind, speller, out);
+            }
+        }
+        Some(())
+    }
+}
+
+fn bytes(value: &[u8], kind: Kind, speller: Speller, out: &mut Vec<u8>) {
+    match kind {
+        Kind::Plain(meaning @ Meaning::Decimal(_)) => match big_endian(value) {
+            Some(value) => speller.integer(value, meaning, out),
+            None => out.extend_from_slice(b"a decimal of more than 38 digits"),
+        },
+        Kind::Half if value.len() == 2 => {
+            let value = half::f16::from_le_bytes([value[0], value[1]]);
+            speller.single(value.to_f32(), out);
+        }
+        Kind::Uuid if value.len() == 16 => {
+            for (i, byte) in value.iter().enumerate() {
+                if matches!(i, 4 | 6 | 8 | 10) {
+                    out.push(b'-');
+                }
+                let digit = |d: u8| b"0123456789abcdef"[usize::from(d & 15)];
+                out.extend([digit(byte >> 4), digit(*byte)]);
+            }
+        }
+        _ => spell::push_cell(value, out),
+    }
+}
+
+/// The two's complement in these bytes, if it has at most 128 bits.
+fn big_endian(bytes: &[u8]) -> Option<i128> {
+    let negative = bytes.first().is_some_and(|b| *b >= 0x80);
+    let filler = if negative { 0xff } else { 0 };
+    let (head, tail) = bytes.split_at(bytes.len().saturating_sub(16));
+    let mut whole = [filler; 16];
+    whole[16 - tail.len()..].copy_from_slice(tail);
+    let same_sign = (whole[0] >= 0x80) == negative;
+    (same_sign && head.iter().all(|b| *b == filler)).then(|| i128::from_be_bytes(whole))
+}
+
+/// The days since 4713 BC on which 1970 began.
+const EPOCH: i64 = 2_440_588;
+
+fn timestamp(value: &Int96, speller: Speller, out: &mut Vec<u8>) {
+    let [low, high, day] = *value.data() else { return };
+    let nanos = i64::from(low) | (i64::from(high) << 32);
+    let micros = (i64::from(day) - EPOCH)
+        .checked_mul(86_400_000_000)
+        .and_then(|day| day.checked_add(nanos / 1000));
+    if let Some(micros) = micros {
+        speller.integer(micros.into(), Meaning::Timestamp(Unit::Micro, false), out);
+    }
+}
+
+fn unit(unit: &TimeUnit) -> Unit {
+    match unit {
+        TimeUnit::MILLIS => Unit::Milli,
+        TimeUnit::MICROS => Unit::Micro,
+        TimeUnit::NANOS => Unit::Nano,
+    }
+}
+
+fn kind(column: &ColumnDescriptor) -> Kind {
+    let plain = Kind::Plain;
+    match column.logical_type_ref() {
+        Some(LogicalType::Decimal(decimal)) => return plain(Meaning::Decimal(decimal.scale)),
+        Some(LogicalType::Date) => return plain(Meaning::Date),
+        Some(LogicalType::Time(time)) => return plain(Meaning::Time(unit(&time.unit))),
+        Some(LogicalType::Timestamp(time)) => {
+            return plain(Meaning::Timestamp(unit(&time.unit), time.is_adjusted_to_u_t_c));
+        }
+        Some(LogicalType::Integer(integer)) if !integer.is_signed => return Kind::Unsigned,
+        Some(LogicalType::Float16) => return Kind::Half,
+        Some(LogicalType::Uuid) => return Kind::Uuid,
+        _ => {}
+    }
+    match column.converted_type() {
+        ConvertedType::DECIMAL => plain(Meaning::Decimal(column.type_scale())),
+        ConvertedType::DATE => plain(Meaning::Date),
+        ConvertedType::TIME_MILLIS => plain(Meaning::Time(Unit::Milli)),
+        ConvertedType::TIME_MICROS => plain(Meaning::Time(Unit::Micro)),
+        ConvertedType::TIMESTAMP_MILLIS => plain(Meaning::Timestamp(Unit::Milli, true)),
+        ConvertedType::TIMESTAMP_MICROS => plain(Meaning::Timestamp(Unit::Micro, true)),
+        ConvertedType::UINT_8
+        | ConvertedType::UINT_16
+        | ConvertedType::UINT_32
+        | ConvertedType::UINT_64 => Kind::Unsigned,
+        _ => plain(Meaning::Integer),
+    }
+}
+
+impl Table {
+    /// The rows of the file in `window`.
+    pub(crate) fn of(wish: Wish, window: Window) -> Result<Self> {
+        let place = wish.path.display().to_string();
+        let reader = SerializedFileReader::new(window).map_err(|e| damaged(&place, &e))?;
+        let schema = reader.metadata().file_metadata().schema_descr_ptr();
+        let mut columns = Vec::new();
+        let mut names = Vec::new();
+        let leaves: Vec<_> = schema.columns().iter().enumerate().collect();
+        let name = |column: &ColumnDescriptor| column.path().parts().join(".");
+        let single = |column: &ColumnDescriptor| column.max_rep_level() == 0;
+        let find = |wanted: &String| {
+            leaves.iter().find(|(_, column)| name(column) == *wanted && single(column))
+        };
+        let found: Option<Vec<_>> = wish.columns.iter().map(find).collect();
+        // Whoever misses a column is told of all.
+        let chosen = found.unwrap_or_else(|| leaves.iter().filter(|l| single(l.1)).collect());
+        for (leaf, column) in chosen {
+            names.push(name(column));
+            columns.push(Column {
+                leaf: *leaf,
+                kind: kind(column),
+                defined: column.max_def_level(),
+                levels: Vec::new(),
+                values: None,
+                next: 0,
+            });
+        }
+        let mut extra: Vec<String> = leaves
+            .iter()
+            .filter(|(leaf, _)| !columns.iter().any(|column| column.leaf == *leaf))
+            .map(|(_, column)| name(column))
+            .collect();
+        extra.dedup();
+        Ok(Self {
+            reader,
+            place,
+            columns,
+            names,
+            extra,
+            speller: Speller { decimal: wish.options.numbers.decimal },
+            max_bytes: wish.options.max_line_bytes,
+            next_group: 0,
+            read: 0,
+            left: 0,
+            part: None,
+            rows: 1024,
+        })
+    }
+
+    /// Opens the next row group that has rows.
+    fn open(&mut self) -> ParquetResult<bool> {
+        while self.left == 0 {
+            let number = self.next_group;
+            if number == self.reader.num_row_groups() {
+                return Ok(false);
+            }
+            self.next_group += 1;
+            let group = self.reader.get_row_group(number)?;
+            let rows = group.metadata().num_rows();
+            self.left = u64::try_from(rows).map_err(|_| {
+                ParquetError::General("a row group has a negative number of rows".to_owned())
+            })?;
+            self.read = 0;
+            self.part = Some(format!("row group {number}").into());
+            for column in &mut self.columns {
+                column.values = Some(Values::of(group.get_column_reader(column.leaf)?));
+            }
+        }
+        Ok(true)
+    }
+
+    fn fill(&mut self, batch: &mut Batch) -> ParquetResult<bool> {
+        if !self.open()? {
+            return Ok(false);
+        }
+        let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.rows);
+        for column in &mut self.columns {
+            column.next = 0;
+            let Some(values) = &mut column.values else { continue };
+            let read = values.decode(rows, &mut column.levels)?;
+            if read < rows || (column.defined > 0 && column.levels.len() != rows) {
+                return Err(ParquetError::EOF("a column has fewer values than rows".to_owned()));
+            }
+        }
+        let mut several = false;
+        batch.place = Place::rows(self.part.clone(), self.read + 1);
+        let mut lines = Vec::new();
+        for row in 0..rows {
+            let start = batch.text.len();
+            let mut quoted = false;
+            for (i, column) in self.columns.iter_mut().enumerate() {
+                if i > 0 {
+                    batch.text.push(b',');
+                }
+                let missing = column.defined > 0 && column.levels[row] < column.defined;
+                if missing {
+                    continue;
+                }
+                if let Some(values) = &column.values {
+                    let before = batch.text.len();
+                    values
+                        .push(column.next, column.kind, self.speller, &mut batch.text)
+                        .ok_or_else(|| {
+                            ParquetError::EOF("a column has fewer values than rows".to_owned())
+                        })?;
+                    quoted |= batch.text.get(before) == Some(&b'"');
+                    column.next += 1;
+                }
+            }
+            batch.text.push(b'\n');
+            let mut of_row = 1;
+            if batch.text.len() - start > self.max_bytes {
+                batch.text.truncate(start);
+                spell::push_refused(self.columns.len(), &mut batch.text);
+                let line = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+                batch.refused.push(Refused { line, why: Why::Malformed(Malformed::TooLong) });
+            } else if quoted {
+                of_row = spell::line_ends(&batch.text[start..]);
+                several |= of_row > 1;
+            }
+            let row = u32::try_from(row).unwrap_or(u32::MAX);
+            lines.extend((0..of_row).map(|_| row));
+        }
+        if several {
+            batch.place.offsets = lines;
+        }
+        self.read += rows as u64;
+        self.left -= rows as u64;
+        // Pieces of about the usual size.
+        let average = batch.text.len() / rows + 1;
+        self.rows = (CHUNK_BYTES / average).clamp(64, ROWS);
+        Ok(true)
+    }
+}
+
+fn damaged(place: &str, error: &ParquetError) -> Error {
+    let message = match error {
+        ParquetError::NYI(message) => {
+            format!("this Parquet file needs what is not there: {message}")
+        }
+        error => format!("this Parquet file cannot be read: {error}: write it again"),
+    };
+    Error::schema(place, message)
+}
+
+impl Decoder for Table {
+    fn header(&mut self) -> Result<Option<Vec<String>>> {
+        Ok(Some(self.names.clone()))
+    }
+
+    fn next(&mut self, batch: &mut Batch) -> Result<bool> {
+        self.fill(batch).map_err(|e| damaged(&self.place, &e))
+    }
+
+    fn extra(&self) -> Vec<String> {
+        self.extra.clone()
+    }
+}
+
+impl Length for Window {
+    fn len(&self) -> u64 {
+        Self::len(self)
+    }
+}
+
+impl ChunkReader for Window {
+    type T = std::io::BufReader<Self>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        let size = self.len().saturating_sub(start);
+        Ok(std::io::BufReader::with_capacity(1 << 16, self.part(start, size)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<bytes::Bytes> {
+        let mut part = self.part(start, length as u64);
+        if part.len() < length as u64 {
+            return Err(ParquetError::EOF("the file ends before what it announces".to_owned()));
+        }
+        let mut bytes = vec![0; length];
+        std::io::Read::read_exact(&mut part, &mut bytes)?;
+        Ok(bytes.into())
+    }
+}
