@@ -32,6 +32,7 @@ pub mod fullprocess;
 mod progress;
 pub mod renew;
 mod run_log;
+mod schema;
 mod textfile;
 mod unattended;
 mod watchdog;
@@ -134,6 +135,11 @@ pub fn attend<R: Report + Send + 'static>(
     };
     lines.flush();
     ExitCode::from(code)
+}
+
+/// Prints the JSON Schema of the configuration.
+pub fn print_config_schema(common: &Common) -> ExitCode {
+    ExitCode::from(tell(common, Ok(schema::Schema(Config::json_schema()))))
 }
 
 /// Opens the workspace, and logs a line for each recovery from an interrupted run.

@@ -100,12 +100,8 @@ fn fetch_new(
         if !takes(source, &object.name, &mut landing.ignored) {
             continue;
         }
-        let same = known.get(object.name.as_str()).is_some_and(|one| {
-            one.version.is_some()
-                && one.version == object.version
-                && one.location.path(&context.config.base).is_file()
-        });
-        if !same {
+        let here = known.get(object.name.as_str()).copied();
+        if !is_here(&context.config.base, here, &object) {
             wanted.push(object);
         }
     }
@@ -173,8 +169,15 @@ fn fetch_new(
     Ok(Ok(()))
 }
 
+/// Whether the object was fetched in this version.
+pub(super) fn is_here(base: &Path, known: Option<&Landed>, object: &Object) -> bool {
+    known.is_some_and(|one| {
+        one.version.is_some() && one.version == object.version && one.location.path(base).is_file()
+    })
+}
+
 /// Whether an object of this name is taken.
-fn takes(source: &Source, name: &str, ignored: &mut Vec<Ignored>) -> bool {
+pub(super) fn takes(source: &Source, name: &str, ignored: &mut Vec<Ignored>) -> bool {
     let wanted = source.pattern.as_deref().is_none_or(|pattern| discover::matches(pattern, name));
     if !wanted || source.mode != Mode::Files {
         return wanted;
@@ -228,14 +231,8 @@ fn fetch(
     known: Option<&Landed>,
 ) -> Result<Arrival, Trouble> {
     let path = folder.join(file_name(&object.name));
-    let file = context.disk.new_file(&path).map_err(Trouble::Ours)?;
-    let limit = source.access.max_bytes;
-    let mut to = Bytes { file, hasher: Hasher::default(), bytes: 0, limit, failed: None };
-    let fetched = place.fetch(object, &mut to);
-    if let Some(failed) = to.failed {
-        return Err(failed);
-    }
-    let cursor = match fetched.map_err(Trouble::Theirs)? {
+    let (to, fetched) = receive(context, &path, object, place, source)?;
+    let cursor = match fetched {
         Fetched::Changed => return Ok(Arrival::Changed),
         Fetched::Empty => return Ok(Arrival::Nothing),
         Fetched::Whole { cursor } => cursor,
@@ -260,6 +257,42 @@ fn fetch(
         None => to.file.publish_unsynced().map_err(Trouble::Ours)?,
     }
     Ok(Arrival::Landed(landed))
+}
+
+/// Reads an object into a file that has no name yet.
+fn receive(
+    context: &Context,
+    path: &Path,
+    object: &Object,
+    place: &dyn crate::source::Source,
+    source: &Source,
+) -> Result<(Bytes, Fetched), Trouble> {
+    let file = context.disk.new_file(path).map_err(Trouble::Ours)?;
+    let limit = source.access.max_bytes;
+    let mut to = Bytes { file, hasher: Hasher::default(), bytes: 0, limit, failed: None };
+    let fetched = place.fetch(object, &mut to);
+    match (to.failed.take(), fetched) {
+        (Some(failed), _) => Err(failed),
+        (None, Ok(fetched)) => Ok((to, fetched)),
+        (None, Err(error)) => Err(Trouble::Theirs(error)),
+    }
+}
+
+/// Reads an object on trial to `path`, which gets its name only if the object is whole.
+pub(super) fn fetch_to(
+    context: &Context,
+    path: &Path,
+    object: &Object,
+    place: &dyn crate::source::Source,
+    source: &Source,
+) -> Result<Fetched> {
+    let received = receive(context, path, object, place, source);
+    let (to, fetched) =
+        received.map_err(|(Trouble::Ours(error) | Trouble::Theirs(error))| error)?;
+    if matches!(fetched, Fetched::Whole { .. }) {
+        to.file.publish_unsynced()?;
+    }
+    Ok(fetched)
 }
 
 /// Whether the file at `path` has the bytes that were fetched, so that it need not be replaced and

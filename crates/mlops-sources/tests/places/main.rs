@@ -15,6 +15,8 @@ mod postgres;
 mod s3;
 /// SQLite.
 mod sqlite;
+/// All together, with faults at every step.
+mod together;
 /// Web servers.
 mod web;
 

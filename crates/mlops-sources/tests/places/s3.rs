@@ -65,6 +65,12 @@ impl Server {
     pub(crate) fn entry(&self) -> Value {
         entry(self.address)
     }
+
+    pub(crate) fn entry_named(&self, name: &str) -> Value {
+        let mut entry = self.entry();
+        entry["name"] = name.into();
+        entry
+    }
 }
 
 fn entry(address: SocketAddr) -> Value {
