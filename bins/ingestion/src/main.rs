@@ -4,8 +4,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use mlops_core::ids::Step;
+use mlops_core::stage::quarantine::{self, Filter};
 use mlops_core::stage::{adopt, ingest, sources};
 use mlops_sources::Everywhere;
 
@@ -46,21 +47,27 @@ struct Arguments {
     config_schema: bool,
 
     #[command(subcommand)]
-    task: Option<Task>,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
-enum Task {
+enum Command {
+    /// Look at rejected rows, take them after a correction, or give them up
+    Quarantine {
+        #[command(subcommand)]
+        action: Quarantine,
+    },
+
     /// Show each source: whether it answers, what it has, what the next run would read. Changes
     /// nothing
     Sources {
         #[command(subcommand)]
-        task: Option<SourcesTask>,
+        action: Option<Sources>,
     },
 }
 
 #[derive(Subcommand)]
-enum SourcesTask {
+enum Sources {
     /// Read the newest object of a source on trial, and say what its rows would become
     Test {
         /// The source's name in the configuration
@@ -68,16 +75,93 @@ enum SourcesTask {
     },
 }
 
+#[derive(Subcommand)]
+enum Quarantine {
+    /// List the rows by file, reason and column, with examples
+    Inspect {
+        #[command(flatten)]
+        rows: Rows,
+    },
+
+    /// Read the files of the rows again after the configuration was corrected, and take what is good now
+    Replay {
+        #[command(flatten)]
+        rows: Rows,
+    },
+
+    /// Give the rows up: they stay out of the data set
+    Discard {
+        #[command(flatten)]
+        rows: Rows,
+
+        /// Who gives them up, for the record
+        #[arg(long, value_name = "NAME")]
+        who: String,
+
+        /// Why, for the record
+        #[arg(long)]
+        why: String,
+    },
+}
+
+/// Which rows; without any of these, all.
+#[derive(Args)]
+struct Rows {
+    /// Those of this file
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+
+    /// Those with this error type, such as CAST
+    #[arg(long, value_name = "TYPE")]
+    reason: Option<String>,
+
+    /// Those with this column at fault
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+
+    /// Those that this run rejected
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+}
+
+impl From<Rows> for Filter {
+    fn from(Rows { file, reason, column, run }: Rows) -> Self {
+        Self { file, reason, column, run }
+    }
+}
+
+/// `ingestion quarantine`.
+fn of_the_quarantine(common: &mlops_runtime::Common, action: Quarantine) -> ExitCode {
+    match action {
+        Quarantine::Inspect { rows } => {
+            mlops_runtime::look(common, |context| quarantine::inspect(context, &rows.into()))
+        }
+        Quarantine::Replay { rows } => {
+            mlops_runtime::run(Step::Replay, common, |context, workspace| {
+                ingest::replay::replay(context, workspace, &rows.into())
+            })
+        }
+        Quarantine::Discard { rows, who, why } => {
+            mlops_runtime::run(Step::Discard, common, |context, workspace| {
+                quarantine::discard(context, workspace, &rows.into(), (&who, &why))
+            })
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let Arguments { common, retry, rebuild, partial, adopt, config_schema, task } =
+    let Arguments { common, retry, rebuild, partial, adopt, config_schema, command } =
         Arguments::parse();
     if config_schema {
         return mlops_runtime::print_config_schema(&common);
     }
     let common = common.reaching(Everywhere::new());
-    match task {
-        Some(Task::Sources { task: None }) => return mlops_runtime::look(&common, sources::list),
-        Some(Task::Sources { task: Some(SourcesTask::Test { name }) }) => {
+    match command {
+        Some(Command::Quarantine { action }) => return of_the_quarantine(&common, action),
+        Some(Command::Sources { action: None }) => {
+            return mlops_runtime::look(&common, sources::list);
+        }
+        Some(Command::Sources { action: Some(Sources::Test { name }) }) => {
             return mlops_runtime::look(&common, |context| sources::test(context, &name));
         }
         None => {}

@@ -9,6 +9,7 @@
 pub mod call;
 pub mod changes;
 pub mod data;
+pub mod lineage;
 pub mod ping;
 pub mod predictions;
 pub mod readable;

@@ -77,6 +77,10 @@ spelt! {
         Ingestion = "ingestion",
         /// Takes over the data set of earlier scripts.
         AdoptData = "ingestion --adopt",
+        /// Takes rows of the quarantine after a correction.
+        Replay = "ingestion quarantine replay",
+        /// Gives rows of the quarantine up.
+        Discard = "ingestion quarantine discard",
         /// Trains a model on the newest data set.
         Training = "training",
         /// Scores the model on the test data.

@@ -49,7 +49,7 @@ pub(crate) fn is_workbook(window: &Window) -> bool {
 
 /// The rows of the members of an archive whose names have an ending of a known format; of all if none
 /// has.
-pub(crate) fn members(wish: Wish, window: Window) -> Result<Box<dyn Decoder>> {
+pub(crate) fn members(wish: Wish, window: &Window) -> Result<Box<dyn Decoder>> {
     let damaged = |e: &dyn std::fmt::Display| {
         wish.schema(&format!("the archive cannot be read: {e}: copy it again, or unpack it"))
     };

@@ -37,11 +37,11 @@ pub(crate) fn rows(wish: Wish, window: Window) -> Result<Box<dyn Decoder>> {
     apart::run(wish.path, move |sender| {
         let failed = |message: String| Error::schema(place.as_str(), message);
         let sheet = Sheet::of(&options, range, sender);
-        workbook(&options.format, window, sheet).map_err(failed)
+        workbook(&options.format, &window, sheet).map_err(failed)
     })
 }
 
-fn workbook(format: &Format, window: Window, sheet: Sheet) -> Result<Vec<String>, String> {
+fn workbook(format: &Format, window: &Window, sheet: Sheet) -> Result<Vec<String>, String> {
     let damaged = |e: &dyn std::fmt::Display| format!("this workbook cannot be read: {e}");
     let file = BufReader::with_capacity(1 << 16, window.clone());
     let Ok(archive) = zip::ZipArchive::new(window.clone()) else {
@@ -211,7 +211,7 @@ impl<'a> Sheet<'a> {
             if row < top || !(left..=right).contains(&column) {
                 continue;
             }
-            if row != self.row && !self.end_row()? {
+            if row != self.row && !self.end_row() {
                 return Ok(Vec::new());
             }
             if row < self.row {
@@ -224,28 +224,27 @@ impl<'a> Sheet<'a> {
                 self.cells.push((column, text));
             }
         }
-        if self.end_row()? && !self.batch.text.is_empty() {
+        if self.end_row() && !self.batch.text.is_empty() {
             self.sender.batch(std::mem::take(&mut self.batch));
         }
         Ok(Vec::new())
     }
 
     /// Takes the cells of a row; returns whether anybody still listens.
-    fn end_row(&mut self) -> Result<bool, String> {
+    fn end_row(&mut self) -> bool {
         if self.cells.is_empty() {
-            return Ok(true);
+            return true;
         }
         let cells = std::mem::take(&mut self.cells);
-        let (left, width) = match self.columns {
-            Some(columns) => columns,
-            None => {
-                let columns = self.name(&cells)?;
-                self.columns = Some(columns);
-                if self.header {
-                    return Ok(true);
-                }
-                columns
+        let (left, width) = if let Some(columns) = self.columns {
+            columns
+        } else {
+            let columns = self.name(&cells);
+            self.columns = Some(columns);
+            if self.header {
+                return true;
             }
+            columns
         };
         let line = u32::try_from(self.batch.place.offsets.len()).unwrap_or(u32::MAX);
         let start = self.batch.text.len();
@@ -290,13 +289,13 @@ impl<'a> Sheet<'a> {
         let offset = (self.row + 1).saturating_sub(first);
         self.batch.place.offsets.extend((0..lines).map(|_| offset));
         if self.batch.text.len() < CHUNK_BYTES {
-            return Ok(true);
+            return true;
         }
-        Ok(self.sender.batch(std::mem::take(&mut self.batch)))
+        self.sender.batch(std::mem::take(&mut self.batch))
     }
 
     /// Tells the names of the columns; returns the first column and their number.
-    fn name(&mut self, cells: &[(u32, Vec<u8>)]) -> Result<(u32, usize), String> {
+    fn name(&mut self, cells: &[(u32, Vec<u8>)]) -> (u32, usize) {
         let first = cells.first().map_or(0, |cell| cell.0);
         let last = cells.iter().map(|cell| cell.0).max().unwrap_or(first);
         let width = (last.saturating_sub(first) as usize) + 1;
@@ -314,7 +313,7 @@ impl<'a> Sheet<'a> {
         let width = names.len();
         let first = if self.header { first } else { self.range.left };
         self.sender.header(names);
-        Ok((first, width))
+        (first, width)
     }
 }
 

@@ -49,6 +49,10 @@ impl Formats for Known {
         names::takes(name)
     }
 
+    fn row_bytes(&self, path: &Path) -> Option<u64> {
+        open::row_bytes(path)
+    }
+
     fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
         output::write(data, out)
     }

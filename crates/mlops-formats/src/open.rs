@@ -15,6 +15,7 @@ use mlops_core::Result;
 use mlops_core::config::{Compression, Ingestion, Kind};
 use mlops_core::csv::formats::{Opened, Text as OpenedText};
 use mlops_core::platform::digest::Digest;
+use mlops_core::platform::files;
 
 use crate::decoder::Whole;
 use crate::file::{Stream, Sum, Window};
@@ -23,6 +24,28 @@ use crate::{apart, archive, excel, packed, parquet, sniff};
 
 /// Bytes that are looked at first; they suffice for a comma-separated file.
 const GLANCE: usize = 1 << 10;
+
+/// Unpacked bytes from which the size of a row is estimated.
+const SAMPLE: u64 = 1 << 21;
+
+/// See [`mlops_core::csv::formats::Formats::row_bytes`].
+pub(crate) fn row_bytes(path: &Path) -> Option<u64> {
+    let (mut file, _) = files::open(path).ok()?;
+    let mut head = Vec::with_capacity(GLANCE);
+    recognise::read_on(&mut file, &mut head, GLANCE).ok()?;
+    if recognise::binary(&head) == Some(Kind::Parquet) {
+        return parquet::row_bytes(Window::of(file).ok()?);
+    }
+    let compression = packed::recognise(&head).filter(|found| *found != Compression::Zip)?;
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let stream = Stream::of(file);
+    let mut text = Vec::new();
+    // Of a damaged file, what comes before the damage.
+    let _ = packed::stream(compression, &stream).ok()?.take(SAMPLE).read_to_end(&mut text);
+    let lines = memchr::memchr_iter(b'\n', &text).count() as u64;
+    stream.position().checked_div(lines)
+}
+
 /// See [`mlops_core::csv::formats::Formats::open`].
 pub(crate) fn open(
     path: &Path,
@@ -57,7 +80,7 @@ pub(crate) fn open(
         if format.kind == Some(Kind::Excel) || archive::is_workbook(&window) {
             return table(wish, Kind::Excel, window);
         }
-        let decoder = archive::members(wish, window.clone())?;
+        let decoder = archive::members(wish, &window)?;
         let sum = Sum::Whole(path.to_owned(), window);
         return Ok(Opened::Rows(Box::new(Whole { decoder, sum })));
     }

@@ -127,7 +127,10 @@ fn push(table: &Table, schema: &Schema, labels: [&str; 2], columns: &mut [Column
             }
             Role::Id | Role::Categorical => {
                 let texts = if column.role == Role::Id { ids.next() } else { categorical.next() };
-                texts.into_iter().flat_map(|t| t.iter()).for_each(|text| out.text(text));
+                texts
+                    .into_iter()
+                    .flat_map(mlops_core::table::TextColumn::iter)
+                    .for_each(|text| out.text(text));
             }
             Role::Target => {
                 table.labels.iter().for_each(|label| out.text(labels[usize::from(*label)]));

@@ -215,7 +215,7 @@ fn timestamp(value: &Int96, speller: Speller, out: &mut Vec<u8>) {
     }
 }
 
-fn unit(unit: &TimeUnit) -> Unit {
+fn unit(unit: TimeUnit) -> Unit {
     match unit {
         TimeUnit::MILLIS => Unit::Milli,
         TimeUnit::MICROS => Unit::Micro,
@@ -228,9 +228,9 @@ fn kind(column: &ColumnDescriptor) -> Kind {
     match column.logical_type_ref() {
         Some(LogicalType::Decimal(decimal)) => return plain(Meaning::Decimal(decimal.scale)),
         Some(LogicalType::Date) => return plain(Meaning::Date),
-        Some(LogicalType::Time(time)) => return plain(Meaning::Time(unit(&time.unit))),
+        Some(LogicalType::Time(time)) => return plain(Meaning::Time(unit(time.unit))),
         Some(LogicalType::Timestamp(time)) => {
-            return plain(Meaning::Timestamp(unit(&time.unit), time.is_adjusted_to_u_t_c));
+            return plain(Meaning::Timestamp(unit(time.unit), time.is_adjusted_to_u_t_c));
         }
         Some(LogicalType::Integer(integer)) if !integer.is_signed => return Kind::Unsigned,
         Some(LogicalType::Float16) => return Kind::Half,
@@ -386,6 +386,15 @@ impl Table {
         self.rows = (CHUNK_BYTES / average).clamp(64, ROWS);
         Ok(true)
     }
+}
+
+/// About how many bytes of the file in `window` a row takes.
+pub(crate) fn row_bytes(window: Window) -> Option<u64> {
+    let size = window.len();
+    // Of hostile metadata nothing is believed here; reading tells what is wrong with them.
+    let reader = std::thread::spawn(|| SerializedFileReader::new(window)).join().ok()?.ok()?;
+    let rows = u64::try_from(reader.metadata().file_metadata().num_rows()).ok()?;
+    size.checked_div(rows)
 }
 
 fn damaged(place: &str, error: &ParquetError) -> Error {

@@ -215,11 +215,7 @@ fn split(
 }
 
 /// The content of a field: of a quoted one without its escapes.
-pub(crate) fn content<'a>(
-    buffer: &'a [u8],
-    field: Field,
-    dialect: Dialect,
-) -> std::borrow::Cow<'a, [u8]> {
+pub(crate) fn content(buffer: &[u8], field: Field, dialect: Dialect) -> std::borrow::Cow<'_, [u8]> {
     let raw = &buffer[field.start..field.end];
     let Some(quote) = dialect.quote.filter(|_| field.quoted) else { return raw.into() };
     let escape = dialect.escape.filter(|e| *e != quote);

@@ -65,7 +65,6 @@ impl Speller {
                 out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
                 true
             }
-            (Meaning::Integer, Err(_)) => false,
             (Meaning::Decimal(scale), _) => {
                 self.decimal(value, scale, out);
                 true

@@ -42,6 +42,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use mlops_client::lineage::Posts;
 use mlops_core::config::Config;
 use mlops_core::ids::Step;
 use mlops_core::platform::clock::SystemClock;
@@ -176,6 +177,12 @@ fn context(common: &Common) -> mlops_core::Result<Context> {
     let clock = Arc::new(SystemClock::default());
     let mut context = Context::new(config, clock, Disk::default(), env!("CARGO_PKG_VERSION"));
     context.places = Arc::clone(&common.reach.0);
+    let lineage = &context.config.lineage;
+    if let Some(url) = &lineage.url {
+        // Dropped with the context, when the run has ended.
+        let posts = Posts::new(url, lineage.timeout);
+        context.events.send = Some(Arc::new(move |event| posts.send(event)));
+    }
     if let Some(progress) = progress::bar(common) {
         context.progress = progress;
     }

@@ -53,7 +53,7 @@ pub enum Kind {
     Json,
     /// Apache Parquet.
     Parquet,
-    /// Arrow's format for files and streams.
+    /// Arrow's format for files and streams, which is recognised and not read.
     Arrow,
     /// A workbook of Excel or OpenDocument.
     Excel,
@@ -147,7 +147,6 @@ pub(super) fn format(mut section: Section) -> Format {
         ("jsonl", Some(Kind::Jsonl)),
         ("json", Some(Kind::Json)),
         ("parquet", Some(Kind::Parquet)),
-        ("arrow", Some(Kind::Arrow)),
         ("excel", Some(Kind::Excel)),
     ];
     let packed = [

@@ -15,6 +15,7 @@ mod format;
 mod holdout;
 mod ingestion;
 mod input_folder;
+mod lineage;
 mod output;
 mod places;
 mod retention;
@@ -43,6 +44,7 @@ pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
+pub use lineage::Lineage;
 pub use output::Output;
 pub use retention::Retention;
 use section::{Problems, Section};
@@ -99,6 +101,8 @@ pub struct Config {
     pub retention: Retention,
     /// The section `monitoring`.
     pub monitoring: Monitoring,
+    /// The section `lineage`.
+    pub lineage: Lineage,
     /// The section `logging`.
     pub logging: Logging,
     /// The section `limits`.
@@ -252,6 +256,7 @@ impl Config {
             output: output::output(root.section("output")),
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
+            lineage: lineage::lineage(root.section("lineage"), at),
             logging: unattended::logging(root.section("logging")),
             limits: unattended::limits(root.section("limits")),
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),

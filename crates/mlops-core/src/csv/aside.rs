@@ -43,6 +43,26 @@ impl Rows<'_> {
         extent.of(self.chunk, self.side)
     }
 
+    /// Leaves out the rows, good and rejected, that begin on some lines; returns their number.
+    pub(crate) fn leave_out(&mut self, is_left_out: impl Fn(u64) -> bool) -> u64 {
+        let before = self.good.len() + self.rejected.len();
+        let Self { chunk, side, missing, .. } = self;
+        let mut cells = CanonicalCells::default();
+        self.good.retain(|row| {
+            let goes = is_left_out(u64::from(row.line));
+            if goes {
+                let bytes = row.extent.of(chunk, side);
+                cells.look_at(bytes);
+                for (column, missing) in missing.iter_mut().enumerate() {
+                    *missing -= u64::from(cells.value(bytes, column).is_empty());
+                }
+            }
+            !goes
+        });
+        self.rejected.retain(|rejected| !is_left_out(rejected.line));
+        (before - self.good.len() - self.rejected.len()) as u64
+    }
+
     /// Moves `aside`, in the order of the rows, to the rejected ones.
     pub(crate) fn set_aside(&mut self, rules: &Rules, aside: &[Aside]) {
         if aside.is_empty() {

@@ -37,6 +37,9 @@ pub trait Formats: Send + Sync {
     /// Whether a folder's file of this name is taken: its ending is that of a known format.
     fn takes(&self, name: &str) -> bool;
 
+    /// About how many bytes of the file at `path` a row takes; `None` if its text shows it.
+    fn row_bytes(&self, path: &Path) -> Option<u64>;
+
     /// Writes the rows of a data set of our own as Parquet to `out`.
     fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()>;
 }
@@ -226,6 +229,11 @@ pub fn recognise(
         Some(formats) => formats.open(path, file, options, columns),
         None => Ok(Opened::File(file)),
     }
+}
+
+/// About how many bytes of the file at `path` a row takes, if its text does not show it.
+pub fn row_bytes(path: &Path) -> Option<u64> {
+    FORMATS.get()?.row_bytes(path)
 }
 
 /// Writes the rows of `data` as Parquet to `out`, if this program knows Parquet.

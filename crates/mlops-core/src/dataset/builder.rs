@@ -29,8 +29,10 @@ use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::newest::BusinessDate;
 use crate::csv::outcome::FileOutcome;
+use crate::csv::parallel::Made;
 use crate::csv::parse::RowParser;
-use crate::csv::pipeline::Stopped;
+use crate::csv::pipeline::{Piece, Stopped};
+use crate::csv::record;
 use crate::csv::row_hash::RowHasher;
 use crate::dataset::agreement::Agreement;
 use crate::dataset::counts::unreadable;
@@ -66,6 +68,8 @@ pub struct Ingest<'a> {
     sources: Option<(&'a Config, DateTime<Utc>)>,
     /// The median number of rows of earlier files, by source.
     typical_rows: BTreeMap<String, u64>,
+    /// Rows of the current file, by part and line, that were given up.
+    left_out: BTreeSet<(String, u64)>,
 }
 
 /// The finished parts, ready to be published.
@@ -127,6 +131,7 @@ impl<'a> Ingest<'a> {
             known: BTreeSet::new(),
             sources: None,
             typical_rows: BTreeMap::new(),
+            left_out: BTreeSet::new(),
         })
     }
 
@@ -251,6 +256,19 @@ impl<'a> Ingest<'a> {
         progress: Progress,
     ) -> Result<FileRead> {
         self.one(candidate, audit, progress, true)
+    }
+
+    /// Like [`Ingest::file`], without the rows of some parts and lines, which are counted as discarded.
+    pub fn file_without(
+        &mut self,
+        candidate: &SourceFile,
+        left_out: BTreeSet<(String, u64)>,
+        progress: Progress,
+    ) -> Result<FileRead> {
+        self.left_out = left_out;
+        let read = self.one(candidate, &mut (), progress, true);
+        self.left_out = BTreeSet::new();
+        read
     }
 
     /// Reads one file without adding its rows; the counts say which would be new.
@@ -425,6 +443,9 @@ impl<'a> Ingest<'a> {
             if let Some(agreement) = &mut agreement {
                 agreement.note(piece, shape, line);
             }
+            if !self.left_out.is_empty() {
+                discard(piece, line, &self.left_out, shape, counts);
+            }
             self.keep.take(piece, line, name, counts, audit)?;
             line += u64::from(piece.made.parsed.lines);
             self.bytes_read += piece.chunk.len() as u64;
@@ -460,4 +481,22 @@ impl<'a> Ingest<'a> {
             late: late.into_iter().skip(self.carried).collect(),
         })
     }
+}
+
+/// Removes the rows of a piece, whose first line is `first`, that were given up.
+fn discard(
+    piece: &mut Piece<Made<()>>,
+    first: u64,
+    left_out: &BTreeSet<(String, u64)>,
+    shape: record::Shape,
+    counts: &mut FileCounts,
+) {
+    let Piece { chunk, offset, place, made, .. } = piece;
+    let part = place.as_ref().and_then(|place| place.part.as_deref()).unwrap_or_default();
+    let gone = made.parsed.view(chunk, offset.unwrap_or(0), shape).leave_out(|line| {
+        let line = place.as_ref().map_or(first + line, |place| place.number(line));
+        left_out.contains(&(part.to_owned(), line))
+    });
+    counts.rows_read += gone;
+    counts.discarded += gone;
 }

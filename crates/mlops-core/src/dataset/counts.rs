@@ -7,6 +7,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::DatasetVersion;
 use crate::platform::digest::Digest;
 use crate::{Error, ErrorKind, text};
 
@@ -17,8 +18,8 @@ use crate::csv::clean::FormatChanges;
 use crate::csv::outcome::FileOutcome;
 use crate::csv::quarantine::Rejections;
 
-/// Counts of one file. `rows_read = rows_kept + duplicates + quarantined + superseded` always
-/// holds.
+/// Counts of one file. `rows_read = rows_kept + duplicates + quarantined + superseded +
+/// discarded` always holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -35,6 +36,12 @@ pub struct FileCounts {
     pub quarantined: u64,
     /// Rows that were kept until a newer content of the file replaced them.
     pub superseded: u64,
+    /// Rejected rows that somebody gave up.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub discarded: u64,
+    /// The version whose quarantine has the rejected rows, if not the one that the file's rows went to first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<DatasetVersion>,
     /// Rejected rows by reason.
     pub rejections: Rejections,
     /// Formatting changes by kind.

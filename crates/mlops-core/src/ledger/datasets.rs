@@ -124,7 +124,8 @@ const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows,
 /// Matches files whose rows are in a data set, by this record or by that of a copy.
 const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
 
-const FILE_COLUMNS: &str = "name, location, size, modified_ns, inode, sha256, status, reason,
+pub(super) const FILE_COLUMNS: &str =
+    "name, location, size, modified_ns, inode, sha256, status, reason,
     same_as, replaces, dataset, counts, recorded_ns";
 
 impl Ledger {
@@ -136,6 +137,7 @@ impl Ledger {
         files: &[FileRecord],
         dataset: Option<(&DatasetRecord, &[Segment])>,
         superseded: &[Digest],
+        recounted: &[(Digest, FileCounts)],
         meta: &[(&str, String)],
         intent: Option<i64>,
     ) -> Result<()> {
@@ -169,6 +171,12 @@ impl Ledger {
             }
             for file in files {
                 insert_file(db, run_id, file)?;
+                if let Some(digest) = file.sha256.filter(|_| file.status == FileStatus::Ingested) {
+                    Self::forget_discarded(db, digest)?;
+                }
+            }
+            for (digest, counts) in recounted {
+                Self::recount(db, *digest, counts)?;
             }
             for (key, value) in meta {
                 set_meta(db, key, value)?;
@@ -424,7 +432,7 @@ fn insert_file(db: &Connection, run_id: &RunId, file: &FileRecord) -> rusqlite::
     .map(drop)
 }
 
-fn file(row: &Row) -> rusqlite::Result<FileRecord> {
+pub(super) fn file(row: &Row) -> rusqlite::Result<FileRecord> {
     let digest = |column: usize| -> rusqlite::Result<Option<Digest>> {
         let text: Option<String> = row.get(column)?;
         text.map(|t| from_text(column, &t)).transpose()

@@ -52,6 +52,10 @@ CREATE TABLE landed (
 CREATE TABLE expectations (
     source TEXT PRIMARY KEY, looked INTEGER NOT NULL, arrived INTEGER, newest TEXT,
     next_due INTEGER, level TEXT, since INTEGER, told_by TEXT) STRICT;
+CREATE TABLE discarded (
+    sha256 TEXT NOT NULL, part TEXT NOT NULL, line INTEGER NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (sha256, part, line)) STRICT;
 ";
 
 /// Migrates an older ledger to the present format.

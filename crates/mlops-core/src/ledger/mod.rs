@@ -8,6 +8,7 @@
 mod datasets;
 mod decisions;
 mod deployments;
+mod discarded;
 mod expectations;
 mod holdouts;
 mod identity;
@@ -28,6 +29,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
+pub use discarded::Discarded;
 pub use expectations::{Arrival, SourceState};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
@@ -108,6 +110,10 @@ CREATE TABLE landed (
 CREATE TABLE expectations (
     source TEXT PRIMARY KEY, looked INTEGER NOT NULL, arrived INTEGER, newest TEXT,
     next_due INTEGER, level TEXT, since INTEGER, told_by TEXT) STRICT;
+CREATE TABLE discarded (
+    sha256 TEXT NOT NULL, part TEXT NOT NULL, line INTEGER NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (sha256, part, line)) STRICT;
 ";
 
 /// An open ledger.

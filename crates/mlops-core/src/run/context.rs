@@ -23,6 +23,7 @@ use crate::platform::temporary::TemporaryFolder;
 use crate::release::{Held, Pointer, Store};
 use crate::run::attention::{self, Attention, Fact, Finding};
 use crate::run::digests::Digests;
+use crate::run::lineage::{Events, Job, Lineage, Stage};
 use crate::source::{OnlyFolders, Places};
 use crate::{Error, Result, text};
 
@@ -45,6 +46,8 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Called with the name of each step as it begins, for a watchdog.
     pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
+    /// The events of this run for whoever follows the lineage of data.
+    pub events: Events,
     /// Digests of files computed in this run.
     pub digests: Arc<Digests>,
     /// The places from which this program can fetch rows.
@@ -77,6 +80,11 @@ pub trait Report: Serialize + std::fmt::Display {
     /// Facts for logs and pings.
     fn facts(&self) -> Vec<Fact> {
         Vec::new()
+    }
+
+    /// What was read and written.
+    fn lineage(&self, _: &Config) -> Lineage {
+        Lineage::default()
     }
 
     /// What the record of the run keeps of it: at most `longest` items of each list. The key
@@ -122,6 +130,8 @@ impl Rehearsal {
         let mut scratch = context.clone();
         scratch.config.output_folder = folder.path().join("data");
         scratch.config.output_model = folder.path().join("model");
+        scratch.config.lineage.folder = None;
+        scratch.config.lineage.url = None;
         let (disk, config) = (&scratch.disk, &scratch.config);
         let lock = Lock::acquire(disk, &config.lock_path(), "a dry run")?;
         if let Some(ledger) = ledger {
@@ -173,6 +183,7 @@ impl Context {
             tool_version: tool_version.to_owned(),
             progress: Arc::new(|_, _, _| {}),
             step_begins: Arc::new(|_| {}),
+            events: Events::default(),
             digests: Arc::default(),
             places: Arc::new(OnlyFolders),
         }
@@ -293,6 +304,7 @@ impl Context {
             host: self.host.clone(),
         };
         let id = workspace.ledger.begin_run(&record)?;
+        self.tell(step, Stage::Begins);
         let result = work(workspace).and_then(|report| Ok((detail(&report)?, report)));
         let (outcome, detail) = match &result {
             Ok((detail, report)) if report.changed() => (RunOutcome::Done, detail.clone()),
@@ -301,10 +313,28 @@ impl Context {
         };
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let ended = workspace.ledger.end_run(id, &self.now(), seconds, outcome, &detail);
+        match &result {
+            Ok((_, report)) if self.config.lineage.is_wanted() => {
+                self.tell(step, Stage::Ends(&report.lineage(&self.config)));
+            }
+            Ok(_) => {}
+            Err(error) => self.tell(step, Stage::Fails(&error.to_string())),
+        }
         // The step's own error is the one to report.
         match (result, ended) {
             (Ok((_, report)), Ok(())) => Ok(report),
             (Ok(_), Err(e)) | (Err(e), _) => Err(e),
+        }
+    }
+}
+
+impl Context {
+    /// Tells whoever follows the lineage of data how a step stands.
+    fn tell(&self, step: Step, stage: Stage) {
+        if self.config.lineage.is_wanted() {
+            let (run, version, host) = (self.run.as_str(), &self.tool_version, &self.host);
+            let job = Job { config: &self.config, run, step, version, host };
+            self.events.tell(&self.disk, job, stage, &self.now());
         }
     }
 }

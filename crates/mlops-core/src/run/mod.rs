@@ -6,5 +6,6 @@ pub mod attention;
 pub mod context;
 pub mod decision;
 pub mod digests;
+pub mod lineage;
 mod recovery;
 pub mod test_files;

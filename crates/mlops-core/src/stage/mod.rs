@@ -19,6 +19,7 @@ pub mod output;
 pub mod overdue;
 mod predictions;
 pub mod prometheus;
+pub mod quarantine;
 mod restore_dataset;
 pub mod restore_holdout;
 pub mod retain;

@@ -20,6 +20,7 @@ use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
+use crate::run::lineage::{Dataset, Lineage};
 use crate::run::test_files::TestFiles;
 use crate::text;
 use crate::{Error, Result};
@@ -67,6 +68,18 @@ impl Report for Score {
             e.constant.f1
         ))]
     }
+
+    fn lineage(&self, config: &Config) -> Lineage {
+        let tests = self.test_files.iter().map(|(name, digest)| Dataset {
+            path: config.test_data.join(name).display().to_string(),
+            sha256: Some(*digest),
+            table: true,
+            ..Dataset::default()
+        });
+        let score = config.output_model.join("score.json").display().to_string();
+        let score = Dataset { path: score, ..Dataset::default() };
+        Lineage { inputs: tests.collect(), outputs: vec![score] }
+    }
 }
 
 /// A score with the model and the predictions that it is based on.
@@ -90,6 +103,10 @@ pub struct Scoring {
 impl Report for Scoring {
     fn findings(&self) -> Vec<Finding> {
         self.score.findings()
+    }
+
+    fn lineage(&self, config: &Config) -> Lineage {
+        self.score.lineage(config)
     }
 }
 

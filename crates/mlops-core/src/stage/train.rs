@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::config::choices::MissingPolicy;
 use crate::csv::reader::RowReader;
 use crate::ids::DatasetVersion;
@@ -18,6 +19,7 @@ use crate::model::{
 use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, CARD, GOLDEN, pretty};
 use crate::run::context::{Context, Report, Workspace};
+use crate::run::lineage::{Dataset, Lineage};
 use crate::run::test_files::TestFiles;
 use crate::table::Table;
 use crate::table::schema::Schema;
@@ -56,7 +58,18 @@ pub struct Made {
     pub(super) files: [(&'static str, Vec<u8>); 3],
 }
 
-impl Report for Trained {}
+impl Report for Trained {
+    fn lineage(&self, config: &Config) -> Lineage {
+        let data = config.output_folder.join(self.version.file_name()).display().to_string();
+        let input = Dataset { path: data, table: true, ..Dataset::default() };
+        let model = Dataset {
+            path: self.artifact.clone(),
+            sha256: Some(self.sha256),
+            ..Dataset::default()
+        };
+        Lineage { inputs: vec![input], outputs: vec![model] }
+    }
+}
 
 /// Trains on the newest data set and writes the model, its card and its golden predictions.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {

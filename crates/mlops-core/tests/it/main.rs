@@ -31,6 +31,8 @@ mod judged;
 mod landing;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
+/// What each step read and wrote, for whoever follows the lineage of data.
+mod lineage;
 /// The model file in hostile hands, and files of earlier versions.
 mod model_file;
 /// Workspaces that were copied, moved or restored, and those that stand beside others.
@@ -39,6 +41,8 @@ mod moved;
 mod overdue;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
 mod partition;
+/// The quarantine: what waits there, is taken after a correction, or given up.
+mod quarantine;
 /// Readers of the live release while it is exchanged.
 mod readers;
 /// Readers of rows: two ways to the same values.

@@ -104,7 +104,10 @@ impl Array {
                 match found {
                     Found::End => return Err(self.text.schema(&missing(&path))),
                     Found::Key(true) => break,
-                    Found::Key(false) => Self::with(&mut self.text, |s| s.skip())?,
+                    Found::Key(false) => {
+                        let skipped = Self::with(&mut self.text, |s| s.value().map(drop));
+                        skipped?;
+                    }
                 }
             }
         }
@@ -181,13 +184,12 @@ impl Decoder for Array {
         let (mut at, mut first) = (0, true);
         while !seen.are_complete() && at < LOOK_AHEAD {
             match step(self.text.bytes(), at, first) {
-                Ok((_, Step::End(_))) => break,
                 Ok((start, Step::Element(end))) => {
                     let _ = seen.read(&mut Scanner::of(&self.text.bytes()[start..end], true));
                     (at, first) = (end, false);
                 }
                 Err(Problem::End) if self.text.more()? => {}
-                Err(_) => break,
+                Ok((_, Step::End(_))) | Err(_) => break,
             }
         }
         let names = header(&seen, &self.wanted);

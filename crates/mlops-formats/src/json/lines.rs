@@ -25,7 +25,7 @@ pub(crate) struct Lines {
     decimal: char,
     max_bytes: usize,
     /// Lines before the present place.
-    lines: u64,
+    before: u64,
 }
 
 impl Lines {
@@ -38,7 +38,7 @@ impl Lines {
             columns: Columns::of(wanted, decimal),
             decimal,
             max_bytes: options.max_line_bytes,
-            lines: 0,
+            before: 0,
         }
     }
 }
@@ -92,7 +92,7 @@ impl Decoder for Lines {
             return Ok(false);
         }
         let is_utf8 = std::str::from_utf8(bytes).is_ok();
-        batch.place = Place { part: text.part(), first: self.lines + 1, offsets: Vec::new() };
+        batch.place = Place { part: text.part(), first: self.before + 1, offsets: Vec::new() };
         let (mut at, mut number) = (0, 0);
         while at < end {
             let length = memchr::memchr(b'\n', &bytes[at..]).map_or(end - at, |n| n + 1);
@@ -134,7 +134,7 @@ impl Decoder for Lines {
         batch.source.starts.push(u32::try_from(end).unwrap_or(u32::MAX));
         batch.source.bytes = bytes.to_vec();
         batch.source.offset = text.offset();
-        self.lines += u64::from(number);
+        self.before += u64::from(number);
         text.consume(end);
         if batch.text.is_empty() {
             // Blank lines only.

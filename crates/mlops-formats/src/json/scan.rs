@@ -99,7 +99,7 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     match self.bytes.get(self.at + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                            self.at += 2
+                            self.at += 2;
                         }
                         Some(b'u') => {
                             for i in 2..6 {

@@ -52,7 +52,7 @@ fn damaged_files_are_read_or_refused() {
         for _ in 0..=random.below(4) {
             let at = random.below(bytes.len());
             match random.below(4) {
-                0 => bytes[at] = random.next() as u8,
+                0 => bytes[at] = random.next().to_le_bytes()[0],
                 1 => bytes.truncate(at.max(1)),
                 2 => bytes[at] ^= 1 << random.below(8),
                 _ => {

@@ -78,7 +78,8 @@ pub(crate) fn object(row: &Row) -> Value {
             continue;
         };
         let number = serde_json::from_str::<Value>(text).ok().filter(Value::is_number);
-        let number = number.filter(|number| number.to_string() == *text);
+        let spelling = |number: &Value| number.to_string();
+        let number = number.filter(|number| spelling(number).as_str() == text.as_str());
         object.insert((*name).to_owned(), number.unwrap_or_else(|| json!(text)));
     }
     Value::Object(object)

@@ -223,6 +223,7 @@ impl Anew<'_> {
             replaces: segment.replaces,
             counts: crate::dataset::counts::FileCounts::default(),
             record: None,
+            before: None,
         };
         let mut places = vec![segment.location.clone()];
         places.extend(self.workspace.ledger.holders(segment.sha256)?);

@@ -8,9 +8,11 @@ pub mod identity;
 mod loss;
 pub(crate) mod publish;
 pub(super) mod repeats;
+pub mod replay;
 pub mod report;
 pub(crate) mod waiting;
 
+use crate::csv::formats;
 use crate::stage::ingest::identity::{
     MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
 };
@@ -198,7 +200,7 @@ fn record_files(
     meta: &[(&str, String)],
 ) -> Result<()> {
     let run = &context.run;
-    workspace.ledger.commit_ingestion(run, &report.files, None, &[], meta, None)
+    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None)
 }
 
 /// Starts a data set of about `rows` rows; the `first` one teaches the negative label.
@@ -505,6 +507,9 @@ fn still_failing(file: &FileRecord) -> String {
 /// Estimates the row size from the start of the first file, to size the set of seen rows.
 fn average_row_bytes(path: Option<&Path>) -> u64 {
     use std::io::Read;
+    if let Some(bytes) = path.and_then(formats::row_bytes) {
+        return bytes.max(1);
+    }
     let mut start = Vec::new();
     if let Some((file, _)) = path.and_then(|p| files::open(p).ok()) {
         // If the estimate fails, the set grows as needed.

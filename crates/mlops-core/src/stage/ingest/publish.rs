@@ -34,9 +34,24 @@ pub(in crate::stage) struct Part {
     pub(super) counts: FileCounts,
     /// The index of its record among those of this run, if it has one.
     pub(super) record: Option<usize>,
+    /// Its recorded counts change; the inner value are those before if only its kept rows were passed.
+    pub(super) before: Option<Option<FileCounts>>,
 }
 
 impl Part {
+    /// The recorded counts of the content from now on, if they change.
+    fn recounted(&self, version: DatasetVersion) -> Option<FileCounts> {
+        let now = &self.counts;
+        Some(match self.before.as_ref()? {
+            None => FileCounts { quarantine: Some(version), ..now.clone() },
+            Some(before) => FileCounts {
+                rows_kept: now.rows_kept,
+                duplicates_across: before.duplicates_across + now.duplicates(),
+                ..before.clone()
+            },
+        })
+    }
+
     /// The last of `files`, if it added rows of its own.
     pub(in crate::stage) fn of_last(files: &[FileRecord]) -> Option<Self> {
         let last = files.last().filter(|f| f.status.is_in() && f.same_as.is_none())?;
@@ -46,6 +61,7 @@ impl Part {
             replaces: last.replaces,
             counts: last.counts.clone(),
             record: Some(files.len() - 1),
+            before: None,
         })
     }
 }
@@ -115,6 +131,8 @@ pub(in crate::stage) fn publish(
         base: base.map(|base| base.version),
         stamp: Some(built.stamp),
     };
+    let recounted = parts.iter().filter_map(|part| Some((part.sha256, part.recounted(version)?)));
+    let recounted: Vec<(Digest, FileCounts)> = recounted.collect();
     let segments = segments(&workspace.ledger, &dataset, &parts)?;
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
     let negative = built.negative_label.as_deref();
@@ -138,7 +156,7 @@ pub(in crate::stage) fn publish(
     }
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
-    let record = (&dataset, &segments[..], &superseded[..]);
+    let record = (&dataset, &segments[..], &superseded[..], &recounted[..]);
     meta.extend(keys.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let files = Files { data, quarantine, table };
     let commit = || commit(context, workspace, files, record, &meta, report);
@@ -186,6 +204,9 @@ fn segments(ledger: &Ledger, dataset: &DatasetRecord, parts: &[Part]) -> Result<
     Ok(segments)
 }
 
+/// A data set with its segments, the contents that it left out, and counts that change.
+type Recorded<'a> = (&'a DatasetRecord, &'a [Segment], &'a [Digest], &'a [(Digest, FileCounts)]);
+
 /// The files of a version before they have their names.
 struct Files {
     data: NewFile,
@@ -232,7 +253,7 @@ fn commit(
     context: &Context,
     workspace: &mut Workspace,
     Files { data, quarantine, table }: Files,
-    (dataset, segments, superseded): (&DatasetRecord, &[Segment], &[Digest]),
+    (dataset, segments, superseded, recounted): Recorded,
     meta: &[(&str, String)],
     report: &mut Ingested,
 ) -> Result<()> {
@@ -259,6 +280,7 @@ fn commit(
         &report.files,
         dataset,
         superseded,
+        recounted,
         meta,
         Some(intent),
     )?;

@@ -7,11 +7,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::dataset::discover::Ignored;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus};
 use crate::run::attention::{Fact, Finding};
 use crate::run::context::Report;
+use crate::run::lineage::{Dataset, Lineage};
 use crate::text;
 
 /// The report of `ingestion`.
@@ -128,6 +130,32 @@ impl Report for Ingested {
     fn findings(&self) -> Vec<Finding> {
         let warnings = self.refused.iter().chain(&self.warnings).map(Finding::warning);
         self.failures.iter().map(Finding::failed).chain(warnings).collect()
+    }
+
+    fn lineage(&self, config: &Config) -> Lineage {
+        let read = self.files.iter().filter(|file| file.sha256.is_some());
+        let inputs = read.map(|file| Dataset {
+            path: file.location.path(&config.base).display().to_string(),
+            sha256: file.sha256,
+            table: true,
+            rows: Some(file.counts.rows_read),
+            bytes: Some(file.stamp.size),
+            fates: vec![
+                ("read", file.counts.rows_read),
+                ("kept", file.counts.rows_kept),
+                ("duplicates", file.counts.duplicates()),
+                ("quarantined", file.counts.quarantined),
+            ],
+            broken: file.counts.contract.clone(),
+        });
+        let written = self.data.iter().filter(|_| self.new_version);
+        let outputs = written.map(|path| Dataset {
+            path: path.clone(),
+            table: true,
+            rows: Some(self.rows),
+            ..Dataset::default()
+        });
+        Lineage { inputs: inputs.collect(), outputs: outputs.collect() }
     }
 
     fn facts(&self) -> Vec<Fact> {
