@@ -18,13 +18,14 @@ pub(crate) fn bare(host: &str) -> &str {
 fn canonical(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => {
-            let [a, b, .., g, h] = v6.segments();
-            // 64:ff9b::/96 is translated by the network.
-            let translated = (a, b) == (0x64, 0xff9b);
-            let [[i, j], [k, l]] = [g.to_be_bytes(), h.to_be_bytes()];
+            // 64:ff9b::/96 is translated by the network; the last four bytes are the address.
+            let [first, second, ..] = v6.segments();
+            let translated = (first, second) == (0x64, 0xff9b);
+            let octets = v6.octets();
+            let last: [u8; 4] = std::array::from_fn(|at| octets[12 + at]);
             match v6.to_ipv4_mapped() {
                 Some(v4) => v4.into(),
-                None if translated => Ipv4Addr::new(i, j, k, l).into(),
+                None if translated => Ipv4Addr::from(last).into(),
                 None => ip,
             }
         }

@@ -69,15 +69,14 @@ impl File {
         let relation = self.wanted.relation();
         let statement = database.prepare(&format!("SELECT * FROM {relation}"));
         let statement = statement.map_err(|e| self.failed(&e))?;
-        let columns: Vec<String> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         self.wanted.check(&columns)?;
         let mut key = self.wanted.key.clone();
         let mut relation = relation;
         let mut by_number = false;
         if key.is_empty() {
             let Some(table) = &self.wanted.table else { return Err(self.wanted.keyless()) };
-            key = self.primary_key(database, table).map_err(|e| self.failed(&e))?;
+            key = primary_key(database, table).map_err(|e| self.failed(&e))?;
             if key.is_empty() {
                 // A table without a key numbers its rows; a view does not.
                 by_number = true;
@@ -101,11 +100,6 @@ impl File {
             return Err(self.wanted.empty_keys(&order));
         }
         Ok(Plan { relation, columns, order, terms })
-    }
-
-    fn primary_key(&self, database: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-        let sql = "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
-        database.prepare(sql)?.query_map([table], |row| row.get(0))?.collect()
     }
 
     /// The largest value of the cursor's column, at least that of the last extract.
@@ -146,6 +140,12 @@ impl File {
             (Lag::Number(_), _) => Err(unfit("texts", "a length of time, such as \"2h\"")),
         }
     }
+}
+
+/// The columns of the primary key, in their order.
+fn primary_key(database: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
+    database.prepare(sql)?.query_map([table], |row| row.get(0))?.collect()
 }
 
 impl Source for File {
@@ -255,10 +255,15 @@ fn cells(row: &Row<'_>, columns: &[String]) -> Result<Vec<Option<String>>> {
                     })?
                     .to_owned(),
             ),
-            ValueRef::Blob(bytes) => Some(bytes.iter().map(|b| format!("{b:02x}")).collect()),
+            ValueRef::Blob(bytes) => Some(hex(bytes)),
         })
     };
     columns.iter().enumerate().map(cell).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A value in a mark, with its type.
@@ -323,7 +328,7 @@ mod tests {
 
     #[test]
     fn earlier_times_keep_their_spelling() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         for (text, earlier) in [
             ("2025-03-01", "2025-02-28"),
             ("2025-03-01 00:30:00", "2025-02-28 23:30:00"),

@@ -40,7 +40,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A bucket, or a folder or an object in it.
 pub(crate) struct Bucket {
     store: Arc<dyn ObjectStore>,
-    bucket: String,
+    name: String,
     /// Without a slash at the end.
     prefix: String,
     /// The address ends without a slash, so that it may be that of an object.
@@ -68,14 +68,14 @@ impl Bucket {
         };
         Ok(Self {
             store,
-            bucket: bucket.to_owned(),
+            name: bucket.to_owned(),
             may_be_object: !prefix.is_empty() && !prefix.ends_with('/'),
             prefix: prefix.trim_matches('/').to_owned(),
         })
     }
 
     fn failed(&self, error: &object_store::Error) -> Error {
-        Error::remote(text::bounded(advice(&words(error), &self.bucket)))
+        Error::remote(text::bounded(advice(&words(error), &self.name)))
     }
 
     /// An object under the folder of the address, as a list has it.

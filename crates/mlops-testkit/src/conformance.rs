@@ -57,6 +57,11 @@ impl Write for Short {
     }
 }
 
+/// So many bytes without a pattern.
+pub fn noise(bytes: u32) -> Vec<u8> {
+    (0..bytes).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect()
+}
+
 /// The objects of a place.
 pub fn list(place: &dyn Source) -> Vec<Object> {
     place.list(&Seen::default()).unwrap()
@@ -102,8 +107,7 @@ pub fn check(ground: &impl Ground) {
 
     // Binary, large, and nothing at all.
     let (name, first) = (names[0], content(names[0]));
-    let large: Vec<u8> =
-        (0..20_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let large: Vec<u8> = noise(20_000_000);
     for content in [large.as_slice(), b"", b"\0\xff\r\n\0"] {
         ground.put(name, content);
         let place = ground.open();

@@ -118,8 +118,7 @@ impl Source for Memory {
         let (broken, changing) =
             (state.broken.contains(&object.name), state.changing.contains(&object.name));
         drop(state);
-        let stale = object.version.as_ref().is_some_and(|known| *known != version.to_string());
-        if stale {
+        if object.version.as_ref().is_some_and(|known| *known != version.to_string()) {
             return Ok(Fetched::Changed);
         }
         let (first, rest) = bytes.split_at(bytes.len() / 2);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -39,8 +40,7 @@ fn programs() -> Option<PathBuf> {
 
 /// A command as a user that the server accepts, since it refuses root.
 fn command(program: &Path) -> Command {
-    let root =
-        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !root {
         return Command::new(program);
     }
@@ -57,7 +57,6 @@ impl Postgres {
         let data = folder.path().join("data");
         let secret = folder.path().join("secret");
         fs::write(&secret, PASSWORD).unwrap();
-        use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
         let made = command(&programs.join("initdb"))

@@ -114,8 +114,7 @@ fn handle(mut client: TcpStream, server: SocketAddr, trouble: Trouble) {
         let _ = to.shutdown(std::net::Shutdown::Write);
     });
     let (mut passed, mut bytes) = (0, [0; 1 << 14]);
-    loop {
-        let Ok(read @ 1..) = upstream.read(&mut bytes) else { break };
+    while let Ok(read @ 1..) = upstream.read(&mut bytes) {
         let sent = match trouble {
             Trouble::Cut(after) if passed + read > after => {
                 let _ = client.write_all(&bytes[..after.saturating_sub(passed)]);

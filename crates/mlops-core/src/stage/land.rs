@@ -243,7 +243,7 @@ fn fetch(
         version: object.version.clone(),
         location: context.location(&path),
         sha256: to.hasher.finish(),
-        bytes: to.bytes,
+        bytes: to.size,
         cursor,
     };
     if known == Some(&landed) && same_bytes(&landed, &path) {
@@ -269,7 +269,7 @@ fn receive(
 ) -> Result<(Bytes, Fetched), Trouble> {
     let file = context.disk.new_file(path).map_err(Trouble::Ours)?;
     let limit = source.access.max_bytes;
-    let mut to = Bytes { file, hasher: Hasher::default(), bytes: 0, limit, failed: None };
+    let mut to = Bytes { file, hasher: Hasher::default(), size: 0, limit, failed: None };
     let fetched = place.fetch(object, &mut to);
     match (to.failed.take(), fetched) {
         (Some(failed), _) => Err(failed),
@@ -305,15 +305,15 @@ fn same_bytes(new: &Landed, path: &Path) -> bool {
 struct Bytes {
     file: NewFile,
     hasher: Hasher,
-    bytes: u64,
+    size: u64,
     limit: u64,
     failed: Option<Trouble>,
 }
 
 impl Write for Bytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes += bytes.len() as u64;
-        if self.bytes > self.limit {
+        self.size += bytes.len() as u64;
+        if self.size > self.limit {
             let message = format!(
                 "larger than {} MiB: raise \"max_mib\" of the source, or exclude the object by its \
                  \"pattern\"",

@@ -217,8 +217,8 @@ impl fmt::Display for Tried {
 
 /// Reads the newest object of the source called `name`, in temporary folders.
 pub fn test(context: &Context, name: &str) -> Result<Tried> {
-    let named = |source: &&Source| source.name == name;
-    let Some(source) = context.config.sources.iter().find(named) else {
+    let wanted = |source: &&Source| source.name == name;
+    let Some(source) = context.config.sources.iter().find(wanted) else {
         let names: Vec<&String> = context.config.sources.iter().map(|s| &s.name).collect();
         let there = if names.is_empty() {
             "\"sources\" is empty".to_owned()

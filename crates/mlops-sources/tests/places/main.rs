@@ -5,7 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
-#![expect(clippy::format_push_string, clippy::format_collect, reason = "short before fast")]
+#![allow(
+    clippy::print_stdout,
+    clippy::needless_for_each,
+    clippy::large_stack_arrays,
+    clippy::too_many_lines,
+    reason = "tests tell, and are read from top to bottom"
+)]
 
 /// Programs whose output is the object.
 mod command;

@@ -155,7 +155,7 @@ fn types_are_exact_pages_complete_and_errors_helpful() {
     ));
     assert!(text.contains("TLS") && text.contains("sslmode=disable"), "{text}");
     let text = error(&*with(
-        &uri.replace("/postgres", "/nothing").replace("postgres:", "postgres:"),
+        &uri.replace("/postgres", "/nothing"),
         &json!({}),
         &[("PGPASSWORD", PASSWORD)],
     ));
@@ -230,7 +230,8 @@ fn writers_that_commit_late_lose_nothing_and_double_nothing() {
             let (mut seen, mut texts) = (Seen::default(), Vec::new());
             while !done.load(Ordering::SeqCst) {
                 let (text, now) = extract(&**place, &seen);
-                (seen, _) = (now, texts.push(text));
+                seen = now;
+                texts.push(text);
             }
             let (text, seen) = extract(&**place, &seen);
             texts.push(text);

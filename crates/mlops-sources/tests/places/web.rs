@@ -166,7 +166,7 @@ fn a_web_server_conforms() {
 }
 
 fn content() -> Vec<u8> {
-    (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_891_336_453) >> 17) as u8).collect()
+    conformance::noise(3_000_000)
 }
 
 #[test]
