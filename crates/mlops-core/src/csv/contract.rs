@@ -204,14 +204,14 @@ fn tests(column: &ColumnContract, numeric: bool) -> Vec<(Test, String)> {
             Bound::Number(number) => Some(*number),
             Bound::Text(_) => None,
         });
-        let texts = allowed.iter().filter_map(|bound| match bound {
+        let spelt = allowed.iter().filter_map(|bound| match bound {
             Bound::Number(_) => None,
             Bound::Text(text) => Some(text.clone().into_bytes()),
         });
         let test = if numeric {
             Test::OneOfNumbers(numbers.collect())
         } else {
-            Test::OneOfTexts(texts.collect())
+            Test::OneOfTexts(spelt.collect())
         };
         let names = text::names(allowed.iter().map(ToString::to_string));
         tests.push((test, format!("it must be one of {names}")));

@@ -55,7 +55,9 @@ impl Layout {
         let mut changes = FormatChanges::default();
         let mut names = names(&header.bytes, &header.fields, place, &mut changes)?;
         if !columns.is_empty() {
-            names.iter_mut().for_each(|name| *name = columns.ours(name).to_owned());
+            for name in &mut names {
+                *name = columns.ours(name).to_owned();
+            }
         }
         let mut positions = Vec::with_capacity(schema.width());
         let mut missing = Vec::new();

@@ -131,6 +131,7 @@ pub(super) const FILE_COLUMNS: &str =
 impl Ledger {
     /// Records files, and the data set made of them with its new segments, in one commit that also
     /// ends `intent`.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one commit")]
     pub fn commit_ingestion(
         &mut self,
         run_id: &RunId,

@@ -175,9 +175,9 @@ pub(super) fn each(
             let record = record.map_err(|e| Error::backend("csv", e))?;
             let cell = |at: usize| String::from_utf8_lossy(record.get(at).unwrap_or_default());
             let named = cell(0);
-            let Some((content, part)) = content_of(&by_name, &named) else { continue };
+            let Some((sha256, part)) = content_of(&by_name, &named) else { continue };
             let row = QuarantinedRow {
-                content,
+                content: sha256,
                 part: part.to_owned(),
                 file: named.clone().into_owned(),
                 line: cell(1).parse().unwrap_or(0),

@@ -18,7 +18,7 @@ use crate::run::context::{Context, Workspace};
 use crate::text;
 use crate::{Error, Result};
 
-use crate::stage::ingest::publish::Part;
+use crate::stage::ingest::publish::{Part, Recount};
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::{Waiting, named, record};
 
@@ -223,7 +223,7 @@ impl Anew<'_> {
             replaces: segment.replaces,
             counts: crate::dataset::counts::FileCounts::default(),
             record: None,
-            before: None,
+            recount: Recount::No,
         };
         let mut places = vec![segment.location.clone()];
         places.extend(self.workspace.ledger.holders(segment.sha256)?);

@@ -68,6 +68,7 @@ pub fn run(
     Ok(report)
 }
 
+#[expect(clippy::too_many_lines, reason = "the order of an ingestion, from list to data set")]
 fn ingest(
     context: &Context,
     workspace: &mut Workspace,

@@ -26,6 +26,16 @@ use crate::stage::ingest::report::Ingested;
 /// Data sets with fewer rows are read again faster than an index would pay off.
 const INDEX_FROM_ROWS: u64 = 100_000;
 
+/// How the recorded counts of a content change.
+pub(super) enum Recount {
+    /// They stay.
+    No,
+    /// All its rows were passed again.
+    All,
+    /// The rows that were kept were passed, of those that had these counts.
+    Kept(Box<FileCounts>),
+}
+
 /// A content that is in the new data set but not in its base.
 pub(in crate::stage) struct Part {
     pub(super) sha256: Digest,
@@ -34,20 +44,21 @@ pub(in crate::stage) struct Part {
     pub(super) counts: FileCounts,
     /// The index of its record among those of this run, if it has one.
     pub(super) record: Option<usize>,
-    /// Its recorded counts change; the inner value are those before if only its kept rows were passed.
-    pub(super) before: Option<Option<FileCounts>>,
+    /// Whether its recorded counts change.
+    pub(super) recount: Recount,
 }
 
 impl Part {
     /// The recorded counts of the content from now on, if they change.
     fn recounted(&self, version: DatasetVersion) -> Option<FileCounts> {
         let now = &self.counts;
-        Some(match self.before.as_ref()? {
-            None => FileCounts { quarantine: Some(version), ..now.clone() },
-            Some(before) => FileCounts {
+        Some(match &self.recount {
+            Recount::No => return None,
+            Recount::All => FileCounts { quarantine: Some(version), ..now.clone() },
+            Recount::Kept(before) => FileCounts {
                 rows_kept: now.rows_kept,
                 duplicates_across: before.duplicates_across + now.duplicates(),
-                ..before.clone()
+                ..(**before).clone()
             },
         })
     }
@@ -61,7 +72,7 @@ impl Part {
             replaces: last.replaces,
             counts: last.counts.clone(),
             record: Some(files.len() - 1),
-            before: None,
+            recount: Recount::No,
         })
     }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::publish::{New, Part, publish};
+use super::publish::{New, Part, Recount, publish};
 use super::report::Ingested;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
@@ -151,7 +151,7 @@ fn again(
         replaces: segment.replaces,
         counts: read.counts,
         record: None,
-        before: Some(None),
+        recount: Recount::All,
     }))
 }
 
@@ -171,7 +171,7 @@ fn as_before(
         replaces: segment.replaces,
         counts,
         record: None,
-        before: before.map(Some),
+        recount: before.map_or(Recount::No, |counts| Recount::Kept(Box::new(counts))),
     })
 }
 
