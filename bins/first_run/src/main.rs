@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mlops_runtime::first_run;
+use mlops_sources::Everywhere;
 
 /// Ingests, trains, scores, deploys, diagnoses and reports: from a folder of CSV files to a live
 /// model. Run again, it changes nothing unless there is new data
@@ -22,5 +23,5 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { common, accept } = Arguments::parse();
-    first_run::start(&common, accept)
+    first_run::start(&common.reaching(Everywhere::new()), accept)
 }

@@ -8,6 +8,7 @@ use clap::Parser;
 use mlops_core::ids::Step;
 use mlops_core::stage::decide;
 use mlops_runtime::fullprocess;
+use mlops_sources::Everywhere;
 
 /// Decides and acts by itself, started by cron: is there new data, has the live model drifted, may a
 /// retrained one go live? Records why
@@ -44,6 +45,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { common, force, accept, dry_run, explain } = Arguments::parse();
+    let common = common.reaching(Everywhere::new());
     if let Some(run) = explain {
         let run = Some(run).filter(|run| !run.is_empty());
         return mlops_runtime::look(&common, |context| {

@@ -7,14 +7,17 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use mlops_core::ids::Step;
 use mlops_core::stage::quarantine::{self, Filter};
-use mlops_core::stage::{adopt, ingest};
+use mlops_core::stage::{adopt, ingest, sources};
+use mlops_sources::Everywhere;
 
 /// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
 /// next version of the data set, finaldata{N}.csv
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example:\n  ingestion --config config.json\n\nExit codes: 0 done or nothing new, \
+    after_help = "Examples:\n  ingestion --config config.json\n  ingestion sources            what \
+                  each source has\n  ingestion sources test NAME  read one of its objects on \
+                  trial\n\nExit codes: 0 done or nothing new, \
                   1 a file or the run failed, 2 wrong usage or configuration, 75 another run is \
                   at work"
 )]
@@ -39,6 +42,10 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["retry", "rebuild"])]
     adopt: bool,
 
+    /// Print the JSON Schema of the whole configuration
+    #[arg(long)]
+    config_schema: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -49,6 +56,22 @@ enum Command {
     Quarantine {
         #[command(subcommand)]
         action: Quarantine,
+    },
+
+    /// Show each source: whether it answers, what it has, what the next run would read. Changes
+    /// nothing
+    Sources {
+        #[command(subcommand)]
+        action: Option<Sources>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Sources {
+    /// Read the newest object of a source on trial, and say what its rows would become
+    Test {
+        /// The source's name in the configuration
+        name: String,
     },
 }
 
@@ -127,16 +150,27 @@ fn of_the_quarantine(common: &mlops_runtime::Common, action: Quarantine) -> Exit
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let Arguments { retry, rebuild, partial, .. } = arguments;
-    if let Some(Command::Quarantine { action }) = arguments.command {
-        return of_the_quarantine(&arguments.common, action);
+    let Arguments { common, retry, rebuild, partial, adopt, config_schema, command } =
+        Arguments::parse();
+    if config_schema {
+        return mlops_runtime::print_config_schema(&common);
+    }
+    let common = common.reaching(Everywhere::new());
+    match command {
+        Some(Command::Quarantine { action }) => return of_the_quarantine(&common, action),
+        Some(Command::Sources { action: None }) => {
+            return mlops_runtime::look(&common, sources::list);
+        }
+        Some(Command::Sources { action: Some(Sources::Test { name }) }) => {
+            return mlops_runtime::look(&common, |context| sources::test(context, &name));
+        }
+        None => {}
     }
     let options = ingest::Options { retry, rebuild, partial, ..Default::default() };
-    if arguments.adopt {
-        return mlops_runtime::run(Step::AdoptData, &arguments.common, adopt::run);
+    if adopt {
+        return mlops_runtime::run(Step::AdoptData, &common, adopt::run);
     }
-    mlops_runtime::run(Step::Ingestion, &arguments.common, |context, workspace| {
+    mlops_runtime::run(Step::Ingestion, &common, |context, workspace| {
         ingest::run(context, workspace, context.config.input(), options)
     })
 }

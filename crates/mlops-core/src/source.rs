@@ -6,35 +6,49 @@
 //! links them.
 
 use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::config;
+use crate::platform::clock::Clock;
 use crate::{Error, Result};
 
 /// Opens the places that a program can reach.
 pub trait Places: Send + Sync {
     /// Makes ready to read from `source`; reaching it may be left to [`Source::list`].
-    fn open(&self, source: &config::Source) -> Result<Box<dyn Source>>;
+    fn open(&self, source: &config::Source, around: &Around<'_>) -> Result<Box<dyn Source>>;
+}
+
+/// What a place needs of the run that reads from it.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// The folder from which relative paths resolve.
+    pub base: &'a Path,
+    /// The clock.
+    pub clock: &'a Arc<dyn Clock>,
 }
 
 /// A place from which objects are fetched.
 ///
 /// `mlops_testkit::conformance` has the tests that every place passes.
 pub trait Source: Send + Sync {
-    /// The objects that are there, sorted by name; twice the same if nothing changed.
+    /// The objects that are there, sorted by name; twice the same if nothing changed. An error says
+    /// what to do about it.
     fn list(&self, seen: &Seen) -> Result<Vec<Object>>;
 
     /// Writes the bytes of `object` to `to`.
     ///
-    /// What was written counts only if [`Fetched::Whole`] is returned. Called on several threads.
+    /// What was written counts only if [`Fetched::Whole`] is returned: when `to` refuses bytes, the
+    /// result is an error. Called on several threads.
     fn fetch(&self, object: &Object, to: &mut dyn Write) -> Result<Fetched>;
 }
 
 /// How far the extracts of a source have been ingested.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The largest value of the cursor's column so far; `None` before the first extract.
+    /// Where the last extract ended, in words of the place that made it; `None` before the first one.
     pub cursor: Option<String>,
     /// The number of extracts so far.
     pub extracts: u64,
@@ -58,7 +72,7 @@ pub struct Object {
 pub enum Fetched {
     /// All its bytes were written.
     Whole {
-        /// For an extract by a cursor, the largest value of its column.
+        /// For an extract by a cursor, where it ended, in words of the place.
         cursor: Option<String>,
     },
     /// It changed or vanished meanwhile, so that it is left to the next run.
@@ -72,7 +86,7 @@ pub enum Fetched {
 pub struct OnlyFolders;
 
 impl Places for OnlyFolders {
-    fn open(&self, source: &config::Source) -> Result<Box<dyn Source>> {
+    fn open(&self, source: &config::Source, _: &Around<'_>) -> Result<Box<dyn Source>> {
         Err(Error::data(format!(
             "the source \"{}\" is read by ingestion, first_run and fullprocess only",
             source.name

@@ -41,6 +41,7 @@ const CRATES: &[&str] = &[
     "mlops-report",
     "mlops-runtime",
     "mlops-serve",
+    "mlops-sources",
 ];
 
 /// A module's path within its crate; empty for `lib.rs`.

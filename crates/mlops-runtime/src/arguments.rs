@@ -2,7 +2,11 @@
 //!
 //! Not for those of a single binary.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use mlops_core::source::{OnlyFolders, Places};
 
 /// Arguments of every binary.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,4 +42,32 @@ pub struct Common {
         value_parser = ["text", "json"]
     )]
     pub log_format: String,
+
+    /// Where the program can fetch rows; not an argument
+    #[arg(skip)]
+    pub(crate) reach: Reach,
+}
+
+impl Common {
+    /// For a program that can fetch rows from `places`.
+    #[must_use]
+    pub fn reaching(self, places: impl Places + 'static) -> Self {
+        Self { reach: Reach(Arc::new(places)), ..self }
+    }
+}
+
+/// The places from which a program can fetch rows.
+#[derive(Clone)]
+pub(crate) struct Reach(pub(crate) Arc<dyn Places>);
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self(Arc::new(OnlyFolders))
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").finish_non_exhaustive()
+    }
 }

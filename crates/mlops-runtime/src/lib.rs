@@ -32,6 +32,7 @@ pub mod fullprocess;
 mod progress;
 pub mod renew;
 mod run_log;
+mod schema;
 mod textfile;
 mod unattended;
 mod watchdog;
@@ -137,6 +138,11 @@ pub fn attend<R: Report + Send + 'static>(
     ExitCode::from(code)
 }
 
+/// Prints the JSON Schema of the configuration.
+pub fn print_config_schema(common: &Common) -> ExitCode {
+    ExitCode::from(tell(common, Ok(schema::Schema(Config::json_schema()))))
+}
+
 /// Opens the workspace, and logs a line for each recovery from an interrupted run.
 fn open(context: &Context, step: Step) -> mlops_core::Result<Workspace> {
     let workspace = context.open(step)?;
@@ -170,6 +176,7 @@ fn context(common: &Common) -> mlops_core::Result<Context> {
     let config = Config::load(&common.config)?;
     let clock = Arc::new(SystemClock::default());
     let mut context = Context::new(config, clock, Disk::default(), env!("CARGO_PKG_VERSION"));
+    context.places = Arc::clone(&common.reach.0);
     let lineage = &context.config.lineage;
     if let Some(url) = &lineage.url {
         // Dropped with the context, when the run has ended.

@@ -15,8 +15,12 @@
 
 pub mod app;
 pub mod binary;
+pub mod conformance;
 pub mod fault;
 pub mod folder;
+pub mod place;
+pub mod postgres;
+pub mod proxy;
 pub mod random;
 pub mod reference;
 pub mod scene;
@@ -24,6 +28,7 @@ pub mod soak;
 
 pub use fault::{Dead, Fault};
 pub use folder::{Entry, Folder, Snapshot, folder};
+pub use place::Memory;
 pub use random::Random;
 pub use scene::{HEADER, Scene, sample_rows};
 pub use soak::{repetitions, variable};

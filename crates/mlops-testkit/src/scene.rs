@@ -12,6 +12,7 @@ use mlops_core::ledger::Ledger;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Report, Workspace};
+use mlops_core::source::{OnlyFolders, Places};
 use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::ingest::{self, Options};
@@ -32,6 +33,8 @@ pub struct Scene {
     clock: Arc<SteppingClock>,
     /// What the stages write through.
     pub disk: Disk,
+    /// The places from which they fetch.
+    pub places: Arc<dyn Places>,
 }
 
 impl Deref for Scene {
@@ -58,7 +61,7 @@ impl Scene {
     pub fn at(seconds: i64, more: &Value) -> Self {
         let folder = Folder::in_memory();
         let clock = Arc::new(SteppingClock::starting_at(seconds));
-        let scene = Self { folder, clock, disk: Disk::default() };
+        let scene = Self { folder, clock, disk: Disk::default(), places: Arc::new(OnlyFolders) };
         scene.configure(more);
         for folder in ["in", "test"] {
             fs::create_dir(scene.path(folder)).unwrap();
@@ -86,7 +89,8 @@ impl Scene {
     /// The outside world of one run.
     pub fn context(&self) -> Result<Context> {
         let config = Config::load(&self.path("config.json"))?;
-        Ok(Context::new(config, self.clock.clone(), self.disk.clone(), "test"))
+        let context = Context::new(config, self.clock.clone(), self.disk.clone(), "test");
+        Ok(Context { places: self.places.clone(), ..context })
     }
 
     /// One recorded step, as a binary runs it.

@@ -8,6 +8,7 @@ pub mod choices;
 mod columns;
 pub mod contract;
 mod decide;
+mod described;
 mod document;
 mod expect;
 mod format;
@@ -23,12 +24,11 @@ mod service;
 pub mod sources;
 mod unattended;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::choices::Rule;
 use crate::config::choices::{ClassWeight, Solver};
@@ -47,7 +47,7 @@ pub use input_folder::InputFolder;
 pub use lineage::Lineage;
 pub use output::Output;
 pub use retention::Retention;
-use section::Section;
+use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use sources::Source;
 pub use unattended::{Limits, Logging, Monitoring};
@@ -205,8 +205,14 @@ impl Config {
             return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
         };
 
-        let problems = RefCell::new(Vec::new());
-        let mut root = Section::root(map, &problems);
+        let problems = Problems::default();
+        let config = Self::read(map, path, &problems);
+        if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems.found())) }
+    }
+
+    /// Reads all keys, and notes what is wrong with them.
+    fn read(map: Map<String, Value>, path: &Path, problems: &Problems) -> Self {
+        let mut root = Section::root(map, problems);
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let at = |text: String| normal(&base.join(text));
 
@@ -216,7 +222,7 @@ impl Config {
         let output_model = at(root.required("output_model_path"));
         let deployment = at(root.required("prod_deployment_path"));
         // Folders without a name have been reported already.
-        let named = problems.borrow().is_empty();
+        let named = problems.is_empty();
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
@@ -260,8 +266,7 @@ impl Config {
             places::check(&config, &root);
         }
         root.finish();
-        let problems = problems.into_inner();
-        if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems)) }
+        config
     }
 
     /// The path of the ledger.

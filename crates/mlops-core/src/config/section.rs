@@ -7,12 +7,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::config::choices::Frequency;
 
-/// Problems found so far, shared by all sections of a file.
-pub(super) type Problems = RefCell<Vec<String>>;
+/// Problems found so far and keys asked for, shared by all sections of a file.
+#[derive(Default)]
+pub(super) struct Problems {
+    found: RefCell<Vec<String>>,
+    asked: RefCell<BTreeMap<String, Value>>,
+}
+
+impl Problems {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
+    /// All of them.
+    pub(super) fn found(self) -> Vec<String> {
+        self.found.into_inner()
+    }
+
+    /// The keys that were asked for, by path, with their JSON Schemas; null for those of which only
+    /// the presence was asked for.
+    pub(super) fn asked(self) -> BTreeMap<String, Value> {
+        self.asked.into_inner()
+    }
+}
 
 /// One object of the file. Keys are taken one by one; those left over are unknown.
 pub(super) struct Section<'a> {
@@ -30,6 +52,7 @@ impl<'a> Section<'a> {
 
     /// The object under `key`; an empty one if it is missing.
     pub(super) fn section(&mut self, key: &'static str) -> Self {
+        self.ask(key, json!({"type": "section"}));
         let map = match self.take(key) {
             None => Map::new(),
             Some(Value::Object(map)) => map,
@@ -44,6 +67,7 @@ impl<'a> Section<'a> {
 
     /// The objects in the list under `key`; none if it is missing.
     pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
+        self.ask(key, json!({"type": "sections"}));
         let items = match self.take(key) {
             None => Vec::new(),
             Some(Value::Array(items)) => items,
@@ -69,6 +93,7 @@ impl<'a> Section<'a> {
 
     /// The objects within the object under `key`, by name.
     pub(super) fn named(&mut self, key: &'static str) -> Vec<(String, Self)> {
+        self.ask(key, json!({"type": "named"}));
         let Some(value) = self.take(key) else { return Vec::new() };
         let Value::Object(map) = value else {
             self.wrong(key, "an object of objects { \"name\": { … } }", &value);
@@ -90,11 +115,13 @@ impl<'a> Section<'a> {
 
     /// Any value.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value> {
+        self.ask(key, json!({}));
         self.take(key)
     }
 
     /// The names and texts of the object under `key`.
     pub(super) fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        self.ask(key, json!({"type": "object", "additionalProperties": {"type": "string"}}));
         let Some(value) = self.take(key) else { return BTreeMap::new() };
         let pairs = value.as_object().and_then(|map| {
             map.iter().map(|(name, v)| Some((name.clone(), v.as_str()?.to_owned()))).collect()
@@ -107,6 +134,7 @@ impl<'a> Section<'a> {
 
     /// A Boolean.
     pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        self.ask(key, json!({"type": "boolean", "default": default}));
         let Some(value) = self.take(key) else { return default };
         value.as_bool().unwrap_or_else(|| {
             self.wrong(key, "true or false", &value);
@@ -116,6 +144,7 @@ impl<'a> Section<'a> {
 
     /// A length of time, such as `90m`.
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
+        self.ask(key, json!({"type": "string", "pattern": "^[0-9]+ *[smhdw]$"}));
         let text = self.text(key)?;
         let duration = span(&text);
         if duration.is_none() {
@@ -127,28 +156,54 @@ impl<'a> Section<'a> {
 
     /// Records a problem with `key`.
     pub(super) fn problem(&self, key: &str, message: &str) {
-        self.problems.borrow_mut().push(format!("\"{}{key}\" {message}", self.prefix));
+        self.problems.found.borrow_mut().push(format!("\"{}{key}\" {message}", self.prefix));
     }
 
     /// Records a problem with the section as a whole.
     pub(super) fn problem_here(&self, message: &str) {
         let name = self.prefix.trim_end_matches('.');
-        self.problems.borrow_mut().push(format!("\"{name}\" {message}"));
+        self.problems.found.borrow_mut().push(format!("\"{name}\" {message}"));
     }
 
     /// Whether the file contains `key`.
     pub(super) fn has(&self, key: &str) -> bool {
+        self.ask(key, Value::Null);
         self.map.get(key).is_some_and(|v| !v.is_null())
     }
 
     /// Whether the value of `key` is an object.
     pub(super) fn is_object(&self, key: &str) -> bool {
+        self.ask(key, Value::Null);
         self.map.get(key).is_some_and(Value::is_object)
     }
 
     /// Whether the file sets `key` to `null`.
     pub(super) fn is_null(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(Value::is_null)
+    }
+
+    /// Whether the file sets `key` to a number.
+    pub(super) fn is_number(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_number)
+    }
+
+    /// Remembers what may stand under `key`.
+    fn ask(&self, key: &str, kind: Value) {
+        let mut path = String::with_capacity(self.prefix.len() + key.len());
+        let mut inside = false;
+        for c in self.prefix.chars() {
+            // The number in a list does not matter.
+            if !(inside && c.is_ascii_digit()) {
+                path.push(c);
+            }
+            inside = c == '[' || (inside && c != ']');
+        }
+        path.push_str(key);
+        let mut asked = self.problems.asked.borrow_mut();
+        let known = asked.entry(path).or_insert(Value::Null);
+        if known.is_null() {
+            *known = kind;
+        }
     }
 
     fn wrong(&self, key: &str, expected: &str, found: &Value) {
@@ -162,6 +217,7 @@ impl<'a> Section<'a> {
 
     /// A non-empty text.
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+        self.ask(key, json!({"type": "string", "minLength": 1}));
         match self.take(key)? {
             Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
             Value::String(_) => {
@@ -177,6 +233,7 @@ impl<'a> Section<'a> {
 
     /// A text that may consist of blanks.
     pub(super) fn characters(&mut self, key: &'static str) -> Option<String> {
+        self.ask(key, json!({"type": "string"}));
         match self.take(key)? {
             Value::String(text) => Some(text),
             other => {
@@ -188,6 +245,7 @@ impl<'a> Section<'a> {
 
     /// true or false; `None` if the file has neither.
     pub(super) fn flag_or_none(&mut self, key: &'static str) -> Option<bool> {
+        self.ask(key, json!({"type": "boolean"}));
         let value = self.take(key)?;
         if value.as_bool().is_none() {
             self.wrong(key, "true or false", &value);
@@ -197,6 +255,7 @@ impl<'a> Section<'a> {
 
     /// A label: a text, or a number or Boolean in its JSON spelling.
     pub(super) fn label(&mut self, key: &'static str) -> Option<String> {
+        self.ask(key, json!({"type": ["string", "number", "boolean"]}));
         if let Some(value @ (Value::Number(_) | Value::Bool(_))) = self.map.get(key).cloned() {
             self.take(key);
             return Some(value.to_string());
@@ -214,6 +273,7 @@ impl<'a> Section<'a> {
 
     /// A list of texts.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        self.ask(key, json!({"type": "array", "items": {"type": "string"}}));
         let value = self.take(key)?;
         let texts = value
             .as_array()
@@ -226,6 +286,7 @@ impl<'a> Section<'a> {
 
     /// A list of texts, or a single text for a list of one.
     pub(super) fn texts_or_one(&mut self, key: &'static str) -> Option<Vec<String>> {
+        self.ask(key, json!({"type": ["string", "array"], "items": {"type": "string"}}));
         if self.map.get(key).is_some_and(Value::is_string) {
             return self.text(key).map(|text| vec![text]);
         }
@@ -239,6 +300,7 @@ impl<'a> Section<'a> {
         range: &RangeInclusive<f64>,
         default: f64,
     ) -> f64 {
+        self.ask(key, json!({"type": "number", "minimum": range.start(), "maximum": range.end(), "default": default}));
         let Some(value) = self.take(key) else { return default };
         value.as_f64().filter(|v| range.contains(v)).unwrap_or_else(|| {
             let expected = format!("a number from {} to {}", range.start(), range.end());
@@ -254,6 +316,7 @@ impl<'a> Section<'a> {
         range: &RangeInclusive<f64>,
         default: Option<f64>,
     ) -> Option<f64> {
+        self.ask(key, json!({"type": "number", "minimum": range.start(), "maximum": range.end(), "default": default}));
         match self.map.get(key) {
             None => {
                 self.known.insert(key);
@@ -271,6 +334,7 @@ impl<'a> Section<'a> {
         range: &RangeInclusive<u64>,
         default: u64,
     ) -> u64 {
+        self.ask(key, json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "default": default}));
         let Some(value) = self.take(key) else { return default };
         value.as_u64().filter(|v| range.contains(v)).unwrap_or_else(|| {
             let expected = format!("a whole number from {} to {}", range.start(), range.end());
@@ -286,6 +350,7 @@ impl<'a> Section<'a> {
         range: &RangeInclusive<u64>,
         default: Option<u64>,
     ) -> Option<u64> {
+        self.ask(key, json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "default": default}));
         match self.map.get(key) {
             None => {
                 self.known.insert(key);
@@ -302,6 +367,7 @@ impl<'a> Section<'a> {
 
     /// A number of rows, or a share of all rows below 1.
     pub(super) fn frequency(&mut self, key: &'static str) -> Option<Frequency> {
+        self.ask(key, json!({"type": "number", "exclusiveMinimum": 0}));
         let value = self.take(key)?;
         let rows = value.as_u64().filter(|rows| *rows > 0).map(Frequency::Rows);
         let share = value.as_f64().filter(|share| *share > 0.0 && *share < 1.0);
@@ -317,6 +383,7 @@ impl<'a> Section<'a> {
     where
         T: Copy,
     {
+        self.ask(key, json!({"enum": choices.iter().map(|(name, _)| *name).collect::<Vec<_>>()}));
         let Some(value) = self.take(key) else { return default };
         if let Some((_, choice)) = choices.iter().find(|(name, _)| value.as_str() == Some(*name)) {
             return *choice;

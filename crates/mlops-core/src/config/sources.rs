@@ -4,6 +4,7 @@
 //! Not for reaching them: see [`crate::source`].
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
 use super::contract::{self, Contract};
-use super::ingestion::{self, Ingestion, OnChange};
+use super::format::{Format, Kind};
+use super::ingestion::{self, Ingestion, NumberFormat, OnChange};
 use super::section::Section;
 use super::{expect, format, normal};
 use crate::expect::Expectation;
@@ -51,6 +53,35 @@ pub enum Place {
     Command(Vec<String>),
 }
 
+impl fmt::Display for Place {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Address(uri) => f.write_str(&without_secrets(uri)),
+            // Its arguments may be secrets.
+            Self::Command(words) => f.write_str(words.first().map_or("", String::as_str)),
+        }
+    }
+}
+
+/// An address without password, query and fragment, which may hold secrets.
+pub fn without_secrets(uri: &str) -> String {
+    let end = uri.find(['?', '#']).unwrap_or(uri.len());
+    let uri = &uri[..end];
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let host = rest.find('/').unwrap_or(rest.len());
+    // A password may have a slash in it, though it should not; an @ in a path does no harm.
+    let end = |at: usize| rest[at..].find('/').map_or(rest.len(), |slash| at + slash);
+    let host = rest.rfind('@').map_or(host, |at| host.max(end(at)));
+    let (authority, path) = rest.split_at(host);
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
 /// What an object of a source is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
@@ -65,12 +96,21 @@ pub enum Mode {
 /// The column by which new rows of a table are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// Its name in the source.
+    /// Its name in the source; empty for a command, which is told the time of the last extract.
     pub column: String,
     /// How far before the last value an extract begins, for rows that were committed late.
-    pub lag: Duration,
+    pub lag: Lag,
     /// Where the first extract begins.
     pub start: Option<String>,
+}
+
+/// How far an extract overlaps the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// For a column of dates or times.
+    Time(Duration),
+    /// For a column of numbers.
+    Number(u64),
 }
 
 /// What the rows of a source are for.
@@ -112,6 +152,13 @@ impl Source {
     pub fn is_fetched(&self) -> bool {
         !matches!(self.place, Place::Folder(_))
     }
+
+    /// Whether its rows are those of a table.
+    pub fn is_database(&self) -> bool {
+        let schemes = ["postgres:", "postgresql:", "sqlite:"];
+        matches!(&self.place, Place::Address(uri)
+            if schemes.iter().any(|scheme| uri.starts_with(scheme)))
+    }
 }
 
 /// Reads the list; `at` resolves a path.
@@ -126,11 +173,21 @@ pub(super) fn sources(
     for mut section in sections {
         let name = name(&mut section, &mut names);
         let place = place(&mut section, &at);
+        let says_format = section.has("format");
+        let says_on_change = section.has("on_change");
         let reading = reading(&mut section, ingestion);
         let cursor = cursor(section.has("cursor").then(|| section.section("cursor")));
+        // The time of the last extract is a cursor without a column.
+        let of_times =
+            Cursor { column: String::new(), lag: Lag::Time(Duration::ZERO), start: None };
+        let cursor_of_command = matches!(place, Place::Command(_)).then_some(of_times);
         let modes = [("files", 0), ("cursor", 1), ("snapshot", 2)];
-        let mode = match (section.choice("mode", &modes, i32::from(cursor.is_some())), cursor) {
+        let chosen = section.choice("mode", &modes, i32::from(cursor.is_some()));
+        let mode = match (chosen, cursor) {
             (1, Some(cursor)) => Mode::Cursor(cursor),
+            (1, None) if cursor_of_command.is_some() => {
+                cursor_of_command.map_or(Mode::Files, Mode::Cursor)
+            }
             (1, None) => {
                 section
                     .problem("cursor", "is missing: name the column by which new rows are found");
@@ -144,7 +201,7 @@ pub(super) fn sources(
             }
         };
         let roles = [("train", Role::Train), ("test", Role::Test)];
-        let source = Source {
+        let mut source = Source {
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
             access: access(&mut section),
@@ -155,7 +212,21 @@ pub(super) fn sources(
             mode,
             reading,
         };
-        check(&section, &source, schema);
+        if source.is_database() {
+            // Their rows are written as our own are.
+            source.reading.numbers = NumberFormat { decimal: '.', thousands: None };
+            source.reading.format = Format {
+                kind: Some(Kind::Csv),
+                delimiter: Some(','),
+                header: Some(true),
+                encoding: Some("utf-8".to_owned()),
+                ..Format::default()
+            };
+        }
+        if source.mode == Mode::Snapshot && !says_on_change {
+            source.reading.on_change = OnChange::Supersede;
+        }
+        check(&section, &source, schema, says_format);
         section.finish();
         sources.push(source);
     }
@@ -224,12 +295,13 @@ fn reading(section: &mut Section, ingestion: &Ingestion) -> Ingestion {
 
 fn cursor(section: Option<Section>) -> Option<Cursor> {
     let mut section = section?;
-    if !section.has("column") {
-        section.problem("column", "is missing: name a column that grows, such as a time of change");
-    }
     let cursor = Cursor {
         column: section.text("column").unwrap_or_default(),
-        lag: section.duration("lag").unwrap_or_default(),
+        lag: if section.is_number("lag") {
+            Lag::Number(section.integer("lag", &(0..=u64::MAX >> 1), 0))
+        } else {
+            Lag::Time(section.duration("lag").unwrap_or_default())
+        },
         start: section.text("start"),
     };
     section.finish();
@@ -251,7 +323,7 @@ fn access(section: &mut Section) -> Access {
 }
 
 /// Reports keys that do not belong to the kind of place, and names and patterns that are none.
-fn check(section: &Section, source: &Source, schema: &Schema) {
+fn check(section: &Section, source: &Source, schema: &Schema, says_format: bool) {
     if let Some(Err(error)) = source.pattern.as_deref().map(glob::Pattern::new) {
         section.problem("pattern", &format!("is not a pattern: {error}"));
     }
@@ -266,12 +338,7 @@ fn check(section: &Section, source: &Source, schema: &Schema) {
             section.problem("columns", &format!("gives the name \"{name}\" twice"));
         }
     }
-    let database = match &source.place {
-        Place::Address(uri) => {
-            ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| uri.starts_with(scheme))
-        }
-        _ => false,
-    };
+    let database = source.is_database();
     let Access { table, query, .. } = &source.access;
     if database && table.is_some() == query.is_some() {
         section.problem("table", "or \"query\" is needed, and only one of them");
@@ -280,12 +347,49 @@ fn check(section: &Section, source: &Source, schema: &Schema) {
         section.problem("table", "and \"query\" are for databases");
     }
     let command = matches!(source.place, Place::Command(_));
+    if let Mode::Cursor(cursor) = &source.mode {
+        if database && cursor.column.is_empty() {
+            let message = "is missing: name a column that grows, such as a time of change";
+            section.problem("cursor.column", message);
+        }
+        if command && !cursor.column.is_empty() {
+            section.problem("cursor.column", "is for databases: a command is told the time");
+        }
+        if command && matches!(cursor.lag, Lag::Number(_)) {
+            section.problem("cursor.lag", "must be a length of time for a command, such as \"1h\"");
+        }
+        if source.reading.keeps_equal_rows(schema) {
+            section.problem(
+                "mode",
+                "must not be \"cursor\" while equal rows are kept: an extract overlaps the one \
+                 before, and rows read twice are recognised as duplicates. Name the columns that \
+                 identify a row in \"schema.id\", or set \"ingestion.duplicates\" to \"drop\"",
+            );
+        }
+    }
+    if source.mode == Mode::Snapshot && source.reading.on_change == OnChange::Append {
+        section.problem("on_change", "must be \"supersede\": a snapshot replaces the one before");
+    }
+    let known = ["s3://", "gs://", "az://", "https://", "http://", "sqlite:"];
+    if let Place::Address(uri) = &source.place
+        && !database
+        && !known.iter().any(|scheme| uri.starts_with(scheme))
+    {
+        section.problem(
+            "uri",
+            "must be a folder, or begin with s3://, gs://, az://, https://, http://, postgres:// or \
+             sqlite:",
+        );
+    }
     if database && source.mode == Mode::Files {
         section.problem("mode", "must be \"cursor\" or \"snapshot\" for a database");
     }
     if !database && !command && source.mode != Mode::Files {
         section
             .problem("mode", "must be \"files\" here; the others are for databases and commands");
+    }
+    if database && (says_format || source.pattern.is_some()) {
+        section.problem("format", "and \"pattern\" are not for a database, which has one table");
     }
     if command && source.mode == Mode::Files {
         section.problem(
@@ -298,4 +402,23 @@ fn check(section: &Section, source: &Source, schema: &Schema) {
 /// Where the objects of the source `name` are kept that were fetched.
 pub fn landing(output_folder: &Path, name: &str) -> PathBuf {
     normal(&output_folder.join("landing").join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out_of_addresses() {
+        for (uri, shown) in [
+            ("https://h/p/f.csv?sig=SECRET#x", "https://h/p/f.csv"),
+            ("postgres://me:SECRET@h:5432/db?password=SECRET", "postgres://me@h:5432/db"),
+            ("postgres://me@h/db", "postgres://me@h/db"),
+            ("postgres://me:SEC/RET@h/db", "postgres://me@h/db"),
+            ("https://me:SEC@RET@h/a", "https://me@h/a"),
+            ("sqlite:crm.db", "sqlite:crm.db"),
+        ] {
+            assert_eq!(without_secrets(uri), shown);
+        }
+    }
 }

@@ -19,13 +19,16 @@ use crate::platform::digest::{Digest, Hasher};
 use crate::platform::disk::NewFile;
 use crate::platform::threads;
 use crate::run::context::{Context, Workspace};
-use crate::source::{Fetched, Object};
+use crate::source::{Around, Fetched, Object};
 use crate::{Error, Result, text};
 
 /// Objects recorded by one commit.
 const TOGETHER: usize = 512;
 /// Objects fetched at the same time.
 const AT_ONCE: usize = 8;
+/// After so many failures in a row the rest of a source is left to the next run: it is the place that
+/// fails, and each object costs the time of all its attempts.
+const IN_A_ROW: usize = 8;
 
 /// What the sources have.
 #[derive(Debug, Default)]
@@ -83,7 +86,8 @@ fn fetch_new(
         Mode::Cursor(_) => workspace.ledger.seen(&source.name)?,
         Mode::Files | Mode::Snapshot => crate::source::Seen::default(),
     };
-    let opened = context.places.open(source);
+    let around = Around { base: &context.config.base, clock: &context.clock };
+    let opened = context.places.open(source, &around);
     let listed = opened.and_then(|place| Ok((place.list(&seen)?, place)));
     let (objects, place) = match listed {
         Ok(listed) => listed,
@@ -96,12 +100,8 @@ fn fetch_new(
         if !takes(source, &object.name, &mut landing.ignored) {
             continue;
         }
-        let same = known.get(object.name.as_str()).is_some_and(|one| {
-            one.version.is_some()
-                && one.version == object.version
-                && one.location.path(&context.config.base).is_file()
-        });
-        if !same {
+        let here = known.get(object.name.as_str()).copied();
+        if !is_here(&context.config.base, here, &object) {
             wanted.push(object);
         }
     }
@@ -110,34 +110,40 @@ fn fetch_new(
     }
     let folder = crate::config::sources::landing(&context.config.output_folder, &source.name);
     context.disk.create_folder(&folder)?;
+    let in_a_row = AtomicUsize::new(0);
+    let mut untried = 0;
+    let earlier = landing.failures.len();
     for objects in wanted.chunks(TOGETHER) {
         let fetched = fetch_all(objects, |object| {
-            fetch(
-                context,
-                &folder,
-                object,
-                &*place,
-                source,
-                known.get(object.name.as_str()).copied(),
-            )
+            if in_a_row.load(Ordering::Relaxed) >= IN_A_ROW {
+                return None;
+            }
+            let known = known.get(object.name.as_str()).copied();
+            let outcome = fetch(context, &folder, object, &*place, source, known);
+            match outcome {
+                Err(_) => _ = in_a_row.fetch_add(1, Ordering::Relaxed),
+                Ok(_) => in_a_row.store(0, Ordering::Relaxed),
+            }
+            Some(outcome)
         });
         let mut arrived = Vec::new();
         for (object, outcome) in objects.iter().zip(fetched) {
             match outcome {
-                Ok(Arrival::Landed(landed)) => arrived.push(landed),
-                Ok(Arrival::Nothing) => {}
-                Ok(Arrival::Changed) => landing.warnings.push(format!(
+                Some(Ok(Arrival::Landed(landed))) => arrived.push(landed),
+                Some(Ok(Arrival::Nothing)) => {}
+                Some(Ok(Arrival::Changed)) => landing.warnings.push(format!(
                     "{}/{} changed or vanished while it was fetched: it is left to the next run",
                     source.name,
                     text::name(&object.name)
                 )),
-                Err(Trouble::Ours(error)) => return Err(error),
-                Err(Trouble::Theirs(error)) => {
+                Some(Err(Trouble::Ours(error))) => return Err(error),
+                Some(Err(Trouble::Theirs(error))) => {
                     let (name, words) = (text::name(&object.name), own_fault(&error));
                     landing
                         .failures
                         .push(text::bounded(format!("{}/{name}: {words}", source.name)));
                 }
+                None => untried += 1,
             }
         }
         if !arrived.is_empty() {
@@ -146,11 +152,32 @@ fn fetch_new(
             workspace.ledger.record_landed(run, &arrived, &context.now())?;
         }
     }
+    if untried > 0 {
+        // First, since a long list is cut.
+        let words = format!(
+            "source \"{}\": after {IN_A_ROW} failures in a row {} not tried: the next run \
+             fetches them",
+            source.name,
+            if untried == 1 {
+                "one more object was".to_owned()
+            } else {
+                format!("{} more objects were", text::count(untried))
+            }
+        );
+        landing.failures.insert(earlier, words);
+    }
     Ok(Ok(()))
 }
 
+/// Whether the object was fetched in this version.
+pub(super) fn is_here(base: &Path, known: Option<&Landed>, object: &Object) -> bool {
+    known.is_some_and(|one| {
+        one.version.is_some() && one.version == object.version && one.location.path(base).is_file()
+    })
+}
+
 /// Whether an object of this name is taken.
-fn takes(source: &Source, name: &str, ignored: &mut Vec<Ignored>) -> bool {
+pub(super) fn takes(source: &Source, name: &str, ignored: &mut Vec<Ignored>) -> bool {
     let wanted = source.pattern.as_deref().is_none_or(|pattern| discover::matches(pattern, name));
     if !wanted || source.mode != Mode::Files {
         return wanted;
@@ -204,14 +231,8 @@ fn fetch(
     known: Option<&Landed>,
 ) -> Result<Arrival, Trouble> {
     let path = folder.join(file_name(&object.name));
-    let file = context.disk.new_file(&path).map_err(Trouble::Ours)?;
-    let limit = source.access.max_bytes;
-    let mut to = Bytes { file, hasher: Hasher::default(), written: 0, limit, failed: None };
-    let fetched = place.fetch(object, &mut to);
-    if let Some(failed) = to.failed {
-        return Err(failed);
-    }
-    let cursor = match fetched.map_err(Trouble::Theirs)? {
+    let (to, fetched) = receive(context, &path, object, place, source)?;
+    let cursor = match fetched {
         Fetched::Changed => return Ok(Arrival::Changed),
         Fetched::Empty => return Ok(Arrival::Nothing),
         Fetched::Whole { cursor } => cursor,
@@ -222,11 +243,14 @@ fn fetch(
         version: object.version.clone(),
         location: context.location(&path),
         sha256: to.hasher.finish(),
-        bytes: to.written,
+        bytes: to.size,
         cursor,
     };
+    if known == Some(&landed) && same_bytes(&landed, &path) {
+        return Ok(Arrival::Nothing);
+    }
     match known {
-        Some(known) if same_bytes(known, &landed, &path) => {}
+        Some(known) if known.sha256 == landed.sha256 && same_bytes(&landed, &path) => {}
         // The next run would take a half-written file for the recorded one.
         Some(_) => to.file.publish(true).map_err(Trouble::Ours)?,
         // Nobody looks at it before it is recorded, which comes after a sync of all.
@@ -235,27 +259,61 @@ fn fetch(
     Ok(Arrival::Landed(landed))
 }
 
-/// Whether the file at `path` is known to have the bytes that were fetched, so that it need not be
-/// replaced and read again.
-fn same_bytes(known: &Landed, new: &Landed, path: &Path) -> bool {
-    known.sha256 == new.sha256
-        && known.location == new.location
-        && Digest::of_file(path).is_ok_and(|digest| digest == new.sha256)
+/// Reads an object into a file that has no name yet.
+fn receive(
+    context: &Context,
+    path: &Path,
+    object: &Object,
+    place: &dyn crate::source::Source,
+    source: &Source,
+) -> Result<(Bytes, Fetched), Trouble> {
+    let file = context.disk.new_file(path).map_err(Trouble::Ours)?;
+    let limit = source.access.max_bytes;
+    let mut to = Bytes { file, hasher: Hasher::default(), size: 0, limit, failed: None };
+    let fetched = place.fetch(object, &mut to);
+    match (to.failed.take(), fetched) {
+        (Some(failed), _) => Err(failed),
+        (None, Ok(fetched)) => Ok((to, fetched)),
+        (None, Err(error)) => Err(Trouble::Theirs(error)),
+    }
+}
+
+/// Reads an object on trial to `path`, which gets its name only if the object is whole.
+pub(super) fn fetch_to(
+    context: &Context,
+    path: &Path,
+    object: &Object,
+    place: &dyn crate::source::Source,
+    source: &Source,
+) -> Result<Fetched> {
+    let received = receive(context, path, object, place, source);
+    let (to, fetched) =
+        received.map_err(|(Trouble::Ours(error) | Trouble::Theirs(error))| error)?;
+    if matches!(fetched, Fetched::Whole { .. }) {
+        to.file.publish_unsynced()?;
+    }
+    Ok(fetched)
+}
+
+/// Whether the file at `path` has the bytes that were fetched, so that it need not be replaced and
+/// read again.
+fn same_bytes(new: &Landed, path: &Path) -> bool {
+    Digest::of_file(path).is_ok_and(|digest| digest == new.sha256)
 }
 
 /// The bytes of an object on their way to its file.
 struct Bytes {
     file: NewFile,
     hasher: Hasher,
-    written: u64,
+    size: u64,
     limit: u64,
     failed: Option<Trouble>,
 }
 
 impl Write for Bytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.written += bytes.len() as u64;
-        if self.written > self.limit {
+        self.size += bytes.len() as u64;
+        if self.size > self.limit {
             let message = format!(
                 "larger than {} MiB: raise \"max_mib\" of the source, or exclude the object by its \
                  \"pattern\"",

@@ -25,6 +25,7 @@ pub mod restore_holdout;
 pub mod retain;
 pub mod rollback;
 pub mod score;
+pub mod sources;
 pub mod tested;
 pub mod train;
 pub mod verify;

@@ -27,6 +27,8 @@ mod incremental;
 mod ingestion;
 /// What a decision rests on: new rows, test rows, and what it must not do in silence.
 mod judged;
+/// Objects of places: what is fetched, when, and that nothing half counts.
+mod landing;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
 /// What each step read and wrote, for whoever follows the lineage of data.

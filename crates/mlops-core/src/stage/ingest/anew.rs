@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::config::OnChange;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
 use crate::dataset::discover::SourceFile;
@@ -57,7 +58,12 @@ impl Changes {
         waiting: &[Waiting],
         files: &[FileRecord],
     ) -> Result<Self> {
-        let copies = || files.iter().filter(|f| f.status == FileStatus::Copy);
+        let replaces =
+            |path: &Path| context.config.reading_at(path).on_change == OnChange::Supersede;
+        let copies = || {
+            let copies = files.iter().filter(|f| f.status == FileStatus::Copy);
+            copies.filter(|f| replaces(&f.location.path(&context.config.base)))
+        };
         if waiting.is_empty() && copies().next().is_none() {
             return Ok(Self::none());
         }
@@ -70,6 +76,9 @@ impl Changes {
         let mut all: BTreeMap<usize, Left> = BTreeMap::new();
         let mut away = BTreeSet::new();
         for (at, waiting) in waiting.iter().enumerate() {
+            if !replaces(&waiting.candidate.path) {
+                continue;
+            }
             let location = context.location(&waiting.candidate.path);
             if let Some(number) = counted(&location)? {
                 all.entry(number).or_default().waiting.push(at);

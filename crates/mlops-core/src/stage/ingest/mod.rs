@@ -124,7 +124,9 @@ fn ingest(
     let news = gone.is_some();
     meta.extend(gone);
     let mut changes = Changes::none();
-    if config.ingestion.on_change == OnChange::Supersede && !options.rebuild {
+    let readings = config.sources.iter().map(|source| &source.reading);
+    let mut readings = readings.chain([&config.ingestion]);
+    if readings.any(|reading| reading.on_change == OnChange::Supersede) && !options.rebuild {
         say_what_stays(workspace, &held, &mut report)?;
         changes = Changes::of(context, workspace, &held, &waiting, &report.files)?;
     }
@@ -313,7 +315,8 @@ fn known_sources(
     Ok(sources)
 }
 
-/// Those files that have not just changed, with their stamps; others may still be being written.
+/// Those files that have not just changed, with their stamps; others may still be being written, but
+/// for those that were fetched whole.
 fn settled(
     context: &Context,
     candidates: Vec<SourceFile>,
@@ -330,7 +333,9 @@ fn settled(
         };
         // A file that is gone or unreadable is read anyway, so that it is recorded as failed.
         let stamp = fs::metadata(&candidate.path).ok().map(|m| Stamp::of(&m));
-        if stamp.is_some_and(|stamp| is_younger(context, stamp, settle)) {
+        let fetched =
+            context.config.source_at(&candidate.path).is_some_and(|(s, _)| s.is_fetched());
+        if !fetched && stamp.is_some_and(|stamp| is_younger(context, stamp, settle)) {
             let name = text::name(&candidate.name);
             let words = format!("{name} changed less than {settle:?} ago: the next run takes it");
             report.warnings.push(words);

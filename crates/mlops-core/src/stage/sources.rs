@@ -1,0 +1,305 @@
+//! `ingestion sources`: what each source has and what the next run would read; one of its objects,
+//! read on trial. Nothing is changed and nothing is recorded.
+//!
+//! Not for fetching in earnest: see `land`.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use chrono::SecondsFormat;
+use serde::Serialize;
+
+use crate::config::Source;
+use crate::config::sources::Mode;
+use crate::csv::formats::{self, Opened};
+use crate::csv::outcome::FileOutcome;
+use crate::dataset::builder::Ingest;
+use crate::dataset::counts::{FileCounts, own_fault};
+use crate::dataset::discover::{self, SourceFile, Stamp};
+use crate::dataset::resources::Resources;
+use crate::ledger::Ledger;
+use crate::platform::files;
+use crate::run::attention::Finding;
+use crate::run::context::{Context, Report};
+use crate::source::{Around, Fetched, Object, Seen};
+use crate::stage::land;
+use crate::{Error, Result, text};
+
+/// What the sources have.
+#[derive(Debug, Serialize)]
+pub struct Sources {
+    /// One entry for each, in the order of the configuration; the input folders first.
+    pub sources: Vec<Listed>,
+}
+
+/// What a source has.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Where it is, without secrets.
+    pub place: String,
+    /// Why it cannot be reached; `None` if it can.
+    pub error: Option<String>,
+    /// The number of objects that are taken by their names.
+    pub objects: u64,
+    /// The time of the newest change among them, if it is known.
+    pub newest: Option<String>,
+    /// The objects that the next run would read.
+    pub wanted: u64,
+}
+
+impl Report for Sources {
+    fn changed(&self) -> bool {
+        false
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let failed = self.sources.iter().filter_map(|one| Some((one, one.error.as_ref()?)));
+        failed
+            .map(|(one, why)| Finding::failed(format!("source \"{}\": {why}", one.name)))
+            .collect()
+    }
+}
+
+impl fmt::Display for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles = ["source", "place", "reachable", "objects", "newest", "to read"];
+        let mut rows = vec![titles.map(str::to_owned).to_vec()];
+        for one in &self.sources {
+            let there = one.error.is_none();
+            let number = |n| if there { text::count(n) } else { "–".to_owned() };
+            rows.push(vec![
+                one.name.clone(),
+                text::one_line(&one.place),
+                if there { "yes" } else { "no" }.to_owned(),
+                number(one.objects),
+                one.newest.clone().unwrap_or_else(|| "–".to_owned()),
+                number(one.wanted),
+            ]);
+        }
+        f.write_str(&text::table(&rows))
+    }
+}
+
+/// Asks every source what it has.
+pub fn list(context: &Context) -> Result<Sources> {
+    let ledger = ledger(context)?;
+    let config = &context.config;
+    let mut folders = vec![("input", config.input())];
+    if config.source_folder != config.input_folder {
+        folders.push(("source", config.source()));
+    }
+    let mut sources = Vec::new();
+    for (name, folder) in folders {
+        let mut one = unasked(name, folder.path.display().to_string());
+        match discover::list(folder) {
+            Ok(listing) => count(context, &ledger, &listing.candidates, &mut one)?,
+            Err(error) => one.error = Some(own_fault(&error)),
+        }
+        sources.push(one);
+    }
+    for source in &config.sources {
+        sources.push(asked(context, &ledger, source)?);
+    }
+    Ok(Sources { sources })
+}
+
+fn ledger(context: &Context) -> Result<Ledger> {
+    Ledger::open_to_read(&context.config.ledger_path())?.map_or_else(Ledger::in_memory, Ok)
+}
+
+fn unasked(name: &str, place: String) -> Listed {
+    Listed { name: name.to_owned(), place, error: None, objects: 0, newest: None, wanted: 0 }
+}
+
+fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> {
+    let mut one = unasked(&source.name, source.place.to_string());
+    if !source.is_fetched() {
+        match discover::matching(&context.config, source) {
+            Ok(listing) => count(context, ledger, &listing.candidates, &mut one)?,
+            Err(error) => one.error = Some(own_fault(&error)),
+        }
+        return Ok(one);
+    }
+    let objects = match objects(context, ledger, source) {
+        Ok(objects) => objects,
+        Err(error) => {
+            one.error = Some(own_fault(&error));
+            return Ok(one);
+        }
+    };
+    let known = ledger.landed(&source.name)?;
+    let known: HashMap<_, _> = known.iter().map(|one| (one.object.as_str(), one)).collect();
+    for object in &objects {
+        one.objects += 1;
+        let here = known.get(object.name.as_str()).copied();
+        one.wanted += u64::from(!land::is_here(&context.config.base, here, object));
+    }
+    let newest = objects.iter().filter_map(|object| object.modified).max();
+    one.newest = newest.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
+    Ok(one)
+}
+
+/// The objects that are taken by their names.
+fn objects(context: &Context, ledger: &Ledger, source: &Source) -> Result<Vec<Object>> {
+    let seen = match &source.mode {
+        Mode::Cursor(_) => ledger.seen(&source.name)?,
+        Mode::Files | Mode::Snapshot => Seen::default(),
+    };
+    let around = Around { base: &context.config.base, clock: &context.clock };
+    let mut objects = context.places.open(source, &around)?.list(&seen)?;
+    objects.retain(|object| land::takes(source, &object.name, &mut Vec::new()));
+    Ok(objects)
+}
+
+/// Counts files of a folder; those are read whose record is not that of the present file.
+fn count(context: &Context, ledger: &Ledger, found: &[SourceFile], one: &mut Listed) -> Result<()> {
+    let locations: Vec<_> = found.iter().map(|file| context.location(&file.path)).collect();
+    let records = ledger.files_at(&locations)?;
+    let mut newest = None;
+    for (file, record) in found.iter().zip(records) {
+        let stamp = std::fs::metadata(&file.path).ok().map(|found| Stamp::of(&found));
+        one.objects += 1;
+        one.wanted += u64::from(record.is_none_or(|record| Some(record.stamp) != stamp));
+        newest = newest.max(stamp.map(|stamp| stamp.modified()));
+    }
+    one.newest = newest.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
+    Ok(())
+}
+
+/// What an object of a source has, as ingestion reads it.
+#[derive(Debug, Serialize)]
+pub struct Tried {
+    /// The object's name, after that of the source.
+    pub object: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// What kind of file it is.
+    pub format: &'static str,
+    /// The counts of its rows.
+    pub counts: FileCounts,
+    /// Why it would be refused as a whole.
+    pub refused: Option<String>,
+}
+
+impl Report for Tried {
+    fn changed(&self) -> bool {
+        false
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let refused = self.refused.iter();
+        refused
+            .map(|why| Finding::failed(format!("{} would be refused: {why}", self.object)))
+            .collect()
+    }
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.counts;
+        let mut rows = vec![
+            vec!["object".to_owned(), text::one_line(&self.object)],
+            vec!["bytes".to_owned(), text::count(self.bytes)],
+            vec!["format".to_owned(), self.format.to_owned()],
+            vec!["rows".to_owned(), text::count(counts.rows_read)],
+            vec!["to keep".to_owned(), text::count(counts.rows_kept)],
+            vec!["duplicates".to_owned(), text::count(counts.duplicates())],
+            vec!["quarantined".to_owned(), text::count(counts.quarantined)],
+        ];
+        if !counts.extra_columns.is_empty() {
+            rows.push(vec!["not in the schema".to_owned(), text::names(&counts.extra_columns)]);
+        }
+        f.write_str(&text::list(&rows))
+    }
+}
+
+/// Reads the newest object of the source called `name`, in temporary folders.
+pub fn test(context: &Context, name: &str) -> Result<Tried> {
+    let wanted = |source: &&Source| source.name == name;
+    let Some(source) = context.config.sources.iter().find(wanted) else {
+        let names: Vec<&String> = context.config.sources.iter().map(|s| &s.name).collect();
+        let there = if names.is_empty() {
+            "\"sources\" is empty".to_owned()
+        } else {
+            format!("there are {}", text::names(names))
+        };
+        return Err(Error::data(format!("there is no source \"{}\": {there}", text::name(name))));
+    };
+    let elsewhere = std::env::temp_dir();
+    context.disk.remove_temporaries(&elsewhere)?;
+    let folder = context.disk.temporary_folder(&elsewhere)?;
+    let mut scratch = context.clone();
+    scratch.config.output_folder = folder.path().join("data");
+    let file = if source.is_fetched() {
+        fetched(&scratch, &ledger(context)?, source)?
+    } else {
+        let listing = discover::matching(&context.config, source)?;
+        let age = |file: &SourceFile| {
+            std::fs::metadata(&file.path).ok().map(|found| Stamp::of(&found).modified_ns)
+        };
+        listing.candidates.into_iter().max_by_key(age)
+    };
+    let Some(file) = file else {
+        return Err(Error::missing(format!("the source \"{name}\" has nothing to read")));
+    };
+    let config = &scratch.config;
+    let (opened, metadata) = formats::open(&file.path, config.reading_at(&file.path), &[])?;
+    let format = match opened {
+        Opened::File(_) => "comma-separated UTF-8",
+        Opened::Text(_) => "text that is unpacked or translated",
+        Opened::Rows(_) => "rows of another kind than text",
+    };
+    let (data, quarantine) =
+        (config.output_folder.join("data.csv"), config.output_folder.join("quarantine.csv"));
+    let resources = Resources {
+        threads: config.limits.threads,
+        memory: config.limits.memory,
+        ..Resources::default()
+    };
+    let mut ingest = Ingest::start(
+        &config.schema,
+        &config.ingestion,
+        &context.disk,
+        &data,
+        &quarantine,
+        resources,
+    )?;
+    ingest.of_sources(config, context.clock.now());
+    let read = ingest.look(&file)?;
+    let refused = match read.outcome {
+        FileOutcome::Failed(why) | FileOutcome::Contradicts(why) => Some(why),
+        FileOutcome::Empty => Some("it is empty".to_owned()),
+        _ => None,
+    };
+    Ok(Tried { object: file.name, bytes: metadata.len(), format, counts: read.counts, refused })
+}
+
+/// The newest object, fetched into the scratch workspace.
+fn fetched(scratch: &Context, ledger: &Ledger, source: &Source) -> Result<Option<SourceFile>> {
+    let objects = objects(scratch, ledger, source)?;
+    let Some(object) = objects.into_iter().max_by_key(|object| object.modified) else {
+        return Ok(None);
+    };
+    let around = Around { base: &scratch.config.base, clock: &scratch.clock };
+    let place = scratch.places.open(source, &around)?;
+    // A cursor's place is told by its list where to begin: at the start.
+    let object = place
+        .list(&Seen::default())?
+        .into_iter()
+        .find(|one| one.name == object.name)
+        .unwrap_or(object);
+    let folder = scratch.config.folder_of(source);
+    scratch.disk.create_folder(&folder)?;
+    let path = folder.join(land::file_name(&object.name));
+    let fetched = land::fetch_to(scratch, &path, &object, &*place, source)?;
+    match fetched {
+        Fetched::Changed => Err(Error::remote("the object changed while it was read: try again")),
+        Fetched::Empty => Ok(None),
+        Fetched::Whole { .. } => {
+            files::open(&path).map_err(|e| Error::io("read", &path, e))?;
+            Ok(Some(SourceFile::at(&scratch.config, path)))
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The places from which rows are fetched: programs, object stores, databases, web servers.
+//!
+//! Not for when something is fetched and what becomes of it: see `mlops_core::stage::land`. Only the
+//! programs that ingest link this crate, since its libraries are heavy. Secrets come from the
+//! environment, under the names that each service uses everywhere, and appear in no message.
+
+mod command;
+mod environment;
+mod hosts;
+mod postgres;
+mod sqlite;
+mod store;
+mod table;
+mod tls;
+mod web;
+mod worker;
+
+use mlops_core::config;
+use mlops_core::config::sources::{Place, without_secrets};
+use mlops_core::source::{Around, Places, Source};
+use mlops_core::{Error, Result};
+
+use environment::Environment;
+
+/// All places that there are.
+#[derive(Debug, Clone)]
+pub struct Everywhere {
+    environment: Environment,
+}
+
+impl Everywhere {
+    /// With the secrets in the environment of this process.
+    pub fn new() -> Self {
+        Self { environment: Environment::of_process() }
+    }
+
+    /// With these variables for an environment.
+    pub fn with(variables: &[(&str, &str)]) -> Self {
+        Self { environment: Environment::only(variables) }
+    }
+}
+
+impl Default for Everywhere {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Places for Everywhere {
+    fn open(&self, source: &config::Source, around: &Around<'_>) -> Result<Box<dyn Source>> {
+        match &source.place {
+            Place::Command(words) => Ok(Box::new(command::Program::new(source, words, around))),
+            Place::Folder(folder) => {
+                Err(Error::data(format!("{} is read in place", folder.display())))
+            }
+            Place::Address(uri) => match uri.split(':').next().unwrap_or_default() {
+                "s3" | "gs" | "az" => {
+                    Ok(Box::new(store::Bucket::new(source, uri, &self.environment)?))
+                }
+                "http" | "https" => Ok(Box::new(web::Page::new(source, uri)?)),
+                "postgres" | "postgresql" => {
+                    Ok(Box::new(postgres::Server::new(source, uri, &self.environment)?))
+                }
+                "sqlite" => Ok(Box::new(sqlite::File::new(source, uri, around))),
+                _ => Err(Error::data(format!(
+                    "{} is not a place that this program can reach",
+                    without_secrets(uri)
+                ))),
+            },
+        }
+    }
+}
