@@ -1,6 +1,5 @@
 //! Events of OpenLineage on their way to an address: in order, and without harm if nobody is there.
 
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;

@@ -278,14 +278,14 @@ fn a_fault_of_the_disk_at_any_step_of_landing_loses_and_doubles_nothing() {
     let steps = counter.steps();
     let landing = steps.iter().filter(|(_, path)| path.to_string_lossy().contains("landing"));
     assert!(landing.count() > 6, "{steps:?}");
-    for at in 0..steps.len() {
+    for (at, step) in steps.iter().enumerate() {
         for dead in [true, false] {
             let mut scene = fresh();
             scene.disk = if dead { Dead::from(at) } else { Fault::error(at, 5).disk() };
             let _ = scene.ingest();
             scene.disk = Disk::default();
             scene.ingest().unwrap();
-            let what = format!("step {at}: {:?}", steps[at]);
+            let what = format!("step {at}: {step:?}");
             assert_eq!(data(&scene), expected(&[(10, 1), (12, 3), (10, 4)]), "{what}");
             let files = std::fs::read_dir(scene.path("out/landing/far")).unwrap();
             let mut names: Vec<_> = files.map(|f| f.unwrap().file_name()).collect();
