@@ -145,7 +145,7 @@ pub(crate) fn reading(
     }
     tracing::info!(
         "{}: fields are separated by {} (confidence {:.0} %)",
-        text::printed(path),
+        text::name(&text::of_path(Path::new(path.file_name().unwrap_or_default()))),
         name(best.dialect.delimiter),
         100.0 * best.confidence(wanted.len())
     );

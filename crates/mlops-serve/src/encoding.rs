@@ -66,7 +66,8 @@ pub(crate) struct Packer(GzEncoder<Vec<u8>>);
 
 impl Default for Packer {
     fn default() -> Self {
-        Self(GzEncoder::new(Vec::new(), Compression::fast()))
+        // The fastest level hardly packs numbers.
+        Self(GzEncoder::new(Vec::new(), Compression::new(2)))
     }
 }
 
