@@ -36,7 +36,7 @@ pub fn read(name: &str, bytes: &[u8], format: &Format) {
         Ingestion { format: format.clone(), max_line_bytes: 400, ..Ingestion::default() };
     let said = |cut: usize| {
         let reader = RowReader::labelled(&SCHEMA, &options).keyed(7).with_chunk_bytes(cut);
-        let mut hashes = Vec::new();
+        let mut hashes: Vec<u128> = Vec::new();
         let reading = reader.read(&path, |table| {
             hashes.extend(&table.hashes);
             Ok(())
