@@ -100,7 +100,7 @@ for name, more in (("infer", {}), ("inferVersion", {"version": version})):
     answer = call(name, model=model, **more, body=m.Inference(inputs=one, outputs=[output]))
     assert [o.data for o in answer.outputs] == [expected.probabilities[:1]]
     error = call(name, 400, model=model, **more, body=m.Inference(inputs=[tensor("age", kinds.FP64, [1.0, 2.0]), numbers]))
-    assert isinstance(error, m.InferenceError) and "rows" in error.error, error
+    assert isinstance(error, m.InferenceError) and "1 row, another has 2" in error.error, error
 assert isinstance(call("infer", 404, model="other", body=m.Inference(inputs=inputs)), m.InferenceError)
 metadata = call("modelMetadata", model=model)
 assert isinstance(metadata, m.ModelMetadata) and [t.name for t in metadata.inputs] == ["age", "balance", "country"]
