@@ -11,6 +11,7 @@ use mlops_core::csv::formats::{Batch, Place, Refused, Why};
 use crate::decoder::{Decoder, Text};
 use crate::record::{self, Dialect, Field, Limits, Next};
 use crate::spell;
+use crate::spell::push_quoted;
 
 /// How a text is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,15 +232,4 @@ fn push_record(
         b"\n"
     };
     out.extend_from_slice(cr_lf);
-}
-
-fn push_quoted(content: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for b in content {
-        if *b == b'"' {
-            out.push(b'"');
-        }
-        out.push(*b);
-    }
-    out.push(b'"');
 }

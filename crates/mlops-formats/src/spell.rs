@@ -9,6 +9,11 @@ pub(crate) fn push_cell(cell: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(cell);
         return;
     }
+    push_quoted(cell, out);
+}
+
+/// Appends `cell` as a field in quotes.
+pub(crate) fn push_quoted(cell: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for b in cell {
         if *b == b'"' {
