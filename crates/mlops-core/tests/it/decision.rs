@@ -231,8 +231,6 @@ fn no_row_of_any_hold_out_is_ever_trained_on() {
 fn a_fault_at_any_step_of_a_decision_is_put_in_order() {
     let make = || {
         let scene = live(&json!({}));
-        // Otherwise every workspace draws its own hold-out.
-        scene.ledger().fix_holdout_key(42).unwrap();
         scene.rows("source/b.csv", &turned(900, 3));
         scene
     };
