@@ -24,12 +24,11 @@ mod spell;
 mod typed;
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::formats::{self, DataSet, Formats, Opened};
+use mlops_core::csv::formats::{self, DataSet, Formats, Opened, TableFile};
 
 /// All formats of this crate.
 struct Known;
@@ -53,7 +52,7 @@ impl Formats for Known {
         open::row_bytes(path)
     }
 
-    fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
+    fn write_table(&self, data: DataSet, out: &mut dyn TableFile) -> Result<()> {
         output::write(data, out)
     }
 }

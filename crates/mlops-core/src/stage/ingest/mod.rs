@@ -4,6 +4,7 @@
 //! text files. Not for reading a file: see [`crate::dataset::builder`].
 
 mod anew;
+pub(crate) mod columnar;
 pub mod identity;
 mod loss;
 pub(crate) mod publish;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use crate::config::sources::Role;
 use crate::config::{Config, InputFolder, OnChange};
-use crate::dataset::builder::Ingest;
+use crate::dataset::builder::{Earlier, Ingest};
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
@@ -148,7 +149,12 @@ fn ingest(
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
-        ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
+        ingest.carry_over(Earlier {
+            path: &previous.location,
+            sha256: previous.sha256,
+            content: previous.content,
+            stamp: previous.stamp,
+        })?;
         for digest in &contents {
             ingest.know(*digest);
         }
