@@ -5,6 +5,7 @@
 
 mod apart;
 mod archive;
+mod arrow;
 mod decoder;
 mod dialect;
 mod encoding;
@@ -19,6 +20,7 @@ mod packed;
 mod parquet;
 mod recognise;
 mod record;
+mod rows;
 mod sniff;
 mod spell;
 mod typed;

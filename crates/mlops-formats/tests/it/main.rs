@@ -7,6 +7,8 @@
 
 /// One table in all formats.
 mod agree;
+/// Tables of Arrow, as other programs write them.
+mod arrow;
 /// Dialects of CSV and encodings, recognised and configured.
 mod dialects;
 /// Bytes that mean harm, or nothing.
