@@ -167,12 +167,7 @@ impl Kind {
     }
 }
 
-fn push_view(
-    view: [u8; 16],
-    pools: &mut [Pool],
-    most: usize,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
+fn push_view(view: [u8; 16], pools: &mut [Pool], most: usize, out: &mut Vec<u8>) -> io::Result<()> {
     let number = |at: usize| {
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&view[at..at + 4]);
@@ -224,13 +219,7 @@ fn push_fixed(
     Ok(())
 }
 
-fn push_integer(
-    value: i128,
-    meaning: Meaning,
-    scale: Scale,
-    speller: Speller,
-    out: &mut Vec<u8>,
-) {
+fn push_integer(value: i128, meaning: Meaning, scale: Scale, speller: Speller, out: &mut Vec<u8>) {
     let value = match scale {
         Scale::One => value,
         Scale::Thousand => value.saturating_mul(1000),

@@ -8,8 +8,8 @@ use std::io;
 
 use polars_arrow_format::ipc::planus::Result as FlatResult;
 use polars_arrow_format::ipc::{
-    DateUnit, Endianness, FieldRef, IntRef, MetadataVersion, Precision, SchemaRef, TimeUnit, TypeRef,
-    UnionMode,
+    DateUnit, Endianness, FieldRef, IntRef, MetadataVersion, Precision, SchemaRef, TimeUnit,
+    TypeRef, UnionMode,
 };
 
 use super::stored::damaged;

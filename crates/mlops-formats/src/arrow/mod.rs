@@ -118,12 +118,11 @@ impl Table {
         let data = data.ok_or_else(|| damaged("a dictionary has no values"))?;
         let mut of = batch::open(values, &[0], &self.dictionaries, &data, body)?;
         let mut dictionary = match self.dictionaries.remove(&id) {
-            Some(earlier) if batch.is_delta().map_err(broken)? => {
-                Arc::unwrap_or_clone(earlier)
-            }
+            Some(earlier) if batch.is_delta().map_err(broken)? => Arc::unwrap_or_clone(earlier),
             _ => Dictionary::default(),
         };
-        let others: usize = self.dictionaries.values().map(|d| d.text.len() + 8 * d.ends.len()).sum();
+        let others: usize =
+            self.dictionaries.values().map(|d| d.text.len() + 8 * d.ends.len()).sum();
         for _ in 0..of.rows {
             for column in &mut of.columns {
                 column.push(self.speller, self.max_bytes, &mut dictionary.text)?;
@@ -173,7 +172,9 @@ fn failed(wish: Wish, error: io::Error) -> Error {
 }
 
 fn words(error: &io::Error) -> String {
-    format!("this table of Arrow cannot be read: {error}: write it again, or save it as Parquet or CSV")
+    format!(
+        "this table of Arrow cannot be read: {error}: write it again, or save it as Parquet or CSV"
+    )
 }
 
 impl Decoder for Table {

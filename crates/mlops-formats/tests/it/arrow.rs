@@ -9,8 +9,8 @@ use mlops_core::table::schema::{Schema, SchemaFields};
 use mlops_testkit::Scene;
 use polars_arrow_format::ipc::planus::Builder;
 use polars_arrow_format::ipc::{
-    Buffer, Field, FieldNode, Message, MessageHeader, MetadataVersion, RecordBatch, Schema as Columns,
-    Type, Utf8,
+    Buffer, Field, FieldNode, Message, MessageHeader, MetadataVersion, RecordBatch,
+    Schema as Columns, Type, Utf8,
 };
 use serde_json::json;
 
@@ -60,7 +60,16 @@ fn files_of_pyarrow_and_polars_are_read_exactly() {
     mlops_formats::install();
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let common = [
-        "client", "day", "large", "tiny", "exact", "single", "deep.rate", "stamp", "kind", "view",
+        "client",
+        "day",
+        "large",
+        "tiny",
+        "exact",
+        "single",
+        "deep.rate",
+        "stamp",
+        "kind",
+        "view",
         "bytes",
     ];
     let more = ["day64", "exacter", "half", "local", "clock", "nothing", "key"];
@@ -147,10 +156,8 @@ pub(crate) fn arrow(rows: &[Row], size: usize) -> Vec<u8> {
         children: None,
         custom_metadata: None,
     };
-    let schema = Columns {
-        fields: Some(COLUMNS.iter().map(field).collect()),
-        ..Columns::default()
-    };
+    let schema =
+        Columns { fields: Some(COLUMNS.iter().map(field).collect()), ..Columns::default() };
     let mut file = message(MessageHeader::Schema(Box::new(schema)), &[]);
     for rows in rows.chunks(size) {
         let (mut body, mut buffers, mut nodes) = (Vec::new(), Vec::new(), Vec::new());
