@@ -7,6 +7,8 @@
 
 /// One table in all formats.
 mod agree;
+/// The record of changed cells.
+mod changes;
 /// Dialects of CSV and encodings, recognised and configured.
 mod dialects;
 /// Bytes that mean harm, or nothing.
