@@ -5,6 +5,7 @@
 
 mod apart;
 mod archive;
+mod arrow;
 mod changes;
 mod decoder;
 mod dialect;
@@ -20,6 +21,7 @@ mod packed;
 mod parquet;
 mod recognise;
 mod record;
+mod rows;
 mod sniff;
 mod spell;
 mod typed;

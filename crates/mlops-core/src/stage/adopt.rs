@@ -24,8 +24,8 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::ingest::publish;
-use crate::stage::ingest::Part;
 use crate::stage::ingest::identity::schema;
+use crate::stage::ingest::part::Part;
 use crate::stage::ingest::publish::New;
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::now_ns;

@@ -7,7 +7,7 @@ mod anew;
 mod earlier_changes;
 pub mod identity;
 mod loss;
-mod part;
+pub(crate) mod part;
 pub(crate) mod publish;
 mod record_changes;
 pub(super) mod repeats;
@@ -40,7 +40,7 @@ use crate::table::schema::Schema;
 use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
-pub(super) use part::Part;
+use part::Part;
 pub(super) use publish::{New, publish};
 pub use report::Ingested;
 

@@ -13,7 +13,7 @@ use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::index;
 use crate::ids::DatasetVersion;
-use crate::ledger::{DatasetRecord, FileRecord, Intent, Ledger, Segment, projections};
+use crate::ledger::{DatasetRecord, Intent, Ledger, Segment, projections};
 use crate::platform::digest::{Digest, Hasher};
 use crate::platform::disk::NewFile;
 use crate::platform::threads::both;
