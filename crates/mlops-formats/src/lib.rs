@@ -5,6 +5,8 @@
 
 mod apart;
 mod archive;
+mod arrow;
+mod changes;
 mod decoder;
 mod dialect;
 mod encoding;
@@ -19,16 +21,18 @@ mod packed;
 mod parquet;
 mod recognise;
 mod record;
+mod rows;
 mod sniff;
 mod spell;
 mod typed;
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::formats::{self, DataSet, Formats, Opened, TableFile};
+use mlops_core::csv::formats::{self, ChangesWriter, DataSet, Formats, Opened, TableFile};
 
 /// All formats of this crate.
 struct Known;
@@ -54,6 +58,13 @@ impl Formats for Known {
 
     fn write_table(&self, data: DataSet, out: &mut dyn TableFile) -> Result<()> {
         output::write(data, out)
+    }
+
+    fn write_changes<'w>(
+        &self,
+        out: &'w mut (dyn Write + Send),
+    ) -> Result<Box<dyn ChangesWriter + 'w>> {
+        Ok(Box::new(changes::Changes::begin(out)?))
     }
 }
 

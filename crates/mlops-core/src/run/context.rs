@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::config::choices::RecordChanges;
 use crate::ids::{RunId, RunOutcome, Step};
 use crate::ledger::{Ledger, RunRecord};
 use crate::platform::clock::{Clock, rfc3339};
@@ -130,6 +131,7 @@ impl Rehearsal {
         let mut scratch = context.clone();
         scratch.config.output_folder = folder.path().join("data");
         scratch.config.output_model = folder.path().join("model");
+        scratch.config.ingestion.record_changes = RecordChanges::Off;
         scratch.config.lineage.folder = None;
         scratch.config.lineage.url = None;
         let (disk, config) = (&scratch.disk, &scratch.config);

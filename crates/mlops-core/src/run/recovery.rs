@@ -25,12 +25,13 @@ impl Context {
         let _held = any.then(|| self.hold_releases()).transpose()?;
         for (id, intent) in intents {
             match intent {
-                Intent::PublishDataset { version, data, quarantine, table } => {
+                Intent::PublishDataset { version, data, quarantine, table, changes } => {
                     // Where the data set is the Parquet file, both digests are the same.
                     let parts = [
                         (version.name(Form::Parquet), table),
                         (version.name(Form::Csv), Some(data)),
                         (version.quarantine_name(), quarantine),
+                        (version.changes_name(), changes),
                     ];
                     for (name, digest) in parts {
                         let path = config.output_folder.join(&name);

@@ -60,7 +60,7 @@ fn config(output: &Value, more: &Value) -> Value {
         "output": output,
         "source_folder_path": "source",
         "holdout": {"share": 0.25},
-        "ingestion": {"max_rejected_share": 1.0, "on_change": "supersede"},
+        "ingestion": {"max_rejected_share": 1.0, "on_change": "supersede", "record_changes": "all"},
         "schema": {
             "id": ["key"], "numeric": ["a", "b", "large"], "categorical": ["code"],
             "target": "answer", "positive_label": "yes, sure",
@@ -241,7 +241,8 @@ fn end(scene: &Scene, models: Vec<Digest>, said: Vec<String>) -> End {
     let written = scene.files().into_iter().filter(|(path, _)| {
         let name = path.to_string_lossy();
         let of_people = name.ends_with(".txt") && !name.ends_with("train_data_version.txt");
-        name.starts_with("out/quarantine") || name.starts_with("test/") || of_people
+        let starts = ["out/quarantine", "out/changes", "test/"];
+        starts.iter().any(|start| name.starts_with(start)) || of_people
     });
     End {
         data: texts.last().cloned().unwrap(),

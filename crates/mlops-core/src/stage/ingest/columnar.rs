@@ -3,14 +3,15 @@
 //! Not for what is in such a file: see the crate of formats; not for its final name and the order of writes:
 //! see [`super::publish`].
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use crate::Result;
 use crate::csv::formats::{self, DataSet, TableFile};
-use crate::platform::digest::{Digest, Hasher};
-use crate::platform::disk::NewFile;
+use crate::platform::digest::Digest;
+use crate::platform::disk::{Disk, NewFile};
+use crate::platform::hashed_file::HashedFile;
 use crate::run::context::Context;
+use crate::{Error, Result};
 
 /// Bytes that are written at a time.
 const BLOCK_BYTES: usize = 1 << 18;
@@ -24,47 +25,30 @@ pub(in crate::stage) struct Packed {
 
 /// Writes the data set `text` as Parquet, under a temporary name in the folder of `path`.
 pub(in crate::stage) fn columnar(context: &Context, text: &NewFile, path: &Path) -> Result<Packed> {
-    let schema = &context.config.schema;
-    let mut out = Hashed {
-        file: context.disk.new_file(path)?,
-        hasher: Hasher::default(),
-        buffer: Vec::with_capacity(BLOCK_BYTES),
-        bytes: 0,
-    };
-    formats::write_table(DataSet { file: text.reopen()?, place: path, schema }, &mut out)?;
-    out.hand_over()?;
-    let Hashed { file, hasher, bytes, .. } = out;
-    Ok(Packed { file, digest: hasher.finish(), bytes })
+    let disk = &context.disk;
+    let mut out = Out { disk, path, file: begun(disk, path)? };
+    let data = DataSet { file: text.reopen()?, place: path, schema: &context.config.schema };
+    formats::write_table(data, &mut out)?;
+    let file = out.file.into_inner().map_err(|e| Error::io("write", path, e.into_error()))?;
+    let (file, digest) = file.finish();
+    let bytes = file.metadata()?.len();
+    Ok(Packed { file, digest, bytes })
 }
 
-/// A file whose digest is computed while it is written.
-struct Hashed {
-    file: NewFile,
-    hasher: Hasher,
-    buffer: Vec<u8>,
-    bytes: u64,
+fn begun(disk: &Disk, path: &Path) -> Result<BufWriter<HashedFile>> {
+    Ok(BufWriter::with_capacity(BLOCK_BYTES, HashedFile::create(disk, path)?))
 }
 
-impl Hashed {
-    fn hand_over(&mut self) -> Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.file.write_all(&self.buffer)?;
-        self.hasher.update(&self.buffer);
-        self.bytes += self.buffer.len() as u64;
-        self.buffer.clear();
-        self.file.start_writeback()
-    }
+/// The file while it is written.
+struct Out<'a> {
+    disk: &'a Disk,
+    path: &'a Path,
+    file: BufWriter<HashedFile>,
 }
 
-impl Write for Hashed {
+impl Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BLOCK_BYTES {
-            self.hand_over().map_err(std::io::Error::other)?;
-        }
-        Ok(bytes.len())
+        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -72,12 +56,11 @@ impl Write for Hashed {
     }
 }
 
-impl TableFile for Hashed {
+impl TableFile for Out<'_> {
     fn restart(&mut self) -> std::io::Result<()> {
-        self.file.truncate(0).map_err(std::io::Error::other)?;
-        self.hasher = Hasher::default();
-        self.buffer.clear();
-        self.bytes = 0;
+        let next = begun(self.disk, self.path).map_err(std::io::Error::other)?;
+        // What is left in the buffer need not be written any more.
+        drop(std::mem::replace(&mut self.file, next).into_parts());
         Ok(())
     }
 }

@@ -5,9 +5,12 @@
 
 mod anew;
 pub(crate) mod columnar;
+mod earlier_changes;
 pub mod identity;
 mod loss;
+pub(crate) mod part;
 pub(crate) mod publish;
+mod record_changes;
 pub(super) mod repeats;
 pub mod replay;
 pub mod report;
@@ -38,7 +41,8 @@ use crate::table::schema::Schema;
 use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
-pub(super) use publish::{New, Part, publish};
+use part::Part;
+pub(super) use publish::{New, publish};
 pub use report::Ingested;
 
 /// Files whose records are looked up together.
@@ -174,7 +178,7 @@ fn ingest(
         let read = ingest.file(&waiting.candidate, &mut (), progress)?;
         let record = record(context, workspace, waiting, read, &mut report)?;
         report.files.push(record);
-        parts.extend(Part::of_last(&report.files));
+        parts.extend(Part::of_last(config, &report.files));
         if let Some(digest) = parts.last().map(|part| part.sha256) {
             ingest.know(digest);
         }

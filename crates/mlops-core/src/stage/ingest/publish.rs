@@ -4,76 +4,28 @@
 //! named afterwards. Not for reading files: see [`super`].
 
 use crate::config::Config;
+use crate::config::choices::RecordChanges;
+use crate::csv::formats;
 use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
 use crate::dataset::index;
 use crate::ids::{DatasetVersion, Form};
-use crate::ledger::{DatasetRecord, FileRecord, Intent, Ledger, Segment, projections};
+use crate::ledger::{DatasetRecord, Intent, Ledger, Segment, projections};
 use crate::platform::digest::Digest;
 use crate::platform::disk::NewFile;
-use crate::platform::location::Location;
 use crate::platform::threads::both;
 use crate::run::context::{Context, Workspace};
 use crate::{Error, Result};
 
 use crate::stage::ingest::columnar::{Packed, columnar};
 use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
+use crate::stage::ingest::part::Part;
+use crate::stage::ingest::record_changes;
 use crate::stage::ingest::report::Ingested;
 
 /// Data sets with fewer rows are read again faster than an index would pay off.
 const INDEX_FROM_ROWS: u64 = 100_000;
-
-/// How the recorded counts of a content change.
-pub(super) enum Recount {
-    /// They stay.
-    No,
-    /// All its rows were passed again.
-    All,
-    /// The rows that were kept were passed, of those that had these counts.
-    Kept(Box<FileCounts>),
-}
-
-/// A content that is in the new data set but not in its base.
-pub(in crate::stage) struct Part {
-    pub(super) sha256: Digest,
-    pub(super) location: Location,
-    pub(super) replaces: Option<Digest>,
-    pub(super) counts: FileCounts,
-    /// The index of its record among those of this run, if it has one.
-    pub(super) record: Option<usize>,
-    /// Whether its recorded counts change.
-    pub(super) recount: Recount,
-}
-
-impl Part {
-    /// The recorded counts of the content from now on, if they change.
-    fn recounted(&self, version: DatasetVersion) -> Option<FileCounts> {
-        let now = &self.counts;
-        Some(match &self.recount {
-            Recount::No => return None,
-            Recount::All => FileCounts { quarantine: Some(version), ..now.clone() },
-            Recount::Kept(before) => FileCounts {
-                rows_kept: now.rows_kept,
-                duplicates_across: before.duplicates_across + now.duplicates(),
-                ..(**before).clone()
-            },
-        })
-    }
-
-    /// The last of `files`, if it added rows of its own.
-    pub(in crate::stage) fn of_last(files: &[FileRecord]) -> Option<Self> {
-        let last = files.last().filter(|f| f.status.is_in() && f.same_as.is_none())?;
-        Some(Self {
-            sha256: last.sha256?,
-            location: last.location.clone(),
-            replaces: last.replaces,
-            counts: last.counts.clone(),
-            record: Some(files.len() - 1),
-            recount: Recount::No,
-        })
-    }
-}
 
 /// A new version.
 pub(in crate::stage) struct New<'a> {
@@ -99,10 +51,14 @@ pub(in crate::stage) fn publish(
     let New { version, base, mut parts, superseded } = new;
     let config = &context.config;
     let folder = &config.output_folder;
-    refuse_what_is_in_the_way(config, version)?;
+    refuse_in_the_way(config, version)?;
+    if config.output.parquet {
+        formats::check_that_tables_are_known()?;
+    }
     let mut keys = Vec::new();
     let built = ingest.finish()?;
     built.settle(parts.iter_mut().map(|part| &mut part.counts));
+    let changes = record_changes::record(context, workspace, &built, base, &mut parts, report)?;
     for part in &parts {
         if let Some(file) = part.record.and_then(|at| report.files.get_mut(at)) {
             file.counts = part.counts.clone();
@@ -115,8 +71,11 @@ pub(in crate::stage) fn publish(
         parts.iter().fold((0, 0), |(k, q), p| (k + p.counts.rows_kept, q + p.counts.quarantined));
     let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
     let path = folder.join(version.name(config.output.form()));
+    if let Some((_, digest)) = &changes {
+        keys.push((version.changes_key(), digest.to_string()));
+    }
     let Made { files, content, sha256, bytes, stamp } =
-        made(context, version, (built.data, built.stamp), quarantine)?;
+        made(context, version, (built.data, built.stamp), (quarantine, changes))?;
     let dataset = DatasetRecord {
         version,
         run_id: context.run.clone(),
@@ -182,12 +141,16 @@ pub(in crate::stage) fn publish(
     Ok(())
 }
 
-/// Refuses names that somebody else gave to files.
-fn refuse_what_is_in_the_way(config: &Config, version: DatasetVersion) -> Result<()> {
+/// Refuses to go on where a file of another origin has the name of one that this run makes.
+fn refuse_in_the_way(config: &Config, version: DatasetVersion) -> Result<()> {
     let output = config.output;
-    let forms = [(output.csv, Form::Csv), (output.parquet, Form::Parquet)];
-    let names = forms.into_iter().filter(|(wanted, _)| *wanted).map(|(_, form)| version.name(form));
-    for name in names.chain([version.quarantine_name()]) {
+    let names = [
+        (output.csv, version.name(Form::Csv)),
+        (output.parquet, version.name(Form::Parquet)),
+        (true, version.quarantine_name()),
+        (config.ingestion.record_changes == RecordChanges::All, version.changes_name()),
+    ];
+    for (_, name) in names.into_iter().filter(|(made, _)| *made) {
         let path = config.output_folder.join(&name);
         if path.try_exists().map_err(|e| Error::io("read", &path, e))? {
             return Err(Error::conflict(format!(
@@ -229,6 +192,8 @@ struct Files {
     quarantine: Option<(NewFile, Digest)>,
     /// The data set as Parquet, if that is wanted.
     table: Option<Packed>,
+    /// The changed cells, if they are wanted.
+    changes: Option<(NewFile, Digest)>,
 }
 
 /// The files of a version and what is recorded of its data set.
@@ -245,7 +210,7 @@ fn made(
     context: &Context,
     version: DatasetVersion,
     ((text, length, digest), stamp): ((NewFile, u64, Digest), Stamp),
-    quarantine: Option<(NewFile, Digest)>,
+    (quarantine, changes): (Option<(NewFile, Digest)>, Option<(NewFile, Digest)>),
 ) -> Result<Made> {
     let config = &context.config;
     let path = config.output_folder.join(version.name(Form::Parquet));
@@ -254,11 +219,11 @@ fn made(
         Some(table) if config.output.form() == Form::Parquet => {
             let stamp = Stamp::of(&table.file.metadata()?);
             let (sha256, bytes) = (table.digest, table.bytes);
-            let files = Files { data: None, quarantine, table: Some(table) };
+            let files = Files { data: None, quarantine, table: Some(table), changes };
             Made { files, content: digest, sha256, bytes, stamp }
         }
         table => {
-            let files = Files { data: Some(text), quarantine, table };
+            let files = Files { data: Some(text), quarantine, table, changes };
             Made { files, content: digest, sha256: digest, bytes: length, stamp }
         }
     })
@@ -268,7 +233,7 @@ fn made(
 fn commit(
     context: &Context,
     workspace: &mut Workspace,
-    Files { data, quarantine, table }: Files,
+    Files { data, quarantine, table, changes }: Files,
     (dataset, segments, superseded, recounted): Recorded,
     meta: &[(&str, String)],
     report: &mut Ingested,
@@ -279,6 +244,7 @@ fn commit(
         data: dataset.sha256,
         quarantine: quarantine.as_ref().map(|(_, digest)| *digest),
         table: table.as_ref().map(|table| table.digest),
+        changes: changes.as_ref().map(|(_, digest)| *digest),
     };
     let intent = workspace.ledger.intend(run, &intent)?;
     if let Some(table) = table {
@@ -291,6 +257,11 @@ fn commit(
         let name = dataset.version.quarantine_name();
         quarantine.named(&name).publish(false)?;
         report.quarantine = Some(folder.join(name).display().to_string());
+    }
+    if let Some((changes, _)) = changes {
+        let name = dataset.version.changes_name();
+        changes.named(&name).publish(false)?;
+        report.changes = Some(folder.join(name).display().to_string());
     }
     let dataset = Some((dataset, segments));
     workspace.ledger.commit_ingestion(
