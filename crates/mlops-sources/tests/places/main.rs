@@ -15,6 +15,8 @@
 
 /// Programs whose output is the object.
 mod command;
+/// The table into which data sets are delivered.
+mod output;
 /// PostgreSQL, where it is installed.
 mod postgres;
 /// S3, by a server in this process, and by another implementation where it is installed.
