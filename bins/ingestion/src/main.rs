@@ -10,8 +10,8 @@ use mlops_core::stage::quarantine::{self, Filter};
 use mlops_core::stage::{adopt, ingest, sources};
 use mlops_sources::Everywhere;
 
-/// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
-/// next version of the data set, finaldata{N}.csv
+/// Reads new files of the input folder and of all other sources, cleans and de-duplicates their rows
+/// and writes the next version of the data set, finaldata{N}.csv
 #[derive(Parser)]
 #[command(
     version,

@@ -172,6 +172,16 @@ impl DatasetVersion {
         format!("table {}", self.0)
     }
 
+    /// The file name of the changed cells: `changes{N}.parquet`.
+    pub fn changes_name(self) -> String {
+        format!("changes{}.parquet", self.0)
+    }
+
+    /// The key under which the ledger has the digest of that file.
+    pub(crate) fn changes_key(self) -> String {
+        format!("changes {}", self.0)
+    }
+
     /// The file name of the quarantine: `quarantine{N}.csv`.
     pub fn quarantine_name(self) -> String {
         format!("quarantine{}.csv", self.0)

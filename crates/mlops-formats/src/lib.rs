@@ -5,6 +5,8 @@
 
 mod apart;
 mod archive;
+mod arrow;
+mod changes;
 mod decoder;
 mod dialect;
 mod encoding;
@@ -19,6 +21,7 @@ mod packed;
 mod parquet;
 mod recognise;
 mod record;
+mod rows;
 mod sniff;
 mod spell;
 mod typed;
@@ -29,7 +32,7 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::formats::{self, DataSet, Formats, Opened};
+use mlops_core::csv::formats::{self, ChangesWriter, DataSet, Formats, Opened};
 
 /// All formats of this crate.
 struct Known;
@@ -55,6 +58,13 @@ impl Formats for Known {
 
     fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
         output::write(data, out)
+    }
+
+    fn write_changes<'w>(
+        &self,
+        out: &'w mut (dyn Write + Send),
+    ) -> Result<Box<dyn ChangesWriter + 'w>> {
+        Ok(Box::new(changes::Changes::begin(out)?))
     }
 }
 

@@ -7,7 +7,10 @@ use std::path::Path;
 /// Endings of text, which may be packed.
 const TEXTS: [&str; 9] = ["csv", "tsv", "tab", "psv", "jsonl", "ndjson", "json", "fwf", "fixed"];
 /// Endings of files that are packed already, or have a packing of their own.
-const BINARY: [&str; 8] = ["parquet", "parq", "pq", "xlsx", "xlsm", "xlsb", "xls", "zip"];
+const BINARY: [&str; 12] = [
+    "parquet", "parq", "pq", "arrow", "arrows", "feather", "ipc", "xlsx", "xlsm", "xlsb", "xls",
+    "zip",
+];
 /// Endings of packed files.
 const PACKED: [&str; 7] = ["gz", "gzip", "zst", "zstd", "bz2", "xz", "bzip2"];
 
@@ -45,7 +48,16 @@ mod tests {
 
     #[test]
     fn endings_are_known_packed_or_not() {
-        for name in ["a.csv", "A.CSV", "b.tsv.gz", "c.jsonl.zst", "d.parquet", "e.xlsx", "f.zip"] {
+        for name in [
+            "a.csv",
+            "A.CSV",
+            "b.tsv.gz",
+            "c.jsonl.zst",
+            "d.parquet",
+            "d.feather",
+            "e.xlsx",
+            "f.zip",
+        ] {
             assert!(takes(name), "{name}");
         }
         for name in ["a.txt", "b.gz", "c.parquet.gz", "d", ".csv", "e.csv.bak"] {

@@ -20,7 +20,7 @@ use mlops_core::platform::files;
 use crate::decoder::Whole;
 use crate::file::{Stream, Sum, Window};
 use crate::recognise::{self, Made, Wish};
-use crate::{apart, archive, excel, packed, parquet, sniff};
+use crate::{apart, archive, arrow, excel, packed, parquet, sniff};
 
 /// Bytes that are looked at first; they suffice for a comma-separated file.
 const GLANCE: usize = 1 << 10;
@@ -33,8 +33,10 @@ pub(crate) fn row_bytes(path: &Path) -> Option<u64> {
     let (mut file, _) = files::open(path).ok()?;
     let mut head = Vec::with_capacity(GLANCE);
     recognise::read_on(&mut file, &mut head, GLANCE).ok()?;
-    if recognise::binary(&head) == Some(Kind::Parquet) {
-        return parquet::row_bytes(Window::of(file).ok()?);
+    match recognise::binary(&head) {
+        Some(Kind::Parquet) => return parquet::row_bytes(Window::of(file).ok()?),
+        Some(Kind::Arrow) => return arrow::row_bytes(&Window::of(file).ok()?),
+        _ => {}
     }
     let compression = packed::recognise(&head).filter(|found| *found != Compression::Zip)?;
     file.seek(SeekFrom::Start(0)).ok()?;
@@ -103,7 +105,8 @@ fn table(wish: Wish, kind: Kind, window: Window) -> Result<Opened> {
     let decoder = match kind {
         Kind::Excel => excel::rows(wish, window.clone())?,
         Kind::Arrow => {
-            return Err(wish.schema("this is a table of Arrow: save it as Parquet or CSV"));
+            let (window, own) = (window.clone(), wish.owned());
+            apart::decoder(wish.path, move || arrow::Table::of(own.get(), &window))?
         }
         _ => {
             let (window, own) = (window.clone(), wish.owned());

@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use mlops_core::csv::chunk::CHUNK_BYTES;
-use mlops_core::csv::formats::{Batch, Place, Refused, Why};
-use mlops_core::csv::record::Malformed;
+use mlops_core::csv::formats::{Batch, Place};
 use mlops_core::{Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -19,11 +17,8 @@ use parquet::schema::types::ColumnDescriptor;
 use crate::decoder::Decoder;
 use crate::file::Window;
 use crate::recognise::Wish;
-use crate::spell;
-use crate::typed::{Meaning, Speller, Unit};
-
-/// Rows that are decoded at a time at most.
-const ROWS: usize = 8192;
+use crate::typed::{self, Meaning, Speller, Unit};
+use crate::{rows, spell};
 
 /// The rows of a file.
 pub(crate) struct Table {
@@ -171,21 +166,13 @@ fn bytes(value: &[u8], kind: Kind, speller: Speller, out: &mut Vec<u8>) {
     match kind {
         Kind::Plain(meaning @ Meaning::Decimal(_)) => match big_endian(value) {
             Some(value) => speller.integer(value, meaning, out),
-            None => out.extend_from_slice(b"a decimal of more than 38 digits"),
+            None => out.extend_from_slice(typed::TOO_MANY_DIGITS),
         },
         Kind::Half if value.len() == 2 => {
             let value = half::f16::from_le_bytes([value[0], value[1]]);
             speller.single(value.to_f32(), out);
         }
-        Kind::Uuid if value.len() == 16 => {
-            for (i, byte) in value.iter().enumerate() {
-                if matches!(i, 4 | 6 | 8 | 10) {
-                    out.push(b'-');
-                }
-                let digit = |d: u8| b"0123456789abcdef"[usize::from(d & 15)];
-                out.extend([digit(byte >> 4), digit(*byte)]);
-            }
-        }
+        Kind::Uuid if value.len() == 16 => typed::push_uuid(value, out),
         _ => spell::push_cell(value, out),
     }
 }
@@ -298,7 +285,7 @@ impl Table {
             read: 0,
             left: 0,
             part: None,
-            rows: 1024,
+            rows: rows::FIRST,
         })
     }
 
@@ -337,53 +324,23 @@ impl Table {
                 return Err(ParquetError::EOF("a column has fewer values than rows".to_owned()));
             }
         }
-        let mut several = false;
         batch.place = Place::rows(self.part.clone(), self.read + 1);
-        let mut lines = Vec::new();
-        for row in 0..rows {
-            let start = batch.text.len();
-            let mut quoted = false;
-            for (i, column) in self.columns.iter_mut().enumerate() {
-                if i > 0 {
-                    batch.text.push(b',');
-                }
-                let missing = column.defined > 0 && column.levels[row] < column.defined;
-                if missing {
-                    continue;
-                }
-                if let Some(values) = &column.values {
-                    let before = batch.text.len();
-                    values
-                        .push(column.next, column.kind, self.speller, &mut batch.text)
-                        .ok_or_else(|| {
-                            ParquetError::EOF("a column has fewer values than rows".to_owned())
-                        })?;
-                    quoted |= batch.text.get(before) == Some(&b'"');
-                    column.next += 1;
-                }
-            }
-            batch.text.push(b'\n');
-            let mut of_row = 1;
-            if batch.text.len() - start > self.max_bytes {
-                batch.text.truncate(start);
-                spell::push_refused(self.columns.len(), &mut batch.text);
-                let line = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-                batch.refused.push(Refused { line, why: Why::Malformed(Malformed::TooLong) });
-            } else if quoted {
-                of_row = spell::line_ends(&batch.text[start..]);
-                several |= of_row > 1;
-            }
-            let row = u32::try_from(row).unwrap_or(u32::MAX);
-            lines.extend((0..of_row).map(|_| row));
-        }
-        if several {
-            batch.place.offsets = lines;
-        }
+        let (columns, speller) = (&mut self.columns, self.speller);
+        let cell = |column: usize, row: usize, text: &mut Vec<u8>| -> ParquetResult<()> {
+            let column: &mut Column = &mut columns[column];
+            let missing = column.defined > 0 && column.levels[row] < column.defined;
+            let Some(values) = column.values.as_ref().filter(|_| !missing) else {
+                return Ok(());
+            };
+            values.push(column.next, column.kind, speller, text).ok_or_else(|| {
+                ParquetError::EOF("a column has fewer values than rows".to_owned())
+            })?;
+            column.next += 1;
+            Ok(())
+        };
+        self.rows = rows::fill(batch, rows, self.names.len(), self.max_bytes, cell)?;
         self.read += rows as u64;
         self.left -= rows as u64;
-        // Pieces of about the usual size.
-        let average = batch.text.len() / rows + 1;
-        self.rows = (CHUNK_BYTES / average).clamp(64, ROWS);
         Ok(true)
     }
 }

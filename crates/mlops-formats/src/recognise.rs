@@ -140,10 +140,11 @@ pub(crate) fn decode(
 
 /// The binary format of a file that begins with `head`.
 pub(crate) fn binary(head: &[u8]) -> Option<Kind> {
-    let known: [(&[u8], Kind); 5] = [
+    let known: [(&[u8], Kind); 6] = [
         (b"PAR1", Kind::Parquet),
         (b"PARE", Kind::Parquet),
         (b"ARROW1", Kind::Arrow),
+        (b"FEA1", Kind::Arrow),
         (b"\xff\xff\xff\xff", Kind::Arrow),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind::Excel),
     ];

@@ -136,6 +136,20 @@ impl Speller {
     }
 }
 
+/// Stands for a decimal that no integer here can hold; it is no number, so that its row is rejected.
+pub(crate) const TOO_MANY_DIGITS: &[u8] = b"a decimal of more than 38 digits";
+
+/// Appends the 16 bytes of a UUID in its usual form.
+pub(crate) fn push_uuid(value: &[u8], out: &mut Vec<u8>) {
+    for (i, byte) in value.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            out.push(b'-');
+        }
+        let digit = |d: u8| b"0123456789abcdef"[usize::from(d & 15)];
+        out.extend([digit(byte >> 4), digit(*byte)]);
+    }
+}
+
 fn date(days: i64, out: &mut Vec<u8>) -> bool {
     let days = i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days);
     days.is_some_and(|date| write!(out, "{date}").is_ok())

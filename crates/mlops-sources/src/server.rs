@@ -92,12 +92,7 @@ impl Server {
             };
             return Error::remote(text::bounded(format!("{address}: {words}{advice}")));
         }
-        let mut words = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(source) = cause {
-            words = format!("{words}: {source}");
-            cause = source.source();
-        }
+        let mut words = text::causes(error);
         if words.contains("password missing") {
             words += ": set PGPASSWORD, or add a line to the file of PGPASSFILE";
         } else if words.contains("TLS") || words.contains("certificate") {

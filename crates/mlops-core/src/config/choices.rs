@@ -50,6 +50,21 @@ impl Rule {
     }
 }
 
+/// What is recorded of the changes that cleaning makes to cells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordChanges {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Their number by file, column and kind.
+    Counts,
+    /// Also the first ones of each kind.
+    Sample,
+    /// Also each of them, in a file beside the data set.
+    All,
+}
+
 /// How rows are weighted in a fit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -53,7 +53,7 @@ pub enum Kind {
     Json,
     /// Apache Parquet.
     Parquet,
-    /// Arrow's format for files and streams, which is recognised and not read.
+    /// Arrow's format for files and streams.
     Arrow,
     /// A workbook of Excel or OpenDocument.
     Excel,

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::choices::RecordChanges;
 use super::columns::Columns;
 use super::format::{self, Format};
 use super::section::Section;
@@ -29,6 +30,9 @@ pub struct Ingestion {
     pub duplicates: Option<Duplicates>,
     /// How the rows of a changed file are treated.
     pub on_change: OnChange,
+    /// What is recorded of the changes that cleaning makes. No cell depends on it.
+    #[serde(skip)]
+    pub record_changes: RecordChanges,
     /// The format of the files.
     #[serde(default, skip_serializing_if = "Format::is_default")]
     pub format: Format,
@@ -99,6 +103,7 @@ impl Default for Ingestion {
             settle_seconds: 2.0,
             duplicates: None,
             on_change: OnChange::default(),
+            record_changes: RecordChanges::default(),
             format: Format::default(),
             columns: Columns::default(),
         }
@@ -216,6 +221,16 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
             "on_change",
             &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
             default.on_change,
+        ),
+        record_changes: section.choice(
+            "record_changes",
+            &[
+                ("off", RecordChanges::Off),
+                ("counts", RecordChanges::Counts),
+                ("sample", RecordChanges::Sample),
+                ("all", RecordChanges::All),
+            ],
+            default.record_changes,
         ),
         format: format::format(section.section("format")),
         columns: default.columns,

@@ -29,6 +29,11 @@ impl CanonicalCells {
         }
     }
 
+    /// Cell `at` as it stands in the row, with its quotes; empty if there is none.
+    pub(crate) fn spelt<'a>(&self, row: &'a [u8], at: usize) -> &'a [u8] {
+        self.0.get(at).map_or(&[], |range| &row[range.clone()])
+    }
+
     /// The value of cell `at`, without quotes; empty if it is missing.
     pub(crate) fn value<'a>(&self, row: &'a [u8], at: usize) -> Cow<'a, [u8]> {
         let Some(range) = self.0.get(at) else { return Cow::Borrowed(&[]) };

@@ -3,13 +3,19 @@
 //! A file without such wishes pays nothing for them: the parser asks once per piece. Not for cleaning and
 //! rejecting cells: see [`super::parse`].
 
-use chrono::NaiveDate;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::aside::{Aside, Rows};
 use super::canonical_cells::CanonicalCells;
 use super::contract::{Breakage, Rules};
 use super::newest::BusinessDate;
 use super::row_hash::{Extent, Row};
+use crate::config::Config;
+use crate::config::contract::Shape;
+use crate::table::schema::Schema;
 
 /// What is looked at in the rows of one source.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +44,31 @@ pub(crate) struct Looked {
 }
 
 impl Checks {
+    /// What is looked at in the rows of the file at `path`, at the time `now`; `None` if nothing is.
+    pub fn at(
+        path: &Path,
+        config: &Config,
+        schema: &Schema,
+        now: DateTime<Utc>,
+    ) -> Option<Arc<Self>> {
+        let contract = config.contract_at(path);
+        let expectation = config.expectation_at(path);
+        let date = expectation.and_then(|expectation| {
+            let name = expectation.business_date.as_ref()?;
+            let column = schema.columns().iter().position(|column| column.name == *name)?;
+            let today = now.with_timezone(&expectation.zone).date_naive();
+            Some(BusinessDate { column, latest: today.succ_opt().unwrap_or(today) })
+        });
+        let forgiving = |shape| matches!(shape, Shape::DiscardValue | Shape::Evolve);
+        let checks = Self {
+            date,
+            rules: contract.and_then(|contract| Rules::of(contract, schema)),
+            forgives_types: contract.is_some_and(|contract| forgiving(contract.type_changes)),
+            refuses_extra: contract.is_some_and(|c| c.new_columns == Shape::DiscardRow),
+        };
+        Some(checks).filter(|checks| !checks.is_empty()).map(Arc::new)
+    }
+
     /// Whether there is nothing to look at.
     pub fn is_empty(&self) -> bool {
         self.date.is_none() && self.rules.is_none() && !self.forgives_types && !self.refuses_extra

@@ -16,6 +16,7 @@ use crate::platform::files;
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 
+use super::change_kind::ChangeKinds;
 use super::quarantine::ErrorType;
 use super::record::Malformed;
 
@@ -42,6 +43,45 @@ pub trait Formats: Send + Sync {
 
     /// Writes the rows of a data set of our own as Parquet to `out`.
     fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()>;
+
+    /// Begins a Parquet file of changed cells in `out`.
+    fn write_changes<'w>(
+        &self,
+        out: &'w mut (dyn Write + Send),
+    ) -> Result<Box<dyn ChangesWriter + 'w>>;
+}
+
+/// A file of changed cells that is being written. Memory is bounded.
+pub trait ChangesWriter {
+    /// Appends a line for each kind of change of a cell.
+    fn push(&mut self, cell: &ChangedCell) -> Result<()>;
+
+    /// Writes what is left.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// The columns of a file of changed cells, in order.
+pub const CHANGES: [&str; 8] = ["row", "file", "part", "line", "column", "from", "to", "kind"];
+
+/// A cell that cleaning changed.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangedCell<'a> {
+    /// The number of its row in the data set, from 1.
+    pub row: u64,
+    /// The name of the file that it came from.
+    pub file: &'a str,
+    /// The part of the file, if it has parts.
+    pub part: Option<&'a str>,
+    /// The line or row in the file or its part.
+    pub line: u64,
+    /// The column of the schema.
+    pub column: &'a str,
+    /// What it was.
+    pub from: &'a str,
+    /// What it is; empty if it is missing.
+    pub to: &'a str,
+    /// How it was changed.
+    pub kinds: ChangeKinds,
 }
 
 /// A data set of our own.
@@ -243,6 +283,18 @@ pub fn write_table(data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
         None => {
             Err(Error::data("this program cannot write Parquet: set \"output.parquet\" to false"))
         }
+    }
+}
+
+/// Begins a Parquet file of changed cells in `out`, if this program knows Parquet.
+pub(crate) fn write_changes<'w>(
+    out: &'w mut (dyn Write + Send),
+) -> Result<Box<dyn ChangesWriter + 'w>> {
+    match FORMATS.get() {
+        Some(formats) => formats.write_changes(out),
+        None => Err(Error::data(
+            "this program cannot write Parquet: set \"ingestion.record_changes\" to \"sample\"",
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::config::Columns;
+use crate::config::contract::{Contract, Shape};
 use crate::table::schema::{Column, Role, Schema};
 use crate::text;
 use crate::{Error, Result};
@@ -26,6 +27,16 @@ pub enum Purpose {
     Prediction,
     /// The features and the label; ids are optional: rows to score without keeping them.
     Evaluation,
+}
+
+impl Purpose {
+    /// That of the rows of a file that is held against `contract`.
+    pub(crate) fn of_rows(contract: Option<&Contract>) -> Self {
+        match contract.map(|contract| contract.missing_columns) {
+            Some(Shape::Evolve | Shape::DiscardValue) => Self::LabelledInPart,
+            _ => Self::Labelled,
+        }
+    }
 }
 
 /// The mapping from schema columns to a file's fields.

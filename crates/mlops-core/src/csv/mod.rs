@@ -18,7 +18,9 @@
 
 pub(crate) mod aside;
 pub(crate) mod canonical_cells;
+pub(crate) mod cell_changes;
 pub mod cell_reader;
+pub mod change_kind;
 pub mod checks;
 pub mod chunk;
 pub mod clean;

@@ -33,14 +33,14 @@ use crate::csv::structural_index::StructuralIndex;
 #[derive(Debug, Clone)]
 pub(crate) struct RowParser<'a> {
     pub(crate) schema: &'a Schema,
-    layout: Layout,
+    pub(super) layout: Layout,
     pub(crate) options: &'a Ingestion,
     pub(crate) labels: Labels,
     /// `None` if nobody asks for the identities of rows.
     pub(crate) hasher: Option<RowHasher>,
     pub(crate) roles: Vec<Role>,
     /// The number format.
-    numbers: NumberFormat,
+    pub(super) numbers: NumberFormat,
     /// Numbers that stand for a missing value.
     missing_numbers: Vec<Number>,
     /// Whether canonical numbers can be taken as they are: none stands for a missing value, and the
@@ -351,7 +351,7 @@ impl<'a> RowParser<'a> {
     }
 
     /// Whether `value` is, in any spelling, a number that stands for a missing value.
-    fn is_missing_number(&self, value: &str) -> bool {
+    pub(super) fn is_missing_number(&self, value: &str) -> bool {
         !self.missing_numbers.is_empty()
             && Number::read(value, self.numbers).is_some_and(|n| self.missing_numbers.contains(&n))
     }

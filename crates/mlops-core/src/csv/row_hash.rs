@@ -53,6 +53,12 @@ impl Extent {
         &from[start..start + self.length as usize]
     }
 
+    /// The bytes in the chunk, if that is where they are.
+    pub(crate) fn in_chunk(self) -> Option<Range<usize>> {
+        let start = self.start as usize;
+        (self.start & IN_SIDE == 0).then_some(start..start + self.length as usize)
+    }
+
     /// Adds the bytes at `next` if they follow.
     #[inline]
     pub(crate) fn extend(&mut self, next: Self) -> bool {

@@ -8,11 +8,9 @@ use crate::dataset::resources::Resources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::contract::Shape;
 use crate::config::{Config, INPUT, Ingestion};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, NewFile};
@@ -23,11 +21,9 @@ use crate::{Result, text};
 use crate::csv::checks::Checks;
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
-use crate::csv::contract::Rules;
 use crate::csv::evidence::{Signs, unnamed_labels};
 use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
-use crate::csv::newest::BusinessDate;
 use crate::csv::outcome::FileOutcome;
 use crate::csv::parallel::Made;
 use crate::csv::parse::RowParser;
@@ -150,27 +146,6 @@ impl<'a> Ingest<'a> {
         let (config, _) = self.sources?;
         let source = config.source_at(path).map_or(INPUT, |(source, _)| source.name.as_str());
         self.typical_rows.get(source).copied()
-    }
-
-    /// What is looked at in the rows of the file at `path`.
-    fn checks(&self, path: &Path) -> Option<Arc<Checks>> {
-        let (config, now) = self.sources?;
-        let contract = config.contract_at(path);
-        let expectation = config.expectation_at(path);
-        let date = expectation.and_then(|expectation| {
-            let name = expectation.business_date.as_ref()?;
-            let column = self.schema.columns().iter().position(|column| column.name == *name)?;
-            let today = now.with_timezone(&expectation.zone).date_naive();
-            Some(BusinessDate { column, latest: today.succ_opt().unwrap_or(today) })
-        });
-        let forgiving = |shape| matches!(shape, Shape::DiscardValue | Shape::Evolve);
-        let checks = Checks {
-            date,
-            rules: contract.and_then(|contract| Rules::of(contract, self.schema)),
-            forgives_types: contract.is_some_and(|contract| forgiving(contract.type_changes)),
-            refuses_extra: contract.is_some_and(|c| c.new_columns == Shape::DiscardRow),
-        };
-        Some(checks).filter(|checks| !checks.is_empty()).map(Arc::new)
     }
 
     /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
@@ -414,12 +389,11 @@ impl<'a> Ingest<'a> {
             (None, None)
         } else {
             let contract = self.sources.and_then(|(config, _)| config.contract_at(path));
-            (self.checks(path), contract)
+            let checks =
+                self.sources.and_then(|(config, now)| Checks::at(path, config, self.schema, now));
+            (checks, contract)
         };
-        let purpose = match contract.map(|contract| contract.missing_columns) {
-            Some(Shape::Evolve | Shape::DiscardValue) => Purpose::LabelledInPart,
-            _ => Purpose::Labelled,
-        };
+        let purpose = Purpose::of_rows(contract);
         let mapped = Layout::of(&header, &options.columns, self.schema, purpose, &place);
         let layout = match mapped {
             Ok(layout) => layout,

@@ -11,6 +11,7 @@ use crate::ids::DatasetVersion;
 use crate::platform::digest::Digest;
 use crate::{Error, ErrorKind, text};
 
+use super::cell_counts::CellCounts;
 use super::dedup::RowOutcome;
 use super::discover::Stamp;
 use super::rule_broken::RuleBroken;
@@ -60,6 +61,9 @@ pub struct FileCounts {
     /// The newest business date in good rows, if it is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest: Option<NaiveDate>,
+    /// The cells that cleaning changed, if `ingestion.record_changes` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cells: Option<Box<CellCounts>>,
     /// The rules of the contract that the file breaks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contract: Vec<RuleBroken>,

@@ -16,10 +16,12 @@
 
 pub(crate) mod agreement;
 pub mod builder;
+pub mod cell_counts;
 pub mod counts;
 pub mod dedup;
 pub mod discover;
 pub mod index;
+pub(crate) mod read_again;
 pub mod resources;
 pub(crate) mod rows;
 pub mod rule_broken;

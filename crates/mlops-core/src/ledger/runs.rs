@@ -55,6 +55,9 @@ pub enum Intent {
         /// SHA-256 of the data set as Parquet, if it is written.
         #[serde(default)]
         table: Option<Digest>,
+        /// SHA-256 of the changed cells, if they are written.
+        #[serde(default)]
+        changes: Option<Digest>,
     },
     /// Publishing a hold-out.
     PublishHoldout {

@@ -23,6 +23,7 @@ pub mod digest;
 pub mod disk;
 pub(crate) mod exact_sum;
 pub mod files;
+pub(crate) mod hashed_file;
 pub mod huge_vec;
 pub mod lines;
 pub mod location;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::config::choices::RecordChanges;
 use crate::ids::{RunId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Ledger, RunRecord};
 use crate::platform::clock::{Clock, rfc3339};
@@ -132,6 +133,7 @@ impl Rehearsal {
         scratch.config.output_model = folder.path().join("model");
         // A table of a database is no part of the copy.
         scratch.config.output.table = None;
+        scratch.config.ingestion.record_changes = RecordChanges::Off;
         scratch.config.lineage.folder = None;
         scratch.config.lineage.url = None;
         let (disk, config) = (&scratch.disk, &scratch.config);

@@ -24,11 +24,12 @@ impl Context {
         let _held = any.then(|| self.hold_releases()).transpose()?;
         for (id, intent) in intents {
             match intent {
-                Intent::PublishDataset { version, data, quarantine, table } => {
+                Intent::PublishDataset { version, data, quarantine, table, changes } => {
                     let parts = [
                         (version.table_name(), table),
                         (version.file_name(), Some(data)),
                         (version.quarantine_name(), quarantine),
+                        (version.changes_name(), changes),
                     ];
                     for (name, digest) in parts {
                         let path = config.output_folder.join(&name);

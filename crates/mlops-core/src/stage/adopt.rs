@@ -25,7 +25,8 @@ use crate::{Error, Result};
 
 use super::ingest::publish;
 use crate::stage::ingest::identity::schema;
-use crate::stage::ingest::publish::{New, Part};
+use crate::stage::ingest::part::Part;
+use crate::stage::ingest::publish::New;
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::now_ns;
 
@@ -85,7 +86,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
         return Err(Error::data(format!("{}: {why}", theirs.path.display())));
     }
     report.files.push(record(context, &theirs, read, None));
-    let parts = Part::of_last(&report.files).into_iter().collect();
+    let parts = Part::of_last(&context.config, &report.files).into_iter().collect();
     let names = names_in(ingested.as_deref().unwrap_or_default());
     if config.ingestion.keeps_equal_rows(&schema) {
         // A set of rows tells which ones are in the data set.

@@ -19,6 +19,11 @@ fn schema() -> Schema {
     })
 }
 
+fn golden(name: &str) -> Vec<u8> {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    std::fs::read(golden.join(name)).unwrap()
+}
+
 /// Damages some bytes of files of every format, and reads what is left.
 #[test]
 fn damaged_files_are_read_or_refused() {
@@ -40,6 +45,10 @@ fn damaged_files_are_read_or_refused() {
         ("t.json", table::array(&rows).into_bytes()),
         ("t.parquet", table::parquet(&rows, 15, parquet::basic::Compression::SNAPPY)),
         ("t.parquet", table::parquet(&rows, 40, parquet::basic::Compression::UNCOMPRESSED)),
+        ("t.arrow", crate::arrow::arrow(&rows, 15)),
+        ("t.arrow", golden("lz4.arrow")),
+        ("t.arrow", golden("polars-zstd.arrow")),
+        ("t.arrow", golden("plain.arrows")),
         ("t.xlsx", table::workbook(&[("S", rows.clone())])),
     ];
     let (schema, options) = (schema(), Ingestion::default());

@@ -7,6 +7,10 @@
 
 /// One table in all formats.
 mod agree;
+/// Tables of Arrow, as other programs write them.
+mod arrow;
+/// The record of changed cells.
+mod changes;
 /// Dialects of CSV and encodings, recognised and configured.
 mod dialects;
 /// Bytes that mean harm, or nothing.

@@ -18,7 +18,7 @@ use crate::run::context::{Context, Workspace};
 use crate::text;
 use crate::{Error, Result};
 
-use crate::stage::ingest::publish::{Part, Recount};
+use crate::stage::ingest::part::{From, Part, Recount};
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::{Waiting, named, record};
 
@@ -201,7 +201,7 @@ impl Anew<'_> {
             report.warnings.push(rows_stay(&waiting.candidate.name, old.rows));
         }
         report.files.push(record);
-        parts.extend(Part::of_last(&report.files));
+        parts.extend(Part::of_last(&context.config, &report.files));
         Ok(replaced)
     }
 
@@ -224,6 +224,7 @@ impl Anew<'_> {
             counts: crate::dataset::counts::FileCounts::default(),
             record: None,
             recount: Recount::No,
+            from: From::LastDataSet(segment.first_row, segment.rows),
         };
         let mut places = vec![segment.location.clone()];
         places.extend(self.workspace.ledger.holders(segment.sha256)?);
@@ -234,8 +235,8 @@ impl Anew<'_> {
             if Digest::of_file(&path).is_ok_and(|digest| digest == segment.sha256) {
                 let (context, total) = (self.context, self.total);
                 let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
-                let read =
-                    ingest.file(&SourceFile::at(&context.config, path), &mut (), progress)?;
+                let file = SourceFile::at(&context.config, path);
+                let read = ingest.file(&file, &mut (), progress)?;
                 if let FileOutcome::Taken = read.outcome {
                     if read.digest != Some(segment.sha256) {
                         return Err(Error::data(format!(
@@ -244,6 +245,7 @@ impl Anew<'_> {
                     }
                     part.counts = read.counts;
                     part.location = place;
+                    part.from = From::File(file, BTreeSet::new());
                     ingest.know(segment.sha256);
                     parts.push(part);
                     return Ok(());

@@ -4,9 +4,12 @@
 //! text files. Not for reading a file: see [`crate::dataset::builder`].
 
 mod anew;
+mod earlier_changes;
 pub mod identity;
 mod loss;
+pub(crate) mod part;
 pub(crate) mod publish;
+mod record_changes;
 pub(super) mod repeats;
 pub mod replay;
 pub mod report;
@@ -37,7 +40,8 @@ use crate::table::schema::Schema;
 use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
-pub(super) use publish::{New, Part, publish};
+use part::Part;
+pub(super) use publish::{New, publish};
 pub use report::Ingested;
 
 /// Files whose records are looked up together.
@@ -172,7 +176,7 @@ fn ingest(
         let read = ingest.file(&waiting.candidate, &mut (), progress)?;
         let record = record(context, workspace, waiting, read, &mut report)?;
         report.files.push(record);
-        parts.extend(Part::of_last(&report.files));
+        parts.extend(Part::of_last(config, &report.files));
         if let Some(digest) = parts.last().map(|part| part.sha256) {
             ingest.know(digest);
         }

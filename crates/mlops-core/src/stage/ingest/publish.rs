@@ -7,75 +7,26 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::config::Config;
+use crate::config::choices::RecordChanges;
 use crate::csv::formats::{self, DataSet};
 use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::index;
 use crate::ids::DatasetVersion;
-use crate::ledger::{DatasetRecord, FileRecord, Intent, Ledger, Segment, projections};
+use crate::ledger::{DatasetRecord, Intent, Ledger, Segment, projections};
 use crate::platform::digest::{Digest, Hasher};
 use crate::platform::disk::NewFile;
-use crate::platform::location::Location;
 use crate::platform::threads::both;
 use crate::run::context::{Context, Workspace};
 use crate::{Error, Result};
 
 use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
+use crate::stage::ingest::part::Part;
+use crate::stage::ingest::record_changes;
 use crate::stage::ingest::report::Ingested;
 
 /// Data sets with fewer rows are read again faster than an index would pay off.
 const INDEX_FROM_ROWS: u64 = 100_000;
-
-/// How the recorded counts of a content change.
-pub(super) enum Recount {
-    /// They stay.
-    No,
-    /// All its rows were passed again.
-    All,
-    /// The rows that were kept were passed, of those that had these counts.
-    Kept(Box<FileCounts>),
-}
-
-/// A content that is in the new data set but not in its base.
-pub(in crate::stage) struct Part {
-    pub(super) sha256: Digest,
-    pub(super) location: Location,
-    pub(super) replaces: Option<Digest>,
-    pub(super) counts: FileCounts,
-    /// The index of its record among those of this run, if it has one.
-    pub(super) record: Option<usize>,
-    /// Whether its recorded counts change.
-    pub(super) recount: Recount,
-}
-
-impl Part {
-    /// The recorded counts of the content from now on, if they change.
-    fn recounted(&self, version: DatasetVersion) -> Option<FileCounts> {
-        let now = &self.counts;
-        Some(match &self.recount {
-            Recount::No => return None,
-            Recount::All => FileCounts { quarantine: Some(version), ..now.clone() },
-            Recount::Kept(before) => FileCounts {
-                rows_kept: now.rows_kept,
-                duplicates_across: before.duplicates_across + now.duplicates(),
-                ..(**before).clone()
-            },
-        })
-    }
-
-    /// The last of `files`, if it added rows of its own.
-    pub(in crate::stage) fn of_last(files: &[FileRecord]) -> Option<Self> {
-        let last = files.last().filter(|f| f.status.is_in() && f.same_as.is_none())?;
-        Some(Self {
-            sha256: last.sha256?,
-            location: last.location.clone(),
-            replaces: last.replaces,
-            counts: last.counts.clone(),
-            record: Some(files.len() - 1),
-            recount: Recount::No,
-        })
-    }
-}
 
 /// A new version.
 pub(in crate::stage) struct New<'a> {
@@ -101,21 +52,11 @@ pub(in crate::stage) fn publish(
     let New { version, base, mut parts, superseded } = new;
     let config = &context.config;
     let folder = &config.output_folder;
-    let table = config.output.parquet.then(|| version.table_name());
-    for name in [version.file_name(), version.quarantine_name()].into_iter().chain(table) {
-        let path = folder.join(&name);
-        if path.try_exists().map_err(|e| Error::io("read", &path, e))? {
-            return Err(Error::conflict(format!(
-                "{} is in the way: this run makes a file of that name, and the ledger does not \
-                 know the one that is there. Move it to another name and run again; nothing was \
-                 changed",
-                path.display()
-            )));
-        }
-    }
+    refuse_in_the_way(config, version)?;
     let mut keys = Vec::new();
     let built = ingest.finish()?;
     built.settle(parts.iter_mut().map(|part| &mut part.counts));
+    let changes = record_changes::record(context, workspace, &built, base, &mut parts, report)?;
     for part in &parts {
         if let Some(file) = part.record.and_then(|at| report.files.get_mut(at)) {
             file.counts = part.counts.clone();
@@ -152,6 +93,9 @@ pub(in crate::stage) fn publish(
     if let Some((_, digest)) = &table {
         keys.push((version.table_key(), digest.to_string()));
     }
+    if let Some((_, digest)) = &changes {
+        keys.push((version.changes_key(), digest.to_string()));
+    }
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
     let meant = workspace.ledger.meta(MEANING_KEY)?;
     if let (Some(base), None) = (base, &meant) {
@@ -169,7 +113,7 @@ pub(in crate::stage) fn publish(
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
     let record = (&dataset, &segments[..], &superseded[..], &recounted[..]);
     meta.extend(keys.iter().map(|(key, value)| (key.as_str(), value.clone())));
-    let files = Files { data, quarantine, table };
+    let files = Files { data, quarantine, table, changes };
     let commit = || commit(context, workspace, files, record, &meta, report);
     let index = if let Some(index) = index {
         // Not part of the critical path, so that it is written in parallel.
@@ -194,6 +138,26 @@ pub(in crate::stage) fn publish(
     let new = report.files.iter().filter(|f| f.status.is_in());
     report.new_rows = new.map(|f| f.counts.rows_kept).sum();
     report.new_version = true;
+    Ok(())
+}
+
+/// Refuses to go on where a file of another origin has the name of one that this run makes.
+fn refuse_in_the_way(config: &Config, version: DatasetVersion) -> Result<()> {
+    let table = config.output.parquet.then(|| version.table_name());
+    let all = config.ingestion.record_changes == RecordChanges::All;
+    let changes = all.then(|| version.changes_name());
+    let names = [version.file_name(), version.quarantine_name()];
+    for name in names.into_iter().chain(table).chain(changes) {
+        let path = config.output_folder.join(&name);
+        if path.try_exists().map_err(|e| Error::io("read", &path, e))? {
+            return Err(Error::conflict(format!(
+                "{} is in the way: this run makes a file of that name, and the ledger does not \
+                 know the one that is there. Move it to another name and run again; nothing was \
+                 changed",
+                path.display()
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -223,6 +187,7 @@ struct Files {
     data: NewFile,
     quarantine: Option<(NewFile, Digest)>,
     table: Option<(NewFile, Digest)>,
+    changes: Option<(NewFile, Digest)>,
 }
 
 /// Writes the data set as Parquet, under a temporary name beside it.
@@ -263,7 +228,7 @@ fn columnar(
 fn commit(
     context: &Context,
     workspace: &mut Workspace,
-    Files { data, quarantine, table }: Files,
+    Files { data, quarantine, table, changes }: Files,
     (dataset, segments, superseded, recounted): Recorded,
     meta: &[(&str, String)],
     report: &mut Ingested,
@@ -274,6 +239,7 @@ fn commit(
         data: dataset.sha256,
         quarantine: quarantine.as_ref().map(|(_, digest)| *digest),
         table: table.as_ref().map(|(_, digest)| *digest),
+        changes: changes.as_ref().map(|(_, digest)| *digest),
     };
     let intent = workspace.ledger.intend(run, &intent)?;
     if let Some((table, _)) = table {
@@ -284,6 +250,11 @@ fn commit(
         let name = dataset.version.quarantine_name();
         quarantine.named(&name).publish(false)?;
         report.quarantine = Some(folder.join(name).display().to_string());
+    }
+    if let Some((changes, _)) = changes {
+        let name = dataset.version.changes_name();
+        changes.named(&name).publish(false)?;
+        report.changes = Some(folder.join(name).display().to_string());
     }
     let dataset = Some((dataset, segments));
     workspace.ledger.commit_ingestion(

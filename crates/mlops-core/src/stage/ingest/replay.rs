@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::publish::{New, Part, Recount, publish};
+use super::part::{From, Part, Recount};
+use super::publish::{New, publish};
 use super::report::Ingested;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
@@ -135,7 +136,7 @@ fn again(
 ) -> Result<Option<Part>> {
     let file = SourceFile::at(&context.config, path);
     let progress = &mut |bytes, rows| (context.progress)(bytes, 0, rows);
-    let read = ingest.file_without(&file, left_out, progress)?;
+    let read = ingest.file_without(&file, left_out.clone(), progress)?;
     match read.outcome {
         FileOutcome::Taken if read.digest == Some(segment.sha256) => {}
         FileOutcome::Taken => {
@@ -150,7 +151,7 @@ fn again(
         }
         _ => return Ok(None),
     }
-    replayed.files.push(file.name);
+    replayed.files.push(file.name.clone());
     Ok(Some(Part {
         sha256: segment.sha256,
         location: segment.location.clone(),
@@ -158,6 +159,7 @@ fn again(
         counts: read.counts,
         record: None,
         recount: Recount::All,
+        from: From::File(file, left_out),
     }))
 }
 
@@ -178,6 +180,7 @@ fn as_before(
         counts,
         record: None,
         recount: before.map_or(Recount::No, |counts| Recount::Kept(Box::new(counts))),
+        from: From::LastDataSet(segment.first_row, segment.rows),
     })
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::dataset::cell_counts::{CellCounts, Example};
 use crate::dataset::discover::Ignored;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus};
@@ -35,6 +36,9 @@ pub struct Ingested {
     pub superseded: u64,
     /// The quarantine file of this run.
     pub quarantine: Option<String>,
+    /// The file of cells that cleaning changed, if each is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<String>,
     /// Files that were read.
     pub files: Vec<FileRecord>,
     /// The number of files that are unchanged since they were recorded.
@@ -88,6 +92,7 @@ impl Ingested {
             new_rows: 0,
             superseded: 0,
             quarantine: None,
+            changes: None,
             files: Vec::new(),
             unchanged: 0,
             ignored: Vec::new(),
@@ -127,6 +132,46 @@ impl Ingested {
         let as_before =
             |f: &FileRecord| f.status == FileStatus::Copy && f.same_as.as_ref() == Some(&f.name);
         self.files.iter().filter(move |f| !as_before(f))
+    }
+}
+
+impl Ingested {
+    /// Writes how many cells cleaning changed, with examples, if it was recorded.
+    fn changed_cells(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sums = CellCounts::default();
+        let counted =
+            self.files.iter().filter_map(|file| Some((file, file.counts.cells.as_ref()?)));
+        counted.clone().for_each(|(_, cells)| sums.add(cells));
+        let kinds = sums.columns.iter().flat_map(|(column, kinds)| {
+            kinds.iter().map(move |(kind, cells)| (column, *kind, *cells))
+        });
+        let mut kinds: Vec<_> = kinds.collect();
+        kinds.sort_by_key(|(.., cells)| std::cmp::Reverse(*cells));
+        if !kinds.is_empty() {
+            let mut rows =
+                vec![["column", "changed", "cells", "for example"].map(str::to_owned).to_vec()];
+            for (column, kind, cells) in kinds.iter().take(text::MOST_NAMES) {
+                let mut examples = counted.clone().flat_map(|(file, cells)| {
+                    cells.examples.iter().map(move |example| (file, example))
+                });
+                let fits =
+                    |(_, e): &(&FileRecord, &Example)| e.column == **column && e.kind == *kind;
+                let example = examples.find(fits).map(|(file, example)| {
+                    let (name, line) = (text::name(&file.name), example.line);
+                    format!("\"{}\" to \"{}\" in {name}, line {line}", example.from, example.to)
+                });
+                let (column, cells) = (text::name(column).into_owned(), text::count(*cells));
+                rows.push(vec![column, kind.to_string(), cells, example.unwrap_or_default()]);
+            }
+            f.write_str(&text::list(&rows))?;
+            if let more @ 1.. = kinds.len().saturating_sub(text::MOST_NAMES) {
+                writeln!(f, "and {} of changed cells", text::plural(more as u64, "more kind"))?;
+            }
+        }
+        match &self.changes {
+            Some(changes) => writeln!(f, "Cells that were changed: {changes}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -262,6 +307,7 @@ impl fmt::Display for Ingested {
         if let Some(quarantine) = &self.quarantine {
             writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;
         }
+        self.changed_cells(f)?;
         for ignored in &self.ignored {
             writeln!(f, "Passed over {}: {}", text::name(&ignored.name), ignored.reason)?;
         }
