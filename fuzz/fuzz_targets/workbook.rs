@@ -1,4 +1,4 @@
-//! Workbooks and Parquet files: read or refused, whatever the bytes are. How to run it: see `fuzz/README.md`.
+//! Workbooks: read or refused, whatever the bytes are. How to run it: see `fuzz/README.md`.
 
 #![no_main]
 

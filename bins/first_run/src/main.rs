@@ -8,7 +8,7 @@ use clap::Parser;
 use mlops_runtime::first_run;
 use mlops_sources::Everywhere;
 
-/// Ingests, trains, scores, deploys, diagnoses and reports: from a folder of CSV files to a live
+/// Ingests, trains, scores, deploys, diagnoses and reports: from a folder of files to a live
 /// model. Run again, it changes nothing unless there is new data
 #[derive(Parser)]
 #[command(version, after_help = "Example:\n  first_run --config config.json")]

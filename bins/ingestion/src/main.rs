@@ -10,16 +10,16 @@ use mlops_core::stage::quarantine::{self, Filter};
 use mlops_core::stage::{adopt, ingest, sources};
 use mlops_sources::Everywhere;
 
-/// Reads new CSV files of the input folder, cleans and de-duplicates their rows and writes the
-/// next version of the data set, finaldata{N}.csv
+/// Reads new files of the input folder and of all other sources, cleans and de-duplicates their rows
+/// and writes the next version of the data set, finaldata{N}.csv
 #[derive(Parser)]
 #[command(
     version,
     after_help = "Examples:\n  ingestion --config config.json\n  ingestion sources            what \
                   each source has\n  ingestion sources test NAME  read one of its objects on \
                   trial\n\nExit codes: 0 done or nothing new, \
-                  1 a file or the run failed, 2 wrong usage or configuration, 75 another run is \
-                  at work"
+                  1 a file or the run failed, 2 wrong usage or configuration, 3 done, but the table \
+                  of the database is behind, 75 another run is at work"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "one for each switch")]
 struct Arguments {

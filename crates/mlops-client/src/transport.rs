@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mlops_core::text;
 use reqwest::Url;
 use reqwest::blocking::{Client, ClientBuilder};
 
@@ -35,14 +36,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// An error with its causes, without the address: reqwest's own text says little.
 pub(crate) fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
+    text::causes(&error.without_url())
 }
 
 /// The root cause of an error in its own words: a refused connection, a certificate.

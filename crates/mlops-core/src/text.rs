@@ -18,6 +18,21 @@ const WORDS_BYTES: usize = 300;
 /// Longest message, in bytes.
 const MESSAGE_BYTES: usize = 1800;
 
+/// An error with its causes on one line, each said once; libraries often say little themselves.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, ": {more}");
+        }
+        cause = source.source();
+    }
+    text
+}
+
 /// `n` with thousands separators: `12,345`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();

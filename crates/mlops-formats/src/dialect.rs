@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use mlops_core::Result;
 use mlops_core::csv::formats::{Batch, Place, Refused, Why};
+use mlops_core::csv::record::line_ends;
 
 use crate::decoder::{Decoder, Text};
 use crate::record::{self, Dialect, Field, Limits, Next};
@@ -60,7 +61,7 @@ impl Delimited {
 
     /// The text without some of its lines.
     fn skip(&mut self, bytes: usize) {
-        self.lines += spell::line_ends(&self.text.bytes()[..bytes]);
+        self.lines += line_ends(&self.text.bytes()[..bytes]);
         self.text.consume(bytes);
     }
 
@@ -145,8 +146,7 @@ impl Decoder for Delimited {
                         push_record(buffer, at..end, &self.fields, dialect, &mut batch.text);
                         batch.source.starts.push(start);
                         at = end;
-                        let further =
-                            spell::line_ends(&buffer[start as usize..end]).saturating_sub(1);
+                        let further = line_ends(&buffer[start as usize..end]).saturating_sub(1);
                         let next = u32::try_from(at).unwrap_or(u32::MAX);
                         batch.source.starts.extend((0..further).map(|_| next));
                     }

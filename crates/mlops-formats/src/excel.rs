@@ -10,7 +10,7 @@ use calamine::{Cell, Data, DataRef, ExcelDateTime, Reader, Xls, Xlsb, Xlsx};
 use mlops_core::config::{Format, Ingestion};
 use mlops_core::csv::chunk::CHUNK_BYTES;
 use mlops_core::csv::formats::{Batch, Place, Refused, Why};
-use mlops_core::csv::record::Malformed;
+use mlops_core::csv::record::{Malformed, line_ends};
 use mlops_core::{Error, Result, text};
 
 use crate::apart::{self, Sender};
@@ -275,7 +275,7 @@ impl<'a> Sheet<'a> {
                 spell::push_refused(width, &mut self.batch.text);
                 self.batch.refused.push(Refused { line, why: Why::Malformed(Malformed::TooLong) });
             } else {
-                lines = spell::line_ends(&self.batch.text[start..]);
+                lines = line_ends(&self.batch.text[start..]);
             }
         }
         if self.batch.place.part.is_none() {

@@ -5,7 +5,7 @@
 //! [`crate::dialect`].
 
 use mlops_core::config::{Format, Quote};
-use mlops_core::csv::record::Malformed;
+use mlops_core::csv::record::{Malformed, line_end};
 
 /// How fields are separated and enclosed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,16 +116,6 @@ pub(crate) fn next(
 
 fn memchr2(bytes: &[u8]) -> Option<usize> {
     memchr::memchr2(b'\n', b'\r', bytes)
-}
-
-/// The length of the line end at `at`; `None` if it depends on bytes that are not in the buffer.
-fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
-    match (buffer.get(at), buffer.get(at + 1)) {
-        (Some(b'\r'), Some(b'\n')) => Some(2),
-        (Some(b'\r'), None) | (None, _) if !last => None,
-        (None, _) => Some(0),
-        _ => Some(1),
-    }
 }
 
 enum Split {

@@ -4,7 +4,7 @@
 
 use mlops_core::csv::chunk::CHUNK_BYTES;
 use mlops_core::csv::formats::{Batch, Refused, Why};
-use mlops_core::csv::record::Malformed;
+use mlops_core::csv::record::{Malformed, line_ends};
 
 use crate::spell;
 
@@ -46,7 +46,7 @@ pub(crate) fn fill<E>(
             let line = u32::try_from(lines.len()).unwrap_or(u32::MAX);
             batch.refused.push(Refused { line, why: Why::Malformed(Malformed::TooLong) });
         } else if quoted {
-            of_row = spell::line_ends(&batch.text[start..]);
+            of_row = line_ends(&batch.text[start..]);
             several |= of_row > 1;
         }
         let row = u32::try_from(row).unwrap_or(u32::MAX);

@@ -45,10 +45,3 @@ pub(crate) fn push_refused(width: usize, out: &mut Vec<u8>) {
     out.resize(out.len() + width.max(1), b',');
     out.push(b'\n');
 }
-
-/// The number of line ends in `bytes`.
-pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
-    let ends = memchr::memchr2_iter(b'\n', b'\r', bytes);
-    let second = |at: usize| bytes[at] == b'\n' && at > 0 && bytes[at - 1] == b'\r';
-    ends.filter(|at| !second(*at)).count() as u64
-}

@@ -253,8 +253,10 @@ fn results_are_there(context: &Context) -> bool {
 fn nothing_to_learn_from(ingestion: &Ingested) -> Error {
     let folder = &ingestion.folder;
     let mut message = match ingestion.files.len() as u64 + ingestion.unchanged {
-        0 => format!("there is no CSV file in {folder}: put some into it and run again"),
-        n => format!("{} in {folder}, none with data rows", text::plural(n, "CSV file")),
+        0 => {
+            format!("there is no file of rows in the folder {folder}: put one there and run again")
+        }
+        n => format!("{} in {folder}, none with data rows", text::plural(n, "file")),
     };
     let said = ingestion.failures.iter().chain(&ingestion.refused).chain(&ingestion.warnings);
     for words in said.take(text::MOST_NAMES) {

@@ -75,7 +75,7 @@ impl Bucket {
     }
 
     fn failed(&self, error: &object_store::Error) -> Error {
-        Error::remote(text::bounded(advice(&words(error), &self.name)))
+        Error::remote(text::bounded(advice(&text::causes(error), &self.name)))
     }
 
     /// An object under the folder of the address, as a list has it.
@@ -144,7 +144,7 @@ impl Bucket {
                     object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. },
                 ) => return Ok(None),
                 // It is shorter now.
-                Err(error) if words(&error).contains("InvalidRange") => return Ok(None),
+                Err(error) if text::causes(&error).contains("InvalidRange") => return Ok(None),
                 // Those that may pass were tried again already.
                 Err(error) => return Err(error),
             };
@@ -369,21 +369,7 @@ fn azure(
 }
 
 fn unusable(error: &object_store::Error, bucket: &str) -> Error {
-    Error::data(text::bounded(advice(&words(error), bucket)))
-}
-
-/// An error with its causes, each said once.
-fn words(error: &object_store::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        let more = source.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        cause = source.source();
-    }
-    words
+    Error::data(text::bounded(advice(&text::causes(error), bucket)))
 }
 
 /// What an error means, and what to do about it.

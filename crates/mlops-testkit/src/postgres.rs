@@ -52,6 +52,15 @@ fn command(program: &Path) -> Command {
 impl Postgres {
     /// A server with an empty database; nothing where PostgreSQL is not installed.
     pub fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same, with encryption by this certificate and key, both as PEM.
+    pub fn start_encrypted(certificate: &str, key: &str) -> Option<Self> {
+        Self::start_with(Some((certificate, key)))
+    }
+
+    fn start_with(identity: Option<(&str, &str)>) -> Option<Self> {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
         let data = folder.path().join("data");
@@ -69,6 +78,15 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        if let Some((certificate, key)) = identity {
+            let owner = fs::metadata(&data).unwrap();
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = data.join(name);
+                fs::write(&path, text).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+                std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+            }
+        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = command(&programs.join("postgres"))
             .arg("-D")
@@ -77,6 +95,7 @@ impl Postgres {
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
             .args(["-c", "log_statement=none", "-c", "timezone=America/New_York"])
             .args(["-c", "datestyle=German"])
+            .args(["-c", if identity.is_some() { "ssl=on" } else { "ssl=off" }])
             .current_dir("/tmp")
             .stdout(Stdio::null())
             .stderr(Stdio::null())

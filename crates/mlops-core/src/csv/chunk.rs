@@ -15,7 +15,7 @@ use super::record::{self, Field, Shape};
 
 /// Bytes read at a time.
 pub const CHUNK_BYTES: usize = 1 << 18;
-/// A file with a longer line is refused: it is not a CSV file.
+/// A file with a longer line is refused: it is not a file of rows.
 const LONGEST_LINE: usize = 1 << 26;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -292,7 +292,7 @@ impl<R: Read> ChunkReader<R> {
         if start > LONGEST_LINE {
             return Err(Error::schema(
                 self.path.display().to_string(),
-                format!("no line end within {LONGEST_LINE} bytes: this is not a CSV file"),
+                format!("no line end within {LONGEST_LINE} bytes: this is not a file of rows"),
             ));
         }
         // Reads into uninitialised memory and retries after interruptions.
@@ -319,7 +319,9 @@ fn other_than_text(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         Some("this looks like UTF-16: save the file as \"CSV UTF-8\"")
     } else if packed.iter().any(|magic| head.starts_with(magic)) {
-        Some("this is a compressed file or a workbook: unpack it, or save it as \"CSV UTF-8\"")
+        Some(
+            "this is a packed file or a workbook that is damaged or packed twice: copy it again, or save it as \"CSV UTF-8\"",
+        )
     } else if head.starts_with(b"PAR1") || head.starts_with(b"\xd0\xcf\x11\xe0") {
         Some("this is a table in a binary format: save it as \"CSV UTF-8\"")
     } else {

@@ -151,7 +151,7 @@ pub(crate) fn scan(
 
 /// The length of the line end at `at`: LF, CR LF, CR, or 0 at the end of the file. `None` if it
 /// depends on bytes that are not in the buffer.
-fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
+pub fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
     match (buffer.get(at), buffer.get(at + 1)) {
         (Some(b'\r'), Some(b'\n')) => Some(2),
         (Some(b'\r'), None) | (None, _) if !last => None,
@@ -161,7 +161,7 @@ fn line_end(buffer: &[u8], at: usize, last: bool) -> Option<usize> {
 }
 
 /// The number of line ends in `bytes`.
-pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
+pub fn line_ends(bytes: &[u8]) -> u64 {
     let ends = memchr::memchr2_iter(b'\n', b'\r', bytes);
     let second = |at: usize| bytes[at] == b'\n' && at > 0 && bytes[at - 1] == b'\r';
     ends.filter(|at| !second(*at)).count() as u64

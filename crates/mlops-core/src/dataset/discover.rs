@@ -106,7 +106,7 @@ fn list_as(folder: InputFolder<'_>, reading: &Ingestion) -> Result<Listing> {
     let InputFolder { path: folder, key } = folder;
     let entries = fs::read_dir(folder).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::missing(format!(
-            "there is no folder {}: create it and put CSV files there, or change \"{key}\" in \
+            "there is no folder {}: create it and put files of rows there, or change \"{key}\" in \
              the configuration",
             folder.display()
         )),

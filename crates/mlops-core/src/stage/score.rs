@@ -136,7 +136,7 @@ pub fn of(
     let (tests, scored) = predict_current(context, workspace, model)?;
     if tests.current.is_empty() {
         return Err(Error::missing(format!(
-            "there is no test data: put a labelled CSV file into {}, or change \
+            "there is no test data: put a file of labelled rows into {}, or change \
              \"test_data_path\" in the configuration",
             config.test_data.display()
         )));

@@ -112,7 +112,13 @@ impl Array {
             }
         }
         if !Self::with(&mut self.text, |s| s.takes(b'['))? {
-            let message = if path.is_empty() {
+            // An object that ends with the file may have been the first line of many.
+            let cut_off = path.is_empty()
+                && self.text.is_whole()
+                && matches!(Scanner::of(self.text.bytes(), true).skip(), Err(Problem::End));
+            let message = if cut_off {
+                "the JSON in it is cut off: copy it again".to_owned()
+            } else if path.is_empty() {
                 "its rows are not an array at the top: name the path of the array of rows in \
                  \"format.records\""
                     .to_owned()

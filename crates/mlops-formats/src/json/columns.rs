@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use mlops_core::csv::record::line_ends;
+
 use super::scan::{Problem, Scanner, Value};
 use crate::spell;
 
@@ -208,7 +210,7 @@ impl Columns {
             }
         }
         out.push(b'\n');
-        let lines = if spans { spell::line_ends(&out[start..]) } else { 1 };
+        let lines = if spans { line_ends(&out[start..]) } else { 1 };
         Ok(u32::try_from(lines).unwrap_or(u32::MAX))
     }
 }

@@ -38,6 +38,12 @@ fn an_element_of_an_array_is_a_row_by_its_number() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_in_its_only_line_is_called_that() {
+    let found = ingested("t.jsonl", &ROW.as_bytes()[..50], &json!({}));
+    assert!(found.failures[0].contains("cut off"), "{:?}", found.failures);
+}
+
+#[test]
 fn columns_are_paths_and_missing_ones_are_told() {
     mlops_formats::install();
     let found = ingested("t.jsonl", b"{\"corporation\":\"a\",\"age\":{\"x\":1}}\n", &json!({}));

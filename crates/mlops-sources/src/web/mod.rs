@@ -314,14 +314,7 @@ fn version(headers: &HeaderMap) -> Option<String> {
 
 /// An error with its causes, without the address, which may hold a secret.
 fn words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
+    text::causes(&error.without_url())
 }
 
 /// A part of an address without its `%XX`.

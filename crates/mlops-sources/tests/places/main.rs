@@ -15,12 +15,18 @@
 
 /// Programs whose output is the object.
 mod command;
+/// Encrypted connections.
+mod encrypted;
+/// The table into which data sets are delivered.
+mod output;
 /// PostgreSQL, where it is installed.
 mod postgres;
-/// S3, by a server in this process, and by another implementation where it is installed.
+/// S3, by a server in this process.
 mod s3;
 /// SQLite.
 mod sqlite;
+/// Object stores of other makers, where they are installed.
+mod stores;
 /// All together, with faults at every step.
 mod together;
 /// Web servers.

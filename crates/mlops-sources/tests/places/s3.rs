@@ -27,7 +27,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
 }
 
-static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+/// Runs servers and their clients.
+pub(crate) static RUNTIME: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
 
 impl Server {

@@ -100,6 +100,13 @@ impl Site {
     }
 }
 
+/// The address of a web server with one file.
+pub(crate) fn site_with(content: &[u8]) -> SocketAddr {
+    let site = Site::start();
+    site.set(|state| state.content = content.to_vec());
+    site.1
+}
+
 fn url(address: SocketAddr) -> String {
     format!("http://{address}/data/f%20f.csv?sig=SECRET")
 }

@@ -71,6 +71,10 @@ pub fn run(
     options: Options,
 ) -> Result<Ingested> {
     let mut report = ingest(context, workspace, folder, options)?;
+    let delivered = super::deliver::run(context, workspace)?;
+    report.delivered = delivered.versions;
+    report.behind = delivered.behind;
+    report.warnings.extend(delivered.warnings);
     report.bound();
     Ok(report)
 }
