@@ -131,6 +131,8 @@ impl Rehearsal {
         let mut scratch = context.clone();
         scratch.config.output_folder = folder.path().join("data");
         scratch.config.output_model = folder.path().join("model");
+        // A table of a database is no part of the copy.
+        scratch.config.output.table = None;
         scratch.config.ingestion.record_changes = RecordChanges::Off;
         scratch.config.lineage.folder = None;
         scratch.config.lineage.url = None;

@@ -143,7 +143,7 @@ pub(in crate::stage) fn publish(
 
 /// Refuses to go on where a file of another origin has the name of one that this run makes.
 fn refuse_in_the_way(config: &Config, version: DatasetVersion) -> Result<()> {
-    let output = config.output;
+    let output = &config.output;
     let names = [
         (output.csv, version.name(Form::Csv)),
         (output.parquet, version.name(Form::Parquet)),

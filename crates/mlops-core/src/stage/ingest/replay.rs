@@ -43,6 +43,9 @@ pub struct Replayed {
     pub left: u64,
     /// What somebody should know.
     pub warnings: Vec<String>,
+    /// Why the table of "output.table" does not have the version, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
 }
 
 /// Takes the rows of the quarantine that fit `filter`, as far as they are good now. All rows of their files are
@@ -111,6 +114,9 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
     replayed.taken = report.rows.saturating_sub(last.rows);
     let old = crate::stage::retain::datasets(context, workspace);
     replayed.warnings.extend(old.warnings);
+    let delivered = crate::stage::deliver::run(context, workspace)?;
+    replayed.warnings.extend(delivered.warnings);
+    replayed.behind = delivered.behind;
     Ok(replayed)
 }
 
@@ -188,7 +194,8 @@ impl Report for Replayed {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.warnings.iter().map(Finding::warning).collect()
+        let behind = self.behind.iter().map(Finding::person);
+        self.warnings.iter().map(Finding::warning).chain(behind).collect()
     }
 }
 
