@@ -176,7 +176,7 @@ impl Table {
     }
 
     /// Counts several rows like [`Self::end_row`].
-    pub(crate) fn end_rows(&mut self, rows: usize) {
+    pub fn end_rows(&mut self, rows: usize) {
         self.rows += rows;
     }
 
@@ -227,7 +227,7 @@ impl Table {
     }
 
     /// Counts `cells` cells of id column `j`, `empty` of which are empty.
-    pub(crate) fn count_ids(&mut self, j: usize, cells: u64, empty: u64) {
+    pub fn count_ids(&mut self, j: usize, cells: u64, empty: u64) {
         if let Some((there, missing)) = self.id_cells.get_mut(j) {
             *there += cells - empty;
             *missing += empty;

@@ -4,8 +4,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use mlops_core::platform::digest::{Digest, Hasher};
 use mlops_core::{Error, Result};
@@ -54,13 +56,30 @@ pub(crate) enum Sum {
     Streamed(PathBuf, Stream),
     /// It was read here and there.
     Whole(PathBuf, Window),
+    /// A thread reads it from front to back at the same time.
+    Beside(Option<JoinHandle<Result<Digest>>>),
 }
 
 impl Sum {
+    /// The digest of the file in `window`, on a thread of its own if the system gives one.
+    pub(crate) fn beside(path: &Path, window: Window) -> Self {
+        let (place, own) = (path.to_owned(), window.clone());
+        let work = move || Self::Whole(place, own).finish();
+        match thread::Builder::new().name("digest".to_owned()).spawn(work) {
+            Ok(thread) => Self::Beside(Some(thread)),
+            Err(_) => Self::Whole(path.to_owned(), window),
+        }
+    }
+
     /// The digest.
     pub(crate) fn finish(&mut self) -> Result<Digest> {
         match self {
             Self::Streamed(path, stream) => stream.digest(path),
+            Self::Beside(thread) => {
+                let found = thread.take().map(JoinHandle::join);
+                let found = found.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)));
+                found.unwrap_or_else(|| Ok(Digest::of(b"")))
+            }
             Self::Whole(path, window) => {
                 let failed = |e| Error::io("read", path, e);
                 window.seek(SeekFrom::Start(0)).map_err(failed)?;

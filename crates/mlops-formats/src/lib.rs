@@ -25,6 +25,7 @@ mod rows;
 mod sniff;
 mod spell;
 mod typed;
+mod values;
 
 use std::fs::File;
 use std::io::Write;
@@ -32,7 +33,7 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::formats::{self, ChangesWriter, DataSet, Formats, Opened, TableFile};
+use mlops_core::csv::formats::{self, ChangesWriter, DataSet, Formats, Opened, TableFile, Wants};
 
 /// All formats of this crate.
 struct Known;
@@ -46,6 +47,10 @@ impl Formats for Known {
         columns: &[String],
     ) -> Result<Opened> {
         open::open(path, file, options, columns)
+    }
+
+    fn open_values(&self, path: &Path, file: File, wants: Wants) -> Result<Opened> {
+        open::open_values(path, file, wants)
     }
 
     fn takes(&self, name: &str) -> bool {

@@ -13,13 +13,14 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::{Compression, Ingestion, Kind};
-use mlops_core::csv::formats::{Opened, Text as OpenedText};
+use mlops_core::csv::formats::{Opened, Text as OpenedText, Wants};
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::files;
 
 use crate::decoder::Whole;
 use crate::file::{Stream, Sum, Window};
 use crate::recognise::{self, Made, Wish};
+use crate::values::Values;
 use crate::{apart, archive, arrow, excel, packed, parquet, sniff};
 
 /// Bytes that are looked at first; they suffice for a comma-separated file.
@@ -98,6 +99,22 @@ pub(crate) fn open(
         Made::Plain(_) if exact => Opened::File(at_start(again).map_err(|e| wish.failed(e))?),
         Made::Plain(text) | Made::Translated(text) => Opened::Text(Box::new(Plain { text, sum })),
     })
+}
+
+/// See [`mlops_core::csv::formats::Formats::open_values`].
+pub(crate) fn open_values(path: &Path, file: File, wants: Wants) -> Result<Opened> {
+    let columns: Vec<String> = wants.schema.columns().iter().map(|c| c.name.clone()).collect();
+    let options = Ingestion::default().verbatim();
+    let wish = Wish { path, options: &options, columns: &columns };
+    let window = Window::of(file).map_err(|e| wish.failed(e))?;
+    let sum = if wants.digest {
+        Sum::beside(path, window.clone())
+    } else {
+        Sum::Whole(path.to_owned(), window.clone())
+    };
+    let own = wish.owned();
+    let decoder = apart::decoder(path, move || Values::of(own, wants, window))?;
+    Ok(Opened::Rows(Box::new(Whole { decoder, sum })))
 }
 
 /// The rows of a table in a binary format.

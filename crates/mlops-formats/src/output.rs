@@ -38,6 +38,9 @@ const BYTES: usize = 48 << 20;
 /// What a text takes in memory besides its bytes.
 const BYTES_OF_TEXT: usize = size_of::<ByteArray>();
 
+/// What a file of ours says of its origin.
+pub(crate) const CREATOR: &str = "mlops";
+
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -283,7 +286,7 @@ fn write_as(
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_created_by("mlops".to_owned())
+        .set_created_by(CREATOR.to_owned())
         .build();
     let form = Arc::new(form(schema, kinds).map_err(failed)?);
     let mut writer = SerializedFileWriter::new(out, form, Arc::new(properties)).map_err(failed)?;

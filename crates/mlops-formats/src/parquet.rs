@@ -126,6 +126,19 @@ impl Values {
         }
     }
 
+    fn pass_over(&mut self, rows: usize) -> ParquetResult<usize> {
+        match self {
+            Self::Bool(column) => column.reader.skip_records(rows),
+            Self::Int32(column) => column.reader.skip_records(rows),
+            Self::Int64(column) => column.reader.skip_records(rows),
+            Self::Int96(column) => column.reader.skip_records(rows),
+            Self::Float(column) => column.reader.skip_records(rows),
+            Self::Double(column) => column.reader.skip_records(rows),
+            Self::Bytes(column) => column.reader.skip_records(rows),
+            Self::Fixed(column) => column.reader.skip_records(rows),
+        }
+    }
+
     /// Appends value `i` as a cell; `None` if there is none.
     fn push(&self, i: usize, kind: Kind, speller: Speller, out: &mut Vec<u8>) -> Option<()> {
         let meaning = match kind {
@@ -293,6 +306,28 @@ impl Table {
         })
     }
 
+    /// The rows from one of a row group on, both counted from 0.
+    pub(crate) fn from_row(wish: Wish, window: Window, group: usize, row: u64) -> Result<Self> {
+        let mut table = Self::of(wish, window)?;
+        table.next_group = group;
+        let place = table.place.clone();
+        table.pass_over(row).map_err(|e| damaged(&place, &e))?;
+        Ok(table)
+    }
+
+    fn pass_over(&mut self, rows: u64) -> ParquetResult<()> {
+        if rows == 0 || !self.open()? {
+            return Ok(());
+        }
+        let count = usize::try_from(rows).unwrap_or(usize::MAX);
+        for values in self.columns.iter_mut().filter_map(|column| column.values.as_mut()) {
+            values.pass_over(count)?;
+        }
+        self.read += rows;
+        self.left = self.left.saturating_sub(rows);
+        Ok(())
+    }
+
     /// Opens the next row group that has rows.
     fn open(&mut self) -> ParquetResult<bool> {
         while self.left == 0 {
@@ -358,7 +393,7 @@ pub(crate) fn row_bytes(window: Window) -> Option<u64> {
     size.checked_div(rows)
 }
 
-fn damaged(place: &str, error: &ParquetError) -> Error {
+pub(crate) fn damaged(place: &str, error: &ParquetError) -> Error {
     let message = match error {
         ParquetError::NYI(message) => {
             format!("this Parquet file needs what is not there: {message}")

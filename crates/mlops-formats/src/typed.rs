@@ -10,6 +10,9 @@ use mlops_core::csv::number::Number;
 
 use crate::spell;
 
+/// 2^53: from here on, doubles cannot represent every integer.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// The unit in which a time is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
@@ -106,6 +109,13 @@ impl Speller {
             out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
             return;
         }
+        // Nearly all numbers of nearly all columns.
+        if value.fract() == 0.0 && value.abs() < EXACT && value.to_bits() != (-0.0_f64).to_bits() {
+            #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
+            let whole = value as i64;
+            out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+            return;
+        }
         let mut buffer = zmij::Buffer::new();
         self.shortest(buffer.format_finite(value), out);
     }
@@ -124,6 +134,8 @@ impl Speller {
         let start = out.len();
         match text.strip_suffix(".0") {
             Some(whole) => out.extend_from_slice(whole.as_bytes()),
+            // Only very large and very small numbers have another spelling in a data set.
+            None if is_plain(text) => out.extend_from_slice(text.as_bytes()),
             None => match Number::parse(text) {
                 Some(number) => number.push(out),
                 None => out.extend_from_slice(text.as_bytes()),
@@ -148,6 +160,12 @@ pub(crate) fn push_uuid(value: &[u8], out: &mut Vec<u8>) {
         let digit = |d: u8| b"0123456789abcdef"[usize::from(d & 15)];
         out.extend([digit(byte >> 4), digit(*byte)]);
     }
+}
+
+/// Whether these digits are those of a number in the middle range, without exponent.
+fn is_plain(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    !unsigned.starts_with("0.000") && !unsigned.bytes().any(|b| b == b'e')
 }
 
 fn date(days: i64, out: &mut Vec<u8>) -> bool {
@@ -199,6 +217,25 @@ mod tests {
         assert_eq!(double(0.1), "0.1");
         assert_eq!(double(5.0), "5");
         assert_eq!(double(-1e300).parse::<f64>(), Ok(-1e300));
+        for value in [
+            0.000_99,
+            0.001,
+            0.000_1,
+            1e-5,
+            123_456.75,
+            9e15 + 1.0,
+            1e16,
+            0.1 + 0.2,
+            -2.5,
+            1.5e15,
+            5e-324,
+        ] {
+            for value in [value, -value] {
+                let mut expected = Vec::new();
+                Number::parse(&format!("{value:?}")).unwrap().push(&mut expected);
+                assert_eq!(double(value), String::from_utf8(expected).unwrap());
+            }
+        }
         assert_eq!(double(f64::NAN), "");
         assert_eq!(cell(&|out| point.single(0.1, out)), "0.1");
         let comma = Speller { decimal: ',' };

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::platform::digest::{Digest, Hasher};
+use crate::table::Table;
 use crate::{Error, Result};
 
 use super::formats::{Batch, Opened, Place, Refused, Rows, Source, Text};
@@ -56,6 +57,8 @@ pub struct Position {
     pub source: Source,
     /// Records that the decoder refused.
     pub refused: Vec<Refused>,
+    /// The rows as values, if they are no text.
+    pub values: Option<Box<Table>>,
 }
 
 /// The first record of a file.
@@ -231,8 +234,14 @@ impl<R: Read> ChunkReader<R> {
                 return Ok(None);
             }
             std::mem::swap(chunk, &mut batch.text);
-            let Batch { place, source, refused, .. } = std::mem::take(batch);
-            return Ok(Some(Position { offset: None, place: Some(place), source, refused }));
+            let Batch { place, source, refused, values, .. } = std::mem::take(batch);
+            return Ok(Some(Position {
+                offset: None,
+                place: Some(place),
+                source,
+                refused,
+                values,
+            }));
         }
         loop {
             self.next_text(chunk, shape)?;
@@ -249,7 +258,8 @@ impl<R: Read> ChunkReader<R> {
         if let Some(part) = &mut self.part {
             part.first += record::line_ends(chunk);
         }
-        Ok(Some(Position { offset, place, source: Source::default(), refused: Vec::new() }))
+        let (source, refused) = (Source::default(), Vec::new());
+        Ok(Some(Position { offset, place, source, refused, values: None }))
     }
 
     fn next_text(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<()> {

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use crate::config::{Compression, Ingestion, Kind};
 use crate::platform::digest::Digest;
 use crate::platform::files;
+use crate::table::Table;
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 
@@ -34,6 +35,10 @@ pub trait Formats: Send + Sync {
         options: &Ingestion,
         columns: &[String],
     ) -> Result<Opened>;
+
+    /// Opens a data set of our own that is Parquet; its batches have values, and text only where a cell is
+    /// not what a row of ours has.
+    fn open_values(&self, path: &Path, file: File, wants: Wants) -> Result<Opened>;
 
     /// Whether a folder's file of this name is taken: its ending is that of a known format.
     fn takes(&self, name: &str) -> bool;
@@ -101,6 +106,22 @@ pub trait TableFile: Write + Send {
     fn restart(&mut self) -> std::io::Result<()>;
 }
 
+/// What is wanted of a data set of our own whose batches have values.
+#[derive(Debug, Clone)]
+pub struct Wants {
+    /// Its columns, with both labels.
+    pub schema: Schema,
+    /// The texts of ids.
+    pub ids: bool,
+    /// Of the features only these numeric columns, from the first to before the second, and no label; all
+    /// columns if it is `None`.
+    pub numbers: Option<(usize, usize)>,
+    /// Texts that stand for a missing value in a categorical column.
+    pub missing: Vec<String>,
+    /// The digest of the file.
+    pub digest: bool,
+}
+
 /// A file that was opened, and how its rows are read.
 pub enum Opened {
     /// Comma-separated UTF-8: the file itself.
@@ -162,6 +183,8 @@ pub struct Batch {
     pub source: Source,
     /// Those that cannot be read, in order.
     pub refused: Vec<Refused>,
+    /// The rows as values, in place of their text; only of a reader that was opened for them.
+    pub values: Option<Box<Table>>,
 }
 
 /// What the records of a batch are in their file, for the quarantine.
@@ -294,6 +317,13 @@ pub fn open_our_own(path: &Path, columns: &[String]) -> Result<(Opened, Metadata
         options.format.compression = Some(Compression::None);
     }
     Ok((recognise(path, file, &options, columns)?, metadata))
+}
+
+/// Opens a data set of our own for its values; `None` if its file has no typed columns.
+pub fn open_values(path: &Path, wants: Wants) -> Result<Option<(Opened, Metadata)>> {
+    let Some(formats) = FORMATS.get().filter(|_| is_our_table(path)) else { return Ok(None) };
+    let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+    Ok(Some((formats.open_values(path, file, wants)?, metadata)))
 }
 
 /// The text of the data set of our own at `path`, whose columns are those of `schema`: its header, then its

@@ -32,6 +32,7 @@ use crate::{Error, Result};
 use super::chunk::ChunkReader;
 use super::formats::{Place, Refused, Source};
 use super::record::Shape;
+use crate::table::Table;
 
 /// Some whole records of a file and what a worker made of them; its memory is reused.
 #[derive(Debug, Default)]
@@ -46,6 +47,8 @@ pub struct Piece<M> {
     pub source: Source,
     /// Those that the decoder refused.
     pub refused: Vec<Refused>,
+    /// The rows as values, if they are no text.
+    pub values: Option<Box<Table>>,
     /// What a worker made of them.
     pub made: M,
 }
@@ -199,5 +202,6 @@ fn fill<R: Read, M>(
     let Some(position) = reader.next_chunk(&mut piece.chunk, shape)? else { return Ok(false) };
     (piece.offset, piece.place) = (position.offset, position.place);
     (piece.source, piece.refused) = (position.source, position.refused);
+    piece.values = position.values;
     Ok(true)
 }

@@ -13,12 +13,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Columns, Config, Ingestion};
+use crate::config::{Columns, Config, Ingestion, NumberFormat};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::evidence::Signs;
-use crate::csv::formats::{self, Opened, Place, is_our_own};
+use crate::csv::formats::{self, Opened, Place, Wants, is_our_own};
 use crate::csv::header::{Layout, Purpose};
+use crate::csv::number::missing_numbers;
 use crate::csv::parallel::{self, Made};
 use crate::csv::parse::{Parsed, RowParser};
 use crate::csv::pipeline::{Piece, Worker};
@@ -260,7 +261,10 @@ impl<'a> RowReader<'a> {
         work: impl Fn(&mut S, &mut Table, &mut M) + Sync,
         mut take: impl FnMut(&mut M) -> Result<()>,
     ) -> Result<(Reading, Vec<S>)> {
-        let (opened, metadata) = self.open(path)?;
+        let (opened, metadata) = match self.open_values(path)? {
+            Some(opened) => opened,
+            None => self.open(path)?,
+        };
         let plain = matches!(opened, Opened::File(_));
         let mut reader = ChunkReader::of(opened, path, self.chunk_bytes);
         if !self.digest {
@@ -288,8 +292,15 @@ impl<'a> RowReader<'a> {
             make: |(state, table): &mut (S, Table),
                    parser: &mut RowParser,
                    piece: &mut Piece<Made<(u64, M)>>| {
-                let Piece { chunk, offset, source, refused, made, .. } = piece;
+                let Piece { chunk, offset, source, refused, values, made, .. } = piece;
                 let Made { parsed, besides: (rows, made) } = made;
+                if let Some(values) = values.take() {
+                    *table = *values;
+                    parsed.clear(schema.width());
+                    parsed.lines = u32::try_from(table.len()).unwrap_or(u32::MAX);
+                    *rows = table.len() as u64;
+                    return work(state, table, made);
+                }
                 // The buffer may hold a table of another schema.
                 if !table.is_of(schema) {
                     *table = Table::new(schema);
@@ -426,6 +437,26 @@ impl<'a> RowReader<'a> {
         }
         reading.digest = reader.digest()?;
         Ok(reading)
+    }
+
+    /// Opens a data set of our own for its values, if it has them and nothing else is asked for.
+    fn open_values(&self, path: &Path) -> Result<Option<(Opened, Metadata)>> {
+        let Self { schema, wanted, digest, .. } = *self;
+        let options = self.options_at(path);
+        // Spellings of missing numbers are found in texts, as are the identities of rows.
+        let plain = missing_numbers(&options.missing_values, NumberFormat::default()).is_empty();
+        let both_labels = schema.negative_label().is_some();
+        if wanted.hashes || !plain || !both_labels || self.purpose != Purpose::Labelled {
+            return Ok(None);
+        }
+        let wants = Wants {
+            schema: schema.clone(),
+            ids: wanted.ids,
+            numbers: wanted.numbers,
+            missing: options.missing_values.clone(),
+            digest,
+        };
+        formats::open_values(path, wants)
     }
 
     /// Opens a file of any format.

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mlops_core::config::Ingestion;
 use mlops_core::csv::formats;
+use mlops_core::csv::reader::RowReader;
 use mlops_core::ids::Step;
 use mlops_core::ledger::DatasetRecord;
 use mlops_core::platform::digest::Digest;
@@ -415,6 +417,51 @@ fn a_fault_at_any_step_leaves_either_version() {
                 let found = state(&scene);
                 assert!(found == expected, "step {step} of {steps}: {found:#?}\n{expected:#?}");
             }
+        }
+    }
+}
+
+/// Values are read as texts are: the same batches, and what is not as it should be is for the parser.
+#[test]
+fn values_are_those_of_the_text() {
+    mlops_formats::install();
+    let scene = Scene::with(&config(&parquet(), &json!({})));
+    scene.file("in/a.csv", rows(20_000, 4));
+    scene.ingest().unwrap();
+    let record = scene.ledger().latest_dataset().unwrap().unwrap();
+    scene.file("finaldata1.csv", text(&scene, &record));
+    let config = scene.context().unwrap().config;
+    let schema = config.schema.clone().with_negative_label("no");
+    // Another label is none, and a category is missing.
+    let other = schema.clone().with_negative_label("never");
+    let lacking = Ingestion { missing_values: vec!["7.0".to_owned()], ..Ingestion::default() };
+    let spelt = Ingestion { missing_values: vec!["n/a".to_owned()], ..Ingestion::default() };
+    for (schema, options) in
+        [(&schema, &spelt), (&schema, &config.ingestion), (&schema, &lacking), (&other, &spelt)]
+    {
+        let all = RowReader::labelled(schema, options).without_hashes();
+        for reader in [all, all.with_ids(), all.on_threads(3).with_ids()] {
+            let read = |path: PathBuf| {
+                let mut rows = Vec::new();
+                let reading = reader
+                    .read(&path, |table| {
+                        for i in 0..table.len() {
+                            let ids = table.ids[0].iter().nth(i).map(str::to_owned);
+                            let numbers: Vec<u64> =
+                                table.numeric.iter().map(|column| column[i].to_bits()).collect();
+                            let code = table.categorical[0].get(i).to_owned();
+                            rows.push((ids, numbers, code, table.labels[i]));
+                        }
+                        Ok(())
+                    })
+                    .unwrap();
+                (rows, reading.rows_read, reading.rejected)
+            };
+            let (found, expected) =
+                (read(record.location.clone()), read(scene.path("finaldata1.csv")));
+            assert_eq!((found.1, found.2), (expected.1, expected.2));
+            assert!(found.0 == expected.0 && found.0.len() as u64 == found.1 - found.2);
+            assert_eq!(found.2 > 0, schema.negative_label() == Some("never"));
         }
     }
 }

@@ -1,0 +1,362 @@
+//! The columns of a data set of our own as values, without the detour by text: what `training`, `scoring` and
+//! `diagnostics` read.
+//!
+//! A cell that no row of ours has, such as an unknown label, is for the parser to judge: from the batch with it
+//! on, the rows are text. Not for files of others: see [`crate::parquet`].
+
+use mlops_core::Result;
+use mlops_core::csv::formats::{Batch, Place, Wants};
+use mlops_core::table::schema::Role;
+use mlops_core::table::{Table, TextColumn, number};
+use parquet::basic::{LogicalType, Type as Physical};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
+
+use crate::decoder::Decoder;
+use crate::file::Window;
+use crate::output::CREATOR;
+use crate::parquet::{Table as Texts, damaged};
+use crate::recognise::OwnedWish;
+
+/// Rows that are decoded at a time.
+const ROWS: usize = 8192;
+
+/// The rows of a data set of our own.
+pub(crate) struct Values {
+    wish: OwnedWish,
+    wants: Wants,
+    window: Window,
+    reader: SerializedFileReader<Window>,
+    /// The columns of the row group that is open, of which those are missing that nobody wants.
+    columns: Vec<Option<Column>>,
+    /// The row group to open next.
+    next_group: usize,
+    /// The rows of the present one that were read, and those that are left.
+    read: u64,
+    left: u64,
+    /// Once a cell is not as ours are.
+    texts: Option<Texts>,
+}
+
+/// A column of the row group that is open.
+enum Column {
+    Doubles(Cells<DoubleType>),
+    Integers(Cells<Int64Type>),
+    Texts(Cells<ByteArrayType>),
+}
+
+/// The reader of a column, and the cells of a batch.
+struct Cells<T: DataType> {
+    reader: ColumnReaderImpl<T>,
+    /// Those that are not missing.
+    values: Vec<T::T>,
+    /// For each row whether it has one.
+    levels: Vec<i16>,
+}
+
+impl<T: DataType> Cells<T> {
+    fn of(reader: ColumnReaderImpl<T>) -> Self {
+        Self { reader, values: Vec::new(), levels: Vec::new() }
+    }
+
+    fn decode(&mut self, rows: usize) -> ParquetResult<()> {
+        self.values.clear();
+        self.levels.clear();
+        let mut read = 0;
+        while read < rows {
+            let (more, ..) = self.reader.read_records(
+                rows - read,
+                Some(&mut self.levels),
+                None,
+                &mut self.values,
+            )?;
+            if more == 0 {
+                return Err(ParquetError::EOF("a column has fewer values than rows".to_owned()));
+            }
+            read += more;
+        }
+        let there = self.levels.iter().filter(|level| **level > 0).count();
+        if self.levels.len() == rows && there == self.values.len() {
+            Ok(())
+        } else {
+            Err(ParquetError::General("a column has not one value for each row".to_owned()))
+        }
+    }
+
+    /// The cell of each row, `None` where it is missing.
+    fn each(&self) -> impl Iterator<Item = Option<&T::T>> {
+        let mut values = self.values.iter();
+        self.levels.iter().map(move |level| if *level > 0 { values.next() } else { None })
+    }
+}
+
+impl Column {
+    fn of(reader: ColumnReader) -> Option<Self> {
+        Some(match reader {
+            ColumnReader::DoubleColumnReader(reader) => Self::Doubles(Cells::of(reader)),
+            ColumnReader::Int64ColumnReader(reader) => Self::Integers(Cells::of(reader)),
+            ColumnReader::ByteArrayColumnReader(reader) => Self::Texts(Cells::of(reader)),
+            _ => return None,
+        })
+    }
+
+    fn decode(&mut self, rows: usize) -> ParquetResult<()> {
+        match self {
+            Self::Doubles(cells) => cells.decode(rows),
+            Self::Integers(cells) => cells.decode(rows),
+            Self::Texts(cells) => cells.decode(rows),
+        }
+    }
+
+    /// Replaces `into` by the numbers, NaN where one is missing; `None` if one is not as ours are.
+    fn numbers(&mut self, into: &mut Vec<f64>) -> Option<()> {
+        match self {
+            Self::Doubles(cells) if cells.values.len() == cells.levels.len() => {
+                std::mem::swap(into, &mut cells.values);
+            }
+            Self::Doubles(cells) => {
+                into.extend(cells.each().map(|cell| cell.copied().unwrap_or(f64::NAN)));
+                return cells.values.iter().all(|value| value.is_finite()).then_some(());
+            }
+            Self::Integers(cells) => {
+                into.extend(cells.each().map(|cell| cell.map_or(f64::NAN, |cell| *cell as f64)));
+            }
+            Self::Texts(cells) => {
+                into.extend(
+                    cells.each().map(|cell| cell.map_or(f64::NAN, |cell| number(cell.data()))),
+                );
+                let numbers = into.iter().filter(|value| !value.is_nan()).count();
+                return (numbers == cells.values.len()).then_some(());
+            }
+        }
+        into.iter().all(|value| value.is_finite() || value.is_nan()).then_some(())
+    }
+
+    /// Appends the texts, of which `missing` ones are empty; `None` if one is not as ours are.
+    fn texts(&self, into: &mut TextColumn, missing: &[String]) -> Option<()> {
+        let Self::Texts(cells) = self else { return None };
+        for cell in cells.each() {
+            let text = cell.map_or(Some(""), |cell| std::str::from_utf8(cell.data()).ok())?;
+            into.push(if missing.iter().any(|missing| missing == text) { "" } else { text });
+        }
+        Some(())
+    }
+
+    /// Appends the labels, true for the positive one; `None` if one is unknown.
+    fn labels(&self, into: &mut Vec<bool>, [positive, negative]: [&str; 2]) -> Option<()> {
+        let Self::Texts(cells) = self else { return None };
+        let is = |cell: &ByteArray, label: &str| cell.data() == label.as_bytes();
+        for cell in cells.each() {
+            let cell = cell?;
+            let yes = is(cell, positive);
+            if !yes && !is(cell, negative) {
+                return None;
+            }
+            into.push(yes);
+        }
+        Some(())
+    }
+
+    /// The number of rows without a cell.
+    fn missing(&self) -> u64 {
+        let levels = match self {
+            Self::Doubles(cells) => &cells.levels,
+            Self::Integers(cells) => &cells.levels,
+            Self::Texts(cells) => &cells.levels,
+        };
+        levels.iter().filter(|level| **level == 0).count() as u64
+    }
+}
+
+impl Values {
+    /// The rows of the file in `window`.
+    pub(crate) fn of(wish: OwnedWish, wants: Wants, window: Window) -> Result<Self> {
+        let place = wish.get().path.display().to_string();
+        let reader = SerializedFileReader::new(window.clone()).map_err(|e| damaged(&place, &e))?;
+        let mut values = Self {
+            wish,
+            wants,
+            window,
+            reader,
+            columns: Vec::new(),
+            next_group: 0,
+            read: 0,
+            left: 0,
+            texts: None,
+        };
+        if !values.is_ours() {
+            values.texts = Some(values.texts_from(0, 0)?);
+        }
+        Ok(values)
+    }
+
+    /// Whether the file has the columns and the types that we write.
+    fn is_ours(&self) -> bool {
+        let metadata = self.reader.metadata().file_metadata();
+        let found = metadata.schema_descr().columns();
+        let wanted = self.wants.schema.columns();
+        let is_text = |column: &ColumnDescriptor| {
+            column.physical_type() == Physical::BYTE_ARRAY
+                && column.logical_type_ref() == Some(&LogicalType::String)
+        };
+        let is_number = |column: &ColumnDescriptor| {
+            column.logical_type_ref().is_none()
+                && matches!(column.physical_type(), Physical::DOUBLE | Physical::INT64)
+        };
+        let fits = |(column, ours): (&ColumnDescriptor, &mlops_core::table::schema::Column)| {
+            let single = column.max_def_level() == 1 && column.max_rep_level() == 0;
+            let named = column.path().parts() == [ours.name.as_str()];
+            single && named && (is_text(column) || ours.role == Role::Numeric && is_number(column))
+        };
+        metadata.created_by() == Some(CREATOR)
+            && found.len() == wanted.len()
+            && found.iter().map(AsRef::as_ref).zip(wanted).all(fits)
+    }
+
+    /// The rows as text, from one of a row group on.
+    fn texts_from(&self, group: usize, row: u64) -> Result<Texts> {
+        Texts::from_row(self.wish.get(), self.window.clone(), group, row)
+    }
+
+    /// Which columns are read: those that are wanted, and ids of which it is not recorded how many there
+    /// are.
+    fn is_read(&self, role: Role, numeric: usize, at: usize, group: &RowGroupMetaData) -> bool {
+        match (role, self.wants.numbers) {
+            (Role::Numeric, Some((first, end))) => (first..end).contains(&numeric),
+            (Role::Numeric, None) => true,
+            (_, Some(_)) => false,
+            (Role::Id, None) => self.wants.ids || missing_in(group, at).is_none(),
+            (_, None) => true,
+        }
+    }
+
+    /// Opens the next row group that has rows; returns false if there is none.
+    fn open(&mut self) -> ParquetResult<bool> {
+        while self.left == 0 {
+            let number = self.next_group;
+            if number == self.reader.num_row_groups() {
+                return Ok(false);
+            }
+            self.next_group += 1;
+            let group = self.reader.get_row_group(number)?;
+            let rows = group.metadata().num_rows();
+            self.left = u64::try_from(rows).map_err(|_| {
+                ParquetError::General("a row group has a negative number of rows".to_owned())
+            })?;
+            self.read = 0;
+            let mut columns = Vec::new();
+            let mut numeric = 0;
+            for (at, column) in self.wants.schema.columns().iter().enumerate() {
+                let read = self.is_read(column.role, numeric, at, group.metadata());
+                numeric += usize::from(column.role == Role::Numeric);
+                let reader = read.then(|| group.get_column_reader(at)).transpose()?;
+                columns.push(reader.and_then(Column::of));
+            }
+            self.columns = columns;
+        }
+        Ok(true)
+    }
+
+    /// The next rows; `None` if a cell is not as ours are.
+    fn table(&mut self, rows: usize) -> ParquetResult<Option<Table>> {
+        let Self { wants, columns, reader, next_group, read, .. } = self;
+        let schema = &wants.schema;
+        let labels = [schema.positive_label(), schema.negative_label().unwrap_or_default()];
+        let mut table = Table::new(schema);
+        let (mut id, mut numeric, mut categorical) = (0, 0, 0);
+        for (at, column) in schema.columns().iter().enumerate() {
+            let mut found = columns[at].as_mut();
+            if let Some(cells) = &mut found {
+                cells.decode(rows)?;
+            }
+            let good = match (column.role, found) {
+                (Role::Id, Some(cells)) => {
+                    let missing = cells.missing();
+                    table.count_ids(id, rows as u64, missing);
+                    if wants.ids { cells.texts(&mut table.ids[id], &[]) } else { Some(()) }
+                }
+                (Role::Id, None) => {
+                    // Those of the whole row group are counted with its first rows.
+                    let group = reader.metadata().row_group(*next_group - 1);
+                    if let (0, Some(missing)) = (*read, missing_in(group, at)) {
+                        let all = u64::try_from(group.num_rows()).unwrap_or(0);
+                        table.count_ids(id, all, missing.min(all));
+                    }
+                    Some(())
+                }
+                (Role::Numeric, Some(cells)) => cells.numbers(&mut table.numeric[numeric]),
+                (Role::Categorical, Some(cells)) => {
+                    cells.texts(&mut table.categorical[categorical], &wants.missing)
+                }
+                (Role::Target, Some(cells)) => cells.labels(&mut table.labels, labels),
+                (_, None) => Some(()),
+            };
+            if good.is_none() {
+                return Ok(None);
+            }
+            match column.role {
+                Role::Id => id += 1,
+                Role::Numeric => numeric += 1,
+                Role::Categorical => categorical += 1,
+                Role::Target => {}
+            }
+        }
+        table.end_rows(rows);
+        Ok(Some(table))
+    }
+
+    fn fill(&mut self, batch: &mut Batch) -> ParquetResult<bool> {
+        if !self.open()? {
+            return Ok(false);
+        }
+        let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(ROWS);
+        let Some(table) = self.table(rows)? else { return Ok(true) };
+        let part = format!("row group {}", self.next_group - 1);
+        batch.place = Place::rows(Some(part.into()), self.read + 1);
+        batch.values = Some(Box::new(table));
+        self.read += rows as u64;
+        self.left -= rows as u64;
+        Ok(true)
+    }
+}
+
+/// How many cells of a column of a row group are missing, if that is recorded.
+fn missing_in(group: &RowGroupMetaData, column: usize) -> Option<u64> {
+    group
+        .column(column)
+        .statistics()
+        .and_then(parquet::file::statistics::Statistics::null_count_opt)
+}
+
+impl Decoder for Values {
+    fn header(&mut self) -> Result<Option<Vec<String>>> {
+        match &mut self.texts {
+            Some(texts) => texts.header(),
+            None => Ok(Some(self.wants.schema.columns().iter().map(|c| c.name.clone()).collect())),
+        }
+    }
+
+    fn next(&mut self, batch: &mut Batch) -> Result<bool> {
+        if self.texts.is_none() {
+            let filled = self.fill(batch);
+            let more =
+                filled.map_err(|e| damaged(&self.wish.get().path.display().to_string(), &e))?;
+            if batch.values.is_some() || !more {
+                return Ok(more);
+            }
+            self.texts = Some(self.texts_from(self.next_group - 1, self.read)?);
+        }
+        match &mut self.texts {
+            Some(texts) => texts.next(batch),
+            None => Ok(false),
+        }
+    }
+
+    fn extra(&self) -> Vec<String> {
+        self.texts.as_ref().map(Decoder::extra).unwrap_or_default()
+    }
+}
