@@ -142,14 +142,23 @@ spelt! {
     }
 }
 
-/// The form of a data set's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Form {
-    /// CSV, as all rows are spelt.
-    #[default]
-    Csv,
-    /// Parquet with the same cells.
-    Parquet,
+spelt! {
+    /// The form of a data set's file.
+    #[derive(Default)]
+    pub enum Form {
+        /// CSV, as all rows are spelt.
+        #[default]
+        Csv = "csv",
+        /// Parquet with the same cells.
+        Parquet = "parquet",
+    }
+}
+
+impl Form {
+    /// Whether it is CSV, which records need not say.
+    pub fn is_csv(&self) -> bool {
+        *self == Self::Csv
+    }
 }
 
 /// The N of `finaldata{N}.csv`: it rises by the number of files that an ingestion took, and by one if

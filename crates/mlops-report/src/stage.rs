@@ -93,14 +93,16 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
     warnings.sort_by_key(|w| std::cmp::Reverse(w.severity));
 
     let schema = &subject.model.schema;
+    let version = subject.model.data.version;
+    let data_version = version.name(workspace.ledger.form_of(version)?);
     let label = |positive| spelt_out(schema.target(), subject.model.label(positive));
     let report = Report {
         title: format!("Model report: {}", subject.name()),
         generated: context.now(),
         tool_version: context.tool_version.clone(),
         release: subject.release.as_ref().map(ToString::to_string),
-        data_version: subject.model.data.version.file_name(),
-        digests: trial.digests(&subject),
+        digests: trial.digests(&subject, &data_version),
+        data_version,
         target: schema.target().to_owned(),
         positive_label: label(true),
         negative_label: label(false),

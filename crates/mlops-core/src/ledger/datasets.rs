@@ -381,6 +381,11 @@ impl Ledger {
         })
     }
 
+    /// The form of data set `version`; CSV if it is unknown.
+    pub fn form_of(&self, version: DatasetVersion) -> Result<Form> {
+        Ok(self.dataset(version)?.map_or_else(Form::default, |dataset| dataset.form()))
+    }
+
     /// Data set `version`.
     pub fn dataset(&self, version: DatasetVersion) -> Result<Option<DatasetRecord>> {
         self.query(|db| {

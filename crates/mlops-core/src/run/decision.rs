@@ -11,7 +11,7 @@ use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
 use crate::expect::Breach;
-use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId, Step};
+use crate::ids::{DatasetVersion, DecisionOutcome, Form, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
 use crate::run::attention::Finding;
@@ -230,6 +230,9 @@ pub struct DataSeen {
     pub decided: DatasetVersion,
     /// The newest data set now.
     pub version: Option<DatasetVersion>,
+    /// The form of its file.
+    #[serde(default, skip_serializing_if = "Form::is_csv")]
+    pub form: Form,
     /// The number of its rows.
     pub rows: u64,
     /// Files that were ingested after `decided`.
@@ -257,6 +260,9 @@ pub struct Live {
     pub release: ReleaseId,
     /// The data set that it was trained on.
     pub dataset: DatasetVersion,
+    /// The form of that.
+    #[serde(default, skip_serializing_if = "Form::is_csv")]
+    pub form: Form,
     /// Its F1 on the test data of its time.
     pub f1: Option<f64>,
 }
@@ -353,7 +359,7 @@ impl fmt::Display for Decision {
                 f,
                 "Live when it began: {}, trained on {}{}.",
                 live.release,
-                live.dataset.file_name(),
+                live.dataset.name(live.form),
                 live.f1.map_or(String::new(), |f1| format!(", F1 {f1:.4} on its test data"))
             )?,
             None => writeln!(f, "No model was live when it began.")?,
@@ -361,7 +367,7 @@ impl fmt::Display for Decision {
         match (data.version, data.new_rows) {
             (None, _) => writeln!(f, "Data: none in {} yet.", data.folder)?,
             (Some(version), 0) => {
-                writeln!(f, "Data: {}, nothing new in {}.", version.file_name(), data.folder)?;
+                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)?;
             }
             (Some(version), new) => writeln!(
                 f,
@@ -370,7 +376,7 @@ impl fmt::Display for Decision {
                 text::names(&data.files),
                 text::plural(data.duplicates, "duplicate"),
                 text::count(data.quarantined),
-                version.file_name()
+                version.name(data.form)
             )?,
         }
         if let Some(holdout) = &self.holdout {

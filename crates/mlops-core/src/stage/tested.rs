@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use crate::csv::reader::{RowReader, RowSet};
 use crate::dataset::discover::SourceFile;
 use crate::evaluation::entity::{Entities, Identity};
-use crate::ids::DatasetVersion;
 use crate::ledger::HoldoutRecord;
 use crate::model::{Model, Predictor};
 use crate::platform::digest::Digest;
@@ -428,7 +427,7 @@ impl Source {
         let version = model.data.version;
         let dataset = ledger.dataset(version)?.filter(|d| d.content == model.data.sha256);
         let Some(dataset) = dataset else {
-            return Err(unknown(version, added, "is not in the ledger"));
+            return Err(unknown(&version.file_name(), added, "is not in the ledger"));
         };
         let contents = ledger.segments(version)?.iter().map(|s| s.sha256).collect();
         let path = dataset.location.as_path().to_owned();
@@ -437,7 +436,7 @@ impl Source {
         }
         let newest = ledger.latest_dataset()?.filter(|d| d.location.is_file());
         let Some(newest) = newest.filter(|d| d.version > version) else {
-            return Err(unknown(version, added, "is gone"));
+            return Err(unknown(&dataset.name(), added, "is gone"));
         };
         let segments = ledger.segments(newest.version)?;
         let rows = Some(RowRanges::of(&segments, |s| s.batch <= version));
@@ -514,11 +513,11 @@ impl Source {
     }
 }
 
-fn unknown(version: DatasetVersion, added: &[&TestFile], why: &str) -> Error {
+fn unknown(data: &str, added: &[&TestFile], why: &str) -> Error {
     Error::missing(format!(
         "{} was added after the model was trained, and {}, which would tell whether the model \
          knows its rows, {why}: train again",
         text::names(added.iter().map(|f| &f.name)),
-        version.file_name()
+        text::name(data)
     ))
 }

@@ -212,6 +212,12 @@ fn life(outputs: &[Value]) -> (Scene, End) {
     said.push(format!("{} {:?}", rehearsed.outcome, rehearsed.drift));
     let decision = decide(&scene);
     assert!(decision.holdout.is_some() && decision.drift.is_some(), "{decision}");
+    // What people read names the files that are there.
+    let sentences = decision.to_string();
+    let named = sentences.lines().filter(|line| line.contains("finaldata"));
+    said.extend(named.map(|line| line.replace(".parquet", ".csv")));
+    let all_parquet = outputs.iter().all(|output| *output == parquet());
+    assert!(sentences.contains(".parquet") || !all_parquet, "{sentences}");
     let (drift, gate) = (&decision.data_drift, &decision.gate);
     said.push(format!("{} {:?} {drift:?} {gate:?}", decision.outcome, decision.release));
     said.push(format!("{:?} {:?}", decision.drift, decision.holdout));
@@ -426,7 +432,7 @@ fn a_fault_at_any_step_leaves_either_version() {
 fn values_are_those_of_the_text() {
     mlops_formats::install();
     let scene = Scene::with(&config(&parquet(), &json!({})));
-    scene.file("in/a.csv", rows(20_000, 4));
+    scene.file("in/a.csv", rows(10_000, 4));
     scene.ingest().unwrap();
     let record = scene.ledger().latest_dataset().unwrap().unwrap();
     scene.file("finaldata1.csv", text(&scene, &record));
@@ -445,12 +451,13 @@ fn values_are_those_of_the_text() {
                 let mut rows = Vec::new();
                 let reading = reader
                     .read(&path, |table| {
+                        let mut ids = table.ids[0].iter();
                         for i in 0..table.len() {
-                            let ids = table.ids[0].iter().nth(i).map(str::to_owned);
+                            let id = ids.next().map(str::to_owned);
                             let numbers: Vec<u64> =
                                 table.numeric.iter().map(|column| column[i].to_bits()).collect();
                             let code = table.categorical[0].get(i).to_owned();
-                            rows.push((ids, numbers, code, table.labels[i]));
+                            rows.push((id, numbers, code, table.labels[i]));
                         }
                         Ok(())
                     })

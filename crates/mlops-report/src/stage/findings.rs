@@ -37,8 +37,8 @@ pub(super) fn of_model(
             if more > 0 { format!(" ({})", text::plural(more, "more row")) } else { String::new() };
         warnings.push(warning(format!(
             "The {what} was trained on {}; {}{more} is newer and was not used for training yet.",
-            data.version.file_name(),
-            newest.version.file_name()
+            data.version.name(workspace.ledger.form_of(data.version)?),
+            newest.name()
         )));
     }
     let features = card.features.iter().zip(&card.coefficients);

@@ -132,11 +132,11 @@ impl Trial {
     }
 
     /// The digests that identify the model and the data of the report.
-    pub(super) fn digests(&self, subject: &Subject) -> Vec<(String, String)> {
+    pub(super) fn digests(&self, subject: &Subject, data_version: &str) -> Vec<(String, String)> {
         let data = &subject.model.data;
         let mut digests = vec![
             ("Model file".to_owned(), subject.artifact.to_string()),
-            (data.version.file_name(), data.sha256.to_string()),
+            (data_version.to_owned(), data.sha256.to_string()),
         ];
         digests.extend(self.tests.current.iter().map(|f| (f.name.clone(), f.digest.to_string())));
         digests

@@ -40,7 +40,9 @@ impl DecisionRun<'_> {
     pub(super) fn note_live(&mut self, release: Release) -> Release {
         let f1 = score::f1_of(&release.folder);
         let dataset = release.manifest.dataset;
-        self.decision.live = Some(Live { release: release.id.clone(), dataset, f1 });
+        // What is said of a data set is not worth failing for.
+        let form = self.workspace.ledger.form_of(dataset).unwrap_or_default();
+        self.decision.live = Some(Live { release: release.id.clone(), dataset, form, f1 });
         release
     }
 

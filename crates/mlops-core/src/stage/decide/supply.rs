@@ -90,6 +90,7 @@ impl DecisionRun<'_> {
             folder: ingestion.folder.clone(),
             decided,
             version: ingestion.version,
+            form: ingestion.version.map(|v| ledger.form_of(v)).transpose()?.unwrap_or_default(),
             rows: ingestion.rows,
             files: files.iter().map(|f| f.name.clone()).collect(),
             new_rows: datasets.iter().map(|d| d.new_rows).sum(),
