@@ -18,6 +18,7 @@ const RULES: &str = r#", "contract": {
         "corporation": {"unique": true, "pattern": "[a-z]+: #1", "allowed": ["b", "a", "yes", "1"]}
     },
     "rows": {"min": 10, "max": 1000, "versus_median": 0.5, "severity": "abort"},
+    "batch_rows": {"min": 12, "severity": "warn"},
     "new_columns": "evolve"
 }, "sources": [{"name": "crm", "uri": "crm", "columns": {"cust_id": "corporation"}}]"#;
 
@@ -154,6 +155,7 @@ fn each_difference_is_listed() {
         ]
     );
     assert_eq!(changed("value: evolve", "value: freeze"), one("newColumns", "freeze", "evolve"));
+    assert_eq!(changed("value: 12\n", "value: 13\n"), one("batchRowsMin", "13", "12"));
     assert_eq!(changed("name: crm", "name: erp"), one("object", "there", "–"));
     let output = INGESTION.run(scene.root(), &["contract", "check", "odcs.yaml"]).ends_with(1);
     assert!(

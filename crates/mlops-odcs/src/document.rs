@@ -205,6 +205,15 @@ fn custom(contract: &Contract) -> Vec<Value> {
         found.push(property("rowsVersusMedian", share.into()));
         found.push(property("rowsVersusMedianSeverity", severity(rows.severity).into()));
     }
+    if let Some(rows) = &contract.batch_rows {
+        let bounds = [
+            ("batchRowsMin", rows.min.map(Value::from)),
+            ("batchRowsMax", rows.max.map(Value::from)),
+            ("batchRowsVersusMedian", rows.versus_median.map(Value::from)),
+        ];
+        found.extend(bounds.into_iter().filter_map(|(name, bound)| Some(property(name, bound?))));
+        found.push(property("batchRowsSeverity", severity(rows.severity).into()));
+    }
     for (name, shape, default) in [
         ("newColumns", contract.new_columns, Shape::DiscardValue),
         ("missingColumns", contract.missing_columns, Shape::Freeze),

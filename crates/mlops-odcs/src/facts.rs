@@ -29,8 +29,17 @@ pub(crate) fn of(object: &Value) -> Facts {
 }
 
 /// Properties of our own; others are somebody else's business.
-const OWN: [&str; 5] =
-    ["rowsVersusMedian", "rowsVersusMedianSeverity", "newColumns", "missingColumns", "typeChanges"];
+const OWN: [&str; 9] = [
+    "rowsVersusMedian",
+    "rowsVersusMedianSeverity",
+    "batchRowsMin",
+    "batchRowsMax",
+    "batchRowsVersusMedian",
+    "batchRowsSeverity",
+    "newColumns",
+    "missingColumns",
+    "typeChanges",
+];
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
