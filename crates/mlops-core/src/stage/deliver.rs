@@ -73,7 +73,7 @@ pub(super) fn run(context: &Context, workspace: &mut Workspace) -> Result<Delive
                 "the table \"{}\" does not have {} yet: {error}. The data set is complete, and the next \
                  run tries again",
                 text::name(&table.table),
-                newest.version.file_name(),
+                newest.name(),
             )));
         }
     }
@@ -99,7 +99,7 @@ fn bring(
         let columns = schema.columns().iter().map(|column| &column.name);
         let readable = dataset.location.is_file() && columns.eq(&dataset.columns);
         if !last && !readable {
-            left_out.push(dataset.version.file_name());
+            left_out.push(dataset.name());
             continue;
         }
         one(context, &schema, &mut *destination, dataset, &mark)?;
@@ -187,6 +187,7 @@ mod tests {
             run_id: RunId::named("run"),
             location: "x".into(),
             sha256: digest(version),
+            content: digest(version),
             bytes: 0,
             rows: 0,
             new_rows: 0,

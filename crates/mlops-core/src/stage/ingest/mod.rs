@@ -5,6 +5,7 @@
 
 mod anew;
 mod batches;
+pub(crate) mod columnar;
 mod earlier_changes;
 pub mod identity;
 mod loss;
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use crate::config::sources::Role;
 use crate::config::{Config, InputFolder, OnChange};
-use crate::dataset::builder::Ingest;
+use crate::dataset::builder::{Earlier, Ingest};
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
@@ -196,7 +197,12 @@ fn take(
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
-        ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
+        ingest.carry_over(Earlier {
+            path: &previous.location,
+            sha256: previous.sha256,
+            content: previous.content,
+            stamp: previous.stamp,
+        })?;
         for digest in contents {
             ingest.know(*digest);
         }

@@ -30,6 +30,9 @@ use crate::{Error, Result, text};
 pub struct Replayed {
     /// The version that it made, if any row was taken or left the quarantine otherwise.
     pub version: Option<DatasetVersion>,
+    /// The name of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
     /// The files that were read again.
     pub files: Vec<String>,
     /// The rows that were in the quarantine and fit the question.
@@ -101,6 +104,7 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
     let new = New { version, base: None, parts, superseded: Vec::new() };
     publish(context, workspace, ingest, new, Vec::new(), &mut report)?;
     replayed.version = report.version;
+    replayed.data = Some(version.name(context.config.output.form()));
     replayed.warnings.extend(report.warnings);
     for segment in held.iter().filter(|segment| contents.contains(&segment.sha256)) {
         if let Some(record) = workspace.ledger.taken(segment.sha256)? {
@@ -209,7 +213,7 @@ impl fmt::Display for Replayed {
             text::plural(self.files.len() as u64, "file"),
             text::plural(self.taken, "row"),
             text::count(self.left),
-            version.file_name()
+            self.data.as_deref().unwrap_or(&version.file_name())
         )
     }
 }

@@ -227,7 +227,8 @@ impl Report for Ingested {
             Fact::new("quarantined", sum(|f| f.counts.quarantined)),
             Fact::new("superseded", self.superseded),
         ];
-        facts.extend(self.version.map(|version| Fact::new("version", version.file_name())));
+        let data = self.data.as_deref().map(Path::new).and_then(Path::file_name);
+        facts.extend(data.map(|name| Fact::new("version", name.to_string_lossy())));
         facts
     }
 }
