@@ -188,7 +188,6 @@ mod tests {
             location: "x".into(),
             sha256: digest(version),
             content: digest(version),
-            content: digest(version),
             bytes: 0,
             rows: 0,
             new_rows: 0,
