@@ -21,8 +21,8 @@ fn listed(scene: &Scene) -> Value {
 
 /// The entry of a source.
 fn of<'a>(list: &'a Value, name: &str) -> &'a Value {
-    let sources = list["sources"].as_array().unwrap();
-    sources.iter().find(|source| source["name"] == name).unwrap()
+    let sources = list["sources"].as_array().expect("a list");
+    sources.iter().find(|source| source["name"] == name).expect("a source")
 }
 
 const DAILY: &str = r#"[{"name": "branches", "uri": "branches", "columns": {"cust_id": "corporation"},

@@ -145,10 +145,15 @@ fn one(
     workspace: &str,
 ) -> Result<()> {
     let now = context.now();
-    let DatasetRecord { version, content, rows, location, .. } = dataset;
-    let (version, content, rows) = (*version, *content, *rows);
-    let mut delivery =
-        destination.begin(&Version { workspace, version, content, rows, schema, now: &now })?;
+    let DatasetRecord { rows, location, .. } = dataset;
+    let mut delivery = destination.begin(&Version {
+        workspace,
+        version: dataset.version,
+        content: dataset.content,
+        rows: *rows,
+        schema,
+        now: &now,
+    })?;
     let config = &context.config;
     let reader = RowReader::labelled(schema, &config.ingestion).on_threads(config.limits.threads);
     let mut cells = CanonicalCells::default();
@@ -158,7 +163,7 @@ fn one(
             (0..schema.width()).map(|at| in_utf8(cells.value(row, at))).collect();
         delivery.row(&values)
     })?;
-    if reading.digest != dataset.sha256 || reading.rejected > 0 || reading.rows_read != rows {
+    if reading.digest != dataset.sha256 || reading.rejected > 0 || reading.rows_read != *rows {
         return Err(Error::conflict(format!(
             "{} is not as it was recorded: restore it from a backup",
             location.display()
