@@ -213,8 +213,10 @@ pub(super) fn sources(
             reading,
         };
         if source.is_database() {
-            // Their rows are written as our own are.
-            source.reading.numbers = NumberFormat { decimal: '.', thousands: None };
+            // Their rows are written as our own are; a text may be a number of another kind.
+            if source.reading.numbers.decimal != '.' {
+                source.reading.numbers = NumberFormat { decimal: '.', thousands: None };
+            }
             source.reading.format = Format {
                 kind: Some(Kind::Csv),
                 delimiter: Some(','),
