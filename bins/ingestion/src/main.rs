@@ -18,8 +18,8 @@ use mlops_sources::Everywhere;
     after_help = "Examples:\n  ingestion --config config.json\n  ingestion sources            what \
                   each source has\n  ingestion sources test NAME  read one of its objects on \
                   trial\n\nExit codes: 0 done or nothing new, \
-                  1 a file or the run failed, 2 wrong usage or configuration, 75 another run is \
-                  at work"
+                  1 a file or the run failed, 2 wrong usage or configuration, 3 done, but the table \
+                  of the database is behind, 75 another run is at work"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "one for each switch")]
 struct Arguments {

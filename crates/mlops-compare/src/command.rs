@@ -268,7 +268,8 @@ fn subject<'r>(
         let subject = Subject { name: text.to_owned(), path: path.to_owned(), version };
         return Ok((subject, record));
     }
-    let number = text.strip_prefix("finaldata").and_then(|t| t.strip_suffix(".csv"));
+    let rest = text.strip_prefix("finaldata");
+    let number = rest.and_then(|t| t.strip_suffix(".csv").or_else(|| t.strip_suffix(".parquet")));
     let version = number.unwrap_or(text).parse().map(DatasetVersion);
     let named = records.iter().find(|(record, _)| Ok(record.version) == version);
     let Some((record, removed)) = named else {
@@ -290,7 +291,7 @@ fn subject<'r>(
         };
         return Err(Error::missing(format!("{} {why} ({text})", path.display())));
     }
-    let name = record.version.file_name();
+    let name = record.name();
     Ok((Subject { name, path, version: Some(record.version) }, Some(record)))
 }
 

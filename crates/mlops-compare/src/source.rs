@@ -9,7 +9,7 @@ use std::path::Path;
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use mlops_core::csv::clean::FormatChanges;
-use mlops_core::csv::formats::is_our_own;
+use mlops_core::csv::formats::{self, Opened, is_our_own};
 use mlops_core::csv::header;
 use mlops_core::csv::pipeline::{self, Piece, Worker};
 use mlops_core::csv::record::Shape;
@@ -73,9 +73,14 @@ impl Source {
     /// Opens a file and reads its header.
     pub(crate) fn open(side: Side, options: &Ingestion) -> Result<Self> {
         let failed = |e| Error::io("read", side.path, e);
-        let (file, metadata) = files::open(side.path).map_err(failed)?;
         let place = side.path.display().to_string();
-        let mut reader = ChunkReader::new(file, side.path, CHUNK_BYTES);
+        let (opened, metadata) = if side.recorded || is_our_own(side.path) {
+            formats::open_our_own(side.path, &[])?
+        } else {
+            let (file, metadata) = files::open(side.path).map_err(failed)?;
+            (Opened::File(file), metadata)
+        };
+        let mut reader = ChunkReader::of(opened, side.path, CHUNK_BYTES);
         if !side.recorded {
             reader = reader.without_digest();
         }

@@ -142,6 +142,16 @@ spelt! {
     }
 }
 
+/// The form of a data set's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// CSV, as all rows are spelt.
+    #[default]
+    Csv,
+    /// Parquet with the same cells.
+    Parquet,
+}
+
 /// The N of `finaldata{N}.csv`: it rises by the number of files that an ingestion took, and by one if
 /// an ingestion only removed the rows of files that were corrected.
 #[derive(
@@ -157,19 +167,27 @@ impl DatasetVersion {
         Self(last.map_or(0, |last| last.0).saturating_add(files))
     }
 
-    /// The file name of the data set: `finaldata{N}.csv`.
+    /// The file name of the data set as CSV: `finaldata{N}.csv`.
     pub fn file_name(self) -> String {
-        format!("finaldata{}.csv", self.0)
+        self.name(Form::Csv)
     }
 
-    /// The file name of the data set as Parquet: `finaldata{N}.parquet`.
-    pub fn table_name(self) -> String {
-        format!("finaldata{}.parquet", self.0)
+    /// The file name of the data set in a form.
+    pub fn name(self, form: Form) -> String {
+        match form {
+            Form::Csv => format!("finaldata{}.csv", self.0),
+            Form::Parquet => format!("finaldata{}.parquet", self.0),
+        }
     }
 
-    /// The key under which the ledger has the digest of that file.
+    /// The key under which the ledger has the digest of a Parquet file that stands beside the data set.
     pub(crate) fn table_key(self) -> String {
         format!("table {}", self.0)
+    }
+
+    /// The key under which the ledger has the digest of the rows, if it is not that of the file.
+    pub(crate) fn content_key(self) -> String {
+        format!("content {}", self.0)
     }
 
     /// The file name of the changed cells: `changes{N}.parquet`.

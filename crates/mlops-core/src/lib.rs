@@ -66,6 +66,7 @@
 pub mod config;
 pub mod csv;
 pub mod dataset;
+pub mod destination;
 pub mod drift;
 pub mod error;
 pub mod evaluation;

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::config;
+use crate::config::OutputTable;
+use crate::destination::Destination;
 use crate::platform::clock::Clock;
 use crate::{Error, Result};
 
@@ -19,6 +21,18 @@ use crate::{Error, Result};
 pub trait Places: Send + Sync {
     /// Makes ready to read from `source`; reaching it may be left to [`Source::list`].
     fn open(&self, source: &config::Source, around: &Around<'_>) -> Result<Box<dyn Source>>;
+
+    /// Opens the database into whose table data sets are delivered.
+    fn destination(
+        &self,
+        table: &OutputTable,
+        _around: &Around<'_>,
+    ) -> Result<Box<dyn Destination>> {
+        Err(Error::data(format!(
+            "the table \"{}\" is written by ingestion, first_run and fullprocess only",
+            table.table
+        )))
+    }
 }
 
 /// What a place needs of the run that reads from it.

@@ -332,7 +332,7 @@ const POWERS_OF_TEN: [f64; 16] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /// The double nearest to a canonical number; NaN for an empty cell.
-pub(crate) fn number(cell: &[u8]) -> f64 {
+pub fn number(cell: &[u8]) -> f64 {
     let (negative, digits) = match cell.strip_prefix(b"-") {
         Some(rest) => (true, rest),
         None => (false, cell),

@@ -19,6 +19,7 @@ const ROOMS: &[&str] = &[
     "table",
     "expect",
     "config",
+    "destination",
     "source",
     "csv",
     "dataset",

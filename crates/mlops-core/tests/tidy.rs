@@ -12,7 +12,11 @@ const OWNERS: &[(&str, &str)] = &[
     ("bincode::", "crates/mlops-core/src/model/ crates/mlops-core/src/config/choices.rs"),
     ("smartcore::", "crates/mlops-core/src/model/fit/lbfgs.rs"),
     ("memmap2::", "crates/mlops-core/src/platform/huge_vec.rs"),
-    ("rusqlite::", "crates/mlops-core/src/ledger/ crates/mlops-sources/src/sqlite.rs"),
+    (
+        "rusqlite::",
+        "crates/mlops-core/src/ledger/ crates/mlops-sources/src/sqlite.rs \
+         crates/mlops-sources/src/destination/sqlite.rs",
+    ),
     ("ring::digest", "crates/mlops-core/src/platform/digest.rs"),
     ("plotters", "crates/mlops-report/"),
     ("reqwest", "crates/mlops-client/ crates/mlops-sources/src/web/"),
@@ -21,7 +25,11 @@ const OWNERS: &[(&str, &str)] = &[
     ("hyper::", "crates/mlops-serve/"),
     ("tokio::", "crates/mlops-serve/ crates/mlops-sources/"),
     ("object_store", "crates/mlops-sources/src/store.rs"),
-    ("tokio_postgres", "crates/mlops-sources/src/postgres.rs crates/mlops-sources/src/tls.rs"),
+    (
+        "tokio_postgres",
+        "crates/mlops-sources/src/postgres.rs crates/mlops-sources/src/server.rs \
+         crates/mlops-sources/src/destination/postgres.rs crates/mlops-sources/src/tls.rs",
+    ),
     ("println!", "crates/mlops-runtime/src/console.rs"),
 ];
 

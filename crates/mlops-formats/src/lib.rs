@@ -32,7 +32,7 @@ use std::path::Path;
 
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
-use mlops_core::csv::formats::{self, ChangesWriter, DataSet, Formats, Opened};
+use mlops_core::csv::formats::{self, ChangesWriter, DataSet, Formats, Opened, TableFile};
 
 /// All formats of this crate.
 struct Known;
@@ -56,7 +56,7 @@ impl Formats for Known {
         open::row_bytes(path)
     }
 
-    fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
+    fn write_table(&self, data: DataSet, out: &mut dyn TableFile) -> Result<()> {
         output::write(data, out)
     }
 

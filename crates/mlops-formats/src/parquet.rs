@@ -3,9 +3,10 @@
 //! A nested column has a path as name, `address.city`; one that is repeated within a row has no cell to
 //! stand in. Not for writing.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use mlops_core::csv::formats::{Batch, Place};
+use mlops_core::csv::formats::{Batch, Place, is_our_own};
 use mlops_core::{Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -253,8 +254,11 @@ impl Table {
         let find = |wanted: &String| {
             leaves.iter().find(|(_, column)| name(column) == *wanted && single(column))
         };
-        let found: Option<Vec<_>> = wish.columns.iter().map(find).collect();
-        // Whoever misses a column is told of all.
+        let found: Option<Vec<_>> = match wish.columns {
+            [] => None,
+            columns => columns.iter().map(find).collect(),
+        };
+        // Whoever misses a column is told of all, as is who wants all.
         let chosen = found.unwrap_or_else(|| leaves.iter().filter(|l| single(l.1)).collect());
         for (leaf, column) in chosen {
             names.push(name(column));
@@ -359,6 +363,10 @@ fn damaged(place: &str, error: &ParquetError) -> Error {
         ParquetError::NYI(message) => {
             format!("this Parquet file needs what is not there: {message}")
         }
+        error if is_our_own(Path::new(place)) => format!(
+            "it is not what was recorded: it was changed or damaged ({error}). Restore it, or run \
+             `ingestion --rebuild`"
+        ),
         error => format!("this Parquet file cannot be read: {error}: write it again"),
     };
     Error::schema(place, message)

@@ -1,13 +1,16 @@
-//! The places from which rows are fetched: programs, object stores, databases, web servers.
+//! The places from which rows are fetched: programs, object stores, databases, web servers; and the
+//! databases into which data sets are delivered.
 //!
 //! Not for when something is fetched and what becomes of it: see `mlops_core::stage::land`. Only the
 //! programs that ingest link this crate, since its libraries are heavy. Secrets come from the
 //! environment, under the names that each service uses everywhere, and appear in no message.
 
 mod command;
+mod destination;
 mod environment;
 mod hosts;
 mod postgres;
+mod server;
 mod sqlite;
 mod store;
 mod table;
@@ -16,7 +19,9 @@ mod web;
 mod worker;
 
 use mlops_core::config;
+use mlops_core::config::OutputTable;
 use mlops_core::config::sources::{Place, without_secrets};
+use mlops_core::destination::Destination;
 use mlops_core::source::{Around, Places, Source};
 use mlops_core::{Error, Result};
 
@@ -59,7 +64,7 @@ impl Places for Everywhere {
                 }
                 "http" | "https" => Ok(Box::new(web::Page::new(source, uri)?)),
                 "postgres" | "postgresql" => {
-                    Ok(Box::new(postgres::Server::new(source, uri, &self.environment)?))
+                    Ok(Box::new(postgres::Rows::new(source, uri, &self.environment)?))
                 }
                 "sqlite" => Ok(Box::new(sqlite::File::new(source, uri, around))),
                 _ => Err(Error::data(format!(
@@ -67,6 +72,16 @@ impl Places for Everywhere {
                     without_secrets(uri)
                 ))),
             },
+        }
+    }
+    fn destination(
+        &self,
+        table: &OutputTable,
+        around: &Around<'_>,
+    ) -> Result<Box<dyn Destination>> {
+        match table.file(around.base) {
+            Some(path) => Ok(Box::new(destination::sqlite::File::open(table, &path)?)),
+            None => Ok(Box::new(destination::postgres::Server::open(table, &self.environment)?)),
         }
     }
 }

@@ -1,39 +1,28 @@
 //! Tables of a PostgreSQL server, read in a transaction that can only read and sees one moment.
 //!
-//! The password comes from PGPASSWORD, or from the file that PGPASSFILE names (by default
-//! ~/.pgpass), or stands in the address. Not for writing.
+//! Not for connecting: see `server`; not for writing: see `destination`.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use mlops_core::config;
-use mlops_core::config::sources::{Lag, without_secrets};
+use mlops_core::config::sources::Lag;
 use mlops_core::source::{Fetched, Object, Seen, Source};
-use mlops_core::{Error, Result, text};
-use tokio_postgres::config::{Host, SslMode};
+use mlops_core::{Error, Result};
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, NoTls};
 
 use crate::environment::Environment;
+use crate::server::Server;
 use crate::table::{Extract, Mark, PAGE, Wanted, qualified, quoted};
-use crate::{hosts, tls, worker};
-
-/// Attempts to connect.
-const ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// How much longer than the server an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::worker;
 
 /// The table.
-pub(crate) struct Server {
-    config: Config,
-    /// For messages.
-    address: String,
-    timeout: Duration,
+pub(crate) struct Rows {
+    server: Server,
     wanted: Wanted,
     seen: Mutex<Seen>,
 }
@@ -63,146 +52,30 @@ impl Plan {
     }
 }
 
-impl Server {
+impl Rows {
     pub(crate) fn new(
         source: &config::Source,
         uri: &str,
         environment: &Environment,
     ) -> Result<Self> {
-        let address = without_secrets(uri);
-        let checked = uri.contains("sslmode=verify-");
-        // Certificates are always verified.
-        let plain = uri
-            .replace("sslmode=verify-full", "sslmode=require")
-            .replace("sslmode=verify-ca", "sslmode=require");
-        let mut config: Config = plain.parse().map_err(|_| {
-            Error::data(format!(
-                "its \"uri\" is not of the form postgres://USER@HOST:PORT/DATABASE?sslmode=require: \
-                 {address}"
-            ))
-        })?;
-        if config.get_hosts().is_empty() {
-            config.host(environment.get("PGHOST").unwrap_or("localhost"));
-        }
-        if config.get_user().is_none() {
-            let user = environment.get("PGUSER").or_else(|| environment.get("USER"));
-            config.user(user.unwrap_or("postgres"));
-        }
-        if config.get_password().is_none()
-            && let Some(password) = password(&config, environment)
-        {
-            config.password(password);
-        }
-        let named = uri.contains("sslmode=");
-        let here = config.get_hosts().iter().all(|host| match host {
-            Host::Tcp(name) => hosts::is_loopback(name),
-            Host::Unix(_) => true,
-        });
-        if here && !checked && config.get_ssl_mode() != SslMode::Require {
-            config.ssl_mode(SslMode::Disable);
-        } else if !named {
-            config.ssl_mode(SslMode::Require);
-        }
-        config
-            .application_name("mlops")
-            .connect_timeout(source.access.timeout.min(Duration::from_secs(10)));
-        Ok(Self {
-            config,
-            address,
-            timeout: source.access.timeout,
-            wanted: Wanted::of(source),
-            seen: Mutex::default(),
-        })
-    }
-
-    /// An error in words, with what to do.
-    fn failed(&self, error: &tokio_postgres::Error) -> Error {
-        let address = &self.address;
-        if let Some(said) = error.as_db_error() {
-            let words = text::one_line(said.message());
-            let advice = match said.code().code() {
-                "28P01" | "28000" => {
-                    ": check the user in the address, and PGPASSWORD or the file of PGPASSFILE"
-                }
-                "3D000" => ": check the name of the database in the address",
-                "42501" => ": GRANT SELECT on the table to this user",
-                "42P01" | "42703" => {
-                    ": check \"table\" or \"query\", \"key\" and \"cursor.column\""
-                }
-                "57014" => {
-                    ": an index on the columns of the cursor and the key makes it quick; or raise \
-                     \"timeout\" of the source"
-                }
-                "25006" => ": rows are read in a transaction that cannot write",
-                _ => "",
-            };
-            return Error::remote(text::bounded(format!("{address}: {words}{advice}")));
-        }
-        let mut words = text::causes(error);
-        if words.contains("password missing") {
-            words += ": set PGPASSWORD, or add a line to the file of PGPASSFILE";
-        } else if words.contains("TLS") || words.contains("certificate") {
-            words += ": the server's certificate must be one that this machine trusts (SSL_CERT_FILE); \
-                      sslmode=disable in the address connects without encryption";
-        }
-        Error::remote(text::bounded(format!("{address}: {}", text::one_line(&words))))
-    }
-
-    async fn connect(&self) -> Result<Client> {
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1.. {
-            let connected = if self.config.get_ssl_mode() == SslMode::Disable {
-                self.config.connect(NoTls).await.map(|(client, connection)| {
-                    tokio::spawn(connection);
-                    client
-                })
-            } else {
-                self.config.connect(tls::postgres()?).await.map(|(client, connection)| {
-                    tokio::spawn(connection);
-                    client
-                })
-            };
-            match connected {
-                Ok(client) => return Ok(client),
-                Err(error) if error.as_db_error().is_none() && attempt < ATTEMPTS => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                Err(error) => return Err(self.failed(&error)),
-            }
-        }
-        unreachable!("the last attempt returns")
-    }
-
-    /// The answer, unless it takes too long: the server ends its statements itself, but a network may
-    /// fall silent.
-    async fn in_time<T>(
-        &self,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T> {
-        match tokio::time::timeout(self.timeout + PATIENCE, answer).await {
-            Ok(answer) => answer.map_err(|error| self.failed(&error)),
-            Err(_) => Err(Error::remote(format!(
-                "{}: no answer within {:?}",
-                self.address,
-                self.timeout + PATIENCE
-            ))),
-        }
+        let server = Server::new(uri, source.access.timeout, environment, advice)?;
+        Ok(Self { server, wanted: Wanted::of(source), seen: Mutex::default() })
     }
 
     /// Connects and begins the transaction in which all is read.
     async fn begin(&self) -> Result<(Client, Plan)> {
-        let client = self.connect().await?;
+        let client = self.server.connect().await?;
         let settings = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}; \
              SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; \
              SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL extra_float_digits = 1; \
              SET LOCAL bytea_output = 'hex'; SET LOCAL cursor_tuple_fraction = 1",
-            self.timeout.as_millis()
+            self.server.timeout.as_millis()
         );
-        self.in_time(client.batch_execute(&settings)).await?;
+        self.server.in_time(client.batch_execute(&settings)).await?;
         let relation = self.wanted.relation();
-        let statement = self.in_time(client.prepare(&format!("SELECT * FROM {relation}"))).await?;
+        let statement =
+            self.server.in_time(client.prepare(&format!("SELECT * FROM {relation}"))).await?;
         let columns: Vec<String> =
             statement.columns().iter().map(|column| column.name().to_owned()).collect();
         let types = statement.columns().iter().map(|column| column.type_().clone()).collect();
@@ -216,7 +89,8 @@ impl Server {
                        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
                        WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY k.place";
             let table = qualified(table);
-            let rows = self.in_time(client.query_typed(sql, &[(&table, Type::TEXT)])).await?;
+            let rows =
+                self.server.in_time(client.query_typed(sql, &[(&table, Type::TEXT)])).await?;
             key = rows.iter().map(|row| row.get(0)).collect();
             if key.is_empty() {
                 return Err(self.wanted.keyless());
@@ -241,7 +115,7 @@ impl Server {
                 plan.relation,
                 doubtful.join(" OR ")
             );
-            if self.in_time(client.query_one(&sql, &[])).await?.get(0) {
+            if self.server.in_time(client.query_one(&sql, &[])).await?.get(0) {
                 return Err(self.wanted.empty_keys(&plan.names()));
             }
         }
@@ -294,7 +168,8 @@ impl Server {
                 "SELECT {value} FROM {} {after} ORDER BY {term} DESC LIMIT 1",
                 plan.relation
             );
-            let found = self.in_time(client.query_typed(&sql, &[(&last, Type::TEXT)])).await?;
+            let found =
+                self.server.in_time(client.query_typed(&sql, &[(&last, Type::TEXT)])).await?;
             let found = found.first().and_then(|row| row.get::<_, Option<String>>(0));
             let Some(found) = found.or(last) else { return Ok(Fetched::Empty) };
             largest = Some(found);
@@ -341,14 +216,14 @@ impl Server {
             let last = at.clone().unwrap_or_default().into_iter().map(Some);
             let values: Vec<(Option<String>, Type)> =
                 bounds.iter().cloned().chain(last).map(|value| (value, Type::TEXT)).collect();
-            let rows = self.in_time(client.query_typed_raw(&sql, values)).await?;
+            let rows = self.server.in_time(client.query_typed_raw(&sql, values)).await?;
             let mut rows = pin!(rows);
             let mut number = 0;
-            while let Some(row) = self.in_time(rows.try_next()).await? {
+            while let Some(row) = self.server.in_time(rows.try_next()).await? {
                 number += 1;
                 let cell = |n: usize| {
                     let cell = row.try_get::<_, Option<&str>>(n);
-                    cell.map_err(|error| self.failed(&error))
+                    cell.map_err(|error| self.server.failed(&error))
                 };
                 let here = plan.order.iter().map(|n| Ok(cell(*n)?.unwrap_or_default().to_owned()));
                 let here: Vec<String> = here.collect::<Result<_>>()?;
@@ -361,7 +236,7 @@ impl Server {
                 }
                 let cells: Vec<Option<&str>> = (0..width).map(cell).collect::<Result<_>>()?;
                 let flag = |n: usize| {
-                    row.try_get::<_, bool>(width + n).map_err(|error| self.failed(&error))
+                    row.try_get::<_, bool>(width + n).map_err(|error| self.server.failed(&error))
                 };
                 extract.row(cells.into_iter(), flag(0)?, flag(1)?)?;
                 at = Some(here);
@@ -374,7 +249,7 @@ impl Server {
     }
 }
 
-impl Source for Server {
+impl Source for Rows {
     fn list(&self, seen: &Seen) -> Result<Vec<Object>> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen.clone();
         worker::wait(self.begin())??;
@@ -387,63 +262,24 @@ impl Source for Server {
     }
 }
 
+/// What to do about an error with this code.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "42501" => ": GRANT SELECT on the table to this user",
+        "42P01" | "42703" => ": check \"table\" or \"query\", \"key\" and \"cursor.column\"",
+        "57014" => {
+            ": an index on the columns of the cursor and the key makes it quick; or raise \
+             \"timeout\" of the source"
+        }
+        "25006" => ": rows are read in a transaction that cannot write",
+        _ => "",
+    }
+}
+
 /// A column as text: times with a T, and all else as the server spells it, exactly.
 fn in_words(term: &str, kind: &Type) -> String {
     match *kind {
         Type::TIMESTAMP | Type::TIMESTAMPTZ => format!("to_json({term}) #>> '{{}}'"),
         _ => format!("{term}::text"),
-    }
-}
-
-/// The password of the environment, or of a line of the password file that fits.
-fn password(config: &Config, environment: &Environment) -> Option<String> {
-    if let Some(password) = environment.get("PGPASSWORD") {
-        return Some(password.to_owned());
-    }
-    let home = || Some(PathBuf::from(environment.get("HOME")?).join(".pgpass"));
-    let path = environment.get("PGPASSFILE").map(PathBuf::from).or_else(home)?;
-    let host = match config.get_hosts().first()? {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(_) => "localhost".to_owned(),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
-    let user = config.get_user()?;
-    let database = config.get_dbname().unwrap_or(user);
-    let text = std::fs::read_to_string(path).ok()?;
-    text.lines().find_map(|line| fitting(line, [&host, &port, database, user]))
-}
-
-/// The password of a line `host:port:database:user:password`, where `*` fits all.
-fn fitting(line: &str, wanted: [&str; 4]) -> Option<String> {
-    let mut fields = vec![String::new()];
-    let mut characters = line.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            ':' if fields.len() < 5 => fields.push(String::new()),
-            '\\' => fields.last_mut()?.extend(characters.next()),
-            c => fields.last_mut()?.push(c),
-        }
-    }
-    let (password, fields) = fields.split_last()?;
-    let fits = fields.len() == 4
-        && fields.iter().zip(wanted).all(|(field, wanted)| field == "*" || field == wanted);
-    (fits && !line.starts_with('#')).then(|| password.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_password_file_is_read_as_libpq_reads_it() {
-        let wanted = ["db", "5432", "crm", "me"];
-        assert_eq!(
-            fitting("db:5432:crm:me:pass\\:word\\\\", wanted).as_deref(),
-            Some("pass:word\\")
-        );
-        assert_eq!(fitting("*:*:*:me:a:b", wanted).as_deref(), Some("a:b"));
-        for none in ["", "#db:5432:crm:me:x", "db:5432:crm:you:x", "db:5432:crm", "other:*:*:*:x"] {
-            assert_eq!(fitting(none, wanted), None, "{none}");
-        }
     }
 }

@@ -1,9 +1,11 @@
-//! Tables of a SQLite file. It is opened to read only. Not for our own ledger.
+//! Tables of a SQLite file. It is opened to read only, and no statement takes longer than `timeout`. Not
+//! for our own ledger; not for writing: see `destination`.
 
 use std::io::Write;
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use mlops_core::config;
@@ -11,7 +13,7 @@ use mlops_core::config::sources::Lag;
 use mlops_core::source::{Around, Fetched, Object, Seen, Source};
 use mlops_core::{Error, Result, text};
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params_from_iter};
 
 use crate::table::{Extract, Mark, PAGE, Wanted, quoted};
 
@@ -21,6 +23,42 @@ pub(crate) struct File {
     timeout: Duration,
     wanted: Wanted,
     seen: Mutex<Seen>,
+}
+
+/// How many instructions of its virtual machine SQLite carries out between two looks at the clock.
+const INSTRUCTIONS: i32 = 10_000;
+
+/// A connection whose statements are ended when their time is over: a view can run for ever.
+struct Database {
+    connection: Connection,
+    timeout: Duration,
+    deadline: Arc<Mutex<Instant>>,
+}
+
+impl Database {
+    fn of(mut connection: Connection, timeout: Duration) -> rusqlite::Result<Self> {
+        let deadline = Arc::new(Mutex::new(Instant::now() + timeout));
+        let until = Arc::clone(&deadline);
+        let is_over =
+            move || Instant::now() >= *until.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.progress_handler(INSTRUCTIONS, Some(is_over))?;
+        Ok(Self { connection, timeout, deadline })
+    }
+
+    /// From now on, there is the whole time again.
+    fn anew(&self) -> &Connection {
+        let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *deadline = Instant::now() + self.timeout;
+        &self.connection
+    }
+}
+
+impl Deref for Database {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 /// How the rows are asked for.
@@ -45,10 +83,19 @@ impl File {
     }
 
     fn failed(&self, error: &rusqlite::Error) -> Error {
+        if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+            return Error::data(format!(
+                "{}: statement timeout: {} took longer than {:?}: an index on the columns of the cursor and \
+                 the key makes it quick; or raise \"timeout\" of the source",
+                self.path.display(),
+                self.wanted.name(),
+                self.timeout
+            ));
+        }
         Error::data(text::bounded(format!("{}: {error}", self.path.display())))
     }
 
-    fn connect(&self) -> Result<Connection> {
+    fn connect(&self) -> Result<Database> {
         if !self.path.is_file() {
             return Err(Error::data(format!(
                 "there is no file {}: check the \"uri\", which is relative to the configuration",
@@ -62,10 +109,10 @@ impl File {
             .busy_timeout(self.timeout)
             .and_then(|()| database.execute_batch("PRAGMA query_only = ON; BEGIN"));
         ready.map_err(|e| self.failed(&e))?;
-        Ok(database)
+        Database::of(database, self.timeout).map_err(|e| self.failed(&e))
     }
 
-    fn plan(&self, database: &Connection) -> Result<Plan> {
+    fn plan(&self, database: &Database) -> Result<Plan> {
         let relation = self.wanted.relation();
         let statement = database.prepare(&format!("SELECT * FROM {relation}"));
         let statement = statement.map_err(|e| self.failed(&e))?;
@@ -95,7 +142,7 @@ impl File {
         let empty =
             format!("SELECT EXISTS (SELECT 1 FROM {relation} WHERE {})", empty.join(" OR "));
         let empty: bool =
-            database.query_row(&empty, [], |row| row.get(0)).map_err(|e| self.failed(&e))?;
+            database.anew().query_row(&empty, [], |row| row.get(0)).map_err(|e| self.failed(&e))?;
         if empty {
             return Err(self.wanted.empty_keys(&order));
         }
@@ -103,13 +150,13 @@ impl File {
     }
 
     /// The largest value of the cursor's column, at least that of the last extract.
-    fn largest(&self, database: &Connection, plan: &Plan, last: Option<&Value>) -> Result<Value> {
+    fn largest(&self, database: &Database, plan: &Plan, last: Option<&Value>) -> Result<Value> {
         let term = &plan.terms[0];
         let sql = format!(
             "SELECT max({term}, coalesce(?1, {term})) FROM {} ORDER BY {term} DESC LIMIT 1",
             plan.relation
         );
-        let found = database.query_row(&sql, [last], |row| row.get::<_, Value>(0));
+        let found = database.anew().query_row(&sql, [last], |row| row.get::<_, Value>(0));
         match found {
             Ok(value) => Ok(value),
             Err(rusqlite::Error::QueryReturnedNoRows) => Ok(last.cloned().unwrap_or(Value::Null)),
@@ -207,8 +254,8 @@ impl Source for File {
         let mut extract = Extract::begin(to, &plan.columns, mark)?;
         let mut at: Option<Vec<Value>> = None;
         loop {
-            let mut statement =
-                database.prepare(&sql(if at.is_some() { &after } else { "" })).map_err(failed)?;
+            let sql = sql(if at.is_some() { &after } else { "" });
+            let mut statement = database.anew().prepare(&sql).map_err(failed)?;
             let bounds = [from.clone(), last.clone().unwrap_or(Value::Null), again.clone()];
             let values = bounds.into_iter().chain(at.clone().unwrap_or_default());
             let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;

@@ -12,8 +12,11 @@ pub(crate) fn ready() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// What encrypts a connection to PostgreSQL.
+pub(crate) type Encryption = MakeRustlsConnect;
+
 /// Encrypts connections to PostgreSQL.
-pub(crate) fn postgres() -> Result<MakeRustlsConnect> {
+pub(crate) fn postgres() -> Result<Encryption> {
     ready();
     let config = ClientConfig::with_platform_verifier();
     let config = config.map_err(|e| Error::backend("reading the machine's certificates", e))?;

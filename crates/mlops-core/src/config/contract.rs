@@ -19,6 +19,9 @@ pub struct Contract {
     pub columns: Vec<ColumnContract>,
     /// Rules for the number of rows of an object.
     pub rows: Option<RowsContract>,
+    /// Rules for the number of rows of all new objects of a run together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_rows: Option<RowsContract>,
     /// What becomes of an object with columns that the schema does not have.
     pub new_columns: Shape,
     /// What becomes of an object without some columns of the schema.
@@ -71,16 +74,16 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// The rules for the number of rows of an object.
+/// The rules for the number of rows of an object, or of a batch of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowsContract {
     /// The least number.
     pub min: Option<u64>,
     /// The greatest number.
     pub max: Option<u64>,
-    /// The least share of the median of earlier objects; its inverse is the greatest.
+    /// The least share of the median of earlier ones; its inverse is the greatest.
     pub versus_median: Option<f64>,
-    /// What becomes of an object that breaks these rules.
+    /// What becomes of one that breaks these rules.
     pub severity: Severity,
 }
 
@@ -152,6 +155,9 @@ pub(super) fn contract(parent: &mut Section, schema: &Schema) -> Option<Contract
     let contract = Contract {
         columns,
         rows: section.has("rows").then(|| rows(section.section("rows"), severity)),
+        batch_rows: section
+            .has("batch_rows")
+            .then(|| rows(section.section("batch_rows"), severity)),
         new_columns: shape(&mut section, "new_columns", Shape::DiscardValue),
         missing_columns: shape(&mut section, "missing_columns", Shape::Freeze),
         type_changes: shape(&mut section, "type_changes", Shape::DiscardRow),
@@ -246,6 +252,7 @@ mod tests {
     fn rules_are_read_with_their_severity() {
         let contract = parse(
             r#"{"severity":"abort","new_columns":"freeze","rows":{"min":3,"versus_median":0.5},
+                "batch_rows":{"max":9,"severity":"warn"},
                 "columns":{"number_of_employees":{"min":0,"max":100,"required":true,"severity":"warn"},
                            "corporation":{"unique":true,"pattern":"[a-z]+","allowed":["a","b"]}}}"#,
         )
@@ -253,6 +260,8 @@ mod tests {
         assert_eq!(contract.new_columns, Shape::Freeze);
         assert_eq!(contract.missing_columns, Shape::Freeze, "as without a contract");
         assert_eq!(contract.rows.as_ref().unwrap().severity, Severity::Abort);
+        let batch = contract.batch_rows.as_ref().unwrap();
+        assert_eq!((batch.max, batch.severity), (Some(9), Severity::Warn));
         let [corporation, employees] = contract.columns.as_slice() else { panic!("{contract:?}") };
         assert!(corporation.unique && corporation.severity == Severity::Abort);
         assert_eq!(employees.max, Some(Bound::Number(100.0)));

@@ -17,6 +17,7 @@ mod ingestion;
 mod input_folder;
 mod lineage;
 mod output;
+mod output_table;
 mod places;
 mod retention;
 mod section;
@@ -46,6 +47,7 @@ pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use lineage::Lineage;
 pub use output::Output;
+pub use output_table::{OutputMode, OutputTable};
 pub use retention::Retention;
 use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
@@ -231,6 +233,7 @@ impl Config {
         let expect = expect::expect(&mut root, &schema, &at);
         let contract = contract::contract(&mut root, &schema);
         let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
+        let output = output::output(root.section("output"), &schema);
         let config = Self {
             file: path.to_owned(),
             base: crate::platform::location::plain(&base),
@@ -253,7 +256,7 @@ impl Config {
             training: Training { pooling, ..training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
-            output: output::output(root.section("output")),
+            output,
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
             lineage: lineage::lineage(root.section("lineage"), at),

@@ -40,6 +40,7 @@ pub(super) fn check(config: &Config, root: &Section) {
         }
     }
     check_sources(config, root);
+    check_output(config, root);
     let pointer = real_entry(&config.deployment);
     let all = read.into_iter().chain(written.map(|(key, folder, _)| (key, folder)));
     for (key, folder) in all {
@@ -94,6 +95,44 @@ fn check_sources(config: &Config, root: &Section) {
                 let why = "the pattern looks into it: name a folder beside it, or a pattern without a slash";
                 root.problem(&key_of, &format!("must not contain the folder of \"{key}\": {why}"));
             }
+        }
+    }
+}
+
+/// Reports a table that would be written into a file of another purpose, or that a source reads.
+fn check_output(config: &Config, root: &Section) {
+    let Some(table) = &config.output.table else { return };
+    let key = "output.table.uri";
+    if let Some(file) = table.file(&config.base) {
+        let (real_file, ledger) = (real(&file), real(&config.ledger_path()));
+        let beside = |path: &Path| path.file_name().and_then(|n| n.to_str().map(str::to_owned));
+        let name = beside(&real_file).unwrap_or_default();
+        let own = ["finaldata", "quarantine", "ledger.sqlite", "run.lock", "ingestedfiles"];
+        if same(&file, &config.ledger_path()) {
+            root.problem(key, &format!("must not be the ledger, {}", ledger.display()));
+        } else if parent(&real_file) == parent(&ledger)
+            && own.iter().any(|own| name.starts_with(own))
+        {
+            root.problem(key, "must not have the name of one of our own files");
+        }
+        for (other, folder) in
+            [("models_path", &config.models), ("prod_deployment_path", &config.deployment)]
+        {
+            if real_file.starts_with(real(folder)) {
+                let message = format!("must not lie in \"{other}\": releases never change");
+                root.problem(key, &message);
+            }
+        }
+    }
+    for source in &config.sources {
+        let sources::Place::Address(uri) = &source.place else { continue };
+        let name = source.access.table.as_deref();
+        if sources::without_secrets(uri) == table.address() && name == Some(&table.table) {
+            let message = format!(
+                "and its table are those of the source \"{}\": name another table",
+                source.name
+            );
+            root.problem(key, &message);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use crate::config::Ingestion;
+use crate::config::{Compression, Ingestion, Kind};
 use crate::platform::digest::Digest;
 use crate::platform::files;
 use crate::table::schema::Schema;
@@ -41,8 +41,9 @@ pub trait Formats: Send + Sync {
     /// About how many bytes of the file at `path` a row takes; `None` if its text shows it.
     fn row_bytes(&self, path: &Path) -> Option<u64>;
 
-    /// Writes the rows of a data set of our own as Parquet to `out`.
-    fn write_table(&self, data: DataSet, out: &mut (dyn Write + Send)) -> Result<()>;
+    /// Writes the rows of a data set of our own as Parquet to `out`. The same rows give the same bytes, and
+    /// are read back with the same cells.
+    fn write_table(&self, data: DataSet, out: &mut dyn TableFile) -> Result<()>;
 
     /// Begins a Parquet file of changed cells in `out`.
     fn write_changes<'w>(
@@ -86,16 +87,18 @@ pub struct ChangedCell<'a> {
 
 /// A data set of our own.
 pub struct DataSet<'a> {
-    /// Its file, at the beginning.
+    /// Its text, CSV in canonical spelling, at the beginning.
     pub file: File,
     /// What errors call it.
     pub place: &'a Path,
     /// Its columns.
     pub schema: &'a Schema,
-    /// How its rows are read.
-    pub options: &'a Ingestion,
-    /// The negative label, if it is known, and the positive one.
-    pub labels: [&'a str; 2],
+}
+
+/// A file that is written from its beginning to its end.
+pub trait TableFile: Write + Send {
+    /// Forgets what was written so far.
+    fn restart(&mut self) -> std::io::Result<()>;
 }
 
 /// A file that was opened, and how its rows are read.
@@ -263,10 +266,14 @@ pub fn recognise(
     columns: &[String],
 ) -> Result<Opened> {
     match FORMATS.get() {
-        Some(formats) if is_our_own(path) && !options.format.is_default() => {
+        Some(formats) if is_our_text(path) && !options.format.is_default() => {
             formats.open(path, file, &options.verbatim(), columns)
         }
         Some(formats) => formats.open(path, file, options, columns),
+        None if is_our_table(path) => Err(Error::data(format!(
+            "{}: this program was built without Parquet and cannot read it: use one that has it",
+            path.display()
+        ))),
         None => Ok(Opened::File(file)),
     }
 }
@@ -276,14 +283,76 @@ pub fn row_bytes(path: &Path) -> Option<u64> {
     FORMATS.get()?.row_bytes(path)
 }
 
-/// Writes the rows of `data` as Parquet to `out`, if this program knows Parquet.
-pub fn write_table(data: DataSet, out: &mut (dyn Write + Send)) -> Result<()> {
-    match FORMATS.get() {
-        Some(formats) => formats.write_table(data, out),
-        None => {
-            Err(Error::data("this program cannot write Parquet: set \"output.parquet\" to false"))
-        }
+/// Opens a data set of our own, which is CSV in canonical spelling or the same cells as Parquet.
+/// `columns` are wanted; all, if there are none.
+pub fn open_our_own(path: &Path, columns: &[String]) -> Result<(Opened, Metadata)> {
+    let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+    let mut options = Ingestion::default().verbatim();
+    if is_our_table(path) {
+        // Whatever damage makes it look like.
+        options.format.kind = Some(Kind::Parquet);
+        options.format.compression = Some(Compression::None);
     }
+    Ok((recognise(path, file, &options, columns)?, metadata))
+}
+
+/// The text of the data set of our own at `path`, whose columns are those of `schema`: its header, then its
+/// rows in canonical spelling.
+pub fn text_of_our_own(path: &Path, schema: &Schema) -> Result<Box<dyn Read + Send>> {
+    let columns: Vec<String> = schema.columns().iter().map(|column| column.name.clone()).collect();
+    Ok(match open_our_own(path, &columns)?.0 {
+        Opened::File(file) => Box::new(file),
+        Opened::Text(text) => Box::new(text),
+        Opened::Rows(mut rows) => {
+            if rows.header()?.is_some_and(|names| names != columns) {
+                let message = "its columns are not those of the data set";
+                return Err(Error::schema(path.display().to_string(), message));
+            }
+            Box::new(Spelt { rows, batch: Batch::default(), text: schema.header(), at: 0 })
+        }
+    })
+}
+
+/// Rows as text, with a header before them.
+struct Spelt {
+    rows: Box<dyn Rows>,
+    batch: Batch,
+    text: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Spelt {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.at == self.text.len() {
+            self.batch.text.clear();
+            if !self.rows.next(&mut self.batch).map_err(std::io::Error::other)? {
+                return Ok(0);
+            }
+            std::mem::swap(&mut self.text, &mut self.batch.text);
+            self.at = 0;
+        }
+        let more = buffer.len().min(self.text.len() - self.at);
+        buffer[..more].copy_from_slice(&self.text[self.at..self.at + more]);
+        self.at += more;
+        Ok(more)
+    }
+}
+
+/// Refuses to begin what would end with a Parquet file if this program does not know Parquet.
+pub fn check_that_tables_are_known() -> Result<()> {
+    match FORMATS.get() {
+        Some(_) => Ok(()),
+        None => Err(Error::data(
+            "this program was built without Parquet: set \"output.csv\" to true and \"output.parquet\" to \
+             false, or use a program that has it",
+        )),
+    }
+}
+
+/// Writes the rows of `data` as Parquet to `out`, if this program knows Parquet.
+pub fn write_table(data: DataSet, out: &mut dyn TableFile) -> Result<()> {
+    check_that_tables_are_known()?;
+    FORMATS.get().map_or(Ok(()), |formats| formats.write_table(data, out))
 }
 
 /// Begins a Parquet file of changed cells in `out`, if this program knows Parquet.
@@ -300,10 +369,21 @@ pub(crate) fn write_changes<'w>(
 
 /// Whether the file has the name of one of our own data sets or hold-outs, whose numbers are
 /// canonical whatever format is configured for arriving files.
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own names")]
 pub fn is_our_own(path: &Path) -> bool {
+    is_our_text(path) || is_our_table(path)
+}
+
+fn is_our_text(path: &Path) -> bool {
+    has_name(path, &["finaldata", "testdata_new"], ".csv")
+}
+
+fn is_our_table(path: &Path) -> bool {
+    has_name(path, &["finaldata"], ".parquet")
+}
+
+fn has_name(path: &Path, starts: &[&str], end: &str) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.ends_with(".csv") && (name.starts_with("finaldata") || name.starts_with("testdata_new"))
+    name.ends_with(end) && starts.iter().any(|start| name.starts_with(start))
 }
 
 /// Whether a file of this name may hold rows.

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Ingestion};
+use crate::config::{Columns, Config, Ingestion};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
 use crate::csv::evidence::Signs;
@@ -328,9 +328,8 @@ impl<'a> RowReader<'a> {
         chunk_bytes: usize,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>) -> Result<()>,
     ) -> Result<Reading> {
-        self.batches(input, place, chunk_bytes, |table, first, faults, _, _| {
-            visit(table, first, faults)
-        })
+        let reader = ChunkReader::new(input, place, chunk_bytes);
+        self.batches(reader, place, |table, first, faults, _, _| visit(table, first, faults))
     }
 
     /// Like [`Self::stream`], but also passes the line of each good row.
@@ -339,9 +338,27 @@ impl<'a> RowReader<'a> {
         input: impl Read,
         place: &Path,
         chunk_bytes: usize,
+        visit: impl FnMut(&Table, u64, Vec<Fault>, &[u64]) -> Result<()>,
+    ) -> Result<Reading> {
+        self.lines_of(ChunkReader::new(input, place, chunk_bytes), place, visit)
+    }
+
+    /// The same for the rows of a file of any format.
+    pub fn lines_at(
+        &self,
+        path: &Path,
+        visit: impl FnMut(&Table, u64, Vec<Fault>, &[u64]) -> Result<()>,
+    ) -> Result<Reading> {
+        self.lines_of(ChunkReader::of(self.open(path)?.0, path, self.chunk_bytes), path, visit)
+    }
+
+    fn lines_of(
+        &self,
+        reader: ChunkReader<impl Read>,
+        place: &Path,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[u64]) -> Result<()>,
     ) -> Result<Reading> {
-        self.batches(input, place, chunk_bytes, |table, first, faults, rows, line| {
+        self.batches(reader, place, |table, first, faults, rows, line| {
             let lines: Vec<u64> = rows.iter().map(|row| line + u64::from(row.line)).collect();
             visit(table, first, faults, &lines)
         })
@@ -350,12 +367,11 @@ impl<'a> RowReader<'a> {
     /// Passes batches to `visit`, with their rows and the line on which they begin.
     fn batches(
         &self,
-        input: impl Read,
+        reader: ChunkReader<impl Read>,
         place: &Path,
-        chunk_bytes: usize,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[Row], u64) -> Result<()>,
     ) -> Result<Reading> {
-        let mut reader = ChunkReader::new(input, place, chunk_bytes).without_digest();
+        let mut reader = reader.without_digest();
         let mut reading = Reading::default();
         let Some((mut parser, mut line)) = self.parser(&mut reader, place, &mut reading)? else {
             return Ok(reading);
@@ -365,6 +381,7 @@ impl<'a> RowReader<'a> {
         let mut first = 0;
         while let Some(position) = reader.next_chunk(&mut chunk, parser.shape())? {
             parser.parse(&chunk, position.offset.unwrap_or(0), &mut parsed);
+            parser.amend(&mut parsed, &position.source, &position.refused);
             batch.clear();
             for row in &parsed.rows {
                 let bytes = parsed.bytes(&chunk, row.extent);
@@ -414,6 +431,9 @@ impl<'a> RowReader<'a> {
     /// Opens a file of any format.
     fn open(&self, path: &Path) -> Result<(Opened, Metadata)> {
         let options = self.options_at(path);
+        if is_our_own(path) {
+            return formats::open_our_own(path, &Columns::default().theirs(self.schema));
+        }
         formats::open(path, options, &options.columns.theirs(self.schema))
     }
 

@@ -181,7 +181,7 @@ pub fn is_text(cell: &[u8]) -> bool {
 }
 
 /// Whether `cell` is a canonical number or empty.
-pub(crate) fn is_number(cell: &[u8]) -> bool {
+pub fn is_number(cell: &[u8]) -> bool {
     let unsigned = cell.strip_prefix(b"-").unwrap_or(cell);
     let negative = unsigned.len() < cell.len();
     let digits = unsigned.iter().take_while(|b| b.is_ascii_digit()).count();

@@ -123,6 +123,7 @@ impl<'a> Agreement<'a> {
                 rows,
                 first: Some((line, how)),
                 severity: rule.severity,
+                batch: None,
             };
             self.broken.push((at, broken));
         }
@@ -146,7 +147,7 @@ impl<'a> Agreement<'a> {
         }
         self.shares(counts, &mut broken);
         if let Some(rows) = &self.contract.rows {
-            broken.extend(row_numbers(rows, counts.rows_read, typical));
+            broken.extend(row_numbers(rows, counts.rows_read, typical, "files"));
         }
         self.shapes(schema, counts, &mut broken);
         let whole = |broken: &&RuleBroken| match broken.severity {
@@ -229,10 +230,17 @@ impl<'a> Agreement<'a> {
 }
 
 fn of_the_file(rule: String, severity: Severity) -> RuleBroken {
-    RuleBroken { column: None, rule, rows: 0, first: None, severity }
+    RuleBroken { column: None, rule, rows: 0, first: None, severity, batch: None }
 }
 
-fn row_numbers(rules: &RowsContract, rows: u64, typical: Option<u64>) -> Vec<RuleBroken> {
+/// The rules for a number of rows that `rows` break; `typical` is the median of earlier ones, which are
+/// `called` so.
+pub(crate) fn row_numbers(
+    rules: &RowsContract,
+    rows: u64,
+    typical: Option<u64>,
+    called: &str,
+) -> Vec<RuleBroken> {
     let mut broken = Vec::new();
     let mut note = |words: String| {
         let rule = format!("it has {}, and {words}", text::plural(rows, "row"));
@@ -248,7 +256,7 @@ fn row_numbers(rules: &RowsContract, rows: u64, typical: Option<u64>) -> Vec<Rul
         let (least, most) = (median as f64 * share, median as f64 / share);
         if (rows as f64) < least || rows as f64 > most {
             note(format!(
-                "the median of earlier files is {}, of which {share} to {} times are allowed",
+                "the median of earlier {called} is {}, of which {share} to {} times are allowed",
                 text::count(median),
                 text::number(1.0 / share)
             ));

@@ -37,6 +37,7 @@ use crate::dataset::counts::{judge, not_as_recorded, own_fault};
 use crate::dataset::discover::{SourceFile, Stamp};
 use crate::dataset::index::Index;
 use crate::dataset::rows::RowFile;
+pub use crate::dataset::sink::Earlier;
 use crate::dataset::sink::RowSink;
 use crate::dataset::spill::Late;
 
@@ -148,11 +149,11 @@ impl<'a> Ingest<'a> {
         self.typical_rows.get(source).copied()
     }
 
-    /// Copies the rows of the previous data set, which must have `digest`, and remembers them.
-    /// `stamp` is its recorded file metadata, if known. The rows are canonical, so that changed
-    /// options do not affect them.
-    pub fn carry_over(&mut self, path: &Path, digest: Digest, stamp: Option<Stamp>) -> Result<()> {
-        if let Some(hasher) = self.keep.copy(path, digest, stamp)? {
+    /// Copies the rows of the previous data set, which must have its digest, and remembers them. The
+    /// rows are canonical, so that changed options do not affect them.
+    pub fn carry_over(&mut self, earlier: Earlier) -> Result<()> {
+        let Earlier { path, sha256: digest, .. } = earlier;
+        if let Some(hasher) = self.keep.copy(earlier)? {
             self.hasher = hasher;
             self.carried += 1;
             return Ok(());

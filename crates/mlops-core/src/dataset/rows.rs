@@ -56,14 +56,20 @@ impl fmt::Debug for FileSums {
     }
 }
 
+/// The text of a data set: the bytes of its file or, if that has another form, what these are decoded to.
+pub(crate) enum Content {
+    File(File),
+    Decoded(Box<dyn Read + Send>),
+}
+
 /// A data set to be copied.
 #[derive(Debug)]
 pub(crate) struct Original {
     /// Its path.
     pub(crate) path: PathBuf,
-    /// The digest that it must have.
+    /// The digest that its text must have.
     pub(crate) digest: Digest,
-    /// Its metadata when it was recorded.
+    /// The metadata of its file when it was recorded.
     pub(crate) stamp: Option<Stamp>,
     /// Saved hash states, so that it need not be hashed again.
     pub(crate) resume: Option<Resume>,
@@ -150,16 +156,26 @@ impl RowFile {
     /// of the data set, such as training, since the recorded digest is that of the sound bytes.
     /// Otherwise the bytes are copied and verified by the checksum, or hashed again if there is
     /// none.
-    pub(crate) fn copy(&mut self, source: File, from: &Original) -> Result<()> {
+    pub(crate) fn copy(&mut self, source: Content, from: &Original) -> Result<()> {
         self.flush()?;
-        if let Some(resume) = &from.resume
-            && self.share(&source, from, resume)?
+        if let (Some(resume), Content::File(file)) = (&from.resume, &source)
+            && self.share(file, from, resume)?
         {
             return Ok(());
         }
-        let mut source = source;
+        let mut source: Box<dyn Read + Send> = match source {
+            Content::File(file) => Box::new(file),
+            Content::Decoded(text) => text,
+        };
         let Original { path, digest, resume, .. } = from;
-        let failed = |e| Error::io("read", path, e);
+        // What a decoder says is that the bytes are not those that were recorded.
+        let decoding = |e: &std::io::Error| match e.get_ref() {
+            Some(inner) => inner.is::<Error>(),
+            None => false,
+        };
+        let failed = |e| {
+            if decoding(&e) { not_as_recorded(path) } else { Error::io("read", path, e) }
+        };
         let known = resume.as_ref().and_then(|r| r.checksum.map(|sum| (sum, &r.digest)));
         let header = usize::try_from(self.length).unwrap_or(usize::MAX);
         let mut block = vec![0; COPY_BYTES.max(header)];
@@ -250,7 +266,7 @@ impl RowFile {
 }
 
 /// Fills `block` unless the source ends first; returns the number of bytes read.
-fn read_full(source: &mut File, block: &mut [u8]) -> std::io::Result<usize> {
+fn read_full(source: &mut impl Read, block: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < block.len() {
         match source.read(&mut block[filled..]) {

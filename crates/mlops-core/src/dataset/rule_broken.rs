@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::contract::Severity;
+use crate::platform::digest::Digest;
 use crate::text;
 
 /// How often a file breaks a rule of its contract.
@@ -20,6 +21,10 @@ pub struct RuleBroken {
     pub first: Option<(u64, String)>,
     /// What became of them.
     pub severity: Severity,
+    /// The batch of files that breaks it together, by the digest of their contents; `None` if the file
+    /// breaks it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Digest>,
 }
 
 impl std::fmt::Display for RuleBroken {

@@ -19,11 +19,12 @@ use crate::{Error, Result};
 use super::dedup::{BATCH, RowOutcome, SeenRows, bytes_for};
 use super::discover::Stamp;
 use super::index::{Body, Index, Opened};
-use super::rows::Original;
+use super::rows::{Content, Original};
 use super::spill::{Late, Span, Spill};
 use super::writer::{DatasetWriter, Files};
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
 use crate::csv::clean::Labels;
+use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::parallel::{self, Made};
 use crate::csv::parse::RowParser;
@@ -41,6 +42,26 @@ const THREAD_BYTES: usize = 3 << 20;
 /// An index is read whole and rewritten if new rows are at least this share of its rows: that is
 /// cheaper than looking each of them up.
 const MANY: u64 = 8;
+
+/// A data set that a new one starts with.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// Its file.
+    pub path: &'a Path,
+    /// The digest of the file.
+    pub sha256: Digest,
+    /// The digest of its rows as CSV.
+    pub content: Digest,
+    /// The metadata of the file when it was recorded, if known.
+    pub stamp: Option<Stamp>,
+}
+
+impl<'a> Earlier<'a> {
+    /// The CSV file at `path`, which has `digest`.
+    pub fn text(path: &'a Path, digest: Digest) -> Self {
+        Self { path, sha256: digest, content: digest, stamp: None }
+    }
+}
 
 /// How many threads may parse within the memory of `resources`, at most half of which is for threads.
 pub(crate) fn threads(resources: Resources) -> usize {
@@ -108,21 +129,21 @@ impl<'a> RowSink<'a> {
         })
     }
 
-    /// Copies the data set at `path`, which has `digest` and had the recorded metadata `stamp`,
-    /// relying on its index instead of looking at its rows. Returns the key of the row hashes;
-    /// `None`, with nothing done, if there is no usable index.
-    pub(crate) fn copy(
-        &mut self,
-        path: &Path,
-        digest: Digest,
-        stamp: Option<Stamp>,
-    ) -> Result<Option<RowHasher>> {
-        let (Some(index), Ok(source)) = (Opened::of(path, digest), File::open(path)) else {
-            return Ok(None);
-        };
+    /// Copies the data set `earlier`, relying on its index instead of looking at its rows. Returns
+    /// the key of the row hashes; `None`, with nothing done, if there is no usable index.
+    pub(crate) fn copy(&mut self, earlier: Earlier) -> Result<Option<RowHasher>> {
+        let Earlier { path, sha256, content: digest, stamp } = earlier;
+        let Some(index) = Opened::of(path, digest) else { return Ok(None) };
         if !self.all && !index.knows_all_rows() {
             return Ok(None);
         }
+        let source = if digest == sha256 {
+            File::open(path).ok().map(Content::File)
+        } else {
+            formats::text_of_our_own(path, self.schema).ok().map(Content::Decoded)
+        };
+        // Reading the rows will say what is wrong with it.
+        let Some(source) = source else { return Ok(None) };
         // The copy proceeds while the index is read, and is undone if that fails.
         self.next_file(true)?;
         let resume = Some(index.resume.clone());

@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use crate::platform::disk::{Disk, NewFile};
 use crate::{Error, Result};
 
-use super::rows::{Mark, Original, RowFile};
+use super::rows::{Content, Mark, Original, RowFile};
 use crate::csv::quarantine;
 
 /// Bytes of rows per order.
@@ -30,7 +30,7 @@ enum Order {
     Mark,
     CutBack,
     /// Copies the rows of a data set, which must have the recorded digest.
-    Copy(File, Box<Original>),
+    Copy(Content, Box<Original>),
     /// Appends to a temporary file.
     Temporary(usize, Vec<u8>),
     /// Opens a temporary file, or the data set, for reading from its start.
@@ -125,9 +125,9 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Copies the rows of the data set `original`, opened as `source`. If it does not have its
+    /// Copies the rows of the data set `original`, whose text is `source`. If that does not have its
     /// digest, one of the next calls fails.
-    pub(crate) fn copy(&mut self, source: File, original: Original) -> Result<()> {
+    pub(crate) fn copy(&mut self, source: Content, original: Original) -> Result<()> {
         self.hand_over()?;
         self.order(Order::Copy(source, Box::new(original)))
     }

@@ -10,7 +10,7 @@ use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, un
 use crate::Result;
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
-use crate::ids::{DatasetVersion, RunId, spelt};
+use crate::ids::{DatasetVersion, Form, RunId, spelt};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 
@@ -79,7 +79,7 @@ impl FileRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DatasetRecord {
-    /// The N of `finaldata{N}.csv`.
+    /// The N of `finaldata{N}.csv` or `finaldata{N}.parquet`.
     pub version: DatasetVersion,
     /// The run that made it.
     pub run_id: RunId,
@@ -87,6 +87,9 @@ pub struct DatasetRecord {
     pub location: PathBuf,
     /// The digest of the file.
     pub sha256: Digest,
+    /// The digest of its rows as CSV, which is the same for the same rows in any form; for a CSV file that of
+    /// the file.
+    pub content: Digest,
     /// Size in bytes.
     pub bytes: u64,
     /// Number of rows.
@@ -106,6 +109,22 @@ pub struct DatasetRecord {
     pub stamp: Option<Stamp>,
 }
 
+impl DatasetRecord {
+    /// The form of its file.
+    pub fn form(&self) -> Form {
+        form_of(&self.location)
+    }
+
+    /// The name of its file.
+    pub fn name(&self) -> String {
+        self.version.name(self.form())
+    }
+}
+
+fn form_of(path: &Path) -> Form {
+    if path.extension().is_some_and(|end| end == "parquet") { Form::Parquet } else { Form::Csv }
+}
+
 /// A version of the test data: files with their digests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -119,7 +138,8 @@ pub struct TestSet {
 }
 
 const DATASET: &str = "version, run_id, location, sha256, bytes, rows, new_rows, quarantined,
-    columns, recorded, base, stamp";
+    columns, recorded, base, stamp,
+    (SELECT value FROM meta WHERE key = 'content ' || version)";
 
 /// Matches files whose rows are in a data set, by this record or by that of a copy.
 pub(super) const COUNTS: &str = "status IN ('ingested', 'adopted', 'copy')";
@@ -144,16 +164,15 @@ impl Ledger {
     ) -> Result<()> {
         self.transaction(|db| {
             if let Some((d, segments)) = dataset {
-                let sql = format!(
-                    "INSERT INTO datasets ({DATASET})
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-                );
+                let sql = "INSERT INTO datasets (version, run_id, location, sha256, bytes, rows, new_rows,
+                         quarantined, columns, recorded, base, stamp)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
                 db.execute(
-                    &sql,
+                    sql,
                     params![
                         d.version.0,
                         d.run_id,
-                        d.version.file_name(),
+                        d.name(),
                         d.sha256.to_string(),
                         signed(d.bytes),
                         signed(d.rows),
@@ -166,6 +185,9 @@ impl Ledger {
                     ],
                 )?;
                 insert_segments(db, d.version, segments)?;
+                if d.content != d.sha256 {
+                    set_meta(db, &d.version.content_key(), &d.content.to_string())?;
+                }
             }
             for digest in superseded {
                 Self::supersede(db, *digest)?;
@@ -459,12 +481,16 @@ pub(super) fn file(row: &Row) -> rusqlite::Result<FileRecord> {
 
 fn dataset(folder: &Path, row: &Row) -> rusqlite::Result<DatasetRecord> {
     let version = DatasetVersion(row.get(0)?);
+    let form = form_of(Path::new(&row.get::<_, String>(2)?));
+    let sha256 = from_text(3, &row.get::<_, String>(3)?)?;
+    let content = row.get::<_, Option<String>>(12)?.map(|text| from_text(12, &text)).transpose()?;
     Ok(DatasetRecord {
         version,
         run_id: row.get(1)?,
         // In the present folder of the ledger, which may have been copied or moved.
-        location: folder.join(version.file_name()),
-        sha256: from_text(3, &row.get::<_, String>(3)?)?,
+        location: folder.join(version.name(form)),
+        sha256,
+        content: content.unwrap_or(sha256),
         bytes: unsigned(row.get(4)?),
         rows: unsigned(row.get(5)?),
         new_rows: unsigned(row.get(6)?),

@@ -87,6 +87,19 @@ impl Ledger {
         })
     }
 
+    /// The numbers of rows that the newest runs took from `source`, each from all files together.
+    pub fn rows_of_batches(&self, source: &str) -> Result<Vec<u64>> {
+        let prefix = prefix(source);
+        self.query(|db| {
+            let sql = format!(
+                "SELECT sum(json_extract(counts, '$.rows_read')) FROM files WHERE {OF_SOURCE}
+                 GROUP BY run_id ORDER BY max(id) DESC LIMIT 99"
+            );
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([prefix], |row| Ok(unsigned(row.get(0)?)))?.collect()
+        })
+    }
+
     /// How the sources stood, by name.
     pub fn source_states(&self) -> Result<Vec<SourceState>> {
         self.query(|db| {

@@ -2,11 +2,12 @@
 //!
 //! They may be deleted: the next run writes them again. Not for programs: they read the ledger.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{FileStatus, Ledger};
 use crate::Result;
+use crate::ids::DatasetVersion;
 use crate::platform::disk::Disk;
 use crate::release::pretty;
 
@@ -44,8 +45,11 @@ pub fn write(ledger: &Ledger, disk: &Disk, folder: &Path) -> Result<()> {
     });
     write(TEST_DATA_VERSIONS, lines(versions))?;
     let mut trained: Vec<String> = Vec::new();
+    let datasets: BTreeMap<DatasetVersion, String> =
+        ledger.datasets()?.iter().map(|dataset| (dataset.version, dataset.name())).collect();
     for model in ledger.models()? {
-        let name = model.dataset.file_name();
+        let version = model.dataset;
+        let name = datasets.get(&version).cloned().unwrap_or_else(|| version.file_name());
         if trained.last() != Some(&name) {
             trained.push(name);
         }

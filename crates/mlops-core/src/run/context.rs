@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::config::choices::RecordChanges;
 use crate::ids::{RunId, RunOutcome, Step};
-use crate::ledger::{DatasetRecord, Ledger, RunRecord};
+use crate::ledger::{Ledger, RunRecord};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
@@ -131,6 +131,8 @@ impl Rehearsal {
         let mut scratch = context.clone();
         scratch.config.output_folder = folder.path().join("data");
         scratch.config.output_model = folder.path().join("model");
+        // A table of a database is no part of the copy.
+        scratch.config.output.table = None;
         scratch.config.ingestion.record_changes = RecordChanges::Off;
         scratch.config.lineage.folder = None;
         scratch.config.lineage.url = None;
@@ -138,11 +140,12 @@ impl Rehearsal {
         let lock = Lock::acquire(disk, &config.lock_path(), "a dry run")?;
         if let Some(ledger) = ledger {
             ledger.copy_to(&config.ledger_path())?;
-            for DatasetRecord { version, location, .. } in ledger.datasets()? {
+            for dataset in ledger.datasets()? {
+                let location = &dataset.location;
                 if location.is_file() {
-                    let location = std::path::absolute(&location)
-                        .map_err(|e| Error::io("resolve", &location, e))?;
-                    disk.link(&location, &config.output_folder.join(version.file_name()))?;
+                    let location = std::path::absolute(location)
+                        .map_err(|e| Error::io("resolve", location, e))?;
+                    disk.link(&location, &config.output_folder.join(dataset.name()))?;
                 }
             }
         }
@@ -244,7 +247,10 @@ impl Context {
         };
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let numbered = |name: &str| {
-            let number = name.strip_prefix("finaldata").and_then(|n| n.strip_suffix(".csv"));
+            let rest = name.strip_prefix("finaldata");
+            let number = rest.and_then(|rest| {
+                rest.strip_suffix(".csv").or_else(|| rest.strip_suffix(".parquet"))
+            });
             number.is_some_and(|n| n.parse::<u32>().is_ok())
         };
         let names = entries.filter_map(|e| e.file_name().into_string().ok());

@@ -131,13 +131,24 @@ pub enum Concern {
         /// The promises that were not kept.
         breaches: Vec<Breach>,
     },
+    /// The table of "output.table" does not have the newest data set.
+    TableBehind {
+        /// Why, and what follows.
+        why: String,
+    },
 }
 
 impl Concern {
     /// Whether it concerns the live model and therefore lasts until that is replaced; other
     /// concerns are checked in every run.
     pub fn is_on_the_model(&self) -> bool {
-        !matches!(self, Self::RefusedData { .. } | Self::OverdueData { .. } | Self::Overdue { .. })
+        !matches!(
+            self,
+            Self::RefusedData { .. }
+                | Self::OverdueData { .. }
+                | Self::Overdue { .. }
+                | Self::TableBehind { .. }
+        )
     }
 }
 
@@ -191,6 +202,7 @@ impl fmt::Display for Concern {
                  \"monitoring.max_data_age_hours\" allows {limit}. Check what writes into {folder}",
                 text::plural(*hours, "hour")
             ),
+            Self::TableBehind { why } => f.write_str(why),
             Self::Overdue { source, breaches } => {
                 let why: Vec<String> = breaches.iter().map(ToString::to_string).collect();
                 let why = why.join("; ");

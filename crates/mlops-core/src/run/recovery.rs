@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use crate::dataset::discover::Stamp;
+use crate::ids::Form;
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, projections};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
@@ -25,9 +26,10 @@ impl Context {
         for (id, intent) in intents {
             match intent {
                 Intent::PublishDataset { version, data, quarantine, table, changes } => {
+                    // Where the data set is the Parquet file, both digests are the same.
                     let parts = [
-                        (version.table_name(), table),
-                        (version.file_name(), Some(data)),
+                        (version.name(Form::Parquet), table),
+                        (version.name(Form::Csv), Some(data)),
                         (version.quarantine_name(), quarantine),
                         (version.changes_name(), changes),
                     ];
@@ -139,7 +141,7 @@ impl Context {
     /// Removes the file of a data set, unless it is not the recorded one; before it, the table that stands
     /// beside it, if that is ours.
     fn remove_dataset(&self, ledger: &Ledger, record: &DatasetRecord) -> Result<bool> {
-        let table = record.location.with_file_name(record.version.table_name());
+        let table = record.location.with_file_name(record.version.name(Form::Parquet));
         if let Some(digest) = ledger.meta(&record.version.table_key())?
             && table.is_file()
             && Digest::of_file(&table)?.to_string() == digest

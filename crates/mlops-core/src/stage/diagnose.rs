@@ -236,8 +236,10 @@ fn predict(
         reader = reader.with_ids();
     }
     let keep = file.is_some();
-    // If each line is a row, lines need not be counted; that is known at the end.
-    let mut line = 2;
+    // If each line is a row, lines need not be counted; that is known at the end. Rows that are no text
+    // have no header.
+    let first_line = if path.extension().is_some_and(|end| end == "parquet") { 1 } else { 2 };
+    let mut line = first_line;
     let reader = reader.on_threads(context.config.limits.threads);
     let (reading, looks) = reader.each(
         path,
@@ -260,7 +262,7 @@ fn predict(
         },
     )?;
     if let Some(output) = &options.output
-        && !(reading.is_plain() && reading.first_line == 2)
+        && !(reading.is_plain() && reading.first_line == first_line)
     {
         let mut exact = PredictionFile::create(context, model, output)?;
         exact.fill(model, &reader, path)?;

@@ -6,6 +6,7 @@
 
 pub mod adopt;
 pub mod decide;
+mod deliver;
 pub mod deploy;
 pub mod diagnose;
 mod excluded_rows;

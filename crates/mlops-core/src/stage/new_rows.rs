@@ -83,7 +83,7 @@ pub(crate) fn after(
         let note = format!(
             "{} is gone, so that it is unknown which rows of the corrected files are new: all of \
              them count as new",
-            before.file_name()
+            earlier.name()
         );
         return Ok((rows, Some(note).filter(|_| corrected.len() > 0)));
     }

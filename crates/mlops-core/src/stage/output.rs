@@ -26,7 +26,9 @@ pub struct Output<'a> {
 fn is_numbered(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     ["finaldata", "quarantine"].iter().any(|stem| {
-        let number = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(".csv"));
+        let rest = name.strip_prefix(stem);
+        let number = rest
+            .and_then(|rest| rest.strip_suffix(".csv").or_else(|| rest.strip_suffix(".parquet")));
         number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
     })
 }

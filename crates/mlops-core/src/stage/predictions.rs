@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::csv::reader::{Fault, RowReader};
 use crate::model::{Model, Predictor};
 use crate::platform::disk::NewFile;
-use crate::platform::files;
 use crate::run::context::Context;
 use crate::table::TextColumn;
 use crate::table::schema::Role;
@@ -67,9 +66,8 @@ impl PredictionFile {
     /// Reads `path` record by record: for files in which not every line is a good row.
     pub(super) fn fill(&mut self, model: &Model, reader: &RowReader, path: &Path) -> Result<()> {
         let predictor = Predictor::new(model);
-        let (input, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
         let mut probabilities = Vec::new();
-        reader.lines(input, path, PIECE, |table, _, faults, lines| {
+        reader.with_chunk_bytes(PIECE).lines_at(path, |table, _, faults, lines| {
             predictor.probabilities(table, &mut probabilities);
             let bytes = csv_lines(|writer| {
                 let mut faults = faults.iter().peekable();

@@ -10,9 +10,11 @@ use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
 use crate::dataset::discover::{self, SourceFile};
 use crate::dataset::resources::Resources;
+use crate::ids::Form;
 use crate::ledger::{DatasetRecord, Segment};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
+use crate::stage::ingest::columnar::columnar;
 use crate::{Error, Result, text};
 
 /// Recreates data set `last` if its file is gone; returns a note if it did.
@@ -25,7 +27,7 @@ pub(super) fn run(
     if path.try_exists().map_err(|e| Error::io("read", path, e))? {
         return Ok(None);
     }
-    let name = last.version.file_name();
+    let name = last.name();
     let segments = workspace.ledger.segments(last.version)?;
     let sources = sources(context, &segments)?;
     let missing: Vec<&Segment> =
@@ -63,17 +65,31 @@ pub(super) fn run(
             }
         }
     }
-    let (data, bytes, digest) = ingest.finish()?.data;
-    if digest != last.sha256 {
+    let (mut data, bytes, digest) = ingest.finish()?.data;
+    if digest != last.content {
+        let sizes = match last.form() {
+            Form::Csv => {
+                format!(": {} bytes instead of {}", text::count(bytes), text::count(last.bytes))
+            }
+            Form::Parquet => String::new(),
+        };
         return Err(gone(
             last,
             &format!(
-                "what the sources give now differs: {} bytes instead of {}. The schema or \
-                 \"ingestion\" may have changed since",
-                text::count(bytes),
-                text::count(last.bytes)
+                "what the sources give now differs{sizes}. The schema or \"ingestion\" may have \
+                 changed since"
             ),
         ));
+    }
+    if last.form() == Form::Parquet {
+        let packed = columnar(context, &data, path)?;
+        if packed.digest != last.sha256 {
+            return Err(gone(
+                last,
+                "its sources give the same rows, but this version of the program packs them in other bytes",
+            ));
+        }
+        data = packed.file;
     }
     data.named(&name).publish(false)?;
     Ok(Some(format!("{name} was gone and has been made again from its sources, byte for byte")))

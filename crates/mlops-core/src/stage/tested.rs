@@ -426,7 +426,7 @@ impl Source {
     fn of(workspace: &Workspace, model: &Model, added: &[&TestFile]) -> Result<Self> {
         let ledger = &workspace.ledger;
         let version = model.data.version;
-        let dataset = ledger.dataset(version)?.filter(|d| d.sha256 == model.data.sha256);
+        let dataset = ledger.dataset(version)?.filter(|d| d.content == model.data.sha256);
         let Some(dataset) = dataset else {
             return Err(unknown(version, added, "is not in the ledger"));
         };

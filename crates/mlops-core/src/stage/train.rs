@@ -38,6 +38,9 @@ pub struct Trained {
     pub sha256: Digest,
     /// The data set it was trained on.
     pub version: DatasetVersion,
+    /// The name of its file.
+    #[serde(skip)]
+    pub dataset: String,
     /// Numbers of training rows, of positives, of rows dropped for missing values, and held out.
     pub data: TrainingData,
     /// The readable card.
@@ -60,7 +63,7 @@ pub struct Made {
 
 impl Report for Trained {
     fn lineage(&self, config: &Config) -> Lineage {
-        let data = config.output_folder.join(self.version.file_name()).display().to_string();
+        let data = config.output_folder.join(&self.dataset).display().to_string();
         let input = Dataset { path: data, table: true, ..Dataset::default() };
         let model = Dataset {
             path: self.artifact.clone(),
@@ -119,6 +122,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         artifact: place,
         sha256,
         version: dataset.version,
+        dataset: dataset.name(),
         data: model.data,
         card,
         notes,
@@ -233,7 +237,7 @@ fn fit(
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
         version: dataset.version,
-        sha256: dataset.sha256,
+        sha256: dataset.content,
         rows: blocks.rows(),
         positives: blocks.positives(),
         dropped,
@@ -327,7 +331,7 @@ impl fmt::Display for Trained {
             f,
             "Trained on {} of {} ({share:.1} % positive); left out: {}, {} with missing values",
             text::plural(data.rows, "row"),
-            self.version.file_name(),
+            self.dataset,
             text::plural(data.held_out, "test row"),
             text::count(data.dropped),
         )?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::outcome::FileOutcome;
-use mlops_core::dataset::builder::Ingest;
+use mlops_core::dataset::builder::{Earlier, Ingest};
 use mlops_core::dataset::counts::FileCounts;
 use mlops_core::dataset::discover::SourceFile;
 use mlops_core::dataset::index::path_of;
@@ -68,7 +68,7 @@ fn ingest_to(
     if let Some(previous) = previous {
         let sound = if previous.starts_with("step") { previous } else { "sound.csv" };
         let digest = Digest::of_file(&dir.join(sound))?;
-        ingest.carry_over(&dir.join(previous), digest, None)?;
+        ingest.carry_over(Earlier::text(&dir.join(previous), digest))?;
     }
     let mut counts = Vec::new();
     for name in files {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use mlops_core::csv::reader::RowReader;
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{FileRecord, FileStatus};
 use mlops_core::stage::ingest;
 use mlops_core::stage::ingest::report::Ingested;
-use mlops_testkit::{HEADER, Scene};
+use mlops_testkit::{HEADER, Scene, sample_rows};
 use serde_json::json;
 
 const RETRY: ingest::Options = ingest::Options {
@@ -278,4 +279,21 @@ fn other_separators_and_encodings_are_named() {
     for (name, hint) in [("a.csv", "';'"), ("b.csv", "tabs"), ("c.csv", "UTF-16")] {
         assert!(reason(&report, name).contains(hint), "{}", reason(&report, name));
     }
+}
+
+/// A program without decoders says so and changes nothing; with them see `mlops-formats`.
+#[test]
+fn a_program_without_parquet_refuses_to_write_and_to_read_it() {
+    let scene = Scene::with(&json!({"output": {"csv": false, "parquet": true}}));
+    scene.rows("in/a.csv", &sample_rows(20, 1));
+    let said = scene.ingest().unwrap_err().to_string();
+    assert!(said.contains("without Parquet") && said.contains("\"output.csv\" to true"), "{said}");
+    assert!(
+        !scene.path("out/finaldata1.csv").exists() && scene.ledger().datasets().unwrap().is_empty()
+    );
+    scene.file("finaldata1.parquet", "PAR1");
+    let config = scene.context().unwrap().config;
+    let reader = RowReader::labelled(&config.schema, &config.ingestion);
+    let said = reader.read(&scene.path("finaldata1.parquet"), |_| Ok(())).unwrap_err().to_string();
+    assert!(said.contains("without Parquet"), "{said}");
 }

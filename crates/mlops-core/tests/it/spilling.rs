@@ -7,7 +7,7 @@ use std::path::Path;
 use mlops_core::Result;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::outcome::FileOutcome;
-use mlops_core::dataset::builder::Ingest;
+use mlops_core::dataset::builder::{Earlier, Ingest};
 use mlops_core::dataset::counts::FileCounts;
 use mlops_core::dataset::discover::SourceFile;
 use mlops_core::dataset::resources::Resources;
@@ -52,7 +52,7 @@ fn attempt(
     let mut ingest = Ingest::start(&schema, &options, disk, &data, &quarantine, means)?;
     if let Some(bytes) = previous {
         fs::write(dir.join("previous.csv"), bytes).unwrap();
-        ingest.carry_over(&dir.join("previous.csv"), Digest::of(bytes), None)?;
+        ingest.carry_over(Earlier::text(&dir.join("previous.csv"), Digest::of(bytes)))?;
     }
     let mut all = Vec::new();
     for name in ["a.csv", "b.csv", "bad.csv", "c.csv"] {

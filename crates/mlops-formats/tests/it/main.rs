@@ -11,14 +11,18 @@ mod agree;
 mod arrow;
 /// The record of changed cells.
 mod changes;
+/// Data sets that are Parquet files.
+mod dataset;
 /// Dialects of CSV and encodings, recognised and configured.
 mod dialects;
 /// Bytes that mean harm, or nothing.
 mod hostile;
 /// JSON: what a row is.
 mod json;
-/// The data set as Parquet.
+/// The data set as Parquet, beside the CSV file.
 mod output;
+/// Data sets that others read.
+mod readers;
 /// The table, and how each format writes it.
 mod table;
 /// Values of typed formats.

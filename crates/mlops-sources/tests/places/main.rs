@@ -19,6 +19,8 @@ mod alike;
 mod command;
 /// Encrypted connections.
 mod encrypted;
+/// The table into which data sets are delivered.
+mod output;
 /// PostgreSQL, where it is installed.
 mod postgres;
 /// S3, by a server in this process.

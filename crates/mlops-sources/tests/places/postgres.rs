@@ -174,6 +174,10 @@ fn types_are_exact_pages_complete_and_errors_helpful() {
         let fetched = place.fetch(&object, &mut Vec::new());
         assert!(fetched.is_err(), "cut after {after}: {fetched:?}");
     }
+    // Whoever takes the call and says nothing is given up.
+    proxy.always(Trouble::Silence);
+    let text = error(&*with(&through, &json!({"timeout": "1s"}), &[("PGPASSWORD", PASSWORD)]));
+    assert!(text.contains("does not answer within 1s"), "{text}");
 }
 
 #[test]

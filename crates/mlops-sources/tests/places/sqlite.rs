@@ -163,3 +163,30 @@ fn errors_say_what_to_do() {
     let left: u32 = database.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 3);
 }
+
+#[test]
+fn a_view_that_never_ends_is_ended() {
+    let (folder, database) = folder(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);
+         CREATE VIEW endless AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+           SELECT max(i) AS id FROM n;
+         CREATE VIEW slow AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+           SELECT i AS id FROM n WHERE i = 1 OR i = -1",
+    );
+    for table in ["endless", "slow"] {
+        for cursor in [false, true] {
+            let mut entry = json!({"table": table, "key": "id", "timeout": "1s"});
+            if cursor {
+                entry["mode"] = "cursor".into();
+                entry["cursor"] = json!({"column": "id"});
+            }
+            let text = error(&*place(&folder, &entry));
+            assert!(text.contains("statement timeout") && text.contains(table), "{text}");
+            assert!(text.contains("raise \"timeout\" of the source"), "{text}");
+        }
+    }
+    // What is quick is not ended, however often it is asked.
+    let quick = place(&folder, &json!({"timeout": "1s"}));
+    assert_eq!(extract(&*quick, &Seen::default()).0.unwrap(), "id\n1\n");
+    drop(database);
+}

@@ -49,7 +49,7 @@ impl DecisionRun<'_> {
     pub(super) fn trained_version(&self, live: Option<&Release>) -> Result<Option<DatasetVersion>> {
         let Some(live) = live else { return Ok(None) };
         let record = self.workspace.ledger.dataset(live.manifest.dataset)?;
-        Ok(record.filter(|d| d.sha256 == live.model.data.sha256).map(|d| d.version))
+        Ok(record.filter(|d| d.content == live.model.data.sha256).map(|d| d.version))
     }
 
     /// Whether no release is live although one was, and none can be made live again because the

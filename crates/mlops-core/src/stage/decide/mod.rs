@@ -135,7 +135,9 @@ impl<'a> DecisionRun<'a> {
             );
         }
         if dataset.version <= looked && !force && !lost {
-            let reason = format!("there are no data after {}", looked.file_name());
+            let known = self.workspace.ledger.dataset(looked)?;
+            let name = known.map_or_else(|| looked.file_name(), |known| known.name());
+            let reason = format!("there are no data after {name}");
             return self.nothing_new(live, &reason);
         }
         if let Some(reason) = self.waits(&standings)?.filter(|_| !force && !lost) {
@@ -151,7 +153,7 @@ impl<'a> DecisionRun<'a> {
         self.decision.data.warnings.extend(note);
         let same_columns = live.is_none_or(|live| live.model.schema.digest() == schema.digest());
         if new.len() == 0 && live.is_some() && same_columns && !force {
-            let reason = format!("no row of {} is new", dataset.version.file_name());
+            let reason = format!("no row of {} is new", dataset.name());
             return self.nothing_new(live, &reason);
         }
         let trained_rows = match trained {

@@ -37,6 +37,9 @@ impl DecisionRun<'_> {
         self.decision.data.warnings.extend(told.warnings);
         self.decision.concerns.extend(told.concerns);
         let concerns = &mut self.decision.concerns;
+        if let Some(why) = ingestion.behind.clone() {
+            concerns.push(Concern::TableBehind { why });
+        }
         if !ingestion.refused.is_empty() {
             concerns.push(Concern::RefusedData { files: ingestion.refused.clone() });
         }

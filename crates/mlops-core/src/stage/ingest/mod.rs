@@ -4,6 +4,8 @@
 //! text files. Not for reading a file: see [`crate::dataset::builder`].
 
 mod anew;
+mod batches;
+pub(crate) mod columnar;
 mod earlier_changes;
 pub mod identity;
 mod loss;
@@ -19,7 +21,9 @@ use crate::csv::formats;
 use crate::stage::ingest::identity::{
     MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
 };
-use crate::stage::ingest::waiting::{Waiting, copy_record, named, now_ns, record};
+use crate::stage::ingest::waiting::{
+    Waiting, copy_record, named, now_ns, record, refused_with, still_failing,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,11 +31,11 @@ use std::time::Duration;
 
 use crate::config::sources::Role;
 use crate::config::{Config, InputFolder, OnChange};
-use crate::dataset::builder::Ingest;
+use crate::dataset::builder::{Earlier, Ingest};
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
 use crate::ids::DatasetVersion;
-use crate::ledger::{FileRecord, FileStatus};
+use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Segment};
 use crate::platform::digest::Digest;
 use crate::platform::files;
 use crate::platform::location::Location;
@@ -68,11 +72,14 @@ pub fn run(
     options: Options,
 ) -> Result<Ingested> {
     let mut report = ingest(context, workspace, folder, options)?;
+    let delivered = super::deliver::run(context, workspace)?;
+    report.delivered = delivered.versions;
+    report.behind = delivered.behind;
+    report.warnings.extend(delivered.warnings);
     report.bound();
     Ok(report)
 }
 
-#[expect(clippy::too_many_lines, reason = "the order of an ingestion, from list to data set")]
 fn ingest(
     context: &Context,
     workspace: &mut Workspace,
@@ -123,22 +130,60 @@ fn ingest(
     };
     let mut meta = vec![(SETTINGS_KEY, settings)];
     let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
-    let waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
+    let mut waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
+    batches::hold_back(config, &mut waiting, &mut report);
     let gone = gone(context, workspace, folder.path, (&held, &there), &mut report)?;
     let news = gone.is_some();
     meta.extend(gone);
+    let found = Found { last, held, contents, options, news, meta };
+    loop {
+        // A batch that breaks its contract is left out, and the others are read again.
+        let mut attempt = report.clone();
+        let broken = take(context, workspace, &found, &waiting, &mut attempt)?;
+        if broken.is_empty() {
+            return Ok(attempt);
+        }
+        for batch in broken {
+            batch.refuse(attempt.files.as_slice(), &mut waiting, &mut report);
+        }
+    }
+}
+
+/// What an ingestion found before it reads any file.
+struct Found {
+    last: Option<DatasetRecord>,
+    held: Vec<Segment>,
+    /// The contents of `held`.
+    contents: BTreeSet<Digest>,
+    options: Options,
+    /// There is something to record even if no file is read.
+    news: bool,
+    meta: Vec<(&'static str, String)>,
+}
+
+/// Makes a new version with the files that are `waiting`, unless some of them break the contract of their
+/// source together: then these batches are returned, and nothing was written.
+fn take(
+    context: &Context,
+    workspace: &mut Workspace,
+    found: &Found,
+    waiting: &[Waiting],
+    report: &mut Ingested,
+) -> Result<Vec<batches::Broken>> {
+    let Found { last, held, contents, options, news, meta } = found;
+    let config = &context.config;
     let mut changes = Changes::none();
     let readings = config.sources.iter().map(|source| &source.reading);
     let mut readings = readings.chain([&config.ingestion]);
     if readings.any(|reading| reading.on_change == OnChange::Supersede) && !options.rebuild {
-        say_what_stays(workspace, &held, &mut report)?;
-        changes = Changes::of(context, workspace, &held, &waiting, &report.files)?;
+        say_what_stays(workspace, held, report)?;
+        changes = Changes::of(context, workspace, held, waiting, &report.files)?;
     }
     if waiting.is_empty() && changes.is_empty() && !options.rebuild {
-        if news || !report.files.is_empty() {
-            record_files(context, workspace, &report, &meta)?;
+        if *news || !report.files.is_empty() {
+            record_files(context, workspace, report, meta)?;
         }
-        return Ok(report);
+        return Ok(Vec::new());
     }
 
     let anew = options.rebuild || !changes.is_empty();
@@ -152,13 +197,18 @@ fn ingest(
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
     if let Some(previous) = previous {
-        ingest.carry_over(&previous.location, previous.sha256, previous.stamp)?;
-        for digest in &contents {
+        ingest.carry_over(Earlier {
+            path: &previous.location,
+            sha256: previous.sha256,
+            content: previous.content,
+            stamp: previous.stamp,
+        })?;
+        for digest in contents {
             ingest.know(*digest);
         }
-    } else if let (Some(last), false) = (&last, options.rebuild) {
-        let mut anew = Anew { context, workspace, last, total, waiting: &waiting };
-        superseded = anew.build(&mut ingest, &held, &changes, &mut parts, &mut report)?;
+    } else if let (Some(last), false) = (last, options.rebuild) {
+        let mut anew = Anew { context, workspace, last, total, waiting };
+        superseded = anew.build(&mut ingest, held, &changes, &mut parts, report)?;
     }
     for (at, waiting) in waiting.iter().enumerate() {
         if changes.read_in_place(at) {
@@ -170,7 +220,7 @@ fn ingest(
         }
         let progress = &mut |bytes, rows| (context.progress)(bytes, total, rows);
         let read = ingest.file(&waiting.candidate, &mut (), progress)?;
-        let record = record(context, workspace, waiting, read, &mut report)?;
+        let record = record(context, workspace, waiting, read, report)?;
         report.files.push(record);
         parts.extend(Part::of_last(config, &report.files));
         if let Some(digest) = parts.last().map(|part| part.sha256) {
@@ -178,23 +228,29 @@ fn ingest(
         }
     }
     if options.rebuild && !options.partial {
-        loss::refuse(context, workspace, &held, &report)?;
+        loss::refuse(context, workspace, held, report)?;
+    }
+    if !options.rebuild {
+        let broken = batches::judge(config, workspace, waiting, &mut parts, report)?;
+        if !broken.is_empty() {
+            return Ok(broken);
+        }
     }
     let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
     if taken == 0 && superseded.is_empty() {
-        record_files(context, workspace, &report, &meta)?;
-        return Ok(report);
+        record_files(context, workspace, report, meta)?;
+        return Ok(Vec::new());
     }
     let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
     report.superseded = left.map(|segment| segment.rows).sum();
     let version = DatasetVersion::after(last.as_ref().map(|last| last.version), taken);
     let new = New { version, base: previous, parts, superseded };
-    publish(context, workspace, ingest, new, meta, &mut report)?;
-    repeats::warn(context, workspace, &mut report)?;
+    publish(context, workspace, ingest, new, meta.clone(), report)?;
+    repeats::warn(context, workspace, report)?;
     let old = super::retain::datasets(context, workspace);
     report.removed = old.datasets;
     report.warnings.extend(old.warnings);
-    Ok(report)
+    Ok(Vec::new())
 }
 
 /// Records the outcomes of files that lead to no new version.
@@ -413,6 +469,11 @@ fn sift(
                 looked_up = digest()?;
                 looked_up.is_some() && looked_up == before.sha256
             };
+            if let Some(batch) = refused_with(before).filter(|_| unchanged) {
+                // Whether to read it again depends on the other files of its batch.
+                waiting.push(Waiting::refused(candidate, before.clone(), batch, &mut digests));
+                continue;
+            }
             if unchanged {
                 if !settled && stamp.is_settled(now) {
                     // From now on the stamp is proof enough.
@@ -440,6 +501,7 @@ fn sift(
             };
             match known {
                 Some(known) if known.status == FileStatus::NoRows && had_rows()? => {}
+                Some(known) if refused_with(&known).is_some() => {}
                 Some(known) if known.status == FileStatus::Failed && !options.retry => {
                     let record = copy_record(context, &candidate, stamp, digest, &known);
                     report.refused.push(still_failing(&record));
@@ -467,7 +529,7 @@ fn sift(
             }
             twin = Some((digest, stamp)).filter(|_| !digests.insert(digest));
         }
-        waiting.push(Waiting { candidate, size, before, twin });
+        waiting.push(Waiting { candidate, size, before, twin, refused_with: None });
     }
     workspace.ledger.restamp(&touched)?;
     Ok(waiting)
@@ -494,19 +556,6 @@ fn must_look_again(before: &FileRecord, options: Options) -> bool {
 fn still_unreadable(name: &str, error: &std::io::Error) -> String {
     let reason = crate::dataset::counts::unreadable(error);
     named(name, &format!("failed before and still does: {reason}"))
-}
-
-fn still_failing(file: &FileRecord) -> String {
-    let reason = file.reason.as_deref().unwrap_or("no reason recorded");
-    match file.sha256 {
-        None => named(&file.name, &format!("failed before and still does: {reason}")),
-        Some(_) => named(
-            &file.name,
-            &format!(
-                "failed before and has not changed: {reason} (`ingestion --retry` looks again)"
-            ),
-        ),
-    }
 }
 
 /// Estimates the row size from the start of the first file, to size the set of seen rows.

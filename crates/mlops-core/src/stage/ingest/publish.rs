@@ -3,23 +3,22 @@
 //! Order of writes: final names, commit, text files. Derived data are written at the same time and
 //! named afterwards. Not for reading files: see [`super`].
 
-use std::io::{BufWriter, Write};
-use std::path::Path;
-
 use crate::config::Config;
 use crate::config::choices::RecordChanges;
-use crate::csv::formats::{self, DataSet};
+use crate::csv::formats;
 use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileCounts;
+use crate::dataset::discover::Stamp;
 use crate::dataset::index;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, Form};
 use crate::ledger::{DatasetRecord, Intent, Ledger, Segment, projections};
-use crate::platform::digest::{Digest, Hasher};
+use crate::platform::digest::Digest;
 use crate::platform::disk::NewFile;
 use crate::platform::threads::both;
 use crate::run::context::{Context, Workspace};
 use crate::{Error, Result};
 
+use crate::stage::ingest::columnar::{Packed, columnar};
 use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
 use crate::stage::ingest::part::Part;
 use crate::stage::ingest::record_changes;
@@ -53,6 +52,9 @@ pub(in crate::stage) fn publish(
     let config = &context.config;
     let folder = &config.output_folder;
     refuse_in_the_way(config, version)?;
+    if config.output.parquet {
+        formats::check_that_tables_are_known()?;
+    }
     let mut keys = Vec::new();
     let built = ingest.finish()?;
     built.settle(parts.iter_mut().map(|part| &mut part.counts));
@@ -67,13 +69,19 @@ pub(in crate::stage) fn publish(
     }
     let (kept, quarantined) =
         parts.iter().fold((0, 0), |(k, q), p| (k + p.counts.rows_kept, q + p.counts.quarantined));
-    let (data, bytes, digest) = built.data;
-    let path = folder.join(version.file_name());
+    let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
+    let path = folder.join(version.name(config.output.form()));
+    if let Some((_, digest)) = &changes {
+        keys.push((version.changes_key(), digest.to_string()));
+    }
+    let Made { files, content, sha256, bytes, stamp } =
+        made(context, version, (built.data, built.stamp), (quarantine, changes))?;
     let dataset = DatasetRecord {
         version,
         run_id: context.run.clone(),
         location: path.clone(),
-        sha256: digest,
+        sha256,
+        content,
         bytes,
         rows: base.map_or(0, |base| base.rows) + kept,
         new_rows: kept,
@@ -81,20 +89,13 @@ pub(in crate::stage) fn publish(
         columns: config.schema.columns().iter().map(|c| c.name.clone()).collect(),
         recorded: context.now(),
         base: base.map(|base| base.version),
-        stamp: Some(built.stamp),
+        stamp: Some(stamp),
     };
     let recounted = parts.iter().filter_map(|part| Some((part.sha256, part.recounted(version)?)));
     let recounted: Vec<(Digest, FileCounts)> = recounted.collect();
     let segments = segments(&workspace.ledger, &dataset, &parts)?;
-    let quarantine = built.quarantine.map(|(file, _, digest)| (file, digest));
-    let negative = built.negative_label.as_deref();
-    let table =
-        config.output.parquet.then(|| columnar(context, &data, &path, negative)).transpose()?;
-    if let Some((_, digest)) = &table {
-        keys.push((version.table_key(), digest.to_string()));
-    }
-    if let Some((_, digest)) = &changes {
-        keys.push((version.changes_key(), digest.to_string()));
+    if let (Some(_), Some(table)) = (&files.data, &files.table) {
+        keys.push((version.table_key(), table.digest.to_string()));
     }
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
     let meant = workspace.ledger.meta(MEANING_KEY)?;
@@ -103,7 +104,7 @@ pub(in crate::stage) fn publish(
             "the rows of {} were read by an earlier version of this program, by its rules for what a \
              cell means, and the new ones by the rules of this one and of \"ingestion\" as it is now: \
              `ingestion --rebuild` reads all of them again by the same rules",
-            base.version.file_name()
+            base.name()
         ));
     }
     if base.is_none() || meant.is_none() {
@@ -113,11 +114,10 @@ pub(in crate::stage) fn publish(
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
     let record = (&dataset, &segments[..], &superseded[..], &recounted[..]);
     meta.extend(keys.iter().map(|(key, value)| (key.as_str(), value.clone())));
-    let files = Files { data, quarantine, table, changes };
     let commit = || commit(context, workspace, files, record, &meta, report);
     let index = if let Some(index) = index {
         // Not part of the critical path, so that it is written in parallel.
-        let write = || index.write(&context.disk, &path, digest);
+        let write = || index.write(&context.disk, &path, content);
         let (committed, written) = both(commit, write);
         committed?;
         Some(written)
@@ -143,11 +143,14 @@ pub(in crate::stage) fn publish(
 
 /// Refuses to go on where a file of another origin has the name of one that this run makes.
 fn refuse_in_the_way(config: &Config, version: DatasetVersion) -> Result<()> {
-    let table = config.output.parquet.then(|| version.table_name());
-    let all = config.ingestion.record_changes == RecordChanges::All;
-    let changes = all.then(|| version.changes_name());
-    let names = [version.file_name(), version.quarantine_name()];
-    for name in names.into_iter().chain(table).chain(changes) {
+    let output = &config.output;
+    let names = [
+        (output.csv, version.name(Form::Csv)),
+        (output.parquet, version.name(Form::Parquet)),
+        (true, version.quarantine_name()),
+        (config.ingestion.record_changes == RecordChanges::All, version.changes_name()),
+    ];
+    for (_, name) in names.into_iter().filter(|(made, _)| *made) {
         let path = config.output_folder.join(&name);
         if path.try_exists().map_err(|e| Error::io("read", &path, e))? {
             return Err(Error::conflict(format!(
@@ -184,44 +187,46 @@ type Recorded<'a> = (&'a DatasetRecord, &'a [Segment], &'a [Digest], &'a [(Diges
 
 /// The files of a version before they have their names.
 struct Files {
-    data: NewFile,
+    /// The data set as CSV, if that is kept.
+    data: Option<NewFile>,
     quarantine: Option<(NewFile, Digest)>,
-    table: Option<(NewFile, Digest)>,
+    /// The data set as Parquet, if that is wanted.
+    table: Option<Packed>,
+    /// The changed cells, if they are wanted.
     changes: Option<(NewFile, Digest)>,
 }
 
-/// Writes the data set as Parquet, under a temporary name beside it.
-fn columnar(
-    context: &Context,
-    data: &NewFile,
-    path: &Path,
-    negative: Option<&str>,
-) -> Result<(NewFile, Digest)> {
-    struct Hashed {
-        file: NewFile,
-        hasher: Hasher,
-    }
-    impl Write for Hashed {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.file.write_all(bytes).map_err(std::io::Error::other)?;
-            self.hasher.update(bytes);
-            Ok(bytes.len())
-        }
+/// The files of a version and what is recorded of its data set.
+struct Made {
+    files: Files,
+    content: Digest,
+    sha256: Digest,
+    bytes: u64,
+    stamp: Stamp,
+}
 
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
+/// Gives the rows `text` the form that is configured. As long as they have no name, they are CSV.
+fn made(
+    context: &Context,
+    version: DatasetVersion,
+    ((text, length, digest), stamp): ((NewFile, u64, Digest), Stamp),
+    (quarantine, changes): (Option<(NewFile, Digest)>, Option<(NewFile, Digest)>),
+) -> Result<Made> {
+    let config = &context.config;
+    let path = config.output_folder.join(version.name(Form::Parquet));
+    let table = config.output.parquet.then(|| columnar(context, &text, &path)).transpose()?;
+    Ok(match table {
+        Some(table) if config.output.form() == Form::Parquet => {
+            let stamp = Stamp::of(&table.file.metadata()?);
+            let (sha256, bytes) = (table.digest, table.bytes);
+            let files = Files { data: None, quarantine, table: Some(table), changes };
+            Made { files, content: digest, sha256, bytes, stamp }
         }
-    }
-    let Config { schema, ingestion: options, .. } = &context.config;
-    let negative = negative.or(schema.negative_label()).unwrap_or_default();
-    let file = data.reopen()?;
-    let labels = [negative, schema.positive_label()];
-    let out = Hashed { file: context.disk.new_file(path)?, hasher: Hasher::default() };
-    let mut out = BufWriter::with_capacity(1 << 18, out);
-    formats::write_table(DataSet { file, place: path, schema, options, labels }, &mut out)?;
-    let Hashed { file, hasher } =
-        out.into_inner().map_err(|e| Error::io("write", path, e.into_error()))?;
-    Ok((file, hasher.finish()))
+        table => {
+            let files = Files { data: Some(text), quarantine, table, changes };
+            Made { files, content: digest, sha256: digest, bytes: length, stamp }
+        }
+    })
 }
 
 /// Final names, commit, text files.
@@ -238,14 +243,16 @@ fn commit(
         version: dataset.version,
         data: dataset.sha256,
         quarantine: quarantine.as_ref().map(|(_, digest)| *digest),
-        table: table.as_ref().map(|(_, digest)| *digest),
+        table: table.as_ref().map(|table| table.digest),
         changes: changes.as_ref().map(|(_, digest)| *digest),
     };
     let intent = workspace.ledger.intend(run, &intent)?;
-    if let Some((table, _)) = table {
-        table.named(&dataset.version.table_name()).publish(false)?;
+    if let Some(table) = table {
+        table.file.named(&dataset.version.name(Form::Parquet)).publish(false)?;
     }
-    data.named(&dataset.version.file_name()).publish(false)?;
+    if let Some(data) = data {
+        data.named(&dataset.version.name(Form::Csv)).publish(false)?;
+    }
     if let Some((quarantine, _)) = quarantine {
         let name = dataset.version.quarantine_name();
         quarantine.named(&name).publish(false)?;

@@ -15,6 +15,7 @@ use crate::csv::formats::{self, ChangedCell, ChangesWriter};
 use crate::dataset::builder::Built;
 use crate::dataset::cell_counts::CellCounts;
 use crate::dataset::read_again::{Content, ReadAgain, Stretch};
+use crate::ids::Form;
 use crate::ledger::DatasetRecord;
 use crate::platform::digest::Digest;
 use crate::platform::disk::NewFile;
@@ -71,8 +72,12 @@ fn read(
     };
     let place = config.output_folder.join("finaldata.csv");
     let data = (built.data.0.reopen()?, place.as_path());
-    let base = base.map(|base| (base.rows, base.bytes));
-    let mut again = ReadAgain::start(config, &schema, context.clock.now(), data, base)?;
+    // Only of a CSV file it is known where its rows end.
+    let text = base.filter(|base| base.form() == Form::Csv).map(|base| (base.rows, base.bytes));
+    let mut again = ReadAgain::start(config, &schema, context.clock.now(), data, text)?;
+    if let (Some(base), None) = (base, text) {
+        again.pass_over(base.rows)?;
+    }
     let from_last = parts.iter().any(|part| matches!(part.from, From::LastDataSet(..)));
     let last = workspace.ledger.latest_dataset()?.filter(|_| from_last && writer.is_some());
     let mut earlier = match &last {

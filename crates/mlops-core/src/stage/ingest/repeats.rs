@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
+use crate::csv::formats;
 use crate::csv::reader::{RowReader, RowSet};
 use crate::ledger::{FileRecord, FileStatus, Segment};
 use crate::platform::files;
@@ -61,7 +62,9 @@ pub(super) fn warn(
     };
     let of_many = |file: &&mut FileRecord| file.status == FileStatus::Ingested && is_much(file);
     let segments = workspace.ledger.segments(dataset)?;
-    let data = context.config.output_folder.join(dataset.file_name());
+    let Some(data) = workspace.ledger.dataset(dataset)?.map(|record| record.location) else {
+        return Ok(());
+    };
     let mut notes = Vec::new();
     let mut look = LOOK;
     for file in report.files.iter_mut().filter(of_many) {
@@ -161,7 +164,7 @@ fn examples(
     found.truncate(EXAMPLES - 1);
     let wanted: RowSet = rows.keys().copied().collect();
     let mut number = 0;
-    let mut input = opened(data)?.0.take(look.data);
+    let mut input = formats::text_of_our_own(data, schema)?.take(look.data);
     let verbatim = context.config.ingestion.verbatim();
     let reader = reader.reading(&verbatim);
     let looked = reader.lines(&mut input, data, PIECE, |table, _, _, _| {

@@ -30,6 +30,9 @@ use crate::{Error, Result, text};
 pub struct Replayed {
     /// The version that it made, if any row was taken or left the quarantine otherwise.
     pub version: Option<DatasetVersion>,
+    /// The name of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
     /// The files that were read again.
     pub files: Vec<String>,
     /// The rows that were in the quarantine and fit the question.
@@ -40,6 +43,9 @@ pub struct Replayed {
     pub left: u64,
     /// What somebody should know.
     pub warnings: Vec<String>,
+    /// Why the table of "output.table" does not have the version, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
 }
 
 /// Takes the rows of the quarantine that fit `filter`, as far as they are good now. All rows of their files are
@@ -98,6 +104,7 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
     let new = New { version, base: None, parts, superseded: Vec::new() };
     publish(context, workspace, ingest, new, Vec::new(), &mut report)?;
     replayed.version = report.version;
+    replayed.data = Some(version.name(context.config.output.form()));
     replayed.warnings.extend(report.warnings);
     for segment in held.iter().filter(|segment| contents.contains(&segment.sha256)) {
         if let Some(record) = workspace.ledger.taken(segment.sha256)? {
@@ -107,6 +114,9 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
     replayed.taken = report.rows.saturating_sub(last.rows);
     let old = crate::stage::retain::datasets(context, workspace);
     replayed.warnings.extend(old.warnings);
+    let delivered = crate::stage::deliver::run(context, workspace)?;
+    replayed.warnings.extend(delivered.warnings);
+    replayed.behind = delivered.behind;
     Ok(replayed)
 }
 
@@ -184,7 +194,8 @@ impl Report for Replayed {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.warnings.iter().map(Finding::warning).collect()
+        let behind = self.behind.iter().map(Finding::person);
+        self.warnings.iter().map(Finding::warning).chain(behind).collect()
     }
 }
 
@@ -202,7 +213,7 @@ impl fmt::Display for Replayed {
             text::plural(self.files.len() as u64, "file"),
             text::plural(self.taken, "row"),
             text::count(self.left),
-            version.file_name()
+            self.data.as_deref().unwrap_or(&version.file_name())
         )
     }
 }

@@ -63,6 +63,12 @@ pub struct Ingested {
     /// Old data sets that were removed by the rules of "retention".
     #[serde(default)]
     pub removed: Vec<DatasetVersion>,
+    /// Versions that were brought into the table of "output.table".
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delivered: Vec<DatasetVersion>,
+    /// Why that table does not have the newest version, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
 }
 
 impl Ingested {
@@ -97,6 +103,8 @@ impl Ingested {
             new_failures: false,
             new_version: false,
             removed: Vec::new(),
+            delivered: Vec::new(),
+            behind: None,
         }
     }
 
@@ -169,12 +177,13 @@ impl Ingested {
 
 impl Report for Ingested {
     fn changed(&self) -> bool {
-        self.news().next().is_some()
+        self.news().next().is_some() || !self.delivered.is_empty()
     }
 
     fn findings(&self) -> Vec<Finding> {
         let warnings = self.refused.iter().chain(&self.warnings).map(Finding::warning);
-        self.failures.iter().map(Finding::failed).chain(warnings).collect()
+        let behind = self.behind.iter().map(Finding::person);
+        self.failures.iter().map(Finding::failed).chain(warnings).chain(behind).collect()
     }
 
     fn lineage(&self, config: &Config) -> Lineage {
@@ -218,7 +227,8 @@ impl Report for Ingested {
             Fact::new("quarantined", sum(|f| f.counts.quarantined)),
             Fact::new("superseded", self.superseded),
         ];
-        facts.extend(self.version.map(|version| Fact::new("version", version.file_name())));
+        let data = self.data.as_deref().map(Path::new).and_then(Path::file_name);
+        facts.extend(data.map(|name| Fact::new("version", name.to_string_lossy())));
         facts
     }
 }
@@ -290,6 +300,10 @@ impl fmt::Display for Ingested {
         if !self.removed.is_empty() {
             let old = text::plural(self.removed.len() as u64, "old data set");
             writeln!(f, "Removed, as \"retention\" says: {old}")?;
+        }
+        if !self.delivered.is_empty() {
+            let names = self.delivered.iter().map(|version| version.file_name());
+            writeln!(f, "Written into the table of the database: {}", text::names(names))?;
         }
         if let Some(quarantine) = &self.quarantine {
             writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;

@@ -2,6 +2,8 @@
 //!
 //! Not for reading it: see [`crate::dataset::builder`].
 
+use std::collections::BTreeSet;
+
 use crate::config::contract::Severity;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::counts::FileRead;
@@ -21,6 +23,23 @@ pub(crate) struct Waiting {
     /// The digest that a preceding file of this run has too, with the metadata under which it was
     /// computed.
     pub(crate) twin: Option<(Digest, Stamp)>,
+    /// The batch with which it was refused; it has not changed since.
+    pub(crate) refused_with: Option<Digest>,
+}
+
+impl Waiting {
+    /// A file that was refused with its `batch` and has not changed since; `digests` has those of files
+    /// before it.
+    pub(super) fn refused(
+        candidate: SourceFile,
+        before: FileRecord,
+        batch: Digest,
+        digests: &mut BTreeSet<Digest>,
+    ) -> Self {
+        let twin = before.sha256.filter(|digest| !digests.insert(*digest));
+        let (size, twin) = (before.stamp.size, twin.map(|digest| (digest, before.stamp)));
+        Self { candidate, size, before: Some(before), twin, refused_with: Some(batch) }
+    }
 }
 
 /// The record of a file with the same content as `known`.
@@ -48,6 +67,25 @@ pub(crate) fn copy_record(
         dataset: None,
         counts: crate::dataset::counts::FileCounts::default(),
         recorded_ns: now_ns(context),
+    }
+}
+
+/// The batch with which a file was refused, if it was.
+pub(crate) fn refused_with(file: &FileRecord) -> Option<Digest> {
+    let failed = file.status == FileStatus::Failed;
+    file.counts.contract.iter().filter(|_| failed).find_map(|rule| rule.batch)
+}
+
+pub(crate) fn still_failing(file: &FileRecord) -> String {
+    let reason = file.reason.as_deref().unwrap_or("no reason recorded");
+    match file.sha256 {
+        None => named(&file.name, &format!("failed before and still does: {reason}")),
+        Some(_) => named(
+            &file.name,
+            &format!(
+                "failed before and has not changed: {reason} (`ingestion --retry` looks again)"
+            ),
+        ),
     }
 }
 

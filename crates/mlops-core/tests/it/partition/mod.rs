@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::clean::FormatChanges;
 use mlops_core::csv::outcome::FileOutcome;
-use mlops_core::dataset::builder::Ingest;
+use mlops_core::dataset::builder::{Earlier, Ingest};
 use mlops_core::dataset::counts::{Audit, FileCounts};
 use mlops_core::dataset::dedup::RowOutcome;
 use mlops_core::dataset::discover::SourceFile;
@@ -100,7 +100,7 @@ impl Bench<'_> {
         let means = Resources::default();
         let mut ingest =
             Ingest::start(&known, self.options, &disk, &new, &quarantine, means).unwrap();
-        ingest.carry_over(&old, Digest::of(&result.output), None).unwrap();
+        ingest.carry_over(Earlier::text(&old, Digest::of(&result.output))).unwrap();
         let (file, length, digest) = ingest.finish().unwrap().data;
         assert_eq!((length, digest), (result.output.len() as u64, Digest::of(&result.output)));
         drop(file);

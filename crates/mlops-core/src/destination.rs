@@ -1,0 +1,51 @@
+//! What a database owes into whose table data sets are delivered: each version whole or not at all, and
+//! a record of what is there, which is changed by the same transaction as the rows.
+//!
+//! Not for what is delivered when: see `stage::deliver`; not for the databases, which lie in a crate of
+//! their own and are handed to the run by the program that links them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::Result;
+use crate::ids::DatasetVersion;
+use crate::platform::digest::Digest;
+use crate::table::schema::Schema;
+
+/// A version of the data set, as the record in the database has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'a> {
+    /// The mark of the workspace. A table has the rows of one workspace only.
+    pub workspace: &'a str,
+    /// The number.
+    pub version: DatasetVersion,
+    /// The digest of the data set.
+    pub sha256: Digest,
+    /// The number of rows.
+    pub rows: u64,
+    /// The columns.
+    pub schema: &'a Schema,
+    /// The time, RFC 3339, UTC.
+    pub now: &'a str,
+}
+
+/// A database with a table into which data sets are delivered.
+pub trait Destination {
+    /// The versions that the workspace has delivered, with their digests; none if the table is gone.
+    fn delivered(&mut self, workspace: &str) -> Result<BTreeMap<DatasetVersion, Digest>>;
+
+    /// Begins the transaction that brings `version`, and takes away the rows that it replaces: all in
+    /// mode `replace`, those of this and of later versions in mode `append`. Creates the table if there
+    /// is none, and never touches one that has rows of somebody else.
+    fn begin<'a>(&'a mut self, version: &Version) -> Result<Box<dyn Delivery + 'a>>;
+}
+
+/// A transaction that brings a version. Nothing of it stays if it is dropped before its end.
+pub trait Delivery {
+    /// Adds a row. Its cells are in canonical spelling, in the order of the schema; an empty one is a
+    /// missing value.
+    fn row(&mut self, cells: &[Cow<'_, str>]) -> Result<()>;
+
+    /// Ends the transaction: from now on, everybody sees the version, and the record says so.
+    fn commit(self: Box<Self>) -> Result<()>;
+}
