@@ -99,7 +99,8 @@ impl Server {
             .iter()
             .any(|known| words.contains(known))
         {
-            words += ": check whether the server is running, and the host and the port in the address";
+            words +=
+                ": check whether the server is running, and the host and the port in the address";
         } else if words.contains("TLS") || words.contains("certificate") {
             words += ": the server's certificate must be one that this machine trusts (SSL_CERT_FILE); \
                       sslmode=disable in the address connects without encryption";

@@ -418,7 +418,13 @@ fn advice(words: &str, bucket: &str) -> String {
             ),
         ),
         (
-            &["Connection refused", "dns error", "No route to host", "timed out", "operation timed"],
+            &[
+                "Connection refused",
+                "dns error",
+                "No route to host",
+                "timed out",
+                "operation timed",
+            ],
             "nobody answers: check whether the server is running, the host and the port of \
              \"endpoint\"; stores other than Amazon's need one"
                 .to_owned(),
