@@ -119,7 +119,7 @@ pub fn list(context: &Context) -> Result<Sources> {
     let mut sources = Vec::new();
     for (name, folder) in folders {
         let mut one = unasked(name, folder.path.display().to_string());
-        match discover::list(folder) {
+        match discover::input(config, folder) {
             Ok(listing) => count(context, &ledger, &listing.candidates, &mut one)?,
             Err(error) => one.error = Some(own_fault(&error)),
         }
