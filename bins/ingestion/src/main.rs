@@ -2,6 +2,7 @@
 //!
 //! Not for logic: `main` makes one call.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -17,7 +18,8 @@ use mlops_sources::Everywhere;
     version,
     after_help = "Examples:\n  ingestion --config config.json\n  ingestion sources            what \
                   each source has\n  ingestion sources test NAME  read one of its objects on \
-                  trial\n\nExit codes: 0 done or nothing new, \
+                  trial\n  ingestion contract export    the contracts in the words of the Open Data \
+                  Contract Standard\n\nExit codes: 0 done or nothing new, \
                   1 a file or the run failed, 2 wrong usage or configuration, 3 done, but the table \
                   of the database is behind, 75 another run is at work"
 )]
@@ -63,6 +65,33 @@ enum Command {
     Sources {
         #[command(subcommand)]
         action: Option<Sources>,
+    },
+
+    /// Write the contracts as an Open Data Contract Standard document, or compare one with the
+    /// configuration. Changes nothing
+    Contract {
+        #[command(subcommand)]
+        action: Contract,
+    },
+}
+
+#[derive(Subcommand)]
+enum Contract {
+    /// Print the columns and rules of all sources as YAML
+    Export {
+        /// Only of this source; "input" is the input folder
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+    },
+
+    /// List each difference between a document and the configuration; exit code 1 if there is one
+    Check {
+        /// The document
+        file: PathBuf,
+
+        /// Only of this source; "input" is the input folder
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
     },
 }
 
@@ -163,6 +192,16 @@ fn main() -> ExitCode {
         }
         Some(Command::Sources { action: Some(Sources::Test { name }) }) => {
             return mlops_runtime::look(&common, |context| sources::test(context, &name));
+        }
+        Some(Command::Contract { action: Contract::Export { source } }) => {
+            return mlops_runtime::look(&common, |context| {
+                mlops_odcs::export(context, source.as_deref())
+            });
+        }
+        Some(Command::Contract { action: Contract::Check { file, source } }) => {
+            return mlops_runtime::look(&common, |context| {
+                mlops_odcs::check(context, &file, source.as_deref())
+            });
         }
         None => {}
     }

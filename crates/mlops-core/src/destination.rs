@@ -19,8 +19,8 @@ pub struct Version<'a> {
     pub workspace: &'a str,
     /// The number.
     pub version: DatasetVersion,
-    /// The digest of the data set.
-    pub sha256: Digest,
+    /// The digest of its rows as CSV, whatever the form of its file.
+    pub content: Digest,
     /// The number of rows.
     pub rows: u64,
     /// The columns.

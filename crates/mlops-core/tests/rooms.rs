@@ -39,6 +39,7 @@ const CRATES: &[&str] = &[
     "mlops-compare",
     "mlops-client",
     "mlops-formats",
+    "mlops-odcs",
     "mlops-report",
     "mlops-runtime",
     "mlops-serve",

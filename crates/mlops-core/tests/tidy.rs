@@ -30,6 +30,7 @@ const OWNERS: &[(&str, &str)] = &[
         "crates/mlops-sources/src/postgres.rs crates/mlops-sources/src/server.rs \
          crates/mlops-sources/src/destination/postgres.rs crates/mlops-sources/src/tls.rs",
     ),
+    ("serde_norway", "crates/mlops-odcs/src/yaml.rs"),
     ("println!", "crates/mlops-runtime/src/console.rs"),
 ];
 

@@ -307,7 +307,7 @@ impl fmt::Display for Steps {
         }
         writeln!(
             f,
-            "\nNext: open the report; put new files into the input folder and run this again."
+            "\nNext: open the report; when new rows have come, `fullprocess` decides what to do with them."
         )
     }
 }

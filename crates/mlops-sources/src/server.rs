@@ -95,6 +95,12 @@ impl Server {
         let mut words = text::causes(error);
         if words.contains("password missing") {
             words += ": set PGPASSWORD, or add a line to the file of PGPASSFILE";
+        } else if ["Connection refused", "failed to lookup", "No route to host"]
+            .iter()
+            .any(|known| words.contains(known))
+        {
+            words +=
+                ": check whether the server is running, and the host and the port in the address";
         } else if words.contains("TLS") || words.contains("certificate") {
             words += ": the server's certificate must be one that this machine trusts (SSL_CERT_FILE); \
                       sslmode=disable in the address connects without encryption";

@@ -374,7 +374,7 @@ fn unusable(error: &object_store::Error, bucket: &str) -> Error {
 
 /// What an error means, and what to do about it.
 fn advice(words: &str, bucket: &str) -> String {
-    let known: [(&[&str], String); 8] = [
+    let known: [(&[&str], String); 9] = [
         (
             &["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"],
             format!(
@@ -416,6 +416,18 @@ fn advice(words: &str, bucket: &str) -> String {
                 "access is denied: the credentials need the right to list the bucket \"{bucket}\" \
                  and to read its objects (s3:ListBucket, s3:GetObject)"
             ),
+        ),
+        (
+            &[
+                "Connection refused",
+                "dns error",
+                "No route to host",
+                "timed out",
+                "operation timed",
+            ],
+            "nobody answers: check whether the server is running, the host and the port of \
+             \"endpoint\"; stores other than Amazon's need one"
+                .to_owned(),
         ),
         (
             &["invalid path", "InvalidPath"],

@@ -35,6 +35,7 @@ use crate::config::choices::Rule;
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
 use crate::expect::Expectation;
+use crate::platform::location::plain;
 use crate::table::schema::{Schema, SchemaFields};
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
@@ -236,7 +237,7 @@ impl Config {
         let output = output::output(root.section("output"), &schema);
         let config = Self {
             file: path.to_owned(),
-            base: crate::platform::location::plain(&base),
+            base: plain(&base),
             source_folder: source_folder.unwrap_or_else(|| input_folder.clone()),
             models_by_default: models.is_none(),
             models: models.unwrap_or_else(|| deployment.with_file_name("models")),
@@ -277,8 +278,13 @@ impl Config {
         self.output_folder.join("ledger.sqlite")
     }
 
-    /// The source from which the file at `path` came, and its folder; `None` for the input folders'.
+    /// The source from which the file at `path` came, and its path in the folder of that source; `None`
+    /// for the input folders'. Both may be relative or absolute, as the path of the configuration was.
     pub fn source_at(&self, path: &Path) -> Option<(&Source, PathBuf)> {
+        if self.sources.is_empty() {
+            return None;
+        }
+        let path = plain(path);
         // A dry run has an output folder of its own, but reads what was fetched before it.
         let landings = |source: &Source| {
             let [here, there] = [&self.output_folder, &self.landed_in];
@@ -289,8 +295,8 @@ impl Config {
                 sources::Place::Folder(folder) => vec![folder.clone()],
                 _ => landings(source),
             };
-            let folder = folders.into_iter().find(|folder| path.starts_with(folder))?;
-            Some((source, folder))
+            let mut within = folders.iter().map(|folder| path.strip_prefix(plain(folder)));
+            Some((source, within.find_map(Result::ok)?.to_owned()))
         })
     }
 

@@ -157,8 +157,8 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_the_nearest_key() {
         for (table, part) in [
-            (r#"{}"#, "\"output.table.uri\" is missing"),
-            (r#"{}"#, "\"output.table.mode\" is missing"),
+            ("{}", "\"output.table.uri\" is missing"),
+            ("{}", "\"output.table.mode\" is missing"),
             (r#""clients""#, "\"output.table\" must be an object"),
             (
                 r#"{"uri":"sqlite:x.db","tabel":"t","mode":"append"}"#,

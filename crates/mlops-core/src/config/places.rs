@@ -107,7 +107,8 @@ fn check_output(config: &Config, root: &Section) {
         let (real_file, ledger) = (real(&file), real(&config.ledger_path()));
         let beside = |path: &Path| path.file_name().and_then(|n| n.to_str().map(str::to_owned));
         let name = beside(&real_file).unwrap_or_default();
-        let own = ["finaldata", "quarantine", "ledger.sqlite", "run.lock", "ingestedfiles"];
+        let own =
+            ["finaldata", "quarantine", "changes", "ledger.sqlite", "run.lock", "ingestedfiles"];
         if same(&file, &config.ledger_path()) {
             root.problem(key, &format!("must not be the ledger, {}", ledger.display()));
         } else if parent(&real_file) == parent(&ledger)

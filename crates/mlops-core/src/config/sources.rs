@@ -213,8 +213,10 @@ pub(super) fn sources(
             reading,
         };
         if source.is_database() {
-            // Their rows are written as our own are.
-            source.reading.numbers = NumberFormat { decimal: '.', thousands: None };
+            // Their rows are written as our own are; a text may be a number of another kind.
+            if source.reading.numbers.decimal != '.' {
+                source.reading.numbers = NumberFormat { decimal: '.', thousands: None };
+            }
             source.reading.format = Format {
                 kind: Some(Kind::Csv),
                 delimiter: Some(','),
@@ -406,6 +408,7 @@ pub fn landing(output_folder: &Path, name: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Config;
     use super::*;
 
     #[test]
@@ -419,6 +422,38 @@ mod tests {
             ("sqlite:crm.db", "sqlite:crm.db"),
         ] {
             assert_eq!(without_secrets(uri), shown);
+        }
+    }
+
+    /// A program is mostly started beside its configuration, with a path that is not absolute.
+    #[test]
+    fn a_file_belongs_to_its_source_however_its_path_is_spelt() {
+        let text = r#"{
+            "input_folder_path": "in", "output_folder_path": "out", "test_data_path": "test",
+            "output_model_path": "model", "prod_deployment_path": "production",
+            "sources": [
+                {"name": "crm", "uri": "sqlite:crm.db", "table": "t", "mode": "snapshot",
+                 "columns": {"cust": "corporation"}},
+                {"name": "exchange", "uri": "exchange/north"}
+            ]}"#;
+        let here = std::env::current_dir().unwrap();
+        for config in ["config.json".into(), "./config.json".into(), here.join("config.json")] {
+            let config = Config::parse(text, &config).unwrap();
+            let found = |path: &Path| {
+                let (source, within) = config.source_at(path)?;
+                Some(format!("{}:{}", source.name, within.display()))
+            };
+            for (path, expected) in [
+                ("out/landing/crm/a.csv", Some("crm:a.csv")),
+                ("exchange/north/2025/b.csv", Some("exchange:2025/b.csv")),
+                ("./exchange/../exchange/north/b.csv", Some("exchange:b.csv")),
+                ("exchange/b.csv", None),
+                ("in/a.csv", None),
+            ] {
+                assert_eq!(found(Path::new(path)).as_deref(), expected, "{path}");
+                assert_eq!(found(&here.join(path)).as_deref(), expected, "{path}");
+            }
+            assert!(!config.reading_at(&here.join("out/landing/crm/a.csv")).columns.0.is_empty());
         }
     }
 }

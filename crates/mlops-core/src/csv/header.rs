@@ -212,6 +212,6 @@ fn missing_message(missing: &[&str], found: &[String], present: bool) -> String 
     let columns = if missing.len() == 1 { "column" } else { "columns" };
     format!(
         "the header has no {columns} {list}{hint}; it has: {found}. \
-         Fix the file, or the section \"schema\" of the configuration"
+         Fix the file, the section \"schema\" of the configuration, or the \"columns\" of its source"
     )
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Ingestion, InputFolder, Source};
 use crate::csv::formats;
 use crate::platform::files;
-use crate::{Error, Result, text};
+use crate::{Error, ErrorKind, Result, text};
 
 /// Metadata of a file; if it is unchanged, the file need not be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,10 +69,7 @@ impl SourceFile {
             Some((source, _)) if source.is_fetched() => {
                 format!("{}/{}", source.name, own().replace("%2F", "/").replace("%25", "%"))
             }
-            Some((source, folder)) => {
-                let within = path.strip_prefix(&folder).unwrap_or(&path);
-                format!("{}/{}", source.name, text::of_path(within))
-            }
+            Some((source, within)) => format!("{}/{}", source.name, text::of_path(&within)),
             None => own(),
         };
         Self { name, path }
@@ -100,6 +97,14 @@ pub struct Listing {
 /// Lists `folder`, which the configuration key `key` names. Links are followed.
 pub fn list(folder: InputFolder<'_>) -> Result<Listing> {
     list_as(folder, &Ingestion::default())
+}
+
+/// Lists an input folder, which a workspace with other sources need not have.
+pub fn input(config: &Config, folder: InputFolder<'_>) -> Result<Listing> {
+    list(folder).or_else(|error| match error.kind() {
+        ErrorKind::Missing(_) if !config.sources.is_empty() => Ok(Listing::default()),
+        _ => Err(error),
+    })
 }
 
 fn list_as(folder: InputFolder<'_>, reading: &Ingestion) -> Result<Listing> {

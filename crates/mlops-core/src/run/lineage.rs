@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
+use crate::config::contract::Severity;
 use crate::dataset::rule_broken::RuleBroken;
 use crate::ids::Step;
 use crate::platform::digest::Digest;
@@ -115,10 +116,8 @@ fn event(job: Job, stage: Stage, time: &str) -> Value {
     facets.insert("mlops_run".to_owned(), of_our_own(job, "RunFacet", own));
     if let Some(why) = error {
         let error = json!({"message": why, "programmingLanguage": "Rust"});
-        facets.insert(
-            "errorMessage".to_owned(),
-            facet(job, "1-0-0/ErrorMessageRunFacet.json", error),
-        );
+        facets
+            .insert("errorMessage".to_owned(), facet(job, "1-0-1", "ErrorMessageRunFacet", error));
     }
     let inputs = lineage.map_or(&[][..], |lineage| &lineage.inputs);
     let outputs = lineage.map_or(&[][..], |lineage| &lineage.outputs);
@@ -145,8 +144,8 @@ fn of_input(job: Job, input: &Dataset) -> Value {
     let contract = job.config.contract_at(Path::new(&input.path));
     if contract.is_some() || !input.broken.is_empty() {
         let quality = json!({"assertions": assertions(job.config, input)});
-        let name = "1-0-1/DataQualityAssertionsDatasetFacet.json";
-        checked.insert("dataQualityAssertions".to_owned(), facet(job, name, quality));
+        let name = "DataQualityAssertionsDatasetFacet";
+        checked.insert("dataQualityAssertions".to_owned(), facet(job, "1-1-0", name, quality));
     }
     if !input.fates.is_empty() {
         let fates: Map<String, Value> =
@@ -160,7 +159,8 @@ fn of_input(job: Job, input: &Dataset) -> Value {
 fn assertions(config: &Config, input: &Dataset) -> Vec<Value> {
     let mut assertions = Vec::new();
     for rule in &input.broken {
-        let mut assertion = json!({"assertion": rule.rule, "success": false});
+        let severity = if rule.severity == Severity::Warn { "warn" } else { "error" };
+        let mut assertion = json!({"assertion": rule.rule, "success": false, "severity": severity});
         if let Some(column) = &rule.column {
             assertion["column"] = json!(column);
         }
@@ -180,8 +180,9 @@ fn of_output(job: Job, output: &Dataset, inputs: &[Dataset]) -> Value {
     let tables: Vec<&Dataset> = inputs.iter().filter(|input| input.table).collect();
     if output.table && !tables.is_empty() {
         let fields = column_lineage(job.config, &tables);
-        let name = "1-0-1/ColumnLineageDatasetFacet.json";
-        facets.insert("columnLineage".to_owned(), facet(job, name, json!({"fields": fields})));
+        let fields = json!({"fields": fields});
+        let name = "ColumnLineageDatasetFacet";
+        facets.insert("columnLineage".to_owned(), facet(job, "1-2-0", name, fields));
     }
     let mut written = Map::new();
     if let Some(rows) = output.rows {
@@ -189,8 +190,8 @@ fn of_output(job: Job, output: &Dataset, inputs: &[Dataset]) -> Value {
         if let Some(bytes) = output.bytes {
             statistics["size"] = json!(bytes);
         }
-        let name = "1-0-1/OutputStatisticsOutputDatasetFacet.json";
-        written.insert("outputStatistics".to_owned(), facet(job, name, statistics));
+        let name = "OutputStatisticsOutputDatasetFacet";
+        written.insert("outputStatistics".to_owned(), facet(job, "1-0-2", name, statistics));
     }
     json!({"namespace": "file", "name": full(output), "facets": facets, "outputFacets": written})
 }
@@ -222,12 +223,12 @@ fn facets(job: Job, dataset: &Dataset) -> Map<String, Value> {
         let columns = job.config.schema.columns().iter();
         let fields = columns.map(|column| json!({"name": column.name, "type": kind(column.role)}));
         let fields = json!({"fields": fields.collect::<Vec<_>>()});
-        facets.insert("schema".to_owned(), facet(job, "1-0-0/SchemaDatasetFacet.json", fields));
+        facets.insert("schema".to_owned(), facet(job, "1-2-0", "SchemaDatasetFacet", fields));
     }
     if let Some(digest) = dataset.sha256 {
         let version = json!({"datasetVersion": digest.to_string()});
-        let name = "1-0-0/DatasetVersionDatasetFacet.json";
-        facets.insert("version".to_owned(), facet(job, name, version));
+        let name = "DatasetVersionDatasetFacet";
+        facets.insert("version".to_owned(), facet(job, "1-0-1", name, version));
     }
     facets
 }
@@ -242,9 +243,10 @@ fn producer(job: Job) -> String {
     format!("urn:mlops:{}", job.version)
 }
 
-fn facet(job: Job, name: &str, mut content: Value) -> Value {
+/// A facet of the specification, as its own `version` defines it.
+fn facet(job: Job, version: &str, name: &str, mut content: Value) -> Value {
     content["_producer"] = json!(producer(job));
-    content["_schemaURL"] = json!(format!("{FACETS}/{name}"));
+    content["_schemaURL"] = json!(format!("{FACETS}/{version}/{name}.json#/$defs/{name}"));
     content
 }
 

@@ -46,14 +46,14 @@ struct Remembered {
     /// A digest of where the table is and what it has.
     to: Digest,
     version: DatasetVersion,
-    sha256: Digest,
+    content: Digest,
 }
 
 impl Remembered {
     fn of(table: &OutputTable, newest: &DatasetRecord) -> Self {
         let OutputTable { table: name, mode, version_column, .. } = table;
         let to = serde_json::json!([table.address(), name, mode, version_column]).to_string();
-        Self { to: Digest::of(to.as_bytes()), version: newest.version, sha256: newest.sha256 }
+        Self { to: Digest::of(to.as_bytes()), version: newest.version, content: newest.content }
     }
 }
 
@@ -123,7 +123,7 @@ fn owed<'a>(
     there: &BTreeMap<DatasetVersion, Digest>,
     mode: OutputMode,
 ) -> &'a [DatasetRecord] {
-    let is_there = |dataset: &DatasetRecord| there.get(&dataset.version) == Some(&dataset.sha256);
+    let is_there = |dataset: &DatasetRecord| there.get(&dataset.version) == Some(&dataset.content);
     let newest = datasets.len().saturating_sub(1);
     match datasets.iter().rposition(is_there) {
         Some(at) if at == newest => {
@@ -145,10 +145,15 @@ fn one(
     workspace: &str,
 ) -> Result<()> {
     let now = context.now();
-    let DatasetRecord { version, sha256, rows, location, .. } = dataset;
-    let (version, sha256, rows) = (*version, *sha256, *rows);
-    let mut delivery =
-        destination.begin(&Version { workspace, version, sha256, rows, schema, now: &now })?;
+    let DatasetRecord { rows, location, .. } = dataset;
+    let mut delivery = destination.begin(&Version {
+        workspace,
+        version: dataset.version,
+        content: dataset.content,
+        rows: *rows,
+        schema,
+        now: &now,
+    })?;
     let config = &context.config;
     let reader = RowReader::labelled(schema, &config.ingestion).on_threads(config.limits.threads);
     let mut cells = CanonicalCells::default();
@@ -158,7 +163,7 @@ fn one(
             (0..schema.width()).map(|at| in_utf8(cells.value(row, at))).collect();
         delivery.row(&values)
     })?;
-    if reading.digest != sha256 || reading.rejected > 0 || reading.rows_read != rows {
+    if reading.digest != dataset.sha256 || reading.rejected > 0 || reading.rows_read != *rows {
         return Err(Error::conflict(format!(
             "{} is not as it was recorded: restore it from a backup",
             location.display()

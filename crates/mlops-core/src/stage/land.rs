@@ -4,7 +4,7 @@
 //! in the landing folder, since a rebuild or a correction reads them again. A source that cannot be
 //! reached stops no other. Not for taking rows: see `ingest`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -41,6 +41,10 @@ pub(super) struct Landing {
     pub(super) failures: Vec<String>,
     /// What somebody should know.
     pub(super) warnings: Vec<String>,
+    /// Files whose objects are not at their place any more, of the sources that could be asked.
+    pub(super) removed: HashSet<PathBuf>,
+    /// The names of the sources that could be asked.
+    pub(super) asked: HashSet<String>,
 }
 
 /// Fetches what is new in the sources whose rows are for `role`.
@@ -95,6 +99,17 @@ fn fetch_new(
     };
     let known: HashMap<&str, &Landed> =
         known.iter().map(|one| (one.object.as_str(), one)).collect();
+    landing.asked.insert(source.name.clone());
+    // An extract of a database is no object that could be removed there.
+    if source.mode == Mode::Files {
+        let listed: HashSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+        let (there, removed): (Vec<&Landed>, Vec<&Landed>) =
+            known.values().partition(|one| listed.contains(one.object.as_str()));
+        // One that has another name now is still there.
+        let contents: HashSet<Digest> = there.iter().map(|one| one.sha256).collect();
+        let removed = removed.iter().filter(|one| !contents.contains(&one.sha256));
+        landing.removed.extend(removed.map(|one| one.location.path(&context.config.base)));
+    }
     let mut wanted = Vec::new();
     for object in objects {
         if !takes(source, &object.name, &mut landing.ignored) {

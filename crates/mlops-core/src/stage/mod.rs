@@ -9,6 +9,7 @@ pub mod decide;
 mod deliver;
 pub mod deploy;
 pub mod diagnose;
+pub mod due;
 mod excluded_rows;
 pub mod history;
 pub mod holdout;

@@ -25,7 +25,7 @@ pub struct Output<'a> {
 /// Whether ingestion might want this name for a version of the data set.
 fn is_numbered(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    ["finaldata", "quarantine"].iter().any(|stem| {
+    ["finaldata", "quarantine", "changes"].iter().any(|stem| {
         let rest = name.strip_prefix(stem);
         let number = rest
             .and_then(|rest| rest.strip_suffix(".csv").or_else(|| rest.strip_suffix(".parquet")));

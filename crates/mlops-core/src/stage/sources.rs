@@ -1,5 +1,5 @@
-//! `ingestion sources`: what each source has and what the next run would read; one of its objects,
-//! read on trial. Nothing is changed and nothing is recorded.
+//! `ingestion sources`: what each source has, what the next run would read, and when its data are due; one
+//! of its objects, read on trial. Nothing is changed and nothing is recorded.
 //!
 //! Not for fetching in earnest: see `land`.
 
@@ -22,7 +22,8 @@ use crate::platform::files;
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report};
 use crate::source::{Around, Fetched, Object, Seen};
-use crate::stage::land;
+use crate::stage::due::DueState;
+use crate::stage::{land, overdue};
 use crate::{Error, Result, text};
 
 /// What the sources have.
@@ -45,8 +46,22 @@ pub struct Listed {
     pub objects: u64,
     /// The time of the newest change among them, if it is known.
     pub newest: Option<String>,
-    /// The objects that the next run would read.
+    /// The number of objects that the next run would read.
     pub wanted: u64,
+    /// The names of the first of them.
+    pub to_read: Vec<String>,
+    /// When its data are due, if anything is expected of it.
+    pub due: Option<DueState>,
+}
+
+impl Listed {
+    /// Notes that the next run would read `name`.
+    fn wants(&mut self, name: impl FnOnce() -> String) {
+        self.wanted += 1;
+        if self.to_read.len() < text::MOST_NAMES {
+            self.to_read.push(name());
+        }
+    }
 }
 
 impl Report for Sources {
@@ -64,7 +79,7 @@ impl Report for Sources {
 
 impl fmt::Display for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let titles = ["source", "place", "reachable", "objects", "newest", "to read"];
+        let titles = ["source", "place", "reachable", "objects", "newest", "to read", "due"];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
         for one in &self.sources {
             let there = one.error.is_none();
@@ -76,9 +91,20 @@ impl fmt::Display for Sources {
                 number(one.objects),
                 one.newest.clone().unwrap_or_else(|| "–".to_owned()),
                 number(one.wanted),
+                one.due.as_ref().map_or_else(|| "–".to_owned(), DueState::in_brief),
             ]);
         }
-        f.write_str(&text::table(&rows))
+        f.write_str(&text::table(&rows))?;
+        for one in self.sources.iter().filter(|one| one.wanted > 0) {
+            let more = one.wanted - one.to_read.len() as u64;
+            writeln!(f, "{}: would read {}", one.name, text::names_of_more(&one.to_read, more))?;
+        }
+        for one in &self.sources {
+            if let Some(due) = &one.due {
+                write!(f, "{}: {due}", one.name)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -93,7 +119,7 @@ pub fn list(context: &Context) -> Result<Sources> {
     let mut sources = Vec::new();
     for (name, folder) in folders {
         let mut one = unasked(name, folder.path.display().to_string());
-        match discover::list(folder) {
+        match discover::input(config, folder) {
             Ok(listing) => count(context, &ledger, &listing.candidates, &mut one)?,
             Err(error) => one.error = Some(own_fault(&error)),
         }
@@ -101,6 +127,13 @@ pub fn list(context: &Context) -> Result<Sources> {
     }
     for source in &config.sources {
         sources.push(asked(context, &ledger, source)?);
+    }
+    let now = context.clock.now();
+    let standings = overdue::standings(context, &ledger)?;
+    for ((name, expectation), standing) in config.expectations().zip(&standings) {
+        if let Some(one) = sources.iter_mut().find(|one| one.name == name) {
+            one.due = Some(DueState::of(standing, expectation, now));
+        }
     }
     Ok(Sources { sources })
 }
@@ -110,7 +143,16 @@ fn ledger(context: &Context) -> Result<Ledger> {
 }
 
 fn unasked(name: &str, place: String) -> Listed {
-    Listed { name: name.to_owned(), place, error: None, objects: 0, newest: None, wanted: 0 }
+    Listed {
+        name: name.to_owned(),
+        place,
+        error: None,
+        objects: 0,
+        newest: None,
+        wanted: 0,
+        to_read: Vec::new(),
+        due: None,
+    }
 }
 
 fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> {
@@ -134,7 +176,9 @@ fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> 
     for object in &objects {
         one.objects += 1;
         let here = known.get(object.name.as_str()).copied();
-        one.wanted += u64::from(!land::is_here(&context.config.base, here, object));
+        if !land::is_here(&context.config.base, here, object) {
+            one.wants(|| format!("{}/{}", source.name, object.name));
+        }
     }
     let newest = objects.iter().filter_map(|object| object.modified).max();
     one.newest = newest.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
@@ -161,7 +205,9 @@ fn count(context: &Context, ledger: &Ledger, found: &[SourceFile], one: &mut Lis
     for (file, record) in found.iter().zip(records) {
         let stamp = std::fs::metadata(&file.path).ok().map(|found| Stamp::of(&found));
         one.objects += 1;
-        one.wanted += u64::from(record.is_none_or(|record| Some(record.stamp) != stamp));
+        if record.is_none_or(|record| Some(record.stamp) != stamp) {
+            one.wants(|| file.name.clone());
+        }
         newest = newest.max(stamp.map(|stamp| stamp.modified()));
     }
     one.newest = newest.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
@@ -219,13 +265,8 @@ impl fmt::Display for Tried {
 pub fn test(context: &Context, name: &str) -> Result<Tried> {
     let wanted = |source: &&Source| source.name == name;
     let Some(source) = context.config.sources.iter().find(wanted) else {
-        let names: Vec<&String> = context.config.sources.iter().map(|s| &s.name).collect();
-        let there = if names.is_empty() {
-            "\"sources\" is empty".to_owned()
-        } else {
-            format!("there are {}", text::names(names))
-        };
-        return Err(Error::data(format!("there is no source \"{}\": {there}", text::name(name))));
+        let names: Vec<&str> = context.config.sources.iter().map(|s| s.name.as_str()).collect();
+        return Err(unknown(name, &names));
     };
     let elsewhere = std::env::temp_dir();
     context.disk.remove_temporaries(&elsewhere)?;
@@ -274,6 +315,21 @@ pub fn test(context: &Context, name: &str) -> Result<Tried> {
         _ => None,
     };
     Ok(Tried { object: file.name, bytes: metadata.len(), format, counts: read.counts, refused })
+}
+
+/// An error about a source that is not among those called `names`, with the nearest of them.
+pub fn unknown(name: &str, names: &[&str]) -> Error {
+    let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
+    let nearest = names.iter().min_by_key(|known| distance(known));
+    let near = nearest.filter(|known| distance(known) <= known.len().max(name.len()) / 2);
+    let name = text::name(name);
+    Error::data(match near {
+        Some(near) => format!("there is no source \"{name}\"; did you mean \"{near}\"?"),
+        None if names.is_empty() => {
+            format!("there is no source \"{name}\": \"sources\" is empty")
+        }
+        None => format!("there is no source \"{name}\": there are {}", text::names(names)),
+    })
 }
 
 /// The newest object, fetched into the scratch workspace.

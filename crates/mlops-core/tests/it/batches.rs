@@ -144,7 +144,9 @@ fn copies_within_a_batch_go_with_it() {
 fn the_median_is_that_of_batches_and_a_warning_is_told() {
     let scene = scene(&json!({"versus_median": 0.5, "severity": "warn"}));
     for (run, files) in [["a", "b"], ["c", "d"], ["e", "f"]].iter().enumerate() {
-        files.iter().for_each(|name| rows(&scene, name, 5));
+        for name in files {
+            rows(&scene, name, 5);
+        }
         let report = scene.ingest().unwrap();
         assert_eq!((report.rows, report.warnings.len()), (10 * (run as u64 + 1), 0));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mlops_core::config::Config;
 use mlops_core::platform::disk::Disk;
 use mlops_core::stage::ingest::Options;
+use mlops_core::stage::ingest::report::Ingested;
 use mlops_testkit::{Dead, Fault, HEADER, Memory, Scene, sample_rows};
 use serde_json::{Value, json};
 
@@ -74,7 +75,18 @@ fn an_object_is_fetched_once_and_again_when_it_changed() {
 
     // Removed at the place: its rows stay, as those of a file that is gone.
     place.remove("2025/a.csv");
+    place.is_down(true);
+    let told = |report: &Ingested| report.warnings.iter().any(|w| w.contains("not there any more"));
+    assert!(!told(&scene.ingest().unwrap()), "nobody knows while the place is down");
+    place.is_down(false);
+    let report = scene.ingest().unwrap();
+    let warning = "a file is not there any more: far/2025/a.csv. The 10 rows of the data set that \
+                   came from there stay";
+    assert!(report.warnings.iter().any(|w| w == warning), "{:?}", report.warnings);
+    place.is_down(true);
     scene.ingest().unwrap();
+    place.is_down(false);
+    assert!(!told(&scene.ingest().unwrap()), "it is said once");
     assert_eq!(data(&scene), expected(&[(5, 1), (10, 2), (12, 4)]));
 }
 

@@ -1,13 +1,14 @@
 //! The same table in every format: one data set, and the same rows in the quarantine. Not for what only
 //! one format can express.
 
+use mlops_testkit::repetitions;
 use serde_json::{Value, json};
 
 use crate::table::{self, COLUMNS, Outcome, Row, ingested};
 
 /// Rows in which each kind of bad cell occurs.
 fn sample() -> Vec<Row> {
-    table::rows(2500, 11)
+    table::rows(usize::try_from(repetitions(2500, 200_000)).unwrap(), 11)
 }
 
 #[test]

@@ -190,6 +190,21 @@ fn changes(scene: &Scene, name: &str) -> BTreeMap<(u64, String), Vec<Change>> {
     found
 }
 
+/// A data set of either form as CSV text.
+fn data_set(scene: &Scene, name: &str) -> String {
+    let path = scene.path(name);
+    let options = mlops_core::config::Ingestion::default().verbatim();
+    let (opened, _) = formats::open(&path, &options, &COLUMNS.map(str::to_owned)).unwrap();
+    let mut reader = ChunkReader::of(opened, &path, 1 << 16);
+    reader.header().unwrap();
+    let shape = Shape { width: COLUMNS.len(), max_bytes: usize::MAX };
+    let (mut chunk, mut text) = (Vec::new(), COLUMNS.join(",") + "\n");
+    while reader.next_chunk(&mut chunk, shape).unwrap().is_some() {
+        text += std::str::from_utf8(&chunk).unwrap();
+    }
+    text
+}
+
 /// The cells of each row of a data set: as text and as content.
 fn cells(data: &str) -> Vec<Vec<(String, String)>> {
     let shape = Shape { width: COLUMNS.len(), max_bytes: usize::MAX };
@@ -366,10 +381,19 @@ fn cells_of_other_formats_can_be_rebuilt() {
 /// gone, and a replay.
 #[test]
 fn versions_that_follow_have_the_changes_of_their_rows() {
+    versions_follow("csv");
+    versions_follow("parquet");
+}
+
+/// The same with data sets in this form.
+fn versions_follow(form: &str) {
     let mut random = Random(77);
     let forgiving = |all: bool| {
         let shape = if all { "evolve" } else { "discard_row" };
-        json!({"limits": {"memory_mib": 32, "threads": 1}, "contract": {"type_changes": shape}})
+        json!({
+            "limits": {"memory_mib": 32, "threads": 1}, "contract": {"type_changes": shape},
+            "output": {"csv": form == "csv", "parquet": form == "parquet"},
+        })
     };
     let scene = scene(false, &forgiving(false));
     let mut written = |scene: &Scene, name: &str, ids: usize| {
@@ -397,7 +421,7 @@ fn versions_that_follow_have_the_changes_of_their_rows() {
         all
     };
     let files = [("a.csv", Form::Texts, &a), ("b.csv", Form::Texts, &b)];
-    let data = scene.read("out/finaldata2.csv");
+    let data = data_set(&scene, &format!("out/finaldata2.{form}"));
     check(&data, &join(&["out/changes1.parquet", "out/changes2.parquet"]), &files, "two runs");
     // b.csv is gone when a.csv is corrected: its rows come from the last data set.
     fs::remove_file(scene.path("in/b.csv")).unwrap();
@@ -408,7 +432,7 @@ fn versions_that_follow_have_the_changes_of_their_rows() {
     let mut left = Generated { rows: b.rows.clone() };
     let seen: Vec<String> = usable(&a);
     left.rows.retain(|(row, _)| !seen.contains(&identity(row[0].as_deref().unwrap(), Form::Texts)));
-    let data = scene.read("out/finaldata3.csv");
+    let data = data_set(&scene, &format!("out/finaldata3.{form}"));
     let files = [("a.csv", Form::Texts, &c), ("b.csv", Form::Texts, &left)];
     check(&data, &join(&["out/changes3.parquet"]), &files, "corrected");
     // A replay takes a row whose number is none, and leaves the others as they are.
@@ -422,7 +446,7 @@ fn versions_that_follow_have_the_changes_of_their_rows() {
     a = c;
     a.rows[5].1 = true;
     let files = [("a.csv", Form::Texts, &a), ("b.csv", Form::Texts, &left)];
-    let data = scene.read("out/finaldata4.csv");
+    let data = data_set(&scene, &format!("out/finaldata4.{form}"));
     let all = join(&["out/changes4.parquet"]);
     check(&data, &all, &files, "replayed");
     assert!(all.values().flatten().any(|change| change[5] == "discarded"));

@@ -112,7 +112,7 @@ impl Server {
             "INSERT INTO {record} (table_name, version, sha256, rows, form, workspace, delivered)
              VALUES ($1, $2::text::integer, $3, $4::text::bigint, $5, $6, $7)"
         );
-        let Version { version: number, sha256, rows, workspace, now, .. } = version;
+        let Version { version: number, content: sha256, rows, workspace, now, .. } = version;
         let values = [number.to_string(), sha256.to_string(), rows.to_string(), self.target.form()];
         let [number, sha256, rows, form] = values.each_ref().map(String::as_str);
         self.rows(&sql, &[name, number, sha256, rows, form, workspace, now]).await?;

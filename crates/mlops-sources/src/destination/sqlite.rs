@@ -202,7 +202,7 @@ fn prepare(
         params![
             target.name,
             version.version.0,
-            version.sha256.to_string(),
+            version.content.to_string(),
             rows,
             target.form(),
             version.workspace,

@@ -13,6 +13,8 @@
     reason = "tests tell, and are read from top to bottom"
 )]
 
+/// One table from all places.
+mod alike;
 /// Programs whose output is the object.
 mod command;
 /// Encrypted connections.

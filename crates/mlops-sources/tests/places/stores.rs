@@ -23,7 +23,7 @@ const ACCOUNT_KEY: &str =
 const KIND: &str = "text/csv";
 
 /// A server of another maker, which ends with the test.
-struct Store {
+pub(crate) struct Store {
     server: Child,
     address: SocketAddr,
     maker: Maker,
@@ -32,7 +32,7 @@ struct Store {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Maker {
+pub(crate) enum Maker {
     S3,
     Google,
     Azure,
@@ -40,7 +40,7 @@ enum Maker {
 
 impl Store {
     /// A server with an empty bucket, or a line that says that there is none.
-    fn start(maker: Maker) -> Option<Self> {
+    pub(crate) fn start(maker: Maker) -> Option<Self> {
         // An error says that it is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = Folder::in_memory();
@@ -121,7 +121,7 @@ impl Store {
         assert!(response.0.is_success(), "{method} {path}: {response:?}");
     }
 
-    fn entry(&self) -> (Value, Vec<(&'static str, &'static str)>) {
+    pub(crate) fn entry(&self) -> (Value, Vec<(&'static str, &'static str)>) {
         let address = self.address;
         match self.maker {
             Maker::S3 => (

@@ -137,8 +137,12 @@ impl<'a> DecisionRun<'a> {
         if dataset.version <= looked && !force && !lost {
             let known = self.workspace.ledger.dataset(looked)?;
             let name = known.map_or_else(|| looked.file_name(), |known| known.name());
-            let reason = format!("there are no data after {name}");
-            return self.nothing_new(live, &reason);
+            let waiting = judged < dataset.version && live.is_some();
+            let more = if waiting { "; rows that were not decided on wait for more" } else { "" };
+            // What came earlier is in the records of earlier runs.
+            let data = &mut self.decision.data;
+            (data.new_rows, data.files) = (0, Vec::new());
+            return self.nothing_new(live, &format!("there are no data after {name}{more}"));
         }
         if let Some(reason) = self.waits(&standings)?.filter(|_| !force && !lost) {
             return match live {
@@ -198,6 +202,9 @@ impl<'a> DecisionRun<'a> {
                 Some(d) if d.drifted.is_none() => (DecisionOutcome::Undecided, d.reason.clone()),
                 Some(d) => (DecisionOutcome::NoDrift, d.reason.clone()),
             };
+            if let (DecisionOutcome::Undecided, Some(live)) = (outcome, live) {
+                self.keep_concerns(live)?;
+            }
             return self.record(outcome, reason, &dataset);
         }
         self.retrain(live, &dataset, made)
@@ -238,29 +245,38 @@ impl<'a> DecisionRun<'a> {
     /// Ends a run without new data. Concerns about the live release persist, and that none is live
     /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
-        let newest = self.workspace.ledger.decision(None)?;
-        let newest = newest.and_then(|d| serde_json::from_str::<Decision>(&d.decision).ok());
-        match (live, newest) {
-            (Some(live), Some(newest)) => {
-                let judged = newest.live.as_ref().map(|live| &live.release);
-                let of = newest.release.as_ref().or(judged).cloned();
-                if of.as_ref() == Some(&live.id) {
-                    let lasting = newest.concerns.into_iter().filter(Concern::is_on_the_model);
-                    self.decision.concerns.extend(lasting);
-                } else if newest.live.is_some_and(|judged| judged.release == live.id) {
-                    // It was replaced for what was found then, and somebody went back to it.
-                    let drift = newest.drift.as_ref().filter(|drift| drift.below_constant);
-                    self.decision.concerns.extend(drift.map(below_constant));
-                }
-            }
-            (None, newest) => {
-                let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
-                let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
-                self.decision.concerns.push(Concern::NothingLive { why });
-            }
-            (Some(_), None) => {}
+        if let Some(live) = live {
+            self.keep_concerns(live)?;
+        } else {
+            let refused = self.newest()?.filter(|d| d.outcome == DecisionOutcome::Refused);
+            let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
+            self.decision.concerns.push(Concern::NothingLive { why });
         }
         Ok(self.end(DecisionOutcome::NothingNew, reason))
+    }
+
+    /// The newest decision, if its details are still recorded.
+    fn newest(&self) -> Result<Option<Decision>> {
+        let newest = self.workspace.ledger.decision(None)?;
+        Ok(newest.and_then(|d| serde_json::from_str(&d.decision).ok()))
+    }
+
+    /// Repeats what the newest decision found wrong with the live release, as no later one answered it.
+    fn keep_concerns(&mut self, live: &Release) -> Result<()> {
+        let Some(newest) = self.newest()? else { return Ok(()) };
+        let judged = newest.live.as_ref().map(|live| &live.release);
+        let of = newest.release.as_ref().or(judged).cloned();
+        let concerns = &mut self.decision.concerns;
+        if of.as_ref() == Some(&live.id) {
+            let lasting = newest.concerns.into_iter().filter(Concern::is_on_the_model);
+            let new: Vec<Concern> = lasting.filter(|concern| !concerns.contains(concern)).collect();
+            concerns.extend(new);
+        } else if newest.live.is_some_and(|judged| judged.release == live.id) {
+            // It was replaced for what was found then, and somebody went back to it.
+            let drift = newest.drift.as_ref().filter(|drift| drift.below_constant);
+            concerns.extend(drift.map(below_constant));
+        }
+        Ok(())
     }
 
     /// Trains, compares and promotes or refuses.

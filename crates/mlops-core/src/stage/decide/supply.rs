@@ -81,7 +81,8 @@ impl DecisionRun<'_> {
         };
         let unheard = files.iter().filter(|f| f.dataset > Some(looked) && f.sha256.is_some());
         let told = unheard.filter(|file| !heard(file));
-        let told: Vec<String> = told.filter_map(|file| repeats::told(file, has_ids)).collect();
+        let told: Vec<String> =
+            told.filter_map(|file| repeats::told(&self.context.config, file, has_ids)).collect();
         let few = told.len().min(text::MOST_NAMES);
         warnings.extend(told.into_iter().take(few));
         let mut datasets = ledger.datasets()?;
@@ -105,7 +106,7 @@ impl DecisionRun<'_> {
     /// Waits, within a bound, until no file of `folder` changed just now.
     pub(super) fn wait_for(&self, folder: InputFolder<'_>, settle: Duration) -> Result<()> {
         for _ in 0..SETTLE_ROUNDS {
-            let files = discover::list(folder)?.candidates;
+            let files = discover::input(&self.context.config, folder)?.candidates;
             let changing =
                 |c: &discover::SourceFile| ingest::changed_within(self.context, &c.path, settle);
             if settle.is_zero() || !files.iter().any(changing) {

@@ -21,6 +21,7 @@ use crate::{Error, Result};
 use crate::stage::ingest::part::{From, Part, Recount};
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::waiting::{Waiting, named, record};
+use crate::stage::land::Landing;
 
 /// The key under which the ledger stores which files are known to be gone.
 const GONE_KEY: &str = "gone_files";
@@ -298,37 +299,48 @@ fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Reports once which files of `folder` and of sources' folders are gone; `there` are those that are not. Returns what to
-/// remember of that, if it changed.
+/// Reports once which files of `folder` and of sources are gone; `there` are the files that are not, and
+/// `landing` knows which objects were removed at their places. Returns what to remember of that, if it changed.
 pub(super) fn gone(
     context: &Context,
     workspace: &Workspace,
     folder: &Path,
     (held, there): (&[Segment], &HashSet<PathBuf>),
+    landing: &Landing,
     report: &mut Ingested,
 ) -> Result<Option<(&'static str, String)>> {
     let known: BTreeSet<String> = workspace.ledger.kept(GONE_KEY)?.unwrap_or_default();
     let mut now = BTreeSet::new();
-    let mut rows = 0;
+    let (mut rows, mut news) = (0, Vec::new());
     for segment in held {
         let path = segment.location.path(&context.config.base);
         let name = segment.location.as_str();
         let source = context.config.source_at(&path);
-        let elsewhere = match &source {
-            // What was fetched stays, whatever becomes of its original.
-            Some((source, _)) => source.is_fetched(),
-            None => path.parent() != Some(folder),
+        let gone = match &source {
+            // What was fetched stays here, whatever becomes of its original.
+            Some((source, _)) if source.is_fetched() => {
+                let is_asked = landing.asked.contains(&source.name);
+                if is_asked { landing.removed.contains(&path) } else { known.contains(name) }
+            }
+            None if path.parent() != Some(folder) => known.contains(name),
+            _ => !there.contains(&path) && is_gone(&path),
         };
-        let gone =
-            if elsewhere { known.contains(name) } else { !there.contains(&path) && is_gone(&path) };
         if gone {
+            let is_fetched = source.as_ref().is_some_and(|(source, _)| source.is_fetched());
+            // What was fetched is held here in any case.
             let renamed = report.files.iter().any(|f| f.sha256 == Some(segment.sha256))
-                || is_held(context, workspace, segment.sha256, &BTreeSet::new())?;
+                || (!is_fetched && is_held(context, workspace, segment.sha256, &BTreeSet::new())?);
             if renamed {
                 continue;
             }
             if !known.contains(name) {
                 rows += segment.rows;
+                let shown = if is_fetched {
+                    SourceFile::at(&context.config, path).name
+                } else {
+                    name.to_owned()
+                };
+                news.push(shown);
             }
             now.insert(name.to_owned());
         }
@@ -336,7 +348,6 @@ pub(super) fn gone(
     if now == known {
         return Ok(None);
     }
-    let news: Vec<&String> = now.difference(&known).collect();
     if rows > 0 {
         report.warnings.push(format!(
             "{} not there any more: {}. The {} of the data set that came from there stay",

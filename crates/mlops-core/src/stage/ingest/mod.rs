@@ -87,7 +87,7 @@ fn ingest(
     options: Options,
 ) -> Result<Ingested> {
     let config = &context.config;
-    let mut listing = discover::list(folder)?;
+    let mut listing = discover::input(config, folder)?;
     let last = workspace.ledger.latest_dataset()?;
     if last.is_none() {
         super::adopt::refuse_silent_takeover(context)?;
@@ -104,17 +104,14 @@ fn ingest(
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
         report.warnings.extend(super::restore_dataset::run(context, workspace, last)?);
     }
-    let landed = super::land::run(context, workspace, Role::Train)?;
-    listing.candidates.extend(landed.files);
+    let mut landed = super::land::run(context, workspace, Role::Train)?;
+    listing.candidates.append(&mut landed.files);
     // Scoring and training find these where they were put.
-    let tests = super::land::run(context, workspace, Role::Test)?;
-    for (ignored, warnings, failures) in [
-        (landed.ignored, landed.warnings, landed.failures),
-        (tests.ignored, tests.warnings, tests.failures),
-    ] {
-        listing.ignored.extend(ignored);
-        report.warnings.extend(warnings);
-        report.failures.extend(failures);
+    let mut tests = super::land::run(context, workspace, Role::Test)?;
+    for of in [&mut landed, &mut tests] {
+        listing.ignored.append(&mut of.ignored);
+        report.warnings.append(&mut of.warnings);
+        report.failures.append(&mut of.failures);
     }
     report.ignored = listing.ignored;
     let candidates = if options.rebuild {
@@ -132,7 +129,7 @@ fn ingest(
     let contents: BTreeSet<Digest> = held.iter().map(|s| s.sha256).collect();
     let mut waiting = sift(context, workspace, candidates, &contents, options, &mut report)?;
     batches::hold_back(config, &mut waiting, &mut report);
-    let gone = gone(context, workspace, folder.path, (&held, &there), &mut report)?;
+    let gone = gone(context, workspace, folder.path, (&held, &there), &landed, &mut report)?;
     let news = gone.is_some();
     meta.extend(gone);
     let found = Found { last, held, contents, options, news, meta };

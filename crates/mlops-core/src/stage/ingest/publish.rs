@@ -205,12 +205,15 @@ struct Made {
     stamp: Stamp,
 }
 
+/// A file that not every version has.
+type Extra = Option<(NewFile, Digest)>;
+
 /// Gives the rows `text` the form that is configured. As long as they have no name, they are CSV.
 fn made(
     context: &Context,
     version: DatasetVersion,
     ((text, length, digest), stamp): ((NewFile, u64, Digest), Stamp),
-    (quarantine, changes): (Option<(NewFile, Digest)>, Option<(NewFile, Digest)>),
+    (quarantine, changes): (Extra, Extra),
 ) -> Result<Made> {
     let config = &context.config;
     let path = config.output_folder.join(version.name(Form::Parquet));

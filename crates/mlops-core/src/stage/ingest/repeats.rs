@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
+use crate::config::Config;
+use crate::config::sources::Mode;
 use crate::csv::formats;
 use crate::csv::reader::{RowReader, RowSet};
 use crate::ledger::{FileRecord, FileStatus, Segment};
@@ -60,7 +62,9 @@ pub(super) fn warn(
     let (Some(dataset), true) = (report.version, schema.count(Role::Id) > 0) else {
         return Ok(());
     };
-    let of_many = |file: &&mut FileRecord| file.status == FileStatus::Ingested && is_much(file);
+    let of_many = |file: &&mut FileRecord| {
+        file.status == FileStatus::Ingested && is_much(file) && !overlaps(&context.config, file)
+    };
     let segments = workspace.ledger.segments(dataset)?;
     let Some(data) = workspace.ledger.dataset(dataset)?.map(|record| record.location) else {
         return Ok(());
@@ -82,11 +86,17 @@ pub(super) fn warn(
 
 /// What [`warn`] said of `file`, for a run that follows one which was cut off before anybody heard it;
 /// without examples where it was cut off before they were found.
-pub(in crate::stage) fn told(file: &FileRecord, has_ids: bool) -> Option<String> {
-    if file.status != FileStatus::Ingested || !has_ids {
+pub(in crate::stage) fn told(config: &Config, file: &FileRecord, has_ids: bool) -> Option<String> {
+    if file.status != FileStatus::Ingested || !has_ids || overlaps(config, file) {
         return None;
     }
     file.reason.clone().or_else(|| is_much(file).then(|| words(file, &[])))
+}
+
+/// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag.
+fn overlaps(config: &Config, file: &FileRecord) -> bool {
+    let source = config.source_at(&file.location.path(&config.base));
+    source.is_some_and(|(source, _)| matches!(source.mode, Mode::Cursor(_)))
 }
 
 /// Whether more of `file` was dropped than should go without a word.

@@ -302,8 +302,12 @@ impl fmt::Display for Ingested {
             writeln!(f, "Removed, as \"retention\" says: {old}")?;
         }
         if !self.delivered.is_empty() {
-            let names = self.delivered.iter().map(|version| version.file_name());
-            writeln!(f, "Written into the table of the database: {}", text::names(names))?;
+            let versions = self.delivered.iter().map(ToString::to_string);
+            writeln!(
+                f,
+                "Written into the table of the database: version {}",
+                text::names(versions)
+            )?;
         }
         if let Some(quarantine) = &self.quarantine {
             writeln!(f, "Rejected rows, with their reasons: {quarantine}")?;
