@@ -37,7 +37,7 @@ fn without_files_it_says_where_to_put_some() {
     for file in ["in/a.csv", "in/b.csv"] {
         scene.file(file, "");
     }
-    FIRST_RUN.fails(&scene, "2 CSV files in");
+    FIRST_RUN.fails(&scene, "2 files in");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn each_step_is_told_as_it_ends_and_once() {
         said.find(head).unwrap()
     };
     let heads = ["1  Ingested", "\n2  Trained", "\n3  Scored", "\n4  Deployed", "\n5  Diagnosed"];
-    assert!(heads.map(at).is_sorted() && said.ends_with("run this again.\n"), "{said}");
+    assert!(heads.map(at).is_sorted() && said.ends_with("what to do with them.\n"), "{said}");
 
     // Where a later step fails, what came before it was told already.
     let scene = Scene::new();
