@@ -330,7 +330,8 @@ fn other_than_text(head: &[u8]) -> Option<&'static str> {
         Some("this looks like UTF-16: save the file as \"CSV UTF-8\"")
     } else if packed.iter().any(|magic| head.starts_with(magic)) {
         Some(
-            "this is a packed file or a workbook that is damaged or packed twice: copy it again, or save it as \"CSV UTF-8\"",
+            "this is a compressed file or a workbook, which is damaged or in another one: copy it \
+             again, unpack it, or save it as \"CSV UTF-8\"",
         )
     } else if head.starts_with(b"PAR1") || head.starts_with(b"\xd0\xcf\x11\xe0") {
         Some("this is a table in a binary format: save it as \"CSV UTF-8\"")
