@@ -227,7 +227,6 @@ impl Values {
     fn is_read(&self, role: Role, numeric: usize, at: usize, group: &RowGroupMetaData) -> bool {
         match (role, self.wants.numbers) {
             (Role::Numeric, Some((first, end))) => (first..end).contains(&numeric),
-            (Role::Numeric, None) => true,
             (_, Some(_)) => false,
             (Role::Id, None) => self.wants.ids || missing_in(group, at).is_none(),
             (_, None) => true,

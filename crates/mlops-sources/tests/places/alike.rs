@@ -134,8 +134,8 @@ fn one_table_gives_one_data_set_from_all_places() {
     let program = json!({"command": ["cat", "exchange/t.csv"], "mode": "snapshot"});
     agree("a program", &ingested(&program, &[], put));
     let site = web::site_with(text.as_bytes());
-    let file = json!({"uri": format!("http://{site}/t.csv"), "allow_hosts": ["127.0.0.1"]});
-    agree("a web server", &ingested(&file, &[], |_| ()));
+    let page = json!({"uri": format!("http://{site}/t.csv"), "allow_hosts": ["127.0.0.1"]});
+    agree("a web server", &ingested(&page, &[], |_| ()));
     let server = Server::start();
     server.put("t.csv", text.as_bytes());
     agree("S3", &ingested(&server.entry(), &KEYS, |_| ()));
@@ -147,11 +147,11 @@ fn one_table_gives_one_data_set_from_all_places() {
         }
     }
     let table = json!({"uri": "sqlite:lite.db", "table": "t", "key": ["n"], "mode": "snapshot"});
-    let fill = |scene: &Scene| {
+    let prepared = |scene: &Scene| {
         let lite = rusqlite::Connection::open(scene.path("lite.db")).unwrap();
         lite.execute_batch(&sql(&rows)).unwrap();
     };
-    agree("SQLite", &ingested(&table, &[], fill));
+    agree("SQLite", &ingested(&table, &[], prepared));
     if let Some(postgres) = started() {
         postgres.sql(&sql(&rows));
         let table = json!({
