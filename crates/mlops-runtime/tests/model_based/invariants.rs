@@ -162,7 +162,7 @@ fn excused(world: &World, task: &Task, why: &str) -> bool {
         Program::Rebuild => {
             why.contains("--partial") && !model.lost_by_rebuild(world.folder_of(program)).is_empty()
         }
-        Program::FirstRun => nothing && why.contains("CSV file"),
+        Program::FirstRun => nothing && why.contains("file"),
         Program::Training => nothing && why.contains("run `ingestion`"),
         Program::Scoring | Program::Deployment | Program::DeploymentAgain => {
             why.contains("run `training`")

@@ -79,6 +79,11 @@ impl Model {
         matches!(self.contents[id].worth, Worth::Rows(..))
     }
 
+    /// Whether content `id` is a header alone, which says that there are no rows any more.
+    fn is_header_only(&self, id: Id) -> bool {
+        matches!(self.contents[id].worth, Worth::HeaderOnly)
+    }
+
     fn rows(&self, id: Id) -> &[Row] {
         match &self.contents[id].worth {
             Worth::Rows(rows, _) => rows,
@@ -101,6 +106,8 @@ impl Model {
                 let old = after.claims.insert(place.clone(), *id);
                 left.extend(old.filter(|old| old != id && !self.appends));
                 after.contents.insert(*id);
+            } else if self.is_header_only(*id) && !self.appends {
+                left.extend(after.claims.remove(place));
             }
         }
         for (place, id) in &after.claims {
@@ -143,6 +150,8 @@ impl Model {
             if self.has_rows(*id) {
                 after.claims.insert(place.clone(), *id);
                 after.contents.insert(*id);
+            } else if self.is_header_only(*id) && !self.appends {
+                after.claims.remove(place);
             }
         }
         after
@@ -155,7 +164,10 @@ impl Model {
         let replaced = |id: &Id| {
             let changed = |(place, old): (&Place, &Id)| {
                 old == id
-                    && self.disk.get(place).is_some_and(|now| self.has_rows(*now))
+                    && self
+                        .disk
+                        .get(place)
+                        .is_some_and(|now| self.has_rows(*now) || self.is_header_only(*now))
                     && after.known.contains(place)
             };
             !self.appends && self.state.claims.iter().any(changed)
