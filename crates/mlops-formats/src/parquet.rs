@@ -12,7 +12,9 @@ use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray, Int96};
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::file::reader::{
+    ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader,
+};
 use parquet::schema::types::ColumnDescriptor;
 
 use crate::decoder::Decoder;
@@ -330,19 +332,13 @@ impl Table {
 
     /// Opens the next row group that has rows.
     fn open(&mut self) -> ParquetResult<bool> {
-        while self.left == 0 {
-            let number = self.next_group;
-            if number == self.reader.num_row_groups() {
+        if self.left == 0 {
+            let Some((group, rows)) = next_group(&self.reader, &mut self.next_group)? else {
                 return Ok(false);
-            }
-            self.next_group += 1;
-            let group = self.reader.get_row_group(number)?;
-            let rows = group.metadata().num_rows();
-            self.left = u64::try_from(rows).map_err(|_| {
-                ParquetError::General("a row group has a negative number of rows".to_owned())
-            })?;
+            };
+            self.left = rows;
             self.read = 0;
-            self.part = Some(format!("row group {number}").into());
+            self.part = Some(format!("row group {}", self.next_group - 1).into());
             for column in &mut self.columns {
                 column.values = Some(Values::of(group.get_column_reader(column.leaf)?));
             }
@@ -382,6 +378,25 @@ impl Table {
         self.left -= rows as u64;
         Ok(true)
     }
+}
+
+/// The row group `next` of a file or the first one after it that has rows, and their number; `next` is then
+/// the one after that.
+pub(crate) fn next_group<'r>(
+    reader: &'r SerializedFileReader<Window>,
+    next: &mut usize,
+) -> ParquetResult<Option<(Box<dyn RowGroupReader + 'r>, u64)>> {
+    while *next < reader.num_row_groups() {
+        let group = reader.get_row_group(*next)?;
+        *next += 1;
+        let rows = u64::try_from(group.metadata().num_rows()).map_err(|_| {
+            ParquetError::General("a row group has a negative number of rows".to_owned())
+        })?;
+        if rows > 0 {
+            return Ok(Some((group, rows)));
+        }
+    }
+    Ok(None)
 }
 
 /// About how many bytes of the file in `window` a row takes.

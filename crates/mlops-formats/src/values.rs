@@ -19,7 +19,7 @@ use parquet::schema::types::ColumnDescriptor;
 use crate::decoder::Decoder;
 use crate::file::Window;
 use crate::output::CREATOR;
-use crate::parquet::{Table as Texts, damaged};
+use crate::parquet::{Table as Texts, damaged, next_group};
 use crate::recognise::OwnedWish;
 
 /// Rows that are decoded at a time.
@@ -235,17 +235,11 @@ impl Values {
 
     /// Opens the next row group that has rows; returns false if there is none.
     fn open(&mut self) -> ParquetResult<bool> {
-        while self.left == 0 {
-            let number = self.next_group;
-            if number == self.reader.num_row_groups() {
+        if self.left == 0 {
+            let Some((group, rows)) = next_group(&self.reader, &mut self.next_group)? else {
                 return Ok(false);
-            }
-            self.next_group += 1;
-            let group = self.reader.get_row_group(number)?;
-            let rows = group.metadata().num_rows();
-            self.left = u64::try_from(rows).map_err(|_| {
-                ParquetError::General("a row group has a negative number of rows".to_owned())
-            })?;
+            };
+            self.left = rows;
             self.read = 0;
             let mut columns = Vec::new();
             let mut numeric = 0;
