@@ -6,6 +6,7 @@
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
 };
+use mlops_core::evaluation::slices::SliceScore;
 use serde::Serialize;
 
 /// The content of the page.
@@ -39,6 +40,8 @@ pub struct Report {
     pub model: Model,
     /// The model's score.
     pub score: Score,
+    /// The score of parts of the rows.
+    pub slices: Vec<SliceScore>,
     /// The data of the curves.
     pub curves: Curves,
     /// The statistics of the columns.
@@ -64,6 +67,7 @@ impl Default for Report {
             ingested: Vec::new(),
             model: Model::default(),
             score: Score::default(),
+            slices: Vec::new(),
             curves: Curves::default(),
             columns: Vec::new(),
             warnings: Vec::new(),

@@ -300,6 +300,17 @@ impl TrainingRows {
         Ok(Encoder { missing: self.missing, numeric, categorical })
     }
 
+    /// The packed rows, the number of numeric columns, and the names of all.
+    pub(super) fn columns(&self) -> (&PackedBlocks, usize, Vec<&str>) {
+        let names = self.names.0.iter().chain(&self.names.1).map(String::as_str);
+        (&self.rows, self.names.0.len(), names.collect())
+    }
+
+    /// Memory for learning from the rows, in bytes.
+    pub(super) fn room(&self) -> usize {
+        self.memory
+    }
+
     fn known_columns(&self) -> Vec<ColumnRange> {
         let known = self.known.iter().zip(&self.missing_cells);
         known

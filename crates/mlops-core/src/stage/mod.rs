@@ -27,6 +27,7 @@ pub mod restore_holdout;
 pub mod retain;
 pub mod rollback;
 pub mod score;
+mod slice_columns;
 pub mod sources;
 pub mod tested;
 pub mod train;

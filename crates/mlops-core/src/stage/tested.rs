@@ -12,17 +12,19 @@ use std::path::{Path, PathBuf};
 use crate::csv::reader::{RowReader, RowSet};
 use crate::dataset::discover::SourceFile;
 use crate::evaluation::entity::{Entities, Identity};
+use crate::evaluation::slices::Slices;
 use crate::ledger::HoldoutRecord;
 use crate::model::{Model, Predictor};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
 use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
-use crate::table::Table;
+use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};
 
 use super::look_alikes;
 use super::new_rows::RowRanges;
+use super::slice_columns::SliceColumns;
 
 /// The fewest rows of either class in a test.
 pub const MIN_OF_CLASS: u64 = 10;
@@ -42,6 +44,8 @@ pub struct Scored {
     pub unanswered: u64,
     /// Notes on the choice of rows.
     pub notes: Vec<String>,
+    /// The values of the rows by which scores are given too.
+    pub slices: Slices,
 }
 
 /// Predictions of several models for the same rows.
@@ -63,6 +67,8 @@ pub struct ModelAnswers {
     pub newest: Option<usize>,
     /// See [`Scored::notes`].
     pub notes: Vec<String>,
+    /// See [`Scored::slices`].
+    pub slices: Slices,
 }
 
 /// Predicts the test data except rows that `model` was trained on; returns the files used too.
@@ -76,16 +82,20 @@ pub fn predict_current(
 ) -> Result<(TestFiles, Scored)> {
     let holdouts = workspace.ledger.holdouts()?;
     let options = context.config.ingestion.without_line_limit();
-    let reader = RowReader::labelled(&model.schema, &options)
+    let columns = SliceColumns::of(&context.config.slices, &model.schema);
+    let mut reader = RowReader::labelled(&model.schema, &options)
         .on_threads(context.config.limits.threads)
         .of_sources(&context.config)
         .without_hashes();
-    let mut compared = ModelAnswers::of(1);
+    if columns.need_ids() {
+        reader = reader.with_ids();
+    }
+    let mut compared = ModelAnswers::of(1, &columns);
     let listed = TestFiles::list(&context.config, &holdouts)?;
     let mut known = !listed.is_empty();
     'tiers: for tier in listed {
         for SourceFile { name, path, .. } in tier {
-            let read = compared.add(&reader, &path, &[model], |_, _| {});
+            let read = compared.add(&reader, &path, &[model], &columns, |_, _| {});
             // An error here will recur and be reported below.
             let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
                 known = false;
@@ -112,14 +122,15 @@ pub fn predict_current(
         TestFiles { current: compared.used.clone(), all: tests.all }
     };
     compared.say(context, &holdouts);
+    compared.notes.extend(columns.note());
     Ok((tests, compared.into()))
 }
 
 impl From<ModelAnswers> for Scored {
     fn from(mut compared: ModelAnswers) -> Self {
         let probabilities = compared.probabilities.pop().unwrap_or_default();
-        let ModelAnswers { labels, rejected, left_out, unanswered, notes, .. } = compared;
-        Self { labels, probabilities, rejected, left_out, unanswered, notes }
+        let ModelAnswers { labels, rejected, left_out, unanswered, notes, slices, .. } = compared;
+        Self { labels, probabilities, rejected, left_out, unanswered, notes, slices }
     }
 }
 
@@ -133,8 +144,9 @@ pub fn compare_tests(
     recorded: &[&Model],
     tests: &TestFiles,
 ) -> Result<ModelAnswers> {
-    let mut compared = ModelAnswers::of(models.len());
-    let Some(first) = models.first() else { return Ok(compared) };
+    let Some(first) = models.first() else { return Ok(ModelAnswers::default()) };
+    let columns = SliceColumns::of(&context.config.slices, &first.schema);
+    let mut compared = ModelAnswers::of(models.len(), &columns);
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(&first.schema, &options)
         .on_threads(context.config.limits.threads)
@@ -147,8 +159,9 @@ pub fn compare_tests(
         }
         for file in tier {
             let leaks = known.of(&file);
-            let reader = if leaks.is_some() { reader.with_ids() } else { reader };
-            compared.add(&reader, &file.path, models, |table, out| match &leaks {
+            let ids = leaks.is_some() || columns.need_ids();
+            let reader = if ids { reader.with_ids() } else { reader };
+            compared.add(&reader, &file.path, models, &columns, |table, out| match &leaks {
                 Some(Leak::All) => out.fill(true),
                 Some(Leak::Some(entities, set)) => {
                     let mut hashes = Vec::new();
@@ -175,10 +188,18 @@ struct Answers {
     probabilities: Vec<Vec<f64>>,
     left_out: u64,
     unanswered: u64,
+    /// The values of the columns of slices.
+    slices: Vec<TextColumn>,
 }
 
 impl Answers {
-    fn fill(&mut self, models: &[&Model], table: &mut Table, leaks: impl Fn(&Table, &mut [bool])) {
+    fn fill(
+        &mut self,
+        models: &[&Model],
+        table: &mut Table,
+        columns: &SliceColumns,
+        leaks: impl Fn(&Table, &mut [bool]),
+    ) {
         let rows = table.len();
         let mut out = vec![false; rows];
         leaks(table, &mut out);
@@ -191,6 +212,7 @@ impl Answers {
         self.labels.clone_from(&table.labels);
         let lists = &mut self.probabilities;
         self.unanswered = 0;
+        let mut kept = None;
         if lists.iter().any(|list| list.iter().any(|p| p.is_nan())) {
             let answered = |i: &usize| lists.iter().all(|list| !list[*i].is_nan());
             let answered: Vec<usize> = (0..table.len()).filter(answered).collect();
@@ -199,13 +221,19 @@ impl Answers {
             for list in lists {
                 *list = answered.iter().map(|i| list[*i]).collect();
             }
+            kept = Some(answered);
+        }
+        if !columns.is_empty() {
+            let kept = kept.unwrap_or_else(|| (0..table.len()).collect());
+            self.slices = columns.values(table, &kept);
         }
     }
 }
 
 impl ModelAnswers {
-    fn of(models: usize) -> Self {
-        Self { probabilities: vec![Vec::new(); models], ..Self::default() }
+    fn of(models: usize, columns: &SliceColumns) -> Self {
+        let slices = columns.empty();
+        Self { probabilities: vec![Vec::new(); models], slices, ..Self::default() }
     }
 
     /// The number of rows of the positive class and of the other.
@@ -288,16 +316,20 @@ impl ModelAnswers {
         reader: &RowReader,
         path: &Path,
         models: &[&Model],
+        columns: &SliceColumns,
         leaks: impl Fn(&Table, &mut [bool]) + Sync,
     ) -> Result<Digest> {
         let (reading, _) = reader.each(
             path,
             || (),
-            |(), table, answers: &mut Answers| answers.fill(models, table, &leaks),
+            |(), table, answers: &mut Answers| answers.fill(models, table, columns, &leaks),
             |answers| {
                 self.labels.extend_from_slice(&answers.labels);
                 for (all, list) in self.probabilities.iter_mut().zip(&answers.probabilities) {
                     all.extend_from_slice(list);
+                }
+                for (j, values) in answers.slices.iter().enumerate() {
+                    self.slices.push(j, values.iter());
                 }
                 self.left_out += answers.left_out;
                 self.unanswered += answers.unanswered;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::config::choices::MissingPolicy;
 use crate::csv::reader::RowReader;
+use crate::evaluation::leak::Leak;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
@@ -92,12 +93,15 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
-    let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
+    let Learnt { model, golden_rows, constants, check, leaks } =
+        fit(context, &dataset, schema, held)?;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
     let place = config.output_model.join(ARTIFACT).display().to_string();
-    let card = Card { cross_check: check, ..Card::of(&model, sha256) };
+    notes.extend(leaks.iter().map(ToString::to_string));
+    notes.extend(notes_on(&model, &constants, &leaks));
+    let card = Card { cross_check: check, leaks, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
     let made = Made {
@@ -117,7 +121,6 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         },
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    notes.extend(notes_on(&model, &constants));
     Ok(Trained {
         artifact: place,
         sha256,
@@ -234,6 +237,7 @@ fn fit(
     };
     let fitted = estimator.fit(&blocks, &scaler)?;
     let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    let leaks = rows.leaks()?;
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
         version: dataset.version,
@@ -247,7 +251,7 @@ fn fit(
     let missing_values = config.ingestion.missing_values.clone();
     let numbers = config.ingestion.numbers;
     let model = Model { schema, missing_values, numbers, encoder, scaler, fitted, training, data };
-    Ok(Learnt { model, golden_rows, constants, check })
+    Ok(Learnt { model, golden_rows, constants, check, leaks })
 }
 
 /// What was learned from the rows.
@@ -257,6 +261,8 @@ struct Learnt {
     /// Columns in which all rows have the same value.
     constants: Vec<String>,
     check: Option<CrossCheck>,
+    /// Columns that give the label away.
+    leaks: Vec<Leak>,
 }
 
 /// A batch of rows, processed on the thread that parsed it.
@@ -290,7 +296,7 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     ))
 }
 
-fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
+fn notes_on(model: &Model, constants: &[String], leaks: &[Leak]) -> Vec<String> {
     let (mut notes, data) = (Vec::new(), &model.data);
     if data.dropped > data.rows {
         notes.push(format!(
@@ -309,6 +315,7 @@ fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
         ));
     }
     let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
+    let coefficients = coefficients.filter(|(name, _)| !leaks.iter().any(|leak| leak.has(name)));
     let largest = coefficients.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
     if let Some((name, size)) = largest.filter(|(_, size)| size.abs() > 15.0) {
         notes.push(format!(

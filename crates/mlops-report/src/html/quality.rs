@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use mlops_core::evaluation::metrics::Interval;
 
 use super::table::{Table, cells};
-use super::{figures, verdict};
+use super::{figures, slices, verdict};
 use crate::font::clean;
 use crate::format;
 use crate::pictures::Picture;
@@ -37,6 +37,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
                 " Intervals: " (clean(note.trim_end_matches('.'))) "."
             }
         }
+        (slices::table(&report.slices))
         (figures(pictures, &drawn))
     }
 }

@@ -12,6 +12,7 @@ use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
 
 use super::super::score::compare_tests;
+use super::super::tested::MIN_OF_CLASS;
 
 /// The result of a contest.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ pub fn contest(
     let (champion, challenger) = (predicted(0), predicted(1));
     let terms = Terms { min_improvement: config.gate.min_improvement, accept };
     let mut verdict = gate(&compared.labels, &champion, &challenger, terms, config.training.seed)?;
+    let least = (config.holdout.min_rows, MIN_OF_CLASS);
+    let slices = compared.slices.contests(&compared.labels, [&champion, &challenger], least);
+    verdict.hold_to_slices(slices, config.gate.max_slice_drop);
     let reasons = &mut verdict.reasons.all;
     reasons.extend(compared.notes.iter().cloned().map(GateReason::TestData));
     reasons.extend(unchecked);
