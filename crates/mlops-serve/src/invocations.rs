@@ -59,7 +59,8 @@ pub(crate) async fn invoke(call: Call) -> Result<Response, Problem> {
             parts.extend(explanations(&loaded));
         }
         parts.push(Part::Text(b"}".to_vec()));
-        let written = predicted.contributions.map(|found| found.with(&app.settings.load()));
+        let written =
+            predicted.contributions.map(|found| found.with(&app.service().config.reasons));
         let script = Script::new(&loaded, predicted.probabilities, parts, body.share);
         Ok(body::json(script.explained(written).body(), &loaded))
     })

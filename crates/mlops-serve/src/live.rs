@@ -18,7 +18,7 @@ use mlops_core::stage::score::Score;
 
 use crate::columns::Columns;
 use crate::metrics::{ClassCounts, Metrics};
-use crate::predict::explain::Explained;
+use crate::predict::names::Explained;
 use crate::predict::reading::Readings;
 
 /// How often the pointer is checked.

@@ -205,7 +205,7 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
         room_for(&app, &mut body.share, &predicted)?;
         record(&app, &loaded, &id, &predicted, body.large);
         let explained =
-            predicted.contributions.take().map(|found| found.with(&app.settings.load()));
+            predicted.contributions.take().map(|found| found.with(&app.service().config.reasons));
         let rows = predicted.probabilities.len();
         let parts = answer(&asked, &outputs, &named, &loaded, rows, explained.as_ref());
         drop(asked);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::Frame;
+use mlops_core::config::Reasons;
 use mlops_core::evaluation::metrics::classify;
 use mlops_core::model::Predictor;
 use mlops_core::table::{Table, TextColumn};
@@ -20,7 +21,6 @@ use super::rows::Notes;
 use crate::budget::Share;
 use crate::columns::Slot;
 use crate::live::Loaded;
-use crate::state::Settings;
 
 /// Larger answers are not built as a whole: while they are sent, their rows are held and accounted
 /// for.
@@ -99,7 +99,7 @@ impl Predicted {
     }
 
     /// `{"predictions": […], "probabilities": […], "model_version": "…", …}`.
-    pub(crate) fn json(self, loaded: &Arc<Loaded>, settings: &Arc<Settings>, share: Share) -> Body {
+    pub(crate) fn json(self, loaded: &Arc<Loaded>, reasons: &Reasons, share: Share) -> Body {
         let Self { probabilities, notes, contributions, .. } = self;
         let mut out = b"],\"model_version\":\"".to_vec();
         out.extend_from_slice(loaded.id.as_str().as_bytes());
@@ -124,7 +124,7 @@ impl Predicted {
             parts.extend(explanations(loaded));
         }
         parts.push(Part::Text(b"}".to_vec()));
-        let written = contributions.map(|contributions| contributions.with(settings));
+        let written = contributions.map(|contributions| contributions.with(reasons));
         Script::new(loaded, probabilities, parts, share).explained(written).body()
     }
 }

@@ -3,42 +3,19 @@
 //! Their number is bounded by that of the columns and, for a request as a whole, by [`MOST`]. Not for
 //! what a contribution is: see `mlops_core::model::Explainer`.
 
-use std::sync::Arc;
-
 use axum::http::{StatusCode, Uri};
-use mlops_core::model::{Contribution, Explainer, Explanations, Model, ReferenceRow};
+use mlops_core::config::Reasons;
+use mlops_core::model::{Contribution, Explainer, Explanations, Model};
 use mlops_core::table::Table;
 use serde_json::Value;
 
 use crate::live::Loaded;
 use crate::problem::Problem;
-use crate::state::Settings;
 
 /// The most contributions of a request, over all rows.
 pub(crate) const MOST: usize = 1 << 20;
 /// The key by which requests ask for explanations.
 pub(crate) const KEY: &str = "explain";
-
-/// The names of a model's columns and its reference row, as JSON.
-#[derive(Debug)]
-pub(crate) struct Explained {
-    columns: Vec<(String, String)>,
-    reference: ReferenceRow,
-}
-
-impl Explained {
-    pub(crate) fn of(model: &Model) -> Self {
-        let explainer = Explainer::new(model);
-        let names = (0..explainer.columns()).map(|column| explainer.name(column).to_owned());
-        let json = |name: String| (Value::from(name.as_str()).to_string(), name);
-        Self { columns: names.map(json).collect(), reference: explainer.reference_row() }
-    }
-
-    /// The row that others are compared with.
-    pub(crate) fn reference(&self) -> &ReferenceRow {
-        &self.reference
-    }
-}
 
 /// The number of contributions for each row that the query of `uri` asks for; 0 without explanations.
 pub(crate) fn of_query(uri: &Uri) -> Result<usize, Problem> {
@@ -107,9 +84,9 @@ impl Contributions {
         self.found.bytes()
     }
 
-    /// Those of the rows of an answer, with the texts of `settings`.
-    pub(crate) fn with(self, settings: &Arc<Settings>) -> Written {
-        Written { found: self.found, settings: Arc::clone(settings) }
+    /// Those of the rows of an answer, with the texts `reasons`.
+    pub(crate) fn with(self, reasons: &Reasons) -> Written {
+        Written { found: self.found, reasons: reasons.clone() }
     }
 }
 
@@ -128,7 +105,7 @@ pub(crate) enum Field {
 /// Explanations as they are written into an answer.
 pub(crate) struct Written {
     found: Explanations,
-    settings: Arc<Settings>,
+    reasons: Reasons,
 }
 
 impl Written {
@@ -139,14 +116,14 @@ impl Written {
 
     /// Whether any column has a text.
     pub(crate) fn has_reasons(&self) -> bool {
-        !self.settings.config.reasons.is_empty()
+        !self.reasons.is_empty()
     }
 
     /// About the most bytes that `field` takes for all rows.
     pub(crate) fn size(&self, field: Field, loaded: &Loaded) -> usize {
-        let reasons = &self.settings.config.reasons;
+        let reasons = &self.reasons;
         let longest =
-            loaded.explained.columns.iter().map(|(json, name)| json.len() + reasons.longest(name));
+            loaded.explained.columns().map(|(json, name)| json.len() + reasons.longest(name));
         let one = 80 + longest.max().unwrap_or(0);
         match field {
             Field::LogOdds | Field::Others => 26 * self.found.rows(),
@@ -201,14 +178,13 @@ impl Written {
 
     /// The text for a contribution, if its column has one.
     fn reason(&self, loaded: &Loaded, contribution: Contribution) -> Option<&str> {
-        let reasons = &self.settings.config.reasons;
-        reasons.text(&name(loaded, contribution).1, contribution.value)
+        self.reasons.text(&name(loaded, contribution).1, contribution.value)
     }
 }
 
 /// The name of a contribution's column, as JSON and as it is.
 fn name(loaded: &Loaded, contribution: Contribution) -> &(String, String) {
-    &loaded.explained.columns[contribution.column as usize]
+    loaded.explained.column(contribution.column as usize)
 }
 
 fn number(out: &mut Vec<u8>, value: f64) {

@@ -7,7 +7,7 @@
 //! | CSV to rows | `csv`, and `file` for a named file |
 //! | a row into the table, or its faults | `rows`, `faults` |
 //! | number formats | `reading` |
-//! | what moved a prediction | `explain` |
+//! | what moved a prediction | `explain`; `names` has what does not depend on the row |
 //! | probabilities to an answer | `answer` |
 //!
 //! Synchronous, on the thread that read the body unless it is large.
@@ -19,6 +19,7 @@ pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod file;
 pub(crate) mod json;
+pub(crate) mod names;
 pub(crate) mod reading;
 pub(crate) mod rows;
 
@@ -90,7 +91,7 @@ pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
                 body.bytes = Bytes::new();
                 room_for(&shared, &mut body.share, &predicted)?;
                 record(&shared, &loaded, &id, &predicted, body.large);
-                let answer = predicted.json(&loaded, &shared.settings.load(), body.share);
+                let answer = predicted.json(&loaded, &shared.service().config.reasons, body.share);
                 Ok(Step::Done(body::json(answer, &loaded)))
             }
             Outcome::File(name) => Ok(Step::File(name, loaded, id, body)),
@@ -107,7 +108,7 @@ pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
                 let predicted = of_csv(source, &loaded, wishes)?;
                 room_for(&app, &mut share, &predicted)?;
                 record(&app, &loaded, &id, &predicted, true);
-                let answer = predicted.json(&loaded, &app.settings.load(), share);
+                let answer = predicted.json(&loaded, &app.service().config.reasons, share);
                 drop(body);
                 Ok(body::json(answer, &loaded))
             })
