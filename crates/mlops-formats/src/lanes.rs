@@ -40,6 +40,7 @@ enum Message {
     Failed(Error),
 }
 
+/// A thread.
 struct Lane<P> {
     parts: Sender<P>,
     messages: Receiver<Message>,
@@ -48,7 +49,7 @@ struct Lane<P> {
 /// The threads.
 pub(crate) struct Lanes<P> {
     place: String,
-    lanes: Vec<Lane<P>>,
+    threads: Vec<Lane<P>>,
     given: usize,
     taken: usize,
     extra: BTreeSet<String>,
@@ -61,42 +62,42 @@ impl<P: Send + 'static> Lanes<P> {
         most: usize,
         make: impl Fn() -> D,
     ) -> Result<Self> {
-        let mut lanes = Vec::new();
+        let mut threads = Vec::new();
         for _ in 0..most.max(1) {
             let (parts, given) = channel();
             let (sender, messages) = sync_channel(WAITING);
             let decoder = make();
             let thread = thread::Builder::new().name("decoder".to_owned());
             match thread.spawn(move || serve(decoder, given, &sender)) {
-                Ok(_) => lanes.push(Lane { parts, messages }),
-                Err(error) if lanes.is_empty() => {
+                Ok(_) => threads.push(Lane { parts, messages }),
+                Err(error) if threads.is_empty() => {
                     return Err(Error::io("start a thread to read", path, error));
                 }
                 Err(_) => break,
             }
         }
         let place = path.display().to_string();
-        Ok(Self { place, lanes, given: 0, taken: 0, extra: BTreeSet::new() })
+        Ok(Self { place, threads, given: 0, taken: 0, extra: BTreeSet::new() })
     }
 
     /// Adds the next part of the file.
     pub(crate) fn give(&mut self, part: P) {
-        let lane = self.given % self.lanes.len();
+        let lane = self.given % self.threads.len();
         // Whether the thread still lives is seen when its rows are taken.
-        let _ = self.lanes[lane].parts.send(part);
+        let _ = self.threads[lane].parts.send(part);
         self.given += 1;
     }
 
     /// The number of parts that it is worth to have given before rows are taken.
     pub(crate) fn is_hungry(&self) -> bool {
-        self.given - self.taken <= self.lanes.len()
+        self.given - self.taken <= self.threads.len()
     }
 
     /// The next rows of the parts that were given; returns false after the last.
     pub(crate) fn take(&mut self, batch: &mut Batch) -> Result<bool> {
         while self.taken < self.given {
-            let lane = self.taken % self.lanes.len();
-            match self.lanes[lane].messages.recv() {
+            let lane = self.taken % self.threads.len();
+            match self.threads[lane].messages.recv() {
                 Ok(Message::Batch(next)) => {
                     *batch = next;
                     return Ok(true);

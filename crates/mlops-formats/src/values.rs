@@ -197,7 +197,9 @@ pub(crate) fn open(wish: OwnedWish, wants: Wants, window: Window) -> Result<Box<
         read: 0,
         left: 0,
     })?;
-    groups.into_iter().for_each(|group| lanes.give(group));
+    for group in groups {
+        lanes.give(group);
+    }
     Ok(Box::new(Groups { names, lanes }))
 }
 

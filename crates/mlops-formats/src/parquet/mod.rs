@@ -405,8 +405,9 @@ impl Table {
                 match column.kind {
                     Kind::Plain(Meaning::Integer) => texts.push(row, text),
                     kind => {
-                        let value = texts.cell(row);
-                        value.into_iter().for_each(|value| bytes(value, kind, speller, text));
+                        if let Some(value) = texts.cell(row) {
+                            bytes(value, kind, speller, text);
+                        }
                     }
                 }
                 return Ok(());
@@ -448,7 +449,9 @@ pub(crate) fn open(own: OwnedWish, window: Window) -> Result<Groups> {
     let table = apart::once(&path, move || Table::of(own.get(), window))?;
     let groups = groups(&table.reader).map_err(|e| damaged(&table.place, &e))?;
     let mut lanes = Lanes::start(&path, threads.min(groups.len()), || table.another())?;
-    groups.into_iter().for_each(|group| lanes.give(group));
+    for group in groups {
+        lanes.give(group);
+    }
     Ok(Groups { names: table.names, extra: table.extra, lanes })
 }
 
