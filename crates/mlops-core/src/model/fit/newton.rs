@@ -58,11 +58,13 @@ pub(crate) struct Optimum {
 }
 
 /// The objective at one point.
-struct Point {
-    beta: Vec<f64>,
+pub(super) struct Point {
+    pub(super) beta: Vec<f64>,
     loss: f64,
-    gradient: Vec<f64>,
-    hessian: Vec<f64>,
+    /// With the penalty, as the next two.
+    pub(super) gradient: Vec<f64>,
+    /// Its upper triangle, row by row; empty if it was not asked for.
+    pub(super) hessian: Vec<f64>,
     norm: f64,
 }
 
@@ -258,7 +260,7 @@ impl Newton<'_> {
 
     /// One pass. On a sample of blocks the penalty is scaled to the sample's share, so that the
     /// optimum is that of all rows up to sampling error.
-    fn evaluate(&self, beta: &[f64], stride: usize, hessian: bool) -> Result<Point> {
+    pub(super) fn evaluate(&self, beta: &[f64], stride: usize, hessian: bool) -> Result<Point> {
         let pass = Likelihood { scaler: self.scaler, beta, weights: self.weights, hessian };
         let mut sums = reduce(self.blocks, stride, self.threads, &pass)?;
         #[expect(clippy::float_cmp, reason = "both are whole numbers")]
@@ -383,7 +385,7 @@ impl Newton<'_> {
 }
 
 impl Point {
-    fn is_finite(&self) -> bool {
+    pub(super) fn is_finite(&self) -> bool {
         self.loss.is_finite() && self.gradient.iter().all(|value| value.is_finite())
     }
 
