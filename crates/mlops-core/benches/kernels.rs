@@ -312,8 +312,9 @@ mod fit {
     /// A searched penalty: nine values in five folds, to be held against `newton`.
     #[divan::bench(args = FEATURES)]
     fn grid(bencher: Bencher, features: usize) {
-        let blocks = packed(&columns(ROWS, features, Numbers::Whole));
-        let folds = Folds::predefined(&(0..ROWS).map(|row| row % 5).collect::<Vec<_>>());
+        let rows = columns(ROWS, features, Numbers::Whole);
+        let of_row: Vec<_> = (0..ROWS).map(|row| row % 5).collect();
+        let (blocks, folds) = (packed(&rows), Folds::predefined(&of_row, &rows.1));
         let estimator = LogisticRegression { threads: 1, ..LogisticRegression::default() };
         let numeric = vec![true; features];
         let validation = CrossValidation {

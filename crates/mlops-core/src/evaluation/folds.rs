@@ -98,6 +98,8 @@ pub struct Folds {
     trained: Vec<u16>,
     /// The entity of each row, from 0.
     entity: Vec<u32>,
+    /// The numbers of positive rows that each fold is trained on.
+    positives: Vec<u64>,
     folds: usize,
     forward: bool,
 }
@@ -125,13 +127,17 @@ impl Folds {
     }
 
     /// Folds as given, as scikit-learn's `PredefinedSplit`: each of at most [`MOST`] is tested on the rows
-    /// that have its number, and trained on all others. Each row is an entity of its own.
-    pub fn predefined(tested: &[usize]) -> Self {
+    /// that have its number, and trained on all others, if these are of both classes. Each row is an
+    /// entity of its own.
+    pub fn predefined(tested: &[usize], labels: &[bool]) -> Self {
         let folds = tested.iter().max().map_or(0, |fold| (fold + 1).min(MOST));
         let tested: Vec<u8> = tested.iter().map(|fold| place(Some(*fold))).collect();
         let trained = tested.iter().map(|fold| all(folds) & !(1 << fold)).collect();
         let entity = (0..).take(tested.len()).collect();
-        Self { tested, trained, entity, folds, forward: false }
+        let positives = Vec::new();
+        let mut found = Self { tested, trained, entity, positives, folds, forward: false };
+        found.keep_usable(labels);
+        found
     }
 
     /// The largest entities first, each goes to the fold in which the sum of squared shares of both
@@ -170,7 +176,7 @@ impl Folds {
         }
         let tested: Vec<u8> = entity.iter().map(|e| fold_of[*e as usize]).collect();
         let trained = tested.iter().map(|fold| all(folds) & !(1 << fold)).collect();
-        Self { tested, trained, entity, folds, forward: false }
+        Self { tested, trained, entity, positives: Vec::new(), folds, forward: false }
     }
 
     /// The rows by time in one more part than there are folds; rows of one time are in one part.
@@ -205,7 +211,8 @@ impl Folds {
         let earlier: usize = parts.iter().map(|part| folds - part).sum();
         if 2 * kept >= earlier {
             let tested = parts.iter().map(|part| place(part.checked_sub(1))).collect();
-            return Self { tested, trained, entity, folds, forward: true };
+            let positives = Vec::new();
+            return Self { tested, trained, entity, positives, folds, forward: true };
         }
         let by_entity = Self::grouped(&rows.labels, entity, entities, folds);
         let own = |(row, part): (usize, &usize)| {
@@ -232,6 +239,7 @@ impl Folds {
             }
             if tested > 0 && trained.iter().all(|n| *n > 0) {
                 usable.push(fold);
+                self.positives.push(trained[1]);
             }
         }
         if usable.len() < self.folds {
@@ -274,6 +282,11 @@ impl Folds {
     /// Whether fold `fold` is trained on row `row`.
     pub fn trains(&self, fold: usize, row: usize) -> bool {
         self.trained[row] >> fold & 1 == 1
+    }
+
+    /// The number of positive rows that fold `fold` is trained on.
+    pub fn positives(&self, fold: usize) -> u64 {
+        self.positives[fold]
     }
 
     /// The entity of each row, numbered from 0.

