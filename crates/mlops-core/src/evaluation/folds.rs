@@ -111,7 +111,7 @@ impl Folds {
     /// Assigns `rows` to `folds` folds, of which those remain that can be trained and tested.
     ///
     /// # Errors
-    /// `Data` if fewer than two remain.
+    /// `Data` if fewer than two remain, or all rows that they are tested on are of one class.
     pub fn of(rows: &FoldRows, folds: usize) -> Result<Self> {
         let wanted = folds.clamp(2, MOST);
         let (entity, entities) = numbered(&rows.entities);
@@ -119,8 +119,8 @@ impl Folds {
             None => Self::grouped(&rows.labels, entity, entities, wanted),
             Some(moments) => Self::forward(rows, moments, (entity, entities), wanted),
         };
-        found.keep_usable(&rows.labels);
-        if found.folds < 2 {
+        let tested = found.keep_usable(&rows.labels);
+        if found.folds < 2 || tested.contains(&0) {
             return Err(too_few(rows, entities));
         }
         Ok(found)
@@ -227,19 +227,21 @@ impl Folds {
         Self { tested, trained, forward: true, ..by_entity }
     }
 
-    /// Drops folds without test rows, and those whose training rows are of one class.
-    fn keep_usable(&mut self, labels: &[bool]) {
+    /// Drops folds without test rows, and those whose training rows are of one class. Returns the
+    /// numbers of negative and of positive rows that are tested.
+    fn keep_usable(&mut self, labels: &[bool]) -> Counts {
         let mut usable = Vec::new();
+        let mut all = [0; 2];
         for fold in 0..self.folds {
-            let mut trained = [0_u64; 2];
-            let mut tested = 0_u64;
+            let (mut trained, mut tested) = ([0_u64; 2], [0_u64; 2]);
             for (row, positive) in labels.iter().enumerate() {
                 trained[usize::from(*positive)] += u64::from(self.trains(fold, row));
-                tested += u64::from(self.tests(fold, row));
+                tested[usize::from(*positive)] += u64::from(self.tests(fold, row));
             }
-            if tested > 0 && trained.iter().all(|n| *n > 0) {
+            if tested != [0, 0] && trained.iter().all(|n| *n > 0) {
                 usable.push(fold);
                 self.positives.push(trained[1]);
+                all.iter_mut().zip(tested).for_each(|(sum, more)| *sum += more);
             }
         }
         if usable.len() < self.folds {
@@ -252,6 +254,7 @@ impl Folds {
             }
             self.folds = usable.len();
         }
+        all
     }
 
     /// The number of folds.

@@ -51,7 +51,7 @@ fn a_chosen_threshold_stands_in_model_card_and_text_and_every_answer_uses_it() {
         (json!({"maximize": "f1"}), "f1"),
         (json!({"min_recall": 0.8}), "recall"),
         (json!({"min_precision": 0.5}), "precision"),
-        (json!({"cost": {"false_positive": 1, "false_negative": 5}}), "cost per row"),
+        (json!({"cost": {"false_positive": 1.0, "false_negative": 5.5}}), "cost per row"),
         (json!({"top": 0.1}), "share predicted positive"),
     ] {
         let scene = scene(&json!({"threshold": rule}), &json!({"group": ["client"]}));
