@@ -31,4 +31,5 @@ mod slice_columns;
 pub mod sources;
 pub mod tested;
 pub mod train;
+mod tuning;
 pub mod verify;

@@ -11,6 +11,7 @@ mod quality;
 mod slices;
 mod style;
 mod table;
+mod tuned;
 mod verdict;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
