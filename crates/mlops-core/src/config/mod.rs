@@ -31,7 +31,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::choices::Rule;
+use crate::config::choices::{Metric, Rule};
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
 use crate::expect::Expectation;
@@ -173,7 +173,9 @@ impl Default for Drift {
 /// When `fullprocess` promotes a new model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// The smallest difference in F1, challenger minus champion, at which the challenger is
+    /// The metric in which challenger and champion are compared.
+    pub metric: Metric,
+    /// The smallest improvement in it, challenger over champion, at which the challenger is
     /// promoted.
     pub min_improvement: f64,
 }
@@ -414,9 +416,11 @@ fn drift(mut section: Section) -> Drift {
 }
 
 fn gate(mut section: Section) -> Gate {
+    let metrics = Metric::ALL.map(|metric| (metric.name(), metric));
+    let metric = section.choice("metric", &metrics, Metric::default());
     let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
     section.finish();
-    Gate { min_improvement }
+    Gate { metric, min_improvement }
 }
 
 /// `path` with `.` removed, `a/..` folded and no trailing slash; links are not followed.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::csv::reader::{RowReader, RowSet};
 use crate::dataset::discover::SourceFile;
 use crate::evaluation::entity::{Entities, Identity};
+use crate::evaluation::metrics::Clusters;
 use crate::ledger::HoldoutRecord;
 use crate::model::{Model, Predictor};
 use crate::platform::digest::Digest;
@@ -34,6 +35,8 @@ pub struct Scored {
     pub labels: Vec<bool>,
     /// The model's probability for each row.
     pub probabilities: Vec<f64>,
+    /// Which rows belong to one entity, if several do.
+    pub clusters: Option<Clusters>,
     /// Number of rows that could not be read.
     pub rejected: u64,
     /// Number of rows left out because the model was trained on them or on their entity.
@@ -51,6 +54,8 @@ pub struct ModelAnswers {
     pub labels: Vec<bool>,
     /// For each model, its probability for each row.
     pub probabilities: Vec<Vec<f64>>,
+    /// The entity of each row; empty if entities were not looked at.
+    entities: Vec<u128>,
     /// See [`Scored::rejected`].
     pub rejected: u64,
     /// Number of rows that one of the models was trained on.
@@ -82,10 +87,13 @@ pub fn predict_current(
         .without_hashes();
     let mut compared = ModelAnswers::of(1);
     let listed = TestFiles::list(&context.config, &holdouts)?;
+    let paths = listed.iter().flatten().map(|file| file.path.as_path());
+    let grouped = entities_in(context, model, paths);
+    let reader = if grouped.is_some() { reader.with_ids() } else { reader };
     let mut known = !listed.is_empty();
     'tiers: for tier in listed {
         for SourceFile { name, path, .. } in tier {
-            let read = compared.add(&reader, &path, &[model], |_, _| {});
+            let read = compared.add(&reader, &path, &[model], grouped.as_ref(), |_, _| {});
             // An error here will recur and be reported below.
             let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
                 known = false;
@@ -118,8 +126,9 @@ pub fn predict_current(
 impl From<ModelAnswers> for Scored {
     fn from(mut compared: ModelAnswers) -> Self {
         let probabilities = compared.probabilities.pop().unwrap_or_default();
+        let clusters = compared.clusters();
         let ModelAnswers { labels, rejected, left_out, unanswered, notes, .. } = compared;
-        Self { labels, probabilities, rejected, left_out, unanswered, notes }
+        Self { labels, probabilities, clusters, rejected, left_out, unanswered, notes }
     }
 }
 
@@ -140,6 +149,9 @@ pub fn compare_tests(
         .on_threads(context.config.limits.threads)
         .of_sources(&context.config)
         .without_hashes();
+    let paths = tests.all.iter().map(|file| file.path.as_path());
+    let grouped = entities_in(context, first, paths);
+    let reader = if grouped.is_some() { reader.with_ids() } else { reader };
     for tier in tests.tiers() {
         let mut known = KnownRows::default();
         for model in recorded {
@@ -148,7 +160,8 @@ pub fn compare_tests(
         for file in tier {
             let leaks = known.of(&file);
             let reader = if leaks.is_some() { reader.with_ids() } else { reader };
-            compared.add(&reader, &file.path, models, |table, out| match &leaks {
+            let grouped = grouped.as_ref();
+            compared.add(&reader, &file.path, models, grouped, |table, out| match &leaks {
                 Some(Leak::All) => out.fill(true),
                 Some(Leak::Some(entities, set)) => {
                     let mut hashes = Vec::new();
@@ -168,17 +181,46 @@ pub fn compare_tests(
     Ok(compared)
 }
 
+/// In larger test data, rows count as independent unless the configuration names their entities: to
+/// read the ids of ten million rows would take longer than to score them.
+const LOOKED_AT: u64 = 64 << 20;
+
+/// What tells the entities of the test rows in `paths`; `None` if every row stands for itself, or
+/// they are not looked at.
+fn entities_in<'a>(
+    context: &Context,
+    model: &Model,
+    paths: impl Iterator<Item = &'a Path>,
+) -> Option<Entities> {
+    let config = &context.config;
+    let identity = Identity::of(&config.holdout, &model.schema);
+    if !matches!(identity, Identity::Columns(_)) {
+        return None;
+    }
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let looked_at = config.holdout.group.is_some() || paths.map(size).sum::<u64>() <= LOOKED_AT;
+    // Only equality counts, for which any key will do.
+    if looked_at { identity.hasher(&model.schema, config.training.seed) } else { None }
+}
+
 /// Predictions of several models for the rows of a batch.
 #[derive(Default)]
 struct Answers {
     labels: Vec<bool>,
     probabilities: Vec<Vec<f64>>,
+    entities: Vec<u128>,
     left_out: u64,
     unanswered: u64,
 }
 
 impl Answers {
-    fn fill(&mut self, models: &[&Model], table: &mut Table, leaks: impl Fn(&Table, &mut [bool])) {
+    fn fill(
+        &mut self,
+        models: &[&Model],
+        table: &mut Table,
+        grouped: Option<&Entities>,
+        leaks: impl Fn(&Table, &mut [bool]),
+    ) {
         let rows = table.len();
         let mut out = vec![false; rows];
         leaks(table, &mut out);
@@ -189,6 +231,10 @@ impl Answers {
             Predictor::new(model).probabilities(table, probabilities);
         }
         self.labels.clone_from(&table.labels);
+        self.entities.clear();
+        if let Some(grouped) = grouped {
+            grouped.of(table, &mut self.entities);
+        }
         let lists = &mut self.probabilities;
         self.unanswered = 0;
         if lists.iter().any(|list| list.iter().any(|p| p.is_nan())) {
@@ -196,6 +242,9 @@ impl Answers {
             let answered: Vec<usize> = (0..table.len()).filter(answered).collect();
             self.unanswered = (table.len() - answered.len()) as u64;
             self.labels = answered.iter().map(|i| table.labels[*i]).collect();
+            if grouped.is_some() {
+                self.entities = answered.iter().map(|i| self.entities[*i]).collect();
+            }
             for list in lists {
                 *list = answered.iter().map(|i| list[*i]).collect();
             }
@@ -206,6 +255,11 @@ impl Answers {
 impl ModelAnswers {
     fn of(models: usize) -> Self {
         Self { probabilities: vec![Vec::new(); models], ..Self::default() }
+    }
+
+    /// Which rows belong to one entity, if several do.
+    pub fn clusters(&self) -> Option<Clusters> {
+        Clusters::of(&self.entities)
     }
 
     /// The number of rows of the positive class and of the other.
@@ -288,14 +342,16 @@ impl ModelAnswers {
         reader: &RowReader,
         path: &Path,
         models: &[&Model],
+        grouped: Option<&Entities>,
         leaks: impl Fn(&Table, &mut [bool]) + Sync,
     ) -> Result<Digest> {
         let (reading, _) = reader.each(
             path,
             || (),
-            |(), table, answers: &mut Answers| answers.fill(models, table, &leaks),
+            |(), table, answers: &mut Answers| answers.fill(models, table, grouped, &leaks),
             |answers| {
                 self.labels.extend_from_slice(&answers.labels);
+                self.entities.extend_from_slice(&answers.entities);
                 for (all, list) in self.probabilities.iter_mut().zip(&answers.probabilities) {
                     all.extend_from_slice(list);
                 }

@@ -1,5 +1,8 @@
 //! Metrics and profiles against other people's numbers and against their definitions.
 
+mod clients;
 mod coverage;
+mod coverage_of_ranks;
+mod figures;
 mod golden;
 mod properties;

@@ -13,11 +13,13 @@ use mlops_core::stage::score::{Scored, Scoring, predict_current};
 use mlops_core::{Result, text};
 
 use super::subject::Subject;
-use crate::report::{Curves, Finding, Score};
+use crate::report::{AtThreshold, Curves, Finding, Score};
 use crate::report::{note, warning};
 
 /// Maximum number of points drawn for a curve: more than there are pixels.
 const CURVE_POINTS: usize = 500;
+/// Steps from one threshold to the next between 0 and 1, about one for each unit of the picture.
+const THRESHOLDS: u32 = 400;
 /// Bins of the calibration curve.
 const CALIBRATION_BINS: usize = 10;
 /// Bins of the score distribution.
@@ -89,7 +91,9 @@ impl Trial {
         warnings.extend(told);
         let Scored { labels, probabilities, .. } = scored;
         let training = subject.model.training;
-        let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
+        let clusters = scored.clusters.as_ref();
+        let evaluation =
+            Evaluation::clustered(labels, probabilities, training.threshold, clusters)?;
         match &subject.score {
             Some(recorded) if (recorded.evaluation.f1 - evaluation.f1).abs() > 1e-9 => {
                 warnings.push(note(format!(
@@ -106,6 +110,11 @@ impl Trial {
             pr: ranking.precision_recall_curve(CURVE_POINTS),
             calibration: calibration_curve(labels, probabilities, CALIBRATION_BINS)?,
             histogram: score_histogram(labels, probabilities, HISTOGRAM_BINS)?,
+            gain: ranking.gain_curve(CURVE_POINTS),
+            thresholds: (0..=THRESHOLDS)
+                .map(|k| f64::from(k) / f64::from(THRESHOLDS))
+                .map(|threshold| AtThreshold { threshold, matrix: ranking.at(threshold) })
+                .collect(),
         };
         let names: Vec<_> = tests.current.iter().map(|f| f.name.as_str()).collect();
         let held_out =
@@ -188,6 +197,7 @@ fn score(e: &Evaluation, held_out: String) -> Score {
         log_loss: Some(e.log_loss),
         brier: Some(e.brier),
         confusion: matrix,
+        evaluation: Some(e.clone()),
         constant_f1: e.constant.f1,
         constant_accuracy: e.constant.accuracy,
         beats_constant: e.beats_constant,
