@@ -87,11 +87,13 @@ fn the_live_release_is_reported_with_every_file() {
     let (reported, html) = place.report();
     let id = place.context().store().live().unwrap().unwrap();
     assert_eq!(reported.subject, format!("live release {id}"));
-    assert_eq!(reported.files.len(), 13, "{:?}", reported.files);
+    assert_eq!(reported.files.len(), 17, "{:?}", reported.files);
     for name in [
         "confusionmatrix",
         "roc",
         "precision_recall",
+        "gain",
+        "thresholds",
         "calibration",
         "coefficients",
         "score_distribution",

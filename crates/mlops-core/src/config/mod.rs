@@ -33,7 +33,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::choices::{Pooling, Rule};
+use crate::config::choices::{Metric, Rule};
 use crate::expect::Expectation;
 use crate::platform::location::plain;
 use crate::table::schema::Schema;
@@ -146,7 +146,9 @@ impl Default for Drift {
 /// When `fullprocess` promotes a new model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// The smallest difference in F1, challenger minus champion, at which the challenger is
+    /// The metric in which challenger and champion are compared.
+    pub metric: Metric,
+    /// The smallest improvement in it, challenger over champion, at which the challenger is
     /// promoted.
     pub min_improvement: f64,
     /// How much F1 a challenger may lose on a slice; `None` for any amount.
@@ -311,10 +313,12 @@ fn drift(mut section: Section) -> Drift {
 }
 
 fn gate(mut section: Section) -> Gate {
+    let metrics = Metric::ALL.map(|metric| (metric.name(), metric));
+    let metric = section.choice("metric", &metrics, Metric::default());
     let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
     let max_slice_drop = section.number_or_null("max_slice_drop", &(0.0..=1.0), None);
     section.finish();
-    Gate { min_improvement, max_slice_drop }
+    Gate { metric, min_improvement, max_slice_drop }
 }
 
 /// `path` with `.` removed, `a/..` folded and no trailing slash; links are not followed.

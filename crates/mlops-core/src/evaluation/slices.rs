@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{ConfusionMatrix, Evaluation};
+use super::metrics::{Clusters, ConfusionMatrix, Evaluation};
 use crate::{Result, text};
 
 /// The most slices of a column, besides the one of all other values.
@@ -107,7 +107,8 @@ impl Slices {
         self.0.iter().flat_map(Column::parts).collect()
     }
 
-    /// The score of each slice: of n probabilities and labels for the rows, at `threshold`.
+    /// The score of each slice: of n probabilities and labels for the rows, at `threshold`, of which several
+    /// belong to one entity if `clusters` are given.
     ///
     /// # Errors
     /// As [`Evaluation::of`].
@@ -116,14 +117,15 @@ impl Slices {
         labels: &[bool],
         probabilities: &[f64],
         threshold: f64,
+        clusters: Option<&Clusters>,
     ) -> Result<Vec<SliceScore>> {
         let score = |(slice, rows): (Slice, Vec<usize>)| {
             let labels: Vec<bool> = rows.iter().map(|row| labels[*row]).collect();
             let probabilities: Vec<f64> = rows.iter().map(|row| probabilities[*row]).collect();
-            Ok(SliceScore {
-                slice,
-                evaluation: Evaluation::of(&labels, &probabilities, threshold)?,
-            })
+            let clusters = clusters.and_then(|clusters| clusters.among(&rows));
+            let evaluation =
+                Evaluation::clustered(&labels, &probabilities, threshold, clusters.as_ref())?;
+            Ok(SliceScore { slice, evaluation })
         };
         self.parts().into_iter().map(score).collect()
     }
@@ -200,7 +202,7 @@ mod tests {
             (0..200).map(|i| ["de", "fr", "", "it"][(i % 7).min(3)].to_owned()).collect();
         let labels: Vec<bool> = (0..200).map(|i| i % 3 == 0).collect();
         let probabilities: Vec<f64> = (0..200).map(|i| (i * 37 % 100) as f64 / 100.0).collect();
-        let scores = one(&texts).scores(&labels, &probabilities, 0.5).unwrap();
+        let scores = one(&texts).scores(&labels, &probabilities, 0.5, None).unwrap();
         let names: Vec<String> = scores.iter().map(|score| score.slice.to_string()).collect();
         assert_eq!(names, ["g=it", "g: missing", "g=de", "g=fr"]);
         for score in &scores {

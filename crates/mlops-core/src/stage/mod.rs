@@ -29,6 +29,7 @@ pub mod rollback;
 pub mod score;
 mod slice_columns;
 pub mod sources;
+mod test_answers;
 pub mod tested;
 pub mod train;
 mod tuning;

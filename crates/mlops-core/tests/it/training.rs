@@ -300,6 +300,43 @@ fn data_of_another_shape_need_configuration_alone() {
     assert!(rows[0].unwrap().positive && !rows[1].unwrap().positive);
 }
 
+/// Sixty clients with five equal answers each tell less than 300 clients.
+#[test]
+fn intervals_take_account_of_several_rows_of_a_client() {
+    let scene = |more: Value| {
+        let mut keys = json!({"schema": {"id": ["client"], "numeric": ["x"], "target": "t",
+            "positive_label": "yes"}});
+        keys["holdout"] = more;
+        let scene = Scene::with(&keys);
+        let file = |clients: std::ops::Range<u32>, rows: u32| {
+            let mut text = String::from("client,x,t\n");
+            for client in clients {
+                let yes = if client % 10 < 3 { client % 2 == 0 } else { client % 2 == 1 };
+                for row in 0..rows {
+                    let x = f64::from(client % 2) + f64::from(row + client % 7) / 100.0;
+                    text += &format!("c{client},{x},{}\n", if yes { "yes" } else { "no" });
+                }
+            }
+            text
+        };
+        scene.file("in/a.csv", file(0..400, 1));
+        scene.file("test/testdata.csv", file(1000..1060, 5));
+        scene.everything().unwrap();
+        scene.json("production_deployment/score.json")
+    };
+    let (of_clients, of_rows) = (scene(json!({})), scene(json!({"group": []})));
+    assert_eq!((&of_clients["n"], &of_clients["entities"]), (&json!(300), &json!(60)));
+    assert_eq!(of_rows.get("entities"), None);
+    assert_eq!(of_clients["f1"], of_rows["f1"]);
+    for key in ["f1_interval", "accuracy_interval", "roc_auc_interval", "mcc_interval"] {
+        let width = |score: &Value| {
+            score[key]["high"].as_f64().unwrap() - score[key]["low"].as_f64().unwrap()
+        };
+        let wider = width(&of_clients) / width(&of_rows);
+        assert!((1.8..3.0).contains(&wider), "{key}: {wider}");
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_no_byte_of_the_model() {
     let schema = json!({"id": ["who"], "numeric": ["x", "y"], "categorical": ["g"], "target": "t",
