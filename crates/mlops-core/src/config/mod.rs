@@ -340,7 +340,7 @@ fn normal(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::choices::Frequency;
+    use crate::config::choices::{Frequency, Pooling};
 
     use super::*;
 
