@@ -3,10 +3,12 @@
 //! Owned data with public fields and no behaviour beyond small sums. Only findings are serialised;
 //! the records of a run live in `mlops-core`.
 
+use mlops_core::evaluation::cutoff::Cutoff;
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Evaluation, GainPoint, Interval, PrPoint, RocPoint,
     ScoreHistogram,
 };
+use mlops_core::model::fit::PenaltyGrid;
 use serde::Serialize;
 
 /// The content of the page.
@@ -125,6 +127,12 @@ pub struct Model {
     pub c: Option<f64>,
     /// How missing values are treated.
     pub missing_policy: String,
+    /// What was added to the intercept because the classes were weighted.
+    pub prior_shift: Option<f64>,
+    /// How the threshold was chosen, if a rule chose it.
+    pub cutoff: Option<Cutoff>,
+    /// How the penalty was chosen, if it was searched.
+    pub grid: Option<PenaltyGrid>,
 }
 
 /// The coefficient of a feature.

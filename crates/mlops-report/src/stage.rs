@@ -224,6 +224,9 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
         rows: card.rows,
         c: model.training.c,
         missing_policy: policy.to_owned(),
+        prior_shift: card.prior_shift,
+        cutoff: card.threshold_choice.clone(),
+        grid: card.penalty_grid.clone(),
     }
 }
 

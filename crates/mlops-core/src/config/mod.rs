@@ -23,6 +23,7 @@ mod retention;
 mod section;
 mod service;
 pub mod sources;
+mod training;
 mod unattended;
 
 use std::collections::BTreeSet;
@@ -31,9 +32,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::choices::{Metric, Rule};
-use crate::config::choices::{ClassWeight, Solver};
-use crate::config::choices::{MissingPolicy, Pooling};
+use crate::config::choices::{Metric, Pooling, Rule};
 use crate::expect::Expectation;
 use crate::platform::location::plain;
 use crate::table::schema::{Schema, SchemaFields};
@@ -53,6 +52,7 @@ pub use retention::Retention;
 use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use sources::Source;
+pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -116,41 +116,6 @@ pub struct Config {
     pub apicalls: ApiCalls,
     /// The list `sources`.
     pub sources: Vec<Source>,
-}
-
-/// How models are fitted and used.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Training {
-    /// Inverse of the L2 penalty's strength; `None` for no penalty.
-    #[serde(rename = "C")]
-    pub c: Option<f64>,
-    /// The optimiser.
-    pub solver: Solver,
-    /// How missing values are treated.
-    pub missing: MissingPolicy,
-    /// How the classes are weighted.
-    pub class_weight: ClassWeight,
-    /// A row is predicted positive if its probability is strictly above this.
-    pub threshold: f64,
-    /// Seed of all random draws.
-    pub seed: u64,
-    /// Which levels of a categorical column share a feature.
-    #[serde(default)]
-    pub pooling: Pooling,
-}
-
-impl Default for Training {
-    fn default() -> Self {
-        Self {
-            c: Some(1.0),
-            solver: Solver::Auto,
-            missing: MissingPolicy::Median,
-            class_weight: ClassWeight::None,
-            threshold: 0.5,
-            seed: 42,
-            pooling: Pooling::default(),
-        }
-    }
 }
 
 /// How `fullprocess` decides whether the live model drifted.
@@ -256,7 +221,7 @@ impl Config {
             schema,
             sources,
             ingestion,
-            training: Training { pooling, ..training(root.section("training")) },
+            training: Training { pooling, ..training::training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             output,
@@ -369,38 +334,6 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
         negative_label: negative.as_deref(),
     });
     (schema, pooling)
-}
-
-fn training(mut section: Section) -> Training {
-    let default = Training::default();
-    let training = Training {
-        c: section.number_or_null("C", &(1e-10..=1e10), default.c),
-        solver: section.choice(
-            "solver",
-            &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],
-            default.solver,
-        ),
-        missing: section.choice(
-            "missing",
-            &[
-                ("median", MissingPolicy::Median),
-                ("mean", MissingPolicy::Mean),
-                ("drop", MissingPolicy::Drop),
-                ("reject", MissingPolicy::Reject),
-            ],
-            default.missing,
-        ),
-        class_weight: section.choice(
-            "class_weight",
-            &[("balanced", ClassWeight::Balanced)],
-            default.class_weight,
-        ),
-        threshold: section.number("threshold", &(0.0..=1.0), default.threshold),
-        seed: section.integer("seed", &(0..=u64::MAX), default.seed),
-        pooling: default.pooling,
-    };
-    section.finish();
-    training
 }
 
 fn drift(mut section: Section) -> Drift {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Model, TrainingData, class_weight_name, solver_name};
-use crate::model::fit::CrossCheck;
+use crate::evaluation::cutoff::Cutoff;
+use crate::model::fit::{CrossCheck, PenaltyGrid};
 use crate::platform::digest::Digest;
 
 /// The readable card of a model.
@@ -46,6 +47,16 @@ pub struct Card {
     pub rows: u64,
     /// Hyper-parameters.
     pub hyperparameters: Value,
+    /// What was added to the intercept of a fit with weighted classes, so that its probabilities hold
+    /// for the rows as they are; `intercept` includes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior_shift: Option<f64>,
+    /// How the threshold was chosen, and what other thresholds give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_choice: Option<Cutoff>,
+    /// How C was chosen, with every value that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty_grid: Option<PenaltyGrid>,
     /// The data that the model was trained on.
     pub training_data: TrainingData,
 }
@@ -62,7 +73,7 @@ pub struct CardScaler {
 impl Card {
     /// The card of `model`, whose file has the digest `artifact`.
     pub fn of(model: &Model, artifact: Digest) -> Self {
-        let Model { schema, encoder, scaler, fitted, training, data, .. } = model;
+        let Model { schema, encoder, scaler, fitted, training, tuned, data, .. } = model;
         let mut imputation = Map::new();
         for feature in &encoder.numeric {
             imputation.insert(feature.name.clone(), json!(feature.fill));
@@ -100,6 +111,9 @@ impl Card {
                 "threshold": training.threshold,
                 "seed": training.seed,
             }),
+            prior_shift: Some(tuned.prior_shift).filter(|shift| shift.abs() > 0.0),
+            threshold_choice: tuned.cutoff.clone(),
+            penalty_grid: tuned.grid.clone(),
             training_data: data.clone(),
         }
     }

@@ -8,6 +8,7 @@
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
 //! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
+//! | [`Tuned`] | `tuned`: what training chose besides the coefficients |
 //! | `Card` | `card`: the readable `model.json` |
 //! | the file | `artifact`: serialisation |
 //!
@@ -21,6 +22,7 @@ pub mod fit;
 pub mod golden;
 mod median;
 mod predict;
+mod tuned;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,7 @@ pub use crate::model::design_matrix::{EncodedRows, TrainingBatch, TrainingRows};
 pub use encoder::{CategoricalFeature, Encoder, NumericFeature, check_width};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
+pub use tuned::Tuned;
 
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::{NumberFormat, Training};
@@ -70,8 +73,10 @@ pub struct Model {
     pub scaler: Scaler,
     /// The coefficients found by the fit.
     pub fitted: Fitted,
-    /// Hyper-parameters.
+    /// Hyper-parameters, with the threshold and the penalty that were chosen.
     pub training: Training,
+    /// What training chose from the data; `fitted`, `training` and this agree.
+    pub tuned: Tuned,
     /// The data that it was trained on.
     pub data: TrainingData,
 }

@@ -3,6 +3,8 @@
 mod clients;
 mod coverage;
 mod coverage_of_ranks;
+mod cross_validation;
+mod cutoff;
 mod figures;
 mod golden;
 mod properties;

@@ -116,6 +116,7 @@ pub(crate) fn plausible() -> Report {
             rows: 4812,
             c: Some(1.0),
             missing_policy: "median of the training rows".to_owned(),
+            ..Model::default()
         },
         score: Score {
             n,
