@@ -117,8 +117,7 @@ pub fn gate(
             "the least improvement is {min_improvement}: it must be a finite number"
         )));
     }
-    let counts =
-        PairedCounts::from_predictions(labels, champion.predicted, challenger.predicted)?;
+    let counts = PairedCounts::from_predictions(labels, champion.predicted, challenger.predicted)?;
     let matrix = counts.champion();
     let (positives, negatives) = (matrix.positives(), matrix.negatives());
     let constant = ConstantBaseline::of(positives, negatives);
@@ -146,14 +145,7 @@ pub fn gate(
         challenger_f1: counts.challenger().f1(),
         other,
         difference: after - before,
-        interval: difference_interval(
-            metric,
-            labels,
-            both,
-            clusters,
-            LEVEL,
-            (seed, threads),
-        )?,
+        interval: difference_interval(metric, labels, both, clusters, LEVEL, (seed, threads))?,
         min_improvement,
         constant_f1: constant.f1,
         accepted: accept,
@@ -419,7 +411,10 @@ mod tests {
         let answers = Answers { predicted: &[true, false, true, false], probabilities: &p };
         let few = super::gate(&labels, answers, answers, None, few).unwrap();
         let why = "refused: the lift of the top decile does not exist on 4 hold-out rows";
-        assert_eq!(few.reasons.sentences()[0], format!("{why}, so that it cannot compare the models"));
+        assert_eq!(
+            few.reasons.sentences()[0],
+            format!("{why}, so that it cannot compare the models")
+        );
     }
 
     #[test]

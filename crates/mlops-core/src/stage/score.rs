@@ -222,7 +222,8 @@ fn further(e: &Evaluation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     };
     let top = e.top_decile.as_ref();
     let calibration = e.calibration.as_ref();
-    let unknown = calibration.and_then(|c| c.unfitted).map(|why| format!("unknown: {}", why.words()));
+    let unknown =
+        calibration.and_then(|c| c.unfitted).map(|why| format!("unknown: {}", why.words()));
     let lines: [(&str, Vec<Option<String>>); 3] = [
         (
             "",

@@ -71,8 +71,7 @@ fn log_odds((intercept, coefficients): &(f64, Vec<f64>), row: &Row) -> f64 {
 
 fn evaluated(model: &(f64, Vec<f64>), rows: &[&Row], grouped: bool) -> Evaluation {
     let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
-    let p: Vec<f64> =
-        rows.iter().map(|row| 1.0 / (1.0 + (-log_odds(model, row)).exp())).collect();
+    let p: Vec<f64> = rows.iter().map(|row| 1.0 / (1.0 + (-log_odds(model, row)).exp())).collect();
     let entities: Vec<u128> = rows.iter().map(|row| row.client as u128).collect();
     let clusters = Clusters::of(&entities).filter(|_| grouped);
     Evaluation::clustered(&labels, &p, 0.5, clusters.as_ref()).unwrap()
@@ -182,7 +181,11 @@ fn tables_of_clients() {
             ("precision", e.precision_interval.unwrap(), e.precision),
             ("recall", e.recall_interval.unwrap(), e.recall),
             ("specificity", e.specificity_interval.unwrap(), of(Metric::Specificity)),
-            ("balanced accuracy", e.balanced_accuracy_interval.unwrap(), of(Metric::BalancedAccuracy)),
+            (
+                "balanced accuracy",
+                e.balanced_accuracy_interval.unwrap(),
+                of(Metric::BalancedAccuracy),
+            ),
             ("MCC", e.mcc_interval.unwrap(), of(Metric::Mcc)),
             ("ROC AUC", e.roc_auc_interval.unwrap(), of(Metric::RocAuc)),
             ("KS", e.ks_interval.unwrap(), of(Metric::Ks)),

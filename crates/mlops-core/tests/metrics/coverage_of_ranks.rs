@@ -37,7 +37,8 @@ fn of_counts(n: u64, sets: u32) -> [Vec<f64>; 2] {
         let drawn: Vec<_> = (0..sets).map(|_| draw(n, chances, &mut random)).collect();
         let balanced = |m| holds(balanced_interval(m, Sampling::ROWS), truth.balanced_accuracy());
         found[0].push(share(drawn.iter().map(balanced)));
-        found[1].push(share(drawn.iter().map(|m| holds(mcc_interval(m, Sampling::ROWS), truth.mcc()))));
+        found[1]
+            .push(share(drawn.iter().map(|m| holds(mcc_interval(m, Sampling::ROWS), truth.mcc()))));
     }
     found
 }

@@ -57,7 +57,10 @@ impl Chart for Thresholds<'_> {
         picture::heading(canvas, &self.title(), subtitle)?;
         let frame = Frame::down_to(330.0);
         frame.name_above(canvas, "F1, precision and recall")?;
-        frame.name_below(canvas, "Threshold: rows with a higher probability are predicted positive")?;
+        frame.name_below(
+            canvas,
+            "Threshold: rows with a higher probability are predicted positive",
+        )?;
         let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
         plot.mesh(true, axes::share)?;
         plot.line(&recall, 1.6, theme::GREEN)?;
@@ -66,9 +69,8 @@ impl Chart for Thresholds<'_> {
         let used = self.threshold;
         if used.is_finite() && (0.0..=1.0).contains(&used) {
             plot.dashed([(used, 0.0), (used, 1.0)], 1.4, theme::TEXT)?;
-            let nearest = f1.iter().min_by(|a, b| {
-                (a.0 - used).abs().total_cmp(&(b.0 - used).abs())
-            });
+            let nearest =
+                f1.iter().min_by(|a, b| (a.0 - used).abs().total_cmp(&(b.0 - used).abs()));
             plot.spots(&nearest.copied().into_iter().collect::<Vec<_>>(), 4.2, theme::BLUE)?;
         }
         let text = format!("in use: {}", format::plain(used));

@@ -185,8 +185,7 @@ fn deciles(deciles: &[Decile]) -> Markup {
 type Row<'a> = (&'a str, Option<f64>, Option<Interval>, f64, &'a str);
 
 fn scores(score: &Score) -> Table {
-    let mut table = Table::new(
-        "Scores", &HEADINGS);
+    let mut table = Table::new("Scores", &HEADINGS);
     let base = if score.n == 0 { f64::NAN } else { score.positives as f64 / score.n as f64 };
     let entropy =
         -[base, 1.0 - base].map(|p| if p > 0.0 { p * p.ln() } else { 0.0 }).iter().sum::<f64>();
@@ -251,13 +250,8 @@ fn scores(score: &Score) -> Table {
 }
 
 /// The columns of a table of scores.
-const HEADINGS: [(&str, bool); 5] = [
-    ("Score", false),
-    ("Model", true),
-    ("Interval", true),
-    ("Constant", true),
-    ("Meaning", false),
-];
+const HEADINGS: [(&str, bool); 5] =
+    [("Score", false), ("Model", true), ("Interval", true), ("Constant", true), ("Meaning", false)];
 
 fn put(table: &mut Table, (name, value, interval, constant, text): Row<'_>) {
     let interval = interval.map_or_else(

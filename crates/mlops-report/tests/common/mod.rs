@@ -6,7 +6,8 @@ use mlops_core::evaluation::metrics::{
     ScoreHistogram,
 };
 use mlops_report::{
-    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report, Score, Severity,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report,
+    Score, Severity,
 };
 
 /// Scores of two made-up classes, from a small generator of our own.

@@ -320,9 +320,8 @@ impl Curvature {
     fn inverse(&self) -> Option<[[f64; 2]; 2]> {
         let [aa, ab, bb] = self.information;
         let determinant = aa * bb - ab * ab;
-        (determinant > 0.0).then(|| {
-            [[bb / determinant, -ab / determinant], [-ab / determinant, aa / determinant]]
-        })
+        (determinant > 0.0)
+            .then(|| [[bb / determinant, -ab / determinant], [-ab / determinant, aa / determinant]])
     }
 
     fn newton(&self) -> Option<[f64; 2]> {

@@ -90,8 +90,16 @@ impl Cutter {
     /// a positive.
     pub(super) fn new(rows: u64, positives: u64) -> Self {
         let cut = Vec::new();
-        let mut new =
-            Self { rows, positives, seen: (0, 0), from: 0, until: 0, found: 0.0, highest: None, cut };
+        let mut new = Self {
+            rows,
+            positives,
+            seen: (0, 0),
+            from: 0,
+            until: 0,
+            found: 0.0,
+            highest: None,
+            cut,
+        };
         new.until = if rows < TENTHS || positives == 0 { u64::MAX } else { new.end() };
         new
     }

@@ -66,13 +66,7 @@ impl PairedCounts {
     }
 
     /// Adds as many equal rows.
-    pub(super) fn add_times(
-        &mut self,
-        label: bool,
-        champion: bool,
-        challenger: bool,
-        times: u64,
-    ) {
+    pub(super) fn add_times(&mut self, label: bool, champion: bool, challenger: bool, times: u64) {
         let cell = 4 * usize::from(label) + 2 * usize::from(champion) + usize::from(challenger);
         self.cells[cell] += times;
     }
@@ -118,17 +112,10 @@ impl PairedCounts {
     }
 
     /// Interval of [`PairedCounts::difference_of`], as [`PairedCounts::interval`].
-    pub fn interval_of(
-        &self,
-        metric: Metric,
-        level: f64,
-        resamples: usize,
-        seed: u64,
-    ) -> Interval {
+    pub fn interval_of(&self, metric: Metric, level: f64, resamples: usize, seed: u64) -> Interval {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let draws = (0..resamples.max(1)).map(|_| {
-            Self { cells: multinomial(self.cells, &mut random) }.difference_of(metric)
-        });
+        let draws = (0..resamples.max(1))
+            .map(|_| Self { cells: multinomial(self.cells, &mut random) }.difference_of(metric));
         percentile_interval(draws.collect(), level)
     }
 }

@@ -137,12 +137,7 @@ pub(super) fn auc_within(auc: f64, positives: u64, negatives: u64, sampling: Sam
 /// The interval for an estimate of this variance, by the normal distribution.
 pub(super) fn wald(estimate: f64, variance: f64, sampling: Sampling) -> Interval {
     let half = sampling.quantile * (variance.max(0.0) * sampling.design).sqrt();
-    Interval {
-        low: estimate - half,
-        high: estimate + half,
-        level: LEVEL,
-        method: Method::Wald,
-    }
+    Interval { low: estimate - half, high: estimate + half, level: LEVEL, method: Method::Wald }
 }
 
 /// The interval for the Gini coefficient 2 AUC - 1, given that of the area.
@@ -249,8 +244,7 @@ pub(super) fn lift_interval(
         let (up, down) = (lift * (1.0 - w), 1.0 - w * lift);
         let (p0, q0) = constrained([found, rows, rest, others], up, down);
         let distance = p * down - q * up;
-        let variance =
-            down * down * p0 * (1.0 - p0) / rows + up * up * q0 * (1.0 - q0) / others;
+        let variance = down * down * p0 * (1.0 - p0) / rows + up * up * q0 * (1.0 - q0) / others;
         distance * distance <= quantile * quantile * variance
     };
     let lift = found / rows / (positives / n);

@@ -191,8 +191,7 @@ mod tests {
 
     fn interval(metric: Metric, clusters: Option<&Clusters>, threads: usize) -> Interval {
         let (labels, p, predicted) = rows();
-        let answers =
-            [0, 1].map(|k| Answers { predicted: &predicted[k], probabilities: &p[k] });
+        let answers = [0, 1].map(|k| Answers { predicted: &predicted[k], probabilities: &p[k] });
         difference_interval(metric, &labels, answers, clusters, 0.95, (7, threads)).unwrap()
     }
 
@@ -218,15 +217,16 @@ mod tests {
         let labels = six(&labels);
         let predicted = [0, 1].map(|k| six(&predicted[k]));
         let p = [0, 1].map(|k| p[k].iter().flat_map(|p| [*p; 6]).collect::<Vec<f64>>());
-        let answers =
-            [0, 1].map(|k| Answers { predicted: &predicted[k], probabilities: &p[k] });
+        let answers = [0, 1].map(|k| Answers { predicted: &predicted[k], probabilities: &p[k] });
         let entities: Vec<u128> = (0..6 * ROWS as u128).map(|i| i / 6).collect();
         let clusters = Clusters::of(&entities).unwrap();
         for metric in [Metric::F1, Metric::RocAuc, Metric::LogLoss] {
             let width = |i: Interval| i.high - i.low;
             let once = width(interval(metric, None, 2));
             let of = |clusters| {
-                width(difference_interval(metric, &labels, answers, clusters, 0.95, (7, 2)).unwrap())
+                width(
+                    difference_interval(metric, &labels, answers, clusters, 0.95, (7, 2)).unwrap(),
+                )
             };
             let (rows, clustered) = (of(None), of(Some(&clusters)));
             assert!((clustered / once - 1.0).abs() < 0.1, "{metric:?}: {clustered} {once}");

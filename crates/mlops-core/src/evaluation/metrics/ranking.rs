@@ -195,9 +195,8 @@ impl Ranking {
 
     /// Each group with the one before it.
     fn steps(&self) -> impl Iterator<Item = (Reached, Reached)> {
-        self.groups().scan(Reached::default(), |before, at| {
-            Some((std::mem::replace(before, at), at))
-        })
+        self.groups()
+            .scan(Reached::default(), |before, at| Some((std::mem::replace(before, at), at)))
     }
 
     /// The groups, or `max_points - 1` of them if there are more, always including the last.

@@ -3,10 +3,10 @@
 //! Each figure has the influence of a row on it: how far the row moves the figure, up to a factor.
 //! Not for the design effect itself: see [`super::clusters`]; not for calibration, which knows its own.
 
+use super::ConfusionMatrix;
 use super::clusters::{Clusters, Sampling};
 use super::ranking::Ranked;
 use super::threshold::classify;
-use super::ConfusionMatrix;
 
 /// One for each figure with an interval.
 #[derive(Debug, Clone, Copy)]
@@ -108,8 +108,7 @@ fn rates(
     let (positives, negatives) = (matrix.positives() as f64, matrix.negatives() as f64);
     clusters.sampling(|i| {
         let right = f64::from(u8::from(guess(i) == labels[i]));
-        let (rate, rows) =
-            if labels[i] { (recall, positives) } else { (specificity, negatives) };
+        let (rate, rows) = if labels[i] { (recall, positives) } else { (specificity, negatives) };
         Some((right - rate) / rows)
     })
 }

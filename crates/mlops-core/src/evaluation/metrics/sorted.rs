@@ -28,8 +28,7 @@ impl Sorted {
         order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
         let next = order.iter().skip(1).map(|row| Some(probabilities[*row])).chain([None]);
         let last = |row: usize, next: Option<f64>| next.is_none_or(|n| n < probabilities[row]);
-        let rows =
-            order.iter().zip(next).map(|(row, next)| (*row, labels[*row], last(*row, next)));
+        let rows = order.iter().zip(next).map(|(row, next)| (*row, labels[*row], last(*row, next)));
         Ok(Self { rows: rows.collect() })
     }
 
@@ -76,7 +75,11 @@ impl Sorted {
         let (mut before, mut at) = (Reached::default(), Reached::default());
         for (row, label, last) in &self.rows {
             let count = u64::from(times[*row]);
-            if *label { at.tp += count } else { at.fp += count }
+            if *label {
+                at.tp += count
+            } else {
+                at.fp += count
+            }
             if *last && at != before {
                 step(before, at);
                 before = at;

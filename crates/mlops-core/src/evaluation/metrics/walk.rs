@@ -55,7 +55,8 @@ pub(super) struct Furthest {
 
 impl Furthest {
     pub(super) fn add(&mut self, at: Reached, n: u64, p: u64) {
-        let (found, missed) = (u128::from(at.tp) * u128::from(n), u128::from(at.fp) * u128::from(p));
+        let (found, missed) =
+            (u128::from(at.tp) * u128::from(n), u128::from(at.fp) * u128::from(p));
         let distance = found.abs_diff(missed);
         if distance > self.distance {
             *self = Self { distance, at };
