@@ -199,12 +199,20 @@ pub struct ReferenceRow {
 impl fmt::Display for ReferenceRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = self.values.iter().map(|(name, value)| match value {
-            Value::Number(mean) => format!("{name} {:.6}", mean.as_f64().unwrap_or(f64::NAN)),
+            Value::Number(mean) => format!("{name} {}", six_digits(mean.as_f64().unwrap_or(0.0))),
             Value::String(level) => format!("{name} {level}"),
             _ => format!("{name} of the average category"),
         });
         write!(f, "a row with {}, whose log-odds are {:.4}", text::names(values), self.log_odds)
     }
+}
+
+/// A number with six digits that count, or more before its point.
+fn six_digits(value: f64) -> String {
+    let places = (5.0 - value.abs().max(1e-9).log10().floor()).clamp(0.0, 14.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 14")]
+    let places = places as usize;
+    format!("{value:.places$}")
 }
 
 /// What a column adds to the log-odds of a row.
