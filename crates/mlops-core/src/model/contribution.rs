@@ -209,6 +209,9 @@ impl fmt::Display for ReferenceRow {
 
 /// A number with six digits that count, or more before its point.
 fn six_digits(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     let places = (5.0 - value.abs().max(1e-9).log10().floor()).clamp(0.0, 14.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 14")]
     let places = places as usize;
@@ -282,5 +285,23 @@ impl Explanations {
     /// The memory that they take, in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Contribution>() * self.largest.len() + 2 * size_of::<f64>() * self.rows()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_are_as_long_as_people_read_them() {
+        for (value, text) in [
+            (130.305_835, "130.306"),
+            (-1330.202_817, "-1330.20"),
+            (0.000_123_45, "0.000123450"),
+            (123_456_789.4, "123456789"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(six_digits(value), text);
+        }
     }
 }
