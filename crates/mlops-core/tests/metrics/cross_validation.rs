@@ -173,6 +173,34 @@ fn a_grid_is_its_single_fits_for_any_number_of_threads() {
     assert!(furthest(&without[0], &losses[8]) < 1e-4);
 }
 
+/// Without room for a Hessian each penalty is a fit of its own, by conjugate gradients.
+#[test]
+fn little_memory_gives_the_same_grid() {
+    let (blocks, labels, _) = generate(6, 900, 7);
+    let of_row: Vec<_> = (0..900).map(|i| i % 3).collect();
+    let folds = Folds::predefined(&of_row, &labels);
+    let losses = |memory: usize, class_weight| {
+        let threads = 1;
+        let default = LogisticRegression::default();
+        let estimator = LogisticRegression { threads, memory, class_weight, ..default };
+        let numeric = vec![true; blocks.features()];
+        let validation = CrossValidation {
+            estimator: &estimator,
+            blocks: &blocks,
+            numeric: &numeric,
+            folds: &folds,
+        };
+        validation.fit(&[0.01, 1.0, 100.0]).unwrap().log_losses().unwrap()
+    };
+    for class_weight in [ClassWeight::None, ClassWeight::Balanced] {
+        let (with, without) = (losses(usize::MAX, class_weight), losses(1, class_weight));
+        for (with, without) in with.iter().zip(&without) {
+            let off = furthest(with, without);
+            assert!(off < 1e-8, "{class_weight:?}: {off:.1e}");
+        }
+    }
+}
+
 /// Counts how often blocks are read.
 struct Counted<'a>(&'a PackedBlocks, AtomicUsize);
 
