@@ -34,11 +34,11 @@ struct Case {
     best: f64,
     chosen: f64,
     probabilities: Vec<f64>,
-    thresholds: Vec<Threshold>,
+    thresholds: Vec<Choice>,
 }
 
 #[derive(Deserialize)]
-struct Threshold {
+struct Choice {
     rule: ThresholdRule,
     threshold: f64,
     value: f64,
@@ -77,7 +77,7 @@ fn generate(seed: u64, rows: usize, features: usize) -> (PackedBlocks, Vec<bool>
             score += sign * (u - 0.5) * 3.0 / (1.0 + j as f64);
         }
         score += (random.uniform() - 0.5) * 2.0;
-        blocks.push_row(&row, score > 0.3).unwrap();
+        blocks.push_row(&row, score > 0.3).expect("rows of one width");
         labels.push(score > 0.3);
     }
     (blocks, labels, checksum)
@@ -229,7 +229,6 @@ impl Blocks for Counted<'_> {
 
 /// The price of a searched penalty, in times that the rows are read.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures of a measurement")]
 fn a_grid_costs_at_most_fifteen_fits() {
     let mut most = 0.0_f64;
     for (rows, features) in [(400, 3), (5_000, 8), (60_000, 4)] {
