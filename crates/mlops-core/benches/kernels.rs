@@ -377,12 +377,13 @@ mod predictions {
             positive_label: "1",
             ..SchemaFields::default()
         });
-        let numeric = names.iter().map(|n| NumericFeature { name: n.clone(), fill: Some(500.0) });
+        let numeric = names.iter().map(|n| NumericFeature::line(n.clone(), Some(500.0)));
         let categorical = CategoricalFeature {
             name: "group".to_owned(),
             levels,
             pooled: Vec::new(),
             fill: Some(0),
+            bins: None,
         };
         let encoder = Encoder {
             missing: MissingPolicy::Median,
@@ -411,6 +412,7 @@ mod predictions {
                 rows: 1,
             },
             training: Training::default(),
+            scale: None,
             data: TrainingData {
                 version: DatasetVersion(1),
                 sha256: Digest::of(b""),

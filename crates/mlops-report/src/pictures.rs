@@ -8,7 +8,9 @@ use mlops_core::evaluation::metrics::{PrPoint, RocPoint};
 use mlops_core::platform::threads::each;
 use mlops_core::{Error, Result};
 
-use crate::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};
+use crate::charts::{
+    Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc, Scorecard,
+};
 use crate::picture::{self, Chart};
 use crate::report::{Report, Score};
 
@@ -70,8 +72,11 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
         Histogram { scores: &curves.histogram, threshold: score.threshold, negative, positive };
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
+    let (scale, columns) = (model.scorecard.as_ref(), model.attributes.as_slice());
+    let scorecard = Scorecard { scale, columns, positive };
+    let with_scorecard = || one("scorecard", SCORECARD, &scorecard, with_png);
     // Drawing a picture takes a fraction of a second, and pictures are independent.
-    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 6] = [
+    let mut jobs: Vec<&(dyn Fn() -> Result<Picture> + Sync)> = vec![
         &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
         &|| one("score_distribution", HISTOGRAM, &scores, with_png),
         &|| one("roc", ROC, &roc, with_png),
@@ -79,6 +84,9 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
         &|| one("calibration", CALIBRATION, &calibration, with_png),
         &|| one("coefficients", COEFFICIENTS, &coefficients, with_png),
     ];
+    if scale.is_some() {
+        jobs.push(&with_scorecard);
+    }
     each(&jobs, at_once).into_iter().collect()
 }
 
@@ -95,6 +103,8 @@ const CALIBRATION: &str = "Points above the dashed line: the predicted probabili
     it: too high.";
 const COEFFICIENTS: &str = "Coefficients of the standardised features: the longer a bar, the more \
                             the feature changes the prediction.";
+const SCORECARD: &str = "A row’s points are the base points and those of one bin or level of each column. \
+    Each is rounded to a whole number before they are added up.";
 
 fn one(
     name: &'static str,

@@ -10,7 +10,7 @@ use mlops_core::table::schema::Role;
 pub(crate) enum Slot {
     /// An id.
     Id(usize),
-    /// A number; `fills` says whether the model imputes a missing one.
+    /// A number; `fills` says whether the model imputes a missing one, or has a bin for it.
     Numeric { index: usize, fills: bool },
     /// A category; likewise.
     Categorical { index: usize, fills: bool },
@@ -37,12 +37,12 @@ impl Columns {
             }
             Role::Numeric => {
                 numeric += 1;
-                let fills = model.encoder.numeric[numeric - 1].fill.is_some();
+                let fills = model.encoder.numeric[numeric - 1].takes_missing();
                 Slot::Numeric { index: numeric - 1, fills }
             }
             Role::Categorical => {
                 categorical += 1;
-                let fills = model.encoder.categorical[categorical - 1].fill.is_some();
+                let fills = model.encoder.categorical[categorical - 1].takes_missing();
                 Slot::Categorical { index: categorical - 1, fills }
             }
             Role::Target => Slot::Target,

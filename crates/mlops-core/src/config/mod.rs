@@ -22,6 +22,7 @@ mod places;
 mod retention;
 mod section;
 mod service;
+mod shapes;
 pub mod sources;
 mod unattended;
 
@@ -52,6 +53,7 @@ pub use output_table::{OutputMode, OutputTable};
 pub use retention::Retention;
 use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
+pub use shapes::{Binning, Scale, Shapes};
 pub use sources::Source;
 pub use unattended::{Limits, Logging, Monitoring};
 
@@ -92,6 +94,8 @@ pub struct Config {
     pub decide: Decide,
     /// The section `training`.
     pub training: Training,
+    /// What the section `training` says of single columns, and of points.
+    pub shapes: Shapes,
     /// The section `holdout`.
     pub holdout: Holdout,
     /// The section `drift`.
@@ -235,6 +239,7 @@ impl Config {
         let contract = contract::contract(&mut root, &schema);
         let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
         let output = output::output(root.section("output"), &schema);
+        let (training, shapes) = training(root.section("training"), &schema);
         let config = Self {
             file: path.to_owned(),
             base: plain(&base),
@@ -254,7 +259,8 @@ impl Config {
             schema,
             sources,
             ingestion,
-            training: Training { pooling, ..training(root.section("training")) },
+            training: Training { pooling, ..training },
+            shapes,
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             output,
@@ -369,7 +375,7 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
     (schema, pooling)
 }
 
-fn training(mut section: Section) -> Training {
+fn training(mut section: Section, schema: &Schema) -> (Training, Shapes) {
     let default = Training::default();
     let training = Training {
         c: section.number_or_null("C", &(1e-10..=1e10), default.c),
@@ -397,8 +403,9 @@ fn training(mut section: Section) -> Training {
         seed: section.integer("seed", &(0..=u64::MAX), default.seed),
         pooling: default.pooling,
     };
+    let shapes = shapes::shapes(&mut section, schema);
     section.finish();
-    training
+    (training, shapes)
 }
 
 fn drift(mut section: Section) -> Drift {

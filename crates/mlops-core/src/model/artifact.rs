@@ -8,10 +8,10 @@
 
 use bincode::{Decode, Encode};
 
-use super::{CategoricalFeature, Encoder, Model, NumericFeature, TrainingData};
+use super::{Bins, CategoricalFeature, Encoder, Model, NumericFeature, Shape, TrainingData};
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
-use crate::config::{NumberFormat, Training};
+use crate::config::{NumberFormat, Scale, Training};
 use crate::ids::DatasetVersion;
 use crate::model::fit::{Fitted, Scaler};
 use crate::platform::digest::Digest;
@@ -19,8 +19,10 @@ use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"MLOPSMDL";
-/// Version 2 has the parts of version 1, then [`Added`].
-const FORMAT_VERSION: u32 = 2;
+/// Version 2 has the parts of version 1, then [`Added`]; version 3 then has [`AddedIn3`].
+const FORMAT_VERSION: u32 = 3;
+/// The version of a model that has nothing of [`AddedIn3`], so that older programs can read it.
+const WITHOUT_3: u32 = 2;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
 /// Largest payload in bytes; a model of a million levels is smaller.
@@ -60,8 +62,14 @@ struct Payload {
 #[derive(Encode, Decode)]
 struct StoredEncoder {
     missing: MissingPolicy,
-    numeric: Vec<NumericFeature>,
+    numeric: Vec<StoredNumber>,
     categorical: Vec<StoredCategory>,
+}
+
+#[derive(Encode, Decode)]
+struct StoredNumber {
+    name: String,
+    fill: Option<f64>,
 }
 
 #[derive(Encode, Decode)]
@@ -90,14 +98,47 @@ impl Added {
     }
 }
 
+/// The part that version 3 added.
+#[derive(PartialEq, Encode, Decode)]
+struct AddedIn3 {
+    /// For each numeric column how its numbers become features.
+    shapes: Vec<Shape>,
+    /// For each categorical column its bins.
+    bins: Vec<Option<Bins>>,
+    /// The scorecard's `points0`, `odds0` and `pdo`.
+    scale: Option<[f64; 3]>,
+}
+
+impl AddedIn3 {
+    /// The values that a file of an earlier version implies, for so many columns.
+    fn nothing(numeric: usize, categorical: usize) -> Self {
+        let (shapes, bins) = (vec![Shape::Line; numeric], vec![None; categorical]);
+        Self { shapes, bins, scale: None }
+    }
+
+    fn of(model: &Model) -> Self {
+        let Encoder { numeric, categorical, .. } = &model.encoder;
+        Self {
+            shapes: numeric.iter().map(|feature| feature.shape.clone()).collect(),
+            bins: categorical.iter().map(|feature| feature.bins.clone()).collect(),
+            scale: model.scale.map(|scale| [scale.points0, scale.odds0, scale.pdo]),
+        }
+    }
+}
+
 fn encoding() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_PAYLOAD>()
 }
 
 /// The bytes of `trainedmodel.bin`; equal models give equal bytes.
 pub fn encode(model: &Model) -> Result<Vec<u8>> {
-    let Model { schema, encoder, scaler, fitted, training, data, missing_values, numbers } = model;
+    let Model { schema, encoder, scaler, fitted, training, data, missing_values, numbers, .. } =
+        model;
     let columns = [Role::Id, Role::Numeric, Role::Categorical];
+    let numeric = encoder
+        .numeric
+        .iter()
+        .map(|feature| StoredNumber { name: feature.name.clone(), fill: feature.fill });
     let categorical = encoder.categorical.iter().map(|feature| StoredCategory {
         name: feature.name.clone(),
         levels: feature.levels.clone(),
@@ -110,7 +151,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         missing_values: missing_values.clone(),
         encoder: StoredEncoder {
             missing: encoder.missing,
-            numeric: encoder.numeric.clone(),
+            numeric: numeric.collect(),
             categorical: categorical.collect(),
         },
         mean: scaler.mean.clone(),
@@ -146,8 +187,16 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         pooled: encoder.categorical.iter().map(|feature| feature.pooled.clone()).collect(),
         pooling: training.pooling,
     };
-    let payload = bincode::encode_to_vec((payload, added), bincode::config::standard())
-        .map_err(|e| Error::backend("bincode", e))?;
+    let added_in_3 = AddedIn3::of(model);
+    let nothing = AddedIn3::nothing(encoder.numeric.len(), encoder.categorical.len());
+    let (version, payload) = if added_in_3 == nothing {
+        let parts = (payload, added);
+        (WITHOUT_3, bincode::encode_to_vec(parts, bincode::config::standard()))
+    } else {
+        let parts = (payload, added, added_in_3);
+        (FORMAT_VERSION, bincode::encode_to_vec(parts, bincode::config::standard()))
+    };
+    let payload = payload.map_err(|e| Error::backend("bincode", e))?;
     if payload.len() > MAX_PAYLOAD {
         return Err(Error::data(format!(
             "the model takes {} bytes, over the {MAX_PAYLOAD} that an artifact may have: use \
@@ -157,7 +206,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::with_capacity(HEAD + DIGEST + payload.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     let digest = Digest::of(&[&bytes, payload.as_slice()].concat());
     bytes.extend_from_slice(digest.bytes());
@@ -175,22 +224,39 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     let (version, payload) = checked(bytes).map_err(bad)?;
     tracing::trace!(place, "decoded");
     let wrong = |e| bad(format!("its content cannot be decoded ({e}): train again"));
-    let ((payload, added), used) = if version == 1 {
-        let decoded = bincode::decode_from_slice(payload, encoding());
-        let (payload, used): (Payload, usize) = decoded.map_err(wrong)?;
-        let added = Added::nothing(payload.encoder.categorical.len());
-        ((payload, added), used)
-    } else {
-        let decoded = bincode::decode_from_slice(payload, encoding());
-        decoded.map_err(wrong)?
+    let nothing = |payload: &Payload| {
+        let StoredEncoder { numeric, categorical, .. } = &payload.encoder;
+        AddedIn3::nothing(numeric.len(), categorical.len())
     };
-    if added.pooled.len() != payload.encoder.categorical.len() {
+    let (payload, added, added_in_3, used) = match version {
+        1 => {
+            let decoded = bincode::decode_from_slice(payload, encoding());
+            let (payload, used): (Payload, usize) = decoded.map_err(wrong)?;
+            let added = Added::nothing(payload.encoder.categorical.len());
+            let added_in_3 = nothing(&payload);
+            (payload, added, added_in_3, used)
+        }
+        2 => {
+            let decoded = bincode::decode_from_slice(payload, encoding());
+            let ((payload, added), used): ((Payload, Added), usize) = decoded.map_err(wrong)?;
+            let added_in_3 = nothing(&payload);
+            (payload, added, added_in_3, used)
+        }
+        _ => {
+            let decoded = bincode::decode_from_slice(payload, encoding());
+            let ((payload, added, added_in_3), used) = decoded.map_err(wrong)?;
+            (payload, added, added_in_3, used)
+        }
+    };
+    let StoredEncoder { numeric, categorical, .. } = &payload.encoder;
+    let [pooled, bins] = [added.pooled.len(), added_in_3.bins.len()];
+    if [pooled, bins] != [categorical.len(); 2] || added_in_3.shapes.len() != numeric.len() {
         return Err(bad("its columns do not match each other: train again".to_owned()));
     }
     if used + HEAD + DIGEST != bytes.len() {
         return Err(bad("bytes follow its content: train again".to_owned()));
     }
-    let model = payload.into_model(added);
+    let model = payload.into_model(added, added_in_3);
     consistent(&model).map_err(|m| bad(format!("{m}: train again")))?;
     Ok(model)
 }
@@ -232,7 +298,7 @@ fn checked(bytes: &[u8]) -> Result<(u64, &[u8]), String> {
 }
 
 impl Payload {
-    fn into_model(self, added: Added) -> Model {
+    fn into_model(self, added: Added, added_in_3: AddedIn3) -> Model {
         let [id, numeric, categorical] = &self.columns;
         let [positive, negative] = &self.labels;
         let schema = Schema::new(SchemaFields {
@@ -244,10 +310,18 @@ impl Payload {
             negative_label: Some(negative),
         });
         let solver = if self.lbfgs { Solver::Lbfgs } else { Solver::Newton };
-        let categorical = self.encoder.categorical.into_iter().zip(added.pooled);
-        let categorical = categorical.map(|(StoredCategory { name, levels, fill }, pooled)| {
-            CategoricalFeature { name, levels, pooled, fill }
+        let numeric = self.encoder.numeric.into_iter().zip(added_in_3.shapes);
+        let numeric = numeric.map(|(StoredNumber { name, fill }, shape)| NumericFeature {
+            name,
+            fill,
+            shape,
         });
+        let categorical = self.encoder.categorical.into_iter().zip(added.pooled);
+        let categorical = categorical.zip(added_in_3.bins).map(|((stored, pooled), bins)| {
+            let StoredCategory { name, levels, fill } = stored;
+            CategoricalFeature { name, levels, pooled, fill, bins }
+        });
+        let scale = |[points0, odds0, pdo]: [f64; 3]| Scale { points0, odds0, pdo };
         Model {
             schema,
             missing_values: self.missing_values,
@@ -287,9 +361,10 @@ impl Payload {
             },
             encoder: Encoder {
                 missing: self.encoder.missing,
-                numeric: self.encoder.numeric,
+                numeric: numeric.collect(),
                 categorical: categorical.collect(),
             },
+            scale: added_in_3.scale.map(scale),
         }
     }
 }
@@ -317,7 +392,7 @@ fn consistent(model: &Model) -> Result<(), String> {
     let fills = encoder
         .categorical
         .iter()
-        .all(|f| f.fill.is_none_or(|l| (l as usize) < f.width()) && sorted(f));
+        .all(|f| f.fill.is_none_or(|l| (l as usize) < f.count()) && sorted(f));
     let finite = [&scaler.mean, &scaler.scale, &fitted.coefficients].into_iter().flatten();
     let singles = [fitted.intercept, fitted.gradient_norm, fitted.loss, training.c.unwrap_or(1.0)];
     let fillings = encoder.numeric.iter().filter_map(|f| f.fill.as_ref());
@@ -327,5 +402,30 @@ fn consistent(model: &Model) -> Result<(), String> {
     if !scaler.scale.iter().all(|s| *s > 0.0) || !(0.0..=1.0).contains(&training.threshold) {
         return Err("its scale or threshold is out of range".to_owned());
     }
-    Ok(())
+    shapes_are_sound(model)
+}
+
+/// Checks what version 3 added.
+fn shapes_are_sound(model: &Model) -> Result<(), String> {
+    let Encoder { numeric, categorical, .. } = &model.encoder;
+    let numbers = numeric.iter().all(|feature| match &feature.shape {
+        Shape::Line => true,
+        Shape::Spline(spline) => spline.is_sound(),
+        Shape::Bins(bins) => bins.is_sound(None) && feature.fill.is_none(),
+    });
+    let levels = categorical.iter().all(|feature| match &feature.bins {
+        None => true,
+        Some(bins) => bins.is_sound(Some(feature.count())) && feature.fill.is_none(),
+    });
+    if !numbers || !levels {
+        return Err("its splines or bins are none that training makes".to_owned());
+    }
+    let binned = || numeric.iter().all(|feature| matches!(feature.shape, Shape::Bins(_)));
+    let sound = |scale: &Scale| {
+        [scale.offset(), scale.factor(), scale.odds0].iter().all(|v| v.is_finite()) && binned()
+    };
+    match &model.scale {
+        Some(scale) if !sound(scale) => Err("its scorecard is none that training makes".to_owned()),
+        _ => Ok(()),
+    }
 }

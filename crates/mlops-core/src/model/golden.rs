@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Model, Predictor};
+use super::{Model, Predictor, Shape};
 use crate::platform::digest::Digest;
 use crate::table::Table;
 use crate::table::schema::Schema;
@@ -120,9 +120,25 @@ impl Golden {
 fn plain_probability(model: &Model, row: &GoldenRow) -> Option<f64> {
     let mut features = Vec::new();
     for (feature, value) in model.encoder.numeric.iter().zip(&row.numeric) {
-        features.push(value.or(feature.fill)?);
+        if feature.shape == Shape::Line {
+            features.push(value.or(feature.fill)?);
+            continue;
+        }
+        if value.is_none() && !feature.takes_missing() {
+            return None;
+        }
+        let value = value.unwrap_or(f64::NAN);
+        features.extend((0..feature.width()).map(|j| feature.feature(j, value)));
     }
     for (feature, text) in model.encoder.categorical.iter().zip(&row.categorical) {
+        if let Some(bins) = &feature.bins {
+            let missing = bins.missing.filter(|_| text.is_empty());
+            if text.is_empty() && missing.is_none() {
+                return None;
+            }
+            features.push(missing.map_or_else(|| feature.woe(feature.level(text)), |bin| bin.woe));
+            continue;
+        }
         let filled = match (text.as_str(), feature.fill) {
             ("", None) => return None,
             // Any of the values that share a feature stands for all of them.

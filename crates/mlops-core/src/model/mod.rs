@@ -3,8 +3,9 @@
 //! | noun | file |
 //! |---|---|
 //! | [`Encoder`] | `encoder`: imputation and one-hot encoding |
-//! | [`TrainingRows`] | `design_matrix`: training rows, the encoding learned from them, the blocks
-//! of a fit |
+//! | [`Spline`], [`Bins`] | `spline`, `bins`: other ways in which a column becomes features |
+//! | [`TrainingRows`] | `design_matrix`: training rows, and the encoding learned from them |
+//! | [`EncodedRows`] | `encoded_rows`: the blocks of a fit |
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
 //! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
@@ -14,23 +15,32 @@
 //! Not for finding coefficients: see [`crate::model::fit`].
 
 pub mod artifact;
+mod bins;
 pub mod card;
 mod design_matrix;
+mod encoded_rows;
 mod encoder;
 pub mod fit;
 pub mod golden;
-mod median;
 mod predict;
+mod ranks;
+pub mod scorecard;
+mod shapes;
+mod spline;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::design_matrix::{EncodedRows, TrainingBatch, TrainingRows};
-pub use encoder::{CategoricalFeature, Encoder, NumericFeature, check_width};
+pub use crate::model::design_matrix::{TrainingBatch, TrainingRows};
+pub use bins::{Bin, Bins, Counts, Holds};
+pub use encoded_rows::EncodedRows;
+pub use encoder::{CategoricalFeature, Encoder, NumericFeature, Shape, check_width};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
+pub use scorecard::Scorecard;
+pub use spline::Spline;
 
 use crate::config::choices::{ClassWeight, Solver};
-use crate::config::{NumberFormat, Training};
+use crate::config::{NumberFormat, Scale, Training};
 use crate::ids::DatasetVersion;
 use crate::model::fit::{Fitted, Scaler};
 use crate::platform::digest::Digest;
@@ -72,6 +82,8 @@ pub struct Model {
     pub fitted: Fitted,
     /// Hyper-parameters.
     pub training: Training,
+    /// How log-odds become points; `None` without a scorecard.
+    pub scale: Option<Scale>,
     /// The data that it was trained on.
     pub data: TrainingData,
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use super::Model;
+use super::encoder::{NumericFeature, Shape};
 use crate::evaluation::metrics::classify;
 use crate::platform::math::logistic;
 use crate::platform::simd::{Work, widest};
@@ -83,11 +84,23 @@ impl<'a> Predictor<'a> {
     /// The index of the first numeric column that makes the score of `row` overflow; `None` if only
     /// the sum does.
     pub fn beyond_numbers(&self, table: &Table, row: usize) -> Option<usize> {
+        let mut first = 0;
+        self.model.encoder.numeric.iter().zip(&table.numeric).position(|(feature, column)| {
+            let share = self.share(feature, first, column[row]);
+            first += feature.width();
+            !share.is_finite()
+        })
+    }
+
+    /// What the number `x` of a column, whose first feature is feature `first`, adds to the log-odds.
+    fn share(&self, feature: &NumericFeature, first: usize, x: f64) -> f64 {
         let Model { scaler, fitted, .. } = self.model;
-        let share = |(j, column): (usize, &Vec<f64>)| {
-            fitted.coefficients[j] * ((column[row] - scaler.mean[j]) / scaler.scale[j])
+        let of = |j: usize| {
+            let standardised =
+                (feature.feature(j, x) - scaler.mean[first + j]) / scaler.scale[first + j];
+            fitted.coefficients[first + j] * standardised
         };
-        table.numeric.iter().enumerate().position(|column| !share(column).is_finite())
+        (0..feature.width()).map(of).sum()
     }
 
     /// Replaces the content of `probabilities` by one value per row of `table`, NaN where there is
@@ -99,14 +112,35 @@ impl<'a> Predictor<'a> {
         probabilities.clear();
         probabilities.resize(table.len(), fitted.intercept);
         let decision = probabilities;
-        for (j, (feature, column)) in encoder.numeric.iter().zip(&table.numeric).enumerate() {
+        let mut first = 0;
+        for (feature, column) in encoder.numeric.iter().zip(&table.numeric) {
+            let j = first;
+            first += feature.width();
+            if feature.shape != Shape::Line {
+                for (z, x) in decision.iter_mut().zip(column) {
+                    imputed += u64::from(x.is_nan());
+                    *z += self.share(feature, j, *x);
+                }
+                continue;
+            }
             // Without a fill value the sum stays NaN.
             let fill = feature.fill.unwrap_or(f64::NAN);
             let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
             imputed += widest(AddFeature { column, decision, fill, mean, scale, weight });
         }
-        let mut first = encoder.numeric.len();
         for (feature, column) in encoder.categorical.iter().zip(&table.categorical) {
+            if let Some(bins) = &feature.bins {
+                for (z, text) in decision.iter_mut().zip(column.iter()) {
+                    let level = feature.level(text);
+                    imputed += u64::from(text.is_empty());
+                    unknown_categories += u64::from(level.is_none() && !text.is_empty());
+                    let woe = if text.is_empty() { bins.missing_woe() } else { feature.woe(level) };
+                    *z += fitted.coefficients[first]
+                        * ((woe - scaler.mean[first]) / scaler.scale[first]);
+                }
+                first += 1;
+                continue;
+            }
             for (z, text) in decision.iter_mut().zip(column.iter()) {
                 let level = if text.is_empty() {
                     imputed += 1;

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::csv::reader::RowReader;
 use crate::ids::{ReleaseId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Ledger};
-use crate::model::{Model, Predictor};
+use crate::model::{Model, Predictor, Scorecard};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::platform::files;
@@ -25,7 +25,7 @@ use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};
 
-use super::predictions::{self, PredictionFile};
+use super::predictions::{self, Answers, PredictionFile};
 
 /// The file that this stage writes.
 pub const DIAGNOSTICS: &str = "diagnostics.json";
@@ -236,6 +236,7 @@ fn predict(
         reader = reader.with_ids();
     }
     let keep = file.is_some();
+    let scorecard = Scorecard::of(model).filter(|_| keep);
     // If each line is a row, lines need not be counted; that is known at the end. Rows that are no text
     // have no header.
     let first_line = if path.extension().is_some_and(|end| end == "parquet") { 1 } else { 2 };
@@ -244,19 +245,22 @@ fn predict(
     let (reading, looks) = reader.each(
         path,
         || BatchResult::new(model, context.config.limits.profile_room()),
-        |look, table, (ids, predicted): &mut (Vec<TextColumn>, Vec<f64>)| {
+        |look, table, (ids, answers): &mut (Vec<TextColumn>, Answers)| {
             look.add(&predictor, table);
             if keep {
+                if let Some(scorecard) = &scorecard {
+                    answers.points = scorecard.points(&model.encoder, table);
+                }
                 std::mem::swap(ids, &mut table.ids);
                 table.ids.resize_with(ids.len(), TextColumn::default);
-                std::mem::swap(predicted, &mut look.probabilities);
+                std::mem::swap(&mut answers.probabilities, &mut look.probabilities);
             }
         },
-        |(ids, predicted)| match &mut file {
+        |(ids, answers)| match &mut file {
             Some(file) => {
                 let lines = line..;
-                line += predicted.len() as u64;
-                file.append(model, ids, (&predictor, predicted), lines)
+                line += answers.probabilities.len() as u64;
+                file.append(model, ids, answers, lines)
             }
             None => Ok(()),
         },

@@ -59,6 +59,8 @@ mod release;
 mod retention;
 /// The history of releases, and the way back from one.
 mod rollback;
+/// Splines, bins and points, from the data to every answer.
+mod shapes;
 /// Test rows and training rows: no entity is ever on both sides.
 mod sides;
 /// Several places from which rows come.

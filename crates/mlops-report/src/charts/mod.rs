@@ -9,6 +9,7 @@ mod confusion;
 mod histogram;
 mod precision_recall;
 mod roc;
+mod scorecard;
 
 pub use calibration::Calibration;
 pub use coefficients::Coefficients;
@@ -17,3 +18,4 @@ pub use confusion::Confusion;
 pub use histogram::Histogram;
 pub use precision_recall::PrecisionRecall;
 pub use roc::Roc;
+pub use scorecard::Scorecard;

@@ -122,6 +122,8 @@ fn own() -> Value {
                 "unknown_categories", "ignored"],
             merged(json!({ "predictions": list(&label()),
                 "probabilities": list(&json!({ "type": "number", "minimum": 0, "maximum": 1 })),
+                "points": list(&json!({ "type": ["integer", "null"],
+                    "description": "Only if the model has a scorecard" })),
                 "model_version": text(), "rows": count() }), counts.clone())),
         "Interval": object(&["low", "high", "level", "method"], json!({
             "low": { "type": "number" }, "high": { "type": "number" },

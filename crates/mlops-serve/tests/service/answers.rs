@@ -68,6 +68,32 @@ fn missing_unknown_and_ignored_are_counted() {
 }
 
 #[test]
+fn a_scorecard_answers_with_points_in_every_form() {
+    let training = json!({ "bins": { "age": {}, "balance": {}, "country": {} },
+        "scorecard": { "points0": 500, "odds0": 1, "pdo": 40 } });
+    let scene = Scene::deployed(&json!({ "training": training }));
+    let service = scene.serve();
+    let body = json!([row(), { "age": null, "balance": null, "country": "atlantis" }]);
+    let value = service.post("/prediction", &body).ends_with(200).json();
+    let points: Vec<i64> =
+        value["points"].as_array().unwrap().iter().map(|points| points.as_i64().unwrap()).collect();
+    for (points, probability) in points.iter().zip(value["probabilities"].as_array().unwrap()) {
+        let probability = probability.as_f64().unwrap();
+        let exact = 500.0 - 40.0 * (probability / (1.0 - probability)).log2();
+        assert!((*points as f64 - exact).abs() <= 2.0, "{points} instead of {exact}");
+    }
+    assert_eq!(value["imputed"], json!({ "age": 1, "balance": 1 }));
+    let csv = "age,balance,country\n41,12.5,de\n,,atlantis\n";
+    let again = service.csv("/prediction", csv).ends_with(200).json();
+    assert_eq!(
+        (&again["points"], &again["probabilities"]),
+        (&value["points"], &value["probabilities"])
+    );
+    let plain = Scene::deployed(&json!({})).serve().post("/prediction", &row()).ends_with(200);
+    assert!(plain.json().get("points").is_none());
+}
+
+#[test]
 fn rows_that_break_the_schema_are_named_with_row_column_and_reason() {
     let scene = Scene::deployed(&json!({}));
     let service = scene.serve();
