@@ -49,7 +49,7 @@ impl Source<'_> {
             counts: vec![Counts::default(); counts],
             missing: Counts::default(),
         };
-        for ((j, _), mut values) in self.quantiles(encoder, shapes)? {
+        for (j, mut values) in self.quantiles(encoder, shapes)? {
             let feature = &mut encoder.numeric[j];
             if let Some(rule) = shapes.bins.get(&feature.name) {
                 values.dedup();
@@ -89,7 +89,7 @@ impl Source<'_> {
         &self,
         encoder: &Encoder,
         shapes: &Shapes,
-    ) -> Result<impl Iterator<Item = (Asked, Vec<f64>)>> {
+    ) -> Result<Vec<(usize, Vec<f64>)>> {
         let ranks = |(j, name): (usize, &String)| {
             let count = Some(self.known[j].count).filter(|count| *count > 0)?;
             let knots = shapes.splines.get(name).map(|knots| Spline::ranks(*knots, count));
@@ -99,7 +99,7 @@ impl Source<'_> {
         let names = encoder.numeric.iter().map(|feature| &feature.name);
         let asked: Vec<Asked> = names.enumerate().filter_map(ranks).collect();
         let found = values_at(self.rows, self.known, &asked, self.threads, self.memory)?;
-        Ok(asked.into_iter().zip(found))
+        Ok(asked.into_iter().map(|(j, _)| j).zip(found).collect())
     }
 
     /// Counts all rows, whose columns are in ascending order.

@@ -58,8 +58,12 @@ design = np.column_stack([truncated(radius), filled])
 scaled = design.copy()
 for j in range(1, scaled.shape[1]):
     scaled[:, j] = (scaled[:, j] - scaled[:, j].mean()) / scaled[:, j].std()
-fit = sm.Logit(y, scaled).fit(method="newton", tol=1e-14, maxiter=200, disp=0)
-spline = {"knots": knots, "probabilities": fit.predict(scaled).tolist()}
+logit = sm.Logit(y, scaled)
+beta = logit.fit(method="newton", tol=1e-8, maxiter=200, disp=0).params
+for _ in range(5):
+    beta = beta - np.linalg.solve(logit.hessian(beta), logit.score(beta))
+assert np.abs(logit.score(beta)).max() < 1e-10, logit.score(beta)
+spline = {"knots": knots, "probabilities": logit.predict(beta, scaled).tolist()}
 
 
 def evidence(bad, good, all_bad, all_good):
@@ -101,7 +105,8 @@ def numeric(x):
     for increasing in [True, False]:
         shares = [p / (p + q) for p, q in fine]
         weights = [p + q for p, q in fine]
-        pooled = IsotonicRegression(increasing=increasing).fit_transform(range(len(fine)), shares, weights)
+        pooled = IsotonicRegression(increasing=increasing).fit(
+            range(len(fine)), shares, sample_weight=weights).predict(range(len(fine)))
         groups = []
         for b, (p, q) in enumerate(fine):
             if groups and np.isclose(pooled[b], pooled[b - 1], rtol=1e-12, atol=0):
