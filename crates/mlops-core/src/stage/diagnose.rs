@@ -21,7 +21,8 @@ use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
-use crate::table::{Table, TextColumn};
+use crate::table::schema::Role;
+use crate::table::{Table, TextColumn, date};
 use crate::text;
 use crate::{Error, Result};
 
@@ -526,7 +527,6 @@ fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::schema::Role;
 
     #[test]
     fn a_record_can_be_read_back_and_says_how_much_it_lacks() {
