@@ -388,6 +388,7 @@ mod predictions {
         let encoder = Encoder {
             missing: MissingPolicy::Median,
             numeric: numeric.collect(),
+            dates: Vec::new(),
             categorical: category.map(|_| categorical).into_iter().collect(),
         };
         let width = encoder.width();
@@ -399,6 +400,7 @@ mod predictions {
             schema,
             missing_values: Vec::new(),
             numbers: NumberFormat::default(),
+            date_pattern: None,
             encoder,
             scaler: Scaler { mean: scaled(500.0, 0.0), scale: scaled(289.0, 1.0) },
             fitted: Fitted {

@@ -198,6 +198,22 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
     }
     // Only differences between the levels of a column are meaningful.
     let mut intercept = card.intercept;
+    for (column, range) in model.encoder.dates.iter().zip(&mut ranges) {
+        let ages = column.width() - column.categories().map(|(_, width)| width).sum::<usize>();
+        features.extend((range.start..range.start + ages).map(|j| plain(j, Part::Whole)));
+        for (at, width) in column.categories() {
+            let first = range.start + at;
+            let base = card.coefficients[first];
+            intercept += base;
+            features.extend((first + 1..first + width).map(|j| Coefficient {
+                name: card.features[j].clone(),
+                value: card.coefficients[j] - base,
+                deviation: None,
+                against: card.features[first].rsplit_once('=').map(|(_, level)| level.to_owned()),
+                part: Part::Whole,
+            }));
+        }
+    }
     let categorical = model.encoder.categorical.iter().zip(references(subject, columns));
     for ((column, reference), range) in categorical.zip(ranges) {
         if column.bins.is_some() {

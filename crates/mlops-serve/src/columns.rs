@@ -12,6 +12,8 @@ pub(crate) enum Slot {
     Id(usize),
     /// A number; `fills` says whether the model imputes a missing one, or has a bin for it.
     Numeric { index: usize, fills: bool },
+    /// A date, whose number of days stands among the numbers; likewise.
+    Date { index: usize, fills: bool },
     /// A category; likewise.
     Categorical { index: usize, fills: bool },
     /// The label.
@@ -39,6 +41,12 @@ impl Columns {
                 numeric += 1;
                 let fills = model.encoder.numeric[numeric - 1].takes_missing();
                 Slot::Numeric { index: numeric - 1, fills }
+            }
+            Role::Date => {
+                numeric += 1;
+                let at = numeric - 1 - model.encoder.numeric.len();
+                let fills = model.encoder.dates[at].fill.is_some();
+                Slot::Date { index: numeric - 1, fills }
             }
             Role::Categorical => {
                 categorical += 1;
@@ -77,7 +85,7 @@ impl Columns {
 
     /// The features, in schema order.
     pub(crate) fn features(&self) -> impl Iterator<Item = (&str, Slot)> {
-        self.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. } | Slot::Categorical { .. }))
+        self.iter().filter(|(_, s)| !matches!(s, Slot::Id(_) | Slot::Target))
     }
 
     /// The column with the name `name`; column `guess` is tried first.

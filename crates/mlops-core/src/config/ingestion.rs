@@ -9,6 +9,7 @@ use super::choices::RecordChanges;
 use super::columns::Columns;
 use super::format::{self, Format};
 use super::section::Section;
+use crate::table::date;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 use crate::{Error, Result};
@@ -22,6 +23,9 @@ pub struct Ingestion {
     pub missing_values: Vec<String>,
     /// The number format.
     pub numbers: NumberFormat,
+    /// How dates are spelt besides ISO 8601, in the signs of `strftime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_pattern: Option<String>,
     /// Longest record in bytes; a longer one goes to the quarantine.
     pub max_line_bytes: usize,
     /// `fullprocess` skips files that changed less than this many seconds ago.
@@ -99,6 +103,7 @@ impl Default for Ingestion {
             max_rejected_share: 0.05,
             missing_values: missing.map(str::to_owned).to_vec(),
             numbers: NumberFormat::default(),
+            date_pattern: None,
             max_line_bytes: 1 << 20,
             settle_seconds: 2.0,
             duplicates: None,
@@ -147,7 +152,7 @@ impl Ingestion {
         };
         let (then, now) = (read(then)?, read(&self.meaning(schema)?)?);
         let mut changes = Vec::new();
-        for key in ["missing_values", "decimal", "thousands", "duplicates"] {
+        for key in ["missing_values", "decimal", "thousands", "date_pattern", "duplicates"] {
             let of = |all: &Value| {
                 let section = if all["numbers"].get(key).is_some() { &all["numbers"] } else { all };
                 text::visible(&section[key].to_string()).into_owned()
@@ -183,6 +188,7 @@ impl Ingestion {
             max_rejected_share: 0.0,
             missing_values: Vec::new(),
             numbers: NumberFormat::default(),
+            date_pattern: None,
             max_line_bytes: usize::MAX,
             format: Format::default(),
             columns: Columns::default(),
@@ -210,6 +216,7 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
             texts.iter().map(|text| text.trim().to_owned()).collect()
         }),
         numbers: numbers(&mut section),
+        date_pattern: date_pattern(&mut section),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
         settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
         duplicates: section.choice(
@@ -237,6 +244,20 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
     };
     section.finish();
     ingestion
+}
+
+fn date_pattern(section: &mut Section) -> Option<String> {
+    let pattern = section.text("date_pattern")?;
+    if !date::is_pattern(&pattern) {
+        section.problem(
+            "date_pattern",
+            &format!(
+                "is {pattern:?}, which does not say day, month and year in the signs of strftime: \
+                 \"%d.%m.%Y\" reads 31.03.2024, \"%m/%d/%Y %H:%M\" reads 03/31/2024 14:05"
+            ),
+        );
+    }
+    Some(pattern)
 }
 
 pub(super) fn numbers(section: &mut Section) -> NumberFormat {

@@ -53,7 +53,7 @@ pub use output_table::{OutputMode, OutputTable};
 pub use retention::Retention;
 use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
-pub use shapes::{Binning, Scale, Shapes};
+pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use sources::Source;
 pub use unattended::{Limits, Logging, Monitoring};
 
@@ -327,8 +327,9 @@ impl Config {
 
 fn schema(mut section: Section) -> (Schema, Pooling) {
     let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    let named = ["id", "numeric", "categorical", "target"].map(|key| section.has(key));
+    let named = ["id", "numeric", "date", "categorical", "target"].map(|key| section.has(key));
     let (id, numeric) = (section.texts("id"), section.texts("numeric"));
+    let date = section.texts("date").unwrap_or_default();
     let categorical = section.texts("categorical").unwrap_or_default();
     let target = section.text("target");
     // Naming any column replaces the whole default, which describes other data.
@@ -342,11 +343,11 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
         section.problem("target", "is missing: name the label column");
     }
     let target = target.unwrap_or_else(|| "exited".to_owned());
-    if numeric.is_empty() && categorical.is_empty() {
+    if numeric.is_empty() && date.is_empty() && categorical.is_empty() {
         section.problem("numeric", "and \"schema.categorical\" are empty: name a feature column");
     }
     let mut seen = BTreeSet::new();
-    for name in id.iter().chain(&numeric).chain(&categorical).chain([&target]) {
+    for name in id.iter().chain(&numeric).chain(&date).chain(&categorical).chain([&target]) {
         if name.trim() != name || name.is_empty() {
             section.problem("", &format!("has the column name {name:?}: trim it"));
         }
@@ -367,6 +368,7 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
     let schema = Schema::new(SchemaFields {
         id: &id,
         numeric: &numeric,
+        date: &date,
         categorical: &categorical,
         target: &target,
         positive_label: &positive,

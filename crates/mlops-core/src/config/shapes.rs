@@ -1,5 +1,5 @@
-//! `training.splines`, `training.bins` and `training.scorecard`: how named columns become features, and
-//! how log-odds become points.
+//! `training.splines`, `training.bins`, `training.dates` and `training.scorecard`: how named columns
+//! become features, and how log-odds become points.
 //!
 //! Not for learning knots and bins from rows, and not for the points of a row: see `model`.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::section::Section;
+use crate::table::date;
 use crate::table::schema::{Role, Schema};
 
 /// The columns that become features in another way than by default.
@@ -17,8 +18,36 @@ pub struct Shapes {
     pub splines: BTreeMap<String, usize>,
     /// The rules for the bins of columns that become their weight of evidence.
     pub bins: BTreeMap<String, Binning>,
+    /// What is made of columns of dates; those without an entry become their age at the newest.
+    pub dates: BTreeMap<String, DateParts>,
     /// The points of a scorecard; `None` for no scorecard.
     pub scorecard: Option<Scale>,
+}
+
+/// What is made of a column of dates.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DateParts {
+    /// The day at which its age is taken.
+    pub against: Against,
+    /// Its month is a category.
+    pub month: bool,
+    /// Its weekday is a category.
+    pub weekday: bool,
+}
+
+/// The day at which the age of a date is taken.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Against {
+    /// The newest value of the column in the training rows.
+    #[default]
+    Newest,
+    /// So many days after 1970.
+    Day(f64),
+    /// The value of another column of dates in the same row.
+    Column(String),
+    /// No day: the age is no feature.
+    Nothing,
 }
 
 /// How coarse the bins of a column are.
@@ -81,6 +110,29 @@ pub(super) fn shapes(section: &mut Section, schema: &Schema) -> Shapes {
         column.finish();
         shapes.bins.insert(name, Binning { min_share, max_bins });
     }
+    for (name, mut column) in section.named("dates") {
+        if !has(&name, &[Role::Date]) {
+            column.problem_here("is no column of \"schema.date\": name one");
+        }
+        let against = match column.text("against").as_deref() {
+            None | Some("newest") => Against::Newest,
+            Some("nothing") => Against::Nothing,
+            Some(other) if other != name && has(other, &[Role::Date]) => {
+                Against::Column(other.to_owned())
+            }
+            Some(text) => Against::Day(date::read(text, None).unwrap_or_else(|| {
+                column.problem(
+                    "against",
+                    "must be a day such as \"2024-03-31\", another column of \"schema.date\", \
+                     \"newest\" or \"nothing\"",
+                );
+                0.0
+            })),
+        };
+        let (month, weekday) = (column.boolean("month", false), column.boolean("weekday", false));
+        column.finish();
+        shapes.dates.insert(name, DateParts { against, month, weekday });
+    }
     if section.is_object("scorecard") {
         let mut card = section.section("scorecard");
         let scale = Scale {
@@ -92,6 +144,9 @@ pub(super) fn shapes(section: &mut Section, schema: &Schema) -> Shapes {
             card.problem("pdo", "is 0, so that all rows would have the same points");
         }
         card.finish();
+        if schema.names(Role::Date).next().is_some() {
+            section.problem("scorecard", "is a table of points by bin, which dates do not have");
+        }
         for name in schema.names(Role::Numeric).filter(|name| !shapes.bins.contains_key(*name)) {
             section.problem(
                 "scorecard",

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::platform::simd::{Work, widest};
-use crate::table::RawTexts;
+use crate::table::{RawTexts, date};
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
@@ -282,7 +282,7 @@ impl<'a> RowParser<'a> {
             }
             let raw = &text[field.start - at..field.end - at];
             let value = clean::bare(raw, field.quoted, field.escaped, &mut changes);
-            let feature = matches!(column.role, Role::Numeric | Role::Categorical);
+            let feature = matches!(column.role, Role::Numeric | Role::Date | Role::Categorical);
             let spelt_missing = || self.options.missing_values.iter().any(|m| *m == value);
             let target = column.role == Role::Target;
             let missing = value.is_empty()
@@ -303,9 +303,10 @@ impl<'a> RowParser<'a> {
                     Ok(())
                 }
                 Role::Numeric => push_number(&value, self.numbers, &mut out.side, &mut changes),
+                Role::Date => push_date(&value, self.options, &mut out.side, &mut changes),
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
-            if let (Role::Numeric, Err((Sign::Nothing, _))) = (column.role, &pushed)
+            if let (Role::Numeric | Role::Date, Err((Sign::Nothing, _))) = (column.role, &pushed)
                 && self.checks.as_ref().is_some_and(|checks| checks.forgives_types)
             {
                 out.side.truncate(before);
@@ -390,6 +391,7 @@ impl<'a> RowParser<'a> {
         let cell = &record[start..end];
         let canonical = match role {
             Role::Numeric => self.plain_numbers && spelling::is_number(cell),
+            Role::Date => canonical_date(self.options, cell).is_some(),
             Role::Id => spelling::is_text(cell),
             // Missing categories have spellings of their own.
             Role::Categorical => false,
@@ -516,10 +518,48 @@ impl Canonical for Cells<'_> {
         *self.has_empty |= cell.is_empty();
         match self.roles[field] {
             Role::Numeric => cell.is_number(),
+            Role::Date => canonical_date(self.options, cell.bytes()).is_some(),
             Role::Id => cell.is_text(),
             Role::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
             Role::Target => self.bare_labels.find(cell).0,
         }
+    }
+}
+
+/// The days since 1970 of a canonical date; NaN for an empty cell, `None` for any other spelling.
+#[inline(never)]
+pub(crate) fn canonical_date(options: &Ingestion, cell: &[u8]) -> Option<f64> {
+    date::canonical(cell).filter(|_| !spells_missing(options, cell))
+}
+
+/// Appends the canonical spelling of a date.
+fn push_date(
+    value: &str,
+    options: &Ingestion,
+    out: &mut Vec<u8>,
+    changes: &mut FormatChanges,
+) -> Result<(), (Sign, String)> {
+    let pattern = options.date_pattern.as_deref();
+    let days = date::read(value, pattern).ok_or_else(|| (Sign::Nothing, no_date(value, pattern)))?;
+    let spelt = date::spell(days);
+    changes.number_format += u64::from(spelt != value);
+    out.extend_from_slice(spelt.as_bytes());
+    Ok(())
+}
+
+/// The reason why a text is not read as a date.
+pub(crate) fn no_date(value: &str, pattern: Option<&str>) -> String {
+    let value = text::visible(value);
+    match pattern {
+        Some(pattern) => format!(
+            "\"{value}\" is not a date: neither as 2024-03-31 or 2024-03-31T14:05:00, nor by \
+             \"ingestion.date_pattern\", \"{}\"",
+            text::visible(pattern)
+        ),
+        None => format!(
+            "\"{value}\" is not a date as 2024-03-31 or 2024-03-31T14:05:00; \
+             \"ingestion.date_pattern\" can name another spelling"
+        ),
     }
 }
 

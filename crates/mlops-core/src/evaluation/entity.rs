@@ -77,7 +77,7 @@ impl Place {
         let at = |role| schema.names(role).position(|other| other == name);
         at(Role::Id)
             .map(Self::Id)
-            .or_else(|| at(Role::Numeric).map(Self::Numeric))
+            .or_else(|| schema.numbers().position(|other| other == name).map(Self::Numeric))
             .or_else(|| at(Role::Categorical).map(Self::Categorical))
     }
 

@@ -8,7 +8,9 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Bins, CategoricalFeature, Encoder, Model, NumericFeature, Shape, TrainingData};
+use super::{
+    Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Reference, Shape, TrainingData,
+};
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
 use crate::config::{NumberFormat, Scale, Training};
@@ -107,13 +109,16 @@ struct AddedIn3 {
     bins: Vec<Option<Bins>>,
     /// The scorecard's `points0`, `odds0` and `pdo`.
     scale: Option<[f64; 3]>,
+    /// Columns of dates.
+    dates: Vec<DateFeature>,
+    date_pattern: Option<String>,
 }
 
 impl AddedIn3 {
     /// The values that a file of an earlier version implies, for so many columns.
     fn nothing(numeric: usize, categorical: usize) -> Self {
         let (shapes, bins) = (vec![Shape::Line; numeric], vec![None; categorical]);
-        Self { shapes, bins, scale: None }
+        Self { shapes, bins, scale: None, dates: Vec::new(), date_pattern: None }
     }
 
     fn of(model: &Model) -> Self {
@@ -122,6 +127,9 @@ impl AddedIn3 {
             shapes: numeric.iter().map(|feature| feature.shape.clone()).collect(),
             bins: categorical.iter().map(|feature| feature.bins.clone()).collect(),
             scale: model.scale.map(|scale| [scale.points0, scale.odds0, scale.pdo]),
+            dates: model.encoder.dates.clone(),
+            // Without dates, no pattern is of use.
+            date_pattern: model.date_pattern.clone().filter(|_| !model.encoder.dates.is_empty()),
         }
     }
 }
@@ -301,9 +309,11 @@ impl Payload {
     fn into_model(self, added: Added, added_in_3: AddedIn3) -> Model {
         let [id, numeric, categorical] = &self.columns;
         let [positive, negative] = &self.labels;
+        let date: Vec<String> = added_in_3.dates.iter().map(|date| date.name.clone()).collect();
         let schema = Schema::new(SchemaFields {
             id,
             numeric,
+            date: &date,
             categorical,
             target: &self.target,
             positive_label: positive,
@@ -362,8 +372,10 @@ impl Payload {
             encoder: Encoder {
                 missing: self.encoder.missing,
                 numeric: numeric.collect(),
+                dates: added_in_3.dates,
                 categorical: categorical.collect(),
             },
+            date_pattern: added_in_3.date_pattern,
             scale: added_in_3.scale.map(scale),
         }
     }
@@ -417,8 +429,17 @@ fn shapes_are_sound(model: &Model) -> Result<(), String> {
         None => true,
         Some(bins) => bins.is_sound(Some(feature.count())) && feature.fill.is_none(),
     });
-    if !numbers || !levels {
-        return Err("its splines or bins are none that training makes".to_owned());
+    let dates = &model.encoder.dates;
+    let days = |date: &DateFeature| {
+        let reference = match date.reference {
+            Reference::Nothing => true,
+            Reference::Day(day) => day.is_finite(),
+            Reference::Column(other) => (other as usize) < dates.len(),
+        };
+        reference && date.fill.is_none_or(f64::is_finite)
+    };
+    if !numbers || !levels || !dates.iter().all(days) {
+        return Err("its splines, bins or dates are none that training makes".to_owned());
     }
     let binned = || numeric.iter().all(|feature| matches!(feature.shape, Shape::Bins(_)));
     let sound = |scale: &Scale| {

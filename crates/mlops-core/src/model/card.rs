@@ -10,6 +10,7 @@ use super::{Model, Shape, TrainingData, class_weight_name, solver_name};
 use crate::config::Scale;
 use crate::model::fit::CrossCheck;
 use crate::platform::digest::Digest;
+use crate::table::date::spell;
 
 /// The readable card of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Card {
     /// The knots of splines, by column.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub splines: Map<String, Value>,
+    /// The day, or the other column, at which the age of a date is taken, by column.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub dates: Map<String, Value>,
     /// The bins of columns with weight of evidence and, with a scorecard, the points of all columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<AttributeColumn>,
@@ -92,6 +96,11 @@ impl Card {
         for feature in &encoder.numeric {
             imputation.insert(feature.name.clone(), json!(feature.fill));
         }
+        let mut dates = Map::new();
+        for feature in &encoder.dates {
+            imputation.insert(feature.name.clone(), json!(feature.fill.map(spell)));
+            dates.insert(feature.name.clone(), json!(feature.against(&encoder.dates)));
+        }
         for feature in &encoder.categorical {
             let level = feature.fill.map(|l| feature.level_name(l as usize));
             imputation.insert(feature.name.clone(), json!(level));
@@ -123,6 +132,7 @@ impl Card {
             imputation,
             infrequent,
             splines,
+            dates,
             attributes: attributes(model),
             scorecard: Scorecard::of(model).and_then(card_scale),
             solver: solver_name(fitted.solver).to_owned(),

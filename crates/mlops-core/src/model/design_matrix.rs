@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::config::{Shapes, Training};
+use crate::config::{Against, DateParts, Shapes, Training};
 use crate::model::fit::{Blocks, PackedBlocks, constant};
 use crate::platform::disk::Disk;
 use crate::platform::exact_sum::ExactSum;
@@ -16,6 +16,7 @@ use crate::table::schema::{Role, Schema};
 use crate::text;
 use crate::{Error, Result};
 
+use super::dates::{DateFeature, Reference};
 use super::encoded_rows::EncodedRows;
 use super::encoder::{CategoricalFeature, Encoder, NumericFeature, empty_columns};
 use super::ranks::{ColumnRange, medians};
@@ -154,7 +155,10 @@ impl Levels {
 /// Training rows, collected batch by batch.
 #[derive(Debug)]
 pub struct TrainingRows {
+    /// The columns of numbers, dates last, and the categorical ones.
     names: (Vec<String>, Vec<String>),
+    /// How many of the former are dates.
+    dates: usize,
     missing: MissingPolicy,
     pooling: Pooling,
     shapes: Shapes,
@@ -171,12 +175,13 @@ pub struct TrainingRows {
 impl TrainingRows {
     /// Starts without rows of `schema`.
     pub fn new(schema: &Schema, training: &Training) -> Self {
-        let numeric = super::owned(schema, Role::Numeric);
+        let numeric: Vec<String> = schema.numbers().map(str::to_owned).collect();
         let categorical = super::owned(schema, Role::Categorical);
         let columns = numeric.len() + categorical.len();
         Self {
             missing: training.missing,
             pooling: training.pooling,
+            dates: schema.count(Role::Date),
             shapes: Shapes::default(),
             rows: PackedBlocks::new(columns),
             known: vec![KnownRange::NOTHING; numeric.len()],
@@ -298,7 +303,11 @@ impl TrainingRows {
             }
         };
         let names = self.names.0.iter().zip(middles);
-        let numeric = names.map(|(name, fill)| NumericFeature::line(name.clone(), fill)).collect();
+        let mut numbers = names.map(|(name, fill)| (name.clone(), fill));
+        let plain = self.names.0.len() - self.dates;
+        let plain = numbers.by_ref().take(plain);
+        let numeric = plain.map(|(name, fill)| NumericFeature::line(name, fill)).collect();
+        let dates = self.date_features(numbers.collect());
         let missing = &self.missing_cells[self.names.0.len()..];
         let columns = self.names.1.iter().zip(&self.levels).zip(missing);
         let learn = |((name, levels), missing): ((&String, &Levels), &u64)| {
@@ -306,7 +315,7 @@ impl TrainingRows {
             CategoricalFeature::learn(name, &levels.found, missing, self.pooling)
         };
         let categorical = columns.map(learn).collect();
-        let mut encoder = Encoder { missing: self.missing, numeric, categorical };
+        let mut encoder = Encoder { missing: self.missing, numeric, dates, categorical };
         if !(self.shapes.splines.is_empty() && self.shapes.bins.is_empty()) {
             let source = Source {
                 rows: &self.rows,
@@ -318,6 +327,28 @@ impl TrainingRows {
             source.shape(&mut encoder, &self.shapes)?;
         }
         Ok(encoder)
+    }
+
+    /// What is made of the columns of dates, which come with the dates that replace missing ones.
+    fn date_features(&self, columns: Vec<(String, Option<f64>)>) -> Vec<DateFeature> {
+        let first = self.names.0.len() - self.dates;
+        let names = &self.names.0[first..];
+        let place = |name: &String| names.iter().position(|other| other == name);
+        let feature = |(at, (name, fill)): (usize, (String, Option<f64>))| {
+            let DateParts { against, month, weekday } =
+                self.shapes.dates.get(&name).cloned().unwrap_or_default();
+            let reference = match against {
+                Against::Nothing => Reference::Nothing,
+                Against::Day(day) => Reference::Day(day),
+                Against::Newest => Reference::Day(self.known[first + at].highest),
+                Against::Column(other) => {
+                    let other = place(&other).and_then(|at| u32::try_from(at).ok());
+                    other.map_or(Reference::Nothing, Reference::Column)
+                }
+            };
+            DateFeature { name, fill, reference, month, weekday }
+        };
+        columns.into_iter().enumerate().map(feature).collect()
     }
 
     fn known_columns(&self) -> Vec<ColumnRange> {

@@ -2,6 +2,7 @@
 //!
 //! Not for learning the encoding: see [`super::TrainingRows`].
 
+use super::dates::{self, DateFeature};
 use super::encoder::{CategoricalFeature, Encoder, NumericFeature, Shape};
 use crate::Result;
 use crate::model::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
@@ -114,6 +115,36 @@ fn spread(feature: &NumericFeature, values: &[f64], first: usize, into: &mut Blo
     }
 }
 
+/// Sets the features of all columns of dates, from feature `first` on; returns the one after them.
+fn spread_dates(
+    features: &[DateFeature],
+    columns: &[&[f64]],
+    mut first: usize,
+    into: &mut Block,
+) -> usize {
+    for (at, feature) in features.iter().enumerate() {
+        let (width, ages) = (feature.width(), feature.ages());
+        for j in 0..width {
+            into.column_mut(first + j)[..columns[at].len()].fill(0.0);
+        }
+        for (row, days) in columns[at].iter().enumerate() {
+            if let Some(age) = dates::age(features, at, |column| columns[column][row]) {
+                into.column_mut(first)[row] = age;
+            }
+            // Not finite where no date replaces a missing one, which a fit refuses.
+            let filled = feature.filled(*days);
+            if filled.is_nan() && width > ages {
+                into.column_mut(first + ages)[row] = filled;
+            }
+            for one in feature.ones(filled) {
+                into.column_mut(first + one)[row] = 1.0;
+            }
+        }
+        first += width;
+    }
+    first
+}
+
 impl Blocks for EncodedRows<'_> {
     fn features(&self) -> usize {
         self.width
@@ -137,7 +168,7 @@ impl Blocks for EncodedRows<'_> {
     }
 
     fn read(&self, index: usize, into: &mut Block) -> Result<()> {
-        let numeric = &self.encoder.numeric;
+        let Encoder { numeric, dates, .. } = self.encoder;
         let mut first = 0;
         if let Some(last) = self.rows.last(index) {
             let rows = last.rows();
@@ -146,8 +177,12 @@ impl Blocks for EncodedRows<'_> {
                 spread(feature, last.column(j), first, into);
                 first += feature.width();
             }
+            let numbers = numeric.len() + dates.len();
+            let columns: Vec<&[f64]> =
+                (numeric.len()..numbers).map(|column| last.column(column)).collect();
+            first = spread_dates(dates, &columns, first, into);
             for (j, categories) in self.categories.iter().enumerate() {
-                categories.spread(last.column(numeric.len() + j), first, into);
+                categories.spread(last.column(numbers + j), first, into);
                 first += categories.width();
             }
             into.set_rows(rows);
@@ -165,6 +200,14 @@ impl Blocks for EncodedRows<'_> {
                 spread(feature, &values, first, into);
             }
             first += feature.width();
+        }
+        if !dates.is_empty() {
+            let mut columns = vec![[0.0; BLOCK_ROWS]; dates.len()];
+            for column in &mut columns {
+                frame.column(column, f64::NAN)?;
+            }
+            let columns: Vec<&[f64]> = columns.iter().map(<[f64; BLOCK_ROWS]>::as_slice).collect();
+            first = spread_dates(dates, &columns, first, into);
         }
         for categories in &self.categories {
             frame.column(&mut values, f64::NAN)?;

@@ -2,7 +2,7 @@
 //!
 //! scikit-learn's `SimpleImputer` and `OneHotEncoder(handle_unknown="ignore")` in one. The features
 //! of numeric columns come first: the number itself, the terms of a spline, or the weight of evidence
-//! of its bin. Then come those of categorical columns: one feature for each level, of which rare ones
+//! of its bin. Then come those of dates (see `dates`) and of categorical columns: one feature for each level, of which rare ones
 //! may share one, or one feature for the bin. A category that was not seen in training becomes all
 //! zeros, which for bins is the weight of the average. Not for scaling: see `fit::Scaler`; not for
 //! learning from rows: see [`super::TrainingRows`].
@@ -12,6 +12,7 @@ use std::ops::Range;
 use bincode::{Decode, Encode};
 
 use super::bins::Bins;
+use super::dates::DateFeature;
 use super::spline::Spline;
 use crate::config::choices::MissingPolicy;
 use crate::config::choices::Pooling;
@@ -180,6 +181,8 @@ pub struct Encoder {
     pub missing: MissingPolicy,
     /// Numeric columns, in schema order.
     pub numeric: Vec<NumericFeature>,
+    /// Columns of dates, in schema order.
+    pub dates: Vec<DateFeature>,
     /// Categorical columns, in schema order.
     pub categorical: Vec<CategoricalFeature>,
 }
@@ -188,12 +191,14 @@ impl Encoder {
     /// Number of features.
     pub fn width(&self) -> usize {
         self.numeric.iter().map(NumericFeature::width).sum::<usize>()
+            + self.dates.iter().map(DateFeature::width).sum::<usize>()
             + self.categorical.iter().map(CategoricalFeature::width).sum::<usize>()
     }
 
-    /// The features of each column: those of numeric columns first, both in schema order.
+    /// The features of each column, in schema order: numeric columns, dates, categorical columns.
     pub fn features_of_columns(&self) -> Vec<(&str, Range<usize>)> {
         let numeric = self.numeric.iter().map(|f| (f.name.as_str(), f.width()));
+        let dates = self.dates.iter().map(|f| (f.name.as_str(), f.width()));
         let categorical = self.categorical.iter().map(|f| (f.name.as_str(), f.width()));
         let mut next = 0;
         let range = |(name, width)| {
@@ -201,7 +206,7 @@ impl Encoder {
             next += width;
             (name, first..next)
         };
-        numeric.chain(categorical).map(range).collect()
+        numeric.chain(dates).chain(categorical).map(range).collect()
     }
 
     /// One name per feature: the column, `column (spline 1)`, `column (woe)` or `column=level`.
@@ -213,7 +218,8 @@ impl Encoder {
                 Some(_) => format!("{} (woe)", f.name),
             })
         });
-        numeric.chain(levels).collect()
+        let dates = self.dates.iter().flat_map(DateFeature::feature_names);
+        numeric.chain(dates).chain(levels).collect()
     }
 
     /// For each feature, whether it is a number that is scaled. Zeros and ones are not, nor are weights
@@ -221,6 +227,9 @@ impl Encoder {
     pub fn is_numeric(&self) -> Vec<bool> {
         let scaled = |f: &NumericFeature| vec![!matches!(f.shape, Shape::Bins(_)); f.width()];
         let mut numeric: Vec<bool> = self.numeric.iter().flat_map(scaled).collect();
+        for date in &self.dates {
+            numeric.extend((0..date.width()).map(|j| j < date.ages()));
+        }
         numeric.resize(self.width(), false);
         numeric
     }
@@ -295,6 +304,7 @@ mod tests {
         let encoder = Encoder {
             missing: MissingPolicy::Median,
             numeric: Vec::new(),
+            dates: Vec::new(),
             categorical: vec![feature],
         };
         assert_eq!(encoder.features_of_columns(), [("g", 0..3)]);
@@ -309,8 +319,8 @@ mod tests {
     fn more_features_than_memory_are_refused_by_name() {
         let found: Vec<_> = (0..2_000).map(|i| (format!("v{i}"), 1)).collect();
         let feature = CategoricalFeature::learn("who", &found, None, Pooling::default());
-        let (missing, numeric) = (MissingPolicy::Drop, Vec::new());
-        let encoder = Encoder { missing, numeric, categorical: vec![feature] };
+        let (missing, numeric, dates) = (MissingPolicy::Drop, Vec::new(), Vec::new());
+        let encoder = Encoder { missing, numeric, dates, categorical: vec![feature] };
         assert!(check_width(&encoder, usize::MAX).is_ok());
         let error = check_width(&encoder, 1 << 24).unwrap_err().to_string();
         assert!(error.contains("\"who\"") && error.contains("schema.max_levels"), "{error}");

@@ -3,7 +3,8 @@
 //! | noun | file |
 //! |---|---|
 //! | [`Encoder`] | `encoder`: imputation and one-hot encoding |
-//! | [`Spline`], [`Bins`] | `spline`, `bins`: other ways in which a column becomes features |
+//! | [`Spline`], [`Bins`], [`DateFeature`] | `spline`, `bins`, `dates`: other ways in which a column
+//! becomes features |
 //! | [`TrainingRows`] | `design_matrix`: training rows, and the encoding learned from them |
 //! | [`EncodedRows`] | `encoded_rows`: the blocks of a fit |
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
@@ -17,6 +18,7 @@
 pub mod artifact;
 mod bins;
 pub mod card;
+pub mod dates;
 mod design_matrix;
 mod encoded_rows;
 mod encoder;
@@ -31,6 +33,7 @@ mod spline;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::design_matrix::{TrainingBatch, TrainingRows};
+pub use dates::{DateFeature, Reference};
 pub use bins::{Bin, Bins, Counts, Holds};
 pub use encoded_rows::EncodedRows;
 pub use encoder::{CategoricalFeature, Encoder, NumericFeature, Shape, check_width};
@@ -74,6 +77,8 @@ pub struct Model {
     pub missing_values: Vec<String>,
     /// The number format of raw cells.
     pub numbers: NumberFormat,
+    /// How dates are spelt in raw cells, besides ISO 8601.
+    pub date_pattern: Option<String>,
     /// Turns raw columns into features.
     pub encoder: Encoder,
     /// Standardises the features.

@@ -6,6 +6,7 @@
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
 use super::Model;
+use super::dates;
 use super::encoder::{NumericFeature, Shape};
 use crate::evaluation::metrics::classify;
 use crate::platform::math::logistic;
@@ -127,6 +128,23 @@ impl<'a> Predictor<'a> {
             let fill = feature.fill.unwrap_or(f64::NAN);
             let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
             imputed += widest(AddFeature { column, decision, fill, mean, scale, weight });
+        }
+        for (at, feature) in encoder.dates.iter().enumerate() {
+            let columns = table.numeric.get(encoder.numeric.len()..).unwrap_or_default();
+            for (row, (z, days)) in decision.iter_mut().zip(&columns[at]).enumerate() {
+                imputed += u64::from(days.is_nan());
+                if let Some(age) = dates::age(&encoder.dates, at, |column| columns[column][row]) {
+                    *z += fitted.coefficients[first] * ((age - scaler.mean[first]) / scaler.scale[first]);
+                }
+                let filled = feature.filled(*days);
+                if filled.is_nan() {
+                    *z = f64::NAN;
+                }
+                for one in feature.ones(filled) {
+                    *z += fitted.coefficients[first + one];
+                }
+            }
+            first += feature.width();
         }
         for (feature, column) in encoder.categorical.iter().zip(&table.categorical) {
             if let Some(bins) = &feature.bins {

@@ -61,10 +61,10 @@ impl Source<'_> {
                 feature.shape = Shape::Spline(spline);
             }
         }
-        let numeric = encoder.numeric.len();
+        let numbers = encoder.numeric.len() + encoder.dates.len();
         for (j, feature) in encoder.categorical.iter().enumerate() {
             if let Some(rule) = shapes.bins.get(&feature.name) {
-                tallies.push(tally(numeric + j, rule, None, self.levels[j].len()));
+                tallies.push(tally(numbers + j, rule, None, self.levels[j].len()));
             }
         }
         self.count(&mut tallies)?;
@@ -77,7 +77,7 @@ impl Source<'_> {
                 feature.fill = None;
             } else {
                 let (feature, levels) =
-                    (&mut encoder.categorical[column - numeric], self.levels[column - numeric]);
+                    (&mut encoder.categorical[column - numbers], self.levels[column - numbers]);
                 *feature = of_levels(&feature.name, levels, &counts, missing, rule);
             }
         }

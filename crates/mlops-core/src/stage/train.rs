@@ -248,9 +248,18 @@ fn fit(
     };
     let missing_values = config.ingestion.missing_values.clone();
     let numbers = config.ingestion.numbers;
-    let scale = config.shapes.scorecard;
-    let model =
-        Model { schema, missing_values, numbers, encoder, scaler, fitted, training, scale, data };
+    let model = Model {
+        schema,
+        missing_values,
+        numbers,
+        date_pattern: config.ingestion.date_pattern.clone(),
+        encoder,
+        scaler,
+        fitted,
+        training,
+        scale: config.shapes.scorecard,
+        data,
+    };
     Ok(Learnt { model, golden_rows, constants, check })
 }
 

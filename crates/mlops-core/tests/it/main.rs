@@ -17,6 +17,8 @@ mod cells;
 mod contract;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.
 mod corrections;
+/// Columns of dates.
+mod dates;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
 /// When data are due, and whether they are overdue.
