@@ -34,7 +34,7 @@ pub fn canonical(cell: &[u8]) -> Option<f64> {
     }
     let time = date.and_hms_opt(number(11..13)?, number(14..16)?, number(17..19)?)?;
     // Midnight is spelt as a date.
-    Some(of(time)).filter(|days| days.fract() > 0.0)
+    Some(of(time)).filter(|days| days.fract() != 0.0)
 }
 
 /// The days since 1970 of a date or time in any spelling that is read; `None` for anything else.
