@@ -124,6 +124,7 @@ impl Rows {
                     format!("{}.{}{}", random.amount(), random.below(10), 1 + random.below(9))
                 }
                 Role::Numeric => random.amount().to_string(),
+                Role::Date => "2024-03-31".to_owned(),
                 Role::Categorical => format!("group {}", random.below(8)),
                 Role::Target => random.below(2).to_string(),
             };

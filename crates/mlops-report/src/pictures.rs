@@ -74,20 +74,19 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
     let coefficients = Coefficients { features: &model.features, positive };
     let (scale, columns) = (model.scorecard.as_ref(), model.attributes.as_slice());
     let scorecard = Scorecard { scale, columns, positive };
-    let with_scorecard = || one("scorecard", SCORECARD, &scorecard, with_png);
     // Drawing a picture takes a fraction of a second, and pictures are independent.
-    let mut jobs: Vec<&(dyn Fn() -> Result<Picture> + Sync)> = vec![
+    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 7] = [
         &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
         &|| one("score_distribution", HISTOGRAM, &scores, with_png),
         &|| one("roc", ROC, &roc, with_png),
         &|| one("precision_recall", PR, &pr, with_png),
         &|| one("calibration", CALIBRATION, &calibration, with_png),
         &|| one("coefficients", COEFFICIENTS, &coefficients, with_png),
+        // The last one, which few models have.
+        &|| one("scorecard", SCORECARD, &scorecard, with_png),
     ];
-    if scale.is_some() {
-        jobs.push(&with_scorecard);
-    }
-    each(&jobs, at_once).into_iter().collect()
+    let there = if scale.is_some() { &jobs[..] } else { &jobs[..jobs.len() - 1] };
+    each(there, at_once).into_iter().collect()
 }
 
 const CONFUSION: &str = "Rows are the actual classes, columns the predicted ones. The stronger a \

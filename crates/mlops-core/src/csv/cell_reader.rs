@@ -5,8 +5,8 @@
 
 use crate::config::NumberFormat;
 use crate::csv::clean::{FormatChanges, Labels, Number, trim};
+use crate::csv::date_cell::no_date;
 use crate::csv::number::{missing_numbers, no_number};
-use crate::csv::parse::no_date;
 use crate::csv::quarantine::Sign;
 use crate::table::date;
 use crate::table::schema::Schema;

@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use crate::config::{Ingestion, NumberFormat};
 use crate::platform::simd::{Work, widest};
-use crate::table::{RawTexts, date};
+use crate::table::RawTexts;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 
 use super::checks::{Checks, Looked};
 use super::clean::{self, FormatChanges, Labels};
+use super::date_cell::{canonical_date, push_date};
 use super::formats::{Refused, Source, Why};
 use super::number::{Number, missing_numbers, no_number, push_number};
 pub(crate) use super::parsed::Parsed;
@@ -523,43 +524,6 @@ impl Canonical for Cells<'_> {
             Role::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
             Role::Target => self.bare_labels.find(cell).0,
         }
-    }
-}
-
-/// The days since 1970 of a canonical date; NaN for an empty cell, `None` for any other spelling.
-#[inline(never)]
-pub(crate) fn canonical_date(options: &Ingestion, cell: &[u8]) -> Option<f64> {
-    date::canonical(cell).filter(|_| !spells_missing(options, cell))
-}
-
-/// Appends the canonical spelling of a date.
-fn push_date(
-    value: &str,
-    options: &Ingestion,
-    out: &mut Vec<u8>,
-    changes: &mut FormatChanges,
-) -> Result<(), (Sign, String)> {
-    let pattern = options.date_pattern.as_deref();
-    let days = date::read(value, pattern).ok_or_else(|| (Sign::Nothing, no_date(value, pattern)))?;
-    let spelt = date::spell(days);
-    changes.number_format += u64::from(spelt != value);
-    out.extend_from_slice(spelt.as_bytes());
-    Ok(())
-}
-
-/// The reason why a text is not read as a date.
-pub(crate) fn no_date(value: &str, pattern: Option<&str>) -> String {
-    let value = text::visible(value);
-    match pattern {
-        Some(pattern) => format!(
-            "\"{value}\" is not a date: neither as 2024-03-31 or 2024-03-31T14:05:00, nor by \
-             \"ingestion.date_pattern\", \"{}\"",
-            text::visible(pattern)
-        ),
-        None => format!(
-            "\"{value}\" is not a date as 2024-03-31 or 2024-03-31T14:05:00; \
-             \"ingestion.date_pattern\" can name another spelling"
-        ),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::platform::simd::{Work, widest};
 use crate::table::schema::Role;
 use crate::table::{RawTexts, Table, TextColumn, number};
 
-use super::parse::{Parsed, RowParser, canonical_date, spells_missing};
+use super::date_cell::canonical_date;
+use super::parse::{Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
 
 /// The number of rows read column by column at a time: so many stay in the first-level cache.

@@ -9,7 +9,8 @@
 use bincode::{Decode, Encode};
 
 use super::{
-    Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Reference, Shape, TrainingData,
+    Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Reference, Shape,
+    TrainingData,
 };
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};

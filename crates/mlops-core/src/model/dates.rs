@@ -58,7 +58,9 @@ impl DateFeature {
         let months = (1..=MONTHS).map(|month| format!("{} (month)={month:02}", self.name));
         let weekdays = WEEKDAYS.iter().map(|day| format!("{} (weekday)={day}", self.name));
         let months = months.take(MONTHS * usize::from(self.month));
-        age.into_iter().chain(months).chain(weekdays.take(WEEKDAYS.len() * usize::from(self.weekday)))
+        age.into_iter()
+            .chain(months)
+            .chain(weekdays.take(WEEKDAYS.len() * usize::from(self.weekday)))
     }
 
     /// The groups of features of which one is 1: first feature and number.
@@ -82,11 +84,7 @@ impl DateFeature {
 /// The age that is a feature of the column `at` of `columns`, in days, for a row with these `dates`,
 /// one for each column in days since 1970; NaN if a missing one forbids it, `None` if the age is no
 /// feature.
-pub fn age(
-    columns: &[DateFeature],
-    at: usize,
-    dates: impl Fn(usize) -> f64,
-) -> Option<f64> {
+pub fn age(columns: &[DateFeature], at: usize, dates: impl Fn(usize) -> f64) -> Option<f64> {
     let date = columns[at].filled(dates(at));
     match columns[at].reference {
         Reference::Nothing => None,
@@ -144,7 +142,10 @@ mod tests {
         assert_eq!((columns[0].width(), columns[1].width()), (20, 1));
         let names: Vec<String> = columns[0].feature_names().collect();
         assert_eq!(names[0], "opened (age in days)");
-        assert_eq!((names[1].as_str(), names[19].as_str()), ("opened (month)=01", "opened (weekday)=Sun"));
+        assert_eq!(
+            (names[1].as_str(), names[19].as_str()),
+            ("opened (month)=01", "opened (weekday)=Sun")
+        );
         assert_eq!(columns[0].categories().collect::<Vec<_>>(), [(1, 12), (13, 7)]);
         // 31 March 2024, a Sunday, and nine days later.
         let dates = |at: usize| [19_813.0, 19_822.5][at];
@@ -157,7 +158,10 @@ mod tests {
         assert_eq!(feature(&columns, 0, 0, |_| f64::NAN), 0.0);
         let strict = columns.map(|column| DateFeature { fill: None, ..column });
         assert!((0..20).all(|j| feature(&strict, 0, j, |_| f64::NAN).is_nan()));
-        assert_eq!(columns_against(&strict), [Some("applied".to_owned()), Some("2024-10-04".to_owned())]);
+        assert_eq!(
+            columns_against(&strict),
+            [Some("applied".to_owned()), Some("2024-10-04".to_owned())]
+        );
     }
 
     fn columns_against(columns: &[DateFeature]) -> Vec<Option<String>> {

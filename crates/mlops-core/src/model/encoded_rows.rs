@@ -191,11 +191,11 @@ impl Blocks for EncodedRows<'_> {
         let mut buffer = std::mem::take(into.bytes_mut());
         let mut frame = self.rows.frame(index, &mut buffer)?;
         frame.labels(into.labels_mut());
-        let mut values = [0.0; BLOCK_ROWS];
         for feature in numeric {
             if feature.shape == Shape::Line {
                 frame.column(into.column_mut(first), feature.fill.unwrap_or(f64::NAN))?;
             } else {
+                let mut values = [0.0; BLOCK_ROWS];
                 frame.column(&mut values, f64::NAN)?;
                 spread(feature, &values, first, into);
             }
@@ -210,8 +210,9 @@ impl Blocks for EncodedRows<'_> {
             first = spread_dates(dates, &columns, first, into);
         }
         for categories in &self.categories {
-            frame.column(&mut values, f64::NAN)?;
-            categories.spread(&values, first, into);
+            let mut codes = [0.0; BLOCK_ROWS];
+            frame.column(&mut codes, f64::NAN)?;
+            categories.spread(&codes, first, into);
             first += categories.width();
         }
         into.set_rows(BLOCK_ROWS);

@@ -33,8 +33,8 @@ mod spline;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::design_matrix::{TrainingBatch, TrainingRows};
-pub use dates::{DateFeature, Reference};
 pub use bins::{Bin, Bins, Counts, Holds};
+pub use dates::{DateFeature, Reference};
 pub use encoded_rows::EncodedRows;
 pub use encoder::{CategoricalFeature, Encoder, NumericFeature, Shape, check_width};
 pub use golden::Golden;

@@ -134,7 +134,8 @@ impl<'a> Predictor<'a> {
             for (row, (z, days)) in decision.iter_mut().zip(&columns[at]).enumerate() {
                 imputed += u64::from(days.is_nan());
                 if let Some(age) = dates::age(&encoder.dates, at, |column| columns[column][row]) {
-                    *z += fitted.coefficients[first] * ((age - scaler.mean[first]) / scaler.scale[first]);
+                    *z += fitted.coefficients[first]
+                        * ((age - scaler.mean[first]) / scaler.scale[first]);
                 }
                 let filled = feature.filled(*days);
                 if filled.is_nan() {

@@ -85,11 +85,7 @@ impl Source<'_> {
     }
 
     /// The values at the quantiles where knots and edges may be, for the columns that need some.
-    fn quantiles(
-        &self,
-        encoder: &Encoder,
-        shapes: &Shapes,
-    ) -> Result<Vec<(usize, Vec<f64>)>> {
+    fn quantiles(&self, encoder: &Encoder, shapes: &Shapes) -> Result<Vec<(usize, Vec<f64>)>> {
         let ranks = |(j, name): (usize, &String)| {
             let count = Some(self.known[j].count).filter(|count| *count > 0)?;
             let knots = shapes.splines.get(name).map(|knots| Spline::ranks(*knots, count));

@@ -124,10 +124,23 @@ mod tests {
         ] {
             let days = read(text, Some("%d.%m.%Y")).unwrap_or(f64::NAN);
             assert_eq!(spell(days), spelt, "{text}");
-            assert_eq!(canonical(spelt.as_bytes()).map(f64::to_bits), Some(days.to_bits()), "{text}");
+            assert_eq!(
+                canonical(spelt.as_bytes()).map(f64::to_bits),
+                Some(days.to_bits()),
+                "{text}"
+            );
         }
         assert_eq!(read("1970-01-02T12:00", None), Some(1.5));
-        for wrong in ["2024-02-30", "2024-2-3", "31.03.2024", "20240331", "45000", "yesterday", "", "0000-00-00"] {
+        for wrong in [
+            "2024-02-30",
+            "2024-2-3",
+            "31.03.2024",
+            "20240331",
+            "45000",
+            "yesterday",
+            "",
+            "0000-00-00",
+        ] {
             assert!(read(wrong, None).is_none_or(f64::is_nan), "{wrong}");
         }
         assert_eq!(canonical(b"2024-03-31T00:00:00"), None, "midnight is a date");

@@ -21,8 +21,10 @@ fn application(i: u32) -> (f64, f64, bool) {
 }
 
 fn scene(date: &Value, training: &Value) -> Scene {
-    Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["x"], "date": date, "target": "default"},
-        "ingestion": {"date_pattern": "%d.%m.%Y"}, "training": training}))
+    Scene::with(
+        &json!({"schema": {"id": ["who"], "numeric": ["x"], "date": date, "target": "default"},
+        "ingestion": {"date_pattern": "%d.%m.%Y"}, "training": training}),
+    )
 }
 
 fn model(scene: &Scene) -> Model {
@@ -53,7 +55,12 @@ fn dates_of_any_known_spelling_become_one_and_others_are_refused() {
     scene.file("in/a.csv", &text);
     scene.ingest().unwrap();
     let data = scene.read("out/finaldata1.csv");
-    for row in ["who,x,opened,default\n", "\na,1,2024-03-31,0\n", "\nb,2,2024-03-31T14:05:00,1\n", "\nc,3,,0\n"] {
+    for row in [
+        "who,x,opened,default\n",
+        "\na,1,2024-03-31,0\n",
+        "\nb,2,2024-03-31T14:05:00,1\n",
+        "\nc,3,,0\n",
+    ] {
         assert!(data.contains(row), "{row:?} in {data}");
     }
     let refused = scene.read("out/quarantine1.csv");
@@ -72,8 +79,10 @@ fn features_are_those_that_one_would_compute_by_hand() {
     );
     let by_hand = Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["x", "age"],
         "categorical": ["month", "weekday"], "target": "default"}}));
-    let (mut dates, mut columns) =
-        (String::from("who,x,opened,applied,default\n"), String::from("who,x,age,month,weekday,default\n"));
+    let (mut dates, mut columns) = (
+        String::from("who,x,opened,applied,default\n"),
+        String::from("who,x,age,month,weekday,default\n"),
+    );
     let (mut rows, mut plain) = (Vec::new(), Vec::new());
     for i in 0..900 {
         let (opened, applied, bad) = application(i);
@@ -122,7 +131,8 @@ fn the_newest_date_stays_what_it_was_in_training() {
     assert!(card["features"].as_array().unwrap().contains(&json!("opened (age in days)")));
     let days = |text| read(text, None);
     let model = model(&scene);
-    let rows = ["2016-07-01", "2021-07-01", "2031-07-01"].map(|d| (vec![Some(1.0), days(d)], Vec::new()));
+    let rows =
+        ["2016-07-01", "2021-07-01", "2031-07-01"].map(|d| (vec![Some(1.0), days(d)], Vec::new()));
     let odds = probabilities(&model, &rows).into_iter().map(|p| (p / (1.0 - p)).ln());
     let odds: Vec<f64> = odds.collect();
     // A straight line in the date: ten years are twice as much as five, but for leap days.

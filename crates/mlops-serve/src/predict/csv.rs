@@ -121,7 +121,10 @@ pub(crate) fn read(
 /// between them.
 fn take_texts(rows: &mut Rows, texts: &Table, unread: Vec<Unread>, lines: &[u64]) {
     let columns = &rows.loaded.columns;
-    let numeric = columns.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. } | Slot::Date { .. })).count();
+    let numeric = columns
+        .iter()
+        .filter(|(_, s)| matches!(s, Slot::Numeric { .. } | Slot::Date { .. }))
+        .count();
     let mut unread = unread.into_iter().peekable();
     let pass = |rows: &mut Rows, fault: Unread| {
         let Unread { row, line, column, message } = fault;

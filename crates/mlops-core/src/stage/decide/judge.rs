@@ -121,7 +121,8 @@ fn seen(
         .without_digest();
     let predictor = Predictor::new(model);
     let mut matrix = ConfusionMatrix::default();
-    let sample = || SampleBuilder::new(&model.schema, config.training.seed).with_ages(&model.encoder);
+    let sample =
+        || SampleBuilder::new(&model.schema, config.training.seed).with_ages(&model.encoder);
     let (mut of_before, mut of_new) = (sample(), sample());
     let mut next = 0_u64;
     reader.read(dataset.location.as_path(), |table| {
