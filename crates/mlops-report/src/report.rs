@@ -4,9 +4,11 @@
 //! the records of a run live in `mlops-core`.
 
 use mlops_core::config::Scale;
+use mlops_core::evaluation::cutoff::Cutoff;
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
 };
+use mlops_core::model::fit::PenaltyGrid;
 use mlops_core::model::scorecard::AttributeColumn;
 use serde::Serialize;
 
@@ -130,6 +132,12 @@ pub struct Model {
     pub attributes: Vec<AttributeColumn>,
     /// How points are made of log-odds; `None` without a scorecard.
     pub scorecard: Option<PointsScale>,
+    /// What was added to the intercept because the classes were weighted.
+    pub prior_shift: Option<f64>,
+    /// How the threshold was chosen, if a rule chose it.
+    pub cutoff: Option<Cutoff>,
+    /// How the penalty was chosen, if it was searched.
+    pub grid: Option<PenaltyGrid>,
 }
 
 /// How points are made of log-odds.

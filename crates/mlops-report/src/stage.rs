@@ -260,6 +260,9 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
             .scorecard
             .as_ref()
             .map(|card| PointsScale { scale: card.scale, base: card.base.rounded }),
+        prior_shift: card.prior_shift,
+        cutoff: card.threshold_choice.clone(),
+        grid: card.penalty_grid.clone(),
     }
 }
 

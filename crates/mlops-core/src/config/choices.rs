@@ -1,5 +1,5 @@
-//! Choices in the configuration: the drift rule, the solver, class weights, and the treatment of
-//! missing values and rare levels.
+//! Choices in the configuration: the drift rule, the solver, class weights, the threshold, and the
+//! treatment of missing values and rare levels.
 //!
 //! Each is one word in the file. Not for acting on a choice: see the room that uses it.
 
@@ -89,6 +89,73 @@ pub enum Solver {
     /// smartcore's L-BFGS, then Newton steps up to the same convergence test. With balanced weights
     /// L-BFGS solves the unweighted problem, from whose solution the Newton steps start.
     Lbfgs,
+}
+
+/// How the threshold is determined, above which a row is predicted positive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum ThresholdRule {
+    /// By the number in the configuration.
+    #[default]
+    Given,
+    /// It is the share of positive training rows.
+    Prior,
+    /// It gives the highest value of a metric.
+    Maximize(Aim),
+    /// It is the highest one at which at least this share of the positives is found.
+    MinRecall(f64),
+    /// It finds the most positives while at least this share of the rows predicted positive is
+    /// positive.
+    MinPrecision(f64),
+    /// It gives the lowest total cost of wrong predictions.
+    Cost {
+        /// The cost of a negative that is predicted positive.
+        false_positive: f64,
+        /// The cost of a positive that is predicted negative.
+        false_negative: f64,
+    },
+    /// The rows with the highest probabilities are predicted positive, at most this share of all.
+    Top(f64),
+}
+
+impl ThresholdRule {
+    /// Whether it needs cross-validated predictions.
+    pub fn is_chosen(self) -> bool {
+        !matches!(self, Self::Given | Self::Prior)
+    }
+}
+
+/// A metric for whose highest value a threshold is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum Aim {
+    /// F1 of the positive class.
+    F1,
+    /// Share of right predictions.
+    Accuracy,
+    /// Mean of recall and specificity.
+    BalancedAccuracy,
+    /// Matthews' correlation coefficient.
+    Mcc,
+    /// Youden's index: recall plus specificity less 1.
+    Youden,
+}
+
+impl Aim {
+    /// All metrics, in the order of the documentation.
+    pub const ALL: [Self; 5] =
+        [Self::F1, Self::Accuracy, Self::BalancedAccuracy, Self::Mcc, Self::Youden];
+
+    /// The metric's name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F1 => "f1",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced_accuracy",
+            Self::Mcc => "mcc",
+            Self::Youden => "youden",
+        }
+    }
 }
 
 /// How a missing value is treated.

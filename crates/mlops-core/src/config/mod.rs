@@ -24,6 +24,7 @@ mod section;
 mod service;
 mod shapes;
 pub mod sources;
+mod training;
 mod unattended;
 
 use std::collections::BTreeSet;
@@ -32,9 +33,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::choices::Rule;
-use crate::config::choices::{ClassWeight, Solver};
-use crate::config::choices::{MissingPolicy, Pooling};
+use crate::config::choices::{Pooling, Rule};
 use crate::expect::Expectation;
 use crate::platform::location::plain;
 use crate::table::schema::{Schema, SchemaFields};
@@ -55,6 +54,7 @@ use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use sources::Source;
+pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -120,41 +120,6 @@ pub struct Config {
     pub apicalls: ApiCalls,
     /// The list `sources`.
     pub sources: Vec<Source>,
-}
-
-/// How models are fitted and used.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Training {
-    /// Inverse of the L2 penalty's strength; `None` for no penalty.
-    #[serde(rename = "C")]
-    pub c: Option<f64>,
-    /// The optimiser.
-    pub solver: Solver,
-    /// How missing values are treated.
-    pub missing: MissingPolicy,
-    /// How the classes are weighted.
-    pub class_weight: ClassWeight,
-    /// A row is predicted positive if its probability is strictly above this.
-    pub threshold: f64,
-    /// Seed of all random draws.
-    pub seed: u64,
-    /// Which levels of a categorical column share a feature.
-    #[serde(default)]
-    pub pooling: Pooling,
-}
-
-impl Default for Training {
-    fn default() -> Self {
-        Self {
-            c: Some(1.0),
-            solver: Solver::Auto,
-            missing: MissingPolicy::Median,
-            class_weight: ClassWeight::None,
-            threshold: 0.5,
-            seed: 42,
-            pooling: Pooling::default(),
-        }
-    }
 }
 
 /// How `fullprocess` decides whether the live model drifted.
@@ -239,7 +204,7 @@ impl Config {
         let contract = contract::contract(&mut root, &schema);
         let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
         let output = output::output(root.section("output"), &schema);
-        let (training, shapes) = training(root.section("training"), &schema);
+        let (training, shapes) = training::training(root.section("training"), &schema);
         let config = Self {
             file: path.to_owned(),
             base: plain(&base),
@@ -375,39 +340,6 @@ fn schema(mut section: Section) -> (Schema, Pooling) {
         negative_label: negative.as_deref(),
     });
     (schema, pooling)
-}
-
-fn training(mut section: Section, schema: &Schema) -> (Training, Shapes) {
-    let default = Training::default();
-    let training = Training {
-        c: section.number_or_null("C", &(1e-10..=1e10), default.c),
-        solver: section.choice(
-            "solver",
-            &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],
-            default.solver,
-        ),
-        missing: section.choice(
-            "missing",
-            &[
-                ("median", MissingPolicy::Median),
-                ("mean", MissingPolicy::Mean),
-                ("drop", MissingPolicy::Drop),
-                ("reject", MissingPolicy::Reject),
-            ],
-            default.missing,
-        ),
-        class_weight: section.choice(
-            "class_weight",
-            &[("balanced", ClassWeight::Balanced)],
-            default.class_weight,
-        ),
-        threshold: section.number("threshold", &(0.0..=1.0), default.threshold),
-        seed: section.integer("seed", &(0..=u64::MAX), default.seed),
-        pooling: default.pooling,
-    };
-    let shapes = shapes::shapes(&mut section, schema);
-    section.finish();
-    (training, shapes)
 }
 
 fn drift(mut section: Section) -> Drift {

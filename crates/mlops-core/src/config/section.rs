@@ -119,6 +119,12 @@ impl<'a> Section<'a> {
         self.take(key)
     }
 
+    /// A value of one of the `forms`, which are JSON Schemas; the caller checks it.
+    pub(super) fn any_of(&mut self, key: &'static str, forms: &[Value]) -> Option<Value> {
+        self.ask(key, json!({"anyOf": forms}));
+        self.take(key)
+    }
+
     /// The names and texts of the object under `key`.
     pub(super) fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
         self.ask(key, json!({"type": "object", "additionalProperties": {"type": "string"}}));

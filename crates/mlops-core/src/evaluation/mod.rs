@@ -1,10 +1,13 @@
 //! How good predictions are, and which rows they are tested on.
 //!
 //! [`metrics`] scores predictions with intervals, [`gate`] compares challenger and champion,
-//! [`split`], [`entity`] and [`moment`] decide which rows are held out of training.
+//! [`split`], [`entity`] and [`moment`] decide which rows are held out of training, [`folds`] how the
+//! others are divided for cross-validation, and [`cutoff`] chooses a threshold from its predictions.
 //! Not for the records of hold-outs: see [`crate::ledger`].
 
+pub mod cutoff;
 pub mod entity;
+pub mod folds;
 pub mod gate;
 pub mod metrics;
 pub mod moment;

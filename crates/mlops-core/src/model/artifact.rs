@@ -8,6 +8,7 @@
 
 use bincode::{Decode, Encode};
 
+use super::tuned::StoredTuned;
 use super::{
     Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Reference, Shape,
     TrainingData,
@@ -22,10 +23,9 @@ use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"MLOPSMDL";
-/// Version 2 has the parts of version 1, then [`Added`]; version 3 then has [`AddedIn3`].
+/// Version 2 has the parts of version 1, then [`Added`]; version 3 has those of version 2, then
+/// [`AddedIn3`], and is written only for a model that needs it.
 const FORMAT_VERSION: u32 = 3;
-/// The version of a model that has nothing of [`AddedIn3`], so that older programs can read it.
-const WITHOUT_3: u32 = 2;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
 /// Largest payload in bytes; a model of a million levels is smaller.
@@ -104,6 +104,7 @@ impl Added {
 /// The part that version 3 added.
 #[derive(PartialEq, Encode, Decode)]
 struct AddedIn3 {
+    tuned: StoredTuned,
     /// For each numeric column how its numbers become features.
     shapes: Vec<Shape>,
     /// For each categorical column its bins.
@@ -119,12 +120,14 @@ impl AddedIn3 {
     /// The values that a file of an earlier version implies, for so many columns.
     fn nothing(numeric: usize, categorical: usize) -> Self {
         let (shapes, bins) = (vec![Shape::Line; numeric], vec![None; categorical]);
-        Self { shapes, bins, scale: None, dates: Vec::new(), date_pattern: None }
+        let (tuned, dates) = (StoredTuned::default(), Vec::new());
+        Self { tuned, shapes, bins, scale: None, dates, date_pattern: None }
     }
 
     fn of(model: &Model) -> Self {
         let Encoder { numeric, categorical, .. } = &model.encoder;
         Self {
+            tuned: StoredTuned::of(&model.tuned, &model.training),
             shapes: numeric.iter().map(|feature| feature.shape.clone()).collect(),
             bins: categorical.iter().map(|feature| feature.bins.clone()).collect(),
             scale: model.scale.map(|scale| [scale.points0, scale.odds0, scale.pdo]),
@@ -198,12 +201,12 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
     };
     let added_in_3 = AddedIn3::of(model);
     let nothing = AddedIn3::nothing(encoder.numeric.len(), encoder.categorical.len());
+    let plain = bincode::config::standard();
+    // Without anything new the bytes, and so the name of a release, stay what they were.
     let (version, payload) = if added_in_3 == nothing {
-        let parts = (payload, added);
-        (WITHOUT_3, bincode::encode_to_vec(parts, bincode::config::standard()))
+        (2, bincode::encode_to_vec((payload, added), plain))
     } else {
-        let parts = (payload, added, added_in_3);
-        (FORMAT_VERSION, bincode::encode_to_vec(parts, bincode::config::standard()))
+        (FORMAT_VERSION, bincode::encode_to_vec((payload, added, added_in_3), plain))
     };
     let payload = payload.map_err(|e| Error::backend("bincode", e))?;
     if payload.len() > MAX_PAYLOAD {
@@ -215,7 +218,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::with_capacity(HEAD + DIGEST + payload.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes.extend_from_slice(&u32::to_le_bytes(version));
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     let digest = Digest::of(&[&bytes, payload.as_slice()].concat());
     bytes.extend_from_slice(digest.bytes());
@@ -264,6 +267,9 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     }
     if used + HEAD + DIGEST != bytes.len() {
         return Err(bad("bytes follow its content: train again".to_owned()));
+    }
+    if !added_in_3.tuned.is_finite() {
+        return Err(bad("it contains numbers that no training produces: train again".to_owned()));
     }
     let model = payload.into_model(added, added_in_3);
     consistent(&model).map_err(|m| bad(format!("{m}: train again")))?;
@@ -333,6 +339,21 @@ impl Payload {
             CategoricalFeature { name, levels, pooled, fill, bins }
         });
         let scale = |[points0, odds0, pdo]: [f64; 3]| Scale { points0, odds0, pdo };
+        let mut training = Training {
+            c: Some(self.c).filter(|c| c.is_finite()),
+            solver: match self.asked_solver {
+                1 => Solver::Newton,
+                2 => Solver::Lbfgs,
+                _ => Solver::Auto,
+            },
+            missing: self.encoder.missing,
+            class_weight: if self.balanced { ClassWeight::Balanced } else { ClassWeight::None },
+            threshold: self.threshold,
+            seed: self.seed,
+            pooling: added.pooling,
+            ..Training::default()
+        };
+        let tuned = added_in_3.tuned.restored(&mut training);
         Model {
             schema,
             missing_values: self.missing_values,
@@ -348,19 +369,8 @@ impl Payload {
                 loss: self.loss,
                 rows: self.rows,
             },
-            training: Training {
-                c: Some(self.c).filter(|c| c.is_finite()),
-                solver: match self.asked_solver {
-                    1 => Solver::Newton,
-                    2 => Solver::Lbfgs,
-                    _ => Solver::Auto,
-                },
-                missing: self.encoder.missing,
-                class_weight: if self.balanced { ClassWeight::Balanced } else { ClassWeight::None },
-                threshold: self.threshold,
-                seed: self.seed,
-                pooling: added.pooling,
-            },
+            training,
+            tuned,
             data: TrainingData {
                 version: DatasetVersion(self.data_version),
                 sha256: self.data_sha256.into(),

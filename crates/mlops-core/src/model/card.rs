@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::scorecard::{AttributeColumn, Points, Scorecard, attributes};
 use super::{Model, Shape, TrainingData, class_weight_name, solver_name};
 use crate::config::Scale;
-use crate::model::fit::CrossCheck;
+use crate::evaluation::cutoff::Cutoff;
+use crate::model::fit::{CrossCheck, PenaltyGrid};
 use crate::platform::digest::Digest;
 use crate::table::date::spell;
 
@@ -61,6 +62,16 @@ pub struct Card {
     pub rows: u64,
     /// Hyper-parameters.
     pub hyperparameters: Value,
+    /// What was added to the intercept of a fit with weighted classes, so that its probabilities hold
+    /// for the rows as they are; `intercept` includes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior_shift: Option<f64>,
+    /// How the threshold was chosen, and what other thresholds give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_choice: Option<Cutoff>,
+    /// How C was chosen, with every value that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty_grid: Option<PenaltyGrid>,
     /// The data that the model was trained on.
     pub training_data: TrainingData,
 }
@@ -91,7 +102,7 @@ pub struct CardScaler {
 impl Card {
     /// The card of `model`, whose file has the digest `artifact`.
     pub fn of(model: &Model, artifact: Digest) -> Self {
-        let Model { schema, encoder, scaler, fitted, training, data, .. } = model;
+        let Model { schema, encoder, scaler, fitted, training, tuned, data, .. } = model;
         let mut imputation = Map::new();
         for feature in &encoder.numeric {
             imputation.insert(feature.name.clone(), json!(feature.fill));
@@ -148,6 +159,9 @@ impl Card {
                 "threshold": training.threshold,
                 "seed": training.seed,
             }),
+            prior_shift: Some(tuned.prior_shift).filter(|shift| shift.abs() > 0.0),
+            threshold_choice: tuned.cutoff.clone(),
+            penalty_grid: tuned.grid.clone(),
             training_data: data.clone(),
         }
     }

@@ -10,6 +10,7 @@
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
 //! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
+//! | [`Tuned`] | `tuned`: what training chose besides the coefficients |
 //! | `Card` | `card`: the readable `model.json` |
 //! | the file | `artifact`: serialisation |
 //!
@@ -29,6 +30,7 @@ mod ranks;
 pub mod scorecard;
 mod shapes;
 mod spline;
+mod tuned;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,7 @@ pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
 pub use scorecard::Scorecard;
 pub use spline::Spline;
+pub use tuned::Tuned;
 
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::{NumberFormat, Scale, Training};
@@ -85,10 +88,12 @@ pub struct Model {
     pub scaler: Scaler,
     /// The coefficients found by the fit.
     pub fitted: Fitted,
-    /// Hyper-parameters.
+    /// Hyper-parameters, with the threshold and the penalty that were chosen.
     pub training: Training,
     /// How log-odds become points; `None` without a scorecard.
     pub scale: Option<Scale>,
+    /// What training chose from the data; `fitted`, `training` and this agree.
+    pub tuned: Tuned,
     /// The data that it was trained on.
     pub data: TrainingData,
 }

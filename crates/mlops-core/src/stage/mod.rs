@@ -30,4 +30,5 @@ pub mod score;
 pub mod sources;
 pub mod tested;
 pub mod train;
+mod tuning;
 pub mod verify;

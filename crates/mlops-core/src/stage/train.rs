@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::choices::MissingPolicy;
 use crate::config::{Config, Shapes};
 use crate::csv::reader::RowReader;
+use crate::evaluation::folds::{FoldKeys, FoldRows};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
@@ -28,6 +29,7 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::excluded_rows::{self, HeldOut, LeftOutRows};
+use super::tuning::Tuning;
 
 /// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
@@ -93,7 +95,9 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
-    let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
+    let keys = fold_keys(config, &schema)?;
+    let learnt = fit(context, &dataset, schema, (held, keys))?;
+    let Learnt { model, golden_rows, constants, check } = learnt;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
@@ -152,24 +156,37 @@ fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
     dataset.columns.iter().eq(schema.columns().iter().map(|c| &c.name))
 }
 
+/// What assigns rows to folds, if anything is chosen by cross-validation.
+fn fold_keys(config: &Config, schema: &Schema) -> Result<Option<FoldKeys>> {
+    if !config.training.cross_validates() {
+        return Ok(None);
+    }
+    FoldKeys::of(&config.holdout, schema, config.training.seed).map(Some).ok_or_else(|| {
+        let problem = "\"holdout.group\" or \"holdout.time\" names a column that the schema lacks: \
+                       rows cannot be divided for a cross-validation";
+        Error::config(config.file.display().to_string(), vec![problem.to_owned()])
+    })
+}
+
 /// One pass over the data set, which packs its rows; then the encoding and the fit.
 fn fit(
     context: &Context,
     dataset: &DatasetRecord,
     schema: Schema,
-    (held, mut in_order): (HeldOut, LeftOutRows),
+    ((held, mut in_order), keys): ((HeldOut, LeftOutRows), Option<FoldKeys>),
 ) -> Result<Learnt> {
     let config = &context.config;
-    let training = config.training;
+    let mut training = config.training;
     let threads = config.limits.threads;
     let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
     let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
     // Rows to leave out by position or number are found one batch after the other.
     let ordered = !in_order.is_empty();
-    if ordered || !held.is_empty() {
+    if ordered || !held.is_empty() || keys.is_some() {
         reader = reader.with_ids();
     }
+    let taking = Taking { held: &held, missing: training.missing, keys: keys.as_ref() };
 
     // Half of the memory is for the rows; buffers and counters need far less than the rest.
     let mut rows = TrainingRows::new(&schema, &training).shaped(&config.shapes).within(
@@ -178,6 +195,7 @@ fn fit(
         &config.output_folder,
     );
     let mut golden_rows = Table::new(&schema);
+    let mut fold_rows = FoldRows::default();
     let mut held_out = 0;
     let reading = reader.each(
         path,
@@ -186,7 +204,7 @@ fn fit(
             if ordered {
                 std::mem::swap(&mut made.rows, table);
             } else {
-                made.fill(table, &held, training.missing);
+                made.fill(table, taking);
             }
         },
         |made| {
@@ -195,13 +213,14 @@ fn fit(
                 let all = table.len();
                 in_order.leave_out(&mut table);
                 held_out += (all - table.len()) as u64;
-                made.fill(&mut table, &held, training.missing);
+                made.fill(&mut table, taking);
                 made.rows = table;
             }
             held_out += made.held_out;
             if golden_rows.is_empty() {
                 std::mem::swap(&mut golden_rows, &mut made.first);
             }
+            fold_rows.append(&mut made.fold_rows);
             rows.push(&mut made.batch)
         },
     );
@@ -226,16 +245,26 @@ fn fit(
     let memory = config.limits.memory / 4;
     let threads = threads_within(threads, blocks.features(), memory);
     let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
-    let estimator = LogisticRegression {
-        c: training.c.unwrap_or(f64::INFINITY),
+    let mut estimator = LogisticRegression {
         class_weight: training.class_weight,
         solver: training.solver,
         threads,
         memory,
         ..LogisticRegression::default()
     };
-    let fitted = estimator.fit(&blocks, &scaler)?;
+    let tuning = Tuning {
+        estimator: &estimator,
+        blocks: &blocks,
+        numeric: &encoder.is_numeric(),
+        memory: config.limits.memory,
+    };
+    let mut tuned = tuning.tune(&mut training, &fold_rows)?;
+    drop(fold_rows);
+    estimator.c = training.c.unwrap_or(f64::INFINITY);
+    let mut fitted = estimator.fit(&blocks, &scaler)?;
     let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    tuned.prior_shift = estimator.prior_shift(&blocks);
+    fitted.intercept += tuned.prior_shift;
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
         version: dataset.version,
@@ -257,6 +286,7 @@ fn fit(
         scaler,
         fitted,
         training,
+        tuned,
         scale: config.shapes.scorecard,
         data,
     };
@@ -281,16 +311,38 @@ struct Parsed {
     first: Table,
     /// All its rows, if some must be left out on another thread.
     rows: Table,
+    /// What the folds must know of its training rows.
+    fold_rows: FoldRows,
+}
+
+/// Which rows of a batch are taken, and how.
+#[derive(Clone, Copy)]
+struct Taking<'a> {
+    held: &'a HeldOut,
+    missing: MissingPolicy,
+    /// For folds, if there are any.
+    keys: Option<&'a FoldKeys>,
 }
 
 impl Parsed {
     /// Takes the training rows of a batch.
-    fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
+    fn fill(&mut self, table: &mut Table, taking: Taking) {
         let all = table.len();
-        held.leave_out(table);
+        // Entities are known by the ids, which are forgotten next.
+        let of_folds = taking.keys.map(|keys| keys.rows(table));
+        let out = taking.held.leave_out(table);
         self.held_out = (all - table.len()) as u64;
         self.first = table.first_rows(golden::ROWS);
-        self.batch.fill(table, missing);
+        let complete = self.batch.fill(table, taking.missing);
+        self.fold_rows = of_folds.unwrap_or_default();
+        if taking.keys.is_some() {
+            if !out.is_empty() {
+                self.fold_rows.keep(&(0..all).filter(|row| !out[*row]).collect::<Vec<_>>());
+            }
+            if let Some(complete) = complete {
+                self.fold_rows.keep(&complete);
+            }
+        }
     }
 }
 
@@ -328,6 +380,16 @@ fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
             "the coefficient of \"{}\" is {size:.1}: it may give the label away (separable data), so \
              that only the penalty \"training.C\" keeps it finite",
             text::visible(&name)
+        ));
+    }
+    if model.tuned.prior_shift.abs() > 0.0 {
+        notes.push(format!(
+            "the classes were weighted as if both were equally frequent; {:+.4} was added to the \
+             intercept, so that probabilities hold for rows of which {:.1} % are positive. The threshold \
+             is {:.4}",
+            model.tuned.prior_shift,
+            100.0 * data.positives as f64 / data.rows.max(1) as f64,
+            model.training.threshold
         ));
     }
     if let Some(reason) = &model.fitted.fallback {
@@ -406,6 +468,12 @@ impl fmt::Display for Trained {
                 "Checked by another solver (smartcore's L-BFGS): its coefficients are within {:.0e}",
                 check.largest_difference
             )?;
+        }
+        if let Some(grid) = &card.penalty_grid {
+            writeln!(f, "C {grid}")?;
+        }
+        if let Some(cutoff) = &card.threshold_choice {
+            writeln!(f, "Threshold {cutoff}")?;
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;

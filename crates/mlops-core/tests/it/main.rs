@@ -75,5 +75,7 @@ mod supply;
 mod tampering;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.
 mod training;
+/// Thresholds and penalties chosen by cross-validation.
+mod tuning;
 /// Versions of the data set: what counts as new, and that nothing is done twice.
 mod versions;

@@ -205,11 +205,18 @@ fn balanced_classes_weigh_the_same() {
     let data = scene.train().unwrap().data;
     let model = model(&scene);
     let (predictions, _) = predict(&model, &scene, &format!("{HEADER}{rows}"));
-    // At the optimum the weighted residuals of the two classes cancel.
+    // At the optimum the weighted residuals of the two classes cancel. The weights multiply the odds
+    // by the ratio of the classes, which the intercept then takes back.
     let (n, positives) = (data.rows as f64, data.positives as f64);
+    let ratio = (n - positives) / positives;
+    assert!((model.tuned.prior_shift + ratio.ln()).abs() < 1e-12);
     let mut residuals = [0.0; 2];
     for (line, prediction) in rows.lines().zip(predictions) {
-        let probability = prediction.unwrap().probability;
+        let prediction = prediction.unwrap();
+        let odds = ratio * prediction.probability / (1.0 - prediction.probability);
+        let probability = odds / (1.0 + odds);
+        // Without a threshold, rows are predicted positive as before the correction.
+        assert_eq!(prediction.positive, probability > 0.5, "{line}");
         if line.ends_with('1') {
             residuals[1] += (1.0 - probability) * n / (2.0 * positives);
         } else {

@@ -10,6 +10,7 @@ mod model;
 mod quality;
 mod style;
 mod table;
+mod tuned;
 mod verdict;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -7,7 +7,7 @@ use mlops_core::model::Counts;
 use mlops_core::text;
 
 use super::table::{Table, cells};
-use super::{digest, figures, list, name, verdict};
+use super::{digest, figures, list, name, tuned, verdict};
 use crate::charts::weightiest;
 use crate::font::clean;
 use crate::format;
@@ -32,6 +32,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
             (figures(pictures, &["coefficients"]))
             (words(report))
         }
+        (tuned::section(report))
         @if !model.attributes.is_empty() {
             div.beside {
                 (figures(pictures, &["scorecard"]))

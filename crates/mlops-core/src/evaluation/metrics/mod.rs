@@ -105,6 +105,48 @@ impl ConfusionMatrix {
     pub fn recall(&self) -> f64 {
         ratio(self.tp, self.positives())
     }
+
+    /// Share of the negatives that are predicted negative; 0 if there are none.
+    pub fn specificity(&self) -> f64 {
+        ratio(self.tn, self.negatives())
+    }
+
+    /// Share of positives among all rows; 0 without rows.
+    pub fn prevalence(&self) -> f64 {
+        ratio(self.positives(), self.n())
+    }
+
+    /// Mean of recall and specificity (`balanced_accuracy_score`).
+    ///
+    /// With one class, it is the share of correct predictions, as scikit-learn averages only over
+    /// the classes that occur; 0 without rows.
+    pub fn balanced_accuracy(&self) -> f64 {
+        if self.one_class() {
+            return self.accuracy();
+        }
+        self.recall().midpoint(self.specificity())
+    }
+
+    /// The correlation of labels and predictions, -1 to 1 (`matthews_corrcoef`); 0 if all labels
+    /// or all predictions are the same.
+    ///
+    /// (tp tn - fp fn) / sqrt((tp + fp) (tp + fn) (tn + fp) (tn + fn)): Matthews, "Comparison of
+    /// the predicted and observed secondary structure of T4 phage lysozyme" (1975). The difference
+    /// is taken in integers, so that large counts do not cancel.
+    pub fn mcc(&self) -> f64 {
+        let product = |a: u64, b: u64| u128::from(a) * u128::from(b);
+        let (agree, differ) = (product(self.tp, self.tn), product(self.fp, self.fn_));
+        let size = agree.abs_diff(differ) as f64;
+        let predicted = self.tp.saturating_add(self.fp);
+        let others = self.tn.saturating_add(self.fn_);
+        let scale = (product(predicted, others) as f64).sqrt()
+            * (product(self.positives(), self.negatives()) as f64).sqrt();
+        if scale <= 0.0 {
+            return 0.0;
+        }
+        let correlation = (size / scale).min(1.0);
+        if agree < differ { -correlation } else { correlation }
+    }
 }
 
 impl Add for ConfusionMatrix {
