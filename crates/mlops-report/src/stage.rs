@@ -112,6 +112,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         ingested,
         model: model(&subject, &columns),
         score: trial.score.unwrap_or_default(),
+        slices: trial.slices,
         curves: trial.curves,
         columns,
         warnings,

@@ -96,6 +96,8 @@ fn titles_carry_the_numbers() {
         "Scores by class (n = 1,203)",
         "ROC curve, AUC 0.90 (n = 1,203)",
         "Precision and recall, AP 0.85 (n = 1,203)",
+        "Gain and lift, top tenth 2.",
+        "Scores by threshold (n = 1,203)",
         "Calibration, Brier score 0.13 (n = 1,203)",
         "Coefficients of the model",
     ]) {
@@ -210,7 +212,7 @@ fn a_scorecard_has_the_points_of_every_bin() {
         "self-employed",
         "24",
         "information value 0.322",
-        "20 points more halve the odds of “default”",
+        "20 more halve the odds of “default”",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }

@@ -18,6 +18,7 @@ use mlops_core::stage::score::Score;
 
 use crate::columns::Columns;
 use crate::metrics::{ClassCounts, Metrics};
+use crate::predict::names::Explained;
 use crate::predict::reading::Readings;
 
 /// How often the pointer is checked.
@@ -44,6 +45,8 @@ pub(crate) struct Loaded {
     pub(crate) numeric_labels: bool,
     /// The release id as a header value.
     pub(crate) version: HeaderValue,
+    /// What explanations of its predictions are written with.
+    pub(crate) explained: Explained,
     /// The recorded score.
     pub(crate) score: Option<Score>,
     pub(crate) counts: Arc<ClassCounts>,
@@ -60,6 +63,7 @@ impl Loaded {
         Self {
             columns: Columns::of(&model),
             scorecard: Scorecard::of(&model),
+            explained: Explained::of(&model),
             readings: Readings::of(&model, &context.config.ingestion),
             labels,
             numeric_labels,

@@ -217,3 +217,113 @@ impl Pooling {
         rare
     }
 }
+
+/// A figure by which two models are compared, under its name in `score.json`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// F1 of the positive class.
+    #[default]
+    F1,
+    /// Share of correct predictions.
+    Accuracy,
+    /// Mean of recall and specificity.
+    BalancedAccuracy,
+    /// Share of positives among the rows predicted positive.
+    Precision,
+    /// Share of the positives that are predicted positive.
+    Recall,
+    /// Share of the negatives that are predicted negative.
+    Specificity,
+    /// Matthews correlation of labels and predictions.
+    Mcc,
+    /// Area under the ROC curve.
+    RocAuc,
+    /// Gini coefficient, 2 AUC - 1.
+    Gini,
+    /// Average precision.
+    PrAuc,
+    /// Distance of Kolmogorov and Smirnov between the scores of both classes.
+    Ks,
+    /// Lift of the tenth of the rows with the highest scores.
+    Lift,
+    /// Share of positives in that tenth.
+    TopPrecision,
+    /// Mean negative log-likelihood; lower is better.
+    LogLoss,
+    /// Mean squared error of the probabilities; lower is better.
+    Brier,
+}
+
+impl Metric {
+    /// All metrics, in the order of the documentation.
+    pub const ALL: [Self; 15] = [
+        Self::F1,
+        Self::Accuracy,
+        Self::BalancedAccuracy,
+        Self::Precision,
+        Self::Recall,
+        Self::Specificity,
+        Self::Mcc,
+        Self::RocAuc,
+        Self::Gini,
+        Self::PrAuc,
+        Self::Ks,
+        Self::Lift,
+        Self::TopPrecision,
+        Self::LogLoss,
+        Self::Brier,
+    ];
+
+    /// The metric's name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F1 => "f1",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced_accuracy",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::Specificity => "specificity",
+            Self::Mcc => "mcc",
+            Self::RocAuc => "roc_auc",
+            Self::Gini => "gini",
+            Self::PrAuc => "pr_auc",
+            Self::Ks => "ks",
+            Self::Lift => "lift",
+            Self::TopPrecision => "top_precision",
+            Self::LogLoss => "log_loss",
+            Self::Brier => "brier",
+        }
+    }
+
+    /// The metric's name for people, to follow "has" and "the champion's".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::F1 => "F1",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced accuracy",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::Specificity => "specificity",
+            Self::Mcc => "MCC",
+            Self::RocAuc => "ROC AUC",
+            Self::Gini => "Gini coefficient",
+            Self::PrAuc => "average precision",
+            Self::Ks => "KS",
+            Self::Lift => "lift of the top decile",
+            Self::TopPrecision => "precision of the top decile",
+            Self::LogLoss => "log loss",
+            Self::Brier => "Brier score",
+        }
+    }
+
+    /// Whether lower values are better.
+    pub fn is_loss(self) -> bool {
+        matches!(self, Self::LogLoss | Self::Brier)
+    }
+
+    /// How much better a value is than another one: positive if it is better.
+    pub fn gain(self, value: f64, than: f64) -> f64 {
+        if self.is_loss() { than - value } else { value - than }
+    }
+}

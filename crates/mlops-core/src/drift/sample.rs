@@ -11,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::model::dates::age;
-use crate::model::{DateFeature, Encoder, Reference};
+use crate::model::{AgeAt, DateFeature, Encoder};
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 
@@ -81,7 +81,7 @@ impl SampleBuilder {
     #[must_use]
     pub fn with_ages(mut self, encoder: &Encoder) -> Self {
         for (at, date) in encoder.dates.iter().enumerate() {
-            if matches!(date.reference, Reference::Column(_)) {
+            if matches!(date.reference, AgeAt::Column(_)) {
                 let name = format!("{} (age in days)", date.name);
                 self.sample.numeric.push(NumericSample { name, values: Vec::new() });
                 self.sample.ages.push(at);

@@ -10,7 +10,7 @@ use bincode::{Decode, Encode};
 
 use super::tuned::StoredTuned;
 use super::{
-    Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Reference, Shape,
+    AgeAt, Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Shape,
     TrainingData,
 };
 use crate::config::choices::{ClassWeight, Solver};
@@ -443,9 +443,9 @@ fn shapes_are_sound(model: &Model) -> Result<(), String> {
     let dates = &model.encoder.dates;
     let days = |date: &DateFeature| {
         let reference = match date.reference {
-            Reference::Nothing => true,
-            Reference::Day(day) => day.is_finite(),
-            Reference::Column(other) => (other as usize) < dates.len(),
+            AgeAt::Nothing => true,
+            AgeAt::Day(day) => day.is_finite(),
+            AgeAt::Column(other) => (other as usize) < dates.len(),
         };
         reference && date.fill.is_none_or(f64::is_finite)
     };

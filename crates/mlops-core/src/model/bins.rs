@@ -174,6 +174,14 @@ impl Bins {
         self.missing.map_or(f64::NAN, |bin| bin.woe)
     }
 
+    /// The mean weight of evidence over the training rows.
+    pub fn average_woe(&self) -> f64 {
+        let rows = |bin: &Bin| bin.counts.rows() as f64;
+        let bins = || self.bins.iter().chain(&self.missing);
+        let all: f64 = bins().map(rows).sum();
+        bins().map(|bin| bin.woe * rows(bin)).sum::<f64>() / all.max(1.0)
+    }
+
     /// The information value of the column, its missing values included.
     pub fn information_value(&self) -> f64 {
         let counts: Vec<Counts> = self.bins.iter().map(|bin| bin.counts).collect();

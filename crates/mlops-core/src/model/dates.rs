@@ -18,7 +18,7 @@ pub struct DateFeature {
     /// The date that replaces a missing one, in days since 1970, if the policy imputes.
     pub fill: Option<f64>,
     /// The day at which its age is a feature.
-    pub reference: Reference,
+    pub reference: AgeAt,
     /// Whether each month has a feature.
     pub month: bool,
     /// Whether each weekday has a feature.
@@ -27,7 +27,7 @@ pub struct DateFeature {
 
 /// The day at which the age of a date is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
-pub enum Reference {
+pub enum AgeAt {
     /// The age is no feature.
     Nothing,
     /// A fixed day, in days since 1970.
@@ -42,9 +42,14 @@ impl DateFeature {
         self.ages() + MONTHS * usize::from(self.month) + WEEKDAYS.len() * usize::from(self.weekday)
     }
 
+    /// Whether the age is a feature, the first one.
+    pub fn has_age(&self) -> bool {
+        self.ages() > 0
+    }
+
     /// How many features are ages: one, or none.
     pub(super) fn ages(&self) -> usize {
-        usize::from(self.reference != Reference::Nothing)
+        usize::from(self.reference != AgeAt::Nothing)
     }
 
     /// The date, or what replaces a missing one; NaN if nothing does.
@@ -74,9 +79,9 @@ impl DateFeature {
     /// What the column is compared with, for people: a day or the name of one of `columns`.
     pub(super) fn against(&self, columns: &[Self]) -> Option<String> {
         match self.reference {
-            Reference::Nothing => None,
-            Reference::Day(day) => Some(spell(day)),
-            Reference::Column(at) => columns.get(at as usize).map(|column| column.name.clone()),
+            AgeAt::Nothing => None,
+            AgeAt::Day(day) => Some(spell(day)),
+            AgeAt::Column(at) => columns.get(at as usize).map(|column| column.name.clone()),
         }
     }
 }
@@ -87,9 +92,9 @@ impl DateFeature {
 pub fn age(columns: &[DateFeature], at: usize, dates: impl Fn(usize) -> f64) -> Option<f64> {
     let date = columns[at].filled(dates(at));
     match columns[at].reference {
-        Reference::Nothing => None,
-        Reference::Day(day) => Some(day - date),
-        Reference::Column(other) => {
+        AgeAt::Nothing => None,
+        AgeAt::Day(day) => Some(day - date),
+        AgeAt::Column(other) => {
             let other = other as usize;
             let reference = columns.get(other).map(|column| column.filled(dates(other)));
             Some(reference.unwrap_or(f64::NAN) - date)
@@ -136,8 +141,8 @@ mod tests {
             weekday,
         };
         let columns = [
-            column("opened", Reference::Column(1), true, true),
-            column("applied", Reference::Day(20_000.0), false, false),
+            column("opened", AgeAt::Column(1), true, true),
+            column("applied", AgeAt::Day(20_000.0), false, false),
         ];
         assert_eq!((columns[0].width(), columns[1].width()), (20, 1));
         let names: Vec<String> = columns[0].feature_names().collect();

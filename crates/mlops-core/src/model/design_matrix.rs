@@ -16,7 +16,7 @@ use crate::table::schema::{Role, Schema};
 use crate::text;
 use crate::{Error, Result};
 
-use super::dates::{DateFeature, Reference};
+use super::dates::{AgeAt, DateFeature};
 use super::encoded_rows::EncodedRows;
 use super::encoder::{CategoricalFeature, Encoder, NumericFeature, empty_columns};
 use super::ranks::{ColumnRange, medians};
@@ -342,17 +342,28 @@ impl TrainingRows {
             let DateParts { against, month, weekday } =
                 self.shapes.dates.get(&name).cloned().unwrap_or_default();
             let reference = match against {
-                Against::Nothing => Reference::Nothing,
-                Against::Day(day) => Reference::Day(day),
-                Against::Newest => Reference::Day(self.known[first + at].highest),
+                Against::Nothing => AgeAt::Nothing,
+                Against::Day(day) => AgeAt::Day(day),
+                Against::Newest => AgeAt::Day(self.known[first + at].highest),
                 Against::Column(other) => {
                     let other = place(&other).and_then(|at| u32::try_from(at).ok());
-                    other.map_or(Reference::Nothing, Reference::Column)
+                    other.map_or(AgeAt::Nothing, AgeAt::Column)
                 }
             };
             DateFeature { name, fill, reference, month, weekday }
         };
         columns.into_iter().enumerate().map(feature).collect()
+    }
+
+    /// The packed rows, the number of numeric columns, and the names of all.
+    pub(super) fn columns(&self) -> (&PackedBlocks, usize, Vec<&str>) {
+        let names = self.names.0.iter().chain(&self.names.1).map(String::as_str);
+        (&self.rows, self.names.0.len(), names.collect())
+    }
+
+    /// Memory for learning from the rows, in bytes.
+    pub(super) fn room(&self) -> usize {
+        self.memory
     }
 
     fn known_columns(&self) -> Vec<ColumnRange> {

@@ -9,6 +9,7 @@
 //! | [`EncodedRows`] | `encoded_rows`: the blocks of a fit |
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
+//! | [`Explainer`] | `contribution`: what each column added to a prediction |
 //! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
 //! | [`Tuned`] | `tuned`: what training chose besides the coefficients |
 //! | `Card` | `card`: the readable `model.json` |
@@ -19,12 +20,14 @@
 pub mod artifact;
 mod bins;
 pub mod card;
+mod contribution;
 pub mod dates;
 mod design_matrix;
 mod encoded_rows;
 mod encoder;
 pub mod fit;
 pub mod golden;
+mod leaks;
 mod predict;
 mod ranks;
 pub mod scorecard;
@@ -36,7 +39,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::model::design_matrix::{TrainingBatch, TrainingRows};
 pub use bins::{Bin, Bins, Counts, Holds};
-pub use dates::{DateFeature, Reference};
+pub use contribution::{Contribution, Explainer, Explanations, Reference, ReferenceRow};
+pub use dates::{AgeAt, DateFeature};
 pub use encoded_rows::EncodedRows;
 pub use encoder::{CategoricalFeature, Encoder, NumericFeature, Shape, check_width};
 pub use golden::Golden;

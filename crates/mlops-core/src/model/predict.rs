@@ -7,11 +7,11 @@
 
 use super::Model;
 use super::dates;
-use super::encoder::{NumericFeature, Shape};
+use super::encoder::{CategoricalFeature, NumericFeature, Shape};
 use crate::evaluation::metrics::classify;
 use crate::platform::math::logistic;
 use crate::platform::simd::{Work, widest};
-use crate::table::Table;
+use crate::table::{Table, TextColumn};
 
 /// A model prepared for predictions.
 #[derive(Debug, Clone)]
@@ -93,8 +93,13 @@ impl<'a> Predictor<'a> {
         })
     }
 
+    /// The coefficient of feature `j`, which is not scaled.
+    pub(super) fn weight(&self, j: usize) -> f64 {
+        self.model.fitted.coefficients[j]
+    }
+
     /// What the number `x` of a column, whose first feature is feature `first`, adds to the log-odds.
-    fn share(&self, feature: &NumericFeature, first: usize, x: f64) -> f64 {
+    pub(super) fn share(&self, feature: &NumericFeature, first: usize, x: f64) -> f64 {
         let Model { scaler, fitted, .. } = self.model;
         let of = |j: usize| {
             let standardised =
@@ -108,77 +113,128 @@ impl<'a> Predictor<'a> {
     /// no prediction (see [`Predictions::rows`]); returns the numbers of imputed cells and of
     /// unknown categories.
     pub fn probabilities(&self, table: &Table, probabilities: &mut Vec<f64>) -> (u64, u64) {
-        let Model { encoder, scaler, fitted, .. } = self.model;
+        let counts = self.log_odds(table, probabilities);
+        widest(ToProbabilities { decision: probabilities });
+        counts
+    }
+
+    /// Like [`Self::probabilities`], for the log-odds from which they follow.
+    pub(super) fn log_odds(&self, table: &Table, log_odds: &mut Vec<f64>) -> (u64, u64) {
+        let Model { encoder, fitted, .. } = self.model;
         let (mut imputed, mut unknown_categories) = (0, 0);
-        probabilities.clear();
-        probabilities.resize(table.len(), fitted.intercept);
-        let decision = probabilities;
+        log_odds.clear();
+        log_odds.resize(table.len(), fitted.intercept);
         let mut first = 0;
         for (feature, column) in encoder.numeric.iter().zip(&table.numeric) {
-            let j = first;
+            imputed += self.add_numeric(feature, first, column, log_odds);
             first += feature.width();
-            if feature.shape != Shape::Line {
-                for (z, x) in decision.iter_mut().zip(column) {
-                    imputed += u64::from(x.is_nan());
-                    *z += self.share(feature, j, *x);
-                }
-                continue;
-            }
-            // Without a fill value the sum stays NaN.
-            let fill = feature.fill.unwrap_or(f64::NAN);
-            let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
-            imputed += widest(AddFeature { column, decision, fill, mean, scale, weight });
         }
         for (at, feature) in encoder.dates.iter().enumerate() {
-            let columns = table.numeric.get(encoder.numeric.len()..).unwrap_or_default();
-            for (row, (z, days)) in decision.iter_mut().zip(&columns[at]).enumerate() {
-                imputed += u64::from(days.is_nan());
-                if let Some(age) = dates::age(&encoder.dates, at, |column| columns[column][row]) {
-                    *z += fitted.coefficients[first]
-                        * ((age - scaler.mean[first]) / scaler.scale[first]);
-                }
-                let filled = feature.filled(*days);
-                if filled.is_nan() {
-                    *z = f64::NAN;
-                }
-                for one in feature.ones(filled) {
-                    *z += fitted.coefficients[first + one];
-                }
-            }
+            imputed += self.add_dates(at, first, table, log_odds);
             first += feature.width();
         }
         for (feature, column) in encoder.categorical.iter().zip(&table.categorical) {
-            if let Some(bins) = &feature.bins {
-                for (z, text) in decision.iter_mut().zip(column.iter()) {
-                    let level = feature.level(text);
-                    imputed += u64::from(text.is_empty());
-                    unknown_categories += u64::from(level.is_none() && !text.is_empty());
-                    let woe = if text.is_empty() { bins.missing_woe() } else { feature.woe(level) };
-                    *z += fitted.coefficients[first]
-                        * ((woe - scaler.mean[first]) / scaler.scale[first]);
-                }
-                first += 1;
-                continue;
-            }
-            for (z, text) in decision.iter_mut().zip(column.iter()) {
-                let level = if text.is_empty() {
-                    imputed += 1;
-                    if feature.fill.is_none() {
-                        *z = f64::NAN;
-                    }
-                    feature.fill.map(|l| l as usize)
-                } else {
-                    let level = feature.level(text);
-                    unknown_categories += u64::from(level.is_none());
-                    level
-                };
-                if let Some(level) = level {
-                    *z += fitted.coefficients[first + level];
-                }
-            }
+            let (filled, unknown) = self.add_categorical(feature, first, column, log_odds);
+            imputed += filled;
+            unknown_categories += unknown;
             first += feature.width();
         }
-        widest(ToProbabilities { decision });
+        (imputed, unknown_categories)
+    }
+
+    /// Adds the part of a numeric column, whose features begin at `first`, to the log-odds
+    /// `decision`; returns the number of missing values.
+    pub(super) fn add_numeric(
+        &self,
+        feature: &NumericFeature,
+        first: usize,
+        column: &[f64],
+        decision: &mut [f64],
+    ) -> u64 {
+        if feature.shape != Shape::Line {
+            let mut missing = 0;
+            for (z, x) in decision.iter_mut().zip(column) {
+                missing += u64::from(x.is_nan());
+                *z += self.share(feature, first, *x);
+            }
+            return missing;
+        }
+        let Model { scaler, fitted, .. } = self.model;
+        // Without a fill value the sum stays NaN.
+        let fill = feature.fill.unwrap_or(f64::NAN);
+        let (mean, scale) = (scaler.mean[first], scaler.scale[first]);
+        let weight = fitted.coefficients[first];
+        widest(AddFeature { column, decision, fill, mean, scale, weight })
+    }
+
+    /// Adds the part of the column `at` of dates, whose features begin at `first`, to the log-odds
+    /// `decision`; returns the number of missing values.
+    pub(super) fn add_dates(
+        &self,
+        at: usize,
+        first: usize,
+        table: &Table,
+        decision: &mut [f64],
+    ) -> u64 {
+        let Model { encoder, scaler, fitted, .. } = self.model;
+        let columns = table.numeric.get(encoder.numeric.len()..).unwrap_or_default();
+        let feature = &encoder.dates[at];
+        let mut missing = 0;
+        for (row, (z, days)) in decision.iter_mut().zip(&columns[at]).enumerate() {
+            missing += u64::from(days.is_nan());
+            if let Some(age) = dates::age(&encoder.dates, at, |column| columns[column][row]) {
+                let standardised = (age - scaler.mean[first]) / scaler.scale[first];
+                *z += fitted.coefficients[first] * standardised;
+            }
+            let filled = feature.filled(*days);
+            if filled.is_nan() {
+                *z = f64::NAN;
+            }
+            for one in feature.ones(filled) {
+                *z += fitted.coefficients[first + one];
+            }
+        }
+        missing
+    }
+
+    /// Adds the part of a categorical column, whose features begin at `first`, to the log-odds
+    /// `decision`; returns the numbers of missing values and of unknown categories.
+    pub(super) fn add_categorical(
+        &self,
+        feature: &CategoricalFeature,
+        first: usize,
+        column: &TextColumn,
+        decision: &mut [f64],
+    ) -> (u64, u64) {
+        let coefficients = &self.model.fitted.coefficients[first..];
+        let (mut imputed, mut unknown_categories) = (0, 0);
+        if let Some(bins) = &feature.bins {
+            let (mean, scale) = (self.model.scaler.mean[first], self.model.scaler.scale[first]);
+            for (z, text) in decision.iter_mut().zip(column.iter()) {
+                let level = feature.level(text);
+                imputed += u64::from(text.is_empty());
+                unknown_categories += u64::from(level.is_none() && !text.is_empty());
+                let woe = if text.is_empty() { bins.missing_woe() } else { feature.woe(level) };
+                *z += coefficients[0] * ((woe - mean) / scale);
+            }
+            return (imputed, unknown_categories);
+        }
+        for (z, text) in decision.iter_mut().zip(column.iter()) {
+            let level = if text.is_empty() {
+                imputed += 1;
+                if feature.fill.is_none() {
+                    *z = f64::NAN;
+                }
+                feature.fill.map(|l| l as usize)
+            } else {
+                let level = feature.level(text);
+                unknown_categories += u64::from(level.is_none());
+                level
+            };
+            if let Some(level) = level {
+                *z += coefficients[level];
+            }
+        }
         (imputed, unknown_categories)
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::csv::reader::RowReader;
 use crate::ids::{ReleaseId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Ledger};
-use crate::model::{Model, Predictor, Scorecard};
+use crate::model::{Explainer, Model, Predictor, ReferenceRow};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::platform::files;
@@ -26,7 +26,7 @@ use crate::table::{Table, TextColumn, date};
 use crate::text;
 use crate::{Error, Result};
 
-use super::predictions::{self, Answers, PredictionFile};
+use super::predictions::{self, Answerer, Answers, PredictionFile};
 
 /// The file that this stage writes.
 pub const DIAGNOSTICS: &str = "diagnostics.json";
@@ -40,6 +40,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The file for the predictions, row by row.
     pub output: Option<PathBuf>,
+    /// For each row of that file, the number of columns to name that moved its prediction the most.
+    pub explain: usize,
     /// How often to time ingestion and training on a scratch copy.
     pub measure: u32,
     /// The program's direct dependencies.
@@ -85,6 +87,9 @@ pub struct Diagnostics {
     pub dependencies: Vec<Dependency>,
     /// The file with the predictions, row by row.
     pub output: Option<String>,
+    /// What its explanations compare a row with, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferenceRow>,
     /// The digest of the rows, if it was asked for.
     #[serde(skip)]
     pub content: Option<Digest>,
@@ -178,6 +183,7 @@ pub fn of(
         }
     };
     let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
+    let explains = options.explain > 0 && options.output.is_some();
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),
@@ -189,6 +195,7 @@ pub fn of(
         measured: measure(context, options.measure)?,
         dependencies: options.dependencies.clone(),
         output: options.output.as_ref().map(|p| p.display().to_string()),
+        reference: explains.then(|| Explainer::new(model).reference_row()),
         content: Some(digest).filter(|_| options.identify),
         left_out: LeftOut::new(),
     };
@@ -222,10 +229,11 @@ fn predict(
     options: &Options,
 ) -> Result<(PredictionCounts, Vec<ColumnProfile>, Digest)> {
     let predictor = Predictor::new(model);
+    let answerer = Answerer::new(model, options.explain, &context.config.reasons);
     let mut file = match &options.output {
         Some(output) => {
             predictions::check(&context.config, output, path)?;
-            Some(PredictionFile::create(context, model, output)?)
+            Some(PredictionFile::create(context, &answerer, output)?)
         }
         None => None,
     };
@@ -237,7 +245,6 @@ fn predict(
         reader = reader.with_ids();
     }
     let keep = file.is_some();
-    let scorecard = Scorecard::of(model).filter(|_| keep);
     // If each line is a row, lines need not be counted; that is known at the end. Rows that are no text
     // have no header.
     let first_line = if path.extension().is_some_and(|end| end == "parquet") { 1 } else { 2 };
@@ -246,22 +253,21 @@ fn predict(
     let (reading, looks) = reader.each(
         path,
         || BatchResult::new(model, context.config.limits.profile_room()),
-        |look, table, (ids, answers): &mut (Vec<TextColumn>, Answers)| {
+        |look, table, answers: &mut Answers| {
             look.add(&predictor, table);
             if keep {
-                if let Some(scorecard) = &scorecard {
-                    answers.points = scorecard.points(&model.encoder, table);
-                }
+                answerer.explain(table, answers);
+                let Answers { ids, probabilities, .. } = answers;
                 std::mem::swap(ids, &mut table.ids);
                 table.ids.resize_with(ids.len(), TextColumn::default);
-                std::mem::swap(&mut answers.probabilities, &mut look.probabilities);
+                std::mem::swap(probabilities, &mut look.probabilities);
             }
         },
-        |(ids, answers)| match &mut file {
+        |answers| match &mut file {
             Some(file) => {
                 let lines = line..;
                 line += answers.probabilities.len() as u64;
-                file.append(model, ids, answers, lines)
+                file.append(&answerer, answers, lines)
             }
             None => Ok(()),
         },
@@ -269,8 +275,8 @@ fn predict(
     if let Some(output) = &options.output
         && !(reading.is_plain() && reading.first_line == first_line)
     {
-        let mut exact = PredictionFile::create(context, model, output)?;
-        exact.fill(model, &reader, path)?;
+        let mut exact = PredictionFile::create(context, &answerer, output)?;
+        exact.fill(&answerer, &reader, path)?;
         file = Some(exact);
     }
     let mut counts = PredictionCounts::default();
@@ -388,6 +394,9 @@ impl fmt::Display for Diagnostics {
         )?;
         if let Some(output) = &self.output {
             writeln!(f, "Predictions: {}", text::one_line(output))?;
+        }
+        if let Some(reference) = &self.reference {
+            writeln!(f, "Contributions are differences in log-odds from {reference}")?;
         }
         f.write_str("\n")?;
         f.write_str(&columns_table(&self.columns))?;
@@ -547,6 +556,7 @@ mod tests {
             measured: Vec::new(),
             dependencies: Vec::new(),
             output: None,
+            reference: None,
             content: None,
             left_out: LeftOut::new(),
         };

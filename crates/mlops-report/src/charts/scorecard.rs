@@ -87,7 +87,7 @@ impl Chart for Scorecard<'_> {
             return picture::not_enough(canvas, title, "the model has no scorecard");
         };
         let subtitle = format!(
-            "Points of a row: the base and those of its bins; {} points {} the odds of “{}”",
+            "Base points plus one bin of each column; {} {} the odds of “{}”",
             format::plain(scale.scale.pdo.abs()),
             if scale.scale.pdo > 0.0 { "more halve" } else { "more double" },
             self.positive,

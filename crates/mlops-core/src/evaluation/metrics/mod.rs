@@ -15,15 +15,28 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub mod bootstrap;
+pub mod calibration;
+pub mod clusters;
+pub mod deciles;
 pub mod difference;
 pub mod interval;
+pub mod metric;
+pub mod paired;
 pub mod probability;
 pub mod ranking;
+mod samplings;
 pub mod score;
+mod sorted;
 pub mod threshold;
+mod walk;
 
+pub use calibration::Calibration;
+pub use clusters::Clusters;
+pub use deciles::{Decile, TopDecile};
 pub use difference::PairedCounts;
 pub use interval::{Interval, Method};
+pub use metric::Metric;
+pub use paired::Answers;
 pub use ranking::Ranking;
 pub use score::Evaluation;
 pub use threshold::classify;
@@ -244,6 +257,23 @@ pub struct RocPoint {
     pub tpr: f64,
 }
 
+/// A point of a cumulative gain curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GainPoint {
+    /// Share of all rows, those with the highest scores.
+    pub depth: f64,
+    /// Share of all positives that are among them.
+    pub gain: f64,
+}
+
+impl GainPoint {
+    /// How many times as frequent positives are among these rows as among all; `None` without
+    /// rows.
+    pub fn lift(&self) -> Option<f64> {
+        (self.depth > 0.0).then(|| self.gain / self.depth)
+    }
+}
+
 /// A point of a precision-recall curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrPoint {
@@ -321,9 +351,37 @@ mod tests {
     #[test]
     fn nothing_divides_by_zero() {
         let none = ConfusionMatrix::default();
-        for score in [none.f1(), none.accuracy(), none.precision(), none.recall()] {
+        for score in [
+            none.f1(),
+            none.accuracy(),
+            none.precision(),
+            none.recall(),
+            none.specificity(),
+            none.prevalence(),
+            none.balanced_accuracy(),
+            none.mcc(),
+        ] {
             assert!(score.abs() < f64::MIN_POSITIVE);
         }
+    }
+
+    #[test]
+    fn the_correlation_is_exact_for_counts_beyond_the_digits_of_a_double() {
+        // tp tn and fp fn are both about 1.6e19 and differ by 8e9 + 1.
+        let k = 4_000_000_000;
+        let matrix = ConfusionMatrix { tp: k + 1, tn: k + 1, fp: k, fn_: k };
+        let half = 1.0 / (2.0 * k as f64 + 1.0);
+        assert!((matrix.mcc() / half - 1.0).abs() < 1e-15, "{}", matrix.mcc());
+        let wrong = ConfusionMatrix { fp: u64::MAX / 2, fn_: u64::MAX / 2, tp: 0, tn: 0 };
+        assert!((wrong.mcc() + 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn one_class_has_the_accuracy_of_its_class() {
+        let positives = ConfusionMatrix { tp: 3, fn_: 1, ..Default::default() };
+        assert!((positives.balanced_accuracy() - 0.75).abs() < 1e-15);
+        let negatives = ConfusionMatrix { tn: 1, fp: 3, ..Default::default() };
+        assert!((negatives.balanced_accuracy() - 0.25).abs() < 1e-15);
     }
 
     #[test]
