@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use mlops_core::model::{Golden, Model, Predictor, artifact};
+use mlops_core::model::{Explainer, Golden, Model, Predictor, artifact};
 use mlops_core::platform::digest::Digest;
 use mlops_core::table::Table;
 use mlops_core::table::date::{month_and_weekday, read, spell};
@@ -106,6 +106,19 @@ fn features_are_those_that_one_would_compute_by_hand() {
     let (found, expected) = (probabilities(&dated, &rows), probabilities(&other, &plain));
     for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
         assert!((found - expected).abs() < 1e-9, "{i}: {found} instead of {expected}");
+    }
+    // What each column adds is the log-odds together.
+    let explainer = Explainer::new(&dated);
+    let mut table = Table::new(&dated.schema);
+    rows.iter().for_each(|(numbers, texts)| table.push_values(numbers, texts));
+    let mut sums = vec![explainer.reference_log_odds(); rows.len()];
+    for column in 0..explainer.columns() {
+        let mut one = Vec::new();
+        explainer.contributions(column, &table, &mut one);
+        sums.iter_mut().zip(one).for_each(|(sum, part)| *sum += part);
+    }
+    for (sum, probability) in sums.iter().zip(&found) {
+        assert!((1.0 / (1.0 + (-sum).exp()) - probability).abs() < 1e-12, "{sum}");
     }
     // A missing date is the median one.
     let median = dated.encoder.dates[0].fill.unwrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use mlops_core::ids::Step;
 use mlops_core::model::scorecard::{Attribute, attributes};
-use mlops_core::model::{Golden, Model, Predictor, Scorecard, Shape, artifact};
+use mlops_core::model::{Explainer, Golden, Model, Predictor, Scorecard, Shape, artifact};
 use mlops_core::platform::digest::Digest;
 use mlops_core::stage::diagnose;
 use mlops_core::table::Table;
@@ -94,6 +94,20 @@ fn probabilities(model: &Model, table: &Table) -> Vec<f64> {
     probabilities
 }
 
+/// The reference and the contributions of all columns are the log-odds of each row.
+fn explained(model: &Model, table: &Table) {
+    let explainer = Explainer::new(model);
+    let mut sums = vec![explainer.reference_log_odds(); table.len()];
+    for column in 0..explainer.columns() {
+        let mut one = Vec::new();
+        explainer.contributions(column, table, &mut one);
+        sums.iter_mut().zip(one).for_each(|(sum, part)| *sum += part);
+    }
+    for (sum, probability) in sums.iter().zip(probabilities(model, table)) {
+        assert!((1.0 / (1.0 + (-sum).exp()) - probability).abs() < 1e-12, "{sum}");
+    }
+}
+
 fn close(found: &[f64], expected: &[f64], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -113,6 +127,7 @@ fn splines_predict_what_patsy_and_statsmodels_do() {
     assert_eq!(model.features()[..4], names);
     let found = probabilities(&model, &table(&expected, &model));
     close(&found, &expected.spline.probabilities, "probability");
+    explained(&model, &table(&expected, &model));
 }
 
 #[test]
@@ -148,6 +163,7 @@ fn bins_are_those_of_isotonic_regression_and_weights_those_of_optbinning() {
     let table = table(&expected, &model);
     let found = probabilities(&model, &table);
     close(&found, &expected.scorecard.probabilities, "probability");
+    explained(&model, &table);
 
     // The points of a row are offset + factor * log-odds, but for the rounding of four summands.
     let scale = model.scale.unwrap();
