@@ -355,15 +355,10 @@ impl TrainingRows {
         columns.into_iter().enumerate().map(feature).collect()
     }
 
-    /// The packed rows, the number of numeric columns, and the names of all.
-    pub(super) fn columns(&self) -> (&PackedBlocks, usize, Vec<&str>) {
+    /// The packed rows, the number of numeric columns, the names of all, and the memory for learning.
+    pub(super) fn columns(&self) -> (&PackedBlocks, usize, Vec<&str>, usize) {
         let names = self.names.0.iter().chain(&self.names.1).map(String::as_str);
-        (&self.rows, self.names.0.len(), names.collect())
-    }
-
-    /// Memory for learning from the rows, in bytes.
-    pub(super) fn room(&self) -> usize {
-        self.memory
+        (&self.rows, self.names.0.len(), names.collect(), self.memory)
     }
 
     fn known_columns(&self) -> Vec<ColumnRange> {

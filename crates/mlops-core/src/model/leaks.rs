@@ -24,7 +24,7 @@ impl TrainingRows {
     /// # Errors
     /// If a temporary file of rows cannot be read.
     pub fn leaks(&self) -> Result<Vec<Leak>> {
-        let (rows, numeric, names) = self.columns();
+        let (rows, numeric, names, room) = self.columns();
         let wanted = (CELLS / names.len().max(1)).clamp(FEWEST, MOST);
         let sampled = blocks(rows, wanted);
         let (mut labels, mut buffer) = (Vec::new(), Vec::new());
@@ -35,7 +35,7 @@ impl TrainingRows {
             labels.extend(block[..rows].iter().map(|label| *label > 0.5));
         }
         let mut leaks = Vec::new();
-        let together = (self.room().min(ROOM) / (size_of::<f64>() * labels.len().max(1))).max(1);
+        let together = (room.min(ROOM) / (size_of::<f64>() * labels.len().max(1))).max(1);
         let all: Vec<usize> = (0..names.len()).collect();
         for columns in all.chunks(together) {
             let mut values = vec![Vec::with_capacity(labels.len()); columns.len()];
