@@ -231,6 +231,7 @@ mod tests {
             target: "y",
             positive_label: "yes",
             negative_label: Some("no"),
+            ..SchemaFields::default()
         })
     }
 

@@ -91,6 +91,7 @@ impl Rows {
             target: "left",
             positive_label: "1",
             negative_label: Some("0"),
+            ..SchemaFields::default()
         })
     }
 
