@@ -26,6 +26,7 @@ pub mod chunk;
 pub mod clean;
 pub mod contract;
 pub(crate) mod evidence;
+pub mod forgotten;
 pub mod formats;
 pub mod header;
 pub mod newest;

@@ -244,7 +244,12 @@ impl<'a> RowSink<'a> {
                 quarantine::line(&name, at, &rejected).map_err(|e| Error::backend("csv", e))?;
             self.writer.rejected(text)?;
         }
-        let read = (parsed.rows.len() + parsed.rejected.len()) as u64;
+        let plain = piece.place.is_none() && piece.offset.is_some();
+        for gone in &parsed.gone {
+            audit.forgotten(piece.number(line, gone.line), gone.lines, plain);
+        }
+        counts.forgotten += parsed.gone.len() as u64;
+        let read = (parsed.rows.len() + parsed.rejected.len() + parsed.gone.len()) as u64;
         counts.rows_read += read;
         counts.quarantined += parsed.rejected.len() as u64;
         counts.blank_lines += parsed.blank_lines;

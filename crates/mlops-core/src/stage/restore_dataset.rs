@@ -52,6 +52,7 @@ pub(super) fn run(
     let mut ingest =
         Ingest::start(&schema, &config.ingestion, &context.disk, path, &rejected, means)?;
     ingest.of_sources(config, context.clock.now());
+    ingest.forget(workspace.ledger.forgotten(&schema)?);
     for segment in &segments {
         let path = sources[&segment.sha256].clone();
         let candidate = SourceFile::at(config, path);

@@ -23,6 +23,8 @@ mod decision;
 mod due;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
+/// People who are erased: what loses them, what is named, and that they never come back.
+mod forgetting;
 /// New rows on top of many that are known.
 mod incremental;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.

@@ -45,7 +45,7 @@ use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
 use part::Part;
-pub(super) use publish::{New, publish};
+pub(super) use publish::{New, publish, publish_built};
 pub use report::Ingested;
 
 /// Files whose records are looked up together.
@@ -190,6 +190,7 @@ fn take(
     let expected = last.as_ref().map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
     let mut ingest = start(context, &schema, expected, last.is_none())?;
+    ingest.forget(workspace.ledger.forgotten(&schema)?);
     ingest.compare_rows(typical_rows(context, workspace)?);
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
@@ -241,7 +242,7 @@ fn take(
     let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
     report.superseded = left.map(|segment| segment.rows).sum();
     let version = DatasetVersion::after(last.as_ref().map(|last| last.version), taken);
-    let new = New { version, base: previous, parts, superseded };
+    let new = New { version, base: previous, parts, superseded, erasure: None };
     publish(context, workspace, ingest, new, meta.clone(), report)?;
     repeats::warn(context, workspace, report)?;
     let old = super::retain::datasets(context, workspace);
@@ -258,11 +259,11 @@ fn record_files(
     meta: &[(&str, String)],
 ) -> Result<()> {
     let run = &context.run;
-    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None)
+    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None, None)
 }
 
 /// Starts a data set of about `rows` rows; the `first` one teaches the negative label.
-fn start<'a>(
+pub(in crate::stage) fn start<'a>(
     context: &'a Context,
     schema: &'a Schema,
     rows: u64,
