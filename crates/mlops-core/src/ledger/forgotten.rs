@@ -60,7 +60,7 @@ pub struct ErasureCounts {
     /// Old versions, releases and logs were to be removed too.
     #[serde(default)]
     pub everywhere: bool,
-    /// Releases that were live and are to be removed once they are not.
+    /// Releases that are to be removed, after the next promotion at the latest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub condemned: Vec<ReleaseId>,
 }
@@ -129,7 +129,8 @@ pub struct Erasure {
     pub values: Vec<Vec<String>>,
     /// Files that change after the commit.
     pub redactions: Vec<Redaction>,
-    /// Releases and data sets that are removed after it.
+    /// Releases that are removed after it, and data sets, whose files are among the redactions: unlike by
+    /// retention, their removal must not fail for good.
     pub removed: Option<Removed>,
 }
 
@@ -259,7 +260,16 @@ pub(super) fn erase(db: &Connection, erasure: &Erasure) -> rusqlite::Result<()> 
         intend(db, run, &Intent::Erase { files: erasure.redactions.clone() })?;
     }
     if let Some(removed) = &erasure.removed {
-        intend(db, run, &Intent::Remove(removed.clone()))?;
+        for version in &removed.datasets {
+            db.execute(
+                "INSERT OR REPLACE INTO removed VALUES ('dataset', ?1, ?2, ?3)",
+                params![version.to_string(), removed.run_id, removed.recorded],
+            )?;
+        }
+        if !removed.releases.is_empty() {
+            let releases = Removed { datasets: Vec::new(), ..removed.clone() };
+            intend(db, run, &Intent::Remove(releases))?;
+        }
     }
     Ok(())
 }

@@ -119,7 +119,7 @@ mod tests {
     fn exactly_the_cuts_are_left_out_wherever_pieces_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let all: Vec<u8> = (0..PIECE * 2 + 100).map(|i| (i % 251) as u8).collect();
+        let all: Vec<u8> = (0..PIECE * 2 + 100).map(|i| u8::try_from(i % 251).unwrap()).collect();
         std::fs::write(&path, &all).unwrap();
         let piece = PIECE as u64;
         let end = all.len() as u64;

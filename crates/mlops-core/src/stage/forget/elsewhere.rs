@@ -12,7 +12,7 @@ use super::people::People;
 use super::report::{Left, What};
 use super::sources::each_line;
 use crate::config::OutputMode;
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, Form, ReleaseId};
 use crate::ledger::{Ledger, Redaction};
 use crate::model::golden::Golden;
 use crate::platform::digest::Digest;
@@ -85,9 +85,20 @@ impl Elsewhere {
             if rows != Some(0) {
                 self.left.push(Left::of(What::OldVersion, &dataset.name(), rows.unwrap_or(0)));
                 self.datasets.push(dataset.version);
+                self.remove(context, &dataset.location, dataset.sha256);
+                let table = dataset.location.with_file_name(dataset.version.name(Form::Parquet));
+                let digest = ledger.meta(&dataset.version.table_key())?;
+                if let Some(digest) = digest.and_then(|digest| digest.parse().ok()) {
+                    self.remove(context, &table, digest);
+                }
             }
         }
         Ok(())
+    }
+
+    fn remove(&mut self, context: &Context, path: &Path, before: Digest) {
+        let location = context.location(path);
+        self.redactions.push(Redaction { location, before, after: None, cuts: Vec::new() });
     }
 
     fn releases(&mut self, context: &Context, found: &InData) -> Result<()> {
@@ -110,8 +121,7 @@ impl Elsewhere {
         let candidate = context.config.output_model.join(GOLDEN);
         if has(&candidate) {
             self.left.push(Left::of(What::Candidate, &candidate.display().to_string(), 0));
-            let (location, before) = (context.location(&candidate), Digest::of_file(&candidate)?);
-            self.redactions.push(Redaction { location, before, after: None, cuts: Vec::new() });
+            self.remove(context, &candidate, Digest::of_file(&candidate)?);
         }
         Ok(())
     }

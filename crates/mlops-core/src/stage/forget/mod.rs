@@ -135,7 +135,13 @@ impl Plan {
             since,
             dataset: version,
             everywhere: request.everywhere,
-            condemned: elsewhere.live.iter().filter(|_| request.everywhere).cloned().collect(),
+            condemned: elsewhere
+                .live
+                .iter()
+                .chain(&elsewhere.releases)
+                .filter(|_| request.everywhere)
+                .cloned()
+                .collect(),
         };
         let mut redactions = ours.redactions;
         redactions.extend(sources.redactions);
