@@ -150,8 +150,8 @@ impl Plan {
         let mut names = Vec::new();
         if request.everywhere {
             redactions.extend(elsewhere.redactions);
-            names
-                .extend(elsewhere.left.iter().filter(|l| l.what.is_ours()).map(|l| l.name.clone()));
+            let releases = elsewhere.left.iter().filter(|left| left.what == What::Release);
+            names.extend(releases.map(|left| left.name.clone()));
             left.extend(elsewhere.left.into_iter().filter(|left| !left.what.is_ours()));
             removed = Some(Removed {
                 run_id: context.run.clone(),
