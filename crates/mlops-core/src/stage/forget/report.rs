@@ -56,10 +56,10 @@ impl What {
             Self::OldVersion => "earlier versions of the data set",
             Self::Release => "releases with a golden row of theirs, or one that equals it",
             Self::LiveRelease => {
-                "the live release, which has a golden row of theirs, or one that equals it: it leaves when \
-                 another one is live"
+                "the live release, which has a golden row of theirs, or one that equals it, and can only be \
+                 removed when another one is live"
             }
-            Self::Candidate => "the candidate, likewise",
+            Self::Candidate => "the candidate, which has such a golden row",
             Self::PredictionLog => "logs of predictions",
             Self::PredictionLogInUse => {
                 "logs of predictions to which a service is writing: stop it and repeat the command"
@@ -169,12 +169,12 @@ impl fmt::Display for Erased {
             )?;
         }
         let table = [
-            ("rows of the data set", *rows),
-            ("rows of quarantines", *quarantined),
-            ("rows of hold-outs", *held_out),
+            ("of the data set", *rows),
+            ("of quarantines", *quarantined),
+            ("of hold-outs", *held_out),
         ];
         for (what, n) in table.into_iter().filter(|(_, n)| *n > 0) {
-            writeln!(f, "Left out: {} {what}", text::count(n))?;
+            writeln!(f, "Left out: {} {what}", text::plural(n, "row"))?;
         }
         if let Some(data) = &self.data {
             writeln!(f, "The data set {is} {data}.")?;
