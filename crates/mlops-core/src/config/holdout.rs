@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ingestion::{Ingestion, Latest};
 use super::section::Section;
 use crate::table::schema::{Role, Schema};
 
@@ -29,7 +30,7 @@ impl Default for Holdout {
 }
 
 /// Reads the section.
-pub(super) fn holdout(mut section: Section, schema: &Schema) -> Holdout {
+pub(super) fn holdout(mut section: Section, schema: &Schema, ingestion: &Ingestion) -> Holdout {
     let default = Holdout::default();
     let share = section.number("share", &(0.0..=0.9), default.share);
     let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
@@ -45,6 +46,17 @@ pub(super) fn holdout(mut section: Section, schema: &Schema) -> Holdout {
                     "names the column \"{name}\": name columns of \"schema\" other than the target; \
                      one that is no feature can stand in \"schema.id\""
                 ),
+            );
+        }
+    }
+    if let Some(Latest { key, .. }) = ingestion.latest(schema) {
+        let ids = || schema.names(Role::Id).map(str::to_owned).collect();
+        let grouped = group.clone().or_else(|| time.is_none().then(ids));
+        if grouped.is_some_and(|group| group.is_empty() || group.iter().any(|c| !key.contains(c))) {
+            section.problem(
+                "group",
+                "must name columns of \"ingestion.key\", since \"ingestion.on_change\" is \"latest\": a model \
+                 could else be trained on the newer of two rows and tested on the older one",
             );
         }
     }

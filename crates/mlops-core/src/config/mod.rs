@@ -44,7 +44,7 @@ pub use contract::Contract;
 pub use decide::{Decide, INPUT};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
-pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
+pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use lineage::Lineage;
 pub use output::Output;
@@ -230,7 +230,7 @@ impl Config {
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
         let (schema, pooling) = schema(root.section("schema"));
-        let ingestion = ingestion::ingestion(root.section("ingestion"));
+        let ingestion = ingestion::ingestion(root.section("ingestion"), &schema);
         let expect = expect::expect(&mut root, &schema, &at);
         let contract = contract::contract(&mut root, &schema);
         let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
@@ -247,7 +247,7 @@ impl Config {
             test_data,
             output_model,
             deployment,
-            holdout: holdout::holdout(root.section("holdout"), &schema),
+            holdout: holdout::holdout(root.section("holdout"), &schema, &ingestion),
             decide: decide::decide(root.section("decide"), expect.is_some(), &sources),
             expect,
             contract,
@@ -311,6 +311,11 @@ impl Config {
     /// How the file at `path` is read.
     pub fn reading_at(&self, path: &Path) -> &Ingestion {
         self.source_at(path).map_or(&self.ingestion, |(source, _)| &source.reading)
+    }
+
+    /// Which rows replace each other, if any do.
+    pub fn latest(&self) -> Option<Latest> {
+        self.ingestion.latest(&self.schema)
     }
 
     /// The path of the lock that at most one run holds.

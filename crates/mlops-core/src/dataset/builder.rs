@@ -99,6 +99,13 @@ impl Built {
         Ok(Self { data, stamp, quarantine, negative_label, index, late })
     }
 
+    /// The same data set with other rows.
+    pub(crate) fn with_rows(self, mut file: RowFile) -> Result<Self> {
+        let stamp = file.stamp()?;
+        let data = file.finish()?;
+        Ok(Self { data, stamp, index: None, late: Vec::new(), ..self })
+    }
+
     /// Corrects the counts of the files that were taken, in order: when memory was short, they
     /// count late duplicates as kept.
     pub fn settle<'c>(&self, counts: impl Iterator<Item = &'c mut FileCounts>) {

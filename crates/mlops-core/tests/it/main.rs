@@ -33,6 +33,8 @@ mod ingestion;
 mod judged;
 /// Objects of places: what is fetched, when, and that nothing half counts.
 mod landing;
+/// Of rows with the same key the newest stays.
+mod latest;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
 /// What each step read and wrote, for whoever follows the lineage of data.

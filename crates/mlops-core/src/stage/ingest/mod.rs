@@ -8,6 +8,7 @@ mod batches;
 pub(crate) mod columnar;
 mod earlier_changes;
 pub mod identity;
+pub(crate) mod latest;
 mod loss;
 pub(crate) mod part;
 pub(crate) mod publish;
@@ -361,7 +362,16 @@ fn known_sources(
     found: Vec<SourceFile>,
 ) -> Result<Vec<SourceFile>> {
     let mut sources = Vec::new();
-    for file in workspace.ledger.files()? {
+    let mut files = workspace.ledger.files()?;
+    if context.config.latest().is_some() {
+        // The newest rows stay: a file stands where a content of it was taken last.
+        let taken = files.iter().enumerate().filter(|(_, file)| file.status.is_in());
+        let last: HashMap<Location, usize> =
+            taken.map(|(at, file)| (file.location.clone(), at)).collect();
+        let end = files.len();
+        files.sort_by_key(|file| last.get(&file.location).copied().unwrap_or(end));
+    }
+    for file in files {
         let path = file.location.path(&context.config.base);
         if path.is_file() {
             sources.push(SourceFile::at(&context.config, path));

@@ -20,6 +20,7 @@ use crate::{Error, Result};
 
 use crate::stage::ingest::columnar::{Packed, columnar};
 use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
+use crate::stage::ingest::latest;
 use crate::stage::ingest::part::Part;
 use crate::stage::ingest::record_changes;
 use crate::stage::ingest::report::Ingested;
@@ -49,7 +50,11 @@ pub(in crate::stage) fn publish(
     meta: Vec<(&str, String)>,
     report: &mut Ingested,
 ) -> Result<()> {
-    publish_built(context, workspace, ingest.finish()?, new, meta, report)
+    let mut new = new;
+    let built = ingest.finish()?;
+    let of_new = (&mut new.base, &mut new.parts);
+    let built = latest::apply(context, workspace, built, of_new, report)?;
+    publish_built(context, workspace, built, new, meta, report)
 }
 
 /// The same for a data set that is finished.

@@ -95,8 +95,12 @@ pub(in crate::stage) fn told(config: &Config, file: &FileRecord, has_ids: bool) 
     file.reason.clone().or_else(|| is_much(file).then(|| words(file, &[])))
 }
 
-/// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag.
+/// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag, and whoever asks for the
+/// newest rows gets the state of everything again and again.
 fn overlaps(config: &Config, file: &FileRecord) -> bool {
+    if config.latest().is_some() {
+        return true;
+    }
     let source = config.source_at(&file.location.path(&config.base));
     source.is_some_and(|(source, _)| matches!(source.mode, Mode::Cursor(_)))
 }
