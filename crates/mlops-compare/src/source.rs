@@ -75,7 +75,7 @@ impl Source {
         let failed = |e| Error::io("read", side.path, e);
         let place = side.path.display().to_string();
         let (opened, metadata) = if side.recorded || is_our_own(side.path) {
-            formats::open_our_own(side.path, &[])?
+            formats::open_our_own(side.path, &[], 1)?
         } else {
             let (file, metadata) = files::open(side.path).map_err(failed)?;
             (Opened::File(file), metadata)

@@ -11,6 +11,7 @@ use mlops_core::csv::formats::Batch;
 use mlops_core::{Error, Result};
 
 use crate::decoder::Decoder;
+use crate::lanes::gave_up;
 
 /// Batches that wait to be taken.
 const WAITING: usize = 2;
@@ -85,6 +86,16 @@ pub(crate) fn decoder<D: Decoder>(
     })
 }
 
+/// What `work` returns, which a thread does of whose panic only an error is left.
+pub(crate) fn once<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let thread = thread::Builder::new().name("decoder".to_owned()).spawn(work);
+    let thread = thread.map_err(|e| Error::io("start a thread to read", path, e))?;
+    thread.join().unwrap_or_else(|_| Err(gave_up(&path.display().to_string())))
+}
+
 impl Apart {
     fn take(&mut self) -> Result<Option<Message>> {
         if self.ended {
@@ -99,10 +110,7 @@ impl Apart {
             Ok(Message::Failed(error)) => Err(error),
             Ok(message) => Ok(Some(message)),
             // The thread panicked.
-            Err(_) => Err(Error::schema(
-                self.place.as_str(),
-                "it is damaged in a way that its decoder does not expect: write it again",
-            )),
+            Err(_) => Err(gave_up(&self.place)),
         }
     }
 }

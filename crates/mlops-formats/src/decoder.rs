@@ -130,6 +130,16 @@ impl Text {
         self.offset = self.offset.map(|offset| offset + bytes as u64);
     }
 
+    /// Moves the front of the window on and hands over the bytes before it.
+    pub(crate) fn take(&mut self, bytes: usize) -> Vec<u8> {
+        let rest = self.buffer.split_off(self.at + bytes);
+        let mut taken = std::mem::replace(&mut self.buffer, rest);
+        taken.drain(..self.at);
+        self.at = 0;
+        self.offset = self.offset.map(|offset| offset + bytes as u64);
+        taken
+    }
+
     /// Skips byte-order marks at the front.
     pub(crate) fn skip_marks(&mut self) -> Result<()> {
         loop {

@@ -14,6 +14,7 @@ mod excel;
 mod file;
 mod fixed;
 mod json;
+mod lanes;
 mod names;
 mod open;
 mod output;
@@ -35,6 +36,8 @@ use mlops_core::Result;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::formats::{self, ChangesWriter, DataSet, Formats, Opened, TableFile, Wants};
 
+use recognise::Wish;
+
 /// All formats of this crate.
 struct Known;
 
@@ -45,8 +48,9 @@ impl Formats for Known {
         file: File,
         options: &Ingestion,
         columns: &[String],
+        threads: usize,
     ) -> Result<Opened> {
-        open::open(path, file, options, columns)
+        open::open(Wish { path, options, columns, threads }, file)
     }
 
     fn open_values(&self, path: &Path, file: File, wants: Wants) -> Result<Opened> {

@@ -20,8 +20,7 @@ use mlops_core::platform::files;
 use crate::decoder::Whole;
 use crate::file::{Stream, Sum, Window};
 use crate::recognise::{self, Made, Wish};
-use crate::values::Values;
-use crate::{apart, archive, arrow, excel, packed, parquet, sniff};
+use crate::{apart, archive, arrow, excel, packed, parquet, sniff, values};
 
 /// Bytes that are looked at first; they suffice for a comma-separated file.
 const GLANCE: usize = 1 << 10;
@@ -50,13 +49,8 @@ pub(crate) fn row_bytes(path: &Path) -> Option<u64> {
 }
 
 /// See [`mlops_core::csv::formats::Formats::open`].
-pub(crate) fn open(
-    path: &Path,
-    mut file: File,
-    options: &Ingestion,
-    columns: &[String],
-) -> Result<Opened> {
-    let wish = Wish { path, options, columns };
+pub(crate) fn open(wish: Wish, mut file: File) -> Result<Opened> {
+    let Wish { path, options, columns, .. } = wish;
     let format = &options.format;
     let mut head = Vec::with_capacity(GLANCE);
     recognise::read_on(&mut file, &mut head, GLANCE).map_err(|e| wish.failed(e))?;
@@ -105,15 +99,14 @@ pub(crate) fn open(
 pub(crate) fn open_values(path: &Path, file: File, wants: Wants) -> Result<Opened> {
     let columns: Vec<String> = wants.schema.columns().iter().map(|c| c.name.clone()).collect();
     let options = Ingestion::default().verbatim();
-    let wish = Wish { path, options: &options, columns: &columns };
+    let wish = Wish { path, options: &options, columns: &columns, threads: wants.threads };
     let window = Window::of(file).map_err(|e| wish.failed(e))?;
     let sum = if wants.digest {
         Sum::beside(path, window.clone())
     } else {
         Sum::Whole(path.to_owned(), window.clone())
     };
-    let own = wish.owned();
-    let decoder = apart::decoder(path, move || Values::of(own, wants, window))?;
+    let decoder = values::open(wish.owned(), wants, window)?;
     Ok(Opened::Rows(Box::new(Whole { decoder, sum })))
 }
 
@@ -125,12 +118,9 @@ fn table(wish: Wish, kind: Kind, window: Window) -> Result<Opened> {
             let (window, own) = (window.clone(), wish.owned());
             apart::decoder(wish.path, move || arrow::Table::of(own.get(), &window))?
         }
-        _ => {
-            let (window, own) = (window.clone(), wish.owned());
-            apart::decoder(wish.path, move || parquet::Table::of(own.get(), window))?
-        }
+        _ => Box::new(parquet::open(wish.owned(), window.clone())?),
     };
-    let sum = Sum::Whole(wish.path.to_owned(), window);
+    let sum = Sum::beside(wish.path, window);
     Ok(Opened::Rows(Box::new(Whole { decoder, sum })))
 }
 

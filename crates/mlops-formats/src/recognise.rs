@@ -25,6 +25,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) path: &'a Path,
     pub(crate) options: &'a Ingestion,
     pub(crate) columns: &'a [String],
+    /// Threads that decode it.
+    pub(crate) threads: usize,
 }
 
 /// The same, kept.
@@ -32,12 +34,14 @@ pub(crate) struct OwnedWish {
     path: PathBuf,
     pub(crate) options: Ingestion,
     columns: Vec<String>,
+    threads: usize,
 }
 
 impl OwnedWish {
     /// What is kept.
     pub(crate) fn get(&self) -> Wish<'_> {
-        Wish { path: &self.path, options: &self.options, columns: &self.columns }
+        let Self { path, options, columns, threads } = self;
+        Wish { path, options, columns, threads: *threads }
     }
 }
 
@@ -48,6 +52,7 @@ impl Wish<'_> {
             path: self.path.to_owned(),
             options: self.options.clone(),
             columns: self.columns.to_vec(),
+            threads: self.threads,
         }
     }
 
@@ -80,7 +85,7 @@ pub(crate) fn decode(
     part: Option<Arc<str>>,
     exact: bool,
 ) -> Result<Made> {
-    let Wish { path, options, columns } = wish;
+    let Wish { path, options, columns, .. } = wish;
     let format = &options.format;
     let mut head = Vec::new();
     read_on(&mut input, &mut head, LOOK).map_err(|e| wish.failed(e))?;
@@ -132,7 +137,7 @@ pub(crate) fn decode(
     }
     let text = Text::of(input, path, part, exact);
     Ok(Made::Rows(match kind {
-        Kind::Jsonl => Box::new(Lines::of(text, columns, options)),
+        Kind::Jsonl => Box::new(Lines::of(text, wish)),
         Kind::Json => Box::new(Array::of(text, columns, options)),
         _ => Box::new(Fixed::of(text, options)),
     }))

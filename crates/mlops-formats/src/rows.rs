@@ -9,7 +9,7 @@ use mlops_core::csv::record::{Malformed, line_ends};
 use crate::spell;
 
 /// Rows that are decoded at a time at most.
-const ROWS: usize = 8192;
+pub(crate) const ROWS: usize = 8192;
 
 /// Rows to decode first, when nothing is known of their length.
 pub(crate) const FIRST: usize = 1024;

@@ -4,12 +4,16 @@
 
 /// Appends `cell` as a field, in quotes where it needs them.
 pub(crate) fn push_cell(cell: &[u8], out: &mut Vec<u8>) {
-    let special = cell.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'));
-    if !special {
+    if is_plain(cell) {
         out.extend_from_slice(cell);
-        return;
+    } else {
+        push_quoted(cell, out);
     }
-    push_quoted(cell, out);
+}
+
+/// Whether `cell` needs no quotes.
+pub(crate) fn is_plain(cell: &[u8]) -> bool {
+    !cell.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'))
 }
 
 /// Appends `cell` as a field in quotes.

@@ -2,7 +2,9 @@
 //! `diagnostics` read.
 //!
 //! A cell that no row of ours has, such as an unknown label, is for the parser to judge: from the batch with it
-//! on, the rows are text. Not for files of others: see [`crate::parquet`].
+//! on, those of its row group are text. Not for files of others: see [`crate::parquet`].
+
+use std::sync::Arc;
 
 use mlops_core::Result;
 use mlops_core::csv::formats::{Batch, Place, Wants};
@@ -10,43 +12,52 @@ use mlops_core::table::schema::Role;
 use mlops_core::table::{Table, TextColumn, number};
 use parquet::basic::{LogicalType, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
+use parquet::data_type::{DataType, DoubleType, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
+use crate::apart;
 use crate::decoder::Decoder;
 use crate::file::Window;
+use crate::lanes::{Lanes, Parts};
 use crate::output::CREATOR;
-use crate::parquet::{Table as Texts, damaged, next_group};
+use crate::parquet::texts::{self, Texts};
+use crate::parquet::{self as rows, damaged};
 use crate::recognise::OwnedWish;
+use crate::rows::ROWS;
 
-/// Rows that are decoded at a time.
-const ROWS: usize = 8192;
+/// The rows of a data set of our own, whose row groups are decoded by others.
+pub(crate) struct Groups {
+    names: Vec<String>,
+    lanes: Lanes<usize>,
+}
 
-/// The rows of a data set of our own.
-pub(crate) struct Values {
+/// What decodes its row groups.
+struct Values {
+    file: Arc<File>,
+    /// The columns of the row group that is open, of which those are missing that nobody wants.
+    columns: Vec<Option<Column>>,
+    group: usize,
+    /// The rows of it that were read, and those that are left.
+    read: u64,
+    left: u64,
+}
+
+/// What they share.
+struct File {
     wish: OwnedWish,
     wants: Wants,
     window: Window,
     reader: SerializedFileReader<Window>,
-    /// The columns of the row group that is open, of which those are missing that nobody wants.
-    columns: Vec<Option<Column>>,
-    /// The row group to open next.
-    next_group: usize,
-    /// The rows of the present one that were read, and those that are left.
-    read: u64,
-    left: u64,
-    /// Once a cell is not as ours are.
-    texts: Option<Texts>,
 }
 
 /// A column of the row group that is open.
 enum Column {
     Doubles(Cells<DoubleType>),
     Integers(Cells<Int64Type>),
-    Texts(Cells<ByteArrayType>),
+    Texts(Texts),
 }
 
 /// The reader of a column, and the cells of a batch.
@@ -99,7 +110,6 @@ impl Column {
         Some(match reader {
             ColumnReader::DoubleColumnReader(reader) => Self::Doubles(Cells::of(reader)),
             ColumnReader::Int64ColumnReader(reader) => Self::Integers(Cells::of(reader)),
-            ColumnReader::ByteArrayColumnReader(reader) => Self::Texts(Cells::of(reader)),
             _ => return None,
         })
     }
@@ -126,11 +136,9 @@ impl Column {
                 into.extend(cells.each().map(|cell| cell.map_or(f64::NAN, |cell| *cell as f64)));
             }
             Self::Texts(cells) => {
-                into.extend(
-                    cells.each().map(|cell| cell.map_or(f64::NAN, |cell| number(cell.data()))),
-                );
+                into.extend(cells.each().map(|cell| cell.map_or(f64::NAN, number)));
                 let numbers = into.iter().filter(|value| !value.is_nan()).count();
-                return (numbers == cells.values.len()).then_some(());
+                return (numbers == cells.each().flatten().count()).then_some(());
             }
         }
         into.iter().all(|value| value.is_finite() || value.is_nan()).then_some(())
@@ -140,7 +148,7 @@ impl Column {
     fn texts(&self, into: &mut TextColumn, missing: &[String]) -> Option<()> {
         let Self::Texts(cells) = self else { return None };
         for cell in cells.each() {
-            let text = cell.map_or(Some(""), |cell| std::str::from_utf8(cell.data()).ok())?;
+            let text = cell.map_or(Some(""), |cell| std::str::from_utf8(cell).ok())?;
             into.push(if missing.iter().any(|missing| missing == text) { "" } else { text });
         }
         Some(())
@@ -149,52 +157,64 @@ impl Column {
     /// Appends the labels, true for the positive one; `None` if one is unknown.
     fn labels(&self, into: &mut Vec<bool>, [positive, negative]: [&str; 2]) -> Option<()> {
         let Self::Texts(cells) = self else { return None };
-        let is = |cell: &ByteArray, label: &str| cell.data() == label.as_bytes();
-        for cell in cells.each() {
-            let cell = cell?;
-            let yes = is(cell, positive);
-            if !yes && !is(cell, negative) {
-                return None;
-            }
-            into.push(yes);
+        let label = |text: &[u8]| match text {
+            text if text == positive.as_bytes() => Some(true),
+            text if text == negative.as_bytes() => Some(false),
+            _ => None,
+        };
+        for label in cells.map(label) {
+            into.push(label?);
         }
         Some(())
     }
 
     /// The number of rows without a cell.
     fn missing(&self) -> u64 {
-        let levels = match self {
-            Self::Doubles(cells) => &cells.levels,
-            Self::Integers(cells) => &cells.levels,
-            Self::Texts(cells) => &cells.levels,
+        let missing = |levels: &[i16]| levels.iter().filter(|level| **level == 0).count();
+        let missing = match self {
+            Self::Doubles(cells) => missing(&cells.levels),
+            Self::Integers(cells) => missing(&cells.levels),
+            Self::Texts(cells) => cells.each().filter(Option::is_none).count(),
         };
-        levels.iter().filter(|level| **level == 0).count() as u64
+        missing as u64
     }
 }
 
-impl Values {
-    /// The rows of the file in `window`.
-    pub(crate) fn of(wish: OwnedWish, wants: Wants, window: Window) -> Result<Self> {
+/// Opens the file in `window`, of which a library may give up on what it announces.
+pub(crate) fn open(wish: OwnedWish, wants: Wants, window: Window) -> Result<Box<dyn Decoder>> {
+    let names = wants.schema.columns().iter().map(|column| column.name.clone()).collect();
+    let (path, threads) = (wish.get().path.to_owned(), wish.get().threads);
+    let file = apart::once(&path, move || File::of(wish, wants, window))?;
+    if !file.is_ours() {
+        return Ok(Box::new(rows::open(file.wish, file.window)?));
+    }
+    let groups = rows::groups(&file.reader).map_err(|e| file.damaged(&e))?;
+    let file = Arc::new(file);
+    let mut lanes = Lanes::start(&path, threads.min(groups.len()), || Values {
+        file: Arc::clone(&file),
+        columns: Vec::new(),
+        group: 0,
+        read: 0,
+        left: 0,
+    })?;
+    for group in groups {
+        lanes.give(group);
+    }
+    Ok(Box::new(Groups { names, lanes }))
+}
+
+impl File {
+    fn of(wish: OwnedWish, wants: Wants, window: Window) -> Result<Self> {
         let place = wish.get().path.display().to_string();
         let reader = SerializedFileReader::new(window.clone()).map_err(|e| damaged(&place, &e))?;
-        let mut values = Self {
-            wish,
-            wants,
-            window,
-            reader,
-            columns: Vec::new(),
-            next_group: 0,
-            read: 0,
-            left: 0,
-            texts: None,
-        };
-        if !values.is_ours() {
-            values.texts = Some(values.texts_from(0, 0)?);
-        }
-        Ok(values)
+        Ok(Self { wish, wants, window, reader })
     }
 
-    /// Whether the file has the columns and the types that we write.
+    fn damaged(&self, error: &ParquetError) -> mlops_core::Error {
+        damaged(&self.wish.get().path.display().to_string(), error)
+    }
+
+    /// Whether the columns and the types are those that we write.
     fn is_ours(&self) -> bool {
         let metadata = self.reader.metadata().file_metadata();
         let found = metadata.schema_descr().columns();
@@ -217,11 +237,6 @@ impl Values {
             && found.iter().map(AsRef::as_ref).zip(wanted).all(fits)
     }
 
-    /// The rows as text, from one of a row group on.
-    fn texts_from(&self, group: usize, row: u64) -> Result<Texts> {
-        Texts::from_row(self.wish.get(), self.window.clone(), group, row)
-    }
-
     /// Which columns are read: those that are wanted, and ids of which it is not recorded how many there
     /// are.
     fn is_read(&self, role: Role, numeric: usize, at: usize, group: &RowGroupMetaData) -> bool {
@@ -232,31 +247,37 @@ impl Values {
             (_, None) => true,
         }
     }
+}
 
-    /// Opens the next row group that has rows; returns false if there is none.
-    fn open(&mut self) -> ParquetResult<bool> {
-        if self.left == 0 {
-            let Some((group, rows)) = next_group(&self.reader, &mut self.next_group)? else {
-                return Ok(false);
-            };
-            self.left = rows;
-            self.read = 0;
-            let mut columns = Vec::new();
-            let mut numeric = 0;
-            for (at, column) in self.wants.schema.columns().iter().enumerate() {
-                let read = self.is_read(column.role, numeric, at, group.metadata());
-                numeric += usize::from(column.role == Role::Numeric);
-                let reader = read.then(|| group.get_column_reader(at)).transpose()?;
-                columns.push(reader.and_then(Column::of));
-            }
-            self.columns = columns;
+impl Values {
+    /// Opens a row group.
+    fn open(&mut self, number: usize) -> ParquetResult<()> {
+        let File { reader, wants, .. } = &*self.file;
+        let group = reader.get_row_group(number)?;
+        self.group = number;
+        self.left = u64::try_from(group.metadata().num_rows()).unwrap_or(0);
+        self.read = 0;
+        let mut columns = Vec::new();
+        let mut numeric = 0;
+        for (at, column) in wants.schema.columns().iter().enumerate() {
+            let chunk = group.metadata().column(at);
+            columns.push(if !self.file.is_read(column.role, numeric, at, group.metadata()) {
+                None
+            } else if chunk.column_type() == Physical::BYTE_ARRAY && texts::are_known(chunk) {
+                Some(Column::Texts(Texts::of(group.get_column_page_reader(at)?, 1)))
+            } else {
+                Column::of(group.get_column_reader(at)?)
+            });
+            numeric += usize::from(column.role == Role::Numeric);
         }
-        Ok(true)
+        self.columns = columns;
+        Ok(())
     }
 
     /// The next rows; `None` if a cell is not as ours are.
     fn table(&mut self, rows: usize) -> ParquetResult<Option<Table>> {
-        let Self { wants, columns, reader, next_group, read, .. } = self;
+        let Self { file, columns, group, read, .. } = self;
+        let File { wants, reader, .. } = &**file;
         let schema = &wants.schema;
         let labels = [schema.positive_label(), schema.negative_label().unwrap_or_default()];
         let mut table = Table::new(schema);
@@ -274,7 +295,7 @@ impl Values {
                 }
                 (Role::Id, None) => {
                     // Those of the whole row group are counted with its first rows.
-                    let group = reader.metadata().row_group(*next_group - 1);
+                    let group = reader.metadata().row_group(*group);
                     if let (0, Some(missing)) = (*read, missing_in(group, at)) {
                         let all = u64::try_from(group.num_rows()).unwrap_or(0);
                         table.count_ids(id, all, missing.min(all));
@@ -302,18 +323,45 @@ impl Values {
         Ok(Some(table))
     }
 
+    /// Fills an empty batch with the next rows; returns false if a cell is not as ours are.
     fn fill(&mut self, batch: &mut Batch) -> ParquetResult<bool> {
-        if !self.open()? {
-            return Ok(false);
-        }
         let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(ROWS);
-        let Some(table) = self.table(rows)? else { return Ok(true) };
-        let part = format!("row group {}", self.next_group - 1);
+        let Some(table) = self.table(rows)? else { return Ok(false) };
+        let part = format!("row group {}", self.group);
         batch.place = Place::rows(Some(part.into()), self.read + 1);
         batch.values = Some(Box::new(table));
         self.read += rows as u64;
         self.left -= rows as u64;
         Ok(true)
+    }
+}
+
+impl Parts for Values {
+    type Part = usize;
+
+    fn decode(&mut self, group: usize, tell: &mut dyn FnMut(Batch) -> bool) -> Result<()> {
+        self.open(group).map_err(|e| self.file.damaged(&e))?;
+        loop {
+            let mut batch = Batch::default();
+            if self.left == 0 {
+                return Ok(());
+            }
+            if !self.fill(&mut batch).map_err(|e| self.file.damaged(&e))? {
+                break;
+            }
+            if !tell(batch) {
+                return Ok(());
+            }
+        }
+        // From here on the parser judges the row group.
+        let mut texts = rows::Table::of(self.file.wish.get(), self.file.window.clone())?;
+        texts.enter(group, self.read)?;
+        loop {
+            let mut batch = Batch::default();
+            if !texts.next(&mut batch)? || !tell(batch) {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -325,31 +373,12 @@ fn missing_in(group: &RowGroupMetaData, column: usize) -> Option<u64> {
         .and_then(parquet::file::statistics::Statistics::null_count_opt)
 }
 
-impl Decoder for Values {
+impl Decoder for Groups {
     fn header(&mut self) -> Result<Option<Vec<String>>> {
-        match &mut self.texts {
-            Some(texts) => texts.header(),
-            None => Ok(Some(self.wants.schema.columns().iter().map(|c| c.name.clone()).collect())),
-        }
+        Ok(Some(self.names.clone()))
     }
 
     fn next(&mut self, batch: &mut Batch) -> Result<bool> {
-        if self.texts.is_none() {
-            let filled = self.fill(batch);
-            let more =
-                filled.map_err(|e| damaged(&self.wish.get().path.display().to_string(), &e))?;
-            if batch.values.is_some() || !more {
-                return Ok(more);
-            }
-            self.texts = Some(self.texts_from(self.next_group - 1, self.read)?);
-        }
-        match &mut self.texts {
-            Some(texts) => texts.next(batch),
-            None => Ok(false),
-        }
-    }
-
-    fn extra(&self) -> Vec<String> {
-        self.texts.as_ref().map(Decoder::extra).unwrap_or_default()
+        self.lanes.take(batch)
     }
 }

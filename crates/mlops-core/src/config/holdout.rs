@@ -29,8 +29,13 @@ impl Default for Holdout {
     }
 }
 
-/// Reads the section.
-pub(super) fn holdout(mut section: Section, schema: &Schema, ingestion: &Ingestion) -> Holdout {
+/// Reads the section; the columns `kept` are beside the ids of `schema` and identify nothing.
+pub(super) fn holdout(
+    mut section: Section,
+    schema: &Schema,
+    kept: &[String],
+    ingestion: &Ingestion,
+) -> Holdout {
     let default = Holdout::default();
     let share = section.number("share", &(0.0..=0.9), default.share);
     let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
@@ -49,8 +54,11 @@ pub(super) fn holdout(mut section: Section, schema: &Schema, ingestion: &Ingesti
             );
         }
     }
+    let ids = || {
+        let ids = schema.names(Role::Id).map(str::to_owned);
+        ids.filter(|name| !kept.contains(name)).collect::<Vec<_>>()
+    };
     if let Some(Latest { key, .. }) = ingestion.latest(schema) {
-        let ids = || schema.names(Role::Id).map(str::to_owned).collect();
         let grouped = group.clone().or_else(|| time.is_none().then(ids));
         if grouped.is_some_and(|group| group.is_empty() || group.iter().any(|c| !key.contains(c))) {
             section.problem(
@@ -61,5 +69,9 @@ pub(super) fn holdout(mut section: Section, schema: &Schema, ingestion: &Ingesti
         }
     }
     section.finish();
+    let group = match group {
+        None if !kept.is_empty() && time.is_none() => Some(ids()),
+        group => group,
+    };
     Holdout { share, min_rows, group, time }
 }

@@ -226,15 +226,15 @@ impl Ingestion {
     }
 }
 
-/// Reads the section.
-pub(super) fn ingestion(mut section: Section, schema: &Schema) -> Ingestion {
+/// Reads the section; the columns `kept` are beside the ids of `schema` and identify nothing.
+pub(super) fn ingestion(mut section: Section, schema: &Schema, kept: &[String]) -> Ingestion {
     let default = Ingestion::default();
     let max_line = section.integer(
         "max_line_bytes",
         &(64..=1 << 24),
         u64::try_from(default.max_line_bytes).unwrap_or(u64::MAX),
     );
-    let ingestion = Ingestion {
+    let mut ingestion = Ingestion {
         max_rejected_share: section.number(
             "max_rejected_share",
             &(0.0..=1.0),
@@ -278,6 +278,10 @@ pub(super) fn ingestion(mut section: Section, schema: &Schema) -> Ingestion {
     };
     check_latest(&mut section, &ingestion, schema);
     section.finish();
+    if ingestion.on_change == OnChange::Latest && ingestion.key.is_empty() {
+        let ids = ingestion.key_columns(schema);
+        ingestion.key = ids.into_iter().filter(|name| !kept.contains(name)).collect();
+    }
     ingestion
 }
 

@@ -110,7 +110,7 @@ pub(crate) fn unnamed_labels(
 
 /// Counts the labels of all rows that are otherwise good.
 fn census(path: &Path, schema: &Schema, options: &Ingestion) -> Result<Census> {
-    let (file, _) = formats::open(path, options, &options.columns.theirs(schema))?;
+    let (file, _) = formats::open(path, options, &options.columns.theirs(schema), 1)?;
     let mut reader = ChunkReader::of(file, path, CHUNK_BYTES).without_digest();
     let Some(header) = reader.header()? else { return Ok(Census::default()) };
     let place = path.display().to_string();

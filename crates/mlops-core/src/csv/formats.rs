@@ -27,13 +27,15 @@ pub trait Formats: Send + Sync {
     ///
     /// `columns` are the names that the rows' columns have in the file, as far as anybody wants them. The
     /// position of `file` must be 0 if it is returned. A file whose format is in doubt is an
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema).
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema). Up to `threads` threads decode what can be decoded
+    /// in parts; the rows are the same.
     fn open(
         &self,
         path: &Path,
         file: File,
         options: &Ingestion,
         columns: &[String],
+        threads: usize,
     ) -> Result<Opened>;
 
     /// Opens a data set of our own that is Parquet; its batches have values, and text only where a cell is
@@ -120,6 +122,8 @@ pub struct Wants {
     pub missing: Vec<String>,
     /// The digest of the file.
     pub digest: bool,
+    /// Threads that decode it.
+    pub threads: usize,
 }
 
 /// A file that was opened, and how its rows are read.
@@ -275,10 +279,15 @@ pub fn install(formats: &'static dyn Formats) {
     let _ = FORMATS.set(formats);
 }
 
-/// Opens the regular file at `path` as what it is.
-pub fn open(path: &Path, options: &Ingestion, columns: &[String]) -> Result<(Opened, Metadata)> {
+/// Opens the regular file at `path` as what it is, to be decoded on up to `threads` threads.
+pub fn open(
+    path: &Path,
+    options: &Ingestion,
+    columns: &[String],
+    threads: usize,
+) -> Result<(Opened, Metadata)> {
     let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
-    Ok((recognise(path, file, options, columns)?, metadata))
+    Ok((recognise(path, file, options, columns, threads)?, metadata))
 }
 
 /// Takes `file`, which was opened at `path`, as what it is.
@@ -287,12 +296,13 @@ pub fn recognise(
     file: File,
     options: &Ingestion,
     columns: &[String],
+    threads: usize,
 ) -> Result<Opened> {
     match FORMATS.get() {
         Some(formats) if is_our_text(path) && !options.format.is_default() => {
-            formats.open(path, file, &options.verbatim(), columns)
+            formats.open(path, file, &options.verbatim(), columns, threads)
         }
-        Some(formats) => formats.open(path, file, options, columns),
+        Some(formats) => formats.open(path, file, options, columns, threads),
         None if is_our_table(path) => Err(Error::data(format!(
             "{}: this program was built without Parquet and cannot read it: use one that has it",
             path.display()
@@ -308,7 +318,7 @@ pub fn row_bytes(path: &Path) -> Option<u64> {
 
 /// Opens a data set of our own, which is CSV in canonical spelling or the same cells as Parquet.
 /// `columns` are wanted; all, if there are none.
-pub fn open_our_own(path: &Path, columns: &[String]) -> Result<(Opened, Metadata)> {
+pub fn open_our_own(path: &Path, columns: &[String], threads: usize) -> Result<(Opened, Metadata)> {
     let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
     let mut options = Ingestion::default().verbatim();
     if is_our_table(path) {
@@ -316,7 +326,7 @@ pub fn open_our_own(path: &Path, columns: &[String]) -> Result<(Opened, Metadata
         options.format.kind = Some(Kind::Parquet);
         options.format.compression = Some(Compression::None);
     }
-    Ok((recognise(path, file, &options, columns)?, metadata))
+    Ok((recognise(path, file, &options, columns, threads)?, metadata))
 }
 
 /// Opens a data set of our own for its values; `None` if its file has no typed columns.
@@ -330,7 +340,7 @@ pub fn open_values(path: &Path, wants: Wants) -> Result<Option<(Opened, Metadata
 /// rows in canonical spelling.
 pub fn text_of_our_own(path: &Path, schema: &Schema) -> Result<Box<dyn Read + Send>> {
     let columns: Vec<String> = schema.columns().iter().map(|column| column.name.clone()).collect();
-    Ok(match open_our_own(path, &columns)?.0 {
+    Ok(match open_our_own(path, &columns, 1)?.0 {
         Opened::File(file) => Box::new(file),
         Opened::Text(text) => Box::new(text),
         Opened::Rows(mut rows) => {

@@ -473,6 +473,7 @@ impl<'a> RowReader<'a> {
             numbers: wanted.numbers,
             missing: options.missing_values.clone(),
             digest,
+            threads: self.threads,
         };
         formats::open_values(path, wants)
     }
@@ -481,9 +482,10 @@ impl<'a> RowReader<'a> {
     fn open(&self, path: &Path) -> Result<(Opened, Metadata)> {
         let options = self.options_at(path);
         if is_our_own(path) {
-            return formats::open_our_own(path, &Columns::default().theirs(self.schema));
+            let columns = Columns::default().theirs(self.schema);
+            return formats::open_our_own(path, &columns, self.threads);
         }
-        formats::open(path, options, &options.columns.theirs(self.schema))
+        formats::open(path, options, &options.columns.theirs(self.schema), self.threads)
     }
 
     /// A parser for what follows the header, and the line on which that begins; `None` if all lines

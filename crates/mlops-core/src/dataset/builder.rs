@@ -219,7 +219,7 @@ impl<'a> Ingest<'a> {
             FileCounts { missing: vec![0; self.schema.width()], ..FileCounts::default() };
         let verbatim = self.options.verbatim();
         let theirs = verbatim.columns.theirs(self.schema);
-        let (opened, _) = formats::open(path, &verbatim, &theirs)?;
+        let (opened, _) = formats::open(path, &verbatim, &theirs, self.resources.threads)?;
         let mut reader = ChunkReader::of(opened, path, self.resources.chunk_bytes.max(1));
         let Some(header) = reader.header()? else { return Err(not_as_recorded(path)) };
         let place = path.display().to_string();
@@ -362,7 +362,8 @@ impl<'a> Ingest<'a> {
             }
         };
         read.stamp = Some(stamp);
-        let opened = match formats::recognise(path, file, options, &theirs) {
+        let threads = self.resources.threads;
+        let opened = match formats::recognise(path, file, options, &theirs, threads) {
             Ok(opened) => opened,
             Err(e) => {
                 read.outcome = FileOutcome::Failed(own_fault(&e));

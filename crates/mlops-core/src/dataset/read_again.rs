@@ -108,7 +108,7 @@ impl<'a> ReadAgain<'a> {
             ))
         };
         let options = config.reading_at(path);
-        let (opened, _) = formats::open(path, options, &options.columns.theirs(schema))?;
+        let (opened, _) = formats::open(path, options, &options.columns.theirs(schema), 1)?;
         let mut reader = ChunkReader::of(opened, path, CHUNK_BYTES);
         let Some(header) = reader.header()? else { return Err(unlike()) };
         let place = path.display().to_string();
@@ -178,7 +178,7 @@ impl<'a> ReadAgain<'a> {
     ) -> Result<()> {
         let verbatim = self.config.ingestion.verbatim();
         let theirs = verbatim.columns.theirs(self.schema);
-        let (opened, _) = formats::open(from.path, &verbatim, &theirs)?;
+        let (opened, _) = formats::open(from.path, &verbatim, &theirs, 1)?;
         let mut reader = ChunkReader::of(opened, from.path, CHUNK_BYTES);
         let Some(header) = reader.header()? else { return Err(not_as_recorded(from.path)) };
         let place = from.path.display().to_string();

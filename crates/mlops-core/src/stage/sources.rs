@@ -286,7 +286,7 @@ pub fn test(context: &Context, name: &str) -> Result<Tried> {
         return Err(Error::missing(format!("the source \"{name}\" has nothing to read")));
     };
     let config = &scratch.config;
-    let (opened, metadata) = formats::open(&file.path, config.reading_at(&file.path), &[])?;
+    let (opened, metadata) = formats::open(&file.path, config.reading_at(&file.path), &[], 1)?;
     let format = match opened {
         Opened::File(_) => "comma-separated UTF-8",
         Opened::Text(_) => "text that is unpacked or translated",

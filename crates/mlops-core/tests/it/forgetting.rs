@@ -165,7 +165,10 @@ fn the_person_never_comes_back() {
     };
 
     scene.rows("in/d.csv", &format!("{PERSON},9,9,9,1\n{PERSON},9,z,9,1\nnew,1,2,3,0\n"));
-    scene.ingest().unwrap();
+    let report = scene.ingest().unwrap();
+    let said =
+        "d.csv has 2 rows of people who were erased: they are left out. Erase them there, too";
+    assert!(report.warnings.iter().any(|w| w == said), "{:?}", report.warnings);
     let d = record(&scene, "d.csv").counts;
     assert_eq!((d.rows_read, d.rows_kept, d.quarantined, d.forgotten), (3, 1, 0, 2));
     same(&scene, "a new file");

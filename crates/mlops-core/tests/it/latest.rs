@@ -110,7 +110,7 @@ fn files_runs_kills_and_rebuilds_change_nothing() {
         for (at, file) in files.iter().enumerate() {
             put(&one_by_one, at, file);
             if random.below(3) == 0 {
-                one_by_one.disk = Dead::from(usize::try_from(random.below(40)).unwrap());
+                one_by_one.disk = Dead::from(random.below(40));
                 drop(one_by_one.ingest());
                 one_by_one.disk = Disk::default();
             }
@@ -218,6 +218,30 @@ fn ingest_again(
 ) -> mlops_core::Result<mlops_core::stage::ingest::report::Ingested> {
     let options = Options::default();
     mlops_core::stage::ingest::run(context, workspace, context.config.input(), options)
+}
+
+#[test]
+fn a_replay_keeps_the_newest_rows() {
+    let contract = |max: u64| {
+        let mut all = config(&json!({"order_by": "when"}));
+        all["contract"] = json!({"columns": {"x": {"max": max}}});
+        all
+    };
+    let scene = Scene::with(&contract(10));
+    scene.file("in/a.csv", format!("{HEADER}c1,1,1,0\nc2,1,1,1\nc3,4,30,1\nc2,9,30,1\n"));
+    scene.file("in/b.csv", format!("{HEADER}c1,2,2,0\nc3,3,3,0\nc2,3,5,0\n"));
+    scene.ingest().unwrap();
+    assert_eq!(rows(&scene), ["c1,2,2,0", "c3,3,3,0", "c2,3,5,0"]);
+    scene.configure(&contract(100));
+    scene
+        .step(Step::Replay, |context, workspace| {
+            let filter = mlops_core::stage::quarantine::Filter::default();
+            mlops_core::stage::ingest::replay::replay(context, workspace, &filter)
+        })
+        .unwrap();
+    // Rows that are good now are newer than those that came after them.
+    assert_eq!(rows(&scene), ["c3,4,30,1", "c2,9,30,1", "c1,2,2,0"]);
+    adds_up(&scene);
 }
 
 #[test]

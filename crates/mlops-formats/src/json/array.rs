@@ -98,8 +98,8 @@ impl Array {
                         return Ok(Found::End);
                     }
                     s.takes(b',')?;
-                    let (start, end, _) = s.key()?;
-                    Ok(Found::Key(&s.bytes()[start..end] == name.as_bytes()))
+                    let key = s.key()?;
+                    Ok(Found::Key(&s.bytes()[key.start..key.end] == name.as_bytes()))
                 })?;
                 match found {
                     Found::End => return Err(self.text.schema(&missing(&path))),

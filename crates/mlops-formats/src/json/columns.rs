@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use mlops_core::csv::record::line_ends;
 
-use super::scan::{Problem, Scanner, Value};
+use super::scan::{Problem, Scanner, Text, Value};
+use crate::lanes::MOST_EXTRA;
 use crate::spell;
 
-/// Names of other members that are kept for the report.
-const MOST_EXTRA: usize = 1000;
+/// Members of an object of which it is remembered what they are.
+const MOST_KNOWN: usize = 1000;
 
 /// Why an object is no row.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +46,7 @@ enum Member {
 /// A name at its place in the object before.
 struct Known {
     path: usize,
+    /// Its spelling with quotes and colon.
     key: Vec<u8>,
     member: Member,
 }
@@ -61,6 +63,8 @@ pub(crate) struct Columns {
     /// Paths of objects in which there are columns, each with a point at its end; the first is empty.
     paths: Vec<String>,
     extra: BTreeSet<String>,
+    /// Those of them that were not told yet.
+    more_extra: Vec<String>,
     decimal: char,
 }
 
@@ -76,6 +80,7 @@ impl Columns {
             place: 0,
             paths: vec![String::new()],
             extra: BTreeSet::new(),
+            more_extra: Vec::new(),
             decimal,
         }
     }
@@ -96,6 +101,11 @@ impl Columns {
         self.extra.iter().cloned().collect()
     }
 
+    /// Those that were met since this was last asked.
+    pub(crate) fn more_extra(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.more_extra)
+    }
+
     /// The number of columns.
     pub(crate) fn width(&self) -> usize {
         self.names.len()
@@ -114,8 +124,7 @@ impl Columns {
             return Ok(());
         }
         loop {
-            let (start, end, escaped) = scanner.key()?;
-            match self.member(path, &scanner.bytes()[start..end], escaped)? {
+            match self.member(scanner, path)? {
                 Member::Column(column) => {
                     let value = scanner.value()?;
                     if self.seen[column] == self.object {
@@ -135,21 +144,27 @@ impl Columns {
         }
     }
 
+    /// Takes the name of the next member with its colon.
     #[inline]
-    fn member(&mut self, path: usize, key: &[u8], escaped: bool) -> Result<Member, Refusal> {
+    fn member(&mut self, scanner: &mut Scanner, path: usize) -> Result<Member, Refusal> {
         let place = self.place;
         self.place += 1;
+        scanner.peek()?;
+        let rest = &scanner.bytes()[scanner.at..];
         if let Some(known) = self.known.get(place)
             && known.path == path
-            && known.key == key
+            && rest.starts_with(&known.key)
         {
+            scanner.at += known.key.len();
             return Ok(known.member);
         }
-        let member = self.look_up(path, key, escaped)?;
-        let known = Known { path, key: key.to_vec(), member };
+        let key = scanner.key()?;
+        let text = &scanner.bytes()[key.start..key.end];
+        let member = self.look_up(path, text, key.escaped)?;
+        let known = Known { path, key: [b"\"", text, b"\":"].concat(), member };
         match self.known.get_mut(place) {
             Some(before) => *before = known,
-            None if place < MOST_EXTRA => self.known.push(known),
+            None if place < MOST_KNOWN => self.known.push(known),
             None => {}
         }
         Ok(member)
@@ -174,8 +189,8 @@ impl Columns {
                 self.paths.len() - 1
             })));
         }
-        if self.extra.len() < MOST_EXTRA {
-            self.extra.insert(name);
+        if self.extra.len() < MOST_EXTRA && self.extra.insert(name.clone()) {
+            self.more_extra.push(name);
         }
         Ok(Member::Extra)
     }
@@ -197,9 +212,15 @@ impl Columns {
                 Value::True => out.extend_from_slice(b"true"),
                 Value::False => out.extend_from_slice(b"false"),
                 Value::Number(a, b) => spell::push_number(&bytes[a..b], self.decimal, out),
-                Value::Text(a, b, false) => spell::push_cell(&bytes[a..b], out),
-                Value::Text(a, b, true) => {
-                    let text = unescaped(&bytes[a..b])?;
+                // Quotes and line ends would be escapes.
+                Value::Text(Text { start, end, escaped: false, commas: false }) => {
+                    out.extend_from_slice(&bytes[start..end]);
+                }
+                Value::Text(Text { start, end, escaped: false, .. }) => {
+                    spell::push_quoted(&bytes[start..end], out);
+                }
+                Value::Text(Text { start, end, .. }) => {
+                    let text = unescaped(&bytes[start..end])?;
                     spans |= text.contains(['\n', '\r']);
                     spell::push_cell(text.as_bytes(), out);
                 }

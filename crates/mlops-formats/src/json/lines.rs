@@ -3,8 +3,10 @@
 //! A line that is no object is a row that cannot be read, and nothing more. Not for arrays: see
 //! [`super::array`].
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use mlops_core::Result;
-use mlops_core::config::Ingestion;
 use mlops_core::csv::formats::{Batch, Place, Refused, Why};
 use mlops_core::csv::quarantine::ErrorType;
 use mlops_core::csv::record::Malformed;
@@ -12,6 +14,8 @@ use mlops_core::csv::record::Malformed;
 use super::columns::{Columns, Refusal};
 use super::scan::Scanner;
 use crate::decoder::{Decoder, Text};
+use crate::lanes::{Lanes, Parts};
+use crate::recognise::Wish;
 use crate::spell;
 
 /// A column that occurs in no object of the first bytes does not exist.
@@ -19,27 +23,77 @@ pub(super) const LOOK_AHEAD: usize = 1 << 24;
 
 /// The rows of a text.
 pub(crate) struct Lines {
+    path: PathBuf,
     text: Text,
     wanted: Vec<String>,
-    columns: Columns,
     decimal: char,
     max_bytes: usize,
+    threads: usize,
     /// Lines before the present place.
     before: u64,
+    reading: Reading,
+}
+
+/// Who decodes the lines.
+enum Reading {
+    /// Nobody else.
+    Here(Objects),
+    /// Others, of whom no more than one would be no gain.
+    Apart(Lanes<Piece>),
+}
+
+/// Some whole lines of a text.
+pub(crate) struct Piece {
+    bytes: Vec<u8>,
+    part: Option<Arc<str>>,
+    /// The number of the first one, from 1.
+    first: u64,
+    /// Where it begins in the file, if the text is the file's bytes.
+    offset: Option<u64>,
+}
+
+/// What makes records of lines.
+pub(crate) struct Objects {
+    columns: Columns,
+    max_bytes: usize,
 }
 
 impl Lines {
-    /// The rows of `text`, with the columns `wanted`.
-    pub(crate) fn of(text: Text, wanted: &[String], options: &Ingestion) -> Self {
-        let decimal = options.numbers.decimal;
+    /// The rows of `text`, with the columns that are wanted.
+    pub(crate) fn of(text: Text, wish: Wish) -> Self {
+        let (wanted, options) = (wish.columns.to_vec(), wish.options);
+        let (decimal, max_bytes) = (options.numbers.decimal, options.max_line_bytes);
+        let reading = Reading::Here(Objects { columns: Columns::of(&wanted, decimal), max_bytes });
         Self {
+            path: wish.path.to_owned(),
             text,
-            wanted: wanted.to_vec(),
-            columns: Columns::of(wanted, decimal),
+            wanted,
             decimal,
-            max_bytes: options.max_line_bytes,
+            max_bytes,
+            threads: wish.threads,
             before: 0,
+            reading,
         }
+    }
+
+    /// The next lines; `None` at the end.
+    fn cut(&mut self) -> Result<Option<Piece>> {
+        let text = &mut self.text;
+        let end = loop {
+            match memchr::memrchr(b'\n', text.bytes()) {
+                Some(end) => break end + 1,
+                None if text.more()? => {}
+                None => break text.bytes().len(),
+            }
+        };
+        if end == 0 {
+            return Ok(None);
+        }
+        let (part, offset, first) = (text.part(), text.offset(), self.before + 1);
+        let bytes = text.take(end);
+        let lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        self.before += lines + u64::from(bytes.last() != Some(&b'\n'));
+        Ok(Some(Piece { bytes, part, first, offset }))
     }
 }
 
@@ -74,26 +128,77 @@ impl Decoder for Lines {
             return Ok(None);
         }
         let names = header(&seen, &self.wanted);
-        self.columns = Columns::of(&names, self.decimal);
+        let (decimal, max_bytes) = (self.decimal, self.max_bytes);
+        let objects = || Objects { columns: Columns::of(&names, decimal), max_bytes };
+        self.reading = match self.threads {
+            0 | 1 => Reading::Here(objects()),
+            // No thread can be had.
+            threads => Lanes::start(&self.path, threads, objects)
+                .map_or_else(|_| Reading::Here(objects()), Reading::Apart),
+        };
         Ok(Some(names))
     }
 
     fn next(&mut self, batch: &mut Batch) -> Result<bool> {
-        let Self { text, columns, max_bytes, .. } = self;
-        let end = loop {
-            match memchr::memrchr(b'\n', text.bytes()) {
-                Some(end) => break end + 1,
-                None if text.more()? => {}
-                None => break text.bytes().len(),
+        loop {
+            let is_hungry = match &self.reading {
+                Reading::Here(_) => true,
+                Reading::Apart(lanes) => lanes.is_hungry(),
+            };
+            let piece = if is_hungry { self.cut()? } else { None };
+            let ended = is_hungry && piece.is_none();
+            match (&mut self.reading, piece) {
+                (Reading::Here(objects), Some(piece)) => {
+                    *batch = objects.records(piece);
+                    if !batch.text.is_empty() {
+                        return Ok(true);
+                    }
+                }
+                (Reading::Apart(lanes), Some(piece)) => lanes.give(piece),
+                (Reading::Here(_), None) => return Ok(false),
+                (Reading::Apart(lanes), None) => {
+                    let found = lanes.take(batch)?;
+                    if found || ended {
+                        return Ok(found);
+                    }
+                }
             }
-        };
-        let bytes = &text.bytes()[..end];
-        if bytes.is_empty() {
-            return Ok(false);
         }
-        let is_utf8 = std::str::from_utf8(bytes).is_ok();
-        batch.place = Place { part: text.part(), first: self.before + 1, offsets: Vec::new() };
-        let (mut at, mut number) = (0, 0);
+    }
+
+    fn extra(&self) -> Vec<String> {
+        match &self.reading {
+            Reading::Here(objects) => objects.columns.extra(),
+            Reading::Apart(lanes) => lanes.extra(),
+        }
+    }
+}
+
+impl Parts for Objects {
+    type Part = Piece;
+
+    fn decode(&mut self, piece: Piece, tell: &mut dyn FnMut(Batch) -> bool) -> Result<()> {
+        let batch = self.records(piece);
+        if !batch.text.is_empty() {
+            tell(batch);
+        }
+        Ok(())
+    }
+
+    fn more_extra(&mut self) -> Vec<String> {
+        self.columns.more_extra()
+    }
+}
+
+impl Objects {
+    /// The records of some lines; none if all are blank.
+    fn records(&mut self, piece: Piece) -> Batch {
+        let Piece { bytes, part, first, offset } = piece;
+        let mut batch =
+            Batch { place: Place { part, first, offsets: Vec::new() }, ..Batch::default() };
+        let is_utf8 = std::str::from_utf8(&bytes).is_ok();
+        let (mut at, mut number, end) = (0, 0, bytes.len());
+        batch.text.reserve(end);
         while at < end {
             let length = memchr::memchr(b'\n', &bytes[at..]).map_or(end - at, |n| n + 1);
             let line = &bytes[at..at + length];
@@ -101,7 +206,7 @@ impl Decoder for Lines {
             if !line.trim_ascii().is_empty() {
                 let start = batch.text.len();
                 let read = if is_utf8 || std::str::from_utf8(line).is_ok() {
-                    record(columns, line, &mut batch.text)
+                    record(&mut self.columns, line, &mut batch.text)
                 } else {
                     Err(Why::Other(
                         ErrorType::InvalidUnicode,
@@ -109,14 +214,14 @@ impl Decoder for Lines {
                     ))
                 };
                 let read = match read {
-                    Ok(_) if batch.text.len() - start > *max_bytes => {
+                    Ok(_) if batch.text.len() - start > self.max_bytes => {
                         Err(Why::Malformed(Malformed::TooLong))
                     }
                     read => read,
                 };
                 let lines = read.unwrap_or_else(|why| {
                     batch.text.truncate(start);
-                    spell::push_refused(columns.width(), &mut batch.text);
+                    spell::push_refused(self.columns.width(), &mut batch.text);
                     let line = u32::try_from(batch.source.starts.len()).unwrap_or(u32::MAX);
                     batch.refused.push(Refused { line, why });
                     1
@@ -132,20 +237,9 @@ impl Decoder for Lines {
             number += 1;
         }
         batch.source.starts.push(u32::try_from(end).unwrap_or(u32::MAX));
-        batch.source.bytes = bytes.to_vec();
-        batch.source.offset = text.offset();
-        self.before += u64::from(number);
-        text.consume(end);
-        if batch.text.is_empty() {
-            // Blank lines only.
-            *batch = Batch::default();
-            return self.next(batch);
-        }
-        Ok(true)
-    }
-
-    fn extra(&self) -> Vec<String> {
-        self.columns.extra()
+        batch.source.offset = offset;
+        batch.source.bytes = bytes;
+        batch
     }
 }
 

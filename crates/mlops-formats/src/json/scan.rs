@@ -19,10 +19,38 @@ pub(crate) enum Value {
     False,
     /// Its spelling.
     Number(usize, usize),
-    /// What is between the quotes, and whether it has escapes.
-    Text(usize, usize, bool),
+    Text(Text),
     /// An object or array, skipped.
     Nested(usize, usize),
+}
+
+/// What is between two quotes, as a range of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Whether it has escapes.
+    pub(crate) escaped: bool,
+    /// Whether it has commas.
+    pub(crate) commas: bool,
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// The highest bits of the bytes that equal `b`: the first one of them is right, later ones may be others.
+fn equal(word: u64, b: u8) -> u64 {
+    below(word ^ (ONES * u64::from(b)), 1)
+}
+
+/// The same for control characters.
+fn control(word: u64) -> u64 {
+    below(word, 0x20)
+}
+
+/// The same for bytes below `limit`, which is at most 128.
+fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS
 }
 
 /// Objects in objects; a deeper one is refused.
@@ -83,20 +111,31 @@ impl<'a> Scanner<'a> {
         Ok(found)
     }
 
-    /// A text: the range between its quotes, and whether it has escapes.
+    /// A text: what is between its quotes.
     #[inline]
-    pub(crate) fn text(&mut self) -> Result<(usize, usize, bool), Problem> {
+    pub(crate) fn text(&mut self) -> Result<Text, Problem> {
         self.expect(b'"', "a name in quotes is missing")?;
-        let start = self.at;
-        let mut escaped = false;
+        let mut text = Text { start: self.at, end: self.at, escaped: false, commas: false };
         loop {
+            // Eight bytes at a time up to the first one that means something.
+            while let Some(word) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+                let word = u64::from_le_bytes(*word);
+                let special = equal(word, b'"') | equal(word, b'\\') | control(word);
+                let before = special & special.wrapping_neg();
+                text.commas |= equal(word, b',') & before.wrapping_sub(1) != 0;
+                self.at += special.trailing_zeros() as usize / 8;
+                if special != 0 {
+                    break;
+                }
+            }
             match self.bytes.get(self.at) {
                 Some(b'"') => {
+                    text.end = self.at;
                     self.at += 1;
-                    return Ok((start, self.at - 1, escaped));
+                    return Ok(text);
                 }
                 Some(b'\\') => {
-                    escaped = true;
+                    text.escaped = true;
                     match self.bytes.get(self.at + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                             self.at += 2;
@@ -120,7 +159,10 @@ impl<'a> Scanner<'a> {
                         "a text is not closed, or has a control character",
                     ));
                 }
-                Some(_) => self.at += 1,
+                Some(b) => {
+                    text.commas |= *b == b',';
+                    self.at += 1;
+                }
                 None => return Err(Problem::End),
             }
         }
@@ -128,7 +170,7 @@ impl<'a> Scanner<'a> {
 
     /// The name of a member of an object, and its colon.
     #[inline]
-    pub(crate) fn key(&mut self) -> Result<(usize, usize, bool), Problem> {
+    pub(crate) fn key(&mut self) -> Result<Text, Problem> {
         let key = self.text()?;
         self.expect(b':', "a colon is missing")?;
         Ok(key)
@@ -138,7 +180,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub(crate) fn value(&mut self) -> Result<Value, Problem> {
         match self.peek()? {
-            b'"' => self.text().map(|(start, end, escaped)| Value::Text(start, end, escaped)),
+            b'"' => self.text().map(Value::Text),
             b'-' | b'0'..=b'9' => self.number(),
             b'n' => self.word(b"null", Value::Null),
             b't' => self.word(b"true", Value::True),

@@ -162,7 +162,7 @@ fn scene(comma: bool, more: &Value) -> Scene {
 fn changes(scene: &Scene, name: &str) -> BTreeMap<(u64, String), Vec<Change>> {
     let path = scene.path(name);
     let options = mlops_core::config::Ingestion::default().verbatim();
-    let (opened, _) = formats::open(&path, &options, &CHANGES.map(str::to_owned)).unwrap();
+    let (opened, _) = formats::open(&path, &options, &CHANGES.map(str::to_owned), 1).unwrap();
     let mut reader = ChunkReader::of(opened, &path, 1 << 16);
     let mut found: BTreeMap<_, Vec<Change>> = BTreeMap::new();
     if reader.header().unwrap().is_none() {
@@ -194,7 +194,7 @@ fn changes(scene: &Scene, name: &str) -> BTreeMap<(u64, String), Vec<Change>> {
 fn data_set(scene: &Scene, name: &str) -> String {
     let path = scene.path(name);
     let options = mlops_core::config::Ingestion::default().verbatim();
-    let (opened, _) = formats::open(&path, &options, &COLUMNS.map(str::to_owned)).unwrap();
+    let (opened, _) = formats::open(&path, &options, &COLUMNS.map(str::to_owned), 2).unwrap();
     let mut reader = ChunkReader::of(opened, &path, 1 << 16);
     reader.header().unwrap();
     let shape = Shape { width: COLUMNS.len(), max_bytes: usize::MAX };

@@ -21,6 +21,8 @@ mod hostile;
 mod json;
 /// The data set as Parquet, beside the CSV file.
 mod output;
+/// Pages of Parquet, and parts that are decoded on several threads.
+mod parts;
 /// Data sets that others read.
 mod readers;
 /// The table, and how each format writes it.

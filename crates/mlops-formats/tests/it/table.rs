@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use mlops_testkit::{Random, Scene};
+use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
 /// The names of the columns, in the order of the schema.
@@ -143,11 +144,19 @@ pub(crate) fn parquet_of(
     schema: &str,
     groups: usize,
     compression: parquet::basic::Compression,
+    write: impl FnMut(usize, usize, &mut parquet::column::writer::ColumnWriter),
+) -> Vec<u8> {
+    let properties = WriterProperties::builder().set_compression(compression).build();
+    parquet_as(schema, groups, properties, write)
+}
+
+fn parquet_as(
+    schema: &str,
+    groups: usize,
+    properties: WriterProperties,
     mut write: impl FnMut(usize, usize, &mut parquet::column::writer::ColumnWriter),
 ) -> Vec<u8> {
     let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
-    let properties =
-        parquet::file::properties::WriterProperties::builder().set_compression(compression).build();
     let properties = std::sync::Arc::new(properties);
     let mut file =
         parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
@@ -170,10 +179,15 @@ pub(crate) fn parquet(
     size: usize,
     compression: parquet::basic::Compression,
 ) -> Vec<u8> {
+    parquet_with(rows, size, WriterProperties::builder().set_compression(compression).build())
+}
+
+/// The same with other choices of a writer.
+pub(crate) fn parquet_with(rows: &[Row], size: usize, properties: WriterProperties) -> Vec<u8> {
     let columns = COLUMNS.map(|name| format!("optional binary {name} (string);")).concat();
     let groups: Vec<&[Row]> = rows.chunks(size).collect();
     let schema = format!("message t {{ {columns} }}");
-    parquet_of(&schema, groups.len(), compression, |group, column, writer| {
+    parquet_as(&schema, groups.len(), properties, |group, column, writer| {
         let cells: Vec<Option<&String>> =
             groups[group].iter().map(|row| row[column].as_ref()).collect();
         let levels: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();

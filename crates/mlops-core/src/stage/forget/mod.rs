@@ -65,7 +65,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, request: &Request) -> R
     let secret = workspace.ledger.forget_secret()?;
     let schema = identity::schema(context, workspace)?;
     let known = workspace.ledger.tombstones()?;
-    let people = People::of(request, &schema, &secret, &known)?;
+    let people = People::of(request, (&schema, &context.config.only_slices), &secret, &known)?;
     let plan = Plan::of(context, &workspace.ledger, &schema, &people, request)?;
     plan.carry_out(context, workspace, &schema, &people)
 }
@@ -85,7 +85,7 @@ pub fn rehearse(context: &Context, request: &Request) -> Result<Erased> {
         None => forgotten::new_secret()?,
     };
     let known = ledger.tombstones()?;
-    let people = People::of(request, &schema, &secret, &known)?;
+    let people = People::of(request, (&schema, &context.config.only_slices), &secret, &known)?;
     let plan = Plan::of(context, &ledger, &schema, &people, request)?;
     Ok(Erased { dry_run: true, ..plan.report })
 }

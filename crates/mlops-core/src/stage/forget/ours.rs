@@ -176,6 +176,10 @@ impl InOurs {
         let key = ledger.known_holdout_key()?;
         for file in TestFiles::find(context, &ledger.holdouts()?)?.all {
             let TestFileKind::HoldOut(version) = file.kind else { continue };
+            if !files::read(&file.path).is_ok_and(|bytes| bytes.starts_with(&schema.header())) {
+                self.hold_out_of_other_columns(context, ledger, (version, &file.path), people)?;
+                continue;
+            }
             let mut start = schema.header().len() as u64;
             let (mut cuts, mut theirs) = (Vec::new(), Table::new(schema));
             each_row(context, schema, &file.path, people, |row, is| {
@@ -213,6 +217,30 @@ impl InOurs {
         Ok(())
     }
 
+    /// A hold-out that was drawn before the columns changed: nobody knows which cell is which any more.
+    fn hold_out_of_other_columns(
+        &mut self,
+        context: &Context,
+        ledger: &Ledger,
+        (version, path): (DatasetVersion, &Path),
+        people: &People,
+    ) -> Result<()> {
+        let mut cuts = Vec::new();
+        each_line(path, |start, line| {
+            if people.forgotten.may_have(line) {
+                cuts.push((start, start + line.len() as u64 + 1));
+            }
+        })?;
+        if cuts.is_empty() {
+            return Ok(());
+        }
+        let rows = cuts.len() as u64;
+        let members = ledger.drawn(version)?.map(|drawn| drawn.members).unwrap_or_default();
+        let sha256 = self.cut(context, path, cuts)?;
+        self.holdouts.push(HoldoutAfter { version, sha256, rows, positives: 0, members });
+        Ok(())
+    }
+
     /// Files of changed cells name rows by their numbers in a version. Those of a version with rows of the
     /// people are removed as a whole: the new version has the cells of all others, if they are recorded.
     fn changes(&mut self, context: &Context, ledger: &Ledger, people: &People) -> Result<()> {
@@ -226,10 +254,12 @@ impl InOurs {
             let data = &dataset.location;
             let mut any = !data.is_file();
             if !any {
-                each_row(context, schema, data, people, |_, is| {
+                let read = each_row(context, schema, data, people, |_, is| {
                     any |= is;
                     Ok(())
-                })?;
+                });
+                // One with other columns may have them.
+                any |= read.is_err();
             }
             if any {
                 self.remove(context, &path)?;

@@ -24,14 +24,15 @@ pub(super) struct People {
 }
 
 impl People {
-    /// Those whom `request` names, of whom some are `known`. No error repeats a value.
+    /// Those whom `request` names, of whom some are `known`; the columns `kept` are beside the ids of `schema` and
+    /// identify nobody. No error repeats a value.
     pub(super) fn of(
         request: &Request,
-        schema: &Schema,
+        (schema, kept): (&Schema, &[String]),
         secret: &Secret,
         known: &[Tombstone],
     ) -> Result<Self> {
-        let columns = columns(request, schema)?;
+        let columns = columns(request, schema, kept)?;
         let (mut tombstones, mut values) = (Vec::new(), Vec::new());
         let from_file = request.file.as_deref().map(listed).transpose()?;
         for (at, record) in request.people.iter().chain(&from_file).enumerate() {
@@ -82,7 +83,7 @@ fn listed(path: &Path) -> Result<String> {
 }
 
 /// The columns that name a person.
-fn columns(request: &Request, schema: &Schema) -> Result<Vec<String>> {
+fn columns(request: &Request, schema: &Schema, kept: &[String]) -> Result<Vec<String>> {
     let texts: Vec<&str> = schema.names(Role::Id).chain(schema.names(Role::Categorical)).collect();
     if let Some(unknown) = request.by.iter().find(|name| !texts.contains(&name.as_str())) {
         return Err(Error::data(format!(
@@ -91,7 +92,10 @@ fn columns(request: &Request, schema: &Schema) -> Result<Vec<String>> {
             text::names(&texts)
         )));
     }
-    let ids = || schema.names(Role::Id).map(str::to_owned).collect();
+    let ids = || {
+        let ids = schema.names(Role::Id).map(str::to_owned);
+        ids.filter(|name| !kept.contains(name)).collect()
+    };
     let columns: Vec<String> = if request.by.is_empty() { ids() } else { request.by.clone() };
     if columns.is_empty() {
         return Err(Error::data(

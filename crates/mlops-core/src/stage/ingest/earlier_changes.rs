@@ -79,7 +79,7 @@ impl<'a> EarlierChanges<'a> {
             if let Some(path) = path.filter(|_| until >= row) {
                 let columns = CHANGES.map(str::to_owned);
                 let options = self.context.config.ingestion.verbatim();
-                let (opened, _) = formats::open(&path, &options, &columns)?;
+                let (opened, _) = formats::open(&path, &options, &columns, 1)?;
                 let mut reader = ChunkReader::of(opened, &path, CHUNK_BYTES);
                 reader.header()?;
                 self.reader = Some(reader);

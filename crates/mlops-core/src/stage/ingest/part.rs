@@ -57,6 +57,7 @@ impl Part {
             Recount::Kept(before) => FileCounts {
                 rows_kept: now.rows_kept,
                 duplicates_across: before.duplicates_across + now.duplicates(),
+                superseded: before.superseded + now.superseded,
                 ..(**before).clone()
             },
         })

@@ -1,4 +1,4 @@
-//! Parquet files: the wanted columns, row group by row group.
+//! Parquet files: the wanted columns, row group by row group, several of these at a time.
 //!
 //! A nested column has a path as name, `address.city`; one that is repeated within a row has no cell to
 //! stand in. Not for writing.
@@ -8,38 +8,47 @@ use std::sync::Arc;
 
 use mlops_core::csv::formats::{Batch, Place, is_our_own};
 use mlops_core::{Error, Result};
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray, Int96};
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{
-    ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader,
-};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
+mod runs;
+pub(crate) mod texts;
+
+use crate::apart;
 use crate::decoder::Decoder;
 use crate::file::Window;
-use crate::recognise::Wish;
+use crate::lanes::{Lanes, Parts};
+use crate::recognise::{OwnedWish, Wish};
 use crate::typed::{self, Meaning, Speller, Unit};
 use crate::{rows, spell};
+use texts::Texts;
 
 /// The rows of a file.
 pub(crate) struct Table {
-    reader: SerializedFileReader<Window>,
+    reader: Arc<SerializedFileReader<Window>>,
     place: String,
     columns: Vec<Column>,
     names: Vec<String>,
     extra: Vec<String>,
     speller: Speller,
     max_bytes: usize,
-    /// The row group to open next.
-    next_group: usize,
-    /// The rows of the present one that were read, and those that are left.
+    /// The rows of the present row group that were read, and those that are left.
     read: u64,
     left: u64,
     part: Option<Arc<str>>,
     /// Rows to decode next.
     rows: usize,
+}
+
+/// The rows of a file whose row groups are decoded by others.
+pub(crate) struct Groups {
+    names: Vec<String>,
+    extra: Vec<String>,
+    lanes: Lanes<usize>,
 }
 
 /// A column of the file.
@@ -72,6 +81,7 @@ enum Values {
     Float(Decoded<parquet::data_type::FloatType>),
     Double(Decoded<parquet::data_type::DoubleType>),
     Bytes(Decoded<parquet::data_type::ByteArrayType>),
+    Texts(Texts),
     Fixed(Decoded<parquet::data_type::FixedLenByteArrayType>),
 }
 
@@ -124,6 +134,7 @@ impl Values {
             Self::Float(column) => column.decode(rows, levels),
             Self::Double(column) => column.decode(rows, levels),
             Self::Bytes(column) => column.decode(rows, levels),
+            Self::Texts(column) => column.decode(rows).map(|()| rows),
             Self::Fixed(column) => column.decode(rows, levels),
         }
     }
@@ -137,6 +148,7 @@ impl Values {
             Self::Float(column) => column.reader.skip_records(rows),
             Self::Double(column) => column.reader.skip_records(rows),
             Self::Bytes(column) => column.reader.skip_records(rows),
+            Self::Texts(column) => column.pass_over(rows).map(|()| rows),
             Self::Fixed(column) => column.reader.skip_records(rows),
         }
     }
@@ -169,6 +181,7 @@ impl Values {
             Self::Bytes(column) => {
                 bytes(ByteArray::data(column.values.get(i)?), kind, speller, out);
             }
+            Self::Texts(column) => bytes(column.cell(i)?, kind, speller, out),
             Self::Fixed(column) => {
                 let value: &FixedLenByteArray = column.values.get(i)?;
                 bytes(ByteArray::data(value), kind, speller, out);
@@ -293,14 +306,13 @@ impl Table {
             .collect();
         extra.dedup();
         Ok(Self {
-            reader,
+            reader: Arc::new(reader),
             place,
             columns,
             names,
             extra,
             speller: Speller { decimal: wish.options.numbers.decimal },
             max_bytes: wish.options.max_line_bytes,
-            next_group: 0,
             read: 0,
             left: 0,
             part: None,
@@ -308,17 +320,43 @@ impl Table {
         })
     }
 
-    /// The rows from one of a row group on, both counted from 0.
-    pub(crate) fn from_row(wish: Wish, window: Window, group: usize, row: u64) -> Result<Self> {
-        let mut table = Self::of(wish, window)?;
-        table.next_group = group;
-        let place = table.place.clone();
-        table.pass_over(row).map_err(|e| damaged(&place, &e))?;
-        Ok(table)
+    /// The same table, to be read by somebody else.
+    fn another(&self) -> Self {
+        let columns = self.columns.iter().map(|Column { leaf, kind, defined, .. }| Column {
+            leaf: *leaf,
+            kind: *kind,
+            defined: *defined,
+            levels: Vec::new(),
+            values: None,
+            next: 0,
+        });
+        Self {
+            reader: Arc::clone(&self.reader),
+            place: self.place.clone(),
+            columns: columns.collect(),
+            names: self.names.clone(),
+            extra: Vec::new(),
+            part: None,
+            ..*self
+        }
+    }
+
+    /// Goes to a row of a row group, both counted from 0.
+    pub(crate) fn enter(&mut self, group: usize, row: u64) -> Result<()> {
+        self.open(group).and_then(|()| self.pass_over(row)).map_err(|e| damaged(&self.place, &e))
+    }
+
+    /// Fills an empty batch with the next rows of the row group; returns false after the last.
+    pub(crate) fn next(&mut self, batch: &mut Batch) -> Result<bool> {
+        if self.left == 0 {
+            return Ok(false);
+        }
+        self.fill(batch).map_err(|e| damaged(&self.place, &e))?;
+        Ok(true)
     }
 
     fn pass_over(&mut self, rows: u64) -> ParquetResult<()> {
-        if rows == 0 || !self.open()? {
+        if rows == 0 {
             return Ok(());
         }
         let count = usize::try_from(rows).unwrap_or(usize::MAX);
@@ -330,32 +368,32 @@ impl Table {
         Ok(())
     }
 
-    /// Opens the next row group that has rows.
-    fn open(&mut self) -> ParquetResult<bool> {
-        if self.left == 0 {
-            let Some((group, rows)) = next_group(&self.reader, &mut self.next_group)? else {
-                return Ok(false);
-            };
-            self.left = rows;
-            self.read = 0;
-            self.part = Some(format!("row group {}", self.next_group - 1).into());
-            for column in &mut self.columns {
-                column.values = Some(Values::of(group.get_column_reader(column.leaf)?));
-            }
+    fn open(&mut self, number: usize) -> ParquetResult<()> {
+        let group = self.reader.get_row_group(number)?;
+        self.left = u64::try_from(group.metadata().num_rows()).unwrap_or(0);
+        self.read = 0;
+        self.part = Some(format!("row group {number}").into());
+        for column in &mut self.columns {
+            let chunk = group.metadata().column(column.leaf);
+            column.values =
+                Some(if chunk.column_type() == Physical::BYTE_ARRAY && texts::are_known(chunk) {
+                    let pages = group.get_column_page_reader(column.leaf)?;
+                    Values::Texts(Texts::of(pages, column.defined))
+                } else {
+                    Values::of(group.get_column_reader(column.leaf)?)
+                });
         }
-        Ok(true)
+        Ok(())
     }
 
-    fn fill(&mut self, batch: &mut Batch) -> ParquetResult<bool> {
-        if !self.open()? {
-            return Ok(false);
-        }
+    fn fill(&mut self, batch: &mut Batch) -> ParquetResult<()> {
         let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.rows);
         for column in &mut self.columns {
             column.next = 0;
             let Some(values) = &mut column.values else { continue };
             let read = values.decode(rows, &mut column.levels)?;
-            if read < rows || (column.defined > 0 && column.levels.len() != rows) {
+            let leveled = column.defined > 0 && !matches!(values, Values::Texts(_));
+            if read < rows || (leveled && column.levels.len() != rows) {
                 return Err(ParquetError::EOF("a column has fewer values than rows".to_owned()));
             }
         }
@@ -363,6 +401,17 @@ impl Table {
         let (columns, speller) = (&mut self.columns, self.speller);
         let cell = |column: usize, row: usize, text: &mut Vec<u8>| -> ParquetResult<()> {
             let column: &mut Column = &mut columns[column];
+            if let Some(Values::Texts(texts)) = &column.values {
+                match column.kind {
+                    Kind::Plain(Meaning::Integer) => texts.push(row, text),
+                    kind => {
+                        if let Some(value) = texts.cell(row) {
+                            bytes(value, kind, speller, text);
+                        }
+                    }
+                }
+                return Ok(());
+            }
             let missing = column.defined > 0 && column.levels[row] < column.defined;
             let Some(values) = column.values.as_ref().filter(|_| !missing) else {
                 return Ok(());
@@ -376,27 +425,50 @@ impl Table {
         self.rows = rows::fill(batch, rows, self.names.len(), self.max_bytes, cell)?;
         self.read += rows as u64;
         self.left -= rows as u64;
-        Ok(true)
+        Ok(())
     }
 }
 
-/// The row group `next` of a file or the first one after it that has rows, and their number; `next` is then
-/// the one after that.
-pub(crate) fn next_group<'r>(
-    reader: &'r SerializedFileReader<Window>,
-    next: &mut usize,
-) -> ParquetResult<Option<(Box<dyn RowGroupReader + 'r>, u64)>> {
-    while *next < reader.num_row_groups() {
-        let group = reader.get_row_group(*next)?;
-        *next += 1;
-        let rows = u64::try_from(group.metadata().num_rows()).map_err(|_| {
-            ParquetError::General("a row group has a negative number of rows".to_owned())
-        })?;
-        if rows > 0 {
-            return Ok(Some((group, rows)));
+impl Parts for Table {
+    type Part = usize;
+
+    fn decode(&mut self, group: usize, tell: &mut dyn FnMut(Batch) -> bool) -> Result<()> {
+        self.enter(group, 0)?;
+        loop {
+            let mut batch = Batch::default();
+            if !self.next(&mut batch)? || !tell(batch) {
+                return Ok(());
+            }
         }
     }
-    Ok(None)
+}
+
+/// Opens the file in `window`, of which a library may give up on what it announces.
+pub(crate) fn open(own: OwnedWish, window: Window) -> Result<Groups> {
+    let (path, threads) = (own.get().path.to_owned(), own.get().threads);
+    let table = apart::once(&path, move || Table::of(own.get(), window))?;
+    let groups = groups(&table.reader).map_err(|e| damaged(&table.place, &e))?;
+    let mut lanes = Lanes::start(&path, threads.min(groups.len()), || table.another())?;
+    for group in groups {
+        lanes.give(group);
+    }
+    Ok(Groups { names: table.names, extra: table.extra, lanes })
+}
+
+/// The numbers of the row groups that have rows.
+pub(crate) fn groups(reader: &SerializedFileReader<Window>) -> ParquetResult<Vec<usize>> {
+    let mut groups = Vec::new();
+    for (number, group) in reader.metadata().row_groups().iter().enumerate() {
+        match group.num_rows() {
+            ..0 => {
+                let message = "a row group has a negative number of rows";
+                return Err(ParquetError::General(message.to_owned()));
+            }
+            0 => {}
+            _ => groups.push(number),
+        }
+    }
+    Ok(groups)
 }
 
 /// About how many bytes of the file in `window` a row takes.
@@ -422,13 +494,13 @@ pub(crate) fn damaged(place: &str, error: &ParquetError) -> Error {
     Error::schema(place, message)
 }
 
-impl Decoder for Table {
+impl Decoder for Groups {
     fn header(&mut self) -> Result<Option<Vec<String>>> {
         Ok(Some(self.names.clone()))
     }
 
     fn next(&mut self, batch: &mut Batch) -> Result<bool> {
-        self.fill(batch).map_err(|e| damaged(&self.place, &e))
+        self.lanes.take(batch)
     }
 
     fn extra(&self) -> Vec<String> {
