@@ -45,7 +45,7 @@ pub use contract::Contract;
 pub use decide::{Decide, INPUT};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
-pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
+pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use lineage::Lineage;
 pub use output::Output;
@@ -212,7 +212,7 @@ impl Config {
         let service = service::service(root.section("service"), &at);
         let schema::SchemaSection { schema, pooling, reasons, slices, kept } =
             schema::schema(root.section("schema"));
-        let ingestion = ingestion::ingestion(root.section("ingestion"));
+        let ingestion = ingestion::ingestion(root.section("ingestion"), &schema, &kept);
         let expect = expect::expect(&mut root, &schema, &at);
         let contract = contract::contract(&mut root, &schema);
         let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
@@ -230,7 +230,7 @@ impl Config {
             test_data,
             output_model,
             deployment,
-            holdout: holdout::holdout(root.section("holdout"), &schema, &kept),
+            holdout: holdout::holdout(root.section("holdout"), &schema, &kept, &ingestion),
             decide: decide::decide(root.section("decide"), expect.is_some(), &sources),
             expect,
             contract,
@@ -298,6 +298,11 @@ impl Config {
     /// How the file at `path` is read.
     pub fn reading_at(&self, path: &Path) -> &Ingestion {
         self.source_at(path).map_or(&self.ingestion, |(source, _)| &source.reading)
+    }
+
+    /// Which rows replace each other, if any do.
+    pub fn latest(&self) -> Option<Latest> {
+        self.ingestion.latest(&self.schema)
     }
 
     /// The path of the lock that at most one run holds.

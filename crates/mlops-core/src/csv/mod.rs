@@ -27,6 +27,7 @@ pub mod clean;
 pub mod contract;
 pub(crate) mod date_cell;
 pub(crate) mod evidence;
+pub mod forgotten;
 pub mod formats;
 pub mod header;
 pub mod newest;

@@ -20,6 +20,7 @@ use crate::text;
 use super::checks::{Checks, Looked};
 use super::clean::{self, FormatChanges, Labels};
 use super::date_cell::{canonical_date, push_date};
+use super::forgotten::Forgotten;
 use super::formats::{Refused, Source, Why};
 use super::number::{Number, missing_numbers, no_number, push_number};
 pub(crate) use super::parsed::Parsed;
@@ -61,6 +62,8 @@ pub(crate) struct RowParser<'a> {
     pub(crate) index: StructuralIndex,
     /// What is looked at in rows that are good.
     checks: Option<Arc<Checks>>,
+    /// The people whose rows are left out.
+    forgotten: Option<Arc<Forgotten>>,
 }
 
 impl<'a> RowParser<'a> {
@@ -96,12 +99,19 @@ impl<'a> RowParser<'a> {
             texts: RawTexts::default(),
             index,
             checks: None,
+            forgotten: None,
         }
     }
 
     /// The same parser with something to look at in good rows.
     pub(crate) fn checking(mut self, checks: Option<Arc<Checks>>) -> Self {
         self.checks = checks;
+        self
+    }
+
+    /// The same parser without the rows of people who were erased.
+    pub(crate) fn without(mut self, forgotten: Option<Arc<Forgotten>>) -> Self {
+        self.forgotten = forgotten;
         self
     }
 
@@ -137,6 +147,10 @@ impl<'a> RowParser<'a> {
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
         widest(ChunkRows { parser: self, chunk, offset, out });
+        if let Some(forgotten) = &self.forgotten {
+            let (shape, positions) = (self.shape(), &self.layout.positions);
+            out.gone = forgotten.leave_out(&mut out.view(chunk, offset, shape), shape, positions);
+        }
         if let Some(checks) = &self.checks {
             let forgiven = out.looked.forgiven;
             let looked = checks.look_at(&mut out.view(chunk, offset, self.shape()));
@@ -474,6 +488,9 @@ impl<'a> RowParser<'a> {
             rejected.error = reason.error;
             rejected.message = reason.message;
             rejected.sign = reason.sign;
+        }
+        if let Some(forgotten) = &self.forgotten {
+            forgotten.leave_out_refused(out, refused);
         }
     }
 

@@ -186,6 +186,16 @@ impl Members {
         *rows = rows.saturating_add(1);
     }
 
+    /// Takes a row of `entity` away; an entity without rows is no member.
+    pub fn take(&mut self, entity: u128) {
+        if let Some(rows) = self.0.get_mut(&entity) {
+            *rows = rows.saturating_sub(1);
+            if *rows == 0 {
+                self.0.remove(&entity);
+            }
+        }
+    }
+
     /// Serialises a format byte and 20 bytes per entity, in ascending order.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + ENTRY * self.0.len());

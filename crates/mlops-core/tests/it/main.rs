@@ -27,6 +27,8 @@ mod decision;
 mod due;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
+/// People who are erased: what loses them, what is named, and that they never come back.
+mod forgetting;
 /// New rows on top of many that are known.
 mod incremental;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.
@@ -35,6 +37,8 @@ mod ingestion;
 mod judged;
 /// Objects of places: what is fetched, when, and that nothing half counts.
 mod landing;
+/// Of rows with the same key the newest stays.
+mod latest;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
 /// What each step read and wrote, for whoever follows the lineage of data.
