@@ -16,6 +16,7 @@ use crate::ledger::{DatasetRecord, Ledger, Segment};
 use crate::model::golden::GoldenRow;
 use crate::run::context::Context;
 use crate::stage::ingest::part::{From, Part, Recount};
+use crate::table::date::canonical;
 use crate::table::number;
 use crate::table::schema::{Role, Schema};
 use crate::{Error, Result};
@@ -106,6 +107,7 @@ impl InData {
                 Role::Numeric => {
                     numbers.push((!value.is_empty()).then(|| spelt(number(&value))));
                 }
+                Role::Date => numbers.push(canonical(&value).filter(|d| !d.is_nan()).map(spelt)),
                 Role::Categorical => texts.push(String::from_utf8_lossy(&value).into_owned()),
                 Role::Id | Role::Target => {}
             }
