@@ -211,7 +211,7 @@ fn a_scorecard_has_the_points_of_every_bin() {
         "missing",
         "self-employed",
         "24",
-        "information value 0.322",
+        "IV 0.322",
         "20 more halve the odds of “default”",
     ] {
         assert!(text.contains(part), "{part} in {text}");

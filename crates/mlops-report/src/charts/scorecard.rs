@@ -118,7 +118,7 @@ impl Chart for Scorecard<'_> {
                     let room = NAMES + 90.0 - theme::MARGIN;
                     canvas.text_within(theme::MARGIN, y, room, &column.name, label.bold())?;
                     if let Some(value) = column.information_value {
-                        let value = format!("information value {}", format::number(value));
+                        let value = format!("IV {}", format::number(value));
                         let end = canvas.width - theme::MARGIN;
                         canvas.text(end, y, &value, tick.align(Align::Right))?;
                     }
