@@ -226,11 +226,7 @@ fn fit(
     );
     let (reading, _) = reading?;
     if reading.digest != dataset.sha256 || reading.rejected > 0 {
-        return Err(Error::conflict(format!(
-            "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
-             `ingestion --rebuild`",
-            dataset.location.display()
-        )));
+        return Err(changed(dataset));
     }
     if held_out == reading.rows_read {
         return Err(nothing_left(dataset, held_out, 0));
@@ -336,6 +332,14 @@ impl Parsed {
             }
         }
     }
+}
+
+fn changed(dataset: &DatasetRecord) -> Error {
+    Error::conflict(format!(
+        "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
+         `ingestion --rebuild`",
+        dataset.location.display()
+    ))
 }
 
 fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
