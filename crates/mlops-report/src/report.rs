@@ -8,6 +8,7 @@ use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Evaluation, GainPoint, Interval, PrPoint, RocPoint,
     ScoreHistogram,
 };
+use mlops_core::evaluation::slices::SliceScore;
 use mlops_core::model::fit::PenaltyGrid;
 use serde::Serialize;
 
@@ -42,6 +43,8 @@ pub struct Report {
     pub model: Model,
     /// The model's score.
     pub score: Score,
+    /// The score of parts of the rows.
+    pub slices: Vec<SliceScore>,
     /// The data of the curves.
     pub curves: Curves,
     /// The statistics of the columns.
@@ -67,6 +70,7 @@ impl Default for Report {
             ingested: Vec::new(),
             model: Model::default(),
             score: Score::default(),
+            slices: Vec::new(),
             curves: Curves::default(),
             columns: Vec::new(),
             warnings: Vec::new(),

@@ -115,7 +115,12 @@ impl<'a> Section<'a> {
 
     /// Any value.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value> {
-        self.ask(key, json!({}));
+        self.value_of(key, json!({}))
+    }
+
+    /// A value that the caller checks against the JSON Schema `kind`.
+    pub(super) fn value_of(&mut self, key: &'static str, kind: Value) -> Option<Value> {
+        self.ask(key, kind);
         self.take(key)
     }
 

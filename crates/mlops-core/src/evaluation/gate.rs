@@ -33,6 +33,7 @@ use crate::evaluation::metrics::{
     against_constant,
 };
 use crate::evaluation::reasons::{Constant, GateReason, Reasons, Ruling};
+use crate::evaluation::slices::SliceContest;
 use crate::{Error, Result};
 
 /// The verdict, with every number that it is based on.
@@ -63,6 +64,9 @@ pub struct GateVerdict {
     /// A person accepts a challenger that does no better than the best constant answer.
     #[serde(default)]
     pub accepted: bool,
+    /// Both models on each slice of the hold-out with enough rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<SliceContest>,
     /// The reasons; the decisive one comes first.
     pub reasons: Reasons,
 }
@@ -149,6 +153,7 @@ pub fn gate(
         min_improvement,
         constant_f1: constant.f1,
         accepted: accept,
+        slices: Vec::new(),
         reasons: Reasons::refused(Vec::new()),
     };
     if matrix.one_class() {
@@ -171,6 +176,24 @@ impl GateVerdict {
     /// Whether the challenger's F1 does no better than that of the best constant answer.
     pub fn loses_to_constant(&self) -> bool {
         against_constant(self.challenger_f1, self.constant_f1) != Ordering::Greater
+    }
+
+    /// Adds the slices, and refuses a challenger that loses more than `most` on one of them; on average over
+    /// all rows it may still be better.
+    pub fn hold_to_slices(&mut self, slices: Vec<SliceContest>, most: Option<f64>) {
+        let most = most.unwrap_or(f64::INFINITY);
+        let drop = |slice: &&SliceContest| slice.champion_f1 - slice.challenger_f1;
+        let beyond = || slices.iter().filter(|slice| drop(slice) > most + SAME_F1);
+        if let Some(worst) = beyond().max_by(|a, b| drop(a).total_cmp(&drop(b))) {
+            let worst = worst.clone();
+            let others = beyond().count() as u64 - 1;
+            let reason = GateReason::SliceDrop { worst, most, others };
+            let first = if self.blessed { 0 } else { self.reasons.all.len() };
+            self.reasons.all.insert(first, reason);
+            self.reasons.ruling = Some(Ruling::Refused);
+            self.blessed = false;
+        }
+        self.slices = slices;
     }
 
     /// The values of the metric that decided.
@@ -229,6 +252,7 @@ impl GateVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluation::slices::Slice;
 
     /// 40 rows, every other one positive, of which the model gets all but the last `wrong` right.
     fn answers(wrong: usize) -> (Vec<bool>, Vec<bool>) {
@@ -331,6 +355,43 @@ mod tests {
             !worse.blessed && worse.reasons.sentences()[0].starts_with("refused: "),
             "{worse:?}"
         );
+    }
+
+    #[test]
+    fn a_loss_on_one_slice_refuses_what_is_better_on_average() {
+        let slice = |value: &str, champion_f1: f64, challenger_f1: f64| SliceContest {
+            slice: Slice { column: "region".to_owned(), value: Some(value.to_owned()) },
+            rows: 300,
+            champion_f1,
+            challenger_f1,
+        };
+        let slices =
+            || vec![slice("north", 0.8, 0.9), slice("south", 0.8, 0.7), slice("west", 0.8, 0.72)];
+        let held = |most: Option<f64>| {
+            let mut better = verdict(8, 6, 0.0);
+            better.hold_to_slices(slices(), most);
+            assert_eq!(better.slices.len(), 3);
+            better
+        };
+        for passes in [None, Some(0.1), Some(0.2)] {
+            assert!(held(passes).blessed, "{passes:?}");
+        }
+        let refused = held(Some(0.05));
+        assert!(!refused.blessed);
+        assert_eq!(
+            refused.reasons.sentences()[0],
+            "refused: on the 300 hold-out rows of region=south the challenger has F1 0.7000 and the \
+             champion 0.8000, a loss of more than \"gate.max_slice_drop\", 0.05; it loses more than that \
+             on 1 more slice"
+        );
+        // What is refused anyway keeps its first reason.
+        let mut worse = verdict(8, 9, 0.0);
+        worse.hold_to_slices(slices(), Some(0.09));
+        let sentences = worse.reasons.sentences();
+        assert!(sentences[0].contains("to go live it needs"), "{sentences:?}");
+        assert!(sentences[1].ends_with("\"gate.max_slice_drop\", 0.09"), "{sentences:?}");
+        let text = serde_json::to_string(&worse).unwrap();
+        assert_eq!(serde_json::from_str::<GateVerdict>(&text).unwrap().slices, worse.slices);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::metrics::{Interval, Metric, SAME_F1};
+use crate::evaluation::slices::SliceContest;
 use crate::ids::spelt;
 use crate::text;
 
@@ -80,6 +81,15 @@ pub enum GateReason {
         rows: u64,
         /// The consequence in words.
         note: &'static str,
+    },
+    /// The challenger loses more than it may on some slice of the hold-out.
+    SliceDrop {
+        /// The slice with the largest loss.
+        worst: SliceContest,
+        /// The F1 that it may lose.
+        most: f64,
+        /// The number of further slices on which it loses more.
+        others: u64,
     },
     /// There is no model to compare with.
     Alone {
@@ -253,6 +263,23 @@ impl fmt::Display for GateReason {
             ),
             Self::FewRows { rows, note } => {
                 write!(f, "the hold-out has {}: {note}", text::plural(*rows, "row"))
+            }
+            Self::SliceDrop { worst, most, others } => {
+                let SliceContest { slice, rows, champion_f1, challenger_f1 } = worst;
+                write!(
+                    f,
+                    "on the {} hold-out rows of {slice} the challenger has F1 {challenger_f1:.4} and the \
+                     champion {champion_f1:.4}, a loss of more than \"gate.max_slice_drop\", {most}",
+                    text::count(*rows)
+                )?;
+                if *others > 0 {
+                    write!(
+                        f,
+                        "; it loses more than that on {}",
+                        text::plural(*others, "more slice")
+                    )?;
+                }
+                Ok(())
             }
             Self::Alone { first, value, rows, constant, beats_constant, accepted } => {
                 let Constant { metric, value: best } = constant;

@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Model, TrainingData, class_weight_name, solver_name};
+use super::{Explainer, Model, ReferenceRow, TrainingData, class_weight_name, solver_name};
 use crate::evaluation::cutoff::Cutoff;
+use crate::evaluation::leak::Leak;
 use crate::model::fit::{CrossCheck, PenaltyGrid};
 use crate::platform::digest::Digest;
 
@@ -25,6 +26,14 @@ pub struct Card {
     pub scaler: CardScaler,
     /// Coefficients of the standardised features.
     pub coefficients: Vec<f64>,
+    /// By how much one standard deviation more of a feature multiplies the odds of the positive label, or
+    /// the category instead of that of [`Card::reference`]; `None` beyond the largest number, and in
+    /// files written before they were computed the list is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub odds: Vec<Option<f64>>,
+    /// The row that odds and contributions compare with; `None` in files written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferenceRow>,
     /// Log-odds if all standardised features are 0.
     pub intercept: f64,
     /// The value that replaces a missing one, by column.
@@ -37,6 +46,9 @@ pub struct Card {
     /// The result of an independent solver (smartcore's L-BFGS) on the same rows, if there are few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross_check: Option<CrossCheck>,
+    /// Columns that give the label away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<Leak>,
     /// Newton steps on all rows.
     pub iterations: usize,
     /// Largest component of the mean gradient at the solution.
@@ -84,6 +96,8 @@ impl Card {
         }
         let pooled = encoder.categorical.iter().filter(|feature| !feature.pooled.is_empty());
         let infrequent = pooled.map(|f| (f.name.clone(), json!(f.pooled))).collect();
+        let explainer = Explainer::new(model);
+        let odds = explainer.effects().into_iter().map(f64::exp);
         Self {
             format_version: 1,
             artifact,
@@ -95,11 +109,14 @@ impl Card {
             features: model.features(),
             scaler: CardScaler { mean: scaler.mean.clone(), scale: scaler.scale.clone() },
             coefficients: fitted.coefficients.clone(),
+            odds: odds.map(|odds| Some(odds).filter(|odds| odds.is_finite())).collect(),
+            reference: Some(explainer.reference_row()),
             intercept: fitted.intercept,
             imputation,
             infrequent,
             solver: solver_name(fitted.solver).to_owned(),
             cross_check: None,
+            leaks: Vec::new(),
             iterations: fitted.iterations,
             gradient_norm: fitted.gradient_norm,
             loss: fitted.loss,

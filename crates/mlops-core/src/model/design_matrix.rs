@@ -304,6 +304,12 @@ impl TrainingRows {
         Ok(Encoder { missing: self.missing, numeric, categorical })
     }
 
+    /// The packed rows, the number of numeric columns, the names of all, and the memory for learning.
+    pub(super) fn columns(&self) -> (&PackedBlocks, usize, Vec<&str>, usize) {
+        let names = self.names.0.iter().chain(&self.names.1).map(String::as_str);
+        (&self.rows, self.names.0.len(), names.collect(), self.memory)
+    }
+
     fn known_columns(&self) -> Vec<ColumnRange> {
         let known = self.known.iter().zip(&self.missing_cells);
         known

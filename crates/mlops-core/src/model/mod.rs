@@ -7,6 +7,7 @@
 //! of a fit |
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
+//! | [`Explainer`] | `contribution`: what each column added to a prediction |
 //! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
 //! | [`Tuned`] | `tuned`: what training chose besides the coefficients |
 //! | `Card` | `card`: the readable `model.json` |
@@ -16,10 +17,12 @@
 
 pub mod artifact;
 pub mod card;
+mod contribution;
 mod design_matrix;
 mod encoder;
 pub mod fit;
 pub mod golden;
+mod leaks;
 mod median;
 mod predict;
 mod tuned;
@@ -27,6 +30,7 @@ mod tuned;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::design_matrix::{EncodedRows, TrainingBatch, TrainingRows};
+pub use contribution::{Contribution, Explainer, Explanations, Reference, ReferenceRow};
 pub use encoder::{CategoricalFeature, Encoder, NumericFeature, check_width};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};

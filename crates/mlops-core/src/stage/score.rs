@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::dataset::discover;
 use crate::evaluation::metrics::score::latest_score_text;
 use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
+use crate::evaluation::slices::SliceScore;
 use crate::ids::DatasetVersion;
 use crate::ledger::projections;
 use crate::model::{Model, artifact};
@@ -51,6 +52,9 @@ pub struct Score {
     /// All figures.
     #[serde(flatten)]
     pub evaluation: Evaluation,
+    /// The figures of parts of the rows, by the columns of `schema.slice`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<SliceScore>,
 }
 
 impl Report for Score {
@@ -161,6 +165,12 @@ pub fn of(
         training.threshold,
         scored.clusters.as_ref(),
     )?;
+    let slices = scored.slices.scores(
+        &scored.labels,
+        &scored.probabilities,
+        training.threshold,
+        scored.clusters.as_ref(),
+    )?;
     let score = Score {
         format_version: 1,
         artifact,
@@ -171,6 +181,7 @@ pub fn of(
         unanswered: scored.unanswered,
         notes,
         evaluation,
+        slices,
     };
     let file = pretty(&score)?;
     let f1 = score.evaluation.f1;
@@ -322,9 +333,31 @@ impl fmt::Display for Score {
                 writeln!(f, "{} {what}", text::plural(n, "test row"))?;
             }
         }
+        f.write_str(&slice_table(&self.slices))?;
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
         Ok(())
     }
+}
+
+/// The scores of slices as a table; nothing without any.
+fn slice_table(slices: &[SliceScore]) -> String {
+    if slices.is_empty() {
+        return String::new();
+    }
+    let heading = ["slice", "rows", "positive", "F1", "95 % interval", "ROC AUC"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for SliceScore { slice, evaluation: e } in slices {
+        let few = e.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+        rows.push(vec![
+            slice.to_string(),
+            text::count(e.n),
+            text::count(e.positives),
+            format!("{:.4}", e.f1),
+            format!("{:.3} to {:.3}{few}", e.f1_interval.low, e.f1_interval.high),
+            e.roc_auc.map_or("-".to_owned(), |auc| format!("{auc:.4}")),
+        ]);
+    }
+    text::table(&rows)
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::config::choices::MissingPolicy;
 use crate::csv::reader::RowReader;
 use crate::evaluation::folds::{FoldKeys, FoldRows};
+use crate::evaluation::leak::Leak;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
@@ -96,12 +97,14 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
     let keys = fold_keys(config, &schema)?;
     let learnt = fit(context, &dataset, schema, (held, keys))?;
-    let Learnt { model, golden_rows, constants, check } = learnt;
+    let Learnt { model, golden_rows, constants, check, leaks } = learnt;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
     let place = config.output_model.join(ARTIFACT).display().to_string();
-    let card = Card { cross_check: check, ..Card::of(&model, sha256) };
+    notes.extend(leaks.iter().map(ToString::to_string));
+    notes.extend(notes_on(&model, &constants, &leaks));
+    let card = Card { cross_check: check, leaks, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
     let made = Made {
@@ -121,7 +124,6 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         },
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    notes.extend(notes_on(&model, &constants));
     Ok(Trained {
         artifact: place,
         sha256,
@@ -261,6 +263,7 @@ fn fit(
     estimator.c = training.c.unwrap_or(f64::INFINITY);
     let mut fitted = estimator.fit(&blocks, &scaler)?;
     let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    let leaks = rows.leaks()?;
     tuned.prior_shift = estimator.prior_shift(&blocks);
     fitted.intercept += tuned.prior_shift;
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
@@ -277,7 +280,7 @@ fn fit(
     let numbers = config.ingestion.numbers;
     let model =
         Model { schema, missing_values, numbers, encoder, scaler, fitted, training, tuned, data };
-    Ok(Learnt { model, golden_rows, constants, check })
+    Ok(Learnt { model, golden_rows, constants, check, leaks })
 }
 
 /// What was learned from the rows.
@@ -287,6 +290,8 @@ struct Learnt {
     /// Columns in which all rows have the same value.
     constants: Vec<String>,
     check: Option<CrossCheck>,
+    /// Columns that give the label away.
+    leaks: Vec<Leak>,
 }
 
 /// A batch of rows, processed on the thread that parsed it.
@@ -342,7 +347,7 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     ))
 }
 
-fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
+fn notes_on(model: &Model, constants: &[String], leaks: &[Leak]) -> Vec<String> {
     let (mut notes, data) = (Vec::new(), &model.data);
     if data.dropped > data.rows {
         notes.push(format!(
@@ -361,6 +366,7 @@ fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
         ));
     }
     let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
+    let coefficients = coefficients.filter(|(name, _)| !leaks.iter().any(|leak| leak.has(name)));
     let largest = coefficients.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
     if let Some((name, size)) = largest.filter(|(_, size)| size.abs() > 15.0) {
         notes.push(format!(

@@ -5,6 +5,7 @@ use std::fs;
 
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::RowReader;
+use mlops_core::evaluation::leak::Sign;
 use mlops_core::model::{Model, Prediction, Predictor, artifact};
 use mlops_testkit::{HEADER, Random, Scene, sample_rows};
 use serde_json::{Value, json};
@@ -173,7 +174,10 @@ fn separable_data_have_an_optimum_and_a_note() {
     let scene = small(&json!({"C": 1e6}), &rows);
     let trained = scene.train().unwrap();
     assert!(trained.card.gradient_norm <= 1e-9, "{}", trained.card.gradient_norm);
-    assert!(trained.notes.iter().any(|n| n.contains("separable")), "{:?}", trained.notes);
+    let away =
+        "\"x\" may give the label away: alone it has a ROC AUC of 1.0000 on 200 training rows";
+    assert_eq!(trained.notes.iter().filter(|note| note.starts_with(away)).count(), 1);
+    assert!(!trained.notes.iter().any(|note| note.contains("separable")), "{:?}", trained.notes);
 }
 
 #[test]
@@ -419,4 +423,62 @@ fn data_are_not_read_as_something_else_than_they_were_ingested_as() {
     assert!(scene.ingest().unwrap().files.is_empty());
     assert_eq!(scene.train().unwrap().card.features, features);
     scene.score().unwrap();
+}
+
+#[test]
+fn columns_that_give_the_label_away_are_told_of_once_with_their_numbers() {
+    let scene =
+        Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["age", "refund", "closed"],
+        "categorical": ["country", "reason"], "target": "left"}}));
+    let mut random = Random(3);
+    let mut text = "who,age,refund,closed,country,reason,left\n".to_owned();
+    for i in 0..2_000 {
+        let left = random.one_in(3);
+        let age = random.below(60) + usize::from(left) * 10;
+        // Known after the client has left: a refund, the day on which the account was closed, and why.
+        let refund = if left { 100 + random.below(900) } else { random.below(102) };
+        let closed = if left { random.below(365).to_string() } else { String::new() };
+        let reason = if left { random.pick(&["price", "service"]) } else { "none" };
+        let country = random.pick(&["de", "fr", "it"]);
+        text += &format!("w{i},{age},{refund},{closed},{country},{reason},{}\n", u8::from(left));
+    }
+    scene.file("in/a.csv", text);
+    scene.ingest().unwrap();
+    let trained = scene.train().unwrap();
+    let found: Vec<(&str, Sign)> =
+        trained.card.leaks.iter().map(|leak| (leak.column.as_str(), leak.sign)).collect();
+    let expected =
+        [("refund", Sign::Numbers), ("closed", Sign::Gaps), ("reason", Sign::Categories)];
+    assert_eq!(found, expected);
+    for (column, _) in expected {
+        let quoted = format!("\"{column}\" may give the label away: ");
+        assert_eq!(trained.notes.iter().filter(|note| note.starts_with(&quoted)).count(), 1);
+        assert_eq!(trained.notes.iter().filter(|note| note.contains(column)).count(), 1);
+    }
+    assert!(
+        trained.notes.iter().any(|note| note.contains("ROC AUC of 0.99") && note.contains("2,000"))
+    );
+    assert_eq!(scene.json("model/model.json")["leaks"].as_array().unwrap().len(), 3);
+}
+
+/// A sample of blocks of many rows finds the same, whatever the threads, and rows that are sorted by their
+/// label are no hindrance.
+#[test]
+fn a_sample_of_many_rows_finds_what_gives_the_label_away() {
+    let scene =
+        Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["x", "y"], "target": "t"},
+        "limits": {"threads": 2}}));
+    let mut random = Random(4);
+    let mut text = "who,x,y,t\n".to_owned();
+    for i in 0..90_000 {
+        let positive = i > 60_000;
+        let x = random.below(1_000) + usize::from(positive) * 990;
+        text += &format!("w{i},{x},{},{}\n", random.below(50), u8::from(positive));
+    }
+    scene.file("in/a.csv", text);
+    scene.ingest().unwrap();
+    let leaks = scene.train().unwrap().card.leaks;
+    assert_eq!(leaks.len(), 1, "{leaks:?}");
+    assert_eq!((leaks[0].column.as_str(), leaks[0].rows), ("x", 65_536));
+    assert!(leaks[0].roc_auc > 0.999 && leaks[0].roc_auc < 1.0, "{leaks:?}");
 }

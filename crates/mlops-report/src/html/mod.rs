@@ -8,6 +8,7 @@ mod findings;
 mod ingested;
 mod model;
 mod quality;
+mod slices;
 mod style;
 mod table;
 mod tuned;

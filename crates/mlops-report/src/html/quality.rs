@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use mlops_core::evaluation::metrics::{Decile, Evaluation, Interval, Metric};
 
 use super::table::{Table, cells};
-use super::{figures, verdict};
+use super::{figures, slices, verdict};
 use crate::font::clean;
 use crate::format;
 use crate::pictures::Picture;
@@ -49,6 +49,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
             (further(evaluation))
             (deciles(&evaluation.deciles))
         }
+        (slices::table(&report.slices))
         (figures(pictures, &drawn))
     }
 }

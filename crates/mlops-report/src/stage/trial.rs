@@ -7,6 +7,7 @@ use mlops_core::evaluation::metrics::probability::{
     CalibrationTest, calibration_curve, hosmer_lemeshow, score_histogram,
 };
 use mlops_core::evaluation::metrics::{Evaluation, Ranking};
+use mlops_core::evaluation::slices::SliceScore;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::run::test_files::TestFiles;
 use mlops_core::stage::score::{Scored, Scoring, predict_current};
@@ -30,6 +31,8 @@ const HISTOGRAM_BINS: usize = 25;
 pub(super) struct Trial {
     /// The figures; `None` if there are none at all.
     pub(super) score: Option<Score>,
+    /// The figures of parts of the rows.
+    pub(super) slices: Vec<SliceScore>,
     /// The curves; empty without test data.
     pub(super) curves: Curves,
     /// The test of calibration; `None` if there are too few rows.
@@ -121,7 +124,13 @@ impl Trial {
             format!("The rows come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
         let calibration = hosmer_lemeshow(labels, probabilities)?;
-        Ok(Some(Self { score, curves, calibration, tests: tests.clone() }))
+        let slices = scored.slices.scores(
+            labels,
+            probabilities,
+            training.threshold,
+            scored.clusters.as_ref(),
+        )?;
+        Ok(Some(Self { score, slices, curves, calibration, tests: tests.clone() }))
     }
 
     /// The figures of the last scoring, if there are any.
@@ -137,7 +146,8 @@ impl Trial {
         )));
         let names: Vec<_> = recorded.test_files.keys().map(String::as_str).collect();
         let held_out = format!("They came from {}, when the model was scored.", listed(&names));
-        Self { score: Some(score(&recorded.evaluation, held_out)), ..Self::default() }
+        let score = Some(score(&recorded.evaluation, held_out));
+        Self { score, slices: recorded.slices.clone(), ..Self::default() }
     }
 
     /// The digests that identify the model and the data of the report.

@@ -145,6 +145,7 @@ pub(crate) fn plausible() -> Report {
             beats_constant: true,
             beyond_chance: true,
         },
+        slices: Vec::new(),
         curves: Curves {
             roc,
             pr,

@@ -62,6 +62,12 @@ impl Clusters {
         (numbers.len() < entities.len()).then_some(Self { of_row, entities: numbers.len() })
     }
 
+    /// The entities of some of the rows; `None` if each of these has one of its own.
+    pub fn among(&self, rows: &[usize]) -> Option<Self> {
+        let entities: Vec<u128> = rows.iter().map(|row| u128::from(self.of_row[*row])).collect();
+        Self::of(&entities)
+    }
+
     /// The number of entities.
     pub fn len(&self) -> usize {
         self.entities

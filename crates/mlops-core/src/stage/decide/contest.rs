@@ -12,6 +12,7 @@ use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
 
 use super::super::score::compare_tests;
+use super::super::tested::MIN_OF_CLASS;
 
 /// The result of a contest.
 #[derive(Debug)]
@@ -61,6 +62,9 @@ pub fn contest(
     let [of_champion, of_challenger] = [(&champion, 0), (&challenger, 1)]
         .map(|(predicted, of)| Answers { predicted, probabilities: &compared.probabilities[of] });
     let mut verdict = gate(&compared.labels, of_champion, of_challenger, clusters.as_ref(), terms)?;
+    let least = (config.holdout.min_rows, MIN_OF_CLASS);
+    let slices = compared.slices.contests(&compared.labels, [&champion, &challenger], least);
+    verdict.hold_to_slices(slices, config.gate.max_slice_drop);
     let reasons = &mut verdict.reasons.all;
     reasons.extend(compared.notes.iter().cloned().map(GateReason::TestData));
     reasons.extend(unchecked);
