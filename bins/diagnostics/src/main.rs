@@ -19,7 +19,8 @@ use mlops_runtime::dependencies;
 #[command(
     version,
     after_help = "Examples:\n  diagnostics --data clients.csv --output risk.csv\n  \
-                  diagnostics compare 2 3"
+                  diagnostics --data clients.csv --output risk.csv --explain 4\n  diagnostics \
+                  compare 2 3"
 )]
 struct Arguments {
     #[command(flatten)]
@@ -42,6 +43,12 @@ struct Diagnose {
     /// cannot be read; never over a file that is not one of these
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// In that file, also name the N columns that moved each prediction the most, each with its
+    /// contribution to the log-odds against a reference row (the training means and the most frequent
+    /// categories); more than there are columns means all
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "output")]
+    explain: usize,
 
     /// Time N ingestions and trainings on a scratch copy
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -111,13 +118,13 @@ fn main() -> ExitCode {
     }
     match command {
         None => mlops_runtime::run_or_look(Step::Diagnostics, &common, |context, workspace| {
-            let Diagnose { data, output, measure, check_latest } = options;
+            let Diagnose { data, output, explain, measure, check_latest } = options;
             let mut dependencies = dependencies::built_in();
             if check_latest {
                 dependencies::check_latest(context, &mut dependencies)?;
             }
             let options =
-                diagnose::Options { data, output, measure, dependencies, identify: false };
+                diagnose::Options { data, output, explain, measure, dependencies, identify: false };
             diagnose::run(context, workspace, &options)
         }),
         Some(Action::Compare(arguments)) => {

@@ -45,6 +45,8 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
         "confusionmatrix",
         "roc",
         "precision_recall",
+        "gain",
+        "thresholds",
         "calibration",
         "coefficients",
         "score_distribution",

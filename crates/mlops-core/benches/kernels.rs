@@ -265,7 +265,10 @@ fn packed((columns, labels): &(Vec<Vec<f64>>, Vec<bool>)) -> PackedBlocks {
 /// From packed rows to coefficients.
 mod fit {
     use mlops_core::config::choices::Solver;
-    use mlops_core::model::fit::{Block, Blocks, LogisticRegression, Scaler};
+    use mlops_core::evaluation::folds::Folds;
+    use mlops_core::model::fit::{
+        Block, Blocks, CrossValidation, GRID, LogisticRegression, Scaler,
+    };
 
     use super::{Bencher, BytesCount, ItemsCount, NUMBERS, Numbers, columns, packed};
 
@@ -304,6 +307,26 @@ mod fit {
             .counter(bytes)
             .counter(items)
             .bench_local(|| Scaler::fit(&blocks, &[true; 30], 1).expect("numbers"));
+    }
+
+    /// A searched penalty: nine values in five folds, to be held against `newton`.
+    #[divan::bench(args = FEATURES)]
+    fn grid(bencher: Bencher, features: usize) {
+        let rows = columns(ROWS, features, Numbers::Whole);
+        let of_row: Vec<_> = (0..ROWS).map(|row| row % 5).collect();
+        let (blocks, folds) = (packed(&rows), Folds::predefined(&of_row, &rows.1));
+        let estimator = LogisticRegression { threads: 1, ..LogisticRegression::default() };
+        let numeric = vec![true; features];
+        let validation = CrossValidation {
+            estimator: &estimator,
+            blocks: &blocks,
+            numeric: &numeric,
+            folds: &folds,
+        };
+        let (bytes, items) = values(features);
+        bencher.counter(bytes).counter(items).bench_local(|| {
+            validation.fit(&GRID).and_then(|fits| fits.log_losses()).expect("optima")
+        });
     }
 
     /// A whole fit, of several passes.
@@ -355,7 +378,7 @@ mod predictions {
     use mlops_core::ids::DatasetVersion;
     use mlops_core::model::fit::{Fitted, Scaler};
     use mlops_core::model::{
-        CategoricalFeature, Encoder, Model, NumericFeature, Predictor, TrainingData,
+        CategoricalFeature, Encoder, Model, NumericFeature, Predictor, TrainingData, Tuned,
     };
     use mlops_core::platform::digest::Digest;
     use mlops_core::table::Table;
@@ -411,6 +434,7 @@ mod predictions {
                 rows: 1,
             },
             training: Training::default(),
+            tuned: Tuned::default(),
             data: TrainingData {
                 version: DatasetVersion(1),
                 sha256: Digest::of(b""),

@@ -82,10 +82,12 @@ impl Described<'_> {
         object.insert("name".to_owned(), self.name.into());
         object.insert("logicalType".to_owned(), "object".into());
         let columns = self.config.schema.columns();
-        let ids = self.config.schema.names(Role::Id).count();
+        let is_key = |column: &Column| {
+            column.role == Role::Id && !self.config.only_slices.contains(&column.name)
+        };
         let properties = columns.iter().enumerate().map(|(at, column)| {
             let rules = self.contract.and_then(|c| c.columns.iter().find(|rule| rule.index == at));
-            self.property(column, rules, (column.role == Role::Id && ids > 0).then_some(at + 1))
+            self.property(column, rules, is_key(column).then_some(at + 1))
         });
         object.insert("properties".to_owned(), properties.collect());
         if let Some(rows) = self.contract.and_then(|contract| contract.rows.as_ref()) {

@@ -64,6 +64,7 @@ pub(crate) fn share(value: f64) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mark {
     Line,
+    Thin,
     Dashes,
     Disc,
 }
@@ -75,7 +76,6 @@ pub(crate) fn legend<B: DrawingBackend>(
     entries: &[(Mark, Ink, &str)],
 ) -> Result<()> {
     const LINE: f64 = 18.0;
-    const SAMPLE: f64 = 22.0;
     let mut widest: f64 = 0.0;
     for (_, _, text) in entries {
         widest = widest.max(crate::font::width(text, theme::TICK_SIZE, false)?);
@@ -93,15 +93,47 @@ pub(crate) fn legend<B: DrawingBackend>(
     let mut y = top;
     for (mark, ink, text) in entries {
         let (a, b) = ((left, y), (left + SAMPLE, y));
-        match mark {
-            Mark::Line => canvas.line(a, b, 2.4, *ink)?,
-            Mark::Dashes => canvas.dashed(a, b, 1.2, *ink)?,
-            Mark::Disc => canvas.disc((left + SAMPLE / 2.0, y), 4.5, *ink)?,
-        }
+        sample(canvas, *mark, *ink, a, b)?;
         canvas.text(left + SAMPLE + 8.0, y, text, Text::new(theme::TICK_SIZE, theme::TEXT))?;
         y += LINE;
     }
     Ok(())
+}
+
+/// A legend in one row below the name of the horizontal axis, for plots without a free corner.
+pub(crate) fn row<B: DrawingBackend>(
+    canvas: &mut Canvas<B>,
+    below: &Frame,
+    entries: &[(Mark, Ink, &str)],
+) -> Result<()> {
+    let slot = below.width / entries.len().max(1) as f64;
+    let y = below.at(0.0, 0.0).1 + 56.0;
+    let look = Text::new(theme::TICK_SIZE, theme::TEXT);
+    for (k, (mark, ink, text)) in entries.iter().enumerate() {
+        let x = below.left + slot * k as f64;
+        sample(canvas, *mark, *ink, (x, y), (x + SAMPLE, y))?;
+        canvas.text_within(x + SAMPLE + 8.0, y, slot - SAMPLE - 10.0, text, look)?;
+    }
+    Ok(())
+}
+
+/// Length of a sample in a legend.
+const SAMPLE: f64 = 22.0;
+
+/// Draws what an entry of a legend stands for.
+fn sample<B: DrawingBackend>(
+    canvas: &mut Canvas<B>,
+    mark: Mark,
+    ink: Ink,
+    a: (f64, f64),
+    b: (f64, f64),
+) -> Result<()> {
+    match mark {
+        Mark::Line => canvas.line(a, b, 2.4, ink),
+        Mark::Thin => canvas.line(a, b, 1.5, ink),
+        Mark::Dashes => canvas.dashed(a, b, 1.2, ink),
+        Mark::Disc => canvas.disc((a.0.midpoint(b.0), a.1), 4.5, ink),
+    }
 }
 
 /// Points with finite coordinates, clamped to the unit square.

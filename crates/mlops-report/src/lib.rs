@@ -39,5 +39,6 @@ pub use html::{page, render};
 pub use picture::{Chart, png, svg};
 pub use pictures::{Picture, pictures};
 pub use report::{
-    Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report, Score, Severity,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report,
+    Score, Severity,
 };

@@ -8,7 +8,9 @@ use mlops_core::evaluation::metrics::{PrPoint, RocPoint};
 use mlops_core::platform::threads::each;
 use mlops_core::{Error, Result};
 
-use crate::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};
+use crate::charts::{
+    Calibration, Coefficients, Confusion, Gain, Histogram, PrecisionRecall, Roc, Thresholds,
+};
 use crate::picture::{self, Chart};
 use crate::report::{Report, Score};
 
@@ -69,13 +71,19 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
     let scores =
         Histogram { scores: &curves.histogram, threshold: score.threshold, negative, positive };
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
+    let deciles = score.evaluation.as_ref().map_or(&[][..], |e| &e.deciles);
+    let gain = Gain { points: &curves.gain, deciles, n: score.n, positives: score.positives };
+    let thresholds =
+        Thresholds { points: &curves.thresholds, threshold: score.threshold, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
     // Drawing a picture takes a fraction of a second, and pictures are independent.
-    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 6] = [
+    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 8] = [
         &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
         &|| one("score_distribution", HISTOGRAM, &scores, with_png),
         &|| one("roc", ROC, &roc, with_png),
         &|| one("precision_recall", PR, &pr, with_png),
+        &|| one("gain", GAIN, &gain, with_png),
+        &|| one("thresholds", THRESHOLDS, &thresholds, with_png),
         &|| one("calibration", CALIBRATION, &calibration, with_png),
         &|| one("coefficients", COEFFICIENTS, &coefficients, with_png),
     ];
@@ -91,6 +99,10 @@ const ROC: &str = "Every point is a threshold: lower ones find more positives, a
     false positives.";
 const PR: &str = "Every point is a threshold: lower ones find more positives, but more of the positive \
     predictions are wrong.";
+const GAIN: &str = "How many of the positives are among the rows with the highest probabilities, and how \
+    much more frequent they are in each tenth of the rows than among all.";
+const THRESHOLDS: &str = "A higher threshold finds fewer positives (recall), and more of those that it \
+    finds are right (precision). F1 balances both.";
 const CALIBRATION: &str = "Points above the dashed line: the predicted probability is too low. Below \
     it: too high.";
 const COEFFICIENTS: &str = "Coefficients of the standardised features: the longer a bar, the more \

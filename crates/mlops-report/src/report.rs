@@ -3,9 +3,13 @@
 //! Owned data with public fields and no behaviour beyond small sums. Only findings are serialised;
 //! the records of a run live in `mlops-core`.
 
+use mlops_core::evaluation::cutoff::Cutoff;
 use mlops_core::evaluation::metrics::{
-    CalibrationBin, ConfusionMatrix, Interval, PrPoint, RocPoint, ScoreHistogram,
+    CalibrationBin, ConfusionMatrix, Evaluation, GainPoint, Interval, PrPoint, RocPoint,
+    ScoreHistogram,
 };
+use mlops_core::evaluation::slices::SliceScore;
+use mlops_core::model::fit::PenaltyGrid;
 use serde::Serialize;
 
 /// The content of the page.
@@ -39,6 +43,8 @@ pub struct Report {
     pub model: Model,
     /// The model's score.
     pub score: Score,
+    /// The score of parts of the rows.
+    pub slices: Vec<SliceScore>,
     /// The data of the curves.
     pub curves: Curves,
     /// The statistics of the columns.
@@ -64,6 +70,7 @@ impl Default for Report {
             ingested: Vec::new(),
             model: Model::default(),
             score: Score::default(),
+            slices: Vec::new(),
             curves: Curves::default(),
             columns: Vec::new(),
             warnings: Vec::new(),
@@ -124,6 +131,12 @@ pub struct Model {
     pub c: Option<f64>,
     /// How missing values are treated.
     pub missing_policy: String,
+    /// What was added to the intercept because the classes were weighted.
+    pub prior_shift: Option<f64>,
+    /// How the threshold was chosen, if a rule chose it.
+    pub cutoff: Option<Cutoff>,
+    /// How the penalty was chosen, if it was searched.
+    pub grid: Option<PenaltyGrid>,
 }
 
 /// The coefficient of a feature.
@@ -180,6 +193,8 @@ pub struct Score {
     pub brier: Option<f64>,
     /// The confusion matrix.
     pub confusion: ConfusionMatrix,
+    /// All figures of the test, also those that have no field above.
+    pub evaluation: Option<Evaluation>,
     /// F1 of the best constant answer.
     pub constant_f1: f64,
     /// Accuracy of the best constant answer.
@@ -201,12 +216,32 @@ pub struct Curves {
     pub calibration: Vec<CalibrationBin>,
     /// Scores by class.
     pub histogram: ScoreHistogram,
+    /// Cumulative gain.
+    pub gain: Vec<GainPoint>,
+    /// Counts at thresholds, in ascending order.
+    pub thresholds: Vec<AtThreshold>,
+}
+
+/// The counts of predictions at a threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AtThreshold {
+    /// The threshold.
+    pub threshold: f64,
+    /// The counts if rows with a higher probability are predicted positive.
+    pub matrix: ConfusionMatrix,
 }
 
 impl Default for Curves {
     fn default() -> Self {
         let histogram = ScoreHistogram { negative: Vec::new(), positive: Vec::new() };
-        Self { roc: Vec::new(), pr: Vec::new(), calibration: Vec::new(), histogram }
+        Self {
+            roc: Vec::new(),
+            pr: Vec::new(),
+            calibration: Vec::new(),
+            histogram,
+            gain: Vec::new(),
+            thresholds: Vec::new(),
+        }
     }
 }
 

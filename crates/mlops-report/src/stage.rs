@@ -109,6 +109,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         ingested,
         model: model(&subject, &columns),
         score: trial.score.unwrap_or_default(),
+        slices: trial.slices,
         curves: trial.curves,
         columns,
         warnings,
@@ -189,7 +190,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
     let mut intercept = card.intercept;
     let mut first = numeric;
     for (column, reference) in model.encoder.categorical.iter().zip(references(subject, columns)) {
-        let next = first + column.levels.len();
+        let next = first + column.width();
         let values = &card.coefficients[first..next];
         let base = values.get(reference).copied().unwrap_or(0.0);
         intercept += base;
@@ -198,7 +199,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
                 name: card.features[first + level].clone(),
                 value: value - base,
                 deviation: None,
-                against: column.levels.get(reference).cloned(),
+                against: Some(column.level_name(reference).to_owned()),
             });
         }
         first = next;
@@ -224,6 +225,9 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
         rows: card.rows,
         c: model.training.c,
         missing_policy: policy.to_owned(),
+        prior_shift: card.prior_shift,
+        cutoff: card.threshold_choice.clone(),
+        grid: card.penalty_grid.clone(),
     }
 }
 

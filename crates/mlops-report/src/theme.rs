@@ -45,6 +45,8 @@ pub const BLUE: Ink = ink(0x00_72B2, 0x56_B4E9);
 pub const BLUE_TINT: Ink = ink(0xE2_EFF7, 0x18_3246);
 /// The positive class, and what stands out.
 pub const ORANGE: Ink = ink(0xD5_5E00, 0xFF_9550);
+/// A third curve beside blue and orange.
+pub const GREEN: Ink = ink(0x00_9070, 0x3F_C79A);
 /// Text on the pale steps of [`RAMP`].
 pub const ON_PALE: Ink = ink(0x10_2A3C, 0xEA_F3FA);
 /// Text on the strong steps of [`RAMP`].
@@ -70,7 +72,7 @@ pub const FIRST_STRONG: usize = 6;
 
 /// Every colour there is, for the style sheet to map.
 pub fn inks() -> impl Iterator<Item = Ink> {
-    [PAPER, TEXT, MUTED, GRID, AXIS, BLUE, BLUE_TINT, ORANGE, ON_PALE, ON_STRONG]
+    [PAPER, TEXT, MUTED, GRID, AXIS, BLUE, BLUE_TINT, ORANGE, GREEN, ON_PALE, ON_STRONG]
         .into_iter()
         .chain(RAMP)
 }
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn shapes_reach_three_to_one() {
-        for shape in [BLUE, ORANGE] {
+        for shape in [BLUE, ORANGE, GREEN] {
             assert!(contrast(shape.light, PAPER.light) >= 3.0);
             assert!(contrast(shape.dark, PAPER.dark) >= 3.0);
         }

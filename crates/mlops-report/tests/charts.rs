@@ -94,6 +94,8 @@ fn titles_carry_the_numbers() {
         "Scores by class (n = 1,203)",
         "ROC curve, AUC 0.90 (n = 1,203)",
         "Precision and recall, AP 0.85 (n = 1,203)",
+        "Gain and lift, top tenth 2.",
+        "Scores by threshold (n = 1,203)",
         "Calibration, Brier score 0.13 (n = 1,203)",
         "Coefficients of the model",
     ]) {

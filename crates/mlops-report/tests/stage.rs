@@ -87,11 +87,13 @@ fn the_live_release_is_reported_with_every_file() {
     let (reported, html) = place.report();
     let id = place.context().store().live().unwrap().unwrap();
     assert_eq!(reported.subject, format!("live release {id}"));
-    assert_eq!(reported.files.len(), 13, "{:?}", reported.files);
+    assert_eq!(reported.files.len(), 17, "{:?}", reported.files);
     for name in [
         "confusionmatrix",
         "roc",
         "precision_recall",
+        "gain",
+        "thresholds",
         "calibration",
         "coefficients",
         "score_distribution",
@@ -221,6 +223,34 @@ fn categories_are_told_against_the_most_frequent_one_of_their_column() {
     assert!(html.contains("× 12"), "no factor of 12");
     assert!(html.contains("rather than “no” raises the odds 12"), "no words");
     assert!(html.contains("member=yes") && !html.contains("member=no"), "one row for a pair");
+}
+
+#[test]
+fn rare_categories_that_share_a_feature_leave_the_other_columns_in_place() {
+    let place = Place { folder: tempfile::tempdir().unwrap() };
+    let config = r#"{"input_folder_path": "in", "output_folder_path": "out",
+        "test_data_path": "test", "output_model_path": "practicemodels",
+        "prod_deployment_path": "live", "training": {"C": 1e8},
+        "schema": {"id": ["id"], "categorical": ["shop", "member"], "min_frequency": 10,
+            "target": "left"}}"#;
+    fs::write(place.path("config.json"), config).unwrap();
+    for (folder, letter) in [("in", "a"), ("test", "t")] {
+        let mut rows = vec!["id,shop,member,left".to_owned()];
+        for i in 0..180 {
+            // As above, for each shop: yes against no is 12 times; the shop makes no difference.
+            let (member, left) =
+                if i % 90 < 40 { ("yes", i % 90 < 30) } else { ("no", i % 90 < 50) };
+            let shop = if i < 90 { "main".to_owned() } else { format!("s{}", i % 30) };
+            rows.push(format!("{letter}{i},{shop},{member},{}", u8::from(left)));
+        }
+        fs::create_dir(place.path(folder)).unwrap();
+        fs::write(place.path(folder).join("a.csv"), rows.join("\n")).unwrap();
+    }
+    place.trained(false);
+    let (_, html) = place.report();
+    assert!(html.contains("rather than “no” raises the odds 12"), "no words");
+    assert!(html.contains("member=yes") && !html.contains("member=no"), "one row for a pair");
+    assert!(html.contains("shop=(infrequent)") && html.contains("rather than “main”"), "no pool");
 }
 
 /// A workspace with one number, whose folders hold `n` rows each, labelled as `label` says of the

@@ -91,6 +91,11 @@ fn facts(decision: &Decision) -> Vec<Fact> {
     if let Some(gate) = gate {
         facts.push(Fact::new("champion_f1", number(gate.champion_f1)));
         facts.push(Fact::new("challenger_f1", number(gate.challenger_f1)));
+        if let Some(other) = gate.other {
+            facts.push(Fact::new("gate_metric", other.metric.name()));
+            facts.push(Fact::new("champion_metric", number(other.champion)));
+            facts.push(Fact::new("challenger_metric", number(other.challenger)));
+        }
     }
     facts.extend(release.as_ref().map(|release| Fact::new("promoted", release)));
     facts

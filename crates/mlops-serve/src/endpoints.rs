@@ -27,6 +27,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
                     .takes("Rows")
                     .also_csv()
                     .can_miss()
+                    .explains()
                     .answers("One prediction for each row, in order", "Predictions")
             },
         )],
@@ -153,6 +154,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
                 Described::new("invoke", "mlflow", "Predict rows as MLflow does")
                     .takes("Invocation")
                     .also_csv()
+                    .explains()
                     .answers("One label for each row", "InvocationAnswer")
             },
         )],

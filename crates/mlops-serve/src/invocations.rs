@@ -10,43 +10,78 @@ use std::fmt;
 use axum::body::Bytes;
 use axum::response::Response;
 use mlops_core::text;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::body::{self, Format};
 use crate::call::Call;
 use crate::columns::Slot;
-use crate::predict::answer::{Part, Script};
+use crate::predict::answer::{Part, Script, explanations};
 use crate::predict::column::Elements;
 use crate::predict::json::{Data, Header, Names, RowArray, RowObject, parse};
 use crate::predict::rows::{NAMES, OTHERS, Rows};
-use crate::predict::{csv, of_csv, of_rows, record};
+use crate::predict::{Wishes, csv, explain, of_csv, of_rows, record, room_for};
 use crate::problem::Problem;
 
 /// Answers `POST /invocations`.
 pub(crate) async fn invoke(call: Call) -> Result<Response, Problem> {
     let Call { app, id, request, max_body } = call;
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
+    let mut explain = explain::of_query(request.uri())?;
     let body = body::read(request, &app, max_body).await?;
     body::work(body.large, move || {
-        let (mut body, keep_ids) = (body, app.predictions.is_some());
+        let mut body = body;
+        let wishes = |explain| Wishes { ids: app.predictions.is_some(), explain };
         let predicted = match body.format {
-            Format::Csv => of_csv(csv::Source::body(&body, &loaded)?, &loaded, keep_ids)?,
+            Format::Csv => of_csv(csv::Source::body(&body, &loaded)?, &loaded, wishes(explain))?,
             Format::Json => {
-                of_rows(&loaded, &body, keep_ids, |rows| match nan_to_null(&body.bytes) {
-                    Some(bytes) => read(&bytes, rows).map_err(Problem::malformed),
-                    None => read(&body.bytes, rows).map_err(Problem::malformed),
+                let bytes =
+                    nan_to_null(&body.bytes).map_or(Cow::Borrowed(&body.bytes[..]), Cow::Owned);
+                if let Some(most) = explain_of(&bytes)? {
+                    explain = most;
+                }
+                of_rows(&loaded, &body, wishes(explain), |rows| {
+                    read(&bytes, rows).map_err(Problem::malformed)
                 })?
             }
         };
         body.bytes = Bytes::new();
+        room_for(&app, &mut body.share, &predicted)?;
         record(&app, &loaded, &id, &predicted, body.large);
-        let parts =
-            [Part::Text(b"{\"predictions\":[".to_vec()), Part::Labels, Part::Text(b"]}".to_vec())];
+        let mut parts = vec![
+            Part::Text(b"{\"predictions\":[".to_vec()),
+            Part::Labels,
+            Part::Text(b"]".to_vec()),
+        ];
+        if predicted.contributions.is_some() {
+            parts.extend(explanations(&loaded));
+        }
+        parts.push(Part::Text(b"}".to_vec()));
+        let written =
+            predicted.contributions.map(|found| found.with(&app.service().config.reasons));
         let script = Script::new(&loaded, predicted.probabilities, parts, body.share);
-        Ok(body::json(script.body(), &loaded))
+        Ok(body::json(script.explained(written).body(), &loaded))
     })
     .await
+}
+
+/// `params.explain` of a document, if it has that; what else is wrong with it is told when its rows are
+/// read.
+fn explain_of(bytes: &[u8]) -> Result<Option<usize>, Problem> {
+    #[derive(Deserialize)]
+    struct Asked {
+        params: Option<Value>,
+    }
+    let quoted = format!("\"{}\"", explain::KEY);
+    // Parameters may come after the rows, which are then read once more.
+    if !bytes.windows(quoted.len()).any(|window| window == quoted.as_bytes()) {
+        return Ok(None);
+    }
+    let asked = serde_json::from_slice::<Asked>(bytes).ok().and_then(|asked| asked.params);
+    let value = asked.as_ref().and_then(|params| params.get(explain::KEY));
+    value.map(|value| explain::of_json(Some(value))).transpose()
 }
 
 /// `bytes` with `null` for every `NaN` outside of strings; `None` if there is none.

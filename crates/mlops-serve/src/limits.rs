@@ -71,6 +71,16 @@ pub(crate) fn room_for_file(app: &State, size: u64) -> Result<Share, Problem> {
     }
 }
 
+/// Adds `bytes` of explanations to the `share` of a request, whose other bytes stand for eight each.
+pub(crate) fn room_for_explanations(
+    app: &State,
+    share: &mut Share,
+    bytes: usize,
+) -> Result<(), Problem> {
+    let total = app.service().max_total_body_bytes;
+    if share.grow(bytes / 8, total) { Ok(()) } else { Err(full()) }
+}
+
 fn full() -> Problem {
     Problem::busy(
         "the bodies of other requests fill service.max_total_body_bytes: try again, or send fewer \

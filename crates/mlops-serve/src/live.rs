@@ -18,6 +18,7 @@ use mlops_core::stage::score::Score;
 
 use crate::columns::Columns;
 use crate::metrics::{ClassCounts, Metrics};
+use crate::predict::names::Explained;
 use crate::predict::reading::Readings;
 
 /// How often the pointer is checked.
@@ -42,6 +43,8 @@ pub(crate) struct Loaded {
     pub(crate) numeric_labels: bool,
     /// The release id as a header value.
     pub(crate) version: HeaderValue,
+    /// What explanations of its predictions are written with.
+    pub(crate) explained: Explained,
     /// The recorded score.
     pub(crate) score: Option<Score>,
     pub(crate) counts: Arc<ClassCounts>,
@@ -57,6 +60,7 @@ impl Loaded {
         let labels = if numeric_labels { texts } else { texts.each_ref().map(json) };
         Self {
             columns: Columns::of(&model),
+            explained: Explained::of(&model),
             readings: Readings::of(&model, &context.config.ingestion),
             labels,
             numeric_labels,

@@ -89,8 +89,8 @@ fn described(
         value["responses"][status.to_string()] =
             json!({ "description": "No", "content": content(JSON, &reference(schema)) });
     }
-    let parameters: Vec<Value> =
-        endpoint.parameters().map(|name| parameter(name, service, loaded)).collect();
+    let of_path = endpoint.parameters().map(|name| parameter(name, service, loaded));
+    let parameters: Vec<Value> = of_path.chain(described.query).collect();
     if !parameters.is_empty() {
         value["parameters"] = json!(parameters);
     }

@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::live::Loaded;
 use crate::predict::answer::Predicted;
 use crate::predict::rows::{Notes, Rows, Wants};
-use crate::predict::{csv, file, json, with_table};
+use crate::predict::{Wishes, csv, file, json, with_table};
 use crate::problem::Problem;
 use crate::state::State as Shared;
 
@@ -55,7 +55,7 @@ struct Scored {
 
 impl Scored {
     fn append(&mut self, loaded: &Loaded, table: &Table, notes: &mut Notes) {
-        self.predicted.append(loaded, table, notes, false);
+        self.predicted.append(loaded, table, notes, Wishes::default());
         self.labels.extend_from_slice(&table.labels);
     }
 }

@@ -22,9 +22,10 @@ use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::predict::answer::{Part, Script};
 use crate::predict::column::{Elements, Kind};
+use crate::predict::explain::{self, Field, Written};
 use crate::predict::json::unsound;
 use crate::predict::rows::Rows;
-use crate::predict::{of_rows, record};
+use crate::predict::{Wishes, of_rows, record, room_for};
 use crate::problem::Problem;
 use crate::state::State as Shared;
 
@@ -151,6 +152,7 @@ struct Inference<'a> {
     inputs: Vec<Tensor<'a>>,
     #[serde(borrow, default)]
     outputs: Vec<Output<'a>>,
+    parameters: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,7 +187,7 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
             .with(header::ACCEPT, "application/json"));
     }
     body::work(body.large, move || {
-        let (mut body, keep_ids) = (body, app.predictions.is_some());
+        let mut body = body;
         let bytes = std::mem::take(&mut body.bytes);
         let asked: Inference = serde_json::from_slice(&bytes).map_err(|e| {
             let text = String::from_utf8_lossy(&bytes);
@@ -196,13 +198,20 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
             })
         })?;
         let outputs = asked_outputs(&asked)?;
-        let predicted = of_rows(&loaded, &body, keep_ids, |rows| fill(&asked.inputs, rows))?;
+        let explain = asked.parameters.as_ref().and_then(|parameters| parameters.get(explain::KEY));
+        let explain = explain::of_json(explain)?;
+        let wishes = Wishes { ids: app.predictions.is_some(), explain };
+        let mut predicted = of_rows(&loaded, &body, wishes, |rows| fill(&asked.inputs, rows))?;
+        room_for(&app, &mut body.share, &predicted)?;
         record(&app, &loaded, &id, &predicted, body.large);
-        let parts = answer(&asked, &outputs, &named, &loaded, predicted.probabilities.len());
+        let explained =
+            predicted.contributions.take().map(|found| found.with(&app.service().config.reasons));
+        let rows = predicted.probabilities.len();
+        let parts = answer(&asked, &outputs, &named, &loaded, rows, explained.as_ref());
         drop(asked);
         drop(bytes);
         let script = Script::new(&loaded, predicted.probabilities, parts, body.share);
-        Ok(body::json(script.body(), &loaded))
+        Ok(body::json(script.explained(explained).body(), &loaded))
     })
     .await
 }
@@ -342,30 +351,52 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The requested tensors.
+/// The requested tensors, and those of explanations.
 fn answer(
     asked: &Inference,
     outputs: &[bool],
     named: &Named,
     loaded: &Loaded,
     rows: usize,
+    explained: Option<&Written>,
 ) -> Vec<Part> {
     let mut head = json!({ "model_name": named.model, "model_version": loaded.id });
     if let Some(id) = &asked.id {
         head["id"] = json!(id);
     }
+    let mut tensors: Vec<(&str, &str, String, Part)> = Vec::new();
+    for labels in outputs {
+        tensors.push(match labels {
+            true => ("prediction", label_type(loaded), rows.to_string(), Part::Labels),
+            false => ("probability", "FP64", rows.to_string(), Part::Numbers),
+        });
+    }
+    if let Some(explained) = explained {
+        head["parameters"] = json!({ "reference_log_odds": loaded.explained.reference().log_odds });
+        let each = format!("{rows},{}", explained.each());
+        for (name, kind, field) in [
+            ("log_odds", "FP64", Field::LogOdds),
+            ("contribution_column", "BYTES", Field::Column),
+            ("contribution", "FP64", Field::Contribution),
+            ("contribution_reason", "BYTES", Field::Reason),
+            ("other_contributions", "FP64", Field::Others),
+        ] {
+            let shape = match field {
+                Field::LogOdds | Field::Others => rows.to_string(),
+                Field::Reason if !explained.has_reasons() => continue,
+                _ => each.clone(),
+            };
+            tensors.push((name, kind, shape, Part::Explanations(field)));
+        }
+    }
     let mut text = head.to_string().into_bytes();
     text.pop();
     text.extend_from_slice(b",\"outputs\":[");
     let mut parts = Vec::new();
-    for (i, labels) in outputs.iter().enumerate() {
-        let (name, kind, part) = match labels {
-            true => ("prediction", label_type(loaded), Part::Labels),
-            false => ("probability", "FP64", Part::Numbers),
-        };
+    for (i, (name, kind, shape, part)) in tensors.into_iter().enumerate() {
         let comma = if i > 0 { "," } else { "" };
         let tensor = format!(
-            "{comma}{{\"name\":\"{name}\",\"datatype\":\"{kind}\",\"shape\":[{rows}],\"data\":["
+            "{comma}{{\"name\":\"{name}\",\"datatype\":\"{kind}\",\"shape\":[{shape}],\"data\":["
         );
         text.extend_from_slice(tensor.as_bytes());
         parts.extend([Part::Text(std::mem::take(&mut text)), part]);

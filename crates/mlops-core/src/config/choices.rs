@@ -1,5 +1,5 @@
-//! Choices in the configuration: the drift rule, the solver, class weights, and the treatment of
-//! missing values and rare levels.
+//! Choices in the configuration: the drift rule, the solver, class weights, the threshold, and the
+//! treatment of missing values and rare levels.
 //!
 //! Each is one word in the file. Not for acting on a choice: see the room that uses it.
 
@@ -91,6 +91,73 @@ pub enum Solver {
     Lbfgs,
 }
 
+/// How the threshold is determined, above which a row is predicted positive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum ThresholdRule {
+    /// By the number in the configuration.
+    #[default]
+    Given,
+    /// It is the share of positive training rows.
+    Prior,
+    /// It gives the highest value of a metric.
+    Maximize(Aim),
+    /// It is the highest one at which at least this share of the positives is found.
+    MinRecall(f64),
+    /// It finds the most positives while at least this share of the rows predicted positive is
+    /// positive.
+    MinPrecision(f64),
+    /// It gives the lowest total cost of wrong predictions.
+    Cost {
+        /// The cost of a negative that is predicted positive.
+        false_positive: f64,
+        /// The cost of a positive that is predicted negative.
+        false_negative: f64,
+    },
+    /// The rows with the highest probabilities are predicted positive, at most this share of all.
+    Top(f64),
+}
+
+impl ThresholdRule {
+    /// Whether it needs cross-validated predictions.
+    pub fn is_chosen(self) -> bool {
+        !matches!(self, Self::Given | Self::Prior)
+    }
+}
+
+/// A metric for whose highest value a threshold is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum Aim {
+    /// F1 of the positive class.
+    F1,
+    /// Share of right predictions.
+    Accuracy,
+    /// Mean of recall and specificity.
+    BalancedAccuracy,
+    /// Matthews' correlation coefficient.
+    Mcc,
+    /// Youden's index: recall plus specificity less 1.
+    Youden,
+}
+
+impl Aim {
+    /// All metrics, in the order of the documentation.
+    pub const ALL: [Self; 5] =
+        [Self::F1, Self::Accuracy, Self::BalancedAccuracy, Self::Mcc, Self::Youden];
+
+    /// The metric's name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F1 => "f1",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced_accuracy",
+            Self::Mcc => "mcc",
+            Self::Youden => "youden",
+        }
+    }
+}
+
 /// How a missing value is treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "lowercase")]
@@ -148,5 +215,115 @@ impl Pooling {
             }
         }
         rare
+    }
+}
+
+/// A figure by which two models are compared, under its name in `score.json`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// F1 of the positive class.
+    #[default]
+    F1,
+    /// Share of correct predictions.
+    Accuracy,
+    /// Mean of recall and specificity.
+    BalancedAccuracy,
+    /// Share of positives among the rows predicted positive.
+    Precision,
+    /// Share of the positives that are predicted positive.
+    Recall,
+    /// Share of the negatives that are predicted negative.
+    Specificity,
+    /// Matthews correlation of labels and predictions.
+    Mcc,
+    /// Area under the ROC curve.
+    RocAuc,
+    /// Gini coefficient, 2 AUC - 1.
+    Gini,
+    /// Average precision.
+    PrAuc,
+    /// Distance of Kolmogorov and Smirnov between the scores of both classes.
+    Ks,
+    /// Lift of the tenth of the rows with the highest scores.
+    Lift,
+    /// Share of positives in that tenth.
+    TopPrecision,
+    /// Mean negative log-likelihood; lower is better.
+    LogLoss,
+    /// Mean squared error of the probabilities; lower is better.
+    Brier,
+}
+
+impl Metric {
+    /// All metrics, in the order of the documentation.
+    pub const ALL: [Self; 15] = [
+        Self::F1,
+        Self::Accuracy,
+        Self::BalancedAccuracy,
+        Self::Precision,
+        Self::Recall,
+        Self::Specificity,
+        Self::Mcc,
+        Self::RocAuc,
+        Self::Gini,
+        Self::PrAuc,
+        Self::Ks,
+        Self::Lift,
+        Self::TopPrecision,
+        Self::LogLoss,
+        Self::Brier,
+    ];
+
+    /// The metric's name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F1 => "f1",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced_accuracy",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::Specificity => "specificity",
+            Self::Mcc => "mcc",
+            Self::RocAuc => "roc_auc",
+            Self::Gini => "gini",
+            Self::PrAuc => "pr_auc",
+            Self::Ks => "ks",
+            Self::Lift => "lift",
+            Self::TopPrecision => "top_precision",
+            Self::LogLoss => "log_loss",
+            Self::Brier => "brier",
+        }
+    }
+
+    /// The metric's name for people, to follow "has" and "the champion's".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::F1 => "F1",
+            Self::Accuracy => "accuracy",
+            Self::BalancedAccuracy => "balanced accuracy",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::Specificity => "specificity",
+            Self::Mcc => "MCC",
+            Self::RocAuc => "ROC AUC",
+            Self::Gini => "Gini coefficient",
+            Self::PrAuc => "average precision",
+            Self::Ks => "KS",
+            Self::Lift => "lift of the top decile",
+            Self::TopPrecision => "precision of the top decile",
+            Self::LogLoss => "log loss",
+            Self::Brier => "Brier score",
+        }
+    }
+
+    /// Whether lower values are better.
+    pub fn is_loss(self) -> bool {
+        matches!(self, Self::LogLoss | Self::Brier)
+    }
+
+    /// How much better a value is than another one: positive if it is better.
+    pub fn gain(self, value: f64, than: f64) -> f64 {
+        if self.is_loss() { than - value } else { value - than }
     }
 }

@@ -28,8 +28,8 @@ impl Default for Holdout {
     }
 }
 
-/// Reads the section.
-pub(super) fn holdout(mut section: Section, schema: &Schema) -> Holdout {
+/// Reads the section; the columns `kept` are beside the ids of `schema` and identify nothing.
+pub(super) fn holdout(mut section: Section, schema: &Schema, kept: &[String]) -> Holdout {
     let default = Holdout::default();
     let share = section.number("share", &(0.0..=0.9), default.share);
     let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
@@ -49,5 +49,13 @@ pub(super) fn holdout(mut section: Section, schema: &Schema) -> Holdout {
         }
     }
     section.finish();
+    let ids = || {
+        let ids = schema.names(Role::Id).map(str::to_owned);
+        ids.filter(|name| !kept.contains(name)).collect::<Vec<_>>()
+    };
+    let group = match group {
+        None if !kept.is_empty() && time.is_none() => Some(ids()),
+        group => group,
+    };
     Holdout { share, min_rows, group, time }
 }

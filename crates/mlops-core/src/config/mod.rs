@@ -19,24 +19,24 @@ mod lineage;
 mod output;
 mod output_table;
 mod places;
+mod reasons;
 mod retention;
+mod schema;
 mod section;
 mod service;
 pub mod sources;
+mod training;
 mod unattended;
 
-use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::choices::Rule;
-use crate::config::choices::{ClassWeight, Solver};
-use crate::config::choices::{MissingPolicy, Pooling};
+use crate::config::choices::{Metric, Rule};
 use crate::expect::Expectation;
 use crate::platform::location::plain;
-use crate::table::schema::{Schema, SchemaFields};
+use crate::table::schema::Schema;
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
 pub use columns::Columns;
@@ -49,10 +49,12 @@ pub use input_folder::InputFolder;
 pub use lineage::Lineage;
 pub use output::Output;
 pub use output_table::{OutputMode, OutputTable};
+pub use reasons::Reasons;
 pub use retention::Retention;
 use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
 pub use sources::Source;
+pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
@@ -82,6 +84,12 @@ pub struct Config {
     pub deployment: PathBuf,
     /// The columns of the data.
     pub schema: Schema,
+    /// `schema.reasons`: texts for contributions to predictions.
+    pub reasons: Reasons,
+    /// `schema.slice`: columns by whose values scores are given too.
+    pub slices: Vec<String>,
+    /// Those of them that are in no other list of the section: kept as ids are, but not identifying.
+    pub only_slices: Vec<String>,
     /// The section `ingestion`.
     pub ingestion: Ingestion,
     /// The section `expect`: what is expected of the input folder.
@@ -118,41 +126,6 @@ pub struct Config {
     pub sources: Vec<Source>,
 }
 
-/// How models are fitted and used.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Training {
-    /// Inverse of the L2 penalty's strength; `None` for no penalty.
-    #[serde(rename = "C")]
-    pub c: Option<f64>,
-    /// The optimiser.
-    pub solver: Solver,
-    /// How missing values are treated.
-    pub missing: MissingPolicy,
-    /// How the classes are weighted.
-    pub class_weight: ClassWeight,
-    /// A row is predicted positive if its probability is strictly above this.
-    pub threshold: f64,
-    /// Seed of all random draws.
-    pub seed: u64,
-    /// Which levels of a categorical column share a feature.
-    #[serde(default)]
-    pub pooling: Pooling,
-}
-
-impl Default for Training {
-    fn default() -> Self {
-        Self {
-            c: Some(1.0),
-            solver: Solver::Auto,
-            missing: MissingPolicy::Median,
-            class_weight: ClassWeight::None,
-            threshold: 0.5,
-            seed: 42,
-            pooling: Pooling::default(),
-        }
-    }
-}
-
 /// How `fullprocess` decides whether the live model drifted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
@@ -173,9 +146,13 @@ impl Default for Drift {
 /// When `fullprocess` promotes a new model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// The smallest difference in F1, challenger minus champion, at which the challenger is
+    /// The metric in which challenger and champion are compared.
+    pub metric: Metric,
+    /// The smallest improvement in it, challenger over champion, at which the challenger is
     /// promoted.
     pub min_improvement: f64,
+    /// How much F1 a challenger may lose on a slice; `None` for any amount.
+    pub max_slice_drop: Option<f64>,
 }
 
 impl Config {
@@ -229,7 +206,8 @@ impl Config {
         let source_folder = root.text("source_folder_path").map(&at);
         let models = root.text("models_path").map(&at);
         let service = service::service(root.section("service"), &at);
-        let (schema, pooling) = schema(root.section("schema"));
+        let schema::SchemaSection { schema, pooling, reasons, slices, kept } =
+            schema::schema(root.section("schema"));
         let ingestion = ingestion::ingestion(root.section("ingestion"));
         let expect = expect::expect(&mut root, &schema, &at);
         let contract = contract::contract(&mut root, &schema);
@@ -247,14 +225,17 @@ impl Config {
             test_data,
             output_model,
             deployment,
-            holdout: holdout::holdout(root.section("holdout"), &schema),
+            holdout: holdout::holdout(root.section("holdout"), &schema, &kept),
             decide: decide::decide(root.section("decide"), expect.is_some(), &sources),
             expect,
             contract,
             schema,
+            reasons,
+            slices,
+            only_slices: kept,
             sources,
             ingestion,
-            training: Training { pooling, ..training(root.section("training")) },
+            training: Training { pooling, ..training::training(root.section("training")) },
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             output,
@@ -319,88 +300,6 @@ impl Config {
     }
 }
 
-fn schema(mut section: Section) -> (Schema, Pooling) {
-    let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    let named = ["id", "numeric", "categorical", "target"].map(|key| section.has(key));
-    let (id, numeric) = (section.texts("id"), section.texts("numeric"));
-    let categorical = section.texts("categorical").unwrap_or_default();
-    let target = section.text("target");
-    // Naming any column replaces the whole default, which describes other data.
-    let own = named.contains(&true);
-    let id = id.unwrap_or_else(|| if own { Vec::new() } else { list(&["corporation"]) });
-    let numeric = numeric.unwrap_or_else(|| {
-        let default = ["lastmonth_activity", "lastyear_activity", "number_of_employees"];
-        if own { Vec::new() } else { list(&default) }
-    });
-    if own && target.is_none() {
-        section.problem("target", "is missing: name the label column");
-    }
-    let target = target.unwrap_or_else(|| "exited".to_owned());
-    if numeric.is_empty() && categorical.is_empty() {
-        section.problem("numeric", "and \"schema.categorical\" are empty: name a feature column");
-    }
-    let mut seen = BTreeSet::new();
-    for name in id.iter().chain(&numeric).chain(&categorical).chain([&target]) {
-        if name.trim() != name || name.is_empty() {
-            section.problem("", &format!("has the column name {name:?}: trim it"));
-        }
-        if !seen.insert(name) {
-            section.problem("", &format!("names the column \"{name}\" twice"));
-        }
-    }
-    let positive = section.label("positive_label").unwrap_or_else(|| "1".to_owned());
-    let negative = section.label("negative_label");
-    if negative.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&positive)) {
-        section.problem("negative_label", "must differ from \"schema.positive_label\"");
-    }
-    let pooling = Pooling {
-        max_levels: section.limit("max_levels", &(1..=1_000_000_000), None),
-        min_frequency: section.frequency("min_frequency"),
-    };
-    section.finish();
-    let schema = Schema::new(SchemaFields {
-        id: &id,
-        numeric: &numeric,
-        categorical: &categorical,
-        target: &target,
-        positive_label: &positive,
-        negative_label: negative.as_deref(),
-    });
-    (schema, pooling)
-}
-
-fn training(mut section: Section) -> Training {
-    let default = Training::default();
-    let training = Training {
-        c: section.number_or_null("C", &(1e-10..=1e10), default.c),
-        solver: section.choice(
-            "solver",
-            &[("auto", Solver::Auto), ("newton", Solver::Newton), ("lbfgs", Solver::Lbfgs)],
-            default.solver,
-        ),
-        missing: section.choice(
-            "missing",
-            &[
-                ("median", MissingPolicy::Median),
-                ("mean", MissingPolicy::Mean),
-                ("drop", MissingPolicy::Drop),
-                ("reject", MissingPolicy::Reject),
-            ],
-            default.missing,
-        ),
-        class_weight: section.choice(
-            "class_weight",
-            &[("balanced", ClassWeight::Balanced)],
-            default.class_weight,
-        ),
-        threshold: section.number("threshold", &(0.0..=1.0), default.threshold),
-        seed: section.integer("seed", &(0..=u64::MAX), default.seed),
-        pooling: default.pooling,
-    };
-    section.finish();
-    training
-}
-
 fn drift(mut section: Section) -> Drift {
     let default = Drift::default();
     let rules = Rule::ALL;
@@ -414,9 +313,12 @@ fn drift(mut section: Section) -> Drift {
 }
 
 fn gate(mut section: Section) -> Gate {
+    let metrics = Metric::ALL.map(|metric| (metric.name(), metric));
+    let metric = section.choice("metric", &metrics, Metric::default());
     let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
+    let max_slice_drop = section.number_or_null("max_slice_drop", &(0.0..=1.0), None);
     section.finish();
-    Gate { min_improvement }
+    Gate { metric, min_improvement, max_slice_drop }
 }
 
 /// `path` with `.` removed, `a/..` folded and no trailing slash; links are not followed.
@@ -438,7 +340,7 @@ fn normal(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::choices::Frequency;
+    use crate::config::choices::{Frequency, Pooling};
 
     use super::*;
 

@@ -115,7 +115,18 @@ impl<'a> Section<'a> {
 
     /// Any value.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value> {
-        self.ask(key, json!({}));
+        self.value_of(key, json!({}))
+    }
+
+    /// A value that the caller checks against the JSON Schema `kind`.
+    pub(super) fn value_of(&mut self, key: &'static str, kind: Value) -> Option<Value> {
+        self.ask(key, kind);
+        self.take(key)
+    }
+
+    /// A value of one of the `forms`, which are JSON Schemas; the caller checks it.
+    pub(super) fn any_of(&mut self, key: &'static str, forms: &[Value]) -> Option<Value> {
+        self.ask(key, json!({"anyOf": forms}));
         self.take(key)
     }
 

@@ -1,12 +1,18 @@
 //! How good predictions are, and which rows they are tested on.
 //!
-//! [`metrics`] scores predictions with intervals, [`gate`] compares challenger and champion,
-//! [`split`], [`entity`] and [`moment`] decide which rows are held out of training.
+//! [`metrics`] scores predictions with intervals, [`slices`] those of parts of the rows, [`gate`]
+//! compares challenger and champion, [`leak`] finds columns that give the label away,
+//! [`split`], [`entity`] and [`moment`] decide which rows are held out of training, [`folds`] how the
+//! others are divided for cross-validation, and [`cutoff`] chooses a threshold from its predictions.
 //! Not for the records of hold-outs: see [`crate::ledger`].
 
+pub mod cutoff;
 pub mod entity;
+pub mod folds;
 pub mod gate;
+pub mod leak;
 pub mod metrics;
 pub mod moment;
 pub mod reasons;
+pub mod slices;
 pub mod split;

@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::metrics::{Interval, SAME_F1};
+use crate::evaluation::metrics::{Interval, Metric, SAME_F1};
+use crate::evaluation::slices::SliceContest;
 use crate::ids::spelt;
 use crate::text;
 
@@ -37,43 +38,43 @@ pub enum GateReason {
         /// The number of rows.
         rows: u64,
     },
+    /// The metric cannot be computed on the hold-out.
+    NoMetric {
+        /// The metric.
+        metric: Metric,
+        /// The number of rows.
+        rows: u64,
+    },
     /// The comparison of the two models.
     Comparison {
-        /// F1 of the champion.
-        champion_f1: f64,
-        /// F1 of the challenger.
-        challenger_f1: f64,
+        /// The metric that decides.
+        metric: Metric,
+        /// Its value for the champion.
+        champion: f64,
+        /// Its value for the challenger.
+        challenger: f64,
         /// The number of rows in the hold-out.
         rows: u64,
-        /// The challenger's F1 minus the champion's.
+        /// The challenger's value minus the champion's.
         difference: f64,
         /// The interval of the difference.
         interval: Interval,
-        /// The difference that was required.
+        /// The improvement that was required.
         min_improvement: f64,
     },
     /// The challenger does no better than a constant answer.
     BelowConstant {
-        /// The model's F1.
-        challenger_f1: f64,
-        /// F1 of the best constant answer on the same rows.
-        constant_f1: f64,
+        /// The challenger's value of the constant answer's metric.
+        challenger: f64,
+        /// The constant answer.
+        constant: Constant,
     },
     /// The challenger does no better than a constant answer, but a person accepted it.
-    Accepted {
-        /// F1 of the best constant answer.
-        constant_f1: f64,
-    },
+    Accepted(Constant),
     /// Neither beats a constant answer, and the challenger is better beyond chance.
-    BetterOfTwo {
-        /// F1 of the best constant answer.
-        constant_f1: f64,
-    },
+    BetterOfTwo(Constant),
     /// The champion does no better than a constant answer.
-    ChampionBelowConstant {
-        /// F1 of the best constant answer.
-        constant_f1: f64,
-    },
+    ChampionBelowConstant(Constant),
     /// The hold-out has too few rows for a reliable comparison.
     FewRows {
         /// The number of its rows.
@@ -81,16 +82,25 @@ pub enum GateReason {
         /// The consequence in words.
         note: &'static str,
     },
+    /// The challenger loses more than it may on some slice of the hold-out.
+    SliceDrop {
+        /// The slice with the largest loss.
+        worst: SliceContest,
+        /// The F1 that it may lose.
+        most: f64,
+        /// The number of further slices on which it loses more.
+        others: u64,
+    },
     /// There is no model to compare with.
     Alone {
         /// It is the first release; otherwise the columns changed.
         first: bool,
-        /// The model's F1.
-        f1: f64,
+        /// The model's value of the constant answer's metric.
+        value: f64,
         /// The number of rows that it was scored on.
         rows: u64,
-        /// F1 of the best constant answer on these rows.
-        constant_f1: f64,
+        /// The best constant answer on these rows.
+        constant: Constant,
         /// The model beats the constant answer.
         beats_constant: bool,
         /// A person accepts it nevertheless.
@@ -109,6 +119,21 @@ pub enum GateReason {
     },
     /// A sentence from a record.
     Recorded(String),
+}
+
+/// The best constant answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Constant {
+    /// The metric in which models are compared with it.
+    pub metric: Metric,
+    /// Its value.
+    pub value: f64,
+}
+
+impl fmt::Display for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the best constant answer has {} {:.4}", self.metric.words(), self.value)
+    }
 }
 
 /// Why test rows are left out of a comparison.
@@ -174,62 +199,93 @@ impl From<Reasons> for Vec<String> {
 
 impl fmt::Display for GateReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let constant = |f1: &f64| format!("the best constant answer has F1 {f1:.4}");
         match self {
             Self::OneClass { rows } => write!(
                 f,
                 "all rows of the hold-out ({rows}) are of one class, so the F1 cannot compare the models"
             ),
+            Self::NoMetric { metric, rows } => write!(
+                f,
+                "the {} does not exist on {}, so that it cannot compare the models",
+                metric.words(),
+                text::plural(*rows, "hold-out row")
+            ),
             Self::Comparison {
-                champion_f1,
-                challenger_f1,
+                metric,
+                champion,
+                challenger,
                 rows,
                 difference,
                 interval,
                 min_improvement,
             } => {
-                let need = if min_improvement.abs() < SAME_F1 {
-                    "at least the champion's F1".to_owned()
+                let name = metric.words();
+                let (bound, change, lower) = if metric.is_loss() {
+                    ("at most", -min_improvement, " (lower is better)")
                 } else {
-                    format!("at least the champion's F1 {min_improvement:+}")
+                    ("at least", *min_improvement, "")
+                };
+                let need = if min_improvement.abs() < SAME_F1 {
+                    format!("{bound} the champion's {name}")
+                } else {
+                    format!("{bound} the champion's {name} {change:+}")
                 };
                 write!(
                     f,
-                    "the challenger has F1 {challenger_f1:.4} and the champion {champion_f1:.4} on \
+                    "the challenger has {name} {challenger:.4} and the champion {champion:.4} on \
                      the same {} hold-out rows, a difference of {difference:+.4} ({:.0} % interval \
-                     {:+.4} to {:+.4}); to go live it needs {need}",
+                     {:+.4} to {:+.4}){lower}; to go live it needs {need}",
                     text::count(*rows),
                     100.0 * interval.level,
                     interval.low,
                     interval.high
                 )
             }
-            Self::BelowConstant { challenger_f1, constant_f1 } => write!(
+            Self::BelowConstant { challenger, constant } => write!(
                 f,
-                "the challenger's F1 {challenger_f1:.4} does not beat a constant answer: {} on the \
-                 same rows, and --accept was not given",
-                constant(constant_f1)
+                "the challenger's {} {challenger:.4} does not beat a constant answer: {constant} on \
+                 the same rows, and --accept was not given",
+                constant.metric.words()
             ),
-            Self::Accepted { constant_f1 } => {
-                write!(f, "{}, and the challenger was accepted nevertheless", constant(constant_f1))
+            Self::Accepted(constant) => {
+                write!(f, "{constant}, and the challenger was accepted nevertheless")
             }
-            Self::BetterOfTwo { constant_f1 } => write!(
+            Self::BetterOfTwo(constant) => write!(
                 f,
-                "neither beats a constant answer ({} on the same rows), but the challenger is better \
-                 than the champion beyond chance",
-                constant(constant_f1)
+                "neither beats a constant answer ({constant} on the same rows), but the challenger is \
+                 better than the champion beyond chance"
             ),
-            Self::ChampionBelowConstant { constant_f1 } => write!(
+            Self::ChampionBelowConstant(Constant { metric, value }) => write!(
                 f,
-                "the champion does not beat the best constant answer, which has F1 {constant_f1:.4} on \
-                 the same rows"
+                "the champion does not beat the best constant answer, which has {} {value:.4} on the \
+                 same rows",
+                metric.words()
             ),
             Self::FewRows { rows, note } => {
                 write!(f, "the hold-out has {}: {note}", text::plural(*rows, "row"))
             }
-            Self::Alone { first, f1, rows, constant_f1, beats_constant, accepted } => {
+            Self::SliceDrop { worst, most, others } => {
+                let SliceContest { slice, rows, champion_f1, challenger_f1 } = worst;
+                write!(
+                    f,
+                    "on the {} hold-out rows of {slice} the challenger has F1 {challenger_f1:.4} and the \
+                     champion {champion_f1:.4}, a loss of more than \"gate.max_slice_drop\", {most}",
+                    text::count(*rows)
+                )?;
+                if *others > 0 {
+                    write!(
+                        f,
+                        "; it loses more than that on {}",
+                        text::plural(*others, "more slice")
+                    )?;
+                }
+                Ok(())
+            }
+            Self::Alone { first, value, rows, constant, beats_constant, accepted } => {
+                let Constant { metric, value: best } = constant;
                 let beside = format!(
-                    "F1 {f1:.4} on {}, where the best constant answer has {constant_f1:.4}",
+                    "{} {value:.4} on {}, where the best constant answer has {best:.4}",
+                    metric.words(),
                     text::plural(*rows, "test row")
                 );
                 let what = if *first {

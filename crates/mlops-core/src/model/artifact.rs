@@ -8,6 +8,7 @@
 
 use bincode::{Decode, Encode};
 
+use super::tuned::StoredTuned;
 use super::{CategoricalFeature, Encoder, Model, NumericFeature, TrainingData};
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
@@ -19,8 +20,9 @@ use crate::table::schema::{Role, Schema, SchemaFields};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"MLOPSMDL";
-/// Version 2 has the parts of version 1, then [`Added`].
-const FORMAT_VERSION: u32 = 2;
+/// Version 2 has the parts of version 1, then [`Added`]; version 3 has those of version 2, then
+/// [`AddedIn3`], and is written only for a model that needs it.
+const FORMAT_VERSION: u32 = 3;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
 /// Largest payload in bytes; a model of a million levels is smaller.
@@ -81,6 +83,12 @@ struct Added {
     pooling: Pooling,
 }
 
+/// The part that version 3 added. The default is what a file of an earlier version implies.
+#[derive(Default, PartialEq, Encode, Decode)]
+struct AddedIn3 {
+    tuned: StoredTuned,
+}
+
 impl Added {
     /// The values that a file of version 1 implies.
     fn nothing(columns: usize) -> Self {
@@ -96,7 +104,8 @@ fn encoding() -> impl bincode::config::Config {
 
 /// The bytes of `trainedmodel.bin`; equal models give equal bytes.
 pub fn encode(model: &Model) -> Result<Vec<u8>> {
-    let Model { schema, encoder, scaler, fitted, training, data, missing_values, numbers } = model;
+    let Model { schema, encoder, scaler, fitted, training, tuned, data, missing_values, numbers } =
+        model;
     let columns = [Role::Id, Role::Numeric, Role::Categorical];
     let categorical = encoder.categorical.iter().map(|feature| StoredCategory {
         name: feature.name.clone(),
@@ -146,8 +155,15 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         pooled: encoder.categorical.iter().map(|feature| feature.pooled.clone()).collect(),
         pooling: training.pooling,
     };
-    let payload = bincode::encode_to_vec((payload, added), bincode::config::standard())
-        .map_err(|e| Error::backend("bincode", e))?;
+    let added_in_3 = AddedIn3 { tuned: StoredTuned::of(tuned, training) };
+    let plain = bincode::config::standard();
+    // Without anything new the bytes, and so the name of a release, stay what they were.
+    let (version, payload) = if added_in_3 == AddedIn3::default() {
+        (2, bincode::encode_to_vec((payload, added), plain))
+    } else {
+        (FORMAT_VERSION, bincode::encode_to_vec((payload, added, added_in_3), plain))
+    };
+    let payload = payload.map_err(|e| Error::backend("bincode", e))?;
     if payload.len() > MAX_PAYLOAD {
         return Err(Error::data(format!(
             "the model takes {} bytes, over the {MAX_PAYLOAD} that an artifact may have: use \
@@ -157,7 +173,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::with_capacity(HEAD + DIGEST + payload.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&u32::to_le_bytes(version));
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     let digest = Digest::of(&[&bytes, payload.as_slice()].concat());
     bytes.extend_from_slice(digest.bytes());
@@ -175,14 +191,19 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     let (version, payload) = checked(bytes).map_err(bad)?;
     tracing::trace!(place, "decoded");
     let wrong = |e| bad(format!("its content cannot be decoded ({e}): train again"));
-    let ((payload, added), used) = if version == 1 {
-        let decoded = bincode::decode_from_slice(payload, encoding());
-        let (payload, used): (Payload, usize) = decoded.map_err(wrong)?;
-        let added = Added::nothing(payload.encoder.categorical.len());
-        ((payload, added), used)
-    } else {
-        let decoded = bincode::decode_from_slice(payload, encoding());
-        decoded.map_err(wrong)?
+    let ((payload, added, added_in_3), used): ((Payload, Added, AddedIn3), usize) = match version {
+        1 => {
+            let decoded = bincode::decode_from_slice(payload, encoding());
+            let (payload, used): (Payload, usize) = decoded.map_err(wrong)?;
+            let added = Added::nothing(payload.encoder.categorical.len());
+            ((payload, added, AddedIn3::default()), used)
+        }
+        2 => {
+            let decoded = bincode::decode_from_slice(payload, encoding());
+            let ((payload, added), used) = decoded.map_err(wrong)?;
+            ((payload, added, AddedIn3::default()), used)
+        }
+        _ => bincode::decode_from_slice(payload, encoding()).map_err(wrong)?,
     };
     if added.pooled.len() != payload.encoder.categorical.len() {
         return Err(bad("its columns do not match each other: train again".to_owned()));
@@ -190,7 +211,10 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     if used + HEAD + DIGEST != bytes.len() {
         return Err(bad("bytes follow its content: train again".to_owned()));
     }
-    let model = payload.into_model(added);
+    if !added_in_3.tuned.is_finite() {
+        return Err(bad("it contains numbers that no training produces: train again".to_owned()));
+    }
+    let model = payload.into_model(added, added_in_3);
     consistent(&model).map_err(|m| bad(format!("{m}: train again")))?;
     Ok(model)
 }
@@ -232,7 +256,7 @@ fn checked(bytes: &[u8]) -> Result<(u64, &[u8]), String> {
 }
 
 impl Payload {
-    fn into_model(self, added: Added) -> Model {
+    fn into_model(self, added: Added, added_in_3: AddedIn3) -> Model {
         let [id, numeric, categorical] = &self.columns;
         let [positive, negative] = &self.labels;
         let schema = Schema::new(SchemaFields {
@@ -248,6 +272,21 @@ impl Payload {
         let categorical = categorical.map(|(StoredCategory { name, levels, fill }, pooled)| {
             CategoricalFeature { name, levels, pooled, fill }
         });
+        let mut training = Training {
+            c: Some(self.c).filter(|c| c.is_finite()),
+            solver: match self.asked_solver {
+                1 => Solver::Newton,
+                2 => Solver::Lbfgs,
+                _ => Solver::Auto,
+            },
+            missing: self.encoder.missing,
+            class_weight: if self.balanced { ClassWeight::Balanced } else { ClassWeight::None },
+            threshold: self.threshold,
+            seed: self.seed,
+            pooling: added.pooling,
+            ..Training::default()
+        };
+        let tuned = added_in_3.tuned.restored(&mut training);
         Model {
             schema,
             missing_values: self.missing_values,
@@ -263,19 +302,8 @@ impl Payload {
                 loss: self.loss,
                 rows: self.rows,
             },
-            training: Training {
-                c: Some(self.c).filter(|c| c.is_finite()),
-                solver: match self.asked_solver {
-                    1 => Solver::Newton,
-                    2 => Solver::Lbfgs,
-                    _ => Solver::Auto,
-                },
-                missing: self.encoder.missing,
-                class_weight: if self.balanced { ClassWeight::Balanced } else { ClassWeight::None },
-                threshold: self.threshold,
-                seed: self.seed,
-                pooling: added.pooling,
-            },
+            training,
+            tuned,
             data: TrainingData {
                 version: DatasetVersion(self.data_version),
                 sha256: self.data_sha256.into(),

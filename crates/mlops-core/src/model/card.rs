@@ -5,8 +5,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Model, TrainingData, class_weight_name, solver_name};
-use crate::model::fit::CrossCheck;
+use super::{Explainer, Model, ReferenceRow, TrainingData, class_weight_name, solver_name};
+use crate::evaluation::cutoff::Cutoff;
+use crate::evaluation::leak::Leak;
+use crate::model::fit::{CrossCheck, PenaltyGrid};
 use crate::platform::digest::Digest;
 
 /// The readable card of a model.
@@ -24,6 +26,14 @@ pub struct Card {
     pub scaler: CardScaler,
     /// Coefficients of the standardised features.
     pub coefficients: Vec<f64>,
+    /// By how much one standard deviation more of a feature multiplies the odds of the positive label, or
+    /// the category instead of that of [`Card::reference`]; `None` beyond the largest number, and in
+    /// files written before they were computed the list is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub odds: Vec<Option<f64>>,
+    /// The row that odds and contributions compare with; `None` in files written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferenceRow>,
     /// Log-odds if all standardised features are 0.
     pub intercept: f64,
     /// The value that replaces a missing one, by column.
@@ -36,6 +46,9 @@ pub struct Card {
     /// The result of an independent solver (smartcore's L-BFGS) on the same rows, if there are few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross_check: Option<CrossCheck>,
+    /// Columns that give the label away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<Leak>,
     /// Newton steps on all rows.
     pub iterations: usize,
     /// Largest component of the mean gradient at the solution.
@@ -46,6 +59,16 @@ pub struct Card {
     pub rows: u64,
     /// Hyper-parameters.
     pub hyperparameters: Value,
+    /// What was added to the intercept of a fit with weighted classes, so that its probabilities hold
+    /// for the rows as they are; `intercept` includes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior_shift: Option<f64>,
+    /// How the threshold was chosen, and what other thresholds give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_choice: Option<Cutoff>,
+    /// How C was chosen, with every value that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty_grid: Option<PenaltyGrid>,
     /// The data that the model was trained on.
     pub training_data: TrainingData,
 }
@@ -62,7 +85,7 @@ pub struct CardScaler {
 impl Card {
     /// The card of `model`, whose file has the digest `artifact`.
     pub fn of(model: &Model, artifact: Digest) -> Self {
-        let Model { schema, encoder, scaler, fitted, training, data, .. } = model;
+        let Model { schema, encoder, scaler, fitted, training, tuned, data, .. } = model;
         let mut imputation = Map::new();
         for feature in &encoder.numeric {
             imputation.insert(feature.name.clone(), json!(feature.fill));
@@ -73,6 +96,8 @@ impl Card {
         }
         let pooled = encoder.categorical.iter().filter(|feature| !feature.pooled.is_empty());
         let infrequent = pooled.map(|f| (f.name.clone(), json!(f.pooled))).collect();
+        let explainer = Explainer::new(model);
+        let odds = explainer.effects().into_iter().map(f64::exp);
         Self {
             format_version: 1,
             artifact,
@@ -84,11 +109,14 @@ impl Card {
             features: model.features(),
             scaler: CardScaler { mean: scaler.mean.clone(), scale: scaler.scale.clone() },
             coefficients: fitted.coefficients.clone(),
+            odds: odds.map(|odds| Some(odds).filter(|odds| odds.is_finite())).collect(),
+            reference: Some(explainer.reference_row()),
             intercept: fitted.intercept,
             imputation,
             infrequent,
             solver: solver_name(fitted.solver).to_owned(),
             cross_check: None,
+            leaks: Vec::new(),
             iterations: fitted.iterations,
             gradient_norm: fitted.gradient_norm,
             loss: fitted.loss,
@@ -100,6 +128,9 @@ impl Card {
                 "threshold": training.threshold,
                 "seed": training.seed,
             }),
+            prior_shift: Some(tuned.prior_shift).filter(|shift| shift.abs() > 0.0),
+            threshold_choice: tuned.cutoff.clone(),
+            penalty_grid: tuned.grid.clone(),
             training_data: data.clone(),
         }
     }

@@ -74,7 +74,8 @@ impl KnownRange {
 
 impl TrainingBatch {
     /// Fills the batch from `table`; under the policy `drop` only with rows without missing values.
-    pub fn fill(&mut self, table: &mut Table, missing: MissingPolicy) {
+    /// Returns the places of these rows if others were left out.
+    pub fn fill(&mut self, table: &mut Table, missing: MissingPolicy) -> Option<Vec<usize>> {
         let (numeric, rows) = (table.numeric.len(), table.len());
         self.columns.resize_with(numeric + table.categorical.len(), Vec::new);
         for (mine, column) in self.columns.iter_mut().zip(&mut table.numeric) {
@@ -93,6 +94,7 @@ impl TrainingBatch {
             |column: &Vec<f64>| -> u64 { column.iter().map(|v| u64::from(v.is_nan())).sum() };
         self.missing_cells.extend(self.columns.iter().map(gaps));
         (self.missing_rows, self.dropped) = (0, 0);
+        let mut kept = None;
         if self.missing_cells.iter().any(|n| *n > 0) {
             let complete = |i: &usize| self.columns.iter().all(|column| !column[*i].is_nan());
             let complete: Vec<usize> = (0..rows).filter(complete).collect();
@@ -103,10 +105,12 @@ impl TrainingBatch {
                     pick(column, &complete);
                 }
                 pick(&mut self.labels, &complete);
+                kept = Some(complete);
             }
         }
         self.known.clear();
         self.known.extend(self.columns[..numeric].iter().map(|column| KnownRange::of(column)));
+        kept
     }
 }
 
@@ -298,6 +302,12 @@ impl TrainingRows {
         };
         let categorical = columns.map(learn).collect();
         Ok(Encoder { missing: self.missing, numeric, categorical })
+    }
+
+    /// The packed rows, the number of numeric columns, the names of all, and the memory for learning.
+    pub(super) fn columns(&self) -> (&PackedBlocks, usize, Vec<&str>, usize) {
+        let names = self.names.0.iter().chain(&self.names.1).map(String::as_str);
+        (&self.rows, self.names.0.len(), names.collect(), self.memory)
     }
 
     fn known_columns(&self) -> Vec<ColumnRange> {

@@ -7,7 +7,9 @@
 //! of a fit |
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
+//! | [`Explainer`] | `contribution`: what each column added to a prediction |
 //! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
+//! | [`Tuned`] | `tuned`: what training chose besides the coefficients |
 //! | `Card` | `card`: the readable `model.json` |
 //! | the file | `artifact`: serialisation |
 //!
@@ -15,19 +17,24 @@
 
 pub mod artifact;
 pub mod card;
+mod contribution;
 mod design_matrix;
 mod encoder;
 pub mod fit;
 pub mod golden;
+mod leaks;
 mod median;
 mod predict;
+mod tuned;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::design_matrix::{EncodedRows, TrainingBatch, TrainingRows};
+pub use contribution::{Contribution, Explainer, Explanations, Reference, ReferenceRow};
 pub use encoder::{CategoricalFeature, Encoder, NumericFeature, check_width};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
+pub use tuned::Tuned;
 
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::{NumberFormat, Training};
@@ -70,8 +77,10 @@ pub struct Model {
     pub scaler: Scaler,
     /// The coefficients found by the fit.
     pub fitted: Fitted,
-    /// Hyper-parameters.
+    /// Hyper-parameters, with the threshold and the penalty that were chosen.
     pub training: Training,
+    /// What training chose from the data; `fitted`, `training` and this agree.
+    pub tuned: Tuned,
     /// The data that it was trained on.
     pub data: TrainingData,
 }

@@ -5,11 +5,11 @@
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
-use super::Model;
+use super::{CategoricalFeature, Model};
 use crate::evaluation::metrics::classify;
 use crate::platform::math::logistic;
 use crate::platform::simd::{Work, widest};
-use crate::table::Table;
+use crate::table::{Table, TextColumn};
 
 /// A model prepared for predictions.
 #[derive(Debug, Clone)]
@@ -94,38 +94,67 @@ impl<'a> Predictor<'a> {
     /// no prediction (see [`Predictions::rows`]); returns the numbers of imputed cells and of
     /// unknown categories.
     pub fn probabilities(&self, table: &Table, probabilities: &mut Vec<f64>) -> (u64, u64) {
-        let Model { encoder, scaler, fitted, .. } = self.model;
+        let counts = self.log_odds(table, probabilities);
+        widest(ToProbabilities { decision: probabilities });
+        counts
+    }
+
+    /// Like [`Self::probabilities`], for the log-odds from which they follow.
+    pub(super) fn log_odds(&self, table: &Table, log_odds: &mut Vec<f64>) -> (u64, u64) {
+        let Model { encoder, fitted, .. } = self.model;
         let (mut imputed, mut unknown_categories) = (0, 0);
-        probabilities.clear();
-        probabilities.resize(table.len(), fitted.intercept);
-        let decision = probabilities;
-        for (j, (feature, column)) in encoder.numeric.iter().zip(&table.numeric).enumerate() {
-            // Without a fill value the sum stays NaN.
-            let fill = feature.fill.unwrap_or(f64::NAN);
-            let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
-            imputed += widest(AddFeature { column, decision, fill, mean, scale, weight });
+        log_odds.clear();
+        log_odds.resize(table.len(), fitted.intercept);
+        for (j, column) in table.numeric.iter().enumerate().take(encoder.numeric.len()) {
+            imputed += self.add_numeric(j, column, log_odds);
         }
         let mut first = encoder.numeric.len();
         for (feature, column) in encoder.categorical.iter().zip(&table.categorical) {
-            for (z, text) in decision.iter_mut().zip(column.iter()) {
-                let level = if text.is_empty() {
-                    imputed += 1;
-                    if feature.fill.is_none() {
-                        *z = f64::NAN;
-                    }
-                    feature.fill.map(|l| l as usize)
-                } else {
-                    let level = feature.level(text);
-                    unknown_categories += u64::from(level.is_none());
-                    level
-                };
-                if let Some(level) = level {
-                    *z += fitted.coefficients[first + level];
-                }
-            }
+            let (filled, unknown) = self.add_categorical(feature, first, column, log_odds);
+            imputed += filled;
+            unknown_categories += unknown;
             first += feature.width();
         }
-        widest(ToProbabilities { decision });
+        (imputed, unknown_categories)
+    }
+
+    /// Adds the part of numeric column `j` to the log-odds `decision`; returns the number of missing
+    /// values.
+    pub(super) fn add_numeric(&self, j: usize, column: &[f64], decision: &mut [f64]) -> u64 {
+        let Model { encoder, scaler, fitted, .. } = self.model;
+        // Without a fill value the sum stays NaN.
+        let fill = encoder.numeric[j].fill.unwrap_or(f64::NAN);
+        let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
+        widest(AddFeature { column, decision, fill, mean, scale, weight })
+    }
+
+    /// Adds the part of a categorical column, whose features begin at `first`, to the log-odds
+    /// `decision`; returns the numbers of missing values and of unknown categories.
+    pub(super) fn add_categorical(
+        &self,
+        feature: &CategoricalFeature,
+        first: usize,
+        column: &TextColumn,
+        decision: &mut [f64],
+    ) -> (u64, u64) {
+        let coefficients = &self.model.fitted.coefficients[first..];
+        let (mut imputed, mut unknown_categories) = (0, 0);
+        for (z, text) in decision.iter_mut().zip(column.iter()) {
+            let level = if text.is_empty() {
+                imputed += 1;
+                if feature.fill.is_none() {
+                    *z = f64::NAN;
+                }
+                feature.fill.map(|l| l as usize)
+            } else {
+                let level = feature.level(text);
+                unknown_categories += u64::from(level.is_none());
+                level
+            };
+            if let Some(level) = level {
+                *z += coefficients[level];
+            }
+        }
         (imputed, unknown_categories)
     }
 }

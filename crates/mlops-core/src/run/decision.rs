@@ -417,12 +417,14 @@ impl fmt::Display for Decision {
             }
         }
         if let Some(gate) = &self.gate {
+            let compared = gate.compared();
             writeln!(
                 f,
-                "Gate: F1 of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference {:+.4} \
-                 ({:+.3} to {:+.3}).",
-                gate.champion_f1,
-                gate.challenger_f1,
+                "Gate: {} of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference \
+                 {:+.4} ({:+.3} to {:+.3}).",
+                compared.metric.words(),
+                compared.champion,
+                compared.challenger,
                 text::count(gate.n),
                 gate.difference,
                 gate.interval.low,

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::csv::reader::RowReader;
 use crate::ids::{ReleaseId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Ledger};
-use crate::model::{Model, Predictor};
+use crate::model::{Explainer, Model, Predictor, ReferenceRow};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::platform::files;
@@ -25,7 +25,7 @@ use crate::table::{Table, TextColumn};
 use crate::text;
 use crate::{Error, Result};
 
-use super::predictions::{self, PredictionFile};
+use super::predictions::{self, Answerer, Answers, PredictionFile};
 
 /// The file that this stage writes.
 pub const DIAGNOSTICS: &str = "diagnostics.json";
@@ -39,6 +39,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The file for the predictions, row by row.
     pub output: Option<PathBuf>,
+    /// For each row of that file, the number of columns to name that moved its prediction the most.
+    pub explain: usize,
     /// How often to time ingestion and training on a scratch copy.
     pub measure: u32,
     /// The program's direct dependencies.
@@ -84,6 +86,9 @@ pub struct Diagnostics {
     pub dependencies: Vec<Dependency>,
     /// The file with the predictions, row by row.
     pub output: Option<String>,
+    /// What its explanations compare a row with, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferenceRow>,
     /// The digest of the rows, if it was asked for.
     #[serde(skip)]
     pub content: Option<Digest>,
@@ -177,6 +182,7 @@ pub fn of(
         }
     };
     let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
+    let explains = options.explain > 0 && options.output.is_some();
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),
@@ -188,6 +194,7 @@ pub fn of(
         measured: measure(context, options.measure)?,
         dependencies: options.dependencies.clone(),
         output: options.output.as_ref().map(|p| p.display().to_string()),
+        reference: explains.then(|| Explainer::new(model).reference_row()),
         content: Some(digest).filter(|_| options.identify),
         left_out: LeftOut::new(),
     };
@@ -221,10 +228,11 @@ fn predict(
     options: &Options,
 ) -> Result<(PredictionCounts, Vec<ColumnProfile>, Digest)> {
     let predictor = Predictor::new(model);
+    let answerer = Answerer::new(model, options.explain, &context.config.reasons);
     let mut file = match &options.output {
         Some(output) => {
             predictions::check(&context.config, output, path)?;
-            Some(PredictionFile::create(context, model, output)?)
+            Some(PredictionFile::create(context, &answerer, output)?)
         }
         None => None,
     };
@@ -244,19 +252,21 @@ fn predict(
     let (reading, looks) = reader.each(
         path,
         || BatchResult::new(model, context.config.limits.profile_room()),
-        |look, table, (ids, predicted): &mut (Vec<TextColumn>, Vec<f64>)| {
+        |look, table, answers: &mut Answers| {
             look.add(&predictor, table);
             if keep {
+                answerer.explain(table, answers);
+                let Answers { ids, probabilities, .. } = answers;
                 std::mem::swap(ids, &mut table.ids);
                 table.ids.resize_with(ids.len(), TextColumn::default);
-                std::mem::swap(predicted, &mut look.probabilities);
+                std::mem::swap(probabilities, &mut look.probabilities);
             }
         },
-        |(ids, predicted)| match &mut file {
+        |answers| match &mut file {
             Some(file) => {
                 let lines = line..;
-                line += predicted.len() as u64;
-                file.append(model, ids, (&predictor, predicted), lines)
+                line += answers.probabilities.len() as u64;
+                file.append(&answerer, answers, lines)
             }
             None => Ok(()),
         },
@@ -264,8 +274,8 @@ fn predict(
     if let Some(output) = &options.output
         && !(reading.is_plain() && reading.first_line == first_line)
     {
-        let mut exact = PredictionFile::create(context, model, output)?;
-        exact.fill(model, &reader, path)?;
+        let mut exact = PredictionFile::create(context, &answerer, output)?;
+        exact.fill(&answerer, &reader, path)?;
         file = Some(exact);
     }
     let mut counts = PredictionCounts::default();
@@ -383,6 +393,9 @@ impl fmt::Display for Diagnostics {
         )?;
         if let Some(output) = &self.output {
             writeln!(f, "Predictions: {}", text::one_line(output))?;
+        }
+        if let Some(reference) = &self.reference {
+            writeln!(f, "Contributions are differences in log-odds from {reference}")?;
         }
         f.write_str("\n")?;
         f.write_str(&columns_table(&self.columns))?;
@@ -539,6 +552,7 @@ mod tests {
             measured: Vec::new(),
             dependencies: Vec::new(),
             output: None,
+            reference: None,
             content: None,
             left_out: LeftOut::new(),
         };

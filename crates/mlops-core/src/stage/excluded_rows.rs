@@ -227,10 +227,11 @@ impl HeldOut {
     }
 
     /// Removes the rows to leave out from `table`, which must have been read with ids, and the ids
-    /// too: they are not used for training.
-    pub(crate) fn leave_out(&self, table: &mut Table) {
+    /// too: they are not used for training. Returns which rows it removed; nothing if there is none to
+    /// look for.
+    pub(crate) fn leave_out(&self, table: &mut Table) -> Vec<bool> {
         if self.is_empty() {
-            return;
+            return Vec::new();
         }
         let mut out = vec![false; table.len()];
         let mut hashes = Vec::with_capacity(table.len());
@@ -245,6 +246,7 @@ impl HeldOut {
         }
         table.forget_ids();
         table.retain(|i| !out[i]);
+        out
     }
 }
 

@@ -1,22 +1,26 @@
-//! The CSV file of `diagnostics --output`: one line per record, with its ids, the prediction, its
-//! line in the file, and why it cannot be read.
+//! The CSV file of `diagnostics --output`: one line per record, with its ids, the prediction, what
+//! moved it if that was asked for, its line in the file, and why it cannot be read.
 //!
 //! Not for predicting: see [`super::diagnose`].
 
 use std::path::Path;
 
 use super::output::Output;
-use crate::config::Config;
+use crate::config::{Config, Reasons};
 use crate::csv::reader::{Fault, RowReader};
-use crate::model::{Model, Predictor};
+use crate::model::{Explainer, Explanations, Model, Predictor};
 use crate::platform::disk::NewFile;
 use crate::run::context::Context;
-use crate::table::TextColumn;
 use crate::table::schema::Role;
+use crate::table::{Table, TextColumn};
 use crate::{Error, Result};
 
-/// How the header ends, in this version and in earlier ones.
-const ENDINGS: [&str; 2] = ["prediction,probability,line,reason", "prediction,probability"];
+/// How the header ends, in this version, with explanations, and in earlier ones.
+const ENDINGS: [&str; 3] = [
+    "prediction,probability,line,reason",
+    "other_contributions,line,reason",
+    "prediction,probability",
+];
 /// Bytes read at a time to count lines.
 const PIECE: usize = 1 << 20;
 
@@ -26,59 +30,177 @@ pub(super) fn check(config: &Config, path: &Path, data: &Path) -> Result<()> {
     output.check(config, &[data]).map(drop)
 }
 
+/// What is said about a row.
+pub(super) struct Answerer<'a> {
+    model: &'a Model,
+    predictor: Predictor<'a>,
+    explainer: Explainer<'a>,
+    /// The number of contributions to name for each row; 0 without explanations.
+    explain: usize,
+    reasons: &'a Reasons,
+}
+
+/// The answers for the rows of a batch.
+#[derive(Default)]
+pub(super) struct Answers {
+    pub(super) ids: Vec<TextColumn>,
+    /// Probabilities; NaN without a prediction.
+    pub(super) probabilities: Vec<f64>,
+    explanations: Explanations,
+}
+
+impl<'a> Answerer<'a> {
+    /// Answers with the probabilities of `model`, and for each row the `explain` largest contributions.
+    pub(super) fn new(model: &'a Model, explain: usize, reasons: &'a Reasons) -> Self {
+        let explainer = Explainer::new(model);
+        let explain = explain.min(explainer.columns());
+        Self { model, predictor: Predictor::new(model), explainer, explain, reasons }
+    }
+
+    /// Explains the rows of `table`, if that was asked for.
+    pub(super) fn explain(&self, table: &Table, answers: &mut Answers) {
+        if self.explain > 0 {
+            self.explainer.explain(table, self.explain, &mut answers.explanations);
+        }
+    }
+
+    /// The names of all columns.
+    fn header(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.model.schema.names(Role::Id).map(str::to_owned).collect();
+        let mut add = |name: &str| names.push(name.to_owned());
+        add("prediction");
+        add("probability");
+        if self.explain > 0 {
+            add("log_odds");
+            add("reference_log_odds");
+            for place in 1..=self.explain {
+                add(&format!("column_{place}"));
+                add(&format!("contribution_{place}"));
+                if !self.reasons.is_empty() {
+                    add(&format!("text_{place}"));
+                }
+            }
+            add("other_contributions");
+        }
+        add("line");
+        add("reason");
+        names
+    }
+
+    /// The number of fields between the probability and the line.
+    fn explained_fields(&self) -> usize {
+        let each = if self.reasons.is_empty() { 2 } else { 3 };
+        if self.explain > 0 { 3 + each * self.explain } else { 0 }
+    }
+
+    /// Writes the line of row `i`.
+    fn row(&self, writer: &mut Writer, answers: &Answers, i: usize, line: u64) -> Written {
+        let probability = answers.probabilities[i];
+        let answered = !probability.is_nan();
+        let why = if answered { "" } else { "a value is missing, and the model fills none" };
+        let prediction = answered.then_some(probability);
+        self.record(writer, &answers.ids, i, prediction, &answers.explanations, (line, why))
+    }
+
+    /// Writes the line of a record that cannot be read.
+    fn unreadable(&self, writer: &mut Writer, fault: &Fault) -> Written {
+        let Fault { column, message, line, .. } = fault;
+        let why = if column.is_empty() { message.clone() } else { format!("{column}: {message}") };
+        self.record(writer, &[], 0, None, &Explanations::default(), (*line, &why))
+    }
+
+    fn record(
+        &self,
+        writer: &mut Writer,
+        ids: &[TextColumn],
+        i: usize,
+        probability: Option<f64>,
+        explanations: &Explanations,
+        (line, why): (u64, &str),
+    ) -> Written {
+        for id in 0..self.model.schema.count(Role::Id) {
+            let id = ids.get(id).filter(|id| i < id.len());
+            writer.write_field(id.map_or("", |id| id.get(i)))?;
+        }
+        if let Some(probability) = probability {
+            writer.write_field(self.model.label(self.predictor.positive(probability)))?;
+            writer.write_field(format!("{probability:?}"))?;
+            if self.explain > 0 {
+                self.explanation(writer, explanations, i)?;
+            }
+        } else {
+            for _ in 0..2 + self.explained_fields() {
+                writer.write_field("")?;
+            }
+        }
+        writer.write_field(line.to_string())?;
+        writer.write_field(why)?;
+        writer.write_record(None::<&[u8]>)
+    }
+
+    fn explanation(&self, writer: &mut Writer, found: &Explanations, i: usize) -> Written {
+        let number = |value: f64| format!("{value:?}");
+        writer.write_field(number(found.log_odds(i)))?;
+        writer.write_field(number(self.explainer.reference_log_odds()))?;
+        for contribution in found.largest(i) {
+            let name = self.explainer.name(contribution.column as usize);
+            writer.write_field(name)?;
+            writer.write_field(number(contribution.value))?;
+            if !self.reasons.is_empty() {
+                let text = self.reasons.text(name, contribution.value);
+                writer.write_field(text.unwrap_or_default())?;
+            }
+        }
+        writer.write_field(number(found.others(i)))
+    }
+}
+
 /// A file that appears when it is published.
 pub(super) struct PredictionFile(NewFile);
 
-/// The content of a line besides the ids.
-enum Said<'a> {
-    /// The probability; NaN without a prediction.
-    Row(f64),
-    Unreadable(&'a Fault),
-}
-
 impl PredictionFile {
     /// A file with a header.
-    pub(super) fn create(context: &Context, model: &Model, path: &Path) -> Result<Self> {
+    pub(super) fn create(context: &Context, answerer: &Answerer, path: &Path) -> Result<Self> {
         let mut file = context.disk.new_file(path)?;
-        let names = model.schema.names(Role::Id).chain(ENDINGS[0].split(','));
-        file.write_all(&csv_lines(|writer| writer.write_record(names))?)?;
+        file.write_all(&csv_lines(|writer| writer.write_record(answerer.header()))?)?;
         Ok(Self(file))
     }
 
     /// Appends rows that are on `lines`.
     pub(super) fn append(
         &mut self,
-        model: &Model,
-        ids: &[TextColumn],
-        (predictor, probabilities): (&Predictor, &[f64]),
+        answerer: &Answerer,
+        answers: &Answers,
         lines: impl Iterator<Item = u64>,
     ) -> Result<()> {
         let bytes = csv_lines(|writer| {
-            for (i, (probability, line)) in probabilities.iter().zip(lines).enumerate() {
-                let said = Said::Row(*probability);
-                record(writer, model, predictor, (ids, i), line, &said)?;
-            }
-            Ok(())
+            let mut rows = (0..answers.probabilities.len()).zip(lines);
+            rows.try_for_each(|(i, line)| answerer.row(writer, answers, i, line))
         })?;
         self.0.write_all(&bytes)
     }
 
     /// Reads `path` record by record: for files in which not every line is a good row.
-    pub(super) fn fill(&mut self, model: &Model, reader: &RowReader, path: &Path) -> Result<()> {
-        let predictor = Predictor::new(model);
-        let mut probabilities = Vec::new();
+    pub(super) fn fill(
+        &mut self,
+        answerer: &Answerer,
+        reader: &RowReader,
+        path: &Path,
+    ) -> Result<()> {
+        let mut answers = Answers::default();
         reader.with_chunk_bytes(PIECE).lines_at(path, |table, _, faults, lines| {
-            predictor.probabilities(table, &mut probabilities);
+            answerer.predictor.probabilities(table, &mut answers.probabilities);
+            answerer.explain(table, &mut answers);
+            answers.ids.clone_from(&table.ids);
             let bytes = csv_lines(|writer| {
                 let mut faults = faults.iter().peekable();
                 for (i, line) in lines.iter().enumerate() {
                     while let Some(fault) = faults.next_if(|fault| fault.line < *line) {
-                        unreadable(writer, model, &predictor, fault)?;
+                        answerer.unreadable(writer, fault)?;
                     }
-                    let said = Said::Row(probabilities[i]);
-                    record(writer, model, &predictor, (&table.ids, i), *line, &said)?;
+                    answerer.row(writer, &answers, i, *line)?;
                 }
-                faults.try_for_each(|fault| unreadable(writer, model, &predictor, fault))
+                faults.try_for_each(|fault| answerer.unreadable(writer, fault))
             })?;
             self.0.write_all(&bytes)
         })?;
@@ -92,55 +214,9 @@ impl PredictionFile {
 }
 
 type Writer = csv::Writer<Vec<u8>>;
+type Written = Result<(), csv::Error>;
 
-fn unreadable(
-    writer: &mut Writer,
-    model: &Model,
-    predictor: &Predictor,
-    fault: &Fault,
-) -> Result<(), csv::Error> {
-    record(writer, model, predictor, (&[], 0), fault.line, &Said::Unreadable(fault))
-}
-
-fn record(
-    writer: &mut Writer,
-    model: &Model,
-    predictor: &Predictor,
-    (ids, i): (&[TextColumn], usize),
-    line: u64,
-    said: &Said<'_>,
-) -> Result<(), csv::Error> {
-    for id in 0..model.schema.count(Role::Id) {
-        let id = ids.get(id).filter(|id| i < id.len());
-        writer.write_field(id.map_or("", |id| id.get(i)))?;
-    }
-    match said {
-        Said::Row(probability) if !probability.is_nan() => {
-            writer.write_field(model.label(predictor.positive(*probability)))?;
-            writer.write_field(format!("{probability:?}"))?;
-        }
-        _ => {
-            writer.write_field("")?;
-            writer.write_field("")?;
-        }
-    }
-    writer.write_field(line.to_string())?;
-    match said {
-        Said::Row(probability) if probability.is_nan() => {
-            writer.write_field("a value is missing, and the model fills none")?;
-        }
-        Said::Row(_) => writer.write_field("")?,
-        Said::Unreadable(Fault { column, message, .. }) if column.is_empty() => {
-            writer.write_field(message)?;
-        }
-        Said::Unreadable(Fault { column, message, .. }) => {
-            writer.write_field(format!("{column}: {message}"))?;
-        }
-    }
-    writer.write_record(None::<&[u8]>)
-}
-
-fn csv_lines(write: impl FnOnce(&mut Writer) -> Result<(), csv::Error>) -> Result<Vec<u8>> {
+fn csv_lines(write: impl FnOnce(&mut Writer) -> Written) -> Result<Vec<u8>> {
     let failed = |e: csv::Error| Error::backend("csv", e);
     let mut writer = csv::Writer::from_writer(Vec::new());
     write(&mut writer).map_err(failed)?;

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::dataset::discover;
 use crate::evaluation::metrics::score::latest_score_text;
 use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
+use crate::evaluation::slices::SliceScore;
 use crate::ids::DatasetVersion;
 use crate::ledger::projections;
 use crate::model::{Model, artifact};
@@ -51,6 +52,9 @@ pub struct Score {
     /// All figures.
     #[serde(flatten)]
     pub evaluation: Evaluation,
+    /// The figures of parts of the rows, by the columns of `schema.slice`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<SliceScore>,
 }
 
 impl Report for Score {
@@ -155,7 +159,18 @@ pub fn of(
     let mut notes = scored.notes.clone();
     notes.extend(passed_over(config)?);
     let training = model.training;
-    let evaluation = Evaluation::of(&scored.labels, &scored.probabilities, training.threshold)?;
+    let evaluation = Evaluation::clustered(
+        &scored.labels,
+        &scored.probabilities,
+        training.threshold,
+        scored.clusters.as_ref(),
+    )?;
+    let slices = scored.slices.scores(
+        &scored.labels,
+        &scored.probabilities,
+        training.threshold,
+        scored.clusters.as_ref(),
+    )?;
     let score = Score {
         format_version: 1,
         artifact,
@@ -166,6 +181,7 @@ pub fn of(
         unanswered: scored.unanswered,
         notes,
         evaluation,
+        slices,
     };
     let file = pretty(&score)?;
     let f1 = score.evaluation.f1;
@@ -208,6 +224,57 @@ pub(crate) fn f1_of(folder: &Path) -> Option<f64> {
     parse::<Score>(&folder.join(SCORE)).ok().map(|score| score.evaluation.f1)
 }
 
+/// A short block with the figures that have no line of their own: values with their 95 % intervals.
+fn further(e: &Evaluation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let figure = |name: &str, value: Option<f64>, range: Option<Interval>| {
+        let value = value?;
+        let range = range.map_or_else(String::new, |i| format!(" ({:.3} to {:.3})", i.low, i.high));
+        Some(format!("{name} {value:.4}{range}"))
+    };
+    let top = e.top_decile.as_ref();
+    let calibration = e.calibration.as_ref();
+    let unknown =
+        calibration.and_then(|c| c.unfitted).map(|why| format!("unknown: {}", why.words()));
+    let lines: [(&str, Vec<Option<String>>); 3] = [
+        (
+            "",
+            vec![
+                figure("specificity", e.specificity, e.specificity_interval),
+                figure("balanced accuracy", e.balanced_accuracy, e.balanced_accuracy_interval),
+                figure("MCC", e.mcc, e.mcc_interval),
+            ],
+        ),
+        (
+            "",
+            vec![
+                figure("Gini", e.gini, e.gini_interval),
+                figure("KS", e.ks, e.ks_interval),
+                figure("top decile: lift", top.map(|t| t.lift), top.map(|t| t.lift_interval)),
+                figure("precision", top.map(|t| t.precision), top.map(|t| t.precision_interval)),
+            ],
+        ),
+        (
+            "calibration: ",
+            calibration.map_or_else(Vec::new, |c| {
+                vec![
+                    unknown,
+                    figure("slope", c.slope, c.slope_interval),
+                    figure("intercept", c.intercept, c.intercept_interval),
+                    figure("Spiegelhalter's z", c.spiegelhalter_z, None),
+                    figure("p", c.spiegelhalter_p, None),
+                ]
+            }),
+        ),
+    ];
+    for (before, figures) in lines {
+        let known: Vec<String> = figures.into_iter().flatten().collect();
+        if !known.is_empty() {
+            writeln!(f, "{before}{}", known.join("  "))?;
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let e = &self.evaluation;
@@ -241,11 +308,17 @@ impl fmt::Display for Score {
             e.log_loss,
             e.brier
         )?;
+        further(e, f)?;
+        let of_entities = e.entities.map_or_else(String::new, |entities| {
+            let noun = if entities == 1 { "entity" } else { "entities" };
+            format!(" of {} {noun}, which the intervals take into account", text::count(entities))
+        });
         let m = e.confusion_matrix;
         writeln!(
             f,
-            "{}: {}, {}, {}, {}",
+            "{}{}: {}, {}, {}, {}",
             text::plural(e.n, "test row"),
+            of_entities,
             text::plural(m.tp, "true positive"),
             text::plural(m.fp, "false positive"),
             text::plural(m.fn_, "false negative"),
@@ -260,9 +333,31 @@ impl fmt::Display for Score {
                 writeln!(f, "{} {what}", text::plural(n, "test row"))?;
             }
         }
+        f.write_str(&slice_table(&self.slices))?;
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
         Ok(())
     }
+}
+
+/// The scores of slices as a table; nothing without any.
+fn slice_table(slices: &[SliceScore]) -> String {
+    if slices.is_empty() {
+        return String::new();
+    }
+    let heading = ["slice", "rows", "positive", "F1", "95 % interval", "ROC AUC"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for SliceScore { slice, evaluation: e } in slices {
+        let few = e.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+        rows.push(vec![
+            slice.to_string(),
+            text::count(e.n),
+            text::count(e.positives),
+            format!("{:.4}", e.f1),
+            format!("{:.3} to {:.3}{few}", e.f1_interval.low, e.f1_interval.high),
+            e.roc_auc.map_or("-".to_owned(), |auc| format!("{auc:.4}")),
+        ]);
+    }
+    text::table(&rows)
 }

@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use crate::csv::reader::{RowReader, RowSet};
 use crate::dataset::discover::SourceFile;
 use crate::evaluation::entity::{Entities, Identity};
+use crate::evaluation::metrics::Clusters;
+use crate::evaluation::slices::Slices;
 use crate::ledger::HoldoutRecord;
-use crate::model::{Model, Predictor};
+use crate::model::Model;
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
 use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
@@ -23,6 +25,7 @@ use crate::{Error, Result};
 
 use super::look_alikes;
 use super::new_rows::RowRanges;
+use super::test_answers::{Answers, Look};
 
 /// The fewest rows of either class in a test.
 pub const MIN_OF_CLASS: u64 = 10;
@@ -34,6 +37,8 @@ pub struct Scored {
     pub labels: Vec<bool>,
     /// The model's probability for each row.
     pub probabilities: Vec<f64>,
+    /// Which rows belong to one entity, if several do.
+    pub clusters: Option<Clusters>,
     /// Number of rows that could not be read.
     pub rejected: u64,
     /// Number of rows left out because the model was trained on them or on their entity.
@@ -42,6 +47,8 @@ pub struct Scored {
     pub unanswered: u64,
     /// Notes on the choice of rows.
     pub notes: Vec<String>,
+    /// The values of the rows by which scores are given too.
+    pub slices: Slices,
 }
 
 /// Predictions of several models for the same rows.
@@ -51,6 +58,8 @@ pub struct ModelAnswers {
     pub labels: Vec<bool>,
     /// For each model, its probability for each row.
     pub probabilities: Vec<Vec<f64>>,
+    /// The entity of each row; empty if entities were not looked at.
+    entities: Vec<u128>,
     /// See [`Scored::rejected`].
     pub rejected: u64,
     /// Number of rows that one of the models was trained on.
@@ -63,6 +72,8 @@ pub struct ModelAnswers {
     pub newest: Option<usize>,
     /// See [`Scored::notes`].
     pub notes: Vec<String>,
+    /// See [`Scored::slices`].
+    pub slices: Slices,
 }
 
 /// Predicts the test data except rows that `model` was trained on; returns the files used too.
@@ -80,12 +91,16 @@ pub fn predict_current(
         .on_threads(context.config.limits.threads)
         .of_sources(&context.config)
         .without_hashes();
-    let mut compared = ModelAnswers::of(1);
     let listed = TestFiles::list(&context.config, &holdouts)?;
+    let paths = listed.iter().flatten().map(|file| file.path.as_path());
+    let models = [model];
+    let look = Look::of(context, &models, model, paths);
+    let mut compared = ModelAnswers::of(&look);
+    let reader = if look.needs_ids() { reader.with_ids() } else { reader };
     let mut known = !listed.is_empty();
     'tiers: for tier in listed {
         for SourceFile { name, path, .. } in tier {
-            let read = compared.add(&reader, &path, &[model], |_, _| {});
+            let read = compared.add(&reader, &path, &look, |_, _| {});
             // An error here will recur and be reported below.
             let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
                 known = false;
@@ -112,14 +127,16 @@ pub fn predict_current(
         TestFiles { current: compared.used.clone(), all: tests.all }
     };
     compared.say(context, &holdouts);
+    compared.notes.extend(look.columns.note());
     Ok((tests, compared.into()))
 }
 
 impl From<ModelAnswers> for Scored {
     fn from(mut compared: ModelAnswers) -> Self {
         let probabilities = compared.probabilities.pop().unwrap_or_default();
-        let ModelAnswers { labels, rejected, left_out, unanswered, notes, .. } = compared;
-        Self { labels, probabilities, rejected, left_out, unanswered, notes }
+        let clusters = compared.clusters();
+        let ModelAnswers { labels, rejected, left_out, unanswered, notes, slices, .. } = compared;
+        Self { labels, probabilities, clusters, rejected, left_out, unanswered, notes, slices }
     }
 }
 
@@ -133,13 +150,16 @@ pub fn compare_tests(
     recorded: &[&Model],
     tests: &TestFiles,
 ) -> Result<ModelAnswers> {
-    let mut compared = ModelAnswers::of(models.len());
-    let Some(first) = models.first() else { return Ok(compared) };
+    let Some(first) = models.first() else { return Ok(ModelAnswers::default()) };
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(&first.schema, &options)
         .on_threads(context.config.limits.threads)
         .of_sources(&context.config)
         .without_hashes();
+    let paths = tests.all.iter().map(|file| file.path.as_path());
+    let look = Look::of(context, models, first, paths);
+    let mut compared = ModelAnswers::of(&look);
+    let reader = if look.needs_ids() { reader.with_ids() } else { reader };
     for tier in tests.tiers() {
         let mut known = KnownRows::default();
         for model in recorded {
@@ -148,7 +168,7 @@ pub fn compare_tests(
         for file in tier {
             let leaks = known.of(&file);
             let reader = if leaks.is_some() { reader.with_ids() } else { reader };
-            compared.add(&reader, &file.path, models, |table, out| match &leaks {
+            compared.add(&reader, &file.path, &look, |table, out| match &leaks {
                 Some(Leak::All) => out.fill(true),
                 Some(Leak::Some(entities, set)) => {
                     let mut hashes = Vec::new();
@@ -168,44 +188,15 @@ pub fn compare_tests(
     Ok(compared)
 }
 
-/// Predictions of several models for the rows of a batch.
-#[derive(Default)]
-struct Answers {
-    labels: Vec<bool>,
-    probabilities: Vec<Vec<f64>>,
-    left_out: u64,
-    unanswered: u64,
-}
-
-impl Answers {
-    fn fill(&mut self, models: &[&Model], table: &mut Table, leaks: impl Fn(&Table, &mut [bool])) {
-        let rows = table.len();
-        let mut out = vec![false; rows];
-        leaks(table, &mut out);
-        table.retain(|i| !out[i]);
-        self.left_out = (rows - table.len()) as u64;
-        self.probabilities.resize_with(models.len(), Vec::new);
-        for (model, probabilities) in models.iter().zip(&mut self.probabilities) {
-            Predictor::new(model).probabilities(table, probabilities);
-        }
-        self.labels.clone_from(&table.labels);
-        let lists = &mut self.probabilities;
-        self.unanswered = 0;
-        if lists.iter().any(|list| list.iter().any(|p| p.is_nan())) {
-            let answered = |i: &usize| lists.iter().all(|list| !list[*i].is_nan());
-            let answered: Vec<usize> = (0..table.len()).filter(answered).collect();
-            self.unanswered = (table.len() - answered.len()) as u64;
-            self.labels = answered.iter().map(|i| table.labels[*i]).collect();
-            for list in lists {
-                *list = answered.iter().map(|i| list[*i]).collect();
-            }
-        }
-    }
-}
-
 impl ModelAnswers {
-    fn of(models: usize) -> Self {
-        Self { probabilities: vec![Vec::new(); models], ..Self::default() }
+    fn of(look: &Look) -> Self {
+        let probabilities = vec![Vec::new(); look.models.len()];
+        Self { probabilities, slices: look.columns.empty(), ..Self::default() }
+    }
+
+    /// Which rows belong to one entity, if several do.
+    pub fn clusters(&self) -> Option<Clusters> {
+        Clusters::of(&self.entities)
     }
 
     /// The number of rows of the positive class and of the other.
@@ -287,17 +278,21 @@ impl ModelAnswers {
         &mut self,
         reader: &RowReader,
         path: &Path,
-        models: &[&Model],
+        look: &Look<'_>,
         leaks: impl Fn(&Table, &mut [bool]) + Sync,
     ) -> Result<Digest> {
         let (reading, _) = reader.each(
             path,
             || (),
-            |(), table, answers: &mut Answers| answers.fill(models, table, &leaks),
+            |(), table, answers: &mut Answers| answers.fill(look, table, &leaks),
             |answers| {
                 self.labels.extend_from_slice(&answers.labels);
+                self.entities.extend_from_slice(&answers.entities);
                 for (all, list) in self.probabilities.iter_mut().zip(&answers.probabilities) {
                     all.extend_from_slice(list);
+                }
+                for (j, values) in answers.slices.iter().enumerate() {
+                    self.slices.push(j, values.iter());
                 }
                 self.left_out += answers.left_out;
                 self.unanswered += answers.unanswered;

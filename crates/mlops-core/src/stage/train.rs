@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::config::choices::MissingPolicy;
 use crate::csv::reader::RowReader;
+use crate::evaluation::folds::{FoldKeys, FoldRows};
+use crate::evaluation::leak::Leak;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
@@ -27,6 +29,7 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::excluded_rows::{self, HeldOut, LeftOutRows};
+use super::tuning::Tuning;
 
 /// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
@@ -92,12 +95,16 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
-    let Learnt { model, golden_rows, constants, check } = fit(context, &dataset, schema, held)?;
+    let keys = fold_keys(config, &schema)?;
+    let learnt = fit(context, &dataset, schema, (held, keys))?;
+    let Learnt { model, golden_rows, constants, check, leaks } = learnt;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
     let place = config.output_model.join(ARTIFACT).display().to_string();
-    let card = Card { cross_check: check, ..Card::of(&model, sha256) };
+    notes.extend(leaks.iter().map(ToString::to_string));
+    notes.extend(notes_on(&model, &constants, &leaks));
+    let card = Card { cross_check: check, leaks, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
     let made = Made {
@@ -117,7 +124,6 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         },
     )?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
-    notes.extend(notes_on(&model, &constants));
     Ok(Trained {
         artifact: place,
         sha256,
@@ -150,24 +156,37 @@ fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
     dataset.columns.iter().eq(schema.columns().iter().map(|c| &c.name))
 }
 
+/// What assigns rows to folds, if anything is chosen by cross-validation.
+fn fold_keys(config: &Config, schema: &Schema) -> Result<Option<FoldKeys>> {
+    if !config.training.cross_validates() {
+        return Ok(None);
+    }
+    FoldKeys::of(&config.holdout, schema, config.training.seed).map(Some).ok_or_else(|| {
+        let problem = "\"holdout.group\" or \"holdout.time\" names a column that the schema lacks: \
+                       rows cannot be divided for a cross-validation";
+        Error::config(config.file.display().to_string(), vec![problem.to_owned()])
+    })
+}
+
 /// One pass over the data set, which packs its rows; then the encoding and the fit.
 fn fit(
     context: &Context,
     dataset: &DatasetRecord,
     schema: Schema,
-    (held, mut in_order): (HeldOut, LeftOutRows),
+    ((held, mut in_order), keys): ((HeldOut, LeftOutRows), Option<FoldKeys>),
 ) -> Result<Learnt> {
     let config = &context.config;
-    let training = config.training;
+    let mut training = config.training;
     let threads = config.limits.threads;
     let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
     let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
     // Rows to leave out by position or number are found one batch after the other.
     let ordered = !in_order.is_empty();
-    if ordered || !held.is_empty() {
+    if ordered || !held.is_empty() || keys.is_some() {
         reader = reader.with_ids();
     }
+    let taking = Taking { held: &held, missing: training.missing, keys: keys.as_ref() };
 
     // Half of the memory is for the rows; buffers and counters need far less than the rest.
     let mut rows = TrainingRows::new(&schema, &training).within(
@@ -176,6 +195,7 @@ fn fit(
         &config.output_folder,
     );
     let mut golden_rows = Table::new(&schema);
+    let mut fold_rows = FoldRows::default();
     let mut held_out = 0;
     let reading = reader.each(
         path,
@@ -184,7 +204,7 @@ fn fit(
             if ordered {
                 std::mem::swap(&mut made.rows, table);
             } else {
-                made.fill(table, &held, training.missing);
+                made.fill(table, taking);
             }
         },
         |made| {
@@ -193,13 +213,14 @@ fn fit(
                 let all = table.len();
                 in_order.leave_out(&mut table);
                 held_out += (all - table.len()) as u64;
-                made.fill(&mut table, &held, training.missing);
+                made.fill(&mut table, taking);
                 made.rows = table;
             }
             held_out += made.held_out;
             if golden_rows.is_empty() {
                 std::mem::swap(&mut golden_rows, &mut made.first);
             }
+            fold_rows.append(&mut made.fold_rows);
             rows.push(&mut made.batch)
         },
     );
@@ -224,16 +245,27 @@ fn fit(
     let memory = config.limits.memory / 4;
     let threads = threads_within(threads, blocks.features(), memory);
     let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
-    let estimator = LogisticRegression {
-        c: training.c.unwrap_or(f64::INFINITY),
+    let mut estimator = LogisticRegression {
         class_weight: training.class_weight,
         solver: training.solver,
         threads,
         memory,
         ..LogisticRegression::default()
     };
-    let fitted = estimator.fit(&blocks, &scaler)?;
+    let tuning = Tuning {
+        estimator: &estimator,
+        blocks: &blocks,
+        numeric: &encoder.is_numeric(),
+        memory: config.limits.memory,
+    };
+    let mut tuned = tuning.tune(&mut training, &fold_rows)?;
+    drop(fold_rows);
+    estimator.c = training.c.unwrap_or(f64::INFINITY);
+    let mut fitted = estimator.fit(&blocks, &scaler)?;
     let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    let leaks = rows.leaks()?;
+    tuned.prior_shift = estimator.prior_shift(&blocks);
+    fitted.intercept += tuned.prior_shift;
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
         version: dataset.version,
@@ -246,8 +278,9 @@ fn fit(
     };
     let missing_values = config.ingestion.missing_values.clone();
     let numbers = config.ingestion.numbers;
-    let model = Model { schema, missing_values, numbers, encoder, scaler, fitted, training, data };
-    Ok(Learnt { model, golden_rows, constants, check })
+    let model =
+        Model { schema, missing_values, numbers, encoder, scaler, fitted, training, tuned, data };
+    Ok(Learnt { model, golden_rows, constants, check, leaks })
 }
 
 /// What was learned from the rows.
@@ -257,6 +290,8 @@ struct Learnt {
     /// Columns in which all rows have the same value.
     constants: Vec<String>,
     check: Option<CrossCheck>,
+    /// Columns that give the label away.
+    leaks: Vec<Leak>,
 }
 
 /// A batch of rows, processed on the thread that parsed it.
@@ -268,16 +303,38 @@ struct Parsed {
     first: Table,
     /// All its rows, if some must be left out on another thread.
     rows: Table,
+    /// What the folds must know of its training rows.
+    fold_rows: FoldRows,
+}
+
+/// Which rows of a batch are taken, and how.
+#[derive(Clone, Copy)]
+struct Taking<'a> {
+    held: &'a HeldOut,
+    missing: MissingPolicy,
+    /// For folds, if there are any.
+    keys: Option<&'a FoldKeys>,
 }
 
 impl Parsed {
     /// Takes the training rows of a batch.
-    fn fill(&mut self, table: &mut Table, held: &HeldOut, missing: MissingPolicy) {
+    fn fill(&mut self, table: &mut Table, taking: Taking) {
         let all = table.len();
-        held.leave_out(table);
+        // Entities are known by the ids, which are forgotten next.
+        let of_folds = taking.keys.map(|keys| keys.rows(table));
+        let out = taking.held.leave_out(table);
         self.held_out = (all - table.len()) as u64;
         self.first = table.first_rows(golden::ROWS);
-        self.batch.fill(table, missing);
+        let complete = self.batch.fill(table, taking.missing);
+        self.fold_rows = of_folds.unwrap_or_default();
+        if taking.keys.is_some() {
+            if !out.is_empty() {
+                self.fold_rows.keep(&(0..all).filter(|row| !out[*row]).collect::<Vec<_>>());
+            }
+            if let Some(complete) = complete {
+                self.fold_rows.keep(&complete);
+            }
+        }
     }
 }
 
@@ -290,7 +347,7 @@ fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     ))
 }
 
-fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
+fn notes_on(model: &Model, constants: &[String], leaks: &[Leak]) -> Vec<String> {
     let (mut notes, data) = (Vec::new(), &model.data);
     if data.dropped > data.rows {
         notes.push(format!(
@@ -309,12 +366,23 @@ fn notes_on(model: &Model, constants: &[String]) -> Vec<String> {
         ));
     }
     let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
+    let coefficients = coefficients.filter(|(name, _)| !leaks.iter().any(|leak| leak.has(name)));
     let largest = coefficients.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
     if let Some((name, size)) = largest.filter(|(_, size)| size.abs() > 15.0) {
         notes.push(format!(
             "the coefficient of \"{}\" is {size:.1}: it may give the label away (separable data), so \
              that only the penalty \"training.C\" keeps it finite",
             text::visible(&name)
+        ));
+    }
+    if model.tuned.prior_shift.abs() > 0.0 {
+        notes.push(format!(
+            "the classes were weighted as if both were equally frequent; {:+.4} was added to the \
+             intercept, so that probabilities hold for rows of which {:.1} % are positive. The threshold \
+             is {:.4}",
+            model.tuned.prior_shift,
+            100.0 * data.positives as f64 / data.rows.max(1) as f64,
+            model.training.threshold
         ));
     }
     if let Some(reason) = &model.fitted.fallback {
@@ -358,6 +426,12 @@ impl fmt::Display for Trained {
                 "Checked by another solver (smartcore's L-BFGS): its coefficients are within {:.0e}",
                 check.largest_difference
             )?;
+        }
+        if let Some(grid) = &card.penalty_grid {
+            writeln!(f, "C {grid}")?;
+        }
+        if let Some(cutoff) = &card.threshold_choice {
+            writeln!(f, "Threshold {cutoff}")?;
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;

@@ -15,6 +15,8 @@ mod batches;
 mod cells;
 /// Rows and files that break the contract of their source.
 mod contract;
+/// What moved each prediction, and the file that tells it.
+mod contributions;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.
 mod corrections;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
@@ -61,6 +63,8 @@ mod retention;
 mod rollback;
 /// Test rows and training rows: no entity is ever on both sides.
 mod sides;
+/// Scores by the values of columns, and the gate that looks at them.
+mod slices;
 /// Several places from which rows come.
 mod sources;
 /// Ingestion when memory is short.
@@ -71,5 +75,7 @@ mod supply;
 mod tampering;
 /// Training under every option, on data of other shapes, on data that cannot be learned from.
 mod training;
+/// Thresholds and penalties chosen by cross-validation.
+mod tuning;
 /// Versions of the data set: what counts as new, and that nothing is done twice.
 mod versions;

@@ -10,16 +10,26 @@ use mlops_core::model::{Golden, Model, artifact};
 use mlops_core::platform::digest::Digest;
 use mlops_core::table::Table;
 use mlops_testkit::{Random, Scene, repetitions, variable};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Magic, format version, length; then the checksum, then the payload.
 const LENGTH: std::ops::Range<usize> = 12..20;
 const CHECKSUM: std::ops::Range<usize> = 20..52;
 
-/// A model with every kind of part.
+/// A model with every kind of part but those that only a version 3 has.
 fn scene() -> Scene {
-    let scene = Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["x", "y", "z"],
-        "categorical": ["colour", "size"], "target": "left", "positive_label": "yes"}}));
+    trained(&json!({}))
+}
+
+/// A model with everything that is chosen by cross-validation.
+fn tuned() -> Scene {
+    trained(&json!({"threshold": {"maximize": "f1"}, "C": "cv", "class_weight": "balanced"}))
+}
+
+fn trained(training: &Value) -> Scene {
+    let scene = Scene::with(&json!({"training": training, "schema": {"id": ["who"],
+        "numeric": ["x", "y", "z"], "categorical": ["colour", "size"], "target": "left",
+        "positive_label": "yes"}}));
     let mut random = Random(5);
     let mut text = String::from("who,x,y,z,colour,size,left\n");
     for i in 0..120 {
@@ -151,13 +161,17 @@ fn corrupted_files_are_clean_errors_in_bounded_memory() {
 
 #[expect(clippy::print_stdout, reason = "the figures of a soak")]
 fn corrupted_files() {
-    let good = fs::read(scene().path("model/trainedmodel.bin")).unwrap();
-    let original = artifact::decode(&good, "good").unwrap();
+    let all = [scene(), tuned()].map(|scene| {
+        let good = fs::read(scene.path("model/trainedmodel.bin")).unwrap();
+        let original = artifact::decode(&good, "good").unwrap();
+        (good, original)
+    });
     let before = peak_kib();
     let (mut errors, mut equal, mut other) = (0, 0, 0);
     let count = repetitions(5_000, 100_000);
     for seed in 0..count {
         let mut random = Random(seed);
+        let (good, original) = &all[usize::from(seed % 2 == 0)];
         let mut bytes = good.clone();
         let sealed = damage(&mut random, &mut bytes);
         match artifact::decode(&bytes, "the/file.bin") {
@@ -166,8 +180,8 @@ fn corrupted_files() {
                 assert!(text.starts_with("the/file.bin: "), "seed {seed}: {text}");
                 errors += 1;
             }
-            Ok(model) if model == original => {
-                assert!(sealed || bytes == good, "seed {seed}: the damage goes unnoticed");
+            Ok(model) if model == *original => {
+                assert!(sealed || bytes == *good, "seed {seed}: the damage goes unnoticed");
                 equal += 1;
             }
             Ok(model) => {
@@ -184,13 +198,15 @@ fn corrupted_files() {
 
 #[test]
 fn a_model_survives_its_file() {
-    let scene = scene();
-    let bytes = fs::read(scene.path("model/trainedmodel.bin")).unwrap();
-    let model = artifact::decode(&bytes, "a").unwrap();
-    assert_eq!(artifact::encode(&model).unwrap(), bytes);
-    is_sound(&model);
-    let golden: Golden = serde_json::from_str(&scene.read("model/golden.json")).unwrap();
-    golden.verify(&model, Digest::of(&bytes), "a").unwrap();
+    for (scene, version) in [(scene(), 2), (tuned(), 3)] {
+        let bytes = fs::read(scene.path("model/trainedmodel.bin")).unwrap();
+        assert_eq!(bytes[8], version);
+        let model = artifact::decode(&bytes, "a").unwrap();
+        assert_eq!(artifact::encode(&model).unwrap(), bytes);
+        is_sound(&model);
+        let golden: Golden = serde_json::from_str(&scene.read("model/golden.json")).unwrap();
+        golden.verify(&model, Digest::of(&bytes), "a").unwrap();
+    }
 }
 
 #[test]

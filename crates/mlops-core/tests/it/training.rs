@@ -5,6 +5,7 @@ use std::fs;
 
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::RowReader;
+use mlops_core::evaluation::leak::Sign;
 use mlops_core::model::{Model, Prediction, Predictor, artifact};
 use mlops_testkit::{HEADER, Random, Scene, sample_rows};
 use serde_json::{Value, json};
@@ -173,7 +174,10 @@ fn separable_data_have_an_optimum_and_a_note() {
     let scene = small(&json!({"C": 1e6}), &rows);
     let trained = scene.train().unwrap();
     assert!(trained.card.gradient_norm <= 1e-9, "{}", trained.card.gradient_norm);
-    assert!(trained.notes.iter().any(|n| n.contains("separable")), "{:?}", trained.notes);
+    let away =
+        "\"x\" may give the label away: alone it has a ROC AUC of 1.0000 on 200 training rows";
+    assert_eq!(trained.notes.iter().filter(|note| note.starts_with(away)).count(), 1);
+    assert!(!trained.notes.iter().any(|note| note.contains("separable")), "{:?}", trained.notes);
 }
 
 #[test]
@@ -205,11 +209,18 @@ fn balanced_classes_weigh_the_same() {
     let data = scene.train().unwrap().data;
     let model = model(&scene);
     let (predictions, _) = predict(&model, &scene, &format!("{HEADER}{rows}"));
-    // At the optimum the weighted residuals of the two classes cancel.
+    // At the optimum the weighted residuals of the two classes cancel. The weights multiply the odds
+    // by the ratio of the classes, which the intercept then takes back.
     let (n, positives) = (data.rows as f64, data.positives as f64);
+    let ratio = (n - positives) / positives;
+    assert!((model.tuned.prior_shift + ratio.ln()).abs() < 1e-12);
     let mut residuals = [0.0; 2];
     for (line, prediction) in rows.lines().zip(predictions) {
-        let probability = prediction.unwrap().probability;
+        let prediction = prediction.unwrap();
+        let odds = ratio * prediction.probability / (1.0 - prediction.probability);
+        let probability = odds / (1.0 + odds);
+        // Without a threshold, rows are predicted positive as before the correction.
+        assert_eq!(prediction.positive, probability > 0.5, "{line}");
         if line.ends_with('1') {
             residuals[1] += (1.0 - probability) * n / (2.0 * positives);
         } else {
@@ -287,6 +298,43 @@ fn data_of_another_shape_need_configuration_alone() {
     );
     assert_eq!(unknown, 1);
     assert!(rows[0].unwrap().positive && !rows[1].unwrap().positive);
+}
+
+/// Sixty clients with five equal answers each tell less than 300 clients.
+#[test]
+fn intervals_take_account_of_several_rows_of_a_client() {
+    let scene = |more: Value| {
+        let mut keys = json!({"schema": {"id": ["client"], "numeric": ["x"], "target": "t",
+            "positive_label": "yes"}});
+        keys["holdout"] = more;
+        let scene = Scene::with(&keys);
+        let file = |clients: std::ops::Range<u32>, rows: u32| {
+            let mut text = String::from("client,x,t\n");
+            for client in clients {
+                let yes = if client % 10 < 3 { client % 2 == 0 } else { client % 2 == 1 };
+                for row in 0..rows {
+                    let x = f64::from(client % 2) + f64::from(row + client % 7) / 100.0;
+                    text += &format!("c{client},{x},{}\n", if yes { "yes" } else { "no" });
+                }
+            }
+            text
+        };
+        scene.file("in/a.csv", file(0..400, 1));
+        scene.file("test/testdata.csv", file(1000..1060, 5));
+        scene.everything().unwrap();
+        scene.json("production_deployment/score.json")
+    };
+    let (of_clients, of_rows) = (scene(json!({})), scene(json!({"group": []})));
+    assert_eq!((&of_clients["n"], &of_clients["entities"]), (&json!(300), &json!(60)));
+    assert_eq!(of_rows.get("entities"), None);
+    assert_eq!(of_clients["f1"], of_rows["f1"]);
+    for key in ["f1_interval", "accuracy_interval", "roc_auc_interval", "mcc_interval"] {
+        let width = |score: &Value| {
+            score[key]["high"].as_f64().unwrap() - score[key]["low"].as_f64().unwrap()
+        };
+        let wider = width(&of_clients) / width(&of_rows);
+        assert!((1.8..3.0).contains(&wider), "{key}: {wider}");
+    }
 }
 
 #[test]
@@ -375,4 +423,62 @@ fn data_are_not_read_as_something_else_than_they_were_ingested_as() {
     assert!(scene.ingest().unwrap().files.is_empty());
     assert_eq!(scene.train().unwrap().card.features, features);
     scene.score().unwrap();
+}
+
+#[test]
+fn columns_that_give_the_label_away_are_told_of_once_with_their_numbers() {
+    let scene =
+        Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["age", "refund", "closed"],
+        "categorical": ["country", "reason"], "target": "left"}}));
+    let mut random = Random(3);
+    let mut text = "who,age,refund,closed,country,reason,left\n".to_owned();
+    for i in 0..2_000 {
+        let left = random.one_in(3);
+        let age = random.below(60) + usize::from(left) * 10;
+        // Known after the client has left: a refund, the day on which the account was closed, and why.
+        let refund = if left { 100 + random.below(900) } else { random.below(102) };
+        let closed = if left { random.below(365).to_string() } else { String::new() };
+        let reason = if left { random.pick(&["price", "service"]) } else { "none" };
+        let country = random.pick(&["de", "fr", "it"]);
+        text += &format!("w{i},{age},{refund},{closed},{country},{reason},{}\n", u8::from(left));
+    }
+    scene.file("in/a.csv", text);
+    scene.ingest().unwrap();
+    let trained = scene.train().unwrap();
+    let found: Vec<(&str, Sign)> =
+        trained.card.leaks.iter().map(|leak| (leak.column.as_str(), leak.sign)).collect();
+    let expected =
+        [("refund", Sign::Numbers), ("closed", Sign::Gaps), ("reason", Sign::Categories)];
+    assert_eq!(found, expected);
+    for (column, _) in expected {
+        let quoted = format!("\"{column}\" may give the label away: ");
+        assert_eq!(trained.notes.iter().filter(|note| note.starts_with(&quoted)).count(), 1);
+        assert_eq!(trained.notes.iter().filter(|note| note.contains(column)).count(), 1);
+    }
+    assert!(
+        trained.notes.iter().any(|note| note.contains("ROC AUC of 0.99") && note.contains("2,000"))
+    );
+    assert_eq!(scene.json("model/model.json")["leaks"].as_array().unwrap().len(), 3);
+}
+
+/// A sample of blocks of many rows finds the same, whatever the threads, and rows that are sorted by their
+/// label are no hindrance.
+#[test]
+fn a_sample_of_many_rows_finds_what_gives_the_label_away() {
+    let scene =
+        Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["x", "y"], "target": "t"},
+        "limits": {"threads": 2}}));
+    let mut random = Random(4);
+    let mut text = "who,x,y,t\n".to_owned();
+    for i in 0..90_000 {
+        let positive = i > 60_000;
+        let x = random.below(1_000) + usize::from(positive) * 990;
+        text += &format!("w{i},{x},{},{}\n", random.below(50), u8::from(positive));
+    }
+    scene.file("in/a.csv", text);
+    scene.ingest().unwrap();
+    let leaks = scene.train().unwrap().card.leaks;
+    assert_eq!(leaks.len(), 1, "{leaks:?}");
+    assert_eq!((leaks[0].column.as_str(), leaks[0].rows), ("x", 65_536));
+    assert!(leaks[0].roc_auc > 0.999 && leaks[0].roc_auc < 1.0, "{leaks:?}");
 }

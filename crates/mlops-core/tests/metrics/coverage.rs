@@ -18,9 +18,9 @@ const PREVALENCES: [f64; 4] = [0.1, 0.3, 0.5, 0.8];
 const MODELS: [(f64, f64); 5] = [(0.99, 0.01), (0.95, 0.03), (0.8, 0.2), (0.5, 0.1), (0.55, 0.45)];
 
 /// Chances of tp, fp, fn and tn.
-type Chances = [f64; 4];
+pub(super) type Chances = [f64; 4];
 
-fn populations() -> Vec<Chances> {
+pub(super) fn populations() -> Vec<Chances> {
     let of = |prevalence: f64, (recall, fpr): (f64, f64)| {
         let others = 1.0 - prevalence;
         [prevalence * recall, others * fpr, prevalence * (1.0 - recall), others * (1.0 - fpr)]
@@ -73,7 +73,7 @@ fn of_counts(n: u64, [tp, fp, fn_, tn]: Chances) -> [f64; 4] {
     [exact(n, tp, fp + fn_, by_f1), share(tp + tn, fp + fn_), share(tp, fp), share(tp, fn_)]
 }
 
-fn mean_and_worst(shares: &[f64]) -> (f64, f64) {
+pub(super) fn mean_and_worst(shares: &[f64]) -> (f64, f64) {
     let worst = shares.iter().copied().fold(1.0, f64::min);
     (shares.iter().sum::<f64>() / shares.len() as f64, worst)
 }
@@ -93,7 +93,7 @@ fn counts_are_covered_as_often_as_promised() {
 }
 
 /// Draws a confusion matrix of `n` rows.
-fn draw(n: u64, chances: Chances, random: &mut Xoshiro256PlusPlus) -> ConfusionMatrix {
+pub(super) fn draw(n: u64, chances: Chances, random: &mut Xoshiro256PlusPlus) -> ConfusionMatrix {
     let (mut rows, mut left) = (n, 1.0_f64);
     let [tp, fp, fn_, tn] = chances.map(|chance| {
         let share = if chance < left { chance / left } else { 1.0 };

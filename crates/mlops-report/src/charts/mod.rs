@@ -6,14 +6,18 @@
 mod calibration;
 mod coefficients;
 mod confusion;
+mod gain;
 mod histogram;
 mod precision_recall;
 mod roc;
+mod thresholds;
 
 pub use calibration::Calibration;
 pub use coefficients::Coefficients;
 pub(crate) use coefficients::weightiest;
 pub use confusion::Confusion;
+pub use gain::Gain;
 pub use histogram::Histogram;
 pub use precision_recall::PrecisionRecall;
 pub use roc::Roc;
+pub use thresholds::Thresholds;

@@ -8,8 +8,10 @@ mod findings;
 mod ingested;
 mod model;
 mod quality;
+mod slices;
 mod style;
 mod table;
+mod tuned;
 mod verdict;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use mlops_core::text;
 
 use super::table::{Table, cells};
-use super::{digest, figures, list, name, verdict};
+use super::{digest, figures, list, name, tuned, verdict};
 use crate::charts::weightiest;
 use crate::font::clean;
 use crate::format;
@@ -31,6 +31,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
             (figures(pictures, &["coefficients"]))
             (words(report))
         }
+        (tuned::section(report))
     }
 }
 

@@ -4,10 +4,10 @@
 //! answers.
 
 use maud::{Markup, html};
-use mlops_core::evaluation::metrics::Interval;
+use mlops_core::evaluation::metrics::{Decile, Evaluation, Interval, Metric};
 
 use super::table::{Table, cells};
-use super::{figures, verdict};
+use super::{figures, slices, verdict};
 use crate::font::clean;
 use crate::format;
 use crate::pictures::Picture;
@@ -20,7 +20,15 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
         return html! { p { "The model was not scored, so its quality is unknown." } };
     }
     let positive = clean(&report.positive_label);
-    let drawn = ["confusionmatrix", "score_distribution", "roc", "precision_recall", "calibration"];
+    let drawn = [
+        "confusionmatrix",
+        "score_distribution",
+        "roc",
+        "precision_recall",
+        "gain",
+        "thresholds",
+        "calibration",
+    ];
     html! {
         p {
             "Tested on " (format::count(score.n)) " " (verdict::unit(report)) ", "
@@ -37,7 +45,140 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
                 " Intervals: " (clean(note.trim_end_matches('.'))) "."
             }
         }
+        @if let Some(evaluation) = &score.evaluation {
+            (further(evaluation))
+            (deciles(&evaluation.deciles))
+        }
+        (slices::table(&report.slices))
         (figures(pictures, &drawn))
+    }
+}
+
+/// The figures that follow those of [`scores`]; nothing for a record that lacks them.
+fn further(e: &Evaluation) -> Markup {
+    let top = e.top_decile.as_ref();
+    let calibration = e.calibration.as_ref();
+    let constant = |metric: Metric| {
+        metric.of_constant(e.positives, e.n.saturating_sub(e.positives)).unwrap_or(f64::NAN)
+    };
+    let rows: [Row<'_>; 10] = [
+        (
+            "Specificity",
+            e.specificity,
+            e.specificity_interval,
+            f64::NAN,
+            "share of the negatives that are predicted negative",
+        ),
+        (
+            "Balanced accuracy",
+            e.balanced_accuracy,
+            e.balanced_accuracy_interval,
+            constant(Metric::BalancedAccuracy),
+            "mean of recall and specificity",
+        ),
+        (
+            "MCC",
+            e.mcc,
+            e.mcc_interval,
+            constant(Metric::Mcc),
+            "Matthews correlation of labels and predictions, from −1 to 1",
+        ),
+        ("Gini", e.gini, e.gini_interval, constant(Metric::Gini), "2 × ROC AUC − 1"),
+        (
+            "KS",
+            e.ks,
+            e.ks_interval,
+            constant(Metric::Ks),
+            "largest distance between the distributions of both classes’ probabilities",
+        ),
+        (
+            "Top decile, precision",
+            top.map(|t| t.precision),
+            top.map(|t| t.precision_interval),
+            constant(Metric::TopPrecision),
+            "share of positives among the tenth of the rows with the highest probabilities",
+        ),
+        (
+            "Top decile, lift",
+            top.map(|t| t.lift),
+            top.map(|t| t.lift_interval),
+            constant(Metric::Lift),
+            "the same, as a multiple of the share among all rows",
+        ),
+        (
+            "Calibration slope",
+            calibration.and_then(|c| c.slope),
+            calibration.and_then(|c| c.slope_interval),
+            f64::NAN,
+            "1 is perfect; below 1 the probabilities are too extreme",
+        ),
+        (
+            "Calibration intercept",
+            calibration.and_then(|c| c.intercept),
+            calibration.and_then(|c| c.intercept_interval),
+            f64::NAN,
+            "0 is perfect",
+        ),
+        (
+            "Spiegelhalter’s z",
+            calibration.and_then(|c| c.spiegelhalter_z),
+            None,
+            f64::NAN,
+            "within ±1.96 for a calibrated model, 95 times in 100",
+        ),
+    ];
+    let mut table = Table::new("Further scores", &HEADINGS);
+    for row in rows.into_iter().filter(|(_, value, ..)| value.is_some()) {
+        put(&mut table, row);
+    }
+    let unknown = calibration.and_then(|c| c.unfitted);
+    html! {
+        @if e.mcc.is_some() { (table) }
+        @if let Some(why) = unknown {
+            p.small { "Calibration slope and intercept are unknown: " (why.words()) "." }
+        }
+    }
+}
+
+/// The tenths of the rows by probability.
+fn deciles(deciles: &[Decile]) -> Markup {
+    let mut table = Table::new(
+        "Deciles",
+        &[
+            ("Decile", false),
+            ("Probabilities", true),
+            ("Rows", true),
+            ("Positives", true),
+            ("Share", true),
+            ("Lift", true),
+            ("Cumulative gain", true),
+        ],
+    );
+    for (k, decile) in deciles.iter().enumerate() {
+        let whole = (decile.positives - decile.positives.round()).abs() < 1e-9;
+        let positives = if whole {
+            format!("{:.0}", decile.positives)
+        } else {
+            format!("{:.1}", decile.positives)
+        };
+        table.row(cells![
+            format!("{}", k + 1),
+            format!("{:.4} to {:.4}", decile.lowest, decile.highest),
+            format::count(decile.rows),
+            positives,
+            format::percent(decile.positives / decile.rows as f64),
+            format!("{:.2}", decile.lift),
+            format::percent(decile.gain),
+        ]);
+    }
+    html! {
+        @if !deciles.is_empty() {
+            p.small {
+                "The rows by probability, the highest first, in tenths. Of rows with equal \
+                 probabilities at a border, each tenth has its share."
+            }
+            (table)
+        }
     }
 }
 
@@ -45,16 +186,7 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
 type Row<'a> = (&'a str, Option<f64>, Option<Interval>, f64, &'a str);
 
 fn scores(score: &Score) -> Table {
-    let mut table = Table::new(
-        "Scores",
-        &[
-            ("Score", false),
-            ("Model", true),
-            ("Interval", true),
-            ("Constant", true),
-            ("Meaning", false),
-        ],
-    );
+    let mut table = Table::new("Scores", &HEADINGS);
     let base = if score.n == 0 { f64::NAN } else { score.positives as f64 / score.n as f64 };
     let entropy =
         -[base, 1.0 - base].map(|p| if p > 0.0 { p * p.ln() } else { 0.0 }).iter().sum::<f64>();
@@ -112,15 +244,23 @@ fn scores(score: &Score) -> Table {
             "mean squared error of the probability, lower is better",
         ),
     ];
-    for (name, value, interval, constant, text) in rows {
-        let interval = interval.map_or_else(
-            || format::NONE.to_owned(),
-            |i| format!("{} to {}", format::score(i.low), format::score(i.high)),
-        );
-        let value = html! { strong { (three(value.unwrap_or(f64::NAN))) } };
-        table.row(cells![name, value, interval, three(constant), text]);
+    for row in rows {
+        put(&mut table, row);
     }
     table
+}
+
+/// The columns of a table of scores.
+const HEADINGS: [(&str, bool); 5] =
+    [("Score", false), ("Model", true), ("Interval", true), ("Constant", true), ("Meaning", false)];
+
+fn put(table: &mut Table, (name, value, interval, constant, text): Row<'_>) {
+    let interval = interval.map_or_else(
+        || format::NONE.to_owned(),
+        |i| format!("{} to {}", format::score(i.low), format::score(i.high)),
+    );
+    let value = html! { strong { (three(value.unwrap_or(f64::NAN))) } };
+    table.row(cells![name, value, interval, three(constant), text]);
 }
 
 fn three(x: f64) -> String {

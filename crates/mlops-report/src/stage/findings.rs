@@ -41,9 +41,11 @@ pub(super) fn of_model(
             newest.name()
         )));
     }
+    warnings.extend(card.leaks.iter().map(|leak| serious(format!("{leak}."))));
+    let told = |name: &str| card.leaks.iter().any(|leak| leak.has(name));
     let features = card.features.iter().zip(&card.coefficients);
     let mut large = features
-        .filter(|(_, value)| value.abs() > LARGE)
+        .filter(|(name, value)| value.abs() > LARGE && !told(name))
         .map(|(name, value)| {
             format!(
                 "The coefficient of \"{}\" is {}: the feature may give the label away, or it \

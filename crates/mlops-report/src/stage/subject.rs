@@ -9,7 +9,7 @@ use mlops_core::ids::ReleaseId;
 use mlops_core::model::card::Card;
 use mlops_core::model::{Model, artifact};
 use mlops_core::platform::digest::Digest;
-use mlops_core::release::{ARTIFACT, Release, SCORE, parse};
+use mlops_core::release::{ARTIFACT, CARD, Release, SCORE, parse};
 use mlops_core::run::context::Context;
 use mlops_core::stage::score;
 use mlops_core::{Error, Result};
@@ -20,7 +20,7 @@ use crate::report::{note, serious, warning};
 /// A model with the files beside it.
 pub(super) struct Subject {
     pub(super) model: Model,
-    /// The card, made from the model itself.
+    /// The card, made from the model itself, with what training found besides.
     pub(super) card: Card,
     pub(super) artifact: Digest,
     /// The score, if it was scored.
@@ -121,7 +121,12 @@ impl Subject {
                 None
             }
         };
-        Self { card: Card::of(&model, artifact), model, artifact, score, release }
+        // What only training could find out is in the card that it wrote.
+        let written =
+            parse::<Card>(&folder.join(CARD)).ok().filter(|card| card.artifact == artifact);
+        let leaks = written.map(|card| card.leaks).unwrap_or_default();
+        let card = Card { leaks, ..Card::of(&model, artifact) };
+        Self { card, model, artifact, score, release }
     }
 
     /// Adds a note if the candidate is another model than the live one.

@@ -7,17 +7,20 @@ use mlops_core::evaluation::metrics::probability::{
     CalibrationTest, calibration_curve, hosmer_lemeshow, score_histogram,
 };
 use mlops_core::evaluation::metrics::{Evaluation, Ranking};
+use mlops_core::evaluation::slices::SliceScore;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::run::test_files::TestFiles;
 use mlops_core::stage::score::{Scored, Scoring, predict_current};
 use mlops_core::{Result, text};
 
 use super::subject::Subject;
-use crate::report::{Curves, Finding, Score};
+use crate::report::{AtThreshold, Curves, Finding, Score};
 use crate::report::{note, warning};
 
 /// Maximum number of points drawn for a curve: more than there are pixels.
 const CURVE_POINTS: usize = 500;
+/// Steps from one threshold to the next between 0 and 1, about one for each unit of the picture.
+const THRESHOLDS: u32 = 400;
 /// Bins of the calibration curve.
 const CALIBRATION_BINS: usize = 10;
 /// Bins of the score distribution.
@@ -28,6 +31,8 @@ const HISTOGRAM_BINS: usize = 25;
 pub(super) struct Trial {
     /// The figures; `None` if there are none at all.
     pub(super) score: Option<Score>,
+    /// The figures of parts of the rows.
+    pub(super) slices: Vec<SliceScore>,
     /// The curves; empty without test data.
     pub(super) curves: Curves,
     /// The test of calibration; `None` if there are too few rows.
@@ -89,7 +94,9 @@ impl Trial {
         warnings.extend(told);
         let Scored { labels, probabilities, .. } = scored;
         let training = subject.model.training;
-        let evaluation = Evaluation::of(labels, probabilities, training.threshold)?;
+        let clusters = scored.clusters.as_ref();
+        let evaluation =
+            Evaluation::clustered(labels, probabilities, training.threshold, clusters)?;
         match &subject.score {
             Some(recorded) if (recorded.evaluation.f1 - evaluation.f1).abs() > 1e-9 => {
                 warnings.push(note(format!(
@@ -106,13 +113,24 @@ impl Trial {
             pr: ranking.precision_recall_curve(CURVE_POINTS),
             calibration: calibration_curve(labels, probabilities, CALIBRATION_BINS)?,
             histogram: score_histogram(labels, probabilities, HISTOGRAM_BINS)?,
+            gain: ranking.gain_curve(CURVE_POINTS),
+            thresholds: (0..=THRESHOLDS)
+                .map(|k| f64::from(k) / f64::from(THRESHOLDS))
+                .map(|threshold| AtThreshold { threshold, matrix: ranking.at(threshold) })
+                .collect(),
         };
         let names: Vec<_> = tests.current.iter().map(|f| f.name.as_str()).collect();
         let held_out =
             format!("The rows come from {}; the model was fitted on none of them.", listed(&names));
         let score = Some(score(&evaluation, held_out));
         let calibration = hosmer_lemeshow(labels, probabilities)?;
-        Ok(Some(Self { score, curves, calibration, tests: tests.clone() }))
+        let slices = scored.slices.scores(
+            labels,
+            probabilities,
+            training.threshold,
+            scored.clusters.as_ref(),
+        )?;
+        Ok(Some(Self { score, slices, curves, calibration, tests: tests.clone() }))
     }
 
     /// The figures of the last scoring, if there are any.
@@ -128,7 +146,8 @@ impl Trial {
         )));
         let names: Vec<_> = recorded.test_files.keys().map(String::as_str).collect();
         let held_out = format!("They came from {}, when the model was scored.", listed(&names));
-        Self { score: Some(score(&recorded.evaluation, held_out)), ..Self::default() }
+        let score = Some(score(&recorded.evaluation, held_out));
+        Self { score, slices: recorded.slices.clone(), ..Self::default() }
     }
 
     /// The digests that identify the model and the data of the report.
@@ -188,6 +207,7 @@ fn score(e: &Evaluation, held_out: String) -> Score {
         log_loss: Some(e.log_loss),
         brier: Some(e.brier),
         confusion: matrix,
+        evaluation: Some(e.clone()),
         constant_f1: e.constant.f1,
         constant_accuracy: e.constant.accuracy,
         beats_constant: e.beats_constant,

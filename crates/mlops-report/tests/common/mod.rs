@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "each user needs a part")]
 
 use mlops_core::evaluation::metrics::{
-    CalibrationBin, ConfusionMatrix, Interval, Method, PrPoint, RocPoint, ScoreHistogram,
+    CalibrationBin, ConfusionMatrix, Evaluation, Interval, Method, PrPoint, Ranking, RocPoint,
+    ScoreHistogram,
 };
 use mlops_report::{
-    Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report, Score, Severity,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report,
+    Score, Severity,
 };
 
 /// Scores of two made-up classes, from a small generator of our own.
@@ -27,6 +29,15 @@ fn scores() -> Vec<(f64, bool)> {
         .collect()
 }
 
+fn apart() -> (Vec<bool>, Vec<f64>) {
+    scores().into_iter().map(|(score, positive)| (positive, score)).unzip()
+}
+
+fn evaluation() -> Evaluation {
+    let (labels, p) = apart();
+    Evaluation::of(&labels, &p, 0.5).unwrap()
+}
+
 fn share(part: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { part as f64 / all as f64 }
 }
@@ -34,6 +45,8 @@ fn share(part: u64, all: u64) -> f64 {
 #[expect(clippy::too_many_lines, reason = "it is one long literal")]
 /// A report such as a good day brings.
 pub(crate) fn plausible() -> Report {
+    let (labels, p) = apart();
+    let ranking = Ranking::new(&labels, &p).unwrap();
     let mut rows = scores();
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     let n = rows.len() as u64;
@@ -104,6 +117,7 @@ pub(crate) fn plausible() -> Report {
             rows: 4812,
             c: Some(1.0),
             missing_policy: "median of the training rows".to_owned(),
+            ..Model::default()
         },
         score: Score {
             n,
@@ -125,11 +139,13 @@ pub(crate) fn plausible() -> Report {
             log_loss: Some(log_loss),
             brier: Some(brier),
             confusion,
+            evaluation: Some(evaluation()),
             constant_f1: 2.0 * base / (1.0 + base),
             constant_accuracy: base.max(1.0 - base),
             beats_constant: true,
             beyond_chance: true,
         },
+        slices: Vec::new(),
         curves: Curves {
             roc,
             pr,
@@ -142,6 +158,11 @@ pub(crate) fn plausible() -> Report {
                 })
                 .collect(),
             histogram,
+            gain: ranking.gain_curve(500),
+            thresholds: (0..=400)
+                .map(|k| f64::from(k) / 400.0)
+                .map(|threshold| AtThreshold { threshold, matrix: ranking.at(threshold) })
+                .collect(),
         },
         columns: columns(),
         warnings: vec![

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::reference;
+use super::schemas::{explain, reference};
+use crate::predict::explain::KEY;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain";
@@ -17,6 +18,8 @@ pub(crate) struct Operation {
     pub(super) body: Option<Value>,
     /// The requested object may not exist.
     pub(super) can_miss: bool,
+    /// Parameters of the query.
+    pub(super) query: Vec<Value>,
     /// The status and schema of the negative answer, if there is one.
     pub(super) otherwise: Option<(u16, &'static str)>,
 }
@@ -26,7 +29,7 @@ impl Operation {
     pub(crate) fn new(id: &str, tag: &str, summary: &str) -> Self {
         let value =
             json!({ "operationId": id, "tags": [tag], "summary": summary, "responses": {} });
-        Self { value, body: None, can_miss: false, otherwise: None }
+        Self { value, body: None, can_miss: false, query: Vec::new(), otherwise: None }
     }
 
     /// Adds a JSON answer with the schema `schema`.
@@ -68,6 +71,13 @@ impl Operation {
     /// The requested object may not exist: 404.
     pub(crate) fn can_miss(mut self) -> Self {
         self.can_miss = true;
+        self
+    }
+
+    /// Takes `explain` in its query.
+    pub(crate) fn explains(mut self) -> Self {
+        self.query.push(json!({ "name": KEY, "in": "query", "required": false,
+            "schema": explain() }));
         self
     }
 

@@ -31,6 +31,13 @@ fn label() -> Value {
     json!({ "type": ["integer", "string"] })
 }
 
+/// How many columns an explanation names.
+pub(super) fn explain() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX, "examples": [4],
+        "description": "For each row, name so many columns that moved its prediction the most; 0 for \
+                        none, more than there are columns for all" })
+}
+
 /// An object with at least these members.
 fn object(required: &[&str], properties: Value) -> Value {
     let properties = if properties.is_null() { json!({}) } else { properties };
@@ -97,6 +104,15 @@ fn own() -> Value {
         "recall": figure(), "recall_interval": interval(),
         "roc_auc": figure(), "roc_auc_interval": interval(),
         "pr_auc": figure(), "log_loss": figure(), "brier": figure(),
+        "specificity": figure(), "specificity_interval": interval(),
+        "balanced_accuracy": figure(), "balanced_accuracy_interval": interval(),
+        "mcc": figure(), "mcc_interval": interval(),
+        "prevalence": figure(), "prevalence_interval": interval(),
+        "gini": figure(), "gini_interval": interval(),
+        "ks": figure(), "ks_interval": interval(),
+        "top_decile": { "anyOf": [reference("TopDecile"), { "type": "null" }] },
+        "deciles": list(&reference("Decile")),
+        "calibration": { "anyOf": [reference("Calibration"), { "type": "null" }] },
         "confusion_matrix": reference("ConfusionMatrix"),
         "beats_constant": { "type": "boolean" },
         "note": { "type": ["string", "null"] },
@@ -122,10 +138,40 @@ fn own() -> Value {
                 "unknown_categories", "ignored"],
             merged(json!({ "predictions": list(&label()),
                 "probabilities": list(&json!({ "type": "number", "minimum": 0, "maximum": 1 })),
-                "model_version": text(), "rows": count() }), counts.clone())),
+                "model_version": text(), "rows": count(),
+                "explanations": reference("Explanations") }), counts.clone())),
+        "Explanations": object(&["reference", "rows"], json!({
+            "reference": reference("ReferenceRow"), "rows": list(&reference("Explanation")) })),
+        "ReferenceRow": { "type": "object", "required": ["log_odds", "values"], "properties": {
+            "log_odds": { "type": "number" },
+            "values": members(&json!({ "type": ["number", "string", "null"] })) },
+            "description": "The training mean of each numeric column, the most frequent category of \
+                            the others; null is the average category" },
+        "Explanation": { "type": "object", "required": ["log_odds", "contributions", "others"],
+            "properties": { "log_odds": { "type": "number" },
+                "contributions": list(&reference("Contribution")),
+                "others": { "type": "number", "description": "The sum of all other contributions" } },
+            "description": "The log-odds of the reference, all contributions and the others add up to \
+                            the log-odds of the row" },
+        "Contribution": object(&["column", "contribution"], json!({ "column": text(),
+            "contribution": { "type": "number" },
+            "reason": { "type": "string", "description": "From schema.reasons" } })),
         "Interval": object(&["low", "high", "level", "method"], json!({
             "low": { "type": "number" }, "high": { "type": "number" },
             "level": { "type": "number" }, "method": text() })),
+        "TopDecile": object(
+            &["rows", "positives", "precision", "precision_interval", "lift", "lift_interval"],
+            json!({ "rows": count(), "positives": { "type": "number" },
+                "precision": { "type": "number" }, "precision_interval": reference("Interval"),
+                "lift": { "type": "number" }, "lift_interval": reference("Interval") })),
+        "Decile": object(&["rows", "positives", "highest", "lowest", "lift", "gain"], json!({
+            "rows": count(), "positives": { "type": "number" },
+            "highest": { "type": "number" }, "lowest": { "type": "number" },
+            "lift": { "type": "number" }, "gain": { "type": "number" } })),
+        "Calibration": object(&[], json!({
+            "intercept": figure(), "intercept_interval": interval(),
+            "slope": figure(), "slope_interval": interval(),
+            "unfitted": text(), "spiegelhalter_z": figure(), "spiegelhalter_p": figure() })),
         "ConfusionMatrix": object(&["tn", "fp", "fn", "tp"],
             json!({ "tn": count(), "fp": count(), "fn": count(), "tp": count() })),
         "Score": object(&[&required[..], &["imputed", "unknown_categories", "ignored"]].concat(),
@@ -139,7 +185,7 @@ fn own() -> Value {
 /// `/invocations`.
 fn mlflow() -> Value {
     let form = |name: &str, schema: Value| {
-        object(&[name], json!({ name: schema, "params": reference("Record") }))
+        object(&[name], json!({ name: schema, "params": reference("Parameters") }))
     };
     let rows = || list(&json!({ "anyOf": [reference("Row"), reference("CellList")] }));
     let columns = members(&json!({ "anyOf": [reference("CellList"), reference("Cell")] }));
@@ -152,7 +198,9 @@ fn mlflow() -> Value {
         "Invocation": { "anyOf": [reference("SplitInvocation"), reference("RecordsInvocation"),
             reference("InstancesInvocation"), reference("InputsInvocation")],
             "description": "Exactly one of the four forms" },
-        "InvocationAnswer": object(&["predictions"], json!({ "predictions": list(&label()) })),
+        "InvocationAnswer": object(&["predictions"], json!({ "predictions": list(&label()),
+            "explanations": reference("Explanations") })),
+        "Parameters": object(&[], json!({ "explain": explain() })),
     })
 }
 
@@ -182,13 +230,13 @@ fn inference() -> Value {
         "Inference": object(&["inputs"], json!({ "id": text(),
             "inputs": list(&reference("InferenceTensor")),
             "outputs": list(&reference("RequestedOutput")),
-            "parameters": reference("Record") })),
+            "parameters": reference("Parameters") })),
         "OutputTensor": object(&["name", "shape", "datatype", "data"], json!({
             "name": text(), "shape": shape(0), "datatype": kind,
             "data": list(&json!({ "type": ["number", "string"] })) })),
         "InferenceAnswer": object(&["model_name", "model_version", "outputs"], json!({
             "model_name": text(), "model_version": text(), "id": text(),
-            "outputs": list(&reference("OutputTensor")) })),
+            "parameters": reference("Record"), "outputs": list(&reference("OutputTensor")) })),
     })
 }
 

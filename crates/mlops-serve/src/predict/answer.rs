@@ -8,11 +8,14 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::Frame;
+use mlops_core::config::Reasons;
 use mlops_core::evaluation::metrics::classify;
 use mlops_core::model::Predictor;
 use mlops_core::table::{Table, TextColumn};
 use serde_json::Value;
 
+use super::Wishes;
+use super::explain::{Contributions, Field, Written};
 use super::faults::Fault;
 use super::rows::Notes;
 use crate::budget::Share;
@@ -32,6 +35,8 @@ pub(crate) struct Predicted {
     pub(crate) notes: Notes,
     /// The ids of the rows, if they are kept.
     pub(crate) ids: Vec<TextColumn>,
+    /// What moved the predictions, if that was asked for.
+    pub(crate) contributions: Option<Contributions>,
 }
 
 impl Predicted {
@@ -42,7 +47,7 @@ impl Predicted {
         loaded: &Loaded,
         table: &Table,
         notes: &mut Notes,
-        keep_ids: bool,
+        wishes: Wishes,
     ) {
         let predictor = Predictor::new(&loaded.model);
         let first = self.probabilities.len();
@@ -70,7 +75,22 @@ impl Predicted {
             self.probabilities.reserve_exact(block.len() + first / 8);
         }
         self.probabilities.extend_from_slice(&block);
-        if keep_ids {
+        if wishes.explain > 0 {
+            let contributions = self.contributions.get_or_insert_default();
+            for row in contributions.append(&loaded.model, table, wishes.explain) {
+                if !self.probabilities[first + row].is_nan() {
+                    notes.faults.add(|| Fault {
+                        row: (first + row) as u64,
+                        line: None,
+                        column: None,
+                        reason: "a contribution to the score is not a finite number: a value of the row is \
+                                 too large to be explained"
+                            .to_owned(),
+                    });
+                }
+            }
+        }
+        if wishes.ids {
             self.ids.resize_with(table.ids.len(), TextColumn::default);
             for (all, column) in self.ids.iter_mut().zip(&table.ids) {
                 column.iter().for_each(|text| all.push(text));
@@ -79,8 +99,8 @@ impl Predicted {
     }
 
     /// `{"predictions": […], "probabilities": […], "model_version": "…", …}`.
-    pub(crate) fn json(self, loaded: &Arc<Loaded>, share: Share) -> Body {
-        let Self { probabilities, notes, .. } = self;
+    pub(crate) fn json(self, loaded: &Arc<Loaded>, reasons: &Reasons, share: Share) -> Body {
+        let Self { probabilities, notes, contributions, .. } = self;
         let mut out = b"],\"model_version\":\"".to_vec();
         out.extend_from_slice(loaded.id.as_str().as_bytes());
         out.extend_from_slice(b"\",\"rows\":");
@@ -92,16 +112,28 @@ impl Predicted {
         push_count(&mut out, notes.unknown_categories);
         out.extend_from_slice(b",\"ignored\":{");
         push_counts(&mut out, notes.ignored.iter().map(|(name, n)| (name.as_str(), *n)));
-        out.extend_from_slice(b"}}");
-        let parts = [
+        out.push(b'}');
+        let mut parts = vec![
             Part::Text(b"{\"predictions\":[".to_vec()),
             Part::Labels,
             Part::Text(b"],\"probabilities\":[".to_vec()),
             Part::Numbers,
             Part::Text(out),
         ];
-        Script::new(loaded, probabilities, parts, share).body()
+        if contributions.is_some() {
+            parts.extend(explanations(loaded));
+        }
+        parts.push(Part::Text(b"}".to_vec()));
+        let written = contributions.map(|contributions| contributions.with(reasons));
+        Script::new(loaded, probabilities, parts, share).explained(written).body()
     }
+}
+
+/// The member `explanations` of an answer, with the comma before it.
+pub(crate) fn explanations(loaded: &Loaded) -> [Part; 3] {
+    let reference = serde_json::json!(loaded.explained.reference());
+    let head = format!(",\"explanations\":{{\"reference\":{reference},\"rows\":[");
+    [Part::Text(head.into_bytes()), Part::Explanations(Field::Whole), Part::Text(b"]}".to_vec())]
 }
 
 /// A part of an answer.
@@ -113,12 +145,15 @@ pub(crate) enum Part {
     Labels,
     /// The probabilities, separated by commas, in the shortest spelling that reads back exactly.
     Numbers,
+    /// A value of each row's explanation, separated by commas.
+    Explanations(Field),
 }
 
 /// An answer being written.
 pub(crate) struct Script {
     loaded: Arc<Loaded>,
     probabilities: Vec<f64>,
+    explanations: Option<Written>,
     parts: VecDeque<Part>,
     /// The next row of the current part.
     row: usize,
@@ -133,7 +168,13 @@ impl Script {
         share: Share,
     ) -> Self {
         let (loaded, parts) = (Arc::clone(loaded), parts.into());
-        Self { loaded, probabilities, parts, row: 0, _share: share }
+        Self { loaded, probabilities, explanations: None, parts, row: 0, _share: share }
+    }
+
+    /// The same with explanations, which its parts may then have.
+    pub(crate) fn explained(mut self, explanations: Option<Written>) -> Self {
+        self.explanations = explanations;
+        self
     }
 
     /// The body of the answer.
@@ -142,6 +183,9 @@ impl Script {
         let longest = labels[0].len().max(labels[1].len()) + 24;
         let size = self.parts.iter().map(|part| match part {
             Part::Text(text) => text.len(),
+            Part::Explanations(field) => {
+                self.explanations.as_ref().map_or(0, |all| all.size(*field, &self.loaded))
+            }
             _ => self.probabilities.len() * longest,
         });
         let size: usize = size.sum();
@@ -182,11 +226,24 @@ impl Script {
                     self.row += 1;
                 }
             }
+            Part::Explanations(field) => {
+                while let Some(all) = &self.explanations
+                    && self.row < self.probabilities.len()
+                {
+                    if out.len() >= enough {
+                        return true;
+                    }
+                    comma(out, self.row);
+                    all.write(*field, self.row, &self.loaded, out);
+                    self.row += 1;
+                }
+            }
         }
         self.row = 0;
         self.parts.pop_front();
         if self.parts.is_empty() {
             self.probabilities = Vec::new();
+            self.explanations = None;
         }
         true
     }

@@ -7,6 +7,7 @@
 //! | CSV to rows | `csv`, and `file` for a named file |
 //! | a row into the table, or its faults | `rows`, `faults` |
 //! | number formats | `reading` |
+//! | what moved a prediction | `explain`; `names` has what does not depend on the row |
 //! | probabilities to an answer | `answer` |
 //!
 //! Synchronous, on the thread that read the body unless it is large.
@@ -14,9 +15,11 @@
 pub(crate) mod answer;
 pub(crate) mod column;
 pub(crate) mod csv;
+pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod file;
 pub(crate) mod json;
+pub(crate) mod names;
 pub(crate) mod reading;
 pub(crate) mod rows;
 
@@ -29,14 +32,25 @@ use mlops_core::platform::clock::rfc3339;
 use mlops_core::table::Table;
 
 use crate::body::{self, Body, Format};
-use crate::budget::LARGE;
+use crate::budget::{LARGE, Share};
 use crate::call::Call;
+use crate::limits::room_for_explanations;
 use crate::live::Loaded;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::state::{App, State as Shared};
 use answer::Predicted;
+use explain::Contributions;
 use rows::{Notes, Rows, Wants};
+
+/// What an answer is to have besides predictions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wishes {
+    /// The ids of the rows, for the log.
+    pub(crate) ids: bool,
+    /// The number of contributions to name for each row.
+    pub(crate) explain: usize,
+}
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -66,15 +80,19 @@ impl From<Failure> for Problem {
 pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
     let Call { app, id, request, max_body } = call;
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
+    let wishes =
+        Wishes { ids: app.predictions.is_some(), explain: explain::of_query(request.uri())? };
     let body = body::read(request, &app, max_body).await?;
     let shared = App::clone(&app);
     let step = body::work(body.large, move || {
         let mut body = body;
-        match prediction(&shared, &loaded, &body)? {
+        match prediction(&loaded, &body, wishes)? {
             Outcome::Predicted(predicted) => {
                 body.bytes = Bytes::new();
+                room_for(&shared, &mut body.share, &predicted)?;
                 record(&shared, &loaded, &id, &predicted, body.large);
-                Ok(Step::Done(body::json(predicted.json(&loaded, body.share), &loaded)))
+                let answer = predicted.json(&loaded, &shared.service().config.reasons, body.share);
+                Ok(Step::Done(body::json(answer, &loaded)))
             }
             Outcome::File(name) => Ok(Step::File(name, loaded, id, body)),
         }
@@ -85,13 +103,14 @@ pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
             let place = body::disk(&app).await?;
             body::work(true, move || {
                 let _place = place;
-                let (file, path, share) = file::open(&app, &name)?;
+                let (file, path, mut share) = file::open(&app, &name)?;
                 let source = csv::Source::file(file, &path, &loaded);
-                let predicted = of_csv(source, &loaded, app.predictions.is_some())?;
+                let predicted = of_csv(source, &loaded, wishes)?;
+                room_for(&app, &mut share, &predicted)?;
                 record(&app, &loaded, &id, &predicted, true);
-                let answer = body::json(predicted.json(&loaded, share), &loaded);
+                let answer = predicted.json(&loaded, &app.service().config.reasons, share);
                 drop(body);
-                Ok(answer)
+                Ok(body::json(answer, &loaded))
             })
             .await
         }
@@ -110,15 +129,14 @@ enum Outcome {
     File(json::FileName),
 }
 
-fn prediction(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Outcome, Problem> {
-    let keep_ids = app.predictions.is_some();
+fn prediction(loaded: &Loaded, body: &Body, wishes: Wishes) -> Result<Outcome, Problem> {
     match body.format {
         Format::Csv => {
-            of_csv(csv::Source::body(body, loaded)?, loaded, keep_ids).map(Outcome::Predicted)
+            of_csv(csv::Source::body(body, loaded)?, loaded, wishes).map(Outcome::Predicted)
         }
         Format::Json => {
             let mut file = None;
-            let predicted = of_rows(loaded, body, keep_ids, |rows| {
+            let predicted = of_rows(loaded, body, wishes, |rows| {
                 file = json::read(&body.bytes, rows).map_err(Problem::malformed)?.file;
                 Ok(())
             })?;
@@ -134,13 +152,13 @@ fn prediction(app: &Shared, loaded: &Loaded, body: &Body) -> Result<Outcome, Pro
 pub(crate) fn of_rows(
     loaded: &Loaded,
     body: &Body,
-    keep_ids: bool,
+    wishes: Wishes,
     fill: impl FnOnce(&mut Rows) -> Result<(), Problem>,
 ) -> Result<Predicted, Problem> {
     let (mut predicted, mut notes) = (Predicted::default(), Notes::default());
     with_table(loaded, body.size, |table| {
         let mut take = |table: &Table, notes: &mut Notes| {
-            predicted.append(loaded, table, notes, keep_ids);
+            predicted.append(loaded, table, notes, wishes);
         };
         let cells = &loaded.readings.get(body.decimal).cells;
         let mut rows = Rows::new((loaded, cells), table, &mut notes, Wants::Features, &mut take);
@@ -155,11 +173,11 @@ pub(crate) fn of_rows(
 pub(crate) fn of_csv(
     source: csv::Source<'_, impl std::io::Read>,
     loaded: &Loaded,
-    keep_ids: bool,
+    wishes: Wishes,
 ) -> Result<Predicted, Problem> {
     let (mut predicted, mut notes) = (Predicted::default(), Notes::default());
     csv::read(source, loaded, Wants::Features, &mut notes, |table, notes| {
-        predicted.append(loaded, table, notes, keep_ids);
+        predicted.append(loaded, table, notes, wishes);
     })?;
     predicted.sound(notes)
 }
@@ -170,9 +188,20 @@ impl Predicted {
         if notes.faults.count > 0 {
             return Err(Problem::rows(notes.faults));
         }
+        self.contributions.as_ref().map_or(Ok(()), Contributions::check)?;
         self.notes = notes;
         Ok(self)
     }
+}
+
+/// Reserves memory for the explanations of `predicted`, which are held until they are sent.
+pub(crate) fn room_for(
+    app: &Shared,
+    share: &mut Share,
+    predicted: &Predicted,
+) -> Result<(), Problem> {
+    let bytes = predicted.contributions.as_ref().map_or(0, Contributions::bytes);
+    if bytes == 0 { Ok(()) } else { room_for_explanations(app, share, bytes) }
 }
 
 /// Counts and logs predictions that will be answered; `large` ones may wait briefly for the log.

@@ -61,6 +61,13 @@ assert all(0 < p < 1 for p in expected.probabilities) and set(expected.predictio
 assert call("predict", body=table).probabilities == expected.probabilities
 assert call("predict", body=row).probabilities == expected.probabilities[:1]
 assert call("predict", body=m.NamedFile(filepath="test/some.csv")).rows == 5
+explained = call("predict", body=[row, hole], explain=2)
+assert explained.probabilities == expected.probabilities
+for one in explained.explanations.rows:
+    parts = [part.contribution for part in one.contributions]
+    start = explained.explanations.reference.log_odds
+    assert len(parts) == 2 and abs(start + sum(parts) + one.others - one.log_odds) < 1e-12, one
+assert explained.explanations.reference.values["country"] in ("de", "es", "fr")
 wrong = m.Row(age="many", balance=1, country="de")
 problem = call("predict", 422, body=[row, wrong])
 assert isinstance(problem, m.Problem) and (problem.errors[0].row, problem.errors[0].column) == (1, "age"), problem
@@ -81,6 +88,8 @@ for body in (m.SplitInvocation(dataframe_split=table), m.RecordsInvocation(dataf
              m.InstancesInvocation(instances=[row, cells[1]]), m.InputsInvocation(inputs=columns),
              m.InputsInvocation(inputs=cells)):
     assert call("invoke", body=body).predictions == expected.predictions, body
+answer = call("invoke", body=m.InstancesInvocation(instances=[row], params=m.Parameters(explain=2)))
+assert answer.explanations.rows[0] == explained.explanations.rows[0], answer
 error = call("invoke", 422, body=m.RecordsInvocation(dataframe_records=[wrong]))
 assert isinstance(error, m.MlflowError) and "age" in error.message, error
 
@@ -96,6 +105,11 @@ for name, more in (("infer", {}), ("inferVersion", {"version": version})):
     assert isinstance(answer, m.InferenceAnswer) and answer.id == "mine" and answer.model_version == version
     assert [o.name for o in answer.outputs] == ["prediction", "probability"]
     assert answer.outputs[0].data == expected.predictions and answer.outputs[1].data == expected.probabilities
+    answer = call(name, model=model, **more, body=m.Inference(inputs=inputs, parameters=m.Parameters(explain=2)))
+    found = {o.name: o.data for o in answer.outputs}
+    parts = [[p.contribution for p in r.contributions] for r in explained.explanations.rows]
+    assert found["contribution"] == parts[0] + parts[1], answer
+    assert answer.parameters["reference_log_odds"] == explained.explanations.reference.log_odds
     one = [tensor("age", kinds.FP64, [41.0]), tensor("balance", kinds.FP64, [12.5]), numbers]
     answer = call(name, model=model, **more, body=m.Inference(inputs=one, outputs=[output]))
     assert [o.data for o in answer.outputs] == [expected.probabilities[:1]]

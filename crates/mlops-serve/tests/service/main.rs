@@ -15,6 +15,8 @@ mod answers;
 mod description;
 /// A disk that hangs.
 mod disk;
+/// Which columns moved a prediction, in every protocol.
+mod explain;
 /// Files that a request names: which are read, and that no other is.
 mod files;
 /// Requests that no client of ours sends: from foreign pages, with numbers beyond all numbers.

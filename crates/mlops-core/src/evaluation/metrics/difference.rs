@@ -13,7 +13,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{multinomial, percentile_interval, resample};
-use super::{ConfusionMatrix, Interval, same_length};
+use super::{ConfusionMatrix, Interval, Metric, same_length};
 use crate::error::Result;
 
 /// Interval of F1(`after`) - F1(`before`), for two independent sets of rows.
@@ -62,8 +62,13 @@ impl PairedCounts {
     }
 
     fn add(&mut self, label: bool, champion: bool, challenger: bool) {
+        self.add_times(label, champion, challenger, 1);
+    }
+
+    /// Adds as many equal rows.
+    pub(super) fn add_times(&mut self, label: bool, champion: bool, challenger: bool, times: u64) {
         let cell = 4 * usize::from(label) + 2 * usize::from(champion) + usize::from(challenger);
-        self.cells[cell] += 1;
+        self.cells[cell] += times;
     }
 
     /// Number of rows.
@@ -94,12 +99,23 @@ impl PairedCounts {
         self.challenger().f1() - self.champion().f1()
     }
 
+    /// The challenger's `metric` minus the champion's; 0 for a metric that needs probabilities.
+    pub fn difference_of(&self, metric: Metric) -> f64 {
+        let of = |matrix: ConfusionMatrix| metric.of_counts(&matrix).unwrap_or_default();
+        of(self.challenger()) - of(self.champion())
+    }
+
     /// Interval of [`PairedCounts::difference`]; `level` is clamped to [0, 1], `resamples` to at
     /// least 1.
     pub fn interval(&self, level: f64, resamples: usize, seed: u64) -> Interval {
+        self.interval_of(Metric::F1, level, resamples, seed)
+    }
+
+    /// Interval of [`PairedCounts::difference_of`], as [`PairedCounts::interval`].
+    pub fn interval_of(&self, metric: Metric, level: f64, resamples: usize, seed: u64) -> Interval {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let draws = (0..resamples.max(1))
-            .map(|_| Self { cells: multinomial(self.cells, &mut random) }.difference());
+            .map(|_| Self { cells: multinomial(self.cells, &mut random) }.difference_of(metric));
         percentile_interval(draws.collect(), level)
     }
 }

@@ -4,7 +4,12 @@
 //! |---|---|
 //! | accuracy, precision, recall | Wilson's score interval of a proportion (1927) |
 //! | F1 | Wilson's of J = tp / (tp + fp + fn), of which F1 = 2 J / (1 + J) is a rising function |
+//! | specificity, prevalence, precision of the top decile | Wilson's |
 //! | ROC AUC | Newcombe's score interval of a Mann-Whitney statistic (2006, part 2, method 5) |
+//! | Gini coefficient | that of the area, of which it is 2 AUC - 1 |
+//! | balanced accuracy, distance of Kolmogorov and Smirnov | two of Wilson's, joined (Newcombe 1998) |
+//! | Matthews correlation | normal on the scale of Fisher's z |
+//! | lift of the top decile | Koopman's score interval of a ratio (1984) |
 //!
 //! Each inverts a test, so that none collapses to a point for a perfect score and none leaves [0,
 //! 1]; `docs/intervals.md` tabulates how often they contain the true value. Not for the difference
@@ -13,9 +18,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ConfusionMatrix;
-
-/// The standard normal quantile of (1 + [`LEVEL`]) / 2.
-const Z: f64 = 1.959_963_984_540_054;
+use super::clusters::Sampling;
 
 /// How an interval was computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,14 @@ pub enum Method {
     Wilson,
     /// Newcombe's score interval.
     Newcombe,
+    /// Newcombe's hybrid score interval: two Wilson intervals joined.
+    Hybrid,
+    /// Koopman's score interval of a ratio.
+    Koopman,
+    /// A normal interval on the scale of Fisher's z transformation.
+    Fisher,
+    /// Wald's interval: the estimate and 1.96 standard errors on either side.
+    Wald,
 }
 
 impl Method {
@@ -37,6 +48,10 @@ impl Method {
             Self::Bootstrap => "bootstrap",
             Self::Wilson => "Wilson",
             Self::Newcombe => "Newcombe",
+            Self::Hybrid => "hybrid score",
+            Self::Koopman => "Koopman",
+            Self::Fisher => "Fisher",
+            Self::Wald => "Wald",
         }
     }
 }
@@ -59,13 +74,19 @@ pub struct Interval {
 ///
 /// The shares p with |part / whole - p| <= z sqrt(p (1 - p) / whole).
 pub fn wilson(part: u64, whole: u64) -> Interval {
-    let (k, n, square) = (part as f64, whole as f64, Z * Z);
+    share_interval(part as f64, whole as f64, Sampling::ROWS)
+}
+
+/// [`wilson`] for counts that may be fractions, 0 <= `k` <= `n`.
+pub(super) fn share_interval(k: f64, n: f64, sampling: Sampling) -> Interval {
+    let Sampling { design, quantile } = sampling;
+    let (k, n, square) = (k / design, n / design, quantile * quantile);
     let (centre, all) = (k + square / 2.0, n + square);
-    let half = Z * (k * (n - k) / n.max(1.0) + square / 4.0).sqrt();
+    let half = quantile * (k * (n - k) / n.max(f64::MIN_POSITIVE) + square / 4.0).sqrt();
     // The ends are exactly 0 or 1 where rounding would miss them.
     Interval {
-        low: if part == 0 { 0.0 } else { (centre - half) / all },
-        high: if part >= whole { 1.0 } else { (centre + half) / all },
+        low: if k <= 0.0 { 0.0 } else { (centre - half) / all },
+        high: if k >= n { 1.0 } else { (centre + half) / all },
         level: LEVEL,
         method: Method::Wilson,
     }
@@ -76,7 +97,13 @@ pub fn wilson(part: u64, whole: u64) -> Interval {
 /// Among the rows that are positive by label or prediction, the true positives are a proportion, J;
 /// the true negatives do not matter.
 pub fn f1_interval(matrix: &ConfusionMatrix) -> Interval {
-    let jaccard = wilson(matrix.tp, matrix.tp + matrix.fp + matrix.fn_);
+    f1_within(matrix, Sampling::ROWS)
+}
+
+/// [`f1_interval`] for rows that may belong together.
+pub(super) fn f1_within(matrix: &ConfusionMatrix, sampling: Sampling) -> Interval {
+    let (part, whole) = (matrix.tp, matrix.tp + matrix.fp + matrix.fn_);
+    let jaccard = share_interval(part as f64, whole as f64, sampling);
     let f1 = |j: f64| 2.0 * j / (1.0 + j);
     Interval { low: f1(jaccard.low), high: f1(jaccard.high), ..jaccard }
 }
@@ -88,17 +115,151 @@ pub fn f1_interval(matrix: &ConfusionMatrix) -> Interval {
 /// both group sizes replaced by their mean in its last two terms, as Newcombe advises. It does not
 /// need the variance of the scores, which is 0 if the classes are separated perfectly.
 pub fn auc_interval(auc: f64, positives: u64, negatives: u64) -> Interval {
-    let (p, n) = (positives as f64, negatives as f64);
+    auc_within(auc, positives, negatives, Sampling::ROWS)
+}
+
+/// [`auc_interval`] for rows that may belong together.
+pub(super) fn auc_within(auc: f64, positives: u64, negatives: u64, sampling: Sampling) -> Interval {
+    let Sampling { design, quantile } = sampling;
+    let (p, n) = (positives as f64 / design, negatives as f64 / design);
     let more = p.midpoint(n) - 1.0;
     let variance =
         |a: f64| a * (1.0 - a) * (1.0 + more * ((1.0 - a) / (2.0 - a) + a / (1.0 + a))) / (p * n);
-    let within = |a: f64| (auc - a).powi(2) <= Z * Z * variance(a);
+    let within = |a: f64| (auc - a).powi(2) <= quantile * quantile * variance(a);
     Interval {
         low: edge(auc, 0.0, within),
         high: edge(auc, 1.0, within),
         level: LEVEL,
         method: Method::Newcombe,
     }
+}
+
+/// The interval for an estimate of this variance, by the normal distribution.
+pub(super) fn wald(estimate: f64, variance: f64, sampling: Sampling) -> Interval {
+    let half = sampling.quantile * (variance.max(0.0) * sampling.design).sqrt();
+    Interval { low: estimate - half, high: estimate + half, level: LEVEL, method: Method::Wald }
+}
+
+/// The interval for the Gini coefficient 2 AUC - 1, given that of the area.
+pub fn gini_interval(area: Interval) -> Interval {
+    Interval { low: 2.0 * area.low - 1.0, high: 2.0 * area.high - 1.0, ..area }
+}
+
+/// The interval for the mean of recall and specificity; `None` with one class.
+///
+/// Both rates have a Wilson interval; their distances to its ends are added as the sides of a right
+/// triangle (Newcombe, "Interval estimation for the difference between independent proportions",
+/// Statistics in Medicine 17, 1998, method 10, here of a sum).
+pub fn balanced_interval(matrix: &ConfusionMatrix, sampling: Sampling) -> Option<Interval> {
+    if matrix.one_class() {
+        return None;
+    }
+    let (r, s) = (matrix.recall(), matrix.specificity());
+    let rate = |part: u64, whole: u64| share_interval(part as f64, whole as f64, sampling);
+    let recall = rate(matrix.tp, matrix.positives());
+    let specificity = rate(matrix.tn, matrix.negatives());
+    let half = |a: f64, b: f64| a.hypot(b) / 2.0;
+    let mean = r.midpoint(s);
+    Some(Interval {
+        low: (mean - half(r - recall.low, s - specificity.low)).max(0.0),
+        high: (mean + half(recall.high - r, specificity.high - s)).min(1.0),
+        level: LEVEL,
+        method: Method::Hybrid,
+    })
+}
+
+/// The interval for Kolmogorov and Smirnov's distance |true - false positive rate|, given the
+/// matrix at the threshold where it is largest; `None` with one class.
+///
+/// Newcombe's of a difference, as in [`balanced_interval`]. The threshold is taken as given: to
+/// have been chosen on the same rows does not matter for many rows (Raghavachari, "Limiting
+/// distributions of Kolmogorov-Smirnov type statistics under the alternative", 1973).
+pub fn ks_interval(matrix: &ConfusionMatrix, sampling: Sampling) -> Option<Interval> {
+    let shifted = balanced_interval(matrix, sampling)?;
+    // |true - false positive rate| = |2 balanced accuracy - 1|.
+    let ends = [2.0 * shifted.low - 1.0, 2.0 * shifted.high - 1.0];
+    let [low, high] = if matrix.balanced_accuracy() < 0.5 { [-ends[1], -ends[0]] } else { ends };
+    Some(Interval { low: low.max(0.0), high: high.max(0.0), ..shifted })
+}
+
+/// The pseudo-count of each cell in [`mcc_interval`].
+const PSEUDO: f64 = 0.2;
+
+/// The interval for the Matthews correlation; `None` with one class.
+///
+/// Normal on the scale of Fisher's z = artanh, with the variance of the correlation of a two by two
+/// table by the delta method (Bishop, Fienberg and Holland, "Discrete Multivariate Analysis", 1975,
+/// formula 11.3-5). A fifth of a row is added to each cell, since the variance would be 0 if all
+/// predictions were right.
+pub fn mcc_interval(matrix: &ConfusionMatrix, sampling: Sampling) -> Option<Interval> {
+    if matrix.one_class() {
+        return None;
+    }
+    let Sampling { design, quantile } = sampling;
+    let [tp, fp, fn_, tn] =
+        [matrix.tp, matrix.fp, matrix.fn_, matrix.tn].map(|count| count as f64 / design + PSEUDO);
+    let n = tp + fp + fn_ + tn;
+    let (label, guess) = ((tp + fn_) / n, (tp + fp) / n);
+    let (by_label, by_guess) = (label * (1.0 - label), guess * (1.0 - guess));
+    let r = (tp * tn - fp * fn_) / (n * n) / (by_label * by_guess).sqrt();
+    let (a, b) = (2.0 * label - 1.0, 2.0 * guess - 1.0);
+    let skew = r * (1.0 + r * r / 2.0) * a * b / (by_label * by_guess).sqrt();
+    let spread = 0.75 * r * r * (a * a / by_label + b * b / by_guess);
+    let variance = (1.0 - r * r + skew - spread).max(0.0) / n;
+    let half = quantile * variance.sqrt() / (1.0 - r * r);
+    let exact = matrix.mcc();
+    Some(Interval {
+        low: (r.atanh() - half).tanh().min(exact),
+        high: (r.atanh() + half).tanh().max(exact),
+        level: LEVEL,
+        method: Method::Fisher,
+    })
+}
+
+/// The interval for the lift of the first `rows` rows of `n`, of which `found` of all `positives`
+/// are positive; counts of positives may be fractions. All of [0, n / rows] if nothing is known.
+///
+/// With w = rows / n, the lift of a share p of positives among the first rows and q among the
+/// others is p / (w p + (1 - w) q). It rises with p / q, for which Koopman's score interval ("Confidence
+/// intervals for the ratio of two binomial proportions", Biometrics 40, 1984) keeps the ratios that
+/// a chi-square test with the maximum likelihood estimates under the ratio does not reject.
+pub(super) fn lift_interval(
+    found: f64,
+    rows: f64,
+    positives: f64,
+    n: f64,
+    sampling: Sampling,
+) -> Interval {
+    let Sampling { design, quantile } = sampling;
+    let [found, rows, positives, n] = [found, rows, positives, n].map(|count| count / design);
+    let (others, rest) = (n - rows, (positives - found).max(0.0));
+    let (w, highest) = (rows / n, n / rows);
+    let whole = Interval { low: 0.0, high: highest, level: LEVEL, method: Method::Koopman };
+    if positives <= 0.0 || others <= 0.0 {
+        return whole;
+    }
+    let (p, q) = (found / rows, rest / others);
+    let within = |lift: f64| {
+        // p / q = up / down; both are finite at either end.
+        let (up, down) = (lift * (1.0 - w), 1.0 - w * lift);
+        let (p0, q0) = constrained([found, rows, rest, others], up, down);
+        let distance = p * down - q * up;
+        let variance = down * down * p0 * (1.0 - p0) / rows + up * up * q0 * (1.0 - q0) / others;
+        distance * distance <= quantile * quantile * variance
+    };
+    let lift = found / rows / (positives / n);
+    Interval { low: edge(lift, 0.0, within), high: edge(lift, highest, within), ..whole }
+}
+
+/// The maximum likelihood estimates of two proportions with p / q = `up` / `down`.
+fn constrained([x, m, y, n]: [f64; 4], up: f64, down: f64) -> (f64, f64) {
+    // With p = up s and q = down s, the likelihood equation is quadratic in s.
+    let a = (m + n) * up * down;
+    let b = (m + y) * up + (n + x) * down;
+    let c = x + y;
+    // The smaller root, in the form that does not cancel.
+    let s = 2.0 * c / (b + (b * b - 4.0 * a * c).max(0.0).sqrt());
+    ((up * s).min(1.0), (down * s).min(1.0))
 }
 
 /// The point between `inside` and `end` that is furthest from `inside` and still `within`, to the
@@ -161,7 +322,7 @@ mod tests {
     fn thirty_right_answers_are_no_certainty() {
         let matrix = ConfusionMatrix { tn: 15, fp: 0, fn_: 0, tp: 15 };
         // J of 15 in 15 is at least 0.7961.
-        let low = 15.0 / (15.0 + Z * Z);
+        let low = 15.0 / (15.0 + Sampling::ROWS.quantile.powi(2));
         close(f1_interval(&matrix), 2.0 * low / (1.0 + low), 1.0);
     }
 

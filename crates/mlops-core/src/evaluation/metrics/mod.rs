@@ -15,15 +15,28 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub mod bootstrap;
+pub mod calibration;
+pub mod clusters;
+pub mod deciles;
 pub mod difference;
 pub mod interval;
+pub mod metric;
+pub mod paired;
 pub mod probability;
 pub mod ranking;
+mod samplings;
 pub mod score;
+mod sorted;
 pub mod threshold;
+mod walk;
 
+pub use calibration::Calibration;
+pub use clusters::Clusters;
+pub use deciles::{Decile, TopDecile};
 pub use difference::PairedCounts;
 pub use interval::{Interval, Method};
+pub use metric::Metric;
+pub use paired::Answers;
 pub use ranking::Ranking;
 pub use score::Evaluation;
 pub use threshold::classify;
@@ -104,6 +117,48 @@ impl ConfusionMatrix {
     /// Share of the positives that are predicted positive; 0 if there are none.
     pub fn recall(&self) -> f64 {
         ratio(self.tp, self.positives())
+    }
+
+    /// Share of the negatives that are predicted negative; 0 if there are none.
+    pub fn specificity(&self) -> f64 {
+        ratio(self.tn, self.negatives())
+    }
+
+    /// Share of positives among all rows; 0 without rows.
+    pub fn prevalence(&self) -> f64 {
+        ratio(self.positives(), self.n())
+    }
+
+    /// Mean of recall and specificity (`balanced_accuracy_score`).
+    ///
+    /// With one class, it is the share of correct predictions, as scikit-learn averages only over
+    /// the classes that occur; 0 without rows.
+    pub fn balanced_accuracy(&self) -> f64 {
+        if self.one_class() {
+            return self.accuracy();
+        }
+        self.recall().midpoint(self.specificity())
+    }
+
+    /// The correlation of labels and predictions, -1 to 1 (`matthews_corrcoef`); 0 if all labels
+    /// or all predictions are the same.
+    ///
+    /// (tp tn - fp fn) / sqrt((tp + fp) (tp + fn) (tn + fp) (tn + fn)): Matthews, "Comparison of
+    /// the predicted and observed secondary structure of T4 phage lysozyme" (1975). The difference
+    /// is taken in integers, so that large counts do not cancel.
+    pub fn mcc(&self) -> f64 {
+        let product = |a: u64, b: u64| u128::from(a) * u128::from(b);
+        let (agree, differ) = (product(self.tp, self.tn), product(self.fp, self.fn_));
+        let size = agree.abs_diff(differ) as f64;
+        let predicted = self.tp.saturating_add(self.fp);
+        let others = self.tn.saturating_add(self.fn_);
+        let scale = (product(predicted, others) as f64).sqrt()
+            * (product(self.positives(), self.negatives()) as f64).sqrt();
+        if scale <= 0.0 {
+            return 0.0;
+        }
+        let correlation = (size / scale).min(1.0);
+        if agree < differ { -correlation } else { correlation }
     }
 }
 
@@ -202,6 +257,23 @@ pub struct RocPoint {
     pub tpr: f64,
 }
 
+/// A point of a cumulative gain curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GainPoint {
+    /// Share of all rows, those with the highest scores.
+    pub depth: f64,
+    /// Share of all positives that are among them.
+    pub gain: f64,
+}
+
+impl GainPoint {
+    /// How many times as frequent positives are among these rows as among all; `None` without
+    /// rows.
+    pub fn lift(&self) -> Option<f64> {
+        (self.depth > 0.0).then(|| self.gain / self.depth)
+    }
+}
+
 /// A point of a precision-recall curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrPoint {
@@ -279,9 +351,37 @@ mod tests {
     #[test]
     fn nothing_divides_by_zero() {
         let none = ConfusionMatrix::default();
-        for score in [none.f1(), none.accuracy(), none.precision(), none.recall()] {
+        for score in [
+            none.f1(),
+            none.accuracy(),
+            none.precision(),
+            none.recall(),
+            none.specificity(),
+            none.prevalence(),
+            none.balanced_accuracy(),
+            none.mcc(),
+        ] {
             assert!(score.abs() < f64::MIN_POSITIVE);
         }
+    }
+
+    #[test]
+    fn the_correlation_is_exact_for_counts_beyond_the_digits_of_a_double() {
+        // tp tn and fp fn are both about 1.6e19 and differ by 8e9 + 1.
+        let k = 4_000_000_000;
+        let matrix = ConfusionMatrix { tp: k + 1, tn: k + 1, fp: k, fn_: k };
+        let half = 1.0 / (2.0 * k as f64 + 1.0);
+        assert!((matrix.mcc() / half - 1.0).abs() < 1e-15, "{}", matrix.mcc());
+        let wrong = ConfusionMatrix { fp: u64::MAX / 2, fn_: u64::MAX / 2, tp: 0, tn: 0 };
+        assert!((wrong.mcc() + 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn one_class_has_the_accuracy_of_its_class() {
+        let positives = ConfusionMatrix { tp: 3, fn_: 1, ..Default::default() };
+        assert!((positives.balanced_accuracy() - 0.75).abs() < 1e-15);
+        let negatives = ConfusionMatrix { tn: 1, fp: 3, ..Default::default() };
+        assert!((negatives.balanced_accuracy() - 0.25).abs() < 1e-15);
     }
 
     #[test]

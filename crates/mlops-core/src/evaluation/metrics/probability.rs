@@ -15,18 +15,24 @@ use crate::error::{Error, Result};
 /// Probabilities are clipped to [eps, 1 - eps] with the machine epsilon, as in scikit-learn, so
 /// that a certain but wrong prediction costs 36 nats, not infinity.
 pub fn log_loss(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
-    mean(labels, probabilities, |label, p| {
-        let of_the_truth = if label { p } else { 1.0 - p };
-        -of_the_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
-    })
+    mean(labels, probabilities, log_loss_of)
+}
+
+/// The [`log_loss`] of one row.
+pub(super) fn log_loss_of(label: bool, p: f64) -> f64 {
+    let of_the_truth = if label { p } else { 1.0 - p };
+    -of_the_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }
 
 /// Mean squared difference between probability and label, 0 to 1 (`brier_score_loss`).
 pub fn brier(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
-    mean(labels, probabilities, |label, p| {
-        let miss = p - f64::from(u8::from(label));
-        miss * miss
-    })
+    mean(labels, probabilities, squared_error)
+}
+
+/// The [`brier`] score of one row.
+pub(super) fn squared_error(label: bool, p: f64) -> f64 {
+    let miss = p - f64::from(u8::from(label));
+    miss * miss
 }
 
 /// The calibration curve over `bins` equal bins of [0, 1], without empty bins (`calibration_curve`

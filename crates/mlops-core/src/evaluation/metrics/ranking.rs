@@ -1,10 +1,13 @@
-//! Metrics that depend only on the order of the rows: ROC AUC, average precision and both curves.
+//! Metrics that depend only on the order of the rows: ROC AUC, average precision, Kolmogorov and
+//! Smirnov's distance, deciles, and the curves.
 //!
 //! The rows are sorted once, in [`Ranking::new`]; everything else walks the sorted rows. Rows with
 //! equal scores form one group, so that the input order does not matter. Not for thresholds or
 //! probabilities: see [`super::score`] and [`super::probability`].
 
-use super::{PrPoint, RocPoint, same_length};
+use super::deciles::Cutter;
+use super::walk::{Furthest, Precisions, Reached, Wins};
+use super::{ConfusionMatrix, Decile, GainPoint, PrPoint, RocPoint, same_length};
 use crate::error::{Error, Result};
 use crate::platform::threads::both;
 
@@ -18,11 +21,29 @@ pub struct Ranking {
     negatives: Vec<u64>,
 }
 
-/// The numbers of rows whose score is at least that of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reached {
-    fp: u64,
-    tp: u64,
+/// All figures of a ranking of both classes, taken from one walk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranked {
+    /// [`Ranking::roc_auc`].
+    pub roc_auc: f64,
+    /// [`Ranking::average_precision`].
+    pub average_precision: f64,
+    /// The distance of the two classes.
+    pub ks: Distance,
+    /// Tenths of the rows by score; none of fewer than ten rows.
+    pub deciles: Vec<Decile>,
+}
+
+/// The statistic of Kolmogorov and Smirnov for the scores of two classes (`scipy.stats.ks_2samp`):
+/// the largest difference between their distributions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Distance {
+    /// The largest |true positive rate - false positive rate| of any threshold, 0 to 1.
+    pub ks: f64,
+    /// The highest score that reaches it: rows with at least this score are on one side.
+    pub score: f64,
+    /// The rows if those with at least this score are predicted positive.
+    pub matrix: ConfusionMatrix,
 }
 
 /// The number of rows from which on a second thread pays off.
@@ -63,14 +84,9 @@ impl Ranking {
     /// U). Counted in integers, divided once.
     pub fn roc_auc(&self) -> Option<f64> {
         let (n, p) = self.both_classes()?;
-        let mut before = Reached { fp: 0, tp: 0 };
-        let mut twice_wins = 0_u128;
-        for reached in self.groups() {
-            let ties = u128::from(reached.fp - before.fp);
-            twice_wins += ties * u128::from(before.tp + reached.tp);
-            before = reached;
-        }
-        Some(twice_wins as f64 / (2 * u128::from(n) * u128::from(p)) as f64)
+        let mut wins = Wins::default();
+        self.steps().for_each(|(before, at)| wins.add(before, at));
+        Some(wins.area(n, p))
     }
 
     /// Average precision (`average_precision_score`); `None` with one class.
@@ -78,18 +94,41 @@ impl Ranking {
     /// The sum over groups of precision times the increase in recall, without interpolation.
     pub fn average_precision(&self) -> Option<f64> {
         let (_, p) = self.both_classes()?;
-        let (mut sum, mut lost, mut before) = (0.0_f64, 0.0_f64, 0);
-        for Reached { fp, tp } in self.groups() {
-            if tp > before {
-                // Kahan summation: ten million terms would otherwise cost three or four digits.
-                let term = (tp - before) as f64 * (tp as f64 / (tp + fp) as f64) - lost;
-                let next = sum + term;
-                lost = (next - sum) - term;
-                sum = next;
-                before = tp;
-            }
-        }
-        Some(sum / p as f64)
+        let mut precisions = Precisions::default();
+        self.steps().for_each(|(before, at)| precisions.add(before, at));
+        Some(precisions.sum / p as f64)
+    }
+
+    /// All figures at once; `None` with one class.
+    pub fn figures(&self) -> Option<Ranked> {
+        let (n, p) = self.both_classes()?;
+        let (mut wins, mut precisions) = (Wins::default(), Precisions::default());
+        let (mut furthest, mut deciles) = (Furthest::default(), Cutter::new(n + p, p));
+        self.steps().for_each(|(before, at)| {
+            wins.add(before, at);
+            precisions.add(before, at);
+            furthest.add(at, n, p);
+            deciles.add(at.fp + at.tp, at.tp, || score(at.key));
+        });
+        // Without any distance, all rows are on one side: the last group's.
+        let at = if furthest.distance == 0 { self.groups().last()? } else { furthest.at };
+        let matrix = ConfusionMatrix { tp: at.tp, fp: at.fp, fn_: p - at.tp, tn: n - at.fp };
+        Some(Ranked {
+            roc_auc: wins.area(n, p),
+            average_precision: precisions.sum / p as f64,
+            ks: Distance { ks: furthest.share(n, p), score: score(at.key), matrix },
+            deciles: deciles.finish(),
+        })
+    }
+
+    /// The confusion matrix at a threshold: rows with a score strictly above it are predicted
+    /// positive, as [`classify`](super::classify) has it. `threshold` must not be NaN.
+    pub fn at(&self, threshold: f64) -> ConfusionMatrix {
+        let end = key(threshold);
+        let up_to = |keys: &[u64]| keys.partition_point(|key| *key <= end) as u64;
+        let (tn, fn_) = (up_to(&self.negatives), up_to(&self.positives));
+        let (n, p) = (self.negatives.len() as u64, self.positives.len() as u64);
+        ConfusionMatrix { tn, fp: n - tn, fn_, tp: p - fn_ }
     }
 
     /// The receiver operating characteristic from (0, 0) to (1, 1); empty with one class.
@@ -119,6 +158,20 @@ impl Ranking {
         std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
     }
 
+    /// The cumulative gain curve from (0, 0) to (1, 1); empty with one class.
+    ///
+    /// Between two points the curve is straight: rows with equal scores come in no order. At most
+    /// `max_points` points, as in [`roc_curve`](Self::roc_curve).
+    pub fn gain_curve(&self, max_points: usize) -> Vec<GainPoint> {
+        let Some((n, p)) = self.both_classes() else { return Vec::new() };
+        let point = |at: Reached| GainPoint {
+            depth: (at.fp + at.tp) as f64 / (n + p) as f64,
+            gain: at.tp as f64 / p as f64,
+        };
+        let start = GainPoint { depth: 0.0, gain: 0.0 };
+        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
+    }
+
     /// The numbers of negatives and positives; `None` if one is zero.
     fn both_classes(&self) -> Option<(u64, u64)> {
         let (n, p) = (self.negatives.len() as u64, self.positives.len() as u64);
@@ -135,8 +188,15 @@ impl Ranking {
             Some(Reached {
                 fp: (self.negatives.len() - n.len()) as u64,
                 tp: (self.positives.len() - p.len()) as u64,
+                key: score,
             })
         })
+    }
+
+    /// Each group with the one before it.
+    fn steps(&self) -> impl Iterator<Item = (Reached, Reached)> {
+        self.groups()
+            .scan(Reached::default(), |before, at| Some((std::mem::replace(before, at), at)))
     }
 
     /// The groups, or `max_points - 1` of them if there are more, always including the last.
@@ -172,6 +232,11 @@ fn key(score: f64) -> u64 {
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
 
+/// The number that has this [`key`].
+fn score(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key ^ 1 << 63 } else { !key })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +253,7 @@ mod tests {
         let ascending = [-1e300, -2.5, -1e-300, 0.0, 1e-300, 0.3, 0.5, 7.0, 1e300];
         assert!(ascending.windows(2).all(|w| key(w[0]) < key(w[1])));
         assert_eq!(key(-0.0), key(0.0));
+        assert!(ascending.iter().all(|x| score(key(*x)).to_bits() == x.to_bits()));
     }
 
     #[test]
@@ -197,9 +263,34 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_finds_what_single_ones_find() {
+        let found = ranking().figures().unwrap();
+        assert_eq!(Some(found.roc_auc), ranking().roc_auc());
+        assert_eq!(Some(found.average_precision), ranking().average_precision());
+        // At 0.8, three of four positives and one of four negatives.
+        assert!((found.ks.ks - 0.5).abs() < 1e-15 && (found.ks.score - 0.8).abs() < 1e-15);
+        assert_eq!(found.ks.matrix, ConfusionMatrix { tp: 3, fp: 1, fn_: 1, tn: 3 });
+        assert!(found.deciles.is_empty());
+        let same = Ranking::new(&LABELS, &[0.5; 8]).unwrap().figures().unwrap();
+        assert!(same.ks.ks.abs() < 1e-15 && same.ks.matrix.tp == 4, "{same:?}");
+    }
+
+    #[test]
+    fn a_threshold_is_exclusive() {
+        let at = |threshold| {
+            let ConfusionMatrix { tn, fp, fn_, tp } = ranking().at(threshold);
+            (tn, fp, fn_, tp)
+        };
+        assert_eq!(at(0.8), (4, 0, 3, 1));
+        assert_eq!(at(0.799), (3, 1, 1, 3));
+        assert_eq!((at(0.0), at(1.0)), ((0, 4, 0, 4), (4, 0, 4, 0)));
+    }
+
+    #[test]
     fn one_class_has_no_ranking() {
         let one = Ranking::new(&[true, true], &[0.1, 0.2]).unwrap();
         assert_eq!((one.roc_auc(), one.average_precision()), (None, None));
+        assert!(one.figures().is_none() && one.gain_curve(10).is_empty());
         assert!(one.roc_curve(10).is_empty() && one.precision_recall_curve(10).is_empty());
     }
 

@@ -8,10 +8,19 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::too_few;
-use super::interval::{auc_interval, f1_interval, wilson};
+use super::calibration::{LogOdds, Rows};
+use super::clusters::Clusters;
+use super::interval::{
+    auc_within, balanced_interval, f1_within, gini_interval, ks_interval, mcc_interval,
+    share_interval,
+};
 use super::probability::{brier, log_loss};
+use super::samplings::Samplings;
 use super::threshold::classify;
-use super::{ConfusionMatrix, ConstantBaseline, Interval, Ranking, check_probabilities};
+use super::{
+    Calibration, ConfusionMatrix, ConstantBaseline, Decile, Interval, Ranking, TopDecile,
+    check_probabilities, same_length,
+};
 use crate::error::{Error, Result};
 use crate::platform::threads::both;
 
@@ -26,6 +35,10 @@ pub struct Evaluation {
     pub n: u64,
     /// Number of rows whose label is positive.
     pub positives: u64,
+    /// Number of entities that the rows belong to, where some have several rows: the intervals then
+    /// take account of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entities: Option<u64>,
     /// The threshold of [`classify`].
     pub threshold: f64,
     /// F1 of the positive class; 0 for 0/0.
@@ -56,6 +69,53 @@ pub struct Evaluation {
     pub roc_auc_interval: Option<Interval>,
     /// Average precision; `None` with one class.
     pub pr_auc: Option<f64>,
+    /// [`ConfusionMatrix::specificity`]. This and all fields up to `calibration` are missing in
+    /// files written before they were computed.
+    #[serde(default)]
+    pub specificity: Option<f64>,
+    /// Confidence interval of the specificity.
+    #[serde(default)]
+    pub specificity_interval: Option<Interval>,
+    /// [`ConfusionMatrix::balanced_accuracy`].
+    #[serde(default)]
+    pub balanced_accuracy: Option<f64>,
+    /// Confidence interval of the balanced accuracy; `None` with one class.
+    #[serde(default)]
+    pub balanced_accuracy_interval: Option<Interval>,
+    /// [`ConfusionMatrix::mcc`].
+    #[serde(default)]
+    pub mcc: Option<f64>,
+    /// Confidence interval of the correlation; `None` with one class.
+    #[serde(default)]
+    pub mcc_interval: Option<Interval>,
+    /// [`ConfusionMatrix::prevalence`].
+    #[serde(default)]
+    pub prevalence: Option<f64>,
+    /// Confidence interval of the prevalence.
+    #[serde(default)]
+    pub prevalence_interval: Option<Interval>,
+    /// Gini coefficient, 2 AUC - 1; `None` with one class.
+    #[serde(default)]
+    pub gini: Option<f64>,
+    /// Confidence interval of the Gini coefficient; `None` with one class.
+    #[serde(default)]
+    pub gini_interval: Option<Interval>,
+    /// Distance of Kolmogorov and Smirnov between the scores of both classes; `None` with one
+    /// class.
+    #[serde(default)]
+    pub ks: Option<f64>,
+    /// Confidence interval of the distance; `None` with one class.
+    #[serde(default)]
+    pub ks_interval: Option<Interval>,
+    /// The tenth of the rows with the highest scores; `None` with one class or fewer than ten rows.
+    #[serde(default)]
+    pub top_decile: Option<TopDecile>,
+    /// All tenths of the rows by score; none with one class or fewer than ten rows.
+    #[serde(default)]
+    pub deciles: Vec<Decile>,
+    /// Whether the probabilities come true.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// Mean negative log-likelihood in nats.
     pub log_loss: f64,
     /// Mean squared error of the probabilities.
@@ -88,39 +148,84 @@ impl Evaluation {
     /// `Data` if there are no rows, the lengths differ, or a probability or the threshold is NaN or
     /// outside [0, 1].
     pub fn of(labels: &[bool], probabilities: &[f64], threshold: f64) -> Result<Self> {
+        Self::clustered(labels, probabilities, threshold, None)
+    }
+
+    /// Like [`Evaluation::of`], for rows of which several belong to one entity, if `clusters` are
+    /// given: the figures are the same, but the intervals are as wide as entities make them.
+    ///
+    /// # Errors
+    /// As [`Evaluation::of`]; `Data` too if `clusters` are of another number of rows.
+    pub fn clustered(
+        labels: &[bool],
+        probabilities: &[f64],
+        threshold: f64,
+        clusters: Option<&Clusters>,
+    ) -> Result<Self> {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::data(format!(
                 "the threshold is {threshold}: it must lie within 0 and 1"
             )));
         }
         check_probabilities(labels, probabilities)?;
+        if let Some(clusters) = clusters {
+            same_length(labels.len(), clusters.rows())?;
+        }
         let predicted = probabilities.iter().map(|&p| classify(p, threshold));
         let matrix = ConfusionMatrix::from_pairs(labels.iter().copied().zip(predicted));
         // Sorting takes as long as everything else together.
-        let ranking = || Ranking::new(labels, probabilities);
-        let rest = || (log_loss(labels, probabilities), brier(labels, probabilities));
-        let (ranking, (log_loss, brier)) =
-            if labels.len() < LARGE { (ranking(), rest()) } else { both(ranking, rest) };
-        let ranking = ranking?;
+        let ranked = || Ranking::new(labels, probabilities).map(|ranking| ranking.figures());
+        let rest = || {
+            let log_odds = LogOdds::of(labels, probabilities);
+            (log_loss(labels, probabilities), brier(labels, probabilities), log_odds)
+        };
+        let (ranked, (log_loss, brier, log_odds)) =
+            if labels.len() < LARGE { (ranked(), rest()) } else { both(ranked, rest) };
+        let ranked = ranked?;
         let (positives, negatives) = (matrix.positives(), matrix.negatives());
         let constant = ConstantBaseline::of(positives, negatives);
-        let roc_auc = ranking.roc_auc();
+        let roc_auc = ranked.as_ref().map(|ranked| ranked.roc_auc);
+        let by = clusters.map_or(Samplings::ROWS, |clusters| {
+            Samplings::of(clusters, labels, probabilities, threshold, &matrix, ranked.as_ref())
+        });
+        let rows = clusters.map(|clusters| Rows { labels, probabilities, clusters });
+        let share = |part: u64, whole: u64, by| share_interval(part as f64, whole as f64, by);
+        let area = roc_auc.map(|auc| auc_within(auc, positives, negatives, by.area));
+        let ks = ranked.as_ref().map(|ranked| ranked.ks);
+        let pr_auc = ranked.as_ref().map(|ranked| ranked.average_precision);
+        let deciles = ranked.map(|ranked| ranked.deciles).unwrap_or_default();
         Ok(Self {
             n: matrix.n(),
             positives,
+            entities: clusters.map(|clusters| clusters.len() as u64),
             threshold,
             f1: matrix.f1(),
-            f1_interval: f1_interval(&matrix),
+            f1_interval: f1_within(&matrix, by.f1),
             accuracy: matrix.accuracy(),
-            accuracy_interval: wilson(matrix.tn + matrix.tp, matrix.n()),
+            accuracy_interval: share(matrix.tn + matrix.tp, matrix.n(), by.accuracy),
             note: too_few(&matrix).map(str::to_owned),
             precision: matrix.precision(),
-            precision_interval: Some(wilson(matrix.tp, matrix.tp + matrix.fp)),
+            precision_interval: Some(share(matrix.tp, matrix.tp + matrix.fp, by.precision)),
             recall: matrix.recall(),
-            recall_interval: Some(wilson(matrix.tp, positives)),
+            recall_interval: Some(share(matrix.tp, positives, by.recall)),
             roc_auc,
-            roc_auc_interval: roc_auc.map(|auc| auc_interval(auc, positives, negatives)),
-            pr_auc: ranking.average_precision(),
+            roc_auc_interval: area,
+            pr_auc,
+            specificity: Some(matrix.specificity()),
+            specificity_interval: Some(share(matrix.tn, negatives, by.specificity)),
+            balanced_accuracy: Some(matrix.balanced_accuracy()),
+            balanced_accuracy_interval: balanced_interval(&matrix, by.balanced),
+            mcc: Some(matrix.mcc()),
+            mcc_interval: mcc_interval(&matrix, by.mcc),
+            prevalence: Some(matrix.prevalence()),
+            prevalence_interval: Some(share(positives, matrix.n(), by.prevalence)),
+            gini: roc_auc.map(|auc| 2.0 * auc - 1.0),
+            gini_interval: area.map(gini_interval),
+            ks: ks.map(|ks| ks.ks),
+            ks_interval: ks.and_then(|ks| ks_interval(&ks.matrix, by.ks)),
+            top_decile: TopDecile::of(&deciles, matrix.n(), positives, by.top_precision, by.lift),
+            deciles,
+            calibration: Some(log_odds?.calibration(rows)),
             log_loss: log_loss?,
             brier: brier?,
             confusion_matrix: matrix,

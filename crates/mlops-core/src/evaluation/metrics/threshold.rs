@@ -1,6 +1,6 @@
 //! The one rule that turns a probability into a class.
 //!
-//! Not for choosing the threshold: it is part of the configuration.
+//! Not for choosing the threshold: it is part of the configuration, or see [`crate::evaluation::cutoff`].
 
 /// Returns true if a row whose probability of the positive class is `p` is predicted positive.
 ///

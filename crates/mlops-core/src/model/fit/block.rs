@@ -82,11 +82,21 @@ impl Block {
     pub fn labels_mut(&mut self) -> &mut [f64] {
         &mut self.labels
     }
+
+    /// Keeps only the rows at the ascending indices `kept`.
+    pub(crate) fn keep(&mut self, kept: &[usize]) {
+        for column in self.values.chunks_exact_mut(BLOCK_ROWS).chain([self.labels.as_mut_slice()]) {
+            for (to, from) in kept.iter().enumerate() {
+                column[to] = column[*from];
+            }
+        }
+        self.rows = kept.len();
+    }
 }
 
 /// The rows of a fit with random access by block: in memory, packed, or on disk.
 ///
-/// Every block but the last is full. Values are raw (unscaled), imputed and one-hot encoded;
+/// Every block but the last is full, unless the source says otherwise. Values are raw (unscaled), imputed and one-hot encoded;
 /// labels are 0 or 1. Several threads read at the same time, each into a block of its own.
 pub trait Blocks: Sync {
     /// The number of values in a row.
@@ -103,8 +113,14 @@ pub trait Blocks: Sync {
         format!("feature {j} (counted from 0)")
     }
 
-    /// `rows()` divided by [`BLOCK_ROWS`], rounded up.
+    /// `rows()` divided by [`BLOCK_ROWS`], rounded up, if every block but the last is full.
     fn blocks(&self) -> usize;
+
+    /// The number of rows in block `index`.
+    fn rows_in(&self, index: usize) -> u64 {
+        let before = index as u64 * BLOCK_ROWS as u64;
+        self.rows().saturating_sub(before).min(BLOCK_ROWS as u64)
+    }
 
     /// Fills `into` with block `index`, counted from 0.
     ///
@@ -117,8 +133,7 @@ pub trait Blocks: Sync {
 /// instead of a slightly wrong model.
 pub(crate) fn read_checked(source: &dyn Blocks, index: usize, into: &mut Block) -> Result<()> {
     source.read(index, into)?;
-    let before = index as u64 * BLOCK_ROWS as u64;
-    let expected = source.rows().saturating_sub(before).min(BLOCK_ROWS as u64);
+    let expected = source.rows_in(index);
     if into.features() != source.features() || into.rows() as u64 != expected {
         return Err(Error::data(format!(
             "block {index} of the training data has {} rows of {} features where {expected} rows \

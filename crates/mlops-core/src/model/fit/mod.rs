@@ -16,10 +16,13 @@ mod check;
 mod cholesky;
 mod column;
 mod conjugate;
+mod cross_validation;
+mod grid;
 mod kernel;
 mod lbfgs;
 mod newton;
 mod packed;
+mod path;
 mod reduce;
 mod repeats;
 mod scaler;
@@ -29,6 +32,8 @@ use serde::{Deserialize, Serialize};
 
 pub use block::{BLOCK_ROWS, Block, Blocks};
 pub use check::{CHECK_CELLS, CrossCheck};
+pub use cross_validation::{CrossValidation, FoldFits};
+pub use grid::{GRID, GridPoint, PenaltyGrid};
 pub use packed::PackedBlocks;
 pub use scaler::Scaler;
 pub(crate) use scaler::constant;
@@ -171,6 +176,18 @@ impl LogisticRegression {
         match self.class_weight {
             ClassWeight::None => [1.0, 1.0],
             ClassWeight::Balanced => [rows / (2.0 * (rows - positives)), rows / (2.0 * positives)],
+        }
+    }
+
+    /// What must be added to the intercept of a fit to `blocks` so that its probabilities are those
+    /// of the rows as they are: balanced weights act as if both classes were equally frequent, which
+    /// multiplies the odds of every row by the ratio of the weights (King and Zeng, "Logistic
+    /// Regression in Rare Events Data", 2001, 4.1). 0 without weights.
+    pub fn prior_shift(&self, blocks: &dyn Blocks) -> f64 {
+        let (positives, rows) = (blocks.positives() as f64, blocks.rows() as f64);
+        match self.class_weight {
+            ClassWeight::None => 0.0,
+            ClassWeight::Balanced => (positives / (rows - positives)).ln(),
         }
     }
 

@@ -58,11 +58,13 @@ pub(crate) struct Optimum {
 }
 
 /// The objective at one point.
-struct Point {
-    beta: Vec<f64>,
+pub(super) struct Point {
+    pub(super) beta: Vec<f64>,
     loss: f64,
-    gradient: Vec<f64>,
-    hessian: Vec<f64>,
+    /// With the penalty, as the next two.
+    pub(super) gradient: Vec<f64>,
+    /// Its upper triangle, row by row; empty if it was not asked for.
+    pub(super) hessian: Vec<f64>,
     norm: f64,
 }
 
@@ -212,7 +214,7 @@ impl Newton<'_> {
 
     /// Takes steps on a sample of blocks until they are small beside the sampling error. If the
     /// sample is unsuitable (one class, no progress), there is no warm start, but never an error.
-    fn warm_start(&self) -> Option<Vec<f64>> {
+    pub(super) fn warm_start(&self) -> Option<Vec<f64>> {
         if !self.matrix {
             return None;
         }
@@ -258,7 +260,7 @@ impl Newton<'_> {
 
     /// One pass. On a sample of blocks the penalty is scaled to the sample's share, so that the
     /// optimum is that of all rows up to sampling error.
-    fn evaluate(&self, beta: &[f64], stride: usize, hessian: bool) -> Result<Point> {
+    pub(super) fn evaluate(&self, beta: &[f64], stride: usize, hessian: bool) -> Result<Point> {
         let pass = Likelihood { scaler: self.scaler, beta, weights: self.weights, hessian };
         let mut sums = reduce(self.blocks, stride, self.threads, &pass)?;
         #[expect(clippy::float_cmp, reason = "both are whole numbers")]
@@ -369,7 +371,7 @@ impl Newton<'_> {
     }
 
     /// The optimum without features: the intercept is the log-odds of the classes.
-    fn constant_model(&self) -> Vec<f64> {
+    pub(super) fn constant_model(&self) -> Vec<f64> {
         let [negative, positive] = self.class_totals();
         let mut beta = vec![0.0; self.blocks.features() + 1];
         beta[self.blocks.features()] = (positive / negative).ln();
@@ -383,7 +385,7 @@ impl Newton<'_> {
 }
 
 impl Point {
-    fn is_finite(&self) -> bool {
+    pub(super) fn is_finite(&self) -> bool {
         self.loss.is_finite() && self.gradient.iter().all(|value| value.is_finite())
     }
 

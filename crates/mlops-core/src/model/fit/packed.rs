@@ -226,6 +226,20 @@ impl PackedBlocks {
         Ok(())
     }
 
+    /// Reads the labels of block `index`; `buffer` is as for [`PackedBlocks::frame`].
+    pub(crate) fn labels(
+        &self,
+        index: usize,
+        buffer: &mut Vec<u8>,
+        into: &mut [f64],
+    ) -> Result<()> {
+        match self.last(index) {
+            Some(last) => into[..last.rows()].copy_from_slice(last.labels()),
+            None => self.frame(index, buffer)?.labels(into),
+        }
+        Ok(())
+    }
+
     /// The last, partial block, if `index` is its index.
     pub(crate) fn last(&self, index: usize) -> Option<&Block> {
         (index == self.ends.len() && self.open.rows() > 0).then_some(&self.open)

@@ -4,7 +4,7 @@
 
 use crate::Result;
 use crate::evaluation::gate::{GateVerdict, Terms, gate};
-use crate::evaluation::metrics::{ConfusionMatrix, classify};
+use crate::evaluation::metrics::{Answers, ConfusionMatrix, classify};
 use crate::evaluation::reasons::{Excluded, GateReason};
 use crate::model::Model;
 use crate::release::Release;
@@ -12,6 +12,7 @@ use crate::run::context::{Context, Workspace};
 use crate::run::test_files::TestFiles;
 
 use super::super::score::compare_tests;
+use super::super::tested::MIN_OF_CLASS;
 
 /// The result of a contest.
 #[derive(Debug)]
@@ -50,8 +51,20 @@ pub fn contest(
         compared.probabilities[of].iter().map(|p| classify(*p, threshold)).collect()
     };
     let (champion, challenger) = (predicted(0), predicted(1));
-    let terms = Terms { min_improvement: config.gate.min_improvement, accept };
-    let mut verdict = gate(&compared.labels, &champion, &challenger, terms, config.training.seed)?;
+    let terms = Terms {
+        metric: config.gate.metric,
+        min_improvement: config.gate.min_improvement,
+        accept,
+        seed: config.training.seed,
+        threads: config.limits.threads,
+    };
+    let clusters = compared.clusters();
+    let [of_champion, of_challenger] = [(&champion, 0), (&challenger, 1)]
+        .map(|(predicted, of)| Answers { predicted, probabilities: &compared.probabilities[of] });
+    let mut verdict = gate(&compared.labels, of_champion, of_challenger, clusters.as_ref(), terms)?;
+    let least = (config.holdout.min_rows, MIN_OF_CLASS);
+    let slices = compared.slices.contests(&compared.labels, [&champion, &challenger], least);
+    verdict.hold_to_slices(slices, config.gate.max_slice_drop);
     let reasons = &mut verdict.reasons.all;
     reasons.extend(compared.notes.iter().cloned().map(GateReason::TestData));
     reasons.extend(unchecked);

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
-use crate::evaluation::metrics::ConstantBaseline;
-use crate::evaluation::reasons::{GateReason, Reasons, Ruling};
+use crate::evaluation::metrics::{ConstantBaseline, Metric, SAME_F1};
+use crate::evaluation::reasons::{Constant, GateReason, Reasons, Ruling};
 use crate::ids::{DatasetVersion, DecisionOutcome, RunId, Step};
 use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
 use crate::model::Model;
@@ -354,13 +354,21 @@ impl<'a> DecisionRun<'a> {
     fn ungated(&self, replaces: bool, score: &Score) -> (bool, Reasons) {
         let e = &score.evaluation;
         let accepted = self.options.accept;
-        let blessed = e.beats_constant || accepted;
+        let metric = self.context.config.gate.metric;
+        let constant = metric.of_constant(e.positives, e.n - e.positives);
+        // A metric without a value, or in which a constant answer is perfect, gives way to F1.
+        let (metric, value, constant) = match metric.of(e).zip(constant) {
+            Some((value, constant)) => (metric, value, constant),
+            None => (Metric::F1, e.f1, e.constant.f1),
+        };
+        let beats_constant = metric.gain(value, constant) > SAME_F1;
+        let blessed = beats_constant || accepted;
         let alone = GateReason::Alone {
             first: !replaces,
-            f1: e.f1,
+            value,
             rows: e.n,
-            constant_f1: e.constant.f1,
-            beats_constant: e.beats_constant,
+            constant: Constant { metric, value: constant },
+            beats_constant,
             accepted,
         };
         let notes = score.notes.iter().cloned().map(GateReason::TestData);
