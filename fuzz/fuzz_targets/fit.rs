@@ -151,19 +151,22 @@ fn is_optimum(
 /// The probabilities of all rows, one in seven of which has a missing value.
 fn predicts(scaler: Scaler, fitted: Fitted, rows: &[(Vec<f64>, bool)]) {
     let names: Vec<String> = (0..scaler.mean.len()).map(|j| format!("x{j}")).collect();
-    let numeric = names.iter().map(|name| NumericFeature { name: name.clone(), fill: Some(2.0) });
+    let numeric = names.iter().map(|name| NumericFeature::line(name.clone(), Some(2.0)));
     let model = Model {
         schema: Schema::new(SchemaFields { numeric: &names, target: "left", positive_label: "1", ..SchemaFields::default() }),
         missing_values: Vec::new(),
         numbers: NumberFormat::default(),
+        date_pattern: None,
         encoder: Encoder {
             missing: MissingPolicy::Median,
             numeric: numeric.collect(),
+            dates: Vec::new(),
             categorical: Vec::new(),
         },
         scaler,
         fitted,
         training: Training::default(),
+        scale: None,
         data: TrainingData {
             version: DatasetVersion(1),
             sha256: Digest::of(b""),

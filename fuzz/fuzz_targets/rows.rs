@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::{Fault, Reading, RowReader};
+use mlops_core::table::date::{canonical, read};
 use mlops_core::table::schema::{SchemaFields, Role, Schema};
 use mlops_core::table::{Table, TextColumn};
 use tempfile::NamedTempFile;
@@ -60,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
 fn schema(kind: u8) -> Schema {
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     let of = |id: &[&str], numbers: &[&str], categories: &[&str], positive, negative| {
-        Schema::new(SchemaFields { id: &names(id), numeric: &names(numbers), categorical: &names(categories), target: "t", positive_label: positive, negative_label: negative })
+        Schema::new(SchemaFields { id: &names(id), numeric: &names(numbers), categorical: &names(categories), target: "t", positive_label: positive, negative_label: negative, ..SchemaFields::default() })
     };
     match kind {
         0 => of(&["id"], &["x", "y"], &["g"], "1", Some("0")),
@@ -151,6 +152,7 @@ fn by_csv(canonical: &[u8], schema: &Schema) -> Vec<Row> {
             match column.role {
                 Role::Id => row.ids.push(cell.to_owned()),
                 Role::Numeric => row.numbers.push(cell.parse().unwrap_or(f64::NAN).to_bits()),
+                Role::Date => row.numbers.push(canonical(cell.as_bytes()).expect("a date").to_bits()),
                 Role::Categorical => row.categories.push(cell.to_owned()),
                 Role::Target => row.positive = cell == schema.positive_label(),
             }
@@ -208,8 +210,9 @@ fn row(
         match column.role {
             Role::Id => row.ids.push(cell.to_owned()),
             Role::Categorical => row.categories.push(if missing { "" } else { cell }.to_owned()),
-            Role::Numeric if missing => row.numbers.push(f64::NAN.to_bits()),
+            Role::Numeric | Role::Date if missing => row.numbers.push(f64::NAN.to_bits()),
             Role::Numeric => row.numbers.push(number(cell)?.to_bits()),
+            Role::Date => row.numbers.push(read(cell, None)?.to_bits()),
             Role::Target if cell.is_empty() => return None,
             Role::Target if same(cell, schema.positive_label()) => row.positive = true,
             Role::Target if missing && !negative.as_ref().is_some_and(|n| same(cell, n)) => {

@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use mlops_core::ids::Step;
+use mlops_core::stage::forget::{self, Request};
 use mlops_core::stage::quarantine::{self, Filter};
 use mlops_core::stage::{adopt, ingest, sources};
 use mlops_sources::Everywhere;
@@ -23,6 +24,7 @@ use mlops_sources::Everywhere;
                   1 a file or the run failed, 2 wrong usage or configuration, 3 done, but the table \
                   of the database is behind, 75 another run is at work"
 )]
+#[command(group = ArgGroup::new("people").args(["forget", "forget_file"]).multiple(true))]
 #[expect(clippy::struct_excessive_bools, reason = "one for each switch")]
 struct Arguments {
     #[command(flatten)]
@@ -44,12 +46,49 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["retry", "rebuild"])]
     adopt: bool,
 
+    /// Erase a person and never take rows of the person again: a CSV record with the values of the id
+    /// columns, or several of them
+    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with_all = ["retry", "rebuild", "adopt"])]
+    forget: Vec<String>,
+
+    /// Erase the people in this file, one CSV record on each line, without a header; "-" reads standard
+    /// input, so that no id stays in the history of the shell
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["retry", "rebuild", "adopt"])]
+    forget_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    erasure: Erasure,
+
     /// Print the JSON Schema of the whole configuration
     #[arg(long)]
     config_schema: bool,
 
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// How people are erased.
+#[derive(Args)]
+struct Erasure {
+    /// The column that names a person, instead of all id columns; may be given several times
+    #[arg(long, value_name = "COLUMN", requires = "people")]
+    by: Vec<String>,
+
+    /// Who asks for the erasure, for its record
+    #[arg(long, value_name = "NAME", requires = "people")]
+    who: Option<String>,
+
+    /// Why, for its record; name nobody here
+    #[arg(long, value_name = "TEXT", requires = "people")]
+    reason: Option<String>,
+
+    /// Also remove earlier data sets and releases that have the person, and lines of logs of predictions
+    #[arg(long, requires = "people")]
+    everywhere: bool,
+
+    /// Say what would be erased, and change nothing
+    #[arg(long, requires = "people")]
+    dry_run: bool,
 }
 
 #[derive(Subcommand)]
@@ -178,9 +217,29 @@ fn of_the_quarantine(common: &mlops_runtime::Common, action: Quarantine) -> Exit
     }
 }
 
+/// `ingestion --forget`.
+fn forgetting(common: &mlops_runtime::Common, request: Request, dry_run: bool) -> ExitCode {
+    if dry_run {
+        return mlops_runtime::look(common, |context| forget::rehearse(context, &request));
+    }
+    mlops_runtime::run(Step::Forget, common, |context, workspace| {
+        forget::run(context, workspace, &request)
+    })
+}
+
 fn main() -> ExitCode {
-    let Arguments { common, retry, rebuild, partial, adopt, config_schema, command } =
-        Arguments::parse();
+    let Arguments {
+        common,
+        retry,
+        rebuild,
+        partial,
+        adopt,
+        forget,
+        forget_file,
+        erasure,
+        config_schema,
+        command,
+    } = Arguments::parse();
     if config_schema {
         return mlops_runtime::print_config_schema(&common);
     }
@@ -204,6 +263,12 @@ fn main() -> ExitCode {
             });
         }
         None => {}
+    }
+    if !forget.is_empty() || forget_file.is_some() {
+        let Erasure { by, who, reason, everywhere, dry_run } = erasure;
+        let (who, why) = (who.unwrap_or_default(), reason.unwrap_or_default());
+        let request = Request { people: forget, file: forget_file, by, who, why, everywhere };
+        return forgetting(&common, request, dry_run);
     }
     let options = ingest::Options { retry, rebuild, partial, ..Default::default() };
     if adopt {

@@ -133,6 +133,24 @@ fn common_mistakes_are_reported_in_these_words() {
 }
 
 #[test]
+fn a_person_is_erased_in_these_words() {
+    let scene = Scene::deployed();
+    let rows = scene.read("in/a.csv");
+    let id = rows.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let mut told = Transcript::default();
+    let mut run = |what: &str, arguments: &[&str]| told.run(what, INGESTION, &scene, arguments);
+    run("What would be done", &["--forget", &id, "--everywhere", "--dry-run"]);
+    run("Nobody says who asks for it", &["--forget", &id]);
+    let by = ["--who", "ada", "--reason", "request 17"];
+    run("Two values, and one column", &[&["--forget", "c1,c2"], &by[..]].concat());
+    run("It is done", &[&["--forget", &id], &by[..]].concat());
+    run("Everywhere", &[&["--forget", &id, "--everywhere"], &by[..]].concat());
+    run("Somebody who occurs nowhere", &[&["--forget", "nobody"], &by[..]].concat());
+    run("Nobody is named", &["--everywhere"]);
+    told.compare("ingestion-forget");
+}
+
+#[test]
 fn hostile_content_never_breaks_the_output() {
     INGESTION.survives_hostile_content(&Scene::hostile(), &["--retry"]);
 }

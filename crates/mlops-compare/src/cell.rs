@@ -42,7 +42,8 @@ impl Kind {
         role.map_or(Self::Plain, |role| match role {
             Role::Id => Self::Text,
             Role::Numeric => Self::Number,
-            Role::Categorical => Self::Category,
+            // Dates are compared as the texts that they are.
+            Role::Categorical | Role::Date => Self::Category,
             Role::Target => Self::Label,
         })
     }
@@ -230,6 +231,7 @@ mod tests {
             target: "y",
             positive_label: "yes",
             negative_label: Some("no"),
+            ..SchemaFields::default()
         })
     }
 

@@ -91,6 +91,7 @@ impl Rows {
             target: "left",
             positive_label: "1",
             negative_label: Some("0"),
+            ..SchemaFields::default()
         })
     }
 
@@ -124,6 +125,7 @@ impl Rows {
                     format!("{}.{}{}", random.amount(), random.below(10), 1 + random.below(9))
                 }
                 Role::Numeric => random.amount().to_string(),
+                Role::Date => "2024-03-31".to_owned(),
                 Role::Categorical => format!("group {}", random.below(8)),
                 Role::Target => random.below(2).to_string(),
             };
@@ -400,16 +402,18 @@ mod predictions {
             positive_label: "1",
             ..SchemaFields::default()
         });
-        let numeric = names.iter().map(|n| NumericFeature { name: n.clone(), fill: Some(500.0) });
+        let numeric = names.iter().map(|n| NumericFeature::line(n.clone(), Some(500.0)));
         let categorical = CategoricalFeature {
             name: "group".to_owned(),
             levels,
             pooled: Vec::new(),
             fill: Some(0),
+            bins: None,
         };
         let encoder = Encoder {
             missing: MissingPolicy::Median,
             numeric: numeric.collect(),
+            dates: Vec::new(),
             categorical: category.map(|_| categorical).into_iter().collect(),
         };
         let width = encoder.width();
@@ -421,6 +425,7 @@ mod predictions {
             schema,
             missing_values: Vec::new(),
             numbers: NumberFormat::default(),
+            date_pattern: None,
             encoder,
             scaler: Scaler { mean: scaled(500.0, 0.0), scale: scaled(289.0, 1.0) },
             fitted: Fitted {
@@ -434,6 +439,7 @@ mod predictions {
                 rows: 1,
             },
             training: Training::default(),
+            scale: None,
             tuned: Tuned::default(),
             data: TrainingData {
                 version: DatasetVersion(1),

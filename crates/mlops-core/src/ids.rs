@@ -81,6 +81,8 @@ spelt! {
         Replay = "ingestion quarantine replay",
         /// Gives rows of the quarantine up.
         Discard = "ingestion quarantine discard",
+        /// Erases people.
+        Forget = "ingestion --forget",
         /// Trains a model on the newest data set.
         Training = "training",
         /// Scores the model on the test data.

@@ -2,6 +2,7 @@
 //!
 //! Not for deciding whether two rows are equal: canonical bytes decide that, see `dataset::dedup`.
 
+pub mod date;
 pub mod quote;
 pub mod schema;
 
@@ -99,7 +100,7 @@ impl RawTexts {
 pub struct Table {
     /// Id columns, in schema order; their texts are missing if ids were not asked for.
     pub ids: Vec<TextColumn>,
-    /// Numeric columns; NaN is a missing value.
+    /// Numeric columns, then dates as days since 1970; NaN is a missing value.
     pub numeric: Vec<Vec<f64>>,
     /// Categorical columns; an empty text is a missing value.
     pub categorical: Vec<TextColumn>,
@@ -118,7 +119,7 @@ impl Table {
     pub fn new(schema: &Schema) -> Self {
         Self {
             ids: vec![TextColumn::default(); schema.count(Role::Id)],
-            numeric: vec![Vec::new(); schema.count(Role::Numeric)],
+            numeric: vec![Vec::new(); schema.numbers().count()],
             categorical: vec![TextColumn::default(); schema.count(Role::Categorical)],
             id_cells: vec![(0, 0); schema.count(Role::Id)],
             ..Self::default()
@@ -128,7 +129,8 @@ impl Table {
     /// Whether it has the columns of `schema`.
     pub(crate) fn is_of(&self, schema: &Schema) -> bool {
         let columns = [self.ids.len(), self.numeric.len(), self.categorical.len()];
-        columns == [Role::Id, Role::Numeric, Role::Categorical].map(|role| schema.count(role))
+        let [ids, categorical] = [Role::Id, Role::Categorical].map(|role| schema.count(role));
+        columns == [ids, schema.numbers().count(), categorical]
     }
 
     /// Number of rows.
@@ -203,6 +205,10 @@ impl Table {
                 }
                 Role::Numeric => {
                     self.numeric[numeric].push(number(cell));
+                    numeric += 1;
+                }
+                Role::Date => {
+                    self.numeric[numeric].push(date::canonical(cell).unwrap_or(f64::NAN));
                     numeric += 1;
                 }
                 Role::Categorical => {

@@ -5,6 +5,8 @@
 //! one spelling of a path that [`to_path`] reads back. Not for files that programs read, except for
 //! those paths.
 
+pub mod mention;
+
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::Write as _;

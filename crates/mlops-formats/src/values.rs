@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mlops_core::Result;
 use mlops_core::csv::formats::{Batch, Place, Wants};
+use mlops_core::table::date::canonical;
 use mlops_core::table::schema::Role;
 use mlops_core::table::{Table, TextColumn, number};
 use parquet::basic::{LogicalType, Type as Physical};
@@ -144,6 +145,19 @@ impl Column {
         into.iter().all(|value| value.is_finite() || value.is_nan()).then_some(())
     }
 
+    /// Appends the days of dates; `None` if one is not spelt as ours are.
+    fn dates(&self, into: &mut Vec<f64>, missing: &[String]) -> Option<()> {
+        let Self::Texts(cells) = self else { return None };
+        for cell in cells.each() {
+            let text = cell.unwrap_or_default();
+            if !text.is_empty() && missing.iter().any(|missing| missing.as_bytes() == text) {
+                return None;
+            }
+            into.push(canonical(text)?);
+        }
+        Some(())
+    }
+
     /// Appends the texts, of which `missing` ones are empty; `None` if one is not as ours are.
     fn texts(&self, into: &mut TextColumn, missing: &[String]) -> Option<()> {
         let Self::Texts(cells) = self else { return None };
@@ -241,7 +255,7 @@ impl File {
     /// are.
     fn is_read(&self, role: Role, numeric: usize, at: usize, group: &RowGroupMetaData) -> bool {
         match (role, self.wants.numbers) {
-            (Role::Numeric, Some((first, end))) => (first..end).contains(&numeric),
+            (role, Some((first, end))) if role.is_number() => (first..end).contains(&numeric),
             (_, Some(_)) => false,
             (Role::Id, None) => self.wants.ids || missing_in(group, at).is_none(),
             (_, None) => true,
@@ -268,7 +282,7 @@ impl Values {
             } else {
                 Column::of(group.get_column_reader(at)?)
             });
-            numeric += usize::from(column.role == Role::Numeric);
+            numeric += usize::from(column.role.is_number());
         }
         self.columns = columns;
         Ok(())
@@ -303,6 +317,9 @@ impl Values {
                     Some(())
                 }
                 (Role::Numeric, Some(cells)) => cells.numbers(&mut table.numeric[numeric]),
+                (Role::Date, Some(cells)) => {
+                    cells.dates(&mut table.numeric[numeric], &wants.missing)
+                }
                 (Role::Categorical, Some(cells)) => {
                     cells.texts(&mut table.categorical[categorical], &wants.missing)
                 }
@@ -314,7 +331,7 @@ impl Values {
             }
             match column.role {
                 Role::Id => id += 1,
-                Role::Numeric => numeric += 1,
+                Role::Numeric | Role::Date => numeric += 1,
                 Role::Categorical => categorical += 1,
                 Role::Target => {}
             }

@@ -120,8 +120,12 @@ impl Described<'_> {
         if let Some(theirs) = theirs {
             put("physicalName", theirs.as_str().into());
         }
-        let number = column.role == Role::Numeric;
-        put("logicalType", if number { "number" } else { "string" }.into());
+        let logical = match column.role {
+            Role::Numeric => "number",
+            Role::Date => "date",
+            Role::Id | Role::Categorical | Role::Target => "string",
+        };
+        put("logicalType", logical.into());
         if let Some(at) = key {
             put("primaryKey", true.into());
             put("primaryKeyPosition", at.into());

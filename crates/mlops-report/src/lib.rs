@@ -39,6 +39,6 @@ pub use html::{page, render};
 pub use picture::{Chart, png, svg};
 pub use pictures::{Picture, pictures};
 pub use report::{
-    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report,
-    Score, Severity,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Part, PointsScale,
+    Reason, Report, Score, Severity,
 };

@@ -9,7 +9,8 @@ use mlops_core::platform::threads::each;
 use mlops_core::{Error, Result};
 
 use crate::charts::{
-    Calibration, Coefficients, Confusion, Gain, Histogram, PrecisionRecall, Roc, Thresholds,
+    Calibration, Coefficients, Confusion, Gain, Histogram, PrecisionRecall, Roc, Scorecard,
+    Thresholds,
 };
 use crate::picture::{self, Chart};
 use crate::report::{Report, Score};
@@ -76,8 +77,10 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
     let thresholds =
         Thresholds { points: &curves.thresholds, threshold: score.threshold, n: score.n };
     let coefficients = Coefficients { features: &model.features, positive };
+    let (scale, columns) = (model.scorecard.as_ref(), model.attributes.as_slice());
+    let scorecard = Scorecard { scale, columns, positive };
     // Drawing a picture takes a fraction of a second, and pictures are independent.
-    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 8] = [
+    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 9] = [
         &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
         &|| one("score_distribution", HISTOGRAM, &scores, with_png),
         &|| one("roc", ROC, &roc, with_png),
@@ -86,8 +89,11 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
         &|| one("thresholds", THRESHOLDS, &thresholds, with_png),
         &|| one("calibration", CALIBRATION, &calibration, with_png),
         &|| one("coefficients", COEFFICIENTS, &coefficients, with_png),
+        // The last one, which few models have.
+        &|| one("scorecard", SCORECARD, &scorecard, with_png),
     ];
-    each(&jobs, at_once).into_iter().collect()
+    let there = if scale.is_some() { &jobs[..] } else { &jobs[..jobs.len() - 1] };
+    each(there, at_once).into_iter().collect()
 }
 
 const CONFUSION: &str = "Rows are the actual classes, columns the predicted ones. The stronger a \
@@ -107,6 +113,8 @@ const CALIBRATION: &str = "Points above the dashed line: the predicted probabili
     it: too high.";
 const COEFFICIENTS: &str = "Coefficients of the standardised features: the longer a bar, the more \
                             the feature changes the prediction.";
+const SCORECARD: &str = "A row’s points are the base points and those of one bin or level of each column. \
+    Each is rounded to a whole number before they are added up.";
 
 fn one(
     name: &'static str,

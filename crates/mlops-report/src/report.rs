@@ -3,6 +3,7 @@
 //! Owned data with public fields and no behaviour beyond small sums. Only findings are serialised;
 //! the records of a run live in `mlops-core`.
 
+use mlops_core::config::Scale;
 use mlops_core::evaluation::cutoff::Cutoff;
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Evaluation, GainPoint, Interval, PrPoint, RocPoint,
@@ -10,6 +11,7 @@ use mlops_core::evaluation::metrics::{
 };
 use mlops_core::evaluation::slices::SliceScore;
 use mlops_core::model::fit::PenaltyGrid;
+use mlops_core::model::scorecard::AttributeColumn;
 use serde::Serialize;
 
 /// The content of the page.
@@ -131,12 +133,25 @@ pub struct Model {
     pub c: Option<f64>,
     /// How missing values are treated.
     pub missing_policy: String,
+    /// The columns with bins and, with a scorecard, all others.
+    pub attributes: Vec<AttributeColumn>,
+    /// How points are made of log-odds; `None` without a scorecard.
+    pub scorecard: Option<PointsScale>,
     /// What was added to the intercept because the classes were weighted.
     pub prior_shift: Option<f64>,
     /// How the threshold was chosen, if a rule chose it.
     pub cutoff: Option<Cutoff>,
     /// How the penalty was chosen, if it was searched.
     pub grid: Option<PenaltyGrid>,
+}
+
+/// How points are made of log-odds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PointsScale {
+    /// The configured scale.
+    pub scale: Scale,
+    /// The points that every row starts with.
+    pub base: i64,
 }
 
 /// The coefficient of a feature.
@@ -150,6 +165,20 @@ pub struct Coefficient {
     pub deviation: Option<f64>,
     /// For a category, the most frequent one of its column, from which the value is the difference.
     pub against: Option<String>,
+    /// What the feature is to its column.
+    pub part: Part,
+}
+
+/// What a feature is to its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// The number itself, or one of the categories.
+    #[default]
+    Whole,
+    /// A term of a spline, which means something only together with the others.
+    Curve,
+    /// The weight of evidence of the column's bins.
+    Evidence,
 }
 
 /// The model's score on rows that it was not fitted on.

@@ -14,6 +14,7 @@ use std::fmt;
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
 use mlops_core::ids::ReleaseId;
+use mlops_core::model::Shape;
 use mlops_core::release::Release;
 use mlops_core::run::attention;
 use mlops_core::run::context::{Context, Workspace};
@@ -24,7 +25,9 @@ use serde::Serialize;
 
 use crate::html;
 use crate::pictures::{self, Picture};
-use crate::report::{Coefficient, ColumnRow, Finding, Model, Report, Score, Severity};
+use crate::report::{
+    Coefficient, ColumnRow, Finding, Model, Part, PointsScale, Report, Score, Severity,
+};
 use subject::Subject;
 use trial::Trial;
 
@@ -177,21 +180,49 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
     use mlops_core::config::choices::MissingPolicy;
     let model = &subject.model;
     let card = &subject.card;
-    let numeric = model.encoder.numeric.len();
-    let mut features: Vec<Coefficient> = (0..numeric)
-        .map(|j| Coefficient {
-            name: card.features[j].clone(),
-            value: card.coefficients[j],
-            deviation: Some(card.scaler.scale[j]),
-            against: None,
-        })
-        .collect();
+    let mut features: Vec<Coefficient> = Vec::new();
+    let plain = |j: usize, part: Part| Coefficient {
+        name: card.features[j].clone(),
+        value: card.coefficients[j],
+        deviation: Some(card.scaler.scale[j]).filter(|_| part == Part::Whole),
+        against: None,
+        part,
+    };
+    let mut ranges = model.encoder.features_of_columns().into_iter().map(|(_, range)| range);
+    for (column, range) in model.encoder.numeric.iter().zip(&mut ranges) {
+        let part = match column.shape {
+            Shape::Line => Part::Whole,
+            Shape::Spline(_) => Part::Curve,
+            Shape::Bins(_) => Part::Evidence,
+        };
+        features.extend(range.map(|j| plain(j, part)));
+    }
     // Only differences between the levels of a column are meaningful.
     let mut intercept = card.intercept;
-    let mut first = numeric;
-    for (column, reference) in model.encoder.categorical.iter().zip(references(subject, columns)) {
-        let next = first + column.width();
-        let values = &card.coefficients[first..next];
+    for (column, range) in model.encoder.dates.iter().zip(&mut ranges) {
+        let ages = column.width() - column.categories().map(|(_, width)| width).sum::<usize>();
+        features.extend((range.start..range.start + ages).map(|j| plain(j, Part::Whole)));
+        for (at, width) in column.categories() {
+            let first = range.start + at;
+            let base = card.coefficients[first];
+            intercept += base;
+            features.extend((first + 1..first + width).map(|j| Coefficient {
+                name: card.features[j].clone(),
+                value: card.coefficients[j] - base,
+                deviation: None,
+                against: card.features[first].rsplit_once('=').map(|(_, level)| level.to_owned()),
+                part: Part::Whole,
+            }));
+        }
+    }
+    let categorical = model.encoder.categorical.iter().zip(references(subject, columns));
+    for ((column, reference), range) in categorical.zip(ranges) {
+        if column.bins.is_some() {
+            features.extend(range.map(|j| plain(j, Part::Evidence)));
+            continue;
+        }
+        let first = range.start;
+        let values = &card.coefficients[range];
         let base = values.get(reference).copied().unwrap_or(0.0);
         intercept += base;
         for (level, value) in values.iter().enumerate().filter(|(level, _)| *level != reference) {
@@ -200,9 +231,9 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
                 value: value - base,
                 deviation: None,
                 against: Some(column.level_name(reference).to_owned()),
+                part: Part::Whole,
             });
         }
-        first = next;
     }
     let policy = match model.encoder.missing {
         MissingPolicy::Median => "the median, or the most frequent category, of the training rows",
@@ -225,6 +256,11 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
         rows: card.rows,
         c: model.training.c,
         missing_policy: policy.to_owned(),
+        attributes: card.attributes.clone(),
+        scorecard: card
+            .scorecard
+            .as_ref()
+            .map(|card| PointsScale { scale: card.scale, base: card.base.rounded }),
         prior_shift: card.prior_shift,
         cutoff: card.threshold_choice.clone(),
         grid: card.penalty_grid.clone(),

@@ -7,7 +7,9 @@ mod common;
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Interval, Method, PrPoint, RocPoint, ScoreHistogram,
 };
-use mlops_report::charts::{Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc};
+use mlops_report::charts::{
+    Calibration, Coefficients, Confusion, Histogram, PrecisionRecall, Roc, Scorecard,
+};
 use mlops_report::{Chart, Coefficient, Report, pictures, png, svg};
 use roxmltree::Document;
 
@@ -192,6 +194,36 @@ fn many_features_are_counted_not_drawn() {
     let text = checked(&Coefficients { features: &features, positive: "yes" });
     assert!(text.contains("and 35 smaller ones") && !text.contains("f34\n"));
     assert!(text.find("f59").unwrap() < text.find("f58").unwrap());
+}
+
+#[test]
+fn a_scorecard_has_the_points_of_every_bin() {
+    let report = common::with_scorecard();
+    let names: Vec<_> = pictures(&report).unwrap().iter().map(|picture| picture.name).collect();
+    assert_eq!(names.last(), Some(&"scorecard"));
+    let (scale, columns) = (report.model.scorecard.as_ref(), report.model.attributes.as_slice());
+    let text = checked(&Scorecard { scale, columns, positive: "default" });
+    for part in [
+        "541",
+        "up to 0.25",
+        "above 0.5, up to 0.9",
+        "-43",
+        "missing",
+        "self-employed",
+        "24",
+        "IV 0.322",
+        "20 more halve the odds of “default”",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let many: Vec<_> = (0..40).flat_map(|_| columns.to_vec()).collect();
+    let text = checked(&Scorecard { scale, columns: &many, positive: "default" });
+    assert!(text.contains("and 451 more lines"), "{text}");
+    assert!(
+        checked(&Scorecard { scale: None, columns, positive: "x" }).contains("not enough data")
+    );
+    let page = mlops_report::render(&report).unwrap();
+    assert!(page.contains("Weight of evidence") && page.contains("utilisation_"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn everything_is_drawn() {
     let folder = std::env::var("MLOPS_GALLERY").map_or(scratch.path().to_owned(), PathBuf::from);
     for (name, report) in [
         ("good", common::plausible()),
+        ("scorecard", common::with_scorecard()),
         ("hostile", common::hostile()),
         ("empty", mlops_report::Report::default()),
     ] {

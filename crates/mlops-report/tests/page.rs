@@ -4,6 +4,9 @@
 
 mod common;
 
+use mlops_core::config::choices::ThresholdRule;
+use mlops_core::evaluation::cutoff::{Cutoff, Validation};
+use mlops_core::model::fit::PenaltyGrid;
 use mlops_report::{Finding, Report, Severity, render};
 use roxmltree::Document;
 
@@ -61,6 +64,39 @@ fn the_verdict_is_a_sentence() {
     }
     let serious = text.find("Serious").unwrap();
     assert!(serious < text.find("payment_delay_days is missing").unwrap(), "worst first");
+}
+
+#[test]
+fn what_was_chosen_by_cross_validation_is_told_with_its_alternatives() {
+    let labels: Vec<bool> = (0..200).map(|i| i * 37 % 200 < i).collect();
+    let probabilities: Vec<f64> = (0..200).map(|i| f64::from(i) / 200.0).collect();
+    let entities: Vec<u32> = (0..200).collect();
+    let validation = Validation { entities: &entities, folds: 5, forward: false };
+    let rule = ThresholdRule::Cost { false_positive: 1.0, false_negative: 5.0 };
+    let cutoff = Cutoff::choose(rule, &labels, &probabilities, validation, 1, 1).unwrap();
+    let losses = [[0.7, 0.6], [0.5, 0.46], [0.49, 0.47]].map(|of| of.to_vec());
+    let mut report = common::plausible();
+    assert!(!text_of(&render(&report).unwrap()).contains("The penalty"));
+    report.model.grid = PenaltyGrid::of(&[0.1, 1.0, 10.0], &losses);
+    report.model.cutoff = Some(cutoff);
+    report.model.prior_shift = Some(-1.25);
+    let html = render(&report).unwrap();
+    assert_well_nested(&html);
+    let text = text_of(&html);
+    for part in [
+        "1.25 was added to the intercept",
+        "was chosen for the lowest cost, at 1 for a false positive and 5 for a false negative. On 200 \
+         training rows, each predicted by a model that was not fitted on it or its entity, it gives cost \
+         per row",
+        "With other clients of the same kind, the choice would lie between",
+        "(1,000 resamples)",
+        "Predicted positive",
+        "C = 1 is the strongest penalty whose cross-validated log loss is within one standard error of \
+         the lowest, that of C = 1 (2 folds).",
+        "Standard error",
+    ] {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
+    }
 }
 
 #[test]
@@ -134,10 +170,10 @@ fn the_page_needs_nothing_from_outside() {
 #[test]
 fn pictures_have_names_and_captions() {
     let html = render(&common::plausible()).unwrap();
-    assert_eq!(html.matches("<figure").count(), 6);
-    assert_eq!(html.matches("<figcaption>").count(), 6);
-    assert_eq!(html.matches("<svg ").count(), 6);
-    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 7, "and the gauge");
+    assert_eq!(html.matches("<figure").count(), 8);
+    assert_eq!(html.matches("<figcaption>").count(), 8);
+    assert_eq!(html.matches("<svg ").count(), 8);
+    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 9, "and the gauge");
     assert!(html.contains("<html lang=\"en\">") && html.matches("<h1>").count() == 1);
     assert!(html.contains("prefers-color-scheme:dark") && html.contains("@media print"));
 }

@@ -10,8 +10,10 @@ use mlops_core::table::schema::Role;
 pub(crate) enum Slot {
     /// An id.
     Id(usize),
-    /// A number; `fills` says whether the model imputes a missing one.
+    /// A number; `fills` says whether the model imputes a missing one, or has a bin for it.
     Numeric { index: usize, fills: bool },
+    /// A date, whose number of days stands among the numbers; likewise.
+    Date { index: usize, fills: bool },
     /// A category; likewise.
     Categorical { index: usize, fills: bool },
     /// The label.
@@ -37,12 +39,18 @@ impl Columns {
             }
             Role::Numeric => {
                 numeric += 1;
-                let fills = model.encoder.numeric[numeric - 1].fill.is_some();
+                let fills = model.encoder.numeric[numeric - 1].takes_missing();
                 Slot::Numeric { index: numeric - 1, fills }
+            }
+            Role::Date => {
+                numeric += 1;
+                let at = numeric - 1 - model.encoder.numeric.len();
+                let fills = model.encoder.dates[at].fill.is_some();
+                Slot::Date { index: numeric - 1, fills }
             }
             Role::Categorical => {
                 categorical += 1;
-                let fills = model.encoder.categorical[categorical - 1].fill.is_some();
+                let fills = model.encoder.categorical[categorical - 1].takes_missing();
                 Slot::Categorical { index: categorical - 1, fills }
             }
             Role::Target => Slot::Target,
@@ -77,7 +85,7 @@ impl Columns {
 
     /// The features, in schema order.
     pub(crate) fn features(&self) -> impl Iterator<Item = (&str, Slot)> {
-        self.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. } | Slot::Categorical { .. }))
+        self.iter().filter(|(_, s)| !matches!(s, Slot::Id(_) | Slot::Target))
     }
 
     /// The column with the name `name`; column `guess` is tried first.

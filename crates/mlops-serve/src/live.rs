@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use axum::http::HeaderValue;
 use mlops_core::ids::ReleaseId;
-use mlops_core::model::Model;
+use mlops_core::model::{Model, Scorecard};
 use mlops_core::platform::digest::Digest;
 use mlops_core::release::{ARTIFACT, Release, SCORE, parse};
 use mlops_core::run::context::Context;
@@ -34,6 +34,8 @@ pub(crate) struct Loaded {
     pub(crate) id: ReleaseId,
     pub(crate) sha256: Digest,
     pub(crate) model: Model,
+    /// The points of rows, if the model has a scorecard.
+    pub(crate) scorecard: Option<Scorecard>,
     pub(crate) columns: Columns,
     /// How rows are read.
     pub(crate) readings: Readings,
@@ -60,6 +62,7 @@ impl Loaded {
         let labels = if numeric_labels { texts } else { texts.each_ref().map(json) };
         Self {
             columns: Columns::of(&model),
+            scorecard: Scorecard::of(&model),
             explained: Explained::of(&model),
             readings: Readings::of(&model, &context.config.ingestion),
             labels,

@@ -49,6 +49,7 @@ fn schema() -> Schema {
         target: "label",
         positive_label: "yes",
         negative_label: Some("no"),
+        ..SchemaFields::default()
     })
 }
 

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ingestion::{Ingestion, Latest};
 use super::section::Section;
 use crate::table::schema::{Role, Schema};
 
@@ -29,7 +30,12 @@ impl Default for Holdout {
 }
 
 /// Reads the section; the columns `kept` are beside the ids of `schema` and identify nothing.
-pub(super) fn holdout(mut section: Section, schema: &Schema, kept: &[String]) -> Holdout {
+pub(super) fn holdout(
+    mut section: Section,
+    schema: &Schema,
+    kept: &[String],
+    ingestion: &Ingestion,
+) -> Holdout {
     let default = Holdout::default();
     let share = section.number("share", &(0.0..=0.9), default.share);
     let min_rows = section.integer("min_rows", &(0..=1_000_000_000), default.min_rows);
@@ -48,11 +54,21 @@ pub(super) fn holdout(mut section: Section, schema: &Schema, kept: &[String]) ->
             );
         }
     }
-    section.finish();
     let ids = || {
         let ids = schema.names(Role::Id).map(str::to_owned);
         ids.filter(|name| !kept.contains(name)).collect::<Vec<_>>()
     };
+    if let Some(Latest { key, .. }) = ingestion.latest(schema) {
+        let grouped = group.clone().or_else(|| time.is_none().then(ids));
+        if grouped.is_some_and(|group| group.is_empty() || group.iter().any(|c| !key.contains(c))) {
+            section.problem(
+                "group",
+                "must name columns of \"ingestion.key\", since \"ingestion.on_change\" is \"latest\": a model \
+                 could else be trained on the newer of two rows and tested on the older one",
+            );
+        }
+    }
+    section.finish();
     let group = match group {
         None if !kept.is_empty() && time.is_none() => Some(ids()),
         group => group,

@@ -9,6 +9,7 @@ use super::choices::RecordChanges;
 use super::columns::Columns;
 use super::format::{self, Format};
 use super::section::Section;
+use crate::table::date;
 use crate::table::schema::{Role, Schema};
 use crate::text;
 use crate::{Error, Result};
@@ -22,14 +23,23 @@ pub struct Ingestion {
     pub missing_values: Vec<String>,
     /// The number format.
     pub numbers: NumberFormat,
+    /// How dates are spelt besides ISO 8601, in the signs of `strftime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_pattern: Option<String>,
     /// Longest record in bytes; a longer one goes to the quarantine.
     pub max_line_bytes: usize,
     /// `fullprocess` skips files that changed less than this many seconds ago.
     pub settle_seconds: f64,
     /// How a row that equals an earlier one is treated; see [`Ingestion::keeps_equal_rows`].
     pub duplicates: Option<Duplicates>,
-    /// How the rows of a changed file are treated.
+    /// How rows that change are treated.
     pub on_change: OnChange,
+    /// The columns that identify what a row is about, of whose rows the newest stays; empty for the id columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
+    /// The column that tells which of them is the newest; without it the last one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<String>,
     /// What is recorded of the changes that cleaning makes. No cell depends on it.
     #[serde(skip)]
     pub record_changes: RecordChanges,
@@ -51,7 +61,7 @@ pub enum Duplicates {
     Keep,
 }
 
-/// How the rows of a changed file are treated.
+/// How rows that change are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnChange {
@@ -60,6 +70,17 @@ pub enum OnChange {
     Supersede,
     /// Its new content is added as if it were another file.
     Append,
+    /// The same, and of all rows with the same key the newest stays, whatever files they are in.
+    Latest,
+}
+
+/// Which rows replace each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    /// The columns that are the same.
+    pub key: Vec<String>,
+    /// The column that tells which row is newer; without it the later one is.
+    pub order_by: Option<String>,
 }
 
 /// The number format of arriving files. Our own files always have a decimal point and no thousands
@@ -99,10 +120,13 @@ impl Default for Ingestion {
             max_rejected_share: 0.05,
             missing_values: missing.map(str::to_owned).to_vec(),
             numbers: NumberFormat::default(),
+            date_pattern: None,
             max_line_bytes: 1 << 20,
             settle_seconds: 2.0,
             duplicates: None,
             on_change: OnChange::default(),
+            key: Vec::new(),
+            order_by: None,
             record_changes: RecordChanges::default(),
             format: Format::default(),
             columns: Columns::default(),
@@ -116,15 +140,15 @@ impl Ingestion {
     pub fn meaning(&self, schema: &Schema) -> Result<String> {
         let mut value = serde_json::to_value(self).map_err(|e| Error::backend("JSON", e))?;
         if let Value::Object(keys) = &mut value {
-            for key in [
-                "max_rejected_share",
-                "max_line_bytes",
-                "settle_seconds",
-                "on_change",
-                "format",
-                "columns",
-            ] {
+            for key in
+                ["max_rejected_share", "max_line_bytes", "settle_seconds", "format", "columns"]
+            {
                 keys.remove(key);
+            }
+            if self.on_change == OnChange::Latest {
+                keys.insert("key".to_owned(), self.key_columns(schema).into());
+            } else {
+                keys.remove("on_change");
             }
             let duplicates = if self.keeps_equal_rows(schema) { "keep" } else { "drop" };
             keys.insert("duplicates".to_owned(), duplicates.into());
@@ -147,7 +171,16 @@ impl Ingestion {
         };
         let (then, now) = (read(then)?, read(&self.meaning(schema)?)?);
         let mut changes = Vec::new();
-        for key in ["missing_values", "decimal", "thousands", "duplicates"] {
+        for key in [
+            "missing_values",
+            "decimal",
+            "thousands",
+            "date_pattern",
+            "duplicates",
+            "on_change",
+            "key",
+            "order_by",
+        ] {
             let of = |all: &Value| {
                 let section = if all["numbers"].get(key).is_some() { &all["numbers"] } else { all };
                 text::visible(&section[key].to_string()).into_owned()
@@ -158,6 +191,20 @@ impl Ingestion {
             }
         }
         Ok(changes)
+    }
+
+    /// The columns that identify what a row is about.
+    pub(super) fn key_columns(&self, schema: &Schema) -> Vec<String> {
+        match &self.key[..] {
+            [] => schema.names(Role::Id).map(str::to_owned).collect(),
+            key => key.to_vec(),
+        }
+    }
+
+    /// Which rows replace each other, if any do.
+    pub(super) fn latest(&self, schema: &Schema) -> Option<Latest> {
+        (self.on_change == OnChange::Latest)
+            .then(|| Latest { key: self.key_columns(schema), order_by: self.order_by.clone() })
     }
 
     /// Whether equal rows are all kept. Without an id column nothing says that equal rows are the
@@ -183,6 +230,7 @@ impl Ingestion {
             max_rejected_share: 0.0,
             missing_values: Vec::new(),
             numbers: NumberFormat::default(),
+            date_pattern: None,
             max_line_bytes: usize::MAX,
             format: Format::default(),
             columns: Columns::default(),
@@ -191,15 +239,15 @@ impl Ingestion {
     }
 }
 
-/// Reads the section.
-pub(super) fn ingestion(mut section: Section) -> Ingestion {
+/// Reads the section; the columns `kept` are beside the ids of `schema` and identify nothing.
+pub(super) fn ingestion(mut section: Section, schema: &Schema, kept: &[String]) -> Ingestion {
     let default = Ingestion::default();
     let max_line = section.integer(
         "max_line_bytes",
         &(64..=1 << 24),
         u64::try_from(default.max_line_bytes).unwrap_or(u64::MAX),
     );
-    let ingestion = Ingestion {
+    let mut ingestion = Ingestion {
         max_rejected_share: section.number(
             "max_rejected_share",
             &(0.0..=1.0),
@@ -210,6 +258,7 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
             texts.iter().map(|text| text.trim().to_owned()).collect()
         }),
         numbers: numbers(&mut section),
+        date_pattern: date_pattern(&mut section),
         max_line_bytes: usize::try_from(max_line).unwrap_or(usize::MAX),
         settle_seconds: section.number("settle_seconds", &(0.0..=3600.0), default.settle_seconds),
         duplicates: section.choice(
@@ -219,9 +268,15 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
         ),
         on_change: section.choice(
             "on_change",
-            &[("supersede", OnChange::Supersede), ("append", OnChange::Append)],
+            &[
+                ("supersede", OnChange::Supersede),
+                ("append", OnChange::Append),
+                ("latest", OnChange::Latest),
+            ],
             default.on_change,
         ),
+        key: section.texts_or_one("key").unwrap_or_default(),
+        order_by: section.text("order_by"),
         record_changes: section.choice(
             "record_changes",
             &[
@@ -235,8 +290,53 @@ pub(super) fn ingestion(mut section: Section) -> Ingestion {
         format: format::format(section.section("format")),
         columns: default.columns,
     };
+    check_latest(&mut section, &ingestion, schema);
     section.finish();
+    if ingestion.on_change == OnChange::Latest && ingestion.key.is_empty() {
+        let ids = ingestion.key_columns(schema);
+        ingestion.key = ids.into_iter().filter(|name| !kept.contains(name)).collect();
+    }
     ingestion
+}
+
+fn date_pattern(section: &mut Section) -> Option<String> {
+    let pattern = section.text("date_pattern")?;
+    if !date::is_pattern(&pattern) {
+        section.problem(
+            "date_pattern",
+            &format!(
+                "is {pattern:?}, which does not say day, month and year in the signs of strftime: \
+                 \"%d.%m.%Y\" reads 31.03.2024, \"%m/%d/%Y %H:%M\" reads 03/31/2024 14:05"
+            ),
+        );
+    }
+    Some(pattern)
+}
+
+/// Checks which rows are to replace each other.
+fn check_latest(section: &mut Section, ingestion: &Ingestion, schema: &Schema) {
+    let named = ingestion.key.iter().map(|name| ("key", name));
+    for (key, name) in named.chain(ingestion.order_by.iter().map(|name| ("order_by", name))) {
+        let column = schema.columns().iter().find(|column| column.name == *name);
+        if column.is_none_or(|column| column.role == Role::Target) {
+            section.problem(
+                key,
+                &format!(
+                    "names the column \"{name}\": name columns of \"schema\" other than the target; one \
+                     that is no feature can stand in \"schema.id\""
+                ),
+            );
+        }
+        if ingestion.on_change != OnChange::Latest {
+            section.problem(key, "has a meaning only where \"ingestion.on_change\" is \"latest\"");
+        }
+    }
+    if ingestion.latest(schema).is_some_and(|latest| latest.key.is_empty()) {
+        section.problem(
+            "key",
+            "is empty, and so is \"schema.id\": name the columns whose rows replace each other",
+        );
+    }
 }
 
 pub(super) fn numbers(section: &mut Section) -> NumberFormat {

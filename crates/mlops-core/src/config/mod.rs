@@ -24,6 +24,7 @@ mod retention;
 mod schema;
 mod section;
 mod service;
+mod shapes;
 pub mod sources;
 mod training;
 mod unattended;
@@ -44,7 +45,7 @@ pub use contract::Contract;
 pub use decide::{Decide, INPUT};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
-pub use ingestion::{Duplicates, Ingestion, NumberFormat, OnChange};
+pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use lineage::Lineage;
 pub use output::Output;
@@ -53,6 +54,7 @@ pub use reasons::Reasons;
 pub use retention::Retention;
 use section::{Problems, Section};
 pub use service::{PredictionLog, Service, address, is_root_path};
+pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
@@ -100,6 +102,8 @@ pub struct Config {
     pub decide: Decide,
     /// The section `training`.
     pub training: Training,
+    /// What the section `training` says of single columns, and of points.
+    pub shapes: Shapes,
     /// The section `holdout`.
     pub holdout: Holdout,
     /// The section `drift`.
@@ -208,11 +212,12 @@ impl Config {
         let service = service::service(root.section("service"), &at);
         let schema::SchemaSection { schema, pooling, reasons, slices, kept } =
             schema::schema(root.section("schema"));
-        let ingestion = ingestion::ingestion(root.section("ingestion"));
+        let ingestion = ingestion::ingestion(root.section("ingestion"), &schema, &kept);
         let expect = expect::expect(&mut root, &schema, &at);
         let contract = contract::contract(&mut root, &schema);
         let sources = sources::sources(root.sections("sources"), &schema, &ingestion, at);
         let output = output::output(root.section("output"), &schema);
+        let (training, shapes) = training::training(root.section("training"), &schema);
         let config = Self {
             file: path.to_owned(),
             base: plain(&base),
@@ -225,7 +230,7 @@ impl Config {
             test_data,
             output_model,
             deployment,
-            holdout: holdout::holdout(root.section("holdout"), &schema, &kept),
+            holdout: holdout::holdout(root.section("holdout"), &schema, &kept, &ingestion),
             decide: decide::decide(root.section("decide"), expect.is_some(), &sources),
             expect,
             contract,
@@ -235,7 +240,8 @@ impl Config {
             only_slices: kept,
             sources,
             ingestion,
-            training: Training { pooling, ..training::training(root.section("training")) },
+            training: Training { pooling, ..training },
+            shapes,
             drift: drift(root.section("drift")),
             gate: gate(root.section("gate")),
             output,
@@ -292,6 +298,11 @@ impl Config {
     /// How the file at `path` is read.
     pub fn reading_at(&self, path: &Path) -> &Ingestion {
         self.source_at(path).map_or(&self.ingestion, |(source, _)| &source.reading)
+    }
+
+    /// Which rows replace each other, if any do.
+    pub fn latest(&self) -> Option<Latest> {
+        self.ingestion.latest(&self.schema)
     }
 
     /// The path of the lock that at most one run holds.

@@ -24,8 +24,9 @@ pub(super) struct SchemaSection {
 /// Reads the section.
 pub(super) fn schema(mut section: Section) -> SchemaSection {
     let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    let named = ["id", "numeric", "categorical", "target"].map(|key| section.has(key));
+    let named = ["id", "numeric", "date", "categorical", "target"].map(|key| section.has(key));
     let (id, numeric) = (section.texts("id"), section.texts("numeric"));
+    let date = section.texts("date").unwrap_or_default();
     let categorical = section.texts("categorical").unwrap_or_default();
     let target = section.text("target");
     // Naming any column replaces the whole default, which describes other data.
@@ -39,11 +40,11 @@ pub(super) fn schema(mut section: Section) -> SchemaSection {
         section.problem("target", "is missing: name the label column");
     }
     let target = target.unwrap_or_else(|| "exited".to_owned());
-    if numeric.is_empty() && categorical.is_empty() {
+    if numeric.is_empty() && date.is_empty() && categorical.is_empty() {
         section.problem("numeric", "and \"schema.categorical\" are empty: name a feature column");
     }
     let mut seen = BTreeSet::new();
-    for name in id.iter().chain(&numeric).chain(&categorical).chain([&target]) {
+    for name in id.iter().chain(&numeric).chain(&date).chain(&categorical).chain([&target]) {
         if name.trim() != name || name.is_empty() {
             section.problem("", &format!("has the column name {name:?}: trim it"));
         }
@@ -60,7 +61,7 @@ pub(super) fn schema(mut section: Section) -> SchemaSection {
         max_levels: section.limit("max_levels", &(1..=1_000_000_000), None),
         min_frequency: section.frequency("min_frequency"),
     };
-    let features: Vec<&String> = numeric.iter().chain(&categorical).collect();
+    let features: Vec<&String> = numeric.iter().chain(&date).chain(&categorical).collect();
     let reasons = reasons::reasons(&mut section, &features);
     let slices = section.texts("slice").unwrap_or_default();
     for (at, name) in slices.iter().enumerate() {
@@ -87,6 +88,7 @@ pub(super) fn schema(mut section: Section) -> SchemaSection {
     let schema = Schema::new(SchemaFields {
         id: &[id, kept.clone()].concat(),
         numeric: &numeric,
+        date: &date,
         categorical: &categorical,
         target: &target,
         positive_label: &positive,

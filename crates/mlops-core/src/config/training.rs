@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::section::Section;
+use super::shapes::{Shapes, shapes};
 use crate::config::choices::{Aim, ClassWeight, MissingPolicy, Pooling, Solver, ThresholdRule};
+use crate::table::schema::Schema;
 
 /// How models are fitted and used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -72,7 +74,7 @@ const THRESHOLDS: &str = "a number from 0 to 1, \"prior\", or one of {\"maximize
                           {\"min_recall\": 0.8}, {\"min_precision\": 0.8}, {\"top\": 0.1}, {\"cost\": \
                           {\"false_positive\": 1, \"false_negative\": 5}}";
 
-pub(super) fn training(mut section: Section) -> Training {
+pub(super) fn training(mut section: Section, schema: &Schema) -> (Training, Shapes) {
     let default = Training::default();
     let (c, search_c) = penalty(&mut section, default.c);
     let solver = section.choice(
@@ -105,8 +107,9 @@ pub(super) fn training(mut section: Section) -> Training {
         seed: section.integer("seed", &(0..=u64::MAX), default.seed),
         pooling: default.pooling,
     };
+    let shapes = shapes(&mut section, schema);
     section.finish();
-    training
+    (training, shapes)
 }
 
 /// `training.C`: a number, `null`, or `"cv"`.

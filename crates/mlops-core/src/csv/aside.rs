@@ -43,15 +43,19 @@ impl Rows<'_> {
         extent.of(self.chunk, self.side)
     }
 
-    /// Leaves out the rows, good and rejected, that begin on some lines; returns their number.
-    pub(crate) fn leave_out(&mut self, is_left_out: impl Fn(u64) -> bool) -> u64 {
+    /// Leaves out rows, good ones by themselves and their bytes, and rejected ones; returns their number.
+    pub(crate) fn leave_out(
+        &mut self,
+        mut good: impl FnMut(&Row, &[u8]) -> bool,
+        mut rejected: impl FnMut(&Rejected) -> bool,
+    ) -> u64 {
         let before = self.good.len() + self.rejected.len();
         let Self { chunk, side, missing, .. } = self;
         let mut cells = CanonicalCells::default();
         self.good.retain(|row| {
-            let goes = is_left_out(u64::from(row.line));
+            let bytes = row.extent.of(chunk, side);
+            let goes = good(row, bytes);
             if goes {
-                let bytes = row.extent.of(chunk, side);
                 cells.look_at(bytes);
                 for (column, missing) in missing.iter_mut().enumerate() {
                     *missing -= u64::from(cells.value(bytes, column).is_empty());
@@ -59,7 +63,7 @@ impl Rows<'_> {
             }
             !goes
         });
-        self.rejected.retain(|rejected| !is_left_out(rejected.line));
+        self.rejected.retain(|one| !rejected(one));
         (before - self.good.len() - self.rejected.len()) as u64
     }
 

@@ -124,6 +124,8 @@ impl RowParser<'_> {
             kinds.add(ChangeKind::Discarded, !missing);
         } else if role == Role::Numeric && !is.is_empty() {
             count_changes(&value, self.numbers, is, &mut changes);
+        } else if role == Role::Date {
+            changes.number_format += u64::from(value.as_bytes() != is);
         } else if role == Role::Target {
             changes.label_case += u64::from(value.as_bytes() != is);
         }

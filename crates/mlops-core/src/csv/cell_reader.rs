@@ -5,8 +5,10 @@
 
 use crate::config::NumberFormat;
 use crate::csv::clean::{FormatChanges, Labels, Number, trim};
+use crate::csv::date_cell::no_date;
 use crate::csv::number::{missing_numbers, no_number};
 use crate::csv::quarantine::Sign;
+use crate::table::date;
 use crate::table::schema::Schema;
 
 /// Numbers as programs and our own files spell them: a decimal point, no thousands separator.
@@ -31,6 +33,8 @@ pub struct CellReader {
     numbers: NumberFormat,
     /// Canonical numbers are read besides those of `numbers`.
     both: bool,
+    /// The pattern by which dates are read besides ISO 8601.
+    date_pattern: Option<String>,
     labels: Labels,
 }
 
@@ -43,8 +47,29 @@ impl CellReader {
             missing_numbers: missing_numbers(missing_values, numbers),
             numbers,
             both: false,
+            date_pattern: None,
             labels: Labels::of(schema),
         }
+    }
+
+    /// Reads dates by `pattern` too.
+    #[must_use]
+    pub fn with_date_pattern(mut self, pattern: Option<&str>) -> Self {
+        self.date_pattern = pattern.map(str::to_owned);
+        self
+    }
+
+    /// The days since 1970 of the date in `text`; NaN for a missing value, `None` for anything else.
+    pub fn date(&self, text: &str) -> Option<f64> {
+        match self.text(text) {
+            "" => Some(f64::NAN),
+            text => date::read(text, self.date_pattern.as_deref()),
+        }
+    }
+
+    /// The reason why `text` is not read as a date.
+    pub fn no_date(&self, text: &str) -> String {
+        no_date(text.trim(), self.date_pattern.as_deref())
     }
 
     /// Makes the reader accept canonical numbers too, as long as they are unambiguous: rows may

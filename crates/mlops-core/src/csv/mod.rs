@@ -7,7 +7,7 @@
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | spread | `pipeline`, `parsing` | pieces are parsed at the same time and come back in file order |
 //! | find | `structural_index` | finds delimiters, quotes and line ends 64 bytes at a time |
-//! | parse | `parse`, `spelling`, `record`, `clean`, `number` | each record is a canonical row or a rejection |
+//! | parse | `parse`, `spelling`, `record`, `clean`, `number`, `date_cell` | each record is a canonical row or a rejection |
 //! | look | [`checks`], [`contract`], `aside`, [`newest`] | what a source's contract and expectations ask of good rows |
 //! | judge | `signs` | what single cells say about the whole file |
 //! | compare | `row_hash` | equal rows have equal hashes under a key |
@@ -25,7 +25,9 @@ pub mod checks;
 pub mod chunk;
 pub mod clean;
 pub mod contract;
+pub(crate) mod date_cell;
 pub(crate) mod evidence;
+pub mod forgotten;
 pub mod formats;
 pub mod header;
 pub mod newest;

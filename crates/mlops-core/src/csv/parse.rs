@@ -19,6 +19,8 @@ use crate::text;
 
 use super::checks::{Checks, Looked};
 use super::clean::{self, FormatChanges, Labels};
+use super::date_cell::{canonical_date, push_date};
+use super::forgotten::Forgotten;
 use super::formats::{Refused, Source, Why};
 use super::number::{Number, missing_numbers, no_number, push_number};
 pub(crate) use super::parsed::Parsed;
@@ -60,6 +62,8 @@ pub(crate) struct RowParser<'a> {
     pub(crate) index: StructuralIndex,
     /// What is looked at in rows that are good.
     checks: Option<Arc<Checks>>,
+    /// The people whose rows are left out.
+    forgotten: Option<Arc<Forgotten>>,
 }
 
 impl<'a> RowParser<'a> {
@@ -95,12 +99,19 @@ impl<'a> RowParser<'a> {
             texts: RawTexts::default(),
             index,
             checks: None,
+            forgotten: None,
         }
     }
 
     /// The same parser with something to look at in good rows.
     pub(crate) fn checking(mut self, checks: Option<Arc<Checks>>) -> Self {
         self.checks = checks;
+        self
+    }
+
+    /// The same parser without the rows of people who were erased.
+    pub(crate) fn without(mut self, forgotten: Option<Arc<Forgotten>>) -> Self {
+        self.forgotten = forgotten;
         self
     }
 
@@ -136,6 +147,10 @@ impl<'a> RowParser<'a> {
         let unknown = self.labels.negative.is_none();
         self.look(chunk);
         widest(ChunkRows { parser: self, chunk, offset, out });
+        if let Some(forgotten) = &self.forgotten {
+            let (shape, positions) = (self.shape(), &self.layout.positions);
+            out.gone = forgotten.leave_out(&mut out.view(chunk, offset, shape), shape, positions);
+        }
         if let Some(checks) = &self.checks {
             let forgiven = out.looked.forgiven;
             let looked = checks.look_at(&mut out.view(chunk, offset, self.shape()));
@@ -282,7 +297,7 @@ impl<'a> RowParser<'a> {
             }
             let raw = &text[field.start - at..field.end - at];
             let value = clean::bare(raw, field.quoted, field.escaped, &mut changes);
-            let feature = matches!(column.role, Role::Numeric | Role::Categorical);
+            let feature = matches!(column.role, Role::Numeric | Role::Date | Role::Categorical);
             let spelt_missing = || self.options.missing_values.iter().any(|m| *m == value);
             let target = column.role == Role::Target;
             let missing = value.is_empty()
@@ -303,9 +318,10 @@ impl<'a> RowParser<'a> {
                     Ok(())
                 }
                 Role::Numeric => push_number(&value, self.numbers, &mut out.side, &mut changes),
+                Role::Date => push_date(&value, self.options, &mut out.side, &mut changes),
                 Role::Target => self.push_label(&value, &mut out.side, &mut changes),
             };
-            if let (Role::Numeric, Err((Sign::Nothing, _))) = (column.role, &pushed)
+            if let (Role::Numeric | Role::Date, Err((Sign::Nothing, _))) = (column.role, &pushed)
                 && self.checks.as_ref().is_some_and(|checks| checks.forgives_types)
             {
                 out.side.truncate(before);
@@ -390,6 +406,7 @@ impl<'a> RowParser<'a> {
         let cell = &record[start..end];
         let canonical = match role {
             Role::Numeric => self.plain_numbers && spelling::is_number(cell),
+            Role::Date => canonical_date(self.options, cell).is_some(),
             Role::Id => spelling::is_text(cell),
             // Missing categories have spellings of their own.
             Role::Categorical => false,
@@ -472,6 +489,9 @@ impl<'a> RowParser<'a> {
             rejected.message = reason.message;
             rejected.sign = reason.sign;
         }
+        if let Some(forgotten) = &self.forgotten {
+            forgotten.leave_out_refused(out, refused);
+        }
     }
 
     fn column_name(&self, field: usize) -> String {
@@ -516,6 +536,7 @@ impl Canonical for Cells<'_> {
         *self.has_empty |= cell.is_empty();
         match self.roles[field] {
             Role::Numeric => cell.is_number(),
+            Role::Date => canonical_date(self.options, cell.bytes()).is_some(),
             Role::Id => cell.is_text(),
             Role::Categorical => cell.is_text() && !spells_missing(self.options, cell.bytes()),
             Role::Target => self.bare_labels.find(cell).0,

@@ -9,11 +9,20 @@ use super::quarantine::Rejected;
 use super::record::Shape;
 use super::row_hash::{Extent, Row};
 
+/// Where a record was that is left out without a trace, in physical lines of its chunk, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone {
+    pub(crate) line: u64,
+    pub(crate) lines: u32,
+}
+
 /// What a chunk became; reused from chunk to chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) rows: Vec<Row>,
     pub(crate) rejected: Vec<Rejected>,
+    /// Records of people who were erased, which are in neither.
+    pub(crate) gone: Vec<Gone>,
     pub(crate) changes: FormatChanges,
     /// Missing cells by column of the schema.
     pub(crate) missing: Vec<u64>,
@@ -46,6 +55,7 @@ impl Parsed {
     pub(crate) fn clear(&mut self, width: usize) {
         self.rows.clear();
         self.rejected.clear();
+        self.gone.clear();
         self.side.clear();
         self.missing.clear();
         self.missing.resize(width, 0);

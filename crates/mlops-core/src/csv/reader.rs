@@ -421,7 +421,25 @@ impl<'a> RowReader<'a> {
 
     /// Passes each row of `path` to `visit` in canonical spelling, newline included, in order.
     pub fn rows(&self, path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<Reading> {
-        let mut reader = ChunkReader::of(self.open(path)?.0, path, self.chunk_bytes);
+        self.rows_of(ChunkReader::of(self.open(path)?.0, path, self.chunk_bytes), path, &mut visit)
+    }
+
+    /// The same for `input`, which error messages call `path`.
+    pub(crate) fn rows_in(
+        &self,
+        input: impl Read + Send,
+        path: &Path,
+        mut visit: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Reading> {
+        self.rows_of(ChunkReader::new(input, path, self.chunk_bytes), path, &mut visit)
+    }
+
+    fn rows_of(
+        &self,
+        mut reader: ChunkReader<impl Read + Send>,
+        path: &Path,
+        visit: &mut impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Reading> {
         let (mut reading, mut signs) = (Reading::default(), Signs::default());
         if let Some((parser, mut line)) = self.parser(&mut reader, path, &mut reading)? {
             parallel::run(&mut reader, parser, self.threads, |piece| {

@@ -12,6 +12,7 @@ use crate::platform::simd::{Work, widest};
 use crate::table::schema::Role;
 use crate::table::{RawTexts, Table, TextColumn, number};
 
+use super::date_cell::canonical_date;
 use super::parse::{Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
 
@@ -106,6 +107,22 @@ impl RowParser<'_> {
                         let values = &mut table.numeric[numeric];
                         values.resize(before + good, 0.0);
                         good = cells.numbers(&mut values[before..]);
+                    } else {
+                        good = cells.each(|_, _| true);
+                    }
+                    numeric += 1;
+                }
+                Role::Date => {
+                    if ALL || wanted.number(numeric) {
+                        let values = &mut table.numeric[numeric];
+                        values.resize(before + good, 0.0);
+                        good = cells.each(|row, cell| {
+                            match canonical_date(self.options, cell.bytes()) {
+                                Some(days) => values[before + row] = days,
+                                None => return false,
+                            }
+                            true
+                        });
                     } else {
                         good = cells.each(|_, _| true);
                     }

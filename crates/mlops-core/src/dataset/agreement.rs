@@ -142,7 +142,7 @@ impl<'a> Agreement<'a> {
             self.broken.iter().map(|(_, broken)| broken.clone()).collect();
         for index in &self.absent {
             if let Some(missing) = counts.missing.get_mut(*index) {
-                *missing = counts.rows_read - counts.quarantined;
+                *missing = counts.rows_read - counts.quarantined - counts.forgotten;
             }
         }
         self.shares(counts, &mut broken);
@@ -173,7 +173,7 @@ impl<'a> Agreement<'a> {
     }
 
     fn shares(&self, counts: &FileCounts, broken: &mut Vec<RuleBroken>) {
-        let good = counts.rows_read - counts.quarantined;
+        let good = counts.rows_read - counts.quarantined - counts.forgotten;
         for column in &self.contract.columns {
             let Some(limit) = column.max_missing_share else { continue };
             let missing = counts.missing.get(column.index).copied().unwrap_or(0);

@@ -8,6 +8,7 @@ use crate::dataset::resources::Resources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -22,6 +23,7 @@ use crate::csv::checks::Checks;
 use crate::csv::chunk::ChunkReader;
 use crate::csv::clean::Labels;
 use crate::csv::evidence::{Signs, unnamed_labels};
+use crate::csv::forgotten::Forgotten;
 use crate::csv::formats;
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::outcome::FileOutcome;
@@ -67,6 +69,8 @@ pub struct Ingest<'a> {
     typical_rows: BTreeMap<String, u64>,
     /// Rows of the current file, by part and line, that were given up.
     left_out: BTreeSet<(String, u64)>,
+    /// The people whose rows are left out.
+    forgotten: Option<Arc<Forgotten>>,
 }
 
 /// The finished parts, ready to be published.
@@ -87,6 +91,21 @@ pub struct Built {
 }
 
 impl Built {
+    /// A data set whose rows, of which `negative_label` is a label, were taken from an earlier one.
+    pub(crate) fn of_rows(mut file: RowFile, negative_label: Option<String>) -> Result<Self> {
+        let stamp = file.stamp()?;
+        let data = file.finish()?;
+        let (quarantine, index, late) = (None, None, Vec::new());
+        Ok(Self { data, stamp, quarantine, negative_label, index, late })
+    }
+
+    /// The same data set with other rows.
+    pub(crate) fn with_rows(self, mut file: RowFile) -> Result<Self> {
+        let stamp = file.stamp()?;
+        let data = file.finish()?;
+        Ok(Self { data, stamp, index: None, late: Vec::new(), ..self })
+    }
+
     /// Corrects the counts of the files that were taken, in order: when memory was short, they
     /// count late duplicates as kept.
     pub fn settle<'c>(&self, counts: impl Iterator<Item = &'c mut FileCounts>) {
@@ -129,12 +148,18 @@ impl<'a> Ingest<'a> {
             sources: None,
             typical_rows: BTreeMap::new(),
             left_out: BTreeSet::new(),
+            forgotten: None,
         })
     }
 
     /// Reads files that come from one of the configured sources as that source has it, `now`.
     pub fn of_sources(&mut self, config: &'a Config, now: DateTime<Utc>) {
         self.sources = Some((config, now));
+    }
+
+    /// Leaves out the rows of people who were erased, and counts them.
+    pub fn forget(&mut self, forgotten: Option<Arc<Forgotten>>) {
+        self.forgotten = forgotten;
     }
 
     /// Compares the number of rows with the median `typical` of earlier files, by source, where a contract
@@ -248,8 +273,8 @@ impl<'a> Ingest<'a> {
     }
 
     /// Reads one file without adding its rows; the counts say which would be new.
-    pub fn look(&mut self, candidate: &SourceFile) -> Result<FileRead> {
-        self.one(candidate, &mut (), &mut |_, _| {}, false)
+    pub fn look(&mut self, candidate: &SourceFile, audit: &mut impl Audit) -> Result<FileRead> {
+        self.one(candidate, audit, &mut |_, _| {}, false)
     }
 
     fn one(
@@ -411,7 +436,8 @@ impl<'a> Ingest<'a> {
             Agreement::new(contract, checks.as_deref(), self.resources.memory / 4, absent)
         });
         let parser = RowParser::new(self.schema, layout, options, self.labels.clone(), self.hasher)
-            .checking(checks);
+            .checking(checks)
+            .without(self.forgotten.clone().filter(|_| !name.is_empty()));
         let shape = parser.shape();
         let mut line = header.lines + 1;
         let taken = crate::csv::parallel::run(reader, parser, self.resources.threads, |piece| {
@@ -469,10 +495,14 @@ fn discard(
 ) {
     let Piece { chunk, offset, place, made, .. } = piece;
     let part = place.as_ref().and_then(|place| place.part.as_deref()).unwrap_or_default();
-    let gone = made.parsed.view(chunk, offset.unwrap_or(0), shape).leave_out(|line| {
+    let is_left_out = |line| {
         let line = place.as_ref().map_or(first + line, |place| place.number(line));
         left_out.contains(&(part.to_owned(), line))
-    });
+    };
+    let gone = made.parsed.view(chunk, offset.unwrap_or(0), shape).leave_out(
+        |row, _| is_left_out(u64::from(row.line)),
+        |rejected| is_left_out(rejected.line),
+    );
     counts.rows_read += gone;
     counts.discarded += gone;
 }

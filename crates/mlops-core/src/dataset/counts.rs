@@ -20,7 +20,7 @@ use crate::csv::outcome::FileOutcome;
 use crate::csv::quarantine::Rejections;
 
 /// Counts of one file. `rows_read = rows_kept + duplicates + quarantined + superseded +
-/// discarded` always holds.
+/// discarded + forgotten` always holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -40,6 +40,9 @@ pub struct FileCounts {
     /// Rejected rows that somebody gave up.
     #[serde(skip_serializing_if = "is_zero")]
     pub discarded: u64,
+    /// Rows of people who were erased.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub forgotten: u64,
     /// The version whose quarantine has the rejected rows, if not the one that the file's rows went to first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<DatasetVersion>,
@@ -75,6 +78,11 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl FileCounts {
+    /// The counts of rows that are kept, of a content of which nothing else is told.
+    pub(crate) fn of_kept(rows: u64) -> Self {
+        Self { rows_read: rows, rows_kept: rows, ..Self::default() }
+    }
+
     /// The names of columns that were dropped.
     pub fn passed_over(&self) -> String {
         text::names_of_more(&self.extra_columns, self.extra_left_out)
@@ -103,6 +111,12 @@ pub struct FileRead {
 pub trait Audit {
     /// `lines` physical lines from `line` (from 1) had this outcome.
     fn row(&mut self, line: u64, lines: u32, outcome: RowOutcome);
+
+    /// The record of a person who was erased takes `lines` physical lines from `line` (from 1) on; they are
+    /// lines of the file itself if it is `plain` text.
+    fn forgotten(&mut self, line: u64, lines: u32, plain: bool) {
+        let _ = (line, lines, plain);
+    }
 
     /// The file is read again from its start; what was observed of it is void.
     fn again(&mut self) {}

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::config::Ingestion;
+use crate::config::{Ingestion, OnChange};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::table::schema::Schema;
@@ -105,7 +105,8 @@ impl<'a> RowSink<'a> {
     ) -> Result<Self> {
         let besides = FIXED_BYTES + THREAD_BYTES * resources.threads;
         let memory = resources.memory.saturating_sub(besides);
-        let all = options.keeps_equal_rows(schema);
+        // Which of equal rows stays is then decided at the end.
+        let all = options.keeps_equal_rows(schema) || options.on_change == OnChange::Latest;
         let fits = bytes_for(resources.expected_rows) <= memory;
         let seen = !all && fits;
         Ok(Self {
@@ -244,7 +245,12 @@ impl<'a> RowSink<'a> {
                 quarantine::line(&name, at, &rejected).map_err(|e| Error::backend("csv", e))?;
             self.writer.rejected(text)?;
         }
-        let read = (parsed.rows.len() + parsed.rejected.len()) as u64;
+        let plain = piece.place.is_none() && piece.offset.is_some();
+        for gone in &parsed.gone {
+            audit.forgotten(piece.number(line, gone.line), gone.lines, plain);
+        }
+        counts.forgotten += parsed.gone.len() as u64;
+        let read = (parsed.rows.len() + parsed.rejected.len() + parsed.gone.len()) as u64;
         counts.rows_read += read;
         counts.quarantined += parsed.rejected.len() as u64;
         counts.blank_lines += parsed.blank_lines;

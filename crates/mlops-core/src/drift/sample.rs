@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
+use crate::model::dates::age;
+use crate::model::{AgeAt, DateFeature, Encoder};
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 
@@ -22,6 +24,9 @@ pub struct Sample {
     pub(super) rows: usize,
     pub(super) numeric: Vec<NumericSample>,
     pub(super) categorical: Vec<CategoricalSample>,
+    /// The columns of dates, and of which of them the ages are the last numeric columns.
+    dates: Vec<DateFeature>,
+    ages: Vec<usize>,
 }
 
 /// Numbers of a column; NaN is missing.
@@ -65,8 +70,27 @@ impl SampleBuilder {
                 .map(|name| NumericSample { name: name.to_owned(), values: Vec::new() })
                 .collect(),
             categorical: categorical.map(CategoricalSample::new).collect(),
+            dates: Vec::new(),
+            ages: Vec::new(),
         };
         Self { sample, most, seen: 0, random: Xoshiro256PlusPlus::seed_from_u64(seed) }
+    }
+
+    /// Adds a column for each age that `encoder` takes against another column of the row. Dates
+    /// themselves, and ages against a fixed day, are not compared: those of newer rows are newer.
+    #[must_use]
+    pub fn with_ages(mut self, encoder: &Encoder) -> Self {
+        for (at, date) in encoder.dates.iter().enumerate() {
+            if matches!(date.reference, AgeAt::Column(_)) {
+                let name = format!("{} (age in days)", date.name);
+                self.sample.numeric.push(NumericSample { name, values: Vec::new() });
+                self.sample.ages.push(at);
+            }
+        }
+        // A missing date is compared as such.
+        let strict = encoder.dates.iter().map(|date| DateFeature { fill: None, ..date.clone() });
+        self.sample.dates = strict.collect();
+        self
     }
 
     /// Adds the rows of `table` for which `keep` returns true.
@@ -115,8 +139,13 @@ impl Sample {
 
     /// Writes row `i` of the table to position `at`, or appends it.
     fn set(&mut self, at: Option<usize>, table: &Table, i: usize) {
-        for (mine, column) in self.numeric.iter_mut().zip(&table.numeric) {
+        let plain = self.numeric.len() - self.ages.len();
+        for (mine, column) in self.numeric[..plain].iter_mut().zip(&table.numeric) {
             put(&mut mine.values, at, column[i]);
+        }
+        for (mine, date) in self.numeric[plain..].iter_mut().zip(&self.ages) {
+            let days = |column: usize| table.numeric[plain + column][i];
+            put(&mut mine.values, at, age(&self.dates, *date, days).unwrap_or(f64::NAN));
         }
         for (mine, column) in self.categorical.iter_mut().zip(&table.categorical) {
             let code = mine.code(column.get(i));

@@ -77,7 +77,7 @@ impl Place {
         let at = |role| schema.names(role).position(|other| other == name);
         at(Role::Id)
             .map(Self::Id)
-            .or_else(|| at(Role::Numeric).map(Self::Numeric))
+            .or_else(|| schema.numbers().position(|other| other == name).map(Self::Numeric))
             .or_else(|| at(Role::Categorical).map(Self::Categorical))
     }
 
@@ -184,6 +184,16 @@ impl Members {
     pub fn add(&mut self, entity: u128) {
         let rows = self.0.entry(entity).or_default();
         *rows = rows.saturating_add(1);
+    }
+
+    /// Takes a row of `entity` away; an entity without rows is no member.
+    pub fn take(&mut self, entity: u128) {
+        if let Some(rows) = self.0.get_mut(&entity) {
+            *rows = rows.saturating_sub(1);
+            if *rows == 0 {
+                self.0.remove(&entity);
+            }
+        }
     }
 
     /// Serialises a format byte and 20 bytes per entity, in ascending order.

@@ -100,7 +100,7 @@ pub struct Folds {
     entity: Vec<u32>,
     /// The numbers of positive rows that each fold is trained on.
     positives: Vec<u64>,
-    folds: usize,
+    count: usize,
     forward: bool,
 }
 
@@ -120,7 +120,7 @@ impl Folds {
             Some(moments) => Self::forward(rows, moments, (entity, entities), wanted),
         };
         let tested = found.keep_usable(&rows.labels);
-        if found.folds < 2 || tested.contains(&0) {
+        if found.count < 2 || tested.contains(&0) {
             return Err(too_few(rows, entities));
         }
         Ok(found)
@@ -135,7 +135,7 @@ impl Folds {
         let trained = tested.iter().map(|fold| all(folds) & !(1 << fold)).collect();
         let entity = (0..).take(tested.len()).collect();
         let positives = Vec::new();
-        let mut found = Self { tested, trained, entity, positives, folds, forward: false };
+        let mut found = Self { tested, trained, entity, positives, count: folds, forward: false };
         found.keep_usable(labels);
         found
     }
@@ -176,7 +176,7 @@ impl Folds {
         }
         let tested: Vec<u8> = entity.iter().map(|e| fold_of[*e as usize]).collect();
         let trained = tested.iter().map(|fold| all(folds) & !(1 << fold)).collect();
-        Self { tested, trained, entity, positives: Vec::new(), folds, forward: false }
+        Self { tested, trained, entity, positives: Vec::new(), count: folds, forward: false }
     }
 
     /// The rows by time in one more part than there are folds; rows of one time are in one part.
@@ -212,7 +212,7 @@ impl Folds {
         if 2 * kept >= earlier {
             let tested = parts.iter().map(|part| place(part.checked_sub(1))).collect();
             let positives = Vec::new();
-            return Self { tested, trained, entity, positives, folds, forward: true };
+            return Self { tested, trained, entity, positives, count: folds, forward: true };
         }
         let by_entity = Self::grouped(&rows.labels, entity, entities, folds);
         let own = |(row, part): (usize, &usize)| {
@@ -232,7 +232,7 @@ impl Folds {
     fn keep_usable(&mut self, labels: &[bool]) -> Counts {
         let mut usable = Vec::new();
         let mut all = [0; 2];
-        for fold in 0..self.folds {
+        for fold in 0..self.count {
             let (mut trained, mut tested) = ([0_u64; 2], [0_u64; 2]);
             for (row, positive) in labels.iter().enumerate() {
                 trained[usize::from(*positive)] += u64::from(self.trains(fold, row));
@@ -244,7 +244,7 @@ impl Folds {
                 all.iter_mut().zip(tested).for_each(|(sum, more)| *sum += more);
             }
         }
-        if usable.len() < self.folds {
+        if usable.len() < self.count {
             for tested in &mut self.tested {
                 *tested = place(usable.iter().position(|kept| *kept == usize::from(*tested)));
             }
@@ -252,19 +252,19 @@ impl Folds {
                 let bit = |(to, from): (usize, &usize)| (*trained >> from & 1) << to;
                 *trained = usable.iter().enumerate().map(bit).fold(0, |all, bit| all | bit);
             }
-            self.folds = usable.len();
+            self.count = usable.len();
         }
         all
     }
 
     /// The number of folds.
     pub fn len(&self) -> usize {
-        self.folds
+        self.count
     }
 
     /// Whether there are no folds, which [`Folds::of`] never returns.
     pub fn is_empty(&self) -> bool {
-        self.folds == 0
+        self.count == 0
     }
 
     /// The number of rows.

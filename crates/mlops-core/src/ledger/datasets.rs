@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::forgotten::{Erasure, erase};
 use super::segments::insert_segments;
 use super::{Ledger, Segment, from_json, from_text, set_meta, signed, to_json, unsigned};
 use crate::Result;
@@ -150,7 +151,7 @@ pub(super) const FILE_COLUMNS: &str =
 
 impl Ledger {
     /// Records files, and the data set made of them with its new segments, in one commit that also
-    /// ends `intent`.
+    /// ends `intent`; with an erasure, if that is what made it.
     #[expect(clippy::too_many_arguments, reason = "the parts of one commit")]
     pub fn commit_ingestion(
         &mut self,
@@ -161,6 +162,7 @@ impl Ledger {
         recounted: &[(Digest, FileCounts)],
         meta: &[(&str, String)],
         intent: Option<i64>,
+        erasure: Option<&Erasure>,
     ) -> Result<()> {
         self.transaction(|db| {
             if let Some((d, segments)) = dataset {
@@ -207,7 +209,7 @@ impl Ledger {
             if let Some(id) = intent {
                 db.execute("DELETE FROM intents WHERE id = ?1", [id])?;
             }
-            Ok(())
+            erasure.map_or(Ok(()), |erasure| erase(db, erasure))
         })
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 1 | bases and segments of data sets; names of files escaped |
 //! | 2 | nothing: what was fetched from sources is new |
+//! | 3 | nothing: nobody was erased before |
 //!
 //! Not for the present tables: see [`super`].
 
@@ -58,14 +59,29 @@ CREATE TABLE discarded (
     PRIMARY KEY (sha256, part, line)) STRICT;
 ";
 
+/// What format 4 has and format 3 lacks. A program that knows no tombstones must not open a ledger that may
+/// have them: erased people would come back.
+const ADDED_BY_4: &str = "
+CREATE TABLE tombstones (
+    columns TEXT NOT NULL, hash TEXT NOT NULL, run_id TEXT NOT NULL,
+    PRIMARY KEY (columns, hash)) STRICT;
+CREATE TABLE erasures (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, recorded TEXT NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL, counts TEXT NOT NULL) STRICT;
+";
+
 /// Migrates an older ledger to the present format.
 pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
-    if super::format(db)? == OLDEST {
+    let from = super::format(db)?;
+    if from == OLDEST {
         db.execute_batch(ADDED_BY_2)?;
         escape_names(db)?;
         bases_and_segments(db)?;
     }
-    db.execute_batch(ADDED_BY_3)?;
+    if from < 3 {
+        db.execute_batch(ADDED_BY_3)?;
+    }
+    db.execute_batch(ADDED_BY_4)?;
     db.execute_batch(&format!("PRAGMA user_version = {FORMAT_VERSION}"))
 }
 
@@ -183,6 +199,9 @@ mod tests {
     /// Written by the last program of format 2: a first run of two files.
     const SAMPLE_2: &[u8] = include_bytes!("../../tests/fixtures/ledger_v2.sqlite");
 
+    /// Written by the last program of format 3: an ingestion of two files.
+    const SAMPLE_3: &[u8] = include_bytes!("../../tests/fixtures/ledger_v3.sqlite");
+
     fn sample() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");
@@ -227,6 +246,26 @@ mod tests {
             assert_eq!(ledger.files().unwrap().len(), 2);
             assert!(ledger.latest_deployment().unwrap().is_some());
             assert!(ledger.landed("crm").unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_ledger_of_format_3_gets_the_tables_of_erased_people() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        fs::write(&path, SAMPLE_3).unwrap();
+        let read = Ledger::open_to_read(&path).unwrap().unwrap();
+        assert!(fs::read(&path).unwrap() == SAMPLE_3, "a reader changed it");
+        let ledger = Ledger::open(&path, &Disk::default()).unwrap();
+        let new = Connection::open_in_memory().unwrap();
+        new.execute_batch(TABLES).unwrap();
+        assert_eq!(shape(&ledger.connection), shape(&new));
+        for ledger in [&read, &ledger] {
+            assert_eq!(ledger.datasets().unwrap().len(), 1);
+            assert_eq!(ledger.files().unwrap().len(), 2);
+            assert!(
+                ledger.tombstones().unwrap().is_empty() && ledger.erasures().unwrap().is_empty()
+            );
         }
     }
 

@@ -10,6 +10,7 @@ mod decisions;
 mod deployments;
 mod discarded;
 mod expectations;
+pub mod forgotten;
 mod holdouts;
 mod identity;
 mod landed;
@@ -31,6 +32,7 @@ pub use decisions::DecisionRecord;
 pub use deployments::{Action, Deployment, Removed};
 pub use discarded::Discarded;
 pub use expectations::{Arrival, SourceState};
+pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedAfter, Redaction};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::ModelRecord;
@@ -42,7 +44,7 @@ use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`; [`migrate`] handles older ones.
-const FORMAT_VERSION: i64 = 3;
+const FORMAT_VERSION: i64 = 4;
 /// SQLite's `application_id`: "MLOP".
 const APPLICATION_ID: i64 = 0x4d4c_4f50;
 
@@ -114,6 +116,12 @@ CREATE TABLE discarded (
     sha256 TEXT NOT NULL, part TEXT NOT NULL, line INTEGER NOT NULL, who TEXT NOT NULL,
     why TEXT NOT NULL, run_id TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (sha256, part, line)) STRICT;
+CREATE TABLE tombstones (
+    columns TEXT NOT NULL, hash TEXT NOT NULL, run_id TEXT NOT NULL,
+    PRIMARY KEY (columns, hash)) STRICT;
+CREATE TABLE erasures (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, recorded TEXT NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL, counts TEXT NOT NULL) STRICT;
 ";
 
 /// An open ledger.

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Deployment, Ledger, Removed, from_json, from_text, to_json};
+use super::{Deployment, Ledger, Redaction, Removed, from_json, from_text, to_json};
 use crate::Result;
 use crate::ids::{DatasetVersion, ReleaseId, RunId, RunOutcome, Step};
 use crate::platform::digest::Digest;
@@ -70,6 +70,11 @@ pub enum Intent {
     Promote(Box<Deployment>),
     /// Removing releases and data sets; contains the record of the removal.
     Remove(Removed),
+    /// Taking what files have of a person out of them. It is always completed.
+    Erase {
+        /// The files.
+        files: Vec<Redaction>,
+    },
 }
 
 impl Ledger {

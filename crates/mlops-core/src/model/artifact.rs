@@ -9,10 +9,13 @@
 use bincode::{Decode, Encode};
 
 use super::tuned::StoredTuned;
-use super::{CategoricalFeature, Encoder, Model, NumericFeature, TrainingData};
+use super::{
+    AgeAt, Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Shape,
+    TrainingData,
+};
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
-use crate::config::{NumberFormat, Training};
+use crate::config::{NumberFormat, Scale, Training};
 use crate::ids::DatasetVersion;
 use crate::model::fit::{Fitted, Scaler};
 use crate::platform::digest::Digest;
@@ -62,8 +65,14 @@ struct Payload {
 #[derive(Encode, Decode)]
 struct StoredEncoder {
     missing: MissingPolicy,
-    numeric: Vec<NumericFeature>,
+    numeric: Vec<StoredNumber>,
     categorical: Vec<StoredCategory>,
+}
+
+#[derive(Encode, Decode)]
+struct StoredNumber {
+    name: String,
+    fill: Option<f64>,
 }
 
 #[derive(Encode, Decode)]
@@ -83,12 +92,6 @@ struct Added {
     pooling: Pooling,
 }
 
-/// The part that version 3 added. The default is what a file of an earlier version implies.
-#[derive(Default, PartialEq, Encode, Decode)]
-struct AddedIn3 {
-    tuned: StoredTuned,
-}
-
 impl Added {
     /// The values that a file of version 1 implies.
     fn nothing(columns: usize) -> Self {
@@ -98,15 +101,56 @@ impl Added {
     }
 }
 
+/// The part that version 3 added.
+#[derive(PartialEq, Encode, Decode)]
+struct AddedIn3 {
+    tuned: StoredTuned,
+    /// For each numeric column how its numbers become features.
+    shapes: Vec<Shape>,
+    /// For each categorical column its bins.
+    bins: Vec<Option<Bins>>,
+    /// The scorecard's `points0`, `odds0` and `pdo`.
+    scale: Option<[f64; 3]>,
+    /// Columns of dates.
+    dates: Vec<DateFeature>,
+    date_pattern: Option<String>,
+}
+
+impl AddedIn3 {
+    /// The values that a file of an earlier version implies, for so many columns.
+    fn nothing(numeric: usize, categorical: usize) -> Self {
+        let (shapes, bins) = (vec![Shape::Line; numeric], vec![None; categorical]);
+        let (tuned, dates) = (StoredTuned::default(), Vec::new());
+        Self { tuned, shapes, bins, scale: None, dates, date_pattern: None }
+    }
+
+    fn of(model: &Model) -> Self {
+        let Encoder { numeric, categorical, .. } = &model.encoder;
+        Self {
+            tuned: StoredTuned::of(&model.tuned, &model.training),
+            shapes: numeric.iter().map(|feature| feature.shape.clone()).collect(),
+            bins: categorical.iter().map(|feature| feature.bins.clone()).collect(),
+            scale: model.scale.map(|scale| [scale.points0, scale.odds0, scale.pdo]),
+            dates: model.encoder.dates.clone(),
+            // Without dates, no pattern is of use.
+            date_pattern: model.date_pattern.clone().filter(|_| !model.encoder.dates.is_empty()),
+        }
+    }
+}
+
 fn encoding() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_PAYLOAD>()
 }
 
 /// The bytes of `trainedmodel.bin`; equal models give equal bytes.
 pub fn encode(model: &Model) -> Result<Vec<u8>> {
-    let Model { schema, encoder, scaler, fitted, training, tuned, data, missing_values, numbers } =
+    let Model { schema, encoder, scaler, fitted, training, data, missing_values, numbers, .. } =
         model;
     let columns = [Role::Id, Role::Numeric, Role::Categorical];
+    let numeric = encoder
+        .numeric
+        .iter()
+        .map(|feature| StoredNumber { name: feature.name.clone(), fill: feature.fill });
     let categorical = encoder.categorical.iter().map(|feature| StoredCategory {
         name: feature.name.clone(),
         levels: feature.levels.clone(),
@@ -119,7 +163,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         missing_values: missing_values.clone(),
         encoder: StoredEncoder {
             missing: encoder.missing,
-            numeric: encoder.numeric.clone(),
+            numeric: numeric.collect(),
             categorical: categorical.collect(),
         },
         mean: scaler.mean.clone(),
@@ -155,10 +199,11 @@ pub fn encode(model: &Model) -> Result<Vec<u8>> {
         pooled: encoder.categorical.iter().map(|feature| feature.pooled.clone()).collect(),
         pooling: training.pooling,
     };
-    let added_in_3 = AddedIn3 { tuned: StoredTuned::of(tuned, training) };
+    let added_in_3 = AddedIn3::of(model);
+    let nothing = AddedIn3::nothing(encoder.numeric.len(), encoder.categorical.len());
     let plain = bincode::config::standard();
     // Without anything new the bytes, and so the name of a release, stay what they were.
-    let (version, payload) = if added_in_3 == AddedIn3::default() {
+    let (version, payload) = if added_in_3 == nothing {
         (2, bincode::encode_to_vec((payload, added), plain))
     } else {
         (FORMAT_VERSION, bincode::encode_to_vec((payload, added, added_in_3), plain))
@@ -191,21 +236,33 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     let (version, payload) = checked(bytes).map_err(bad)?;
     tracing::trace!(place, "decoded");
     let wrong = |e| bad(format!("its content cannot be decoded ({e}): train again"));
-    let ((payload, added, added_in_3), used): ((Payload, Added, AddedIn3), usize) = match version {
+    let nothing = |payload: &Payload| {
+        let StoredEncoder { numeric, categorical, .. } = &payload.encoder;
+        AddedIn3::nothing(numeric.len(), categorical.len())
+    };
+    let (payload, added, added_in_3, used) = match version {
         1 => {
             let decoded = bincode::decode_from_slice(payload, encoding());
             let (payload, used): (Payload, usize) = decoded.map_err(wrong)?;
             let added = Added::nothing(payload.encoder.categorical.len());
-            ((payload, added, AddedIn3::default()), used)
+            let added_in_3 = nothing(&payload);
+            (payload, added, added_in_3, used)
         }
         2 => {
             let decoded = bincode::decode_from_slice(payload, encoding());
-            let ((payload, added), used) = decoded.map_err(wrong)?;
-            ((payload, added, AddedIn3::default()), used)
+            let ((payload, added), used): ((Payload, Added), usize) = decoded.map_err(wrong)?;
+            let added_in_3 = nothing(&payload);
+            (payload, added, added_in_3, used)
         }
-        _ => bincode::decode_from_slice(payload, encoding()).map_err(wrong)?,
+        _ => {
+            let decoded = bincode::decode_from_slice(payload, encoding());
+            let ((payload, added, added_in_3), used) = decoded.map_err(wrong)?;
+            (payload, added, added_in_3, used)
+        }
     };
-    if added.pooled.len() != payload.encoder.categorical.len() {
+    let StoredEncoder { numeric, categorical, .. } = &payload.encoder;
+    let [pooled, bins] = [added.pooled.len(), added_in_3.bins.len()];
+    if [pooled, bins] != [categorical.len(); 2] || added_in_3.shapes.len() != numeric.len() {
         return Err(bad("its columns do not match each other: train again".to_owned()));
     }
     if used + HEAD + DIGEST != bytes.len() {
@@ -259,19 +316,29 @@ impl Payload {
     fn into_model(self, added: Added, added_in_3: AddedIn3) -> Model {
         let [id, numeric, categorical] = &self.columns;
         let [positive, negative] = &self.labels;
+        let date: Vec<String> = added_in_3.dates.iter().map(|date| date.name.clone()).collect();
         let schema = Schema::new(SchemaFields {
             id,
             numeric,
+            date: &date,
             categorical,
             target: &self.target,
             positive_label: positive,
             negative_label: Some(negative),
         });
         let solver = if self.lbfgs { Solver::Lbfgs } else { Solver::Newton };
-        let categorical = self.encoder.categorical.into_iter().zip(added.pooled);
-        let categorical = categorical.map(|(StoredCategory { name, levels, fill }, pooled)| {
-            CategoricalFeature { name, levels, pooled, fill }
+        let numeric = self.encoder.numeric.into_iter().zip(added_in_3.shapes);
+        let numeric = numeric.map(|(StoredNumber { name, fill }, shape)| NumericFeature {
+            name,
+            fill,
+            shape,
         });
+        let categorical = self.encoder.categorical.into_iter().zip(added.pooled);
+        let categorical = categorical.zip(added_in_3.bins).map(|((stored, pooled), bins)| {
+            let StoredCategory { name, levels, fill } = stored;
+            CategoricalFeature { name, levels, pooled, fill, bins }
+        });
+        let scale = |[points0, odds0, pdo]: [f64; 3]| Scale { points0, odds0, pdo };
         let mut training = Training {
             c: Some(self.c).filter(|c| c.is_finite()),
             solver: match self.asked_solver {
@@ -315,9 +382,12 @@ impl Payload {
             },
             encoder: Encoder {
                 missing: self.encoder.missing,
-                numeric: self.encoder.numeric,
+                numeric: numeric.collect(),
+                dates: added_in_3.dates,
                 categorical: categorical.collect(),
             },
+            date_pattern: added_in_3.date_pattern,
+            scale: added_in_3.scale.map(scale),
         }
     }
 }
@@ -345,7 +415,7 @@ fn consistent(model: &Model) -> Result<(), String> {
     let fills = encoder
         .categorical
         .iter()
-        .all(|f| f.fill.is_none_or(|l| (l as usize) < f.width()) && sorted(f));
+        .all(|f| f.fill.is_none_or(|l| (l as usize) < f.count()) && sorted(f));
     let finite = [&scaler.mean, &scaler.scale, &fitted.coefficients].into_iter().flatten();
     let singles = [fitted.intercept, fitted.gradient_norm, fitted.loss, training.c.unwrap_or(1.0)];
     let fillings = encoder.numeric.iter().filter_map(|f| f.fill.as_ref());
@@ -355,5 +425,39 @@ fn consistent(model: &Model) -> Result<(), String> {
     if !scaler.scale.iter().all(|s| *s > 0.0) || !(0.0..=1.0).contains(&training.threshold) {
         return Err("its scale or threshold is out of range".to_owned());
     }
-    Ok(())
+    shapes_are_sound(model)
+}
+
+/// Checks what version 3 added.
+fn shapes_are_sound(model: &Model) -> Result<(), String> {
+    let Encoder { numeric, categorical, .. } = &model.encoder;
+    let numbers = numeric.iter().all(|feature| match &feature.shape {
+        Shape::Line => true,
+        Shape::Spline(spline) => spline.is_sound(),
+        Shape::Bins(bins) => bins.is_sound(None) && feature.fill.is_none(),
+    });
+    let levels = categorical.iter().all(|feature| match &feature.bins {
+        None => true,
+        Some(bins) => bins.is_sound(Some(feature.count())) && feature.fill.is_none(),
+    });
+    let dates = &model.encoder.dates;
+    let days = |date: &DateFeature| {
+        let reference = match date.reference {
+            AgeAt::Nothing => true,
+            AgeAt::Day(day) => day.is_finite(),
+            AgeAt::Column(other) => (other as usize) < dates.len(),
+        };
+        reference && date.fill.is_none_or(f64::is_finite)
+    };
+    if !numbers || !levels || !dates.iter().all(days) {
+        return Err("its splines, bins or dates are none that training makes".to_owned());
+    }
+    let binned = || numeric.iter().all(|feature| matches!(feature.shape, Shape::Bins(_)));
+    let sound = |scale: &Scale| {
+        [scale.offset(), scale.factor(), scale.odds0].iter().all(|v| v.is_finite()) && binned()
+    };
+    match &model.scale {
+        Some(scale) if !sound(scale) => Err("its scorecard is none that training makes".to_owned()),
+        _ => Ok(()),
+    }
 }

@@ -5,11 +5,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Explainer, Model, ReferenceRow, TrainingData, class_weight_name, solver_name};
+use super::scorecard::{AttributeColumn, Points, Scorecard, attributes};
+use super::{Explainer, Model, ReferenceRow, Shape, TrainingData, class_weight_name, solver_name};
+use crate::config::Scale;
 use crate::evaluation::cutoff::Cutoff;
 use crate::evaluation::leak::Leak;
 use crate::model::fit::{CrossCheck, PenaltyGrid};
 use crate::platform::digest::Digest;
+use crate::table::date::spell;
 
 /// The readable card of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,18 @@ pub struct Card {
     /// The rare values that share the feature `column=(infrequent)`, by column.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub infrequent: Map<String, Value>,
+    /// The knots of splines, by column.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub splines: Map<String, Value>,
+    /// The day, or the other column, at which the age of a date is taken, by column.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub dates: Map<String, Value>,
+    /// The bins of columns with weight of evidence and, with a scorecard, the points of all columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<AttributeColumn>,
+    /// The scale of the scorecard, and the points that every row starts with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scorecard: Option<CardScale>,
     /// The solver used.
     pub solver: String,
     /// The result of an independent solver (smartcore's L-BFGS) on the same rows, if there are few.
@@ -73,12 +88,26 @@ pub struct Card {
     pub training_data: TrainingData,
 }
 
+/// How points are made of log-odds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CardScale {
+    /// The configured scale.
+    #[serde(flatten)]
+    pub scale: Scale,
+    /// Points at log-odds of 0.
+    pub offset: f64,
+    /// Points for one unit of log-odds.
+    pub factor: f64,
+    /// The points that every row starts with.
+    pub base: Points,
+}
+
 /// Mean and scale of each feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CardScaler {
     /// Means of the features.
     pub mean: Vec<f64>,
-    /// Standard deviations with ddof 0; 1 for constant and one-hot features.
+    /// Standard deviations with ddof 0; 1 for constant and one-hot features and weights of evidence.
     pub scale: Vec<f64>,
 }
 
@@ -90,12 +119,27 @@ impl Card {
         for feature in &encoder.numeric {
             imputation.insert(feature.name.clone(), json!(feature.fill));
         }
+        let mut dates = Map::new();
+        for feature in &encoder.dates {
+            imputation.insert(feature.name.clone(), json!(feature.fill.map(spell)));
+            dates.insert(feature.name.clone(), json!(feature.against(&encoder.dates)));
+        }
         for feature in &encoder.categorical {
             let level = feature.fill.map(|l| feature.level_name(l as usize));
             imputation.insert(feature.name.clone(), json!(level));
         }
         let pooled = encoder.categorical.iter().filter(|feature| !feature.pooled.is_empty());
         let infrequent = pooled.map(|f| (f.name.clone(), json!(f.pooled))).collect();
+        let knots = encoder.numeric.iter().filter_map(|f| match &f.shape {
+            Shape::Spline(spline) => Some((f.name.clone(), json!(spline.knots()))),
+            Shape::Line | Shape::Bins(_) => None,
+        });
+        let splines = knots.collect();
+        let card_scale = |card: Scorecard| {
+            let scale = model.scale?;
+            let (offset, factor) = (scale.offset(), scale.factor());
+            Some(CardScale { scale, offset, factor, base: card.base })
+        };
         let explainer = Explainer::new(model);
         let odds = explainer.effects().into_iter().map(f64::exp);
         Self {
@@ -114,6 +158,10 @@ impl Card {
             intercept: fitted.intercept,
             imputation,
             infrequent,
+            splines,
+            dates,
+            attributes: attributes(model),
+            scorecard: Scorecard::of(model).and_then(card_scale),
             solver: solver_name(fitted.solver).to_owned(),
             cross_check: None,
             leaks: Vec::new(),

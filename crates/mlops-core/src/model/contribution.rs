@@ -1,7 +1,7 @@
 //! Why a row got its prediction: what each column adds to the log-odds, against a reference.
 //!
 //! The log-odds are the intercept and one part for each schema column, as [`Predictor`] adds them up;
-//! the features of a one-hot column are one part. The contribution of a column is its part less that
+//! the features of a one-hot column, of a spline or of a date are one part. The contribution of a column is its part less that
 //! of its [`Reference`], so that the log-odds of the reference and all contributions are the row's
 //! log-odds. For a linear model whose features are taken as independent these are its Shapley values
 //! (Lundberg and Lee, "A unified approach to interpreting model predictions", 2017, corollary 1).
@@ -10,11 +10,13 @@
 //! number. Not for the words that go with a column: see `config::Reasons`.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::model::{CategoricalFeature, Model, Predictor};
+use crate::model::fit::Scaler;
+use crate::model::{CategoricalFeature, Model, NumericFeature, Predictor, Shape};
 use crate::platform::exact_sum::ExactSum;
 use crate::table::Table;
 use crate::text;
@@ -26,8 +28,9 @@ pub enum Reference<'a> {
     Mean(f64),
     /// A category: the most frequent one of the training rows, or the name that rare ones share.
     Level(&'a str),
-    /// A category of a model that fills no missing values and therefore does not know which one is the
-    /// most frequent: the mean effect of its categories, each counted once.
+    /// The mean effect: of the categories of a model that fills no missing values and therefore does not
+    /// know which one is the most frequent, or of months and weekdays, each counted once; of bins, each
+    /// counted as often as there are training rows in it.
     AverageLevel,
 }
 
@@ -36,31 +39,51 @@ pub enum Reference<'a> {
 pub struct Explainer<'a> {
     model: &'a Model,
     predictor: Predictor<'a>,
-    /// The first feature of each categorical column, and the part of its reference.
-    categorical: Vec<(usize, f64)>,
+    columns: Vec<Column<'a>>,
     log_odds: f64,
+}
+
+/// A column that is made features of.
+#[derive(Debug, Clone)]
+struct Column<'a> {
+    name: &'a str,
+    features: Range<usize>,
+    reference: Reference<'a>,
+    /// The part of the reference.
+    part: f64,
 }
 
 impl<'a> Explainer<'a> {
     /// An explainer for `model`.
     pub fn new(model: &'a Model) -> Self {
-        let Model { encoder, fitted, .. } = model;
-        let mut first = encoder.numeric.len();
-        let mut categorical = Vec::with_capacity(encoder.categorical.len());
-        for feature in &encoder.categorical {
-            let next = first + feature.width();
-            categorical.push((first, reference_part(feature, &fitted.coefficients[first..next])));
-            first = next;
-        }
-        // The part of a number at its mean is 0.
-        let parts = categorical.iter().map(|(_, part)| part);
-        let log_odds = fitted.intercept + parts.sum::<f64>();
-        Self { model, predictor: Predictor::new(model), categorical, log_odds }
+        let Model { encoder, scaler, fitted, .. } = model;
+        let predictor = Predictor::new(model);
+        let (numeric, dates) = (encoder.numeric.len(), encoder.dates.len());
+        let column = |(at, (name, features)): (usize, (&'a str, Range<usize>))| {
+            let coefficients = &fitted.coefficients[features.clone()];
+            let (reference, part) = if let Some(feature) = encoder.numeric.get(at) {
+                of_numbers(&predictor, feature, &features, scaler)
+            } else if let Some(feature) = encoder.dates.get(at - numeric) {
+                let parts =
+                    feature.categories().map(|(first, n)| mean(&coefficients[first..first + n]));
+                let part = parts.sum();
+                let age = feature.has_age().then(|| Reference::Mean(scaler.mean[features.start]));
+                (age.unwrap_or(Reference::AverageLevel), part)
+            } else {
+                of_levels(&encoder.categorical[at - numeric - dates], coefficients)
+            };
+            Column { name, features, reference, part }
+        };
+        let columns: Vec<Column> =
+            encoder.features_of_columns().into_iter().enumerate().map(column).collect();
+        // Numbers at their mean, and most others, have the part 0.
+        let log_odds = fitted.intercept + columns.iter().map(|column| column.part).sum::<f64>();
+        Self { model, predictor, columns, log_odds }
     }
 
     /// Number of columns: all of the schema that are features, in its order.
     pub fn columns(&self) -> usize {
-        self.model.encoder.numeric.len() + self.categorical.len()
+        self.columns.len()
     }
 
     /// The name of `column`.
@@ -68,11 +91,7 @@ impl<'a> Explainer<'a> {
     /// # Panics
     /// If there is no such column.
     pub fn name(&self, column: usize) -> &'a str {
-        let encoder = &self.model.encoder;
-        match encoder.numeric.get(column) {
-            Some(feature) => &feature.name,
-            None => &encoder.categorical[column - encoder.numeric.len()].name,
-        }
+        self.columns[column].name
     }
 
     /// What `column` is compared with.
@@ -80,15 +99,7 @@ impl<'a> Explainer<'a> {
     /// # Panics
     /// If there is no such column.
     pub fn reference(&self, column: usize) -> Reference<'a> {
-        let Model { encoder, scaler, .. } = self.model;
-        let Some(category) = column.checked_sub(encoder.numeric.len()) else {
-            return Reference::Mean(scaler.mean[column]);
-        };
-        let feature = &encoder.categorical[category];
-        match feature.fill {
-            Some(level) => Reference::Level(feature.level_name(level as usize)),
-            None => Reference::AverageLevel,
-        }
+        self.columns[column].reference
     }
 
     /// The row that has the reference in every column.
@@ -108,16 +119,23 @@ impl<'a> Explainer<'a> {
         self.log_odds
     }
 
-    /// For each feature, what one standard deviation more of it adds to the log-odds, or the category
-    /// instead of the reference of its column.
+    /// For each feature, what one standard deviation (or unit of evidence) more of it adds to the
+    /// log-odds, or the category instead of the reference of its column.
     pub fn effects(&self) -> Vec<f64> {
-        let mut effects = self.model.fitted.coefficients.clone();
-        for (feature, (first, reference)) in
-            self.model.encoder.categorical.iter().zip(&self.categorical)
-        {
-            effects[*first..first + feature.width()]
-                .iter_mut()
-                .for_each(|value| *value -= reference);
+        let Model { encoder, fitted, .. } = self.model;
+        let mut effects = fitted.coefficients.clone();
+        let first = encoder.numeric.len() + encoder.dates.len();
+        for (feature, column) in encoder.categorical.iter().zip(&self.columns[first..]) {
+            if feature.bins.is_none() {
+                effects[column.features.clone()].iter_mut().for_each(|value| *value -= column.part);
+            }
+        }
+        for (feature, column) in encoder.dates.iter().zip(&self.columns[encoder.numeric.len()..]) {
+            for (first, n) in feature.categories() {
+                let effects = &mut effects[column.features.start + first..][..n];
+                let average = mean(effects);
+                effects.iter_mut().for_each(|value| *value -= average);
+            }
         }
         effects
     }
@@ -127,16 +145,23 @@ impl<'a> Explainer<'a> {
     pub fn contributions(&self, column: usize, table: &Table, contributions: &mut Vec<f64>) {
         contributions.clear();
         contributions.resize(table.len(), 0.0);
-        let numeric = self.model.encoder.numeric.len();
-        let Some(category) = column.checked_sub(numeric) else {
-            self.predictor.add_numeric(column, &table.numeric[column], contributions);
-            return;
-        };
-        let feature = &self.model.encoder.categorical[category];
-        let (first, reference) = self.categorical[category];
-        let texts = &table.categorical[category];
-        self.predictor.add_categorical(feature, first, texts, contributions);
-        contributions.iter_mut().for_each(|part| *part -= reference);
+        let encoder = &self.model.encoder;
+        let (numeric, dates) = (encoder.numeric.len(), encoder.dates.len());
+        let Column { features, part, .. } = &self.columns[column];
+        if let Some(feature) = encoder.numeric.get(column) {
+            let values = &table.numeric[column];
+            self.predictor.add_numeric(feature, features.start, values, contributions);
+        } else if column < numeric + dates {
+            self.predictor.add_dates(column - numeric, features.start, table, contributions);
+        } else {
+            let category = column - numeric - dates;
+            let (feature, texts) = (&encoder.categorical[category], &table.categorical[category]);
+            self.predictor.add_categorical(feature, features.start, texts, contributions);
+        }
+        // Numbers are compared with a part of 0, of which nothing is to be taken.
+        if *part != 0.0 {
+            contributions.iter_mut().for_each(|value| *value -= part);
+        }
     }
 
     /// Replaces the content of `explanations` by the `most` largest contributions to each row of `table`,
@@ -174,16 +199,44 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// The part of the reference of a categorical column with these coefficients.
-fn reference_part(feature: &CategoricalFeature, coefficients: &[f64]) -> f64 {
-    match feature.fill {
-        Some(level) => coefficients[level as usize],
-        None => {
-            let mut sum = ExactSum::default();
-            coefficients.iter().for_each(|value| sum.add(*value));
-            sum.mean().unwrap_or(0.0)
+/// The reference of a numeric column, and its part: the mean, or for bins what they add on average
+/// over the training rows.
+fn of_numbers<'a>(
+    predictor: &Predictor,
+    feature: &NumericFeature,
+    features: &Range<usize>,
+    scaler: &Scaler,
+) -> (Reference<'a>, f64) {
+    let average = scaler.mean[features.start];
+    match &feature.shape {
+        Shape::Line => (Reference::Mean(average), 0.0),
+        // The first of its features is the number itself.
+        Shape::Spline(_) => {
+            (Reference::Mean(average), predictor.share(feature, features.start, average))
+        }
+        Shape::Bins(bins) => {
+            let weight = predictor.weight(features.start);
+            (Reference::AverageLevel, weight * bins.average_woe())
         }
     }
+}
+
+/// The reference of a categorical column with these coefficients, and its part.
+fn of_levels<'a>(feature: &'a CategoricalFeature, coefficients: &[f64]) -> (Reference<'a>, f64) {
+    match (&feature.bins, feature.fill) {
+        (Some(bins), _) => (Reference::AverageLevel, coefficients[0] * bins.average_woe()),
+        (None, Some(level)) => {
+            let name = feature.level_name(level as usize);
+            (Reference::Level(name), coefficients[level as usize])
+        }
+        (None, None) => (Reference::AverageLevel, mean(coefficients)),
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    let mut sum = ExactSum::default();
+    values.iter().for_each(|value| sum.add(*value));
+    sum.mean().unwrap_or(0.0)
 }
 
 /// The row with which others are compared.

@@ -1,14 +1,14 @@
-//! Training rows as they are read from a file, and as a fit needs them.
+//! Training rows as they are read from a file, and the encoding learned from them.
 //!
 //! Rows are stored raw and packed: missing values stay missing, and a category is a number in the
-//! order of first appearance. The encoding is known only after the last row and is applied whenever
-//! a fit reads a block; the file is read once. Not for single rows: see [`super::Predictor`].
+//! order of first appearance. The encoding is known only after the last row; the file is read once.
+//! Not for applying it: see [`EncodedRows`] for a fit and [`super::Predictor`] for predictions.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::config::Training;
-use crate::model::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks, constant};
+use crate::config::{Against, DateParts, Shapes, Training};
+use crate::model::fit::{Blocks, PackedBlocks, constant};
 use crate::platform::disk::Disk;
 use crate::platform::exact_sum::ExactSum;
 use crate::table::Table;
@@ -16,9 +16,11 @@ use crate::table::schema::{Role, Schema};
 use crate::text;
 use crate::{Error, Result};
 
-use super::encoder::empty_columns;
-use super::median::{ColumnRange, medians};
-use super::{CategoricalFeature, Encoder, NumericFeature};
+use super::dates::{AgeAt, DateFeature};
+use super::encoded_rows::EncodedRows;
+use super::encoder::{CategoricalFeature, Encoder, NumericFeature, empty_columns};
+use super::ranks::{ColumnRange, medians};
+use super::shapes::Source;
 use crate::config::choices::MissingPolicy;
 use crate::config::choices::Pooling;
 
@@ -157,9 +159,13 @@ impl Levels {
 /// Training rows, collected batch by batch.
 #[derive(Debug)]
 pub struct TrainingRows {
+    /// The columns of numbers, dates last, and the categorical ones.
     names: (Vec<String>, Vec<String>),
+    /// How many of the former are dates.
+    dates: usize,
     missing: MissingPolicy,
     pooling: Pooling,
+    shapes: Shapes,
     rows: PackedBlocks,
     known: Vec<KnownRange>,
     levels: Vec<Levels>,
@@ -173,12 +179,14 @@ pub struct TrainingRows {
 impl TrainingRows {
     /// Starts without rows of `schema`.
     pub fn new(schema: &Schema, training: &Training) -> Self {
-        let numeric = super::owned(schema, Role::Numeric);
+        let numeric: Vec<String> = schema.numbers().map(str::to_owned).collect();
         let categorical = super::owned(schema, Role::Categorical);
         let columns = numeric.len() + categorical.len();
         Self {
             missing: training.missing,
             pooling: training.pooling,
+            dates: schema.count(Role::Date),
+            shapes: Shapes::default(),
             rows: PackedBlocks::new(columns),
             known: vec![KnownRange::NOTHING; numeric.len()],
             levels: categorical.iter().map(|_| Levels::default()).collect(),
@@ -188,6 +196,13 @@ impl TrainingRows {
             memory: usize::MAX,
             names: (numeric, categorical),
         }
+    }
+
+    /// Learns `shapes` for the columns that they name.
+    #[must_use]
+    pub fn shaped(mut self, shapes: &Shapes) -> Self {
+        self.shapes = shapes.clone();
+        self
     }
 
     /// Keeps about `bytes` in memory and writes the rest to a file in `folder`.
@@ -292,8 +307,11 @@ impl TrainingRows {
             }
         };
         let names = self.names.0.iter().zip(middles);
-        let numeric =
-            names.map(|(name, fill)| NumericFeature { name: name.clone(), fill }).collect();
+        let mut numbers = names.map(|(name, fill)| (name.clone(), fill));
+        let plain = self.names.0.len() - self.dates;
+        let plain = numbers.by_ref().take(plain);
+        let numeric = plain.map(|(name, fill)| NumericFeature::line(name, fill)).collect();
+        let dates = self.date_features(numbers.collect());
         let missing = &self.missing_cells[self.names.0.len()..];
         let columns = self.names.1.iter().zip(&self.levels).zip(missing);
         let learn = |((name, levels), missing): ((&String, &Levels), &u64)| {
@@ -301,7 +319,40 @@ impl TrainingRows {
             CategoricalFeature::learn(name, &levels.found, missing, self.pooling)
         };
         let categorical = columns.map(learn).collect();
-        Ok(Encoder { missing: self.missing, numeric, categorical })
+        let mut encoder = Encoder { missing: self.missing, numeric, dates, categorical };
+        if !(self.shapes.splines.is_empty() && self.shapes.bins.is_empty()) {
+            let source = Source {
+                rows: &self.rows,
+                known: &self.known_columns(),
+                levels: &self.levels.iter().map(|l| l.found.as_slice()).collect::<Vec<_>>(),
+                threads,
+                memory: self.memory,
+            };
+            source.shape(&mut encoder, &self.shapes)?;
+        }
+        Ok(encoder)
+    }
+
+    /// What is made of the columns of dates, which come with the dates that replace missing ones.
+    fn date_features(&self, columns: Vec<(String, Option<f64>)>) -> Vec<DateFeature> {
+        let first = self.names.0.len() - self.dates;
+        let names = &self.names.0[first..];
+        let place = |name: &String| names.iter().position(|other| other == name);
+        let feature = |(at, (name, fill)): (usize, (String, Option<f64>))| {
+            let DateParts { against, month, weekday } =
+                self.shapes.dates.get(&name).cloned().unwrap_or_default();
+            let reference = match against {
+                Against::Nothing => AgeAt::Nothing,
+                Against::Day(day) => AgeAt::Day(day),
+                Against::Newest => AgeAt::Day(self.known[first + at].highest),
+                Against::Column(other) => {
+                    let other = place(&other).and_then(|at| u32::try_from(at).ok());
+                    other.map_or(AgeAt::Nothing, AgeAt::Column)
+                }
+            };
+            DateFeature { name, fill, reference, month, weekday }
+        };
+        columns.into_iter().enumerate().map(feature).collect()
     }
 
     /// The packed rows, the number of numeric columns, the names of all, and the memory for learning.
@@ -337,120 +388,8 @@ impl TrainingRows {
 
     /// The rows encoded by `encoder`, which must have been learned from them.
     pub fn encoded<'a>(&'a self, encoder: &'a Encoder) -> EncodedRows<'a> {
-        let fills = encoder.numeric.iter().map(|f| f.fill.unwrap_or(f64::NAN)).collect();
-        let categories = encoder.categorical.iter().zip(&self.levels).map(|(feature, known)| {
-            let level = |(text, _): &(String, u64)| feature.level(text).unwrap_or(usize::MAX);
-            Categories {
-                levels: feature.width(),
-                of_code: known.found.iter().map(level).collect(),
-                fill: feature.fill.map_or(usize::MAX, |l| l as usize),
-            }
-        });
-        let categories = categories.collect();
-        EncodedRows { rows: &self.rows, encoder, width: encoder.width(), fills, categories }
-    }
-}
-
-/// How a categorical column becomes features.
-#[derive(Debug)]
-struct Categories {
-    levels: usize,
-    /// The level of each value, by first appearance.
-    of_code: Vec<usize>,
-    /// The level of a missing value.
-    fill: usize,
-}
-
-/// Training rows for a fit, imputed and one-hot encoded block by block.
-#[derive(Debug)]
-pub struct EncodedRows<'a> {
-    rows: &'a PackedBlocks,
-    encoder: &'a Encoder,
-    width: usize,
-    fills: Vec<f64>,
-    categories: Vec<Categories>,
-}
-
-impl EncodedRows<'_> {
-    /// Sets the features of one categorical column, from feature `first` on.
-    fn spread(categories: &Categories, codes: &[f64], first: usize, into: &mut Block) {
-        for level in 0..categories.levels {
-            into.column_mut(first + level)[..codes.len()].fill(0.0);
-        }
-        for (row, code) in codes.iter().enumerate() {
-            let level = if code.is_nan() {
-                categories.fill
-            } else {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a place in the list"
-                )]
-                categories.of_code.get(*code as usize).copied().unwrap_or(usize::MAX)
-            };
-            if level < categories.levels {
-                into.column_mut(first + level)[row] = 1.0;
-            }
-        }
-    }
-}
-
-impl Blocks for EncodedRows<'_> {
-    fn features(&self) -> usize {
-        self.width
-    }
-
-    fn rows(&self) -> u64 {
-        self.rows.rows()
-    }
-
-    fn positives(&self) -> u64 {
-        self.rows.positives()
-    }
-
-    fn name(&self, j: usize) -> String {
-        let names = self.encoder.feature_names();
-        names.get(j).map_or_else(String::new, |name| format!("\"{name}\""))
-    }
-
-    fn blocks(&self) -> usize {
-        self.rows.blocks()
-    }
-
-    fn read(&self, index: usize, into: &mut Block) -> Result<()> {
-        let numeric = self.fills.len();
-        if let Some(last) = self.rows.last(index) {
-            let rows = last.rows();
-            into.labels_mut()[..rows].copy_from_slice(last.labels());
-            for (j, fill) in self.fills.iter().enumerate() {
-                for (to, from) in into.column_mut(j).iter_mut().zip(last.column(j)) {
-                    *to = if from.is_nan() { *fill } else { *from };
-                }
-            }
-            let mut first = numeric;
-            for (j, categories) in self.categories.iter().enumerate() {
-                Self::spread(categories, last.column(numeric + j), first, into);
-                first += categories.levels;
-            }
-            into.set_rows(rows);
-            return Ok(());
-        }
-        let mut buffer = std::mem::take(into.bytes_mut());
-        let mut frame = self.rows.frame(index, &mut buffer)?;
-        frame.labels(into.labels_mut());
-        for (j, fill) in self.fills.iter().enumerate() {
-            frame.column(into.column_mut(j), *fill)?;
-        }
-        let mut first = numeric;
-        for categories in &self.categories {
-            let mut codes = [0.0; BLOCK_ROWS];
-            frame.column(&mut codes, f64::NAN)?;
-            Self::spread(categories, &codes, first, into);
-            first += categories.levels;
-        }
-        into.set_rows(BLOCK_ROWS);
-        *into.bytes_mut() = buffer;
-        Ok(())
+        let levels: Vec<_> = self.levels.iter().map(|levels| levels.found.as_slice()).collect();
+        EncodedRows::new(&self.rows, encoder, &levels)
     }
 }
 
@@ -458,6 +397,7 @@ impl Blocks for EncodedRows<'_> {
 mod tests {
     use super::*;
     use crate::config::choices::Frequency;
+    use crate::model::fit::{BLOCK_ROWS, Block};
     use crate::table::schema::SchemaFields;
 
     fn names(list: &[&str]) -> Vec<String> {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Model, Predictor};
+use super::{Model, Predictor, Shape, dates};
 use crate::platform::digest::Digest;
 use crate::table::Table;
 use crate::table::schema::Schema;
@@ -30,7 +30,7 @@ pub struct Golden {
 /// One row with its probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GoldenRow {
-    /// Numeric columns; null is a missing value.
+    /// Numeric columns, then dates as days since 1970; null is a missing value.
     pub numeric: Vec<Option<f64>>,
     /// Categorical columns; empty is a missing value.
     pub categorical: Vec<String>,
@@ -75,7 +75,7 @@ impl Golden {
         }
         let table = self.table(&model.schema);
         let fits = table.as_ref().is_some_and(|t| {
-            t.numeric.len() == model.encoder.numeric.len()
+            t.numeric.len() == model.encoder.numeric.len() + model.encoder.dates.len()
                 && t.categorical.len() == model.encoder.categorical.len()
         });
         let Some(table) = table.filter(|_| fits) else {
@@ -120,9 +120,35 @@ impl Golden {
 fn plain_probability(model: &Model, row: &GoldenRow) -> Option<f64> {
     let mut features = Vec::new();
     for (feature, value) in model.encoder.numeric.iter().zip(&row.numeric) {
-        features.push(value.or(feature.fill)?);
+        if feature.shape == Shape::Line {
+            features.push(value.or(feature.fill)?);
+            continue;
+        }
+        if value.is_none() && !feature.takes_missing() {
+            return None;
+        }
+        let value = value.unwrap_or(f64::NAN);
+        features.extend((0..feature.width()).map(|j| feature.feature(j, value)));
+    }
+    let columns = &model.encoder.dates;
+    let days = row.numeric.get(model.encoder.numeric.len()..).unwrap_or_default();
+    for (at, column) in columns.iter().enumerate() {
+        days.get(at)?.or(column.fill)?;
+        let of = |at: usize| days.get(at).copied().flatten().unwrap_or(f64::NAN);
+        features.extend((0..column.width()).map(|j| dates::feature(columns, at, j, of)));
+    }
+    if features.iter().any(|feature| feature.is_nan()) {
+        return None;
     }
     for (feature, text) in model.encoder.categorical.iter().zip(&row.categorical) {
+        if let Some(bins) = &feature.bins {
+            let missing = bins.missing.filter(|_| text.is_empty());
+            if text.is_empty() && missing.is_none() {
+                return None;
+            }
+            features.push(missing.map_or_else(|| feature.woe(feature.level(text)), |bin| bin.woe));
+            continue;
+        }
         let filled = match (text.as_str(), feature.fill) {
             ("", None) => return None,
             // Any of the values that share a feature stands for all of them.

@@ -3,8 +3,10 @@
 //! | noun | file |
 //! |---|---|
 //! | [`Encoder`] | `encoder`: imputation and one-hot encoding |
-//! | [`TrainingRows`] | `design_matrix`: training rows, the encoding learned from them, the blocks
-//! of a fit |
+//! | [`Spline`], [`Bins`], [`DateFeature`] | `spline`, `bins`, `dates`: other ways in which a column
+//! becomes features |
+//! | [`TrainingRows`] | `design_matrix`: training rows, and the encoding learned from them |
+//! | [`EncodedRows`] | `encoded_rows`: the blocks of a fit |
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
 //! | [`Explainer`] | `contribution`: what each column added to a prediction |
@@ -16,28 +18,39 @@
 //! Not for finding coefficients: see [`crate::model::fit`].
 
 pub mod artifact;
+mod bins;
 pub mod card;
 mod contribution;
+pub mod dates;
 mod design_matrix;
+mod encoded_rows;
 mod encoder;
 pub mod fit;
 pub mod golden;
 mod leaks;
-mod median;
 mod predict;
+mod ranks;
+pub mod scorecard;
+mod shapes;
+mod spline;
 mod tuned;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::model::design_matrix::{EncodedRows, TrainingBatch, TrainingRows};
+pub use crate::model::design_matrix::{TrainingBatch, TrainingRows};
+pub use bins::{Bin, Bins, Counts, Holds};
 pub use contribution::{Contribution, Explainer, Explanations, Reference, ReferenceRow};
-pub use encoder::{CategoricalFeature, Encoder, NumericFeature, check_width};
+pub use dates::{AgeAt, DateFeature};
+pub use encoded_rows::EncodedRows;
+pub use encoder::{CategoricalFeature, Encoder, NumericFeature, Shape, check_width};
 pub use golden::Golden;
 pub use predict::{Prediction, Predictions, Predictor};
+pub use scorecard::Scorecard;
+pub use spline::Spline;
 pub use tuned::Tuned;
 
 use crate::config::choices::{ClassWeight, Solver};
-use crate::config::{NumberFormat, Training};
+use crate::config::{NumberFormat, Scale, Training};
 use crate::ids::DatasetVersion;
 use crate::model::fit::{Fitted, Scaler};
 use crate::platform::digest::Digest;
@@ -71,6 +84,8 @@ pub struct Model {
     pub missing_values: Vec<String>,
     /// The number format of raw cells.
     pub numbers: NumberFormat,
+    /// How dates are spelt in raw cells, besides ISO 8601.
+    pub date_pattern: Option<String>,
     /// Turns raw columns into features.
     pub encoder: Encoder,
     /// Standardises the features.
@@ -79,6 +94,8 @@ pub struct Model {
     pub fitted: Fitted,
     /// Hyper-parameters, with the threshold and the penalty that were chosen.
     pub training: Training,
+    /// How log-odds become points; `None` without a scorecard.
+    pub scale: Option<Scale>,
     /// What training chose from the data; `fitted`, `training` and this agree.
     pub tuned: Tuned,
     /// The data that it was trained on.

@@ -5,7 +5,9 @@
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
-use super::{CategoricalFeature, Model};
+use super::Model;
+use super::dates;
+use super::encoder::{CategoricalFeature, NumericFeature, Shape};
 use crate::evaluation::metrics::classify;
 use crate::platform::math::logistic;
 use crate::platform::simd::{Work, widest};
@@ -83,11 +85,28 @@ impl<'a> Predictor<'a> {
     /// The index of the first numeric column that makes the score of `row` overflow; `None` if only
     /// the sum does.
     pub fn beyond_numbers(&self, table: &Table, row: usize) -> Option<usize> {
+        let mut first = 0;
+        self.model.encoder.numeric.iter().zip(&table.numeric).position(|(feature, column)| {
+            let share = self.share(feature, first, column[row]);
+            first += feature.width();
+            !share.is_finite()
+        })
+    }
+
+    /// The coefficient of feature `j`, which is not scaled.
+    pub(super) fn weight(&self, j: usize) -> f64 {
+        self.model.fitted.coefficients[j]
+    }
+
+    /// What the number `x` of a column, whose first feature is feature `first`, adds to the log-odds.
+    pub(super) fn share(&self, feature: &NumericFeature, first: usize, x: f64) -> f64 {
         let Model { scaler, fitted, .. } = self.model;
-        let share = |(j, column): (usize, &Vec<f64>)| {
-            fitted.coefficients[j] * ((column[row] - scaler.mean[j]) / scaler.scale[j])
+        let of = |j: usize| {
+            let standardised =
+                (feature.feature(j, x) - scaler.mean[first + j]) / scaler.scale[first + j];
+            fitted.coefficients[first + j] * standardised
         };
-        table.numeric.iter().enumerate().position(|column| !share(column).is_finite())
+        (0..feature.width()).map(of).sum()
     }
 
     /// Replaces the content of `probabilities` by one value per row of `table`, NaN where there is
@@ -105,10 +124,15 @@ impl<'a> Predictor<'a> {
         let (mut imputed, mut unknown_categories) = (0, 0);
         log_odds.clear();
         log_odds.resize(table.len(), fitted.intercept);
-        for (j, column) in table.numeric.iter().enumerate().take(encoder.numeric.len()) {
-            imputed += self.add_numeric(j, column, log_odds);
+        let mut first = 0;
+        for (feature, column) in encoder.numeric.iter().zip(&table.numeric) {
+            imputed += self.add_numeric(feature, first, column, log_odds);
+            first += feature.width();
         }
-        let mut first = encoder.numeric.len();
+        for (at, feature) in encoder.dates.iter().enumerate() {
+            imputed += self.add_dates(at, first, table, log_odds);
+            first += feature.width();
+        }
         for (feature, column) in encoder.categorical.iter().zip(&table.categorical) {
             let (filled, unknown) = self.add_categorical(feature, first, column, log_odds);
             imputed += filled;
@@ -118,14 +142,59 @@ impl<'a> Predictor<'a> {
         (imputed, unknown_categories)
     }
 
-    /// Adds the part of numeric column `j` to the log-odds `decision`; returns the number of missing
-    /// values.
-    pub(super) fn add_numeric(&self, j: usize, column: &[f64], decision: &mut [f64]) -> u64 {
-        let Model { encoder, scaler, fitted, .. } = self.model;
+    /// Adds the part of a numeric column, whose features begin at `first`, to the log-odds
+    /// `decision`; returns the number of missing values.
+    pub(super) fn add_numeric(
+        &self,
+        feature: &NumericFeature,
+        first: usize,
+        column: &[f64],
+        decision: &mut [f64],
+    ) -> u64 {
+        if feature.shape != Shape::Line {
+            let mut missing = 0;
+            for (z, x) in decision.iter_mut().zip(column) {
+                missing += u64::from(x.is_nan());
+                *z += self.share(feature, first, *x);
+            }
+            return missing;
+        }
+        let Model { scaler, fitted, .. } = self.model;
         // Without a fill value the sum stays NaN.
-        let fill = encoder.numeric[j].fill.unwrap_or(f64::NAN);
-        let (mean, scale, weight) = (scaler.mean[j], scaler.scale[j], fitted.coefficients[j]);
+        let fill = feature.fill.unwrap_or(f64::NAN);
+        let (mean, scale) = (scaler.mean[first], scaler.scale[first]);
+        let weight = fitted.coefficients[first];
         widest(AddFeature { column, decision, fill, mean, scale, weight })
+    }
+
+    /// Adds the part of the column `at` of dates, whose features begin at `first`, to the log-odds
+    /// `decision`; returns the number of missing values.
+    pub(super) fn add_dates(
+        &self,
+        at: usize,
+        first: usize,
+        table: &Table,
+        decision: &mut [f64],
+    ) -> u64 {
+        let Model { encoder, scaler, fitted, .. } = self.model;
+        let columns = table.numeric.get(encoder.numeric.len()..).unwrap_or_default();
+        let feature = &encoder.dates[at];
+        let mut missing = 0;
+        for (row, (z, days)) in decision.iter_mut().zip(&columns[at]).enumerate() {
+            missing += u64::from(days.is_nan());
+            if let Some(age) = dates::age(&encoder.dates, at, |column| columns[column][row]) {
+                let standardised = (age - scaler.mean[first]) / scaler.scale[first];
+                *z += fitted.coefficients[first] * standardised;
+            }
+            let filled = feature.filled(*days);
+            if filled.is_nan() {
+                *z = f64::NAN;
+            }
+            for one in feature.ones(filled) {
+                *z += fitted.coefficients[first + one];
+            }
+        }
+        missing
     }
 
     /// Adds the part of a categorical column, whose features begin at `first`, to the log-odds
@@ -139,6 +208,17 @@ impl<'a> Predictor<'a> {
     ) -> (u64, u64) {
         let coefficients = &self.model.fitted.coefficients[first..];
         let (mut imputed, mut unknown_categories) = (0, 0);
+        if let Some(bins) = &feature.bins {
+            let (mean, scale) = (self.model.scaler.mean[first], self.model.scaler.scale[first]);
+            for (z, text) in decision.iter_mut().zip(column.iter()) {
+                let level = feature.level(text);
+                imputed += u64::from(text.is_empty());
+                unknown_categories += u64::from(level.is_none() && !text.is_empty());
+                let woe = if text.is_empty() { bins.missing_woe() } else { feature.woe(level) };
+                *z += coefficients[0] * ((woe - mean) / scale);
+            }
+            return (imputed, unknown_categories);
+        }
         for (z, text) in decision.iter_mut().zip(column.iter()) {
             let level = if text.is_empty() {
                 imputed += 1;

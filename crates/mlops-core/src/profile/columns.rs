@@ -30,7 +30,7 @@ pub struct ColumnProfile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ColumnSummary {
-    /// Numbers; the target as 1 for the positive label and 0 for the other.
+    /// Numbers, and dates as days since 1970; the target as 1 for the positive label and 0 for the other.
     Numeric(NumericSummary),
     /// Texts.
     Categorical(CategoricalSummary),
@@ -85,8 +85,8 @@ impl ColumnsProfile {
     pub fn new(schema: &Schema, room: usize) -> Self {
         Self {
             ids: vec![(0, 0); schema.count(Role::Id)],
-            numeric: (0..schema.count(Role::Numeric)).map(|_| NumericProfile::new()).collect(),
-            counted: 0..schema.count(Role::Numeric),
+            numeric: schema.numbers().map(|_| NumericProfile::new()).collect(),
+            counted: 0..schema.numbers().count(),
             bytes: 0,
             room,
             categorical: (0..schema.count(Role::Categorical))

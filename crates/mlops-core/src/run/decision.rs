@@ -57,11 +57,20 @@ pub struct Decision {
     /// The release that was made live again because none was.
     #[serde(default)]
     pub restored: Option<ReleaseId>,
+    /// The number of rows of people who were erased since the live model was trained, and which it may have seen:
+    /// the reason to train a new one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub erased: u64,
     /// What needs a person.
     #[serde(default)]
     pub concerns: Vec<Concern>,
     /// The duration of each step.
     pub steps: Vec<StepTime>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Something that needs a person, since no run can repair it.
@@ -131,6 +140,13 @@ pub enum Concern {
         /// The promises that were not kept.
         breaches: Vec<Breach>,
     },
+    /// The live model may have been trained on rows of people who were erased, and the new one was refused.
+    ErasedPeople {
+        /// The number of these rows.
+        rows: u64,
+        /// Why the new one was refused.
+        why: String,
+    },
     /// The table of "output.table" does not have the newest data set.
     TableBehind {
         /// Why, and what follows.
@@ -147,6 +163,7 @@ impl Concern {
             Self::RefusedData { .. }
                 | Self::OverdueData { .. }
                 | Self::Overdue { .. }
+                | Self::ErasedPeople { .. }
                 | Self::TableBehind { .. }
         )
     }
@@ -201,6 +218,12 @@ impl fmt::Display for Concern {
                 "new data are overdue: the last rows came at {since}, {} ago, and \
                  \"monitoring.max_data_age_hours\" allows {limit}. Check what writes into {folder}",
                 text::plural(*hours, "hour")
+            ),
+            Self::ErasedPeople { rows, why } => write!(
+                f,
+                "the live model may have been trained on {} of people who were erased, and the new one was \
+                 refused: {why}. The next run tries again; `deployment` makes the refused one live as it is",
+                text::plural(*rows, "row")
             ),
             Self::TableBehind { why } => f.write_str(why),
             Self::Overdue { source, breaches } => {

@@ -218,6 +218,7 @@ fn facets(job: Job, dataset: &Dataset) -> Map<String, Value> {
     if dataset.table {
         let kind = |role| match role {
             Role::Numeric => "number",
+            Role::Date => "timestamp",
             Role::Id | Role::Categorical | Role::Target => "string",
         };
         let columns = job.config.schema.columns().iter();

@@ -8,4 +8,5 @@ pub mod decision;
 pub mod digests;
 pub mod lineage;
 mod recovery;
+pub(crate) mod redact;
 pub mod test_files;

@@ -67,6 +67,10 @@ impl Context {
                         notes.push(format!("the interrupted promotion of {release} was undone"));
                     }
                 }
+                Intent::Erase { files } => {
+                    notes.push("an interrupted erasure was completed".to_owned());
+                    notes.extend(self.redact(&mut workspace.ledger, &files, id)?);
+                }
                 Intent::Remove(removed) => {
                     let (_, failed) = self.remove_for_good(&mut workspace.ledger, removed, id)?;
                     notes.push("an interrupted removal of old releases was completed".to_owned());

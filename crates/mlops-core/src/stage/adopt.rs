@@ -70,6 +70,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let places = (data_path.as_path(), quarantine_path.as_path());
     let start = |options| Ingest::start(&schema, options, &context.disk, places.0, places.1, means);
     let mut ingest = start(&config.ingestion)?;
+    ingest.forget(workspace.ledger.forgotten(&schema)?);
     let theirs = SourceFile { name: THEIRS.to_owned(), path };
     let progress = &mut |bytes, rows| (context.progress)(bytes, bytes, rows);
     let read = ingest.file(&theirs, &mut (), progress)?;
@@ -97,7 +98,8 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
         sources(context, &mut ingest, &names, &mut report)?;
     }
     let meta = ingested.map(|text| (ADOPTED_KEY, text)).into_iter().collect();
-    let new = New { version: DatasetVersion(1), base: None, parts, superseded: Vec::new() };
+    let version = DatasetVersion(1);
+    let new = New { version, base: None, parts, superseded: Vec::new(), erasure: None };
     publish(context, workspace, ingest, new, meta, &mut report)?;
     Ok(report)
 }
@@ -132,7 +134,7 @@ fn sources(
                 continue;
             }
             missing.remove(&candidate.name);
-            let read = ingest.look(&candidate)?;
+            let read = ingest.look(&candidate, &mut ())?;
             let counts = &read.counts;
             let others = counts.rows_kept + counts.quarantined;
             if matches!(read.outcome, FileOutcome::Taken) && others == 0 {

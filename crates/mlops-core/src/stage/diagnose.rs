@@ -21,7 +21,8 @@ use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
-use crate::table::{Table, TextColumn};
+use crate::table::schema::Role;
+use crate::table::{Table, TextColumn, date};
 use crate::text;
 use crate::{Error, Result};
 
@@ -509,16 +510,20 @@ fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
     for column in columns {
         let (_, missing, percent) = column.summary.presence();
         let mut row = vec![text::name(&column.name).into_owned()];
+        // The deviation of dates stays a number of days.
+        let spelt = if column.role == Role::Date { date::spell } else { text::number };
         match column.summary.numeric() {
             Some(s) => {
                 let mode = match (s.modes.first(), s.mode_count) {
-                    (Some(mode), 1) => text::number(*mode),
-                    (Some(mode), n) => format!("{} +{}", text::number(*mode), n - 1),
+                    (Some(mode), 1) => spelt(*mode),
+                    (Some(mode), n) => format!("{} +{}", spelt(*mode), n - 1),
                     (None, _) => "-".to_owned(),
                 };
-                let shown = |v: Option<f64>| v.map_or("-".to_owned(), text::number);
+                let shown = |v: Option<f64>| v.map_or("-".to_owned(), spelt);
+                let days = |v: Option<f64>| v.map_or("-".to_owned(), text::number);
                 row.extend([shown(s.mean), shown(s.median), mode]);
-                row.extend([s.std_ddof1, s.min, s.q25, s.q75, s.max].map(shown));
+                row.push(days(s.std_ddof1));
+                row.extend([s.min, s.q25, s.q75, s.max].map(shown));
             }
             None => row.extend((0..8).map(|_| String::new())),
         }
@@ -531,7 +536,6 @@ fn column_rows(columns: &[ColumnProfile]) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::schema::Role;
 
     #[test]
     fn a_record_can_be_read_back_and_says_how_much_it_lacks() {

@@ -11,6 +11,7 @@ pub mod deploy;
 pub mod diagnose;
 pub mod due;
 mod excluded_rows;
+pub mod forget;
 pub mod history;
 pub mod holdout;
 pub mod ingest;

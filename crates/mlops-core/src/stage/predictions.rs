@@ -1,5 +1,6 @@
-//! The CSV file of `diagnostics --output`: one line per record, with its ids, the prediction, what
-//! moved it if that was asked for, its line in the file, and why it cannot be read.
+//! The CSV file of `diagnostics --output`: one line per record, with its ids, the prediction, the
+//! points of a scorecard, what moved the prediction if that was asked for, its line in the file, and why
+//! it cannot be read.
 //!
 //! Not for predicting: see [`super::diagnose`].
 
@@ -8,7 +9,7 @@ use std::path::Path;
 use super::output::Output;
 use crate::config::{Config, Reasons};
 use crate::csv::reader::{Fault, RowReader};
-use crate::model::{Explainer, Explanations, Model, Predictor};
+use crate::model::{Explainer, Explanations, Model, Predictor, Scorecard};
 use crate::platform::disk::NewFile;
 use crate::run::context::Context;
 use crate::table::schema::Role;
@@ -16,8 +17,9 @@ use crate::table::{Table, TextColumn};
 use crate::{Error, Result};
 
 /// How the header ends, in this version, with explanations, and in earlier ones.
-const ENDINGS: [&str; 3] = [
+const ENDINGS: [&str; 4] = [
     "prediction,probability,line,reason",
+    "prediction,probability,points,line,reason",
     "other_contributions,line,reason",
     "prediction,probability",
 ];
@@ -35,6 +37,7 @@ pub(super) struct Answerer<'a> {
     model: &'a Model,
     predictor: Predictor<'a>,
     explainer: Explainer<'a>,
+    scorecard: Option<Scorecard>,
     /// The number of contributions to name for each row; 0 without explanations.
     explain: usize,
     reasons: &'a Reasons,
@@ -47,6 +50,8 @@ pub(super) struct Answers {
     /// Probabilities; NaN without a prediction.
     pub(super) probabilities: Vec<f64>,
     explanations: Explanations,
+    /// The points of a scorecard; none without one.
+    points: Vec<Option<i64>>,
 }
 
 impl<'a> Answerer<'a> {
@@ -54,11 +59,15 @@ impl<'a> Answerer<'a> {
     pub(super) fn new(model: &'a Model, explain: usize, reasons: &'a Reasons) -> Self {
         let explainer = Explainer::new(model);
         let explain = explain.min(explainer.columns());
-        Self { model, predictor: Predictor::new(model), explainer, explain, reasons }
+        let (predictor, scorecard) = (Predictor::new(model), Scorecard::of(model));
+        Self { model, predictor, explainer, scorecard, explain, reasons }
     }
 
-    /// Explains the rows of `table`, if that was asked for.
+    /// Explains the rows of `table`, if that was asked for, and adds up their points.
     pub(super) fn explain(&self, table: &Table, answers: &mut Answers) {
+        if let Some(scorecard) = &self.scorecard {
+            answers.points = scorecard.points(&self.model.encoder, table);
+        }
         if self.explain > 0 {
             self.explainer.explain(table, self.explain, &mut answers.explanations);
         }
@@ -70,6 +79,9 @@ impl<'a> Answerer<'a> {
         let mut add = |name: &str| names.push(name.to_owned());
         add("prediction");
         add("probability");
+        if self.scorecard.is_some() {
+            add("points");
+        }
         if self.explain > 0 {
             add("log_odds");
             add("reference_log_odds");
@@ -90,7 +102,8 @@ impl<'a> Answerer<'a> {
     /// The number of fields between the probability and the line.
     fn explained_fields(&self) -> usize {
         let each = if self.reasons.is_empty() { 2 } else { 3 };
-        if self.explain > 0 { 3 + each * self.explain } else { 0 }
+        let explained = if self.explain > 0 { 3 + each * self.explain } else { 0 };
+        explained + usize::from(self.scorecard.is_some())
     }
 
     /// Writes the line of row `i`.
@@ -99,34 +112,37 @@ impl<'a> Answerer<'a> {
         let answered = !probability.is_nan();
         let why = if answered { "" } else { "a value is missing, and the model fills none" };
         let prediction = answered.then_some(probability);
-        self.record(writer, &answers.ids, i, prediction, &answers.explanations, (line, why))
+        self.record(writer, i, prediction, answers, (line, why))
     }
 
     /// Writes the line of a record that cannot be read.
     fn unreadable(&self, writer: &mut Writer, fault: &Fault) -> Written {
         let Fault { column, message, line, .. } = fault;
         let why = if column.is_empty() { message.clone() } else { format!("{column}: {message}") };
-        self.record(writer, &[], 0, None, &Explanations::default(), (*line, &why))
+        self.record(writer, 0, None, &Answers::default(), (*line, &why))
     }
 
     fn record(
         &self,
         writer: &mut Writer,
-        ids: &[TextColumn],
         i: usize,
         probability: Option<f64>,
-        explanations: &Explanations,
+        answers: &Answers,
         (line, why): (u64, &str),
     ) -> Written {
         for id in 0..self.model.schema.count(Role::Id) {
-            let id = ids.get(id).filter(|id| i < id.len());
+            let id = answers.ids.get(id).filter(|id| i < id.len());
             writer.write_field(id.map_or("", |id| id.get(i)))?;
         }
         if let Some(probability) = probability {
             writer.write_field(self.model.label(self.predictor.positive(probability)))?;
             writer.write_field(format!("{probability:?}"))?;
+            if self.scorecard.is_some() {
+                let points = answers.points.get(i).copied().flatten();
+                writer.write_field(points.map_or_else(String::new, |n| n.to_string()))?;
+            }
             if self.explain > 0 {
-                self.explanation(writer, explanations, i)?;
+                self.explanation(writer, &answers.explanations, i)?;
             }
         } else {
             for _ in 0..2 + self.explained_fields() {

@@ -196,7 +196,10 @@ pub(super) fn each(
 }
 
 /// The content of a file that the quarantine names, and the part of it.
-fn content_of<'n>(by_name: &BTreeMap<&str, Digest>, named: &'n str) -> Option<(Digest, &'n str)> {
+pub(super) fn content_of<'n>(
+    by_name: &BTreeMap<&str, Digest>,
+    named: &'n str,
+) -> Option<(Digest, &'n str)> {
     if let Some(content) = by_name.get(named) {
         return Some((*content, ""));
     }

@@ -15,6 +15,7 @@ use crate::ledger::{DatasetRecord, Segment};
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
 use crate::stage::ingest::columnar::columnar;
+use crate::stage::ingest::latest;
 use crate::{Error, Result, text};
 
 /// Recreates data set `last` if its file is gone; returns a note if it did.
@@ -52,11 +53,14 @@ pub(super) fn run(
     let mut ingest =
         Ingest::start(&schema, &config.ingestion, &context.disk, path, &rejected, means)?;
     ingest.of_sources(config, context.clock.now());
+    ingest.forget(workspace.ledger.forgotten(&schema)?);
+    let mut sizes = Vec::new();
     for segment in &segments {
         let path = sources[&segment.sha256].clone();
         let candidate = SourceFile::at(config, path);
         let progress = &mut |bytes, rows| (context.progress)(bytes, last.bytes, rows);
         let read = ingest.file(&candidate, &mut (), progress)?;
+        sizes.push(read.counts.rows_kept);
         match read.outcome {
             FileOutcome::Taken | FileOutcome::NoRows | FileOutcome::Empty | FileOutcome::Known => {}
             FileOutcome::Changing => return Err(gone(last, "a source changed while it was read")),
@@ -65,7 +69,7 @@ pub(super) fn run(
             }
         }
     }
-    let (mut data, bytes, digest) = ingest.finish()?.data;
+    let (mut data, bytes, digest) = latest::again(context, ingest.finish()?, &sizes)?.data;
     if digest != last.content {
         let sizes = match last.form() {
             Form::Csv => {

@@ -93,6 +93,11 @@ fn plan(
         None => present.iter().cloned().collect(),
         Some(n) => kept_releases(ledger, &store, &present, (live, sound), n)?,
     };
+    // Releases with rows of people who were erased go as soon as they are not live.
+    let condemned: BTreeSet<ReleaseId> =
+        ledger.erasures()?.into_iter().flat_map(|erasure| erasure.counts.condemned).collect();
+    let kept: BTreeSet<ReleaseId> =
+        kept.into_iter().filter(|id| id == live || !condemned.contains(id)).collect();
     store.claim(&kept)?;
     let (of_others, _) = store.of_others()?;
     let gone = |id: &&ReleaseId| !kept.contains(id) && !of_others.contains(id);

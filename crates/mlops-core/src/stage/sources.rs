@@ -320,7 +320,7 @@ pub fn test(context: &Context, name: &str) -> Result<Tried> {
         resources,
     )?;
     ingest.of_sources(config, context.clock.now());
-    let read = ingest.look(&file)?;
+    let read = ingest.look(&file, &mut ())?;
     let refused = match read.outcome {
         FileOutcome::Failed(why) | FileOutcome::Contradicts(why) => Some(why),
         FileOutcome::Empty => Some("it is empty".to_owned()),

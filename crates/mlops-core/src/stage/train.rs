@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config::Config;
 use crate::config::choices::MissingPolicy;
+use crate::config::{Config, Shapes};
 use crate::csv::reader::RowReader;
 use crate::evaluation::folds::{FoldKeys, FoldRows};
 use crate::evaluation::leak::Leak;
@@ -16,7 +16,8 @@ use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
 use crate::model::fit::{Blocks, CrossCheck, LogisticRegression, Scaler, threads_within};
 use crate::model::{
-    Golden, Model, TrainingBatch, TrainingData, TrainingRows, artifact, check_width, golden,
+    Encoder, Golden, Model, Shape, TrainingBatch, TrainingData, TrainingRows, artifact,
+    check_width, golden,
 };
 use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, CARD, GOLDEN, pretty};
@@ -104,6 +105,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let place = config.output_model.join(ARTIFACT).display().to_string();
     notes.extend(leaks.iter().map(ToString::to_string));
     notes.extend(notes_on(&model, &constants, &leaks));
+    notes.extend(notes_on_shapes(&model.encoder, &config.shapes));
     let card = Card { cross_check: check, leaks, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
@@ -189,7 +191,7 @@ fn fit(
     let taking = Taking { held: &held, missing: training.missing, keys: keys.as_ref() };
 
     // Half of the memory is for the rows; buffers and counters need far less than the rest.
-    let mut rows = TrainingRows::new(&schema, &training).within(
+    let mut rows = TrainingRows::new(&schema, &training).shaped(&config.shapes).within(
         config.limits.memory / 2,
         &context.disk,
         &config.output_folder,
@@ -226,11 +228,7 @@ fn fit(
     );
     let (reading, _) = reading?;
     if reading.digest != dataset.sha256 || reading.rejected > 0 {
-        return Err(Error::conflict(format!(
-            "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
-             `ingestion --rebuild`",
-            dataset.location.display()
-        )));
+        return Err(changed(dataset));
     }
     if held_out == reading.rows_read {
         return Err(nothing_left(dataset, held_out, 0));
@@ -278,8 +276,19 @@ fn fit(
     };
     let missing_values = config.ingestion.missing_values.clone();
     let numbers = config.ingestion.numbers;
-    let model =
-        Model { schema, missing_values, numbers, encoder, scaler, fitted, training, tuned, data };
+    let model = Model {
+        schema,
+        missing_values,
+        numbers,
+        date_pattern: config.ingestion.date_pattern.clone(),
+        encoder,
+        scaler,
+        fitted,
+        training,
+        tuned,
+        scale: config.shapes.scorecard,
+        data,
+    };
     Ok(Learnt { model, golden_rows, constants, check, leaks })
 }
 
@@ -338,6 +347,14 @@ impl Parsed {
     }
 }
 
+fn changed(dataset: &DatasetRecord) -> Error {
+    Error::conflict(format!(
+        "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
+         `ingestion --rebuild`",
+        dataset.location.display()
+    ))
+}
+
 fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
     Error::data(format!(
         "no row of {} is left to train on: left out were {} and {dropped} with a missing value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
@@ -387,6 +404,41 @@ fn notes_on(model: &Model, constants: &[String], leaks: &[Leak]) -> Vec<String> 
     }
     if let Some(reason) = &model.fitted.fallback {
         notes.push(format!("the Newton solver was used: {reason}"));
+    }
+    notes
+}
+
+/// What became of the columns with splines and bins, where it is not what was asked for.
+fn notes_on_shapes(encoder: &Encoder, shapes: &Shapes) -> Vec<String> {
+    let mut notes = Vec::new();
+    for feature in &encoder.numeric {
+        let name = text::visible(&feature.name);
+        match (shapes.splines.get(&feature.name), &feature.shape) {
+            (Some(_), Shape::Line) => notes.push(format!(
+                "\"{name}\" has too few different values at its quantiles for a spline, and stays a \
+                 straight line: consider \"training.bins\" for it"
+            )),
+            (Some(asked), Shape::Spline(spline)) if spline.knots().len() < *asked => {
+                notes.push(format!(
+                    "the spline of \"{name}\" has {} knots instead of {asked}, since many of its \
+                     values are equal",
+                    spline.knots().len()
+                ));
+            }
+            _ => {}
+        }
+    }
+    let numbers = encoder.numeric.iter().filter_map(|f| match &f.shape {
+        Shape::Bins(bins) => Some((&f.name, bins)),
+        Shape::Line | Shape::Spline(_) => None,
+    });
+    let levels = encoder.categorical.iter().filter_map(|f| Some((&f.name, f.bins.as_ref()?)));
+    for (name, _) in numbers.chain(levels).filter(|(_, bins)| bins.bins.len() < 2) {
+        notes.push(format!(
+            "\"{}\" has a single bin: no bins of it are large enough and differ in their share of \
+             positives, so that only missing values can have an effect",
+            text::visible(name)
+        ));
     }
     notes
 }

@@ -75,7 +75,7 @@ impl Tuning<'_> {
              for \"training.threshold\" and \"training.C\"",
             text::plural(self.blocks.rows(), "row"),
             text::count(needed >> 20),
-            text::count((4 * needed >> 20) + 1)
+            text::count(((4 * needed) >> 20) + 1)
         )))
     }
 }

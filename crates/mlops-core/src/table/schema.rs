@@ -14,10 +14,19 @@ pub enum Role {
     Id,
     /// A numeric feature.
     Numeric,
+    /// A date or time, from which features are made.
+    Date,
     /// A text with few distinct values, one-hot encoded into features.
     Categorical,
     /// The label.
     Target,
+}
+
+impl Role {
+    /// Whether a table holds numbers for the column: a date is a number of days.
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Numeric | Self::Date)
+    }
 }
 
 /// A named column.
@@ -29,8 +38,8 @@ pub struct Column {
     pub role: Role,
 }
 
-/// The columns in the order of all our own files: ids, numeric, categorical, target. The
-/// configuration has checked that names are unique and that there is at least one feature and
+/// The columns in the order of all our own files: ids, numeric, date, categorical, target.
+/// The configuration has checked that names are unique and that there is at least one feature and
 /// exactly one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
@@ -46,6 +55,8 @@ pub struct SchemaFields<'a> {
     pub id: &'a [String],
     /// Columns of numbers.
     pub numeric: &'a [String],
+    /// Columns of dates or times.
+    pub date: &'a [String],
     /// Columns of a few texts.
     pub categorical: &'a [String],
     /// The column of the label.
@@ -73,13 +84,14 @@ impl Schema {
     /// assert_eq!((schema.width(), schema.negative_label()), (3, None));
     /// ```
     pub fn new(fields: SchemaFields) -> Self {
-        let SchemaFields { id, numeric, categorical, target, positive_label, negative_label } =
-            fields;
+        let SchemaFields { id, numeric, date, categorical, target, .. } = fields;
+        let SchemaFields { positive_label, negative_label, .. } = fields;
         let of = |names: &[String], role| -> Vec<Column> {
             names.iter().map(|name| Column { name: name.clone(), role }).collect()
         };
         let mut columns = of(id, Role::Id);
         columns.extend(of(numeric, Role::Numeric));
+        columns.extend(of(date, Role::Date));
         columns.extend(of(categorical, Role::Categorical));
         columns.extend(of(&[target.to_owned()], Role::Target));
         let negative_label = match (positive_label, negative_label) {
@@ -103,6 +115,11 @@ impl Schema {
     /// Names of the columns with `role`, in order.
     pub fn names(&self, role: Role) -> impl Iterator<Item = &str> {
         self.columns.iter().filter(move |c| c.role == role).map(|c| c.name.as_str())
+    }
+
+    /// Names of the columns for which a table holds numbers: numeric ones, then dates.
+    pub fn numbers(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(|c| c.role.is_number()).map(|c| c.name.as_str())
     }
 
     /// The number of columns with `role`.

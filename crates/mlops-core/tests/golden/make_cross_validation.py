@@ -1,6 +1,7 @@
 """Writes cross_validation.json: grids, predictions and thresholds by scikit-learn and numpy.
 
-The rows are those of make_fit.py; row i is tested in fold i % 5, as in tests/cross_validation.rs.
+The rows are those of make_fit.py, and those of the Wisconsin breast cancer data (569 real rows, ten
+mean values), which are stored; row i is tested in fold i % 5, as in tests/metrics/cross_validation.rs.
 Thresholds are found by brute force over every way to divide the predicted rows, and those for
 scikit-learn's scorers are checked against TunedThresholdClassifierCV.
 
@@ -15,6 +16,7 @@ import warnings
 
 import numpy
 import sklearn
+from sklearn.datasets import load_breast_cancer
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import (
@@ -158,8 +160,21 @@ def thresholds(y, p):
     return found
 
 
+def real(name, class_weight=None):
+    data = load_breast_cancer()
+    # Malignant is 0 there.
+    x, y = data.data[:, :10], 1 - data.target
+    found = case_of(name, x, y, class_weight, True)
+    return found | {"x": x.tolist(), "y": [bool(v) for v in y]}
+
+
 def case(name, seed, rows, features, class_weight=None, scaled=True):
     x, y, checksum = generate(seed, rows, features)
+    found = case_of(name, x, y, class_weight, scaled)
+    return found | {"seed": seed, "checksum": checksum}
+
+
+def case_of(name, x, y, class_weight, scaled):
     table, predictions = [], []
     for c in GRID:
         losses, p = validate(x, y, c, class_weight, scaled)
@@ -185,12 +200,10 @@ def case(name, seed, rows, features, class_weight=None, scaled=True):
     p = predictions[chosen]
     return {
         "name": name,
-        "seed": seed,
-        "rows": rows,
-        "features": features,
+        "rows": x.shape[0],
+        "features": x.shape[1],
         "class_weight": class_weight or "none",
         "scaled": scaled,
-        "checksum": checksum,
         "losses": table,
         "means": means,
         "standard_errors": errors,
@@ -208,9 +221,10 @@ json.dump(
             case("three features", 1, 400, 3),
             case("thirty features, balanced", 2, 600, 30, class_weight="balanced"),
             case("as LogisticRegressionCV", 1, 300, 4, scaled=False),
+            real("breast cancer"),
         ],
     },
     sys.stdout,
-    indent=1,
+    separators=(",", ":"),
 )
 print()

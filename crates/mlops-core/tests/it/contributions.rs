@@ -120,7 +120,7 @@ fn random_model(random: &mut Random) -> Model {
     let mut number = |size: f64| (random.unit() - 0.5) * size;
     model.encoder.numeric = numeric
         .iter()
-        .map(|name| NumericFeature { name: name.clone(), fill: fills.then(|| number(100.0)) })
+        .map(|name| NumericFeature::line(name.clone(), fills.then(|| number(100.0))))
         .collect();
     model.encoder.categorical = categorical
         .iter()
@@ -131,6 +131,7 @@ fn random_model(random: &mut Random) -> Model {
                 levels: names("a", known),
                 pooled: names("rare", pooled),
                 fill: None,
+                bins: None,
             };
             let fill = u32::try_from(random.below(feature.width())).unwrap();
             CategoricalFeature { fill: fills.then_some(fill), ..feature }

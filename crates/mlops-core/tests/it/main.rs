@@ -19,12 +19,16 @@ mod contract;
 mod contributions;
 /// Files that were corrected, renamed, copied, moved away: what the data set then has.
 mod corrections;
+/// Columns of dates.
+mod dates;
 /// `fullprocess` decides: drift, gate, hold-outs, and every way a run can end.
 mod decision;
 /// When data are due, and whether they are overdue.
 mod due;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
+/// People who are erased: what loses them, what is named, and that they never come back.
+mod forgetting;
 /// New rows on top of many that are known.
 mod incremental;
 /// Files of the input folder: headers, spellings, labels, what fails and how loudly.
@@ -33,6 +37,8 @@ mod ingestion;
 mod judged;
 /// Objects of places: what is fetched, when, and that nothing half counts.
 mod landing;
+/// Of rows with the same key the newest stays.
+mod latest;
 /// Test rows that a model knows: held out of its training, or left out of its score.
 mod leak;
 /// What each step read and wrote, for whoever follows the lineage of data.
@@ -61,6 +67,8 @@ mod release;
 mod retention;
 /// The history of releases, and the way back from one.
 mod rollback;
+/// Splines, bins and points, from the data to every answer.
+mod shapes;
 /// Test rows and training rows: no entity is ever on both sides.
 mod sides;
 /// Scores by the values of columns, and the gate that looks at them.

@@ -26,6 +26,11 @@ fn tuned() -> Scene {
     trained(&json!({"threshold": {"maximize": "f1"}, "C": "cv", "class_weight": "balanced"}))
 }
 
+/// A model with splines and bins.
+fn shaped() -> Scene {
+    trained(&json!({"splines": {"x": {}}, "bins": {"z": {}, "size": {}}}))
+}
+
 fn trained(training: &Value) -> Scene {
     let scene = Scene::with(&json!({"training": training, "schema": {"id": ["who"],
         "numeric": ["x", "y", "z"], "categorical": ["colour", "size"], "target": "left",
@@ -161,7 +166,7 @@ fn corrupted_files_are_clean_errors_in_bounded_memory() {
 
 #[expect(clippy::print_stdout, reason = "the figures of a soak")]
 fn corrupted_files() {
-    let all = [scene(), tuned()].map(|scene| {
+    let all = [scene(), tuned(), shaped()].map(|scene| {
         let good = fs::read(scene.path("model/trainedmodel.bin")).unwrap();
         let original = artifact::decode(&good, "good").unwrap();
         (good, original)
@@ -171,7 +176,7 @@ fn corrupted_files() {
     let count = repetitions(5_000, 100_000);
     for seed in 0..count {
         let mut random = Random(seed);
-        let (good, original) = &all[usize::from(seed % 2 == 0)];
+        let (good, original) = &all[usize::try_from(seed % 3).unwrap()];
         let mut bytes = good.clone();
         let sealed = damage(&mut random, &mut bytes);
         match artifact::decode(&bytes, "the/file.bin") {

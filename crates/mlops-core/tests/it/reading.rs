@@ -7,6 +7,7 @@ use std::path::Path;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::{Reading, RowReader};
 use mlops_core::table::Table;
+use mlops_core::table::date::canonical;
 use mlops_core::table::schema::{Role, Schema, SchemaFields};
 use mlops_testkit::{Random, folder, repetitions};
 
@@ -61,6 +62,7 @@ fn through_bytes(
             match column.role {
                 Role::Id => row.0.push(cell.to_owned()),
                 Role::Numeric => row.1.push(cell.parse().unwrap_or(f64::NAN).to_bits()),
+                Role::Date => row.1.push(canonical(cell.as_bytes()).unwrap().to_bits()),
                 Role::Categorical => row.2.push(cell.to_owned()),
                 Role::Target => row.3 = cell == schema.positive_label(),
             }
@@ -112,6 +114,7 @@ fn plain_rows_with_one_odd_byte_anywhere() {
     let schema = Schema::new(SchemaFields {
         id: &names(&["id"]),
         numeric: &names(&["x", "y"]),
+        date: &names(&["d"]),
         categorical: &names(&["g"]),
         target: "t",
         positive_label: "1",
@@ -120,7 +123,8 @@ fn plain_rows_with_one_odd_byte_anywhere() {
     let options = Ingestion::default();
     let dir = folder();
     let path = dir.path().join("input.csv");
-    let plain = "id,x,y,g,t\nacme,12,1234567,red,1\n,,0.25,,0\nb c,-7,123456789012345,blue,0\n";
+    let plain = "id,x,y,d,g,t\nacme,12,1234567,2024-03-31,red,1\n,,0.25,,,0\n\
+                 b c,-7,123456789012345,2024-03-31T14:05:09,blue,0\n";
     let canonical = plain.to_owned();
     assert_eq!(agree(&schema, &options, &path, canonical.as_bytes()), 3);
     for at in canonical.find('\n').unwrap() + 1..canonical.len() {
@@ -132,9 +136,9 @@ fn plain_rows_with_one_odd_byte_anywhere() {
             agree(&schema, &options, &path, &bytes);
         }
     }
-    let narrow = Ingestion { max_line_bytes: 22, ..Ingestion::default() };
+    let narrow = Ingestion { max_line_bytes: 23, ..Ingestion::default() };
     for extra in 0..6 {
-        let row = format!("{}acme,12,1234567,red,1\n", "x".repeat(extra));
-        agree(&schema, &narrow, &path, format!("id,x,y,g,t\n{row}a,1,2,g,0\n").as_bytes());
+        let row = format!("{}acme,12,1234567,,red,1\n", "x".repeat(extra));
+        agree(&schema, &narrow, &path, format!("id,x,y,d,g,t\n{row}a,1,2,,g,0\n").as_bytes());
     }
 }

@@ -10,6 +10,7 @@ mod gain;
 mod histogram;
 mod precision_recall;
 mod roc;
+mod scorecard;
 mod thresholds;
 
 pub use calibration::Calibration;
@@ -20,4 +21,5 @@ pub use gain::Gain;
 pub use histogram::Histogram;
 pub use precision_recall::PrecisionRecall;
 pub use roc::Roc;
+pub use scorecard::Scorecard;
 pub use thresholds::Thresholds;

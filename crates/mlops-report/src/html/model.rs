@@ -3,6 +3,7 @@
 //! Not for its quality: see `quality`.
 
 use maud::{Markup, html};
+use mlops_core::model::Counts;
 use mlops_core::text;
 
 use super::table::{Table, cells};
@@ -11,7 +12,7 @@ use crate::charts::weightiest;
 use crate::font::clean;
 use crate::format;
 use crate::pictures::Picture;
-use crate::report::{Coefficient, Report};
+use crate::report::{Coefficient, Part, Report};
 
 /// Renders the section.
 pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
@@ -32,6 +33,61 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
             (words(report))
         }
         (tuned::section(report))
+        @if !model.attributes.is_empty() {
+            div.beside {
+                (figures(pictures, &["scorecard"]))
+                (attributes(report))
+            }
+        }
+    }
+}
+
+/// The bins and levels with what stands behind them.
+fn attributes(report: &Report) -> Markup {
+    let (columns, scorecard) = (&report.model.attributes, report.model.scorecard.is_some());
+    let mut headings = vec![
+        ("Column", false),
+        ("Bin or level", false),
+        ("Rows", true),
+        ("Positive", true),
+        ("Weight of evidence", true),
+    ];
+    if scorecard {
+        headings.push(("Points", true));
+    }
+    let mut table = Table::new("Bins and levels", &headings);
+    let none = "–".to_owned();
+    for column in columns {
+        for row in &column.rows {
+            let share = |counts: Counts| counts.positives as f64 / counts.rows() as f64;
+            let counts = row.counts.filter(|counts| counts.rows() > 0);
+            let mut cells = cells![
+                name(&column.name),
+                clean(&row.attribute.to_string()),
+                row.counts.map_or_else(|| none.clone(), |counts| format::count(counts.rows())),
+                counts.map_or_else(|| none.clone(), |counts| format::percent(share(counts))),
+                row.woe.map_or_else(|| none.clone(), format::number),
+            ];
+            if scorecard {
+                let points = row.points.map_or_else(|| none.clone(), |p| p.rounded.to_string());
+                cells.push(html! { (points) });
+            }
+            table.row(cells);
+        }
+    }
+    let values = columns.iter().filter_map(|column| {
+        let value = format::number(column.information_value?);
+        Some(format!("{} {value}", clean(&text::name(&column.name))))
+    });
+    html! {
+        div {
+            (table)
+            p.small {
+                "Weight of evidence: the logarithm of the share of the negative training rows in the \
+                 bin, divided by its share of the positive ones. Above 0, positives are rarer than on \
+                 average. Information values: " (text::names(values)) "."
+            }
+        }
     }
 }
 
@@ -95,7 +151,11 @@ fn words(report: &Report) -> Markup {
 
 fn sentence(feature: &Coefficient, report: &Report) -> String {
     let odds = feature.value.exp();
+    if feature.part == Part::Curve {
+        return "part of a curve: its terms have a meaning only together".to_owned();
+    }
     let step = match (report.model.standardised, feature.deviation) {
+        _ if feature.part == Part::Evidence => "one unit of evidence more".to_owned(),
         _ if feature.against.is_some() => {
             format!(
                 "rather than “{}”",

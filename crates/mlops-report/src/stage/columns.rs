@@ -6,6 +6,7 @@ use mlops_core::csv::reader::RowReader;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::diagnose::Diagnostics;
+use mlops_core::table::date::spell;
 use mlops_core::table::schema::Role;
 use mlops_core::{Error, Result, stage, text};
 
@@ -59,7 +60,7 @@ pub(super) fn of(
     let rows: Vec<_> = columns.iter().map(row).collect();
     let features = || {
         let rows = columns.iter().zip(&rows);
-        let role = |role| matches!(role, Role::Numeric | Role::Categorical);
+        let role = |role| !matches!(role, Role::Id | Role::Target);
         rows.filter(move |(column, _)| role(column.role)).map(|(_, row)| row)
     };
     let mut missing = features()
@@ -102,6 +103,7 @@ fn row(column: &ColumnProfile) -> ColumnRow {
     let kind = match column.role {
         Role::Id => "id",
         Role::Numeric => "number",
+        Role::Date => "date",
         Role::Categorical => "category",
         Role::Target => "label",
     };
@@ -113,6 +115,14 @@ fn row(column: &ColumnProfile) -> ColumnRow {
         ..ColumnRow::default()
     };
     match &column.summary {
+        ColumnSummary::Numeric(s) if column.role == Role::Date => ColumnRow {
+            kind: match (s.min, s.max) {
+                (Some(first), Some(last)) => format!("date, {} to {}", spell(first), spell(last)),
+                _ => kind.to_owned(),
+            },
+            distinct: Some(s.distinct),
+            ..bare
+        },
         ColumnSummary::Numeric(s) => ColumnRow {
             mean: s.mean,
             median: s.median,

@@ -1,13 +1,16 @@
 //! Made-up reports for the tests and the gallery: one plausible, one hostile.
 #![allow(dead_code, reason = "each user needs a part")]
 
+use mlops_core::config::Scale;
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Evaluation, Interval, Method, PrPoint, Ranking, RocPoint,
     ScoreHistogram,
 };
+use mlops_core::model::Counts;
+use mlops_core::model::scorecard::{Attribute, AttributeColumn, AttributeRow, Points};
 use mlops_report::{
-    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Reason, Report,
-    Score, Severity,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, PointsScale, Reason,
+    Report, Score, Severity,
 };
 
 /// Scores of two made-up classes, from a small generator of our own.
@@ -188,6 +191,71 @@ pub(crate) fn plausible() -> Report {
     }
 }
 
+/// A report on a model with a scorecard.
+pub(crate) fn with_scorecard() -> Report {
+    let bins = |name: &str, edges: &[f64], rows: &[(u64, u64, f64, f64)]| {
+        let last = rows.len() - 2;
+        let attribute = |at: usize| match at {
+            at if at > last => Attribute::Missing,
+            at => Attribute::Numbers {
+                above: at.checked_sub(1).map(|at| edges[at]),
+                up_to: edges.get(at).copied(),
+            },
+        };
+        let row = |(at, (negatives, positives, woe, exact)): (usize, &(u64, u64, f64, f64))| {
+            AttributeRow {
+                attribute: attribute(at),
+                counts: Some(Counts { negatives: *negatives, positives: *positives }),
+                woe: Some(*woe),
+                points: Some(Points { exact: *exact, rounded: exact.round() as i64 }),
+            }
+        };
+        AttributeColumn {
+            name: name.to_owned(),
+            information_value: Some(0.3217),
+            rows: rows.iter().enumerate().map(row).collect(),
+        }
+    };
+    let level = |name: &str, exact: f64| AttributeRow {
+        attribute: Attribute::Levels(vec![name.to_owned()]),
+        counts: None,
+        woe: None,
+        points: Some(Points { exact, rounded: exact.round() as i64 }),
+    };
+    let mut report = plausible();
+    report.model.attributes = vec![
+        bins(
+            "utilisation_of_limit",
+            &[0.25, 0.5, 0.9],
+            &[
+                (900, 40, 0.91, 24.2),
+                (1_200, 160, -0.18, -4.9),
+                (700, 150, -0.66, -17.6),
+                (200, 110, -1.61, -42.6),
+                (90, 12, -0.19, -4.8),
+            ],
+        ),
+        bins(
+            "income",
+            &[18_000.0, 32_500.0],
+            &[
+                (600, 190, -1.1, -27.3),
+                (1_100, 170, -0.3, -8.4),
+                (1_300, 100, 0.6, 14.5),
+                (90, 12, -0.19, -4.8),
+            ],
+        ),
+        AttributeColumn {
+            name: "employment".to_owned(),
+            information_value: None,
+            rows: vec![level("employed", 6.2), level("self-employed", -3.0), level("none", -11.7)],
+        },
+    ];
+    let scale = Scale { points0: 600.0, odds0: 0.02, pdo: 20.0 };
+    report.model.scorecard = Some(PointsScale { scale, base: 541 });
+    report
+}
+
 fn features() -> Vec<Coefficient> {
     [
         ("payment_delay_days", 1.184, Some(11.2)),
@@ -203,7 +271,7 @@ fn features() -> Vec<Coefficient> {
         name: name.to_owned(),
         value,
         deviation,
-        against: None,
+        ..Coefficient::default()
     })
     .collect()
 }
@@ -293,8 +361,8 @@ pub(crate) fn hostile() -> Report {
         .map(|k| Coefficient {
             name: format!("feature <{k}> & {}", "long".repeat(k)),
             value: if k == 7 { f64::NAN } else { (k as f64 - 18.0).powi(3) / 900.0 },
-            deviation: None,
             against: (k == 9).then(|| "north".to_owned()),
+            ..Coefficient::default()
         })
         .collect();
     report.score.held_out.clone_from(&long);

@@ -69,13 +69,15 @@ fn rows(loaded: Option<&Loaded>) -> Value {
         let schema = match slot {
             Slot::Numeric { .. } => json!({ "type": ["number", "string", "null"],
                 "description": "A number; as a text, in a spelling of the model's files" }),
+            Slot::Date { .. } => json!({ "type": ["string", "null"],
+                "description": "A date as 2024-03-31, or a time as 2024-03-31T14:05:00" }),
             Slot::Categorical { .. } => json!({ "type": ["string", "number", "boolean", "null"] }),
             Slot::Id(_) => json!({ "type": ["integer", "string", "null"],
                 "description": "Kept with the prediction in the log, if there is one" }),
             Slot::Target => json!({ "type": ["string", "number", "boolean", "null"],
                 "description": "The label; needed by /scoring alone" }),
         };
-        if matches!(slot, Slot::Numeric { .. } | Slot::Categorical { .. }) {
+        if !matches!(slot, Slot::Id(_) | Slot::Target) {
             required.push(name);
         }
         row.insert(name.to_owned(), schema);
@@ -138,6 +140,8 @@ fn own() -> Value {
                 "unknown_categories", "ignored"],
             merged(json!({ "predictions": list(&label()),
                 "probabilities": list(&json!({ "type": "number", "minimum": 0, "maximum": 1 })),
+                "points": list(&json!({ "type": ["integer", "null"],
+                    "description": "Only if the model has a scorecard" })),
                 "model_version": text(), "rows": count(),
                 "explanations": reference("Explanations") }), counts.clone())),
         "Explanations": object(&["reference", "rows"], json!({

@@ -32,6 +32,8 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Predicted {
     pub(crate) probabilities: Vec<f64>,
+    /// The points of the scorecard, one per row; none without a scorecard.
+    pub(crate) points: Vec<Option<i64>>,
     pub(crate) notes: Notes,
     /// The ids of the rows, if they are kept.
     pub(crate) ids: Vec<TextColumn>,
@@ -55,6 +57,9 @@ impl Predicted {
         let target = if first == 0 { &mut self.probabilities } else { &mut block };
         let (_, unknown_categories) = predictor.probabilities(table, target);
         notes.unknown_categories += unknown_categories;
+        if let Some(scorecard) = &loaded.scorecard {
+            self.points.extend(scorecard.points(&loaded.model.encoder, table));
+        }
         for (row, _) in target.iter().enumerate().filter(|(_, p)| p.is_nan()) {
             let numeric = |index: usize| {
                 let this =
@@ -100,7 +105,7 @@ impl Predicted {
 
     /// `{"predictions": […], "probabilities": […], "model_version": "…", …}`.
     pub(crate) fn json(self, loaded: &Arc<Loaded>, reasons: &Reasons, share: Share) -> Body {
-        let Self { probabilities, notes, contributions, .. } = self;
+        let Self { probabilities, points, notes, contributions, .. } = self;
         let mut out = b"],\"model_version\":\"".to_vec();
         out.extend_from_slice(loaded.id.as_str().as_bytes());
         out.extend_from_slice(b"\",\"rows\":");
@@ -118,8 +123,11 @@ impl Predicted {
             Part::Labels,
             Part::Text(b"],\"probabilities\":[".to_vec()),
             Part::Numbers,
-            Part::Text(out),
         ];
+        if loaded.scorecard.is_some() {
+            parts.extend([Part::Text(b"],\"points\":[".to_vec()), Part::Points(points)]);
+        }
+        parts.push(Part::Text(out));
         if contributions.is_some() {
             parts.extend(explanations(loaded));
         }
@@ -145,6 +153,8 @@ pub(crate) enum Part {
     Labels,
     /// The probabilities, separated by commas, in the shortest spelling that reads back exactly.
     Numbers,
+    /// The points of a scorecard, separated by commas.
+    Points(Vec<Option<i64>>),
     /// A value of each row's explanation, separated by commas.
     Explanations(Field),
 }
@@ -212,6 +222,18 @@ impl Script {
                     let label =
                         &self.loaded.labels[usize::from(!classify(*probability, threshold))];
                     out.extend_from_slice(label.as_bytes());
+                    self.row += 1;
+                }
+            }
+            Part::Points(points) => {
+                let mut buffer = itoa::Buffer::new();
+                while let Some(points) = points.get(self.row) {
+                    if out.len() >= enough {
+                        return true;
+                    }
+                    comma(out, self.row);
+                    let number = points.map(|points| buffer.format(points));
+                    out.extend_from_slice(number.unwrap_or("null").as_bytes());
                     self.row += 1;
                 }
             }

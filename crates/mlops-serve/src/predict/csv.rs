@@ -121,7 +121,10 @@ pub(crate) fn read(
 /// between them.
 fn take_texts(rows: &mut Rows, texts: &Table, unread: Vec<Unread>, lines: &[u64]) {
     let columns = &rows.loaded.columns;
-    let numeric = columns.iter().filter(|(_, s)| matches!(s, Slot::Numeric { .. })).count();
+    let numeric = columns
+        .iter()
+        .filter(|(_, s)| matches!(s, Slot::Numeric { .. } | Slot::Date { .. }))
+        .count();
     let mut unread = unread.into_iter().peekable();
     let pass = |rows: &mut Rows, fault: Unread| {
         let Unread { row, line, column, message } = fault;
@@ -137,7 +140,9 @@ fn take_texts(rows: &mut Rows, texts: &Table, unread: Vec<Unread>, lines: &[u64]
         for c in 0..columns.len() {
             match columns.slot(c) {
                 Slot::Id(index) => rows.text(c, texts.ids[index].get(row)),
-                Slot::Numeric { index, .. } => rows.text(c, texts.categorical[index].get(row)),
+                Slot::Numeric { index, .. } | Slot::Date { index, .. } => {
+                    rows.text(c, texts.categorical[index].get(row));
+                }
                 Slot::Categorical { index, .. } => {
                     rows.text(c, texts.categorical[numeric + index].get(row));
                 }
@@ -159,7 +164,7 @@ fn look(loaded: &Loaded, table: &Table, first: u64, unread: Vec<Unread>, notes: 
     let mut unfilled: Vec<(usize, usize)> = Vec::new();
     for c in 0..loaded.columns.len() {
         let (missing, fills): (Vec<usize>, bool) = match loaded.columns.slot(c) {
-            Slot::Numeric { index, fills } => {
+            Slot::Numeric { index, fills } | Slot::Date { index, fills } => {
                 let column = table.numeric[index].iter().enumerate();
                 (column.filter(|(_, v)| v.is_nan()).map(|(i, _)| i).collect(), fills)
             }

@@ -230,7 +230,8 @@ pub(crate) fn with_table<T>(
     }
     let mut table = TABLE.take();
     let model = &loaded.model;
-    let fits = table.numeric.len() == model.encoder.numeric.len()
+    let numbers = model.encoder.numeric.len() + model.encoder.dates.len();
+    let fits = table.numeric.len() == numbers
         && table.categorical.len() == model.encoder.categorical.len()
         && table.ids.len() == model.schema.count(mlops_core::table::schema::Role::Id);
     if fits {

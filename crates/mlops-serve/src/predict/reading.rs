@@ -55,10 +55,12 @@ pub(crate) struct Readings {
 impl Readings {
     pub(crate) fn of(model: &Model, options: &Ingestion) -> Self {
         let reading = |numbers: NumberFormat| Reading {
-            cells: CellReader::new(&model.schema, &model.missing_values, numbers),
+            cells: CellReader::new(&model.schema, &model.missing_values, numbers)
+                .with_date_pattern(model.date_pattern.as_deref()),
             rows: Ingestion {
                 missing_values: model.missing_values.clone(),
                 numbers,
+                date_pattern: model.date_pattern.clone(),
                 ..options.clone()
             },
         };
@@ -82,13 +84,13 @@ impl Readings {
     }
 }
 
-/// `schema` with its numbers as categories; all columns keep their positions.
+/// `schema` with its numbers and dates as categories; all columns keep their positions.
 fn texts(schema: &Schema) -> Schema {
     let names = |roles: &[Role]| -> Vec<String> {
         let names = roles.iter().flat_map(|role| schema.names(*role));
         names.map(str::to_owned).collect()
     };
-    let features = names(&[Role::Numeric, Role::Categorical]);
+    let features = names(&[Role::Numeric, Role::Date, Role::Categorical]);
     let ids = names(&[Role::Id]);
     let (target, positive) = (schema.target(), schema.positive_label());
     Schema::new(SchemaFields {

@@ -181,6 +181,17 @@ impl<'a> Rows<'a> {
                     None => self.fault(Some(c), || cells.no_number(text)),
                 }
             }
+            Slot::Date { index, fills } if self.table.numeric[index].len() == rows => {
+                match cells.date(text) {
+                    Some(days) => {
+                        self.table.numeric[index].push(days);
+                        if days.is_nan() {
+                            self.missing(c, fills);
+                        }
+                    }
+                    None => self.fault(Some(c), || cells.no_date(text)),
+                }
+            }
             Slot::Categorical { index, fills } if self.table.categorical[index].len() == rows => {
                 let text = cells.text(text);
                 self.table.categorical[index].push(text);
@@ -200,7 +211,7 @@ impl<'a> Rows<'a> {
     /// Adds a missing value for column `c`.
     pub(crate) fn null(&mut self, c: usize) {
         match self.loaded.columns.slot(c) {
-            Slot::Numeric { index, fills }
+            Slot::Numeric { index, fills } | Slot::Date { index, fills }
                 if self.table.numeric[index].len() == self.table.len() =>
             {
                 self.table.numeric[index].push(f64::NAN);
@@ -283,7 +294,9 @@ impl<'a> Rows<'a> {
     fn has(&self, c: usize, rows: usize) -> bool {
         match self.loaded.columns.slot(c) {
             Slot::Id(_) => true,
-            Slot::Numeric { index, .. } => self.table.numeric[index].len() > rows,
+            Slot::Numeric { index, .. } | Slot::Date { index, .. } => {
+                self.table.numeric[index].len() > rows
+            }
             Slot::Categorical { index, .. } => self.table.categorical[index].len() > rows,
             Slot::Target => self.wants == Wants::Features || self.table.labels.len() > rows,
         }

@@ -68,6 +68,70 @@ fn missing_unknown_and_ignored_are_counted() {
 }
 
 #[test]
+fn a_scorecard_answers_with_points_in_every_form() {
+    let training = json!({ "bins": { "age": {}, "balance": {}, "country": {} },
+        "scorecard": { "points0": 500, "odds0": 1, "pdo": 40 } });
+    let scene = Scene::deployed(&json!({ "training": training }));
+    let service = scene.serve();
+    let body = json!([row(), { "age": null, "balance": null, "country": "atlantis" }]);
+    let value = service.post("/prediction", &body).ends_with(200).json();
+    let points: Vec<i64> =
+        value["points"].as_array().unwrap().iter().map(|points| points.as_i64().unwrap()).collect();
+    for (points, probability) in points.iter().zip(value["probabilities"].as_array().unwrap()) {
+        let probability = probability.as_f64().unwrap();
+        let exact = 500.0 - 40.0 * (probability / (1.0 - probability)).log2();
+        assert!((*points as f64 - exact).abs() <= 2.0, "{points} instead of {exact}");
+    }
+    assert_eq!(value["imputed"], json!({ "age": 1, "balance": 1 }));
+    let csv = "age,balance,country\n41,12.5,de\n,,atlantis\n";
+    let again = service.csv("/prediction", csv).ends_with(200).json();
+    assert_eq!(
+        (&again["points"], &again["probabilities"]),
+        (&value["points"], &value["probabilities"])
+    );
+    let plain = Scene::deployed(&json!({})).serve().post("/prediction", &row()).ends_with(200);
+    assert!(plain.json().get("points").is_none());
+}
+
+#[test]
+fn a_date_is_read_as_the_files_of_the_model_are() {
+    let config = json!({
+        "schema": { "id": ["customer"], "numeric": ["age"], "date": ["since"],
+            "target": "churned", "positive_label": "yes", "negative_label": "no" },
+        "ingestion": { "date_pattern": "%d.%m.%Y" },
+    });
+    let scene = Scene::empty(&config);
+    let line = |i: u32| {
+        let (year, month, day) = (2010 + i % 14, i % 12 + 1, i % 28 + 1);
+        let churned = if i * 7 % 20 < i % 14 { "yes" } else { "no" };
+        format!("c{i},{},{day:02}.{month:02}.{year},{churned}\n", 20 + i % 50)
+    };
+    let text = |range: std::ops::Range<u32>| {
+        let rows: String = range.map(line).collect();
+        format!("customer,age,since,churned\n{rows}")
+    };
+    scene.file("in/a.csv", text(0..300));
+    scene.file("test/test.csv", text(300..500));
+    scene.release();
+    let service = scene.serve();
+    let ask = |since: Value| service.post("/prediction", &json!({ "age": 40, "since": since }));
+    let plain = ask(json!("2020-03-31")).ends_with(200);
+    for same in ["31.03.2020", " 2020-03-31T00:00:00Z "] {
+        assert_eq!(ask(json!(same)).ends_with(200).bits(), plain.bits(), "{same}");
+    }
+    let csv = service.csv("/prediction", "since,age\n31.03.2020,40\n").ends_with(200);
+    assert_eq!(csv.bits(), plain.bits());
+    assert_ne!(ask(json!("2012-03-31")).ends_with(200).bits(), plain.bits());
+    assert_eq!(ask(Value::Null).ends_with(200).json()["imputed"], json!({ "since": 1 }));
+    for wrong in [json!("03/31/2020"), json!(18352)] {
+        let text = ask(wrong).ends_with(422).json().to_string();
+        assert!(text.contains("is not a date") && text.contains("since"), "{text}");
+    }
+    let csv = service.csv("/prediction", "since,age\n2020-02-30,40\n").ends_with(422).json();
+    assert!(csv.to_string().contains("is not a date"), "{csv}");
+}
+
+#[test]
 fn rows_that_break_the_schema_are_named_with_row_column_and_reason() {
     let scene = Scene::deployed(&json!({}));
     let service = scene.serve();

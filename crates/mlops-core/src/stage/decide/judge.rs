@@ -121,8 +121,9 @@ fn seen(
         .without_digest();
     let predictor = Predictor::new(model);
     let mut matrix = ConfusionMatrix::default();
-    let mut of_before = SampleBuilder::new(&model.schema, config.training.seed);
-    let mut of_new = SampleBuilder::new(&model.schema, config.training.seed);
+    let sample =
+        || SampleBuilder::new(&model.schema, config.training.seed).with_ages(&model.encoder);
+    let (mut of_before, mut of_new) = (sample(), sample());
     let mut next = 0_u64;
     reader.read(dataset.location.as_path(), |table| {
         let first = next;

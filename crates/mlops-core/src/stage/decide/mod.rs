@@ -26,7 +26,7 @@ use crate::release::Release;
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
 use crate::run::decision::{Concern, Decision, Retrained, StepTime};
 use crate::table::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 use super::deploy::{self, Candidate};
 use super::ingest::{self, report::Ingested};
@@ -134,7 +134,8 @@ impl<'a> DecisionRun<'a> {
                     .to_owned(),
             );
         }
-        if dataset.version <= looked && !force && !lost {
+        let erased = self.is_of_erased_people(trained)?;
+        if dataset.version <= looked && !force && !lost && !erased {
             let known = self.workspace.ledger.dataset(looked)?;
             let name = known.map_or_else(|| looked.file_name(), |known| known.name());
             let waiting = judged < dataset.version && live.is_some();
@@ -144,7 +145,7 @@ impl<'a> DecisionRun<'a> {
             (data.new_rows, data.files) = (0, Vec::new());
             return self.nothing_new(live, &format!("there are no data after {name}{more}"));
         }
-        if let Some(reason) = self.waits(&standings)?.filter(|_| !force && !lost) {
+        if let Some(reason) = self.waits(&standings)?.filter(|_| !force && !lost && !erased) {
             return match live {
                 Some(_) => self.nothing_new(live, &reason),
                 None => Ok(self.end(DecisionOutcome::NothingNew, &reason)),
@@ -156,7 +157,7 @@ impl<'a> DecisionRun<'a> {
         self.decision.data.new_rows = new.len();
         self.decision.data.warnings.extend(note);
         let same_columns = live.is_none_or(|live| live.model.schema.digest() == schema.digest());
-        if new.len() == 0 && live.is_some() && same_columns && !force {
+        if new.len() == 0 && live.is_some() && same_columns && !force && !erased {
             let reason = format!("no row of {} is new", dataset.name());
             return self.nothing_new(live, &reason);
         }
@@ -192,7 +193,7 @@ impl<'a> DecisionRun<'a> {
         }
         let drift = self.decision.drift.as_ref();
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
-        if self.options.dry_run || !(force || asked) {
+        if self.options.dry_run || !(force || asked || erased) {
             let (outcome, reason) = match drift {
                 None if live.is_some() => {
                     (DecisionOutcome::DryRun, "the columns changed".to_owned())
@@ -208,6 +209,25 @@ impl<'a> DecisionRun<'a> {
             return self.record(outcome, reason, &dataset);
         }
         self.retrain(live, &dataset, made)
+    }
+
+    /// Whether the live model, which was trained on the version `trained`, may have seen rows of people who were
+    /// erased since. A new model is then trained, whatever else is found.
+    fn is_of_erased_people(&mut self, trained: Option<DatasetVersion>) -> Result<bool> {
+        let Some(trained) = trained else { return Ok(false) };
+        let erasures = self.workspace.ledger.erasures()?;
+        let seen: Vec<_> = erasures.iter().filter(|e| e.counts.was_seen_by(trained)).collect();
+        let Some(last) = seen.last() else { return Ok(false) };
+        let rows = seen.iter().map(|erasure| erasure.counts.rows).sum();
+        self.decision.data.warnings.push(format!(
+            "the live model may have been trained on {} of people who were erased since ({}, last in the run \
+             {}): a new model is trained",
+            text::plural(rows, "row"),
+            text::plural(seen.len() as u64, "erasure"),
+            last.run_id
+        ));
+        self.decision.erased = rows;
+        Ok(true)
     }
 
     /// Draws a hold-out from the rows that no earlier draw was offered.
@@ -381,6 +401,9 @@ impl<'a> DecisionRun<'a> {
         let why = why.to_owned();
         let concern = match &self.decision.drift {
             _ if !is_live => Some(Concern::NothingLive { why }),
+            _ if self.decision.erased > 0 => {
+                Some(Concern::ErasedPeople { rows: self.decision.erased, why })
+            }
             Some(drift) if drift.below_constant => Some(below_constant(drift)),
             Some(drift) if drift.is_serious() => {
                 Some(Concern::NoBetterModel { drift: drift.reason.clone(), why })

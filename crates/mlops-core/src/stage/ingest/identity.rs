@@ -6,6 +6,7 @@
 
 use crate::Result;
 use crate::config::Config;
+use crate::ledger::Ledger;
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
 use crate::table::schema::Schema;
@@ -23,8 +24,13 @@ pub(crate) const SETTINGS_KEY: &str = "ingestion_settings";
 
 /// The schema of the workspace: the configured one, with the negative label that its data taught.
 pub fn schema(context: &Context, workspace: &Workspace) -> Result<Schema> {
+    schema_of(context, &workspace.ledger)
+}
+
+/// The same by the records alone.
+pub(crate) fn schema_of(context: &Context, ledger: &Ledger) -> Result<Schema> {
     let schema = context.config.schema.clone();
-    match (schema.negative_label(), workspace.ledger.meta(NEGATIVE_KEY)?) {
+    match (schema.negative_label(), ledger.meta(NEGATIVE_KEY)?) {
         (None, Some(label)) => Ok(schema.with_negative_label(&label)),
         _ => Ok(schema),
     }

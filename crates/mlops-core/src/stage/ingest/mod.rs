@@ -8,6 +8,7 @@ mod batches;
 pub(crate) mod columnar;
 mod earlier_changes;
 pub mod identity;
+pub(crate) mod latest;
 mod loss;
 pub(crate) mod part;
 pub(crate) mod publish;
@@ -45,7 +46,7 @@ use crate::{Error, Result, text};
 
 use anew::{Anew, Changes, gone, say_what_stays};
 use part::Part;
-pub(super) use publish::{New, publish};
+pub(super) use publish::{New, publish, publish_built};
 pub use report::Ingested;
 
 /// Files whose records are looked up together.
@@ -190,6 +191,7 @@ fn take(
     let expected = last.as_ref().map_or(0, |d| d.rows)
         + total / average_row_bytes(waiting.first().map(|w| w.candidate.path.as_path()));
     let mut ingest = start(context, &schema, expected, last.is_none())?;
+    ingest.forget(workspace.ledger.forgotten(&schema)?);
     ingest.compare_rows(typical_rows(context, workspace)?);
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
@@ -241,7 +243,7 @@ fn take(
     let left = held.iter().filter(|segment| superseded.contains(&segment.sha256));
     report.superseded = left.map(|segment| segment.rows).sum();
     let version = DatasetVersion::after(last.as_ref().map(|last| last.version), taken);
-    let new = New { version, base: previous, parts, superseded };
+    let new = New { version, base: previous, parts, superseded, erasure: None };
     publish(context, workspace, ingest, new, meta.clone(), report)?;
     repeats::warn(context, workspace, report)?;
     let old = super::retain::datasets(context, workspace);
@@ -258,11 +260,11 @@ fn record_files(
     meta: &[(&str, String)],
 ) -> Result<()> {
     let run = &context.run;
-    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None)
+    workspace.ledger.commit_ingestion(run, &report.files, None, &[], &[], meta, None, None)
 }
 
 /// Starts a data set of about `rows` rows; the `first` one teaches the negative label.
-fn start<'a>(
+pub(in crate::stage) fn start<'a>(
     context: &'a Context,
     schema: &'a Schema,
     rows: u64,
@@ -360,7 +362,16 @@ fn known_sources(
     found: Vec<SourceFile>,
 ) -> Result<Vec<SourceFile>> {
     let mut sources = Vec::new();
-    for file in workspace.ledger.files()? {
+    let mut files = workspace.ledger.files()?;
+    if context.config.latest().is_some() {
+        // The newest rows stay: a file stands where a content of it was taken last.
+        let taken = files.iter().enumerate().filter(|(_, file)| file.status.is_in());
+        let last: HashMap<Location, usize> =
+            taken.map(|(at, file)| (file.location.clone(), at)).collect();
+        let end = files.len();
+        files.sort_by_key(|file| last.get(&file.location).copied().unwrap_or(end));
+    }
+    for file in files {
         let path = file.location.path(&context.config.base);
         if path.is_file() {
             sources.push(SourceFile::at(&context.config, path));

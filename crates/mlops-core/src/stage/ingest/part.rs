@@ -13,17 +13,19 @@ use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 
 /// How the recorded counts of a content change.
-pub(super) enum Recount {
+pub(in crate::stage) enum Recount {
     /// They stay.
     No,
     /// All its rows were passed again.
     All,
     /// The rows that were kept were passed, of those that had these counts.
     Kept(Box<FileCounts>),
+    /// They become these.
+    To(Box<FileCounts>),
 }
 
 /// Where the rows of a part were read.
-pub(super) enum From {
+pub(in crate::stage) enum From {
     /// In a file, but for some rows, by part and line, that were given up.
     File(SourceFile, BTreeSet<(String, u64)>),
     /// In the last data set, from this row on, counted from 0: so many.
@@ -32,16 +34,16 @@ pub(super) enum From {
 
 /// A content that is in the new data set but not in its base.
 pub(in crate::stage) struct Part {
-    pub(super) sha256: Digest,
-    pub(super) location: Location,
-    pub(super) replaces: Option<Digest>,
-    pub(super) counts: FileCounts,
+    pub(in crate::stage) sha256: Digest,
+    pub(in crate::stage) location: Location,
+    pub(in crate::stage) replaces: Option<Digest>,
+    pub(in crate::stage) counts: FileCounts,
     /// The index of its record among those of this run, if it has one.
-    pub(super) record: Option<usize>,
+    pub(in crate::stage) record: Option<usize>,
     /// Whether its recorded counts change.
-    pub(super) recount: Recount,
+    pub(in crate::stage) recount: Recount,
     /// Where its rows were read.
-    pub(super) from: From,
+    pub(in crate::stage) from: From,
 }
 
 impl Part {
@@ -51,9 +53,11 @@ impl Part {
         Some(match &self.recount {
             Recount::No => return None,
             Recount::All => FileCounts { quarantine: Some(version), ..now.clone() },
+            Recount::To(counts) => (**counts).clone(),
             Recount::Kept(before) => FileCounts {
                 rows_kept: now.rows_kept,
                 duplicates_across: before.duplicates_across + now.duplicates(),
+                superseded: before.superseded + now.superseded,
                 ..(**before).clone()
             },
         })

@@ -6,12 +6,12 @@
 use crate::config::Config;
 use crate::config::choices::RecordChanges;
 use crate::csv::formats;
-use crate::dataset::builder::Ingest;
+use crate::dataset::builder::{Built, Ingest};
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
 use crate::dataset::index;
 use crate::ids::{DatasetVersion, Form};
-use crate::ledger::{DatasetRecord, Intent, Ledger, Segment, projections};
+use crate::ledger::{DatasetRecord, Erasure, Intent, Ledger, Segment, projections};
 use crate::platform::digest::Digest;
 use crate::platform::disk::NewFile;
 use crate::platform::threads::both;
@@ -20,6 +20,7 @@ use crate::{Error, Result};
 
 use crate::stage::ingest::columnar::{Packed, columnar};
 use crate::stage::ingest::identity::{MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY};
+use crate::stage::ingest::latest;
 use crate::stage::ingest::part::Part;
 use crate::stage::ingest::record_changes;
 use crate::stage::ingest::report::Ingested;
@@ -36,6 +37,8 @@ pub(in crate::stage) struct New<'a> {
     pub(in crate::stage) parts: Vec<Part>,
     /// Contents of the previous version that are not in it.
     pub(in crate::stage) superseded: Vec<Digest>,
+    /// The erasure that made it, and counts of contents that it changes.
+    pub(in crate::stage) erasure: Option<(&'a Erasure, &'a [(Digest, FileCounts)])>,
 }
 
 /// Gives the new data set its final name and commits it, with `meta`.
@@ -47,8 +50,24 @@ pub(in crate::stage) fn publish(
     meta: Vec<(&str, String)>,
     report: &mut Ingested,
 ) -> Result<()> {
+    let mut new = new;
+    let built = ingest.finish()?;
+    let of_new = (&mut new.base, &mut new.parts);
+    let built = latest::apply(context, workspace, built, of_new, report)?;
+    publish_built(context, workspace, built, new, meta, report)
+}
+
+/// The same for a data set that is finished.
+pub(in crate::stage) fn publish_built(
+    context: &Context,
+    workspace: &mut Workspace,
+    built: Built,
+    new: New,
+    meta: Vec<(&str, String)>,
+    report: &mut Ingested,
+) -> Result<()> {
     let mut meta = meta;
-    let New { version, base, mut parts, superseded } = new;
+    let New { version, base, mut parts, superseded, erasure } = new;
     let config = &context.config;
     let folder = &config.output_folder;
     refuse_in_the_way(config, version)?;
@@ -56,7 +75,6 @@ pub(in crate::stage) fn publish(
         formats::check_that_tables_are_known()?;
     }
     let mut keys = Vec::new();
-    let built = ingest.finish()?;
     built.settle(parts.iter_mut().map(|part| &mut part.counts));
     let changes = record_changes::record(context, workspace, &built, base, &mut parts, report)?;
     for part in &parts {
@@ -92,7 +110,8 @@ pub(in crate::stage) fn publish(
         stamp: Some(stamp),
     };
     let recounted = parts.iter().filter_map(|part| Some((part.sha256, part.recounted(version)?)));
-    let recounted: Vec<(Digest, FileCounts)> = recounted.collect();
+    let mut recounted: Vec<(Digest, FileCounts)> = recounted.collect();
+    recounted.extend(erasure.iter().flat_map(|(_, counts)| counts.iter().cloned()));
     let segments = segments(&workspace.ledger, &dataset, &parts)?;
     if let (Some(_), Some(table)) = (&files.data, &files.table) {
         keys.push((version.table_key(), table.digest.to_string()));
@@ -112,7 +131,8 @@ pub(in crate::stage) fn publish(
     }
     meta.extend(built.negative_label.map(|label| (NEGATIVE_KEY, label)));
     let index = built.index.filter(|_| dataset.rows >= INDEX_FROM_ROWS);
-    let record = (&dataset, &segments[..], &superseded[..], &recounted[..]);
+    let erasure = erasure.map(|(erasure, _)| erasure);
+    let record = (&dataset, &segments[..], &superseded[..], &recounted[..], erasure);
     meta.extend(keys.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let commit = || commit(context, workspace, files, record, &meta, report);
     let index = if let Some(index) = index {
@@ -182,8 +202,14 @@ fn segments(ledger: &Ledger, dataset: &DatasetRecord, parts: &[Part]) -> Result<
     Ok(segments)
 }
 
-/// A data set with its segments, the contents that it left out, and counts that change.
-type Recorded<'a> = (&'a DatasetRecord, &'a [Segment], &'a [Digest], &'a [(Digest, FileCounts)]);
+/// A data set with its segments, the contents that it left out, counts that change, and the erasure behind it.
+type Recorded<'a> = (
+    &'a DatasetRecord,
+    &'a [Segment],
+    &'a [Digest],
+    &'a [(Digest, FileCounts)],
+    Option<&'a Erasure>,
+);
 
 /// The files of a version before they have their names.
 struct Files {
@@ -237,7 +263,7 @@ fn commit(
     context: &Context,
     workspace: &mut Workspace,
     Files { data, quarantine, table, changes }: Files,
-    (dataset, segments, superseded, recounted): Recorded,
+    (dataset, segments, superseded, recounted, erasure): Recorded,
     meta: &[(&str, String)],
     report: &mut Ingested,
 ) -> Result<()> {
@@ -275,6 +301,7 @@ fn commit(
         recounted,
         meta,
         Some(intent),
+        erasure,
     )?;
     projections::write(&workspace.ledger, &context.disk, folder)
 }

@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::config::sources::Mode;
 use crate::csv::formats;
 use crate::csv::reader::{RowReader, RowSet};
-use crate::ledger::{FileRecord, FileStatus, Segment};
+use crate::evaluation::entity::Place;
+use crate::ledger::{FileRecord, FileStatus, Ledger, Segment};
 use crate::platform::files;
 use crate::run::context::{Context, Workspace};
 use crate::table::Table;
@@ -74,7 +75,8 @@ pub(super) fn warn(
     for file in report.files.iter_mut().filter(of_many) {
         // The warning is valid without examples too: the file could be read before.
         let found =
-            examples(context, &schema, file, &segments, &data, &mut look).unwrap_or_default();
+            examples(context, &workspace.ledger, &schema, file, (&segments, &data), &mut look)
+                .unwrap_or_default();
         let warning = words(file, &found);
         notes.extend(file.sha256.map(|digest| (digest, warning.clone())));
         file.reason = Some(warning.clone());
@@ -93,8 +95,12 @@ pub(in crate::stage) fn told(config: &Config, file: &FileRecord, has_ids: bool) 
     file.reason.clone().or_else(|| is_much(file).then(|| words(file, &[])))
 }
 
-/// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag.
+/// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag, and whoever asks for the
+/// newest rows gets the state of everything again and again.
 fn overlaps(config: &Config, file: &FileRecord) -> bool {
+    if config.latest().is_some() {
+        return true;
+    }
     let source = config.source_at(&file.location.path(&config.base));
     source.is_some_and(|(source, _)| matches!(source.mode, Mode::Cursor(_)))
 }
@@ -134,15 +140,21 @@ fn words(file: &FileRecord, examples: &[Example]) -> String {
 /// The first dropped rows of `file`, as far as a short search finds them.
 fn examples(
     context: &Context,
+    ledger: &Ledger,
     schema: &Schema,
     file: &FileRecord,
-    segments: &[Segment],
-    data: &Path,
+    (segments, data): (&[Segment], &Path),
     look: &mut Look,
 ) -> Result<Vec<Example>> {
     let options = context.config.ingestion.without_line_limit();
     let reader = RowReader::labelled(schema, &options).with_ids();
     let path = file.location.path(&context.config.base);
+    let forgotten = ledger.forgotten(schema)?;
+    let is_forgotten = |table: &Table, i: usize| {
+        let columns = schema.columns();
+        let text = |at: usize| Place::of(schema, &columns.get(at)?.name)?.text(table, i);
+        forgotten.as_ref().is_some_and(|forgotten| forgotten.has_values(text))
+    };
     let opened = |path: &Path| files::open(path).map_err(|e| Error::io("read", path, e));
     // The line and the ids of each row, by its hash.
     let mut rows: HashMap<u128, (u64, String)> = HashMap::new();
@@ -150,6 +162,9 @@ fn examples(
     let mut input = opened(&path)?.0.take(look.files);
     let looked = reader.lines(&mut input, &path, PIECE, |table, _, _, lines| {
         for (i, (hash, line)) in table.hashes.iter().zip(lines).enumerate() {
+            if is_forgotten(table, i) {
+                continue;
+            }
             match rows.get(hash) {
                 Some((first, _)) if found.len() < EXAMPLES => found.push(Example {
                     line: *line,

@@ -72,6 +72,7 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
     let schema = super::identity::schema(context, workspace)?;
     let held = workspace.ledger.segments(last.version)?;
     let mut ingest = super::start(context, &schema, last.rows + replayed.rows, false)?;
+    ingest.forget(workspace.ledger.forgotten(&schema)?);
     let mut parts = Vec::new();
     let mut read_again = 0;
     for segment in &held {
@@ -101,7 +102,7 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
     }
     let version = DatasetVersion::after(Some(last.version), read_again);
     let mut report = Ingested::of(&context.config.input_folder, &[], Some(&last));
-    let new = New { version, base: None, parts, superseded: Vec::new() };
+    let new = New { version, base: None, parts, superseded: Vec::new(), erasure: None };
     publish(context, workspace, ingest, new, Vec::new(), &mut report)?;
     replayed.version = report.version;
     replayed.data = Some(version.name(context.config.output.form()));

@@ -34,6 +34,9 @@ pub struct Ingested {
     /// The number of rows of earlier contents that were replaced because their files changed.
     #[serde(default)]
     pub superseded: u64,
+    /// The number of rows that left, or did not come in, since a newer one with the same key is there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replaced: u64,
     /// The quarantine file of this run.
     pub quarantine: Option<String>,
     /// The file of cells that cleaning changed, if each is recorded.
@@ -71,6 +74,11 @@ pub struct Ingested {
     pub behind: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl Ingested {
     /// An empty report for `folder` and `sources`, with the data set `last`.
     pub(in crate::stage) fn of(
@@ -91,6 +99,7 @@ impl Ingested {
             rows: last.map_or(0, |d| d.rows),
             new_rows: 0,
             superseded: 0,
+            replaced: 0,
             quarantine: None,
             changes: None,
             files: Vec::new(),
@@ -296,6 +305,10 @@ impl fmt::Display for Ingested {
         if self.superseded > 0 {
             let rows = text::plural(self.superseded, "row");
             writeln!(f, "Corrected: {rows} of earlier contents left, as their files changed.")?;
+        }
+        if self.replaced > 0 {
+            let rows = text::plural(self.replaced, "row");
+            writeln!(f, "Replaced: {rows} by newer ones with the same key.")?;
         }
         if !self.removed.is_empty() {
             let old = text::plural(self.removed.len() as u64, "old data set");

@@ -135,6 +135,14 @@ pub(crate) fn record(
             report.warnings.push(named(&candidate.name, &words));
         }
     }
+    if status == FileStatus::Ingested && read.counts.forgotten > 0 {
+        let words = format!(
+            "has {} of people who were erased: {} left out. Erase them there, too",
+            text::plural(read.counts.forgotten, "row"),
+            if read.counts.forgotten == 1 { "it is" } else { "they are" }
+        );
+        report.warnings.push(named(&candidate.name, &words));
+    }
     let mut sha256 = read.digest;
     if status == FileStatus::Failed {
         // Identity, so that it fails quietly until its content changes; unreadable ones have none.

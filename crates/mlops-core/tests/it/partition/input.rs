@@ -211,6 +211,7 @@ pub(crate) fn well_formed(random: &mut Random, schema: &Schema, options: &Ingest
                 }
                 Some(Role::Numeric) if comma => with_comma(random.pick(NUMBERS)),
                 Some(Role::Numeric) => random.pick(NUMBERS).to_owned(),
+                Some(Role::Date) => "2024-03-31".to_owned(),
                 Some(Role::Categorical) => random.pick(GROUPS).to_owned(),
                 Some(Role::Target) => label(random, schema),
             })

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use mlops_core::config::Ingestion;
+use mlops_core::table::date::{read, spell};
 use mlops_core::table::schema::{Role, Schema};
 
 /// What came of a file.
@@ -119,10 +120,11 @@ fn canonical(
         let cell = cell(&column.name)?;
         let missing = cell.is_empty() || options.missing_values.iter().any(|m| m == cell);
         row += &match column.role {
-            Role::Categorical | Role::Numeric if missing => String::new(),
+            Role::Categorical | Role::Numeric | Role::Date if missing => String::new(),
             Role::Numeric if coded(cell) => String::new(),
             Role::Id | Role::Categorical => quote(cell),
             Role::Numeric => number(&spelt(cell))?,
+            Role::Date => spell(read(cell, None)?),
             Role::Target => {
                 let known = schema.negative_label().is_some_and(|n| same(cell, n));
                 if cell.is_empty() || (missing && !known && !same(cell, schema.positive_label())) {

@@ -1,7 +1,7 @@
-//! Exact medians of packed columns within a memory limit.
+//! The values at given ranks of packed columns, such as medians, exactly and within a memory limit.
 //!
-//! Few rows are gathered column by column and the middle is selected. With many rows, numbers
-//! become 64-bit keys that sort the same way, and the key of the middle is found a few bits (a
+//! Few rows are gathered column by column and the values are selected. With many rows, numbers
+//! become 64-bit keys that sort the same way, and the key at a rank is found a few bits (a
 //! digit) at a time: each pass counts the values of the next digit among the keys that match so
 //! far. Columns are processed in groups of as many as the memory allows; of gathering and the digit
 //! sizes, the method with the fewest passes over the rows is chosen. Integer columns of a narrow
@@ -21,6 +21,9 @@ const DIGIT_BITS: [u32; 3] = [16, 8, 4];
 const FEW_ROWS: u64 = 1 << 18;
 /// Blocks that a thread claims at a time.
 const UNIT: usize = 64;
+
+/// A column, and ascending ranks (from 0) of some of its values.
+pub(super) type Asked = (usize, Vec<u64>);
 
 /// Count and range of a column, known beforehand.
 #[derive(Debug, Clone, Copy)]
@@ -53,17 +56,18 @@ enum Way {
 }
 
 impl Way {
-    /// The method with the fewest passes over the rows, and the number of columns in a group.
+    /// The method with the fewest passes over the rows, and the number of columns in a group, for so
+    /// many `ranks` of each column.
     fn of(
         rows: u64,
-        columns: usize,
+        (columns, ranks): (usize, usize),
         most_bits: u32,
         threads: usize,
         memory: usize,
     ) -> (Self, usize) {
         let gathered = usize::try_from(rows.saturating_mul(8)).unwrap_or(usize::MAX);
-        // Two tables per column: total counts, and those of each thread.
-        let counted = |bits: u32| (1 << bits) * 2 * (8 + 4 * threads);
+        // As many tables per column as ranks: total counts, and those of each thread.
+        let counted = |bits: u32| (1 << bits) * ranks * (8 + 4 * threads);
         let gather = (rows <= FEW_ROWS).then_some((Self::Gather, gathered, 1));
         let count = DIGIT_BITS
             .map(|bits| (Self::Count { bits }, counted(bits), most_bits.div_ceil(bits) as usize));
@@ -84,69 +88,101 @@ pub(super) fn medians(
     threads: usize,
     memory: usize,
 ) -> Result<Vec<Option<f64>>> {
-    let keys: Vec<KeyEncoding> = columns.iter().map(KeyEncoding::of).collect();
-    let threads = threads.clamp(1, rows.blocks().div_ceil(UNIT).max(1));
-    // Columns that need the same number of passes are grouped.
-    let mut order: Vec<usize> = (0..columns.len()).filter(|j| columns[*j].count > 0).collect();
-    order.sort_by_key(|j| keys[*j].bits());
-    let most_bits = order.last().map_or(0, |j| keys[*j].bits());
-    let (way, group) = Way::of(rows.rows(), order.len(), most_bits, threads, memory);
+    let middle = |(j, column): (usize, &ColumnRange)| {
+        let last = column.count.checked_sub(1)?;
+        Some((j, vec![last / 2, last - last / 2]))
+    };
+    let asked: Vec<Asked> = columns.iter().enumerate().filter_map(middle).collect();
     let mut medians = vec![None; columns.len()];
-    for group in order.chunks_mut(group) {
-        group.sort_unstable();
-        let found = match way {
-            Way::Gather => gather(rows, group)?,
-            Way::Count { bits } => search(rows, columns, &keys, group, bits, threads)?,
-        };
-        for (j, [low, high]) in group.iter().zip(found) {
-            medians[*j] = Some(low.midpoint(high));
-        }
+    let found = values_at(rows, columns, &asked, threads, memory)?;
+    for ((j, _), middle) in asked.iter().zip(found) {
+        medians[*j] = middle.first().zip(middle.last()).map(|(low, high)| low.midpoint(*high));
     }
     Ok(medians)
 }
 
-/// The two middle values of each of the columns `wanted`, in ascending order.
-fn gather(rows: &PackedBlocks, wanted: &[usize]) -> Result<Vec<[f64; 2]>> {
+/// The values at the ranks `asked` for, in about `memory` bytes. Columns are in ascending order, and
+/// ranks below the number of their values.
+pub(super) fn values_at(
+    rows: &PackedBlocks,
+    columns: &[ColumnRange],
+    asked: &[Asked],
+    threads: usize,
+    memory: usize,
+) -> Result<Vec<Vec<f64>>> {
+    let keys: Vec<KeyEncoding> = columns.iter().map(KeyEncoding::of).collect();
+    let threads = threads.clamp(1, rows.blocks().div_ceil(UNIT).max(1));
+    // Columns that need the same number of passes are grouped.
+    let mut order: Vec<usize> = (0..asked.len()).collect();
+    order.sort_by_key(|i| keys[asked[*i].0].bits());
+    let most_bits = order.last().map_or(0, |i| keys[asked[*i].0].bits());
+    let ranks = asked.iter().map(|(_, ranks)| ranks.len()).max().unwrap_or(1);
+    let (way, group) = Way::of(rows.rows(), (order.len(), ranks), most_bits, threads, memory);
+    let mut values = vec![Vec::new(); asked.len()];
+    for group in order.chunks_mut(group) {
+        group.sort_unstable();
+        let these: Vec<&Asked> = group.iter().map(|i| &asked[*i]).collect();
+        let found = match way {
+            Way::Gather => gather(rows, &these)?,
+            Way::Count { bits } => search(rows, &keys, &these, bits, threads)?,
+        };
+        for (i, found) in group.iter().zip(found) {
+            values[*i] = found;
+        }
+    }
+    Ok(values)
+}
+
+/// The values asked for, from a copy of the columns.
+fn gather(rows: &PackedBlocks, asked: &[&Asked]) -> Result<Vec<Vec<f64>>> {
     let room = usize::try_from(rows.rows()).unwrap_or(0);
+    let wanted: Vec<usize> = asked.iter().map(|(j, _)| *j).collect();
     let mut columns = vec![Vec::with_capacity(room); wanted.len()];
     let mut buffer = Vec::new();
     for index in 0..rows.blocks() {
         let mut to = columns.iter_mut();
-        rows.columns(index, wanted, &mut buffer, |_, values| {
+        rows.columns(index, &wanted, &mut buffer, |_, values| {
             if let Some(to) = to.next() {
                 // Both zeros are one number.
                 to.extend(values.iter().filter(|v| !v.is_nan()).map(|v| v + 0.0));
             }
         })?;
     }
-    let middle = |values: &mut Vec<f64>| {
-        let even = values.len().is_multiple_of(2);
-        let half = values.len() / 2;
-        let (below, high, _) = values.select_nth_unstable_by(half, f64::total_cmp);
-        let low = below.iter().copied().max_by(f64::total_cmp).filter(|_| even);
-        [low.unwrap_or(*high), *high]
+    let select = |(values, (_, ranks)): (&mut Vec<f64>, &&Asked)| {
+        // The values above those found so far, and how many these are.
+        let (mut rest, mut below) = (values.as_mut_slice(), 0);
+        let mut found: Vec<f64> = Vec::with_capacity(ranks.len());
+        for rank in ranks {
+            let at = usize::try_from(*rank).ok().and_then(|rank| rank.checked_sub(below));
+            if let Some(at) = at.filter(|at| *at < rest.len()) {
+                let (_, value, above) =
+                    std::mem::take(&mut rest).select_nth_unstable_by(at, f64::total_cmp);
+                found.push(*value);
+                (rest, below) = (above, below + at + 1);
+            } else {
+                found.extend(found.last().copied());
+            }
+        }
+        found
     };
-    Ok(columns.iter_mut().map(middle).collect())
+    Ok(columns.iter_mut().zip(asked).map(select).collect())
 }
 
 /// Like [`gather`], by counting digits of `bits` bits.
 fn search(
     rows: &PackedBlocks,
-    columns: &[ColumnRange],
     keys: &[KeyEncoding],
-    wanted: &[usize],
+    asked: &[&Asked],
     bits: u32,
     threads: usize,
-) -> Result<Vec<[f64; 2]>> {
-    // Two searches per column: for the lower and the upper middle value.
+) -> Result<Vec<Vec<f64>>> {
     let mut searches = Vec::new();
-    for &column in wanted {
-        let last = columns[column].count.saturating_sub(1);
-        let search = |rank| Search { column, rank, prefix: 0, left: keys[column].bits() };
-        searches.extend([search(last / 2), search(last - last / 2)]);
+    for (column, ranks) in asked {
+        let (column, left) = (*column, keys[*column].bits());
+        searches.extend(ranks.iter().map(|rank| Search { column, rank: *rank, prefix: 0, left }));
     }
     while searches.iter().any(|search| search.left > 0) {
-        // Both searches of a column share a table until they diverge.
+        // The searches of a column share a table until they diverge.
         let mut tables: Vec<Search> = Vec::new();
         let same = |a: &Search, b: &Search| a.column == b.column && a.prefix == b.prefix;
         for search in searches.iter().filter(|s| s.left > 0) {
@@ -173,7 +209,8 @@ fn search(
         }
     }
     let number = |search: &Search| keys[search.column].number(search.prefix);
-    Ok(searches.as_chunks::<2>().0.iter().map(|pair| pair.each_ref().map(number)).collect())
+    let mut found = searches.iter().map(number);
+    Ok(asked.iter().map(|(_, ranks)| found.by_ref().take(ranks.len()).collect()).collect())
 }
 
 /// For each table, how many keys with its prefix have each value of the next digit.
@@ -336,11 +373,22 @@ mod tests {
                 assert_eq!(found, expected, "{threads} threads, {memory} bytes");
             }
         }
-        let there: Vec<usize> = (0..columns.len()).filter(|j| known[*j].count > 0).collect();
+        let there = (0..columns.len()).filter(|j| known[*j].count > 0);
+        let ranks = |j: usize| (0..=20).map(|i| (known[j].count - 1) * i / 20).collect();
+        let asked: Vec<Asked> = there.map(|j| (j, ranks(j))).collect();
+        let these: Vec<&Asked> = asked.iter().collect();
         let keys: Vec<KeyEncoding> = known.iter().map(KeyEncoding::of).collect();
-        let gathered = gather(&rows, &there).unwrap();
+        let gathered = gather(&rows, &these).unwrap();
+        for ((j, ranks), found) in asked.iter().zip(&gathered) {
+            let mut sorted: Vec<f64> =
+                columns[*j].iter().filter(|v| !v.is_nan()).map(|v| v + 0.0).collect();
+            sorted.sort_by(f64::total_cmp);
+            let expected: Vec<f64> =
+                ranks.iter().map(|rank| sorted[usize::try_from(*rank).unwrap()]).collect();
+            assert_eq!(*found, expected);
+        }
         for bits in DIGIT_BITS {
-            let found = search(&rows, &known, &keys, &there, bits, 2).unwrap();
+            let found = search(&rows, &keys, &these, bits, 2).unwrap();
             assert_eq!(found, gathered, "{bits} bits");
         }
     }
@@ -375,7 +423,11 @@ mod tests {
             (1_000_000, 2_500, 64, 4 * mib, (Way::Count { bits: 4 }, 2_500)),
             (1_000_000, 5, 64, 0, (Way::Count { bits: 16 }, 1)),
         ] {
-            assert_eq!(Way::of(rows, columns, bits, 2, memory), expected, "{rows} x {columns}");
+            assert_eq!(
+                Way::of(rows, (columns, 2), bits, 2, memory),
+                expected,
+                "{rows} x {columns}"
+            );
         }
     }
 }
