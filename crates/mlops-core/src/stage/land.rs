@@ -102,13 +102,7 @@ fn fetch_new(
     landing.asked.insert(source.name.clone());
     // An extract of a database is no object that could be removed there.
     if source.mode == Mode::Files {
-        let listed: HashSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
-        let (there, removed): (Vec<&Landed>, Vec<&Landed>) =
-            known.values().partition(|one| listed.contains(one.object.as_str()));
-        // One that has another name now is still there.
-        let contents: HashSet<Digest> = there.iter().map(|one| one.sha256).collect();
-        let removed = removed.iter().filter(|one| !contents.contains(&one.sha256));
-        landing.removed.extend(removed.map(|one| one.location.path(&context.config.base)));
+        landing.removed.extend(removed(context, &objects, &known));
     }
     let (mut wanted, mut taken, all) = (Vec::new(), 0, objects.len());
     for object in objects {
@@ -189,6 +183,17 @@ fn fetch_new(
         landing.failures.insert(earlier, words);
     }
     Ok(Ok(()))
+}
+
+/// The files whose objects are not listed any more, under no name.
+fn removed(context: &Context, objects: &[Object], known: &HashMap<&str, &Landed>) -> Vec<PathBuf> {
+    let listed: HashSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+    let (there, removed): (Vec<&Landed>, Vec<&Landed>) =
+        known.values().partition(|one| listed.contains(one.object.as_str()));
+    // One that has another name now is still there.
+    let contents: HashSet<Digest> = there.iter().map(|one| one.sha256).collect();
+    let removed = removed.iter().filter(|one| !contents.contains(&one.sha256));
+    removed.map(|one| one.location.path(&context.config.base)).collect()
 }
 
 /// Whether the object was fetched in this version.
