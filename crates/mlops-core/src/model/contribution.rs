@@ -134,7 +134,9 @@ impl<'a> Explainer<'a> {
             for (first, n) in feature.categories() {
                 let effects = &mut effects[column.features.start + first..][..n];
                 let average = mean(effects);
-                effects.iter_mut().for_each(|value| *value -= average);
+                for value in effects {
+                    *value -= average;
+                }
             }
         }
         effects
@@ -160,7 +162,9 @@ impl<'a> Explainer<'a> {
         }
         // Numbers are compared with a part of 0, of which nothing is to be taken.
         if *part != 0.0 {
-            contributions.iter_mut().for_each(|value| *value -= part);
+            for value in contributions {
+                *value -= part;
+            }
         }
     }
 
@@ -235,7 +239,9 @@ fn of_levels<'a>(feature: &'a CategoricalFeature, coefficients: &[f64]) -> (Refe
 
 fn mean(values: &[f64]) -> f64 {
     let mut sum = ExactSum::default();
-    values.iter().for_each(|value| sum.add(*value));
+    for value in values {
+        sum.add(*value);
+    }
     sum.mean().unwrap_or(0.0)
 }
 
