@@ -3,6 +3,7 @@
 //! `MLOPS_GALLERY=folder cargo test -p mlops-report --test gallery -- --ignored`. Not for real reports.
 
 #![expect(clippy::disallowed_methods, reason = "a half-written picture of made-up numbers is fine")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod common;
 

@@ -102,23 +102,24 @@ fn fetch_new(
     landing.asked.insert(source.name.clone());
     // An extract of a database is no object that could be removed there.
     if source.mode == Mode::Files {
-        let listed: HashSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
-        let (there, removed): (Vec<&Landed>, Vec<&Landed>) =
-            known.values().partition(|one| listed.contains(one.object.as_str()));
-        // One that has another name now is still there.
-        let contents: HashSet<Digest> = there.iter().map(|one| one.sha256).collect();
-        let removed = removed.iter().filter(|one| !contents.contains(&one.sha256));
-        landing.removed.extend(removed.map(|one| one.location.path(&context.config.base)));
+        landing.removed.extend(removed(context, &objects, &known));
     }
-    let mut wanted = Vec::new();
+    let (mut wanted, mut taken, all) = (Vec::new(), 0, objects.len());
     for object in objects {
         if !takes(source, &object.name, &mut landing.ignored) {
             continue;
         }
+        taken += 1;
         let here = known.get(object.name.as_str()).copied();
         if !is_here(&context.config.base, here, &object) {
             wanted.push(object);
         }
+    }
+    if taken == 0
+        && known.is_empty()
+        && let Some(why) = nothing_taken(source, all)
+    {
+        landing.warnings.push(text::bounded(format!("source \"{}\": {why}", source.name)));
     }
     if wanted.is_empty() {
         return Ok(Ok(()));
@@ -184,6 +185,17 @@ fn fetch_new(
     Ok(Ok(()))
 }
 
+/// The files whose objects are not listed any more, under no name.
+fn removed(context: &Context, objects: &[Object], known: &HashMap<&str, &Landed>) -> Vec<PathBuf> {
+    let listed: HashSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+    let (there, removed): (Vec<&Landed>, Vec<&Landed>) =
+        known.values().partition(|one| listed.contains(one.object.as_str()));
+    // One that has another name now is still there.
+    let contents: HashSet<Digest> = there.iter().map(|one| one.sha256).collect();
+    let removed = removed.iter().filter(|one| !contents.contains(&one.sha256));
+    removed.map(|one| one.location.path(&context.config.base)).collect()
+}
+
 /// Whether the object was fetched in this version.
 pub(super) fn is_here(base: &Path, known: Option<&Landed>, object: &Object) -> bool {
     known.is_some_and(|one| {
@@ -203,6 +215,28 @@ pub(super) fn takes(source: &Source, name: &str, ignored: &mut Vec<Ignored>) -> 
         ignored.push(Ignored { name, reason: reason.to_owned() });
     }
     reason.is_none()
+}
+
+/// What to look at if none of the `all` objects at a place is taken, where that is no ordinary state.
+pub(super) fn nothing_taken(source: &Source, all: usize) -> Option<String> {
+    match (&source.mode, all, &source.pattern) {
+        (Mode::Files, 0, _) => {
+            let place = &source.place;
+            Some(format!(
+                "there are no objects at {place}: check the address, which names a prefix"
+            ))
+        }
+        (Mode::Files, all, Some(pattern)) => Some(format!(
+            "the pattern \"{}\" takes none of the objects there ({}): check it, and the endings of the names",
+            text::visible(pattern),
+            text::count(all as u64)
+        )),
+        (Mode::Files, all, None) => Some(format!(
+            "none of the objects there ({}) has an ending of a known format: set \"format.kind\"",
+            text::count(all as u64)
+        )),
+        (Mode::Cursor(_) | Mode::Snapshot, ..) => None,
+    }
 }
 
 /// What became of an object.

@@ -46,6 +46,8 @@ pub struct Listed {
     pub objects: u64,
     /// The time of the newest change among them, if it is known.
     pub newest: Option<String>,
+    /// What to look at if there are none.
+    pub nothing: Option<String>,
     /// The number of objects that the next run would read.
     pub wanted: u64,
     /// The names of the first of them.
@@ -95,6 +97,11 @@ impl fmt::Display for Sources {
             ]);
         }
         f.write_str(&text::table(&rows))?;
+        for one in &self.sources {
+            if let Some(nothing) = &one.nothing {
+                writeln!(f, "{}: {}", one.name, text::one_line(nothing))?;
+            }
+        }
         for one in self.sources.iter().filter(|one| one.wanted > 0) {
             let more = one.wanted - one.to_read.len() as u64;
             writeln!(f, "{}: would read {}", one.name, text::names_of_more(&one.to_read, more))?;
@@ -148,6 +155,7 @@ fn unasked(name: &str, place: String) -> Listed {
         place,
         error: None,
         objects: 0,
+        nothing: None,
         newest: None,
         wanted: 0,
         to_read: Vec::new(),
@@ -164,13 +172,16 @@ fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> 
         }
         return Ok(one);
     }
-    let objects = match objects(context, ledger, source) {
+    let (objects, all) = match objects(context, ledger, source) {
         Ok(objects) => objects,
         Err(error) => {
             one.error = Some(own_fault(&error));
             return Ok(one);
         }
     };
+    if objects.is_empty() {
+        one.nothing = land::nothing_taken(source, all);
+    }
     let known = ledger.landed(&source.name)?;
     let known: HashMap<_, _> = known.iter().map(|one| (one.object.as_str(), one)).collect();
     for object in &objects {
@@ -185,16 +196,17 @@ fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> 
     Ok(one)
 }
 
-/// The objects that are taken by their names.
-fn objects(context: &Context, ledger: &Ledger, source: &Source) -> Result<Vec<Object>> {
+/// The objects that are taken by their names, and how many there are.
+fn objects(context: &Context, ledger: &Ledger, source: &Source) -> Result<(Vec<Object>, usize)> {
     let seen = match &source.mode {
         Mode::Cursor(_) => ledger.seen(&source.name)?,
         Mode::Files | Mode::Snapshot => Seen::default(),
     };
     let around = Around { base: &context.config.base, clock: &context.clock };
     let mut objects = context.places.open(source, &around)?.list(&seen)?;
+    let all = objects.len();
     objects.retain(|object| land::takes(source, &object.name, &mut Vec::new()));
-    Ok(objects)
+    Ok((objects, all))
 }
 
 /// Counts files of a folder; those are read whose record is not that of the present file.
@@ -334,7 +346,7 @@ pub fn unknown(name: &str, names: &[&str]) -> Error {
 
 /// The newest object, fetched into the scratch workspace.
 fn fetched(scratch: &Context, ledger: &Ledger, source: &Source) -> Result<Option<SourceFile>> {
-    let objects = objects(scratch, ledger, source)?;
+    let (objects, _) = objects(scratch, ledger, source)?;
     let Some(object) = objects.into_iter().max_by_key(|object| object.modified) else {
         return Ok(None);
     };

@@ -211,12 +211,7 @@ fn fit(
         },
         |made| {
             if ordered {
-                let mut table = std::mem::take(&mut made.rows);
-                let all = table.len();
-                in_order.leave_out(&mut table);
-                held_out += (all - table.len()) as u64;
-                made.fill(&mut table, taking);
-                made.rows = table;
+                held_out += made.fill_in_order(&mut in_order, taking);
             }
             held_out += made.held_out;
             if golden_rows.is_empty() {
@@ -242,7 +237,8 @@ fn fit(
     let blocks = rows.encoded(&encoder);
     let memory = config.limits.memory / 4;
     let threads = threads_within(threads, blocks.features(), memory);
-    let scaler = Scaler::fit(&blocks, &encoder.is_numeric(), threads)?;
+    let numeric = encoder.is_numeric();
+    let scaler = Scaler::fit(&blocks, &numeric, threads)?;
     let mut estimator = LogisticRegression {
         class_weight: training.class_weight,
         solver: training.solver,
@@ -250,12 +246,8 @@ fn fit(
         memory,
         ..LogisticRegression::default()
     };
-    let tuning = Tuning {
-        estimator: &estimator,
-        blocks: &blocks,
-        numeric: &encoder.is_numeric(),
-        memory: config.limits.memory,
-    };
+    let all = config.limits.memory;
+    let tuning = Tuning { estimator: &estimator, blocks: &blocks, numeric: &numeric, memory: all };
     let mut tuned = tuning.tune(&mut training, &fold_rows)?;
     drop(fold_rows);
     estimator.c = training.c.unwrap_or(f64::INFINITY);
@@ -274,12 +266,10 @@ fn fit(
         held_out,
         test_files: held.digests,
     };
-    let missing_values = config.ingestion.missing_values.clone();
-    let numbers = config.ingestion.numbers;
     let model = Model {
         schema,
-        missing_values,
-        numbers,
+        missing_values: config.ingestion.missing_values.clone(),
+        numbers: config.ingestion.numbers,
         date_pattern: config.ingestion.date_pattern.clone(),
         encoder,
         scaler,
@@ -326,6 +316,17 @@ struct Taking<'a> {
 }
 
 impl Parsed {
+    /// Takes the training rows of a batch that was kept whole; returns how many rows `in_order` left out.
+    fn fill_in_order(&mut self, in_order: &mut LeftOutRows, taking: Taking) -> u64 {
+        let mut table = std::mem::take(&mut self.rows);
+        let all = table.len();
+        in_order.leave_out(&mut table);
+        let left_out = (all - table.len()) as u64;
+        self.fill(&mut table, taking);
+        self.rows = table;
+        left_out
+    }
+
     /// Takes the training rows of a batch.
     fn fill(&mut self, table: &mut Table, taking: Taking) {
         let all = table.len();

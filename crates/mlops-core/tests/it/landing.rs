@@ -179,6 +179,34 @@ fn a_pattern_chooses_among_the_objects() {
 }
 
 #[test]
+fn a_source_from_which_nothing_is_taken_says_what_to_look_at() {
+    let (scene, place) = scene(&json!({"pattern": "clients/*.csv"}));
+    scene.rows("in/near.csv", &sample_rows(5, 1));
+    let listed = || mlops_core::stage::sources::list(&scene.context().unwrap()).unwrap();
+    let empty = scene.ingest().unwrap();
+    assert!(
+        empty
+            .warnings
+            .iter()
+            .any(|line| line.contains("source \"far\": there are no objects at s3://")),
+        "{:?}",
+        empty.warnings
+    );
+    place.put("client/a.csv", rows(10, 2));
+    let missed = scene.ingest().unwrap();
+    let why = "the pattern \"clients/*.csv\" takes none of the objects there (1)";
+    assert!(missed.warnings.iter().any(|line| line.contains(why)), "{:?}", missed.warnings);
+    assert!(listed().to_string().contains(&format!("far: {why}")), "{}", listed());
+    place.put("clients/a.csv", rows(10, 2));
+    assert!(!scene.ingest().unwrap().warnings.iter().any(|line| line.contains("far")));
+    assert!(!listed().to_string().contains("takes none"));
+    // Once something came, an empty place is told as objects that were removed.
+    place.remove("clients/a.csv");
+    let gone = scene.ingest().unwrap();
+    assert!(!gone.warnings.iter().any(|line| line.contains("takes none")), "{:?}", gone.warnings);
+}
+
+#[test]
 fn objects_with_hostile_names_stay_in_the_landing_folder() {
     let (scene, place) = scene(&json!({}));
     let names =

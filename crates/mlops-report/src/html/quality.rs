@@ -264,5 +264,6 @@ fn put(table: &mut Table, (name, value, interval, constant, text): Row<'_>) {
 }
 
 fn three(x: f64) -> String {
-    if x.is_finite() { format!("{x:.3}") } else { format::NONE.to_owned() }
+    // A minus sign, as all numbers of the page have it.
+    if x.is_finite() { format!("{x:.3}").replace('-', "−") } else { format::NONE.to_owned() }
 }

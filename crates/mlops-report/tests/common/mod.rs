@@ -191,6 +191,11 @@ pub(crate) fn plausible() -> Report {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+fn points(exact: f64) -> Points {
+    Points { exact, rounded: exact.round() as i64 }
+}
+
 /// A report on a model with a scorecard.
 pub(crate) fn with_scorecard() -> Report {
     let bins = |name: &str, edges: &[f64], rows: &[(u64, u64, f64, f64)]| {
@@ -207,7 +212,7 @@ pub(crate) fn with_scorecard() -> Report {
                 attribute: attribute(at),
                 counts: Some(Counts { negatives: *negatives, positives: *positives }),
                 woe: Some(*woe),
-                points: Some(Points { exact: *exact, rounded: exact.round() as i64 }),
+                points: Some(points(*exact)),
             }
         };
         AttributeColumn {
@@ -220,7 +225,7 @@ pub(crate) fn with_scorecard() -> Report {
         attribute: Attribute::Levels(vec![name.to_owned()]),
         counts: None,
         woe: None,
-        points: Some(Points { exact, rounded: exact.round() as i64 }),
+        points: Some(points(exact)),
     };
     let mut report = plausible();
     report.model.attributes = vec![
