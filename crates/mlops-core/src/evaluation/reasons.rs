@@ -198,6 +198,7 @@ impl From<Reasons> for Vec<String> {
 }
 
 impl fmt::Display for GateReason {
+    #[expect(clippy::too_many_lines, reason = "a sentence for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OneClass { rows } => write!(

@@ -76,9 +76,9 @@ impl Sorted {
         for (row, label, last) in &self.rows {
             let count = u64::from(times[*row]);
             if *label {
-                at.tp += count
+                at.tp += count;
             } else {
-                at.fp += count
+                at.fp += count;
             }
             if *last && at != before {
                 step(before, at);
