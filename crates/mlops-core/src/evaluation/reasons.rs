@@ -197,6 +197,25 @@ impl From<Reasons> for Vec<String> {
     }
 }
 
+fn slice_drop(
+    f: &mut fmt::Formatter<'_>,
+    worst: &SliceContest,
+    most: f64,
+    others: u64,
+) -> fmt::Result {
+    let SliceContest { slice, rows, champion_f1, challenger_f1 } = worst;
+    write!(
+        f,
+        "on the {} hold-out rows of {slice} the challenger has F1 {challenger_f1:.4} and the champion \
+         {champion_f1:.4}, a loss of more than \"gate.max_slice_drop\", {most}",
+        text::count(*rows)
+    )?;
+    if others > 0 {
+        write!(f, "; it loses more than that on {}", text::plural(others, "more slice"))?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for GateReason {
     #[expect(clippy::too_many_lines, reason = "a sentence for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -265,23 +284,7 @@ impl fmt::Display for GateReason {
             Self::FewRows { rows, note } => {
                 write!(f, "the hold-out has {}: {note}", text::plural(*rows, "row"))
             }
-            Self::SliceDrop { worst, most, others } => {
-                let SliceContest { slice, rows, champion_f1, challenger_f1 } = worst;
-                write!(
-                    f,
-                    "on the {} hold-out rows of {slice} the challenger has F1 {challenger_f1:.4} and the \
-                     champion {champion_f1:.4}, a loss of more than \"gate.max_slice_drop\", {most}",
-                    text::count(*rows)
-                )?;
-                if *others > 0 {
-                    write!(
-                        f,
-                        "; it loses more than that on {}",
-                        text::plural(*others, "more slice")
-                    )?;
-                }
-                Ok(())
-            }
+            Self::SliceDrop { worst, most, others } => slice_drop(f, worst, *most, *others),
             Self::Alone { first, value, rows, constant, beats_constant, accepted } => {
                 let Constant { metric, value: best } = constant;
                 let beside = format!(

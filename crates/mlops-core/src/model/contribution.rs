@@ -127,7 +127,9 @@ impl<'a> Explainer<'a> {
         let first = encoder.numeric.len() + encoder.dates.len();
         for (feature, column) in encoder.categorical.iter().zip(&self.columns[first..]) {
             if feature.bins.is_none() {
-                effects[column.features.clone()].iter_mut().for_each(|value| *value -= column.part);
+                for value in &mut effects[column.features.clone()] {
+                    *value -= column.part;
+                }
             }
         }
         for (feature, column) in encoder.dates.iter().zip(&self.columns[encoder.numeric.len()..]) {
@@ -258,12 +260,23 @@ pub struct ReferenceRow {
 impl fmt::Display for ReferenceRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = self.values.iter().map(|(name, value)| match value {
-            Value::Number(mean) => format!("{name} {:.6}", mean.as_f64().unwrap_or(f64::NAN)),
+            Value::Number(mean) => format!("{name} {}", six_digits(mean.as_f64().unwrap_or(0.0))),
             Value::String(level) => format!("{name} {level}"),
             _ => format!("{name} of the average category"),
         });
         write!(f, "a row with {}, whose log-odds are {:.4}", text::names(values), self.log_odds)
     }
+}
+
+/// A number with six digits that count, or more before its point.
+fn six_digits(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let places = (5.0 - value.abs().max(1e-9).log10().floor()).clamp(0.0, 14.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 14")]
+    let places = places as usize;
+    format!("{value:.places$}")
 }
 
 /// What a column adds to the log-odds of a row.
@@ -333,5 +346,23 @@ impl Explanations {
     /// The memory that they take, in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Contribution>() * self.largest.len() + 2 * size_of::<f64>() * self.rows()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_are_as_long_as_people_read_them() {
+        for (value, text) in [
+            (130.305_835, "130.306"),
+            (-1330.202_817, "-1330.20"),
+            (0.000_123_45, "0.000123450"),
+            (123_456_789.4, "123456789"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(six_digits(value), text);
+        }
     }
 }

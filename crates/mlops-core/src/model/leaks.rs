@@ -7,7 +7,7 @@
 use super::TrainingRows;
 use crate::Result;
 use crate::evaluation::leak::Leak;
-use crate::model::fit::{BLOCK_ROWS, Blocks, PackedBlocks};
+use crate::model::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
 
 /// Cells in a sample, as long as it has [`FEWEST`] to [`MOST`] rows.
 const CELLS: usize = 1 << 21;
@@ -31,7 +31,7 @@ impl TrainingRows {
         for index in &sampled {
             let mut block = [0.0; BLOCK_ROWS];
             rows.labels(*index, &mut buffer, &mut block)?;
-            let rows = rows.last(*index).map_or(BLOCK_ROWS, |last| last.rows());
+            let rows = rows.last(*index).map_or(BLOCK_ROWS, Block::rows);
             labels.extend(block[..rows].iter().map(|label| *label > 0.5));
         }
         let mut leaks = Vec::new();
