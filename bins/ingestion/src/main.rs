@@ -218,12 +218,12 @@ fn of_the_quarantine(common: &mlops_runtime::Common, action: Quarantine) -> Exit
 }
 
 /// `ingestion --forget`.
-fn forgetting(common: &mlops_runtime::Common, request: Request, dry_run: bool) -> ExitCode {
+fn forgetting(common: &mlops_runtime::Common, request: &Request, dry_run: bool) -> ExitCode {
     if dry_run {
-        return mlops_runtime::look(common, |context| forget::rehearse(context, &request));
+        return mlops_runtime::look(common, |context| forget::rehearse(context, request));
     }
     mlops_runtime::run(Step::Forget, common, |context, workspace| {
-        forget::run(context, workspace, &request)
+        forget::run(context, workspace, request)
     })
 }
 
@@ -268,7 +268,7 @@ fn main() -> ExitCode {
         let Erasure { by, who, reason, everywhere, dry_run } = erasure;
         let (who, why) = (who.unwrap_or_default(), reason.unwrap_or_default());
         let request = Request { people: forget, file: forget_file, by, who, why, everywhere };
-        return forgetting(&common, request, dry_run);
+        return forgetting(&common, &request, dry_run);
     }
     let options = ingest::Options { retry, rebuild, partial, ..Default::default() };
     if adopt {

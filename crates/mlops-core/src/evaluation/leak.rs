@@ -198,7 +198,7 @@ mod tests {
         let leak = Leak::of_categories("g", &labels, &codes).unwrap();
         assert_eq!((leak.sign, leak.rows), (Sign::Categories, 600));
         // A name for each row says nothing of another.
-        let names: Vec<f64> = (0..600).map(|i| i as f64).collect();
+        let names: Vec<f64> = (0..600).map(f64::from).collect();
         assert_eq!(Leak::of_categories("g", &labels, &names), None);
         // A category that is almost as good is only that.
         let mixed: Vec<f64> = (0..600).map(|i| if i % 5 == 0 { 99.0 } else { code(i) }).collect();

@@ -217,6 +217,7 @@ fn slice_drop(
 }
 
 impl fmt::Display for GateReason {
+    #[expect(clippy::too_many_lines, reason = "a sentence for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OneClass { rows } => write!(

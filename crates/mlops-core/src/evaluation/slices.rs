@@ -201,7 +201,7 @@ mod tests {
         let texts: Vec<String> =
             (0..200).map(|i| ["de", "fr", "", "it"][(i % 7).min(3)].to_owned()).collect();
         let labels: Vec<bool> = (0..200).map(|i| i % 3 == 0).collect();
-        let probabilities: Vec<f64> = (0..200).map(|i| (i * 37 % 100) as f64 / 100.0).collect();
+        let probabilities: Vec<f64> = (0..200).map(|i| f64::from(i * 37 % 100) / 100.0).collect();
         let scores = one(&texts).scores(&labels, &probabilities, 0.5, None).unwrap();
         let names: Vec<String> = scores.iter().map(|score| score.slice.to_string()).collect();
         assert_eq!(names, ["g=it", "g: missing", "g=de", "g=fr"]);

@@ -373,9 +373,9 @@ mod tests {
                 assert_eq!(found, expected, "{threads} threads, {memory} bytes");
             }
         }
-        let there = (0..columns.len()).filter(|j| known[*j].count > 0);
+        let filled = (0..columns.len()).filter(|j| known[*j].count > 0);
         let ranks = |j: usize| (0..=20).map(|i| (known[j].count - 1) * i / 20).collect();
-        let asked: Vec<Asked> = there.map(|j| (j, ranks(j))).collect();
+        let asked: Vec<Asked> = filled.map(|j| (j, ranks(j))).collect();
         let these: Vec<&Asked> = asked.iter().collect();
         let keys: Vec<KeyEncoding> = known.iter().map(KeyEncoding::of).collect();
         let gathered = gather(&rows, &these).unwrap();

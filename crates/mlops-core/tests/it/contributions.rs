@@ -237,7 +237,9 @@ fn a_model_that_fills_nothing_compares_with_the_average_category() {
     let width = model.encoder.categorical[0].width();
     let levels = &mut model.fitted.coefficients[numeric..numeric + width];
     assert!(levels.iter().sum::<f64>().abs() < 1e-9, "the penalty centres them: {levels:?}");
-    levels.iter_mut().for_each(|value| *value += 3.0);
+    for value in levels {
+        *value += 3.0;
+    }
     for ((before, after), text) in before.iter().zip(of(&model)).zip(rows.categorical[0].iter()) {
         let known = !matches!(text, "atlantis" | "");
         assert!(!known || (before - after).abs() < 1e-12, "{text}: {before} {after}");
@@ -258,14 +260,14 @@ fn the_file_of_predictions_names_the_columns_that_moved_them() {
     scene.configure(&json!({"schema": {"id": ["who"], "numeric": ["age", "income"],
         "categorical": ["country", "shop"], "target": "left",
         "reasons": {"age": {"raises": "old, \"so to speak\"", "lowers": "young"}}}}));
-    let mut text = "who,age,income,country,shop\n".to_owned();
+    let mut asked = "who,age,income,country,shop\n".to_owned();
     for (i, row) in case["rows"].as_array().unwrap().iter().enumerate() {
-        text += &format!("p{i},{}\n", cells(row));
+        asked += &format!("p{i},{}\n", cells(row));
         if i == 3 {
-            text += "broken,many,1,fr,s01\n";
+            asked += "broken,many,1,fr,s01\n";
         }
     }
-    scene.file("clients.csv", text);
+    scene.file("clients.csv", asked);
     let (data, output) = (scene.path("clients.csv"), scene.path("risk.csv"));
     let options = |explain| diagnose::Options {
         data: Some(data.clone()),

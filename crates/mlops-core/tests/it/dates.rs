@@ -38,7 +38,9 @@ fn model(scene: &Scene) -> Model {
 
 fn probabilities(model: &Model, rows: &[(Vec<Option<f64>>, Vec<String>)]) -> Vec<f64> {
     let mut table = Table::new(&model.schema);
-    rows.iter().for_each(|(numbers, texts)| table.push_values(numbers, texts));
+    for (numbers, texts) in rows {
+        table.push_values(numbers, texts);
+    }
     let mut probabilities = Vec::new();
     Predictor::new(model).probabilities(&table, &mut probabilities);
     probabilities
@@ -79,7 +81,7 @@ fn features_are_those_that_one_would_compute_by_hand() {
     );
     let by_hand = Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["x", "age"],
         "categorical": ["month", "weekday"], "target": "default"}}));
-    let (mut dates, mut columns) = (
+    let (mut with_dates, mut columns) = (
         String::from("who,x,opened,applied,default\n"),
         String::from("who,x,age,month,weekday,default\n"),
     );
@@ -88,7 +90,7 @@ fn features_are_those_that_one_would_compute_by_hand() {
         let (opened, applied, bad) = application(i);
         let (x, bad) = (i % 17, u8::from(bad));
         let (month, weekday) = month_and_weekday(opened).unwrap();
-        writeln!(dates, "w{i},{x},{},{},{bad}", spell(opened), spell(applied)).unwrap();
+        writeln!(with_dates, "w{i},{x},{},{},{bad}", spell(opened), spell(applied)).unwrap();
         writeln!(columns, "w{i},{x},{},m{month:02},d{weekday},{bad}", applied - opened).unwrap();
         rows.push((vec![Some(f64::from(x)), Some(opened), Some(applied)], Vec::new()));
         plain.push((
@@ -96,7 +98,7 @@ fn features_are_those_that_one_would_compute_by_hand() {
             vec![format!("m{month:02}"), format!("d{weekday}")],
         ));
     }
-    for (scene, text) in [(&with, &dates), (&by_hand, &columns)] {
+    for (scene, text) in [(&with, &with_dates), (&by_hand, &columns)] {
         scene.file("in/a.csv", text);
         scene.ingest().unwrap();
         scene.train().unwrap();
@@ -110,7 +112,9 @@ fn features_are_those_that_one_would_compute_by_hand() {
     // What each column adds is the log-odds together.
     let explainer = Explainer::new(&dated);
     let mut table = Table::new(&dated.schema);
-    rows.iter().for_each(|(numbers, texts)| table.push_values(numbers, texts));
+    for (numbers, texts) in &rows {
+        table.push_values(numbers, texts);
+    }
     let mut sums = vec![explainer.reference_log_odds(); rows.len()];
     for column in 0..explainer.columns() {
         let mut one = Vec::new();

@@ -59,15 +59,15 @@ fn trained(expected: &Expected, categorical: &[&str], training: &Value) -> (Scen
     let scene = Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["radius", "texture"],
         "categorical": categorical, "target": "malignant"}, "training": training}));
     let header = "who,radius,texture,group,malignant\n";
-    let (mut text, mut test) = (header.to_owned(), header.to_owned());
+    let (mut training_rows, mut test) = (header.to_owned(), header.to_owned());
     for (i, (radius, texture, group, y)) in expected.rows.iter().enumerate() {
         let texture = texture.map_or_else(String::new, |texture| texture.to_string());
-        writeln!(text, "{i},{radius},{texture},{group},{y}").unwrap();
+        writeln!(training_rows, "{i},{radius},{texture},{group},{y}").unwrap();
         if i % 5 == 0 {
             writeln!(test, "t{i},{},{texture},{group},{y}", radius + 0.01).unwrap();
         }
     }
-    scene.file("in/a.csv", &text);
+    scene.file("in/a.csv", &training_rows);
     scene.file("test/testdata.csv", &test);
     scene.ingest().unwrap();
     scene.train().unwrap();

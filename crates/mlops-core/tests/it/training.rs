@@ -321,8 +321,10 @@ fn intervals_take_account_of_several_rows_of_a_client() {
         };
         scene.file("in/a.csv", file(0..400, 1));
         scene.file("test/testdata.csv", file(1000..1060, 5));
-        scene.everything().unwrap();
-        scene.json("production_deployment/score.json")
+        scene.ingest().unwrap();
+        scene.train().unwrap();
+        scene.score().unwrap();
+        scene.json("model/score.json")
     };
     let (of_clients, of_rows) = (scene(json!({})), scene(json!({"group": []})));
     assert_eq!((&of_clients["n"], &of_clients["entities"]), (&json!(300), &json!(60)));

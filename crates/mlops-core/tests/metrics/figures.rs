@@ -3,6 +3,8 @@
 //! Also that records of earlier versions stay readable. Not for how often intervals hold the truth:
 //! see `coverage`.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 use mlops_core::evaluation::metrics::{Decile, Evaluation, Interval};
 use serde::Deserialize;
 

@@ -126,7 +126,7 @@ impl Subject {
             parse::<Card>(&folder.join(CARD)).ok().filter(|card| card.artifact == artifact);
         let leaks = written.map(|card| card.leaks).unwrap_or_default();
         let card = Card { leaks, ..Card::of(&model, artifact) };
-        Self { card, model, artifact, score, release }
+        Self { model, card, artifact, score, release }
     }
 
     /// Adds a note if the candidate is another model than the live one.

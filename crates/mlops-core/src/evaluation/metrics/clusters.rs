@@ -179,7 +179,7 @@ mod tests {
         let entities: Vec<u128> = (0..200).map(|i| i / 5).collect();
         let clusters = Clusters::of(&entities).unwrap();
         assert_eq!((clusters.len(), clusters.rows()), (40, 200));
-        let of = |i: usize| if i / 5 % 2 == 0 { 0.5 } else { -0.5 };
+        let of = |i: usize| if (i / 5).is_multiple_of(2) { 0.5 } else { -0.5 };
         let same = clusters.sampling(|i| Some(of(i)));
         assert!((same.design - 5.0 * 40.0 / 39.0).abs() < 1e-12, "{same:?}");
         assert!((same.quantile - 2.022_69).abs() < 1e-4);

@@ -252,13 +252,14 @@ pub(super) fn lift_interval(
 }
 
 /// The maximum likelihood estimates of two proportions with p / q = `up` / `down`.
-fn constrained([x, m, y, n]: [f64; 4], up: f64, down: f64) -> (f64, f64) {
+fn constrained([found, rows, rest, others]: [f64; 4], up: f64, down: f64) -> (f64, f64) {
     // With p = up s and q = down s, the likelihood equation is quadratic in s.
-    let a = (m + n) * up * down;
-    let b = (m + y) * up + (n + x) * down;
-    let c = x + y;
+    let square = (rows + others) * up * down;
+    let linear = (rows + rest) * up + (others + found) * down;
+    let constant = found + rest;
     // The smaller root, in the form that does not cancel.
-    let s = 2.0 * c / (b + (b * b - 4.0 * a * c).max(0.0).sqrt());
+    let root = (linear * linear - 4.0 * square * constant).max(0.0).sqrt();
+    let s = 2.0 * constant / (linear + root);
     ((up * s).min(1.0), (down * s).min(1.0))
 }
 

@@ -181,7 +181,7 @@ mod tests {
         let wobble = |i: usize, by: f64| (i as f64 * by).fract() - 0.5;
         let labels: Vec<bool> = (0..ROWS).map(|i| i % 3 == 0).collect();
         let of = |by: f64, noise: f64| -> Vec<f64> {
-            let p = |i: usize| if i % 3 == 0 { 0.6 } else { 0.35 } + noise * wobble(i, by);
+            let p = |i: usize| if i.is_multiple_of(3) { 0.6 } else { 0.35 } + noise * wobble(i, by);
             (0..ROWS).map(|i| p(i).clamp(0.0, 1.0)).collect()
         };
         let p = [of(0.618_034, 0.9), of(0.414_214, 0.6)];
