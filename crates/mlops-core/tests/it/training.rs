@@ -311,7 +311,7 @@ fn intervals_take_account_of_several_rows_of_a_client() {
         let file = |clients: std::ops::Range<u32>, rows: u32| {
             let mut text = String::from("client,x,t\n");
             for client in clients {
-                let yes = if client % 10 < 2 { client % 2 == 0 } else { client % 2 == 1 };
+                let yes = if client % 10 < 3 { client % 2 == 0 } else { client % 2 == 1 };
                 for row in 0..rows {
                     let x = f64::from(client % 2) + f64::from(row + client % 7) / 100.0;
                     text += &format!("c{client},{x},{}\n", if yes { "yes" } else { "no" });
