@@ -153,6 +153,7 @@ fn predicts(scaler: Scaler, fitted: Fitted, rows: &[(Vec<f64>, bool)]) {
     let names: Vec<String> = (0..scaler.mean.len()).map(|j| format!("x{j}")).collect();
     let numeric = names.iter().map(|name| NumericFeature::line(name.clone(), Some(2.0)));
     let model = Model {
+        tuned: mlops_core::model::Tuned::default(),
         schema: Schema::new(SchemaFields { numeric: &names, target: "left", positive_label: "1", ..SchemaFields::default() }),
         missing_values: Vec::new(),
         numbers: NumberFormat::default(),

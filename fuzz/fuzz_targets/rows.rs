@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use mlops_core::config::Ingestion;
 use mlops_core::csv::reader::{Fault, Reading, RowReader};
-use mlops_core::table::date::{canonical, read};
+use mlops_core::table::date::{self, read};
 use mlops_core::table::schema::{SchemaFields, Role, Schema};
 use mlops_core::table::{Table, TextColumn};
 use tempfile::NamedTempFile;
@@ -152,7 +152,7 @@ fn by_csv(canonical: &[u8], schema: &Schema) -> Vec<Row> {
             match column.role {
                 Role::Id => row.ids.push(cell.to_owned()),
                 Role::Numeric => row.numbers.push(cell.parse().unwrap_or(f64::NAN).to_bits()),
-                Role::Date => row.numbers.push(canonical(cell.as_bytes()).expect("a date").to_bits()),
+                Role::Date => row.numbers.push(date::canonical(cell.as_bytes()).expect("a date").to_bits()),
                 Role::Categorical => row.categories.push(cell.to_owned()),
                 Role::Target => row.positive = cell == schema.positive_label(),
             }
