@@ -9,6 +9,9 @@
 //! coverage). Not for finding out which rows belong together: see [`crate::evaluation::entity`].
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use crate::csv::reader::Taken;
 
 /// Which rows belong to one entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +56,9 @@ impl Clusters {
                 return None;
             }
         }
-        let mut numbers: HashMap<u128, u32> = HashMap::with_capacity(entities.len());
+        // They are hashes already.
+        let mut numbers: HashMap<u128, u32, BuildHasherDefault<Taken>> = HashMap::default();
+        numbers.reserve(entities.len());
         let mut of_row = Vec::with_capacity(entities.len());
         for entity in entities {
             let next = u32::try_from(numbers.len()).ok()?;
