@@ -135,13 +135,15 @@ pub struct Erasure {
 }
 
 /// Texts of earlier records for people.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 8] = [
     ("runs", "detail"),
     ("files", "reason"),
     ("files", "counts"),
     ("decisions", "decision"),
     ("scores", "score"),
     ("deployments", "reason"),
+    ("findings", "subject"),
+    ("findings", "text"),
 ];
 
 impl Ledger {
