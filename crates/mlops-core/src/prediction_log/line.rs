@@ -85,7 +85,8 @@ impl LineWriter {
             request.at,
             Value::from(request.id)
         );
-        let caller = request.inference_id.map(|id| format!(",\"inference_id\":{}", Value::from(id)));
+        let caller =
+            request.inference_id.map(|id| format!(",\"inference_id\":{}", Value::from(id)));
         Head { writer: self, before, caller: caller.unwrap_or_default() }
     }
 }
@@ -244,7 +245,8 @@ impl Line {
             let expected = features.get(place).filter(|(key, _)| key == name);
             expected.or_else(|| features.iter().find(|(key, _)| key == name)).map(|(_, v)| v)
         };
-        let columns = schema.columns().iter().filter(|c| !matches!(c.role, Role::Id | Role::Target));
+        let columns =
+            schema.columns().iter().filter(|c| !matches!(c.role, Role::Id | Role::Target));
         let mut numbers = Vec::with_capacity(table.numeric.len());
         let mut texts = Vec::with_capacity(table.categorical.len());
         for (place, column) in columns.enumerate() {
@@ -456,7 +458,10 @@ mod tests {
         let expected = r#"{"recorded":"2026-11-30T01:02:03.004Z","request_id":"r\"1","row":3,"model_version":"r-1-0123456789ab","prediction":"yes","probability":0.75,"inference_id":"mine","customer":"c\n\"17\"","row":"9","features":"f","features":{"age":0.30000000000000004,"a \"b\"":null,"since":"2024-10-04T06:00:00","country":null}}"#;
         assert_eq!(String::from_utf8_lossy(&out), format!("{expected}\n"));
         let line = Line::read(expected.as_bytes(), true).unwrap();
-        assert_eq!((line.row, line.request_id.as_str(), line.prediction.as_str()), (3, "r\"1", "yes"));
+        assert_eq!(
+            (line.row, line.request_id.as_str(), line.prediction.as_str()),
+            (3, "r\"1", "yes")
+        );
         assert_eq!(line.inference_id.as_deref(), Some("mine"));
         assert_eq!([line.id("customer"), line.id("row")], [Some("c\n\"17\""), Some("9")]);
         assert_eq!(line.id("features"), Some("f"));

@@ -187,7 +187,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("predictions-20260101T000000000000Z.jsonl");
         let n = line("a").len() as u64;
-        let text = format!("{}{{\"recorded\":\"20\n{}\nhello\n{}", line("a"), line("b"), &line("c")[..30]);
+        let text =
+            format!("{}{{\"recorded\":\"20\n{}\nhello\n{}", line("a"), line("b"), &line("c")[..30]);
         fs::write(&path, &text).unwrap();
         let (found, reading) = requests(&path, 0);
         let second = n + 16;

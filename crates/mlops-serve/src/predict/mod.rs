@@ -60,7 +60,11 @@ impl Wishes {
     /// What the log wants, and `explain` contributions for each row.
     pub(crate) fn of(app: &Shared, explain: usize) -> Self {
         let log = app.predictions.as_ref();
-        Self { ids: log.is_some(), features: log.is_some_and(PredictionLog::wants_features), explain }
+        Self {
+            ids: log.is_some(),
+            features: log.is_some_and(PredictionLog::wants_features),
+            explain,
+        }
     }
 }
 
