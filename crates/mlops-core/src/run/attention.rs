@@ -114,6 +114,12 @@ impl Deref for Remark {
     }
 }
 
+impl PartialEq<&str> for Remark {
+    fn eq(&self, other: &&str) -> bool {
+        self.text == *other
+    }
+}
+
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
