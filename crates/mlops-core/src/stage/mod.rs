@@ -35,3 +35,4 @@ pub mod tested;
 pub mod train;
 mod tuning;
 pub mod verify;
+pub mod views;
