@@ -61,7 +61,8 @@ impl SampleBuilder {
         Self::with_most(schema, seed, SAMPLE_ROWS)
     }
 
-    fn with_most(schema: &Schema, seed: u64, most: usize) -> Self {
+    /// Like [`SampleBuilder::new`], keeping at most `most` rows.
+    pub(crate) fn with_most(schema: &Schema, seed: u64, most: usize) -> Self {
         let numeric = schema.names(Role::Numeric);
         let categorical = schema.names(Role::Categorical);
         let sample = Sample {

@@ -20,6 +20,7 @@ use crate::platform::disk::Disk;
 use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
+use crate::run::asked::Asked;
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
 use crate::table::schema::Role;
 use crate::table::{Table, TextColumn, date};
@@ -75,6 +76,9 @@ pub struct Diagnostics {
     pub release: ReleaseId,
     /// The file with the rows.
     pub data: String,
+    /// What the release was asked for, by the log of predictions, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// Counts of predictions.
     pub predictions: PredictionCounts,
     /// Statistics of the columns.
@@ -189,6 +193,7 @@ pub fn of(
         recorded: context.now(),
         release: release.id.clone(),
         data: path.display().to_string(),
+        asked: super::asked::run(context, workspace, release)?,
         predictions,
         columns,
         timings: timings(workspace)?,
@@ -420,6 +425,9 @@ impl fmt::Display for Diagnostics {
             )?;
         }
         f.write_str("\n")?;
+        if let Some(asked) = &self.asked {
+            writeln!(f, "{asked}")?;
+        }
         for timing in &self.timings {
             let seconds: Vec<f64> = timing.history.iter().map(|(_, s)| *s).collect();
             writeln!(
@@ -550,6 +558,7 @@ mod tests {
             recorded: String::new(),
             release: "r-1-000000000000".parse().unwrap(),
             data: "a.csv".to_owned(),
+            asked: None,
             predictions: PredictionCounts::default(),
             columns: ["a", "b", "c"].map(column).to_vec(),
             timings: vec![Timing { step: Step::Training, last_seconds: 1.0, history }],
