@@ -6,6 +6,7 @@
 //! here gates.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::evaluation::refusal::Refusal;
 use crate::ids::ReleaseId;
 use crate::ledger::Ledger;
 use crate::model::Model;
+use crate::prediction_log::files::{self, LogFile};
 use crate::prediction_log::reader::{self, Want};
 use crate::release::{Release, SCORE, parse};
 use crate::run::asked::{Against, Asked, AskedWindow, Outlook};
@@ -31,6 +33,8 @@ use super::score::Score;
 
 /// The most windows that are looked at; older ones are in the ledger.
 const WINDOWS: usize = 12;
+/// Recorded windows that are looked at again: rows may be logged while one ends.
+const GROWING: usize = 2;
 /// The most rows of a window of which features are compared.
 const COMPARED: usize = 20_000;
 /// Rows that are added to a sample at a time.
@@ -55,16 +59,20 @@ pub fn run(context: &Context, workspace: &mut Workspace, live: &Release) -> Resu
     let tested: Score = parse(&live.folder.join(SCORE))?;
     let want = if log.features { Want::Features } else { Want::Predictions };
     let mut spans = Spans::new(&live.model, config.training.seed);
-    let read = reader::each(&log.folder, want, |line| {
-        if line.release == live.id {
-            spans.add(&line.recorded, line.probability, |table| {
-                line.push_to(&live.model.schema, table)
-            });
-        }
-        Ok(())
-    })?;
-    if spans.each.is_empty() {
-        return Ok(None);
+    let recorded = newest(&workspace.ledger, &live.id)?;
+    // Of what is on record only the newest spans may still grow.
+    spans.floor = recorded.iter().rev().nth(GROWING - 1).map_or(NaiveDate::MIN, |span| span.from);
+    let mut strange = 0;
+    for file in since(&log.folder, spans.floor)? {
+        let read = reader::read(&file.path, 0, want, |_, line| {
+            if line.release == live.id {
+                spans.add(&line.recorded, line.probability, |table| {
+                    line.push_to(&live.model.schema, table)
+                });
+            }
+            Ok(())
+        })?;
+        strange += read.map_or(0, |read| read.strange);
     }
     let of_training = if spans.each.values().any(Span::has_features) {
         reference(context, workspace, live)?
@@ -78,16 +86,29 @@ pub fn run(context: &Context, workspace: &mut Workspace, live: &Release) -> Resu
         drifted: drifted(&workspace.ledger, &live.id)?,
         alpha: config.drift.alpha,
     };
-    let windows =
-        spans.each.into_iter().map(|((from, until), span)| judge.window(from, until, span));
-    let asked = Asked {
-        release: live.id.clone(),
-        tested_f1: tested.evaluation.f1,
-        windows: windows.collect::<Result<_>>()?,
-        strange: read.strange,
-    };
-    workspace.ledger.record_asked(&asked.release, asked.windows.iter().map(row), &context.now())?;
-    Ok(Some(asked))
+    let windows: Vec<AskedWindow> = spans
+        .each
+        .into_iter()
+        .map(|((from, until), span)| judge.window(from, until, span))
+        .collect::<Result<_>>()?;
+    let now = context.now();
+    workspace.ledger.record_asked(&live.id, windows.iter().map(row), &now)?;
+    let windows = newest(&workspace.ledger, &live.id)?;
+    if windows.is_empty() {
+        return Ok(None);
+    }
+    let tested_f1 = tested.evaluation.f1;
+    Ok(Some(Asked { release: live.id.clone(), tested_f1, windows, strange }))
+}
+
+/// The files of the log that may have lines from `day` on: all but those that were followed by another of the same
+/// writer before it.
+fn since(folder: &Path, day: NaiveDate) -> Result<Vec<LogFile>> {
+    let files = files::list(folder)?;
+    let began = |file: &LogFile| files::began(&file.name).unwrap_or(NaiveDate::MAX);
+    let next = |i: usize| files[i + 1..].iter().find(|file| file.instance == files[i].instance);
+    let wanted = (0..files.len()).filter(|i| next(*i).is_none_or(|next| began(next) >= day));
+    Ok(wanted.map(|i| files[i].clone()).collect())
 }
 
 /// What the ledger keeps of a window: first day, day after the last, rows, and all as JSON.

@@ -21,6 +21,7 @@ use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
 use crate::run::asked::Asked;
+use crate::run::attention::Finding;
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
 use crate::table::schema::Role;
 use crate::table::{Table, TextColumn, date};
@@ -79,6 +80,9 @@ pub struct Diagnostics {
     /// What the release was asked for, by the log of predictions, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
+    /// Why that is unknown, if the log could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_unknown: Option<String>,
     /// Counts of predictions.
     pub predictions: PredictionCounts,
     /// Statistics of the columns.
@@ -103,6 +107,11 @@ pub struct Diagnostics {
 }
 
 impl Report for Diagnostics {
+    fn findings(&self) -> Vec<Finding> {
+        let unknown = |why| Finding::warning(format!("what is asked is unknown: {why}"));
+        self.asked_unknown.iter().map(unknown).collect()
+    }
+
     fn record(&self, longest: usize) -> serde_json::Result<Value> {
         // As JSON values, thousands of columns take several times the memory of their statistics.
         let mut kept = self.clone();
@@ -188,12 +197,15 @@ pub fn of(
     };
     let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
     let explains = options.explain > 0 && options.output.is_some();
+    // A log that cannot be read stops nothing.
+    let asked = super::asked::run(context, workspace, release).map_err(|e| e.to_string());
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),
         release: release.id.clone(),
         data: path.display().to_string(),
-        asked: super::asked::run(context, workspace, release)?,
+        asked_unknown: asked.as_ref().err().cloned(),
+        asked: asked.unwrap_or_default(),
         predictions,
         columns,
         timings: timings(workspace)?,
@@ -559,6 +571,7 @@ mod tests {
             release: "r-1-000000000000".parse().unwrap(),
             data: "a.csv".to_owned(),
             asked: None,
+            asked_unknown: None,
             predictions: PredictionCounts::default(),
             columns: ["a", "b", "c"].map(column).to_vec(),
             timings: vec![Timing { step: Step::Training, last_seconds: 1.0, history }],
