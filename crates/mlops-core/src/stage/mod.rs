@@ -37,3 +37,4 @@ pub mod tested;
 pub mod train;
 mod tuning;
 pub mod verify;
+pub mod views;
