@@ -5,7 +5,7 @@
 //! | 1 | bases and segments of data sets; names of files escaped |
 //! | 2 | nothing: what was fetched from sources is new |
 //! | 3 | nothing: nobody was erased before |
-//! | 4 | nothing: the history of findings begins |
+//! | 4 | nothing: findings and what was asked of releases were not recorded |
 //!
 //! Not for the present tables: see [`super`].
 
@@ -78,6 +78,10 @@ CREATE TABLE findings (
     text TEXT NOT NULL, step TEXT NOT NULL, first_run TEXT NOT NULL, last_run TEXT NOT NULL,
     first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, ended TEXT) STRICT;
 CREATE UNIQUE INDEX open_findings ON findings (kind, subject) WHERE ended IS NULL;
+CREATE TABLE asked (
+    release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
+    record TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (release, first_day, end_day)) STRICT;
 ";
 
 /// Migrates an older ledger to the present format.

@@ -5,6 +5,7 @@
 //! set version has one record. Every commit is announced to the [`Disk`], like every write of a
 //! file. Not for the text files that people read: see [`projections`].
 
+mod asked;
 mod datasets;
 mod decisions;
 mod deployments;
@@ -131,6 +132,10 @@ CREATE TABLE findings (
     text TEXT NOT NULL, step TEXT NOT NULL, first_run TEXT NOT NULL, last_run TEXT NOT NULL,
     first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, ended TEXT) STRICT;
 CREATE UNIQUE INDEX open_findings ON findings (kind, subject) WHERE ended IS NULL;
+CREATE TABLE asked (
+    release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
+    record TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (release, first_day, end_day)) STRICT;
 ";
 
 /// An open ledger.
