@@ -108,10 +108,8 @@ pub struct Diagnostics {
 
 impl Report for Diagnostics {
     fn findings(&self) -> Vec<Finding> {
-        let unknown = |why| {
-            let words = format!("what is asked is unknown: {why}");
-            Finding::warning(FindingKind::Upkeep, words)
-        };
+        let of = |why: &String| format!("what is asked is unknown: {why}");
+        let unknown = |why| Finding::warning(FindingKind::Upkeep, of(why));
         self.asked_unknown.iter().map(unknown).collect()
     }
 
