@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Result;
 use crate::expect::Level;
-use crate::ids::{ReleaseId, Step};
+use crate::ids::{FindingKind, ReleaseId, Severity, Step};
 use crate::ledger::{Ledger, SourceState};
 use crate::run::decision::Decision;
 use crate::text;
@@ -33,6 +33,10 @@ pub struct Figures {
     pub rows: Vec<(&'static str, u64)>,
     /// How the sources stood when they were last looked at.
     pub sources: Vec<SourceState>,
+    /// How many findings are open, by kind and severity.
+    pub findings: Vec<(FindingKind, Severity, u64)>,
+    /// How many alerts wait to be sent; `None` if none was ever.
+    pub alerts: Option<usize>,
 }
 
 impl Figures {
@@ -53,7 +57,10 @@ impl Figures {
         let newest_data_ns = ledger.newest_data_ns()?;
         let rows = ledger.row_totals()?.to_vec();
         let sources = ledger.source_states()?;
-        Ok(Self { live, decision, successes, newest_data_ns, rows, sources })
+        let findings = ledger.open_findings()?;
+        let told = ledger.alerts_looked()?.is_some();
+        let alerts = if told { Some(ledger.waiting_alerts()?.len()) } else { None };
+        Ok(Self { live, decision, successes, newest_data_ns, rows, sources, findings, alerts })
     }
 
     /// The figures in Prometheus text format.
@@ -132,6 +139,14 @@ impl Figures {
             "Time when data of a source are due next, in seconds since 1970; at the last look.";
         let next = |state: &SourceState| state.next_due.map(seconds);
         gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
+        let findings = self.findings.iter().map(|(kind, severity, n)| {
+            (format!("{{kind=\"{kind}\",severity=\"{severity}\"}}"), *n as f64)
+        });
+        let help = "Findings that are open, by kind and severity.";
+        gauge("mlops_open_findings", help, findings.collect());
+        let waiting = self.alerts.map(|n| (String::new(), n as f64));
+        let help = "Alerts that could not be sent yet.";
+        gauge("mlops_alerts_waiting", help, waiting.into_iter().collect());
         out
     }
 }

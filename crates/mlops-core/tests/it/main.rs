@@ -9,6 +9,10 @@
 
 /// Folders of earlier scripts, taken over.
 mod adoption;
+/// Alerts: what is told of which finding, how often, and that no message is lost.
+mod alerts;
+/// Challengers that wait for a person.
+mod approvals;
 /// New files of a source that are taken together or not at all.
 mod batches;
 /// What a cell, a label, a header and a line are, in whole workspaces.
