@@ -10,8 +10,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use mlops_compare::Tolerance;
 use mlops_compare::command as compare;
 use mlops_core::ids::Step;
-use mlops_core::stage::diagnose;
-use mlops_runtime::dependencies;
+use mlops_core::stage::{alert, diagnose};
+use mlops_runtime::{alerts, dependencies};
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past
 /// runs, versions of dependencies; or two files side by side
@@ -74,6 +74,24 @@ enum Action {
                             does not hold, a record cannot be read, a data set is not as recorded, or \
                             with --exit-code anything differs; 2 wrong usage or configuration")]
     Compare(Compare),
+
+    /// Show what alerts are told to whom, and try whether they arrive
+    Alerts {
+        #[command(subcommand)]
+        command: Alerts,
+    },
+}
+
+#[derive(Subcommand)]
+enum Alerts {
+    /// List the rules of "alerts" with what they told, how the last messages fared and what waits
+    List,
+
+    /// Send a test message to a sink, or to every one
+    Test {
+        /// The sink
+        name: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -112,8 +130,8 @@ struct Compare {
 fn main() -> ExitCode {
     let Arguments { common, diagnose: options, command } = Arguments::parse();
     if command.is_some() && options != Diagnose::default() {
-        let message =
-            "`compare` takes its own options, behind its name: see `diagnostics compare --help`";
+        let message = "`compare` and `alerts` take their own options, behind their names: see `diagnostics compare \
+             --help`";
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     match command {
@@ -127,6 +145,10 @@ fn main() -> ExitCode {
                 diagnose::Options { data, output, explain, measure, dependencies, identify: false };
             diagnose::run(context, workspace, &options)
         }),
+        Some(Action::Alerts { command: Alerts::List }) => mlops_runtime::look(&common, alert::list),
+        Some(Action::Alerts { command: Alerts::Test { name } }) => {
+            mlops_runtime::look(&common, |context| alerts::test(context, name.as_deref()))
+        }
         Some(Action::Compare(arguments)) => {
             let Compare { left, right, on, abs_tol, rel_tol, validate, output, exit_code } =
                 arguments;

@@ -5,10 +5,11 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::{FindingKind, ReleaseId, Step};
+use mlops_core::ids::{FindingKind, ReleaseId, ReleasePrefix, Step};
 use mlops_core::release::Release;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report, Workspace};
+use mlops_core::stage::approve::{self, Approved};
 use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
 use mlops_core::stage::rollback::{self, RolledBack};
@@ -90,6 +91,18 @@ pub fn roll_back(
 ) -> Result<Renewed<RolledBack>> {
     let done = rollback::run(context, workspace, to, reason)?;
     Ok(Renewed::of(context, workspace, done, None))
+}
+
+/// Makes a challenger live that waits, then renews diagnostics and reports.
+pub fn approve(
+    context: &Context,
+    workspace: &mut Workspace,
+    which: &ReleasePrefix,
+    (who, reason): (&str, &str),
+) -> Result<Renewed<Approved>> {
+    let done = approve::approve(context, workspace, which, (who, reason))?;
+    let verified = done.verified.clone();
+    Ok(Renewed::of(context, workspace, done, Some(verified)))
 }
 
 /// Deploys on request; diagnostics and reports are renewed if another release became live.

@@ -82,6 +82,19 @@ CREATE TABLE asked (
     release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
     record TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (release, first_day, end_day)) STRICT;
+CREATE TABLE alerts (
+    rule TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, finding INTEGER NOT NULL,
+    severity TEXT NOT NULL, told TEXT NOT NULL, open INTEGER NOT NULL,
+    PRIMARY KEY (rule, kind, subject)) STRICT;
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, message_id TEXT NOT NULL, rule TEXT NOT NULL, sink TEXT NOT NULL,
+    payload TEXT NOT NULL, created TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT, ended TEXT, sent INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY, release TEXT NOT NULL, run_id TEXT NOT NULL,
+    dataset INTEGER NOT NULL, champion TEXT, f1 REAL NOT NULL, reason TEXT NOT NULL,
+    recorded TEXT NOT NULL, expires TEXT NOT NULL, state TEXT NOT NULL, closed TEXT, who TEXT,
+    why TEXT) STRICT;
 ";
 
 /// Migrates an older ledger to the present format.

@@ -5,6 +5,8 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
+pub mod alert;
+pub mod approve;
 pub mod asked;
 pub mod decide;
 mod deliver;

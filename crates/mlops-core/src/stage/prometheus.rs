@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::Result;
 use crate::evaluation::estimate::Expected;
 use crate::expect::Level;
-use crate::ids::{ReleaseId, Step};
+use crate::ids::{FindingKind, ReleaseId, Severity, Step};
 use crate::ledger::{Ledger, SourceState};
 use crate::run::asked::{AskedWindow, headline};
 use crate::run::decision::Decision;
@@ -37,6 +37,10 @@ pub struct Figures {
     pub rows: Vec<(&'static str, u64)>,
     /// How the sources stood when they were last looked at.
     pub sources: Vec<SourceState>,
+    /// How many findings are open, by kind and severity.
+    pub findings: Vec<(FindingKind, Severity, u64)>,
+    /// How many alerts wait to be sent; `None` if none was ever.
+    pub alerts: Option<usize>,
 }
 
 impl Figures {
@@ -62,7 +66,20 @@ impl Figures {
         let newest_data_ns = ledger.newest_data_ns()?;
         let rows = ledger.row_totals()?.to_vec();
         let sources = ledger.source_states()?;
-        Ok(Self { live, asked, decision, successes, newest_data_ns, rows, sources })
+        let findings = ledger.open_findings()?;
+        let told = ledger.alerts_looked()?.is_some();
+        let alerts = if told { Some(ledger.waiting_alerts()?.len()) } else { None };
+        Ok(Self {
+            live,
+            asked,
+            decision,
+            successes,
+            newest_data_ns,
+            rows,
+            sources,
+            findings,
+            alerts,
+        })
     }
 
     /// The figures in Prometheus text format.
@@ -142,6 +159,14 @@ impl Figures {
             "Time when data of a source are due next, in seconds since 1970; at the last look.";
         let next = |state: &SourceState| state.next_due.map(seconds);
         gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
+        let findings = self.findings.iter().map(|(kind, severity, n)| {
+            (format!("{{kind=\"{kind}\",severity=\"{severity}\"}}"), *n as f64)
+        });
+        let help = "Findings that are open, by kind and severity.";
+        gauge("mlops_open_findings", help, findings.collect());
+        let waiting = self.alerts.map(|n| (String::new(), n as f64));
+        let help = "Alerts that could not be sent yet.";
+        gauge("mlops_alerts_waiting", help, waiting.into_iter().collect());
         out
     }
 

@@ -8,6 +8,7 @@
 pub mod contest;
 mod judge;
 mod live;
+mod propose;
 mod restore_release;
 mod supply;
 mod wait;
@@ -114,6 +115,9 @@ impl<'a> DecisionRun<'a> {
 
     /// Stores the release that goes live and the score of the new model in `made`.
     fn decide(mut self, live: Option<&Release>, made: &mut News) -> Result<Decision> {
+        if !self.options.dry_run {
+            self.workspace.ledger.expire_approvals(&self.decision.recorded)?;
+        }
         let trained = self.trained_version(live)?;
         let ledger = &self.workspace.ledger;
         let judged = ledger.judged()?.max(trained).unwrap_or_default();
@@ -273,8 +277,11 @@ impl<'a> DecisionRun<'a> {
         if let Some(live) = live {
             self.keep_concerns(live)?;
         } else {
-            let refused = self.newest()?.filter(|d| d.outcome == DecisionOutcome::Refused);
-            let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
+            let newest = self.newest()?;
+            let waits = newest.as_ref().and_then(|d| d.waits.as_ref()).map(propose::waits);
+            let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
+            let why = refused.map(|d| d.reason).or(waits);
+            let why = why.unwrap_or_else(|| "no release is sound".to_owned());
             self.decision.concerns.push(Concern::NothingLive { why });
         }
         Ok(self.end(DecisionOutcome::NothingNew, reason))
@@ -366,6 +373,9 @@ impl<'a> DecisionRun<'a> {
             self.worry(live.is_some(), &reason);
             self.note_untold(|_| true);
             return self.record(DecisionOutcome::Refused, reason, dataset);
+        }
+        if self.waits_for_approval(is_live) {
+            return self.propose(candidate, reason, dataset);
         }
         self.promote(candidate, reason, dataset, live, made)
     }

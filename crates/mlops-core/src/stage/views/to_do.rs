@@ -9,7 +9,7 @@ use crate::Result;
 use crate::config::INPUT;
 use crate::expect::Level;
 use crate::ids::{RunOutcome, Step};
-use crate::ledger::{Ledger, RunSummary};
+use crate::ledger::{Approval, Ledger, RunSummary};
 use crate::run::attention::Attention;
 use crate::run::context::Context;
 use crate::run::decision::{Concern, Decision};
@@ -80,9 +80,21 @@ pub(super) fn to_do(
         });
     }
     if let Some(decision) = decision {
-        let now =
-            decision.concerns.iter().filter(|concern| !matches!(concern, Concern::Overdue { .. }));
+        let now = decision.concerns.iter().filter(|concern| !is_looked_up(concern));
         all.extend(now.map(|concern| of_concern(decision, concern)));
+    }
+    if let Some(waiting) = ledger.waiting_approval()? {
+        let Approval { release, f1, recorded, expires, .. } = waiting;
+        all.push(ToDo {
+            kind: "waits_for_approval",
+            attention: Attention::Person,
+            text: format!(
+                "{release} passed the gate with an F1 of {f1:.4} and waits for approval until {expires}"
+            ),
+            since: Some(recorded),
+            command: Some(format!("deployment approve {release} --reason \"…\"")),
+            page: Some("/releases".to_owned()),
+        });
     }
     if !ledger.intents()?.is_empty() && runs.iter().all(|run| run.ended.is_some()) {
         all.push(ToDo {
@@ -98,6 +110,11 @@ pub(super) fn to_do(
     }
     all.sort_by_key(|one| std::cmp::Reverse(one.attention));
     Ok(all)
+}
+
+/// Whether the concern is looked up where it stands now, since it may be over by now.
+fn is_looked_up(concern: &Concern) -> bool {
+    matches!(concern, Concern::Overdue { .. } | Concern::WaitsForApproval { .. })
 }
 
 /// Whether the step is a run of all others.
@@ -130,6 +147,7 @@ fn of_concern(decision: &Decision, concern: &Concern) -> ToDo {
         Concern::Overdue { .. } => ("overdue", "ingestion sources"),
         Concern::ErasedPeople { .. } => ("erased_people", "fullprocess"),
         Concern::TableBehind { .. } => ("table_behind", "ingestion"),
+        Concern::WaitsForApproval { .. } => ("waits_for_approval", "deployment pending"),
     };
     let mut text = concern.to_string();
     if let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
