@@ -32,7 +32,7 @@ use super::new_rows::RowRanges;
 use super::score::Score;
 
 /// The most windows that are looked at; older ones are in the ledger.
-const WINDOWS: usize = 12;
+const WINDOWS: u32 = 12;
 /// Recorded windows that are looked at again: rows may be logged while one ends.
 const GROWING: usize = 2;
 /// The most rows of a window of which features are compared.
@@ -129,7 +129,7 @@ pub fn history(ledger: &Ledger, most: u32) -> Result<Vec<(ReleaseId, AskedWindow
 
 /// The newest windows of `release` on record, oldest first.
 pub fn newest(ledger: &Ledger, release: &ReleaseId) -> Result<Vec<AskedWindow>> {
-    let rows = ledger.asked(Some(release), WINDOWS as u32)?;
+    let rows = ledger.asked(Some(release), WINDOWS)?;
     Ok(rows.into_iter().filter_map(|(_, record)| serde_json::from_str(&record).ok()).collect())
 }
 
@@ -160,7 +160,7 @@ fn reference(
     let Some(trained) = trained.filter(|d| d.content == live.model.data.sha256) else {
         return Ok(None);
     };
-    let Some(dataset) = ledger.latest_dataset()?.filter(|d| d.location.as_path().exists()) else {
+    let Some(dataset) = ledger.latest_dataset()?.filter(|d| d.location.as_path().is_file()) else {
         return Ok(None);
     };
     let rows = RowRanges::of(&ledger.segments(dataset.version)?, |s| s.batch <= trained.version);
@@ -223,7 +223,7 @@ impl<'a> Spans<'a> {
         if push(&mut span.batch) && span.batch.len() >= BATCH {
             span.flush();
         }
-        if self.each.len() > WINDOWS
+        if self.each.len() > WINDOWS as usize
             && let Some(((_, until), _)) = self.each.pop_first()
         {
             self.floor = until;
@@ -277,14 +277,11 @@ impl Judge<'_> {
         let probabilities = probabilities.finish();
         let columns = self.of_training.as_ref().filter(|_| with_features);
         let columns = columns.map(|reference| (reference, features.finish()));
-        let (against, drift) = match &columns {
-            Some((reference, sample)) => {
-                (Against::TrainingRows, data_drift(reference, sample, self.alpha)?)
-            }
-            None => {
-                let drift = data_drift(&self.of_tests, &probabilities, self.alpha)?;
-                (Against::TestProbabilities, drift)
-            }
+        let (against, drift) = if let Some((reference, sample)) = &columns {
+            (Against::TrainingRows, data_drift(reference, sample, self.alpha)?)
+        } else {
+            let drift = data_drift(&self.of_tests, &probabilities, self.alpha)?;
+            (Against::TestProbabilities, drift)
         };
         let estimate = || {
             self.drifted.clone().map_or(Ok(()), Err)?;
