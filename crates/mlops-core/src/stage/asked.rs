@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::csv::reader::RowReader;
-use crate::drift::{Reference, SampleBuilder, data_drift, support};
+use crate::drift::{ModelDrift, Reference, SampleBuilder, data_drift, support};
 use crate::evaluation::answered::Answered;
 use crate::evaluation::estimate::Estimate;
 use crate::evaluation::refusal::Refusal;
@@ -49,11 +49,17 @@ struct KeptReference {
     reference: Reference,
 }
 
-/// Looks at the log and records what it says; `None` without a log, or if it has no row of `live`.
+/// Looks at the log and records what it says; `None` without a log, or if it has no row of `live`. `judged` is the
+/// verdict of this run on the live model, if there is one.
 ///
 /// # Errors
 /// `Io` if the log or the training rows cannot be read; those of the ledger.
-pub fn run(context: &Context, workspace: &mut Workspace, live: &Release) -> Result<Option<Asked>> {
+pub fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    live: &Release,
+    judged: Option<&ModelDrift>,
+) -> Result<Option<Asked>> {
     let config = &context.config;
     let Some(log) = &config.service.prediction_log else { return Ok(None) };
     let tested: Score = parse(&live.folder.join(SCORE))?;
@@ -83,7 +89,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, live: &Release) -> Resu
         of_training,
         of_tests: Reference::of_probabilities(&tested.evaluation.deciles),
         tested: &tested,
-        drifted: drifted(&workspace.ledger, &live.id)?,
+        drifted: drifted(&workspace.ledger, &live.id, judged)?,
         alpha: config.drift.alpha,
     };
     let windows: Vec<AskedWindow> = spans
@@ -133,13 +139,23 @@ pub fn newest(ledger: &Ledger, release: &ReleaseId) -> Result<Vec<AskedWindow>> 
     Ok(rows.into_iter().filter_map(|(_, record)| serde_json::from_str(&record).ok()).collect())
 }
 
-/// The drift that the newest decision found in `release` on rows with labels: F1 there and when it was deployed.
-fn drifted(ledger: &Ledger, release: &ReleaseId) -> Result<Option<Refusal>> {
+/// The drift that was found in `release` on the newest rows with labels: by this run, or by the newest decision.
+fn drifted(
+    ledger: &Ledger,
+    release: &ReleaseId,
+    judged: Option<&ModelDrift>,
+) -> Result<Option<Refusal>> {
+    let refusal = |drift: &ModelDrift| {
+        let (f1, deployed) = (drift.new_f1, drift.deployed_f1);
+        (drift.drifted == Some(true)).then_some(Refusal::ModelDrifted { f1, deployed })
+    };
+    if let Some(judged) = judged.filter(|judged| judged.drifted.is_some()) {
+        return Ok(refusal(judged));
+    }
     let Some(newest) = ledger.decision(None)? else { return Ok(None) };
     let decision: Option<Decision> = serde_json::from_str(&newest.decision).ok();
     let of = decision.filter(|d| d.live.as_ref().is_some_and(|live| live.release == *release));
-    let drift = of.and_then(|decision| decision.drift).filter(|drift| drift.drifted == Some(true));
-    Ok(drift.map(|drift| Refusal::ModelDrifted { f1: drift.new_f1, deployed: drift.deployed_f1 }))
+    Ok(of.and_then(|decision| decision.drift).as_ref().and_then(refusal))
 }
 
 /// The distribution of the rows that `live` was trained on; `None` if they are not known any more. It is computed

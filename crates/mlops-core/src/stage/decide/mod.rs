@@ -124,7 +124,6 @@ impl<'a> DecisionRun<'a> {
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
         let standings = self.look_at_the_supply(&ingestion)?;
-        self.note_asked(live);
         let Some(dataset) = dataset else {
             return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
@@ -195,6 +194,7 @@ impl<'a> DecisionRun<'a> {
             }
             None => {}
         }
+        self.note_asked(live);
         let drift = self.decision.drift.as_ref();
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked || erased) {
@@ -270,6 +270,7 @@ impl<'a> DecisionRun<'a> {
     /// Ends a run without new data. Concerns about the live release persist, and that none is live
     /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
+        self.note_asked(live);
         if let Some(live) = live {
             self.keep_concerns(live)?;
         } else {
