@@ -28,6 +28,7 @@ mod shapes;
 pub mod sources;
 mod training;
 mod unattended;
+mod window;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -58,6 +59,7 @@ pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
+pub use window::{Since, Window};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]

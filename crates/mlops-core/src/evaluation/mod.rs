@@ -16,3 +16,4 @@ pub mod moment;
 pub mod reasons;
 pub mod slices;
 pub mod split;
+pub mod window;

@@ -10,6 +10,7 @@ use crate::config::INPUT;
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
+use crate::evaluation::window::WindowChoice;
 use crate::expect::Breach;
 use crate::ids::{DatasetVersion, DecisionOutcome, Form, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
@@ -48,6 +49,9 @@ pub struct Decision {
     pub drift: Option<ModelDrift>,
     /// New rows against the training rows, column by column; for information only.
     pub data_drift: Option<DataDrift>,
+    /// The windows of the training rows that were compared for the new model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowChoice>,
     /// The new model.
     pub retrained: Option<Retrained>,
     /// The comparison of champion and challenger.
@@ -422,6 +426,9 @@ impl fmt::Display for Decision {
             }
         }
         self.write_drift(f)?;
+        if let Some(window) = &self.window {
+            write!(f, "{window}")?;
+        }
         if let Some(new) = &self.retrained {
             writeln!(
                 f,

@@ -33,5 +33,7 @@ pub mod sources;
 mod test_answers;
 pub mod tested;
 pub mod train;
+mod training_notes;
 mod tuning;
 pub mod verify;
+mod window;

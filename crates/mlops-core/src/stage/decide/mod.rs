@@ -32,6 +32,7 @@ use super::deploy::{self, Candidate};
 use super::ingest::{self, report::Ingested};
 use super::new_rows::{self, RowRanges};
 use super::score::{self, Score, Scoring};
+use super::window::Asked;
 use super::{holdout, restore_holdout, train};
 
 /// The user's options.
@@ -161,10 +162,9 @@ impl<'a> DecisionRun<'a> {
             let reason = format!("no row of {} is new", dataset.name());
             return self.nothing_new(live, &reason);
         }
-        let trained_rows = match trained {
-            Some(version) => {
-                let segments = self.workspace.ledger.segments(dataset.version)?;
-                Some(RowRanges::of(&segments, |s| s.batch <= version))
+        let trained_rows = match live.zip(trained) {
+            Some((live, version)) => {
+                Some(new_rows::trained_on(self.workspace, &live.model, &dataset, version)?)
             }
             None => None,
         };
@@ -309,7 +309,10 @@ impl<'a> DecisionRun<'a> {
         let lost = self.is_lost(live)?;
         let again = restore_holdout::run(self.context, self.workspace, lost)?;
         self.decision.data.warnings.extend(again);
-        let trained = self.step(Step::Training, train::run)?;
+        let asked = Asked::by(&self.context.config, &self.decision);
+        let trained =
+            self.step(Step::Training, |context, workspace| train::of(context, workspace, &asked))?;
+        self.decision.window.clone_from(&trained.window_choice);
         let challenger = &trained.made.model;
         let scoring = self.step(Step::Scoring, |context, workspace| {
             score::of(context, workspace, challenger, trained.sha256)
