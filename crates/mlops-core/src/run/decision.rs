@@ -346,6 +346,26 @@ impl Report for Decision {
 }
 
 impl Decision {
+    /// Writes the sentence on the data.
+    fn write_data(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = &self.data;
+        match (data.version, data.new_rows) {
+            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder),
+            (Some(version), 0) => {
+                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)
+            }
+            (Some(version), new) => writeln!(
+                f,
+                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
+                text::plural(new, "new row"),
+                text::names(&data.files),
+                text::plural(data.duplicates, "duplicate"),
+                text::count(data.quarantined),
+                version.name(data.form)
+            ),
+        }
+    }
+
     /// Writes the sentences on drift.
     fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(drift) = &self.drift {
@@ -378,7 +398,6 @@ impl Decision {
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let data = &self.data;
         let dry = if self.dry_run { " (dry run: nothing was written)" } else { "" };
         writeln!(f, "Run {} of {}{dry}", self.run_id, self.recorded)?;
         match &self.live {
@@ -391,21 +410,7 @@ impl fmt::Display for Decision {
             )?,
             None => writeln!(f, "No model was live when it began.")?,
         }
-        match (data.version, data.new_rows) {
-            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder)?,
-            (Some(version), 0) => {
-                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)?;
-            }
-            (Some(version), new) => writeln!(
-                f,
-                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
-                text::plural(new, "new row"),
-                text::names(&data.files),
-                text::plural(data.duplicates, "duplicate"),
-                text::count(data.quarantined),
-                version.name(data.form)
-            )?,
-        }
+        self.write_data(f)?;
         if let Some(holdout) = &self.holdout {
             writeln!(
                 f,

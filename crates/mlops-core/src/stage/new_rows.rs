@@ -47,7 +47,9 @@ impl RowRanges {
     /// Those at `places`, which ascend.
     pub(crate) fn at(places: &[(u64, u64)]) -> Self {
         let mut rows = Self::default();
-        places.iter().for_each(|(first, end)| rows.push(*first..*end));
+        for (first, end) in places {
+            rows.push(*first..*end);
+        }
         rows
     }
 

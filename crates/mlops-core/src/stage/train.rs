@@ -225,21 +225,30 @@ fn best(
     })
 }
 
-/// One pass over the data set, which packs its rows; then the encoding and the fit.
-fn fit(
+/// The training rows of a data set.
+struct ReadRows {
+    rows: TrainingRows,
+    golden_rows: Table,
+    fold_rows: FoldRows,
+    /// The number of rows left out as test rows, and of those that are not in the window.
+    left_out: (u64, u64),
+}
+
+/// One pass over the data set, which packs its rows.
+fn read(
     context: &Context,
     dataset: &DatasetRecord,
-    schema: Schema,
+    schema: &Schema,
     (held, mut in_order): (&HeldOut, LeftOutRows),
     part: &Part,
-) -> Result<Learnt> {
+) -> Result<ReadRows> {
     let config = &context.config;
-    let mut training = config.training;
-    let keys = fold_keys(config, &schema, part)?;
-    let threads = config.limits.threads;
+    let training = &config.training;
+    let keys = fold_keys(config, schema, part)?;
     let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
-    let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
+    let mut reader =
+        RowReader::labelled(schema, &options).on_threads(config.limits.threads).without_hashes();
     // Rows to leave out by position or number are found one batch after the other.
     let ordered = !in_order.is_empty() || part.newest.is_some();
     if ordered || !held.is_empty() || keys.is_some() {
@@ -249,12 +258,12 @@ fn fit(
     let taking = Taking { held, missing: training.missing, keys: keys.as_ref(), newest };
 
     // Half of the memory is for the rows; buffers and counters need far less than the rest.
-    let mut rows = TrainingRows::new(&schema, &training).shaped(&config.shapes).within(
+    let mut rows = TrainingRows::new(schema, training).shaped(&config.shapes).within(
         config.limits.memory / 2,
         &context.disk,
         &config.output_folder,
     );
-    let mut golden_rows = Table::new(&schema);
+    let mut golden_rows = Table::new(schema);
     let mut fold_rows = FoldRows::default();
     let (mut held_out, mut outside) = (0, 0);
     let reading = reader.each(
@@ -288,15 +297,32 @@ fn fit(
     if held_out + outside == reading.rows_read {
         return Err(nothing_left(dataset, part, held_out, 0));
     }
-    let encoder = rows.encoder(threads)?;
+    Ok(ReadRows { rows, golden_rows, fold_rows, left_out: (held_out, outside) })
+}
+
+/// Reads the rows, learns their encoding, chooses what is to be chosen, and fits.
+fn fit(
+    context: &Context,
+    dataset: &DatasetRecord,
+    schema: Schema,
+    left_out: (&HeldOut, LeftOutRows),
+    part: &Part,
+) -> Result<Learnt> {
+    let config = &context.config;
+    let mut training = config.training;
+    let test_files = left_out.0.digests.clone();
+    let ReadRows { rows, golden_rows, fold_rows, left_out } =
+        read(context, dataset, &schema, left_out, part)?;
+    let (held_out, outside) = left_out;
+    let encoder = rows.encoder(config.limits.threads)?;
     check_width(&encoder, config.limits.memory)?;
     let dropped = rows.dropped();
     if rows.rows() == 0 {
         return Err(nothing_left(dataset, part, held_out, dropped));
     }
-    let encoded = rows.encoded(&encoder);
+    let plain = rows.encoded(&encoder);
     let memory = config.limits.memory / 4;
-    let threads = threads_within(threads, encoded.features(), memory);
+    let threads = threads_within(config.limits.threads, plain.features(), memory);
     let numeric = encoder.is_numeric();
     let mut estimator = LogisticRegression {
         class_weight: training.class_weight,
@@ -305,22 +331,14 @@ fn fit(
         memory,
         ..LogisticRegression::default()
     };
-    let tests = part.newest.is_some().then(|| {
-        let (c, folds) = (training.c.unwrap_or(f64::INFINITY), training.folds);
-        let (estimator, numeric) = (&estimator, &numeric);
-        Trial { estimator, blocks: &encoded, numeric, c, folds }.run(&fold_rows, part.window)
-    });
-    let tests = match tests {
-        Some(Err(e)) if !matches!(e.kind(), ErrorKind::Data(_) | ErrorKind::NotConverged(_)) => {
-            return Err(e);
-        }
-        tests => tests.map(|tests| tests.map_err(|e| e.to_string())),
-    };
+    let (c, folds) = (training.c.unwrap_or(f64::INFINITY), training.folds);
+    let trial = Trial { estimator: &estimator, blocks: &plain, numeric: &numeric, c, folds };
+    let tests = trial.run(&fold_rows, part)?;
     let found = tests.as_ref().and_then(|tests| tests.as_ref().ok()?.half_life());
     let half_life = part.half_life().or(found);
-    let weighted = half_life.map(|half_life| Weighted::new(&encoded, half_life, threads));
+    let weighted = half_life.map(|half_life| Weighted::new(&plain, half_life, threads));
     let weighted = weighted.transpose()?;
-    let blocks: &dyn Blocks = weighted.as_ref().map_or(&encoded, |weighted| weighted);
+    let blocks: &dyn Blocks = weighted.as_ref().map_or(&plain, |weighted| weighted);
     let scaler = Scaler::fit(blocks, &numeric, threads)?;
     let tuning = Tuning {
         estimator: &estimator,
@@ -346,7 +364,7 @@ fn fit(
         positives: blocks.positives(),
         dropped,
         held_out,
-        test_files: held.digests.clone(),
+        test_files,
     };
     let window = part.trained(half_life, blocks, outside);
     training.window = window.as_ref().map(|window| window.window);

@@ -15,7 +15,7 @@ use crate::model::fit::{Blocks, CrossValidation, HalfLife, LogisticRegression, W
 use crate::run::context::{Context, Workspace};
 use crate::run::decision::Decision;
 use crate::table::schema::Schema;
-use crate::{Result, text};
+use crate::{ErrorKind, Result, text};
 
 use super::new_rows::{self, RowRanges};
 
@@ -131,10 +131,9 @@ pub(super) fn plan(
     let part = |window, rows| Part { window, rows: Some(rows), newest: None };
     let all = RowRanges::at(&[(0, dataset.rows)]);
     Ok(match asked.window {
-        Window::All => one(Part::ALL),
         Window::HalfLife(_) => one(Part { window: asked.window, ..Part::ALL }),
         Window::Rows(rows) if rows < dataset.rows => one(part(asked.window, all.last(rows))),
-        Window::Rows(_) => one(Part::ALL),
+        Window::All | Window::Rows(_) => one(Part::ALL),
         Window::Since(Since::Drift) => {
             match since_drift(context, workspace, schema, dataset, asked)? {
                 Some(rows) => one(part(asked.window, rows)),
@@ -239,8 +238,25 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Tests the rows of `window` and, if these are all rows, half-lives.
-    pub(super) fn run(&self, rows: &FoldRows, window: Window) -> Result<Tests> {
+    /// Tests the rows of `part` and, if these are all rows, half-lives; says why if that is impossible.
+    /// `None` if nothing is to be compared.
+    pub(super) fn run(
+        &self,
+        rows: &FoldRows,
+        part: &Part,
+    ) -> Result<Option<Result<Tests, String>>> {
+        if part.newest.is_none() {
+            return Ok(None);
+        }
+        match self.tests(rows, part.window) {
+            Err(e) if matches!(e.kind(), ErrorKind::Data(_) | ErrorKind::NotConverged(_)) => {
+                Ok(Some(Err(e.to_string())))
+            }
+            tests => tests.map(|tests| Some(Ok(tests))),
+        }
+    }
+
+    fn tests(&self, rows: &FoldRows, window: Window) -> Result<Tests> {
         let Self { blocks, estimator, .. } = *self;
         let folds = Folds::of_newest(rows, usize::try_from(self.folds).unwrap_or(usize::MAX))?;
         let mut tried = vec![self.test(blocks, &folds, rows, window)?];
