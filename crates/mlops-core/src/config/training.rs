@@ -39,8 +39,7 @@ pub struct Training {
     /// Which levels of a categorical column share a feature.
     #[serde(default)]
     pub pooling: Pooling,
-    /// Which rows a model is fitted on. `None` is all rows, but after drift the best window; in a model it
-    /// is what was taken, and `None` is all rows.
+    /// Which rows a model is fitted on; `None` for all. In a model it is what was taken, never `Auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
 }

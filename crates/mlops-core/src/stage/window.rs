@@ -1,9 +1,9 @@
 //! Which of the training rows a model is fitted on: what the configuration asks for, what the records say
 //! about the last drift, and the comparison of windows.
 //!
-//! A decision that finds drift compares all rows with those since the drift and with older rows weighing
-//! less; the drift itself is the reason to look, so that a training without one takes all rows. Not for the
-//! fit: see [`super::train`]; not for the rule of the choice: see `evaluation::window`.
+//! `auto` compares all rows with those since the last drift and with older rows weighing less; the drift is
+//! the reason to look, so that a training without one takes all rows. Not for the fit: see [`super::train`];
+//! not for the rule of the choice: see `evaluation::window`.
 
 use crate::config::{Config, Since, Window};
 use crate::evaluation::folds::{FoldRows, Folds, NOT_NEWEST};
@@ -62,9 +62,7 @@ impl Asked {
 
     /// For the challenger of `decision`.
     pub(crate) fn by(config: &Config, decision: &Decision) -> Self {
-        let drift = Drift::of(decision);
-        let usual = if drift.is_some() { Window::Auto } else { Window::All };
-        Self { window: config.training.window.unwrap_or(usual), drift }
+        Self { drift: Drift::of(decision), ..Self::by_hand(config) }
     }
 }
 

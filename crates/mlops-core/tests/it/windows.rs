@@ -58,8 +58,8 @@ fn after_a_sudden_change_the_rows_since_then_are_taken_and_do_better() {
             assert_eq!(decision.drift.as_ref().unwrap().drifted, Some(true), "{decision}");
             (f1_on(&scene, &turned(2000, 900 + seed)), decision)
         };
-        let (all, by_hand) = f1(json!({"window": "all"}));
-        let (best, decision) = f1(json!({}));
+        let (all, by_hand) = f1(json!({}));
+        let (best, decision) = f1(json!({"window": "auto"}));
         assert!(by_hand.window.is_none());
         assert_eq!(chosen(&decision), DRIFT, "{decision}");
         println!("seed {seed}: F1 {best:.4}, with all rows {all:.4}");
@@ -88,7 +88,8 @@ fn after_a_sudden_change_the_rows_since_then_are_taken_and_do_better() {
 fn without_a_change_all_rows_are_taken() {
     let (mut all, mut every) = (0, 0);
     for seed in 0..repetitions(12, 100) {
-        let scene = experienced(&json!({"drift": {"rule": "every"}}));
+        let scene =
+            experienced(&json!({"drift": {"rule": "every"}, "training": {"window": "auto"}}));
         scene.rows("source/c.csv", &sample_rows(500, 200 + seed));
         let decision = decide(&scene);
         every += 1;
@@ -202,7 +203,8 @@ fn a_half_life_weighs_the_share_of_positives_and_the_thresholds_too() {
 #[test]
 fn the_choice_does_not_depend_on_the_number_of_threads() {
     let made = |threads: u64| {
-        let scene = experienced(&json!({"limits": {"threads": threads}}));
+        let scene =
+            experienced(&json!({"limits": {"threads": threads}, "training": {"window": "auto"}}));
         scene.rows("source/c.csv", &turned(500, 100));
         let decision = decide(&scene);
         (scene.read_bytes("model/trainedmodel.bin"), decision.window)
@@ -212,7 +214,8 @@ fn the_choice_does_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn a_drift_that_is_not_answered_goes_on_and_its_rows_stay_together() {
-    let scene = experienced(&json!({"gate": {"min_improvement": 0.9}}));
+    let scene =
+        experienced(&json!({"gate": {"min_improvement": 0.9}, "training": {"window": "auto"}}));
     scene.rows("source/c.csv", &turned(200, 100));
     assert_eq!(decide(&scene).outcome, DecisionOutcome::Refused);
     scene.rows("source/d.csv", &turned(200, 101));
