@@ -15,6 +15,7 @@ use crate::expect::Breach;
 use crate::ids::{DatasetVersion, DecisionOutcome, Form, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
+use crate::run::asked::{AskedWindow, Replay};
 use crate::run::attention::Finding;
 use crate::run::context::Report;
 use crate::text;
@@ -52,6 +53,12 @@ pub struct Decision {
     /// The windows of the training rows that were compared for the new model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowChoice>,
+    /// What the live release was asked for, by the log of predictions; for information only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<AskedWindow>>,
+    /// What the new model would have answered to that; for information only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// The new model.
     pub retrained: Option<Retrained>,
     /// The comparison of champion and challenger.
@@ -431,6 +438,9 @@ impl fmt::Display for Decision {
             }
         }
         self.write_drift(f)?;
+        if let Some(asked) = &self.asked {
+            write!(f, "Asked {asked}")?;
+        }
         if let Some(window) = &self.window {
             write!(f, "{window}")?;
         }
@@ -465,6 +475,9 @@ impl fmt::Display for Decision {
                 gate.interval.low,
                 gate.interval.high
             )?;
+        }
+        if let Some(replay) = &self.replay {
+            write!(f, "{replay}")?;
         }
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {
