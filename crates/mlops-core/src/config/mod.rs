@@ -41,6 +41,7 @@ use crate::platform::location::plain;
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
 pub use decide::{Decide, INPUT};
@@ -59,7 +60,6 @@ pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
-pub use window::{Since, Window};
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Debug, Clone)]

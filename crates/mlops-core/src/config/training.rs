@@ -7,8 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::section::Section;
 use super::shapes::{Shapes, shapes};
-use super::window::{Window, window};
-use crate::config::choices::{Aim, ClassWeight, MissingPolicy, Pooling, Solver, ThresholdRule};
+use super::window::window;
+use crate::config::choices::{
+    Aim, ClassWeight, MissingPolicy, Pooling, Solver, ThresholdRule, Window,
+};
 use crate::table::schema::Schema;
 
 /// How models are fitted and used.

@@ -1,53 +1,11 @@
-//! `training.window`: which of the training rows a model is fitted on, and how much older ones weigh.
+//! Reads `training.window`: which of the training rows a model is fitted on, and how much older ones weigh.
 //!
 //! Not for finding these rows, nor for choosing among windows: see the stage of training.
 
-use std::fmt;
-
-use bincode::{Decode, Encode};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::section::Section;
-use crate::text;
-
-/// A part of the training rows, in the order in which they came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "snake_case")]
-pub enum Window {
-    /// All of them.
-    All,
-    /// The one that cross-validation on the newest rows finds best.
-    Auto,
-    /// So many of the newest rows of the data set.
-    Rows(u64),
-    /// Those that came since something.
-    Since(Since),
-    /// All of them; a row that came so many rows before the newest one weighs half as much.
-    HalfLife(u64),
-}
-
-/// An event that divides rows into older and newer ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "snake_case")]
-pub enum Since {
-    /// The last drift; the rows in which it was found count as newer ones.
-    Drift,
-}
-
-impl fmt::Display for Window {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => f.write_str("all rows"),
-            Self::Auto => f.write_str("the best window"),
-            Self::Rows(rows) => write!(f, "the newest {}", text::plural(*rows, "row")),
-            Self::Since(Since::Drift) => f.write_str("rows since the last drift"),
-            Self::HalfLife(rows) => {
-                write!(f, "all rows, weight halved every {}", text::plural(*rows, "row"))
-            }
-        }
-    }
-}
+use crate::config::choices::{Since, Window};
 
 /// Reads `training.window`; `None` if it is not given.
 pub(super) fn window(section: &mut Section) -> Option<Window> {
