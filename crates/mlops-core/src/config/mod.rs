@@ -29,6 +29,7 @@ mod shapes;
 pub mod sources;
 mod training;
 mod unattended;
+mod window;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -42,6 +43,7 @@ use crate::table::schema::Schema;
 use crate::{Error, Result};
 pub use alerts::Alerts;
 pub use apicalls::ApiCalls;
+pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
 pub use decide::{Decide, INPUT};

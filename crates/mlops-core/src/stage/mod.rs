@@ -37,6 +37,8 @@ pub mod sources;
 mod test_answers;
 pub mod tested;
 pub mod train;
+mod training_notes;
 mod tuning;
 pub mod verify;
 pub mod views;
+mod window;
