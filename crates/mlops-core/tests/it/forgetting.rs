@@ -371,7 +371,8 @@ fn the_live_model_is_retrained_once_and_the_decision_says_why() {
     let decision = decide();
     assert_eq!(decision.erased, 1, "{decision}");
     assert!(decision.retrained.is_some(), "{decision}");
-    let said = |w: &mlops_core::run::attention::Remark| w.contains("1 row of people who were erased");
+    let said =
+        |w: &mlops_core::run::attention::Remark| w.contains("1 row of people who were erased");
     assert!(decision.data.warnings.iter().any(said), "{:?}", decision.data.warnings);
     if decision.outcome == DecisionOutcome::Promoted {
         assert_eq!(decide().outcome, DecisionOutcome::NothingNew);
