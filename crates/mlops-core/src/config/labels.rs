@@ -1,0 +1,92 @@
+//! The section `labels`: where outcomes of predictions come from, how they are joined, and what
+//! becomes of them.
+//!
+//! Not for joining: see `outcomes`; not for training labels, which are a column of the rows.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::section::Section;
+
+/// What labels are joined by, and what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// A file of labels or a folder of such files, besides sources with `role: labels`.
+    pub path: Option<PathBuf>,
+    /// What tells whose label it is; `None` for the id columns where there are some, and else the
+    /// request.
+    pub by: Option<JoinBy>,
+    /// The column with the time from which on the outcome is known.
+    pub time: Option<String>,
+    /// The span of time for which scores are given.
+    pub window: Window,
+    /// Predicted rows with labels become training rows.
+    pub train: bool,
+}
+
+/// What tells to which prediction a label belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinBy {
+    /// The id columns of the schema.
+    Ids,
+    /// `request_id` and `row`.
+    Request,
+    /// `inference_id`, the caller's own id, and `row`.
+    Inference,
+}
+
+impl JoinBy {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ids => "ids",
+            Self::Request => "request_id",
+            Self::Inference => "inference_id",
+        }
+    }
+}
+
+/// A span of time for which scores are given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// The shortest of the others in which there mostly are enough labels.
+    #[default]
+    Auto,
+    /// A day, in UTC.
+    Day,
+    /// A week from Monday on.
+    Week,
+    /// A calendar month.
+    Month,
+}
+
+impl Window {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+}
+
+pub(super) fn labels(mut section: Section, at: impl Fn(String) -> PathBuf) -> Labels {
+    let kinds = [JoinBy::Ids, JoinBy::Request, JoinBy::Inference];
+    let windows = [Window::Auto, Window::Day, Window::Week, Window::Month];
+    let labels = Labels {
+        path: section.text("path").map(at),
+        by: section
+            .has("by")
+            .then(|| section.choice("by", &kinds.map(|by| (by.name(), by)), JoinBy::Ids)),
+        time: section.text("time"),
+        window: section.choice("window", &windows.map(|w| (w.name(), w)), Window::default()),
+        train: section.boolean("train", false),
+    };
+    section.finish();
+    labels
+}
