@@ -90,3 +90,59 @@ pub(super) fn labels(mut section: Section, at: impl Fn(String) -> PathBuf) -> La
     section.finish();
     labels
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Result;
+    use crate::config::Config;
+
+    fn parse(more: &str) -> Result<Config> {
+        let text = format!(
+            r#"{{"input_folder_path":"in","output_folder_path":"out","test_data_path":"test",
+            "output_model_path":"m","prod_deployment_path":"p"{more}}}"#
+        );
+        Config::parse(&text, Path::new("/w/config.json"))
+    }
+
+    #[test]
+    fn what_is_joined_and_how_follows_from_the_schema() {
+        let log = r#","service":{"prediction_log_path":"log"}"#;
+        let config = parse(&format!(r#"{log},"labels":{{"path":"labels"}}"#)).unwrap();
+        assert!(config.joins_labels() && config.labels_by() == JoinBy::Ids);
+        assert_eq!(config.labels.path.as_deref(), Some(Path::new("/w/labels")));
+        let schema = r#","schema":{"numeric":["x"],"target":"y"}"#;
+        let role = r#","sources":[{"name":"crm","uri":"crm","role":"labels"}]"#;
+        let config = parse(&format!("{log}{schema}{role}")).unwrap();
+        assert!(config.joins_labels() && config.labels_by() == JoinBy::Request);
+        assert!(!parse("").unwrap().joins_labels());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let schema = r#","schema":{"numeric":["x"],"target":"y"}"#;
+        let source = r#","sources":[{"name":"crm","uri":"sqlite:crm.db","table":"t","mode":"cursor",
+            "cursor":{"column":"at"},"role":"labels","expect":{"error_after":"1d"}}]"#;
+        for (text, part) in [
+            (r#","labels":{"path":"l"}"#.to_owned(), "\"service.prediction_log_path\" is missing"),
+            (
+                r#","labels":{"path":"l","train":true},"service":{"prediction_log_path":"log"}"#.to_owned(),
+                "\"service.prediction_log_features\" must be true",
+            ),
+            (
+                format!(
+                    r#"{schema},"labels":{{"path":"l","by":"ids"}},"service":{{"prediction_log_path":"log"}}"#
+                ),
+                "\"labels.by\" must not be \"ids\"",
+            ),
+            (r#","labels":{"window":"year"}"#.to_owned(), "\"labels.window\" must be one of"),
+            (source.to_owned(), "must be \"files\" or \"snapshot\" for a source of labels"),
+            (source.to_owned(), "is not for a source of labels"),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(part), "missing {part:?} in:\n{error}");
+        }
+    }
+}

@@ -386,6 +386,19 @@ fn check(section: &Section, source: &Source, schema: &Schema, says_format: bool)
             section.problem("columns", &format!("gives the name \"{name}\" twice"));
         }
     }
+    if source.role == Role::Labels {
+        let taken = "is not for a source of labels: no data set takes its rows";
+        if source.expect.is_some() {
+            section.problem("expect", taken);
+        }
+        if source.contract.is_some() {
+            section.problem("contract", taken);
+        }
+        if matches!(source.mode, Mode::Cursor(_)) {
+            let message = "must be \"files\" or \"snapshot\" for a source of labels";
+            section.problem("mode", message);
+        }
+    }
     let database = source.is_database();
     let Access { table, query, .. } = &source.access;
     if database && table.is_some() == query.is_some() {

@@ -251,7 +251,7 @@ impl fmt::Display for Outcomes {
         )?;
         writeln!(
             f,
-            "{}: {} without a prediction, {} said again, {} changed, {} unreadable",
+            "{}: {} without a prediction, {} doubled, {} changed, {} unreadable",
             text::plural(labels.kept, "label"),
             text::count(labels.unknown),
             text::count(labels.doubled),

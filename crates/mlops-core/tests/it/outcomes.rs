@@ -250,6 +250,33 @@ fn random_histories_end_as_a_naive_model_has_them() {
     }
 }
 
+/// Each run reads what is new, however much is known.
+#[test]
+fn many_predictions_are_read_once() {
+    let scene = scene(&json!({}));
+    let config = scene.context().unwrap().config;
+    let rows = usize::try_from(repetitions(5_000, 1_000_000)).unwrap();
+    let random = &mut Random(7);
+    let (mut lines, mut labels) = (String::new(), "corporation,exited\n".to_owned());
+    for i in 0..rows {
+        let new = Prediction { key: format!("c{i}"), ..Prediction::random(random) };
+        lines.push_str(&new.line(i, &config));
+        labels.push_str(&format!("c{i},{}\n", random.below(2)));
+    }
+    scene.file(LOG, &lines);
+    scene.file("labels/a.csv", &labels);
+    let first = join(&scene).unwrap();
+    assert_eq!((first.new_predictions, first.new_labels), (rows as u64, rows as u64));
+    assert_eq!(first.outcomes.releases.iter().map(|r| r.total.labelled).sum::<u64>(), rows as u64);
+    let one = Prediction { key: "new".to_owned(), ..Prediction::random(random) };
+    scene.file(LOG, lines + &one.line(rows, &config));
+    scene.file("labels/a.csv", labels + "new,1\n");
+    let next = join(&scene).unwrap();
+    assert_eq!((next.new_predictions, next.new_labels), (1, 1));
+    assert_eq!(next.outcomes.log.predictions, rows as u64 + 1);
+    assert_eq!(next.outcomes.labels.doubled, 0);
+}
+
 fn prediction(key: &str, hours: i64, probability: f64) -> Prediction {
     Prediction { at: BEGIN + hours * HOUR, key: key.to_owned(), release: 1, probability }
 }
