@@ -6,7 +6,7 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::{DecisionOutcome, RunId, Step};
+use mlops_core::ids::{DecisionOutcome, FindingKind, RunId, Step};
 use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
@@ -48,12 +48,18 @@ impl Report for FullProcess {
     fn findings(&self) -> Vec<Finding> {
         let mut findings = self.decision.findings();
         findings.extend(self.outcomes.iter().flat_map(|joined| joined.findings()));
-        let failed = |why: &String| Finding::failed(format!("labels were not joined: {why}"));
+        let failed = |why: &String| {
+            Finding::failed(FindingKind::RunFailed, format!("labels were not joined: {why}"))
+        };
         findings.extend(self.outcomes_failed.iter().map(failed));
         findings.extend(self.reporting.iter().flat_map(|reported| reported.on_the_model()));
         // The promotion stands, but clients of the app do not benefit from it yet.
         findings.extend(self.apicalls.iter().flat_map(|calls| calls.findings()));
         findings
+    }
+
+    fn discovered(&self) -> Vec<Finding> {
+        [self.findings(), self.decision.drifts()].concat()
     }
 
     fn attention(&self) -> Attention {

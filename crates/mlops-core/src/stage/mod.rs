@@ -5,6 +5,7 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
+pub mod asked;
 pub mod decide;
 mod deliver;
 pub mod deploy;
@@ -26,6 +27,7 @@ mod predictions;
 pub mod prometheus;
 pub mod quarantine;
 mod record_predictions;
+pub mod replay;
 mod restore_dataset;
 pub mod restore_holdout;
 pub mod retain;
@@ -37,5 +39,8 @@ mod test_answers;
 pub mod tested;
 mod timings;
 pub mod train;
+mod training_notes;
 mod tuning;
 pub mod verify;
+pub mod views;
+mod window;

@@ -22,6 +22,7 @@ use crate::csv::forgotten::Forgotten;
 use crate::csv::reader::RowReader;
 use crate::dataset::counts::own_fault;
 use crate::dataset::discover::{self, SourceFile, Stamp};
+use crate::ids::FindingKind;
 use crate::ledger::Ledger;
 use crate::outcomes::{LabelFile, LogPlace, NewLabel, NewPrediction, Outcomes, Store};
 use crate::platform::digest::{Digest, Hasher};
@@ -72,8 +73,12 @@ impl Report for Joined {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let failures = self.failures.iter().map(|text| Finding::person(format!("labels: {text}")));
-        failures.chain(self.outcomes.remarks().into_iter().map(Finding::warning)).collect()
+        let failed = |text: &String| {
+            Finding::person(FindingKind::SourceFailed, format!("labels: {text}"))
+        };
+        let remark = |text| Finding::warning(FindingKind::Data, text);
+        let failures = self.failures.iter().map(failed);
+        failures.chain(self.outcomes.remarks().into_iter().map(remark)).collect()
     }
 
     fn facts(&self) -> Vec<Fact> {
@@ -377,9 +382,9 @@ fn label_files(
     let config = &context.config;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     if reach == Reach::Fetch {
-        let mut landing = super::land::run(context, workspace, Role::Labels)?;
-        found.append(&mut landing.files);
-        failures.append(&mut landing.failures);
+        let landing = super::land::run(context, workspace, Role::Labels)?;
+        found.extend(landing.files);
+        failures.extend(landing.failures.into_iter().map(|remark| remark.text));
     } else {
         for source in config.sources.iter().filter(|source| source.role == Role::Labels) {
             if source.is_fetched() {
