@@ -20,7 +20,7 @@ pub struct Labels {
     /// The column with the time from which on the outcome is known.
     pub time: Option<String>,
     /// The span of time for which scores are given.
-    pub window: Window,
+    pub window: Period,
     /// Predicted rows with labels become training rows.
     pub train: bool,
 }
@@ -51,7 +51,7 @@ impl JoinBy {
 /// A span of time for which scores are given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Window {
+pub enum Period {
     /// The shortest of the others in which there mostly are enough labels.
     #[default]
     Auto,
@@ -63,7 +63,7 @@ pub enum Window {
     Month,
 }
 
-impl Window {
+impl Period {
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,14 +77,14 @@ impl Window {
 
 pub(super) fn labels(mut section: Section, at: impl Fn(String) -> PathBuf) -> Labels {
     let kinds = [JoinBy::Ids, JoinBy::Request, JoinBy::Inference];
-    let windows = [Window::Auto, Window::Day, Window::Week, Window::Month];
+    let windows = [Period::Auto, Period::Day, Period::Week, Period::Month];
     let labels = Labels {
         path: section.text("path").map(at),
         by: section
             .has("by")
             .then(|| section.choice("by", &kinds.map(|by| (by.name(), by)), JoinBy::Ids)),
         time: section.text("time"),
-        window: section.choice("window", &windows.map(|w| (w.name(), w)), Window::default()),
+        window: section.choice("window", &windows.map(|w| (w.name(), w)), Period::default()),
         train: section.boolean("train", false),
     };
     section.finish();
@@ -128,7 +128,8 @@ mod tests {
         for (text, part) in [
             (r#","labels":{"path":"l"}"#.to_owned(), "\"service.prediction_log_path\" is missing"),
             (
-                r#","labels":{"path":"l","train":true},"service":{"prediction_log_path":"log"}"#.to_owned(),
+                r#","labels":{"path":"l","train":true},"service":{"prediction_log_path":"log"}"#
+                    .to_owned(),
                 "\"service.prediction_log_features\" must be true",
             ),
             (

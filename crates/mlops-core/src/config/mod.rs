@@ -50,7 +50,7 @@ pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
-pub use labels::{JoinBy, Labels, Window};
+pub use labels::{JoinBy, Labels, Period};
 pub use lineage::Lineage;
 pub use output::Output;
 pub use output_table::{OutputMode, OutputTable};

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate};
 
-use crate::config::Window;
+use crate::config::Period;
 
 /// Milliseconds of a day.
 pub const DAY: i64 = 86_400_000;
@@ -20,15 +20,15 @@ pub fn date(day: i64) -> NaiveDate {
 }
 
 /// The first day of the window of `unit` in which `day` is, and the first day after it.
-pub fn around(unit: Window, day: i64) -> (i64, i64) {
+pub fn around(unit: Period, day: i64) -> (i64, i64) {
     match unit {
-        Window::Day => (day, day + 1),
-        Window::Week => {
+        Period::Day => (day, day + 1),
+        Period::Week => {
             // 1970 began on a Thursday.
             let monday = day - (day + 3).rem_euclid(7);
             (monday, monday + 7)
         }
-        Window::Month | Window::Auto => {
+        Period::Month | Period::Auto => {
             let first = date(day).with_day(1).unwrap_or_default();
             let later = first.checked_add_days(Days::new(32)).unwrap_or(first);
             let next = later.with_day(1).unwrap_or_default();
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn windows_cover_all_days_once_and_begin_where_people_expect() {
-        for unit in [Window::Day, Window::Week, Window::Month] {
+        for unit in [Period::Day, Period::Week, Period::Month] {
             let (mut day, _) = around(unit, -800);
             while day < 25_000 {
                 let (from, to) = around(unit, day);
@@ -65,10 +65,10 @@ mod tests {
             (super::date(from).to_string(), super::date(to).to_string())
         };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(of(Window::Week, "2026-11-29"), pair("2026-11-23", "2026-11-30"));
-        assert_eq!(of(Window::Week, "2026-11-30"), pair("2026-11-30", "2026-12-07"));
-        assert_eq!(of(Window::Month, "2024-02-29"), pair("2024-02-01", "2024-03-01"));
-        assert_eq!(of(Window::Month, "2026-12-31"), pair("2026-12-01", "2027-01-01"));
+        assert_eq!(of(Period::Week, "2026-11-29"), pair("2026-11-23", "2026-11-30"));
+        assert_eq!(of(Period::Week, "2026-11-30"), pair("2026-11-30", "2026-12-07"));
+        assert_eq!(of(Period::Month, "2024-02-29"), pair("2024-02-01", "2024-03-01"));
+        assert_eq!(of(Period::Month, "2026-12-31"), pair("2026-12-01", "2027-01-01"));
         assert_eq!(day_of(-1), -1);
     }
 }

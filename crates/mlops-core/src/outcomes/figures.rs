@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{JoinBy, Window};
+use crate::config::{JoinBy, Period};
 use crate::evaluation::metrics::interval::{f1_interval, wilson};
 use crate::evaluation::metrics::{ConfusionMatrix, ConstantBaseline, Interval};
 use crate::ids::ReleaseId;
@@ -19,8 +19,8 @@ pub struct Outcomes {
     pub recorded: String,
     /// What labels are joined by.
     pub by: JoinBy,
-    /// The span of the windows; never [`Window::Auto`].
-    pub window: Window,
+    /// The span of the windows; never [`Period::Auto`].
+    pub window: Period,
     /// Scores by release, the release that predicted last first.
     pub releases: Vec<OfRelease>,
     /// What was read of the log.

@@ -13,12 +13,12 @@ use super::figures::{
 };
 use super::store::{Store, unsigned};
 use crate::Result;
-use crate::config::{JoinBy, Window};
+use crate::config::{JoinBy, Period};
 use crate::evaluation::metrics::ConfusionMatrix;
 use crate::evaluation::metrics::interval::auc_interval;
 use crate::ids::ReleaseId;
 
-/// Labels that a window mostly has for [`Window::Auto`] to choose it.
+/// Labels that a window mostly has for [`Period::Auto`] to choose it.
 const ENOUGH: i64 = 400;
 
 impl Store {
@@ -26,8 +26,8 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` if the store is damaged.
-    pub fn outcomes(&mut self, window: Window, by: JoinBy, now: &str) -> Result<Outcomes> {
-        let unit = if window == Window::Auto { self.enough()? } else { window };
+    pub fn outcomes(&mut self, window: Period, by: JoinBy, now: &str) -> Result<Outcomes> {
+        let unit = if window == Period::Auto { self.enough()? } else { window };
         self.begin()?;
         if self.meta("window")?.as_deref() != Some(unit.name()) {
             self.query(|db| db.execute_batch("DELETE FROM windows; UPDATE days SET stale = 1;"))?;
@@ -55,13 +55,13 @@ impl Store {
     }
 
     /// The shortest window that mostly has enough labels.
-    fn enough(&self) -> Result<Window> {
+    fn enough(&self) -> Result<Period> {
         let days: Vec<(i64, i64, i64)> = self.query(|db| {
             let sql = "SELECT release, day, labelled FROM days WHERE labelled > 0";
             let row = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             db.prepare(sql)?.query_map([], row)?.collect()
         })?;
-        for unit in [Window::Day, Window::Week] {
+        for unit in [Period::Day, Period::Week] {
             let mut labelled: BTreeMap<(i64, i64), i64> = BTreeMap::new();
             for (release, day, n) in &days {
                 *labelled.entry((*release, around(unit, *day).0)).or_default() += n;
@@ -71,11 +71,11 @@ impl Store {
                 return Ok(unit);
             }
         }
-        Ok(Window::Month)
+        Ok(Period::Month)
     }
 
     /// The windows in which something changed: release, first day and the day after the last.
-    fn stale(&self, unit: Window) -> Result<BTreeSet<(i64, i64, i64)>> {
+    fn stale(&self, unit: Period) -> Result<BTreeSet<(i64, i64, i64)>> {
         self.query(|db| {
             let sql = "SELECT release, day FROM days WHERE stale = 1";
             let window = |row: &Row| {
@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// The computed windows of all releases, the release that predicted last first.
-    fn releases(&self, unit: Window) -> Result<Vec<OfRelease>> {
+    fn releases(&self, unit: Period) -> Result<Vec<OfRelease>> {
         let rows: Vec<(String, i64, String)> = self.query(|db| {
             let sql = "SELECT r.name, w.start, w.realised FROM windows w
                        JOIN releases r ON r.id = w.release

@@ -73,9 +73,8 @@ impl Report for Joined {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let failed = |text: &String| {
-            Finding::person(FindingKind::SourceFailed, format!("labels: {text}"))
-        };
+        let failed =
+            |text: &String| Finding::person(FindingKind::SourceFailed, format!("labels: {text}"));
         let remark = |text| Finding::warning(FindingKind::Data, text);
         let failures = self.failures.iter().map(failed);
         failures.chain(self.outcomes.remarks().into_iter().map(remark)).collect()
