@@ -2,11 +2,12 @@
 //!
 //! Tokens are stored as digests. Not for reading them: see `bins/app`.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use mlops_core::platform::digest::Digest;
 use mlops_core::{Error, Result};
 
 use crate::problem::Problem;
+use crate::refusals::Refusal;
 
 /// The access that a token grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,30 +77,33 @@ impl Tokens {
         Ok(())
     }
 
+    /// The digest of the token that `headers` have, if it is known.
+    pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Digest> {
+        let digest = sent(headers)?;
+        let (read, predict) = (among(digest, &self.read), among(digest, &self.predict));
+        (read | predict).then_some(digest)
+    }
+
     /// Checks that the request with `headers` is allowed `scope`.
     pub(crate) fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Problem> {
         if scope == Scope::Open || self.is_empty() {
             return Ok(());
         }
-        let value = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let token = value
-            .and_then(|v| v.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, token)) = token else {
+        let Some(digest) = sent(headers) else {
             let detail = "send a token: the header \"Authorization: Bearer …\"";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
-                .with(header::WWW_AUTHENTICATE, "Bearer"));
+            return Err(
+                Problem::refused(Refusal::NoToken, detail).with(header::WWW_AUTHENTICATE, "Bearer")
+            );
         };
-        let digest = Digest::of(token.trim().as_bytes());
         let (read, predict) = (among(digest, &self.read), among(digest, &self.predict));
         match (scope, read, predict) {
             (Scope::Read, true, _) | (Scope::Predict, _, true) => Ok(()),
             (_, false, false) => {
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not known here")
+                Err(Problem::refused(Refusal::UnknownToken, "this token is not known here")
                     .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
             }
-            _ => Err(Problem::new(
-                StatusCode::FORBIDDEN,
+            _ => Err(Problem::refused(
+                Refusal::Scope,
                 if scope == Scope::Read {
                     "this token allows predictions only; this endpoint needs the scope \"read\""
                 } else {
@@ -109,6 +113,12 @@ impl Tokens {
             .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")),
         }
     }
+}
+
+/// The digest of the token that `headers` have, whoever made it up.
+fn sent(headers: &HeaderMap) -> Option<Digest> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Digest::of(token.trim().as_bytes()))
 }
 
 /// Whether `digest` is among `known`, in constant time.

@@ -299,7 +299,7 @@ fn at_once(answer: Result<Response, Refused>) -> Answering {
 fn description(call: &Call) -> Response {
     let Call { app, request, .. } = call;
     let settings = app.service();
-    let root = prefix::of(request.headers(), &settings);
+    let root = prefix::of(request, &settings);
     let loaded = app.live.get();
     let document = openapi::document(ENDPOINTS, &settings, &root, loaded.as_deref());
     body::typed(document.to_string(), "application/json")

@@ -9,6 +9,8 @@
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
 //! | `predict` | from the bytes of a request to a table of features, and to an answer |
 //! | `recorded` | records about the live release; nothing is computed or written |
+//! | `Identity` | `tls`: the certificate, followed as its files change; `stream`: a connection with it or without |
+//! | `Client` | `client`: who asks, also behind proxies; `rate`: how much each may; `refusals`: who was refused, and why |
 //! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
 //! | `Settings` | `state`, read again by `reload` |
 //! | `Problem` | `problem`: every error that a client can see |
@@ -21,6 +23,7 @@ mod access;
 mod body;
 mod budget;
 mod call;
+mod client;
 mod columns;
 mod connection;
 mod cors;
@@ -35,13 +38,16 @@ mod linger;
 mod live;
 mod metrics;
 mod middleware;
+mod notify;
 mod openapi;
 mod origin;
 mod predict;
 mod prediction_log;
 mod prefix;
 mod problem;
+mod rate;
 mod recorded;
+mod refusals;
 mod reload;
 mod request_id;
 mod router;
@@ -50,6 +56,8 @@ mod server;
 mod signals;
 mod slow_reader;
 mod state;
+mod stream;
+mod tls;
 mod v2;
 
 pub use access::Tokens;

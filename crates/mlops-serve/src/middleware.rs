@@ -22,11 +22,12 @@ use mlops_core::platform::clock::rfc3339;
 use crate::access::Scope;
 use crate::budget::LARGE;
 use crate::call::Call;
+use crate::client::{Client, Peer};
 use crate::endpoint::Endpoint;
 use crate::problem::{Dialect, Problem};
 use crate::request_id::{REQUEST_ID, RequestId};
 use crate::state::{App, Settings, State};
-use crate::{body, cors, encoding, origin};
+use crate::{body, cors, encoding, origin, rate};
 
 /// An endpoint, as the middleware sees it.
 pub(crate) struct Place {
@@ -44,6 +45,7 @@ struct Asked {
     uri: Uri,
     origin: Option<HeaderValue>,
     gzip: bool,
+    client: Client,
     settings: Arc<Settings>,
     begun: Instant,
 }
@@ -60,6 +62,7 @@ impl Place {
     /// Passes `request` to its handler.
     pub(crate) async fn answer(&self, app: App, request: Request) -> Response {
         let begun = Instant::now();
+        let _in_flight = app.metrics.begin();
         let settings = app.settings.load_full();
         let headers = request.headers();
         let asked = Asked {
@@ -68,12 +71,18 @@ impl Place {
             uri: request.uri().clone(),
             origin: headers.get(header::ORIGIN).filter(|_| cors::configured(&settings)).cloned(),
             gzip: *request.method() != Method::HEAD && encoding::accepted(headers),
+            client: Client::of(Peer::of(&request), headers, &settings),
             begun,
             settings,
         };
         let response = match self.pass(&app, &asked, request).await {
             Ok(response) => response,
-            Err(problem) => self.refuse(&problem, &asked),
+            Err(problem) => {
+                if let Some(why) = problem.refusal {
+                    app.refusals.tell(&app, why, asked.client, Some(asked.id.as_str()));
+                }
+                self.refuse(&problem, &asked)
+            }
         };
         self.finish(&app, asked, response).await
     }
@@ -93,6 +102,9 @@ impl Place {
             Method::OPTIONS => Scope::Open,
             _ => self.endpoint.scope(&asked.method),
         };
+        if scope != Scope::Open {
+            rate::admit(app, settings, asked.client, request.headers())?;
+        }
         settings.tokens.check(request.headers(), scope)?;
         let operation = self.endpoint.operation(&asked.method).ok_or_else(|| self.nothing())?;
         // Health checks must work above all when the service is overloaded. A request with a body
