@@ -8,6 +8,7 @@
 //! | `middleware` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
 //! | `predict` | from the bytes of a request to a table of features, and to an answer |
+//! | `pages` | the dashboard: pages for people, each with its JSON at the same path |
 //! | `recorded` | records about the live release; nothing is computed or written |
 //! | `Identity` | `tls`: the certificate, followed as its files change; `stream`: a connection with it or without |
 //! | `Client` | `client`: who asks, also behind proxies; `rate`: how much each may; `refusals`: who was refused, and why |
@@ -41,6 +42,7 @@ mod middleware;
 mod notify;
 mod openapi;
 mod origin;
+mod pages;
 mod predict;
 mod prediction_log;
 mod prefix;

@@ -61,6 +61,22 @@ impl Ledger {
         })
     }
 
+    /// The runs, times and outcomes of the last `limit` decisions about new data, the newest first.
+    pub fn newest_outcomes(&self, limit: usize) -> Result<Vec<((RunId, String), DecisionOutcome)>> {
+        self.query(|db| {
+            let sql = "SELECT run_id, recorded, outcome FROM decisions WHERE outcome <> ?1
+                       ORDER BY id DESC LIMIT ?2";
+            let mut statement = db.prepare(sql)?;
+            let nothing = DecisionOutcome::NothingNew.as_str();
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![nothing, limit], |row| {
+                let outcome = from_text(2, &row.get::<_, String>(2)?)?;
+                Ok(((row.get(0)?, row.get(1)?), outcome))
+            })?;
+            rows.collect()
+        })
+    }
+
     /// The decision of run `run_id`, or the newest one.
     pub fn decision(&self, run_id: Option<&RunId>) -> Result<Option<DecisionRecord>> {
         self.query(|db| {

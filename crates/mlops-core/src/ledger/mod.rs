@@ -5,6 +5,7 @@
 //! set version has one record. Every commit is announced to the [`Disk`], like every write of a
 //! file. Not for the text files that people read: see [`projections`].
 
+mod asked;
 mod datasets;
 mod decisions;
 mod deployments;
@@ -16,6 +17,7 @@ mod identity;
 mod landed;
 mod migrate;
 mod models;
+mod paged;
 pub mod projections;
 mod runs;
 mod segments;
@@ -36,6 +38,7 @@ pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedA
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::ModelRecord;
+pub use paged::{PAGE_SIZE, Paged, RunSummary, RunsWanted};
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 
@@ -44,7 +47,7 @@ use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`; [`migrate`] handles older ones.
-const FORMAT_VERSION: i64 = 4;
+const FORMAT_VERSION: i64 = 5;
 /// SQLite's `application_id`: "MLOP".
 const APPLICATION_ID: i64 = 0x4d4c_4f50;
 
@@ -122,6 +125,10 @@ CREATE TABLE tombstones (
 CREATE TABLE erasures (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, recorded TEXT NOT NULL, who TEXT NOT NULL,
     why TEXT NOT NULL, counts TEXT NOT NULL) STRICT;
+CREATE TABLE asked (
+    release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
+    record TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (release, first_day, end_day)) STRICT;
 ";
 
 /// An open ledger.

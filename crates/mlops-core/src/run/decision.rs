@@ -14,6 +14,7 @@ use crate::expect::Breach;
 use crate::ids::{DatasetVersion, DecisionOutcome, Form, ReleaseId, RunId, Step};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
+use crate::run::asked::{AskedWindow, Replay};
 use crate::run::attention::Finding;
 use crate::run::context::Report;
 use crate::text;
@@ -48,6 +49,12 @@ pub struct Decision {
     pub drift: Option<ModelDrift>,
     /// New rows against the training rows, column by column; for information only.
     pub data_drift: Option<DataDrift>,
+    /// What the live release was asked for, by the log of predictions; for information only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<AskedWindow>>,
+    /// What the new model would have answered to that; for information only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// The new model.
     pub retrained: Option<Retrained>,
     /// The comparison of champion and challenger.
@@ -422,6 +429,9 @@ impl fmt::Display for Decision {
             }
         }
         self.write_drift(f)?;
+        if let Some(asked) = &self.asked {
+            write!(f, "Asked {asked}")?;
+        }
         if let Some(new) = &self.retrained {
             writeln!(
                 f,
@@ -453,6 +463,9 @@ impl fmt::Display for Decision {
                 gate.interval.low,
                 gate.interval.high
             )?;
+        }
+        if let Some(replay) = &self.replay {
+            write!(f, "{replay}")?;
         }
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {

@@ -123,6 +123,7 @@ impl<'a> DecisionRun<'a> {
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
         let standings = self.look_at_the_supply(&ingestion)?;
+        self.note_asked(live);
         let Some(dataset) = dataset else {
             return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
@@ -328,6 +329,7 @@ impl<'a> DecisionRun<'a> {
         });
         let verdict = match live {
             Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
+                self.note_replay(live, challenger);
                 let recorded = self.trained_version(Some(live))?.is_some();
                 Some(self.timed(Step::Gate, |run| run.gate(&live.model, challenger, recorded))?)
             }
