@@ -2,7 +2,6 @@
 //!
 //! Not for the records themselves: see `mlops_core::stage::views::start`.
 
-
 use axum::response::Response;
 use maud::{Markup, html};
 use mlops_core::stage::views::live::LiveRelease;
