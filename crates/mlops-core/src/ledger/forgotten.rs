@@ -136,13 +136,15 @@ pub struct Erasure {
 }
 
 /// Texts of earlier records for people.
-const TEXTS: [(&str, &str); 7] = [
+const TEXTS: [(&str, &str); 9] = [
     ("runs", "detail"),
     ("files", "reason"),
     ("files", "counts"),
     ("decisions", "decision"),
     ("scores", "score"),
     ("deployments", "reason"),
+    ("findings", "subject"),
+    ("findings", "text"),
     ("asked", "record"),
 ];
 

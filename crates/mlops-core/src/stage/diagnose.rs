@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::csv::reader::RowReader;
-use crate::ids::{ReleaseId, RunOutcome, Step};
+use crate::ids::{FindingKind, ReleaseId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Ledger};
 use crate::model::{Explainer, Model, Predictor, ReferenceRow};
 use crate::platform::digest::Digest;
@@ -108,7 +108,8 @@ pub struct Diagnostics {
 
 impl Report for Diagnostics {
     fn findings(&self) -> Vec<Finding> {
-        let unknown = |why| Finding::warning(format!("what is asked is unknown: {why}"));
+        let of = |why: &String| format!("what is asked is unknown: {why}");
+        let unknown = |why| Finding::warning(FindingKind::Upkeep, of(why));
         self.asked_unknown.iter().map(unknown).collect()
     }
 

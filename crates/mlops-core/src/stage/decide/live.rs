@@ -2,10 +2,11 @@
 //!
 //! Not for making one live again: see [`super::restore_release`].
 
-use crate::ids::{DatasetVersion, DecisionOutcome};
+use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind};
 use crate::model::Model;
 use crate::release::Release;
 use crate::run::asked::headline;
+use crate::run::attention::Remark;
 use crate::run::decision::Live;
 use crate::{Error, Result};
 
@@ -56,7 +57,10 @@ impl DecisionRun<'_> {
                 let window = found.as_ref().and_then(|asked| headline(&asked.windows));
                 self.decision.asked = window.cloned().map(Box::new);
             }
-            Err(e) => self.decision.data.warnings.push(format!("what is asked is unknown: {e}")),
+            Err(e) => {
+                let words = format!("what is asked is unknown: {e}");
+                self.decision.data.warnings.push(Remark::new(FindingKind::Upkeep, words));
+            }
         }
     }
 
@@ -64,7 +68,10 @@ impl DecisionRun<'_> {
     pub(super) fn note_replay(&mut self, live: &Release, challenger: &Model) {
         match replay::run(self.context, live, challenger) {
             Ok(found) => self.decision.replay = found,
-            Err(e) => self.decision.data.warnings.push(format!("nothing was replayed: {e}")),
+            Err(e) => {
+                let words = format!("nothing was replayed: {e}");
+                self.decision.data.warnings.push(Remark::new(FindingKind::Upkeep, words));
+            }
         }
     }
 
