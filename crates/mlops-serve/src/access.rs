@@ -8,7 +8,7 @@ use mlops_core::{Error, Result};
 
 use crate::pages::query::decoded;
 use crate::problem::Problem;
-use crate::refusals::Refusal;
+use crate::refusal::Refusal;
 
 /// The cookie in which a browser keeps the tokens with which its user logged in.
 pub(crate) const COOKIE: &str = "mlops_tokens";

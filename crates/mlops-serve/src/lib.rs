@@ -11,7 +11,7 @@
 //! | `pages` | the dashboard: pages for people, each with its JSON at the same path |
 //! | `recorded` | records about the live release; nothing is computed or written |
 //! | `Identity` | `tls`: the certificate, followed as its files change; `stream`: a connection with it or without |
-//! | `Client` | `client`: who asks, also behind proxies; `rate`: how much each may; `refusals`: who was refused, and why |
+//! | `Client` | `client`: who asks, also behind proxies; `admission` and `rate`: how much each may; `refusals`: who was refused, and why |
 //! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
 //! | `Settings` | `state`, read again by `reload` |
 //! | `Problem` | `problem`: every error that a client can see |
@@ -21,6 +21,7 @@
 //! Not for the command line: see `bins/app`. Not for training: see `mlops_core::stage`.
 
 mod access;
+mod admission;
 mod body;
 mod budget;
 mod call;
@@ -49,6 +50,7 @@ mod prefix;
 mod problem;
 mod rate;
 mod recorded;
+mod refusal;
 mod refusals;
 mod reload;
 mod request_id;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::budget::Share;
 use crate::problem::Problem;
-use crate::refusals::Refusal;
+use crate::refusal::Refusal;
 use crate::state::State;
 
 /// The limits of one body, with the memory reserved for it so far.

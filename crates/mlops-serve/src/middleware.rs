@@ -27,10 +27,10 @@ use crate::endpoint::Endpoint;
 use crate::pages::visit::{Visit, wants_html};
 use crate::pages::{log_in, view};
 use crate::problem::{Dialect, Problem};
-use crate::refusals::Refusal;
+use crate::refusal::Refusal;
 use crate::request_id::{REQUEST_ID, RequestId};
 use crate::state::{App, Settings, State};
-use crate::{body, cors, encoding, origin, rate};
+use crate::{admission, body, cors, encoding, origin};
 
 /// An endpoint, as the middleware sees it.
 pub(crate) struct Place {
@@ -87,7 +87,7 @@ impl Place {
             Ok(response) => response,
             Err(problem) => {
                 if let Some(why) = problem.refusal {
-                    app.refusals.tell(&app, why, asked.client, Some(asked.id.as_str()));
+                    app.refusals.tell(why, asked.client, Some(asked.id.as_str()));
                 }
                 self.refuse(&problem, &asked)
             }
@@ -112,7 +112,7 @@ impl Place {
         };
         // A log-in is open, and guesses at tokens.
         if scope != Scope::Open || asked.method == Method::POST {
-            rate::admit(app, settings, asked.client, request.headers())?;
+            admission::admit(app, settings, asked.client, request.headers())?;
         }
         let came = settings.tokens.check(request.headers(), scope)?;
         if came == Came::Cookie

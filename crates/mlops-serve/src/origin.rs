@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 
 use crate::client::Peer;
 use crate::problem::Problem;
-use crate::refusals::Refusal;
+use crate::refusal::Refusal;
 use crate::state::{Settings, State};
 
 /// The host name under which a proxy was called; a plain form cannot set it.

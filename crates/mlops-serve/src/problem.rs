@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::predict::faults::{Fault, Faults};
-use crate::refusals::Refusal;
+use crate::refusal::Refusal;
 
 /// Maximum length of an error's text in bytes.
 const LONGEST: usize = 1000;

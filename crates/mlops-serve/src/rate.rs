@@ -2,44 +2,13 @@
 //!
 //! A client is a number here, so that nothing about it is kept, and there is room for a fixed number
 //! of them: memory stays the same under any number of addresses. Not for who the client is: see
-//! `client`. Not for the memory of bodies: see `budget`.
+//! `admission`. Not for the memory of bodies: see `budget`.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use mlops_core::config::{Counted, RateLimit};
-
-use crate::client::Client as Asking;
-use crate::problem::Problem;
-use crate::refusals::Refusal;
-use crate::state::{Settings, State};
-
-/// Counts a request from `client` with `headers`.
-///
-/// # Errors
-/// 429 if the client has used up what it may ask.
-pub(crate) fn admit(
-    app: &State,
-    settings: &Settings,
-    client: Asking,
-    headers: &HeaderMap,
-) -> Result<(), Problem> {
-    let Some(limit) = &settings.rate_limit else { return Ok(()) };
-    let token = (limit.by == Counted::Token).then(|| settings.tokens.known(headers)).flatten();
-    let now = app.context.clock.elapsed();
-    let asked = match token {
-        Some(token) => app.rates.ask(token.bytes(), limit, now),
-        None => app.rates.ask(&client.network(), limit, now),
-    };
-    asked.map_err(|wait| {
-        let detail = "more requests than service.rate_limit allows to one client: slow down";
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Problem::refused(Refusal::RateLimit, detail)
-            .with_value(header::RETRY_AFTER, HeaderValue::from(seconds))
-    })
-}
+use mlops_core::config::RateLimit;
 
 /// Groups of clients; each has a lock of its own.
 const SETS: usize = 4096;

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::access::Tokens;
 use crate::body;
-use crate::client::Peer;
+use crate::client::{Client, Peer};
 use crate::connection::{Accepted, connection};
 use crate::linger::Unread;
 use crate::live::{Live, POLL, STALLED};
@@ -31,7 +31,8 @@ use crate::metrics::{Failed, Metrics};
 use crate::notify::Manager;
 use crate::prediction_log::PredictionLog;
 use crate::rate::Rates;
-use crate::refusals::{Refusal, Refusals};
+use crate::refusal::Refusal;
+use crate::refusals::Refusals;
 use crate::reload::{Reload, Reloader};
 use crate::router::{labels, router};
 use crate::signals;
@@ -186,6 +187,8 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let log = options.access_log.map(|lines| AccessLog { lines, json: options.json_log });
+        let told = log.as_ref().map(|log| (Arc::clone(&log.lines), log.json));
+        let refusals = Refusals::new(Arc::clone(&context.clock), told);
         let predictions = service.prediction_log.as_ref();
         let predictions = predictions.map(|log| PredictionLog::start(context, log)).transpose()?;
         let connections = Arc::new(Semaphore::new(service.max_connections));
@@ -205,7 +208,7 @@ impl Server {
             access_log: log,
             connections: (connections, service.max_connections),
             rates: Rates::default(),
-            refusals: Refusals::default(),
+            refusals,
             identity,
             stopping: watch::channel(false).0,
             id_prefix: format!("{:x}-", context.clock.now().timestamp_micros()),
@@ -348,7 +351,7 @@ fn count(app: &State, failed: Failed, peer: Peer) {
         Failed::Handshake => Refusal::Handshake,
         Failed::Refused | Failed::TimedOut | Failed::Broken => return,
     };
-    app.refusals.tell(app, why, peer.into(), None);
+    app.refusals.tell(why, Client::from(peer), None);
 }
 
 /// Tells a connection over the limit to come back, and closes it.
@@ -384,7 +387,7 @@ async fn follow(app: &App) {
         let mut looked = Some(looked);
         while let Some(app) = app.upgrade() {
             app.live.refresh(&app.context, &app.metrics);
-            app.refusals.follow(&app);
+            app.refusals.follow();
             if let (Some(identity), Some(files)) = (&app.identity, &app.service().tls) {
                 identity.follow(files, app.context.clock.now().timestamp());
             }

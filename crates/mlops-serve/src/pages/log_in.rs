@@ -17,7 +17,7 @@ use crate::body;
 use crate::call::Call;
 use crate::client::{Client, Peer};
 use crate::problem::Problem;
-use crate::refusals::Refusal;
+use crate::refusal::Refusal;
 
 /// The most bytes of a form.
 pub(crate) const LARGEST_FORM: usize = 8 << 10;
@@ -47,7 +47,7 @@ pub(crate) async fn log_in(Call { app, id, request, max_body }: Call) -> Result<
         if !wants_html(&headers, "") {
             return Err(problem.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
         }
-        app.refusals.tell(&app, Refusal::UnknownToken, client, Some(id.as_str()));
+        app.refusals.tell(Refusal::UnknownToken, client, Some(id.as_str()));
         let mut response =
             page(whole(&visit, "Log in", &asked(&visit, next, Some(&problem.detail))));
         *response.status_mut() = problem.status;
