@@ -16,7 +16,7 @@
 //! | [`font`] | the typeface: measuring and eliding text |
 //!
 //! Private: `canvas` (plotters in design units), `plot` (plotters' charts with two axes), `axes`
-//! (frames, names, legends), `raster` and `coverage` (the pixels of a PNG).
+//! (frames, names, legends), `scale` (axes between round numbers), `raster` and `coverage` (the pixels of a PNG).
 
 mod anti_aliasing;
 mod axes;
@@ -31,12 +31,13 @@ pub mod pictures;
 mod plot;
 mod raster;
 pub mod report;
+mod scale;
 pub mod stage;
 pub mod theme;
 
 pub use canvas::{Align, Canvas, Text};
 pub use html::{page, render};
-pub use picture::{Chart, png, svg};
+pub use picture::{Chart, png, svg, svg_of_width};
 pub use pictures::{Picture, pictures};
 pub use report::{
     AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Part, PointsScale,

@@ -5,6 +5,7 @@
 //! | 1 | bases and segments of data sets; names of files escaped |
 //! | 2 | nothing: what was fetched from sources is new |
 //! | 3 | nothing: nobody was erased before |
+//! | 4 | nothing: lines of decisions come from their details, which still are there |
 //!
 //! Not for the present tables: see [`super`].
 
@@ -70,6 +71,13 @@ CREATE TABLE erasures (
     why TEXT NOT NULL, counts TEXT NOT NULL) STRICT;
 ";
 
+/// What format 5 has and format 4 lacks.
+const ADDED_BY_5: &str = "
+ALTER TABLE decisions ADD COLUMN headline TEXT;
+ALTER TABLE scores ADD COLUMN thresholds TEXT;
+CREATE INDEX scores_by_artifact ON scores (artifact);
+";
+
 /// Migrates an older ledger to the present format.
 pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     let from = super::format(db)?;
@@ -81,7 +89,10 @@ pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     if from < 3 {
         db.execute_batch(ADDED_BY_3)?;
     }
-    db.execute_batch(ADDED_BY_4)?;
+    if from < 4 {
+        db.execute_batch(ADDED_BY_4)?;
+    }
+    db.execute_batch(ADDED_BY_5)?;
     db.execute_batch(&format!("PRAGMA user_version = {FORMAT_VERSION}"))
 }
 
