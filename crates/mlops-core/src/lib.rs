@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`text`], [`error`], [`platform`], [`ids`] | words, errors, files that survive a crash |
 //! | [`table`], [`expect`], [`config`] | columns and their meaning; when data are due; the configuration |
+//! | [`prediction_log`] | the lines that predictions leave |
 //! | [`csv`], [`dataset`] | reading, building a data set |
 //! | [`evaluation`], [`model`], [`drift`], [`profile`] | scores, fits, changes, summaries |
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
@@ -75,6 +76,7 @@ pub mod ids;
 pub mod ledger;
 pub mod model;
 pub mod platform;
+pub mod prediction_log;
 pub mod profile;
 pub mod release;
 pub mod run;

@@ -259,6 +259,26 @@ impl Table {
         }
     }
 
+    /// Appends the features of all rows of `other`, which has the same columns; neither ids nor labels.
+    pub fn append_features(&mut self, other: &Self) {
+        for (column, more) in self.numeric.iter_mut().zip(&other.numeric) {
+            column.extend_from_slice(more);
+        }
+        for (column, more) in self.categorical.iter_mut().zip(&other.categorical) {
+            more.iter().for_each(|text| column.push(text));
+        }
+        self.rows += other.rows;
+    }
+
+    /// About how many bytes its features take.
+    pub fn feature_bytes(&self) -> usize {
+        let words = size_of::<usize>();
+        let numeric = self.numeric.iter().map(|column| column.len() * size_of::<f64>());
+        let texts = self.categorical.iter();
+        let texts = texts.map(|column| column.buffer.len() + column.ends.len() * words);
+        numeric.chain(texts).sum()
+    }
+
     /// Removes the texts of all ids but keeps their memory.
     pub(crate) fn forget_ids(&mut self) {
         self.ids.iter_mut().for_each(TextColumn::clear);

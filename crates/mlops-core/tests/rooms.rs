@@ -21,6 +21,7 @@ const ROOMS: &[&str] = &[
     "config",
     "destination",
     "source",
+    "prediction_log",
     "csv",
     "dataset",
     "evaluation",

@@ -26,7 +26,8 @@ pub(crate) fn allow(
     if *method == Method::OPTIONS {
         let methods = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let allowed = HeaderValue::from_static("authorization, content-type, x-request-id");
+        let allowed =
+            HeaderValue::from_static("authorization, content-type, x-request-id, x-inference-id");
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

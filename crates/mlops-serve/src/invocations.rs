@@ -33,7 +33,7 @@ pub(crate) async fn invoke(call: Call) -> Result<Response, Problem> {
     let body = body::read(request, &app, max_body).await?;
     body::work(body.large, move || {
         let mut body = body;
-        let wishes = |explain| Wishes { ids: app.predictions.is_some(), explain };
+        let wishes = |explain| Wishes::of(&app, explain);
         let predicted = match body.format {
             Format::Csv => of_csv(csv::Source::body(&body, &loaded)?, &loaded, wishes(explain))?,
             Format::Json => {

@@ -12,6 +12,7 @@ use axum::http::HeaderValue;
 use mlops_core::ids::ReleaseId;
 use mlops_core::model::{Model, Scorecard};
 use mlops_core::platform::digest::Digest;
+use mlops_core::prediction_log::LineWriter;
 use mlops_core::release::{ARTIFACT, Release, SCORE, parse};
 use mlops_core::run::context::Context;
 use mlops_core::stage::score::Score;
@@ -41,6 +42,8 @@ pub(crate) struct Loaded {
     pub(crate) readings: Readings,
     /// The labels as JSON, the positive one first: numbers if both are integers.
     pub(crate) labels: [String; 2],
+    /// Writes its lines of the log of predictions.
+    pub(crate) log: LineWriter,
     /// The labels are numbers.
     pub(crate) numeric_labels: bool,
     /// The release id as a header value.
@@ -65,6 +68,7 @@ impl Loaded {
             scorecard: Scorecard::of(&model),
             explained: Explained::of(&model),
             readings: Readings::of(&model, &context.config.ingestion),
+            log: LineWriter::new(&id, &model.schema, labels.clone()),
             labels,
             numeric_labels,
             version: HeaderValue::from_str(id.as_str())

@@ -2,12 +2,11 @@
 //! are known: by id, or by request id and row.
 //!
 //! It has only what was answered. A thread of its own writes it, through [`Lines`], so that no
-//! request waits long for it. Not for its files: see [`files`]. Not for the features: the caller
-//! has those.
+//! request waits long for it. Not for its files: see [`files`]. Not for the form of a line: see
+//! [`mlops_core::prediction_log`].
 
 mod files;
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,13 +15,11 @@ use mlops_core::Result;
 use mlops_core::config::PredictionLog as Settings;
 use mlops_core::evaluation::metrics::classify;
 use mlops_core::platform::lines::Lines;
+use mlops_core::prediction_log::{Answer, Request};
 use mlops_core::run::context::Context;
-use mlops_core::table::schema::Role;
-use serde_json::Value;
 
 use crate::live::Loaded;
 use crate::predict::answer::Predicted;
-use crate::request_id::RequestId;
 use files::Files;
 
 /// Bytes that may be queued for writing: about 80,000 rows.
@@ -36,6 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(crate) struct PredictionLog {
     lines: Lines,
     reopen: Arc<AtomicBool>,
+    features: bool,
 }
 
 impl PredictionLog {
@@ -53,40 +51,30 @@ impl PredictionLog {
             }
             files.write(lines)
         });
-        Ok(Self { lines, reopen })
+        Ok(Self { lines, reopen, features: settings.features })
     }
 
-    /// Queues a line for each row of `predicted`, answered at time `at`; those of a `large` request
-    /// may wait for room.
+    /// Whether lines have the features of their rows.
+    pub(crate) fn wants_features(&self) -> bool {
+        self.features
+    }
+
+    /// Queues a line for each row of `predicted`; those of a `large` request may wait for room.
     pub(crate) fn note(
         &self,
-        at: &str,
+        request: Request<'_>,
         loaded: &Loaded,
-        id: &RequestId,
         predicted: &Predicted,
         large: bool,
     ) {
-        let names: Vec<String> =
-            loaded.model.schema.names(Role::Id).map(|name| Value::from(name).to_string()).collect();
-        let request = Value::from(id.as_str()).to_string();
+        let head = loaded.log.head(request);
+        let threshold = loaded.model.training.threshold;
         let patience = if large { PATIENCE } else { Duration::ZERO };
         let mut out = Vec::with_capacity(PIECE.min(predicted.probabilities.len() * 200) + 512);
-        for (row, probability) in predicted.probabilities.iter().enumerate() {
-            let positive = classify(*probability, loaded.model.training.threshold);
-            let label = &loaded.labels[usize::from(!positive)];
-            // Writing to a vector cannot fail.
-            let _ = write!(
-                out,
-                "{{\"recorded\":\"{at}\",\"request_id\":{request},\"row\":{row},\
-                 \"model_version\":\"{}\",\"prediction\":{label},\"probability\":{}",
-                loaded.id,
-                zmij::Buffer::new().format(*probability)
-            );
-            for (name, column) in names.iter().zip(&predicted.ids) {
-                let text = if row < column.len() { column.get(row) } else { "" };
-                let _ = write!(out, ",{name}:{}", Value::from(text));
-            }
-            out.extend_from_slice(b"}\n");
+        for (i, probability) in predicted.probabilities.iter().enumerate() {
+            let positive = classify(*probability, threshold);
+            let answer = Answer { row: i as u64, positive, probability: *probability };
+            head.line(&mut out, answer, i, &predicted.ids, predicted.features.as_ref());
             if out.len() >= PIECE {
                 self.lines.push_within(&out, patience);
                 out.clear();

@@ -200,9 +200,10 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
         let outputs = asked_outputs(&asked)?;
         let explain = asked.parameters.as_ref().and_then(|parameters| parameters.get(explain::KEY));
         let explain = explain::of_json(explain)?;
-        let wishes = Wishes { ids: app.predictions.is_some(), explain };
+        let wishes = Wishes::of(&app, explain);
         let mut predicted = of_rows(&loaded, &body, wishes, |rows| fill(&asked.inputs, rows))?;
         room_for(&app, &mut body.share, &predicted)?;
+        let id = id.or_callers(asked.id.as_deref());
         record(&app, &loaded, &id, &predicted, body.large);
         let explained =
             predicted.contributions.take().map(|found| found.with(&app.service().config.reasons));

@@ -57,6 +57,8 @@ pub struct PredictionLog {
     pub max_bytes: u64,
     /// How many files are kept.
     pub keep_files: usize,
+    /// Each line also has the features of its row.
+    pub features: bool,
 }
 
 /// The IP address in `text`; `localhost` is the loopback address.
@@ -117,6 +119,7 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
     let log_folder = section.text("prediction_log_path").map(at);
     let log_bytes = section.integer("prediction_log_max_bytes", &(4096..=1 << 40), 64 << 20);
     let log_files = section.integer("prediction_log_keep_files", &(1..=100_000), 10);
+    let log_features = section.boolean("prediction_log_features", false);
     let mut seconds =
         |key, default| Duration::from_secs(section.integer(key, &(1..=86_400), default));
     let (header, body) =
@@ -155,6 +158,7 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
             folder,
             max_bytes: log_bytes,
             keep_files: size(log_files),
+            features: log_features,
         }),
     };
     section.finish();

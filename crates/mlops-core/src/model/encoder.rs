@@ -237,11 +237,12 @@ impl Encoder {
 
 /// The error for columns without a value in any training row.
 pub(super) fn empty_columns(names: &[&String]) -> Error {
-    let (column, is) = if names.len() == 1 { ("column", "is") } else { ("columns", "are") };
+    let (column, is, it) =
+        if names.len() == 1 { ("column", "is", "it") } else { ("columns", "are", "them") };
     let list = text::names(names.iter().map(|name| format!("\"{name}\"")));
     Error::data(format!(
-        "the {column} {list} {is} empty in every training row: remove {column} without values from \
-         \"schema.numeric\" and \"schema.categorical\", or complete the data"
+        "the {column} {list} {is} empty in every training row: remove {it} from the section \
+         \"schema\", or complete the data"
     ))
 }
 

@@ -313,6 +313,20 @@ fn where_old_contents_are_to_stay_a_rebuild_without_them_must_be_asked_for() {
 }
 
 #[test]
+fn a_file_that_vanished_is_named_once_however_many_of_its_contents_count() {
+    let scene = Scene::with(&json!({"ingestion": {"on_change": "append"}}));
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.ingest().unwrap();
+    scene.rows("in/a.csv", "b,1,2,3,1\n");
+    scene.ingest().unwrap();
+    fs::remove_file(scene.path("in/a.csv")).unwrap();
+    let said = scene.ingest().unwrap().warnings.join("\n");
+    let expected = "a file is not there any more: in/a.csv. The 2 rows of the data set that came \
+                    from there stay";
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn files_that_swap_folders_keep_their_rows_and_are_corrected_where_they_are_now() {
     let scene = Scene::new();
     let (a, b) = ("a,1,2,3,1\nx,5,2,3,1\n", "b,1,2,3,0\ny,6,2,3,1\n");

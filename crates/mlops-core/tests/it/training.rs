@@ -101,7 +101,7 @@ fn an_unknown_category_is_all_zeros_and_counted() {
 fn data_that_cannot_be_learned_from_are_refused_with_the_reason() {
     let cases = [
         ("a,1,red,yes\nb,2,red,yes\n", "needs rows of both classes"),
-        ("a,,red,yes\nb,,red,no\n", "\"x\" is empty in every training row"),
+        ("a,,red,yes\nb,,red,no\n", "\"x\" is empty in every training row: remove it"),
     ];
     for (rows, expected) in cases {
         let error = small(&json!({}), rows).train().unwrap_err().to_string();

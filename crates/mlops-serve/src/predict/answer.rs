@@ -37,6 +37,8 @@ pub(crate) struct Predicted {
     pub(crate) notes: Notes,
     /// The ids of the rows, if they are kept.
     pub(crate) ids: Vec<TextColumn>,
+    /// The features of the rows, if they are kept.
+    pub(crate) features: Option<Table>,
     /// What moved the predictions, if that was asked for.
     pub(crate) contributions: Option<Contributions>,
 }
@@ -100,6 +102,10 @@ impl Predicted {
             for (all, column) in self.ids.iter_mut().zip(&table.ids) {
                 column.iter().for_each(|text| all.push(text));
             }
+        }
+        if wishes.features {
+            let new = || Table::new(&loaded.model.schema);
+            self.features.get_or_insert_with(new).append_features(table);
         }
     }
 

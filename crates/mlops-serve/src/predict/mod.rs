@@ -29,6 +29,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::response::Response;
 use mlops_core::platform::clock::rfc3339;
+use mlops_core::prediction_log::Request;
 use mlops_core::table::Table;
 
 use crate::body::{self, Body, Format};
@@ -36,6 +37,7 @@ use crate::budget::{LARGE, Share};
 use crate::call::Call;
 use crate::limits::room_for_explanations;
 use crate::live::Loaded;
+use crate::prediction_log::PredictionLog;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::state::{App, State as Shared};
@@ -48,8 +50,22 @@ use rows::{Notes, Rows, Wants};
 pub(crate) struct Wishes {
     /// The ids of the rows, for the log.
     pub(crate) ids: bool,
+    /// The features of the rows, for the log.
+    pub(crate) features: bool,
     /// The number of contributions to name for each row.
     pub(crate) explain: usize,
+}
+
+impl Wishes {
+    /// What the log wants, and `explain` contributions for each row.
+    pub(crate) fn of(app: &Shared, explain: usize) -> Self {
+        let log = app.predictions.as_ref();
+        Self {
+            ids: log.is_some(),
+            features: log.is_some_and(PredictionLog::wants_features),
+            explain,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -80,8 +96,7 @@ impl From<Failure> for Problem {
 pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
     let Call { app, id, request, max_body } = call;
     let loaded = app.live.get().ok_or_else(Problem::no_model)?;
-    let wishes =
-        Wishes { ids: app.predictions.is_some(), explain: explain::of_query(request.uri())? };
+    let wishes = Wishes::of(&app, explain::of_query(request.uri())?);
     let body = body::read(request, &app, max_body).await?;
     let shared = App::clone(&app);
     let step = body::work(body.large, move || {
@@ -194,13 +209,15 @@ impl Predicted {
     }
 }
 
-/// Reserves memory for the explanations of `predicted`, which are held until they are sent.
+/// Reserves memory for the explanations of `predicted`, which are held until they are sent, and for
+/// features that are kept for the log.
 pub(crate) fn room_for(
     app: &Shared,
     share: &mut Share,
     predicted: &Predicted,
 ) -> Result<(), Problem> {
-    let bytes = predicted.contributions.as_ref().map_or(0, Contributions::bytes);
+    let bytes = predicted.contributions.as_ref().map_or(0, Contributions::bytes)
+        + predicted.features.as_ref().map_or(0, Table::feature_bytes);
     if bytes == 0 { Ok(()) } else { room_for_explanations(app, share, bytes) }
 }
 
@@ -214,7 +231,9 @@ pub(crate) fn record(
 ) {
     loaded.counts.add(&predicted.probabilities, loaded.model.training.threshold);
     if let Some(log) = &app.predictions {
-        log.note(&rfc3339(app.context.clock.now()), loaded, id, predicted, large);
+        let at = rfc3339(app.context.clock.now());
+        let request = Request { at: &at, id: id.as_str(), inference_id: id.callers() };
+        log.note(request, loaded, predicted, large);
     }
 }
 

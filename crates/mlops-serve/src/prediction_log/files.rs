@@ -5,7 +5,7 @@
 //! separate files: those of the second are called `predictions-2-…`. At startup the newest file
 //! with room is continued. Besides core's `platform::disk` and the log of a run, this is the only
 //! code that opens a file for writing: a log must survive a crash without having been published.
-//! Not for the lines: see `super`.
+//! Not for the lines: see `super`; not for names: see [`mlops_core::prediction_log::files`].
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -17,15 +17,9 @@ use mlops_core::config::PredictionLog as Settings;
 use mlops_core::platform::clock::Clock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lines::WholeLines;
+use mlops_core::prediction_log::files::{INSTANCES, begins, instance_of, name};
 use mlops_core::run::context::Context;
 use mlops_core::{Error, Result};
-
-const PREFIX: &str = "predictions-";
-const SUFFIX: &str = ".jsonl";
-/// The beginning of every line.
-const BEGINNING: &[u8] = b"{\"recorded\":\"";
-/// The maximum number of instances that share a folder.
-const INSTANCES: u32 = 99;
 
 /// The files, one of which is being written to.
 pub(super) struct Files {
@@ -139,9 +133,7 @@ impl Files {
     fn create(&self, instance: u32) -> io::Result<Current> {
         let mut at = self.clock.now();
         loop {
-            let number = if instance == 1 { String::new() } else { format!("{instance}-") };
-            let stamp = at.format("%Y%m%dT%H%M%S%6fZ");
-            let path = self.settings.folder.join(format!("{PREFIX}{number}{stamp}{SUFFIX}"));
+            let path = self.settings.folder.join(name(instance, at));
             match File::options().append(true).create_new(true).open(&path) {
                 Ok(file) => {
                     // If the file system has no locks, other instances cannot be detected.
@@ -185,41 +177,16 @@ fn own(folder: &Path, instance: u32) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The instance to which a file called `name` would belong.
-fn instance_of(name: &str) -> Option<u32> {
-    let middle = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    let (instance, stamp) = match middle.split_once('-') {
-        Some((number, stamp)) => {
-            let instance = number.parse::<u32>().ok()?;
-            (Some(instance).filter(|n| *n > 1 && n.to_string() == number)?, stamp)
-        }
-        None => (1, middle),
-    };
-    let shape = |(i, b): (usize, u8)| match i {
-        8 => b == b'T',
-        21 => b == b'Z',
-        _ => b.is_ascii_digit(),
-    };
-    (stamp.len() == 22 && stamp.bytes().enumerate().all(shape)).then_some(instance)
-}
-
-/// Whether the file at `path` begins with one of our lines.
-fn begins(path: &Path) -> bool {
-    let mut start = [0; BEGINNING.len()];
-    let read = open(path, false).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && start == BEGINNING
-}
-
 #[expect(clippy::disallowed_methods, reason = "this module owns the log of predictions")]
-fn open(path: &Path, append: bool) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = flags.bits().cast_signed();
-    File::options().read(true).append(append).custom_flags(flags).open(path)
+    File::options().read(true).append(true).custom_flags(flags).open(path)
 }
 
 /// The file at `path`, locked; `None` if another instance is writing to it.
 fn locked(path: &Path) -> io::Result<Option<File>> {
-    match open(path, true) {
+    match open(path) {
         Ok(file) => match file.try_lock() {
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             _ => Ok(Some(file)),
@@ -248,23 +215,6 @@ fn resumed(path: &Path, mut file: File, first: u64, max: u64) -> io::Result<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_names_that_are_made_here_are_ours() {
-        for (name, expected) in [
-            ("predictions-20261129T054225000001Z.jsonl", Some(1)),
-            ("predictions-2-20261129T054225000001Z.jsonl", Some(2)),
-            ("predictions-1-20261129T054225000001Z.jsonl", None),
-            ("predictions-02-20261129T054225000001Z.jsonl", None),
-            ("predictions-2023-archive.jsonl", None),
-            ("predictions-export.jsonl", None),
-            ("predictions-20261129T054225000001Z.jsonl.bak", None),
-            ("predictions-20261129T05422500000Z.jsonl", None),
-            ("predictions-.jsonl", None),
-        ] {
-            assert_eq!(instance_of(name), expected, "{name}");
-        }
-    }
 
     #[test]
     fn lines_are_cut_at_their_ends() {

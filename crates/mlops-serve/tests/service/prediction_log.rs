@@ -239,3 +239,54 @@ fn ids_keep_all_their_digits_in_every_protocol() {
     let expected: BTreeSet<String> = big.iter().map(u64::to_string).collect();
     assert_eq!(customers(&scene), expected);
 }
+
+#[test]
+fn lines_have_features_and_the_callers_id_where_that_is_wanted() {
+    let log = json!({ "prediction_log_path": "log", "prediction_log_features": true });
+    let scene = Scene::deployed(&json!({ "service": log }));
+    let service = scene.serve();
+    let row = json!({ "customer": "a", "age": 41, "balance": null, "country": " de " });
+    let asked = [("X-Request-Id", "r-1"), ("X-Inference-Id", "mine-1")];
+    let body = row.to_string();
+    let headers: Vec<(&str, &str)> =
+        asked.into_iter().chain([("Content-Type", "application/json")]).collect();
+    service.ask("POST", "/prediction", &headers, body.as_bytes()).ends_with(200);
+    let tensors = |id: Value| {
+        json!({ "id": id, "inputs": [
+            { "name": "age", "shape": [1], "datatype": "INT64", "data": [40] },
+            { "name": "balance", "shape": [1], "datatype": "FP64", "data": [0.1] },
+            { "name": "country", "shape": [1], "datatype": "BYTES", "data": [""] }] })
+    };
+    service.post("/v2/models/model/infer", &tensors(json!("mine \"2\""))).ends_with(200);
+    service.post("/v2/models/model/infer", &tensors(json!("x".repeat(1000)))).ends_with(200);
+    // More than a block of rows.
+    service.csv("/prediction", &rows(5_000, 3, true)).ends_with(200);
+    service.ended();
+    let lines = lines(&scene);
+    let of = |i: usize, key: &str| lines[i][key].clone();
+    assert_eq!([of(0, "request_id"), of(0, "inference_id")], [json!("r-1"), json!("mine-1")]);
+    assert_eq!(of(0, "features"), json!({ "age": 41.0, "balance": null, "country": "de" }));
+    assert_eq!(of(1, "inference_id"), json!("mine \"2\""));
+    assert_eq!(of(1, "features"), json!({ "age": 40.0, "balance": 0.1, "country": null }));
+    assert_eq!(of(2, "inference_id"), Value::Null);
+    let text = rows(5_000, 3, true);
+    assert_eq!(lines.len(), 5_003);
+    for (line, row) in lines[3..].iter().zip(text.lines().skip(1)) {
+        let cells: Vec<&str> = row.split(',').collect();
+        assert_eq!(line["customer"], cells[0]);
+        let age: f64 = cells[1].parse().unwrap_or(f64::NAN);
+        assert_eq!(line["features"]["age"].as_f64().unwrap_or(f64::NAN).to_bits(), age.to_bits());
+    }
+    // Core reads what the service wrote.
+    let schema = scene.context().config.schema;
+    let mut table = mlops_core::Table::new(&schema);
+    let reading = mlops_core::prediction_log::reader::each(
+        &scene.path("log"),
+        mlops_core::prediction_log::Want::Features,
+        |line| {
+            assert!(line.push_to(&schema, &mut table));
+            Ok(())
+        },
+    );
+    assert_eq!((reading.unwrap().lines, table.len()), (5_003, 5_003));
+}

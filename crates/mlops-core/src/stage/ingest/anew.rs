@@ -340,7 +340,10 @@ pub(super) fn gone(
                 } else {
                     name.to_owned()
                 };
-                news.push(shown);
+                // Several contents of one file may be in the data set.
+                if !news.contains(&shown) {
+                    news.push(shown);
+                }
             }
             now.insert(name.to_owned());
         }
