@@ -14,7 +14,7 @@ use mlops_core::drift::{Cell, ColumnDrift, cells};
 use mlops_core::evaluation::metrics::interval::f1_interval;
 use mlops_core::evaluation::metrics::{ConfusionMatrix, Metric, Ranking};
 use mlops_core::ids::{DatasetVersion, DecisionOutcome, RunId};
-use mlops_core::ledger::Action;
+use mlops_core::ledger::{Action, Paged};
 use mlops_core::stage::performance::{Basis, Change, Decided, Performance, Point};
 use mlops_report::charts::{
     ByThreshold, Distributions, Figure, Step, Thresholds, Trend, Waterfall,
@@ -127,7 +127,8 @@ fn year() -> Performance {
         release(250, "r-3-000000000000", Action::Rollback),
     ];
     let total = decisions.len() as u64;
-    Performance { metric: Metric::F1, points, releases, decisions, offset: 0, total }
+    let decisions = Paged { items: decisions, page: 1, size: 50, total };
+    Performance { metric: Metric::F1, points, releases, decisions }
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn scores_over_time_are_drawn_with_their_legend() {
 
 #[test]
 fn hardly_anything_on_record_is_drawn_too() {
-    let mut first = Performance { points: year().points, decisions: Vec::new(), ..year() };
+    let mut first = Performance { points: year().points, decisions: Paged::empty(), ..year() };
     first.points.truncate(1);
     first.releases.truncate(1);
     let shown = drawn("trend_first", &Trend { performance: &first });

@@ -74,7 +74,7 @@ pub(crate) fn version(_: &Call) -> Response {
     body::typed(env!("CARGO_PKG_VERSION"), "text/plain; charset=utf-8")
 }
 
-/// Answers `GET /`: the page that shows `/openapi.json`; it loads nothing from elsewhere.
+/// Answers `GET /docs`: the page that shows `/openapi.json`; it loads nothing from elsewhere.
 pub(crate) fn page(_: &Call) -> Response {
     let mut response = body::typed(include_str!("page.html"), "text/html; charset=utf-8");
     let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \

@@ -8,6 +8,7 @@
 //! | `middleware` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
 //! | `predict` | from the bytes of a request to a table of features, and to an answer |
+//! | `pages` | the dashboard: pages for people, each with its JSON at the same path |
 //! | `recorded` | records about the live release; nothing is computed or written |
 //! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
 //! | `Settings` | `state`, read again by `reload` |
@@ -37,6 +38,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod origin;
+mod pages;
 mod predict;
 mod prediction_log;
 mod prefix;

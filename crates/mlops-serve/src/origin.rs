@@ -30,19 +30,26 @@ pub(crate) fn check(app: &State, settings: &Settings, request: &Request) -> Resu
     if *request.method() == Method::POST
         && let Some(origin) = headers.get(header::ORIGIN)
     {
-        let origin = origin.to_str().unwrap_or_default();
-        let page = origin.split_once("://").map(|(_, page)| page);
-        let forwarded = text(headers, &FORWARDED_HOST);
-        let same = |host: Option<&str>| {
-            page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
-        };
-        let named = settings.cors_origins.iter().any(|o| o == origin);
-        if !(named || same(host) || same(forwarded)) {
+        let named = settings.cors_origins.iter().any(|o| o.as_bytes() == origin.as_bytes());
+        if !(named || is_own_page(request)) {
             let detail = "pages of this origin may not ask here: name it in service.cors_origins";
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
     }
     Ok(())
+}
+
+/// Whether a page of this service made the browser send `request`.
+pub(crate) fn is_own_page(request: &Request) -> bool {
+    let headers = request.headers();
+    let authority = request.uri().authority().map(Authority::as_str);
+    let host = authority.or_else(|| text(headers, &header::HOST));
+    let origin = text(headers, &header::ORIGIN).unwrap_or_default();
+    let page = origin.split_once("://").map(|(_, page)| page);
+    let same = |host: Option<&str>| {
+        page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
+    };
+    same(host) || same(text(headers, &FORWARDED_HOST))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

@@ -44,6 +44,8 @@ pub(crate) enum Dialect {
     Inference,
     /// `{"error_code": "…", "message": "…"}` of MLflow.
     Mlflow,
+    /// A page for browsers, `application/problem+json` for programs.
+    Page,
 }
 
 impl Dialect {
@@ -120,13 +122,15 @@ impl Problem {
     fn render(&self, dialect: Dialect, request_id: &str) -> (Vec<u8>, &'static str) {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let mut detail = cut(&self.detail, LONGEST).into_owned();
-        if let (Some(faults), false) = (&self.faults, dialect == Dialect::Problem) {
+        if let (Some(faults), false) =
+            (&self.faults, matches!(dialect, Dialect::Problem | Dialect::Page))
+        {
             for fault in faults.first.iter().take(10) {
                 detail = cut(&format!("{detail}; {fault}"), 2 * LONGEST).into_owned();
             }
         }
         let (value, kind) = match dialect {
-            Dialect::Problem => {
+            Dialect::Problem | Dialect::Page => {
                 let document = Document {
                     r#type: "about:blank",
                     title,
@@ -162,16 +166,20 @@ impl Problem {
         (value.to_string().into_bytes(), kind)
     }
 
+    /// Adds the headers of this problem to those of its answer.
+    pub(crate) fn mark(&self, response: &mut Response) {
+        *response.status_mut() = self.status;
+        if let Some((name, value)) = &self.header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+
     /// The problem as text.
     pub(crate) fn response(&self, dialect: Dialect, request_id: &str) -> Response {
         let (bytes, kind) = self.render(dialect, request_id);
         let mut response = Response::new(Body::from(bytes));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if let Some((name, value)) = &self.header {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        self.mark(&mut response);
         response
     }
 }

@@ -94,6 +94,22 @@ impl Ledger {
         })
     }
 
+    /// The runs, times and outcomes of the last `limit` decisions about new data, the newest first.
+    pub fn newest_outcomes(&self, limit: usize) -> Result<Vec<((RunId, String), DecisionOutcome)>> {
+        self.query(|db| {
+            let sql = "SELECT run_id, recorded, outcome FROM decisions WHERE outcome <> ?1
+                       ORDER BY id DESC LIMIT ?2";
+            let mut statement = db.prepare(sql)?;
+            let nothing = DecisionOutcome::NothingNew.as_str();
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![nothing, limit], |row| {
+                let outcome = from_text(2, &row.get::<_, String>(2)?)?;
+                Ok(((row.get(0)?, row.get(1)?), outcome))
+            })?;
+            rows.collect()
+        })
+    }
+
     /// The decision of run `run_id`, or the newest one.
     pub fn decision(&self, run_id: Option<&RunId>) -> Result<Option<DecisionRecord>> {
         self.query(|db| {
@@ -113,7 +129,7 @@ impl Ledger {
     }
 
     /// `limit` decisions after the newest `offset`, newest first, without their details.
-    pub fn decision_lines(&self, offset: u64, limit: u32) -> Result<Vec<DecisionLine>> {
+    pub fn decision_lines(&self, offset: u64, limit: u64) -> Result<Vec<DecisionLine>> {
         self.query(|db| {
             // Decisions of earlier formats have their headline only among the details.
             let mut statement = db.prepare(
@@ -128,7 +144,7 @@ impl Ledger {
                     decision <> ''
                  FROM decisions ORDER BY id DESC LIMIT ?2 OFFSET ?1",
             )?;
-            let rows = statement.query_map(params![super::signed(offset), limit], |row| {
+            let rows = statement.query_map(params![super::signed(offset), super::signed(limit)], |row| {
                 let mut record = decision(row)?;
                 let headline: Option<String> = row.get(8)?;
                 // What another version wrote may lack something.

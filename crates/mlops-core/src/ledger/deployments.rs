@@ -62,7 +62,8 @@ pub struct Removed {
     pub recorded: String,
 }
 
-const DEPLOYMENT: &str = "run_id, step, action, release, previous, f1, dataset, reason, recorded";
+pub(super) const DEPLOYMENT: &str =
+    "run_id, step, action, release, previous, f1, dataset, reason, recorded";
 
 impl Ledger {
     /// Records that a release went live, and ends `intent`. A release that was removed and made
@@ -201,7 +202,7 @@ impl Ledger {
     }
 }
 
-fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
+pub(super) fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
     let previous: Option<String> = row.get(4)?;
     Ok(Deployment {
         run_id: row.get(0)?,

@@ -16,6 +16,7 @@ mod identity;
 mod landed;
 mod migrate;
 mod models;
+mod paged;
 pub mod projections;
 mod runs;
 mod segments;
@@ -36,6 +37,7 @@ pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedA
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::{Counts, ModelRecord, ThresholdCounts};
+pub use paged::{PAGE_SIZE, Paged, RunSummary, RunsWanted};
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 

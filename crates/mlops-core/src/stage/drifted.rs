@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::drift::{ColumnDrift, DataDrift};
 use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId};
-use crate::ledger::{DecisionRecord, Ledger};
+use crate::ledger::{DecisionRecord, Ledger, Paged};
 use crate::run::decision::Decision;
 use crate::{Error, Result};
 
@@ -34,16 +34,16 @@ pub struct Drifted {
     pub drifted: u64,
     /// Number of all columns.
     pub total: u64,
-    /// Number of columns whose name contains what was looked for.
-    pub found: u64,
-    /// The columns that come before these.
-    pub offset: u64,
-    /// The columns: those that drifted first, then by the p-value of their test.
-    pub columns: Vec<ColumnDrift>,
+    /// The columns whose name contains what was looked for: those that drifted first, then by the p-value of
+    /// their test.
+    pub columns: Paged<ColumnDrift>,
 }
 
-/// The newest comparison of new rows with training rows, or that of `run`: `limit` columns after the first
-/// `offset`, of those whose name contains `wanted`. `None` if no new rows were compared yet.
+/// The number of columns on a page; each has a picture.
+const COLUMNS: u64 = 10;
+
+/// Page `page` of the newest comparison of new rows with training rows, or of that of `run`: of the columns whose
+/// name contains `wanted`. `None` if no new rows were compared yet.
 ///
 /// # Errors
 /// `Missing` if `run` decided nothing, compared nothing, or has lost its details.
@@ -51,7 +51,7 @@ pub fn of(
     ledger: &Ledger,
     run: Option<&RunId>,
     wanted: &str,
-    (offset, limit): (u64, usize),
+    page: u64,
 ) -> Result<Option<Drifted>> {
     let record = match run {
         Some(run) => Some(
@@ -71,7 +71,7 @@ pub fn of(
         }
         (None, None) => return Ok(None),
     };
-    Ok(Some(ranked(record, drift, wanted, (offset, limit))))
+    Ok(Some(ranked(record, drift, wanted, page.max(1))))
 }
 
 fn drift_of(record: &DecisionRecord) -> Result<Option<DataDrift>> {
@@ -83,12 +83,7 @@ fn drift_of(record: &DecisionRecord) -> Result<Option<DataDrift>> {
     Ok(decision.data_drift)
 }
 
-fn ranked(
-    record: DecisionRecord,
-    drift: DataDrift,
-    wanted: &str,
-    (offset, limit): (u64, usize),
-) -> Drifted {
+fn ranked(record: DecisionRecord, drift: DataDrift, wanted: &str, page: u64) -> Drifted {
     let DataDrift { alpha, reference_rows, new_rows, mut columns, .. } = drift;
     let total = columns.len() as u64;
     let drifted = columns.iter().filter(|column| column.drifted).count() as u64;
@@ -104,8 +99,8 @@ fn ranked(
             .then(distance(b).total_cmp(&distance(a)))
     });
     let found = columns.len() as u64;
-    let first = usize::try_from(offset).unwrap_or(usize::MAX).min(columns.len());
-    let columns = columns.into_iter().skip(first).take(limit).collect();
+    let first = usize::try_from((page - 1).saturating_mul(COLUMNS)).unwrap_or(usize::MAX);
+    let items = columns.into_iter().skip(first).take(COLUMNS as usize).collect();
     Drifted {
         run_id: record.run_id,
         recorded: record.recorded,
@@ -117,8 +112,6 @@ fn ranked(
         new_rows,
         drifted,
         total,
-        found,
-        offset,
-        columns,
+        columns: Paged { items, page, size: COLUMNS, total: found },
     }
 }

@@ -38,3 +38,4 @@ pub mod thresholds;
 pub mod train;
 mod tuning;
 pub mod verify;
+pub mod views;

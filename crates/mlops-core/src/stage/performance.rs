@@ -11,7 +11,7 @@ use crate::Result;
 use crate::evaluation::metrics::interval::{f1_interval, wilson};
 use crate::evaluation::metrics::{ConfusionMatrix, Evaluation, Interval, Metric};
 use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId};
-use crate::ledger::{Action, Deployment, Ledger};
+use crate::ledger::{Action, Deployment, Ledger, PAGE_SIZE, Paged};
 use crate::release::{SCORE, Store, parse};
 
 use super::score::Score;
@@ -31,12 +31,15 @@ pub struct Performance {
     pub points: Vec<Point>,
     /// The changes of the live release, oldest first.
     pub releases: Vec<Change>,
-    /// The decisions, newest first.
-    pub decisions: Vec<Decided>,
-    /// The number of newer decisions, which are on earlier pages.
-    pub offset: u64,
-    /// The number of all decisions.
-    pub total: u64,
+    /// The decisions.
+    pub decisions: Paged<Decided>,
+}
+
+impl Performance {
+    /// Nothing, as of a ledger that does not exist yet.
+    pub fn empty(metric: Metric) -> Self {
+        Self { metric, points: Vec::new(), releases: Vec::new(), decisions: Paged::empty() }
+    }
 }
 
 /// What a score is based on.
@@ -131,15 +134,12 @@ pub fn seconds(at: &str) -> Option<i64> {
     DateTime::parse_from_rfc3339(at).ok().map(|at| at.timestamp())
 }
 
-/// The `limit` decisions after the newest `offset`, with the scores of that time.
-pub fn of(
-    ledger: &Ledger,
-    store: Store<'_>,
-    metric: Metric,
-    (offset, limit): (u64, u32),
-) -> Result<Performance> {
+/// Page `page` of the decisions, with the scores of that time.
+pub fn of(ledger: &Ledger, store: Store<'_>, metric: Metric, page: u64) -> Result<Performance> {
     let total = ledger.decision_count()?;
-    let lines = ledger.decision_lines(offset, limit)?;
+    let page = page.max(1);
+    let offset = (page - 1).saturating_mul(PAGE_SIZE);
+    let lines = ledger.decision_lines(offset, PAGE_SIZE)?;
     // The newest page goes on to the present, the oldest begins with the first release.
     let until = match offset.checked_sub(1) {
         Some(newer) => ledger.decision_lines(newer, 1)?.pop().map(|line| line.record.recorded),
@@ -182,7 +182,7 @@ pub fn of(
         release: d.release,
         reason: d.reason,
     });
-    let decisions = lines.into_iter().map(|line| Decided {
+    let items = lines.into_iter().map(|line| Decided {
         at: line.record.recorded,
         run_id: line.record.run_id,
         outcome: line.record.outcome,
@@ -192,14 +192,8 @@ pub fn of(
         f1: line.record.f1,
         detailed: line.detailed,
     });
-    Ok(Performance {
-        metric,
-        points,
-        releases: releases.collect(),
-        decisions: decisions.collect(),
-        offset,
-        total,
-    })
+    let decisions = Paged { items: items.collect(), page, size: PAGE_SIZE, total };
+    Ok(Performance { metric, points, releases: releases.collect(), decisions })
 }
 
 /// The score of a release on the test data of its time. Of a release that was removed only the F1 is known.

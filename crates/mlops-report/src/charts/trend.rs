@@ -103,7 +103,7 @@ impl Trend<'_> {
 
     /// From the first to the last score or decision, with some room on both sides.
     fn period(&self, points: &[(i64, &Point)]) -> Option<Period> {
-        let decided = self.performance.decisions.iter().filter_map(|d| seconds(&d.at));
+        let decided = self.performance.decisions.items.iter().filter_map(|d| seconds(&d.at));
         let changed = self.performance.releases.iter().filter_map(|r| seconds(&r.at));
         let times = || points.iter().map(|(at, _)| *at);
         let all: Vec<i64> = times().chain(decided).chain(changed).collect();
@@ -122,7 +122,7 @@ impl Chart for Trend<'_> {
                 "{}: {}, {} and {}; the last one is {} ({})",
                 self.title(),
                 format::counted(points.len() as u64, "score", "scores"),
-                format::counted(self.performance.decisions.len() as u64, "decision", "decisions"),
+                format::counted(self.performance.decisions.items.len() as u64, "decision", "decisions"),
                 format::counted(self.performance.releases.len() as u64, "release", "releases"),
                 format::score(last.value),
                 last.basis.words()
@@ -293,7 +293,7 @@ impl Trend<'_> {
         frame: &Frame,
         period: Period,
     ) -> Result<()> {
-        for decision in &self.performance.decisions {
+        for decision in &self.performance.decisions.items {
             let Some(at) = seconds(&decision.at) else { continue };
             let (x, bottom) = frame.at(period.share(at), 0.0);
             let y = bottom + 13.0;

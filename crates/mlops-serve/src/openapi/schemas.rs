@@ -248,6 +248,7 @@ fn inference() -> Value {
 fn records() -> Value {
     json!({
         "Record": object(&[], Value::Null),
+        "LogIn": object(&["token"], json!({ "token": text(), "next": text() })),
         "Alive": object(&["status"], json!({ "status": text() })),
         "Trouble": object(&["release", "reason"],
             json!({ "release": { "type": ["string", "null"] }, "reason": text() })),

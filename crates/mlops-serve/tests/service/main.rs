@@ -29,6 +29,8 @@ mod generated;
 mod http;
 /// Limits of size, number and time; draining; the logs.
 mod manners;
+/// The pages of the dashboard.
+mod pages;
 /// The log of predictions: what is in it, what it outlives, what it leaves alone.
 mod prediction_log;
 /// Transcripts of the protocols' own clients, replayed.
