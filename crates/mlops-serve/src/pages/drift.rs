@@ -22,17 +22,18 @@ use crate::problem::Problem;
 
 /// What was compared, if anything was.
 #[derive(Serialize)]
-#[serde(transparent)]
-pub(crate) struct Page(Option<Drifted>);
+pub(crate) struct Page {
+    compared: Option<Drifted>,
+}
 
 /// Answers `GET /drift`.
 pub(crate) async fn drift(call: Call) -> Result<Response, Problem> {
     answer(call, |app, visit| {
-        let Some(ledger) = ledger(app)? else { return Ok(Page(None)) };
+        let Some(ledger) = ledger(app)? else { return Ok(Page { compared: None }) };
         let run = visit.query.get("run").map(RunId::named);
         let wanted = visit.query.get("column").unwrap_or_default();
         let found = drifted::of(&ledger, run.as_ref(), wanted, visit.page());
-        found.map(Page).map_err(|error| match error.kind() {
+        found.map(|compared| Page { compared }).map_err(|error| match error.kind() {
             mlops_core::ErrorKind::Missing(_) => missing(error.to_string()),
             _ => trouble(error),
         })
@@ -46,7 +47,7 @@ impl View for Page {
     }
 
     fn main(&self, visit: &Visit) -> Markup {
-        let Some(drifted) = &self.0 else {
+        let Some(drifted) = &self.compared else {
             let none = "No new rows were compared with the training rows yet. A run of this compares them when new \
                         files have come:";
             return card("columns", "Columns", &empty(none, Some("fullprocess")));

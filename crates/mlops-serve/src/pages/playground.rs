@@ -18,9 +18,10 @@ use mlops_core::table::date::spell;
 use mlops_report::format;
 use serde::Serialize;
 
-use super::parts::{Mood, badge, card, facts, label};
+use super::parts::{Mood, badge, card, empty, facts, label};
 use super::query::Query;
 use super::reasons::Reasons;
+use super::threshold::NOTHING_LIVE;
 use super::view::{View, answer, rendered};
 use super::visit::Visit;
 use crate::body;
@@ -40,10 +41,11 @@ const FIELD: &str = "column.";
 const MOST_LEVELS: usize = 200;
 
 /// What was tried.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(crate) struct Page {
-    release: ReleaseId,
-    threshold: f64,
+    /// None if no release is live.
+    release: Option<ReleaseId>,
+    threshold: Option<f64>,
     fields: Vec<Field>,
     /// What is wrong with the values, by column.
     faults: Vec<Fault>,
@@ -94,8 +96,14 @@ struct Prediction {
 
 /// Answers `GET /playground`.
 pub(crate) async fn form(call: Call) -> Result<Response, Problem> {
-    let loaded = call.app.live.get().ok_or_else(Problem::no_model)?;
-    answer(call, move |app, visit| Ok(Page::of(app, &loaded, &visit.query))).await
+    let loaded = call.app.live.get();
+    answer(call, move |app, visit| {
+        Ok(match &loaded {
+            Some(loaded) => Page::of(app, loaded, &visit.query),
+            None => Page::default(),
+        })
+    })
+    .await
 }
 
 /// Answers `POST /playground`.
@@ -133,8 +141,8 @@ impl Page {
             field
         });
         Self {
-            release: loaded.id.clone(),
-            threshold: loaded.model.training.threshold,
+            release: Some(loaded.id.clone()),
+            threshold: Some(loaded.model.training.threshold),
             fields: fields.collect(),
             faults: Vec::new(),
             prediction: None,
@@ -277,6 +285,9 @@ impl View for Page {
     }
 
     fn main(&self, visit: &Visit) -> Markup {
+        if self.release.is_none() {
+            return card("row", "A row to try", &empty(NOTHING_LIVE, Some("first_run")));
+        }
         html! {
             @if let Some(prediction) = &self.prediction {
                 (card("prediction", "Prediction", &self.predicted(prediction)))
@@ -295,8 +306,8 @@ impl Page {
         let known = [
             ("Prediction", badge(mood, &mlops_core::text::name(&prediction.label))),
             ("Probability", html! { (format::percent(prediction.probability)) " " span.range { (format!("{:.6}", prediction.probability)) } }),
-            ("Threshold", html! { (format::plain(self.threshold)) }),
-            ("Release", html! { code { (self.release) } }),
+            ("Threshold", html! { (self.threshold.map_or_else(String::new, format::plain)) }),
+            ("Release", html! { @if let Some(release) = &self.release { code { (release) } } }),
         ];
         html! {
             (facts(&known))

@@ -28,15 +28,22 @@ use crate::problem::Problem;
 /// Figures by threshold of the live release.
 #[derive(Serialize)]
 pub(crate) struct Page {
-    release: ReleaseId,
-    /// How the threshold in use was chosen.
-    rule: ThresholdRule,
-    threshold: f64,
+    #[serde(flatten)]
+    live: Option<InUse>,
     costs: Costs,
     /// None if the score has no counts at other thresholds.
     figures: Option<Thresholds>,
     /// What to put into `config.json`, by what it asks for.
     configuration: Vec<Line>,
+}
+
+/// The threshold of the live release.
+#[derive(Serialize)]
+struct InUse {
+    release: ReleaseId,
+    /// How it was chosen.
+    rule: ThresholdRule,
+    threshold: f64,
 }
 
 /// A line of configuration.
@@ -45,6 +52,9 @@ struct Line {
     what: String,
     line: Value,
 }
+
+/// What a page says without a release.
+pub(super) const NOTHING_LIVE: &str = "No release is live. This makes a first one:";
 
 /// A cost in the query; `default` if none is there.
 fn cost(visit: &Visit, name: &str, default: f64) -> Result<f64, Problem> {
@@ -58,8 +68,12 @@ fn cost(visit: &Visit, name: &str, default: f64) -> Result<f64, Problem> {
 
 /// Answers `GET /threshold`.
 pub(crate) async fn threshold(call: Call) -> Result<Response, Problem> {
-    let loaded = call.app.live.get().ok_or_else(Problem::no_model)?;
+    let loaded = call.app.live.get();
     answer(call, move |app, visit| {
+        let Some(loaded) = &loaded else {
+            let costs = Costs { false_positive: 1.0, false_negative: 1.0 };
+            return Ok(Page { live: None, costs, figures: None, configuration: Vec::new() });
+        };
         let (model, in_use) = (&loaded.model, loaded.model.training.threshold);
         let rule = model.training.threshold_rule;
         let defaults = match rule {
@@ -99,8 +113,8 @@ pub(crate) async fn threshold(call: Call) -> Result<Response, Problem> {
             fixed("The threshold that costs least on these rows", &figures.cheapest);
             fixed("The threshold with the highest F1 on these rows", &figures.highest_f1);
         }
-        let release = loaded.id.clone();
-        Ok(Page { release, rule, threshold: in_use, costs, figures, configuration })
+        let live = Some(InUse { release: loaded.id.clone(), rule, threshold: in_use });
+        Ok(Page { live, costs, figures, configuration })
     })
     .await
 }
@@ -116,18 +130,21 @@ impl View for Page {
     }
 
     fn main(&self, visit: &Visit) -> Markup {
+        let Some(live) = &self.live else {
+            return card("figures", "Figures", &empty(NOTHING_LIVE, Some("first_run")));
+        };
         let Some(figures) = &self.figures else {
             let why = "The live release was scored by an earlier version, which recorded no counts at other thresholds. \
                        The next training records them; so does scoring it again:";
             return card("figures", "Figures", &empty(why, Some("scoring")));
         };
         let known = [
-            ("In use", html! { (format::plain(self.threshold)) }),
-            ("Chosen", html! { (cutoff::words(self.rule)) }),
+            ("In use", html! { (format::plain(live.threshold)) }),
+            ("Chosen", html! { (cutoff::words(live.rule)) }),
             ("Test rows", count(figures.rows)),
             ("Positives", html! { (count(figures.positives)) " " span.range { (percent(figures.positives as f64 / figures.rows.max(1) as f64)) } }),
             ("Scored", time(&figures.scored)),
-            ("Release", html! { a href=(visit.below("/releases", self.release.as_str())) { code { (self.release) } } }),
+            ("Release", html! { a href=(visit.below("/releases", live.release.as_str())) { code { (live.release) } } }),
         ];
         let ask = html! {
             p {
@@ -167,7 +184,7 @@ impl View for Page {
         html! {
             (card("ask", "Costs", &ask))
             (card("configuration", "The line to paste", &lines))
-            (card("curves", "By threshold", &curves(self, figures)))
+            (card("curves", "By threshold", &curves(live.threshold, self.costs, figures)))
             (card("table", "Table", &by_threshold(figures.table.iter().map(|at| (None, at)))))
         }
     }
@@ -224,14 +241,14 @@ fn by_threshold<'a>(rows: impl Iterator<Item = (Option<&'static str>, &'a At)>) 
     table(name, &columns, cells.collect::<Vec<_>>())
 }
 
-fn curves(page: &Page, figures: &Thresholds) -> Markup {
+fn curves(threshold: f64, costs: Costs, figures: &Thresholds) -> Markup {
     let points: Vec<AtThreshold> = figures
         .curve
         .iter()
         .map(|at| AtThreshold { threshold: at.threshold, matrix: at.counts })
         .collect();
-    let (points, threshold, n) = (points.as_slice(), page.threshold, figures.rows);
-    let Costs { false_positive, false_negative } = page.costs;
+    let (points, n) = (points.as_slice(), figures.rows);
+    let Costs { false_positive, false_negative } = costs;
     let cost = ByThreshold {
         figure: Figure::Cost { false_positive, false_negative },
         points,

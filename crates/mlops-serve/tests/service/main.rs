@@ -45,3 +45,5 @@ mod reload;
 mod scene;
 /// The spelling of numbers in every protocol.
 mod spelling;
+/// The pages about the model: performance, drift, threshold, predictions, playground.
+mod watch;
