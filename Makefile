@@ -21,7 +21,7 @@ training: ## The newest data set becomes a model
 scoring: ## The model on the test data
 deployment: ## The model with its score goes live
 diagnostics: ## Predictions, statistics, timings, versions
-reporting: ## Pictures and report.html
+reporting: ## Pictures, report.html and report.pdf
 fullprocess: ## What cron runs: decide, and act on it
 app: ## Serve predictions on http://127.0.0.1:8000 until Ctrl-C
 apicalls: ## Every endpoint of a running app, its answers in apireturns.txt

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mlops_core::ids::Step;
 
-/// Draws the confusion matrix and seven more pictures, and writes report.html
+/// Draws the confusion matrix and seven more pictures, and writes report.html and report.pdf
 #[derive(Parser)]
 #[command(
     version,

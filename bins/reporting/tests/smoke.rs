@@ -41,6 +41,7 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
     REPORTING.run(scene.root(), &["--quiet"]).ends_with(0);
     let mut after = scene.files();
     assert!(after.remove(Path::new("model/report.html")).is_some_and(|b| b.len() > 10_000));
+    assert!(after.remove(Path::new("model/report.pdf")).is_some_and(|b| b.starts_with(b"%PDF-")));
     for name in [
         "confusionmatrix",
         "roc",

@@ -47,6 +47,14 @@ pub fn width(text: &str, em: f64, bold: bool) -> Result<f64> {
     Ok(f64::from(width))
 }
 
+/// The width of `text` at font size `em` where letters are not moved closer together.
+pub(crate) fn advance(text: &str, em: f64, bold: bool) -> Result<f64> {
+    let face = face(bold)?;
+    let units = f64::from(face.units_per_em().unwrap_or(1000.0));
+    let sum: f64 = text.chars().map(|c| f64::from(face.h_advance_unscaled(face.glyph_id(c)))).sum();
+    Ok(sum / units * em)
+}
+
 /// `text` if it fits into `room`, otherwise its beginning with an ellipsis.
 pub fn elide(text: &str, room: f64, em: f64, bold: bool) -> Result<String> {
     // Text of this length does not fit anywhere and need not be measured.

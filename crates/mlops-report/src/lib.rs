@@ -15,28 +15,33 @@
 //! | [`theme`] | colours and sizes, for light and dark mode |
 //! | [`font`] | the typeface: measuring and eliding text |
 //!
-//! Private: `canvas` (plotters in design units), `plot` (plotters' charts with two axes), `axes`
-//! (frames, names, legends), `scale` (axes between round numbers), `raster` and `coverage` (the pixels of a PNG).
+//! Private: `document` and `sections` (what a report says, before it is laid out), `canvas` (plotters in design
+//! units), `plot` (plotters' charts with two axes), `axes` (frames, names, legends), `scale` (axes between round
+//! numbers), `raster` and `coverage` (the pixels of a PNG).
 
 mod anti_aliasing;
 mod axes;
 mod canvas;
 pub mod charts;
+mod document;
+mod drawing;
 mod escape;
 pub mod font;
 pub mod format;
 pub mod html;
+pub mod pdf;
 pub mod picture;
 pub mod pictures;
 mod plot;
 mod raster;
 pub mod report;
 mod scale;
+mod sections;
 pub mod stage;
 pub mod theme;
 
 pub use canvas::{Align, Canvas, Text};
-pub use html::{page, render};
+pub use html::render;
 pub use picture::{Chart, png, svg, svg_of_width};
 pub use pictures::{Picture, pictures};
 pub use report::{

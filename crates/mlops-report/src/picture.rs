@@ -1,4 +1,4 @@
-//! Renders a chart as SVG text or PNG bytes.
+//! Renders a chart as SVG text, as PNG bytes, or as shapes for the PDF.
 //!
 //! Each chart has one drawing routine; the backend is chosen here. Not for writing files.
 
@@ -6,6 +6,7 @@ use mlops_core::Result;
 use plotters::prelude::{DrawingBackend, SVGBackend};
 
 use crate::canvas::{Align, Canvas, Text, failed};
+use crate::drawing::Drawing;
 use crate::escape::escape;
 use crate::raster::Raster;
 use crate::{font, theme};
@@ -78,6 +79,13 @@ pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
     let mut raster = Raster::new(device_size(chart, theme::WIDTH), theme::SCALE / theme::PIXELS);
     chart.paint(&mut Canvas::new(&mut raster)?)?;
     raster.into_png()
+}
+
+/// Keeps the chart as shapes.
+pub(crate) fn drawing(chart: &impl Chart) -> Result<Drawing> {
+    let mut drawing = Drawing::new(device_size(chart));
+    chart.paint(&mut Canvas::new(&mut drawing)?)?;
+    Ok(drawing)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]

@@ -12,6 +12,7 @@ use crate::charts::{
     Calibration, Coefficients, Confusion, Gain, Histogram, PrecisionRecall, Roc, Scorecard,
     Thresholds,
 };
+use crate::drawing::Drawing;
 use crate::picture::{self, Chart};
 use crate::report::{Report, Score};
 
@@ -28,6 +29,14 @@ pub struct Picture {
     pub png: Vec<u8>,
 }
 
+/// One picture as shapes.
+#[derive(Debug, Clone)]
+pub(crate) struct Drawn {
+    pub(crate) name: &'static str,
+    pub(crate) caption: &'static str,
+    pub(crate) drawing: Drawing,
+}
+
 /// How many bytes drawing one picture takes, at most: three for each pixel, and one for what covers it.
 pub(crate) const BYTES_EACH: usize = 12 << 20;
 
@@ -38,15 +47,62 @@ pub fn pictures(report: &Report) -> Result<Vec<Picture>> {
 
 /// The same, at most `at_once` of them drawn at the same time.
 pub(crate) fn within(report: &Report, at_once: usize) -> Result<Vec<Picture>> {
-    drawn(report, true, at_once)
+    drawn(report, &Images { png: true }, at_once)
 }
 
 /// All pictures of `report`, as SVG only.
 pub(crate) fn vector(report: &Report) -> Result<Vec<Picture>> {
-    drawn(report, false, usize::MAX)
+    drawn(report, &Images { png: false }, usize::MAX)
 }
 
-fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>> {
+/// All pictures of `report`, as shapes.
+pub(crate) fn drawings(report: &Report) -> Result<Vec<Drawn>> {
+    drawn(report, &Shapes, 1)
+}
+
+/// What becomes of a chart.
+trait Maker: Sync {
+    type Made: Send;
+
+    fn make(
+        &self,
+        name: &'static str,
+        caption: &'static str,
+        chart: &impl Chart,
+    ) -> Result<Self::Made>;
+}
+
+/// SVG and, if asked for, PNG.
+struct Images {
+    png: bool,
+}
+
+impl Maker for Images {
+    type Made = Picture;
+
+    fn make(
+        &self,
+        name: &'static str,
+        caption: &'static str,
+        chart: &impl Chart,
+    ) -> Result<Picture> {
+        let png = if self.png { picture::png(chart)? } else { Vec::new() };
+        Ok(Picture { name, caption, svg: picture::svg(chart)?, png })
+    }
+}
+
+/// Shapes, for the PDF.
+struct Shapes;
+
+impl Maker for Shapes {
+    type Made = Drawn;
+
+    fn make(&self, name: &'static str, caption: &'static str, chart: &impl Chart) -> Result<Drawn> {
+        Ok(Drawn { name, caption, drawing: picture::drawing(chart)? })
+    }
+}
+
+fn drawn<M: Maker>(report: &Report, maker: &M, at_once: usize) -> Result<Vec<M::Made>> {
     let Report { score, curves, model, .. } = report;
     let (positive, negative) = (report.positive_label.as_str(), report.negative_label.as_str());
     let confusion = Confusion {
@@ -80,17 +136,17 @@ fn drawn(report: &Report, with_png: bool, at_once: usize) -> Result<Vec<Picture>
     let (scale, columns) = (model.scorecard.as_ref(), model.attributes.as_slice());
     let scorecard = Scorecard { scale, columns, positive };
     // Drawing a picture takes a fraction of a second, and pictures are independent.
-    let jobs: [&(dyn Fn() -> Result<Picture> + Sync); 9] = [
-        &|| one("confusionmatrix", CONFUSION, &confusion, with_png),
-        &|| one("score_distribution", HISTOGRAM, &scores, with_png),
-        &|| one("roc", ROC, &roc, with_png),
-        &|| one("precision_recall", PR, &pr, with_png),
-        &|| one("gain", GAIN, &gain, with_png),
-        &|| one("thresholds", THRESHOLDS, &thresholds, with_png),
-        &|| one("calibration", CALIBRATION, &calibration, with_png),
-        &|| one("coefficients", COEFFICIENTS, &coefficients, with_png),
+    let jobs: [&(dyn Fn() -> Result<M::Made> + Sync); 9] = [
+        &|| one(maker, "confusionmatrix", CONFUSION, &confusion),
+        &|| one(maker, "score_distribution", HISTOGRAM, &scores),
+        &|| one(maker, "roc", ROC, &roc),
+        &|| one(maker, "precision_recall", PR, &pr),
+        &|| one(maker, "gain", GAIN, &gain),
+        &|| one(maker, "thresholds", THRESHOLDS, &thresholds),
+        &|| one(maker, "calibration", CALIBRATION, &calibration),
+        &|| one(maker, "coefficients", COEFFICIENTS, &coefficients),
         // The last one, which few models have.
-        &|| one("scorecard", SCORECARD, &scorecard, with_png),
+        &|| one(maker, "scorecard", SCORECARD, &scorecard),
     ];
     let there = if scale.is_some() { &jobs[..] } else { &jobs[..jobs.len() - 1] };
     each(there, at_once).into_iter().collect()
@@ -116,17 +172,13 @@ const COEFFICIENTS: &str = "Coefficients of the standardised features: the longe
 const SCORECARD: &str = "A row’s points are the base points and those of one bin or level of each column. \
     Each is rounded to a whole number before they are added up.";
 
-fn one(
+fn one<M: Maker>(
+    maker: &M,
     name: &'static str,
     caption: &'static str,
     chart: &impl Chart,
-    with_png: bool,
-) -> Result<Picture> {
-    let draw = || {
-        let png = if with_png { picture::png(chart)? } else { Vec::new() };
-        Ok(Picture { name, caption, svg: picture::svg(chart)?, png })
-    };
-    catch_unwind(AssertUnwindSafe(draw))
+) -> Result<M::Made> {
+    catch_unwind(AssertUnwindSafe(|| maker.make(name, caption, chart)))
         .unwrap_or_else(|_| Err(Error::backend("plotters", "a drawing failed")))
 }
 

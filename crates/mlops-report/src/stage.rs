@@ -15,6 +15,7 @@ use mlops_core::Result;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
 use mlops_core::ids::ReleaseId;
 use mlops_core::model::Shape;
+use mlops_core::platform::threads::both;
 use mlops_core::release::Release;
 use mlops_core::run::attention;
 use mlops_core::run::context::{Context, Workspace};
@@ -24,15 +25,19 @@ use mlops_core::text;
 use serde::Serialize;
 
 use crate::html;
+use crate::pdf;
 use crate::pictures::{self, Picture};
 use crate::report::{
     Coefficient, ColumnRow, Finding, Model, Part, PointsScale, Report, Score, Severity,
 };
+use crate::sections;
 use subject::Subject;
 use trial::Trial;
 
 /// The file name of the page.
 pub const PAGE: &str = "report.html";
+/// The file name of the same as a PDF.
+pub const PDF: &str = "report.pdf";
 
 /// The report of `reporting`.
 #[derive(Debug, Clone, Serialize)]
@@ -136,8 +141,13 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
 fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
     let folder = &context.config.output_model;
     let at_once = context.config.limits.at_once(pictures::BYTES_EACH);
-    let pictures = pictures::within(report, at_once)?;
-    let page = html::page(report, &pictures);
+    let document = sections::document(report);
+    let (pictures, pdf) = both(
+        || pictures::within(report, at_once),
+        || pdf::of(&document, &report.tool_version, &pictures::drawings(report)?),
+    );
+    let (pictures, pdf) = (pictures?, pdf?);
+    let page = html::page(&document, &pictures);
     let mut drawn: Vec<(String, &[u8])> = Vec::new();
     for Picture { name, svg, png, .. } in &pictures {
         drawn.push((format!("{name}.png"), png));
@@ -147,8 +157,9 @@ fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
     let named: Vec<(&str, &[u8])> =
         drawn.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     context.disk.write_changed(folder, &named)?;
-    context.disk.write_changed(folder, &[(PAGE, page.as_bytes())])?;
-    Ok(drawn.into_iter().map(|(name, _)| name).chain([PAGE.to_owned()]).collect())
+    context.disk.write_changed(folder, &[(PDF, &pdf), (PAGE, page.as_bytes())])?;
+    let whole = [PDF, PAGE].map(str::to_owned);
+    Ok(drawn.into_iter().map(|(name, _)| name).chain(whole).collect())
 }
 
 /// A label that means nothing by itself, with its column: `exited = 1`.
@@ -306,7 +317,7 @@ impl fmt::Display for Reported {
         writeln!(f, "{}{rest}: {}", first.to_uppercase(), self.headline)?;
         let pictures: Vec<_> = self.files.iter().filter_map(|n| n.strip_suffix(".png")).collect();
         writeln!(f, "Written to {}:", self.folder)?;
-        writeln!(f, "  {PAGE}")?;
+        writeln!(f, "  {PAGE}, {PDF}")?;
         for names in pictures.chunks(3) {
             writeln!(
                 f,

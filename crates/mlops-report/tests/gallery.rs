@@ -28,5 +28,6 @@ fn everything_is_drawn() {
             fs::write(folder.join(format!("{}.png", picture.name)), &picture.png).unwrap();
         }
         fs::write(folder.join("report.html"), mlops_report::render(&report).unwrap()).unwrap();
+        fs::write(folder.join("report.pdf"), mlops_report::pdf::render(&report).unwrap()).unwrap();
     }
 }

@@ -87,7 +87,7 @@ fn the_live_release_is_reported_with_every_file() {
     let (reported, html) = place.report();
     let id = place.context().store().live().unwrap().unwrap();
     assert_eq!(reported.subject, format!("live release {id}"));
-    assert_eq!(reported.files.len(), 17, "{:?}", reported.files);
+    assert_eq!(reported.files.len(), 18, "{:?}", reported.files);
     for name in [
         "confusionmatrix",
         "roc",
@@ -332,6 +332,6 @@ fn thousands_of_names_make_a_short_page() {
     let (reported, html) = place.report();
     assert!(says(&reported, "and 390 more were refused"), "{:?}", reported.warnings);
     assert!(reported.warnings.len() < 20, "{:?}", reported.warnings);
-    assert!(html.contains("<summary>And 791 more, of which the last 701 are left out</summary>"));
+    assert!(html.contains("<summary>And 791 more</summary>"));
     assert!(html.len() < 400_000, "{} bytes", html.len());
 }

@@ -13,7 +13,7 @@ use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
 use mlops_core::stage::rollback::{self, RolledBack};
 use mlops_core::stage::score::Scoring;
-use mlops_report::stage::{Known, PAGE, Reported};
+use mlops_report::stage::{Known, PAGE, PDF, Reported};
 use serde::{Deserialize, Serialize};
 
 use crate::dependencies;
@@ -50,7 +50,7 @@ pub(crate) fn run(
 /// Whether the last diagnostics and the last report are about `live`, and still exist.
 pub(crate) fn is_of(context: &Context, workspace: &Workspace, live: &ReleaseId) -> Result<bool> {
     let folder = &context.config.output_model;
-    if ![PAGE, DIAGNOSTICS].iter().all(|name| folder.join(name).is_file()) {
+    if ![PAGE, PDF, DIAGNOSTICS].iter().all(|name| folder.join(name).is_file()) {
         return Ok(false);
     }
     for step in [Step::Diagnostics, Step::Reporting] {

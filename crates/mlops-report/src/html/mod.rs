@@ -1,42 +1,29 @@
 //! The report as one self-contained page: no script, no network, no fonts but the reader's own.
 //!
-//! One module per section, in the order of the page. Not for drawing (`pictures` does that) and not
-//! for writing the file.
+//! Not for its content (`sections`), not for drawing (`pictures`) and not for writing the file.
 
-mod data;
-mod findings;
-mod ingested;
-mod model;
-mod quality;
-mod slices;
 mod style;
 mod table;
-mod tuned;
-mod verdict;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use mlops_core::{Result, text};
+use mlops_core::Result;
 
+use crate::document::{Block, Document, Gauge, Line, Section, Span, Tone};
 use crate::font::clean;
 use crate::pictures::{self, Picture};
-use crate::report::Report;
+use crate::report::{Report, Severity};
+use crate::sections;
 
 /// Renders the whole page and its pictures.
 pub fn render(report: &Report) -> Result<String> {
-    Ok(page(report, &pictures::vector(report)?))
+    Ok(page(&sections::document(report), &pictures::vector(report)?))
 }
 
 /// Renders the whole page with the given pictures.
-pub fn page(report: &Report, pictures: &[Picture]) -> String {
-    let title = clean(&report.title);
-    let sections = [
-        ("ingested", "Ingested files", ingested::section(report)),
-        ("model", "The model", model::section(report, pictures)),
-        ("quality", "Model quality", quality::section(report, pictures)),
-        ("data", "The data", data::section(report)),
-        ("findings", "Findings", findings::section(report)),
-    ];
+pub(crate) fn page(document: &Document, pictures: &[Picture]) -> String {
+    let (title, sections) = (&document.title, &document.sections);
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    let verdict = if document.good { "good" } else { "poor" };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -52,47 +39,120 @@ pub fn page(report: &Report, pictures: &[Picture]) -> String {
                 header {
                     h1 { (title) }
                     p.meta {
-                        span { "Report of " (when(&report.generated)) }
-                        @if !report.target.is_empty() {
-                            " " span { "Predicts " code { (clean(&report.target)) } }
+                        @for (k, part) in document.under_title.iter().enumerate() {
+                            @if k > 0 { " " }
+                            span { (line(part)) }
                         }
                     }
                 }
                 main {
-                    (verdict::section(report))
+                    (section(&document.verdict, Some(verdict), pictures))
                     nav aria-label="Sections" {
-                        @for (id, heading, _) in &sections { a href={ "#" (id) } { (heading) } " " }
-                    }
-                    @for (id, heading, content) in &sections {
-                        section id=(id) aria-labelledby={ (id) "-h" } {
-                            h2 id={ (id) "-h" } { (heading) }
-                            (content)
+                        @for Section { id, heading, .. } in sections {
+                            a href={ "#" (id) } { (heading) } " "
                         }
                     }
+                    @for part in sections { (section(part, None, pictures)) }
                 }
-                (footer(report))
+                footer aria-label="Provenance" {
+                    h2 { "Provenance" }
+                    dl { (facts(&document.provenance)) }
+                }
             }
         }
     };
     page.into_string()
 }
 
-/// A possibly long name, with hints where to break it.
-fn name(text: &str) -> Markup {
+fn section(section: &Section, class: Option<&str>, pictures: &[Picture]) -> Markup {
+    let Section { id, heading, blocks: content } = section;
     html! {
-        @for part in clean(&text::name(text)).split_inclusive(['_', '=']) {
-            (part)
-            @if part.ends_with(['_', '=']) { wbr; }
+        section id=(id) class=[class] aria-labelledby={ (id) "-h" } {
+            h2 id={ (id) "-h" } { (heading) }
+            (blocks(content, pictures))
         }
     }
 }
 
-/// A picture with its caption.
-fn figure(picture: &Picture) -> Markup {
+fn blocks(blocks: &[Block], pictures: &[Picture]) -> Markup {
+    html! { @for content in blocks { (block(content, pictures)) } }
+}
+
+fn block(block: &Block, pictures: &[Picture]) -> Markup {
+    match block {
+        Block::Heading(text) => html! { h3 { (clean(text)) } },
+        Block::Text(tone, text) => {
+            let class = match tone {
+                Tone::Plain => None,
+                Tone::Small => Some("small"),
+                Tone::Lead => Some("lead"),
+                Tone::Alarm => Some("alarm"),
+            };
+            html! { p class=[class] { (line(text)) } }
+        }
+        Block::Facts(items) => html! { dl.facts { (facts(items)) } },
+        Block::List(items) => html! { ul { @for item in items { li { (line(item)) } } } },
+        Block::Table(table) => html! { (table) },
+        Block::Figures(names) => figures(pictures, names),
+        Block::Beside(names, others) => html! {
+            div.beside {
+                (figures(pictures, names))
+                div { (blocks(others, pictures)) }
+            }
+        },
+        Block::Findings(findings) => html! {
+            ul.findings {
+                @for (severity, text) in findings {
+                    @let (class, word) = match severity {
+                        Severity::Serious => ("serious", "Serious"),
+                        Severity::Warning => ("warning", "Warning"),
+                        Severity::Note => ("note", "Note"),
+                    };
+                    li class=(class) { strong { (word) } " " span { (clean(text)) } }
+                }
+            }
+        },
+        Block::Tiles(tiles) => html! {
+            dl.tiles {
+                @for tile in tiles {
+                    div.tile {
+                        dt { (tile.name) }
+                        dd { span.value { (tile.value) } " " span.say { (tile.text) } }
+                    }
+                }
+            }
+        },
+        Block::Gauge(gauge) => scale(gauge),
+    }
+}
+
+/// A text of spans.
+fn line(line: &Line) -> Markup {
+    html! { @for part in &line.0 { (span(part)) } }
+}
+
+fn span(span: &Span) -> Markup {
+    let seen = span.seen();
+    match span {
+        Span::Text(_) => html! { (seen) },
+        Span::Strong(_) => html! { strong { (seen) } },
+        Span::Code(_) => html! { code { (seen) } },
+        Span::Name(_) => breakable(&seen),
+        Span::Digest(whole) if whole.is_empty() => html! { (seen) },
+        Span::Digest(whole) if whole.len() <= 40 => html! { code { (breakable(&seen)) } },
+        Span::Digest(whole) => html! { code title=(clean(whole)) { (seen) } },
+        Span::Time(rfc3339) if rfc3339.is_empty() => html! { (seen) },
+        Span::Time(rfc3339) => html! { time datetime=(clean(rfc3339)) { (seen) } },
+        Span::Link(to, _) => html! { a href={ "#" (to) } { (seen) } },
+    }
+}
+
+/// A possibly long name, with hints where to break it.
+fn breakable(name: &str) -> Markup {
     html! {
-        figure class=(picture.name) {
-            (PreEscaped(picture.svg.trim_end()))
-            figcaption { (clean(picture.caption)) }
+        @for part in name.split_inclusive(['_', '=']) {
+            (part)
+            @if part.ends_with(['_', '=']) { wbr; }
         }
     }
 }
@@ -103,62 +163,43 @@ fn figures(pictures: &[Picture], names: &[&str]) -> Markup {
         div.figures {
             @for name in names {
                 @if let Some(picture) = pictures.iter().find(|p| p.name == *name) {
-                    (figure(picture))
+                    figure class=(picture.name) {
+                        (PreEscaped(picture.svg.trim_end()))
+                        figcaption { (clean(picture.caption)) }
+                    }
                 }
             }
         }
     }
 }
 
-/// `2026-03-02T09:14:55Z` as `2026-03-02, 09:14 UTC`; any other text unchanged.
-fn when(rfc3339: &str) -> Markup {
-    let shown = match (rfc3339.get(..10), rfc3339.get(11..16), rfc3339.get(19..)) {
-        (Some(day), Some(minute), Some(rest)) if rfc3339.is_ascii() && rest.len() < 20 => {
-            let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-            let zone = if zone == "Z" || zone == "+00:00" { "UTC" } else { zone };
-            format!("{day}, {minute} {zone}")
-        }
-        _ if rfc3339.is_empty() => return html! { "an unknown time" },
-        _ => rfc3339.to_owned(),
-    };
-    html! { time datetime=(clean(rfc3339)) { (clean(&shown)) } }
-}
-
-/// A digest shortened for comparison by eye, with the whole one as a tooltip; other names
-/// unchanged.
-fn digest(whole: &str) -> Markup {
-    if whole.len() <= 40 && !whole.is_empty() {
-        return html! { code { (name(whole)) } };
-    }
-    let short: String = whole.chars().take(12).collect();
-    if short.is_empty() {
-        return html! { "unknown" };
-    }
-    html! { code title=(clean(whole)) { (clean(&short)) } }
-}
-
 /// Names with what stands for them.
-fn list(items: &[(String, Markup)]) -> Markup {
-    html! { @for (name, value) in items { div { dt { (name) } dd { (value) } } } }
+fn facts(items: &[(String, Line)]) -> Markup {
+    html! { @for (name, value) in items { div { dt { (clean(name)) } dd { (line(value)) } } } }
 }
 
-fn footer(report: &Report) -> Markup {
-    let release = html! {
-        @if let Some(release) = &report.release { code { (clean(release)) } }
-        @else { "not released" }
-    };
-    let mut items = vec![
-        ("Release".to_owned(), release),
-        ("Data version".to_owned(), digest(&report.data_version)),
-    ];
-    items.extend(report.digests.iter().map(|(of, value)| (clean(of), digest(value))));
-    let version = if report.tool_version.is_empty() { "unknown" } else { &report.tool_version };
-    items.push(("Tool version".to_owned(), html! { (clean(version)) }));
-    items.push(("Generated".to_owned(), when(&report.generated)));
+fn scale(gauge: &Gauge) -> Markup {
+    let Gauge { score, interval, constant, alt, key } = gauge;
+    let (low, high) = interval.unwrap_or((*score, *score));
+    let percent = |x: f64| x * 100.0;
+    let (model, interval, best) = key;
     html! {
-        footer aria-label="Provenance" {
-            h2 { "Provenance" }
-            dl { (list(&items)) }
+        div.gauge {
+            div.track role="img" aria-label=(alt) {
+                i.band
+                    style=(format!("left:{:.2}%;width:{:.2}%", percent(low), percent(high - low))) {}
+                i.const style=(format!("left:{:.2}%", percent(*constant))) {}
+                i.dot style=(format!("left:{:.2}%", percent(*score))) {}
+            }
+            div.ends aria-hidden="true" { span { "0" } span { "F1" } span { "1" } }
+            p.key {
+                span { i.k-dot {} (model) } " "
+                @if let Some(interval) = interval {
+                    span { i.k-band {} (interval) }
+                    " "
+                }
+                span { i.k-const {} (best) }
+            }
         }
     }
 }

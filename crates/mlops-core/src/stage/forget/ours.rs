@@ -30,6 +30,8 @@ use crate::{Error, Result};
 /// Pages and answers of the candidate's folder that are made again.
 const MADE_AGAIN: [&str; 4] =
     ["report.html", "diagnostics.json", "apireturns.txt", "apireturns.json"];
+/// The same as a page in a form in which nothing can be found, with the page that tells what is in it.
+const ALIKE: [(&str, &str); 1] = [("report.pdf", "report.html")];
 
 /// What files of ours have of the people.
 #[derive(Default)]
@@ -288,6 +290,15 @@ impl InOurs {
             let Ok(text) = files::read(&path) else { continue };
             let text = String::from_utf8_lossy(&text);
             if silenced(&text, &people.values).is_some() {
+                self.remove(context, &path)?;
+            }
+        }
+        for (name, page) in ALIKE {
+            let (path, page) = (config.output_model.join(name), config.output_model.join(page));
+            let mentions = files::read(&page).map_or(true, |text| {
+                silenced(&String::from_utf8_lossy(&text), &people.values).is_some()
+            });
+            if mentions && path.is_file() {
                 self.remove(context, &path)?;
             }
         }

@@ -2,17 +2,15 @@
 //!
 //! Not for the score of all rows: see `quality`.
 
-use maud::{Markup, html};
 use mlops_core::evaluation::slices::SliceScore;
 
-use super::table::{Table, cells};
-use crate::font::clean;
+use crate::document::{Block, Table, cells, strong};
 use crate::format;
 
-/// Renders the table, if there are slices.
-pub(super) fn table(slices: &[SliceScore]) -> Markup {
+/// The table with its heading, if there are slices.
+pub(super) fn table(slices: &[SliceScore]) -> Vec<Block> {
     if slices.is_empty() {
-        return html! {};
+        return Vec::new();
     }
     let mut table = Table::new(
         "Slices",
@@ -34,10 +32,10 @@ pub(super) fn table(slices: &[SliceScore]) -> Markup {
         let matrix = e.confusion_matrix;
         let share = |value: f64, whole: u64| three(Some(value).filter(|_| whole > 0));
         table.row(cells![
-            clean(&slice.to_string()),
+            slice.to_string(),
             format::count(e.n),
             format::count(e.positives),
-            html! { strong { (format::score(e.f1)) } },
+            strong(format::score(e.f1)),
             format!(
                 "{} to {}",
                 format::score(e.f1_interval.low),
@@ -46,11 +44,8 @@ pub(super) fn table(slices: &[SliceScore]) -> Markup {
             share(e.precision, matrix.tp + matrix.fp),
             share(e.recall, matrix.positives()),
             three(e.roc_auc),
-            clean(e.note.as_deref().unwrap_or_default()),
+            e.note.as_deref().unwrap_or_default(),
         ]);
     }
-    html! {
-        h3 { "By the values of single columns" }
-        (table)
-    }
+    vec![Block::Heading("By the values of single columns".to_owned()), Block::Table(table)]
 }

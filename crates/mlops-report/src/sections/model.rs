@@ -2,48 +2,41 @@
 //!
 //! Not for its quality: see `quality`.
 
-use maud::{Markup, html};
 use mlops_core::model::Counts;
 use mlops_core::text;
 
-use super::table::{Table, cells};
-use super::{digest, figures, list, name, tuned, verdict};
+use super::{tuned, verdict};
 use crate::charts::weightiest;
+use crate::document::{Block, Cell, Line, Span, Table, cells, name, paragraph, small};
 use crate::font::clean;
 use crate::format;
-use crate::pictures::Picture;
 use crate::report::{Coefficient, Part, Report};
 
-/// Renders the section.
-pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
+/// The section.
+pub(super) fn section(report: &Report) -> Vec<Block> {
     let model = &report.model;
     if model.features.is_empty() && model.rows == 0 {
-        return html! { p { "There is no model in this report." } };
+        return vec![paragraph("There is no model in this report.")];
     }
     let kind = if model.kind.is_empty() { "model" } else { &model.kind };
-    html! {
-        p {
-            "A " (clean(kind)) " with "
-            (format::counted(model.features.len() as u64, "feature", "features"))
-            ", fitted on " (format::counted(model.rows, "row", "rows")) "."
-        }
-        (facts(report))
-        div.beside {
-            (figures(pictures, &["coefficients"]))
-            (words(report))
-        }
-        (tuned::section(report))
-        @if !model.attributes.is_empty() {
-            div.beside {
-                (figures(pictures, &["scorecard"]))
-                (attributes(report))
-            }
-        }
+    let mut blocks = vec![
+        paragraph(format!(
+            "A {kind} with {}, fitted on {}.",
+            format::counted(model.features.len() as u64, "feature", "features"),
+            format::counted(model.rows, "row", "rows")
+        )),
+        Block::Facts(facts(report)),
+        Block::Beside(vec!["coefficients"], words(report)),
+    ];
+    blocks.extend(tuned::section(report));
+    if !model.attributes.is_empty() {
+        blocks.push(Block::Beside(vec!["scorecard"], attributes(report)));
     }
+    blocks
 }
 
 /// The bins and levels with what stands behind them.
-fn attributes(report: &Report) -> Markup {
+fn attributes(report: &Report) -> Vec<Block> {
     let (columns, scorecard) = (&report.model.attributes, report.model.scorecard.is_some());
     let mut headings = vec![
         ("Column", false),
@@ -63,14 +56,14 @@ fn attributes(report: &Report) -> Markup {
             let counts = row.counts.filter(|counts| counts.rows() > 0);
             let mut cells = cells![
                 name(&column.name),
-                clean(&row.attribute.to_string()),
+                row.attribute.to_string(),
                 row.counts.map_or_else(|| none.clone(), |counts| format::count(counts.rows())),
                 counts.map_or_else(|| none.clone(), |counts| format::percent(share(counts))),
                 row.woe.map_or_else(|| none.clone(), format::number),
             ];
             if scorecard {
                 let points = row.points.map_or_else(|| none.clone(), |p| p.rounded.to_string());
-                cells.push(html! { (points) });
+                cells.push(Cell::from(points));
             }
             table.row(cells);
         }
@@ -79,22 +72,20 @@ fn attributes(report: &Report) -> Markup {
         let value = format::number(column.information_value?);
         Some(format!("{} {value}", clean(&text::name(&column.name))))
     });
-    html! {
-        div {
-            (table)
-            p.small {
-                "Weight of evidence: the logarithm of the share of the negative training rows in the \
-                 bin, divided by its share of the positive ones. Above 0, positives are rarer than on \
-                 average. Information values: " (text::names(values)) "."
-            }
-        }
-    }
+    let told = format!(
+        "Weight of evidence: the logarithm of the share of the negative training rows in the bin, divided \
+         by its share of the positive ones. Above 0, positives are rarer than on average. Information \
+         values: {}.",
+        text::names(values)
+    );
+    vec![Block::Table(table), small(told)]
 }
 
-fn facts(report: &Report) -> Markup {
+fn facts(report: &Report) -> Vec<(String, Line)> {
     let model = &report.model;
-    let mut facts = vec![("Data version".to_owned(), digest(&report.data_version))];
-    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), html! { (value) }));
+    let mut facts =
+        vec![("Data version".to_owned(), Span::Digest(report.data_version.clone()).into())];
+    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), Line::from(value)));
     if !model.solver.is_empty() {
         let mut fit = clean(&model.solver);
         if let Some(n) = model.iterations {
@@ -112,10 +103,10 @@ fn facts(report: &Report) -> Markup {
     if !model.missing_policy.is_empty() {
         fact("Missing values", clean(&model.missing_policy));
     }
-    html! { dl.facts { (list(&facts)) } }
+    facts
 }
 
-fn words(report: &Report) -> Markup {
+fn words(report: &Report) -> Vec<Block> {
     let model = &report.model;
     let per = if model.standardised { "standard deviation" } else { "unit" };
     let mut table = Table::new(
@@ -132,21 +123,20 @@ fn words(report: &Report) -> Markup {
     }
     let odd = model.features.iter().filter(|f| !f.value.is_finite()).count();
     let category = model.features.iter().any(|f| f.against.is_some());
-    html! {
-        div {
-            (table)
-            p.small {
-                "Odds: by how much one " (per) " more"
-                @if category { ", or the category instead of its column’s most frequent one," }
-                " multiplies the odds of being among the " (verdict::positives(report))
-                ", all else equal."
-                @if odd > 0 {
-                    " " (format::counted(odd as u64, "feature is", "features are"))
-                    " without a usable value and not shown."
-                }
-            }
-        }
+    let mut told = format!(
+        "Odds: by how much one {per} more{} multiplies the odds of being among the {}, all else equal.",
+        if category {
+            ", or the category instead of its column’s most frequent one,"
+        } else {
+            ""
+        },
+        verdict::positives(report)
+    );
+    if odd > 0 {
+        let features = format::counted(odd as u64, "feature is", "features are");
+        told = format!("{told} {features} without a usable value and not shown.");
     }
+    vec![Block::Table(table), small(told)]
 }
 
 fn sentence(feature: &Coefficient, report: &Report) -> String {

@@ -3,24 +3,43 @@
 //! Not for computing scores, except the few that follow from the base rate alone: those of constant
 //! answers.
 
-use maud::{Markup, html};
 use mlops_core::evaluation::metrics::{Decile, Evaluation, Interval, Metric};
 
-use super::table::{Table, cells};
-use super::{figures, slices, verdict};
-use crate::font::clean;
+use super::{slices, verdict};
+use crate::document::{Block, Table, cells, paragraph, small, strong};
 use crate::format;
-use crate::pictures::Picture;
 use crate::report::{Report, Score};
 
-/// Renders the section.
-pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
+/// The section.
+pub(super) fn section(report: &Report) -> Vec<Block> {
     let score = &report.score;
     if score.n == 0 {
-        return html! { p { "The model was not scored, so its quality is unknown." } };
+        return vec![paragraph("The model was not scored, so its quality is unknown.")];
     }
-    let positive = clean(&report.positive_label);
-    let drawn = [
+    let positive = &report.positive_label;
+    let tested = format!(
+        "Tested on {} {}, {} of them “{positive}”. A row is predicted “{positive}” if its probability is \
+         above {}. {}",
+        format::count(score.n),
+        verdict::unit(report),
+        format::count(score.positives),
+        format::plain(score.threshold),
+        score.held_out
+    );
+    let mut constant = "The constant answer is the best one that does not look at the row: always \
+                        “positive” for F1, precision and recall, the more frequent class for accuracy, \
+                        the share of positives as the probability for the others."
+        .to_owned();
+    if let Some(note) = &score.interval_note {
+        constant = format!("{constant} Intervals: {}.", note.trim_end_matches('.'));
+    }
+    let mut blocks = vec![paragraph(tested), Block::Table(scores(score)), small(constant)];
+    if let Some(evaluation) = &score.evaluation {
+        blocks.extend(further(evaluation));
+        blocks.extend(deciles(&evaluation.deciles));
+    }
+    blocks.extend(slices::table(&report.slices));
+    blocks.push(Block::Figures(vec![
         "confusionmatrix",
         "score_distribution",
         "roc",
@@ -28,34 +47,12 @@ pub(super) fn section(report: &Report, pictures: &[Picture]) -> Markup {
         "gain",
         "thresholds",
         "calibration",
-    ];
-    html! {
-        p {
-            "Tested on " (format::count(score.n)) " " (verdict::unit(report)) ", "
-            (format::count(score.positives)) " of them “" (positive)
-            "”. A row is predicted “" (positive) "” if its probability is above "
-            (format::plain(score.threshold)) ". " (clean(&score.held_out))
-        }
-        (scores(score))
-        p.small {
-            "The constant answer is the best one that does not look at the row: always “positive” for \
-             F1, precision and recall, the more frequent class for accuracy, the share of positives \
-             as the probability for the others."
-            @if let Some(note) = &score.interval_note {
-                " Intervals: " (clean(note.trim_end_matches('.'))) "."
-            }
-        }
-        @if let Some(evaluation) = &score.evaluation {
-            (further(evaluation))
-            (deciles(&evaluation.deciles))
-        }
-        (slices::table(&report.slices))
-        (figures(pictures, &drawn))
-    }
+    ]));
+    blocks
 }
 
 /// The figures that follow those of [`scores`]; nothing for a record that lacks them.
-fn further(e: &Evaluation) -> Markup {
+fn further(e: &Evaluation) -> Vec<Block> {
     let top = e.top_decile.as_ref();
     let calibration = e.calibration.as_ref();
     let constant = |metric: Metric| {
@@ -131,17 +128,22 @@ fn further(e: &Evaluation) -> Markup {
     for row in rows.into_iter().filter(|(_, value, ..)| value.is_some()) {
         put(&mut table, row);
     }
-    let unknown = calibration.and_then(|c| c.unfitted);
-    html! {
-        @if e.mcc.is_some() { (table) }
-        @if let Some(why) = unknown {
-            p.small { "Calibration slope and intercept are unknown: " (why.words()) "." }
-        }
+    let mut blocks = Vec::new();
+    if e.mcc.is_some() {
+        blocks.push(Block::Table(table));
     }
+    if let Some(why) = calibration.and_then(|c| c.unfitted) {
+        blocks
+            .push(small(format!("Calibration slope and intercept are unknown: {}.", why.words())));
+    }
+    blocks
 }
 
 /// The tenths of the rows by probability.
-fn deciles(deciles: &[Decile]) -> Markup {
+fn deciles(deciles: &[Decile]) -> Vec<Block> {
+    if deciles.is_empty() {
+        return Vec::new();
+    }
     let mut table = Table::new(
         "Deciles",
         &[
@@ -171,15 +173,9 @@ fn deciles(deciles: &[Decile]) -> Markup {
             format::percent(decile.gain),
         ]);
     }
-    html! {
-        @if !deciles.is_empty() {
-            p.small {
-                "The rows by probability, the highest first, in tenths. Of rows with equal \
-                 probabilities at a border, each tenth has its share."
-            }
-            (table)
-        }
-    }
+    let told = "The rows by probability, the highest first, in tenths. Of rows with equal probabilities \
+                at a border, each tenth has its share.";
+    vec![paragraph(told), Block::Table(table)]
 }
 
 /// Name, value, interval, the constant answer's value, explanation.
@@ -259,7 +255,7 @@ fn put(table: &mut Table, (name, value, interval, constant, text): Row<'_>) {
         || format::NONE.to_owned(),
         |i| format!("{} to {}", format::score(i.low), format::score(i.high)),
     );
-    let value = html! { strong { (three(value.unwrap_or(f64::NAN))) } };
+    let value = strong(three(value.unwrap_or(f64::NAN)));
     table.row(cells![name, value, interval, three(constant), text]);
 }
 

@@ -2,18 +2,14 @@
 //!
 //! Not for problems with them: see `findings`.
 
-use maud::{Markup, html};
-
-use super::name;
-use super::table::{Table, cells};
-use crate::font::clean;
+use crate::document::{Block, Table, cells, name, paragraph};
 use crate::format;
 use crate::report::Report;
 
-/// Renders the section.
-pub(super) fn section(report: &Report) -> Markup {
+/// The section.
+pub(super) fn section(report: &Report) -> Vec<Block> {
     if report.columns.is_empty() {
-        return html! { p { "This report has no column statistics." } };
+        return vec![paragraph("This report has no column statistics.")];
     }
     let mut table = Table::new(
         "Column statistics",
@@ -34,7 +30,7 @@ pub(super) fn section(report: &Report) -> Markup {
         let optional = |x: Option<f64>| x.map_or_else(|| format::NONE.to_owned(), format::plain);
         table.row(cells![
             name(&column.name),
-            clean(&column.kind),
+            column.kind.clone(),
             format::count(column.count),
             format::percent(column.missing_percent / 100.0),
             column.distinct.map_or_else(|| format::NONE.to_owned(), format::count),
@@ -45,5 +41,5 @@ pub(super) fn section(report: &Report) -> Markup {
             optional(column.max),
         ]);
     }
-    html! { (table) }
+    vec![Block::Table(table)]
 }

@@ -2,20 +2,17 @@
 //!
 //! Not for the columns: see `data`.
 
-use maud::{Markup, html};
 use mlops_core::text::MOST_NAMES;
 
-use super::name;
-use super::table::{Table, cells};
-use crate::font::clean;
+use crate::document::{Block, Cell, Table, cells, name, paragraph};
 use crate::format::{count, counted};
 use crate::report::{IngestedFile, Report};
 
-/// Renders the section.
-pub(super) fn section(report: &Report) -> Markup {
+/// The section.
+pub(super) fn section(report: &Report) -> Vec<Block> {
     let files = &report.ingested;
     if files.is_empty() {
-        return html! { p { "No file was ingested for this report." } };
+        return vec![paragraph("No file was ingested for this report.")];
     }
     let sum = |of: fn(&IngestedFile) -> u64| {
         files.iter().fold(0_u64, |total, file| total.saturating_add(of(file)))
@@ -41,7 +38,7 @@ pub(super) fn section(report: &Report) -> Markup {
     for file in newest {
         table.row(cells![
             name(&file.name),
-            clean(&file.status),
+            file.status.clone(),
             count(file.rows_read),
             count(file.rows_kept),
             count(file.duplicates),
@@ -60,25 +57,19 @@ pub(super) fn section(report: &Report) -> Markup {
             "",
         ]);
     }
-    html! {
-        p {
-            (counted(files.len() as u64, "file", "files")) " held " (counted(read, "row", "rows"))
-            ": " (count(kept)) " kept, " (count(duplicates)) " dropped as duplicates, "
-            (count(quarantined)) " quarantined as unusable."
-        }
-        (table)
-    }
+    let told = format!(
+        "{} held {}: {} kept, {} dropped as duplicates, {} quarantined as unusable.",
+        counted(files.len() as u64, "file", "files"),
+        counted(read, "row", "rows"),
+        count(kept),
+        count(duplicates),
+        count(quarantined)
+    );
+    vec![paragraph(told), Block::Table(table)]
 }
 
-fn why(file: &IngestedFile) -> Markup {
-    html! {
-        @if !file.reasons.is_empty() || file.note.is_some() {
-            ul.bare {
-                @for reason in &file.reasons {
-                    li { (count(reason.count)) " × " (clean(&reason.reason)) }
-                }
-                @if let Some(note) = &file.note { li { (clean(note)) } }
-            }
-        }
-    }
+fn why(file: &IngestedFile) -> Cell {
+    let reasons = file.reasons.iter();
+    let told = reasons.map(|reason| format!("{} × {}", count(reason.count), reason.reason));
+    Cell::List(told.chain(file.note.clone()).collect())
 }
