@@ -83,7 +83,7 @@ pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
 
 /// Keeps the chart as shapes.
 pub(crate) fn drawing(chart: &impl Chart) -> Result<Drawing> {
-    let mut drawing = Drawing::new(device_size(chart));
+    let mut drawing = Drawing::new(device_size(chart, theme::WIDTH));
     chart.paint(&mut Canvas::new(&mut drawing)?)?;
     Ok(drawing)
 }

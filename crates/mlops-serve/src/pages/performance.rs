@@ -7,7 +7,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use mlops_core::evaluation::metrics::Metric;
 use mlops_core::ids::{DecisionOutcome, RunId};
-use mlops_core::ledger::{Ledger, Paged};
+use mlops_core::ledger::Ledger;
 use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide;
 use mlops_core::stage::performance::{self, Decided, METRICS, Performance, Point};

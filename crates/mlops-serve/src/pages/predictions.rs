@@ -86,7 +86,7 @@ struct Shown {
 pub(crate) async fn predictions(call: Call) -> Result<Response, Problem> {
     let loaded = call.app.live.get();
     answer(call, move |app, visit| {
-        let log = app.service().config.prediction_log.clone();
+        let log = app.service().config.service.prediction_log.clone();
         let id = visit.query.get("id").unwrap_or_default().to_owned();
         let id_columns = loaded.as_ref().map_or_else(Vec::new, |loaded| {
             loaded.model.schema.names(Role::Id).map(str::to_owned).collect()

@@ -170,7 +170,7 @@ fn a_past_prediction_is_found_by_each_of_its_ids_with_its_reasons() {
     let reasons = &json["shown"]["reasons"];
     let (probability, odds) = (told["probabilities"][0].as_f64().unwrap(), reasons["log_odds"].as_f64().unwrap());
     assert!((1.0 / (1.0 + (-odds).exp()) - probability).abs() < 1e-12, "{reasons}");
-    let explained = &told["explanations"][0]["contributions"];
+    let explained = &told["explanations"]["rows"][0]["contributions"];
     for (k, part) in reasons["contributions"].as_array().unwrap().iter().enumerate() {
         assert_eq!(part["column"], explained[k]["column"]);
         assert_eq!(part["contribution"], explained[k]["contribution"]);
