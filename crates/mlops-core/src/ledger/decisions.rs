@@ -144,13 +144,16 @@ impl Ledger {
                     decision <> ''
                  FROM decisions ORDER BY id DESC LIMIT ?2 OFFSET ?1",
             )?;
-            let rows = statement.query_map(params![super::signed(offset), super::signed(limit)], |row| {
-                let mut record = decision(row)?;
-                let headline: Option<String> = row.get(8)?;
-                // What another version wrote may lack something.
-                record.headline = headline.and_then(|text| serde_json::from_str(&text).ok());
-                Ok(DecisionLine { record, detailed: row.get(9)? })
-            })?;
+            let rows = statement.query_map(
+                params![super::signed(offset), super::signed(limit)],
+                |row| {
+                    let mut record = decision(row)?;
+                    let headline: Option<String> = row.get(8)?;
+                    // What another version wrote may lack something.
+                    record.headline = headline.and_then(|text| serde_json::from_str(&text).ok());
+                    Ok(DecisionLine { record, detailed: row.get(9)? })
+                },
+            )?;
             rows.collect()
         })
     }

@@ -5,11 +5,13 @@
 //! set version has one record. Every commit is announced to the [`Disk`], like every write of a
 //! file. Not for the text files that people read: see [`projections`].
 
+mod asked;
 mod datasets;
 mod decisions;
 mod deployments;
 mod discarded;
 mod expectations;
+mod findings;
 pub mod forgotten;
 mod holdouts;
 mod identity;
@@ -33,12 +35,13 @@ pub use decisions::{Challenger, DecisionLine, DecisionRecord, Headline};
 pub use deployments::{Action, Deployment, Removed};
 pub use discarded::Discarded;
 pub use expectations::{Arrival, SourceState};
+pub use findings::{FindingFilter, FindingRecord, Observed};
 pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedAfter, Redaction};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::{Counts, ModelRecord, ThresholdCounts};
 pub use paged::{PAGE_SIZE, Paged, RunSummary, RunsWanted};
-pub use runs::{Intent, RunRecord};
+pub use runs::{Intent, RunEnd, RunRecord};
 pub use segments::Segment;
 
 use crate::ids::RunId;
@@ -125,6 +128,15 @@ CREATE TABLE tombstones (
 CREATE TABLE erasures (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, recorded TEXT NOT NULL, who TEXT NOT NULL,
     why TEXT NOT NULL, counts TEXT NOT NULL) STRICT;
+CREATE TABLE findings (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, severity TEXT NOT NULL,
+    text TEXT NOT NULL, step TEXT NOT NULL, first_run TEXT NOT NULL, last_run TEXT NOT NULL,
+    first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, ended TEXT) STRICT;
+CREATE UNIQUE INDEX open_findings ON findings (kind, subject) WHERE ended IS NULL;
+CREATE TABLE asked (
+    release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
+    record TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (release, first_day, end_day)) STRICT;
 ";
 
 /// An open ledger.

@@ -190,7 +190,8 @@ mod tests {
     fn log(files: &[(&str, String)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            fs::write(folder.path().join(format!("predictions-{name}T000000000000Z.jsonl")), text).unwrap();
+            fs::write(folder.path().join(format!("predictions-{name}T000000000000Z.jsonl")), text)
+                .unwrap();
         }
         folder
     }
@@ -200,7 +201,10 @@ mod tests {
         let many: String = (0..30_000).map(|row| line("r1", row, &format!("c{row}"))).collect();
         let folder = log(&[
             ("20260101", many),
-            ("20260102", line("r2", 0, "c7") + &line("r\"2\n", 1, "<c>\u{1}") + "{\"recorded\":\"torn c7"),
+            (
+                "20260102",
+                line("r2", 0, "c7") + &line("r\"2\n", 1, "<c>\u{1}") + "{\"recorded\":\"torn c7",
+            ),
         ]);
         let find = |id: &str| find(folder.path(), id, None, 50, u64::MAX).unwrap();
         let found = find("c7");
@@ -237,7 +241,8 @@ mod tests {
     #[test]
     fn what_is_gone_or_longer_than_a_piece_is_passed_over() {
         let long = "x".repeat(usize::try_from(PIECE).unwrap() * 2);
-        let folder = log(&[("20260101", line("a", 0, "c7") + &line("b", 1, &long) + &line("c", 2, "c7"))]);
+        let folder =
+            log(&[("20260101", line("a", 0, "c7") + &line("b", 1, &long) + &line("c", 2, "c7"))]);
         let found = find(folder.path(), "c7", None, 50, u64::MAX).unwrap();
         assert_eq!(found.lines.iter().map(|(_, l)| l.row).collect::<Vec<_>>(), [2, 0]);
         let gone = Place { file: "predictions-20200101T000000000000Z.jsonl".to_owned(), byte: 9 };

@@ -5,6 +5,7 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
+pub mod asked;
 pub mod decide;
 mod deliver;
 pub mod deploy;
@@ -25,6 +26,7 @@ pub mod performance;
 mod predictions;
 pub mod prometheus;
 pub mod quarantine;
+pub mod replay;
 mod restore_dataset;
 pub mod restore_holdout;
 pub mod retain;

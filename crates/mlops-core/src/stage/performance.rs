@@ -13,6 +13,7 @@ use crate::evaluation::metrics::{ConfusionMatrix, Evaluation, Interval, Metric};
 use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId};
 use crate::ledger::{Action, Deployment, Ledger, PAGE_SIZE, Paged};
 use crate::release::{SCORE, Store, parse};
+use crate::run::asked::AskedWindow;
 
 use super::score::Score;
 
@@ -21,6 +22,8 @@ pub const METRICS: [Metric; 5] =
     [Metric::F1, Metric::Precision, Metric::Recall, Metric::Accuracy, Metric::RocAuc];
 /// The most scores of releases that are read from their folders at a time.
 const MOST_RELEASES: usize = 100;
+/// The most windows of what was asked of releases.
+const MOST_WINDOWS: u32 = 200;
 
 /// Scores over a period, and its decisions.
 #[derive(Debug, Clone, Serialize)]
@@ -175,6 +178,11 @@ pub fn of(ledger: &Ledger, store: Store<'_>, metric: Metric, page: u64) -> Resul
             });
         }
     }
+    let within = |at: &str| {
+        from.as_deref().is_none_or(|from| at >= from)
+            && until.as_deref().is_none_or(|until| at < until)
+    };
+    points.extend(estimated(ledger, metric)?.into_iter().filter(|point| within(&point.at)));
     points.sort_by(|a, b| a.at.cmp(&b.at));
     let releases = deployments.into_iter().map(|d| Change {
         at: d.recorded,
@@ -217,6 +225,34 @@ fn held_out(store: Store<'_>, deployment: &Deployment, metric: Metric) -> Option
         }),
         None => deployment.f1.filter(|_| metric == Metric::F1).map(bare),
     }
+}
+
+/// The scores that are expected of what was asked of releases, each at noon of the last day of its window.
+fn estimated(ledger: &Ledger, metric: Metric) -> Result<Vec<Point>> {
+    let records = ledger.asked(None, MOST_WINDOWS)?;
+    let points = records.into_iter().filter_map(|(release, record)| {
+        // What another version wrote may lack something.
+        let window: AskedWindow = serde_json::from_str(&record).ok()?;
+        let estimate = window.outlook.estimate()?;
+        let expected = match metric {
+            Metric::F1 => estimate.f1,
+            Metric::Precision => estimate.precision,
+            Metric::Recall => estimate.recall,
+            Metric::RocAuc => estimate.roc_auc,
+            _ => return None,
+        };
+        let last = window.until.pred_opt().unwrap_or(window.until);
+        Some(Point {
+            at: format!("{last}T12:00:00.000Z"),
+            basis: Basis::Estimated,
+            release: Some(release),
+            value: expected.value,
+            interval: Some(expected.interval),
+            rows: Some(window.rows),
+            coverage: None,
+        })
+    });
+    Ok(points.collect())
 }
 
 /// The interval of `metric` in `evaluation`.

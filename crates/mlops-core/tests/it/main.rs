@@ -9,6 +9,8 @@
 
 /// Folders of earlier scripts, taken over.
 mod adoption;
+/// What is asked of the live release, by the log of predictions.
+mod asked;
 /// New files of a source that are taken together or not at all.
 mod batches;
 /// What a cell, a label, a header and a line are, in whole workspaces.

@@ -122,7 +122,11 @@ impl Chart for Trend<'_> {
                 "{}: {}, {} and {}; the last one is {} ({})",
                 self.title(),
                 format::counted(points.len() as u64, "score", "scores"),
-                format::counted(self.performance.decisions.items.len() as u64, "decision", "decisions"),
+                format::counted(
+                    self.performance.decisions.items.len() as u64,
+                    "decision",
+                    "decisions"
+                ),
                 format::counted(self.performance.releases.len() as u64, "release", "releases"),
                 format::score(last.value),
                 last.basis.words()

@@ -99,16 +99,24 @@ fn verdict(visit: &Visit, drifted: &Drifted) -> Markup {
         ("Compared", time(&drifted.recorded)),
         ("Training rows", count(drifted.reference_rows)),
         ("New rows", count(drifted.new_rows)),
-        ("Release", match &drifted.release {
-            Some(id) => html! { a href=(visit.below("/releases", id.as_str())) { code { (id) } } },
-            None => none(),
-        }),
+        (
+            "Release",
+            match &drifted.release {
+                Some(id) => {
+                    html! { a href=(visit.below("/releases", id.as_str())) { code { (id) } } }
+                }
+                None => none(),
+            },
+        ),
         ("Data set", html! { "finaldata" (drifted.dataset) }),
-        ("Decision", html! {
-            a href=(visit.below("/performance", drifted.run_id.as_str())) {
-                (drifted.outcome.as_str().replace('_', " "))
-            }
-        }),
+        (
+            "Decision",
+            html! {
+                a href=(visit.below("/performance", drifted.run_id.as_str())) {
+                    (drifted.outcome.as_str().replace('_', " "))
+                }
+            },
+        ),
     ];
     html! {
         p.lead {
@@ -160,21 +168,33 @@ fn details(column: &ColumnDrift) -> Markup {
     };
     let test = column.comparison.chi_square;
     let known = [
-        ("Chi-square test", html! {
-            (against(test.map(|test| test.statistic)))
-            @if let Some(test) = test { " " span.range { "df " (test.degrees_of_freedom) } }
-        }),
-        ("p-value, against level", html! {
-            (number(column.comparison.p_value)) " " span.range { "level " (number(column.level)) }
-        }),
-        ("Rare values (Fisher)", match column.comparison.rare {
-            Some(rare) => html! {
-                (count(rare.reference)) " before, " (count(rare.new)) " now "
-                span.range { "p " (number(rare.p_value)) }
+        (
+            "Chi-square test",
+            html! {
+                (against(test.map(|test| test.statistic)))
+                @if let Some(test) = test { " " span.range { "df " (test.degrees_of_freedom) } }
             },
-            None => none(),
-        }),
-        ("Missing", html! { (percent(column.missing_reference)) " before, " (percent(column.missing_new)) " now" }),
+        ),
+        (
+            "p-value, against level",
+            html! {
+                (number(column.comparison.p_value)) " " span.range { "level " (number(column.level)) }
+            },
+        ),
+        (
+            "Rare values (Fisher)",
+            match column.comparison.rare {
+                Some(rare) => html! {
+                    (count(rare.reference)) " before, " (count(rare.new)) " now "
+                    span.range { "p " (number(rare.p_value)) }
+                },
+                None => none(),
+            },
+        ),
+        (
+            "Missing",
+            html! { (percent(column.missing_reference)) " before, " (percent(column.missing_new)) " now" },
+        ),
         ("PSI", against(column.comparison.psi)),
         ("Jensen-Shannon distance", against(column.comparison.jensen_shannon)),
         ("Kolmogorov-Smirnov D", against(column.kolmogorov_smirnov)),

@@ -60,7 +60,11 @@ pub(crate) static PAGES: &[Endpoint] = &[
             || {
                 let text = json!({ "type": "string" });
                 shown("drift", "New rows against the training rows, column by column")
-                    .asks("run", &text, "The run whose decision compared them; by default the newest")
+                    .asks(
+                        "run",
+                        &text,
+                        "The run whose decision compared them; by default the newest",
+                    )
                     .asks("column", &text, "Only columns with this in their name")
                     .paged()
                     .can_miss()
@@ -91,7 +95,11 @@ pub(crate) static PAGES: &[Endpoint] = &[
             || {
                 let text = json!({ "type": "string" });
                 shown("predictions", "Past predictions by an id, with their reasons")
-                    .asks("id", &text, "A request's id, the caller's own, or the value of an id column")
+                    .asks(
+                        "id",
+                        &text,
+                        "A request's id, the caller's own, or the value of an id column",
+                    )
                     .asks("at", &text, "The place of the one whose reasons are shown")
                     .asks("from", &text, "Where to go on with older ones")
             },
@@ -112,10 +120,14 @@ pub(crate) static PAGES: &[Endpoint] = &[
                 max_body: Some(|service| service.max_body_bytes.min(playground::LARGEST)),
                 handler: |call| Box::pin(playground::play(call)),
                 describe: || {
-                    Described::new("play", "pages", "The prediction for a row to try; nothing is recorded")
-                        .takes_form("Record")
-                        .answers("What the page shows", "Record")
-                        .also_html()
+                    Described::new(
+                        "play",
+                        "pages",
+                        "The prediction for a row to try; nothing is recorded",
+                    )
+                    .takes_form("Record")
+                    .answers("What the page shows", "Record")
+                    .also_html()
                 },
             },
         ],

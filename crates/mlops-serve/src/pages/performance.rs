@@ -162,12 +162,13 @@ pub(crate) async fn decision(mut call: Call) -> Result<Response, Problem> {
     let run: String = named(&mut call).await?;
     answer(call, move |app, _| {
         let ledger = ledger(app)?.ok_or_else(|| missing("nothing is on record yet"))?;
-        let mut decision = decide::explain(&ledger, Some(&RunId::named(&run))).map_err(|error| {
-            match error.kind() {
-                mlops_core::ErrorKind::Missing(_) => missing(error.to_string()),
-                _ => trouble(error),
-            }
-        })?;
+        let mut decision =
+            decide::explain(&ledger, Some(&RunId::named(&run))).map_err(|error| {
+                match error.kind() {
+                    mlops_core::ErrorKind::Missing(_) => missing(error.to_string()),
+                    _ => trouble(error),
+                }
+            })?;
         let bare = |folder: &mut String| {
             let name = folder.rsplit('/').find(|part| !part.is_empty()).unwrap_or("").to_owned();
             *folder = name;

@@ -136,7 +136,8 @@ impl Page {
             let reference = references.get(name).copied().unwrap_or(Reference::AverageLevel);
             let mut field = Field::of(loaded, name, slot, reference, ranges.get(name));
             if !asked.is_empty() {
-                field.value = asked.get(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+                field.value =
+                    asked.get(name).map(|value| value.trim().to_owned()).unwrap_or_default();
             }
             field
         });
@@ -195,7 +196,8 @@ impl Page {
         let faults = notes.faults.first.into_iter();
         self.faults = faults.map(|f| Fault { column: f.column, reason: f.reason }).collect();
         if found.is_none() && self.faults.is_empty() {
-            let reason = "the values are too large for this model: the score is not a number".to_owned();
+            let reason =
+                "the values are too large for this model: the score is not a number".to_owned();
             self.faults.push(Fault { column: None, reason });
         }
         self.prediction = found.filter(|_| self.faults.is_empty());
@@ -248,7 +250,12 @@ impl Field {
                     _ => levels.levels.first().cloned(),
                 };
                 let all = levels.levels.len() + levels.pooled.len();
-                (Kind::Category, most.unwrap_or_default(), format!("{} known", format::counted(all as u64, "value", "values")), fills)
+                (
+                    Kind::Category,
+                    most.unwrap_or_default(),
+                    format!("{} known", format::counted(all as u64, "value", "values")),
+                    fills,
+                )
             }
             Slot::Id(_) | Slot::Target => (Kind::Category, String::new(), String::new(), true),
         };
@@ -305,7 +312,10 @@ impl Page {
         let mood = if prediction.positive { Mood::Warning } else { Mood::Neutral };
         let known = [
             ("Prediction", badge(mood, &mlops_core::text::name(&prediction.label))),
-            ("Probability", html! { (format::percent(prediction.probability)) " " span.range { (format!("{:.6}", prediction.probability)) } }),
+            (
+                "Probability",
+                html! { (format::percent(prediction.probability)) " " span.range { (format!("{:.6}", prediction.probability)) } },
+            ),
             ("Threshold", html! { (self.threshold.map_or_else(String::new, format::plain)) }),
             ("Release", html! { @if let Some(release) = &self.release { code { (release) } } }),
         ];

@@ -147,14 +147,15 @@ impl Page {
 
 impl Shown {
     fn of(app: &State, loaded: Option<&Loaded>, place: &Place, line: &Line) -> Self {
-        let features: Vec<(String, String)> = line.features.as_ref().map_or_else(Vec::new, |features| {
-            let spelt = |value: &Feature| match value {
-                Feature::Missing => String::new(),
-                Feature::Number(number) => mlops_core::text::number(*number),
-                Feature::Text(text) => text.clone(),
-            };
-            features.iter().map(|(name, value)| (name.clone(), spelt(value))).collect()
-        });
+        let features: Vec<(String, String)> =
+            line.features.as_ref().map_or_else(Vec::new, |features| {
+                let spelt = |value: &Feature| match value {
+                    Feature::Missing => String::new(),
+                    Feature::Number(number) => mlops_core::text::number(*number),
+                    Feature::Text(text) => text.clone(),
+                };
+                features.iter().map(|(name, value)| (name.clone(), spelt(value))).collect()
+            });
         let mut shown = Self {
             place: place.to_string(),
             source: (!features.is_empty()).then_some("the log of predictions"),
@@ -293,9 +294,15 @@ impl Page {
 fn one(visit: &Visit, logged: &Logged, shown: &Shown) -> Markup {
     let known = [
         ("Prediction", badge(Mood::Neutral, &mlops_core::text::name(&logged.prediction))),
-        ("Probability", html! { (format::percent(logged.probability)) " " span.range { (format!("{:.6}", logged.probability)) } }),
+        (
+            "Probability",
+            html! { (format::percent(logged.probability)) " " span.range { (format!("{:.6}", logged.probability)) } },
+        ),
         ("When", html! { time datetime=(logged.recorded) { (minutes(&logged.recorded)) } }),
-        ("Release", html! { a href=(visit.below("/releases", logged.release.as_str())) { code { (logged.release) } } }),
+        (
+            "Release",
+            html! { a href=(visit.below("/releases", logged.release.as_str())) { code { (logged.release) } } },
+        ),
         ("Request", code(&logged.request_id)),
         ("Row", count(logged.row)),
     ];

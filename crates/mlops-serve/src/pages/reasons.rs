@@ -87,7 +87,11 @@ impl Reasons {
     /// As a waterfall, with all numbers as a table.
     pub(crate) fn shown(&self) -> Markup {
         let named = |part: &Part| Step {
-            label: format!("{} = {}", part.column, if part.value.is_empty() { "missing" } else { &part.value }),
+            label: format!(
+                "{} = {}",
+                part.column,
+                if part.value.is_empty() { "missing" } else { &part.value }
+            ),
             value: part.contribution,
         };
         let (first, rest) = self.contributions.split_at(self.contributions.len().min(MOST));

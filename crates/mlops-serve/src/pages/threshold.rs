@@ -142,9 +142,15 @@ impl View for Page {
             ("In use", html! { (format::plain(live.threshold)) }),
             ("Chosen", html! { (cutoff::words(live.rule)) }),
             ("Test rows", count(figures.rows)),
-            ("Positives", html! { (count(figures.positives)) " " span.range { (percent(figures.positives as f64 / figures.rows.max(1) as f64)) } }),
+            (
+                "Positives",
+                html! { (count(figures.positives)) " " span.range { (percent(figures.positives as f64 / figures.rows.max(1) as f64)) } },
+            ),
             ("Scored", time(&figures.scored)),
-            ("Release", html! { a href=(visit.below("/releases", live.release.as_str())) { code { (live.release) } } }),
+            (
+                "Release",
+                html! { a href=(visit.below("/releases", live.release.as_str())) { code { (live.release) } } },
+            ),
         ];
         let ask = html! {
             p {
@@ -260,15 +266,27 @@ fn curves(threshold: f64, costs: Costs, figures: &Thresholds) -> Markup {
     let step = figures.curve.len().div_ceil(60).max(1);
     let of = |name: &'static str, value: fn(&At) -> Option<f64>| {
         let rows = figures.curve.iter().step_by(step).map(move |at| {
-            vec![html! { (format::number(at.threshold)) }, value(at).map_or_else(none, |v| html! { (format::number(v)) })]
+            vec![
+                html! { (format::number(at.threshold)) },
+                value(at).map_or_else(none, |v| html! { (format::number(v)) }),
+            ]
         });
         table(name, &[numbers("Threshold"), numbers(name)], rows)
     };
     let scores = {
         let rows = figures.curve.iter().step_by(step).map(|at| {
-            vec![html! { (format::number(at.threshold)) }, score(Some(at.f1)), score(at.precision), score(Some(at.recall))]
+            vec![
+                html! { (format::number(at.threshold)) },
+                score(Some(at.f1)),
+                score(at.precision),
+                score(Some(at.recall)),
+            ]
         });
-        table("Scores", &[numbers("Threshold"), numbers("F1"), numbers("Precision"), numbers("Recall")], rows)
+        table(
+            "Scores",
+            &[numbers("Threshold"), numbers("F1"), numbers("Precision"), numbers("Recall")],
+            rows,
+        )
     };
     html! {
         div.charts {

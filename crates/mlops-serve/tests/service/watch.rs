@@ -86,11 +86,17 @@ fn drift_is_shown_column_by_column_what_drifted_first() {
     let drift = &json["compared"];
     let columns = drift["columns"]["items"].as_array().unwrap();
     assert_eq!((drift["total"].as_u64(), columns.len()), (Some(3), 3));
-    assert_eq!((columns[0]["column"].as_str(), columns[0]["drifted"].as_bool()), (Some("age"), Some(true)));
+    assert_eq!(
+        (columns[0]["column"].as_str(), columns[0]["drifted"].as_bool()),
+        (Some("age"), Some(true))
+    );
     for column in columns {
         let cells = column["cells"].as_array().unwrap();
         let sum = |k: usize| cells.iter().map(|cell| cell[k].as_u64().unwrap()).sum::<u64>();
-        assert_eq!((sum(1), sum(2)), (drift["reference_rows"].as_u64().unwrap(), drift["new_rows"].as_u64().unwrap()));
+        assert_eq!(
+            (sum(1), sum(2)),
+            (drift["reference_rows"].as_u64().unwrap(), drift["new_rows"].as_u64().unwrap())
+        );
         let missing = cells.last().unwrap()[2].as_f64().unwrap() / sum(2) as f64;
         assert!((missing - column["missing_new"].as_f64().unwrap()).abs() < 1e-12);
     }
@@ -102,7 +108,12 @@ fn drift_is_shown_column_by_column_what_drifted_first() {
         assert!(page.contains(cell[0].as_str().unwrap()), "{cell}");
     }
     let found = service.get("/drift?column=BAL").json();
-    let names: Vec<&Value> = found["compared"]["columns"]["items"].as_array().unwrap().iter().map(|c| &c["column"]).collect();
+    let names: Vec<&Value> = found["compared"]["columns"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| &c["column"])
+        .collect();
     assert_eq!(names, ["balance"]);
     assert!(html(&service, "/drift?column=%3Cscript%3E").contains("value=\"&lt;script&gt;\""));
     let run = drift["run_id"].as_str().unwrap();
@@ -117,7 +128,9 @@ fn the_threshold_page_finds_what_costs_least_and_says_what_to_paste() {
     let json = service.get("/threshold?false_positive=1&false_negative=5").ends_with(200).json();
     let figures = &json["figures"];
     let curve = figures["curve"].as_array().unwrap();
-    let cost = |at: &Value| at["counts"]["fp"].as_f64().unwrap() + 5.0 * at["counts"]["fn"].as_f64().unwrap();
+    let cost = |at: &Value| {
+        at["counts"]["fp"].as_f64().unwrap() + 5.0 * at["counts"]["fn"].as_f64().unwrap()
+    };
     let least = curve.iter().map(cost).fold(f64::MAX, f64::min);
     assert!((cost(&figures["cheapest"]) - least).abs() < 1e-9);
     assert!((figures["cheapest"]["cost"].as_f64().unwrap() - least).abs() < 1e-9);
@@ -125,8 +138,12 @@ fn the_threshold_page_finds_what_costs_least_and_says_what_to_paste() {
     let recorded = service.get("/scoring").json();
     assert_eq!(figures["in_use"]["threshold"], recorded["threshold"]);
     assert_eq!(figures["in_use"]["counts"], recorded["confusion_matrix"]);
-    let lines: Vec<&Value> = json["configuration"].as_array().unwrap().iter().map(|l| &l["line"]).collect();
-    assert_eq!(lines[0], &json!({ "threshold": { "cost": { "false_positive": 1.0, "false_negative": 5.0 } } }));
+    let lines: Vec<&Value> =
+        json["configuration"].as_array().unwrap().iter().map(|l| &l["line"]).collect();
+    assert_eq!(
+        lines[0],
+        &json!({ "threshold": { "cost": { "false_positive": 1.0, "false_negative": 5.0 } } })
+    );
     // Each line is one that the configuration takes.
     for line in &lines {
         let scene = Scene::empty(&json!({ "training": line }));
@@ -134,10 +151,15 @@ fn the_threshold_page_finds_what_costs_least_and_says_what_to_paste() {
     }
     let page = html(&service, "/threshold?false_positive=1&false_negative=5&threshold=0.3");
     assert!(page.contains("name=\"false_negative\"") && page.contains("value=\"5\""), "{page}");
-    assert!(page.contains("Asked for") && page.contains("&quot;training&quot;: {&quot;threshold&quot;:"), "{page}");
+    assert!(
+        page.contains("Asked for")
+            && page.contains("&quot;training&quot;: {&quot;threshold&quot;:"),
+        "{page}"
+    );
     assert_eq!(page.matches("<figure").count(), 3);
     for wrong in ["false_positive=-1", "false_negative=x", "threshold=NaN", "false_positive=inf"] {
-        let refused = service.ask("GET", &format!("/threshold?{wrong}"), &[BROWSER], b"").ends_with(400);
+        let refused =
+            service.ask("GET", &format!("/threshold?{wrong}"), &[BROWSER], b"").ends_with(400);
         assert!(refused.text().contains("must be a number of at least 0"), "{}", refused.text());
     }
 }
@@ -168,7 +190,8 @@ fn a_past_prediction_is_found_by_each_of_its_ids_with_its_reasons() {
     assert_eq!(found.len(), 2, "{json}");
     assert_eq!(found[1]["ids"], json!([["customer", hostile]]));
     let reasons = &json["shown"]["reasons"];
-    let (probability, odds) = (told["probabilities"][0].as_f64().unwrap(), reasons["log_odds"].as_f64().unwrap());
+    let (probability, odds) =
+        (told["probabilities"][0].as_f64().unwrap(), reasons["log_odds"].as_f64().unwrap());
     assert!((1.0 / (1.0 + (-odds).exp()) - probability).abs() < 1e-12, "{reasons}");
     let explained = &told["explanations"]["rows"][0]["contributions"];
     for (k, part) in reasons["contributions"].as_array().unwrap().iter().enumerate() {
@@ -196,7 +219,10 @@ fn without_a_log_or_features_the_page_says_what_to_set() {
     drop(service);
     let scene = Scene::deployed(&json!({ "service": { "prediction_log_path": "log" } }));
     let service = scene.serve();
-    service.post("/prediction", &json!({ "customer": "c1", "age": 41, "balance": 1, "country": "de" }));
+    service.post(
+        "/prediction",
+        &json!({ "customer": "c1", "age": 41, "balance": 1, "country": "de" }),
+    );
     for _ in 0..100 {
         if html(&service, "/predictions?id=c1").contains("service.prediction_log_features") {
             return;
@@ -211,15 +237,21 @@ fn the_playground_predicts_as_the_service_does_and_records_nothing() {
     let scene = decided();
     let service = scene.serve();
     let empty = service.get("/playground").ends_with(200).json();
-    let names: Vec<&Value> = empty["fields"].as_array().unwrap().iter().map(|f| &f["column"]).collect();
+    let names: Vec<&Value> =
+        empty["fields"].as_array().unwrap().iter().map(|f| &f["column"]).collect();
     assert_eq!(names, ["age", "balance", "country"]);
     assert_eq!(empty["prediction"], Value::Null);
-    assert!(empty["fields"][0]["value"].as_str().unwrap().parse::<f64>().is_ok(), "a typical value");
+    assert!(
+        empty["fields"][0]["value"].as_str().unwrap().parse::<f64>().is_ok(),
+        "a typical value"
+    );
     assert_eq!(empty["fields"][2]["levels"], json!(["de", "es", "fr"]));
     let before = service.get("/metrics").text().to_owned();
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let play = |body: &str, headers: &[(&str, &str)]| {
-        service.ask("POST", "/playground", &[&form[..], headers].concat(), body.as_bytes()).ends_with(200)
+        service
+            .ask("POST", "/playground", &[&form[..], headers].concat(), body.as_bytes())
+            .ends_with(200)
     };
     let body = "column.age=71&column.balance=12.5&column.country=de";
     let json = play(body, &[]).json();
@@ -229,14 +261,24 @@ fn the_playground_predicts_as_the_service_does_and_records_nothing() {
     assert_eq!(json["prediction"]["label"], told["predictions"][0]);
     assert_eq!(json["prediction"]["reasons"]["contributions"].as_array().unwrap().len(), 3);
     let page = play(body, &[BROWSER]);
-    assert!(page.text().contains("age = 71") && page.text().contains("value=\"71\""), "{}", page.text());
+    assert!(
+        page.text().contains("age = 71") && page.text().contains("value=\"71\""),
+        "{}",
+        page.text()
+    );
     // A missing value is filled as in a request; a wrong one is told by its column.
     let missing = play("column.age=&column.balance=&column.country=unseen", &[]).json();
-    let told = service.post("/prediction", &json!({ "age": null, "balance": null, "country": "unseen" })).json();
+    let told = service
+        .post("/prediction", &json!({ "age": null, "balance": null, "country": "unseen" }))
+        .json();
     assert_eq!(missing["prediction"]["probability"], told["probabilities"][0]);
     assert_eq!(missing["prediction"]["unknown_categories"], 1);
     let wrong = play("column.age=%3Cb%3Eold&column.balance=1&column.country=de", &[BROWSER]);
-    assert!(wrong.text().contains("cannot be predicted") && !wrong.text().contains("<b>old"), "{}", wrong.text());
+    assert!(
+        wrong.text().contains("cannot be predicted") && !wrong.text().contains("<b>old"),
+        "{}",
+        wrong.text()
+    );
     assert!(wrong.text().contains("aria-invalid=\"true\""));
     // Two predictions were asked for, and five rows were tried.
     let counted = |text: &str| -> f64 {
