@@ -294,3 +294,34 @@ fn the_playground_predicts_as_the_service_does_and_records_nothing() {
         .sum();
     assert_eq!(logged, 2);
 }
+
+#[test]
+#[ignore = "serves for people: MLOPS_LOOK=file, which gets the address; ends when the file is removed"]
+fn the_pages_can_be_looked_at() {
+    let Ok(file) = std::env::var("MLOPS_LOOK") else { return };
+    let scene = decided();
+    for n in 0..9 {
+        scene.file(&format!("in/c{n}.csv"), rows(250, 40 + n, n % 2 == 0));
+        let context = scene.context();
+        let mut workspace = context.open(Step::FullProcess).unwrap();
+        decide::run(
+            &context,
+            &mut workspace,
+            decide::Options { force: n == 5, ..Default::default() },
+        )
+        .unwrap();
+    }
+    scene.diagnose(None, None);
+    let service = scene.serve();
+    for id in ["c-1007", "c-1008"] {
+        let row = json!({ "customer": id, "age": 71, "balance": 12.5, "country": "de" });
+        service.post("/prediction", &row).ends_with(200);
+    }
+    std::fs::write(&file, service.address.to_string()).unwrap();
+    for _ in 0..1200 {
+        if !std::path::Path::new(&file).exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
