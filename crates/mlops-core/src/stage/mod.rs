@@ -38,6 +38,8 @@ mod test_answers;
 pub mod tested;
 pub mod thresholds;
 pub mod train;
+mod training_notes;
 mod tuning;
 pub mod verify;
 pub mod views;
+mod window;
