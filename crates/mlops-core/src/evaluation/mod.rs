@@ -20,3 +20,4 @@ pub mod reasons;
 pub mod refusal;
 pub mod slices;
 pub mod split;
+pub mod window;

@@ -10,6 +10,7 @@ use crate::config::INPUT;
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
+use crate::evaluation::window::WindowChoice;
 use crate::expect::Breach;
 use crate::ids::{
     DatasetVersion, DecisionOutcome, FindingKind, Form, ReleaseId, RunId, Severity, Step,
@@ -51,6 +52,9 @@ pub struct Decision {
     pub drift: Option<ModelDrift>,
     /// New rows against the training rows, column by column; for information only.
     pub data_drift: Option<DataDrift>,
+    /// The windows of the training rows that were compared for the new model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowChoice>,
     /// What the live release was asked for, by the log of predictions; for information only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Box<AskedWindow>>,
@@ -377,6 +381,26 @@ impl Report for Decision {
 }
 
 impl Decision {
+    /// Writes the sentence on the data.
+    fn write_data(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = &self.data;
+        match (data.version, data.new_rows) {
+            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder),
+            (Some(version), 0) => {
+                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)
+            }
+            (Some(version), new) => writeln!(
+                f,
+                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
+                text::plural(new, "new row"),
+                text::names(&data.files),
+                text::plural(data.duplicates, "duplicate"),
+                text::count(data.quarantined),
+                version.name(data.form)
+            ),
+        }
+    }
+
     /// The drift of a model that stays live, and of its data.
     pub fn drifts(&self) -> Vec<Finding> {
         if self.outcome == DecisionOutcome::Promoted {
@@ -417,13 +441,38 @@ impl Decision {
                 writeln!(f, "  {}", column.explanation)?;
             }
         }
+        if let Some(asked) = &self.asked {
+            write!(f, "Asked {asked}")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the sentences on champion and challenger.
+    fn write_contest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gate) = &self.gate {
+            let compared = gate.compared();
+            writeln!(
+                f,
+                "Gate: {} of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference \
+                 {:+.4} ({:+.3} to {:+.3}).",
+                compared.metric.words(),
+                compared.champion,
+                compared.challenger,
+                text::count(gate.n),
+                gate.difference,
+                gate.interval.low,
+                gate.interval.high
+            )?;
+        }
+        if let Some(replay) = &self.replay {
+            write!(f, "{replay}")?;
+        }
         Ok(())
     }
 }
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let data = &self.data;
         let dry = if self.dry_run { " (dry run: nothing was written)" } else { "" };
         writeln!(f, "Run {} of {}{dry}", self.run_id, self.recorded)?;
         match &self.live {
@@ -436,21 +485,7 @@ impl fmt::Display for Decision {
             )?,
             None => writeln!(f, "No model was live when it began.")?,
         }
-        match (data.version, data.new_rows) {
-            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder)?,
-            (Some(version), 0) => {
-                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)?;
-            }
-            (Some(version), new) => writeln!(
-                f,
-                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
-                text::plural(new, "new row"),
-                text::names(&data.files),
-                text::plural(data.duplicates, "duplicate"),
-                text::count(data.quarantined),
-                version.name(data.form)
-            )?,
-        }
+        self.write_data(f)?;
         if let Some(holdout) = &self.holdout {
             writeln!(
                 f,
@@ -471,8 +506,8 @@ impl fmt::Display for Decision {
             }
         }
         self.write_drift(f)?;
-        if let Some(asked) = &self.asked {
-            write!(f, "Asked {asked}")?;
+        if let Some(window) = &self.window {
+            write!(f, "{window}")?;
         }
         if let Some(new) = &self.retrained {
             writeln!(
@@ -491,24 +526,7 @@ impl fmt::Display for Decision {
                 writeln!(f, "  {note}.")?;
             }
         }
-        if let Some(gate) = &self.gate {
-            let compared = gate.compared();
-            writeln!(
-                f,
-                "Gate: {} of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference \
-                 {:+.4} ({:+.3} to {:+.3}).",
-                compared.metric.words(),
-                compared.champion,
-                compared.challenger,
-                text::count(gate.n),
-                gate.difference,
-                gate.interval.low,
-                gate.interval.high
-            )?;
-        }
-        if let Some(replay) = &self.replay {
-            write!(f, "{replay}")?;
-        }
+        self.write_contest(f)?;
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {
             DecisionOutcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),

@@ -89,3 +89,5 @@ mod training;
 mod tuning;
 /// Versions of the data set: what counts as new, and that nothing is done twice.
 mod versions;
+/// Parts of the training rows, and older rows that weigh less.
+mod windows;

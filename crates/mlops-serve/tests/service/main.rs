@@ -53,3 +53,5 @@ mod smuggling;
 mod spelling;
 /// The certificate: what is presented, renewed, refused.
 mod tls;
+/// The pages about the model: performance, drift, threshold, predictions, playground.
+mod watch;

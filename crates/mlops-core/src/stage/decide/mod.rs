@@ -20,7 +20,7 @@ use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::{ConstantBaseline, Metric, SAME_F1};
 use crate::evaluation::reasons::{Constant, GateReason, Reasons, Ruling};
 use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind, RunId, Step};
-use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
+use crate::ledger::{Challenger, DatasetRecord, DecisionRecord, Headline, Ledger, projections};
 use crate::model::Model;
 use crate::release::Release;
 use crate::run::attention::Remark;
@@ -33,6 +33,7 @@ use super::deploy::{self, Candidate};
 use super::ingest::{self, report::Ingested};
 use super::new_rows::{self, RowRanges};
 use super::score::{self, Score, Scoring};
+use super::window::Asked;
 use super::{holdout, restore_holdout, train};
 
 /// The user's options.
@@ -124,7 +125,6 @@ impl<'a> DecisionRun<'a> {
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
         let standings = self.look_at_the_supply(&ingestion)?;
-        self.note_asked(live);
         let Some(dataset) = dataset else {
             return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
@@ -164,10 +164,9 @@ impl<'a> DecisionRun<'a> {
             let reason = format!("no row of {} is new", dataset.name());
             return self.nothing_new(live, &reason);
         }
-        let trained_rows = match trained {
-            Some(version) => {
-                let segments = self.workspace.ledger.segments(dataset.version)?;
-                Some(RowRanges::of(&segments, |s| s.batch <= version))
+        let trained_rows = match live.zip(trained) {
+            Some((live, version)) => {
+                Some(new_rows::trained_on(self.workspace, &live.model, &dataset, version)?)
             }
             None => None,
         };
@@ -195,6 +194,7 @@ impl<'a> DecisionRun<'a> {
             }
             None => {}
         }
+        self.note_asked(live);
         let drift = self.decision.drift.as_ref();
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked || erased) {
@@ -270,6 +270,7 @@ impl<'a> DecisionRun<'a> {
     /// Ends a run without new data. Concerns about the live release persist, and that none is live
     /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
+        self.note_asked(live);
         if let Some(live) = live {
             self.keep_concerns(live)?;
         } else {
@@ -315,7 +316,10 @@ impl<'a> DecisionRun<'a> {
         let again = restore_holdout::run(self.context, self.workspace, lost)?;
         let again = again.map(|note| Remark::new(FindingKind::Data, note));
         self.decision.data.warnings.extend(again);
-        let trained = self.step(Step::Training, train::run)?;
+        let asked = Asked::by(&self.context.config, &self.decision);
+        let trained =
+            self.step(Step::Training, |context, workspace| train::of(context, workspace, &asked))?;
+        self.decision.window.clone_from(&trained.window_choice);
         let challenger = &trained.made.model;
         let scoring = self.step(Step::Scoring, |context, workspace| {
             score::of(context, workspace, challenger, trained.sha256)
@@ -557,6 +561,14 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
         release: decision.live.as_ref().map(|live| live.release.clone()),
         decision: serde_json::to_string(decision).map_err(|e| Error::backend("JSON", e))?,
         recorded: decision.recorded.clone(),
+        headline: Some(Headline {
+            reason: decision.reason.clone(),
+            challenger: decision.retrained.as_ref().map(|new| Challenger {
+                f1: new.f1,
+                interval: new.f1_interval,
+                rows: new.test_rows,
+            }),
+        }),
     })
 }
 
