@@ -441,6 +441,32 @@ impl Decision {
                 writeln!(f, "  {}", column.explanation)?;
             }
         }
+        if let Some(asked) = &self.asked {
+            write!(f, "Asked {asked}")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the sentences on champion and challenger.
+    fn write_contest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gate) = &self.gate {
+            let compared = gate.compared();
+            writeln!(
+                f,
+                "Gate: {} of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference \
+                 {:+.4} ({:+.3} to {:+.3}).",
+                compared.metric.words(),
+                compared.champion,
+                compared.challenger,
+                text::count(gate.n),
+                gate.difference,
+                gate.interval.low,
+                gate.interval.high
+            )?;
+        }
+        if let Some(replay) = &self.replay {
+            write!(f, "{replay}")?;
+        }
         Ok(())
     }
 }
@@ -480,9 +506,6 @@ impl fmt::Display for Decision {
             }
         }
         self.write_drift(f)?;
-        if let Some(asked) = &self.asked {
-            write!(f, "Asked {asked}")?;
-        }
         if let Some(window) = &self.window {
             write!(f, "{window}")?;
         }
@@ -503,24 +526,7 @@ impl fmt::Display for Decision {
                 writeln!(f, "  {note}.")?;
             }
         }
-        if let Some(gate) = &self.gate {
-            let compared = gate.compared();
-            writeln!(
-                f,
-                "Gate: {} of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference \
-                 {:+.4} ({:+.3} to {:+.3}).",
-                compared.metric.words(),
-                compared.champion,
-                compared.challenger,
-                text::count(gate.n),
-                gate.difference,
-                gate.interval.low,
-                gate.interval.high
-            )?;
-        }
-        if let Some(replay) = &self.replay {
-            write!(f, "{replay}")?;
-        }
+        self.write_contest(f)?;
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {
             DecisionOutcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),

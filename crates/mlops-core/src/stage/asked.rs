@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::csv::reader::RowReader;
-use crate::drift::{Reference, SampleBuilder, data_drift, support};
+use crate::drift::{ModelDrift, Reference, SampleBuilder, data_drift, support};
 use crate::evaluation::answered::Answered;
 use crate::evaluation::estimate::Estimate;
 use crate::evaluation::refusal::Refusal;
@@ -32,7 +32,7 @@ use super::new_rows::RowRanges;
 use super::score::Score;
 
 /// The most windows that are looked at; older ones are in the ledger.
-const WINDOWS: usize = 12;
+const WINDOWS: u32 = 12;
 /// Recorded windows that are looked at again: rows may be logged while one ends.
 const GROWING: usize = 2;
 /// The most rows of a window of which features are compared.
@@ -49,11 +49,17 @@ struct KeptReference {
     reference: Reference,
 }
 
-/// Looks at the log and records what it says; `None` without a log, or if it has no row of `live`.
+/// Looks at the log and records what it says; `None` without a log, or if it has no row of `live`. `judged` is the
+/// verdict of this run on the live model, if there is one.
 ///
 /// # Errors
 /// `Io` if the log or the training rows cannot be read; those of the ledger.
-pub fn run(context: &Context, workspace: &mut Workspace, live: &Release) -> Result<Option<Asked>> {
+pub fn run(
+    context: &Context,
+    workspace: &mut Workspace,
+    live: &Release,
+    judged: Option<&ModelDrift>,
+) -> Result<Option<Asked>> {
     let config = &context.config;
     let Some(log) = &config.service.prediction_log else { return Ok(None) };
     let tested: Score = parse(&live.folder.join(SCORE))?;
@@ -83,7 +89,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, live: &Release) -> Resu
         of_training,
         of_tests: Reference::of_probabilities(&tested.evaluation.deciles),
         tested: &tested,
-        drifted: drifted(&workspace.ledger, &live.id)?,
+        drifted: drifted(&workspace.ledger, &live.id, judged)?,
         alpha: config.drift.alpha,
     };
     let windows: Vec<AskedWindow> = spans
@@ -129,17 +135,27 @@ pub fn history(ledger: &Ledger, most: u32) -> Result<Vec<(ReleaseId, AskedWindow
 
 /// The newest windows of `release` on record, oldest first.
 pub fn newest(ledger: &Ledger, release: &ReleaseId) -> Result<Vec<AskedWindow>> {
-    let rows = ledger.asked(Some(release), WINDOWS as u32)?;
+    let rows = ledger.asked(Some(release), WINDOWS)?;
     Ok(rows.into_iter().filter_map(|(_, record)| serde_json::from_str(&record).ok()).collect())
 }
 
-/// The drift that the newest decision found in `release` on rows with labels: F1 there and when it was deployed.
-fn drifted(ledger: &Ledger, release: &ReleaseId) -> Result<Option<Refusal>> {
+/// The drift that was found in `release` on the newest rows with labels: by this run, or by the newest decision.
+fn drifted(
+    ledger: &Ledger,
+    release: &ReleaseId,
+    judged: Option<&ModelDrift>,
+) -> Result<Option<Refusal>> {
+    let refusal = |drift: &ModelDrift| {
+        let (f1, deployed) = (drift.new_f1, drift.deployed_f1);
+        (drift.drifted == Some(true)).then_some(Refusal::ModelDrifted { f1, deployed })
+    };
+    if let Some(judged) = judged.filter(|judged| judged.drifted.is_some()) {
+        return Ok(refusal(judged));
+    }
     let Some(newest) = ledger.decision(None)? else { return Ok(None) };
     let decision: Option<Decision> = serde_json::from_str(&newest.decision).ok();
     let of = decision.filter(|d| d.live.as_ref().is_some_and(|live| live.release == *release));
-    let drift = of.and_then(|decision| decision.drift).filter(|drift| drift.drifted == Some(true));
-    Ok(drift.map(|drift| Refusal::ModelDrifted { f1: drift.new_f1, deployed: drift.deployed_f1 }))
+    Ok(of.and_then(|decision| decision.drift).as_ref().and_then(refusal))
 }
 
 /// The distribution of the rows that `live` was trained on; `None` if they are not known any more. It is computed
@@ -160,7 +176,7 @@ fn reference(
     let Some(trained) = trained.filter(|d| d.content == live.model.data.sha256) else {
         return Ok(None);
     };
-    let Some(dataset) = ledger.latest_dataset()?.filter(|d| d.location.as_path().exists()) else {
+    let Some(dataset) = ledger.latest_dataset()?.filter(|d| d.location.as_path().is_file()) else {
         return Ok(None);
     };
     let rows = RowRanges::of(&ledger.segments(dataset.version)?, |s| s.batch <= trained.version);
@@ -223,7 +239,7 @@ impl<'a> Spans<'a> {
         if push(&mut span.batch) && span.batch.len() >= BATCH {
             span.flush();
         }
-        if self.each.len() > WINDOWS
+        if self.each.len() > WINDOWS as usize
             && let Some(((_, until), _)) = self.each.pop_first()
         {
             self.floor = until;
@@ -277,14 +293,11 @@ impl Judge<'_> {
         let probabilities = probabilities.finish();
         let columns = self.of_training.as_ref().filter(|_| with_features);
         let columns = columns.map(|reference| (reference, features.finish()));
-        let (against, drift) = match &columns {
-            Some((reference, sample)) => {
-                (Against::TrainingRows, data_drift(reference, sample, self.alpha)?)
-            }
-            None => {
-                let drift = data_drift(&self.of_tests, &probabilities, self.alpha)?;
-                (Against::TestProbabilities, drift)
-            }
+        let (against, drift) = if let Some((reference, sample)) = &columns {
+            (Against::TrainingRows, data_drift(reference, sample, self.alpha)?)
+        } else {
+            let drift = data_drift(&self.of_tests, &probabilities, self.alpha)?;
+            (Against::TestProbabilities, drift)
         };
         let estimate = || {
             self.drifted.clone().map_or(Ok(()), Err)?;

@@ -199,7 +199,7 @@ pub fn of(
     let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
     let explains = options.explain > 0 && options.output.is_some();
     // A log that cannot be read stops nothing.
-    let asked = super::asked::run(context, workspace, release).map_err(|e| e.to_string());
+    let asked = super::asked::run(context, workspace, release, None).map_err(|e| e.to_string());
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),

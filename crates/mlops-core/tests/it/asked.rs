@@ -184,11 +184,20 @@ fn without_a_log_nothing_is_said() {
 fn a_decision_tells_what_was_asked_and_what_the_challenger_would_have_answered() {
     let scene = live(true);
     ask(&scene, &sample_rows(900, 11), "2033-05-10", true);
+    // Without new rows nothing is decided, but still told.
+    let quiet = decide(&scene);
+    assert_eq!(quiet.outcome, DecisionOutcome::NothingNew, "{quiet}");
+    assert!(quiet.asked.is_some_and(|asked| asked.outlook.estimate().is_some()));
     scene.rows("source/b.csv", &turned(6_000, 3));
     let decision = decide(&scene);
     assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
     let asked = decision.asked.as_ref().unwrap();
-    assert_eq!((asked.rows, asked.outlook.estimate().is_some()), (900, true));
+    assert_eq!(asked.rows, 900);
+    // Labels tell more than probabilities.
+    let Outlook::Refused(Refusal::ModelDrifted { f1, .. }) = asked.outlook else {
+        panic!("{decision}")
+    };
+    assert!(f1 < 0.4, "{f1}");
     // The labels of the new rows say the opposite.
     let replay = decision.replay.as_ref().unwrap();
     assert_eq!((replay.rows, replay.without_features), (900, 0));

@@ -52,7 +52,7 @@ impl DecisionRun<'_> {
     /// Notes what the live release was asked for. A log that cannot be read is told, and stops nothing.
     pub(super) fn note_asked(&mut self, live: Option<&Release>) {
         let Some(live) = live else { return };
-        match asked::run(self.context, self.workspace, live) {
+        match asked::run(self.context, self.workspace, live, self.decision.drift.as_ref()) {
             Ok(found) => {
                 let window = found.as_ref().and_then(|asked| headline(&asked.windows));
                 self.decision.asked = window.cloned().map(Box::new);

@@ -20,7 +20,7 @@ use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::{ConstantBaseline, Metric, SAME_F1};
 use crate::evaluation::reasons::{Constant, GateReason, Reasons, Ruling};
 use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind, RunId, Step};
-use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
+use crate::ledger::{Challenger, DatasetRecord, DecisionRecord, Headline, Ledger, projections};
 use crate::model::Model;
 use crate::release::Release;
 use crate::run::attention::Remark;
@@ -125,7 +125,6 @@ impl<'a> DecisionRun<'a> {
         let earlier = std::mem::replace(&mut self.decision.data, data).warnings;
         self.decision.data.warnings.splice(0..0, earlier);
         let standings = self.look_at_the_supply(&ingestion)?;
-        self.note_asked(live);
         let Some(dataset) = dataset else {
             return Ok(self.end(DecisionOutcome::NothingNew, "there is no data yet"));
         };
@@ -195,6 +194,7 @@ impl<'a> DecisionRun<'a> {
             }
             None => {}
         }
+        self.note_asked(live);
         let drift = self.decision.drift.as_ref();
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked || erased) {
@@ -270,6 +270,7 @@ impl<'a> DecisionRun<'a> {
     /// Ends a run without new data. Concerns about the live release persist, and that none is live
     /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
+        self.note_asked(live);
         if let Some(live) = live {
             self.keep_concerns(live)?;
         } else {
@@ -560,6 +561,14 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
         release: decision.live.as_ref().map(|live| live.release.clone()),
         decision: serde_json::to_string(decision).map_err(|e| Error::backend("JSON", e))?,
         recorded: decision.recorded.clone(),
+        headline: Some(Headline {
+            reason: decision.reason.clone(),
+            challenger: decision.retrained.as_ref().map(|new| Challenger {
+                f1: new.f1,
+                interval: new.f1_interval,
+                rows: new.test_rows,
+            }),
+        }),
     })
 }
 
