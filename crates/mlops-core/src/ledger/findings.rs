@@ -142,6 +142,7 @@ fn of_group(step: Step) -> &'static [Step] {
         Step::Diagnostics => &[Step::Diagnostics],
         Step::Reporting => &[Step::Reporting],
         Step::ApiCalls => &[Step::ApiCalls],
+        Step::Outcomes => &[Step::Outcomes],
         Step::FirstRun | Step::FullProcess => &[Step::FirstRun, Step::FullProcess],
         // What is done on request is not repeated, so that nothing would end it.
         _ => &[],
