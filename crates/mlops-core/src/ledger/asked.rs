@@ -69,8 +69,8 @@ impl Ledger {
     ) -> Result<Vec<(ReleaseId, String)>> {
         self.query(|db| {
             let sql = "SELECT release, record FROM (SELECT * FROM asked
-                 WHERE ?1 IS NULL OR release = ?1 ORDER BY first_day DESC, recorded DESC LIMIT ?2)
-                 ORDER BY first_day, recorded";
+                 WHERE ?1 IS NULL OR release = ?1 ORDER BY recorded DESC, first_day DESC LIMIT ?2)
+                 ORDER BY recorded, first_day";
             let mut statement = db.prepare(sql)?;
             let rows = statement
                 .query_map(params![release.map(ReleaseId::as_str), most], |row| {
