@@ -21,7 +21,11 @@ const OWNERS: &[(&str, &str)] = &[
     ("ring::digest", "crates/mlops-core/src/platform/digest.rs"),
     ("plotters", "crates/mlops-report/"),
     ("reqwest", "crates/mlops-client/ crates/mlops-sources/src/web/"),
-    ("rustls", "crates/mlops-client/ crates/mlops-sources/src/tls.rs"),
+    (
+        "rustls",
+        "crates/mlops-client/ crates/mlops-sources/src/tls.rs crates/mlops-serve/src/tls.rs \
+         crates/mlops-serve/src/stream.rs",
+    ),
     ("axum::", "crates/mlops-serve/"),
     ("hyper::", "crates/mlops-serve/"),
     ("tokio::", "crates/mlops-serve/ crates/mlops-sources/"),

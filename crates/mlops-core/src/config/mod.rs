@@ -17,6 +17,7 @@ mod ingestion;
 mod input_folder;
 mod labels;
 mod lineage;
+mod network;
 mod output;
 mod output_table;
 mod places;
@@ -52,12 +53,15 @@ pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
 pub use input_folder::InputFolder;
 pub use labels::{JoinBy, Labels, Period};
 pub use lineage::Lineage;
+pub use network::Network;
 pub use output::Output;
 pub use output_table::{OutputMode, OutputTable};
 pub use reasons::Reasons;
 pub use retention::Retention;
 use section::{Problems, Section};
-pub use service::{PredictionLog, Service, address, is_root_path};
+pub use service::{
+    Counted, PredictionLog, ProxyHeader, RateLimit, Service, Tls, address, is_root_path,
+};
 pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use sources::Source;
 pub use training::Training;

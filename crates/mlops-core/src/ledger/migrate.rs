@@ -5,7 +5,7 @@
 //! | 1 | bases and segments of data sets; names of files escaped |
 //! | 2 | nothing: what was fetched from sources is new |
 //! | 3 | nothing: nobody was erased before |
-//! | 4 | nothing: findings and what was asked of releases were not recorded |
+//! | 4 | nothing: findings and what was asked of releases were not recorded; lines of decisions come from their details |
 //!
 //! Not for the present tables: see [`super`].
 
@@ -82,6 +82,9 @@ CREATE TABLE asked (
     release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
     record TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (release, first_day, end_day)) STRICT;
+ALTER TABLE decisions ADD COLUMN headline TEXT;
+ALTER TABLE scores ADD COLUMN thresholds TEXT;
+CREATE INDEX scores_by_artifact ON scores (artifact);
 ";
 
 /// Migrates an older ledger to the present format.

@@ -12,6 +12,16 @@ pub(super) struct Group {
 /// All pages of the navigation, in its order.
 pub(super) const MENU: &[Group] = &[
     Group { name: "Overview", pages: &[("/", "Start")] },
+    Group {
+        name: "Model",
+        pages: &[
+            ("/performance", "Performance"),
+            ("/drift", "Drift"),
+            ("/threshold", "Threshold"),
+            ("/predictions", "Predictions"),
+            ("/playground", "Playground"),
+        ],
+    },
     Group { name: "Operation", pages: &[("/releases", "Releases"), ("/runs", "Runs")] },
     Group { name: "Service", pages: &[("/docs", "API")] },
 ];

@@ -9,23 +9,31 @@
 //! | `layout` | the frame of every page: head, navigation, footer |
 //! | `menu` | which pages there are, for the navigation |
 //! | `table`, `parts`, `values` | the components of pages: tables with paging, cards, facts, commands; numbers and times |
+//! | `charts`, `reasons` | charts with their numbers; what moved a prediction |
 //! | `style` | the style sheet and the icon |
 //! | `log_in` | the form for a token, and the cookie that keeps it |
 //!
 //! A page reads the ledger and the release in a thread that may block; it writes nothing, and fetches nothing from
 //! elsewhere. There is no script. Not for what is shown: the views are `mlops_core::stage::views`.
 
+mod charts;
+pub(crate) mod drift;
 pub(crate) mod endpoints;
 pub(crate) mod layout;
 pub(crate) mod log_in;
 mod menu;
 pub(crate) mod parts;
+pub(crate) mod performance;
+pub(crate) mod playground;
+pub(crate) mod predictions;
 pub(crate) mod query;
+mod reasons;
 pub(crate) mod releases;
 pub(crate) mod runs;
 pub(crate) mod start;
 pub(crate) mod style;
 pub(crate) mod table;
+pub(crate) mod threshold;
 pub(crate) mod values;
 pub(crate) mod view;
 pub(crate) mod visit;

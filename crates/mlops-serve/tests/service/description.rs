@@ -32,7 +32,10 @@ fn every_described_operation_is_there_and_every_answer_is_described() {
                 let described = &operation["responses"][&status]["content"];
                 let kind = answer.header("content-type").split(';').next().unwrap().to_owned();
                 assert!(described[&kind].is_object(), "{upper} {real} {body:?}: {status} {kind}");
-                assert!(method == "post" || answer.status == 200, "{upper} {real}: {status}");
+                // A run without a decision has none to explain.
+                let undecided = path == "/performance/{run}" && answer.status == 404;
+                let found = answer.status == 200 || undecided;
+                assert!(method == "post" || found, "{upper} {real}: {status}");
             }
         }
         let mut found: Vec<String> = service
