@@ -14,7 +14,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("memmap2::", "crates/mlops-core/src/platform/huge_vec.rs"),
     (
         "rusqlite::",
-        "crates/mlops-core/src/ledger/ crates/mlops-sources/src/sqlite.rs \
+        "crates/mlops-core/src/ledger/ crates/mlops-core/src/outcomes/ \
+         crates/mlops-sources/src/sqlite.rs \
          crates/mlops-sources/src/destination/sqlite.rs",
     ),
     ("ring::digest", "crates/mlops-core/src/platform/digest.rs"),
