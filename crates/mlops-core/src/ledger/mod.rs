@@ -37,7 +37,7 @@ pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedA
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::ModelRecord;
-pub use paged::{PAGE_SIZE, Paged, RunSummary, RunsWanted};
+pub use paged::{DecisionLine, PAGE_SIZE, Paged, RunSummary, RunsWanted};
 pub use runs::{Intent, RunRecord};
 pub use segments::Segment;
 

@@ -12,7 +12,17 @@ pub(super) struct Group {
 /// All pages of the navigation, in its order.
 pub(super) const MENU: &[Group] = &[
     Group { name: "Overview", pages: &[("/", "Start")] },
-    Group { name: "Operation", pages: &[("/releases", "Releases"), ("/runs", "Runs")] },
+    Group {
+        name: "Operation",
+        pages: &[
+            ("/releases", "Releases"),
+            ("/decisions", "Decisions"),
+            ("/runs", "Runs"),
+            ("/ingestions", "Ingestions"),
+            ("/quarantine", "Quarantine"),
+            ("/sources", "Sources"),
+        ],
+    },
     Group { name: "Service", pages: &[("/docs", "API")] },
 ];
 

@@ -15,15 +15,19 @@
 //! A page reads the ledger and the release in a thread that may block; it writes nothing, and fetches nothing from
 //! elsewhere. There is no script. Not for what is shown: the views are `mlops_core::stage::views`.
 
+mod decisions;
 pub(crate) mod endpoints;
+mod ingestions;
 pub(crate) mod layout;
 pub(crate) mod log_in;
 mod menu;
 pub(crate) mod parts;
 pub(crate) mod query;
-pub(crate) mod releases;
-pub(crate) mod runs;
-pub(crate) mod start;
+mod release;
+mod releases;
+mod runs;
+mod sources;
+mod start;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod values;

@@ -11,6 +11,8 @@
 mod access;
 /// `/prediction` and `/scoring`: every form of rows, every way to break them.
 mod answers;
+/// The pages of the dashboard in a browser.
+mod browser;
 /// The description of the service against the service.
 mod description;
 /// A disk that hangs.

@@ -14,7 +14,8 @@ const BROWSER: (&str, &str) =
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 
 /// Every page without parameters.
-const PAGES: [&str; 3] = ["/", "/releases", "/runs"];
+const PAGES: [&str; 7] =
+    ["/", "/releases", "/decisions", "/runs", "/ingestions", "/quarantine", "/sources"];
 
 fn tokens() -> Tokens {
     let mut tokens = Tokens::default();
