@@ -46,6 +46,10 @@ impl Report for FullProcess {
         findings
     }
 
+    fn discovered(&self) -> Vec<Finding> {
+        [self.findings(), self.decision.drifts()].concat()
+    }
+
     fn attention(&self) -> Attention {
         self.decision.attention().max(attention::most(&self.findings()))
     }

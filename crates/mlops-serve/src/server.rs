@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper_util::server::graceful::GracefulShutdown;
+use mlops_core::ids::FindingKind;
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report};
@@ -74,7 +75,8 @@ impl Report for Served {
     fn findings(&self) -> Vec<Finding> {
         let cut_off =
             "some requests were still at work after service.drain_seconds and were cut off";
-        if self.drained { Vec::new() } else { vec![Finding::failed(cut_off)] }
+        let cut_off = || Finding::failed(FindingKind::ServiceDegraded, cut_off);
+        if self.drained { Vec::new() } else { vec![cut_off()] }
     }
 }
 

@@ -28,6 +28,7 @@ mod shapes;
 pub mod sources;
 mod training;
 mod unattended;
+mod window;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -40,6 +41,7 @@ use crate::platform::location::plain;
 use crate::table::schema::Schema;
 use crate::{Error, Result};
 pub use apicalls::ApiCalls;
+pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
 pub use decide::{Decide, INPUT};

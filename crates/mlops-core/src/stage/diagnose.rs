@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::csv::reader::RowReader;
-use crate::ids::{ReleaseId, RunOutcome, Step};
+use crate::ids::{FindingKind, ReleaseId, RunOutcome, Step};
 use crate::ledger::{DatasetRecord, Ledger};
 use crate::model::{Explainer, Model, Predictor, ReferenceRow};
 use crate::platform::digest::Digest;
@@ -20,6 +20,8 @@ use crate::platform::disk::Disk;
 use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
+use crate::run::asked::Asked;
+use crate::run::attention::Finding;
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
 use crate::table::schema::Role;
 use crate::table::{Table, TextColumn, date};
@@ -75,6 +77,12 @@ pub struct Diagnostics {
     pub release: ReleaseId,
     /// The file with the rows.
     pub data: String,
+    /// What the release was asked for, by the log of predictions, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Why that is unknown, if the log could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_unknown: Option<String>,
     /// Counts of predictions.
     pub predictions: PredictionCounts,
     /// Statistics of the columns.
@@ -99,6 +107,12 @@ pub struct Diagnostics {
 }
 
 impl Report for Diagnostics {
+    fn findings(&self) -> Vec<Finding> {
+        let of = |why: &String| format!("what is asked is unknown: {why}");
+        let unknown = |why| Finding::warning(FindingKind::Upkeep, of(why));
+        self.asked_unknown.iter().map(unknown).collect()
+    }
+
     fn record(&self, longest: usize) -> serde_json::Result<Value> {
         // As JSON values, thousands of columns take several times the memory of their statistics.
         let mut kept = self.clone();
@@ -184,11 +198,15 @@ pub fn of(
     };
     let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
     let explains = options.explain > 0 && options.output.is_some();
+    // A log that cannot be read stops nothing.
+    let asked = super::asked::run(context, workspace, release, None).map_err(|e| e.to_string());
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),
         release: release.id.clone(),
         data: path.display().to_string(),
+        asked_unknown: asked.as_ref().err().cloned(),
+        asked: asked.unwrap_or_default(),
         predictions,
         columns,
         timings: timings(workspace)?,
@@ -420,6 +438,9 @@ impl fmt::Display for Diagnostics {
             )?;
         }
         f.write_str("\n")?;
+        if let Some(asked) = &self.asked {
+            writeln!(f, "{asked}")?;
+        }
         for timing in &self.timings {
             let seconds: Vec<f64> = timing.history.iter().map(|(_, s)| *s).collect();
             writeln!(
@@ -550,6 +571,8 @@ mod tests {
             recorded: String::new(),
             release: "r-1-000000000000".parse().unwrap(),
             data: "a.csv".to_owned(),
+            asked: None,
+            asked_unknown: None,
             predictions: PredictionCounts::default(),
             columns: ["a", "b", "c"].map(column).to_vec(),
             timings: vec![Timing { step: Step::Training, last_seconds: 1.0, history }],

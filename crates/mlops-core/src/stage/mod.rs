@@ -5,6 +5,7 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
+pub mod asked;
 pub mod decide;
 mod deliver;
 pub mod deploy;
@@ -23,6 +24,7 @@ pub mod overdue;
 mod predictions;
 pub mod prometheus;
 pub mod quarantine;
+pub mod replay;
 mod restore_dataset;
 pub mod restore_holdout;
 pub mod retain;
@@ -33,6 +35,8 @@ pub mod sources;
 mod test_answers;
 pub mod tested;
 pub mod train;
+mod training_notes;
 mod tuning;
 pub mod verify;
 pub mod views;
+mod window;

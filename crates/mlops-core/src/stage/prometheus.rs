@@ -9,9 +9,11 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use crate::Result;
+use crate::evaluation::estimate::Expected;
 use crate::expect::Level;
 use crate::ids::{ReleaseId, Step};
 use crate::ledger::{Ledger, SourceState};
+use crate::run::asked::{AskedWindow, headline};
 use crate::run::decision::Decision;
 use crate::text;
 
@@ -23,6 +25,8 @@ const STEPS: [Step; 3] = [Step::Ingestion, Step::Training, Step::FullProcess];
 pub struct Figures {
     /// The live release with F1 on its test set, if both are known.
     pub live: Option<(ReleaseId, f64)>,
+    /// What the live release was asked for.
+    pub asked: Option<AskedWindow>,
     /// The newest decision.
     pub decision: Option<Decision>,
     /// Steps with the time of their last success, RFC 3339.
@@ -41,6 +45,11 @@ impl Figures {
         let newest = ledger.decision(None)?;
         // If another version wrote the decision, the other figures are reported without it.
         let decision = newest.and_then(|d| serde_json::from_str(&d.decision).ok());
+        let windows = match &live {
+            Some((release, _)) => super::asked::newest(ledger, release)?,
+            None => Vec::new(),
+        };
+        let asked = headline(&windows).cloned();
         let mut successes = Vec::new();
         for step in STEPS {
             let mut last = ledger.last_success(step)?;
@@ -53,7 +62,7 @@ impl Figures {
         let newest_data_ns = ledger.newest_data_ns()?;
         let rows = ledger.row_totals()?.to_vec();
         let sources = ledger.source_states()?;
-        Ok(Self { live, decision, successes, newest_data_ns, rows, sources })
+        Ok(Self { live, asked, decision, successes, newest_data_ns, rows, sources })
     }
 
     /// The figures in Prometheus text format.
@@ -70,6 +79,7 @@ impl Figures {
         let live = self.live.iter();
         let f1 = live.map(|(id, f1)| (format!("{{version=\"{id}\"}}"), *f1)).collect();
         gauge("mlops_model_f1", "F1 of the live release on its test set.", f1);
+        self.asked(&mut gauge);
         let judged =
             self.decision.as_ref().and_then(|d| Some((d.live.as_ref()?, d.drift.as_ref()?)));
         let new = judged
@@ -133,6 +143,29 @@ impl Figures {
         let next = |state: &SourceState| state.next_due.map(seconds);
         gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
         out
+    }
+
+    /// The scores to expect of the live release until labels come, and whether what is asked drifted.
+    fn asked(&self, gauge: &mut impl FnMut(&str, &str, Vec<(String, f64)>)) {
+        let both = self.live.as_ref().zip(self.asked.as_ref());
+        let Some(((release, _), window)) = both else { return };
+        let labels = format!("{{version=\"{release}\"}}");
+        let mut one = |name: &str, help: &str, value: f64| {
+            gauge(name, help, vec![(labels.clone(), value)]);
+        };
+        if let Some(estimate) = window.outlook.estimate() {
+            let Expected { value, interval } = estimate.f1;
+            let help = "F1 to expect of the rows that are asked, until their labels come; absent if \
+                        no estimate can be trusted.";
+            one("mlops_model_estimated_f1", help, value);
+            let help = "Lower end of the 95 % interval of that F1.";
+            one("mlops_model_estimated_f1_lower", help, interval.low);
+            let help = "Upper end of the 95 % interval of that F1.";
+            one("mlops_model_estimated_f1_upper", help, interval.high);
+        }
+        let drifted = f64::from(u8::from(window.drift.data_drift));
+        one("mlops_asked_drift", "Whether the rows that are asked drifted.", drifted);
+        one("mlops_asked_rows", "Number of these rows.", window.rows as f64);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::dataset::discover;
 use crate::evaluation::metrics::score::latest_score_text;
 use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
 use crate::evaluation::slices::SliceScore;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind};
 use crate::ledger::projections;
 use crate::model::{Model, artifact};
 use crate::platform::digest::Digest;
@@ -67,10 +67,13 @@ impl Report for Score {
             crate::evaluation::metrics::Class::Positive => "positive",
             crate::evaluation::metrics::Class::Negative => "negative",
         };
-        vec![Finding::warning(format!(
-            "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",
-            e.constant.f1
-        ))]
+        vec![Finding::warning(
+            FindingKind::CandidateBelowConstant,
+            format!(
+                "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",
+                e.constant.f1
+            ),
+        )]
     }
 
     fn lineage(&self, config: &Config) -> Lineage {

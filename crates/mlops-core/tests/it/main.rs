@@ -9,6 +9,8 @@
 
 /// Folders of earlier scripts, taken over.
 mod adoption;
+/// What is asked of the live release, by the log of predictions.
+mod asked;
 /// New files of a source that are taken together or not at all.
 mod batches;
 /// What a cell, a label, a header and a line are, in whole workspaces.
@@ -87,3 +89,5 @@ mod training;
 mod tuning;
 /// Versions of the data set: what counts as new, and that nothing is done twice.
 mod versions;
+/// Parts of the training rows, and older rows that weigh less.
+mod windows;

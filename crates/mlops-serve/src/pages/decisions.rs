@@ -10,7 +10,7 @@ use mlops_core::ledger::DecisionLine;
 use mlops_core::run::decision::Decision;
 use mlops_core::stage::views::decisions::{self, Decisions, Explained};
 
-use super::parts::{Mood, badge, card, command, empty, facts, label};
+use super::parts::{Mood, badge, card, command, empty, facts, label, sentence};
 use super::table::{numbers, pages, table, texts};
 use super::values::{count, none, score, seconds, time, with_interval};
 use super::view::{View, answer, named, trouble};
@@ -73,7 +73,7 @@ fn row(visit: &Visit, line: &DecisionLine) -> Vec<Markup> {
     vec![
         html! { a href=(visit.below("/decisions", line.run_id.as_str())) { (time(&line.recorded)) } },
         outcome(line.outcome),
-        line.reason.as_deref().map_or_else(none, label),
+        line.reason.as_deref().map_or_else(none, sentence),
         line.new_rows.map_or_else(none, count),
         score(line.f1),
         match &line.release {
@@ -105,7 +105,7 @@ impl View for Explained {
     fn main(&self, visit: &Visit) -> Markup {
         let line = &self.line;
         let summary = html! {
-            p.lead { (outcome(line.outcome)) @if let Some(reason) = &line.reason { " " (label(reason)) } }
+            p.lead { (outcome(line.outcome)) @if let Some(reason) = &line.reason { " " (sentence(reason)) } }
             (facts(&[
                 ("Run", html! { a href=(visit.below("/runs", line.run_id.as_str())) { (line.run_id) } }),
                 ("Data set", html! { (line.dataset) }),

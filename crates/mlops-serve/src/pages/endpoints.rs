@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::style::{self, ICON, SHEET};
-use super::{decisions, ingestions, log_in, release, releases, runs, sources, start};
+use super::{decisions, findings, ingestions, log_in, release, releases, runs, sources, start};
 use crate::access::Scope::{Open, Read};
 use crate::call::at_once;
 use crate::endpoint::{Endpoint, Operation as Op};
@@ -149,6 +149,22 @@ pub(crate) static PAGES: &[Endpoint] = &[
             Read,
             |call| Box::pin(sources::sources(call)),
             || shown("sources", "When data of each source are due, and how that is computed"),
+        )],
+    ),
+    Endpoint::new(
+        "/findings",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(findings::findings(call)),
+            || {
+                let text = json!({ "type": "string" });
+                let states = json!({ "type": "string", "enum": ["all", "open", "over"] });
+                shown("findings", "What was found when, and whether it is over")
+                    .asks("state", &states, "Only open ones or only those that are over")
+                    .asks("severity", &text, "Only those that are at least this urgent")
+                    .asks("before", &json!({ "type": "integer" }), "`next` of the page before")
+            },
         )],
     ),
     Endpoint::new(

@@ -10,7 +10,7 @@ use mlops_core::stage::views::ingestions::{self, IngestedFile, Ingestions};
 use mlops_core::text;
 use serde::Serialize;
 
-use super::parts::{Mood, badge, card, code, command, empty, label};
+use super::parts::{Mood, badge, card, code, command, empty, label, sentence};
 use super::table::{numbers, pages, table, texts};
 use super::values::{count, none, percent, time};
 use super::view::{View, answer, trouble};
@@ -103,7 +103,7 @@ fn row(visit: &Visit, one: &IngestedFile) -> Vec<Markup> {
         time(&one.recorded),
         html! {
             (badge(mood, word))
-            @if let Some(reason) = &file.reason { " " (label(reason)) }
+            @if let Some(reason) = &file.reason { (note(mood, reason)) }
             @if let Some(other) = &file.same_as { " The same as " (code(other)) "." }
         },
         count(counts.rows_read),
@@ -113,6 +113,17 @@ fn row(visit: &Visit, one: &IngestedFile) -> Vec<Markup> {
         one.missing.map_or_else(none, percent),
         file.dataset.map_or_else(none, |version| html! { (version) }),
     ]
+}
+
+/// Why a file was refused, or what its reader should know, which is folded.
+fn note(mood: Mood, words: &str) -> Markup {
+    html! {
+        @if mood == Mood::Bad {
+            p.small { (sentence(words)) }
+        } @else {
+            details { summary { "A note" } p.small { (sentence(words)) } }
+        }
+    }
 }
 
 fn missing(columns: &[String], one: &IngestedFile) -> Markup {

@@ -11,7 +11,7 @@ pub(super) struct Group {
 
 /// All pages of the navigation, in its order.
 pub(super) const MENU: &[Group] = &[
-    Group { name: "Overview", pages: &[("/", "Start")] },
+    Group { name: "Overview", pages: &[("/", "Start"), ("/findings", "Findings")] },
     Group {
         name: "Operation",
         pages: &[

@@ -17,6 +17,7 @@
 
 mod decisions;
 pub(crate) mod endpoints;
+mod findings;
 mod ingestions;
 pub(crate) mod layout;
 pub(crate) mod log_in;

@@ -30,6 +30,13 @@ pub(crate) fn label(text: &str) -> Markup {
     html! { bdi { (clean(&text::one_line(text))) } }
 }
 
+/// A sentence of ours or of a record that may begin in the middle, with a capital letter.
+pub(crate) fn sentence(text: &str) -> Markup {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().collect::<String>());
+    label(&(first.unwrap_or_default() + letters.as_str()))
+}
+
 /// A name of others in the typeface of code, cut if it is very long, with the whole one as its title.
 pub(crate) fn code(text: &str) -> Markup {
     let whole = clean(&text::one_line(text));
@@ -115,7 +122,7 @@ pub(crate) fn empty(what: &str, line: Option<&str>) -> Markup {
 pub(crate) fn picture(picture: &Picture, numbers: &Markup) -> Markup {
     html! {
         figure {
-            div.scroll role="region" aria-label={ "Picture: " (picture.name.replace('_', " ")) } tabindex="0" {
+            div.scroll role="group" aria-label={ "Picture: " (picture.name.replace('_', " ")) } tabindex="0" {
                 (PreEscaped(picture.svg.trim_end()))
             }
             figcaption { (clean(picture.caption)) }

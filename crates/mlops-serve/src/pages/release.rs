@@ -13,7 +13,7 @@ use mlops_core::stage::views::release::{self, Comparison, Data, Difference, Rele
 use mlops_core::text;
 use serde::Serialize;
 
-use super::parts::{Mood, badge, card, code, command, digest, empty, facts, label};
+use super::parts::{Mood, badge, card, code, command, digest, empty, facts, label, sentence};
 use super::table::{numbers, table, texts};
 use super::values::{count, none, percent, score, time, with_interval};
 use super::view::{View, answer, named, trouble};
@@ -65,7 +65,7 @@ fn life(this: &ReleaseView, visit: &Visit) -> Markup {
         vec![
             time(&d.recorded),
             html! { a href=(visit.below("/runs", d.run_id.as_str())) { (d.step) } },
-            label(&d.reason),
+            sentence(&d.reason),
         ]
     });
     let other = this.deployments.first().and_then(|d| d.previous.as_ref());
@@ -261,7 +261,8 @@ fn side_by_side(name: &str, all: &[Difference]) -> Markup {
     }
     let shown = |value: &Option<Value>| match value {
         Some(Value::Number(x)) => html! { (format!("{x:.4}")) },
-        Some(Value::Text(words)) => code(words),
+        Some(Value::Text(words)) if words.len() == 64 => digest(words),
+        Some(Value::Text(words)) => label(&text::name(words)),
         None => none(),
     };
     let rows = all.iter().take(MOST_FEATURES).map(|one| {
@@ -272,7 +273,7 @@ fn side_by_side(name: &str, all: &[Difference]) -> Markup {
             _ if one.differs => html! { "differs" },
             _ => html! { "same" },
         };
-        vec![code(&one.name), shown(&one.a), shown(&one.b), change]
+        vec![label(&text::name(&one.name)), shown(&one.a), shown(&one.b), change]
     });
     let columns = [texts("What"), numbers("First"), numbers("Second"), numbers("Change")];
     html! {

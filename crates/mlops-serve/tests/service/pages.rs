@@ -14,8 +14,16 @@ const BROWSER: (&str, &str) =
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 
 /// Every page without parameters.
-const PAGES: [&str; 7] =
-    ["/", "/releases", "/decisions", "/runs", "/ingestions", "/quarantine", "/sources"];
+const PAGES: [&str; 8] = [
+    "/",
+    "/findings",
+    "/releases",
+    "/decisions",
+    "/runs",
+    "/ingestions",
+    "/quarantine",
+    "/sources",
+];
 
 fn tokens() -> Tokens {
     let mut tokens = Tokens::default();

@@ -4,6 +4,7 @@
 //! elsewhere. Where there is no ledger yet, a view is empty. Not for HTML: see the service.
 
 pub mod decisions;
+pub mod findings;
 pub mod ingestions;
 pub mod live;
 pub mod release;
