@@ -95,6 +95,8 @@ spelt! {
         AdoptFolder = "deployment adopt",
         /// Examines the live release and its data.
         Diagnostics = "diagnostics",
+        /// Joins labels to logged predictions.
+        Outcomes = "diagnostics outcomes",
         /// Draws the charts and writes the page.
         Reporting = "reporting",
         /// Calls every endpoint of the app.

@@ -2,12 +2,13 @@
 //!
 //! Tokens are stored as digests. Not for reading them: see `bins/app`.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use mlops_core::platform::digest::Digest;
 use mlops_core::{Error, Result};
 
 use crate::pages::query::decoded;
 use crate::problem::Problem;
+use crate::refusal::Refusal;
 
 /// The cookie in which a browser keeps the tokens with which its user logged in.
 pub(crate) const COOKIE: &str = "mlops_tokens";
@@ -89,6 +90,14 @@ impl Tokens {
         Ok(())
     }
 
+    /// The digest of the token that `headers` have, if it is known.
+    pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Digest> {
+        let known = |digest| among(digest, &self.read) | among(digest, &self.predict);
+        let found = sent(headers).filter(|digest| known(*digest));
+        let cookies = || of_cookie(headers).into_iter().map(|token| Digest::of(token.as_bytes()));
+        found.or_else(|| cookies().find(|digest| known(*digest)))
+    }
+
     /// Whether `token` is known, whatever it allows.
     pub(crate) fn knows(&self, token: &str) -> bool {
         let digest = Digest::of(token.as_bytes());
@@ -110,11 +119,7 @@ impl Tokens {
             Self::allows(scope, !cookies.is_empty(), any(&self.read), any(&self.predict))?;
             return Ok(Came::Cookie);
         };
-        let value = value.to_str().ok();
-        let token = value
-            .and_then(|v| v.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let digest = token.map(|(_, token)| Digest::of(token.trim().as_bytes()));
+        let digest = bearer(value);
         let is = |tokens: &[Digest]| digest.is_some_and(|digest| among(digest, tokens));
         Self::allows(scope, digest.is_some(), is(&self.read), is(&self.predict))?;
         Ok(Came::Given)
@@ -125,17 +130,17 @@ impl Tokens {
     fn allows(scope: Scope, sent: bool, read: bool, predict: bool) -> Result<(), Problem> {
         if !sent {
             let detail = "send a token: the header \"Authorization: Bearer …\"";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
-                .with(header::WWW_AUTHENTICATE, "Bearer"));
+            let problem = Problem::refused(Refusal::NoToken, detail);
+            return Err(problem.with(header::WWW_AUTHENTICATE, "Bearer"));
         }
         match (scope, read, predict) {
             (Scope::Read, true, _) | (Scope::Predict, _, true) => Ok(()),
             (_, false, false) => {
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not known here")
+                Err(Problem::refused(Refusal::UnknownToken, "this token is not known here")
                     .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
             }
-            _ => Err(Problem::new(
-                StatusCode::FORBIDDEN,
+            _ => Err(Problem::refused(
+                Refusal::Scope,
                 if scope == Scope::Read {
                     "this token allows predictions only; this endpoint needs the scope \"read\""
                 } else {
@@ -145,6 +150,16 @@ impl Tokens {
             .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")),
         }
     }
+}
+
+/// The digest of the token in the header `Authorization`, whoever made it up.
+fn sent(headers: &HeaderMap) -> Option<Digest> {
+    headers.get(header::AUTHORIZATION).and_then(bearer)
+}
+
+fn bearer(value: &HeaderValue) -> Option<Digest> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Digest::of(token.trim().as_bytes()))
 }
 
 /// The tokens in the cookie of a browser.

@@ -289,7 +289,7 @@ fn inferred(id: &str) -> Described {
 fn description(call: &Call) -> Response {
     let Call { app, request, .. } = call;
     let settings = app.service();
-    let root = prefix::of(request.headers(), &settings);
+    let root = prefix::of(request, &settings);
     let loaded = app.live.get();
     let document = openapi::document(all(), &settings, &root, loaded.as_deref());
     body::typed(document.to_string(), "application/json")

@@ -22,13 +22,15 @@ use mlops_core::platform::clock::rfc3339;
 use crate::access::{Came, Scope};
 use crate::budget::LARGE;
 use crate::call::Call;
+use crate::client::{Client, Peer};
 use crate::endpoint::Endpoint;
 use crate::pages::visit::{Visit, wants_html};
 use crate::pages::{log_in, view};
 use crate::problem::{Dialect, Problem};
+use crate::refusal::Refusal;
 use crate::request_id::{REQUEST_ID, RequestId};
 use crate::state::{App, Settings, State};
-use crate::{body, cors, encoding, origin};
+use crate::{admission, body, cors, encoding, origin};
 
 /// An endpoint, as the middleware sees it.
 pub(crate) struct Place {
@@ -46,6 +48,7 @@ struct Asked {
     uri: Uri,
     origin: Option<HeaderValue>,
     gzip: bool,
+    client: Client,
     /// For a browser that asks for a page.
     visit: Option<Box<Visit>>,
     settings: Arc<Settings>,
@@ -64,6 +67,7 @@ impl Place {
     /// Passes `request` to its handler.
     pub(crate) async fn answer(&self, app: App, request: Request) -> Response {
         let begun = Instant::now();
+        let _in_flight = app.metrics.begin();
         let settings = app.settings.load_full();
         let headers = request.headers();
         let page = self.endpoint.dialect == Dialect::Page || self.allow.is_none();
@@ -75,12 +79,18 @@ impl Place {
             uri: request.uri().clone(),
             origin: headers.get(header::ORIGIN).filter(|_| cors::configured(&settings)).cloned(),
             gzip: *request.method() != Method::HEAD && encoding::accepted(headers),
+            client: Client::of(Peer::of(&request), headers, &settings),
             begun,
             settings,
         };
         let response = match self.pass(&app, &asked, request).await {
             Ok(response) => response,
-            Err(problem) => self.refuse(&problem, &asked),
+            Err(problem) => {
+                if let Some(why) = problem.refusal {
+                    app.refusals.tell(why, asked.client, Some(asked.id.as_str()));
+                }
+                self.refuse(&problem, &asked)
+            }
         };
         self.finish(&app, asked, response).await
     }
@@ -100,10 +110,17 @@ impl Place {
             Method::OPTIONS => Scope::Open,
             _ => self.endpoint.scope(&asked.method),
         };
+        // A log-in is open, and guesses at tokens.
+        if scope != Scope::Open || asked.method == Method::POST {
+            admission::admit(app, settings, asked.client, request.headers())?;
+        }
         let came = settings.tokens.check(request.headers(), scope)?;
-        if came == Came::Cookie && asked.method == Method::POST && !origin::is_own_page(&request) {
+        if came == Came::Cookie
+            && asked.method == Method::POST
+            && !origin::is_own_page(&request, settings)
+        {
             let detail = "with the log-in of a browser only pages of this service may ask for that";
-            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+            return Err(Problem::refused(Refusal::Origin, detail));
         }
         let operation = self.endpoint.operation(&asked.method).ok_or_else(|| self.nothing())?;
         // Health checks must work above all when the service is overloaded. A request with a body

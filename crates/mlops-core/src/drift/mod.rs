@@ -31,7 +31,7 @@ pub mod sample;
 pub mod support;
 
 pub use cells::Comparison;
-pub use data::{ColumnDrift, DataDrift, data_drift};
+pub use data::{Cell, ColumnDrift, DataDrift, data_drift};
 pub use reference::Reference;
 pub use rules::{DeployedScore, Limit, ModelDrift, Past, RuleVerdict, model_drift};
 pub use sample::{Sample, SampleBuilder};

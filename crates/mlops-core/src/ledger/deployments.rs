@@ -106,6 +106,24 @@ impl Ledger {
         })
     }
 
+    /// The deployments and rollbacks recorded from `from` and before `until`, and the last one before
+    /// `from`; oldest first.
+    pub fn deployments_between(
+        &self,
+        from: Option<&str>,
+        until: Option<&str>,
+    ) -> Result<Vec<Deployment>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT {DEPLOYMENT} FROM deployments WHERE (?2 IS NULL OR recorded < ?2)
+                 AND (?1 IS NULL OR recorded >= ?1
+                      OR id = (SELECT max(id) FROM deployments WHERE recorded < ?1)) ORDER BY id"
+            );
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([from, until], deployment)?.collect()
+        })
+    }
+
     /// The newest deployment or rollback.
     pub fn latest_deployment(&self) -> Result<Option<Deployment>> {
         self.query(|db| {

@@ -5,7 +5,7 @@
 //! | 1 | bases and segments of data sets; names of files escaped |
 //! | 2 | nothing: what was fetched from sources is new |
 //! | 3 | nothing: nobody was erased before |
-//! | 4 | nothing: findings and what was asked of releases were not recorded |
+//! | 4 | nothing: findings and what was asked of releases were not recorded; lines of decisions come from their details |
 //!
 //! Not for the present tables: see [`super`].
 
@@ -85,6 +85,9 @@ CREATE TABLE asked (
 CREATE INDEX runs_by_run ON runs (run_id);
 CREATE INDEX runs_by_outcome ON runs (outcome);
 CREATE INDEX decisions_by_outcome ON decisions (outcome);
+ALTER TABLE decisions ADD COLUMN headline TEXT;
+ALTER TABLE scores ADD COLUMN thresholds TEXT;
+CREATE INDEX scores_by_artifact ON scores (artifact);
 ";
 
 /// Migrates an older ledger to the present format.

@@ -31,7 +31,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
-pub use decisions::DecisionRecord;
+pub use decisions::{Challenger, DecisionLine, DecisionRecord, Headline};
 pub use deployments::{Action, Deployment, Removed};
 pub use discarded::Discarded;
 pub use expectations::{Arrival, SourceState};
@@ -39,8 +39,8 @@ pub use findings::{FindingFilter, FindingRecord, Observed};
 pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedAfter, Redaction};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
-pub use models::ModelRecord;
-pub use paged::{DecisionLine, PAGE_SIZE, Paged, RunSummary, RunsWanted};
+pub use models::{Counts, ModelRecord, ThresholdCounts};
+pub use paged::{DecisionSummary, PAGE_SIZE, Paged, RunSummary, RunsWanted};
 pub use runs::{Intent, RunEnd, RunRecord};
 pub use segments::Segment;
 
@@ -95,7 +95,7 @@ CREATE TABLE holdouts (
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, dataset INTEGER NOT NULL,
     outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL,
-    release TEXT, matrix TEXT) STRICT;
+    release TEXT, matrix TEXT, headline TEXT) STRICT;
 CREATE INDEX decisions_by_run ON decisions (run_id);
 CREATE INDEX decisions_by_outcome ON decisions (outcome);
 CREATE TABLE models (
@@ -103,7 +103,8 @@ CREATE TABLE models (
     dataset INTEGER NOT NULL, rows INTEGER NOT NULL, recorded TEXT NOT NULL) STRICT;
 CREATE TABLE scores (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL, f1 REAL NOT NULL,
-    score TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+    score TEXT NOT NULL, recorded TEXT NOT NULL, thresholds TEXT) STRICT;
+CREATE INDEX scores_by_artifact ON scores (artifact);
 CREATE TABLE deployments (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL,
     release TEXT NOT NULL, previous TEXT, f1 REAL, dataset INTEGER NOT NULL,
@@ -439,6 +440,7 @@ mod tests {
             release: None,
             decision: "{}".to_owned(),
             recorded: "2033".to_owned(),
+            headline: None,
         };
         let error = ledger.record_decision(&decision).unwrap_err();
         assert!(matches!(error.kind(), crate::ErrorKind::Locked(_)), "{error}");

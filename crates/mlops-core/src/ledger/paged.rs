@@ -73,7 +73,7 @@ pub struct RunSummary {
 /// A decision without its details.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct DecisionLine {
+pub struct DecisionSummary {
     /// The run that made it.
     pub run_id: RunId,
     /// When it was recorded, RFC 3339, UTC.
@@ -138,7 +138,7 @@ impl Ledger {
     }
 
     /// Page `page` of the decisions; without `all` only those about new data.
-    pub fn decisions_paged(&self, all: bool, page: u64) -> Result<Paged<DecisionLine>> {
+    pub fn decisions_paged(&self, all: bool, page: u64) -> Result<Paged<DecisionSummary>> {
         let nothing = if all { "" } else { DecisionOutcome::NothingNew.as_str() };
         self.query(|db| {
             let sql = "SELECT COUNT(*) FROM decisions WHERE outcome <> ?1";
@@ -154,7 +154,7 @@ impl Ledger {
             let [limit, offset] = window(page);
             let rows = statement.query_map(params![nothing, limit, offset], |row| {
                 let release: Option<String> = row.get(7)?;
-                Ok(DecisionLine {
+                Ok(DecisionSummary {
                     run_id: row.get(0)?,
                     recorded: row.get(1)?,
                     outcome: from_text(2, &row.get::<_, String>(2)?)?,

@@ -133,6 +133,7 @@ mod tests {
             release: None,
             decision: "{\"much\": \"of it\"}".to_owned(),
             recorded: rfc3339(at),
+            headline: None,
         };
         ledger.record_decision(&decision).unwrap();
     }

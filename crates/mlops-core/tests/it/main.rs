@@ -49,6 +49,8 @@ mod lineage;
 mod model_file;
 /// Workspaces that were copied, moved or restored, and those that stand beside others.
 mod moved;
+/// Labels that come later, joined to logged predictions.
+mod outcomes;
 /// Sources that are expected to deliver: told once, and waited for.
 mod overdue;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.

@@ -231,7 +231,7 @@ fn inference() -> Value {
         "RequestedOutput": object(&["name"], json!({
             "name": { "type": "string", "enum": ["prediction", "probability"] },
             "parameters": reference("Record") })),
-        "Inference": object(&["inputs"], json!({ "id": text(),
+        "Inference": object(&["inputs"], json!({ "id": { "type": ["string", "null"] },
             "inputs": list(&reference("InferenceTensor")),
             "outputs": list(&reference("RequestedOutput")),
             "parameters": reference("Parameters") })),

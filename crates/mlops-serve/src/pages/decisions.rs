@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use mlops_core::ids::DecisionOutcome;
-use mlops_core::ledger::DecisionLine;
+use mlops_core::ledger::DecisionSummary;
 use mlops_core::run::decision::Decision;
 use mlops_core::stage::views::decisions::{self, Decisions, Explained};
 
@@ -69,7 +69,7 @@ impl View for Decisions {
     }
 }
 
-fn row(visit: &Visit, line: &DecisionLine) -> Vec<Markup> {
+fn row(visit: &Visit, line: &DecisionSummary) -> Vec<Markup> {
     vec![
         html! { a href=(visit.below("/decisions", line.run_id.as_str())) { (time(&line.recorded)) } },
         outcome(line.outcome),

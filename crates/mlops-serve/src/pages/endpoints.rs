@@ -2,13 +2,18 @@
 //!
 //! Not for the navigation: see `menu`. Not for other endpoints: see `crate::endpoints`.
 
+use mlops_core::evaluation::metrics::Metric;
+use mlops_core::stage::performance::METRICS;
 use serde_json::json;
 
 use super::style::{self, ICON, SHEET};
-use super::{decisions, findings, ingestions, log_in, release, releases, runs, sources, start};
-use crate::access::Scope::{Open, Read};
+use super::{
+    decisions, drift, findings, ingestions, log_in, performance, playground, predictions, release,
+    releases, runs, sources, start, threshold,
+};
+use crate::access::Scope::{Open, Predict, Read};
 use crate::call::at_once;
-use crate::endpoint::{Endpoint, Operation as Op};
+use crate::endpoint::{Endpoint, Operation as Op, Verb};
 use crate::openapi::operation::{HTML, Operation as Described};
 use crate::problem::Dialect::Page;
 
@@ -22,6 +27,111 @@ pub(crate) static PAGES: &[Endpoint] = &[
             |call| Box::pin(start::start(call)),
             || shown("start", "Whether all is well, what is live and why, what is to be done"),
         )],
+    ),
+    Endpoint::new(
+        "/performance",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(performance::performance(call)),
+            || {
+                let metrics: Vec<&str> = METRICS.into_iter().map(Metric::name).collect();
+                let metric = json!({ "type": "string", "enum": metrics });
+                shown("performance", "Scores over time, and the decisions")
+                    .asks("metric", &metric, "The metric of the scores")
+                    .paged()
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/performance/{run}",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(performance::decision(call)),
+            || shown("decision", "One decision with all its numbers, and why").can_miss(),
+        )],
+    ),
+    Endpoint::new(
+        "/drift",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(drift::drift(call)),
+            || {
+                let text = json!({ "type": "string" });
+                shown("drift", "New rows against the training rows, column by column")
+                    .asks(
+                        "run",
+                        &text,
+                        "The run whose decision compared them; by default the newest",
+                    )
+                    .asks("column", &text, "Only columns with this in their name")
+                    .paged()
+                    .can_miss()
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/threshold",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(threshold::threshold(call)),
+            || {
+                let cost = json!({ "type": "number", "minimum": 0 });
+                shown("threshold", "What other thresholds would change")
+                    .asks("false_positive", &cost, "What a false positive costs")
+                    .asks("false_negative", &cost, "What a false negative costs")
+                    .asks("threshold", &cost, "A threshold to look at")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/predictions",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(predictions::predictions(call)),
+            || {
+                let text = json!({ "type": "string" });
+                shown("predictions", "Past predictions by an id, with their reasons")
+                    .asks(
+                        "id",
+                        &text,
+                        "A request's id, the caller's own, or the value of an id column",
+                    )
+                    .asks("at", &text, "The place of the one whose reasons are shown")
+                    .asks("from", &text, "Where to go on with older ones")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/playground",
+        Page,
+        &[
+            Op::get(
+                Read,
+                |call| Box::pin(playground::form(call)),
+                || shown("playgroundForm", "A form for a row to try"),
+            ),
+            Op {
+                verb: Verb::Post,
+                scope: Predict,
+                max_body: Some(|service| service.max_body_bytes.min(playground::LARGEST)),
+                handler: |call| Box::pin(playground::play(call)),
+                describe: || {
+                    Described::new(
+                        "play",
+                        "pages",
+                        "The prediction for a row to try; nothing is recorded",
+                    )
+                    .takes_form("Record")
+                    .answers("What the page shows", "Record")
+                    .also_html()
+                },
+            },
+        ],
     ),
     Endpoint::new(
         "/releases",

@@ -15,7 +15,9 @@ use super::{layout, parts};
 use crate::access::{COOKIE, of_cookie};
 use crate::body;
 use crate::call::Call;
+use crate::client::{Client, Peer};
 use crate::problem::Problem;
+use crate::refusal::Refusal;
 
 /// The most bytes of a form.
 pub(crate) const LARGEST_FORM: usize = 8 << 10;
@@ -32,18 +34,20 @@ pub(crate) fn form(call: &Call) -> Response {
 }
 
 /// Answers `POST /login`: keeps the token, if it is known, and goes to the page that was asked for.
-pub(crate) async fn log_in(Call { app, request, max_body, .. }: Call) -> Result<Response, Problem> {
+pub(crate) async fn log_in(Call { app, id, request, max_body }: Call) -> Result<Response, Problem> {
     let settings = app.settings.load_full();
     let visit = Visit::of(&request, &settings);
     let headers = request.headers().clone();
+    let client = Client::of(Peer::of(&request), &headers, &settings);
     let form = body::form(request, &app, max_body).await?;
     let next = form.get("next").unwrap_or("/");
     let token = form.get("token").unwrap_or_default();
     if !settings.tokens.is_empty() && !settings.tokens.knows(token) {
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, "this token is not known here");
+        let problem = Problem::refused(Refusal::UnknownToken, "this token is not known here");
         if !wants_html(&headers, "") {
             return Err(problem.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
         }
+        app.refusals.tell(Refusal::UnknownToken, client, Some(id.as_str()));
         let mut response =
             page(whole(&visit, "Log in", &asked(&visit, next, Some(&problem.detail))));
         *response.status_mut() = problem.status;
@@ -150,9 +154,10 @@ fn gone_to(place: &str) -> Response {
 /// Sets the cookie to `value`, for this service only.
 fn keep(response: &mut Response, visit: &Visit, headers: &HeaderMap, value: &str, more: &str) {
     let path = if visit.root.is_empty() { "/" } else { &visit.root };
-    let tls = headers
-        .get(FORWARDED_PROTO)
-        .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let tls = visit.tls
+        || headers
+            .get(FORWARDED_PROTO)
+            .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
     let secure = if tls { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={value}; Path={path}; HttpOnly; SameSite=Strict{secure}{more}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {

@@ -13,6 +13,16 @@ pub(super) struct Group {
 pub(super) const MENU: &[Group] = &[
     Group { name: "Overview", pages: &[("/", "Start"), ("/findings", "Findings")] },
     Group {
+        name: "Model",
+        pages: &[
+            ("/performance", "Performance"),
+            ("/drift", "Drift"),
+            ("/threshold", "Threshold"),
+            ("/predictions", "Predictions"),
+            ("/playground", "Playground"),
+        ],
+    },
+    Group {
         name: "Operation",
         pages: &[
             ("/releases", "Releases"),

@@ -9,28 +9,36 @@
 //! | `layout` | the frame of every page: head, navigation, footer |
 //! | `menu` | which pages there are, for the navigation |
 //! | `table`, `parts`, `values` | the components of pages: tables with paging, cards, facts, commands; numbers and times |
+//! | `charts`, `reasons` | charts with their numbers; what moved a prediction |
 //! | `style` | the style sheet and the icon |
 //! | `log_in` | the form for a token, and the cookie that keeps it |
 //!
 //! A page reads the ledger and the release in a thread that may block; it writes nothing, and fetches nothing from
 //! elsewhere. There is no script. Not for what is shown: the views are `mlops_core::stage::views`.
 
+mod charts;
 mod decisions;
+mod drift;
 pub(crate) mod endpoints;
 mod findings;
 mod ingestions;
-pub(crate) mod layout;
+mod layout;
 pub(crate) mod log_in;
 mod menu;
-pub(crate) mod parts;
+mod parts;
+mod performance;
+mod playground;
+mod predictions;
 pub(crate) mod query;
+mod reasons;
 mod release;
 mod releases;
 mod runs;
 mod sources;
 mod start;
-pub(crate) mod style;
-pub(crate) mod table;
-pub(crate) mod values;
+mod style;
+mod table;
+mod threshold;
+mod values;
 pub(crate) mod view;
 pub(crate) mod visit;

@@ -1,11 +1,10 @@
-//! The components of pages: cards, facts, findings, commands, pictures, labels.
+//! The components of pages: cards, facts, findings, commands, labels.
 //!
-//! Not for tables: see [`super::table`].
+//! Not for tables: see [`super::table`]; not for pictures: see `super::charts`.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use mlops_core::run::attention::Attention;
 use mlops_core::text;
-use mlops_report::Picture;
 use mlops_report::font::clean;
 
 /// A section with a heading, whose `id` links can name.
@@ -115,18 +114,5 @@ pub(crate) fn empty(what: &str, line: Option<&str>) -> Markup {
     html! {
         p.empty { (what) }
         @if let Some(line) = line { (command(line)) }
-    }
-}
-
-/// A picture with its numbers as text. On a narrow screen it scrolls instead of shrinking below what can be read.
-pub(crate) fn picture(picture: &Picture, numbers: &Markup) -> Markup {
-    html! {
-        figure {
-            div.scroll role="group" aria-label={ "Picture: " (picture.name.replace('_', " ")) } tabindex="0" {
-                (PreEscaped(picture.svg.trim_end()))
-            }
-            figcaption { (clean(picture.caption)) }
-            details { summary { "The numbers" } (numbers) }
-        }
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Not for the records themselves: see `mlops_core::stage::views::start`.
 
-use std::sync::atomic::Ordering;
-
 use axum::response::Response;
 use maud::{Markup, html};
 use mlops_core::stage::views::live::LiveRelease;
@@ -58,7 +56,7 @@ fn service(app: &Shared) -> Service {
     let loaded = app.live.get();
     let model_version = loaded.as_ref().map(|loaded| loaded.id.to_string());
     let trouble = app.live.trouble();
-    let (state, words) = if app.stopping.load(Ordering::Relaxed) {
+    let (state, words) = if *app.stopping.borrow() {
         (State::Warning, "It is stopping and completes the requests in progress".to_owned())
     } else if app.live.stalled(&app.context) {
         (

@@ -52,6 +52,24 @@ pub(crate) async fn answer<V: View>(
     Ok(if html { page(text) } else { varying(body::typed(text, "application/json")) })
 }
 
+/// `view` in the form that a client with `headers` asks for, as the answer to a form.
+pub(crate) fn rendered(
+    headers: &HeaderMap,
+    visit: &Visit,
+    view: &impl View,
+) -> Result<Response, Problem> {
+    if wants_html(headers, "") {
+        return Ok(page(layout::page(visit, &view.title(), &view.main(visit)).into_string()));
+    }
+    let text = serde_json::to_string(view).map_err(|e| Problem::internal(e.to_string()))?;
+    Ok(varying(body::typed(text, "application/json")))
+}
+
+/// What is not there.
+pub(crate) fn missing(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
 /// The part of the path that names what is asked for.
 pub(crate) async fn named<T>(call: &mut Call) -> Result<T, Problem>
 where

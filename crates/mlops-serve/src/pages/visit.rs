@@ -20,6 +20,8 @@ pub(crate) struct Visit {
     pub(crate) query: Query,
     /// Pages need a token, so that there is something to log out of.
     pub(crate) guarded: bool,
+    /// The service itself answers by TLS.
+    pub(crate) tls: bool,
 }
 
 impl Visit {
@@ -27,10 +29,11 @@ impl Visit {
     pub(crate) fn of(request: &Request, settings: &Settings) -> Self {
         let uri = request.uri();
         Self {
-            root: prefix::of(request.headers(), settings),
+            root: prefix::of(request, settings),
             path: uri.path().to_owned(),
             query: Query::of(uri.query().unwrap_or_default()),
             guarded: !settings.tokens.is_empty(),
+            tls: settings.tls.is_some(),
         }
     }
 
@@ -126,6 +129,7 @@ mod tests {
             path: "/runs".to_owned(),
             query: Query::of("step=training&page=3"),
             guarded: false,
+            tls: false,
         };
         assert_eq!(visit.with("page", "4"), "/models/churn/runs?step=training&page=4");
         assert_eq!(visit.below("/releases", "r-1/x"), "/models/churn/releases/r-1%2Fx");

@@ -89,6 +89,11 @@ fn pages_are_accessible_in_light_and_dark_on_desks_and_phones() {
     let mut paths: Vec<String> = [
         "/",
         "/findings",
+        "/performance",
+        "/drift",
+        "/threshold",
+        "/predictions",
+        "/playground",
         "/releases",
         "/decisions",
         "/runs",

@@ -20,7 +20,7 @@ use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::{ConstantBaseline, Metric, SAME_F1};
 use crate::evaluation::reasons::{Constant, GateReason, Reasons, Ruling};
 use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind, RunId, Step};
-use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
+use crate::ledger::{Challenger, DatasetRecord, DecisionRecord, Headline, Ledger, projections};
 use crate::model::Model;
 use crate::release::Release;
 use crate::run::attention::Remark;
@@ -561,6 +561,14 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
         release: decision.live.as_ref().map(|live| live.release.clone()),
         decision: serde_json::to_string(decision).map_err(|e| Error::backend("JSON", e))?,
         recorded: decision.recorded.clone(),
+        headline: Some(Headline {
+            reason: decision.reason.clone(),
+            challenger: decision.retrained.as_ref().map(|new| Challenger {
+                f1: new.f1,
+                interval: new.f1_interval,
+                rows: new.test_rows,
+            }),
+        }),
     })
 }
 

@@ -68,7 +68,9 @@ pub fn run(context: &Context, workspace: &mut Workspace, request: &Request) -> R
     let known = workspace.ledger.tombstones()?;
     let people = People::of(request, (&schema, &context.config.only_slices), &secret, &known)?;
     let plan = Plan::of(context, &workspace.ledger, &schema, &people, request)?;
-    plan.carry_out(context, workspace, &schema, &people)
+    let erased = plan.carry_out(context, workspace, &schema, &people)?;
+    super::outcomes::forget(context, &workspace.ledger)?;
+    Ok(erased)
 }
 
 /// What [`run`] would do. Takes no lock and changes nothing.

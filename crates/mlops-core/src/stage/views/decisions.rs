@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::ids::RunId;
-use crate::ledger::{DecisionLine, Ledger, Paged};
+use crate::ledger::{DecisionSummary, Ledger, Paged};
 use crate::run::context::Context;
 use crate::run::decision::Decision;
 
@@ -18,7 +18,7 @@ pub struct Decisions {
     pub all: bool,
     /// The decisions.
     #[serde(flatten)]
-    pub decisions: Paged<DecisionLine>,
+    pub decisions: Paged<DecisionSummary>,
 }
 
 /// One decision.
@@ -27,7 +27,7 @@ pub struct Decisions {
 pub struct Explained {
     /// The record without details.
     #[serde(flatten)]
-    pub line: DecisionLine,
+    pub line: DecisionSummary,
     /// The explanation in sentences, as `--explain` gives it.
     pub explanation: Vec<String>,
     /// Every input, number, threshold and verdict; `None` if the details were thinned out.
@@ -50,7 +50,7 @@ pub fn one(context: &Context, id: &str) -> Result<Option<Explained>> {
     let decision: Option<Box<Decision>> = serde_json::from_str(&record.decision).ok();
     let explanation = decision.as_ref().map(|d| d.to_string()).unwrap_or_default();
     Ok(Some(Explained {
-        line: DecisionLine {
+        line: DecisionSummary {
             run_id: record.run_id,
             recorded: record.recorded,
             outcome: record.outcome,
