@@ -69,8 +69,8 @@ impl Ledger {
     ) -> Result<Vec<(ReleaseId, String)>> {
         self.query(|db| {
             let sql = "SELECT release, record FROM (SELECT * FROM asked
-                 WHERE ?1 IS NULL OR release = ?1 ORDER BY first_day DESC, recorded DESC LIMIT ?2)
-                 ORDER BY first_day, recorded";
+                 WHERE ?1 IS NULL OR release = ?1 ORDER BY recorded DESC, first_day DESC LIMIT ?2)
+                 ORDER BY recorded, first_day";
             let mut statement = db.prepare(sql)?;
             let rows = statement
                 .query_map(params![release.map(ReleaseId::as_str), most], |row| {
@@ -90,5 +90,48 @@ impl Ledger {
     /// Keeps it in place of an earlier one.
     pub(crate) fn keep_training_reference<T: Serialize>(&mut self, reference: &T) -> Result<()> {
         self.keep(REFERENCE_KEY, Some(reference))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> Ledger {
+        Ledger::in_memory().unwrap()
+    }
+
+    fn span(from: &str, until: &str, rows: u64) -> (NaiveDate, NaiveDate, u64, String) {
+        (from.parse().unwrap(), until.parse().unwrap(), rows, format!("{{\"rows\":{rows}}}"))
+    }
+
+    #[test]
+    fn a_span_grows_and_never_shrinks_when_files_of_the_log_are_gone() {
+        let mut ledger = ledger();
+        let release: ReleaseId = "r-1-0123456789ab".parse().unwrap();
+        let other: ReleaseId = "r-2-0123456789ab".parse().unwrap();
+        let mut record = |release: &ReleaseId, from, until, rows| {
+            let spans = std::iter::once(span(from, until, rows));
+            ledger.record_asked(release, spans, "2026-11-30T00:00:00Z").unwrap();
+        };
+        record(&release, "2026-11-23", "2026-11-30", 5);
+        record(&release, "2026-11-16", "2026-11-23", 9);
+        record(&other, "2026-11-23", "2026-11-30", 7);
+        record(&release, "2026-11-23", "2026-11-30", 8);
+        record(&release, "2026-11-16", "2026-11-23", 2);
+        let found = |of, most| -> Vec<String> {
+            ledger.asked(of, most).unwrap().into_iter().map(|(_, record)| record).collect()
+        };
+        assert_eq!(found(Some(&release), 9), ["{\"rows\":9}", "{\"rows\":8}"]);
+        assert_eq!(found(Some(&release), 1), ["{\"rows\":8}"]);
+        assert_eq!(found(None, 9).len(), 3);
+    }
+
+    #[test]
+    fn a_reference_of_another_version_is_as_none() {
+        let mut ledger = ledger();
+        ledger.keep_training_reference(&vec![1, 2]).unwrap();
+        assert_eq!(ledger.training_reference::<Vec<u8>>().unwrap(), Some(vec![1, 2]));
+        assert_eq!(ledger.training_reference::<String>().unwrap(), None);
     }
 }

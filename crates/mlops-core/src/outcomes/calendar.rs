@@ -37,7 +37,8 @@ pub fn around(unit: Period, day: i64) -> (i64, i64) {
     }
 }
 
-fn number(date: NaiveDate) -> i64 {
+/// The number of a date, in days since 1970.
+pub fn number(date: NaiveDate) -> i64 {
     (date - NaiveDate::default()).num_days()
 }
 

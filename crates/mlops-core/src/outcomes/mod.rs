@@ -12,11 +12,13 @@
 pub mod calendar;
 pub mod figures;
 mod join;
+mod known;
 mod passed;
 mod schema;
 pub mod store;
 mod windows;
 
 pub use figures::{Delay, LabelCounts, LogCounts, OfRelease, OfWindow, Outcomes, Realised};
+pub use known::KnownLabels;
 pub use passed::{Pending, WrittenRow};
 pub use store::{LabelFile, LogPlace, NewLabel, NewPrediction, Store};

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::drift::DataDrift;
 use crate::evaluation::estimate::{Estimate, Expected};
+use crate::evaluation::metrics::interval::LEVEL;
+use crate::evaluation::metrics::{Interval, PairedCounts};
 use crate::evaluation::refusal::Refusal;
 use crate::ids::ReleaseId;
 use crate::text;
@@ -88,7 +90,45 @@ pub struct Replay {
     pub unanswered: u64,
     /// The number of logged rows whose features are not in the log.
     pub without_features: u64,
+    /// The scores of both on those of the rows whose labels are known by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled: Option<Labelled>,
 }
+
+/// Live release and challenger on logged rows whose labels are known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Labelled {
+    /// The number of these rows.
+    pub rows: u64,
+    /// F1 of the live release.
+    pub champion_f1: f64,
+    /// F1 of the challenger.
+    pub challenger_f1: f64,
+    /// The challenger's F1 less that of the live release.
+    pub difference: f64,
+    /// The paired interval of the difference.
+    pub interval: Interval,
+    /// The challenger may have been trained on these rows, which favours it.
+    pub trained_on: bool,
+}
+
+impl Labelled {
+    /// The scores that follow from `counts`, with an interval that depends on the seed; `None` without rows.
+    pub fn of(counts: &PairedCounts, seed: u64, trained_on: bool) -> Option<Self> {
+        (counts.n() > 0).then(|| Self {
+            rows: counts.n(),
+            champion_f1: counts.champion().f1(),
+            challenger_f1: counts.challenger().f1(),
+            difference: counts.difference(),
+            interval: counts.interval(LEVEL, RESAMPLES, seed),
+            trained_on,
+        })
+    }
+}
+
+/// Resamples of the paired interval.
+const RESAMPLES: usize = 5_000;
 
 impl Replay {
     /// The share of the rows that change sides.
@@ -210,6 +250,23 @@ impl fmt::Display for Replay {
                 write!(f, "; {} {what}", text::count(rows))?;
             }
         }
-        f.write_str(".\n")
+        f.write_str(".\n")?;
+        let Some(known) = &self.labelled else { return Ok(()) };
+        writeln!(
+            f,
+            "  The labels of {} of them are known: F1 of the live release {:.4}, of the challenger {:.4}; difference \
+             {:+.4} ({:+.3} to {:+.3}){}.",
+            text::count(known.rows),
+            known.champion_f1,
+            known.challenger_f1,
+            known.difference,
+            known.interval.low,
+            known.interval.high,
+            if known.trained_on {
+                ". The challenger may have been trained on these rows, which favours it"
+            } else {
+                ""
+            }
+        )
     }
 }

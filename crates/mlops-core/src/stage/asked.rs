@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
+use crate::config::Period;
 use crate::csv::reader::RowReader;
 use crate::drift::{ModelDrift, Reference, SampleBuilder, data_drift, support};
 use crate::evaluation::answered::Answered;
@@ -20,6 +21,7 @@ use crate::evaluation::refusal::Refusal;
 use crate::ids::ReleaseId;
 use crate::ledger::Ledger;
 use crate::model::Model;
+use crate::outcomes::calendar;
 use crate::prediction_log::files::{self, LogFile};
 use crate::prediction_log::reader::{self, Want};
 use crate::release::{Release, SCORE, parse};
@@ -64,8 +66,15 @@ pub fn run(
     let Some(log) = &config.service.prediction_log else { return Ok(None) };
     let tested: Score = parse(&live.folder.join(SCORE))?;
     let want = if log.features { Want::Features } else { Want::Predictions };
-    let mut spans = Spans::new(&live.model, config.training.seed);
-    let recorded = newest(&workspace.ledger, &live.id)?;
+    let window = match config.labels.window {
+        Period::Auto => Period::Week,
+        chosen => chosen,
+    };
+    let mut spans = Spans::new(&live.model, window, config.training.seed);
+    // Others were recorded when the configuration had another window.
+    let is_ours = |found: &AskedWindow| span(window, found.from) == (found.from, found.until);
+    let mut recorded = newest(&workspace.ledger, &live.id)?;
+    recorded.retain(is_ours);
     // Of what is on record only the newest spans may still grow.
     spans.floor = recorded.iter().rev().nth(GROWING - 1).map_or(NaiveDate::MIN, |span| span.from);
     let mut strange = 0;
@@ -99,7 +108,8 @@ pub fn run(
         .collect::<Result<_>>()?;
     let now = context.now();
     workspace.ledger.record_asked(&live.id, windows.iter().map(row), &now)?;
-    let windows = newest(&workspace.ledger, &live.id)?;
+    let mut windows = newest(&workspace.ledger, &live.id)?;
+    windows.retain(is_ours);
     if windows.is_empty() {
         return Ok(None);
     }
@@ -206,6 +216,7 @@ fn reference(
 /// The rows of the log by span of time.
 struct Spans<'a> {
     model: &'a Model,
+    window: Period,
     seed: u64,
     each: BTreeMap<(NaiveDate, NaiveDate), Span>,
     /// Rows before this day are of spans that were dropped.
@@ -222,13 +233,13 @@ struct Span {
 }
 
 impl<'a> Spans<'a> {
-    fn new(model: &'a Model, seed: u64) -> Self {
-        Self { model, seed, each: BTreeMap::new(), floor: NaiveDate::MIN }
+    fn new(model: &'a Model, window: Period, seed: u64) -> Self {
+        Self { model, window, seed, each: BTreeMap::new(), floor: NaiveDate::MIN }
     }
 
     /// Adds a row; `push` appends its features to a table, if it has any.
     fn add(&mut self, at: &DateTime<Utc>, probability: f64, push: impl FnOnce(&mut Table) -> bool) {
-        let (from, until) = span(at.date_naive());
+        let (from, until) = span(self.window, at.date_naive());
         if from < self.floor {
             return;
         }
@@ -271,9 +282,9 @@ impl Span {
 }
 
 /// The first day of the span that `day` is in, and the day after its last.
-fn span(day: NaiveDate) -> (NaiveDate, NaiveDate) {
-    let monday = day - Days::new(day.weekday().num_days_from_monday().into());
-    (monday, monday + Days::new(7))
+fn span(window: Period, day: NaiveDate) -> (NaiveDate, NaiveDate) {
+    let (first, end) = calendar::around(window, calendar::number(day));
+    (calendar::date(first), calendar::date(end))
 }
 
 /// What windows are judged by.
@@ -318,19 +329,5 @@ impl Judge<'_> {
         };
         let (rows, positive) = (answered.rows(), answered.positive());
         Ok(AskedWindow { from, until, rows, positive, outlook, refused, against, drift })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_is_a_week_from_monday_on() {
-        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        for at in ["2026-11-23", "2026-11-29"] {
-            assert_eq!(span(day(at)), (day("2026-11-23"), day("2026-11-30")), "{at}");
-        }
-        assert_eq!(span(day("2026-11-30")).0, day("2026-11-30"));
     }
 }

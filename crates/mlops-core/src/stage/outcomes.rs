@@ -148,6 +148,12 @@ pub fn run(context: &Context, workspace: &mut Workspace, reach: Reach) -> Result
     Ok(Joined { outcomes, new_predictions, new_labels, erased, training_rows, failures })
 }
 
+/// The store of predictions and labels.
+pub(super) fn open(context: &Context) -> Result<Store> {
+    let config = &context.config;
+    Store::open(&config.outcomes_path(), &context.disk, &Keys::of(config).settings(config))
+}
+
 /// Removes what the store has of erased people; returns how many rows that were.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use mlops_core::evaluation::refusal::{Compared, Refusal};
 use mlops_core::ids::{DecisionOutcome, Step};
 use mlops_core::model::Predictor;
 use mlops_core::run::asked::{Against, Asked, Outlook, headline};
+use mlops_core::stage::outcomes::{self, Reach};
 use mlops_core::stage::prometheus::Figures;
 use mlops_core::stage::{asked, diagnose};
 use mlops_core::table::Table;
@@ -19,7 +20,7 @@ use crate::decision::{decide, turned};
 /// A live release with a log of predictions.
 fn live(features: bool) -> Scene {
     let scene = Scene::with(&json!({
-        "source_folder_path": "source", "holdout": {"share": 0.25},
+        "source_folder_path": "source", "holdout": {"share": 0.25}, "labels": {"path": "labels"},
         "service": {"prediction_log_path": "log", "prediction_log_features": features}
     }));
     scene.rows("in/a.csv", &sample_rows(2_000, 1));
@@ -188,6 +189,15 @@ fn a_decision_tells_what_was_asked_and_what_the_challenger_would_have_answered()
     let quiet = decide(&scene);
     assert_eq!(quiet.outcome, DecisionOutcome::NothingNew, "{quiet}");
     assert!(quiet.asked.is_some_and(|asked| asked.outlook.estimate().is_some()));
+    let outcomes: String = turned(900, 11)
+        .lines()
+        .take(300)
+        .map(|row| format!("{},{}\n", &row[..row.find(',').unwrap()], &row[row.len() - 1..]))
+        .collect();
+    scene.file("labels/a.csv", "corporation,exited\n".to_owned() + &outcomes);
+    scene
+        .step(Step::Outcomes, |context, workspace| outcomes::run(context, workspace, Reach::Here))
+        .unwrap();
     scene.rows("source/b.csv", &turned(6_000, 3));
     let decision = decide(&scene);
     assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");
@@ -202,7 +212,15 @@ fn a_decision_tells_what_was_asked_and_what_the_challenger_would_have_answered()
     let replay = decision.replay.as_ref().unwrap();
     assert_eq!((replay.rows, replay.without_features), (900, 0));
     assert!(replay.changed() > 0.3 && replay.mean_distance > 0.1, "{replay:?}");
+    let known = replay.labelled.as_ref().unwrap();
+    assert_eq!((known.rows, known.trained_on), (300, false));
+    assert!(known.champion_f1 < 0.4 && known.challenger_f1 > 0.6, "{known:?}");
+    assert!(known.interval.low > 0.2 && known.interval.low < known.difference, "{known:?}");
     let text = decision.to_string();
+    assert!(
+        text.contains("  The labels of 300 of them are known: F1 of the live release 0."),
+        "{text}"
+    );
     assert!(text.contains("Asked 2033-05-09 to 2033-05-15: 900 rows"), "{text}");
     assert!(text.contains("Replay of 900 rows of the prediction log"), "{text}");
     let path = format!("out/decisions/{}.json", decision.run_id);
