@@ -6,6 +6,7 @@
 mod columns;
 mod files;
 mod findings;
+mod standing;
 mod subject;
 mod trial;
 
@@ -109,6 +110,9 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         generated: context.now(),
         tool_version: context.tool_version.clone(),
         release: subject.release.as_ref().map(ToString::to_string),
+        standing: standing::of(workspace, &subject)?,
+        judged: standing::judged(workspace, &subject)?,
+        calibration: trial.calibration,
         digests: trial.digests(&subject, &data_version),
         data_version,
         target: schema.target().to_owned(),
@@ -177,7 +181,7 @@ fn references(subject: &Subject, columns: &[ColumnRow]) -> Vec<usize> {
     let categorical = subject.model.encoder.categorical.iter();
     let most = |name: &str| {
         let column = columns.iter().find(|column| column.name == name);
-        column.and_then(|column| column.most_frequent.clone())
+        column.and_then(|column| column.top.first()).map(|(value, _)| value.clone())
     };
     categorical
         .map(|feature| {
@@ -265,6 +269,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
         iterations: Some(card.iterations as u64),
         gradient_norm: Some(card.gradient_norm),
         rows: card.rows,
+        positives: Some(model.data.positives),
         c: model.training.c,
         missing_policy: policy.to_owned(),
         attributes: card.attributes.clone(),

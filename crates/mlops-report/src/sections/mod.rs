@@ -3,6 +3,7 @@
 //! Not for how it looks (`html`, `pdf`) and not for drawing (`pictures`).
 
 mod data;
+mod drift;
 mod findings;
 mod ingested;
 mod model;
@@ -32,6 +33,7 @@ pub(crate) fn document(report: &Report) -> Document {
             section("ingested", "Ingested files", ingested::section(report)),
             section("model", "The model", model::section(report)),
             section("quality", "Model quality", quality::section(report)),
+            section("drift", "Drift", drift::section(report)),
             section("data", "The data", data::section(report)),
             section("findings", "Findings", findings::section(report)),
         ],
