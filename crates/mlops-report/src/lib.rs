@@ -43,6 +43,6 @@ pub use html::render;
 pub use picture::{Chart, png, svg};
 pub use pictures::{Picture, pictures};
 pub use report::{
-    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, Part,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, Part, Past,
     PointsScale, Previous, Reason, Report, Score, Severity, Standing,
 };

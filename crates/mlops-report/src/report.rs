@@ -32,6 +32,8 @@ pub struct Report {
     pub standing: Option<Standing>,
     /// What the newest decision on the model, or the one that made it live, saw.
     pub judged: Option<Judged>,
+    /// Scores of releases and of decisions, the newest first.
+    pub history: Vec<Past>,
     /// Digest of the data that the model was fitted on.
     pub data_version: String,
     /// More digests for the footer, each with its name.
@@ -73,6 +75,7 @@ impl Default for Report {
             release: None,
             standing: None,
             judged: None,
+            history: Vec::new(),
             data_version: String::new(),
             digests: Vec::new(),
             target: String::new(),
@@ -118,6 +121,25 @@ pub struct Previous {
     pub f1: Option<f64>,
     /// The data set that it was trained on, with the number of its rows, if known.
     pub data: Option<(String, Option<u64>)>,
+}
+
+/// A score at an earlier time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// When it was recorded, RFC 3339.
+    pub at: String,
+    /// What happened: `went live`, `no drift`…
+    pub what: String,
+    /// The release that was scored.
+    pub release: String,
+    /// It was scored on rows that came after its training, not on the test rows of its time.
+    pub on_new_rows: bool,
+    /// Its F1.
+    pub f1: f64,
+    /// The interval of it, if known.
+    pub interval: Option<Interval>,
+    /// The number of rows, if known.
+    pub rows: Option<u64>,
 }
 
 /// What a decision of `fullprocess` saw.

@@ -6,6 +6,7 @@
 mod columns;
 mod files;
 mod findings;
+mod since;
 mod standing;
 mod subject;
 mod trial;
@@ -32,6 +33,7 @@ use crate::report::{
     Coefficient, ColumnRow, Finding, Model, Part, PointsScale, Report, Score, Severity,
 };
 use crate::sections;
+pub use since::{COMPARISON, COMPARISON_PDF, Since, since};
 use subject::Subject;
 use trial::Trial;
 
@@ -57,6 +59,9 @@ pub struct Reported {
     pub folder: String,
     /// The files written there.
     pub files: Vec<String>,
+    /// The earlier release that it was compared with, on request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<String>,
     /// Findings, the most severe first.
     pub warnings: Vec<Finding>,
 }
@@ -112,6 +117,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         release: subject.release.as_ref().map(ToString::to_string),
         standing: standing::of(workspace, &subject)?,
         judged: standing::judged(workspace, &subject)?,
+        history: standing::history(workspace)?,
         calibration: trial.calibration,
         digests: trial.digests(&subject, &data_version),
         data_version,
@@ -137,6 +143,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         f1: scored.then_some(report.score.f1),
         folder: context.config.output_model.display().to_string(),
         files,
+        compared_with: None,
         warnings: report.warnings,
     })
 }
@@ -323,6 +330,9 @@ impl fmt::Display for Reported {
         let pictures: Vec<_> = self.files.iter().filter_map(|n| n.strip_suffix(".png")).collect();
         writeln!(f, "Written to {}:", self.folder)?;
         writeln!(f, "  {PAGE}, {PDF}")?;
+        if let Some(release) = &self.compared_with {
+            writeln!(f, "  {COMPARISON}, {COMPARISON_PDF}: what changed since {release}")?;
+        }
         for names in pictures.chunks(3) {
             writeln!(
                 f,

@@ -1,8 +1,10 @@
-//! How the model went live, what was live before it, and what the last decision on it saw.
+//! How the model went live, what was live before it, what the last decision on it saw, and earlier scores.
 //!
 //! Not for judging either: the records are told as they are.
 
 use mlops_core::Result;
+use mlops_core::evaluation::metrics::ConfusionMatrix;
+use mlops_core::evaluation::metrics::interval::f1_interval;
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ledger::{Action, Ledger};
 use mlops_core::run::context::Workspace;
@@ -10,7 +12,7 @@ use mlops_core::run::decision::Decision;
 use mlops_core::stage::decide;
 
 use super::subject::Subject;
-use crate::report::{Judged, Previous, Standing};
+use crate::report::{Judged, Past, Previous, Standing};
 
 /// The record of the deployment; `None` if the model is not live, or was deployed by hand.
 pub(super) fn of(workspace: &Workspace, subject: &Subject) -> Result<Option<Standing>> {
@@ -75,4 +77,41 @@ pub(super) fn judged(workspace: &Workspace, subject: &Subject) -> Result<Option<
     let here = all.iter().rev().find(|deployed| deployed.release == *release);
     let decision = here.and_then(|here| decide::explain(ledger, Some(&here.run_id)).ok());
     Ok(decision.filter(made_it).and_then(|decision| told(decision, true)))
+}
+
+/// The most scores that are told.
+const MOST: usize = 200;
+
+/// The scores of all releases on their test rows, and of live ones on new rows; the newest first.
+pub(super) fn history(workspace: &Workspace) -> Result<Vec<Past>> {
+    let deployed = workspace.ledger.deployments()?.into_iter().filter_map(|deployed| {
+        Some(Past {
+            at: deployed.recorded,
+            what: match deployed.action {
+                Action::Deploy => "went live",
+                Action::Rollback => "live again by a rollback",
+            }
+            .to_owned(),
+            release: deployed.release.to_string(),
+            on_new_rows: false,
+            f1: deployed.f1?,
+            interval: None,
+            rows: None,
+        })
+    });
+    let decided = workspace.ledger.decisions()?.into_iter().filter_map(|decided| {
+        Some(Past {
+            at: decided.recorded,
+            what: decided.outcome.as_str().replace('_', " "),
+            release: decided.release?.to_string(),
+            on_new_rows: true,
+            f1: decided.f1?,
+            interval: decided.matrix.as_ref().map(f1_interval),
+            rows: decided.matrix.as_ref().map(ConfusionMatrix::n),
+        })
+    });
+    let mut all: Vec<Past> = deployed.chain(decided).collect();
+    all.sort_by(|a, b| b.at.cmp(&a.at));
+    all.truncate(MOST);
+    Ok(all)
 }

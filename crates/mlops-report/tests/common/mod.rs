@@ -10,8 +10,8 @@ use mlops_core::evaluation::metrics::{
 use mlops_core::model::Counts;
 use mlops_core::model::scorecard::{Attribute, AttributeColumn, AttributeRow, Points};
 use mlops_report::{
-    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, PointsScale,
-    Previous, Reason, Report, Score, Severity, Standing,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, Past,
+    PointsScale, Previous, Reason, Report, Score, Severity, Standing,
 };
 
 /// Scores of two made-up classes, from a small generator of our own.
@@ -114,6 +114,17 @@ pub(crate) fn plausible() -> Report {
             ..Standing::default()
         }),
         judged: Some(judged()),
+        history: (0..14_u32)
+            .map(|k| Past {
+                at: format!("2026-02-{:02}T06:00:00Z", 28 - k),
+                what: "no drift".to_owned(),
+                release: "2026-02-01-r6".to_owned(),
+                on_new_rows: true,
+                f1: 0.74 + f64::from(k * 7 % 5) / 100.0,
+                interval: band(0.75),
+                rows: Some(310),
+            })
+            .collect(),
         calibration: Some(CalibrationTest {
             groups: 10,
             statistic: 9.6,
