@@ -199,7 +199,7 @@ impl Flow<'_> {
             let height = names.len().max(values.len()) as f64 * leading;
             let mut piece = Piece::of_lines(names, 0.0, PLAIN.size, leading);
             piece.marks.extend(Piece::of_lines(values, NAMES, PLAIN.size, leading).marks);
-            let with_next = k == 0 && items.len() > 1;
+            let with_next = k + 1 < items.len();
             let gap = if k == 0 { 6.0 } else { 2.0 };
             self.pieces.push(Piece { height, gap, with_next, ..piece });
         }

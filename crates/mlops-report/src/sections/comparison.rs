@@ -137,17 +137,19 @@ fn summary(comparison: &Comparison) -> Vec<Block> {
     let trained = |side: &Side| format::counted(side.card.rows, "training row", "training rows");
     let told = |of: DecisionOutcome| decisions.iter().filter(|d| d.outcome == of).count() as u64;
     let (promoted, refused) = (told(DecisionOutcome::Promoted), told(DecisionOutcome::Refused));
+    let made = match decisions.len() as u64 {
+        0 => "none".to_owned(),
+        n => format!(
+            "{}: {} promoted a new model, {} refused one",
+            format::count(n),
+            format::count(promoted),
+            format::count(refused)
+        ),
+    };
     blocks.push(Block::Facts(vec![
         ("Data then".to_owned(), format!("{}; {}", sized(&then.data), trained(then)).into()),
         ("Data now".to_owned(), format!("{}; {}", sized(&now.data), trained(now)).into()),
-        (
-            "Decisions between".to_owned(),
-            format!(
-                "{}, of which {promoted} promoted a new model and {refused} refused one",
-                format::count(decisions.len() as u64)
-            )
-            .into(),
-        ),
+        ("Decisions between".to_owned(), made.into()),
     ]));
     let matters = matters(then, now);
     blocks.push(Block::Heading("Differences that matter".to_owned()));

@@ -25,11 +25,11 @@ pub(super) fn section(report: &Report) -> Vec<Block> {
 
 fn told(judged: &Judged) -> Line {
     let how = if judged.made_it {
-        "made this release live, since the one before it was judged as follows."
+        "made this release live; the verdicts below are on the one before it"
     } else {
-        "judged this release on rows that came after those it was trained on."
+        "judged this release on rows that came after those it was trained on"
     };
-    let reason = format!(" {}.", judged.reason.trim_end_matches('.'));
+    let reason = format!(": {}.", judged.reason.trim_end_matches('.'));
     line![
         "The run ",
         Span::Code(judged.run.clone()),
