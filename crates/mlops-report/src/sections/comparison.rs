@@ -219,7 +219,7 @@ fn matters(then: &Side, now: &Side) -> Vec<Line> {
         .into_iter()
         .filter(|shift| shift.deviations.abs() > SHIFT)
         .take(MOST)
-        .map(|shift| format!("{} by {}", shift.feature, signed(shift.deviations)))
+        .map(|shift| format!("{} by {}", text::name(shift.feature), signed(shift.deviations)))
         .collect();
     if !moved.is_empty() {
         let told = format!("Means that moved, in standard deviations: {}.", moved.join("; "));
@@ -234,7 +234,12 @@ fn matters(then: &Side, now: &Side) -> Vec<Line> {
         })
         .take(MOST)
         .map(|e| {
-            format!("{} from {} to {}", e.feature, format::number(e.was), format::number(e.is))
+            format!(
+                "{} from {} to {}",
+                text::name(e.feature),
+                format::number(e.was),
+                format::number(e.is)
+            )
         })
         .collect();
     if !changed.is_empty() {

@@ -2,6 +2,8 @@
 //!
 //! Not for problems with them: see `findings`.
 
+use mlops_core::text;
+
 use crate::document::{Block, Cell, Table, cells, name, paragraph, small};
 use crate::format;
 use crate::report::{ColumnRow, Report};
@@ -101,7 +103,10 @@ fn bars(column: &ColumnRow) -> Cell {
     }
     let heights = column.histogram.iter().map(|n| *n as f64 / most as f64).collect();
     let counts: Vec<String> = column.histogram.iter().map(|n| format::count(*n)).collect();
-    Cell::Bars(heights, format!("Distribution of {}: {}", column.name, counts.join("; ")))
+    Cell::Bars(
+        heights,
+        format!("Distribution of {}: {}", text::name(&column.name), counts.join("; ")),
+    )
 }
 
 /// The most frequent values of each category.

@@ -3,9 +3,9 @@
 //! Not for deciding: see `mlops_core::drift`.
 
 use mlops_core::drift::{DataDrift, ModelDrift};
+use mlops_core::text;
 
-use crate::document::{Block, Table, cells, line, name, paragraph, small, strong};
-use crate::document::{Line, Span};
+use crate::document::{Block, Line, Span, Table, cells, line, name, paragraph, small, strong};
 use crate::format;
 use crate::report::{Judged, Report};
 
@@ -92,7 +92,7 @@ fn of_data(data: &DataDrift) -> Vec<Block> {
         let largest = comparison.largest.as_ref().map_or_else(String::new, |cell| {
             format!(
                 "{}: {} before, {} now",
-                cell.label,
+                text::name(&cell.label),
                 share(cell.reference, data.reference_rows),
                 share(cell.new, data.new_rows)
             )
