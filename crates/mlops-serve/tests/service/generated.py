@@ -125,8 +125,16 @@ assert call("serverReady").ready and call("serverLive").live and call("serverMet
 ready = call("readyz")
 assert isinstance(ready, m.Readiness) and ready.status == m.ReadinessStatus.READY and ready.trouble is None
 assert call("livez").status == "alive" and call("openapi")["openapi"] == api["openapi"]
-for name in ("metrics", "docs", "ping", "health", "version"):
+for name in ("metrics", "docs", "ping", "health", "version", "logInForm", "style", "icon"):
     assert isinstance(call(name), str), name
-# Pages are for people and their browsers.
+for name in ("start", "findings", "releases", "decisions", "runs", "ingestions", "quarantine", "sources"):
+    assert isinstance(call(name), m.Record), name
+assert call("start")["live"]["release"] == version and call("release", release=version)["live"] is True
+assert call("compare", a=version, b=version)["scores"] == []
+assert call("run", run=call("runs")["items"][0]["run_id"])["steps"]
+assert isinstance(call("decision", 404, run="none"), m.Problem)
+# A browser's own forms: the generated client would follow to the page that they lead to.
+used |= {"logIn", "logOut"}
+# Other pages are for people and their browsers.
 unused = {name for name, (_, o) in operations.items() if "pages" not in o["tags"]} - used
 assert not unused, f"never used: {unused}"
